@@ -1,0 +1,23 @@
+//! The nouns and rules of Slipway: ids, states, permissions, policies, statistics.
+//!
+//! Nothing here reads a clock, a file or a socket, and all of it is tested in milliseconds. A noun has the same file
+//! name here, in `store`, in `services`, in the API and among the pages.
+
+pub mod audit;
+pub mod deployment;
+pub mod digest;
+pub mod environment;
+pub mod error;
+pub mod experiment;
+pub mod id;
+pub mod logged_model;
+pub mod model;
+pub mod page;
+pub mod permission;
+pub mod promotion;
+pub mod run;
+pub mod user;
+
+pub use digest::Digest;
+pub use error::{Error, ErrorKind};
+pub use page::Page;

@@ -1,0 +1,280 @@
+//! Who may do what: five roles, the permissions of each, and the scopes of tokens. This table is the whole matrix.
+
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeSet, fmt, str::FromStr};
+
+/// What a member is in a workspace. A member may hold several roles and has the permissions of all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Reads everything.
+    Viewer,
+    /// Logs runs, registers models, writes and starts pipelines, requests promotions.
+    Contributor,
+    /// Deploys, rolls back, handles alerts.
+    Operator,
+    /// Decides on promotions. Being an approver gives no right to change what is decided on.
+    Approver,
+    /// Everything in the workspace but deciding on promotions, for which an admin needs the approver role as well.
+    Admin,
+}
+
+impl Role {
+    /// All roles, least first.
+    pub const ALL: [Self; 5] = [Self::Viewer, Self::Contributor, Self::Operator, Self::Approver, Self::Admin];
+
+    /// The name on the wire and in the database.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Contributor => "contributor",
+            Self::Operator => "operator",
+            Self::Approver => "approver",
+            Self::Admin => "admin",
+        }
+    }
+
+    /// Whether this role carries the permission: the matrix.
+    #[must_use]
+    pub fn may(self, permission: Permission) -> bool {
+        use Permission as P;
+        match permission {
+            P::Read | P::Predict => true,
+            P::Comment => self != Self::Viewer,
+            P::WriteTracking | P::WriteRegistry | P::WritePipelines | P::RunPipelines | P::RequestPromotion => {
+                matches!(self, Self::Contributor | Self::Admin)
+            }
+            P::Deploy | P::HandleAlerts | P::WriteMonitors => matches!(self, Self::Operator | Self::Admin),
+            P::DecidePromotion => self == Self::Approver,
+            P::WritePolicies | P::ManageMembers | P::ManageWorkspace => self == Self::Admin,
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A text that names no role, scope or the like.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("\"{given}\" is not one of: {expected}")]
+pub struct UnknownName {
+    /// What was given, cut to a length that can be shown.
+    pub given: String,
+    /// The names there are, separated by commas.
+    pub expected: String,
+}
+
+impl UnknownName {
+    /// `given` is none of `names`.
+    pub fn new(given: &str, names: impl IntoIterator<Item = &'static str>) -> Self {
+        let expected = names.into_iter().collect::<Vec<_>>().join(", ");
+        Self { given: given.chars().take(64).collect(), expected }
+    }
+}
+
+impl FromStr for Role {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|role| role.as_str() == text)
+            .ok_or_else(|| UnknownName::new(text, Self::ALL.map(Self::as_str)))
+    }
+}
+
+/// Something a member may or may not do in a workspace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Permission {
+    /// See everything in the workspace.
+    Read,
+    /// Send inference requests to deployed models.
+    Predict,
+    /// Say something about an object.
+    Comment,
+    /// Log experiments, runs, metrics, artifacts.
+    WriteTracking,
+    /// Register models and versions, move aliases that no environment protects.
+    WriteRegistry,
+    /// Store pipeline files.
+    WritePipelines,
+    /// Start and cancel pipeline runs.
+    RunPipelines,
+    /// Request that a version be promoted, and withdraw the request.
+    RequestPromotion,
+    /// Approve or reject a promotion.
+    DecidePromotion,
+    /// Roll back, retry a deployment.
+    Deploy,
+    /// Acknowledge and resolve alerts.
+    HandleAlerts,
+    /// Change monitors and triggers.
+    WriteMonitors,
+    /// Change environments and their promotion policies.
+    WritePolicies,
+    /// Invite, change and remove members.
+    ManageMembers,
+    /// Rename the workspace, change its settings.
+    ManageWorkspace,
+}
+
+impl Permission {
+    /// All permissions.
+    pub const ALL: [Self; 15] = [
+        Self::Read,
+        Self::Predict,
+        Self::Comment,
+        Self::WriteTracking,
+        Self::WriteRegistry,
+        Self::WritePipelines,
+        Self::RunPipelines,
+        Self::RequestPromotion,
+        Self::DecidePromotion,
+        Self::Deploy,
+        Self::HandleAlerts,
+        Self::WriteMonitors,
+        Self::WritePolicies,
+        Self::ManageMembers,
+        Self::ManageWorkspace,
+    ];
+
+    /// The least scope that a token needs to use this permission.
+    #[must_use]
+    pub fn scope(self) -> Scope {
+        match self {
+            Self::Read | Self::Predict => Scope::Read,
+            Self::WritePolicies | Self::ManageMembers | Self::ManageWorkspace => Scope::Admin,
+            _ => Scope::Write,
+        }
+    }
+
+    /// What it allows, to end the sentence "You may not …".
+    #[must_use]
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Read => "see this workspace",
+            Self::Predict => "send inference requests",
+            Self::Comment => "comment",
+            Self::WriteTracking => "log experiments and runs",
+            Self::WriteRegistry => "change registered models",
+            Self::WritePipelines => "change pipelines",
+            Self::RunPipelines => "start or cancel pipeline runs",
+            Self::RequestPromotion => "request promotions",
+            Self::DecidePromotion => "decide on promotions",
+            Self::Deploy => "deploy or roll back",
+            Self::HandleAlerts => "handle alerts",
+            Self::WriteMonitors => "change monitors and triggers",
+            Self::WritePolicies => "change environments and policies",
+            Self::ManageMembers => "manage members",
+            Self::ManageWorkspace => "change the workspace",
+        }
+    }
+
+    /// The roles that carry it, for a message that says whom to ask.
+    #[must_use]
+    pub fn roles(self) -> Vec<Role> {
+        Role::ALL.into_iter().filter(|role| role.may(self)).collect()
+    }
+}
+
+/// What a token may be used for, whatever its owner may do. Each includes the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Look and predict.
+    Read,
+    /// Also log, register, run, request, decide, deploy.
+    Write,
+    /// Also change policies and members.
+    Admin,
+}
+
+impl Scope {
+    /// All scopes, least first.
+    pub const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Admin];
+
+    /// The name on the wire and in the database.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+impl FromStr for Scope {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|scope| scope.as_str() == text)
+            .ok_or_else(|| UnknownName::new(text, Self::ALL.map(Self::as_str)))
+    }
+}
+
+/// Whether somebody with these roles, through a credential of this scope, may do this.
+#[must_use]
+pub fn may(roles: &BTreeSet<Role>, scope: Scope, permission: Permission) -> bool {
+    scope >= permission.scope() && roles.iter().any(|role| role.may(permission))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_matrix_is_what_the_documentation_shows() {
+        let mut table = String::new();
+        for permission in Permission::ALL {
+            let roles = permission.roles().iter().map(|role| role.as_str()).collect::<Vec<_>>().join(" ");
+            table += &format!("{permission:?} ({}): {roles}\n", permission.scope().as_str());
+        }
+        insta::assert_snapshot!(table, @"
+        Read (read): viewer contributor operator approver admin
+        Predict (read): viewer contributor operator approver admin
+        Comment (write): contributor operator approver admin
+        WriteTracking (write): contributor admin
+        WriteRegistry (write): contributor admin
+        WritePipelines (write): contributor admin
+        RunPipelines (write): contributor admin
+        RequestPromotion (write): contributor admin
+        DecidePromotion (write): approver
+        Deploy (write): operator admin
+        HandleAlerts (write): operator admin
+        WriteMonitors (write): operator admin
+        WritePolicies (admin): admin
+        ManageMembers (admin): admin
+        ManageWorkspace (admin): admin
+        ");
+    }
+
+    #[test]
+    fn a_read_token_of_an_admin_only_reads() {
+        let roles = BTreeSet::from([Role::Admin, Role::Approver]);
+        for permission in Permission::ALL {
+            assert_eq!(may(&roles, Scope::Read, permission), permission.scope() == Scope::Read, "{permission:?}");
+        }
+    }
+
+    #[test]
+    fn nobody_without_a_role_may_do_anything() {
+        assert!(Permission::ALL.into_iter().all(|permission| !may(&BTreeSet::new(), Scope::Admin, permission)));
+    }
+
+    #[test]
+    fn several_roles_add_up() {
+        let roles = BTreeSet::from([Role::Viewer, Role::Approver]);
+        assert!(may(&roles, Scope::Write, Permission::DecidePromotion));
+        assert!(!may(&roles, Scope::Write, Permission::RequestPromotion));
+    }
+}

@@ -1,0 +1,1 @@
+//! Use cases: authorise, validate, one transaction, audit, wake. Knows neither HTTP nor HTML.

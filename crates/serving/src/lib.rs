@@ -1,0 +1,1 @@
+//! Models in memory, answering in the ONNX Runtime.

@@ -1,0 +1,1 @@
+//! The only crate with SQL: one file a noun, over one Postgres database.

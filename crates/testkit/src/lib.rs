@@ -1,0 +1,1 @@
+//! A fresh database, builders and clients for the tests of every crate.
