@@ -1,0 +1,73 @@
+# shellcheck shell=bash
+# Sourced by the other scripts: how they speak, where they keep things, how they become root.
+# A step says one line; what a tool printed is shown only when it failed.
+
+set -euo pipefail
+checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cache=${SLIPWAY_CACHE:-$HOME/.cache/slipway}
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target}
+# Setup puts a tool there only where PATH has none that will do.
+export PATH=$cache/tools/bin:$PATH:$HOME/.cargo/bin
+logs=$cache/logs
+mkdir -p "$logs"
+
+say() { printf '==> %s\n' "$*"; }
+
+fail() {
+    printf '==> %s\n' "$@" >&2
+    exit 1
+}
+
+# quietly TITLE COMMAND...: runs it with its output in a log file; if it fails, shows the end of that log and ends
+# the script. Not for `if` or `||`: bash would then run a function past its first failed command.
+quietly() {
+    local title=$1 began=$SECONDS status log
+    shift
+    log=$logs/$(tr A-Z a-z <<<"$title" | sed 's,[^a-z0-9][^a-z0-9]*,-,g; s,-$,,' | cut -c1-60).log
+    printf '==> %s ...' "$title"
+    set +e
+    (set -e; "$@") >"$log" 2>&1 </dev/null
+    status=$?
+    set -e
+    if [ "$status" -eq 0 ]; then
+        printf ' %s s\n' $((SECONDS - began))
+        return
+    fi
+    printf ' failed\n'
+    tail -n 60 "$log" >&2
+    fail "$title: failed (exit status $status). All it printed is in $log" ${hint:+"$hint"}
+}
+
+# found NAME: collected into the one line that `setup.sh` ends with.
+in_place=()
+found() { in_place+=("$1"); }
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# as_root COMMAND...: directly as root, else by sudo. `may_be_root` tells beforehand whether it can work.
+may_be_root() { [ "$(id -u)" -eq 0 ] || { have sudo && { sudo -n true 2>/dev/null || [ -t 0 ]; }; }; }
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# install_packages WHY PACKAGE...: Debian packages, or the exact command for somebody who may install them.
+install_packages() {
+    local why=$1
+    shift
+    have apt-get || fail "$why is missing. Install what your system calls: $*"
+    may_be_root || fail "$why is missing, and this user may not install it. Ask an administrator for:" \
+        "    apt-get install --yes $*"
+    if [ "$(id -u)" -ne 0 ] && ! sudo -n true 2>/dev/null; then
+        say "$why: sudo asks for your password to install $*"
+        sudo -v
+    fi
+    quietly "$why: installing $*" apt_install "$@"
+}
+apt_install() {
+    local get=(env DEBIAN_FRONTEND=noninteractive apt-get --yes --quiet)
+    # The lists may be old or empty: look first, refresh only if that was not enough.
+    as_root "${get[@]}" install --no-install-recommends "$@" && return
+    # One unreachable source must not stop the others.
+    as_root "${get[@]}" update || true
+    as_root "${get[@]}" install --no-install-recommends "$@"
+}

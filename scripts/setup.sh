@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Installs what is missing, each in its own step; a step that finds everything in place takes milliseconds.
+#   scripts/setup.sh run     what `make run` needs
+#   scripts/setup.sh check   what `make check` needs
+#   scripts/setup.sh test    all of it: also what the tests need
+. "$(dirname "$0")/say.sh"
+
+purpose=${1:-run}
+case $purpose in
+    run) steps=(rust wasm node postgres python onnxruntime) ;;
+    check) steps=(rust wasm node shellcheck) ;;
+    test) steps=(rust wasm node postgres python onnxruntime nextest chromium python-test) ;;
+    *) fail "scripts/setup.sh: say run, check or test, not \"$purpose\"" ;;
+esac
+for step in "${steps[@]}"; do
+    # Sourced, so that a step that puts something on PATH does it for the steps after it.
+    . "$checkout/scripts/setup/$step.sh"
+done
+say "Ready: $(printf '%s, ' "${in_place[@]}" | sed 's/, $//')"

@@ -1,0 +1,12 @@
+# shellcheck shell=bash
+# A browser, and Playwright to drive it.
+
+npm_ci "$checkout/end2end"
+if ! "$checkout/scripts/chromium-bin.sh" >/dev/null; then
+    if have apt-cache && apt-cache show chromium 2>/dev/null | grep -q '^Package: chromium$'; then
+        install_packages "Chromium" chromium fonts-liberation
+    else
+        quietly "Chromium: fetching Playwright's own" npm exec --prefix "$checkout/end2end" -- playwright install --with-deps chromium
+    fi
+fi
+found "Chromium"

@@ -1,0 +1,6 @@
+# shellcheck shell=bash
+# shellcheck is welcome but not required: an ordinary user is not asked for a password for it.
+
+if ! have shellcheck && have apt-get && { [ "$(id -u)" -eq 0 ] || sudo -n true 2>/dev/null; }; then
+    install_packages "shellcheck" shellcheck
+fi

@@ -1,0 +1,65 @@
+# shellcheck shell=bash
+# What turns the front end into WebAssembly: the standard library of that target, and wasm-bindgen.
+
+target=wasm32-unknown-unknown
+sysroot=$(rustc --print sysroot)
+
+# Where rustup cannot help, Debian's copy of this very version's library sources are built once.
+build_wasm_std() {
+    local into=$sysroot/lib/rustlib sources=$sysroot/lib/rustlib/src/rust/library own_sources= work copy=()
+    [ -w "$into" ] || copy=(as_root)
+    work=$(mktemp -d)
+    if [ ! -d "$sources" ]; then
+        download_rust_src "$work"
+        "${copy[@]}" mkdir -p "$(dirname "$sources")"
+        "${copy[@]}" cp -r "$work"/unpacked/usr/src/rustc-*/library "$sources"
+        own_sources=1
+    fi
+    mkdir -p "$work/std/src"
+    printf '[package]\nname = "std-for-wasm"\nedition = "2021"\n[workspace]\n' >"$work/std/Cargo.toml"
+    : >"$work/std/src/lib.rs"
+    # From the checkout, so that rust-toolchain.toml counts.
+    RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$work/target cargo build --manifest-path "$work/std/Cargo.toml" --release \
+        -Zbuild-std=std,panic_abort --target $target
+    rm -f "$work/target/$target/release/deps/"libstd_for_wasm-*
+    "${copy[@]}" mkdir -p "$into/$target/lib"
+    "${copy[@]}" cp "$work/target/$target/release/deps/"*.rlib "$into/$target/lib/"
+    [ -z "$own_sources" ] || "${copy[@]}" rm -rf "$sources"
+    rm -rf "$work"
+}
+download_rust_src() {
+    local work=$1 suite version apt
+    have apt-get || return 1
+    for suite in trixie-backports sid; do
+        mkdir -p "$work/$suite/lists/partial" "$work/$suite/cache/archives/partial"
+        printf 'deb http://deb.debian.org/debian %s main\n' "$suite" >"$work/$suite/sources.list"
+        # Our own lists and sources: the system's package sources stay as they are.
+        apt=(-o "Dir::Etc::SourceList=$work/$suite/sources.list" -o Dir::Etc::SourceParts=/dev/null
+            -o "Dir::State::Lists=$work/$suite/lists" -o "Dir::Cache=$work/$suite/cache" -o APT::Sandbox::User=)
+        apt-get "${apt[@]}" update || continue
+        version=$(apt-cache "${apt[@]}" madison rust-src | awk -v want="$rust" '$3 ~ "^" want "\\+" { print $3; exit }')
+        [ -n "$version" ] || continue
+        (cd "$work" && apt-get "${apt[@]}" download "rust-src=$version") || continue
+        dpkg-deb --extract "$work"/rust-src_*.deb "$work/unpacked"
+        return 0
+    done
+    echo "no package rust-src of version $rust found"
+    return 1
+}
+
+if ! compgen -G "$sysroot/lib/rustlib/$target/lib/libcore-*.rlib" >/dev/null; then
+    say "WebAssembly target: asking rustup for it"
+    if ! have rustup || ! rustup target add $target >"$logs/rustup-target-add.log" 2>&1; then
+        hint="Install the Rust target $target for rustc $rust and try again." \
+            quietly "WebAssembly target: building its standard library (a minute)" build_wasm_std
+    fi
+fi
+
+bindgen=$(awk '/^name = "wasm-bindgen"$/ { getline; gsub(/[^0-9.]/, ""); print; exit }' "$checkout/Cargo.lock")
+if [ "$(wasm-bindgen --version 2>/dev/null)" != "wasm-bindgen $bindgen" ]; then
+    # Its own lock file may name versions that a registry no longer offers, so it is not asked for.
+    quietly "wasm-bindgen $bindgen: building (a few minutes)" \
+        env -u CARGO_TARGET_DIR CARGO_PROFILE_DEV_DEBUG=0 \
+        cargo install wasm-bindgen-cli --version "$bindgen" --bin wasm-bindgen --debug --force --root "$cache/tools"
+fi
+found "wasm-bindgen $bindgen"
