@@ -1,1 +1,62 @@
-//! Use cases: authorise, validate, one transaction, audit, wake. Knows neither HTTP nor HTML.
+//! Use cases: what people and machines can do with Slipway, each one function that validates, changes things in one
+//! transaction, writes history and wakes whoever goes on. Knows neither HTTP nor HTML, and holds no SQL.
+//!
+//! The coarse question, whether a role may do such a thing at all, was answered before by the one authorisation layer
+//! that made the [`Ctx`]; rules about the object itself (who requested, what state it is in) are here.
+
+mod audit;
+mod ctx;
+mod password;
+mod session;
+mod setup;
+mod token;
+mod user;
+mod workspace;
+
+pub use audit::Event;
+pub use ctx::{Caller, Credential, Ctx};
+pub use domain::{Error, ErrorKind};
+pub use setup::NewUser;
+pub use token::{IssuedToken, NewToken};
+
+use sqlx::{PgPool, Postgres, Transaction};
+use std::sync::Arc;
+
+/// The result of a use case.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What use cases work with. Cheap to clone.
+#[derive(Clone)]
+pub struct Services {
+    pool: PgPool,
+    passwords: Arc<password::Passwords>,
+}
+
+impl Services {
+    /// Use cases over this database.
+    #[must_use]
+    pub fn new(pool: PgPool) -> Self {
+        Self { pool, passwords: Arc::default() }
+    }
+
+    /// The database, for what is not a use case: readiness, listening.
+    #[must_use]
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// Begins a transaction.
+    async fn begin(&self) -> Result<Transaction<'static, Postgres>> {
+        self.pool.begin().await.map_err(|error| store::Error::from(error).into())
+    }
+
+    /// A connection for reading.
+    async fn conn(&self) -> Result<sqlx::pool::PoolConnection<Postgres>> {
+        self.pool.acquire().await.map_err(|error| store::Error::from(error).into())
+    }
+}
+
+/// Commits.
+async fn commit(tx: Transaction<'static, Postgres>) -> Result<()> {
+    tx.commit().await.map_err(|error| store::Error::from(error).into())
+}

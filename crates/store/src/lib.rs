@@ -1,1 +1,32 @@
 //! The only crate with SQL: one file a noun, over one Postgres database.
+//!
+//! Functions take a connection and never open a transaction: `services` decides what happens together. Rows are private
+//! to their file; what goes in and comes out are values of `domain`. Statements are literals checked by this crate's
+//! tests against a real database, see `docs/decisions/0002-queries-are-checked-by-tests.md`.
+
+pub mod audit;
+pub mod counter;
+mod error;
+pub mod event;
+mod migrate;
+pub mod session;
+pub mod token;
+pub mod user;
+pub mod wake;
+pub mod workspace;
+
+pub use error::{Error, Result};
+pub use migrate::{is_migrated, migrate};
+pub use sqlx::{PgConnection, PgPool};
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use std::{str::FromStr as _, time::Duration};
+
+/// Opens a pool of up to `connections` connections. The database need not answer yet: each use says so by itself.
+///
+/// # Errors
+/// When the URL is not one of a Postgres database.
+pub fn connect(url: &str, connections: u32) -> Result<PgPool> {
+    let options = PgConnectOptions::from_str(url)?.application_name("slipway").statement_cache_capacity(256);
+    Ok(PgPoolOptions::new().max_connections(connections).acquire_timeout(Duration::from_secs(5)).connect_lazy_with(options))
+}

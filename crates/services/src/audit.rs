@@ -1,0 +1,100 @@
+//! History: writing an event in the transaction of what it tells of, and reading timelines.
+
+use crate::{Caller, Ctx, Result, Services};
+use chrono::Utc;
+use domain::{
+    Page,
+    audit::{Actor, AuditEvent, Object, ObjectKind},
+    id::{AuditEventId, WorkspaceId},
+    page,
+};
+use store::PgConnection;
+
+/// An event to be written.
+#[derive(Debug, Clone)]
+pub struct Event {
+    action: &'static str,
+    object: Object,
+    related: Vec<Object>,
+    summary: String,
+    details: serde_json::Value,
+}
+
+impl Event {
+    /// `action` is the object's kind and a verb of the past, `promotion.approved`; `summary` a sentence without the
+    /// actor: `approved churn v7 for production`.
+    pub fn new(action: &'static str, object: Object, summary: impl Into<String>) -> Self {
+        Self { action, object, related: Vec::new(), summary: summary.into(), details: serde_json::json!({}) }
+    }
+
+    /// It is on this object's timeline too.
+    #[must_use]
+    pub fn related(mut self, object: Object) -> Self {
+        self.related.push(object);
+        self
+    }
+
+    /// Facts by name.
+    #[must_use]
+    pub fn details(mut self, details: serde_json::Value) -> Self {
+        self.details = details;
+        self
+    }
+
+    /// Writes it as done by whoever asks.
+    ///
+    /// # Errors
+    /// When the statement fails.
+    pub async fn write(self, conn: &mut PgConnection, ctx: &Ctx) -> Result<()> {
+        self.write_as(conn, Some(ctx.workspace_id()), ctx.actor(), ctx.request_id()).await
+    }
+
+    /// Writes it in no workspace.
+    ///
+    /// # Errors
+    /// When the statement fails.
+    pub async fn write_by(self, conn: &mut PgConnection, caller: &Caller) -> Result<()> {
+        self.write_as(conn, None, caller.actor(), caller.request_id.as_deref()).await
+    }
+
+    pub(crate) async fn write_as(
+        self,
+        conn: &mut PgConnection,
+        workspace: Option<WorkspaceId>,
+        actor: Actor,
+        request_id: Option<&str>,
+    ) -> Result<()> {
+        let event = AuditEvent {
+            id: AuditEventId::new(),
+            at: Utc::now(),
+            actor,
+            action: self.action.to_owned(),
+            object: self.object,
+            related: self.related,
+            summary: self.summary,
+            details: self.details,
+            request_id: request_id.map(ToOwned::to_owned),
+        };
+        Ok(store::audit::append(conn, workspace, &event).await?)
+    }
+}
+
+impl Services {
+    /// History of the workspace, or of one object of it, newest first.
+    ///
+    /// # Errors
+    /// `Invalid` for a page token that is not of this list.
+    pub async fn audit_events(
+        &self,
+        ctx: &Ctx,
+        object: Option<(ObjectKind, &str)>,
+        page_token: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<AuditEvent>> {
+        let before: Option<AuditEventId> = page_token.map(page::decode).transpose()?;
+        let limit = limit.clamp(1, page::MAX_PAGE);
+        let mut conn = self.conn().await?;
+        let events = store::audit::list(&mut conn, ctx.workspace_id(), object, before, limit as i64 + 1).await?;
+        Ok(Page::cut(events, limit, |event| event.id))
+    }
+}

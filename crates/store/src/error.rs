@@ -1,0 +1,85 @@
+//! What can go wrong between us and the database, sorted by what a caller can do about it.
+
+use domain::ErrorKind;
+
+/// The result of a statement.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A statement that did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A unique index has the key already. The name is that of the index.
+    #[error("the key exists already ({0})")]
+    Duplicate(String),
+    /// A row that is referred to does not exist. The name is that of the foreign key.
+    #[error("a row that is referred to does not exist ({0})")]
+    Missing(String),
+    /// Two transactions were in each other's way; the same transaction may succeed when tried again.
+    #[error("the transaction was in another's way")]
+    Contention,
+    /// The database does not answer.
+    #[error("the database does not answer: {0}")]
+    Unavailable(String),
+    /// A stored value is not one that this version knows.
+    #[error("the stored {what} \"{value}\" is not known")]
+    Unknown {
+        /// The sort of value.
+        what: &'static str,
+        /// The value.
+        value: String,
+    },
+    /// Anything else: a mistake of ours.
+    #[error(transparent)]
+    Database(sqlx::Error),
+}
+
+impl Error {
+    /// Whether it is the unique index of this name that has the key already.
+    #[must_use]
+    pub fn is_duplicate_of(&self, index: &str) -> bool {
+        matches!(self, Self::Duplicate(name) if name == index)
+    }
+
+    /// Reads a stored enum's name.
+    pub(crate) fn unknown(what: &'static str, value: &str) -> Self {
+        Self::Unknown { what, value: value.to_owned() }
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        use sqlx::Error as E;
+        match &error {
+            E::Database(cause) => {
+                let constraint = || cause.constraint().unwrap_or("unnamed").to_owned();
+                match cause.code().as_deref() {
+                    Some("23505") => Self::Duplicate(constraint()),
+                    Some("23503") => Self::Missing(constraint()),
+                    Some("40001" | "40P01") => Self::Contention,
+                    // Shutdown, crash recovery, out of connections.
+                    Some("57P01" | "57P02" | "57P03" | "53300") => Self::Unavailable(cause.message().to_owned()),
+                    _ => Self::Database(error),
+                }
+            }
+            E::Io(_) | E::PoolTimedOut | E::PoolClosed | E::Tls(_) | E::WorkerCrashed => Self::Unavailable(error.to_string()),
+            _ => Self::Database(error),
+        }
+    }
+}
+
+/// For the person who asked. A duplicate or missing row that a use case did not foresee is our mistake.
+impl From<Error> for domain::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Contention => Self::new(ErrorKind::Unavailable, "Too many changes at once; try again."),
+            Error::Unavailable(cause) => {
+                tracing::warn!(%cause, "the database does not answer");
+                Self::new(ErrorKind::Unavailable, "The database does not answer; try again in a moment.")
+            }
+            error => {
+                tracing::error!(error = %error, detail = ?error, "a statement failed");
+                Self::internal()
+            }
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! API tokens. Only the SHA-256 of a secret is stored.
+
+use crate::{Error, Result, user};
+use chrono::{DateTime, Utc};
+use domain::{
+    id::{TokenId, UserId, WorkspaceId},
+    permission::Scope,
+    user::{Token, User},
+};
+use sqlx::{FromRow, PgConnection};
+
+/// A token to be stored.
+#[derive(Debug)]
+pub struct NewToken<'a> {
+    /// The token.
+    pub id: TokenId,
+    /// Whose it is.
+    pub user_id: UserId,
+    /// Where it works when a request names no workspace.
+    pub workspace_id: WorkspaceId,
+    /// What its owner calls it.
+    pub name: &'a str,
+    /// SHA-256 of the secret.
+    pub hash: &'a [u8],
+    /// The first characters of the secret.
+    pub prefix: &'a str,
+    /// What it may be used for.
+    pub scope: Scope,
+    /// When it ends by itself.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// Who a token speaks for.
+#[derive(Debug)]
+pub struct Bearer {
+    /// The token.
+    pub token_id: TokenId,
+    /// Its owner.
+    pub user: User,
+    /// What it may be used for.
+    pub scope: Scope,
+    /// The slug of the workspace it works in when a request names none.
+    pub workspace: String,
+}
+
+#[derive(FromRow)]
+struct Row {
+    id: TokenId,
+    name: String,
+    prefix: String,
+    scope: String,
+    workspace: String,
+    created_at: DateTime<Utc>,
+    expires_at: DateTime<Utc>,
+    last_used_at: Option<DateTime<Utc>>,
+}
+
+/// Adds a token.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn insert(conn: &mut PgConnection, token: &NewToken<'_>) -> Result<()> {
+    sqlx::query(
+        "insert into tokens (id, user_id, workspace_id, name, hash, prefix, scope, expires_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+    )
+    .bind(token.id)
+    .bind(token.user_id)
+    .bind(token.workspace_id)
+    .bind(token.name)
+    .bind(token.hash)
+    .bind(token.prefix)
+    .bind(token.scope.as_str())
+    .bind(token.expires_at)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Who the token of this hash speaks for; none when there is no such token, or it ended or was revoked. Notes the use,
+/// at most once a minute.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn bearer(conn: &mut PgConnection, hash: &[u8]) -> Result<Option<Bearer>> {
+    #[derive(FromRow)]
+    struct BearerRow {
+        token_id: TokenId,
+        scope: String,
+        workspace: String,
+        stale: bool,
+        #[sqlx(flatten)]
+        user: user::Row,
+    }
+    let row: Option<BearerRow> = sqlx::query_as(
+        "select t.id as token_id, t.scope, w.slug as workspace,
+             coalesce(t.last_used_at < now() - interval '1 minute', true) as stale,
+             u.id, u.email, u.name, u.is_service, u.created_at
+         from tokens t
+         join users u on u.id = t.user_id
+         join workspaces w on w.id = t.workspace_id
+         where t.hash = $1 and t.revoked_at is null and t.expires_at > now()",
+    )
+    .bind(hash)
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    if row.stale {
+        sqlx::query("update tokens set last_used_at = now() where id = $1").bind(row.token_id).execute(conn).await?;
+    }
+    let scope = row.scope.parse().map_err(|_| Error::unknown("scope", &row.scope))?;
+    Ok(Some(Bearer { token_id: row.token_id, user: row.user.into(), scope, workspace: row.workspace }))
+}
+
+/// A user's tokens that still work, newest first.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn list(conn: &mut PgConnection, user: UserId) -> Result<Vec<Token>> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "select t.id, t.name, t.prefix, t.scope, w.slug as workspace, t.created_at, t.expires_at, t.last_used_at
+         from tokens t
+         join workspaces w on w.id = t.workspace_id
+         where t.user_id = $1 and t.revoked_at is null and t.expires_at > now()
+         order by t.id desc",
+    )
+    .bind(user)
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(Token {
+                id: row.id,
+                name: row.name,
+                prefix: row.prefix,
+                scope: row.scope.parse().map_err(|_| Error::unknown("scope", &row.scope))?,
+                workspace: row.workspace,
+                created_at: row.created_at,
+                expires_at: row.expires_at,
+                last_used_at: row.last_used_at,
+            })
+        })
+        .collect()
+}
+
+/// Revokes a user's token. Answers with its name, or none when the user has no such token that works.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn revoke(conn: &mut PgConnection, user: UserId, id: TokenId) -> Result<Option<String>> {
+    let name = sqlx::query_scalar(
+        "update tokens
+         set revoked_at = now()
+         where id = $1 and user_id = $2 and revoked_at is null
+         returning name",
+    )
+    .bind(id)
+    .bind(user)
+    .fetch_optional(conn)
+    .await?;
+    Ok(name)
+}

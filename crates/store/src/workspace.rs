@@ -1,0 +1,211 @@
+//! Workspaces and their members.
+
+use crate::{Error, Result, user};
+use chrono::{DateTime, Utc};
+use domain::{
+    environment::PolicyDocument,
+    id::{EnvironmentId, PolicyId, UserId, WorkspaceId},
+    permission::Role,
+    user::{Member, Workspace},
+};
+use sqlx::{FromRow, PgConnection, types::Json};
+use std::collections::BTreeSet;
+
+#[derive(FromRow)]
+struct Row {
+    id: WorkspaceId,
+    slug: String,
+    name: String,
+    created_at: DateTime<Utc>,
+}
+
+impl From<Row> for Workspace {
+    fn from(row: Row) -> Self {
+        Self { id: row.id, slug: row.slug, name: row.name, created_at: row.created_at }
+    }
+}
+
+#[derive(FromRow)]
+struct MemberRow {
+    #[sqlx(flatten)]
+    user: user::Row,
+    roles: Vec<String>,
+    since: DateTime<Utc>,
+    last_seen_at: Option<DateTime<Utc>>,
+}
+
+/// Makes a workspace with all that every workspace has: its default experiment, and the environments staging and
+/// production with their first policies.
+///
+/// # Errors
+/// [`Error::Duplicate`] when the slug is taken.
+pub async fn insert(conn: &mut PgConnection, workspace: &Workspace) -> Result<()> {
+    sqlx::query("insert into workspaces (id, slug, name, created_at) values ($1, $2, $3, $4)")
+        .bind(workspace.id)
+        .bind(&workspace.slug)
+        .bind(&workspace.name)
+        .bind(workspace.created_at)
+        .execute(&mut *conn)
+        .await?;
+    sqlx::query(
+        "insert into experiments (workspace_id, name, is_default, creation_time, last_update_time)
+         values ($1, 'Default', true, $2, $2)",
+    )
+    .bind(workspace.id)
+    .bind(workspace.created_at.timestamp_millis())
+    .execute(&mut *conn)
+    .await?;
+    for (position, name) in (1..).zip(["staging", domain::environment::PRODUCTION]) {
+        let environment = EnvironmentId::new();
+        let document = PolicyDocument::initial(name);
+        let digest = domain::Digest::of_json(&document).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
+        sqlx::query("insert into environments (id, workspace_id, name, position) values ($1, $2, $3, $4)")
+            .bind(environment)
+            .bind(workspace.id)
+            .bind(name)
+            .bind(position)
+            .execute(&mut *conn)
+            .await?;
+        sqlx::query(
+            "insert into policies (id, environment_id, revision, document, digest, created_by)
+             values ($1, $2, 1, $3, $4, 'Slipway')",
+        )
+        .bind(PolicyId::new())
+        .bind(environment)
+        .bind(Json(document))
+        .bind(digest)
+        .execute(&mut *conn)
+        .await?;
+    }
+    Ok(())
+}
+
+/// The workspace of this slug.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn by_slug(conn: &mut PgConnection, slug: &str) -> Result<Option<Workspace>> {
+    let row: Option<Row> = sqlx::query_as("select id, slug, name, created_at from workspaces where slug = $1")
+        .bind(slug)
+        .fetch_optional(conn)
+        .await?;
+    Ok(row.map(Workspace::from))
+}
+
+/// The workspaces that a user is a member of, by name, with the roles there.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn of_user(conn: &mut PgConnection, user: UserId) -> Result<Vec<(Workspace, BTreeSet<Role>)>> {
+    #[derive(FromRow)]
+    struct OfUser {
+        #[sqlx(flatten)]
+        workspace: Row,
+        roles: Vec<String>,
+    }
+    let rows: Vec<OfUser> = sqlx::query_as(
+        "select w.id, w.slug, w.name, w.created_at, m.roles
+         from members m
+         join workspaces w on w.id = m.workspace_id
+         where m.user_id = $1
+         order by w.slug <> 'default', lower(w.name)",
+    )
+    .bind(user)
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(|row| Ok((row.workspace.into(), parse_roles(&row.roles)?))).collect()
+}
+
+/// The roles of a user in a workspace; empty when not a member.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn roles(conn: &mut PgConnection, workspace: WorkspaceId, user: UserId) -> Result<BTreeSet<Role>> {
+    let roles: Option<Vec<String>> =
+        sqlx::query_scalar("select roles from members where workspace_id = $1 and user_id = $2")
+            .bind(workspace)
+            .bind(user)
+            .fetch_optional(conn)
+            .await?;
+    parse_roles(&roles.unwrap_or_default())
+}
+
+/// The members of a workspace, by name.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn members(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<Vec<Member>> {
+    let rows: Vec<MemberRow> = sqlx::query_as(
+        "select u.id, u.email, u.name, u.is_service, u.created_at, m.roles, m.since, u.last_seen_at
+         from members m
+         join users u on u.id = m.user_id
+         where m.workspace_id = $1
+         order by lower(u.name), u.email",
+    )
+    .bind(workspace)
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(Member {
+                user: row.user.into(),
+                roles: parse_roles(&row.roles)?,
+                since: row.since,
+                last_seen_at: row.last_seen_at,
+            })
+        })
+        .collect()
+}
+
+/// Makes the user a member with exactly these roles, or changes a member's roles to them. Tells whether they were no
+/// member before.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn set_member(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    user: UserId,
+    roles: &BTreeSet<Role>,
+) -> Result<bool> {
+    let roles: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
+    let is_new = sqlx::query_scalar(
+        "insert into members (workspace_id, user_id, roles)
+         values ($1, $2, $3)
+         on conflict (workspace_id, user_id) do update set roles = excluded.roles
+         returning xmax = 0",
+    )
+    .bind(workspace)
+    .bind(user)
+    .bind(roles)
+    .fetch_one(conn)
+    .await?;
+    Ok(is_new)
+}
+
+/// Ends a membership. Tells whether there was one.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn remove_member(conn: &mut PgConnection, workspace: WorkspaceId, user: UserId) -> Result<bool> {
+    let removed = sqlx::query("delete from members where workspace_id = $1 and user_id = $2")
+        .bind(workspace)
+        .bind(user)
+        .execute(conn)
+        .await?;
+    Ok(removed.rows_affected() > 0)
+}
+
+/// Locks the members of a workspace against other changes until the transaction ends: for rules that look at all of
+/// them, such as "one admin stays".
+///
+/// # Errors
+/// When the statement fails.
+pub async fn lock(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<()> {
+    sqlx::query("select id from workspaces where id = $1 for update").bind(workspace).execute(conn).await?;
+    Ok(())
+}
+
+fn parse_roles(names: &[String]) -> Result<BTreeSet<Role>> {
+    names.iter().map(|name| name.parse().map_err(|_| Error::unknown("role", name))).collect()
+}
