@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod deployment;
 pub mod digest;
+pub mod drift;
 pub mod environment;
 pub mod error;
 pub mod experiment;
