@@ -3,6 +3,7 @@
 # A step says one line; what a tool printed is shown only when it failed.
 
 set -euo pipefail
+# shellcheck disable=SC2034 # for those who source it
 checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${SLIPWAY_CACHE:-$HOME/.cache/slipway}
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target}
@@ -23,12 +24,14 @@ fail() {
 quietly() {
     local title=$1 began=$SECONDS status log
     shift
-    log=$logs/$(tr A-Z a-z <<<"$title" | sed 's,[^a-z0-9][^a-z0-9]*,-,g; s,-$,,' | cut -c1-60).log
+    log=$logs/$(tr '[:upper:]' '[:lower:]' <<<"$title" | sed 's,[^a-z0-9][^a-z0-9]*,-,g; s,-$,,' | cut -c1-60).log
     printf '==> %s ...' "$title"
+    [ ! -t 1 ] || show_progress "$title" "$log" &
     set +e
     (set -e; "$@") >"$log" 2>&1 </dev/null
     status=$?
     set -e
+    [ ! -t 1 ] || { kill $! 2>/dev/null; wait $! 2>/dev/null || true; printf '\r\033[K==> %s ...' "$title"; }
     if [ "$status" -eq 0 ]; then
         printf ' %s s\n' $((SECONDS - began))
         return
@@ -36,6 +39,16 @@ quietly() {
     printf ' failed\n'
     tail -n 60 "$log" >&2
     fail "$title: failed (exit status $status). All it printed is in $log" ${hint:+"$hint"}
+}
+
+# On a terminal: how long it takes so far, and the last line of its log.
+show_progress() {
+    local began=$SECONDS line
+    # Ends with the script: a background process does not hear Ctrl-C.
+    while sleep 1 && kill -0 $$ 2>/dev/null; do
+        line="==> $1 ... $((SECONDS - began)) s  $(tail -n 1 "$2" | tr -d '\r' | sed 's/^ *//')"
+        printf '\r\033[K%s' "${line:0:$(($(tput cols 2>/dev/null || echo 80) - 1))}"
+    done
 }
 
 # found NAME: collected into the one line that `setup.sh` ends with.

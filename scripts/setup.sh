@@ -14,6 +14,7 @@ case $purpose in
 esac
 for step in "${steps[@]}"; do
     # Sourced, so that a step that puts something on PATH does it for the steps after it.
+    # shellcheck source=/dev/null
     . "$checkout/scripts/setup/$step.sh"
 done
 say "Ready: $(printf '%s, ' "${in_place[@]}" | sed 's/, $//')"

@@ -1,19 +1,35 @@
 // Bundles styles and scripts, names every file by its content and compresses it. Called by build-web.sh.
 //   node web-assets.mjs BINDINGS SITE    BINDINGS is what wasm-bindgen wrote
 //   node web-assets.mjs --sizes SITE     one line: what travels to a browser
+//   node web-assets.mjs --budget SITE    fails when a page's code is larger than it may be
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, extname, join } from "node:path";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 
-if (process.argv[2] === "--sizes") {
+const BUDGET = { "a page": 150_000, "a page with charts": 300_000 };
+
+if (process.argv[2]?.startsWith("--")) {
   const site = process.argv[3];
   const manifest = JSON.parse(readFileSync(join(site, "manifest.json"), "utf8"));
-  const sizes = Object.entries(manifest).map(([name, file]) => {
-    const kilobytes = (ending) => (statSync(join(site, "pkg", file + ending)).size / 1000).toFixed(1);
-    return `${name} ${kilobytes(".br")} kB br, ${kilobytes(".gz")} kB gz`;
-  });
-  console.log(sizes.join("; "));
+  const size = (name, ending) => statSync(join(site, "pkg", manifest[name] + ending)).size;
+  const kilobytes = (bytes) => `${(bytes / 1000).toFixed(1)} kB`;
+  const names = Object.keys(manifest);
+  if (process.argv[2] === "--sizes") {
+    console.log(names.map((name) => `${name} ${kilobytes(size(name, ".br"))} br, ${kilobytes(size(name, ".gz"))} gz`).join("; "));
+    process.exit();
+  }
+  // By gzip, the larger of the two. Every script named chart… is loaded only where a chart is.
+  const sum = (wanted) => names.filter(wanted).reduce((total, name) => total + size(name, ".gz"), 0);
+  const code = (name) => /\.(js|wasm)$/.test(name);
+  const sizes = {
+    "a page": sum((name) => code(name) && !name.startsWith("chart")),
+    "a page with charts": sum(code),
+  };
+  for (const [page, bytes] of Object.entries(sizes)) {
+    console.log(`${page}: ${kilobytes(bytes)} of WebAssembly and scripts, at most ${kilobytes(BUDGET[page])}`);
+    if (bytes > BUDGET[page]) process.exitCode = 1;
+  }
   process.exit();
 }
 

@@ -6,7 +6,7 @@ sysroot=$(rustc --print sysroot)
 
 # Where rustup cannot help, Debian's copy of this very version's library sources are built once.
 build_wasm_std() {
-    local into=$sysroot/lib/rustlib sources=$sysroot/lib/rustlib/src/rust/library own_sources= work copy=()
+    local into=$sysroot/lib/rustlib sources=$sysroot/lib/rustlib/src/rust/library own_sources='' work copy=()
     [ -w "$into" ] || copy=(as_root)
     work=$(mktemp -d)
     if [ ! -d "$sources" ]; then

@@ -1,0 +1,36 @@
+# The way in. `make help` lists what there is; each target is one script that says what it does.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+# Build results are kept outside the checkout: a fresh clone is not a cold build.
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/slipway/target
+export LISTEN ?= 127.0.0.1:3000
+export DATA_DIR ?= .slipway
+
+.PHONY: help run demo dev test check bench setup clean
+help: ## list the targets
+	@grep -hE '^[a-z-]+: .*## ' $(MAKEFILE_LIST) | sed 's/: .*## /\t/' | expand -t 9 | sed 's/^/  make /'
+
+run: ## install what is missing, build and start Slipway (LISTEN=127.0.0.1:3000 DATA_DIR=.slipway)
+	@exec scripts/run.sh
+
+demo: ## walk one model from training to production and back, on the server that runs (or one it starts)
+	@exec scripts/run.sh demo
+
+dev: ## start Slipway from a quick build, and again whenever a file changes
+	@exec scripts/dev.sh
+
+test: ## run every test: Rust, MLflow client, browser (ONLY=rust|mlflow|browser for a part)
+	@exec scripts/test.sh $(ONLY)
+
+check: ## format, lints, dependency directions, licences, page sizes; changes nothing
+	@exec scripts/check.sh
+
+bench: ## measure a release build under load: tracking, search, inference
+	@exec scripts/bench.sh
+
+setup: ## only install what run, check and test need
+	@exec scripts/setup.sh test
+
+clean: ## delete what builds made; the data in DATA_DIR stays
+	rm -rf "$(CARGO_TARGET_DIR)" site node_modules end2end/node_modules end2end/test-results end2end/playwright-report

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds the release and becomes it:
+#   scripts/run.sh         the server on $LISTEN with its data in $DATA_DIR
+#   scripts/run.sh demo    the demo, against the server at $SLIPWAY_URL
+. "$(dirname "$0")/say.sh"
+cd "$checkout"
+
+"$checkout/scripts/setup.sh" run
+"$checkout/scripts/build-web.sh"
+quietly "Slipway: building (release; several minutes the first time)" cargo build --release --locked -p server --bin slipway
+# So that target/release/slipway is there for people, wherever it was built.
+[ -e target ] || [ -L target ] || ln -s "$CARGO_TARGET_DIR" target
+
+slipway=$CARGO_TARGET_DIR/release/slipway
+case ${1:-serve} in
+    # Replaces this shell: Ctrl-C and `kill` reach the server itself.
+    serve) exec "$slipway" serve --listen "${LISTEN:-127.0.0.1:3000}" --data-dir "${DATA_DIR:-.slipway}" ;;
+    demo) exec "$slipway" demo ;;
+    *) fail "scripts/run.sh: say nothing or demo, not \"$1\"" ;;
+esac

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Every test there is, against a throw-away PostgreSQL server, and one line of totals at the end.
+#   scripts/test.sh [rust|mlflow|browser]
+# (--prepared is what it calls itself with once everything is built and the server is there.)
+. "$(dirname "$0")/say.sh"
+cd "$checkout"
+
+if [ "${1:-}" != --prepared ]; then
+    "$checkout/scripts/setup.sh" test
+    "$checkout/scripts/build-web.sh"
+    quietly "Tests: compiling" cargo nextest run --locked --no-run
+    exec "$checkout/scripts/test-postgres.sh" "$checkout/scripts/test.sh" --prepared "$@"
+fi
+shift
+parts=(rust mlflow browser)
+[ $# -eq 0 ] || parts=("$@")
+
+# What the tests of the whole program start and drive.
+export SLIPWAY_BIN=$CARGO_TARGET_DIR/debug/slipway
+results=$CARGO_TARGET_DIR/test-results
+rm -rf "$results"
+mkdir -p "$results"
+failed=()
+
+run_part() {
+    case $1 in
+        rust)
+            local profile=${NEXTEST_PROFILE:-default} status=0
+            rm -f "$CARGO_TARGET_DIR/nextest/$profile/rust.xml"
+            cargo nextest run --locked --profile "$profile" || status=$?
+            mv "$CARGO_TARGET_DIR/nextest/$profile/rust.xml" "$results/"
+            return $status
+            ;;
+        mlflow)
+            "$cache/python-test/bin/python" -m pytest --quiet --junitxml="$results/mlflow.xml" end2end/mlflow
+            ;;
+        browser)
+            (cd end2end && CHROMIUM_PATH=$("$checkout/scripts/chromium-bin.sh") \
+                PLAYWRIGHT_JUNIT_OUTPUT_FILE=$results/browser.xml node_modules/.bin/playwright test --reporter=list,junit)
+            ;;
+        *) fail "scripts/test.sh: the parts are rust, mlflow and browser, not \"$1\"" ;;
+    esac
+}
+for part in "${parts[@]}"; do
+    say "Tests: $part"
+    began=$SECONDS
+    # All parts run, so that one look shows everything that is wrong.
+    run_part "$part" || failed+=("$part")
+    say "Tests: $part took $((SECONDS - began)) s"
+done
+shopt -s nullglob
+python3 "$checkout/scripts/test-totals.py" "$results"/*.xml
+[ ${#failed[@]} -eq 0 ] || fail "Failed: ${failed[*]}"
