@@ -6,19 +6,19 @@ use domain::{digest::Digest, error as public};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No blob has this digest.
-    #[error("no stored content has the digest {digest}")]
+    #[error("No stored content has the digest {digest}.")]
     NotFound {
         /// What was looked for.
         digest: Digest,
     },
     /// The blob has no byte in the range that was asked for.
-    #[error("the range lies outside the content, which has {size} bytes")]
+    #[error("The range lies outside the content, which has {size} bytes.")]
     NotSatisfiable {
         /// Length of the whole blob.
         size: u64,
     },
     /// The blob is larger than the reader is prepared to hold.
-    #[error("the content {digest} has {size} bytes, more than the {limit} that are read at once", digest = digest.short())]
+    #[error("The content {digest} has {size} bytes, more than the {limit} that are read at once.", digest = digest.short())]
     TooLarge {
         /// Which blob.
         digest: Digest,
@@ -28,16 +28,16 @@ pub enum Error {
         limit: u64,
     },
     /// The stored bytes are not the ones that were put.
-    #[error("the stored content {digest} is damaged; upload it again", digest = digest.short())]
+    #[error("The stored content {digest} is damaged; upload it again.", digest = digest.short())]
     Corrupt {
         /// Which blob.
         digest: Digest,
     },
     /// Whoever sends the bytes failed or went away.
-    #[error("the upload was interrupted; nothing was stored")]
+    #[error("The upload was interrupted; nothing was stored.")]
     Source(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The object store failed.
-    #[error("the artifact store does not answer")]
+    #[error("The artifact store does not answer.")]
     Store(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 

@@ -278,7 +278,7 @@ async fn what_was_never_stored_is_not_found() {
         let error = f.artifacts.get_bytes(&digest, 100).await.unwrap_err();
         assert_eq!(
             error.to_string(),
-            format!("no stored content has the digest {digest}")
+            format!("No stored content has the digest {digest}.")
         );
     }
 }
@@ -334,7 +334,7 @@ async fn a_check_fails_without_naming_a_path_when_the_directory_is_gone() {
     fs::write(&root, "a file where the directory was").unwrap();
 
     let error = f.artifacts.check().await.unwrap_err();
-    assert_eq!(error.to_string(), "the artifact store does not answer");
+    assert_eq!(error.to_string(), "The artifact store does not answer.");
 }
 
 #[tokio::test]
