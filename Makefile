@@ -4,8 +4,6 @@ SHELL := /bin/bash
 
 # Build results are kept outside the checkout: a fresh clone is not a cold build.
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/slipway/target
-export LISTEN ?= 127.0.0.1:3000
-export DATA_DIR ?= .slipway
 
 .PHONY: help run demo dev test check bench setup clean
 help: ## list the targets
@@ -32,5 +30,5 @@ bench: ## measure a release build under load: tracking, search, inference
 setup: ## only install what run, check and test need
 	@exec scripts/setup.sh test
 
-clean: ## delete what builds made; the data in DATA_DIR stays
+clean: ## delete what builds made; the server's data stays
 	rm -rf "$(CARGO_TARGET_DIR)" site node_modules end2end/node_modules end2end/test-results end2end/playwright-report

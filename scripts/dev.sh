@@ -32,7 +32,7 @@ while true; do
         stop
         # Job control gives the server a process group of its own: Ctrl-C comes to this script first, which passes it on.
         set -m
-        "$CARGO_TARGET_DIR/debug/slipway" serve --listen "${LISTEN:-127.0.0.1:3000}" --data-dir "${DATA_DIR:-.slipway}" &
+        "$CARGO_TARGET_DIR/debug/slipway" serve ${LISTEN:+--listen "$LISTEN"} ${DATA_DIR:+--data-dir "$DATA_DIR"} &
         server=$!
         set +m
     fi

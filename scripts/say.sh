@@ -5,7 +5,7 @@
 set -euo pipefail
 # shellcheck disable=SC2034 # for those who source it
 checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-cache=${SLIPWAY_CACHE:-$HOME/.cache/slipway}
+cache=$HOME/.cache/slipway
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target}
 # Setup puts a tool there only where PATH has none that will do.
 export PATH=$cache/tools/bin:$PATH:$HOME/.cargo/bin

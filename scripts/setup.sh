@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing, each in its own step; a step that finds everything in place takes milliseconds.
 #   scripts/setup.sh run     what `make run` needs
+#   scripts/setup.sh image   what the Dockerfile needs to build
 #   scripts/setup.sh check   what `make check` needs
 #   scripts/setup.sh test    all of it: also what the tests need
 . "$(dirname "$0")/say.sh"
@@ -8,6 +9,7 @@
 purpose=${1:-run}
 case $purpose in
     run) steps=(rust wasm node postgres python onnxruntime) ;;
+    image) steps=(rust wasm node python onnxruntime) ;;
     check) steps=(rust wasm node shellcheck) ;;
     test) steps=(rust wasm node postgres python onnxruntime nextest chromium python-test) ;;
     *) fail "scripts/setup.sh: say run, check or test, not \"$purpose\"" ;;

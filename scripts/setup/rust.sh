@@ -4,7 +4,7 @@
 wanted=$(sed -n 's/^channel = "\(.*\)"/\1/p' "$checkout/rust-toolchain.toml")
 
 install_rustup() {
-    curl --proto '=https' --tlsv1.2 --silent --show-error --fail https://sh.rustup.rs |
+    curl --proto '=https' --tlsv1.2 --silent --show-error --fail https://static.rust-lang.org/rustup/rustup-init.sh |
         sh -s -- -y --no-modify-path --profile minimal --default-toolchain none
 }
 if ! have cargo; then
