@@ -1,1 +1,20 @@
-//! The HTTP surface and the processes of Slipway.
+//! The HTTP surface and the processes of Slipway. [`router`] is the index of all addresses.
+
+pub mod access;
+pub mod api;
+pub mod assets;
+pub mod config;
+pub mod error;
+pub mod events;
+pub mod extract;
+pub mod health;
+pub mod inference;
+pub mod middleware;
+pub mod mlflow;
+pub mod openapi;
+pub mod pages;
+pub mod postgres;
+pub mod prefix;
+pub mod router;
+pub mod serve;
+pub mod state;

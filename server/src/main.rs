@@ -1,3 +1,85 @@
 //! The slipway command.
 
-fn main() {}
+use anyhow::{Context as _, Result, anyhow};
+use clap::Parser as _;
+use domain::{
+    permission::Role,
+    user::{Email, Password},
+};
+use server::{
+    config::{Admin, Cli, Command, Data},
+    postgres::Postgres,
+    serve,
+};
+use services::{NewToken, NewUser, Services};
+use std::{io::BufRead as _, process::ExitCode};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            #[allow(clippy::print_stderr, reason = "the answer to the command")]
+            {
+                eprintln!("slipway: {error:#}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn run(cli: Cli) -> Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("SLIPWAY_LOG").unwrap_or_else(|_| "info,sqlx=warn".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    rustls::crypto::ring::default_provider().install_default().map_err(|_| anyhow!("TLS could not be set up"))?;
+    match cli.command {
+        Command::Serve(options) => serve::run(options).await,
+        Command::Migrate(data) => {
+            let (postgres, _) = open(&data).await?;
+            postgres.stop().await
+        }
+        Command::Admin(command) => admin(command).await,
+        Command::Worker(_) | Command::Demo(_) | Command::StepShim { .. } => Err(anyhow!("not built")),
+    }
+}
+
+async fn admin(command: Admin) -> Result<()> {
+    match command {
+        Admin::CreateUser { email, name, role, password_stdin: _, data } => {
+            create_user(&email, name, role, &data).await
+        }
+        Admin::CreateToken { email, name, scope, days, data } => {
+            let email = Email::parse(&email)?;
+            let (postgres, services) = open(&data).await?;
+            let issued = services.create_token_for(&email, NewToken { name, scope, days: Some(days) }).await;
+            postgres.stop().await?;
+            #[allow(clippy::print_stdout, reason = "the answer to the command")]
+            {
+                println!("{}", issued?.secret);
+            }
+            Ok(())
+        }
+    }
+}
+
+async fn create_user(email: &str, name: String, role: Role, data: &Data) -> Result<()> {
+    let email = Email::parse(email)?;
+    let mut password = String::new();
+    std::io::stdin().lock().read_line(&mut password).context("the password could not be read from standard input")?;
+    let password = Password::choose(password.trim_end_matches(['\r', '\n']).to_owned())?;
+    let (postgres, services) = open(data).await?;
+    let created = services.create_user(NewUser { email, name, password }, role).await;
+    postgres.stop().await?;
+    created?;
+    Ok(())
+}
+
+/// The database at its newest schema, and the use cases on it.
+async fn open(data: &Data) -> Result<(Postgres, Services)> {
+    let postgres = Postgres::open(data, false).await?;
+    let pool = store::connect(postgres.url(), 4)?;
+    store::migrate(&pool).await.context("the database could not be brought to this version's schema")?;
+    let artifacts = artifacts::Artifacts::open_dir(data.data_dir.join("artifacts")).await?;
+    Ok((postgres, Services::new(pool, artifacts)))
+}

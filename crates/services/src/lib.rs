@@ -19,6 +19,7 @@ pub use domain::{Error, ErrorKind};
 pub use setup::NewUser;
 pub use token::{IssuedToken, NewToken};
 
+use artifacts::Artifacts;
 use sqlx::{PgPool, Postgres, Transaction};
 use std::sync::Arc;
 
@@ -29,14 +30,26 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Clone)]
 pub struct Services {
     pool: PgPool,
+    artifacts: Artifacts,
     passwords: Arc<password::Passwords>,
 }
 
 impl Services {
-    /// Use cases over this database.
+    /// Use cases over this database and artifact store.
     #[must_use]
-    pub fn new(pool: PgPool) -> Self {
-        Self { pool, passwords: Arc::default() }
+    pub fn new(pool: PgPool, artifacts: Artifacts) -> Self {
+        Self { pool, artifacts, passwords: Arc::default() }
+    }
+
+    /// Whether the artifact store can be written and read.
+    ///
+    /// # Errors
+    /// `Unavailable` when it cannot.
+    pub async fn check_artifacts(&self) -> Result<()> {
+        self.artifacts.check().await.map_err(|error| {
+            tracing::warn!(%error, "the artifact store does not answer");
+            Error::new(ErrorKind::Unavailable, "The artifact store does not answer.")
+        })
     }
 
     /// The database, for what is not a use case: readiness, listening.

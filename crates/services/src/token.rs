@@ -12,9 +12,9 @@ use domain::{
 use sha2::{Digest as _, Sha256};
 
 /// How long a token lasts when nothing is said.
-pub const DEFAULT_DAYS: u32 = 90;
+const DEFAULT_DAYS: u32 = 90;
 /// How long a token may last.
-pub const MAX_DAYS: u32 = 366;
+const MAX_DAYS: u32 = 366;
 
 /// A token to be made.
 #[derive(Debug)]

@@ -1,0 +1,255 @@
+//! The one authorisation layer. Every route passes it, with the access that the route table gives it: it finds out who
+//! asks, in which workspace, whether they may, and hands the answer to the handler as a [`Ctx`].
+
+use crate::{error::ApiError, inference::InferenceError, mlflow::MlflowError, pages::PageError, prefix::WorkspaceSlug, state::AppState};
+use axum::{
+    extract::{FromRequestParts, OptionalFromRequestParts, Request, State},
+    http::{HeaderMap, Method, header, request::Parts},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use domain::{
+    Error, ErrorKind,
+    id::UserId,
+    permission::{Permission, Scope},
+};
+use services::{Caller, Credential, Ctx};
+use tower_sessions::Session;
+
+/// Who may use a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Everybody.
+    Public,
+    /// Whoever is signed in.
+    SignedIn,
+    /// Members of the workspace who have the permission.
+    Needs(Permission),
+}
+
+/// Which sort of client a route is for: how it is told of a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Surface {
+    /// A browser.
+    Page,
+    /// A program, by the REST API.
+    Api,
+    /// A client of MLflow.
+    Mlflow,
+    /// A caller of a model.
+    Inference,
+}
+
+/// A line of the route table.
+#[derive(Debug, Clone, Copy)]
+pub struct Route {
+    /// The HTTP method.
+    pub method: &'static str,
+    /// The path, with `{parts}`.
+    pub path: &'static str,
+    /// Who may use it.
+    pub access: Access,
+    /// How its refusals are told.
+    pub surface: Surface,
+}
+
+impl Surface {
+    /// The refusal as this sort of client understands it.
+    #[must_use]
+    pub fn refuse(self, error: Error) -> Response {
+        match self {
+            Self::Page => PageError(error).into_response(),
+            Self::Api => ApiError(error).into_response(),
+            Self::Mlflow => MlflowError(error).into_response(),
+            Self::Inference => InferenceError(error).into_response(),
+        }
+    }
+}
+
+/// Answers who asks and whether they may, before the handler runs.
+pub async fn guard(
+    State((state, route)): State<(AppState, Route)>,
+    session: Session,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    match enter(&state, route, session, &mut request).await {
+        Ok(()) => next.run(request).await,
+        Err(error) if route.surface == Surface::Page && error.kind == ErrorKind::Unauthenticated => {
+            crate::pages::sign_in::redirect(&request)
+        }
+        Err(error) => route.surface.refuse(error),
+    }
+}
+
+async fn enter(state: &AppState, route: Route, session: Session, request: &mut Request) -> Result<(), Error> {
+    let request_id = request.headers().get("x-request-id").and_then(|id| id.to_str().ok()).map(ToOwned::to_owned);
+    let found = identify(state, request.headers(), session, request_id).await;
+    let by_token = matches!(&found, Ok(Some((caller, _))) if matches!(caller.credential, Credential::Token(_)));
+    if !by_token && is_cross_site(request.method(), request.headers()) {
+        return Err(Error::forbidden("This request came from another site, so it was not carried out."));
+    }
+    let found = match found {
+        Err(_) if route.access == Access::Public => None,
+        found => found?,
+    };
+    match (route.access, found) {
+        (Access::Public, found) => {
+            if let Some((caller, _)) = found {
+                request.extensions_mut().insert(caller);
+            }
+        }
+        (_, None) => return Err(Error::unauthenticated("Sign in, or send an API token.")),
+        (Access::SignedIn, Some((caller, _))) => {
+            request.extensions_mut().insert(caller);
+        }
+        (Access::Needs(permission), Some((caller, default))) => {
+            let slug = request.extensions().get::<WorkspaceSlug>().map(|slug| slug.0.clone()).or(default);
+            let ctx = state.services.enter(caller.clone(), slug.as_deref()).await?.ok_or_else(|| match slug {
+                Some(slug) => Error::new(ErrorKind::NotFound, format!("There is no workspace at /w/{slug}, or you are not a member of it.")),
+                None => Error::new(ErrorKind::Forbidden, "You are not a member of any workspace; ask an administrator to add you."),
+            })?;
+            ctx.require(permission)?;
+            request.extensions_mut().insert(caller);
+            request.extensions_mut().insert(ctx);
+        }
+    }
+    Ok(())
+}
+
+/// Who asks, and the workspace that their token works in. None when no credential came; an error when one came that
+/// does not work.
+async fn identify(
+    state: &AppState,
+    headers: &HeaderMap,
+    session: Session,
+    request_id: Option<String>,
+) -> Result<Option<(Caller, Option<String>)>, Error> {
+    if let Some(value) = headers.get(header::AUTHORIZATION) {
+        let secret = value.to_str().ok().and_then(secret).ok_or_else(|| {
+            Error::unauthenticated("Send the token as \"Authorization: Bearer <token>\", or as the password of Basic.")
+        })?;
+        let bearer = state.services.bearer(&secret).await?.ok_or_else(|| {
+            Error::unauthenticated("This token does not work: it is unknown, has expired or was revoked.")
+        })?;
+        let credential = Credential::Token(bearer.token_id);
+        let caller = Caller { user: bearer.user, credential, scope: bearer.scope, request_id };
+        return Ok(Some((caller, Some(bearer.workspace))));
+    }
+    let unavailable = |error: tower_sessions::session::Error| {
+        tracing::warn!(%error, "a session could not be read");
+        Error::new(ErrorKind::Unavailable, "The session could not be read; try again in a moment.")
+    };
+    let Some(user_id) = session.get::<UserId>(store::session::key::USER).await.map_err(unavailable)? else {
+        return Ok(None);
+    };
+    let Some(user) = state.services.user(user_id).await? else { return Ok(None) };
+    let id = session.id().map(|id| id.to_string()).unwrap_or_default();
+    // A session may do whatever its user may.
+    Ok(Some((Caller { user, credential: Credential::Session(id), scope: Scope::Admin, request_id }, None)))
+}
+
+/// The token in an Authorization header: bearer, or the password of basic.
+fn secret(value: &str) -> Option<String> {
+    let (scheme, rest) = value.split_once(' ')?;
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some(rest.trim().to_owned());
+    }
+    if scheme.eq_ignore_ascii_case("basic") {
+        let pair = String::from_utf8(BASE64_STANDARD.decode(rest.trim()).ok()?).ok()?;
+        return pair.split_once(':').map(|(_, password)| password.to_owned());
+    }
+    None
+}
+
+/// Whether a browser sent this on behalf of another site. A browser says where an unsafe request comes from, by
+/// `Sec-Fetch-Site` or at least by `Origin`; other clients say neither, and carry no cookies by accident.
+fn is_cross_site(method: &Method, headers: &HeaderMap) -> bool {
+    if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
+        return false;
+    }
+    let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    if let Some(site) = text(header::HeaderName::from_static("sec-fetch-site")) {
+        return !matches!(site, "same-origin" | "none");
+    }
+    match text(header::ORIGIN) {
+        None => false,
+        Some(origin) => {
+            let origin_host = origin.split_once("://").map(|(_, host)| host);
+            origin_host.is_none() || origin_host != text(header::HOST)
+        }
+    }
+}
+
+/// Handlers take the context as an argument; the guard has put it there.
+impl<S: Send + Sync> FromRequestParts<S> for Context {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        parts.extensions.get::<Ctx>().cloned().map(Self).ok_or_else(|| {
+            tracing::error!(path = %parts.uri.path(), "a handler wants a context that its route does not give");
+            ApiError(Error::internal())
+        })
+    }
+}
+
+/// The context that the guard made. For routes with [`Access::Needs`].
+pub struct Context(pub Ctx);
+
+/// Who asks. For routes with [`Access::SignedIn`], or any, when optional.
+pub struct SignedIn(pub Caller);
+
+impl<S: Send + Sync> FromRequestParts<S> for SignedIn {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        parts.extensions.get::<Caller>().cloned().map(Self).ok_or_else(|| {
+            tracing::error!(path = %parts.uri.path(), "a handler wants a caller that its route does not give");
+            ApiError(Error::internal())
+        })
+    }
+}
+
+impl<S: Send + Sync> OptionalFromRequestParts<S> for SignedIn {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, ApiError> {
+        Ok(parts.extensions.get::<Caller>().cloned().map(Self))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.parse::<header::HeaderName>().unwrap(), value.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn a_form_of_another_site_is_cross_site() {
+        let site = |pairs| is_cross_site(&Method::POST, &headers(pairs));
+        assert!(site(&[("sec-fetch-site", "cross-site")]));
+        assert!(site(&[("sec-fetch-site", "same-site")]));
+        assert!(site(&[("origin", "https://evil.example"), ("host", "slipway.example")]));
+        assert!(site(&[("origin", "null"), ("host", "slipway.example")]));
+        assert!(!site(&[("sec-fetch-site", "same-origin"), ("origin", "https://slipway.example")]));
+        assert!(!site(&[("origin", "http://127.0.0.1:3000"), ("host", "127.0.0.1:3000")]));
+        assert!(!site(&[("host", "slipway.example")]));
+    }
+
+    #[test]
+    fn following_a_link_from_another_site_is_allowed() {
+        assert!(!is_cross_site(&Method::GET, &headers(&[("sec-fetch-site", "cross-site")])));
+    }
+
+    #[test]
+    fn a_token_comes_as_bearer_or_as_the_password_of_basic() {
+        assert_eq!(secret("Bearer abc").as_deref(), Some("abc"));
+        assert_eq!(secret("bearer abc").as_deref(), Some("abc"));
+        assert_eq!(secret(&format!("Basic {}", BASE64_STANDARD.encode("anyone:abc:d"))).as_deref(), Some("abc:d"));
+        assert_eq!(secret("Digest abc"), None);
+        assert_eq!(secret("Basic %%%"), None);
+    }
+}

@@ -1,0 +1,51 @@
+//! History.
+
+use super::{Listed, Paging};
+use crate::{
+    access::{Access, Context},
+    error::{ApiError, Problem},
+    extract::Query,
+    router::Routes,
+    state::AppState,
+};
+use axum::{Json, extract::State};
+use domain::{
+    Error,
+    audit::{AuditEvent, ObjectKind},
+    permission::Permission,
+};
+use serde::Deserialize;
+use utoipa::IntoParams;
+use utoipa_axum::routes;
+
+pub(crate) fn routes(routes: Routes) -> Routes {
+    routes.api(Access::Needs(Permission::Read), routes!(list))
+}
+
+/// Of what.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct About {
+    /// `kind:id`, such as `promotion:0193…`: only what concerns this object.
+    object: Option<String>,
+}
+
+/// History of the workspace or of one object, newest first.
+#[utoipa::path(get, path = "/api/v1/audit-events", tag = "history", params(About, Paging),
+    responses((status = 200, body = Listed<AuditEvent>), (status = 400, body = Problem)))]
+async fn list(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Query(about): Query<About>,
+    Query(paging): Query<Paging>,
+) -> Result<Json<Listed<AuditEvent>>, ApiError> {
+    let object = about.object.as_deref().map(parse_object).transpose()?;
+    let page = state.services.audit_events(&ctx, object, paging.page_token.as_deref(), paging.limit()).await?;
+    Ok(Json(page.into()))
+}
+
+fn parse_object(text: &str) -> Result<(ObjectKind, &str), Error> {
+    text.split_once(':')
+        .and_then(|(kind, id)| Some((ObjectKind::parse(kind)?, id)))
+        .ok_or_else(|| Error::invalid_field("object", "Name the object as kind:id, such as promotion:0193f0c2-…"))
+}

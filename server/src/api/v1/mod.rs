@@ -1,0 +1,60 @@
+//! Version 1 of the REST API: one file a noun, each with its routes.
+
+mod audit;
+mod session;
+mod token;
+mod user;
+mod workspace;
+
+use crate::router::Routes;
+use domain::Page;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+pub(crate) fn routes(routes: Routes) -> Routes {
+    let routes = audit::routes(routes);
+    let routes = session::routes(routes);
+    let routes = token::routes(routes);
+    let routes = user::routes(routes);
+    workspace::routes(routes)
+}
+
+/// Which page of a list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Paging {
+    /// `next_page_token` of the page before.
+    pub(crate) page_token: Option<String>,
+    /// The most items to answer with.
+    #[param(minimum = 1, maximum = 1000)]
+    pub(crate) limit: Option<usize>,
+}
+
+impl Paging {
+    /// The most items: 100 when nothing is said.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit.unwrap_or(100)
+    }
+}
+
+/// One page of a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Listed<T> {
+    /// The items, in order.
+    pub(crate) items: Vec<T>,
+    /// Ask with this for the items after these; absent on the last page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) next_page_token: Option<String>,
+}
+
+impl<T> From<Page<T>> for Listed<T> {
+    fn from(page: Page<T>) -> Self {
+        Self { items: page.items, next_page_token: page.next_page_token }
+    }
+}
+
+impl<T> From<Vec<T>> for Listed<T> {
+    fn from(items: Vec<T>) -> Self {
+        Self { items, next_page_token: None }
+    }
+}

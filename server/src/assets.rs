@@ -1,0 +1,75 @@
+//! Styles, scripts and wasm of the pages: built by `scripts/build-web.sh`, part of the binary, named by their content.
+
+use crate::{access::Access, router::Routes};
+use axum::{
+    extract::Path,
+    http::{HeaderMap, Method, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use rust_embed::RustEmbed;
+use std::collections::BTreeMap;
+
+#[derive(RustEmbed)]
+#[folder = "../site"]
+#[allow_missing = true]
+struct Site;
+
+/// Which file each asset is.
+#[derive(Debug, Default)]
+pub struct Assets {
+    names: BTreeMap<String, String>,
+}
+
+impl Assets {
+    /// Reads the list of files that the build wrote.
+    #[must_use]
+    pub fn load() -> Self {
+        let manifest = Site::get("manifest.json");
+        let names = manifest.and_then(|file| serde_json::from_slice(&file.data).ok()).unwrap_or_default();
+        Self { names }
+    }
+
+    /// The address of an asset, `main.css`; its plain name when the build did not make it.
+    #[must_use]
+    pub fn url(&self, name: &str) -> String {
+        format!("/pkg/{}", self.names.get(name).map_or(name, String::as_str))
+    }
+}
+
+pub(crate) fn routes(routes: Routes) -> Routes {
+    routes.page(Method::GET, "/pkg/{*path}", Access::Public, asset)
+}
+
+async fn asset(Path(path): Path<String>, headers: HeaderMap) -> Response {
+    let path = format!("pkg/{path}");
+    let accepts = |encoding: &str| {
+        headers.get_all(header::ACCEPT_ENCODING).iter().any(|value| value.to_str().is_ok_and(|value| value.contains(encoding)))
+    };
+    let encoded = [("br", ".br"), ("gzip", ".gz")]
+        .into_iter()
+        .filter(|(encoding, _)| accepts(encoding))
+        .find_map(|(encoding, ending)| Site::get(&format!("{path}{ending}")).map(|file| (Some(encoding), file)));
+    let Some((encoding, file)) = encoded.or_else(|| Site::get(&path).map(|file| (None, file))) else {
+        return (StatusCode::NOT_FOUND, "No such asset.\n").into_response();
+    };
+    let kind = match path.rsplit('.').next() {
+        Some("css") => "text/css; charset=utf-8",
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("wasm") => "application/wasm",
+        Some("svg") => "image/svg+xml",
+        Some("json") => "application/json",
+        Some("woff2") => "font/woff2",
+        Some("png") => "image/png",
+        _ => "application/octet-stream",
+    };
+    let mut response = file.data.into_owned().into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static(kind));
+    // A file's name changes with its content.
+    headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("public, max-age=31536000, immutable"));
+    headers.insert(header::VARY, header::HeaderValue::from_static("accept-encoding"));
+    if let Some(encoding) = encoding {
+        headers.insert(header::CONTENT_ENCODING, header::HeaderValue::from_static(encoding));
+    }
+    response
+}

@@ -1,0 +1,159 @@
+//! The command line. Every option can come from the environment as well.
+
+use clap::{Args, Parser, Subcommand};
+use domain::permission::{Role, Scope};
+use std::{net::SocketAddr, path::PathBuf};
+
+/// Continuous delivery of machine-learning models: experiments, pipelines, approvals, serving and monitoring.
+#[derive(Debug, Parser)]
+#[command(name = "slipway", version, propagate_version = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The roles of the binary.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve the web pages, the APIs and the models, and work on jobs.
+    Serve(Serve),
+    /// Work on jobs only, beside a server that uses the same database and data directory.
+    Worker(Worker),
+    /// Bring the database to the schema of this version.
+    Migrate(Data),
+    /// Walk one real model around the whole loop on a server, and leave everything to be looked at.
+    Demo(Demo),
+    /// Manage users and tokens. Works while the server runs.
+    #[command(subcommand)]
+    Admin(Admin),
+    /// Run one step's process and end it when the worker dies. Started by workers.
+    #[command(hide = true, disable_help_flag = true)]
+    StepShim {
+        /// What the worker passes.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<std::ffi::OsString>,
+    },
+}
+
+/// Where the data is.
+#[derive(Debug, Clone, Args)]
+pub struct Data {
+    /// The folder for artifacts, working files and, without a database URL, the database.
+    #[arg(long, env = "SLIPWAY_DATA_DIR", default_value = ".slipway", value_name = "DIR")]
+    pub data_dir: PathBuf,
+    /// A Postgres database to use. Without one, Slipway runs a private cluster in the data folder.
+    #[arg(long, env = "SLIPWAY_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+}
+
+impl Data {
+    /// The database named by option, `SLIPWAY_DATABASE_URL` or `DATABASE_URL`, in this order.
+    #[must_use]
+    pub fn database_url(&self) -> Option<String> {
+        self.database_url.clone().or_else(|| std::env::var("DATABASE_URL").ok()).filter(|url| !url.is_empty())
+    }
+}
+
+/// Options of `slipway serve`.
+#[derive(Debug, Clone, Args)]
+pub struct Serve {
+    /// The address to listen on.
+    #[arg(long, env = "SLIPWAY_LISTEN", default_value = "127.0.0.1:3000", value_name = "ADDR")]
+    pub listen: SocketAddr,
+    /// The address that people and clients use, when it is not the one listened on. With https, cookies are secure.
+    #[arg(long, env = "SLIPWAY_PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<String>,
+    /// Where the data is.
+    #[command(flatten)]
+    pub data: Data,
+    /// What workers need.
+    #[command(flatten)]
+    pub work: Work,
+    /// Serve only; jobs are worked on by `slipway worker`.
+    #[arg(long, env = "SLIPWAY_NO_WORKER")]
+    pub no_worker: bool,
+}
+
+/// Options of `slipway worker`.
+#[derive(Debug, Clone, Args)]
+pub struct Worker {
+    /// The address of the server, for the steps that log to it.
+    #[arg(long, env = "SLIPWAY_PUBLIC_URL", default_value = "http://127.0.0.1:3000", value_name = "URL")]
+    pub public_url: String,
+    /// Where the data is.
+    #[command(flatten)]
+    pub data: Data,
+    /// What workers need.
+    #[command(flatten)]
+    pub work: Work,
+}
+
+/// What a process that works on jobs or serves models needs.
+#[derive(Debug, Clone, Args)]
+pub struct Work {
+    /// The ONNX Runtime library. By default it is looked for where `make setup` puts it.
+    #[arg(long, env = "SLIPWAY_ONNXRUNTIME", value_name = "FILE")]
+    pub onnxruntime: Option<PathBuf>,
+    /// How many pipeline steps may run at once.
+    #[arg(long, env = "SLIPWAY_STEPS", default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub steps: u16,
+    /// Seconds between two looks at the traffic of deployed models.
+    #[arg(long, env = "SLIPWAY_MONITOR_INTERVAL", default_value_t = 15, value_name = "S", value_parser = clap::value_parser!(u16).range(1..))]
+    pub monitor_interval: u16,
+    /// Seconds for which a worker holds a step before it must say that it still lives.
+    #[arg(long, env = "SLIPWAY_LEASE", default_value_t = 30, value_name = "S", value_parser = clap::value_parser!(u16).range(3..=600))]
+    pub lease: u16,
+}
+
+/// Options of `slipway demo`.
+#[derive(Debug, Clone, Args)]
+pub struct Demo {
+    /// The server. When none listens at the default address, one is started.
+    #[arg(long, env = "SLIPWAY_URL", default_value = "http://127.0.0.1:3000", value_name = "URL")]
+    pub url: String,
+    /// Where the data of a local server is: the demo makes its users there.
+    #[command(flatten)]
+    pub data: Data,
+}
+
+/// Commands of `slipway admin`.
+#[derive(Debug, Subcommand)]
+pub enum Admin {
+    /// Add a person, as a member of the default workspace.
+    CreateUser {
+        /// Their e-mail address.
+        #[arg(long)]
+        email: String,
+        /// Their name. Without one, the address up to the at sign.
+        #[arg(long, default_value = "")]
+        name: String,
+        /// What they are in the default workspace.
+        #[arg(long)]
+        role: Role,
+        /// Read the password from standard input, up to the end of the line.
+        #[arg(long, required = true)]
+        password_stdin: bool,
+        /// Where the data is.
+        #[command(flatten)]
+        data: Data,
+    },
+    /// Make an API token and print it, alone, on standard output.
+    CreateToken {
+        /// Whose it is.
+        #[arg(long)]
+        email: String,
+        /// What to call it.
+        #[arg(long)]
+        name: String,
+        /// What it may be used for.
+        #[arg(long, default_value = "write")]
+        scope: Scope,
+        /// For how many days.
+        #[arg(long, default_value_t = 90)]
+        days: u32,
+        /// Where the data is.
+        #[command(flatten)]
+        data: Data,
+    },
+}

@@ -1,0 +1,93 @@
+//! Reading requests of the REST API: every refusal is a problem with a sentence.
+
+use crate::error::ApiError;
+use axum::{
+    extract::{
+        FromRequest, FromRequestParts, Request,
+        rejection::{JsonRejection, PathRejection, QueryRejection},
+    },
+    http::request::Parts,
+};
+use domain::{Error, ErrorKind};
+use serde::de::DeserializeOwned;
+
+/// A JSON body.
+pub struct Body<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        match axum::Json::<T>::from_request(request, state).await {
+            Ok(axum::Json(value)) => Ok(Self(value)),
+            Err(rejection) => Err(ApiError(body_error(&rejection))),
+        }
+    }
+}
+
+/// Why a JSON body was refused, in a sentence.
+#[must_use]
+pub fn body_error(rejection: &JsonRejection) -> Error {
+    match rejection {
+        JsonRejection::MissingJsonContentType(_) => {
+            Error::invalid("Send the body as JSON, with the header Content-Type: application/json.")
+        }
+        JsonRejection::JsonDataError(error) => Error::invalid(format!("The body does not fit: {}.", reason(&error.body_text()))),
+        JsonRejection::JsonSyntaxError(error) => {
+            Error::invalid(format!("The body is not well-formed JSON: {}.", reason(&error.body_text())))
+        }
+        rejection if rejection.status() == axum::http::StatusCode::PAYLOAD_TOO_LARGE => too_large(),
+        _ => Error::invalid("The body could not be read to its end."),
+    }
+}
+
+/// The body is over the limit of the route.
+#[must_use]
+pub fn too_large() -> Error {
+    Error::new(ErrorKind::TooLarge, "The body is larger than this address takes.")
+}
+
+/// The cause behind a rejection's own introduction: `a.b: invalid type: …`.
+fn reason(text: &str) -> &str {
+    text.split_once(": ").map_or(text, |(_, cause)| cause).trim_end_matches('.')
+}
+
+/// The parts of the path.
+pub struct Path<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        match axum::extract::Path::<T>::from_request_parts(parts, state).await {
+            Ok(axum::extract::Path(value)) => Ok(Self(value)),
+            Err(rejection) => Err(ApiError(path_error(&rejection))),
+        }
+    }
+}
+
+/// A part of the path that has the wrong form names nothing that exists.
+fn path_error(rejection: &PathRejection) -> Error {
+    tracing::debug!(reason = %rejection.body_text(), "a path does not fit its route");
+    Error::new(ErrorKind::NotFound, "Nothing is at this address: a part of it has the wrong form.")
+}
+
+/// The query string.
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        match axum::extract::Query::<T>::from_request_parts(parts, state).await {
+            Ok(axum::extract::Query(value)) => Ok(Self(value)),
+            Err(rejection) => Err(ApiError(query_error(&rejection))),
+        }
+    }
+}
+
+/// Why a query string was refused, in a sentence.
+#[must_use]
+pub fn query_error(rejection: &QueryRejection) -> Error {
+    Error::invalid(format!("The query does not fit: {}.", reason(&rejection.body_text())))
+}

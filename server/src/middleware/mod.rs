@@ -1,0 +1,5 @@
+//! Layers around every route.
+
+pub mod rate_limit;
+pub mod security;
+pub mod telemetry;

@@ -1,0 +1,159 @@
+//! The route table: every address of Slipway, who may use it, and what answers.
+//!
+//! A route cannot be added without saying who may use it. [`Routes::table`] is what the tests walk.
+
+use crate::{
+    access::{self, Access, Route, Surface},
+    api, assets, events, health, inference, mlflow, openapi, pages,
+    state::AppState,
+};
+use axum::{
+    Router,
+    handler::Handler,
+    http::Method,
+    middleware::from_fn_with_state,
+    routing::{MethodFilter, MethodRouter, on},
+};
+use std::convert::Infallible;
+use utoipa::openapi::{OpenApi, Paths, RefOr, Schema};
+
+/// Routes with their access, in the order they were added.
+pub struct Routes {
+    state: AppState,
+    router: Router<AppState>,
+    table: Vec<Route>,
+    openapi: OpenApi,
+}
+
+impl Routes {
+    fn new(state: AppState) -> Self {
+        Self { state, router: Router::new(), table: Vec::new(), openapi: openapi::base() }
+    }
+
+    /// The table, the OpenAPI document, and the router without its outer layers.
+    pub(crate) fn finish(self) -> (Vec<Route>, OpenApi, Router<AppState>) {
+        (self.table, self.openapi, self.router)
+    }
+
+    fn add(mut self, route: Route, method: MethodRouter<AppState, Infallible>) -> Self {
+        let guarded = method.layer(from_fn_with_state((self.state.clone(), route), access::guard));
+        self.router = self.router.route(route.path, guarded);
+        self.table.push(route);
+        self
+    }
+
+    fn handler<H, T>(self, surface: Surface, method: Method, path: &'static str, access: Access, handler: H) -> Self
+    where
+        H: Handler<T, AppState>,
+        T: 'static,
+    {
+        let filter = match method {
+            Method::POST => MethodFilter::POST,
+            Method::PUT => MethodFilter::PUT,
+            Method::PATCH => MethodFilter::PATCH,
+            Method::DELETE => MethodFilter::DELETE,
+            _ => MethodFilter::GET,
+        };
+        self.add(Route { method: leak_method(&method), path, access, surface }, on(filter, handler))
+    }
+
+    /// A page, or what a page's form posts to.
+    pub(crate) fn page<H, T>(self, method: Method, path: &'static str, access: Access, handler: H) -> Self
+    where
+        H: Handler<T, AppState>,
+        T: 'static,
+    {
+        self.handler(Surface::Page, method, path, access, handler)
+    }
+
+    /// An operation of MLflow's API, under `/api/2.0` and `/ajax-api/2.0`. `path` begins with the version: `/2.0/mlflow/…`.
+    pub(crate) fn mlflow<H, T>(self, method: Method, path: &str, access: Access, handler: H) -> Self
+    where
+        H: Handler<T, AppState> + Clone,
+        T: 'static,
+    {
+        // The table lives as long as the process.
+        let (api, ajax): (&'static str, &'static str) = (format!("/api{path}").leak(), format!("/ajax-api{path}").leak());
+        self.handler(Surface::Mlflow, method.clone(), api, access, handler.clone()).handler(
+            Surface::Mlflow,
+            method,
+            ajax,
+            access,
+            handler,
+        )
+    }
+
+    /// An address of the data plane.
+    pub(crate) fn inference<H, T>(self, method: Method, path: &'static str, access: Access, handler: H) -> Self
+    where
+        H: Handler<T, AppState>,
+        T: 'static,
+    {
+        self.handler(Surface::Inference, method, path, access, handler)
+    }
+
+    /// An operation of the REST API, with its description: `routes!(handler)`.
+    pub(crate) fn api(
+        mut self,
+        access: Access,
+        (schemas, paths, method): (Vec<(String, RefOr<Schema>)>, Paths, MethodRouter<AppState, Infallible>),
+    ) -> Self {
+        let mut described = Vec::new();
+        for (path, item) in &paths.paths {
+            let methods = [
+                ("GET", &item.get),
+                ("POST", &item.post),
+                ("PUT", &item.put),
+                ("PATCH", &item.patch),
+                ("DELETE", &item.delete),
+            ];
+            described.extend(
+                methods
+                    .into_iter()
+                    .filter(|(_, operation)| operation.is_some())
+                    .map(|(method, _)| (method, &*path.clone().leak())),
+            );
+        }
+        for (path, item) in paths.paths {
+            match self.openapi.paths.paths.get_mut(&path) {
+                Some(known) => known.merge_operations(item),
+                None => {
+                    self.openapi.paths.paths.insert(path, item);
+                }
+            }
+        }
+        self.openapi.components.get_or_insert_default().schemas.extend(schemas);
+        let mut method = Some(method);
+        for (name, path) in described {
+            let route = Route { method: name, path, access, surface: Surface::Api };
+            match method.take() {
+                Some(method) => self = self.add(route, method),
+                None => self.table.push(route),
+            }
+        }
+        self
+    }
+}
+
+fn leak_method(method: &Method) -> &'static str {
+    match *method {
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        _ => "GET",
+    }
+}
+
+/// Every route.
+#[must_use]
+pub fn routes(state: &AppState) -> Routes {
+    let routes = Routes::new(state.clone());
+    let routes = health::routes(routes);
+    let routes = assets::routes(routes);
+    let routes = events::routes(routes);
+    let routes = pages::routes(routes);
+    let routes = api::v1::routes(routes);
+    let routes = mlflow::routes(routes);
+    inference::routes(routes)
+}

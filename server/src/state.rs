@@ -1,0 +1,22 @@
+//! What every request handler can reach.
+
+use crate::{assets::Assets, events::Events, middleware::rate_limit::SignInLimit};
+use services::Services;
+use std::sync::Arc;
+
+/// What every request handler can reach. Cheap to clone.
+#[derive(Clone)]
+pub struct AppState {
+    /// The use cases.
+    pub services: Services,
+    /// The address that people and clients use, without a slash at the end.
+    pub public_url: Arc<str>,
+    /// Styles, scripts and wasm of the pages.
+    pub assets: Arc<Assets>,
+    /// What changed, for open pages.
+    pub events: Events,
+    /// How often one may try to sign in.
+    pub sign_in_limit: Arc<SignInLimit>,
+    /// The metrics of this process.
+    pub metrics: metrics_exporter_prometheus::PrometheusHandle,
+}
