@@ -15,8 +15,11 @@ pub mod logged_model;
 pub mod model;
 pub mod page;
 pub mod permission;
+pub mod pipeline;
+pub mod pipeline_run;
 pub mod promotion;
 pub mod run;
+pub mod search;
 pub mod user;
 
 pub use digest::Digest;

@@ -1,0 +1,118 @@
+//! Pipelines: the file that a user writes, and the graph of steps that it describes.
+//!
+//! [`PipelineSpec`] is the file after reading: typed, checked, without comments, order or position. `parse` makes it from
+//! YAML and says everything that is wrong with the line and column; `graph` answers what may run when; `expand` turns a
+//! step and the values of the params into the command line and environment of a process. The format is described for
+//! users in `docs/pipelines.md`.
+
+mod expand;
+mod graph;
+mod problem;
+mod spec;
+mod template;
+mod value;
+
+// Files are read by the server alone; pages get what they say.
+#[cfg(not(target_arch = "wasm32"))]
+mod check;
+#[cfg(not(target_arch = "wasm32"))]
+mod duration;
+#[cfg(not(target_arch = "wasm32"))]
+mod parse;
+#[cfg(test)]
+mod tests;
+#[cfg(not(target_arch = "wasm32"))]
+mod yaml;
+
+pub use expand::{INPUTS_DIR, Invocation, input_path};
+pub use graph::Graph;
+#[cfg(not(target_arch = "wasm32"))]
+pub use parse::{MAX_FILE_BYTES, MAX_STEPS};
+pub use problem::{PipelineErrors, Problem};
+pub use spec::{Command, OutputRef, PipelineSpec, Retries, StepSpec};
+pub use value::ParamValue;
+
+use crate::id::{PipelineId, PipelineVersionId, WorkspaceId};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// A pipeline: the name under which versions of a file are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Pipeline {
+    /// The pipeline.
+    pub id: PipelineId,
+    /// Where it lives.
+    pub workspace_id: WorkspaceId,
+    /// Its name, as in its file.
+    pub name: String,
+    /// When its first version was stored.
+    pub created_at: DateTime<Utc>,
+}
+
+/// One version of a pipeline's file. It never changes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PipelineVersion {
+    /// The version.
+    pub id: PipelineVersionId,
+    /// Its pipeline.
+    pub pipeline_id: PipelineId,
+    /// 1, 2, 3 …
+    pub number: i32,
+    /// Of the spec: the same for files that differ in comments, order of keys or spelling only.
+    pub digest: crate::Digest,
+    /// The file as it was written.
+    pub source: String,
+    /// What it says.
+    pub spec: PipelineSpec,
+    /// Who stored it.
+    pub created_by: String,
+    /// When it was stored.
+    pub created_at: DateTime<Utc>,
+}
+
+/// Whether a pipeline, step, param, input, output or pool may be called this: 1 to 63 lower-case letters, digits, `-` and
+/// `_`, beginning with a letter or digit.
+#[must_use]
+pub fn is_name(text: &str) -> bool {
+    text.len() <= 63
+        && text.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_')
+}
+
+/// The environment variable that carries the param, input or output of this name: `env_name("PARAM", "learning-rate")`
+/// is `PARAM_LEARNING_RATE`.
+#[must_use]
+pub fn env_name(kind: &str, name: &str) -> String {
+    format!("{kind}_{}", name.to_ascii_uppercase().replace('-', "_"))
+}
+
+/// The path, if it names something below the directory that it is taken from: relative, not empty, without `.`, `..`,
+/// doubled slashes, back slashes and control characters.
+///
+/// # Errors
+/// With the rule that the path breaks, to follow the path in a sentence.
+pub fn check_relative_path(path: &str) -> Result<(), &'static str> {
+    if path.is_empty() {
+        return Err("is empty; give a path relative to the step's directory");
+    }
+    if path.starts_with('/') {
+        return Err("is absolute; give a path relative to the step's directory");
+    }
+    if path.len() > 255 {
+        return Err("is longer than 255 bytes");
+    }
+    if path.contains(|c: char| c.is_control() || c == '\\') {
+        return Err("contains a back slash or a control character");
+    }
+    if path.split('/').any(|part| part == "..") {
+        return Err("leaves the step's directory; \"..\" is not allowed");
+    }
+    if path.split('/').any(|part| part.is_empty() || part == ".") {
+        return Err("has an empty part or a \".\"; write it as a/b/c");
+    }
+    Ok(())
+}

@@ -1,0 +1,728 @@
+//! From YAML to [`PipelineSpec`]: one reading that finds everything that is wrong and says where.
+//!
+//! This file reads the structure; what concerns several steps at once is in `check`.
+
+use super::{
+    check,
+    problem::{At, PipelineErrors, Problem, show, suggest},
+    spec::{Command, DEFAULT_POOL, OutputRef, PipelineSpec, Retries, StepSpec},
+    value::ParamValue,
+    yaml::{self, Meaning, Node, Yaml},
+};
+use crate::pipeline_run::MAX_RETRY_DELAY;
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    rc::Rc,
+};
+
+/// The largest file.
+pub const MAX_FILE_BYTES: usize = 256 * 1024;
+
+/// The most steps of a pipeline.
+pub const MAX_STEPS: usize = 500;
+
+/// The longest argument or variable: the kernel takes 128 KiB.
+const MAX_ARGUMENT_BYTES: usize = 100_000;
+
+const MAX_RETRIES: f64 = 20.0;
+const MAX_TIMEOUT_SECONDS: u64 = 7 * 86_400;
+
+/// More problems than this help nobody.
+const MAX_PROBLEMS: usize = 50;
+
+impl PipelineSpec {
+    /// Reads a pipeline's file.
+    ///
+    /// # Errors
+    /// With every problem found. A file that is not YAML has one: nothing can be said about what follows it.
+    pub fn parse(source: &str) -> Result<Self, PipelineErrors> {
+        let mut reader = Reader::default();
+        let spec = reader.file(source);
+        let mut problems = reader.problems;
+        problems.sort_by_key(|problem| (problem.line, problem.column));
+        problems.truncate(MAX_PROBLEMS);
+        match spec {
+            Some(spec) if problems.is_empty() => Ok(spec),
+            _ => Err(PipelineErrors(problems)),
+        }
+    }
+}
+
+/// Where the parts of a step stand, for problems found after reading.
+#[derive(Debug, Default)]
+pub(super) struct StepPlaces {
+    /// Every step that this one needs, and where it says so.
+    pub(super) needs: Vec<(String, At)>,
+    /// Every output that it takes, and where it says so.
+    pub(super) inputs: Vec<(OutputRef, At)>,
+    /// Every text that may hold placeholders.
+    pub(super) texts: Vec<(TextKind, String, At)>,
+    /// Names that become variables: kind, name, place.
+    pub(super) variables: Vec<(&'static str, String, At)>,
+}
+
+/// Which text a placeholder stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TextKind {
+    /// A script for the shell: no placeholders.
+    Script,
+    /// An argument or variable of a step.
+    OfStep,
+    /// A param of a step: the pipeline's params only.
+    StepParam,
+    /// A variable of the pipeline: the pipeline's params only.
+    OfPipeline,
+}
+
+/// Where the parts of a file stand.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    pub(super) steps: HashMap<String, StepPlaces>,
+    pub(super) texts: Vec<(TextKind, String, At)>,
+    pub(super) params: Vec<(String, At)>,
+}
+
+#[derive(Default)]
+struct Reader {
+    problems: Vec<Problem>,
+    places: Places,
+}
+
+const PIPELINE_KEYS: [&str; 6] = ["name", "description", "params", "files", "env", "steps"];
+const STEP_KEYS: [&str; 9] = [
+    "command", "needs", "params", "inputs", "outputs", "env", "timeout", "retries", "pool",
+];
+
+impl Reader {
+    fn problem(&mut self, at: At, message: impl Into<String>) {
+        self.problems.push(Problem::new(at, message));
+    }
+
+    fn file(&mut self, source: &str) -> Option<PipelineSpec> {
+        let start = At { line: 1, column: 1 };
+        if source.len() > MAX_FILE_BYTES {
+            let message = format!(
+                "The file has {} KiB; at most {} are allowed. Keep data out of it.",
+                source.len().div_ceil(1024),
+                MAX_FILE_BYTES / 1024
+            );
+            self.problem(start, message);
+            return None;
+        }
+        let root = yaml::read(source)
+            .map_err(|problem| self.problems.push(problem))
+            .ok()?;
+        let keys = self.keys(&root, "the pipeline", &PIPELINE_KEYS)?;
+        let get = |key| keys.get(key).copied();
+
+        let name = match get("name") {
+            Some(node) => self.name(node, "The pipeline's name").unwrap_or_default(),
+            None => {
+                self.problem(
+                    root.at,
+                    "The pipeline has no name; add \"name: my-pipeline\".",
+                );
+                String::new()
+            }
+        };
+        let description = get("description")
+            .and_then(|node| self.text(node, "description"))
+            .unwrap_or_default();
+        let params = get("params")
+            .map(|node| self.params(node))
+            .unwrap_or_default();
+        self.places.params = params
+            .iter()
+            .map(|(name, at, _)| (name.clone(), *at))
+            .collect();
+        let files = get("files")
+            .map(|node| self.files(node))
+            .unwrap_or_default();
+        let env = get("env").map(|node| self.env(node)).unwrap_or_default();
+        for (value, at) in env.values() {
+            self.places
+                .texts
+                .push((TextKind::OfPipeline, value.clone(), *at));
+        }
+        let steps = match get("steps") {
+            Some(node) => self.steps(node),
+            None => {
+                self.problem(
+                    root.at,
+                    "The pipeline has no steps; add \"steps:\" with at least one.",
+                );
+                BTreeMap::new()
+            }
+        };
+        let spec = PipelineSpec {
+            name,
+            description,
+            params: params
+                .into_iter()
+                .map(|(name, _, value)| (name, value))
+                .collect(),
+            files,
+            env: env
+                .into_iter()
+                .map(|(name, (value, _))| (name, value))
+                .collect(),
+            steps,
+        };
+        check::all(&spec, &self.places, &mut self.problems);
+        Some(spec)
+    }
+
+    fn steps(&mut self, node: &Node) -> BTreeMap<String, StepSpec> {
+        let mut named: Vec<(String, At, &Node)> = Vec::new();
+        match &node.yaml {
+            Yaml::List(items) => {
+                for item in items {
+                    let name = match &item.yaml {
+                        Yaml::Map(entries) => entries
+                            .iter()
+                            .find(|(key, _)| scalar_text(key) == Some("name")),
+                        _ => None,
+                    };
+                    match name {
+                        Some((_, name)) => {
+                            if let Some(text) = self.name(name, "A step's name") {
+                                named.push((text, name.at, item));
+                            }
+                        }
+                        None => self.problem(
+                            item.at,
+                            "A step in a list needs a name: \"- name: my-step\".",
+                        ),
+                    }
+                }
+            }
+            _ => {
+                for (key, value) in self.entries(node, "steps", "step name: step") {
+                    if let Some(name) = self.name(key, "A step's name") {
+                        named.push((name, key.at, value));
+                    }
+                }
+            }
+        }
+        if named.is_empty() && self.problems.is_empty() {
+            self.problem(node.at, "The pipeline has no steps; add at least one.");
+        }
+        if named.len() > MAX_STEPS {
+            self.problem(
+                node.at,
+                format!(
+                    "The pipeline has {} steps; at most {MAX_STEPS} are allowed.",
+                    named.len()
+                ),
+            );
+            return BTreeMap::new();
+        }
+        let in_list = matches!(node.yaml, Yaml::List(_));
+        let mut steps = BTreeMap::new();
+        for (name, at, node) in named {
+            if steps.contains_key(&name) {
+                self.problem(at, format!("There are two steps called \"{name}\"."));
+                continue;
+            }
+            let mut places = StepPlaces::default();
+            let step = self.step(&name, node, in_list, &mut places);
+            self.places.steps.insert(name.clone(), places);
+            steps.insert(name, step);
+        }
+        steps
+    }
+
+    fn step(
+        &mut self,
+        name: &str,
+        node: &Node,
+        in_list: bool,
+        places: &mut StepPlaces,
+    ) -> StepSpec {
+        let mut known = STEP_KEYS.to_vec();
+        if in_list {
+            known.push("name");
+        }
+        let keys = self
+            .keys(node, &format!("step \"{name}\""), &known)
+            .unwrap_or_default();
+        let get = |key| keys.get(key).copied();
+
+        let command = match get("command") {
+            Some(node) => self.command(node, places),
+            None => {
+                if matches!(node.yaml, Yaml::Map(_)) {
+                    self.problem(node.at, format!("Step \"{name}\" has no command."));
+                }
+                Command::Program(Vec::new())
+            }
+        };
+        if let Some(node) = get("needs") {
+            self.needs(node, places);
+        }
+        let params = get("params")
+            .map(|node| self.params(node))
+            .unwrap_or_default();
+        for (name, at, value) in &params {
+            places.variables.push(("PARAM", name.clone(), *at));
+            if let ParamValue::Text(text) = value {
+                places.texts.push((TextKind::StepParam, text.clone(), *at));
+            }
+        }
+        let inputs = get("inputs")
+            .map(|node| self.inputs(node, places))
+            .unwrap_or_default();
+        let outputs = get("outputs")
+            .map(|node| self.outputs(node, places))
+            .unwrap_or_default();
+        let env = get("env").map(|node| self.env(node)).unwrap_or_default();
+        for (value, at) in env.values() {
+            places.texts.push((TextKind::OfStep, value.clone(), *at));
+        }
+        StepSpec {
+            command,
+            needs: places.needs.iter().map(|(name, _)| name.clone()).collect(),
+            params: params
+                .into_iter()
+                .map(|(name, _, value)| (name, value))
+                .collect(),
+            inputs,
+            outputs,
+            env: env
+                .into_iter()
+                .map(|(name, (value, _))| (name, value))
+                .collect(),
+            timeout_seconds: get("timeout")
+                .and_then(|node| self.duration(node, "timeout", 1, MAX_TIMEOUT_SECONDS)),
+            retries: get("retries")
+                .map(|node| self.retries(node))
+                .unwrap_or_default(),
+            pool: get("pool")
+                .and_then(|node| self.name(node, "A pool's name"))
+                .unwrap_or_else(|| DEFAULT_POOL.to_owned()),
+        }
+    }
+
+    fn command(&mut self, node: &Node, places: &mut StepPlaces) -> Command {
+        match &node.yaml {
+            Yaml::List(items) => {
+                let texts: Vec<String> = items
+                    .iter()
+                    .filter_map(|item| self.text(item, "An argument"))
+                    .collect();
+                if items.is_empty() || (texts.len() == items.len() && texts[0].is_empty()) {
+                    self.problem(
+                        node.at,
+                        "The command is empty; give a program and its arguments.",
+                    );
+                }
+                for (index, (text, item)) in texts.iter().zip(items).enumerate() {
+                    let kind = if is_script(&texts, index) {
+                        TextKind::Script
+                    } else {
+                        TextKind::OfStep
+                    };
+                    places.texts.push((kind, text.clone(), item.at));
+                }
+                Command::Program(texts)
+            }
+            _ => {
+                let script = self.text(node, "The command").unwrap_or_default();
+                if script.trim().is_empty() {
+                    self.problem(
+                        node.at,
+                        "The command is empty; give a script or a list of arguments.",
+                    );
+                }
+                places
+                    .texts
+                    .push((TextKind::Script, script.clone(), node.at));
+                Command::Shell(script)
+            }
+        }
+    }
+
+    fn needs(&mut self, node: &Node, places: &mut StepPlaces) {
+        let items: Vec<&Node> = match &node.yaml {
+            Yaml::List(items) => items.iter().map(Rc::as_ref).collect(),
+            _ => vec![node],
+        };
+        for item in items {
+            let Some(name) = self.text(item, "A needed step") else {
+                continue;
+            };
+            if places.needs.iter().any(|(other, _)| *other == name) {
+                self.problem(item.at, format!("\"{name}\" stands here twice."));
+            } else {
+                places.needs.push((name, item.at));
+            }
+        }
+    }
+
+    fn params(&mut self, node: &Node) -> Vec<(String, At, ParamValue)> {
+        let mut params = Vec::new();
+        for (key, value) in self.entries(node, "params", "name: default") {
+            let name = self.name(key, "A param's name");
+            let meaning = match &value.yaml {
+                Yaml::Scalar(scalar) => scalar.meaning(),
+                _ => Meaning::Null,
+            };
+            let param = match meaning {
+                Meaning::Bool(value) => Ok(ParamValue::Bool(value)),
+                Meaning::Number(number) => {
+                    ParamValue::number(number).map_err(|rule| format!("The value {rule}."))
+                }
+                Meaning::Text(text) => Ok(ParamValue::Text(text.to_owned())),
+                Meaning::Unclear(text) => Err(format!(
+                    "Write true or false, or \"{text}\" in quotes for the text."
+                )),
+                Meaning::Null => {
+                    Err("A param needs a default: a text, a number, true or false.".to_owned())
+                }
+            };
+            match param {
+                Ok(value_of) => params.extend(name.map(|name| (name, key.at, value_of))),
+                Err(message) => self.problem(value.at, message),
+            }
+        }
+        params
+    }
+
+    fn files(&mut self, node: &Node) -> BTreeMap<String, String> {
+        let mut files = BTreeMap::new();
+        for (key, value) in self.entries(node, "files", "path: text") {
+            let Some(path) = self.path(key, scalar_text(key).unwrap_or_default()) else {
+                continue;
+            };
+            // An empty __init__.py is written as nothing.
+            let empty =
+                matches!(&value.yaml, Yaml::Scalar(scalar) if scalar.meaning() == Meaning::Null);
+            let text = if empty {
+                Some(String::new())
+            } else {
+                self.text(value, "A file's text")
+            };
+            files.insert(path.clone(), text.unwrap_or_default());
+            let parent = files.keys().find(|other| {
+                path.starts_with(&format!("{other}/")) || other.starts_with(&format!("{path}/"))
+            });
+            if let Some(other) = parent.cloned() {
+                self.problem(key.at, format!("\"{path}\" and \"{other}\" cannot both be files: one is the other's directory."));
+            }
+        }
+        files
+    }
+
+    fn env(&mut self, node: &Node) -> BTreeMap<String, (String, At)> {
+        let mut env = BTreeMap::new();
+        for (key, value) in self.entries(node, "env", "NAME: text") {
+            let name = scalar_text(key).unwrap_or_default();
+            if name.is_empty()
+                || name.starts_with(|c: char| c.is_ascii_digit())
+                || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+            {
+                self.problem(
+                    key.at,
+                    format!(
+                        "\"{}\" cannot name a variable; use letters, digits and \"_\".",
+                        show(name)
+                    ),
+                );
+            } else if name.starts_with("SLIPWAY_") {
+                self.problem(
+                    key.at,
+                    format!("\"{name}\" is set by Slipway; names with SLIPWAY_ are reserved."),
+                );
+            } else if let Some(text) = self.text(value, "A variable") {
+                env.insert(name.to_owned(), (text, value.at));
+            }
+        }
+        env
+    }
+
+    fn inputs(&mut self, node: &Node, places: &mut StepPlaces) -> BTreeMap<String, OutputRef> {
+        let mut inputs = BTreeMap::new();
+        for (key, value) in self.entries(node, "inputs", "name: step.output") {
+            let name = self.name(key, "An input's name");
+            match scalar_text(value).unwrap_or_default().parse::<OutputRef>() {
+                Ok(reference) => {
+                    places.inputs.push((reference.clone(), value.at));
+                    if let Some(name) = name {
+                        places.variables.push(("INPUT", name.clone(), key.at));
+                        inputs.insert(name, reference);
+                    }
+                }
+                Err(message) => self.problem(value.at, sentence(message)),
+            }
+        }
+        inputs
+    }
+
+    fn outputs(&mut self, node: &Node, places: &mut StepPlaces) -> BTreeMap<String, String> {
+        let mut outputs = BTreeMap::new();
+        for (key, value) in self.entries(node, "outputs", "name: path") {
+            let name = self.name(key, "An output's name");
+            let path = self
+                .text(value, "An output's path")
+                .and_then(|text| self.path(value, &text));
+            if let (Some(name), Some(path)) = (name, path) {
+                places.variables.push(("OUTPUT", name.clone(), key.at));
+                outputs.insert(name, path);
+            }
+        }
+        outputs
+    }
+
+    fn retries(&mut self, node: &Node) -> Retries {
+        let mut retries = Retries::default();
+        if matches!(node.yaml, Yaml::Map(_)) {
+            let keys = self
+                .keys(node, "retries", &["count", "backoff"])
+                .unwrap_or_default();
+            match keys.get("count") {
+                Some(node) => retries.count = self.retry_count(node),
+                None => self.problem(
+                    node.at,
+                    "Retries have no count; write \"retries: { count: 3, backoff: 30s }\".",
+                ),
+            }
+            let longest = MAX_RETRY_DELAY.as_secs();
+            if let Some(seconds) = keys
+                .get("backoff")
+                .and_then(|node| self.duration(node, "backoff", 0, longest))
+            {
+                retries.backoff_seconds = seconds;
+            }
+        } else {
+            retries.count = self.retry_count(node);
+        }
+        // Without retries the wait means nothing, and must not make another digest.
+        if retries.count == 0 {
+            Retries::default()
+        } else {
+            retries
+        }
+    }
+
+    fn retry_count(&mut self, node: &Node) -> u32 {
+        match &node.yaml {
+            Yaml::Scalar(scalar) => match scalar.meaning() {
+                #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // whole, 0 to 20
+                Meaning::Number(count)
+                    if count.fract() == 0.0 && (0.0..=MAX_RETRIES).contains(&count) =>
+                {
+                    return count as u32;
+                }
+                _ => {}
+            },
+            Yaml::List(_) | Yaml::Map(_) => {}
+        }
+        self.problem(
+            node.at,
+            format!("Retries are a whole number from 0 to {MAX_RETRIES}."),
+        );
+        0
+    }
+
+    fn duration(&mut self, node: &Node, key: &str, least: u64, most: u64) -> Option<u64> {
+        let text = self.text(node, &format!("\"{key}\""))?;
+        match super::duration::seconds(&text) {
+            Some(seconds) if (least..=most).contains(&seconds) => return Some(seconds),
+            Some(_) => {
+                self.problem(
+                    node.at,
+                    format!(
+                        "\"{key}\" must be from {least} seconds to {} minutes.",
+                        most / 60
+                    ),
+                );
+            }
+            None if text.parse::<f64>().is_ok() => {
+                self.problem(
+                    node.at,
+                    format!(
+                        "\"{key}\" needs a unit; write {text}s for seconds or {text}m for minutes."
+                    ),
+                );
+            }
+            None => {
+                let message = format!(
+                    "\"{}\" is not a span of time; write 90s, 15m or 1h30m.",
+                    show(&text)
+                );
+                self.problem(node.at, message);
+            }
+        }
+        None
+    }
+
+    /// The text of a single value. Numbers and truth values are taken as they are written.
+    fn text(&mut self, node: &Node, what: &str) -> Option<String> {
+        match &node.yaml {
+            Yaml::Scalar(scalar) if scalar.meaning() == Meaning::Null => {
+                self.problem(
+                    node.at,
+                    format!("{what} has no value; write \"\" for an empty text."),
+                );
+                None
+            }
+            Yaml::Scalar(scalar)
+                if scalar.text.len() > MAX_ARGUMENT_BYTES && what != "A file's text" =>
+            {
+                let message = format!(
+                    "{what} is longer than {MAX_ARGUMENT_BYTES} bytes; put it into \"files\"."
+                );
+                self.problem(node.at, message);
+                None
+            }
+            Yaml::Scalar(scalar) => Some(scalar.text.clone()),
+            Yaml::List(_) | Yaml::Map(_) => {
+                let found = if matches!(node.yaml, Yaml::List(_)) {
+                    "a list"
+                } else {
+                    "a mapping"
+                };
+                self.problem(node.at, format!("{what} must be a text, not {found}."));
+                None
+            }
+        }
+    }
+
+    fn name(&mut self, node: &Node, what: &str) -> Option<String> {
+        let text = self.text(node, what)?;
+        if super::is_name(&text) {
+            return Some(text);
+        }
+        let message = format!(
+            "{what} must be 1 to 63 lower-case letters, digits, \"-\" or \"_\", beginning with a letter or digit; \"{}\" is not.",
+            show(&text)
+        );
+        self.problem(node.at, message);
+        None
+    }
+
+    fn path(&mut self, node: &Node, path: &str) -> Option<String> {
+        if let Err(rule) = super::check_relative_path(path) {
+            self.problem(node.at, format!("The path \"{}\" {rule}.", show(path)));
+            return None;
+        }
+        if path.split('/').next() == Some(super::INPUTS_DIR) {
+            let message = format!(
+                "\"{}/\" holds the step's inputs; choose another path.",
+                super::INPUTS_DIR
+            );
+            self.problem(node.at, message);
+            return None;
+        }
+        Some(path.to_owned())
+    }
+
+    /// The entries of a mapping whose keys the user chose, each key once.
+    fn entries<'a>(&mut self, node: &'a Node, what: &str, form: &str) -> Vec<(&'a Node, &'a Node)> {
+        let mut seen = BTreeSet::new();
+        let mut entries = Vec::new();
+        match &node.yaml {
+            Yaml::Map(given) => {
+                for (key, value) in given {
+                    match scalar_text(key) {
+                        Some("<<") => self.problem(
+                            key.at,
+                            "Merge keys are not supported; write the entries out.",
+                        ),
+                        Some(text) if !seen.insert(text) => {
+                            self.problem(
+                                key.at,
+                                format!("\"{}\" stands twice in {what}.", show(text)),
+                            );
+                        }
+                        Some(_) => entries.push((key.as_ref(), value.as_ref())),
+                        None => self.problem(key.at, "A key must be a text."),
+                    }
+                }
+            }
+            // An empty section, all of whose entries are commented out.
+            Yaml::Scalar(scalar) if scalar.meaning() == Meaning::Null => {}
+            _ => self.problem(
+                node.at,
+                format!("{} must be a mapping of {form}.", sentence_start(what)),
+            ),
+        }
+        entries
+    }
+
+    /// The entries of a mapping with these keys.
+    fn keys<'a>(
+        &mut self,
+        node: &'a Node,
+        what: &str,
+        known: &[&str],
+    ) -> Option<HashMap<&'a str, &'a Node>> {
+        let Yaml::Map(given) = &node.yaml else {
+            self.problem(
+                node.at,
+                format!(
+                    "{} must be a mapping with the keys {}.",
+                    sentence_start(what),
+                    known.join(", ")
+                ),
+            );
+            return None;
+        };
+        let mut keys = HashMap::new();
+        for (key, value) in given {
+            match scalar_text(key) {
+                Some("<<") => self.problem(
+                    key.at,
+                    "Merge keys are not supported; write the entries out.",
+                ),
+                Some(text) if keys.contains_key(text) => {
+                    self.problem(key.at, format!("\"{text}\" stands twice in {what}."));
+                }
+                Some(text) if known.contains(&text) => {
+                    // A key without a value is as good as absent.
+                    if !matches!(&value.yaml, Yaml::Scalar(scalar) if scalar.meaning() == Meaning::Null)
+                    {
+                        keys.insert(text, value.as_ref());
+                    }
+                }
+                Some(text) => {
+                    let hint = suggest(text, known.iter().copied());
+                    self.problem(
+                        key.at,
+                        format!("Unknown key \"{}\" in {what}; {hint}", show(text)),
+                    );
+                }
+                None => self.problem(key.at, "A key must be a text."),
+            }
+        }
+        Some(keys)
+    }
+}
+
+/// Whether this argument is a script that a shell will read: `sh -c SCRIPT`.
+fn is_script(arguments: &[String], index: usize) -> bool {
+    let program = arguments[0].rsplit('/').next().unwrap_or_default();
+    let is_shell = ["sh", "bash", "dash", "ash", "zsh", "ksh"].contains(&program);
+    is_shell && index >= 2 && {
+        let option = &arguments[index - 1];
+        option.starts_with('-') && !option.starts_with("--") && option.contains('c')
+    }
+}
+
+fn scalar_text(node: &Node) -> Option<&str> {
+    match &node.yaml {
+        Yaml::Scalar(scalar) => Some(&scalar.text),
+        Yaml::List(_) | Yaml::Map(_) => None,
+    }
+}
+
+fn sentence(text: &str) -> String {
+    format!("{}.", sentence_start(text))
+}
+
+fn sentence_start(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(chars).collect()
+    })
+}
