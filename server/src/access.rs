@@ -1,7 +1,7 @@
 //! The one authorisation layer. Every route passes it, with the access that the route table gives it: it finds out who
 //! asks, in which workspace, whether they may, and hands the answer to the handler as a [`Ctx`].
 
-use crate::{error::ApiError, inference::InferenceError, mlflow::MlflowError, pages::PageError, prefix::WorkspaceSlug, state::AppState};
+use crate::{error::ApiError, inference::InferenceError, mlflow::MlflowError, pages::{PageError, Unframed, View, sign_in}, prefix::WorkspaceSlug, state::AppState};
 use axum::{
     extract::{FromRequestParts, OptionalFromRequestParts, Request, State},
     http::{HeaderMap, Method, header, request::Parts},
@@ -74,12 +74,26 @@ pub async fn guard(
     mut request: Request,
     next: Next,
 ) -> Response {
-    match enter(&state, route, session, &mut request).await {
-        Ok(()) => next.run(request).await,
-        Err(error) if route.surface == Surface::Page && error.kind == ErrorKind::Unauthenticated => {
-            crate::pages::sign_in::redirect(&request)
-        }
-        Err(error) => route.surface.refuse(error),
+    let entered = enter(&state, route, session, &mut request).await;
+    match (entered, route.surface) {
+        (Err(error), Surface::Page) if error.kind == ErrorKind::Unauthenticated => sign_in::redirect(&request),
+        (entered, Surface::Page) => framed(&state, entered, request, next).await,
+        (Err(error), surface) => surface.refuse(error),
+        (Ok(()), _) => next.run(request).await,
+    }
+}
+
+/// Runs the handler of a page; what it refuses is told in the frame that the reader expects.
+async fn framed(state: &AppState, entered: Result<(), Error>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let view = View::from_request_parts(&mut parts, state).await;
+    let response = match entered {
+        Ok(()) => next.run(Request::from_parts(parts, body)).await,
+        Err(error) => PageError(error).into_response(),
+    };
+    match (response.extensions().get::<Unframed>(), view) {
+        (Some(Unframed(error)), Ok(view)) => view.trouble(error.clone()).await,
+        _ => response,
     }
 }
 
@@ -97,6 +111,12 @@ async fn enter(state: &AppState, route: Route, session: Session, request: &mut R
     match (route.access, found) {
         (Access::Public, found) => {
             if let Some((caller, _)) = found {
+                // Only for the frame around what everybody may see.
+                if let Some(WorkspaceSlug(slug)) = request.extensions().get::<WorkspaceSlug>().cloned()
+                    && let Some(ctx) = state.services.enter(caller.clone(), Some(&slug)).await?
+                {
+                    request.extensions_mut().insert(ctx);
+                }
                 request.extensions_mut().insert(caller);
             }
         }

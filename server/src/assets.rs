@@ -1,6 +1,7 @@
 //! Styles, scripts and wasm of the pages: built by `scripts/build-web.sh`, part of the binary, named by their content.
 
 use crate::{access::Access, router::Routes};
+use app::shell::{Assets, FAVICON};
 use axum::{
     extract::Path,
     http::{HeaderMap, Method, StatusCode, header},
@@ -14,30 +15,22 @@ use std::collections::BTreeMap;
 #[allow_missing = true]
 struct Site;
 
-/// Which file each asset is.
-#[derive(Debug, Default)]
-pub struct Assets {
-    names: BTreeMap<String, String>,
-}
-
-impl Assets {
-    /// Reads the list of files that the build wrote.
-    #[must_use]
-    pub fn load() -> Self {
-        let manifest = Site::get("manifest.json");
-        let names = manifest.and_then(|file| serde_json::from_slice(&file.data).ok()).unwrap_or_default();
-        Self { names }
-    }
-
-    /// The address of an asset, `main.css`; its plain name when the build did not make it.
-    #[must_use]
-    pub fn url(&self, name: &str) -> String {
-        format!("/pkg/{}", self.names.get(name).map_or(name, String::as_str))
-    }
+/// Which files a page loads; none when the build of them is missing.
+#[must_use]
+pub fn load() -> Option<Assets> {
+    let manifest = Site::get("manifest.json")?;
+    let names: BTreeMap<String, String> = serde_json::from_slice(&manifest.data).ok()?;
+    Assets::from_manifest(&names)
 }
 
 pub(crate) fn routes(routes: Routes) -> Routes {
-    routes.page(Method::GET, "/pkg/{*path}", Access::Public, asset)
+    routes
+        .page(Method::GET, "/pkg/{*path}", Access::Public, asset)
+        .page(Method::GET, "/favicon.svg", Access::Public, favicon)
+}
+
+async fn favicon() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "image/svg+xml"), (header::CACHE_CONTROL, "public, max-age=86400")], FAVICON)
 }
 
 async fn asset(Path(path): Path<String>, headers: HeaderMap) -> Response {

@@ -18,3 +18,4 @@ pub mod prefix;
 pub mod router;
 pub mod serve;
 pub mod state;
+pub mod worker;

@@ -10,9 +10,15 @@ use axum::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkspaceSlug(pub String);
 
+/// The address as the client sent it: path and query, with the prefix.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SentAddress(pub String);
+
 /// Takes the prefix off, and remembers it.
 #[must_use]
 pub fn strip(mut request: Request) -> Request {
+    let sent = SentAddress(request.uri().to_string());
+    request.extensions_mut().insert(sent);
     if let Some((slug, uri)) = split(request.uri()) {
         *request.uri_mut() = uri;
         request.extensions_mut().insert(WorkspaceSlug(slug));

@@ -1,13 +1,14 @@
 //! `slipway serve`: everything in one process.
 
 use crate::{
-    assets::Assets,
-    config,
+    access::{self, Access, Route, Surface},
+    assets, config,
     events::Events,
     middleware::{security, telemetry},
     postgres::Postgres,
     prefix, router,
     state::AppState,
+    worker,
 };
 use anyhow::{Context as _, Result};
 use artifacts::Artifacts;
@@ -16,8 +17,9 @@ use axum::{
     body::Body,
     extract::{DefaultBodyLimit, Request},
     http::StatusCode,
-    middleware::{from_fn, map_request},
+    middleware::{from_fn, from_fn_with_state, map_request},
     response::{IntoResponse, Response},
+    routing::get,
 };
 use domain::{Error, ErrorKind};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -66,11 +68,14 @@ pub async fn run(options: config::Serve) -> Result<()> {
     let state = AppState {
         services: services.clone(),
         public_url: public_url.as_str().into(),
-        assets: Arc::new(Assets::load()),
+        assets: Arc::new(assets::load().unwrap_or_else(missing_assets)),
         events,
         sign_in_limit: Arc::default(),
         metrics,
     };
+    let working = (!options.no_worker).then(|| {
+        tokio::spawn(worker::run(services.clone(), worker::Options::new(&options.work), stop.clone()))
+    });
     let server = axum::serve(listener, service(&state).into_make_service_with_connect_info::<SocketAddr>());
 
     announce(&services, &public_url).await?;
@@ -81,6 +86,9 @@ pub async fn run(options: config::Serve) -> Result<()> {
         () = async { stop.cancelled().await; tokio::time::sleep(Duration::from_secs(5)).await } => Ok(()),
     };
     tracing::info!("stopping");
+    if let Some(working) = working {
+        let _ = tokio::time::timeout(Duration::from_secs(20), working).await;
+    }
     pool.close().await;
     postgres.stop().await?;
     ended
@@ -95,9 +103,12 @@ pub fn service(state: &AppState) -> Router {
         .with_same_site(SameSite::Lax)
         .with_secure(state.public_url.starts_with("https://"))
         .with_expiry(Expiry::OnInactivity(time::Duration::days(SESSION_DAYS)));
+    let anywhere = Route { method: "GET", path: "*", access: Access::Public, surface: Surface::Page };
+    let nothing = get(not_found).layer(from_fn_with_state((state.clone(), anywhere), access::guard)).fallback(not_found);
+    let nothing = nothing.with_state(state.clone());
     let inner = routes
         .merge(utoipa_swagger_ui::SwaggerUi::new("/api/docs").url("/api/v1/openapi.json", document))
-        .fallback(not_found)
+        .fallback_service(nothing)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(sessions)
@@ -125,8 +136,8 @@ async fn wrong_method(request: Request) -> Response {
 }
 
 /// Which sort of client asks for an address that is none.
-fn surface(request: &Request) -> crate::access::Surface {
-    use crate::access::Surface as S;
+fn surface(request: &Request) -> Surface {
+    use Surface as S;
     let path = request.uri().path();
     if path.starts_with("/api/v1") {
         S::Api
@@ -144,6 +155,13 @@ fn panicked(panic: Box<dyn Any + Send + 'static>) -> axum::http::Response<Body> 
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     tracing::error!(panic = text.unwrap_or("unknown"), "a handler panicked");
     crate::error::ApiError(Error::internal()).into_response()
+}
+
+/// Plain names, under which nothing is found: pages are readable without style and scripts.
+fn missing_assets() -> app::shell::Assets {
+    tracing::warn!("this binary was built without styles and scripts: run scripts/build-web.sh, then build it again");
+    let name = |name: &str| format!("/pkg/{name}");
+    app::shell::Assets { css: name("main.css"), ui_js: name("ui.js"), chart_js: name("chart.js"), bundle: "slipway".to_owned() }
 }
 
 fn install_metrics() -> Result<PrometheusHandle> {

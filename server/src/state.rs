@@ -1,6 +1,7 @@
 //! What every request handler can reach.
 
-use crate::{assets::Assets, events::Events, middleware::rate_limit::SignInLimit};
+use crate::{events::Events, middleware::rate_limit::SignInLimit};
+use app::shell::Assets;
 use services::Services;
 use std::sync::Arc;
 

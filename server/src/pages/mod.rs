@@ -2,12 +2,20 @@
 //! too: the handler changes something and redirects, or shows the page again with what was typed and why it was refused.
 
 mod error;
+mod form;
 pub mod sign_in;
+mod view;
 
 pub use error::PageError;
+pub(crate) use error::Unframed;
+pub(crate) use form::Form;
+pub(crate) use view::View;
 
 use crate::router::Routes;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
     sign_in::routes(routes)
 }
+
+/// What a handler of a page answers with.
+pub(crate) type PageResult = Result<axum::response::Response, PageError>;

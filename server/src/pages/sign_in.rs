@@ -1,25 +1,176 @@
-//! Signing in and out, and setting up the installation.
+//! Signing in and out, setting up the installation, and the theme.
 
-use crate::router::Routes;
+use super::{
+    Form, PageResult, View,
+    form::can_mend,
+    view::THEME_COOKIE,
+};
+use crate::{access::Access, prefix::SentAddress, router::Routes, state::AppState};
+use app::{
+    pages::door::{Setup, SignIn},
+    shell::Theme,
+};
 use axum::{
-    extract::{OriginalUri, Request},
+    extract::{ConnectInfo, Query, Request, State},
+    http::{HeaderMap, HeaderValue, Method, header},
     response::{IntoResponse, Redirect, Response},
 };
+use domain::{
+    Error,
+    user::{Email, Password, User},
+};
+use leptos::prelude::*;
+use serde::Deserialize;
+use services::NewUser;
+use std::net::SocketAddr;
+use store::session::key;
+use tower_sessions::Session;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
     routes
+        .page(Method::GET, "/sign-in", Access::Public, show)
+        .page(Method::POST, "/sign-in", Access::Public, sign_in)
+        .page(Method::POST, "/sign-out", Access::Public, sign_out)
+        .page(Method::GET, "/setup", Access::Public, show_setup)
+        .page(Method::POST, "/setup", Access::Public, set_up)
+        .page(Method::POST, "/preferences/theme", Access::Public, set_theme)
 }
 
 /// Sends a browser to the sign-in page, and from there back to where it wanted to go.
 #[must_use]
 pub fn redirect(request: &Request) -> Response {
-    let wanted = request.extensions().get::<OriginalUri>().map_or_else(|| request.uri().to_string(), |uri| uri.0.to_string());
-    let next: String = wanted
-        .bytes()
-        .map(|b| match b {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' | b'~' => char::from(b).to_string(),
-            b => format!("%{b:02X}"),
-        })
-        .collect();
-    Redirect::to(&format!("/sign-in?next={next}")).into_response()
+    // Only what can be asked for again: a form's target is no page.
+    let wanted = request.extensions().get::<SentAddress>().filter(|_| request.method() == Method::GET).map(|sent| sent.0.as_str());
+    let query = wanted.filter(|wanted| *wanted != "/").and_then(|next| serde_urlencoded::to_string([("next", next)]).ok());
+    Redirect::to(&query.map_or_else(|| "/sign-in".to_owned(), |query| format!("/sign-in?{query}"))).into_response()
+}
+
+/// A path of ours to go to, or home: never another site.
+fn local(next: &str) -> &str {
+    let is_local = next.starts_with('/')
+        && !next.starts_with("//")
+        && !next.contains('\\')
+        && HeaderValue::from_str(next).is_ok();
+    if is_local { next } else { "/" }
+}
+
+#[derive(Deserialize)]
+struct Next {
+    next: Option<String>,
+}
+
+async fn show(view: View, Query(query): Query<Next>) -> PageResult {
+    view.page("Sign in", None, move || view! { <SignIn next=query.next.unwrap_or_default()/> }).await
+}
+
+async fn sign_in(
+    State(state): State<AppState>,
+    client: Option<axum::Extension<ConnectInfo<SocketAddr>>>,
+    headers: HeaderMap,
+    view: View,
+    form: Form,
+) -> PageResult {
+    let address = client.map(|client| client.0.0.ip());
+    let entered = async {
+        state.sign_in_limit.check(form.text("email"), address)?;
+        state.services.sign_in(form.text("email"), form.raw("password")).await
+    };
+    match entered.await {
+        Ok(user) => {
+            begin_session(view.session(), &user, &headers, address.map(|ip| ip.to_string())).await?;
+            Ok(Redirect::to(local(form.text("next"))).into_response())
+        }
+        Err(error) if can_mend(&error) => {
+            let (draft, next) = (form.refused(&error), form.text("next").to_owned());
+            view.refused(&error, "Sign in", None, move || view! { <SignIn draft next/> }).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Begins the session anew, so that an id from before cannot become a signed-in one.
+async fn begin_session(session: &Session, user: &User, headers: &HeaderMap, address: Option<String>) -> Result<(), Error> {
+    let agent: String =
+        headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default().chars().take(300).collect();
+    let begin = async {
+        session.cycle_id().await?;
+        session.insert(key::USER, user.id).await?;
+        session.insert(key::USER_AGENT, agent).await?;
+        session.insert(key::ADDRESS, address.unwrap_or_default()).await
+    };
+    begin.await.map_err(|error: tower_sessions::session::Error| {
+        tracing::warn!(%error, "a session could not be begun");
+        Error::new(domain::ErrorKind::Unavailable, "The session could not be stored; try again in a moment.")
+    })
+}
+
+async fn sign_out(view: View) -> PageResult {
+    view.session().flush().await.map_err(|error| {
+        tracing::warn!(%error, "a session could not be ended");
+        Error::internal()
+    })?;
+    Ok(Redirect::to("/sign-in").into_response())
+}
+
+#[derive(Deserialize)]
+struct Link {
+    link: Option<String>,
+}
+
+async fn show_setup(State(state): State<AppState>, view: View, Query(query): Query<Link>) -> PageResult {
+    let link = query.link.unwrap_or_default();
+    if !state.services.is_setup_link(&link).await? {
+        return Err(Error::forbidden("This link was used or has expired. Start the server again to get a new one, or sign in.").into());
+    }
+    view.page("Set up", None, move || view! { <Setup token=link/> }).await
+}
+
+async fn set_up(
+    State(state): State<AppState>,
+    client: Option<axum::Extension<ConnectInfo<SocketAddr>>>,
+    headers: HeaderMap,
+    view: View,
+    form: Form,
+) -> PageResult {
+    let added = async {
+        let email = Email::parse(form.text("email"))?;
+        let password = Password::choose(form.raw("password").to_owned())?;
+        let new = NewUser { email, name: form.text("name").to_owned(), password };
+        state.services.set_up(form.text("token"), new).await
+    };
+    match added.await {
+        Ok(user) => {
+            let address = client.map(|client| client.0.0.ip().to_string());
+            begin_session(view.session(), &user, &headers, address).await?;
+            view.done("/", "Welcome. You administer this installation.").await
+        }
+        Err(error) if can_mend(&error) => {
+            let (draft, token) = (form.refused(&error), form.text("token").to_owned());
+            view.refused(&error, "Set up", None, move || view! { <Setup token draft/> }).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn set_theme(form: Form) -> PageResult {
+    let theme = Theme::parse(form.text("theme"));
+    let cookie = format!("{THEME_COOKIE}={}; Path=/; Max-Age=31536000; SameSite=Lax", theme.as_str());
+    let mut response = Redirect::to(local(form.text("next"))).into_response();
+    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::local;
+
+    #[test]
+    fn one_is_never_sent_to_another_site() {
+        assert_eq!(local("/w/lab/runs?x=1"), "/w/lab/runs?x=1");
+        for next in ["", "https://evil.example", "//evil.example", "/\\evil.example", "javascript:alert(1)", "/a\nb"] {
+            assert_eq!(local(next), "/", "{next:?}");
+        }
+    }
 }

@@ -1,0 +1,80 @@
+//! What a form posts: names and values as they were typed, so that a refused form can be shown again as it was.
+
+use super::PageError;
+use crate::extract::too_large;
+use app::ui::field::Draft;
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, Request},
+    http::StatusCode,
+};
+use domain::{Error, ErrorKind, permission::UnknownName};
+use std::str::FromStr;
+
+/// The fields of a form, in the order they were sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Form(Vec<(String, String)>);
+
+impl<S: Send + Sync> FromRequest<S> for Form {
+    type Rejection = PageError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, PageError> {
+        let body = Bytes::from_request(request, state).await.map_err(|rejection| {
+            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+                PageError(too_large())
+            } else {
+                PageError(Error::invalid("The form did not arrive whole; send it again."))
+            }
+        })?;
+        serde_urlencoded::from_bytes(&body)
+            .map(Self)
+            .map_err(|_| PageError(Error::invalid("This is not what one of our forms sends.")))
+    }
+}
+
+impl Form {
+    /// The first value of a field, without white space around it; empty when it was not sent.
+    pub(crate) fn text(&self, name: &str) -> &str {
+        self.raw(name).trim()
+    }
+
+    /// The first value of a field as it was typed: for passwords and files.
+    pub(crate) fn raw(&self, name: &str) -> &str {
+        self.0.iter().find(|(field, _)| field == name).map_or("", |(_, value)| value)
+    }
+
+    /// Every value of a field.
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(field, _)| field == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Reads a field that names one of a set.
+    pub(crate) fn parse<T: FromStr<Err = UnknownName>>(&self, name: &str) -> Result<T, Error> {
+        self.text(name).parse().map_err(|error: UnknownName| Error::invalid_field(name, format!("{error}.")))
+    }
+
+    /// Reads every value of a field that names some of a set.
+    pub(crate) fn parse_all<T: FromStr<Err = UnknownName>, C: FromIterator<T>>(&self, name: &str) -> Result<C, Error> {
+        self.all(name).map(|value| value.parse().map_err(|error: UnknownName| Error::invalid_field(name, format!("{error}.")))).collect()
+    }
+
+    /// What to show again, refused for this reason. Passwords are not sent back.
+    pub(crate) fn refused(&self, error: &Error) -> Draft {
+        let kept = self.0.iter().filter(|(name, _)| !name.contains("password") && name != "present").cloned();
+        Draft::of(kept).refused(error)
+    }
+}
+
+/// Whether a refusal is one that the person at the form can mend, so that the form is shown again.
+pub(crate) fn can_mend(error: &Error) -> bool {
+    matches!(
+        error.kind,
+        ErrorKind::Invalid
+            | ErrorKind::Unauthenticated
+            | ErrorKind::AlreadyExists
+            | ErrorKind::Conflict
+            | ErrorKind::NotFound
+            | ErrorKind::Forbidden
+            | ErrorKind::RateLimited
+    )
+}

@@ -1,0 +1,208 @@
+//! From a request to the frame of its page: who looks, where, in which light.
+
+use super::PageError;
+use crate::{
+    access::SignedIn,
+    error::status,
+    middleware::{security::page_policy, telemetry::REQUEST_ID},
+    prefix::SentAddress,
+    state::AppState,
+};
+use app::{
+    links::Links,
+    pages::trouble::Trouble,
+    render::render,
+    shell::{Chrome, Counts, Document, Section, Theme, UserChip, WorkspaceChip},
+};
+use axum::{
+    extract::{FromRequestParts, OptionalFromRequestParts},
+    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
+    response::{Html, IntoResponse, Redirect, Response},
+};
+use domain::Error;
+use leptos::prelude::*;
+use services::{Caller, Ctx};
+use tower_sessions::{Session, cookie::Cookie};
+
+/// The cookie of the chosen theme.
+pub(super) const THEME_COOKIE: &str = "slipway_theme";
+/// What a session keeps to be told once, on the page after a redirect.
+const NOTICE: &str = "notice";
+
+/// What a handler needs to answer with a page.
+pub(crate) struct View {
+    /// Who looks, in which workspace; none outside of any.
+    pub(crate) ctx: Option<Ctx>,
+    /// The pages of the workspace.
+    pub(crate) links: Links,
+    state: AppState,
+    caller: Option<Caller>,
+    session: Session,
+    here: String,
+    theme: Theme,
+    request_id: String,
+}
+
+impl FromRequestParts<AppState> for View {
+    type Rejection = PageError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, PageError> {
+        let caller = <SignedIn as OptionalFromRequestParts<AppState>>::from_request_parts(parts, state).await;
+        let session = Session::from_request_parts(parts, state).await.map_err(|_| PageError(Error::internal()))?;
+        let ctx = parts.extensions.get::<Ctx>().cloned();
+        let slug = ctx.as_ref().map_or("", |ctx| ctx.workspace.slug.as_str());
+        let here = parts.extensions.get::<SentAddress>().map_or_else(|| parts.uri.to_string(), |sent| sent.0.clone());
+        Ok(Self {
+            links: Links::new(slug),
+            ctx,
+            state: state.clone(),
+            caller: caller.ok().flatten().map(|SignedIn(caller)| caller),
+            session,
+            here,
+            theme: theme(&parts.headers),
+            request_id: parts.headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned(),
+        })
+    }
+}
+
+impl View {
+    /// The use cases.
+    pub(crate) fn services(&self) -> &services::Services {
+        &self.state.services
+    }
+
+    /// Who looks, in the workspace. For pages whose route needs a permission.
+    pub(crate) fn ctx(&self) -> Result<&Ctx, Error> {
+        self.ctx.as_ref().ok_or_else(|| {
+            tracing::error!(page = %self.here, "a page wants a workspace that its route does not give");
+            Error::internal()
+        })
+    }
+
+    /// Who looks.
+    pub(crate) fn caller(&self) -> Result<&Caller, Error> {
+        self.caller.as_ref().ok_or_else(|| Error::unauthenticated("Sign in first."))
+    }
+
+    /// The address that people and clients use.
+    pub(crate) fn public_url(&self) -> &str {
+        &self.state.public_url
+    }
+
+    /// The session of the browser.
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Answers with a page.
+    pub(crate) async fn page<V: IntoView + 'static>(
+        self,
+        title: impl Into<String>,
+        section: Option<Section>,
+        page: impl FnOnce() -> V + Send + 'static,
+    ) -> super::PageResult {
+        self.page_with(StatusCode::OK, title, section, page).await
+    }
+
+    /// Answers with a page that shows a form again, and why it was refused.
+    pub(crate) async fn refused<V: IntoView + 'static>(
+        self,
+        error: &Error,
+        title: impl Into<String>,
+        section: Option<Section>,
+        page: impl FnOnce() -> V + Send + 'static,
+    ) -> super::PageResult {
+        self.page_with(status(error.kind), title, section, page).await
+    }
+
+    async fn page_with<V: IntoView + 'static>(
+        self,
+        status: StatusCode,
+        title: impl Into<String>,
+        section: Option<Section>,
+        page: impl FnOnce() -> V + Send + 'static,
+    ) -> super::PageResult {
+        let chrome = self.chrome(title.into(), section).await?;
+        Ok(document(status, chrome, page))
+    }
+
+    /// Sends the browser to a page of ours, after a change. `notice` is told there, once.
+    pub(crate) async fn done(&self, to: &str, notice: impl Into<String>) -> super::PageResult {
+        if let Err(error) = self.session.insert(NOTICE, notice.into()).await {
+            tracing::debug!(%error, "a notice is lost");
+        }
+        Ok(Redirect::to(to).into_response())
+    }
+
+    async fn chrome(&self, title: String, section: Option<Section>) -> Result<Chrome, Error> {
+        let (workspaces, counts) = match &self.caller {
+            Some(caller) => {
+                let memberships = self.state.services.workspaces_of(&caller.user).await?;
+                let chips = memberships.into_iter().map(|(workspace, _)| WorkspaceChip { slug: workspace.slug, name: workspace.name });
+                (chips.collect(), self.counts().await?)
+            }
+            None => (Vec::new(), Counts::default()),
+        };
+        let notice = match &self.caller {
+            Some(_) => self.session.remove::<String>(NOTICE).await.ok().flatten(),
+            None => None,
+        };
+        Ok(Chrome {
+            assets: self.state.assets.as_ref().clone(),
+            title,
+            here: self.here.clone(),
+            theme: self.theme,
+            user: self.caller.as_ref().map(|caller| UserChip {
+                name: caller.user.name.clone(),
+                email: caller.user.email.to_string(),
+                roles: self.ctx.iter().flat_map(|ctx| &ctx.roles).map(|role| role.as_str()).collect::<Vec<_>>().join(", "),
+            }),
+            workspace: self.ctx.as_ref().map(|ctx| WorkspaceChip { slug: ctx.workspace.slug.clone(), name: ctx.workspace.name.clone() }),
+            workspaces,
+            section,
+            counts,
+            notice,
+            now: chrono::Utc::now(),
+            version: env!("CARGO_PKG_VERSION"),
+        })
+    }
+
+    async fn counts(&self) -> Result<Counts, Error> {
+        Ok(Counts::default())
+    }
+
+    /// Answers with the page of an error.
+    pub(crate) async fn trouble(self, error: Error) -> Response {
+        let status = status(error.kind);
+        let links = self.ctx.is_some().then(|| self.links.clone());
+        let request_id = self.request_id.clone();
+        match self.chrome("Error".to_owned(), None).await {
+            Ok(chrome) => {
+                let code = status.as_u16();
+                document(status, chrome, move || view! { <Trouble status=code error links request_id/> })
+            }
+            // The frame needs the database, which may be what is missing.
+            Err(_) => (status, error.message).into_response(),
+        }
+    }
+}
+
+fn document<V: IntoView + 'static>(status: StatusCode, chrome: Chrome, page: impl FnOnce() -> V + Send + 'static) -> Response {
+    let rendered = render(move || view! { <Document chrome>{page()}</Document> });
+    let mut response = (status, Html(rendered.html)).into_response();
+    if let Ok(policy) = HeaderValue::from_str(&page_policy(&rendered.nonce)) {
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    response
+}
+
+fn theme(headers: &HeaderMap) -> Theme {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(Cookie::split_parse)
+        .flatten()
+        .find(|cookie| cookie.name() == THEME_COOKIE)
+        .map_or(Theme::System, |cookie| Theme::parse(cookie.value()))
+}

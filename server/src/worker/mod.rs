@@ -1,0 +1,73 @@
+//! Workers: what goes on without anybody asking. The tables say what there is to do; wake-ups say when to look, and the
+//! sweeper looks anyway.
+
+mod sweep;
+mod wake;
+
+use services::Services;
+use std::{sync::Arc, time::Duration};
+use tokio::{sync::Notify, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+/// What the parts of a worker share.
+#[derive(Clone)]
+pub(crate) struct Worker {
+    services: Services,
+    /// Told when steps may be ready.
+    steps: Arc<Notify>,
+    /// Told when traffic should be checked now.
+    monitors: Arc<Notify>,
+    options: Options,
+    stop: CancellationToken,
+}
+
+/// How a worker works.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Its name: different for each process and start, so that a dead worker's work is never taken for a live one's.
+    pub name: String,
+    /// How many steps may run at once.
+    pub steps: usize,
+    /// For how long a step is held before the worker must say that it still lives.
+    pub lease: Duration,
+    /// Between two looks at the traffic of deployed models.
+    pub monitor_interval: Duration,
+}
+
+impl Options {
+    /// From the command line.
+    #[must_use]
+    pub fn new(work: &crate::config::Work) -> Self {
+        let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_default();
+        Self {
+            name: format!("{host}-{}", uuid::Uuid::now_v7().simple()),
+            steps: usize::from(work.steps),
+            lease: Duration::from_secs(u64::from(work.lease)),
+            monitor_interval: Duration::from_secs(u64::from(work.monitor_interval)),
+        }
+    }
+}
+
+/// Works until told to stop, then ends what it holds in good order.
+pub async fn run(services: Services, options: Options, stop: CancellationToken) {
+    tracing::info!(worker = %options.name, steps = options.steps, "working");
+    let worker = Worker { services, steps: Arc::default(), monitors: Arc::default(), options, stop };
+    let mut parts = JoinSet::new();
+    parts.spawn(wake::listen(worker.clone()));
+    parts.spawn(sweep::leftovers(worker.clone()));
+    while let Some(ended) = parts.join_next().await {
+        if let Err(error) = ended {
+            tracing::error!(%error, "a part of the worker failed");
+        }
+    }
+}
+
+impl Worker {
+    /// Waits, but not longer than it takes to be told to stop. Tells whether to go on.
+    async fn pause(&self, how_long: Duration) -> bool {
+        tokio::select! {
+            () = self.stop.cancelled() => false,
+            () = tokio::time::sleep(how_long) => true,
+        }
+    }
+}

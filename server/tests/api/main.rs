@@ -1,0 +1,5 @@
+//! The HTTP surface, tested from outside: requests go into the whole service, in process, over a database of the test's
+//! own. One file a noun, as the routes have it; [`app`] is what they share.
+
+mod app;
+mod session;
