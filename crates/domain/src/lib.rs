@@ -3,7 +3,10 @@
 //! Nothing here reads a clock, a file or a socket, and all of it is tested in milliseconds. A noun has the same file
 //! name here, in `store`, in `services`, in the API and among the pages.
 
+pub mod artifact_path;
+pub mod artifact_root;
 pub mod audit;
+pub mod dataset;
 pub mod deployment;
 pub mod digest;
 pub mod drift;
@@ -11,8 +14,11 @@ pub mod environment;
 pub mod error;
 pub mod experiment;
 pub mod id;
+pub mod inference;
+pub mod log_batch;
 pub mod logged_model;
 pub mod model;
+pub mod names;
 pub mod page;
 pub mod permission;
 pub mod pipeline;
@@ -21,6 +27,8 @@ pub mod promotion;
 pub mod run;
 pub mod search;
 pub mod user;
+pub mod values;
+mod wording;
 
 pub use digest::Digest;
 pub use error::{Error, ErrorKind};

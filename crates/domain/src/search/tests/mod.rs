@@ -1,0 +1,6 @@
+//! What the language takes, what it refuses and how, and that printing and reading undo each other.
+
+mod language;
+mod orders;
+mod properties;
+mod refusals;

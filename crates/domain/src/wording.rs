@@ -1,0 +1,55 @@
+//! The sentences that MLflow's clients know when a value is refused. Their tests, and their users' scripts, read them.
+
+use crate::error::Error;
+
+/// The most characters of a wrong value that a message repeats.
+const SHOWN: usize = 300;
+
+/// The value is there and wrong.
+pub(crate) fn invalid_value(path: &str, value: &str, hint: &str) -> Error {
+    invalid_json(path, &quoted(value), hint)
+}
+
+/// The value is there and wrong; it is given as JSON.
+pub(crate) fn invalid_json(path: &str, value: &str, hint: &str) -> Error {
+    Error::invalid_field(path, format!("Invalid value {value} for parameter '{path}' supplied: {hint}"))
+}
+
+/// The value is needed and not there.
+pub(crate) fn missing_value(path: &str) -> Error {
+    Error::invalid_field(path, format!("Missing value for required parameter '{path}'."))
+}
+
+/// The value named `what` is longer than that many characters.
+pub(crate) fn check_length(text: &str, limit: usize, what: &str, path: &str) -> Result<(), Error> {
+    if text.len() > limit && text.chars().count() > limit {
+        return Err(Error::invalid_field(path, format!("'{what}' exceeds the maximum length of {limit} characters")));
+    }
+    Ok(())
+}
+
+/// Refuses the one character that Postgres keeps in no text.
+pub(crate) fn check_nul(text: &str, path: &str) -> Result<(), Error> {
+    if text.contains('\0') {
+        return Err(invalid_value(path, text, "A text cannot hold the NUL character."));
+    }
+    Ok(())
+}
+
+/// The text as JSON in plain ASCII, cut when it is very long.
+pub(crate) fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars().take(SHOWN) {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            ' '..='~' => out.push(c),
+            _ => c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| out.push_str(&format!("\\u{unit:04x}"))),
+        }
+    }
+    out.push_str(if text.chars().nth(SHOWN).is_some() { "…\"" } else { "\"" });
+    out
+}
