@@ -6,12 +6,7 @@
 . "$(dirname "$0")/say.sh"
 cd "$checkout"
 
-"$checkout/scripts/setup.sh" run
-"$checkout/scripts/build-web.sh"
-quietly "Slipway: building (release; several minutes the first time)" cargo build --release --locked -p server --bin slipway
-# So that target/release/slipway is there for people, wherever it was built.
-[ -e target ] || [ -L target ] || ln -s "$CARGO_TARGET_DIR" target
-
+"$checkout/scripts/build.sh"
 slipway=$CARGO_TARGET_DIR/release/slipway
 case ${1:-serve} in
     # Replaces this shell: Ctrl-C and `kill` reach the server itself.
