@@ -1,7 +1,14 @@
 //! The one authorisation layer. Every route passes it, with the access that the route table gives it: it finds out who
 //! asks, in which workspace, whether they may, and hands the answer to the handler as a [`Ctx`].
 
-use crate::{error::ApiError, inference::InferenceError, mlflow::MlflowError, pages::{PageError, Unframed, View, sign_in}, prefix::WorkspaceSlug, state::AppState};
+use crate::{
+    error::ApiError,
+    inference::InferenceError,
+    mlflow::MlflowError,
+    pages::{PageError, Unframed, View, sign_in},
+    prefix::WorkspaceSlug,
+    state::AppState,
+};
 use axum::{
     extract::{FromRequestParts, OptionalFromRequestParts, Request, State},
     http::{HeaderMap, Method, header, request::Parts},
@@ -125,10 +132,16 @@ async fn enter(state: &AppState, route: Route, session: Session, request: &mut R
             request.extensions_mut().insert(caller);
         }
         (Access::Needs(permission), Some((caller, default))) => {
-            let slug = request.extensions().get::<WorkspaceSlug>().map(|slug| slug.0.clone()).or(default);
+            let slug = named_workspace(route.surface, request)?.or(default);
             let ctx = state.services.enter(caller.clone(), slug.as_deref()).await?.ok_or_else(|| match slug {
-                Some(slug) => Error::new(ErrorKind::NotFound, format!("There is no workspace at /w/{slug}, or you are not a member of it.")),
-                None => Error::new(ErrorKind::Forbidden, "You are not a member of any workspace; ask an administrator to add you."),
+                Some(slug) => Error::new(
+                    ErrorKind::NotFound,
+                    format!("There is no workspace at /w/{slug}, or you are not a member of it."),
+                ),
+                None => Error::new(
+                    ErrorKind::Forbidden,
+                    "You are not a member of any workspace; ask an administrator to add you.",
+                ),
             })?;
             ctx.require(permission)?;
             request.extensions_mut().insert(caller);
@@ -136,6 +149,20 @@ async fn enter(state: &AppState, route: Route, session: Session, request: &mut R
         }
     }
     Ok(())
+}
+
+/// The workspace that the request names: by its address, or as MLflow's clients may, by a header.
+fn named_workspace(surface: Surface, request: &Request) -> Result<Option<String>, Error> {
+    let by_address = request.extensions().get::<WorkspaceSlug>().map(|slug| slug.0.clone());
+    let header = request.headers().get("x-mlflow-workspace").filter(|_| surface == Surface::Mlflow);
+    let Some(header) = header else { return Ok(by_address) };
+    let by_header = header.to_str().map(str::trim).unwrap_or_default().to_owned();
+    match by_address {
+        Some(slug) if slug != by_header => Err(Error::invalid(format!(
+            "The address names the workspace {slug}, and the header X-MLFLOW-WORKSPACE another; send one of them."
+        ))),
+        _ => Ok(Some(by_header)),
+    }
 }
 
 /// Who asks, and the workspace that their token works in. None when no credential came; an error when one came that
@@ -244,7 +271,10 @@ mod tests {
     use super::*;
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (name.parse::<header::HeaderName>().unwrap(), value.parse().unwrap())).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| (name.parse::<header::HeaderName>().unwrap(), value.parse().unwrap()))
+            .collect()
     }
 
     #[test]

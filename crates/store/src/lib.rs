@@ -16,7 +16,7 @@ pub mod wake;
 pub mod workspace;
 
 pub use error::{Error, Result};
-pub use migrate::{is_migrated, migrate};
+pub use migrate::{is_migrated, migrate, schema_key};
 pub use sqlx::{PgConnection, PgPool};
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};

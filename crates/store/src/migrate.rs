@@ -24,9 +24,19 @@ pub async fn is_migrated(pool: &PgPool) -> Result<bool> {
     if !exists {
         return Ok(false);
     }
-    let applied: Vec<i64> =
-        sqlx::query_scalar("select version from _sqlx_migrations where success order by version").fetch_all(pool).await?;
+    let applied: Vec<i64> = sqlx::query_scalar("select version from _sqlx_migrations where success order by version")
+        .fetch_all(pool)
+        .await?;
     Ok(MIGRATIONS.iter().all(|migration| applied.contains(&migration.version)))
+}
+
+/// A name that changes whenever a migration does: for templates of test databases.
+#[must_use]
+pub fn schema_key() -> String {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+    let mut hasher = DefaultHasher::new();
+    MIGRATIONS.iter().for_each(|migration| migration.checksum.hash(&mut hasher));
+    format!("{:016x}", hasher.finish())
 }
 
 fn of_migrator(error: sqlx::migrate::MigrateError) -> crate::Error {

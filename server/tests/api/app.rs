@@ -6,6 +6,7 @@
 //! let experiment = contributor.post("/api/2.0/mlflow/experiments/create", json!({ "name": "wine" })).await.ok();
 //! ```
 
+use ::app::shell::Assets;
 use artifacts::Artifacts;
 use axum::{
     Router,
@@ -20,7 +21,7 @@ use domain::{
 };
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::Value;
-use server::{assets::Assets, events::Events, serve, state::AppState};
+use server::{events::Events, serve, state::AppState};
 use services::{Caller, Credential, Ctx, NewToken, Services};
 use std::{
     collections::BTreeSet,
@@ -59,7 +60,12 @@ impl TestApp {
         let state = AppState {
             services,
             public_url: PUBLIC_URL.into(),
-            assets: Arc::new(Assets::load()),
+            assets: Arc::new(Assets {
+                css: "/pkg/main.css".to_owned(),
+                ui_js: "/pkg/ui.js".to_owned(),
+                chart_js: "/pkg/chart.js".to_owned(),
+                bundle: "slipway".to_owned(),
+            }),
             events: Events::default(),
             sign_in_limit: Arc::default(),
             metrics: PrometheusBuilder::new().build_recorder().handle(),

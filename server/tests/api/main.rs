@@ -1,5 +1,6 @@
 //! The HTTP surface, tested from outside: requests go into the whole service, in process, over a database of the test's
 //! own. One file a noun, as the routes have it; [`app`] is what they share.
+#![allow(unreachable_pub, reason = "what the modules share is public to them")]
 
 mod app;
 mod session;
