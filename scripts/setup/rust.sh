@@ -13,7 +13,8 @@ if ! have cargo; then
 fi
 
 cd "$checkout"
-if have rustup && ! rustc --version >/dev/null 2>&1; then
+# Not installed on the quiet by that very question, but with a line that says so.
+if have rustup && ! RUSTUP_AUTO_INSTALL=0 rustc --version >/dev/null 2>&1; then
     quietly "Rust $wanted: installing" rustup toolchain install "$wanted" --profile minimal --component clippy --component rustfmt
 fi
 rust=$(rustc --version | cut -d' ' -f2)
