@@ -16,6 +16,7 @@ if have shellcheck; then
 else
     say "Shell scripts: not checked, shellcheck is not installed"
 fi
+quietly "Types of the scripts" node_modules/.bin/tsc
 # The server embeds this folder; what is in it does not matter here.
 mkdir -p site
 quietly "Lints: server and crates" cargo clippy --locked --all-targets -- -D warnings
