@@ -94,8 +94,12 @@ impl GateSpec {
     #[must_use]
     pub fn title(&self) -> String {
         match self {
-            Self::MetricThreshold { metric, better: Better::Higher, threshold } => format!("{metric} at least {threshold}"),
-            Self::MetricThreshold { metric, better: Better::Lower, threshold } => format!("{metric} at most {threshold}"),
+            Self::MetricThreshold { metric, better: Better::Higher, threshold } => {
+                format!("{metric} at least {threshold}")
+            }
+            Self::MetricThreshold { metric, better: Better::Lower, threshold } => {
+                format!("{metric} at most {threshold}")
+            }
             Self::BetterThanChampion { metric, min_gain, .. } if *min_gain > 0.0 => {
                 format!("Beats the champion on {metric} by {min_gain}")
             }
@@ -209,6 +213,32 @@ pub struct Policy {
     pub created_by: String,
 }
 
+/// An environment with what is in force and what goes on there.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct EnvironmentOverview {
+    /// The environment.
+    pub environment: Environment,
+    /// The policy in force.
+    pub policy: Policy,
+    /// How many models serve there.
+    pub live_models: i64,
+    /// How many promotions are on their way there.
+    pub open_promotions: i64,
+}
+
+/// An environment with the history of its policy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct EnvironmentDetail {
+    /// The environment.
+    pub environment: Environment,
+    /// The policy in force.
+    pub policy: Policy,
+    /// Every revision of the policy, the one in force first.
+    pub revisions: Vec<Policy>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -228,8 +258,10 @@ mod tests {
 
     #[test]
     fn a_negative_tolerance_is_refused() {
-        let policy =
-            PolicyDocument { gates: vec![GateSpec::GoldenRow { tolerance: -1.0 }], rule: ApprovalRule { approvals: 1 } };
+        let policy = PolicyDocument {
+            gates: vec![GateSpec::GoldenRow { tolerance: -1.0 }],
+            rule: ApprovalRule { approvals: 1 },
+        };
         assert_eq!(policy.validate().unwrap_err().field.as_deref(), Some("gates/0"));
     }
 

@@ -1,0 +1,172 @@
+//! What people decide, who may, and which decisions count.
+
+use crate::{
+    digest::Digest,
+    id::{DecisionId, UserId},
+    permission::Permission,
+    user::{Member, User},
+};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// A person's verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum DecisionVerdict {
+    /// Yes.
+    Approve,
+    /// No; the promotion ends.
+    Reject,
+}
+
+impl DecisionVerdict {
+    /// The name on the wire and in the database.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Approve => "approve",
+            Self::Reject => "reject",
+        }
+    }
+
+    /// Reads the name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Approve, Self::Reject].into_iter().find(|verdict| verdict.as_str() == text)
+    }
+
+    /// As a verb of the past, to end the sentence "You have …".
+    #[must_use]
+    pub fn past(self) -> &'static str {
+        match self {
+            Self::Approve => "approved",
+            Self::Reject => "rejected",
+        }
+    }
+}
+
+/// What a person decided, on exactly what. Never changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Decision {
+    /// The decision.
+    pub id: DecisionId,
+    /// Who.
+    pub user_id: UserId,
+    /// Their name then.
+    pub user_name: String,
+    /// Yes or no.
+    pub verdict: DecisionVerdict,
+    /// Why.
+    pub comment: String,
+    /// The digest of the subject that they saw.
+    pub subject_digest: Digest,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// Whether somebody may decide on a promotion, and if not, why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Eligibility {
+    /// Who.
+    pub user: User,
+    /// None when they may; else the reason why not.
+    pub barred: Option<String>,
+    /// What they decided on the present subject.
+    pub decision: Option<DecisionVerdict>,
+}
+
+/// Why somebody may not decide on a promotion; none when they may.
+#[must_use]
+pub fn barred(user: &User, is_approver: bool, requested_by: Option<UserId>) -> Option<String> {
+    if user.is_service {
+        Some("A service account never counts as a person who decides.".to_owned())
+    } else if requested_by == Some(user.id) {
+        Some("Requested this promotion.".to_owned())
+    } else if !is_approver {
+        Some("Is not an approver in this workspace.".to_owned())
+    } else {
+        None
+    }
+}
+
+/// The members who may decide on a promotion now.
+#[must_use]
+pub fn eligible(members: &[Member], requested_by: Option<UserId>) -> BTreeSet<UserId> {
+    let may = |member: &&Member| barred(&member.user, member.may(Permission::DecidePromotion), requested_by).is_none();
+    members.iter().filter(may).map(|member| member.user.id).collect()
+}
+
+/// Different people who approved this digest and count: those who may decide now, whatever they were when they did.
+#[must_use]
+pub fn count_approvals(decisions: &[Decision], digest: &Digest, eligible: &BTreeSet<UserId>) -> u8 {
+    let people: BTreeSet<_> = decisions
+        .iter()
+        .filter(|d| d.verdict == DecisionVerdict::Approve && &d.subject_digest == digest)
+        .map(|d| d.user_id)
+        .filter(|id| eligible.contains(id))
+        .collect();
+    u8::try_from(people.len()).unwrap_or(u8::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{permission::Role, user::Email};
+
+    fn member(roles: &[Role], is_service: bool) -> Member {
+        let user = User {
+            id: UserId::new(),
+            email: Email::parse("somebody@example.com").unwrap(),
+            name: "Somebody".to_owned(),
+            is_service,
+            created_at: DateTime::UNIX_EPOCH,
+        };
+        Member { user, roles: roles.iter().copied().collect(), since: DateTime::UNIX_EPOCH, last_seen_at: None }
+    }
+
+    fn decision(user: &Member, verdict: DecisionVerdict, digest: &Digest) -> Decision {
+        Decision {
+            id: DecisionId::new(),
+            user_id: user.user.id,
+            user_name: String::new(),
+            verdict,
+            comment: String::new(),
+            subject_digest: digest.clone(),
+            at: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn the_requester_a_machine_and_who_is_no_approver_never_count() {
+        let requester = member(&[Role::Approver, Role::Contributor], false);
+        let machine = member(&[Role::Approver], true);
+        let admin = member(&[Role::Admin], false);
+        let approver = member(&[Role::Approver], false);
+        let members = [requester, machine, admin, approver];
+        let eligible = eligible(&members, Some(members[0].user.id));
+        assert_eq!(eligible, BTreeSet::from([members[3].user.id]));
+
+        let digest = Digest::blake3([1; 32]);
+        let all: Vec<_> = members.iter().map(|m| decision(m, DecisionVerdict::Approve, &digest)).collect();
+        assert_eq!(count_approvals(&all, &digest, &eligible), 1);
+    }
+
+    #[test]
+    fn one_person_counts_once_and_only_for_what_they_saw() {
+        let (one, other) = (member(&[Role::Approver], false), member(&[Role::Approver], false));
+        let eligible = BTreeSet::from([one.user.id, other.user.id]);
+        let (seen, since) = (Digest::blake3([1; 32]), Digest::blake3([2; 32]));
+        let decisions = [
+            decision(&one, DecisionVerdict::Approve, &seen),
+            decision(&one, DecisionVerdict::Approve, &seen),
+            decision(&other, DecisionVerdict::Reject, &seen),
+            decision(&other, DecisionVerdict::Approve, &since),
+        ];
+        assert_eq!(count_approvals(&decisions, &seen, &eligible), 1);
+        assert_eq!(count_approvals(&decisions, &since, &eligible), 1);
+    }
+}

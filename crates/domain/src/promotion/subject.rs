@@ -1,0 +1,184 @@
+//! The subject of a promotion: exactly what people agree to, named by a digest.
+
+use super::gate::Finding;
+use crate::{digest::Digest, model::Signature};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Exactly what people agree to. Its digest names it: when any part changes, so does the digest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Subject {
+    /// The model's name.
+    pub model: String,
+    /// The version's number.
+    pub version: i32,
+    /// The digest of the version's files.
+    pub model_digest: Option<Digest>,
+    /// What it takes and gives.
+    pub signature: Option<Signature>,
+    /// Where to.
+    pub environment: String,
+    /// Name and digest of each data set that the version's run read, in order of name.
+    pub datasets: Vec<(String, String)>,
+    /// The commit of the code, when the run names one.
+    pub code: Option<String>,
+    /// The digest of the policy in force.
+    pub policy_digest: Digest,
+    /// The digest of the [`Evidence`].
+    pub evidence_digest: Digest,
+    /// The version that serves now and would be replaced.
+    pub champion: Option<String>,
+}
+
+/// What an approver's trust rests on: what the gates found, every metric of the version's run, and each file of the
+/// version as it is stored.
+#[derive(Debug, Serialize)]
+pub struct Evidence<'a> {
+    /// The gates' findings, in the policy's order.
+    pub findings: &'a [Finding],
+    /// Metrics as text, because JSON has no word for one that is not a number.
+    metrics: BTreeMap<&'a str, String>,
+    /// Digest of each file by path.
+    pub files: BTreeMap<&'a str, &'a Digest>,
+}
+
+impl<'a> Evidence<'a> {
+    /// The evidence of these findings, metrics and files. What the client measures of its own machine is left out: it
+    /// says nothing of the model, and may still be written when the training is over.
+    pub fn new(
+        findings: &'a [Finding],
+        metrics: impl IntoIterator<Item = (&'a str, f64)>,
+        files: impl IntoIterator<Item = (&'a str, &'a Digest)>,
+    ) -> Self {
+        let metrics = metrics.into_iter().filter(|(key, _)| is_of_model(key));
+        Self {
+            findings,
+            metrics: metrics.map(|(key, value)| (key, format!("{value:?}"))).collect(),
+            files: files.into_iter().collect(),
+        }
+    }
+
+    /// SHA-256 of the canonical JSON.
+    ///
+    /// # Errors
+    /// Never for findings that came from JSON.
+    pub fn digest(&self) -> Result<Digest, serde_json::Error> {
+        Digest::of_json(self)
+    }
+}
+
+/// Whether a metric says something of the model, rather than of the machine that trained it.
+#[must_use]
+pub fn is_of_model(metric: &str) -> bool {
+    !metric.starts_with("system/")
+}
+
+impl Subject {
+    /// SHA-256 of the canonical JSON.
+    ///
+    /// # Errors
+    /// Never for a value that came from JSON.
+    pub fn digest(&self) -> Result<Digest, serde_json::Error> {
+        Digest::of_json(self)
+    }
+
+    /// What is different `now`, for people: `the policy changed, production now serves churn v8`. Empty when nothing is.
+    #[must_use]
+    pub fn differences(&self, now: &Self) -> String {
+        let mut all = Vec::new();
+        let mut say = |differs: bool, text: String| {
+            if differs {
+                all.push(text);
+            }
+        };
+        let files = self.model_digest != now.model_digest;
+        let policy = self.policy_digest != now.policy_digest;
+        let champion = self.champion != now.champion;
+        let serves = match &now.champion {
+            Some(title) => format!("{} now serves {title}", now.environment),
+            None => format!("nothing serves in {} any more", now.environment),
+        };
+        say(files, "the version's files changed".to_owned());
+        say(self.signature != now.signature, "its signature changed".to_owned());
+        say(self.datasets != now.datasets, "its data sets changed".to_owned());
+        say(self.code != now.code, "its code changed".to_owned());
+        say(policy, "the policy changed".to_owned());
+        say(champion, serves);
+        // A new policy or champion brings new findings with it: nobody needs to be told twice.
+        let by_itself = !(files || policy || champion);
+        say(self.evidence_digest != now.evidence_digest && by_itself, "its metrics or files changed".to_owned());
+        say((&self.model, self.version) != (&now.model, now.version), "it is another version".to_owned());
+        say(self.environment != now.environment, "the environment has another name".to_owned());
+        all.join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::promotion::Verdict;
+
+    fn finding(verdict: Verdict) -> Finding {
+        Finding { verdict, ..Finding::inconclusive("≥ 1", "") }
+    }
+
+    fn subject() -> Subject {
+        Subject {
+            model: "churn".to_owned(),
+            version: 7,
+            model_digest: Some(Digest::blake3([7; 32])),
+            signature: None,
+            environment: "production".to_owned(),
+            datasets: vec![("customers".to_owned(), "4f".to_owned())],
+            code: Some("9f03a71".to_owned()),
+            policy_digest: Digest::blake3([1; 32]),
+            evidence_digest: Digest::blake3([2; 32]),
+            champion: None,
+        }
+    }
+
+    #[test]
+    fn each_part_of_a_subject_changes_its_digest_and_has_a_word() {
+        let before = subject();
+        let other = Digest::blake3([9; 32]);
+        let changes: [(&str, fn(&mut Subject, Digest)); 8] = [
+            ("the version's files changed", |s, d| s.model_digest = Some(d)),
+            ("its signature changed", |s, _| s.signature = Some(Signature::default())),
+            ("its data sets changed", |s, _| s.datasets.clear()),
+            ("its code changed", |s, _| s.code = None),
+            ("the policy changed", |s, d| s.policy_digest = d),
+            ("its metrics or files changed", |s, d| s.evidence_digest = d),
+            ("production now serves churn v8", |s, _| s.champion = Some("churn v8".to_owned())),
+            ("it is another version", |s, _| s.version = 8),
+        ];
+        for (words, change) in changes {
+            let mut after = before.clone();
+            change(&mut after, other.clone());
+            assert_ne!(before.digest().unwrap(), after.digest().unwrap(), "{words}");
+            assert_eq!(before.differences(&after), words);
+        }
+        assert_eq!(before.differences(&before), "");
+    }
+
+    #[test]
+    fn evidence_is_findings_metrics_and_files() {
+        let (pass, fail) = ([finding(Verdict::Pass)], [finding(Verdict::Fail)]);
+        let file = Digest::blake3([3; 32]);
+        let digest = |findings, accuracy: f64, files: &[(&'static str, &Digest)]| {
+            Evidence::new(findings, [("accuracy", accuracy)], files.iter().copied()).digest().unwrap()
+        };
+        let base = digest(&pass, 0.9, &[]);
+        assert_eq!(base, digest(&pass, 0.9, &[]));
+        assert_ne!(base, digest(&fail, 0.9, &[]));
+        assert_ne!(base, digest(&pass, 0.91, &[]));
+        assert_ne!(base, digest(&pass, f64::NAN, &[]));
+        assert_ne!(base, digest(&pass, 0.9, &[("model.onnx", &file)]));
+    }
+
+    #[test]
+    fn measurements_of_the_machine_are_no_evidence() {
+        let with = Evidence::new(&[], [("accuracy", 0.9), ("system/cpu_utilization_percentage", 71.0)], []);
+        assert_eq!(with.digest().unwrap(), Evidence::new(&[], [("accuracy", 0.9)], []).digest().unwrap());
+    }
+}
