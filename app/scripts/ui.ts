@@ -1,0 +1,146 @@
+// What every page's script does: keys, copying, rows that are selected, menus that close. It only ever adds to what
+// the HTML already does, and listens on the document, so that rows and buttons that appear later work as well.
+
+document.documentElement.dataset.js = "";
+
+const isMac = /Mac|iPhone|iPad/.test(navigator.platform);
+const element = <T extends Element>(from: EventTarget | null, selector: string): T | null =>
+  from instanceof Element ? from.closest<T>(selector) : null;
+
+// ---- copying
+
+document.addEventListener("click", async (event) => {
+  const button = element<HTMLButtonElement>(event.target, "[data-copy]");
+  if (!button) return;
+  const label = button.getAttribute("aria-label") ?? "Copy";
+  try {
+    await navigator.clipboard.writeText(button.dataset.copy ?? "");
+    button.dataset.done = "";
+    button.dataset.tip = "Copied";
+    button.setAttribute("aria-label", "Copied");
+  } catch {
+    // The clipboard is closed to pages without HTTPS: the text is selected, so that one key copies it.
+    const text = button.parentElement?.querySelector("pre, code");
+    if (text) getSelection()?.selectAllChildren(text);
+    button.dataset.tip = isMac ? "Press ⌘C" : "Press Ctrl+C";
+  }
+  setTimeout(() => {
+    delete button.dataset.done;
+    button.dataset.tip = label;
+    button.setAttribute("aria-label", label);
+  }, 2000);
+});
+
+// ---- menus of rows and heads close as others do
+
+document.addEventListener("click", (event) => {
+  for (const menu of document.querySelectorAll<HTMLDetailsElement>("details.more[open]"))
+    if (!(event.target instanceof Node && menu.contains(event.target))) menu.open = false;
+});
+
+// ---- rows that are selected
+
+const selection = (form: HTMLFormElement) => {
+  const boxes = [...form.querySelectorAll<HTMLInputElement>("tbody input[type=checkbox]")];
+  return { boxes, chosen: boxes.filter((box) => box.checked).length };
+};
+
+document.addEventListener("change", (event) => {
+  const box = event.target;
+  if (!(box instanceof HTMLInputElement) || box.type !== "checkbox" || !box.form) return;
+  const { boxes, chosen } = selection(box.form);
+  if (box.matches("thead [data-all]")) for (const other of boxes) other.checked = box.checked;
+  const count = box.form.querySelector("[data-selected]");
+  const now = selection(box.form).chosen;
+  if (count) count.textContent = `${now} selected`;
+  const all = box.form.querySelector<HTMLInputElement>("thead [data-all]");
+  if (all) {
+    all.checked = now > 0 && now === boxes.length;
+    all.indeterminate = now > 0 && now < boxes.length;
+  }
+  void chosen;
+});
+
+// ---- keys
+
+const popover = (id: string) => document.getElementById(id);
+const show = (id: string) => {
+  const target = popover(id);
+  if (target && !target.matches(":popover-open")) target.showPopover();
+};
+const rows = () => [...document.querySelectorAll<HTMLTableRowElement>("table[data-keys] tbody tr")];
+
+function move(by: number) {
+  const all = rows();
+  if (!all.length) return;
+  const at = all.findIndex((row) => row.classList.contains("cursor"));
+  const next = Math.min(Math.max(at + by, 0), all.length - 1);
+  all[at]?.classList.remove("cursor");
+  all[next].classList.add("cursor");
+  all[next].scrollIntoView({ block: "nearest" });
+  // The link takes the focus, so that what is read aloud is the row, and Enter opens it by itself.
+  all[next].querySelector<HTMLElement>("th a, td a")?.focus({ preventScroll: true });
+}
+
+const isTyping = (target: EventTarget | null) =>
+  target instanceof HTMLElement && (target.isContentEditable || target.matches("textarea, select, input:not([type=checkbox], [type=radio])"));
+
+let leader = 0; // When `g` was pressed.
+
+document.addEventListener("keydown", (event) => {
+  if ((event.metaKey || event.ctrlKey) && !event.altKey && event.key.toLowerCase() === "k") {
+    event.preventDefault();
+    show("palette");
+    return;
+  }
+  if (event.metaKey || event.ctrlKey || event.altKey || isTyping(event.target)) return;
+  const floats = document.querySelector(".dialog:popover-open, .palette:popover-open");
+  if (floats && event.key !== "?") return;
+  if (performance.now() - leader < 1500) {
+    leader = 0;
+    const target = [...document.querySelectorAll<HTMLAnchorElement>("[data-go]")].find((link) => link.dataset.go === event.key);
+    if (target) {
+      event.preventDefault();
+      location.assign(target.href);
+      return;
+    }
+  }
+  switch (event.key) {
+    case "/": {
+      const filter = document.querySelector<HTMLInputElement>("[data-filter]");
+      if (filter) filter.select();
+      else show("palette");
+      break;
+    }
+    case "?":
+      popover("keys")?.togglePopover();
+      break;
+    case "g":
+      leader = performance.now();
+      break;
+    case "j":
+      move(1);
+      break;
+    case "k":
+      move(-1);
+      break;
+    case "x":
+      document.querySelector<HTMLInputElement>("table[data-keys] tr.cursor input[type=checkbox]")?.click();
+      break;
+    case "Enter": {
+      const link = document.querySelector<HTMLAnchorElement>("table[data-keys] tr.cursor :is(th, td) a");
+      if (!link || event.target !== document.body) return;
+      link.click();
+      break;
+    }
+    default:
+      return;
+  }
+  event.preventDefault();
+});
+
+if (!isMac) for (const key of document.querySelectorAll("kbd")) if (key.textContent?.startsWith("⌘")) key.textContent = "Ctrl K";
+
+// ---- a form that was refused starts at what is wrong
+
+document.querySelector<HTMLElement>("[aria-invalid=true]")?.focus();

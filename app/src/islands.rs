@@ -1,0 +1,66 @@
+//! What moves in the browser. An island adds behaviour to HTML that the server rendered and that is complete without
+//! it: it shows nothing itself, and takes the ids and addresses that it works with. What it does is in [`crate::browser`],
+//! which only the WebAssembly build has; props are texts alone, so that no number parser has to travel with them.
+//!
+//! Keys, copying and selected rows are no islands: `app/scripts/ui.ts` does them for the whole document.
+
+use leptos::prelude::*;
+
+/// Keeps the page current. `events` is a stream whose `change` events say that this page is out of date; the page is
+/// then asked for again, and each element with an id and `data-live` is changed in place to what it says now. Once in
+/// a page.
+#[island]
+pub fn LiveRegion(
+    /// The address of the stream.
+    events: String,
+) -> impl IntoView {
+    #[cfg(feature = "hydrate")]
+    crate::browser::live_region::start(events);
+    #[cfg(not(feature = "hydrate"))]
+    drop(events);
+}
+
+/// Appends the lines of a running log to the list in the panel with the id `log`, which `ui::log` renders.
+///
+/// The stream sends `lines`, whose id is the number of the last line and whose data is a JSON list of
+/// `[number, "07:51:02", "text"]`, and at the end of the log `end`, whose data is the state in a word. It is asked with
+/// `after=<line>` for what follows that line, and with `Last-Event-ID` when the browser reconnects by itself.
+#[island]
+pub fn LiveLog(
+    /// The id of the log's panel.
+    log: String,
+    /// The address of the stream.
+    events: String,
+) -> impl IntoView {
+    #[cfg(feature = "hydrate")]
+    crate::browser::live_log::start(&log, events);
+    #[cfg(not(feature = "hydrate"))]
+    drop((log, events));
+}
+
+/// Draws the chart with the id `chart`, which `ui::metric` renders, anew with the chart library when somebody reaches
+/// for it: then it can be zoomed, read, smoothed. The points of a curve are at its `data-url`, which answers
+/// `{"items":[{"step","timestamp","value"}]}`; a value that is no number is null.
+#[island]
+pub fn MetricChart(
+    /// The id of the chart's panel.
+    chart: String,
+) -> impl IntoView {
+    #[cfg(feature = "hydrate")]
+    crate::browser::metric_chart::start(&chart);
+    #[cfg(not(feature = "hydrate"))]
+    drop(chart);
+}
+
+/// Finds things while one types into the palette, which the shell renders. `GET <search>?q=…` answers
+/// `{"items":[{"kind","title","detail","href"}]}`.
+#[island]
+pub fn Palette(
+    /// The address to ask.
+    search: String,
+) -> impl IntoView {
+    #[cfg(feature = "hydrate")]
+    crate::browser::palette::start(search);
+    #[cfg(not(feature = "hydrate"))]
+    drop(search);
+}

@@ -1,0 +1,181 @@
+//! Where every object's page is. The one place that knows the paths of pages.
+
+use crate::ui::query::encode;
+use domain::audit::{Object, ObjectKind};
+
+/// The addresses of one workspace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Links {
+    slug: String,
+}
+
+impl Links {
+    /// Those of the workspace with this slug.
+    pub fn new(slug: impl Into<String>) -> Self {
+        Self { slug: slug.into() }
+    }
+
+    /// `/w/<slug>`: what waits, what serves, what runs.
+    #[must_use]
+    pub fn home(&self) -> String {
+        format!("/w/{}", encode(&self.slug))
+    }
+
+    /// A page, form or interface of the workspace, by its path below it.
+    #[must_use]
+    pub fn to(&self, path: &str) -> String {
+        format!("/w/{}/{path}", encode(&self.slug))
+    }
+
+    /// All experiments.
+    #[must_use]
+    pub fn experiments(&self) -> String {
+        self.to("experiments")
+    }
+
+    /// The runs of an experiment.
+    #[must_use]
+    pub fn experiment(&self, id: impl std::fmt::Display) -> String {
+        self.to(&format!("experiments/{id}"))
+    }
+
+    /// A run.
+    #[must_use]
+    pub fn run(&self, id: &domain::id::RunId) -> String {
+        self.to(&format!("runs/{}", id.simple()))
+    }
+
+    /// All models.
+    #[must_use]
+    pub fn models(&self) -> String {
+        self.to("models")
+    }
+
+    /// A model.
+    #[must_use]
+    pub fn model(&self, name: &str) -> String {
+        self.to(&format!("models/{}", encode(name)))
+    }
+
+    /// A version of a model.
+    #[must_use]
+    pub fn version(&self, model: &str, version: i32) -> String {
+        self.to(&format!("models/{}/versions/{version}", encode(model)))
+    }
+
+    /// All promotions.
+    #[must_use]
+    pub fn promotions(&self) -> String {
+        self.to("promotions")
+    }
+
+    /// A promotion, by its number.
+    #[must_use]
+    pub fn promotion(&self, number: i64) -> String {
+        self.to(&format!("promotions/{number}"))
+    }
+
+    /// The form that asks for a promotion of this version.
+    #[must_use]
+    pub fn new_promotion(&self, model: &str, version: i32) -> String {
+        self.to(&format!("promotions/new?model={}&version={version}", encode(model)))
+    }
+
+    /// All pipelines.
+    #[must_use]
+    pub fn pipelines(&self) -> String {
+        self.to("pipelines")
+    }
+
+    /// A pipeline.
+    #[must_use]
+    pub fn pipeline(&self, name: &str) -> String {
+        self.to(&format!("pipelines/{}", encode(name)))
+    }
+
+    /// A run of a pipeline, by its number.
+    #[must_use]
+    pub fn pipeline_run(&self, number: i64) -> String {
+        self.to(&format!("pipeline-runs/{number}"))
+    }
+
+    /// All environments.
+    #[must_use]
+    pub fn environments(&self) -> String {
+        self.to("environments")
+    }
+
+    /// An environment.
+    #[must_use]
+    pub fn environment(&self, name: &str) -> String {
+        self.to(&format!("environments/{}", encode(name)))
+    }
+
+    /// All deployments.
+    #[must_use]
+    pub fn deployments(&self) -> String {
+        self.to("deployments")
+    }
+
+    /// A deployment, by its number.
+    #[must_use]
+    pub fn deployment(&self, number: i64) -> String {
+        self.to(&format!("deployments/{number}"))
+    }
+
+    /// All alerts.
+    #[must_use]
+    pub fn alerts(&self) -> String {
+        self.to("alerts")
+    }
+
+    /// An alert, by its number.
+    #[must_use]
+    pub fn alert(&self, number: i64) -> String {
+        self.to(&format!("alerts/{number}"))
+    }
+
+    /// The page of an object that history names. Events keep the name people use: `churn v7`, `#87`; where a page is
+    /// found by that name, it is read from there.
+    #[must_use]
+    pub fn object(&self, object: &Object) -> Option<String> {
+        let number = || object.name.rsplit('#').next().and_then(|text| text.parse::<i64>().ok());
+        match object.kind {
+            ObjectKind::Workspace => Some(self.home()),
+            ObjectKind::Experiment => Some(self.experiment(&object.id)),
+            ObjectKind::Run => object.id.parse().ok().map(|id| self.run(&id)),
+            ObjectKind::Model => Some(self.model(&object.name)),
+            ObjectKind::ModelVersion => {
+                let (model, version) = object.name.rsplit_once(" v")?;
+                Some(self.version(model, version.parse().ok()?))
+            }
+            ObjectKind::Pipeline => Some(self.pipeline(&object.name)),
+            ObjectKind::PipelineRun => number().map(|number| self.pipeline_run(number)),
+            ObjectKind::Environment => Some(self.environment(&object.name)),
+            ObjectKind::Promotion => number().map(|number| self.promotion(number)),
+            ObjectKind::Deployment => number().map(|number| self.deployment(number)),
+            ObjectKind::Alert => number().map(|number| self.alert(number)),
+            ObjectKind::User | ObjectKind::Token | ObjectKind::Policy | ObjectKind::Monitor | ObjectKind::Trigger => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_in_addresses_are_encoded() {
+        assert_eq!(Links::new("lab").version("a/b c", 3), "/w/lab/models/a%2Fb%20c/versions/3");
+    }
+
+    #[test]
+    fn history_leads_to_the_object_it_names() {
+        let links = Links::new("lab");
+        let to = |kind, name: &str| links.object(&Object::new(kind, "1", name));
+        assert_eq!(to(ObjectKind::Promotion, "#87").as_deref(), Some("/w/lab/promotions/87"));
+        assert_eq!(to(ObjectKind::PipelineRun, "train-wine #512").as_deref(), Some("/w/lab/pipeline-runs/512"));
+        assert_eq!(to(ObjectKind::ModelVersion, "churn v7").as_deref(), Some("/w/lab/models/churn/versions/7"));
+        assert_eq!(to(ObjectKind::Token, "laptop"), None);
+    }
+}
