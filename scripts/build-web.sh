@@ -30,7 +30,7 @@ if ! up_to_date "$bindings/.inputs" "$rust_inputs"; then
     flags=--remap-path-prefix=$HOME=
     [ "$profile" != dev ] || flags="--cfg erase_components"
     quietly "Front end: compiling to WebAssembly ($profile)" env CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="$flags" \
-        cargo build --locked -p frontend --target wasm32-unknown-unknown --profile "$profile" --target-dir "$work"
+        cargo build -p frontend --target wasm32-unknown-unknown --profile "$profile" --target-dir "$work"
     quietly "Front end: binding it to JavaScript" \
         wasm-bindgen --target web --no-typescript --out-dir "$bindings" --out-name slipway \
         "$work/wasm32-unknown-unknown/${profile/#dev/debug}/frontend.wasm"

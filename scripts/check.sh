@@ -19,7 +19,7 @@ fi
 quietly "Types of the scripts" node_modules/.bin/tsc
 # The server embeds this folder; what is in it does not matter here.
 mkdir -p site
-quietly "Lints: server and crates" cargo clippy --locked --all-targets -- -D warnings
-quietly "Lints: front end" cargo clippy --locked -p frontend --target wasm32-unknown-unknown --target-dir "$CARGO_TARGET_DIR/web" -- -D warnings
+quietly "Lints: server and crates" cargo clippy --all-targets -- -D warnings
+quietly "Lints: front end" cargo clippy -p frontend --target wasm32-unknown-unknown --target-dir "$CARGO_TARGET_DIR/web" -- -D warnings
 "$checkout/scripts/build-web.sh"
 quietly "Page sizes" node scripts/web-assets.mjs --budget site

@@ -8,7 +8,7 @@ cd "$checkout"
 if [ "${1:-}" != --prepared ]; then
     "$checkout/scripts/setup.sh" test
     "$checkout/scripts/build-web.sh"
-    quietly "Tests: compiling" cargo nextest run --locked --no-run
+    quietly "Tests: compiling" cargo nextest run --no-run
     exec "$checkout/scripts/test-postgres.sh" "$checkout/scripts/test.sh" --prepared "$@"
 fi
 shift
@@ -27,7 +27,7 @@ run_part() {
         rust)
             local profile=${NEXTEST_PROFILE:-default} status=0
             rm -f "$CARGO_TARGET_DIR/nextest/$profile/rust.xml"
-            cargo nextest run --locked --profile "$profile" || status=$?
+            cargo nextest run --profile "$profile" || status=$?
             mv "$CARGO_TARGET_DIR/nextest/$profile/rust.xml" "$results/"
             return $status
             ;;
