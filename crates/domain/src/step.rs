@@ -41,9 +41,12 @@ pub struct StepOutput {
     pub name: String,
     /// Its path in the step's directory.
     pub path: String,
+    /// Whether it is a folder.
+    #[serde(default)]
+    pub is_folder: bool,
     /// Of its content: of the blob for a file, of the manifest for a folder.
     pub digest: crate::Digest,
-    /// Bytes.
+    /// Bytes; of all its files, for a folder.
     pub size: i64,
 }
 

@@ -32,7 +32,10 @@ pub use problem::{PipelineErrors, Problem};
 pub use spec::{Command, OutputRef, PipelineSpec, Retries, StepSpec};
 pub use value::ParamValue;
 
-use crate::id::{PipelineId, PipelineVersionId, WorkspaceId};
+use crate::{
+    id::{PipelineId, PipelineVersionId, WorkspaceId},
+    pipeline_run::{PipelineRun, PipelineRunState},
+};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -70,6 +73,20 @@ pub struct PipelineVersion {
     pub created_by: String,
     /// When it was stored.
     pub created_at: DateTime<Utc>,
+}
+
+/// A pipeline in a list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PipelineSummary {
+    /// The pipeline.
+    pub pipeline: Pipeline,
+    /// The number of its newest version.
+    pub latest_version: i32,
+    /// Its last run.
+    pub last_run: Option<PipelineRun>,
+    /// The states of its last runs, newest first, up to twelve.
+    pub recent: Vec<PipelineRunState>,
 }
 
 /// Whether a pipeline, step, param, input, output or pool may be called this: 1 to 63 lower-case letters, digits, `-` and
