@@ -48,9 +48,7 @@ impl Error {
 
     pub(crate) fn reading(digest: &Digest, cause: object_store::Error) -> Self {
         match cause {
-            object_store::Error::NotFound { .. } => Self::NotFound {
-                digest: digest.clone(),
-            },
+            object_store::Error::NotFound { .. } => Self::NotFound { digest: digest.clone() },
             other => other.into(),
         }
     }

@@ -19,8 +19,8 @@ use bytes::Bytes;
 use domain::digest::Digest;
 use futures::{Stream, StreamExt as _, TryStreamExt as _, stream::BoxStream};
 use object_store::{
-    GetOptions, MultipartUpload, ObjectStore, ObjectStoreExt as _, PutPayload,
-    local::LocalFileSystem, path::Path as Location,
+    GetOptions, MultipartUpload, ObjectStore, ObjectStoreExt as _, PutPayload, local::LocalFileSystem,
+    path::Path as Location,
 };
 use std::{ops::Range, path::Path, pin::pin, sync::Arc, time::Duration};
 use uuid::Uuid;
@@ -71,9 +71,7 @@ impl Artifacts {
         tokio::task::spawn_blocking(move || {
             local::prepare(&root, ABANDONED_AFTER)?;
             let store = LocalFileSystem::new_with_prefix(&root)?.with_fsync(true);
-            Ok(Self {
-                store: Arc::new(store),
-            })
+            Ok(Self { store: Arc::new(store) })
         })
         .await
         .map_err(Error::unexpected)?
@@ -111,8 +109,7 @@ impl Artifacts {
     /// # Errors
     /// [`Error::Store`].
     pub async fn put_bytes(&self, bytes: impl Into<Bytes> + Send) -> Result<Blob, Error> {
-        self.put(futures::stream::iter([Ok::<_, Error>(bytes.into())]))
-            .await
+        self.put(futures::stream::iter([Ok::<_, Error>(bytes.into())])).await
     }
 
     /// Opens a blob, or the given part of it.
@@ -127,15 +124,8 @@ impl Artifacts {
                 return Err(Error::NotSatisfiable { size });
             }
         }
-        let options = GetOptions {
-            range,
-            ..GetOptions::default()
-        };
-        let found = self
-            .store
-            .get_opts(&location, options)
-            .await
-            .map_err(|cause| Error::reading(digest, cause))?;
+        let options = GetOptions { range, ..GetOptions::default() };
+        let found = self.store.get_opts(&location, options).await.map_err(|cause| Error::reading(digest, cause))?;
         Ok(Content {
             size: found.meta.size,
             range: found.range.clone(),
@@ -149,23 +139,13 @@ impl Artifacts {
     /// [`Error::NotFound`], [`Error::TooLarge`], or [`Error::Corrupt`] when the stored bytes are not those that were put.
     pub async fn get_bytes(&self, digest: &Digest, limit: u64) -> Result<Bytes, Error> {
         let location = location(digest)?;
-        let found = self
-            .store
-            .get(&location)
-            .await
-            .map_err(|cause| Error::reading(digest, cause))?;
+        let found = self.store.get(&location).await.map_err(|cause| Error::reading(digest, cause))?;
         if found.meta.size > limit {
-            return Err(Error::TooLarge {
-                digest: digest.clone(),
-                size: found.meta.size,
-                limit,
-            });
+            return Err(Error::TooLarge { digest: digest.clone(), size: found.meta.size, limit });
         }
         let bytes = found.bytes().await?;
         if Digest::blake3(blake3::hash(&bytes).into()) != *digest {
-            return Err(Error::Corrupt {
-                digest: digest.clone(),
-            });
+            return Err(Error::Corrupt { digest: digest.clone() });
         }
         Ok(bytes)
     }
@@ -200,26 +180,18 @@ impl Artifacts {
     pub async fn check(&self) -> Result<(), Error> {
         let id = Uuid::now_v7();
         let probe = Location::from_iter(["probes".to_owned(), id.to_string()]);
-        self.store
-            .put(&probe, PutPayload::from(id.as_bytes().to_vec()))
-            .await?;
+        self.store.put(&probe, PutPayload::from(id.as_bytes().to_vec())).await?;
         let read = self.store.get(&probe).await?.bytes().await?;
         self.store.delete(&probe).await?;
         if read == id.as_bytes().as_slice() {
             Ok(())
         } else {
-            Err(Error::unexpected(
-                "the probe read back is not the probe written",
-            ))
+            Err(Error::unexpected("the probe read back is not the probe written"))
         }
     }
 
     async fn head(&self, location: &Location, digest: &Digest) -> Result<u64, Error> {
-        self.store
-            .head(location)
-            .await
-            .map(|meta| meta.size)
-            .map_err(|cause| Error::reading(digest, cause))
+        self.store.head(location).await.map(|meta| meta.size).map_err(|cause| Error::reading(digest, cause))
     }
 }
 
@@ -233,17 +205,11 @@ where
     let mut hasher = Hasher::new();
     let mut part: Vec<Bytes> = Vec::new();
     let mut held = 0;
-    while let Some(mut bytes) = stream
-        .try_next()
-        .await
-        .map_err(|cause| Error::Source(cause.into()))?
-    {
+    while let Some(mut bytes) = stream.try_next().await.map_err(|cause| Error::Source(cause.into()))? {
         hasher.update(&bytes);
         while held + bytes.len() >= PART {
             part.push(bytes.split_to(PART - held));
-            upload
-                .put_part(PutPayload::from_iter(part.drain(..)))
-                .await?;
+            upload.put_part(PutPayload::from_iter(part.drain(..))).await?;
             held = 0;
         }
         if !bytes.is_empty() {
@@ -255,18 +221,13 @@ where
         upload.put_part(PutPayload::from_iter(part)).await?;
     }
     upload.complete().await?;
-    Ok(Blob {
-        digest: Digest::blake3(hasher.finalize().into()),
-        size: hasher.count(),
-    })
+    Ok(Blob { digest: Digest::blake3(hasher.finalize().into()), size: hasher.count() })
 }
 
 /// Where a blob lies. Only BLAKE3 digests name blobs.
 fn location(digest: &Digest) -> Result<Location, Error> {
     if !digest.as_str().starts_with("blake3:") {
-        return Err(Error::NotFound {
-            digest: digest.clone(),
-        });
+        return Err(Error::NotFound { digest: digest.clone() });
     }
     let (shard, rest) = digest.hex().split_at(2);
     Ok(Location::from_iter(["blobs", shard, rest]))

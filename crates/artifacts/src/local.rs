@@ -32,10 +32,7 @@ fn sweep(directory: &Path, abandoned_after: Duration) -> io::Result<()> {
 
 fn remove_if_older(entry: &fs::DirEntry, age: Duration) -> io::Result<()> {
     let touched = entry.metadata()?.modified()?;
-    if SystemTime::now()
-        .duration_since(touched)
-        .is_ok_and(|elapsed| elapsed > age)
-    {
+    if SystemTime::now().duration_since(touched).is_ok_and(|elapsed| elapsed > age) {
         fs::remove_file(entry.path())?;
     }
     Ok(())

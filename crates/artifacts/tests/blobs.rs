@@ -18,13 +18,8 @@ struct Fixture {
 
 async fn open() -> Fixture {
     let directory = tempfile::tempdir().unwrap();
-    let artifacts = Artifacts::open_dir(directory.path().join("artifacts"))
-        .await
-        .unwrap();
-    Fixture {
-        directory,
-        artifacts,
-    }
+    let artifacts = Artifacts::open_dir(directory.path().join("artifacts")).await.unwrap();
+    Fixture { directory, artifacts }
 }
 
 impl Fixture {
@@ -33,11 +28,7 @@ impl Fixture {
         fn walk(directory: &Path, found: &mut Vec<PathBuf>) {
             for entry in fs::read_dir(directory).unwrap() {
                 let path = entry.unwrap().path();
-                if path.is_dir() {
-                    walk(&path, found)
-                } else {
-                    found.push(path)
-                }
+                if path.is_dir() { walk(&path, found) } else { found.push(path) }
             }
         }
         let mut found = Vec::new();
@@ -49,11 +40,7 @@ impl Fixture {
     async fn no_file_remains(&self) {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
         while !self.files().is_empty() {
-            assert!(
-                tokio::time::Instant::now() < deadline,
-                "left behind: {:?}",
-                self.files()
-            );
+            assert!(tokio::time::Instant::now() < deadline, "left behind: {:?}", self.files());
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
@@ -66,12 +53,7 @@ fn chunks(parts: Vec<Bytes>) -> impl futures::Stream<Item = Result<Bytes, io::Er
 async fn read(artifacts: &Artifacts, digest: &Digest, range: Option<ByteRange>) -> Vec<u8> {
     let content = artifacts.get(digest, range).await.unwrap();
     let length = usize::try_from(content.range.end - content.range.start).unwrap();
-    let bytes: Vec<u8> = content
-        .stream
-        .map_ok(|chunk| chunk.to_vec())
-        .try_concat()
-        .await
-        .unwrap();
+    let bytes: Vec<u8> = content.stream.map_ok(|chunk| chunk.to_vec()).try_concat().await.unwrap();
     assert_eq!(bytes.len(), length);
     bytes
 }
@@ -80,22 +62,12 @@ async fn read(artifacts: &Artifacts, digest: &Digest, range: Option<ByteRange>) 
 async fn a_blob_is_named_by_its_content_however_it_is_cut() {
     let f = open().await;
     let whole = f.artifacts.put_bytes("hello world").await.unwrap();
-    let cut = f
-        .artifacts
-        .put(chunks(vec!["hello ".into(), Bytes::new(), "world".into()]))
-        .await
-        .unwrap();
+    let cut = f.artifacts.put(chunks(vec!["hello ".into(), Bytes::new(), "world".into()])).await.unwrap();
 
     assert_eq!(whole, cut);
     assert_eq!(whole.size, 11);
-    assert_eq!(
-        whole.digest,
-        Digest::blake3(blake3::hash(b"hello world").into())
-    );
-    assert_eq!(
-        read(&f.artifacts, &whole.digest, None).await,
-        b"hello world"
-    );
+    assert_eq!(whole.digest, Digest::blake3(blake3::hash(b"hello world").into()));
+    assert_eq!(read(&f.artifacts, &whole.digest, None).await, b"hello world");
     assert_eq!(f.files().len(), 1);
 }
 
@@ -107,12 +79,7 @@ async fn an_empty_blob_can_be_stored_and_read() {
     assert_eq!(blob.size, 0);
     assert!(read(&f.artifacts, &blob.digest, None).await.is_empty());
     assert!(f.artifacts.exists(&blob.digest).await.unwrap());
-    let refused = f
-        .artifacts
-        .get(&blob.digest, Some(ByteRange::Offset(0)))
-        .await
-        .err()
-        .unwrap();
+    let refused = f.artifacts.get(&blob.digest, Some(ByteRange::Offset(0))).await.err().unwrap();
     assert!(matches!(refused, Error::NotSatisfiable { size: 0 }));
 }
 
@@ -120,9 +87,7 @@ async fn an_empty_blob_can_be_stored_and_read() {
 async fn a_blob_of_many_parts_comes_back_unchanged() {
     let f = open().await;
     // Odd chunks, so that the parts' borders fall inside them; the last part is short.
-    let parts: Vec<Bytes> = (0..21u8)
-        .map(|n| Bytes::from(vec![n; (1 << 20) + 7]))
-        .collect();
+    let parts: Vec<Bytes> = (0..21u8).map(|n| Bytes::from(vec![n; (1 << 20) + 7])).collect();
     let expected: Vec<u8> = parts.concat();
     let blob = f.artifacts.put(chunks(parts)).await.unwrap();
 
@@ -145,46 +110,23 @@ async fn the_same_content_put_by_many_at_once_is_one_blob() {
     let f = open().await;
     let puts = (0..32).map(|_| {
         let artifacts = f.artifacts.clone();
-        tokio::spawn(async move {
-            artifacts
-                .put(chunks(vec!["a".repeat(100_000).into(), "b".into()]))
-                .await
-                .unwrap()
-        })
+        tokio::spawn(async move { artifacts.put(chunks(vec!["a".repeat(100_000).into(), "b".into()])).await.unwrap() })
     });
-    let blobs: Vec<_> = futures::future::join_all(puts)
-        .await
-        .into_iter()
-        .map(Result::unwrap)
-        .collect();
+    let blobs: Vec<_> = futures::future::join_all(puts).await.into_iter().map(Result::unwrap).collect();
 
     assert!(blobs.iter().all(|blob| *blob == blobs[0]));
     assert_eq!(f.files().len(), 1);
-    assert_eq!(
-        read(&f.artifacts, &blobs[0].digest, None).await.len(),
-        100_001
-    );
+    assert_eq!(read(&f.artifacts, &blobs[0].digest, None).await.len(), 100_001);
 }
 
 #[tokio::test]
 async fn a_stream_that_fails_leaves_nothing() {
     let f = open().await;
     let first = Bytes::from(vec![1u8; 9 << 20]);
-    let broken = stream::iter([
-        Ok(first.clone()),
-        Err(io::Error::from(io::ErrorKind::ConnectionReset)),
-    ]);
+    let broken = stream::iter([Ok(first.clone()), Err(io::Error::from(io::ErrorKind::ConnectionReset))]);
 
-    assert!(matches!(
-        f.artifacts.put(broken).await,
-        Err(Error::Source(_))
-    ));
-    assert!(
-        !f.artifacts
-            .exists(&Digest::blake3(blake3::hash(&first).into()))
-            .await
-            .unwrap()
-    );
+    assert!(matches!(f.artifacts.put(broken).await, Err(Error::Source(_))));
+    assert!(!f.artifacts.exists(&Digest::blake3(blake3::hash(&first).into())).await.unwrap());
     f.no_file_remains().await;
 }
 
@@ -192,12 +134,10 @@ async fn a_stream_that_fails_leaves_nothing() {
 async fn an_upload_given_up_half_way_leaves_nothing() {
     let f = open().await;
     let (started, begun) = tokio::sync::oneshot::channel();
-    let endless = stream::iter([Ok::<_, io::Error>(Bytes::from(vec![1u8; 9 << 20]))]).chain(
-        stream::once(async move {
-            started.send(()).unwrap();
-            std::future::pending().await
-        }),
-    );
+    let endless = stream::iter([Ok::<_, io::Error>(Bytes::from(vec![1u8; 9 << 20]))]).chain(stream::once(async move {
+        started.send(()).unwrap();
+        std::future::pending().await
+    }));
     let artifacts = f.artifacts.clone();
     let upload = tokio::spawn(async move { artifacts.put(endless).await });
     begun.await.unwrap();
@@ -213,31 +153,12 @@ async fn ranges_give_the_bytes_asked_for_and_the_whole_size() {
     let f = open().await;
     let digest = f.artifacts.put_bytes("0123456789").await.unwrap().digest;
 
-    assert_eq!(
-        read(&f.artifacts, &digest, Some(ByteRange::Bounded(2..5))).await,
-        b"234"
-    );
-    assert_eq!(
-        read(&f.artifacts, &digest, Some(ByteRange::Bounded(8..100))).await,
-        b"89"
-    );
-    assert_eq!(
-        read(&f.artifacts, &digest, Some(ByteRange::Offset(7))).await,
-        b"789"
-    );
-    assert_eq!(
-        read(&f.artifacts, &digest, Some(ByteRange::Suffix(3))).await,
-        b"789"
-    );
-    assert_eq!(
-        read(&f.artifacts, &digest, Some(ByteRange::Suffix(100))).await,
-        b"0123456789"
-    );
-    let content = f
-        .artifacts
-        .get(&digest, Some(ByteRange::Bounded(2..5)))
-        .await
-        .unwrap();
+    assert_eq!(read(&f.artifacts, &digest, Some(ByteRange::Bounded(2..5))).await, b"234");
+    assert_eq!(read(&f.artifacts, &digest, Some(ByteRange::Bounded(8..100))).await, b"89");
+    assert_eq!(read(&f.artifacts, &digest, Some(ByteRange::Offset(7))).await, b"789");
+    assert_eq!(read(&f.artifacts, &digest, Some(ByteRange::Suffix(3))).await, b"789");
+    assert_eq!(read(&f.artifacts, &digest, Some(ByteRange::Suffix(100))).await, b"0123456789");
+    let content = f.artifacts.get(&digest, Some(ByteRange::Bounded(2..5))).await.unwrap();
     assert_eq!((content.size, content.range), (10, 2..5));
 }
 
@@ -246,17 +167,9 @@ async fn a_range_outside_the_content_is_refused_with_its_size() {
     let f = open().await;
     let digest = f.artifacts.put_bytes("0123456789").await.unwrap().digest;
 
-    for range in [
-        ByteRange::Offset(10),
-        ByteRange::Bounded(10..12),
-        ByteRange::Bounded(5..5),
-        ByteRange::Suffix(0),
-    ] {
+    for range in [ByteRange::Offset(10), ByteRange::Bounded(10..12), ByteRange::Bounded(5..5), ByteRange::Suffix(0)] {
         let refused = f.artifacts.get(&digest, Some(range)).await.err().unwrap();
-        assert!(
-            matches!(refused, Error::NotSatisfiable { size: 10 }),
-            "{refused:?}"
-        );
+        assert!(matches!(refused, Error::NotSatisfiable { size: 10 }), "{refused:?}");
     }
 }
 
@@ -267,19 +180,10 @@ async fn what_was_never_stored_is_not_found() {
         let digest: Digest = format!("{name}:{}", "0".repeat(64)).parse().unwrap();
         assert!(!f.artifacts.exists(&digest).await.unwrap());
         assert_eq!(f.artifacts.size(&digest).await.unwrap(), None);
-        assert!(matches!(
-            f.artifacts.get(&digest, None).await,
-            Err(Error::NotFound { .. })
-        ));
-        assert!(matches!(
-            f.artifacts.get(&digest, Some(ByteRange::Offset(1))).await,
-            Err(Error::NotFound { .. })
-        ));
+        assert!(matches!(f.artifacts.get(&digest, None).await, Err(Error::NotFound { .. })));
+        assert!(matches!(f.artifacts.get(&digest, Some(ByteRange::Offset(1))).await, Err(Error::NotFound { .. })));
         let error = f.artifacts.get_bytes(&digest, 100).await.unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            format!("No stored content has the digest {digest}.")
-        );
+        assert_eq!(error.to_string(), format!("No stored content has the digest {digest}."));
     }
 }
 
@@ -288,18 +192,8 @@ async fn more_than_the_limit_is_not_read_into_memory() {
     let f = open().await;
     let digest = f.artifacts.put_bytes("0123456789").await.unwrap().digest;
 
-    assert_eq!(
-        f.artifacts.get_bytes(&digest, 10).await.unwrap(),
-        "0123456789"
-    );
-    assert!(matches!(
-        f.artifacts.get_bytes(&digest, 9).await,
-        Err(Error::TooLarge {
-            size: 10,
-            limit: 9,
-            ..
-        })
-    ));
+    assert_eq!(f.artifacts.get_bytes(&digest, 10).await.unwrap(), "0123456789");
+    assert!(matches!(f.artifacts.get_bytes(&digest, 9).await, Err(Error::TooLarge { size: 10, limit: 9, .. })));
 }
 
 #[tokio::test]
@@ -308,15 +202,9 @@ async fn damaged_content_is_noticed_and_mended_by_a_second_upload() {
     let digest = f.artifacts.put_bytes("0123456789").await.unwrap().digest;
     fs::write(&f.files()[0], "012345678X").unwrap();
 
-    assert!(matches!(
-        f.artifacts.get_bytes(&digest, 10).await,
-        Err(Error::Corrupt { .. })
-    ));
+    assert!(matches!(f.artifacts.get_bytes(&digest, 10).await, Err(Error::Corrupt { .. })));
     f.artifacts.put_bytes("0123456789").await.unwrap();
-    assert_eq!(
-        f.artifacts.get_bytes(&digest, 10).await.unwrap(),
-        "0123456789"
-    );
+    assert_eq!(f.artifacts.get_bytes(&digest, 10).await.unwrap(), "0123456789");
 }
 
 #[tokio::test]
@@ -347,16 +235,9 @@ async fn opening_clears_abandoned_uploads_and_keeps_those_in_progress() {
     fs::write(&old, "half").unwrap();
     fs::write(&young, "half").unwrap();
     let two_days_ago = SystemTime::now() - Duration::from_hours(48);
-    fs::File::options()
-        .write(true)
-        .open(&old)
-        .unwrap()
-        .set_modified(two_days_ago)
-        .unwrap();
+    fs::File::options().write(true).open(&old).unwrap().set_modified(two_days_ago).unwrap();
 
-    let again = Artifacts::open_dir(f.directory.path().join("artifacts"))
-        .await
-        .unwrap();
+    let again = Artifacts::open_dir(f.directory.path().join("artifacts")).await.unwrap();
     assert!(!old.exists());
     assert!(young.exists());
     assert_eq!(again.get_bytes(&digest, 10).await.unwrap(), "kept");

@@ -1,22 +1,13 @@
 //! Requests of the Open Inference Protocol v2, as clients send them.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use domain::inference::{
-    Datatype, InferRequest, InferResponse, MAX_ELEMENTS, MAX_ROWS, Parameter, Tensor, TensorData,
-    TensorSpec, columns,
+    Datatype, InferRequest, InferResponse, MAX_ELEMENTS, MAX_ROWS, Parameter, Tensor, TensorData, TensorSpec, columns,
 };
 use serde_json::{Value, json};
 
 fn spec(name: &str, datatype: Datatype, shape: &[i64]) -> TensorSpec {
-    TensorSpec {
-        name: name.into(),
-        datatype,
-        shape: shape.into(),
-    }
+    TensorSpec { name: name.into(), datatype, shape: shape.into() }
 }
 
 /// A matrix of four features.
@@ -43,108 +34,48 @@ fn input(value: Value) -> Value {
 
 #[test]
 fn flat_and_nested_data_are_the_same_tensor() {
-    let flat = parse(&input(
-        json!({"name": "x", "shape": [2, 3], "datatype": "FP32", "data": [1, 2, 3, 4, 5, 6.5]}),
-    ))
-    .unwrap();
-    let nested = parse(&input(
-        json!({"name": "x", "shape": [2, 3], "datatype": "FP32", "data": [[1, 2, 3], [4, 5, 6.5]]}),
-    ))
-    .unwrap();
+    let flat =
+        parse(&input(json!({"name": "x", "shape": [2, 3], "datatype": "FP32", "data": [1, 2, 3, 4, 5, 6.5]}))).unwrap();
+    let nested =
+        parse(&input(json!({"name": "x", "shape": [2, 3], "datatype": "FP32", "data": [[1, 2, 3], [4, 5, 6.5]]})))
+            .unwrap();
 
     assert_eq!(flat, nested);
     assert_eq!(flat.rows(), 2);
     let data = TensorData::Fp32(vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.5]);
-    assert_eq!(
-        flat.inputs,
-        [Tensor {
-            name: "x".into(),
-            shape: vec![2, 3],
-            data
-        }]
-    );
+    assert_eq!(flat.inputs, [Tensor { name: "x".into(), shape: vec![2, 3], data }]);
 }
 
 #[test]
 fn every_datatype_is_read_exactly() {
     let cases = [
-        (
-            "BOOL",
-            json!([true, false]),
-            TensorData::Bool(vec![true, false]),
-        ),
-        (
-            "INT8",
-            json!([-128, 127]),
-            TensorData::Int8(vec![-128, 127]),
-        ),
-        (
-            "INT16",
-            json!([-32768, 32767]),
-            TensorData::Int16(vec![-32768, 32767]),
-        ),
-        (
-            "INT32",
-            json!([i32::MIN, i32::MAX]),
-            TensorData::Int32(vec![i32::MIN, i32::MAX]),
-        ),
-        (
-            "INT64",
-            json!([i64::MIN, i64::MAX]),
-            TensorData::Int64(vec![i64::MIN, i64::MAX]),
-        ),
+        ("BOOL", json!([true, false]), TensorData::Bool(vec![true, false])),
+        ("INT8", json!([-128, 127]), TensorData::Int8(vec![-128, 127])),
+        ("INT16", json!([-32768, 32767]), TensorData::Int16(vec![-32768, 32767])),
+        ("INT32", json!([i32::MIN, i32::MAX]), TensorData::Int32(vec![i32::MIN, i32::MAX])),
+        ("INT64", json!([i64::MIN, i64::MAX]), TensorData::Int64(vec![i64::MIN, i64::MAX])),
         ("UINT8", json!([0, 255]), TensorData::Uint8(vec![0, 255])),
-        (
-            "UINT16",
-            json!([0, 65535]),
-            TensorData::Uint16(vec![0, 65535]),
-        ),
-        (
-            "UINT32",
-            json!([0, u32::MAX]),
-            TensorData::Uint32(vec![0, u32::MAX]),
-        ),
-        (
-            "UINT64",
-            json!([0, u64::MAX]),
-            TensorData::Uint64(vec![0, u64::MAX]),
-        ),
+        ("UINT16", json!([0, 65535]), TensorData::Uint16(vec![0, 65535])),
+        ("UINT32", json!([0, u32::MAX]), TensorData::Uint32(vec![0, u32::MAX])),
+        ("UINT64", json!([0, u64::MAX]), TensorData::Uint64(vec![0, u64::MAX])),
         ("FP32", json!([0.1, -3]), TensorData::Fp32(vec![0.1, -3.0])),
-        (
-            "FP64",
-            json!([0.1, 1e300]),
-            TensorData::Fp64(vec![0.1, 1e300]),
-        ),
-        (
-            "BYTES",
-            json!(["a", "ü"]),
-            TensorData::Bytes(vec!["a".into(), "ü".into()]),
-        ),
+        ("FP64", json!([0.1, 1e300]), TensorData::Fp64(vec![0.1, 1e300])),
+        ("BYTES", json!(["a", "ü"]), TensorData::Bytes(vec!["a".into(), "ü".into()])),
         ("INT64", json!([1.0, 2]), TensorData::Int64(vec![1, 2])),
     ];
     for (datatype, data, expected) in cases {
-        let request = parse(&input(
-            json!({"name": "x", "shape": [2], "datatype": datatype, "data": data}),
-        ))
-        .unwrap();
+        let request = parse(&input(json!({"name": "x", "shape": [2], "datatype": datatype, "data": data}))).unwrap();
         assert_eq!(request.inputs[0].data, expected, "{datatype}");
     }
 }
 
 #[test]
 fn a_missing_number_is_not_a_number_to_the_model_and_null_to_the_client() {
-    let request = parse(&input(
-        json!({"name": "x", "shape": [3], "datatype": "FP32", "data": [1, null, 2.5]}),
-    ))
-    .unwrap();
-    let TensorData::Fp32(values) = &request.inputs[0].data else {
-        panic!("{request:?}")
-    };
+    let request =
+        parse(&input(json!({"name": "x", "shape": [3], "datatype": "FP32", "data": [1, null, 2.5]}))).unwrap();
+    let TensorData::Fp32(values) = &request.inputs[0].data else { panic!("{request:?}") };
     assert!(values[0] == 1.0 && values[1].is_nan() && values[2] == 2.5);
-    assert_eq!(
-        serde_json::to_value(&request.inputs[0]).unwrap()["data"],
-        json!([1.0, null, 2.5])
-    );
+    assert_eq!(serde_json::to_value(&request.inputs[0]).unwrap()["data"], json!([1.0, null, 2.5]));
 }
 
 #[test]
@@ -306,23 +237,14 @@ fn what_is_wrong_in_itself_is_refused_with_its_place() {
 #[test]
 fn what_is_not_a_request_is_refused_with_where_it_breaks() {
     let cases = [
-        (
-            "",
-            "The body is not JSON: EOF while parsing a value at line 1 column 0.",
-        ),
-        (
-            "{\"inputs\": [",
-            "The body is not JSON: EOF while parsing a list at line 1 column 12.",
-        ),
+        ("", "The body is not JSON: EOF while parsing a value at line 1 column 0."),
+        ("{\"inputs\": [", "The body is not JSON: EOF while parsing a list at line 1 column 12."),
         (" []", "The request is a list; it has to be an object."),
         (
             "7",
             "The request is not understood: invalid type: integer `7`, expected an object with \"inputs\" at line 1 column 1.",
         ),
-        (
-            "{}",
-            "The request is not understood: missing field `inputs` at line 1 column 2.",
-        ),
+        ("{}", "The request is not understood: missing field `inputs` at line 1 column 2."),
         (
             "{\"inputs\": [{\"name\": \"x\", \"shape\": [1], \"datatype\": \"FP32\", \"data\": [{}]}]}",
             "The request is not understood: an object where a value or a list of values is expected at line 1 column 71.",
@@ -333,11 +255,7 @@ fn what_is_not_a_request_is_refused_with_where_it_breaks() {
         ),
     ];
     for (body, message) in cases {
-        assert_eq!(
-            InferRequest::parse(body.as_bytes()).unwrap_err().message,
-            message,
-            "{body}"
-        );
+        assert_eq!(InferRequest::parse(body.as_bytes()).unwrap_err().message, message, "{body}");
     }
     assert!(InferRequest::parse(&[0xff, 0xfe]).is_err());
 }
@@ -367,11 +285,7 @@ fn what_the_model_does_not_take_is_refused_with_what_it_takes() {
             "/inputs/0/name",
             "The model has no input \"y\"; it takes \"x\" (FP32 [-1,4]).",
         ),
-        (
-            json!({"inputs": []}),
-            "/inputs",
-            "Input \"x\" (FP32 [-1,4]) is missing.",
-        ),
+        (json!({"inputs": []}), "/inputs", "Input \"x\" (FP32 [-1,4]) is missing."),
         (
             json!({"inputs": [x(json!([1, 4]), "FP32", json!([1, 2, 3, 4])), x(json!([1, 4]), "FP32", json!([1, 2, 3, 4]))]}),
             "/inputs/1/name",
@@ -384,14 +298,8 @@ fn what_the_model_does_not_take_is_refused_with_what_it_takes() {
         ),
     ];
     for (body, field, message) in cases {
-        let error = parse(&body)
-            .unwrap()
-            .check(&matrix(), &outputs)
-            .unwrap_err();
-        assert_eq!(
-            (error.message.as_str(), error.field.as_deref()),
-            (message, Some(field))
-        );
+        let error = parse(&body).unwrap().check(&matrix(), &outputs).unwrap_err();
+        assert_eq!((error.message.as_str(), error.field.as_deref()), (message, Some(field)));
     }
 }
 
@@ -412,55 +320,25 @@ fn inputs_of_different_numbers_of_rows_are_refused() {
 #[test]
 fn a_request_is_bounded_while_it_is_read() {
     let long = format!("[{}1]", "1,".repeat(MAX_ELEMENTS));
-    let body = format!(
-        r#"{{"inputs": [{{"name": "x", "shape": [1], "datatype": "FP32", "data": {long}}}]}}"#
-    );
+    let body = format!(r#"{{"inputs": [{{"name": "x", "shape": [1], "datatype": "FP32", "data": {long}}}]}}"#);
     assert!(
-        InferRequest::parse(body.as_bytes())
-            .unwrap_err()
-            .message
-            .contains("a request holds at most 1048576 values")
+        InferRequest::parse(body.as_bytes()).unwrap_err().message.contains("a request holds at most 1048576 values")
     );
 
     let half = format!("[{}1]", "1,".repeat(MAX_ELEMENTS / 2));
-    let one = format!(
-        r#"{{"name": "x", "shape": [{}], "datatype": "FP32", "data": {half}}}"#,
-        MAX_ELEMENTS / 2 + 1
-    );
+    let one = format!(r#"{{"name": "x", "shape": [{}], "datatype": "FP32", "data": {half}}}"#, MAX_ELEMENTS / 2 + 1);
     let body = format!(r#"{{"inputs": [{one}, {one}]}}"#);
-    assert_eq!(
-        InferRequest::parse(body.as_bytes()).unwrap_err().message,
-        "A request holds at most 1048576 values."
-    );
+    assert_eq!(InferRequest::parse(body.as_bytes()).unwrap_err().message, "A request holds at most 1048576 values.");
 
     let deep = format!("{}1{}", "[".repeat(9), "]".repeat(9));
-    let body = format!(
-        r#"{{"inputs": [{{"name": "x", "shape": [1], "datatype": "FP32", "data": {deep}}}]}}"#
-    );
-    assert!(
-        InferRequest::parse(body.as_bytes())
-            .unwrap_err()
-            .message
-            .contains("lists nest at most 8 deep")
-    );
+    let body = format!(r#"{{"inputs": [{{"name": "x", "shape": [1], "datatype": "FP32", "data": {deep}}}]}}"#);
+    assert!(InferRequest::parse(body.as_bytes()).unwrap_err().message.contains("lists nest at most 8 deep"));
 
     let rows = MAX_ROWS + 1;
-    let many = Tensor {
-        name: "x".into(),
-        shape: vec![rows, 1],
-        data: TensorData::Fp32(vec![0.0; rows]),
-    };
-    let request = InferRequest {
-        inputs: vec![many],
-        ..InferRequest::default()
-    };
-    let error = request
-        .check(&[spec("x", Datatype::Fp32, &[-1, 1])], &[])
-        .unwrap_err();
-    assert_eq!(
-        error.message,
-        "Input \"x\" has 65537 rows; a request has at most 65536."
-    );
+    let many = Tensor { name: "x".into(), shape: vec![rows, 1], data: TensorData::Fp32(vec![0.0; rows]) };
+    let request = InferRequest { inputs: vec![many], ..InferRequest::default() };
+    let error = request.check(&[spec("x", Datatype::Fp32, &[-1, 1])], &[]).unwrap_err();
+    assert_eq!(error.message, "Input \"x\" has 65537 rows; a request has at most 65536.");
 }
 
 #[test]
@@ -470,11 +348,7 @@ fn a_response_is_written_as_the_protocol_has_it() {
         model_version: Some("7".into()),
         id: None,
         outputs: vec![
-            Tensor {
-                name: "label".into(),
-                shape: vec![2],
-                data: TensorData::Int64(vec![1, 0]),
-            },
+            Tensor { name: "label".into(), shape: vec![2], data: TensorData::Int64(vec![1, 0]) },
             Tensor {
                 name: "probabilities".into(),
                 shape: vec![2, 2],
@@ -494,61 +368,27 @@ fn a_response_is_written_as_the_protocol_has_it() {
 
 #[test]
 fn a_request_is_recorded_as_named_columns() {
-    let x = Tensor {
-        name: "x".into(),
-        shape: vec![2, 2],
-        data: TensorData::Fp32(vec![1.0, 2.0, f32::NAN, 4.0]),
-    };
+    let x = Tensor { name: "x".into(), shape: vec![2, 2], data: TensorData::Fp32(vec![1.0, 2.0, f32::NAN, 4.0]) };
     let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
     let plain = |columns| Value::Object(columns);
 
     assert_eq!(
-        plain(columns(
-            std::slice::from_ref(&x),
-            &names(&["age", "income"])
-        )),
+        plain(columns(std::slice::from_ref(&x), &names(&["age", "income"]))),
         json!({"age": [1.0, null], "income": [2.0, 4.0]})
     );
-    assert_eq!(
-        plain(columns(std::slice::from_ref(&x), &[])),
-        json!({"x[0]": [1.0, null], "x[1]": [2.0, 4.0]})
-    );
-    assert_eq!(
-        plain(columns(&[x], &names(&["one"]))),
-        json!({"x[0]": [1.0, null], "x[1]": [2.0, 4.0]})
-    );
+    assert_eq!(plain(columns(std::slice::from_ref(&x), &[])), json!({"x[0]": [1.0, null], "x[1]": [2.0, 4.0]}));
+    assert_eq!(plain(columns(&[x], &names(&["one"]))), json!({"x[0]": [1.0, null], "x[1]": [2.0, 4.0]}));
 
-    let age = Tensor {
-        name: "x".into(),
-        shape: vec![2, 1],
-        data: TensorData::Int64(vec![1, 2]),
-    };
-    let city = Tensor {
-        name: "city".into(),
-        shape: vec![2, 1],
-        data: TensorData::Bytes(vec!["Bern".into(), "Graz".into()]),
-    };
-    let label = Tensor {
-        name: "label".into(),
-        shape: vec![2],
-        data: TensorData::Bool(vec![true, false]),
-    };
-    assert_eq!(
-        plain(columns(std::slice::from_ref(&age), &names(&["age"]))),
-        json!({"age": [1, 2]})
-    );
+    let age = Tensor { name: "x".into(), shape: vec![2, 1], data: TensorData::Int64(vec![1, 2]) };
+    let city =
+        Tensor { name: "city".into(), shape: vec![2, 1], data: TensorData::Bytes(vec!["Bern".into(), "Graz".into()]) };
+    let label = Tensor { name: "label".into(), shape: vec![2], data: TensorData::Bool(vec![true, false]) };
+    assert_eq!(plain(columns(std::slice::from_ref(&age), &names(&["age"]))), json!({"age": [1, 2]}));
     assert_eq!(
         plain(columns(&[age, city, label], &[])),
         json!({"x": [1, 2], "city": ["Bern", "Graz"], "label": [true, false]})
     );
 
-    let cube = Tensor {
-        name: "image".into(),
-        shape: vec![2, 1, 2],
-        data: TensorData::Uint8(vec![1, 2, 3, 4]),
-    };
-    assert_eq!(
-        plain(columns(&[cube], &[])),
-        json!({"image": [[1, 2], [3, 4]]})
-    );
+    let cube = Tensor { name: "image".into(), shape: vec![2, 1, 2], data: TensorData::Uint8(vec![1, 2, 3, 4]) };
+    assert_eq!(plain(columns(&[cube], &[])), json!({"image": [[1, 2], [3, 4]]}));
 }

@@ -3,6 +3,7 @@
 use ort::{LoadDynamicError, environment::Environment, logging::LogLevel};
 use std::{
     env,
+    error::Error as _,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -103,7 +104,10 @@ impl EngineError {
         match error {
             LoadDynamicError::BadVersion { version_str, .. } => Self::TooOld { path, version: version_str },
             LoadDynamicError::MissingApi { .. } | LoadDynamicError::InvalidVersionString => Self::Foreign { path },
-            LoadDynamicError::Dlopen { error, .. } => Self::Missing { path, cause: error.to_string() },
+            LoadDynamicError::Dlopen { error, .. } => {
+                let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+                Self::Missing { path, cause }
+            }
         }
     }
 }

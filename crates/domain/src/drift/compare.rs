@@ -13,12 +13,7 @@ const FEW_VALUES: usize = 5;
 /// Compares the current values of a feature with its reference. A side with fewer than `min_rows` values that are not
 /// missing is not compared.
 #[must_use]
-pub fn feature_drift(
-    feature: &str,
-    reference: &Column,
-    current: &Column,
-    min_rows: usize,
-) -> FeatureDrift {
+pub fn feature_drift(feature: &str, reference: &Column, current: &Column, min_rows: usize) -> FeatureDrift {
     let (verdict, bins) = compare(reference, current, min_rows);
     FeatureDrift {
         feature: feature.to_owned(),
@@ -38,39 +33,17 @@ fn compare(reference: &Column, current: &Column, min_rows: usize) -> (Verdict, O
     }
     let enough = reference.rows().min(current.rows()) >= min_rows;
     match (reference, current) {
-        (
-            Column::Numeric {
-                values: reference, ..
-            },
-            Column::Numeric {
-                values: current, ..
-            },
-        ) => {
+        (Column::Numeric { values: reference, .. }, Column::Numeric { values: current, .. }) => {
             let (reference, current) = (sorted(reference), sorted(current));
             let tally = Tally::of(&reference, &current);
             let bins = histogram::of_numbers(&reference, &current, &tally);
-            let verdict = if enough {
-                numeric(&reference, &current, &tally)
-            } else {
-                inconclusive(Reason::TooFewRows)
-            };
+            let verdict = if enough { numeric(&reference, &current, &tally) } else { inconclusive(Reason::TooFewRows) };
             (verdict, bins)
         }
-        (
-            Column::Categorical {
-                values: reference, ..
-            },
-            Column::Categorical {
-                values: current, ..
-            },
-        ) => {
+        (Column::Categorical { values: reference, .. }, Column::Categorical { values: current, .. }) => {
             let tally = Tally::of(reference, current);
             let bins = Some(histogram::of_names(&tally));
-            let verdict = if enough {
-                by_value(&tally)
-            } else {
-                inconclusive(Reason::TooFewRows)
-            };
+            let verdict = if enough { by_value(&tally) } else { inconclusive(Reason::TooFewRows) };
             (verdict, bins)
         }
         _ => (inconclusive(Reason::DifferentTypes), None),
@@ -88,23 +61,15 @@ fn numeric(reference: &[f64], current: &[f64], tally: &Tally<f64>) -> Verdict {
     if tally.distinct() <= FEW_VALUES {
         by_value(tally)
     } else if reference.len() <= SMALL_REFERENCE {
-        scored(
-            Method::KolmogorovSmirnov,
-            kolmogorov::two_sample_p_value(reference, current),
-        )
+        scored(Method::KolmogorovSmirnov, kolmogorov::two_sample_p_value(reference, current))
     } else {
-        scored(
-            Method::Wasserstein,
-            statistic::normed_wasserstein(reference, current),
-        )
+        scored(Method::Wasserstein, statistic::normed_wasserstein(reference, current))
     }
 }
 
 fn by_value<T>(tally: &Tally<T>) -> Verdict {
     match tally.distinct() {
-        0 | 1 => Verdict::Inconclusive {
-            reason: Reason::Constant,
-        },
+        0 | 1 => Verdict::Inconclusive { reason: Reason::Constant },
         _ if tally.reference_rows() > SMALL_REFERENCE as u64 => {
             scored(Method::JensenShannon, statistic::jensen_shannon(tally))
         }
@@ -115,14 +80,7 @@ fn by_value<T>(tally: &Tally<T>) -> Verdict {
 
 fn scored(method: Method, score: f64) -> Verdict {
     if !score.is_finite() {
-        return Verdict::Inconclusive {
-            reason: Reason::TooLarge,
-        };
+        return Verdict::Inconclusive { reason: Reason::TooLarge };
     }
-    Verdict::Scored {
-        method,
-        score,
-        threshold: method.threshold(),
-        drifted: method.is_drift(score),
-    }
+    Verdict::Scored { method, score, threshold: method.threshold(), drifted: method.is_drift(score) }
 }

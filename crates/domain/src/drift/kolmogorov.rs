@@ -59,9 +59,7 @@ fn share_leaving_square(n: u64, h: u64) -> f64 {
     let mut nested = 0.0;
     for k in (1..=n / h).rev() {
         // C(2n, n − kh) / C(2n, n − (k−1)h)
-        let ratio: f64 = (1..=h)
-            .map(|i| (n + 1 - i - (k - 1) * h) as f64 / (n + i + (k - 1) * h) as f64)
-            .product();
+        let ratio: f64 = (1..=h).map(|i| (n + 1 - i - (k - 1) * h) as f64 / (n + i + (k - 1) * h) as f64).product();
         nested = ratio * (1.0 - nested);
     }
     2.0 * nested
@@ -76,11 +74,7 @@ fn share_leaving(m: u64, n: u64, reach: u64) -> f64 {
     for i in 0..=m {
         let along = i * n;
         // The js with |i n − j m| < reach.
-        let low = if along < reach {
-            0
-        } else {
-            (along - reach) / m + 1
-        };
+        let low = if along < reach { 0 } else { (along - reach) / m + 1 };
         let high = ((along + reach - 1) / m).min(n);
         // Below the band every path has left it.
         while cleared < low.min(n + 1) {
@@ -88,21 +82,9 @@ fn share_leaving(m: u64, n: u64, reach: u64) -> f64 {
             cleared += 1;
         }
         for j in low..=high {
-            let below = if j == 0 {
-                0.0
-            } else {
-                row[j as usize - 1] * j as f64
-            };
-            let before = if i == 0 {
-                0.0
-            } else {
-                row[j as usize] * i as f64
-            };
-            row[j as usize] = if i + j == 0 {
-                0.0
-            } else {
-                (before + below) / (i + j) as f64
-            };
+            let below = if j == 0 { 0.0 } else { row[j as usize - 1] * j as f64 };
+            let before = if i == 0 { 0.0 } else { row[j as usize] * i as f64 };
+            row[j as usize] = if i + j == 0 { 0.0 } else { (before + below) / (i + j) as f64 };
         }
     }
     row[n as usize]
@@ -147,11 +129,7 @@ fn one_sided_survival(n: u64, d: f64) -> f64 {
             break;
         }
         let exponent = (n - j) as f64;
-        let ln_rest = if exponent == 0.0 {
-            0.0
-        } else {
-            exponent * rest.ln()
-        };
+        let ln_rest = if exponent == 0.0 { 0.0 } else { exponent * rest.ln() };
         sum += (ln_choose + (j as f64 - 1.0) * (d + at).ln() + ln_rest).exp();
         ln_choose += ((n - j) as f64).ln() - (j as f64 + 1.0).ln();
     }
@@ -194,13 +172,7 @@ fn durbin(n: u64, d: f64) -> f64 {
     }
     let (power, ln_scale) = matrix.power(n);
     let centre = power.get(k - 1, k - 1);
-    if centre <= 0.0 {
-        0.0
-    } else {
-        (centre.ln() + ln_scale + ln_factorial_over_power(n))
-            .exp()
-            .min(1.0)
-    }
+    if centre <= 0.0 { 0.0 } else { (centre.ln() + ln_scale + ln_factorial_over_power(n)).exp().min(1.0) }
 }
 
 /// A square matrix, row by row.
@@ -211,10 +183,7 @@ struct Matrix {
 
 impl Matrix {
     fn zero(size: usize) -> Self {
-        Self {
-            size,
-            entries: vec![0.0; size * size],
-        }
+        Self { size, entries: vec![0.0; size * size] }
     }
 
     fn get(&self, row: usize, column: usize) -> f64 {
@@ -227,11 +196,7 @@ impl Matrix {
 
     fn times(&self, other: &Self) -> Self {
         let mut product = Self::zero(self.size);
-        for (row, out) in self
-            .entries
-            .chunks(self.size)
-            .zip(product.entries.chunks_mut(self.size))
-        {
+        for (row, out) in self.entries.chunks(self.size).zip(product.entries.chunks_mut(self.size)) {
             for (factor, other_row) in row.iter().zip(other.entries.chunks(self.size)) {
                 for (sum, value) in out.iter_mut().zip(other_row) {
                     *sum += factor * value;
@@ -284,8 +249,7 @@ fn pelz_good(n: u64, d: f64) -> f64 {
         let a = (PI * (f64::from(k) - 0.5)).powi(2);
         k0 += weight(a);
         k1 += weight(a) * (a - z2);
-        k2 += weight(a)
-            * (6.0 * z6 + 2.0 * z4 + (2.0 * z4 - 5.0 * z2) * a + (1.0 - 2.0 * z2) * a * a);
+        k2 += weight(a) * (6.0 * z6 + 2.0 * z4 + (2.0 * z4 - 5.0 * z2) * a + (1.0 - 2.0 * z2) * a * a);
         k3 += weight(a)
             * (-30.0 * z6 - 90.0 * z8
                 + (135.0 * z4 - 96.0 * z6) * a
@@ -324,10 +288,7 @@ mod tests {
         for n in [1, 2, 7, 50, 211] {
             for h in 1..=n {
                 let (square, general) = (share_leaving_square(n, h), share_leaving(n, n, h * n));
-                assert!(
-                    (square - general).abs() <= general * 1e-12,
-                    "n = {n}, h = {h}: {square} and {general}"
-                );
+                assert!((square - general).abs() <= general * 1e-12, "n = {n}, h = {h}: {square} and {general}");
             }
         }
     }

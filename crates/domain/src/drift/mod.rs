@@ -141,10 +141,7 @@ impl Method {
     /// Whether the score is a p-value, which falls as drift grows; a distance rises.
     #[must_use]
     pub fn is_p_value(self) -> bool {
-        matches!(
-            self,
-            Self::KolmogorovSmirnov | Self::ChiSquare | Self::ZTest
-        )
+        matches!(self, Self::KolmogorovSmirnov | Self::ChiSquare | Self::ZTest)
     }
 
     /// The score at which drift begins.
@@ -300,17 +297,9 @@ impl DatasetDrift {
             Verdict::Inconclusive { reason } => reason == Reason::Constant,
         };
         let compared = features.iter().filter(counts).count();
-        let drifted = features
-            .iter()
-            .filter(|feature| feature.drifted() == Some(true))
-            .count();
+        let drifted = features.iter().filter(|feature| feature.drifted() == Some(true)).count();
         let share = (compared > 0).then(|| drifted as f64 / compared as f64);
-        Self {
-            compared,
-            drifted,
-            left_out: features.len() - compared,
-            share,
-        }
+        Self { compared, drifted, left_out: features.len() - compared, share }
     }
 
     /// Whether the data set drifted; `None` when nothing can be said.

@@ -28,23 +28,13 @@ impl Total for String {
 
 impl<T: Total + Clone> Tally<T> {
     pub(super) fn of(reference: &[T], current: &[T]) -> Self {
-        let mut all: Vec<(&T, bool)> = reference
-            .iter()
-            .map(|value| (value, true))
-            .chain(current.iter().map(|value| (value, false)))
-            .collect();
+        let mut all: Vec<(&T, bool)> =
+            reference.iter().map(|value| (value, true)).chain(current.iter().map(|value| (value, false))).collect();
         all.sort_unstable_by(|a, b| a.0.order(b.0));
         let mut counts: Vec<(T, u64, u64)> = Vec::new();
         for group in all.chunk_by(|a, b| a.0.order(b.0).is_eq()) {
-            let of_reference = group
-                .iter()
-                .filter(|(_, is_reference)| *is_reference)
-                .count() as u64;
-            counts.push((
-                group[0].0.clone(),
-                of_reference,
-                group.len() as u64 - of_reference,
-            ));
+            let of_reference = group.iter().filter(|(_, is_reference)| *is_reference).count() as u64;
+            counts.push((group[0].0.clone(), of_reference, group.len() as u64 - of_reference));
         }
         Self { counts }
     }
@@ -71,14 +61,10 @@ impl<T> Tally<T> {
 
     /// Shares of the reference and of the current values, value by value.
     pub(super) fn shares(&self) -> impl Iterator<Item = (f64, f64)> {
-        let (reference_rows, current_rows) =
-            (self.reference_rows() as f64, self.current_rows() as f64);
-        self.counts.iter().map(move |(_, reference, current)| {
-            (
-                *reference as f64 / reference_rows,
-                *current as f64 / current_rows,
-            )
-        })
+        let (reference_rows, current_rows) = (self.reference_rows() as f64, self.current_rows() as f64);
+        self.counts
+            .iter()
+            .map(move |(_, reference, current)| (*reference as f64 / reference_rows, *current as f64 / current_rows))
     }
 }
 
@@ -105,12 +91,8 @@ pub(super) fn chi_square_p_value<T>(tally: &Tally<T>) -> f64 {
 /// written as `erfc(|z| / √2)`, which keeps its digits where the p-value is tiny.
 pub(super) fn z_test_p_value<T>(tally: &Tally<T>) -> f64 {
     let (n1, n2) = (tally.reference_rows() as f64, tally.current_rows() as f64);
-    let first = tally
-        .counts()
-        .first()
-        .map_or((0.0, 0.0), |(_, reference, current)| {
-            (*reference as f64, *current as f64)
-        });
+    let first =
+        tally.counts().first().map_or((0.0, 0.0), |(_, reference, current)| (*reference as f64, *current as f64));
     let (p1, p2) = (1.0 - first.0 / n1, 1.0 - first.1 / n2);
     let pooled = (p1 * n1 + p2 * n2) / (n1 + n2);
     let z = (p1 - p2) / (pooled * (1.0 - pooled) * (1.0 / n1 + 1.0 / n2)).sqrt();
@@ -141,22 +123,13 @@ pub(super) fn normed_wasserstein(reference: &[f64], current: &[f64]) -> f64 {
         from = to;
     }
     let deviation = deviation(reference);
-    if deviation.is_finite() {
-        distance / deviation.max(0.001)
-    } else {
-        f64::NAN
-    }
+    if deviation.is_finite() { distance / deviation.max(0.001) } else { f64::NAN }
 }
 
 fn deviation(values: &[f64]) -> f64 {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
-    (values
-        .iter()
-        .map(|value| (value - mean).powi(2))
-        .sum::<f64>()
-        / n)
-        .sqrt()
+    (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / n).sqrt()
 }
 
 /// Jensen-Shannon distance of the two sides' shares: `√((D(p‖m) + D(q‖m)) / 2)` with `m = (p + q) / 2` and the natural

@@ -118,39 +118,22 @@ impl InferRequest {
     pub fn parse(body: &[u8]) -> Result<Self, Error> {
         let wire: WireRequest = read_object(body)?;
         if wire.inputs.len() > MAX_INPUTS {
-            return Err(Error::invalid_field(
-                "/inputs",
-                format!("A request has at most {MAX_INPUTS} inputs."),
-            ));
+            return Err(Error::invalid_field("/inputs", format!("A request has at most {MAX_INPUTS} inputs.")));
         }
-        let total: usize = wire
-            .inputs
-            .iter()
-            .map(|input| input.data.as_ref().map_or(0, Read::len))
-            .sum();
+        let total: usize = wire.inputs.iter().map(|input| input.data.as_ref().map_or(0, Read::len)).sum();
         if total > MAX_ELEMENTS {
-            return Err(Error::invalid_field(
-                "/inputs",
-                format!("A request holds at most {MAX_ELEMENTS} values."),
-            ));
+            return Err(Error::invalid_field("/inputs", format!("A request holds at most {MAX_ELEMENTS} values.")));
         }
         let inputs = wire
             .inputs
             .into_iter()
             .enumerate()
             .map(|(at, input)| {
-                input.into_tensor().map_err(|(part, text)| {
-                    Error::invalid_field(format!("/inputs/{at}/{part}"), text)
-                })
+                input.into_tensor().map_err(|(part, text)| Error::invalid_field(format!("/inputs/{at}/{part}"), text))
             })
             .collect::<Result<_, _>>()?;
         let outputs = wire.outputs.into_iter().map(|output| output.name).collect();
-        Ok(Self {
-            id: wire.id,
-            parameters: wire.parameters,
-            inputs,
-            outputs,
-        })
+        Ok(Self { id: wire.id, parameters: wire.parameters, inputs, outputs })
     }
 
     /// Checks that the model takes these inputs and gives these outputs.
@@ -158,25 +141,14 @@ impl InferRequest {
     /// # Errors
     /// Says which name, type or shape is wrong, and what the model takes.
     pub fn check(&self, inputs: &[TensorSpec], outputs: &[TensorSpec]) -> Result<(), Error> {
-        let refuse = |at: usize, part: &str, text: String| {
-            Err(Error::invalid_field(format!("/inputs/{at}{part}"), text))
-        };
+        let refuse =
+            |at: usize, part: &str, text: String| Err(Error::invalid_field(format!("/inputs/{at}{part}"), text));
         for (at, tensor) in self.inputs.iter().enumerate() {
             let name = &tensor.name;
             let Some(spec) = inputs.iter().find(|spec| spec.name == *name) else {
-                return refuse(
-                    at,
-                    "/name",
-                    format!(
-                        "The model has no input \"{name}\"; it takes {}.",
-                        listed(inputs)
-                    ),
-                );
+                return refuse(at, "/name", format!("The model has no input \"{name}\"; it takes {}.", listed(inputs)));
             };
-            if self.inputs[..at]
-                .iter()
-                .any(|earlier| earlier.name == *name)
-            {
+            if self.inputs[..at].iter().any(|earlier| earlier.name == *name) {
                 return refuse(at, "/name", format!("Input \"{name}\" is given twice."));
             }
             let datatype = tensor.data.datatype();
@@ -184,47 +156,28 @@ impl InferRequest {
                 return refuse(
                     at,
                     "/datatype",
-                    format!(
-                        "Input \"{name}\" is {datatype}, the model takes {}.",
-                        spec.datatype
-                    ),
+                    format!("Input \"{name}\" is {datatype}, the model takes {}.", spec.datatype),
                 );
             }
             if !spec.takes(&tensor.shape) {
                 let (given, taken) = (Shape(&tensor.shape), Shape(&spec.shape));
-                return refuse(
-                    at,
-                    "/shape",
-                    format!("Input \"{name}\" has shape {given}, the model takes {taken}."),
-                );
+                return refuse(at, "/shape", format!("Input \"{name}\" has shape {given}, the model takes {taken}."));
             }
             if tensor.rows() > MAX_ROWS {
                 return refuse(
                     at,
                     "/shape",
-                    format!(
-                        "Input \"{name}\" has {} rows; a request has at most {MAX_ROWS}.",
-                        tensor.rows()
-                    ),
+                    format!("Input \"{name}\" has {} rows; a request has at most {MAX_ROWS}.", tensor.rows()),
                 );
             }
         }
-        if let Some(missing) = inputs
-            .iter()
-            .find(|spec| !self.inputs.iter().any(|tensor| tensor.name == spec.name))
-        {
-            return Err(Error::invalid_field(
-                "/inputs",
-                format!("Input {missing} is missing."),
-            ));
+        if let Some(missing) = inputs.iter().find(|spec| !self.inputs.iter().any(|tensor| tensor.name == spec.name)) {
+            return Err(Error::invalid_field("/inputs", format!("Input {missing} is missing.")));
         }
         self.check_rows(inputs)?;
         for (at, name) in self.outputs.iter().enumerate() {
             if !outputs.iter().any(|spec| spec.name == *name) {
-                let text = format!(
-                    "The model has no output \"{name}\"; it gives {}.",
-                    listed(outputs)
-                );
+                let text = format!("The model has no output \"{name}\"; it gives {}.", listed(outputs));
                 return Err(Error::invalid_field(format!("/outputs/{at}/name"), text));
             }
         }
@@ -234,9 +187,7 @@ impl InferRequest {
     /// Inputs whose first axis has any length are rows of one table.
     fn check_rows(&self, inputs: &[TensorSpec]) -> Result<(), Error> {
         let free = |tensor: &&Tensor| {
-            inputs.iter().any(|spec| {
-                spec.name == tensor.name && spec.shape.first().is_some_and(|length| *length < 0)
-            })
+            inputs.iter().any(|spec| spec.name == tensor.name && spec.shape.first().is_some_and(|length| *length < 0))
         };
         let mut tensors = self.inputs.iter().filter(free);
         let Some(first) = tensors.next() else {
@@ -270,33 +221,15 @@ impl WireInput {
         let what = format!("Input \"{}\"", self.name);
         let datatype = match self.datatype.as_str() {
             "FP16" => {
-                return Err((
-                    "datatype",
-                    format!("{what} is FP16, which JSON does not carry; send FP32."),
-                ));
+                return Err(("datatype", format!("{what} is FP16, which JSON does not carry; send FP32.")));
             }
-            name => Datatype::parse(name).ok_or_else(|| {
-                (
-                    "datatype",
-                    format!("{what} has the unknown datatype \"{name}\"."),
-                )
-            })?,
+            name => Datatype::parse(name)
+                .ok_or_else(|| ("datatype", format!("{what} has the unknown datatype \"{name}\".")))?,
         };
-        let data = self.data.ok_or_else(|| {
-            (
-                "data",
-                format!("{what} has no data; only data in the JSON is read."),
-            )
-        })?;
+        let data = self.data.ok_or_else(|| ("data", format!("{what} has no data; only data in the JSON is read.")))?;
         let shape = checked_shape(&self.shape, &data, &what).map_err(|text| ("shape", text))?;
-        let data = data
-            .into_typed(datatype, &what)
-            .map_err(|text| ("data", text))?;
-        Ok(Tensor {
-            name: self.name,
-            shape,
-            data,
-        })
+        let data = data.into_typed(datatype, &what).map_err(|text| ("data", text))?;
+        Ok(Tensor { name: self.name, shape, data })
     }
 }
 
@@ -313,16 +246,10 @@ pub(super) fn listed(specs: &[TensorSpec]) -> String {
 /// Reads a body that has to be an object: serde would also take a list of its members.
 pub(super) fn read_object<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
     if body.trim_ascii_start().starts_with(b"[") {
-        return Err(Error::invalid(
-            "The request is a list; it has to be an object.",
-        ));
+        return Err(Error::invalid("The request is a list; it has to be an object."));
     }
     serde_json::from_slice(body).map_err(|error| {
-        let problem = if error.is_data() {
-            "The request is not understood"
-        } else {
-            "The body is not JSON"
-        };
+        let problem = if error.is_data() { "The request is not understood" } else { "The body is not JSON" };
         Error::invalid(format!("{problem}: {error}."))
     })
 }

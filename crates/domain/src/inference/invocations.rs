@@ -42,8 +42,7 @@ impl Invocation {
         let wire: Wire = read_object(body)?;
         let given = [
             wire.dataframe_split.map(Split::content).transpose()?,
-            wire.dataframe_records
-                .map(|records| Content::Named(records.into_columns())),
+            wire.dataframe_records.map(|records| Content::Named(records.into_columns())),
             wire.instances.map(|instances| instances.0),
             wire.inputs.map(|inputs| inputs.0),
         ];
@@ -55,9 +54,7 @@ impl Invocation {
         match content.len() {
             0 => Err(Error::invalid("The request has no rows.")),
             1..=MAX_ELEMENTS => Ok(Self(content)),
-            _ => Err(Error::invalid(format!(
-                "A request holds at most {MAX_ELEMENTS} values."
-            ))),
+            _ => Err(Error::invalid(format!("A request holds at most {MAX_ELEMENTS} values."))),
         }
     }
 
@@ -70,11 +67,7 @@ impl Invocation {
     ///
     /// # Errors
     /// Says which name, type or shape is wrong, and what the model takes.
-    pub fn into_request(
-        self,
-        inputs: &[TensorSpec],
-        features: &[String],
-    ) -> Result<InferRequest, Error> {
+    pub fn into_request(self, inputs: &[TensorSpec], features: &[String]) -> Result<InferRequest, Error> {
         let tensors = match (self.0, inputs) {
             (Content::Rows(rows), [spec]) => vec![tensor(rows, spec)?],
             (Content::Rows(_), _) => {
@@ -84,25 +77,17 @@ impl Invocation {
                     listed(inputs)
                 )));
             }
-            (Content::Named(columns), [spec])
-                if !columns.iter().any(|(name, _)| *name == spec.name) =>
-            {
+            (Content::Named(columns), [spec]) if !columns.iter().any(|(name, _)| *name == spec.name) => {
                 vec![matrix(in_order(columns, features)?, spec)?]
             }
             (Content::Named(columns), _) => by_name(columns, inputs)?,
             (Content::Columns(columns), [spec]) => {
-                let named = columns
-                    .into_iter()
-                    .enumerate()
-                    .map(|(at, column)| (at.to_string(), column));
+                let named = columns.into_iter().enumerate().map(|(at, column)| (at.to_string(), column));
                 vec![matrix(named.collect(), spec)?]
             }
             (Content::Columns(columns), _) => by_position(columns, inputs)?,
         };
-        Ok(InferRequest {
-            inputs: tensors,
-            ..InferRequest::default()
-        })
+        Ok(InferRequest { inputs: tensors, ..InferRequest::default() })
     }
 }
 
@@ -120,10 +105,7 @@ impl Content {
 /// The names of the columns that a signature lists; none when it describes tensors.
 #[must_use]
 pub fn feature_names(signature: &Signature) -> Vec<String> {
-    let names = signature
-        .inputs
-        .iter()
-        .map(|field| field.name.clone().filter(|_| field.shape.is_none()));
+    let names = signature.inputs.iter().map(|field| field.name.clone().filter(|_| field.shape.is_none()));
     names.collect::<Option<Vec<_>>>().unwrap_or_default()
 }
 
@@ -131,58 +113,38 @@ fn by_name(columns: Vec<(String, Read)>, inputs: &[TensorSpec]) -> Result<Vec<Te
     let mut columns: HashMap<String, Read> = columns.into_iter().collect();
     let one = |spec: &TensorSpec| match columns.remove(&spec.name) {
         Some(column) => tensor(column, spec),
-        None => Err(Error::invalid(format!(
-            "Column \"{}\" is missing; the model takes {}.",
-            spec.name,
-            listed(inputs)
-        ))),
+        None => {
+            Err(Error::invalid(format!("Column \"{}\" is missing; the model takes {}.", spec.name, listed(inputs))))
+        }
     };
     inputs.iter().map(one).collect()
 }
 
 fn by_position(columns: Vec<Read>, inputs: &[TensorSpec]) -> Result<Vec<Tensor>, Error> {
     if columns.len() != inputs.len() {
-        let text = format!(
-            "{} columns were sent, the model takes {}: {}.",
-            columns.len(),
-            inputs.len(),
-            listed(inputs)
-        );
+        let text =
+            format!("{} columns were sent, the model takes {}: {}.", columns.len(), inputs.len(), listed(inputs));
         return Err(Error::invalid(text));
     }
-    columns
-        .into_iter()
-        .zip(inputs)
-        .map(|(column, spec)| tensor(column, spec))
-        .collect()
+    columns.into_iter().zip(inputs).map(|(column, spec)| tensor(column, spec)).collect()
 }
 
 /// The columns that `features` names, in its order; all of them when it names none.
-fn in_order(
-    columns: Vec<(String, Read)>,
-    features: &[String],
-) -> Result<Vec<(String, Read)>, Error> {
+fn in_order(columns: Vec<(String, Read)>, features: &[String]) -> Result<Vec<(String, Read)>, Error> {
     if features.is_empty() {
         return Ok(columns);
     }
     let mut columns: HashMap<String, Read> = columns.into_iter().collect();
     let one = |name: &String| match columns.remove(name) {
         Some(column) => Ok((name.clone(), column)),
-        None => Err(Error::invalid(format!(
-            "Column \"{name}\" is missing; the model takes {}.",
-            quoted(features)
-        ))),
+        None => Err(Error::invalid(format!("Column \"{name}\" is missing; the model takes {}.", quoted(features)))),
     };
     features.iter().map(one).collect()
 }
 
 fn quoted(names: &[String]) -> String {
     const SHOWN: usize = 20;
-    let mut quoted: Vec<String> = names
-        .iter()
-        .take(SHOWN)
-        .map(|name| format!("\"{name}\""))
-        .collect();
+    let mut quoted: Vec<String> = names.iter().take(SHOWN).map(|name| format!("\"{name}\"")).collect();
     if names.len() > SHOWN {
         quoted.push(format!("and {} more", names.len() - SHOWN));
     }
@@ -196,64 +158,36 @@ fn tensor(read: Read, spec: &TensorSpec) -> Result<Tensor, Error> {
     if shape.len() == 1 && matches!(spec.shape[..], [_, 1]) {
         shape.push(1);
     }
-    let data = read
-        .with_bools_as_numbers(spec.datatype)
-        .into_typed(spec.datatype, &what)
-        .map_err(Error::invalid)?;
-    Ok(Tensor {
-        name: spec.name.clone(),
-        shape,
-        data,
-    })
+    let data = read.with_bools_as_numbers(spec.datatype).into_typed(spec.datatype, &what).map_err(Error::invalid)?;
+    Ok(Tensor { name: spec.name.clone(), shape, data })
 }
 
 /// One matrix from named columns.
 fn matrix(columns: Vec<(String, Read)>, spec: &TensorSpec) -> Result<Tensor, Error> {
-    let shape = vec![
-        columns.first().map_or(0, |(_, column)| column.len()),
-        columns.len(),
-    ];
+    let shape = vec![columns.first().map_or(0, |(_, column)| column.len()), columns.len()];
     if !spec.takes(&shape) {
         return Err(Error::invalid(match spec.shape[..] {
-            [_, width] => format!(
-                "{} columns were sent, the model takes {width} in input \"{}\".",
-                shape[1], spec.name
-            ),
+            [_, width] => {
+                format!("{} columns were sent, the model takes {width} in input \"{}\".", shape[1], spec.name)
+            }
             _ => format!("Columns were sent, the model takes {spec}; send inputs or instances."),
         }));
     }
     let typed = columns.into_iter().map(|(name, column)| {
         let what = format!("Column \"{name}\"");
         match column.shape(&what)?[..] {
-            [rows] if rows == shape[0] => column
-                .with_bools_as_numbers(spec.datatype)
-                .into_typed(spec.datatype, &what),
-            [rows] => Err(format!(
-                "{what} is of length {rows}, the first column of length {}.",
-                shape[0]
-            )),
-            _ => Err(format!(
-                "{what} has lists where single values are expected."
-            )),
+            [rows] if rows == shape[0] => column.with_bools_as_numbers(spec.datatype).into_typed(spec.datatype, &what),
+            [rows] => Err(format!("{what} is of length {rows}, the first column of length {}.", shape[0])),
+            _ => Err(format!("{what} has lists where single values are expected.")),
         }
     });
-    let typed = typed
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(Error::invalid)?;
-    let data = TensorData::from_columns(typed)
-        .ok_or_else(|| Error::invalid("The request has no columns."))?;
-    Ok(Tensor {
-        name: spec.name.clone(),
-        shape,
-        data,
-    })
+    let typed = typed.collect::<Result<Vec<_>, _>>().map_err(Error::invalid)?;
+    let data = TensorData::from_columns(typed).ok_or_else(|| Error::invalid("The request has no columns."))?;
+    Ok(Tensor { name: spec.name.clone(), shape, data })
 }
 
 #[derive(Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    expecting = "an object with dataframe_split, dataframe_records, instances or inputs"
-)]
+#[serde(deny_unknown_fields, expecting = "an object with dataframe_split, dataframe_records, instances or inputs")]
 struct Wire {
     dataframe_split: Option<Split>,
     dataframe_records: Option<Records>,
@@ -286,11 +220,7 @@ impl Split {
             return Ok(Content::Columns(columns));
         };
         if names.len() != columns.len() && !columns.is_empty() {
-            let text = format!(
-                "dataframe_split names {} columns, its rows have {}.",
-                names.len(),
-                columns.len()
-            );
+            let text = format!("dataframe_split names {} columns, its rows have {}.", names.len(), columns.len());
             return Err(Error::invalid(text));
         }
         let names = names.into_iter().map(|name| match name {
@@ -300,9 +230,7 @@ impl Split {
         let named: Vec<(String, Read)> = names.zip(columns).collect();
         let mut seen = HashSet::new();
         match named.iter().find(|(name, _)| !seen.insert(name)) {
-            Some((name, _)) => Err(Error::invalid(format!(
-                "dataframe_split names the column \"{name}\" twice."
-            ))),
+            Some((name, _)) => Err(Error::invalid(format!("dataframe_split names the column \"{name}\" twice."))),
             None => Ok(Content::Named(named)),
         }
     }
@@ -329,13 +257,7 @@ impl<'de> Visitor<'de> for RowsVisitor {
     fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Rows, A::Error> {
         let mut columns = Vec::new();
         let mut rows = 0;
-        while entries
-            .next_element_seed(Row {
-                columns: &mut columns,
-                at: rows,
-            })?
-            .is_some()
-        {
+        while entries.next_element_seed(Row { columns: &mut columns, at: rows })?.is_some() {
             rows += 1;
         }
         columns.iter_mut().for_each(|column| column.close(0, rows));
@@ -379,20 +301,14 @@ impl<'de> Visitor<'de> for Row<'_> {
             }
             width += 1;
             if width > MAX_INPUTS {
-                return Err(A::Error::custom(format!(
-                    "a request has at most {MAX_INPUTS} columns"
-                )));
+                return Err(A::Error::custom(format!("a request has at most {MAX_INPUTS} columns")));
             }
         }
         if first {
             self.columns.truncate(width);
         }
         if width != self.columns.len() {
-            let text = format!(
-                "row {} has {width} values, the first row has {}",
-                self.at,
-                self.columns.len()
-            );
+            let text = format!("row {} has {width} values, the first row has {}", self.at, self.columns.len());
             return Err(A::Error::custom(text));
         }
         Ok(())
@@ -420,10 +336,7 @@ impl<'de> Visitor<'de> for InstancesVisitor {
     fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Instances, A::Error> {
         let (mut read, mut records) = (Read::default(), Records::default());
         let mut count = 0;
-        while entries
-            .next_element_seed(Node::new(&mut read, 1).or_record(&mut records))?
-            .is_some()
-        {
+        while entries.next_element_seed(Node::new(&mut read, 1).or_record(&mut records))?.is_some() {
             count += 1;
         }
         if records.rows() == 0 {
@@ -432,9 +345,7 @@ impl<'de> Visitor<'de> for InstancesVisitor {
         } else if records.rows() == count {
             Ok(Instances(Content::Named(records.into_columns())))
         } else {
-            Err(A::Error::custom(
-                "instances are either all objects or all lists",
-            ))
+            Err(A::Error::custom("instances are either all objects or all lists"))
         }
     }
 }
@@ -471,9 +382,7 @@ impl<'de> Visitor<'de> for InputsVisitor {
                 return Err(A::Error::custom(format!("\"{name}\" is given twice")));
             }
             if named.len() == MAX_INPUTS {
-                return Err(A::Error::custom(format!(
-                    "a request has at most {MAX_INPUTS} inputs"
-                )));
+                return Err(A::Error::custom(format!("a request has at most {MAX_INPUTS} inputs")));
             }
             named.push((name, read));
         }
@@ -501,11 +410,7 @@ struct ByName<'a>(&'a [Tensor]);
 
 impl Serialize for ByName<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(
-            self.0
-                .iter()
-                .map(|tensor| (&tensor.name, Nested::of(tensor))),
-        )
+        serializer.collect_map(self.0.iter().map(|tensor| (&tensor.name, Nested::of(tensor))))
     }
 }
 
@@ -522,11 +427,7 @@ impl<'a> Nested<'a> {
             [outer @ .., 1] if !outer.is_empty() => outer,
             all => all,
         };
-        Self {
-            data: &tensor.data,
-            shape,
-            start: 0,
-        }
+        Self { data: &tensor.data, shape, start: 0 }
     }
 }
 
@@ -538,11 +439,7 @@ impl Serialize for Nested<'_> {
         let step: usize = inner.iter().product();
         let mut list = serializer.serialize_seq(Some(*length))?;
         for at in 0..*length {
-            list.serialize_element(&Nested {
-                data: self.data,
-                shape: inner,
-                start: self.start + at * step,
-            })?;
+            list.serialize_element(&Nested { data: self.data, shape: inner, start: self.start + at * step })?;
         }
         list.end()
     }

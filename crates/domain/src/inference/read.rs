@@ -44,12 +44,7 @@ impl Read {
     }
 
     /// Adds a value `depth` lists deep. `add` says whether it is of the kind of those before it.
-    fn push(
-        &mut self,
-        depth: usize,
-        kind: &'static str,
-        add: impl FnOnce(&mut Values) -> bool,
-    ) -> Result<(), String> {
+    fn push(&mut self, depth: usize, kind: &'static str, add: impl FnOnce(&mut Values) -> bool) -> Result<(), String> {
         if self.len == MAX_ELEMENTS {
             return Err(format!("a request holds at most {MAX_ELEMENTS} values"));
         }
@@ -79,13 +74,9 @@ impl Read {
     /// # Errors
     /// A sentence about `what`, such as `Input "x"`.
     pub(super) fn shape(&self, what: &str) -> Result<Vec<usize>, String> {
-        let depth_is_even = self
-            .leaf_depth
-            .is_none_or(|depth| depth == self.lengths.len());
+        let depth_is_even = self.leaf_depth.is_none_or(|depth| depth == self.lengths.len());
         if self.lengths.is_empty() {
-            Err(format!(
-                "{what} has a single value where a list is expected."
-            ))
+            Err(format!("{what} has a single value where a list is expected."))
         } else if self.ragged || !depth_is_even {
             Err(format!("{what} has lists of different lengths."))
         } else {
@@ -95,10 +86,7 @@ impl Read {
 
     /// True and false as 1 and 0, unless the type is `BOOL`: a table's column of them may be a number to the model.
     pub(super) fn with_bools_as_numbers(mut self, datatype: Datatype) -> Self {
-        if let (Values::Bools(bools), false) = (
-            &self.values,
-            matches!(datatype, Datatype::Bool | Datatype::Bytes),
-        ) {
+        if let (Values::Bools(bools), false) = (&self.values, matches!(datatype, Datatype::Bool | Datatype::Bytes)) {
             self.values = Values::Ints(bools.iter().map(|value| i128::from(*value)).collect());
         }
         self
@@ -114,10 +102,7 @@ impl Read {
                 Values::Floats(floats) if floats.iter().all(|float| float.is_nan()) => {
                     format!("{what} has {kind}, and its value 0 is missing.")
                 }
-                values => format!(
-                    "{what} has {}, and its value {at} is {kind}.",
-                    values.kind()
-                ),
+                values => format!("{what} has {}, and its value {at} is {kind}.", values.kind()),
             });
         }
         self.values.into_typed(datatype, what)
@@ -210,9 +195,7 @@ impl Values {
 
     fn ints<T: TryFrom<i128>>(self, datatype: Datatype, what: &str) -> Result<Vec<T>, String> {
         let fit = |(at, int): (usize, i128)| {
-            T::try_from(int).map_err(|_| {
-                format!("{what} is {datatype}, and its value {at}, {int}, does not fit.")
-            })
+            T::try_from(int).map_err(|_| format!("{what} is {datatype}, and its value {at}, {int}, does not fit."))
         };
         match self {
             Self::Ints(ints) => ints.into_iter().enumerate().map(fit).collect(),
@@ -224,7 +207,9 @@ impl Values {
                     if float.is_nan() {
                         Err(format!("{what} is {datatype}, and its value {at} is missing."))
                     } else if float.fract() != 0.0 || float.abs() > 9_007_199_254_740_992.0 {
-                        Err(format!("{what} is {datatype}, and its value {at}, {float}, is not a whole number of that type."))
+                        Err(format!(
+                            "{what} is {datatype}, and its value {at}, {float}, is not a whole number of that type."
+                        ))
                     } else {
                         fit((at, float as i128))
                     }
@@ -246,18 +231,12 @@ impl Values {
         let single = |(at, double): (usize, f64)| {
             let single = double as f32;
             if single.is_infinite() {
-                Err(format!(
-                    "{what} is FP32, and its value {at}, {double:e}, does not fit."
-                ))
+                Err(format!("{what} is FP32, and its value {at}, {double:e}, does not fit."))
             } else {
                 Ok(single)
             }
         };
-        self.doubles(Datatype::Fp32, what)?
-            .into_iter()
-            .enumerate()
-            .map(single)
-            .collect()
+        self.doubles(Datatype::Fp32, what)?.into_iter().enumerate().map(single).collect()
     }
 
     fn texts(self, what: &str) -> Result<Vec<String>, String> {
@@ -276,37 +255,18 @@ impl Values {
 /// # Errors
 /// A sentence about `what`.
 pub(super) fn checked_shape(shape: &[i64], read: &Read, what: &str) -> Result<Vec<usize>, String> {
-    let exact: Option<Vec<usize>> = shape
-        .iter()
-        .map(|length| usize::try_from(*length).ok())
-        .collect();
+    let exact: Option<Vec<usize>> = shape.iter().map(|length| usize::try_from(*length).ok()).collect();
     let Some(exact) = exact else {
-        return Err(format!(
-            "{what} has shape {}; a request gives exact lengths.",
-            Shape(shape)
-        ));
+        return Err(format!("{what} has shape {}; a request gives exact lengths.", Shape(shape)));
     };
     let nesting = read.shape(what)?;
     if nesting.len() > 1 && nesting != exact {
-        return Err(format!(
-            "{what} has shape {}, and its data is nested as {}.",
-            Shape(shape),
-            Shape(&nesting)
-        ));
+        return Err(format!("{what} has shape {}, and its data is nested as {}.", Shape(shape), Shape(&nesting)));
     }
-    let wanted = exact
-        .iter()
-        .try_fold(1_usize, |product, length| product.checked_mul(*length));
+    let wanted = exact.iter().try_fold(1_usize, |product, length| product.checked_mul(*length));
     if wanted != Some(read.len()) {
-        let values = if read.len() == 1 {
-            "1 value".to_owned()
-        } else {
-            format!("{} values", read.len())
-        };
-        return Err(format!(
-            "{what} has shape {}, and its data has {values}.",
-            Shape(shape)
-        ));
+        let values = if read.len() == 1 { "1 value".to_owned() } else { format!("{} values", read.len()) };
+        return Err(format!("{what} has shape {}, and its data has {values}.", Shape(shape)));
     }
     if read.len() == 0 {
         return Err(format!("{what} has no values."));
@@ -332,18 +292,11 @@ pub(super) struct Node<'a> {
 
 impl<'a> Node<'a> {
     pub(super) fn new(read: &'a mut Read, depth: usize) -> Self {
-        Self {
-            read,
-            depth,
-            records: None,
-        }
+        Self { read, depth, records: None }
     }
 
     pub(super) fn or_record(self, records: &'a mut Records) -> Self {
-        Self {
-            records: Some(records),
-            ..self
-        }
+        Self { records: Some(records), ..self }
     }
 }
 
@@ -363,33 +316,19 @@ impl<'de> Visitor<'de> for Node<'_> {
     }
 
     fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<(), E> {
-        self.read
-            .push(self.depth, "true or false", |values| {
-                values.push_bool(value)
-            })
-            .map_err(E::custom)
+        self.read.push(self.depth, "true or false", |values| values.push_bool(value)).map_err(E::custom)
     }
 
     fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<(), E> {
-        self.read
-            .push(self.depth, "a number", |values| {
-                values.push_int(value.into())
-            })
-            .map_err(E::custom)
+        self.read.push(self.depth, "a number", |values| values.push_int(value.into())).map_err(E::custom)
     }
 
     fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<(), E> {
-        self.read
-            .push(self.depth, "a number", |values| {
-                values.push_int(value.into())
-            })
-            .map_err(E::custom)
+        self.read.push(self.depth, "a number", |values| values.push_int(value.into())).map_err(E::custom)
     }
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<(), E> {
-        self.read
-            .push(self.depth, "a number", |values| values.push_float(value))
-            .map_err(E::custom)
+        self.read.push(self.depth, "a number", |values| values.push_float(value)).map_err(E::custom)
     }
 
     fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<(), E> {
@@ -397,9 +336,7 @@ impl<'de> Visitor<'de> for Node<'_> {
     }
 
     fn visit_string<E: serde::de::Error>(self, value: String) -> Result<(), E> {
-        self.read
-            .push(self.depth, "text", |values| values.push_text(value))
-            .map_err(E::custom)
+        self.read.push(self.depth, "text", |values| values.push_text(value)).map_err(E::custom)
     }
 
     fn visit_unit<E: serde::de::Error>(self) -> Result<(), E> {
@@ -408,15 +345,10 @@ impl<'de> Visitor<'de> for Node<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
         if self.depth == MAX_DEPTH {
-            return Err(A::Error::custom(format!(
-                "lists nest at most {MAX_DEPTH} deep"
-            )));
+            return Err(A::Error::custom(format!("lists nest at most {MAX_DEPTH} deep")));
         }
         let mut count = 0;
-        while entries
-            .next_element_seed(Node::new(self.read, self.depth + 1))?
-            .is_some()
-        {
+        while entries.next_element_seed(Node::new(self.read, self.depth + 1))?.is_some() {
             count += 1;
         }
         self.read.close(self.depth, count);
@@ -426,9 +358,7 @@ impl<'de> Visitor<'de> for Node<'_> {
     fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<(), A::Error> {
         match self.records {
             Some(records) => records.push(entries),
-            None => Err(A::Error::custom(
-                "an object where a value or a list of values is expected",
-            )),
+            None => Err(A::Error::custom("an object where a value or a list of values is expected")),
         }
     }
 }
@@ -471,9 +401,7 @@ impl Records {
         self.rows += 1;
         // Filling gaps must not make much out of little.
         if self.columns.len().saturating_mul(self.rows) > MAX_ELEMENTS {
-            return Err(A::Error::custom(format!(
-                "a request holds at most {MAX_ELEMENTS} values"
-            )));
+            return Err(A::Error::custom(format!("a request holds at most {MAX_ELEMENTS} values")));
         }
         self.fill_to(self.rows).map_err(A::Error::custom)
     }

@@ -73,9 +73,7 @@ impl Datatype {
     /// Reads the name.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|datatype| datatype.as_str() == text)
+        Self::ALL.into_iter().find(|datatype| datatype.as_str() == text)
     }
 }
 
@@ -201,11 +199,7 @@ impl TensorData {
     }
 
     /// Writes the value at this place.
-    pub(super) fn serialize_at<S: Serializer>(
-        &self,
-        index: usize,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize_at<S: Serializer>(&self, index: usize, serializer: S) -> Result<S::Ok, S::Error> {
         each!(self, values => values.get(index).serialize(serializer))
     }
 }
@@ -268,23 +262,13 @@ impl TensorSpec {
     #[must_use]
     pub fn takes(&self, shape: &[usize]) -> bool {
         self.shape.len() == shape.len()
-            && self
-                .shape
-                .iter()
-                .zip(shape)
-                .all(|(wanted, given)| *wanted < 0 || usize::try_from(*wanted) == Ok(*given))
+            && self.shape.iter().zip(shape).all(|(wanted, given)| *wanted < 0 || usize::try_from(*wanted) == Ok(*given))
     }
 }
 
 impl fmt::Display for TensorSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "\"{}\" ({} {})",
-            self.name,
-            self.datatype,
-            Shape(&self.shape)
-        )
+        write!(f, "\"{}\" ({} {})", self.name, self.datatype, Shape(&self.shape))
     }
 }
 
@@ -317,18 +301,13 @@ pub fn columns(tensors: &[Tensor], names: &[String]) -> Map<String, Value> {
         let cell = |row: usize, at: usize| tensor.data.json_at(row * width + at);
         match tensor.shape.len() {
             0..=2 if width == 1 && !(tensors.len() == 1 && names.len() == 1) => {
-                columns.insert(
-                    tensor.name.clone(),
-                    (0..rows).map(|row| cell(row, 0)).collect(),
-                );
+                columns.insert(tensor.name.clone(), (0..rows).map(|row| cell(row, 0)).collect());
             }
             2 => {
                 let named = tensors.len() == 1 && names.len() == width;
                 for at in 0..width {
                     let name = names.get(at).filter(|_| named);
-                    let name = name
-                        .cloned()
-                        .unwrap_or_else(|| format!("{}[{at}]", tensor.name));
+                    let name = name.cloned().unwrap_or_else(|| format!("{}[{at}]", tensor.name));
                     columns.insert(name, (0..rows).map(|row| cell(row, at)).collect());
                 }
             }
