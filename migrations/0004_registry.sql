@@ -3,7 +3,7 @@
 create table models (
     id           uuid primary key,
     workspace_id uuid not null references workspaces (id),
-    name         text not null,
+    name         text collate "C" not null,
     description  text not null default '',
     created_at   timestamptz not null default now(),
     updated_at   timestamptz not null default now(),
@@ -24,7 +24,7 @@ create table model_versions (
     id              uuid primary key,
     model_id        uuid not null references models (id),
     version         integer not null,
-    source          text not null,
+    source          text collate "C" not null,
     run_id          uuid references runs (id),
     run_link        text not null default '',
     logged_model_id uuid references logged_models (id),
@@ -50,7 +50,7 @@ create index model_versions_creator on model_versions (created_by);
 -- The files of a version as they were when it was registered. Its digest is the digest of this list.
 create table model_version_files (
     model_version_id uuid not null references model_versions (id),
-    path             text not null,
+    path             text collate "C" not null,
     digest           text not null,
     size             bigint not null,
     primary key (model_version_id, path)

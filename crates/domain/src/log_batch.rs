@@ -1,10 +1,12 @@
 //! What one request may log to a run: its limits, and what stands in it twice.
 
 use crate::{
+    dataset,
     error::Error,
+    id::LoggedModelId,
     names::{MetricKey, ParamKey, TagKey},
     values::{MetricValue, Millis, ParamValue, TagValue},
-    wording::invalid_json,
+    wording::{check_length, check_nul, invalid_json},
 };
 use std::collections::{BTreeMap, HashSet};
 
@@ -48,8 +50,21 @@ impl MetricPoint {
     }
 }
 
-/// A metric as it stands in a request.
+/// A point that says something of a logged model, perhaps on a data set.
 #[derive(Debug, Clone, PartialEq)]
+pub struct ModelPoint {
+    /// The model.
+    pub model_id: LoggedModelId,
+    /// The data set's name; empty when none.
+    pub dataset_name: String,
+    /// The data set's digest; empty when none.
+    pub dataset_digest: String,
+    /// The point.
+    pub point: MetricPoint,
+}
+
+/// A metric as it stands in a request.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct RawMetric {
     /// Which metric.
     pub key: String,
@@ -59,6 +74,37 @@ pub struct RawMetric {
     pub timestamp: i64,
     /// Which step.
     pub step: i64,
+    /// The logged model that it was measured of.
+    pub model_id: Option<LoggedModelId>,
+    /// The data set that the model was measured on, by name.
+    pub dataset_name: String,
+    /// That data set's digest.
+    pub dataset_digest: String,
+}
+
+impl RawMetric {
+    /// Reads the point, and the model that it says something of. `path` is where it stands in the request: empty, or
+    /// `metrics[3]`.
+    ///
+    /// # Errors
+    /// When the key, the time or the data set is wrong.
+    pub fn parse(&self, path: &str) -> Result<(MetricPoint, Option<ModelPoint>), Error> {
+        let point = MetricPoint::parse(&self.key, self.value, self.timestamp, self.step, path)?;
+        for (field, text, limit) in [
+            ("dataset_name", &self.dataset_name, dataset::MAX_NAME),
+            ("dataset_digest", &self.dataset_digest, dataset::MAX_DIGEST),
+        ] {
+            check_nul(text, field)?;
+            check_length(text, limit, field, field)?;
+        }
+        let of_model = self.model_id.map(|model_id| ModelPoint {
+            model_id,
+            dataset_name: self.dataset_name.clone(),
+            dataset_digest: self.dataset_digest.clone(),
+            point: point.clone(),
+        });
+        Ok((point, of_model))
+    }
 }
 
 /// A request's params, metrics and tags, within the limits and each once.
@@ -66,6 +112,8 @@ pub struct RawMetric {
 pub struct LogBatch {
     /// Points, in the order of the request; exact repetitions are left out.
     pub metrics: Vec<MetricPoint>,
+    /// Those of them that say something of a logged model.
+    pub model_metrics: Vec<ModelPoint>,
     /// Params by key.
     pub params: BTreeMap<ParamKey, ParamValue>,
     /// Tags by key; the last value of a key that stands there twice.
@@ -85,11 +133,11 @@ impl LogBatch {
 
         let mut seen = HashSet::new();
         for (index, metric) in metrics.iter().enumerate() {
-            let RawMetric { key, value, timestamp, step } = metric;
-            let point = MetricPoint::parse(key, *value, *timestamp, *step, &format!("metrics[{index}]"))?;
-            if seen.insert((key, timestamp, step, value.get().to_bits())) {
+            let (point, of_model) = metric.parse(&format!("metrics[{index}]"))?;
+            if seen.insert((&metric.key, metric.timestamp, metric.step, metric.value.get().to_bits())) {
                 batch.metrics.push(point);
             }
+            batch.model_metrics.extend(of_model);
         }
 
         let mut repeated = Vec::new();
@@ -192,7 +240,7 @@ mod tests {
     use super::*;
 
     fn metric(key: &str, value: f64, timestamp: i64, step: i64) -> RawMetric {
-        RawMetric { key: key.to_owned(), value: MetricValue::new(value), timestamp, step }
+        RawMetric { key: key.to_owned(), value: MetricValue::new(value), timestamp, step, ..RawMetric::default() }
     }
 
     fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -223,6 +271,20 @@ mod tests {
         assert_eq!(batch.metrics.len(), 5);
         let tags: Vec<_> = batch.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         assert_eq!(tags, [("t", "3"), ("u", "2")]);
+    }
+
+    #[test]
+    fn a_point_may_say_something_of_a_model() {
+        let model_id = Some(LoggedModelId::new());
+        let metrics = [
+            RawMetric { model_id, dataset_name: "train".to_owned(), ..metric("acc", 0.9, 5, 0) },
+            RawMetric { model_id, dataset_name: "test".to_owned(), ..metric("acc", 0.9, 5, 0) },
+            metric("loss", 0.1, 5, 0),
+        ];
+        let batch = LogBatch::parse(&metrics, &[], &[]).unwrap();
+        assert_eq!((batch.metrics.len(), batch.model_metrics.len()), (2, 2));
+        let long = RawMetric { dataset_digest: "x".repeat(37), ..metric("acc", 0.9, 5, 0) };
+        assert!(LogBatch::parse(&[long], &[], &[]).is_err());
     }
 
     #[test]

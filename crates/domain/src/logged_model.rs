@@ -1,6 +1,9 @@
 //! Logged models: a model as a run wrote it, before anybody registered it.
 
-use crate::id::{ExperimentId, LoggedModelId, RunId, WorkspaceId};
+use crate::{
+    id::{ExperimentId, LoggedModelId, RunId, WorkspaceId},
+    run::Metric,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -35,8 +38,22 @@ impl LoggedModelStatus {
     }
 }
 
+/// A value of a metric that was logged of a model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct LoggedModelMetric {
+    /// The point.
+    pub point: Metric,
+    /// The run that logged it.
+    pub run_id: RunId,
+    /// The data set it was measured on, by the name that the client gave; empty when none.
+    pub dataset_name: String,
+    /// That data set's digest; empty when none.
+    pub dataset_digest: String,
+}
+
 /// A model as a run wrote it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LoggedModel {
     /// The model.
@@ -65,4 +82,6 @@ pub struct LoggedModel {
     pub params: BTreeMap<String, String>,
     /// Tags by key.
     pub tags: BTreeMap<String, String>,
+    /// Every value that was logged of it, by metric, time and step.
+    pub metrics: Vec<LoggedModelMetric>,
 }

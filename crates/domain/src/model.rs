@@ -141,6 +141,43 @@ impl ModelVersion {
     }
 }
 
+/// A file of a version, as it was when the version was registered.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct VersionFile {
+    /// The path below the model's folder: `model.onnx`.
+    pub path: String,
+    /// Of its bytes.
+    pub digest: Digest,
+    /// Bytes.
+    pub size: i64,
+}
+
+/// The digest of a version's files: of the list of path, digest and size of each, sorted by path. None without files.
+///
+/// # Errors
+/// When the list has no JSON form, which does not happen.
+pub fn manifest_digest(files: &[VersionFile]) -> Result<Option<Digest>, serde_json::Error> {
+    let mut manifest: Vec<(&str, &str, i64)> =
+        files.iter().map(|file| (file.path.as_str(), file.digest.as_str(), file.size)).collect();
+    manifest.sort_unstable();
+    if manifest.is_empty() { Ok(None) } else { Digest::of_json(&manifest).map(Some) }
+}
+
+/// A model in a list, with what its versions come to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ModelSummary {
+    /// The model.
+    pub model: Model,
+    /// How many versions it has.
+    pub versions: i64,
+    /// The newest of them.
+    pub latest: Option<i32>,
+    /// When that was registered.
+    pub latest_at: Option<DateTime<Utc>>,
+}
+
 /// A move of an alias: the history answers what `@champion` was on a day.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -153,4 +190,19 @@ pub struct AliasMove {
     pub at: DateTime<Utc>,
     /// Who moved it.
     pub by: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digest_of_files_does_not_depend_on_their_order() {
+        let file =
+            |path: &str, byte: u8| VersionFile { path: path.to_owned(), digest: Digest::blake3([byte; 32]), size: 3 };
+        let one = manifest_digest(&[file("MLmodel", 1), file("model.onnx", 2)]).unwrap();
+        assert_eq!(one, manifest_digest(&[file("model.onnx", 2), file("MLmodel", 1)]).unwrap());
+        assert_ne!(one, manifest_digest(&[file("MLmodel", 2), file("model.onnx", 1)]).unwrap());
+        assert_eq!(manifest_digest(&[]).unwrap(), None);
+    }
 }

@@ -30,6 +30,9 @@ impl<T> Page<T> {
     }
 }
 
+/// The longest token that is read. Keys of lists that are sorted by many texts are the longest.
+const MAX_TOKEN: usize = 64 * 1024;
+
 /// How many rows a page may have, when a list does not say otherwise.
 pub const MAX_PAGE: usize = 1000;
 
@@ -48,8 +51,9 @@ pub fn encode<K: Serialize>(key: &K) -> String {
 /// # Errors
 /// When the text is not a token of this list.
 pub fn decode<K: DeserializeOwned>(token: &str) -> Result<K, Error> {
-    let wrong = || Error::invalid_field("page_token", "This page token is not one of this list; start again without it.");
-    if token.len() % 2 != 0 || token.len() > 4096 || !token.is_ascii() {
+    let wrong =
+        || Error::invalid_field("page_token", "This page token is not one of this list; start again without it.");
+    if token.len() % 2 != 0 || token.len() > MAX_TOKEN || !token.is_ascii() {
         return Err(wrong());
     }
     let bytes: Option<Vec<u8>> =

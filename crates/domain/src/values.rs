@@ -102,7 +102,7 @@ impl TagValue {
 
 /// The value of a metric: any number or not-a-number. Infinities are kept as the largest finite numbers, as MLflow
 /// keeps them.
-#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, PartialOrd)]
 pub struct MetricValue(f64);
 
 impl MetricValue {
