@@ -31,4 +31,4 @@ setup: ## only install what run, check and test need
 	@exec scripts/setup.sh test
 
 clean: ## delete what builds made; the server's data stays
-	rm -rf "$(CARGO_TARGET_DIR)" site node_modules end2end/node_modules end2end/test-results end2end/playwright-report
+	rm -rf "$(CARGO_TARGET_DIR)" site node_modules end2end/node_modules test-results end2end/test-results end2end/playwright-report

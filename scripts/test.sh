@@ -17,7 +17,7 @@ parts=(rust mlflow browser)
 
 # What the tests of the whole program start and drive.
 export SLIPWAY_BIN=$CARGO_TARGET_DIR/debug/slipway
-results=$CARGO_TARGET_DIR/test-results
+results=$checkout/test-results
 rm -rf "$results"
 mkdir -p "$results"
 failed=()
@@ -26,9 +26,8 @@ run_part() {
     case $1 in
         rust)
             local profile=${NEXTEST_PROFILE:-default} status=0
-            rm -f "$CARGO_TARGET_DIR/nextest/$profile/rust.xml"
             cargo nextest run --profile "$profile" || status=$?
-            mv "$CARGO_TARGET_DIR/nextest/$profile/rust.xml" "$results/"
+            mv "$results/$profile/rust.xml" "$results/"
             return $status
             ;;
         mlflow)
