@@ -1,12 +1,36 @@
-//! The data plane: deployed models answer here.
+//! The data plane: deployed models answer here, by the Open Inference Protocol v2 and in MLflow's form.
+//!
+//! `/v2/…` is production; `/environments/{environment}/v2/…` is that environment. A base address with or without it is
+//! all that a client of the protocol needs to be told.
 
-use crate::{error::status, router::Routes};
+use crate::{
+    access::{Access, Context},
+    error::status,
+    router::Routes,
+    state::AppState,
+};
 use axum::{
     Json,
+    body::Bytes,
+    extract::{DefaultBodyLimit, Query, State, rejection::BytesRejection},
+    http::{HeaderName, HeaderValue, Method, StatusCode},
     response::{IntoResponse, Response},
 };
-use domain::Error;
+use domain::{
+    Error, ErrorKind,
+    environment::PRODUCTION,
+    inference::{ModelMetadata, Predictions, ServerMetadata},
+    permission::Permission,
+};
+use serde::Deserialize;
 use serde_json::json;
+use services::{Ctx, LiveEndpoint, Outcome};
+use std::{collections::HashMap, sync::Arc};
+
+/// The most bytes of a request.
+const BODY_LIMIT: usize = 64 << 20;
+/// The header with a prediction's id.
+const PREDICTION_ID: HeaderName = HeaderName::from_static("x-prediction-id");
 
 /// An error in the form of the Open Inference Protocol.
 #[derive(Debug)]
@@ -24,6 +48,162 @@ impl IntoResponse for InferenceError {
     }
 }
 
+type Answer<T = Response> = Result<T, InferenceError>;
+
 pub(crate) fn routes(routes: Routes) -> Routes {
+    let (read, predict) = (Access::Needs(Permission::Read), Access::Needs(Permission::Predict));
+    let limit = || DefaultBodyLimit::max(BODY_LIMIT);
+    let mut routes = routes
+        .inference(Method::GET, "/v2", Access::Public, server)
+        .inference(Method::GET, "/v2/health/live", Access::Public, live)
+        .inference(Method::GET, "/v2/health/ready", Access::Public, ready);
+    let places: [[&'static str; 8]; 2] = [
+        [
+            "/v2/models/{model}",
+            "/v2/models/{model}/versions/{version}",
+            "/v2/models/{model}/ready",
+            "/v2/models/{model}/versions/{version}/ready",
+            "/v2/models/{model}/infer",
+            "/v2/models/{model}/versions/{version}/infer",
+            "/v2/models/{model}/invocations",
+            "/invocations",
+        ],
+        [
+            "/environments/{environment}/v2/models/{model}",
+            "/environments/{environment}/v2/models/{model}/versions/{version}",
+            "/environments/{environment}/v2/models/{model}/ready",
+            "/environments/{environment}/v2/models/{model}/versions/{version}/ready",
+            "/environments/{environment}/v2/models/{model}/infer",
+            "/environments/{environment}/v2/models/{model}/versions/{version}/infer",
+            "/environments/{environment}/v2/models/{model}/invocations",
+            "/environments/{environment}/invocations",
+        ],
+    ];
+    for [model, version, ready, version_ready, infer_path, version_infer, invoke_path, invocations] in places {
+        routes = routes
+            .inference(Method::GET, model, read, metadata)
+            .inference(Method::GET, version, read, metadata)
+            .inference(Method::GET, ready, read, model_ready)
+            .inference(Method::GET, version_ready, read, model_ready)
+            .limited(Method::POST, infer_path, predict, limit(), infer)
+            .limited(Method::POST, version_infer, predict, limit(), infer)
+            .limited(Method::POST, invoke_path, predict, limit(), invoke)
+            .limited(Method::POST, invocations, predict, limit(), invoke);
+    }
     routes
+}
+
+/// The parts of an address of the data plane.
+#[derive(Deserialize)]
+struct Place {
+    environment: Option<String>,
+    model: Option<String>,
+    version: Option<String>,
+}
+
+type PlaceOf = axum::extract::Path<HashMap<String, String>>;
+
+impl Place {
+    fn of(axum::extract::Path(mut parts): PlaceOf) -> Self {
+        let mut take = |name: &str| parts.remove(name);
+        Self { environment: take("environment"), model: take("model"), version: take("version") }
+    }
+
+    fn environment(&self) -> &str {
+        self.environment.as_deref().unwrap_or(PRODUCTION)
+    }
+
+    /// The endpoint that the address names; the environment's only one when it names no model.
+    async fn endpoint(&self, state: &AppState, ctx: &Ctx) -> Result<Arc<LiveEndpoint>, Error> {
+        let endpoint = match &self.model {
+            Some(model) => state.services.endpoint(ctx, self.environment(), model).await?,
+            None => state.services.only_endpoint(ctx, self.environment()).await?,
+        };
+        match &self.version {
+            Some(version) if *version != endpoint.version.to_string() => Err(Error::new(
+                ErrorKind::NotFound,
+                format!(
+                    "Version {version} of model \"{}\" does not serve in {}; version {} does.",
+                    endpoint.model, endpoint.environment, endpoint.version
+                ),
+            )),
+            _ => Ok(endpoint),
+        }
+    }
+}
+
+async fn server() -> Json<ServerMetadata> {
+    Json(ServerMetadata { name: "slipway".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned(), extensions: Vec::new() })
+}
+
+async fn live() -> Json<serde_json::Value> {
+    Json(json!({ "live": true }))
+}
+
+async fn ready(State(state): State<AppState>) -> Response {
+    let ready = state.services.models().is_ok() && store::is_migrated(state.services.pool()).await.unwrap_or(false);
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(json!({ "ready": ready }))).into_response()
+}
+
+async fn metadata(State(state): State<AppState>, Context(ctx): Context, place: PlaceOf) -> Answer<Json<ModelMetadata>> {
+    Ok(Json(Place::of(place).endpoint(&state, &ctx).await?.metadata()))
+}
+
+async fn model_ready(State(state): State<AppState>, Context(ctx): Context, place: PlaceOf) -> Answer {
+    let endpoint = Place::of(place).endpoint(&state, &ctx).await?;
+    Ok(Json(json!({ "name": endpoint.model, "ready": true })).into_response())
+}
+
+async fn infer(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    place: PlaceOf,
+    body: Result<Bytes, BytesRejection>,
+) -> Answer {
+    let endpoint = Place::of(place).endpoint(&state, &ctx).await?;
+    let outcome = state.services.infer(&endpoint, read(body)?).await;
+    Ok(answer(outcome, |response| Json(response).into_response()))
+}
+
+#[derive(Deserialize)]
+struct Named {
+    model: Option<String>,
+}
+
+async fn invoke(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    place: PlaceOf,
+    Query(named): Query<Named>,
+    body: Result<Bytes, BytesRejection>,
+) -> Answer {
+    let mut place = Place::of(place);
+    place.model = place.model.or(named.model);
+    let endpoint = place.endpoint(&state, &ctx).await?;
+    let outcome = state.services.invoke(&endpoint, read(body)?).await;
+    Ok(answer(outcome, |response| Json(Predictions(&response)).into_response()))
+}
+
+fn read(body: Result<Bytes, BytesRejection>) -> Result<Vec<u8>, Error> {
+    match body {
+        Ok(body) => Ok(body.into()),
+        Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(Error::new(
+            ErrorKind::TooLarge,
+            format!("A request has at most {} MiB; send the rows in several.", BODY_LIMIT >> 20),
+        )),
+        Err(_) => Err(Error::invalid("The body did not arrive whole; send it again.")),
+    }
+}
+
+/// The answer with the id it is recorded under, also when it is a refusal.
+fn answer(outcome: Outcome, write: impl FnOnce(domain::inference::InferResponse) -> Response) -> Response {
+    let mut response = match outcome.answer {
+        Ok(response) => write(response),
+        Err(error) => InferenceError(error).into_response(),
+    };
+    if let Ok(id) = HeaderValue::from_str(&outcome.prediction_id.to_string()) {
+        response.headers_mut().insert(PREDICTION_ID, id);
+    }
+    response
 }

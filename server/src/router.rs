@@ -9,6 +9,7 @@ use crate::{
 };
 use axum::{
     Router,
+    extract::DefaultBodyLimit,
     handler::Handler,
     http::Method,
     middleware::from_fn_with_state,
@@ -90,6 +91,23 @@ impl Routes {
         T: 'static,
     {
         self.handler(Surface::Inference, method, path, access, handler)
+    }
+
+    /// An address of the data plane that takes bodies of another size than most.
+    pub(crate) fn limited<H, T>(
+        self,
+        method: Method,
+        path: &'static str,
+        access: Access,
+        limit: DefaultBodyLimit,
+        handler: H,
+    ) -> Self
+    where
+        H: Handler<T, AppState>,
+        T: 'static,
+    {
+        let route = Route { method: leak_method(&method), path, access, surface: Surface::Inference };
+        self.add(route, on(MethodFilter::POST, handler).layer(limit))
     }
 
     /// An operation of the REST API, with its description: `routes!(handler)`.

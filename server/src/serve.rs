@@ -24,6 +24,7 @@ use axum::{
 use domain::{Error, ErrorKind};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use services::Services;
+use serving::{Engine, ModelCache};
 use std::{any::Any, future::IntoFuture as _, net::SocketAddr, sync::Arc, time::Duration};
 use store::session::Sessions;
 use tokio::net::TcpListener;
@@ -55,7 +56,10 @@ pub async fn run(options: config::Serve) -> Result<()> {
     let pool = store::connect(postgres.url(), 20)?;
     store::migrate(&pool).await.context("the database could not be brought to this version's schema")?;
     let artifacts = Artifacts::open_dir(data_dir.join("artifacts")).await?;
-    let services = Services::new(pool.clone(), artifacts);
+    let mut services = Services::new(pool.clone(), artifacts);
+    if let Some(models) = open_engine(options.work.onnxruntime.clone()) {
+        services = services.with_models(models);
+    }
     services.ensure_default_workspace().await?;
 
     let listener =
@@ -65,6 +69,7 @@ pub async fn run(options: config::Serve) -> Result<()> {
     let public_url = public_url.trim_end_matches('/').to_owned();
     let events = Events::default();
     tokio::spawn(events.clone().listen(pool.clone()));
+    tokio::spawn(follow_endpoints(services.clone(), events.clone()));
     let state = AppState {
         services: services.clone(),
         public_url: public_url.as_str().into(),
@@ -89,6 +94,7 @@ pub async fn run(options: config::Serve) -> Result<()> {
     if let Some(working) = working {
         let _ = tokio::time::timeout(Duration::from_secs(20), working).await;
     }
+    services.flush_predictions().await;
     pool.close().await;
     postgres.stop().await?;
     ended
@@ -155,6 +161,36 @@ fn panicked(panic: Box<dyn Any + Send + 'static>) -> axum::http::Response<Body> 
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     tracing::error!(panic = text.unwrap_or("unknown"), "a handler panicked");
     crate::error::ApiError(Error::internal()).into_response()
+}
+
+/// The engine that runs models; without it everything else works.
+pub(crate) fn open_engine(library: Option<std::path::PathBuf>) -> Option<Arc<ModelCache>> {
+    match Engine::load(&library.unwrap_or_else(serving::default_library)) {
+        Ok(engine) => Some(Arc::new(ModelCache::new(engine))),
+        Err(error) => {
+            tracing::warn!(%error, "models cannot be served by this process");
+            None
+        }
+    }
+}
+
+/// Keeps the models in memory those that the database says are live: at once when told, and every few seconds anyway.
+async fn follow_endpoints(services: Services, events: Events) {
+    let mut changes = events.subscribe();
+    loop {
+        if let Err(error) = services.refresh_endpoints().await {
+            tracing::warn!(%error, "endpoints could not be refreshed");
+        }
+        let told = async {
+            loop {
+                match changes.recv().await {
+                    Ok(Some(topic)) if !topic.starts_with("deployments:") => {}
+                    _ => return,
+                }
+            }
+        };
+        let _ = tokio::time::timeout(Duration::from_secs(5), told).await;
+    }
 }
 
 /// Plain names, under which nothing is found: pages are readable without style and scripts.

@@ -6,20 +6,27 @@
 
 mod audit;
 mod ctx;
+mod endpoint;
+mod monitor;
 mod password;
+mod prediction;
 mod session;
 mod setup;
 mod token;
+mod trigger;
 mod user;
 mod workspace;
 
 pub use audit::Event;
 pub use ctx::{Caller, Credential, Ctx};
 pub use domain::{Error, ErrorKind};
+pub use endpoint::{LiveEndpoint, Outcome};
+pub use monitor::{MonitorChange, NewTrigger};
 pub use setup::NewUser;
 pub use token::{IssuedToken, NewToken};
 
 use artifacts::Artifacts;
+use serving::ModelCache;
 use sqlx::{PgPool, Postgres, Transaction};
 use std::sync::Arc;
 
@@ -31,6 +38,9 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub struct Services {
     pool: PgPool,
     artifacts: Artifacts,
+    models: Option<Arc<ModelCache>>,
+    endpoints: Arc<endpoint::Endpoints>,
+    predictions: prediction::Recorder,
     passwords: Arc<password::Passwords>,
 }
 
@@ -38,7 +48,34 @@ impl Services {
     /// Use cases over this database and artifact store.
     #[must_use]
     pub fn new(pool: PgPool, artifacts: Artifacts) -> Self {
-        Self { pool, artifacts, passwords: Arc::default() }
+        Self {
+            predictions: prediction::Recorder::start(pool.clone()),
+            pool,
+            artifacts,
+            models: None,
+            endpoints: Arc::default(),
+            passwords: Arc::default(),
+        }
+    }
+
+    /// The same, with an engine that runs models.
+    #[must_use]
+    pub fn with_models(mut self, models: Arc<ModelCache>) -> Self {
+        self.models = Some(models);
+        self
+    }
+
+    /// The models that are loaded, and the engine to load more.
+    ///
+    /// # Errors
+    /// `Unavailable` when this process has no engine.
+    pub fn models(&self) -> Result<&Arc<ModelCache>> {
+        self.models.as_ref().ok_or_else(|| {
+            Error::new(
+                ErrorKind::Unavailable,
+                "No model can be run here: ONNX Runtime is not installed. An administrator installs it with make setup.",
+            )
+        })
     }
 
     /// Whether the artifact store can be written and read.

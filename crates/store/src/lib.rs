@@ -6,9 +6,15 @@
 
 pub mod audit;
 pub mod counter;
+pub mod deployment;
+pub mod environment;
 mod error;
+pub mod endpoint;
 pub mod event;
 mod migrate;
+pub mod monitor;
+pub mod prediction;
+pub mod promotion;
 pub mod session;
 pub mod token;
 pub mod user;

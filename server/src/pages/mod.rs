@@ -3,6 +3,7 @@
 
 mod error;
 mod form;
+mod settings;
 pub mod sign_in;
 mod view;
 
@@ -14,6 +15,7 @@ pub(crate) use view::View;
 use crate::router::Routes;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
+    let routes = settings::routes(routes);
     sign_in::routes(routes)
 }
 

@@ -1,0 +1,252 @@
+//! Endpoints: the models that answer, in memory. Which version answers is a row in the database; this process follows it
+//! within milliseconds of the change, by notification, and looks for itself besides.
+
+use crate::{Ctx, Result, Services, prediction::Answered};
+use chrono::Utc;
+use domain::{
+    Error, ErrorKind,
+    id::{DeploymentId, PredictionId},
+    inference::{InferRequest, InferResponse, Invocation, ModelMetadata, feature_names},
+};
+use serving::Model;
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+    time::Instant,
+};
+
+/// The largest ONNX file that is served.
+const MOST_BYTES: u64 = 2 << 30;
+
+/// A model that answers.
+#[derive(Debug)]
+pub struct LiveEndpoint {
+    /// The workspace's slug.
+    pub workspace: String,
+    /// The environment's name.
+    pub environment: String,
+    /// The model's name.
+    pub model: String,
+    /// The version's number.
+    pub version: i32,
+    /// The deployment.
+    pub deployment_id: DeploymentId,
+    loaded: Arc<Model>,
+    feature_names: Arc<[String]>,
+}
+
+impl LiveEndpoint {
+    /// What it takes and gives.
+    #[must_use]
+    pub fn metadata(&self) -> ModelMetadata {
+        ModelMetadata {
+            name: self.model.clone(),
+            versions: vec![self.version.to_string()],
+            platform: ModelMetadata::ONNX.to_owned(),
+            inputs: self.loaded.inputs().to_vec(),
+            outputs: self.loaded.outputs().to_vec(),
+        }
+    }
+}
+
+/// An answer, and under which id it is recorded.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The prediction.
+    pub prediction_id: PredictionId,
+    /// What the model says, or why it does not answer.
+    pub answer: Result<InferResponse>,
+}
+
+/// `(workspace slug, environment, model)`
+type Key = (String, String, String);
+
+/// The endpoints that this process has in memory.
+#[derive(Default)]
+pub(crate) struct Endpoints {
+    live: RwLock<HashMap<Key, Arc<LiveEndpoint>>>,
+    /// One refresh at a time.
+    refreshing: tokio::sync::Mutex<()>,
+}
+
+impl Endpoints {
+    fn get(&self, key: &Key) -> Option<Arc<LiveEndpoint>> {
+        self.live.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    }
+
+    fn in_environment(&self, workspace: &str, environment: &str) -> Vec<Arc<LiveEndpoint>> {
+        let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
+        let here = |key: &&Key| key.0 == workspace && key.1 == environment;
+        live.iter().filter(|(key, _)| here(key)).map(|(_, endpoint)| Arc::clone(endpoint)).collect()
+    }
+}
+
+impl Services {
+    /// Brings the endpoints in memory to what the database says. A model that cannot be loaded is logged and left out.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn refresh_endpoints(&self) -> Result<()> {
+        let Ok(models) = self.models() else { return Ok(()) };
+        let _one = self.endpoints.refreshing.lock().await;
+        let served = store::endpoint::served(&mut *self.conn().await?).await?;
+        let mut live = HashMap::with_capacity(served.len());
+        for served in served {
+            let key = (served.workspace.clone(), served.environment.clone(), served.model.clone());
+            if let Some(known) = self.endpoints.get(&key)
+                && known.deployment_id == served.deployment_id
+            {
+                live.insert(key, known);
+                continue;
+            }
+            match self.load_model(&served.file).await {
+                Ok(loaded) => {
+                    let feature_names = served.signature.as_ref().map(feature_names).unwrap_or_default();
+                    let endpoint = LiveEndpoint {
+                        workspace: served.workspace,
+                        environment: served.environment,
+                        model: served.model,
+                        version: served.version,
+                        deployment_id: served.deployment_id,
+                        loaded,
+                        feature_names: feature_names.into(),
+                    };
+                    live.insert(key, Arc::new(endpoint));
+                }
+                Err(error) => {
+                    tracing::error!(model = %served.model, version = served.version, %error, "a live model cannot be loaded");
+                }
+            }
+        }
+        let used: Vec<_> = live.values().map(|endpoint| Arc::clone(&endpoint.loaded)).collect();
+        *self.endpoints.live.write().unwrap_or_else(PoisonError::into_inner) = live;
+        models.retain(|digest| {
+            models.get(digest).is_some_and(|model| used.iter().any(|used| Arc::ptr_eq(used, &model)))
+        });
+        Ok(())
+    }
+
+    /// The model in this ONNX file, loaded when it is not yet.
+    ///
+    /// # Errors
+    /// `Unavailable` without an engine, `Invalid` when the file cannot be served.
+    pub(crate) async fn load_model(&self, file: &domain::Digest) -> Result<Arc<Model>> {
+        let models = Arc::clone(self.models()?);
+        if let Some(model) = models.get(file) {
+            return Ok(model);
+        }
+        let bytes = self.artifacts.get_bytes(file, MOST_BYTES).await.map_err(|error| {
+            tracing::error!(%error, %file, "the file of a model cannot be read");
+            Error::new(ErrorKind::Unavailable, "The model's file cannot be read from the artifact store.")
+        })?;
+        let file = file.clone();
+        let loaded = tokio::task::spawn_blocking(move || models.load(&file, bytes)).await.map_err(|error| {
+            tracing::error!(%error, "loading a model failed");
+            Error::internal()
+        })?;
+        Ok(loaded?)
+    }
+
+    /// The endpoint of a model in an environment.
+    ///
+    /// # Errors
+    /// `NotFound` when no version of it serves there.
+    pub async fn endpoint(&self, ctx: &Ctx, environment: &str, model: &str) -> Result<Arc<LiveEndpoint>> {
+        let key = (ctx.workspace.slug.clone(), environment.to_owned(), model.to_owned());
+        if let Some(endpoint) = self.endpoints.get(&key) {
+            return Ok(endpoint);
+        }
+        self.models()?;
+        self.refresh_endpoints().await?;
+        self.endpoints.get(&key).ok_or_else(|| {
+            Error::new(
+                ErrorKind::NotFound,
+                format!("No version of model \"{model}\" serves in {environment}. Promote one to it first."),
+            )
+        })
+    }
+
+    /// The one endpoint of an environment: for addresses that name no model.
+    ///
+    /// # Errors
+    /// `NotFound` when nothing serves there, `Invalid` when several models do.
+    pub async fn only_endpoint(&self, ctx: &Ctx, environment: &str) -> Result<Arc<LiveEndpoint>> {
+        self.models()?;
+        if self.endpoints.in_environment(&ctx.workspace.slug, environment).is_empty() {
+            self.refresh_endpoints().await?;
+        }
+        let mut live = self.endpoints.in_environment(&ctx.workspace.slug, environment);
+        if live.len() > 1 {
+            let mut names: Vec<_> = live.iter().map(|endpoint| endpoint.model.as_str()).collect();
+            names.sort_unstable();
+            return Err(Error::invalid_field(
+                "model",
+                format!("Several models serve in {environment}: {}. Name one with ?model=<name>.", names.join(", ")),
+            ));
+        }
+        live.pop().ok_or_else(|| Error::new(ErrorKind::NotFound, format!("No model serves in {environment} yet.")))
+    }
+
+    /// Answers a request of the Open Inference Protocol: its body as it came.
+    pub async fn infer(&self, endpoint: &Arc<LiveEndpoint>, body: Vec<u8>) -> Outcome {
+        self.answer(endpoint, move |_| InferRequest::parse(&body)).await
+    }
+
+    /// Answers a request in MLflow's form: its body as it came.
+    pub async fn invoke(&self, endpoint: &Arc<LiveEndpoint>, body: Vec<u8>) -> Outcome {
+        self.answer(endpoint, move |endpoint| {
+            Invocation::parse(&body)?.into_request(endpoint.loaded.inputs(), &endpoint.feature_names)
+        })
+        .await
+    }
+
+    async fn answer(
+        &self,
+        endpoint: &Arc<LiveEndpoint>,
+        read: impl FnOnce(&LiveEndpoint) -> Result<InferRequest> + Send + 'static,
+    ) -> Outcome {
+        let (started, at, prediction_id) = (Instant::now(), Utc::now(), PredictionId::new());
+        let here = Arc::clone(endpoint);
+        // Reading a large body and computing both take a processor for a while.
+        let computed = tokio::task::spawn_blocking(move || {
+            let request = match read(&here) {
+                Ok(request) => request,
+                Err(error) => return (None, Err(error)),
+            };
+            let outputs = here.loaded.infer(&request).map_err(Error::from);
+            (Some(request), outputs)
+        });
+        let (request, outputs) = computed.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "an inference failed");
+            (None, Err(Error::internal()))
+        });
+        let latency = started.elapsed();
+        let status = match &outputs {
+            Ok(_) => 200,
+            Err(error) if error.kind == ErrorKind::Invalid => 400,
+            Err(_) => 500,
+        };
+        let (request_id, features) = request.map_or((None, Vec::new()), |request| (request.id, request.inputs));
+        let answered = Answered {
+            id: prediction_id,
+            deployment_id: endpoint.deployment_id,
+            version: endpoint.version,
+            request_id: request_id.clone(),
+            at,
+            status,
+            latency,
+            // What was refused may be anything, of any size, and says nothing about the model.
+            features: if status == 200 { features } else { Vec::new() },
+            feature_names: Arc::clone(&endpoint.feature_names),
+            output: outputs.as_ref().cloned().unwrap_or_default(),
+        };
+        self.record(endpoint, answered);
+        let answer = outputs.map(|outputs| InferResponse {
+            model_name: endpoint.model.clone(),
+            model_version: Some(endpoint.version.to_string()),
+            id: Some(request_id.unwrap_or_else(|| prediction_id.to_string())),
+            outputs,
+        });
+        Outcome { prediction_id, answer }
+    }
+}

@@ -1,0 +1,110 @@
+//! What serves: the live deployments with the file that each is served from.
+
+use crate::Result;
+use domain::{
+    Digest,
+    id::{DeploymentId, WorkspaceId},
+    model::Signature,
+};
+use sqlx::{FromRow, PgConnection, types::Json};
+
+/// A live deployment, and what is needed to serve it.
+#[derive(Debug, Clone)]
+pub struct Served {
+    /// The deployment.
+    pub deployment_id: DeploymentId,
+    /// Where it lives.
+    pub workspace_id: WorkspaceId,
+    /// The workspace's slug.
+    pub workspace: String,
+    /// The environment's name.
+    pub environment: String,
+    /// The model's name.
+    pub model: String,
+    /// The version's number.
+    pub version: i32,
+    /// The ONNX file.
+    pub file: Digest,
+    /// What the version takes and gives.
+    pub signature: Option<Signature>,
+}
+
+/// Every live deployment.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn served(conn: &mut PgConnection) -> Result<Vec<Served>> {
+    #[derive(FromRow)]
+    struct Row {
+        deployment_id: DeploymentId,
+        workspace_id: WorkspaceId,
+        workspace: String,
+        environment: String,
+        model: String,
+        version: i32,
+        file: Digest,
+        signature: Option<Json<Signature>>,
+    }
+    let rows: Vec<Row> = sqlx::query_as(
+        "select d.id as deployment_id, d.workspace_id, w.slug as workspace, e.name as environment, o.name as model,
+             v.version, f.digest as file, v.signature
+         from deployments d
+         join workspaces w on w.id = d.workspace_id
+         join environments e on e.id = d.environment_id
+         join models o on o.id = d.model_id
+         join model_versions v on v.id = d.model_version_id
+         join lateral (
+             select digest
+             from model_version_files
+             where model_version_id = v.id and path like '%.onnx'
+             order by path <> 'model.onnx', path
+             limit 1
+         ) f on true
+         where d.state = 'live'",
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Served {
+            deployment_id: row.deployment_id,
+            workspace_id: row.workspace_id,
+            workspace: row.workspace,
+            environment: row.environment,
+            model: row.model,
+            version: row.version,
+            file: row.file,
+            signature: row.signature.map(|signature| signature.0),
+        })
+        .collect())
+}
+
+/// The file with the training's own feature values of a deployed version: its path and digest. Among the version's files
+/// first, then among the artifacts of the run that made it.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn reference(conn: &mut PgConnection, deployment: DeploymentId) -> Result<Option<(String, Digest)>> {
+    let found = sqlx::query_as(
+        "select path, digest
+         from (
+             select f.path, f.digest, 1 as place
+             from deployments d
+             join model_version_files f on f.model_version_id = d.model_version_id
+             where d.id = $1
+             union all
+             select a.path, a.digest, 2
+             from deployments d
+             join model_versions v on v.id = d.model_version_id
+             join artifacts a on a.root_id = v.run_id
+             where d.id = $1
+         ) files
+         where path ~ '(^|/)reference[.](csv|json)$'
+         order by place, length(path), path
+         limit 1",
+    )
+    .bind(deployment)
+    .fetch_optional(conn)
+    .await?;
+    Ok(found)
+}

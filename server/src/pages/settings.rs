@@ -1,0 +1,158 @@
+//! Settings: members, one's own tokens, sessions and password.
+
+use super::{Form, PageResult, View, form::can_mend};
+use crate::{access::Access, router::Routes};
+use app::{
+    pages::settings::{Account, Members, Tokens},
+    shell::Section,
+    ui::field::Draft,
+};
+use axum::{extract::Path, http::Method};
+use domain::{
+    Error,
+    id::{TokenId, UserId},
+    permission::{Permission, Role},
+    user::{Email, Password},
+};
+use leptos::prelude::*;
+use services::{IssuedToken, NewToken, NewUser};
+use std::collections::BTreeSet;
+
+const MEMBERS: &str = "settings/members";
+const TOKENS: &str = "settings/tokens";
+const ACCOUNT: &str = "settings/account";
+const SECTION: Option<Section> = Some(Section::Settings);
+
+pub(crate) fn routes(routes: Routes) -> Routes {
+    let (read, manage) = (Access::Needs(Permission::Read), Access::Needs(Permission::ManageMembers));
+    routes
+        .page(Method::GET, "/settings/members", read, members)
+        .page(Method::POST, "/settings/members", manage, add_member)
+        .page(Method::POST, "/settings/members/{id}", manage, change_member)
+        .page(Method::GET, "/settings/tokens", read, tokens)
+        .page(Method::POST, "/settings/tokens", read, create_token)
+        .page(Method::POST, "/settings/tokens/{id}/revoke", read, revoke_token)
+        .page(Method::GET, "/settings/account", read, account)
+        .page(Method::POST, "/settings/account", read, change_password)
+        .page(Method::POST, "/settings/sessions/{handle}/revoke", read, revoke_session)
+}
+
+async fn members(view: View) -> PageResult {
+    members_page(view, None).await
+}
+
+async fn members_page(view: View, refused: Option<(Error, Draft)>) -> PageResult {
+    let ctx = view.ctx()?;
+    let (members, may_manage) = (view.services().members(ctx).await?, ctx.may(Permission::ManageMembers));
+    let links = view.links.clone();
+    match refused {
+        None => view.page("Members", SECTION, move || view! { <Members links members may_manage/> }).await,
+        Some((error, draft)) => {
+            view.refused(&error, "Members", SECTION, move || view! { <Members links members may_manage draft/> }).await
+        }
+    }
+}
+
+async fn add_member(view: View, form: Form) -> PageResult {
+    let added = async {
+        let (email, roles) = (Email::parse(form.text("email"))?, form.parse_all::<Role, BTreeSet<_>>("roles")?);
+        if form.raw("password").is_empty() {
+            return view.services().add_member(view.ctx()?, &email, roles).await;
+        }
+        let password = Password::choose(form.raw("password").to_owned())?;
+        let new = NewUser { email, name: form.text("name").to_owned(), password };
+        view.services().add_new_member(view.ctx()?, new, roles).await
+    };
+    match added.await {
+        Ok(user) => view.done(&view.links.to(MEMBERS), format!("{} is a member now.", user.name)).await,
+        Err(error) if can_mend(&error) => {
+            let draft = form.refused(&error);
+            members_page(view, Some((error, draft))).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn change_member(view: View, Path(id): Path<UserId>, form: Form) -> PageResult {
+    if form.text("do") == "remove" {
+        view.services().remove_member(view.ctx()?, id).await?;
+        return view.done(&view.links.to(MEMBERS), "They are no member any more.").await;
+    }
+    let roles = form.parse_all::<Role, BTreeSet<_>>("roles")?;
+    view.services().set_member_roles(view.ctx()?, id, roles).await?;
+    view.done(&view.links.to(MEMBERS), "Their roles are changed.").await
+}
+
+async fn tokens(view: View) -> PageResult {
+    let tokens = view.services().tokens(view.caller()?).await?;
+    let (links, public_url) = (view.links.clone(), view.public_url().to_owned());
+    view.page("Your tokens", SECTION, move || view! { <Tokens links tokens public_url/> }).await
+}
+
+async fn create_token(view: View, form: Form) -> PageResult {
+    let created = async {
+        let days = form.text("days");
+        let days = if days.is_empty() {
+            None
+        } else {
+            Some(days.parse().map_err(|_| Error::invalid_field("days", "Give a whole number of days."))?)
+        };
+        let new = NewToken { name: form.text("name").to_owned(), scope: form.parse("scope")?, days };
+        view.services().create_token(view.ctx()?, new).await
+    };
+    let created = created.await;
+    let tokens = view.services().tokens(view.caller()?).await?;
+    let (links, public_url) = (view.links.clone(), view.public_url().to_owned());
+    match created {
+        // Not a redirect: the secret is in this answer and nowhere else.
+        Ok(IssuedToken { token, secret }) => {
+            let issued = (token.name, secret);
+            view.page("Your tokens", SECTION, move || view! { <Tokens links tokens public_url issued/> }).await
+        }
+        Err(error) if can_mend(&error) => {
+            let draft = form.refused(&error);
+            view.refused(&error, "Your tokens", SECTION, move || view! { <Tokens links tokens public_url draft/> }).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn revoke_token(view: View, Path(id): Path<TokenId>) -> PageResult {
+    view.services().revoke_token(view.caller()?, id).await?;
+    view.done(&view.links.to(TOKENS), "The token does not work any more.").await
+}
+
+async fn account(view: View) -> PageResult {
+    account_page(view, None).await
+}
+
+async fn account_page(view: View, refused: Option<(Error, Draft)>) -> PageResult {
+    let sessions = view.services().sessions(view.caller()?).await?;
+    let links = view.links.clone();
+    match refused {
+        None => view.page("Your account", SECTION, move || view! { <Account links sessions/> }).await,
+        Some((error, draft)) => {
+            view.refused(&error, "Your account", SECTION, move || view! { <Account links sessions draft/> }).await
+        }
+    }
+}
+
+async fn change_password(view: View, form: Form) -> PageResult {
+    let changed = async {
+        let password = Password::choose(form.raw("password").to_owned())?;
+        view.services().change_password(view.caller()?, form.raw("present"), password).await
+    };
+    match changed.await {
+        Ok(()) => view.done(&view.links.to(ACCOUNT), "Your password is changed, and your other sessions have ended.").await,
+        Err(error) if can_mend(&error) => {
+            let draft = form.refused(&error);
+            account_page(view, Some((error, draft))).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn revoke_session(view: View, Path(handle): Path<String>) -> PageResult {
+    view.services().revoke_session(view.caller()?, &handle).await?;
+    view.done(&view.links.to(ACCOUNT), "The session has ended.").await
+}
