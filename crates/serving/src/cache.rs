@@ -1,6 +1,6 @@
 //! Loaded models by the digest of their file.
 
-use crate::{engine::Engine, error::Error, model::Model};
+use crate::{engine::Engine, model::Model};
 use domain::digest::Digest;
 use std::{
     collections::HashMap,
@@ -28,16 +28,16 @@ impl ModelCache {
         self.models.read().unwrap_or_else(PoisonError::into_inner).get(digest).cloned()
     }
 
-    /// The model of this digest, loaded from these bytes when it is not yet. Loading takes a while and blocks the caller,
-    /// not others. When two load the same at once, both get the one that was ready first.
+    /// The model of this digest, made by `make` when it is not there yet. That takes a while and blocks the caller, not
+    /// others. When two make the same at once, both get the one that was ready first.
     ///
     /// # Errors
-    /// [`Error::Model`] when the bytes cannot be served; nothing is kept of them.
-    pub fn load(&self, digest: &Digest, bytes: impl Into<Vec<u8>>) -> Result<Arc<Model>, Error> {
+    /// Those of `make`; nothing is kept then.
+    pub fn load<E>(&self, digest: &Digest, make: impl FnOnce(&Engine) -> Result<Model, E>) -> Result<Arc<Model>, E> {
         if let Some(model) = self.get(digest) {
             return Ok(model);
         }
-        let model = Arc::new(Model::from_bytes(&self.engine, bytes)?);
+        let model = Arc::new(make(&self.engine)?);
         let mut models = self.models.write().unwrap_or_else(PoisonError::into_inner);
         Ok(Arc::clone(models.entry(digest.clone()).or_insert(model)))
     }

@@ -10,7 +10,7 @@ use ort::session::{Session, SessionInputValue};
 use std::{
     borrow::Cow,
     fmt,
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
 };
 
@@ -23,7 +23,7 @@ pub struct Model {
     inputs: Vec<TensorSpec>,
     outputs: Vec<TensorSpec>,
     engine: Engine,
-    bytes: Vec<u8>,
+    files: Files,
     sessions: Mutex<Sessions>,
     returned: Condvar,
     most_sessions: usize,
@@ -35,15 +35,41 @@ struct Sessions {
     open: usize,
 }
 
+/// What a model was loaded from, kept for the sessions that are opened later.
+struct Files {
+    onnx: Vec<u8>,
+    beside: Vec<(String, Arc<[u8]>)>,
+}
+
 impl Model {
     /// Loads a model from the content of an ONNX file.
     ///
     /// # Errors
     /// [`Error::Model`], when the bytes are no model or one that cannot be served; says why.
-    pub fn from_bytes(engine: &Engine, bytes: impl Into<Vec<u8>>) -> Result<Self, Error> {
-        let bytes = bytes.into();
-        onnx::check(&bytes)?;
-        let session = open(engine, &bytes).map_err(|cause| refused(&cause))?;
+    pub fn from_bytes(engine: &Engine, onnx: impl Into<Vec<u8>>) -> Result<Self, Error> {
+        Self::from_files(engine, onnx, Vec::new())
+    }
+
+    /// Loads a model that keeps weights in files beside it, as MLflow logs larger ones; each with its name relative to the
+    /// ONNX file. Files that it does not name are left out.
+    ///
+    /// # Errors
+    /// [`Error::Model`], also when it names a file that is not among these.
+    pub fn from_files(
+        engine: &Engine,
+        onnx: impl Into<Vec<u8>>,
+        beside: Vec<(String, Arc<[u8]>)>,
+    ) -> Result<Self, Error> {
+        let mut files = Files { onnx: onnx.into(), beside };
+        let named = onnx::files_beside(&files.onnx)?;
+        if let Some(missing) = named.iter().find(|name| !files.beside.iter().any(|(beside, _)| beside == *name)) {
+            return Err(Error::Model(format!(
+                "The model keeps weights in \"{missing}\", which is not among its files; upload it beside the model, or save \
+                 the model as one file (save_as_external_data=False)."
+            )));
+        }
+        files.beside.retain(|(name, _)| named.contains(name));
+        let session = open(engine, &files).map_err(|cause| refused(&cause))?;
         let specs = |kind, outlets: &[_]| {
             outlets.iter().map(|outlet| tensor::spec(kind, outlet)).collect::<Result<Vec<_>, _>>()
         };
@@ -51,7 +77,7 @@ impl Model {
             inputs: specs("Input", session.inputs())?,
             outputs: specs("Output", session.outputs())?,
             engine: engine.clone(),
-            bytes,
+            files,
             sessions: Mutex::new(Sessions { idle: vec![session], open: 1 }),
             returned: Condvar::new(),
             most_sessions: thread::available_parallelism().map_or(1, usize::from),
@@ -122,7 +148,7 @@ impl Model {
         let mut place = Place { model: self, session: None };
         let mut session = match idle {
             Some(session) => session,
-            None => open(&self.engine, &self.bytes).map_err(|cause| failed(&cause))?,
+            None => open(&self.engine, &self.files).map_err(|cause| failed(&cause))?,
         };
         let result = work(&mut session);
         place.session = Some(session);
@@ -158,13 +184,16 @@ impl fmt::Debug for Model {
     }
 }
 
-fn open(engine: &Engine, bytes: &[u8]) -> ort::Result<Session> {
-    Session::builder(engine.environment())?
+fn open(engine: &Engine, files: &Files) -> ort::Result<Session> {
+    let mut builder = Session::builder(engine.environment())?
         .with_intra_threads(1)?
         .with_inter_threads(1)?
         // Patterns are kept for each shape, and requests come in every number of rows.
-        .with_memory_pattern(false)?
-        .commit_from_memory(bytes)
+        .with_memory_pattern(false)?;
+    for (name, content) in &files.beside {
+        builder = builder.with_external_initializer_file_in_memory(name, Arc::clone(content))?;
+    }
+    builder.commit_from_memory(&files.onnx)
 }
 
 fn failed(cause: &ort::Error) -> Error {

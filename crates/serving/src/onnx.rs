@@ -1,31 +1,41 @@
-//! Looks through an ONNX file before the engine does, for what the engine would do and we must not let it: read other
-//! files. A tensor may say that its values lie in a file, and the engine opens it below the working directory.
+//! Looks through an ONNX file before the engine does, for what the engine would do and we must not let it: open files. A
+//! tensor may say that its values lie in another file, and the engine would look for that below the working directory.
 //!
 //! Only as much of the format is known here as leads to every tensor: field numbers are those of `onnx.proto3`.
 
 use crate::error::{Error, NOT_ONNX};
+use std::collections::BTreeSet;
 
-/// Subgraphs nest no deeper in any real model.
-const MAX_DEPTH: usize = 32;
+/// Messages nest no deeper than this in any real model: three levels for each subgraph.
+const MAX_DEPTH: usize = 96;
 
-/// Checks that the bytes look like an ONNX model with a graph, all of whose tensors are in the file.
-pub(crate) fn check(bytes: &[u8]) -> Result<(), Error> {
-    let mut graphs = 0;
-    walk(Message::Model, bytes, 0, &mut graphs).map_err(|problem| {
+/// How deep the weights of the model's graph lie, below the model and the graph. The engine takes only these from memory.
+const WEIGHTS_DEPTH: usize = 2;
+
+/// Checks that the bytes look like an ONNX model, and returns the names of the files beside it in which it keeps weights.
+pub(crate) fn files_beside(bytes: &[u8]) -> Result<BTreeSet<String>, Error> {
+    let mut found = Found::default();
+    walk(Message::Model, bytes, 0, &mut found).map_err(|problem| {
         Error::Model(match problem {
             Problem::Malformed => NOT_ONNX.to_owned(),
-            Problem::ExternalData => {
-                "The model keeps weights in other files; save it as one file (onnx.save without save_as_external_data)."
-                    .to_owned()
+            Problem::FileInside => {
+                "The model keeps constants of its operators in other files; save it as one file (save_as_external_data=False).".to_owned()
             }
         })
     })?;
-    if graphs == 0 { Err(Error::Model(NOT_ONNX.to_owned())) } else { Ok(()) }
+    if found.graphs == 0 { Err(Error::Model(NOT_ONNX.to_owned())) } else { Ok(found.files) }
+}
+
+#[derive(Default)]
+struct Found {
+    graphs: usize,
+    files: BTreeSet<String>,
 }
 
 enum Problem {
     Malformed,
-    ExternalData,
+    /// A tensor somewhere inside the graph is in another file.
+    FileInside,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -37,6 +47,8 @@ enum Message {
     Function,
     Tensor,
     SparseTensor,
+    /// A key and a value that say where a tensor's values are.
+    Place,
 }
 
 impl Message {
@@ -49,44 +61,48 @@ impl Message {
             (Self::Graph, 5) | (Self::Attribute, 5 | 10) | (Self::SparseTensor, 1 | 2) => Self::Tensor,
             (Self::Graph, 15) | (Self::Attribute, 22 | 23) => Self::SparseTensor,
             (Self::Node, 5) | (Self::Function, 11) => Self::Attribute,
+            (Self::Tensor, 13) => Self::Place,
             _ => return None,
         })
     }
 }
 
-fn walk(message: Message, mut bytes: &[u8], depth: usize, graphs: &mut usize) -> Result<(), Problem> {
-    if depth > MAX_DEPTH * 3 {
+fn walk(message: Message, mut bytes: &[u8], depth: usize, found: &mut Found) -> Result<(), Problem> {
+    if depth > MAX_DEPTH {
         return Err(Problem::Malformed);
     }
     if message == Message::Graph {
-        *graphs += 1;
+        found.graphs += 1;
     }
+    let (mut is_location, mut value) = (false, None);
     while !bytes.is_empty() {
         let key = varint(&mut bytes)?;
         let (number, wire_type) = (key >> 3, key & 7);
         match wire_type {
             0 => {
-                let value = varint(&mut bytes)?;
-                // data_location
-                if message == Message::Tensor && number == 14 && value != 0 {
-                    return Err(Problem::ExternalData);
+                let location = varint(&mut bytes)?;
+                if (message, number) == (Message::Tensor, 14) && location != 0 && depth != WEIGHTS_DEPTH {
+                    return Err(Problem::FileInside);
                 }
             }
             1 => drop(take(&mut bytes, 8)?),
             2 => {
                 let length = varint(&mut bytes)?;
                 let content = take(&mut bytes, length)?;
-                // external_data
-                if message == Message::Tensor && number == 13 {
-                    return Err(Problem::ExternalData);
-                }
-                if let Some(inner) = message.field(number) {
-                    walk(inner, content, depth + 1, graphs)?;
+                match message.field(number) {
+                    Some(Message::Place) if depth != WEIGHTS_DEPTH => return Err(Problem::FileInside),
+                    Some(inner) => walk(inner, content, depth + 1, found)?,
+                    None if message == Message::Place && number == 1 => is_location = content == b"location",
+                    None if message == Message::Place && number == 2 => value = Some(content),
+                    None => {}
                 }
             }
             5 => drop(take(&mut bytes, 4)?),
             _ => return Err(Problem::Malformed),
         }
+    }
+    if let (true, Some(name)) = (is_location, value) {
+        found.files.insert(std::str::from_utf8(name).map_err(|_| Problem::Malformed)?.to_owned());
     }
     Ok(())
 }

@@ -179,11 +179,38 @@ fn a_model_that_cannot_be_served_is_refused_with_what_to_do() {
 }
 
 #[test]
-fn a_model_never_makes_the_engine_read_another_file() {
-    let message =
-        "The model keeps weights in other files; save it as one file (onnx.save without save_as_external_data).";
-    assert_eq!(refusal(fixture("external_data.onnx")), message);
-    assert_eq!(refusal(fixture("external_data_in_a_node.onnx")), message);
+fn weights_beside_the_model_are_taken_from_its_files() {
+    let bytes: Arc<[u8]> = [1.5_f32, -2.0].into_iter().flat_map(f32::to_le_bytes).collect();
+    let beside = vec![("weights.bin".to_owned(), bytes), ("README.md".to_owned(), Arc::from(*b"no weights"))];
+    let model = Model::from_files(&engine(), fixture("external_data.onnx"), beside).unwrap();
+    let inputs = vec![Tensor { name: "x".into(), shape: vec![2, 2], data: TensorData::Fp32(vec![0.0, 0.0, 1.0, 1.0]) }];
+    let request = InferRequest { inputs, ..InferRequest::default() };
+    // Also by a session that is opened later.
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                assert_eq!(model.infer(&request).unwrap()[0].data, TensorData::Fp32(vec![1.5, -2.0, 2.5, -1.0]));
+            });
+        }
+    });
+}
+
+#[test]
+fn a_model_never_makes_the_engine_open_a_file() {
+    let refused = |name: &str, beside: &[(&str, &[u8])]| {
+        let beside = beside.iter().map(|(name, content)| ((*name).to_owned(), Arc::from(*content))).collect();
+        Model::from_files(&engine(), fixture(&format!("{name}.onnx")), beside).unwrap_err().to_string()
+    };
+    let missing = "The model keeps weights in \"weights.bin\", which is not among its files; upload it beside the model, or \
+                   save the model as one file (save_as_external_data=False).";
+    assert_eq!(refused("external_data", &[]), missing);
+    assert_eq!(refused("external_data", &[("other.bin", &[0; 8])]), missing);
+    let inside =
+        "The model keeps constants of its operators in other files; save it as one file (save_as_external_data=False).";
+    assert_eq!(refused("external_data_in_a_node", &[]), inside);
+    assert_eq!(refused("external_data_in_a_node", &[("/etc/hostname", &[0; 8])]), inside);
+    let short = refused("external_data", &[("weights.bin", &[0; 4])]);
+    assert_eq!(short, "The engine does not load the model: it is not valid ONNX.");
 }
 
 #[test]
@@ -226,11 +253,11 @@ fn the_cache_holds_a_model_until_it_is_let_go_and_callers_keep_theirs() {
     let digest = Digest::blake3([1; 32]);
     assert!(cache.get(&digest).is_none());
 
-    let loaded = cache.load(&digest, bytes.clone()).unwrap();
+    let loaded = cache.load(&digest, |engine| Model::from_bytes(engine, bytes)).unwrap();
     assert!(Arc::ptr_eq(&loaded, &cache.get(&digest).unwrap()));
-    // Bytes are not looked at again: the digest names them.
-    assert!(Arc::ptr_eq(&loaded, &cache.load(&digest, Vec::new()).unwrap()));
-    assert!(cache.load(&Digest::blake3([2; 32]), Vec::new()).is_err());
+    let again = cache.load(&digest, |_| -> Result<Model, Error> { panic!("it is there") });
+    assert!(Arc::ptr_eq(&loaded, &again.unwrap()));
+    assert!(cache.load(&Digest::blake3([2; 32]), |engine| Model::from_bytes(engine, [])).is_err());
     assert_eq!(cache.len(), 1);
 
     cache.retain(|kept| *kept != digest);
@@ -245,7 +272,9 @@ fn callers_that_load_the_same_at_once_share_one_model() {
     let callers: Vec<_> = (0..8)
         .map(|_| {
             let (cache, digest) = (Arc::clone(&cache), digest.clone());
-            thread::spawn(move || cache.load(&digest, fixture("regressor.onnx")).unwrap())
+            thread::spawn(move || {
+                cache.load(&digest, |engine| Model::from_bytes(engine, fixture("regressor.onnx"))).unwrap()
+            })
         })
         .collect();
     let models: Vec<_> = callers.into_iter().map(|caller| caller.join().unwrap()).collect();
