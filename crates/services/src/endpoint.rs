@@ -140,7 +140,7 @@ impl Services {
             Error::new(ErrorKind::Unavailable, "The model's file cannot be read from the artifact store.")
         })?;
         let file = file.clone();
-        let loaded = tokio::task::spawn_blocking(move || models.load(&file, bytes)).await.map_err(|error| {
+        let loaded = tokio::task::spawn_blocking(move || models.load(&file, |engine| Model::from_bytes(engine, bytes))).await.map_err(|error| {
             tracing::error!(%error, "loading a model failed");
             Error::internal()
         })?;

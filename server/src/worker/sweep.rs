@@ -17,6 +17,20 @@ impl Worker {
     }
 }
 
+/// Looks at the traffic of deployed models.
+pub(super) async fn monitors(worker: Worker) {
+    loop {
+        tokio::select! {
+            () = worker.stop.cancelled() => return,
+            () = worker.monitors.notified() => {}
+            () = tokio::time::sleep(worker.options.monitor_interval) => {}
+        }
+        if let Err(error) = worker.services.check_monitors().await {
+            tracing::warn!(%error, "traffic could not be checked");
+        }
+    }
+}
+
 /// Deletes what has had its time: jobs that are done, sessions that ended.
 pub(super) async fn leftovers(worker: Worker) {
     while worker.pause(LEFTOVERS).await {

@@ -1,6 +1,8 @@
 //! Version 1 of the REST API: one file a noun, each with its routes.
 
+mod alert;
 mod audit;
+mod monitor;
 mod session;
 mod token;
 mod user;
@@ -12,7 +14,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 pub(crate) fn routes(routes: Routes) -> Routes {
+    let routes = alert::routes(routes);
     let routes = audit::routes(routes);
+    let routes = monitor::routes(routes);
     let routes = session::routes(routes);
     let routes = token::routes(routes);
     let routes = user::routes(routes);
