@@ -17,6 +17,8 @@ create table pipeline_versions (
     spec        jsonb not null,
     created_by  text not null,
     created_at  timestamptz not null default now(),
+    -- A file that is stored again is the newest again: the one that runs when no version is named.
+    stored_at   timestamptz not null default clock_timestamp(),
     unique (pipeline_id, number),
     unique (pipeline_id, digest)
 );

@@ -1,0 +1,320 @@
+//! Runs of pipelines. What their steps do is in [`crate::step`].
+
+use crate::{Error, Result};
+use chrono::{DateTime, Utc};
+use domain::{
+    Digest,
+    id::{PipelineId, PipelineRunId, PipelineVersionId, UserId, WorkspaceId},
+    pipeline::ParamValue,
+    pipeline_run::{PipelineRun, PipelineRunState, PipelineRunSummary, RunCause},
+};
+use sqlx::{FromRow, PgConnection, QueryBuilder, types::Json};
+use std::collections::BTreeMap;
+
+/// A run to be stored. It begins as queued.
+#[derive(Debug)]
+pub struct NewPipelineRun<'a> {
+    /// The run.
+    pub id: PipelineRunId,
+    /// Where it lives.
+    pub workspace_id: WorkspaceId,
+    /// Its pipeline.
+    pub pipeline_id: PipelineId,
+    /// What it runs.
+    pub version_id: PipelineVersionId,
+    /// Its number in the workspace.
+    pub number: i64,
+    /// The value of every param.
+    pub params: &'a BTreeMap<String, ParamValue>,
+    /// What started it.
+    pub cause: RunCause,
+    /// The alert, for a trigger.
+    pub cause_id: Option<&'a str>,
+    /// Who started it, when a member did.
+    pub started_by: Option<UserId>,
+    /// The name of who or what started it.
+    pub started_by_name: &'a str,
+    /// Of two runs with the same key in a workspace there is only one.
+    pub idempotency_key: Option<&'a str>,
+}
+
+#[derive(FromRow)]
+struct Row {
+    id: PipelineRunId,
+    workspace_id: WorkspaceId,
+    pipeline_id: PipelineId,
+    pipeline_name: String,
+    version_id: PipelineVersionId,
+    version_number: i32,
+    digest: Digest,
+    number: i64,
+    state: String,
+    params: Json<BTreeMap<String, ParamValue>>,
+    cause: String,
+    cause_id: Option<String>,
+    started_by: Option<UserId>,
+    started_by_name: String,
+    cancel_requested_at: Option<DateTime<Utc>>,
+    created_at: DateTime<Utc>,
+    started_at: Option<DateTime<Utc>>,
+    ended_at: Option<DateTime<Utc>>,
+}
+
+impl TryFrom<Row> for PipelineRun {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Self> {
+        Ok(Self {
+            id: row.id,
+            workspace_id: row.workspace_id,
+            pipeline_id: row.pipeline_id,
+            pipeline_name: row.pipeline_name,
+            version_id: row.version_id,
+            version_number: row.version_number,
+            digest: row.digest,
+            number: row.number,
+            state: PipelineRunState::parse(&row.state).ok_or_else(|| Error::unknown("run state", &row.state))?,
+            params: row.params.0,
+            cause: RunCause::parse(&row.cause).ok_or_else(|| Error::unknown("run cause", &row.cause))?,
+            cause_id: row.cause_id,
+            started_by: row.started_by,
+            started_by_name: row.started_by_name,
+            cancel_requested_at: row.cancel_requested_at,
+            created_at: row.created_at,
+            started_at: row.started_at,
+            ended_at: row.ended_at,
+        })
+    }
+}
+
+/// A run with the names of its pipeline and version; `$rest` goes on after the joins.
+macro_rules! select_runs {
+    ($($more:literal)?, $rest:literal) => {
+        concat!(
+            "select r.id, r.workspace_id, r.pipeline_id, p.name as pipeline_name, r.version_id, v.number as version_number,
+                 v.digest, r.number, r.state, r.params, r.cause, r.cause_id, r.started_by, r.started_by_name,
+                 r.cancel_requested_at, r.created_at, r.started_at, r.ended_at",
+            $($more,)?
+            "
+             from pipeline_runs r
+             join pipelines p on p.id = r.pipeline_id
+             join pipeline_versions v on v.id = r.version_id
+             ",
+            $rest
+        )
+    };
+}
+
+/// Adds a run.
+///
+/// # Errors
+/// [`Error::Duplicate`] of `pipeline_runs_idempotency` when the key was used.
+pub async fn insert(conn: &mut PgConnection, run: &NewPipelineRun<'_>) -> Result<()> {
+    sqlx::query(
+        "insert into pipeline_runs (id, workspace_id, pipeline_id, version_id, number, state, params, cause, cause_id,
+             started_by, started_by_name, idempotency_key)
+         values ($1, $2, $3, $4, $5, 'queued', $6, $7, $8, $9, $10, $11)",
+    )
+    .bind(run.id)
+    .bind(run.workspace_id)
+    .bind(run.pipeline_id)
+    .bind(run.version_id)
+    .bind(run.number)
+    .bind(Json(run.params))
+    .bind(run.cause.as_str())
+    .bind(run.cause_id)
+    .bind(run.started_by)
+    .bind(run.started_by_name)
+    .bind(run.idempotency_key)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The run of this number.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn by_number(conn: &mut PgConnection, workspace: WorkspaceId, number: i64) -> Result<Option<PipelineRun>> {
+    let row: Option<Row> = sqlx::query_as(select_runs!(, "where r.workspace_id = $1 and r.number = $2"))
+        .bind(workspace)
+        .bind(number)
+        .fetch_optional(conn)
+        .await?;
+    row.map(PipelineRun::try_from).transpose()
+}
+
+/// The runs of these ids, in no order.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn by_ids(conn: &mut PgConnection, ids: &[PipelineRunId]) -> Result<Vec<PipelineRun>> {
+    let rows: Vec<Row> = sqlx::query_as(select_runs!(, "where r.id = any($1)"))
+        .bind(ids.iter().map(|id| id.0).collect::<Vec<_>>())
+        .fetch_all(conn)
+        .await?;
+    rows.into_iter().map(PipelineRun::try_from).collect()
+}
+
+/// The run that was started with this key.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn by_idempotency_key(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    key: &str,
+) -> Result<Option<PipelineRun>> {
+    let row: Option<Row> = sqlx::query_as(select_runs!(, "where r.workspace_id = $1 and r.idempotency_key = $2"))
+        .bind(workspace)
+        .bind(key)
+        .fetch_optional(conn)
+        .await?;
+    row.map(PipelineRun::try_from).transpose()
+}
+
+/// The run, locked until the transaction ends. Whatever moves steps of a run or the run itself does so under this lock,
+/// one after the other; only claiming a step goes without.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn lock(conn: &mut PgConnection, id: PipelineRunId) -> Result<Option<PipelineRun>> {
+    let row: Option<Row> =
+        sqlx::query_as(select_runs!(, "where r.id = $1 for no key update of r")).bind(id).fetch_optional(conn).await?;
+    row.map(PipelineRun::try_from).transpose()
+}
+
+/// Which runs a list shows.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Filter {
+    /// Of this pipeline.
+    pub pipeline: Option<PipelineId>,
+    /// In this state.
+    pub state: Option<PipelineRunState>,
+}
+
+/// Up to `limit` runs of a workspace, newest first; those with a number below `before`, when given.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn list(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    filter: Filter,
+    before: Option<i64>,
+    limit: i64,
+) -> Result<Vec<PipelineRunSummary>> {
+    #[derive(FromRow)]
+    struct Listed {
+        #[sqlx(flatten)]
+        run: Row,
+        steps_total: i64,
+        steps_ended: i64,
+    }
+    let mut query = QueryBuilder::new(select_runs!(
+        ",
+                 (select count(*) from steps s where s.run_id = r.id) as steps_total,
+                 (select count(*)
+                  from steps s
+                  where s.run_id = r.id
+                      and s.state in ('succeeded', 'failed', 'skipped', 'cancelled')) as steps_ended",
+        "where r.workspace_id = "
+    ));
+    query.push_bind(workspace);
+    if let Some(pipeline) = filter.pipeline {
+        query.push(" and r.pipeline_id = ").push_bind(pipeline);
+    }
+    if let Some(state) = filter.state {
+        query.push(" and r.state = ").push_bind(state.as_str());
+    }
+    if let Some(before) = before {
+        query.push(" and r.number < ").push_bind(before);
+    }
+    query.push(" order by r.number desc limit ").push_bind(limit);
+    let rows: Vec<Listed> = query.build_query_as().fetch_all(conn).await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(PipelineRunSummary {
+                run: row.run.try_into()?,
+                steps_total: row.steps_total,
+                steps_ended: row.steps_ended,
+            })
+        })
+        .collect()
+}
+
+/// Notes that the run stands like this now.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn set_state(conn: &mut PgConnection, id: PipelineRunId, state: PipelineRunState) -> Result<()> {
+    sqlx::query(
+        "update pipeline_runs
+         set state = $2,
+             started_at = case when $2 = 'running' then coalesce(started_at, clock_timestamp()) else started_at end,
+             ended_at = case when $3 then clock_timestamp() end
+         where id = $1",
+    )
+    .bind(id)
+    .bind(state.as_str())
+    .bind(state.is_final())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Notes that a step of the run has begun, when it is the first. Tells whether it is.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn begin(conn: &mut PgConnection, id: PipelineRunId) -> Result<bool> {
+    let begun = sqlx::query(
+        "update pipeline_runs
+         set state = 'running', started_at = clock_timestamp()
+         where id = $1 and state = 'queued'",
+    )
+    .bind(id)
+    .execute(conn)
+    .await?;
+    Ok(begun.rows_affected() == 1)
+}
+
+/// Notes when somebody first asked to cancel the run.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn request_cancel(conn: &mut PgConnection, id: PipelineRunId) -> Result<()> {
+    sqlx::query(
+        "update pipeline_runs
+         set cancel_requested_at = coalesce(cancel_requested_at, clock_timestamp())
+         where id = $1",
+    )
+    .bind(id)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Up to `limit` open runs that do not stand as their steps do: nothing is left that could move them on, or a step waits
+/// for nothing.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn unsettled(conn: &mut PgConnection, limit: i64) -> Result<Vec<PipelineRunId>> {
+    let ids = sqlx::query_scalar(
+        "select r.id
+         from pipeline_runs r
+         where r.state in ('queued', 'running', 'cancelling')
+             and (not exists (select from steps s where s.run_id = r.id and s.state in ('ready', 'running'))
+                  or exists (select from steps s where s.run_id = r.id and s.state = 'waiting' and s.needs_left <= 0)
+                  or (r.state = 'queued' and exists (select from steps s where s.run_id = r.id and s.state = 'running'))
+                  or (r.state = 'cancelling'
+                      and exists (select from steps s where s.run_id = r.id and s.state in ('waiting', 'ready'))))
+         order by r.id
+         limit $1",
+    )
+    .bind(limit)
+    .fetch_all(conn)
+    .await?;
+    Ok(ids)
+}

@@ -1,0 +1,237 @@
+//! Tries of steps.
+
+use crate::{Error, Result};
+use chrono::{DateTime, Utc};
+use domain::{
+    id::{RunId, StepAttemptId, StepId, TokenId, WorkspaceId},
+    pipeline::{ParamValue, PipelineSpec},
+    pipeline_run::AttemptOutcome,
+    step::StepAttempt,
+    user::Workspace,
+};
+use sqlx::{FromRow, PgConnection, types::Json};
+use std::collections::BTreeMap;
+
+#[derive(FromRow)]
+struct Row {
+    id: StepAttemptId,
+    number: i32,
+    fence: i64,
+    worker: String,
+    outcome: String,
+    reason: String,
+    exit_code: Option<i32>,
+    started_at: DateTime<Utc>,
+    ended_at: Option<DateTime<Utc>>,
+    run_id: Option<RunId>,
+    log_lines: i64,
+}
+
+impl TryFrom<Row> for StepAttempt {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Self> {
+        Ok(Self {
+            id: row.id,
+            number: row.number,
+            fence: row.fence,
+            worker: row.worker,
+            outcome: outcome(&row.outcome)?,
+            reason: row.reason,
+            exit_code: row.exit_code,
+            started_at: row.started_at,
+            ended_at: row.ended_at,
+            run_id: row.run_id,
+            log_lines: row.log_lines,
+        })
+    }
+}
+
+fn outcome(name: &str) -> Result<AttemptOutcome> {
+    AttemptOutcome::parse(name).ok_or_else(|| Error::unknown("outcome", name))
+}
+
+/// The tries of a step, first to last.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn list(conn: &mut PgConnection, step: StepId) -> Result<Vec<StepAttempt>> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "select a.id, a.number, a.fence, a.worker, a.outcome, a.reason, a.exit_code, a.started_at, a.ended_at,
+             a.log_lines,
+             (select r.id
+              from runs r
+              where r.step_attempt_id = a.id
+              order by r.key
+              limit 1) as run_id
+         from step_attempts a
+         where a.step_id = $1
+         order by a.number",
+    )
+    .bind(step)
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(StepAttempt::try_from).collect()
+}
+
+/// A try, found by what its address says.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn find(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    run_number: i64,
+    step: &str,
+    number: i32,
+) -> Result<Option<StepAttempt>> {
+    let row: Option<Row> = sqlx::query_as(
+        "select a.id, a.number, a.fence, a.worker, a.outcome, a.reason, a.exit_code, a.started_at, a.ended_at,
+             a.log_lines,
+             (select r.id
+              from runs r
+              where r.step_attempt_id = a.id
+              order by r.key
+              limit 1) as run_id
+         from pipeline_runs r
+         join steps s on s.run_id = r.id
+         join step_attempts a on a.step_id = s.id
+         where r.workspace_id = $1 and r.number = $2 and s.name = $3 and a.number = $4",
+    )
+    .bind(workspace)
+    .bind(run_number)
+    .bind(step)
+    .bind(number)
+    .fetch_optional(conn)
+    .await?;
+    row.map(StepAttempt::try_from).transpose()
+}
+
+/// How the try ended, or that it runs.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn outcome_of(conn: &mut PgConnection, id: StepAttemptId) -> Result<AttemptOutcome> {
+    let name: String =
+        sqlx::query_scalar("select outcome from step_attempts where id = $1").bind(id).fetch_one(conn).await?;
+    outcome(&name)
+}
+
+/// Notes the token that the try's process logs with.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn set_token(conn: &mut PgConnection, id: StepAttemptId, token: TokenId) -> Result<()> {
+    sqlx::query("update step_attempts set token_id = $2 where id = $1").bind(id).bind(token).execute(conn).await?;
+    Ok(())
+}
+
+/// Ends the try with this fence: notes how, and revokes its token.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn end(
+    conn: &mut PgConnection,
+    fence: i64,
+    outcome: AttemptOutcome,
+    reason: &str,
+    exit_code: Option<i32>,
+) -> Result<()> {
+    sqlx::query(
+        "with ended as (
+             update step_attempts
+             set outcome = $2, reason = $3, exit_code = $4, ended_at = clock_timestamp()
+             where fence = $1 and outcome = 'running'
+             returning token_id
+         )
+         update tokens t
+         set revoked_at = now()
+         from ended
+         where t.id = ended.token_id and t.revoked_at is null",
+    )
+    .bind(fence)
+    .bind(outcome.as_str())
+    .bind(reason)
+    .bind(exit_code)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The try whose process this token was made for.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn of_token(conn: &mut PgConnection, token: TokenId) -> Result<Option<StepAttemptId>> {
+    let id =
+        sqlx::query_scalar("select id from step_attempts where token_id = $1").bind(token).fetch_optional(conn).await?;
+    Ok(id)
+}
+
+/// What a try needs to begin.
+#[derive(Debug)]
+pub struct Work {
+    /// The run's number in its workspace.
+    pub run_number: i64,
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// The workspace.
+    pub workspace: Workspace,
+    /// The pipeline's file.
+    pub spec: PipelineSpec,
+    /// The value of every param.
+    pub params: BTreeMap<String, ParamValue>,
+    /// How many tries the step may have when its command fails.
+    pub max_attempts: i32,
+    /// Whether somebody asked to cancel the run.
+    pub cancelling: bool,
+}
+
+/// What a try needs to begin; none when its fence does not hold any more.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn work(conn: &mut PgConnection, step: StepId, fence: i64) -> Result<Option<Work>> {
+    #[derive(FromRow)]
+    struct Row {
+        number: i64,
+        pipeline: String,
+        workspace_id: WorkspaceId,
+        slug: String,
+        workspace_name: String,
+        workspace_created_at: DateTime<Utc>,
+        spec: Json<PipelineSpec>,
+        params: Json<BTreeMap<String, ParamValue>>,
+        max_attempts: i32,
+        cancelling: bool,
+    }
+    let row: Option<Row> = sqlx::query_as(
+        "select r.number, p.name as pipeline, w.id as workspace_id, w.slug, w.name as workspace_name,
+             w.created_at as workspace_created_at, v.spec, r.params, s.max_attempts,
+             r.cancel_requested_at is not null as cancelling
+         from steps s
+         join pipeline_runs r on r.id = s.run_id
+         join pipelines p on p.id = r.pipeline_id
+         join pipeline_versions v on v.id = r.version_id
+         join workspaces w on w.id = r.workspace_id
+         where s.id = $1 and s.fence = $2 and s.state = 'running'",
+    )
+    .bind(step)
+    .bind(fence)
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| Work {
+        run_number: row.number,
+        pipeline: row.pipeline,
+        workspace: Workspace {
+            id: row.workspace_id,
+            slug: row.slug,
+            name: row.workspace_name,
+            created_at: row.workspace_created_at,
+        },
+        spec: row.spec.0,
+        params: row.params.0,
+        max_attempts: row.max_attempts,
+        cancelling: row.cancelling,
+    }))
+}

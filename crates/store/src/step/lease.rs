@@ -1,0 +1,269 @@
+//! Who holds a step, and until when. Times are the database's own: `clock_timestamp()`, which goes on within a
+//! transaction.
+//!
+//! A step that runs has a *fence*, a number greater than all before it. Whatever a worker says of a step counts only
+//! with the fence that it got when it took the step, so that a worker that was given up cannot change anything.
+
+use crate::Result;
+use domain::{
+    id::{PipelineRunId, StepAttemptId, StepId},
+    pipeline_run::StepState,
+    step::StepOutput,
+};
+use sqlx::{FromRow, PgConnection, types::Json};
+use std::time::Duration;
+
+/// A step that a worker has taken.
+#[derive(Debug, Clone, FromRow)]
+pub struct Claimed {
+    /// The step.
+    pub step_id: StepId,
+    /// Its run.
+    pub run_id: PipelineRunId,
+    /// Its name.
+    pub name: String,
+    /// The try that begins.
+    pub attempt_id: StepAttemptId,
+    /// The number of that try.
+    pub number: i32,
+    /// What to say with everything about it.
+    pub fence: i64,
+}
+
+/// Takes a step that is ready in one of these pools, the one that has waited longest, for so long. One statement: of
+/// many workers that ask at once, each gets another step.
+///
+/// # Errors
+/// When the statement fails. It may have been carried out all the same, when the answer was lost.
+pub async fn claim(conn: &mut PgConnection, worker: &str, pools: &[String], ttl: Duration) -> Result<Option<Claimed>> {
+    let claimed = sqlx::query_as(
+        "with next as (
+             select id
+             from steps
+             where state = 'ready' and pool = any($1) and next_at <= clock_timestamp()
+             order by next_at, id
+             limit 1
+             for update skip locked
+         ), claimed as (
+             update steps s
+             set state = 'running',
+                 reason = '',
+                 attempts = s.attempts + 1,
+                 fence = nextval('fences'),
+                 lease_owner = $2,
+                 lease_until = clock_timestamp() + make_interval(secs => $3),
+                 started_at = coalesce(s.started_at, clock_timestamp())
+             from next
+             where s.id = next.id
+             returning s.id, s.run_id, s.name, s.attempts, s.fence
+         ), attempt as (
+             insert into step_attempts (id, step_id, number, fence, worker)
+             select $4::uuid, id, attempts, fence, $2
+             from claimed
+         )
+         select id as step_id, run_id, name, $4::uuid as attempt_id, attempts as number, fence
+         from claimed",
+    )
+    .bind(pools)
+    .bind(worker)
+    .bind(ttl.as_secs_f64())
+    .bind(StepAttemptId::new())
+    .fetch_optional(conn)
+    .await?;
+    Ok(claimed)
+}
+
+/// How long until the next step of these pools may be taken, should one be ready and wait for its time.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn next_due(conn: &mut PgConnection, pools: &[String]) -> Result<Option<Duration>> {
+    let seconds: Option<f64> = sqlx::query_scalar(
+        "select extract(epoch from min(next_at) - clock_timestamp())::float8
+         from steps
+         where state = 'ready' and pool = any($1)",
+    )
+    .bind(pools)
+    .fetch_one(conn)
+    .await?;
+    Ok(seconds.map(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX)))
+}
+
+/// A lease that was renewed.
+#[derive(Debug, Clone, Copy, FromRow)]
+pub struct Renewed {
+    /// Which.
+    pub fence: i64,
+    /// Whether somebody asked to cancel the run.
+    pub cancelling: bool,
+}
+
+/// Renews these leases (step, fence) for so long from now. Those that the answer leaves out are lost.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn renew(conn: &mut PgConnection, held: &[(StepId, i64)], ttl: Duration) -> Result<Vec<Renewed>> {
+    let (steps, fences): (Vec<_>, Vec<_>) = held.iter().map(|(step, fence)| (step.0, *fence)).unzip();
+    let renewed = sqlx::query_as(
+        "update steps s
+         set lease_until = clock_timestamp() + make_interval(secs => $3)
+         from unnest($1::uuid[], $2::bigint[]) as held (id, fence), pipeline_runs r
+         where s.id = held.id
+             and s.fence = held.fence
+             and s.state = 'running'
+             and s.lease_until > clock_timestamp()
+             and r.id = s.run_id
+         returning s.fence, r.cancel_requested_at is not null as cancelling",
+    )
+    .bind(steps)
+    .bind(fences)
+    .bind(ttl.as_secs_f64())
+    .fetch_all(conn)
+    .await?;
+    Ok(renewed)
+}
+
+/// A step that runs, as far as its end needs it.
+#[derive(Debug, Clone, FromRow)]
+pub struct Running {
+    /// Tries that failed.
+    pub failures: i32,
+    /// Tries that were lost with their worker.
+    pub losses: i32,
+    /// The try that runs.
+    pub number: i32,
+    /// Whether its lease ended so long ago that its worker may be given up.
+    pub expired: bool,
+}
+
+/// The step, locked, if it runs with this fence. Lock its run before.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn running(conn: &mut PgConnection, step: StepId, fence: i64, grace: Duration) -> Result<Option<Running>> {
+    let row = sqlx::query_as(
+        "select failures, losses, attempts as number,
+             lease_until < clock_timestamp() - make_interval(secs => $3) as expired
+         from steps
+         where id = $1 and fence = $2 and state = 'running'
+         for no key update",
+    )
+    .bind(step)
+    .bind(fence)
+    .bind(grace.as_secs_f64())
+    .fetch_optional(conn)
+    .await?;
+    Ok(row)
+}
+
+/// Where a step goes when a worker lets go of it.
+#[derive(Debug)]
+pub struct Released<'a> {
+    /// Where to.
+    pub state: StepState,
+    /// Why, when that needs a word.
+    pub reason: &'a str,
+    /// Tries that failed, with this one.
+    pub failures: i32,
+    /// Tries that were lost with their worker, with this one.
+    pub losses: i32,
+    /// When it may be taken again, when it is ready.
+    pub wait: Duration,
+    /// What it gives on.
+    pub outputs: &'a [StepOutput],
+}
+
+/// Ends the hold on a step. Tells whether it was held with this fence.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn release(conn: &mut PgConnection, step: StepId, fence: i64, released: &Released<'_>) -> Result<bool> {
+    let ended = sqlx::query(
+        "update steps
+         set state = $3,
+             reason = $4,
+             failures = $5,
+             losses = $6,
+             next_at = clock_timestamp() + make_interval(secs => $7),
+             outputs = $8,
+             ended_at = case when $9 then clock_timestamp() end,
+             lease_owner = null,
+             lease_until = null,
+             fence = null
+         where id = $1 and fence = $2 and state = 'running'",
+    )
+    .bind(step)
+    .bind(fence)
+    .bind(released.state.as_str())
+    .bind(released.reason)
+    .bind(released.failures)
+    .bind(released.losses)
+    .bind(released.wait.as_secs_f64())
+    .bind(Json(released.outputs))
+    .bind(released.state.is_final())
+    .execute(conn)
+    .await?;
+    Ok(ended.rows_affected() == 1)
+}
+
+/// A step that somebody holds.
+#[derive(Debug, Clone, FromRow)]
+pub struct Lease {
+    /// The step.
+    pub step_id: StepId,
+    /// Its run.
+    pub run_id: PipelineRunId,
+    /// The try that runs.
+    pub attempt_id: StepAttemptId,
+    /// Its fence.
+    pub fence: i64,
+}
+
+/// Up to `limit` leases that ended longer ago than `grace`, the oldest first.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn expired(conn: &mut PgConnection, grace: Duration, limit: i64) -> Result<Vec<Lease>> {
+    let leases = sqlx::query_as(
+        "select s.id as step_id, s.run_id, a.id as attempt_id, s.fence
+         from steps s
+         join step_attempts a on a.fence = s.fence
+         where s.state = 'running' and s.lease_until < clock_timestamp() - make_interval(secs => $1)
+         order by s.lease_until
+         limit $2",
+    )
+    .bind(grace.as_secs_f64())
+    .bind(limit)
+    .fetch_all(conn)
+    .await?;
+    Ok(leases)
+}
+
+/// Whoever holds steps.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn owners(conn: &mut PgConnection) -> Result<Vec<String>> {
+    let owners =
+        sqlx::query_scalar("select distinct lease_owner from steps where state = 'running'").fetch_all(conn).await?;
+    Ok(owners)
+}
+
+/// What a worker holds, except with these fences.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn of_owner(conn: &mut PgConnection, worker: &str, except: &[i64]) -> Result<Vec<Lease>> {
+    let leases = sqlx::query_as(
+        "select s.id as step_id, s.run_id, a.id as attempt_id, s.fence
+         from steps s
+         join step_attempts a on a.fence = s.fence
+         where s.state = 'running' and s.lease_owner = $1 and s.fence <> all($2)
+         order by s.fence",
+    )
+    .bind(worker)
+    .bind(except)
+    .fetch_all(conn)
+    .await?;
+    Ok(leases)
+}
