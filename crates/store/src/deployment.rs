@@ -1,0 +1,405 @@
+//! Deployments: which version serves in which environment, which did, and what traffic they have.
+
+use crate::{Error, Result};
+use chrono::{DateTime, Utc};
+use domain::{
+    Digest,
+    deployment::{Deployment, DeploymentState, Endpoint, Traffic},
+    id::{DeploymentId, EnvironmentId, ModelId, ModelVersionId, PromotionId, WorkspaceId},
+};
+use sqlx::{FromRow, PgConnection, QueryBuilder};
+
+#[derive(FromRow)]
+struct Row {
+    id: DeploymentId,
+    workspace_id: WorkspaceId,
+    number: i64,
+    environment_id: EnvironmentId,
+    environment: String,
+    model_id: ModelId,
+    model: String,
+    model_version_id: ModelVersionId,
+    version: i32,
+    digest: Digest,
+    promotion_id: Option<PromotionId>,
+    promotion_number: Option<i64>,
+    rollback_of: Option<DeploymentId>,
+    state: String,
+    state_reason: String,
+    created_by: String,
+    created_at: DateTime<Utc>,
+    live_at: Option<DateTime<Utc>>,
+    retired_at: Option<DateTime<Utc>>,
+}
+
+impl TryFrom<Row> for Deployment {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Self> {
+        Ok(Self {
+            id: row.id,
+            workspace_id: row.workspace_id,
+            number: row.number,
+            environment_id: row.environment_id,
+            environment: row.environment,
+            model_id: row.model_id,
+            model: row.model,
+            model_version_id: row.model_version_id,
+            version: row.version,
+            digest: row.digest,
+            promotion_id: row.promotion_id,
+            promotion_number: row.promotion_number,
+            rollback_of: row.rollback_of,
+            state: DeploymentState::parse(&row.state).ok_or_else(|| Error::unknown("deployment state", &row.state))?,
+            state_reason: row.state_reason,
+            created_by: row.created_by,
+            created_at: row.created_at,
+            live_at: row.live_at,
+            retired_at: row.retired_at,
+        })
+    }
+}
+
+/// Adds a deployment that is not live yet.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn insert(conn: &mut PgConnection, deployment: &Deployment) -> Result<()> {
+    sqlx::query(
+        "insert into deployments (id, workspace_id, number, environment_id, model_id, model_version_id, digest,
+             promotion_id, rollback_of, state, created_by, created_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'deploying', $10, $11)",
+    )
+    .bind(deployment.id)
+    .bind(deployment.workspace_id)
+    .bind(deployment.number)
+    .bind(deployment.environment_id)
+    .bind(deployment.model_id)
+    .bind(deployment.model_version_id)
+    .bind(&deployment.digest)
+    .bind(deployment.promotion_id)
+    .bind(deployment.rollback_of)
+    .bind(&deployment.created_by)
+    .bind(deployment.created_at)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The deployment of this number.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn by_number(conn: &mut PgConnection, workspace: WorkspaceId, number: i64) -> Result<Option<Deployment>> {
+    let mut query = selected();
+    query.push(" where d.workspace_id = ").push_bind(workspace);
+    query.push(" and d.number = ").push_bind(number);
+    one(query, conn).await
+}
+
+/// What serves of a model in an environment.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn live(conn: &mut PgConnection, environment: EnvironmentId, model: ModelId) -> Result<Option<Deployment>> {
+    let mut query = selected();
+    query.push(" where d.environment_id = ").push_bind(environment);
+    query.push(" and d.model_id = ").push_bind(model).push(" and d.state = 'live'");
+    one(query, conn).await
+}
+
+/// What serves of the model of this name in an environment.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn live_by_name(
+    conn: &mut PgConnection,
+    environment: EnvironmentId,
+    model: &str,
+) -> Result<Option<Deployment>> {
+    let mut query = selected();
+    query.push(" where d.environment_id = ").push_bind(environment);
+    query.push(" and m.name = ").push_bind(model).push(" and d.state = 'live'");
+    one(query, conn).await
+}
+
+/// The deployment that a promotion has begun and not ended.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn under_way(conn: &mut PgConnection, promotion: PromotionId) -> Result<Option<Deployment>> {
+    let mut query = selected();
+    query.push(" where d.promotion_id = ").push_bind(promotion).push(" and d.state = 'deploying'");
+    one(query, conn).await
+}
+
+/// What was live before this deployment and can be gone back to. A version that was rolled back is never that: going
+/// back twice goes back two versions.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn previous(conn: &mut PgConnection, live: &Deployment) -> Result<Option<Deployment>> {
+    let mut query = selected();
+    query.push(" where d.id = (").push(PREVIOUS);
+    query.push(" and p.environment_id = ").push_bind(live.environment_id);
+    query.push(" and p.model_id = ").push_bind(live.model_id);
+    query.push(" and p.live_at < (select min(o.live_at) from deployments o where o.id = ").push_bind(live.id);
+    query.push(" or o.promotion_id = ").push_bind(live.promotion_id);
+    query.push(") order by p.live_at desc limit 1)");
+    one(query, conn).await
+}
+
+/// Which deployments.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Of the model of this name.
+    pub model: Option<String>,
+    /// In the environment of this name.
+    pub environment: Option<String>,
+    /// In this state.
+    pub state: Option<DeploymentState>,
+}
+
+/// Up to `limit` deployments of a workspace, newest first, those before the number `before`.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn list(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    filter: &Filter,
+    before: Option<i64>,
+    limit: i64,
+) -> Result<Vec<Deployment>> {
+    let mut query = selected();
+    query.push(" where d.workspace_id = ").push_bind(workspace);
+    if let Some(model) = &filter.model {
+        query.push(" and m.name = ").push_bind(model);
+    }
+    if let Some(environment) = &filter.environment {
+        query.push(" and e.name = ").push_bind(environment);
+    }
+    if let Some(state) = filter.state {
+        query.push(" and d.state = ").push_bind(state.as_str());
+    }
+    if let Some(before) = before {
+        query.push(" and d.number < ").push_bind(before);
+    }
+    query.push(" order by d.number desc limit ").push_bind(limit);
+    all(query, conn).await
+}
+
+/// Makes a deployment live. Nothing else of the model may be live in the environment any more.
+///
+/// # Errors
+/// [`Error::Duplicate`] of `deployments_live` when something is.
+pub async fn set_live(conn: &mut PgConnection, id: DeploymentId) -> Result<()> {
+    // The clock is read under the environment's lock, so that times follow each other as the deployments did.
+    sqlx::query(
+        "update deployments
+         set state = 'live', live_at = clock_timestamp()
+         where id = $1 and state = 'deploying'",
+    )
+    .bind(id)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Points the alias of the environment's name at the version that a deployment serves, and notes the move.
+///
+/// # Errors
+/// When a statement fails.
+pub async fn move_alias(conn: &mut PgConnection, deployment: &Deployment, by: &str) -> Result<()> {
+    sqlx::query(
+        "insert into aliases (model_id, alias, model_version_id)
+         values ($1, $2, $3)
+         on conflict (model_id, alias) do update set model_version_id = excluded.model_version_id",
+    )
+    .bind(deployment.model_id)
+    .bind(&deployment.environment)
+    .bind(deployment.model_version_id)
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query("insert into alias_moves (model_id, alias, model_version_id, by_name) values ($1, $2, $3, $4)")
+        .bind(deployment.model_id)
+        .bind(&deployment.environment)
+        .bind(deployment.model_version_id)
+        .bind(by)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Ends a deployment that was live.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn retire(conn: &mut PgConnection, id: DeploymentId) -> Result<()> {
+    sqlx::query(
+        "update deployments
+         set state = 'retired', retired_at = clock_timestamp()
+         where id = $1 and state = 'live'",
+    )
+    .bind(id)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Ends a deployment that did not become live.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn fail(conn: &mut PgConnection, id: DeploymentId, reason: &str) -> Result<()> {
+    sqlx::query(
+        "update deployments
+         set state = 'failed', state_reason = $2
+         where id = $1 and state = 'deploying'",
+    )
+    .bind(id)
+    .bind(reason)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The last hours that [`endpoints`] tells the traffic of, and how many slices it has.
+pub const HOURS: i32 = 24;
+
+/// What serves in a workspace, with its traffic of the last [`HOURS`]: by environment in order, then by model.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn endpoints(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<Vec<Endpoint>> {
+    #[derive(FromRow)]
+    struct Served {
+        #[sqlx(flatten)]
+        deployment: Row,
+        previous: Option<i32>,
+        drift_state: Option<String>,
+        drift_share: Option<f64>,
+        requests: i64,
+        errors: i64,
+        p50_us: Option<i32>,
+        p99_us: Option<i32>,
+        series: Vec<i64>,
+    }
+    // Traffic is that of all deployments that answered at the same address.
+    let rows: Vec<Served> = sqlx::query_as(
+        "select d.id, d.workspace_id, d.number, d.environment_id, e.name as environment, d.model_id, m.name as model,
+             d.model_version_id, v.version, d.digest, d.promotion_id, p.number as promotion_number, d.rollback_of,
+             d.state, d.state_reason, d.created_by, d.created_at, d.live_at, d.retired_at,
+             (
+                 select pv.version
+                 from deployments p
+                 join model_versions pv on pv.id = p.model_version_id
+                 where p.rollback_of is null
+                   and p.live_at is not null
+                   and not exists (
+                       select
+                       from deployments back
+                       join deployments bad on bad.id = back.rollback_of
+                       where bad.promotion_id = p.promotion_id
+                   )
+                   and p.environment_id = d.environment_id
+                   and p.model_id = d.model_id
+                   and p.live_at < (
+                       select min(o.live_at) from deployments o where o.id = d.id or o.promotion_id = d.promotion_id
+                   )
+                 order by p.live_at desc
+                 limit 1
+             ) as previous,
+             c.state as drift_state, c.share as drift_share,
+             t.requests, t.errors, t.p50_us, t.p99_us, s.series
+         from deployments d
+         join environments e on e.id = d.environment_id
+         join models m on m.id = d.model_id
+         join model_versions v on v.id = d.model_version_id
+         left join promotions p on p.id = d.promotion_id
+         left join lateral (
+             select state, share from checks where deployment_id = d.id order by id desc limit 1
+         ) c on true
+         cross join lateral (
+             select count(*) as requests,
+                 count(*) filter (where x.status >= 400) as errors,
+                 percentile_disc(0.5) within group (order by x.latency_us) as p50_us,
+                 percentile_disc(0.99) within group (order by x.latency_us) as p99_us
+             from deployments o
+             join predictions x on x.deployment_id = o.id and x.at >= now() - make_interval(hours => $2)
+             where o.environment_id = d.environment_id and o.model_id = d.model_id
+         ) t
+         cross join lateral (
+             select array_agg(coalesce(n.requests, 0) order by slice) as series
+             from generate_series(0, $2 - 1) as slice
+             left join (
+                 select floor(extract(epoch from now() - x.at) / 3600)::integer as hours_ago, count(*) as requests
+                 from deployments o
+                 join predictions x on x.deployment_id = o.id and x.at >= now() - make_interval(hours => $2)
+                 where o.environment_id = d.environment_id and o.model_id = d.model_id
+                 group by hours_ago
+             ) n on n.hours_ago = $2 - 1 - slice
+         ) s
+         where d.workspace_id = $1 and d.state = 'live'
+         order by e.position, e.name, m.name",
+    )
+    .bind(workspace)
+    .bind(HOURS)
+    .fetch_all(conn)
+    .await?;
+    let ms = |us: Option<i32>| us.map(|us| f64::from(us) / 1000.0);
+    rows.into_iter()
+        .map(|row| {
+            let told = row.drift_state.as_deref().filter(|state| *state != "inconclusive");
+            Ok(Endpoint {
+                previous: row.previous,
+                traffic: Traffic {
+                    requests: row.requests,
+                    errors: row.errors,
+                    p50_ms: ms(row.p50_us),
+                    p99_ms: ms(row.p99_us),
+                    series: row.series,
+                },
+                drift_share: row.drift_share.filter(|_| told.is_some()),
+                drifted: told.map(|state| state == "drifted"),
+                deployment: row.deployment.try_into()?,
+            })
+        })
+        .collect()
+}
+
+/// A deployment, by its own promotion, that has been live and was not rolled back.
+const PREVIOUS: &str = "
+    select p.id
+    from deployments p
+    where p.rollback_of is null
+      and p.live_at is not null
+      and not exists (
+          select
+          from deployments back
+          join deployments bad on bad.id = back.rollback_of
+          where bad.promotion_id = p.promotion_id
+      )";
+
+fn selected() -> QueryBuilder<sqlx::Postgres> {
+    QueryBuilder::new(
+        "select d.id, d.workspace_id, d.number, d.environment_id, e.name as environment, d.model_id, m.name as model,
+             d.model_version_id, v.version, d.digest, d.promotion_id, p.number as promotion_number, d.rollback_of,
+             d.state, d.state_reason, d.created_by, d.created_at, d.live_at, d.retired_at
+         from deployments d
+         join environments e on e.id = d.environment_id
+         join models m on m.id = d.model_id
+         join model_versions v on v.id = d.model_version_id
+         left join promotions p on p.id = d.promotion_id",
+    )
+}
+
+async fn one(mut query: QueryBuilder<sqlx::Postgres>, conn: &mut PgConnection) -> Result<Option<Deployment>> {
+    let row: Option<Row> = query.build_query_as().fetch_optional(conn).await?;
+    row.map(Deployment::try_from).transpose()
+}
+
+async fn all(mut query: QueryBuilder<sqlx::Postgres>, conn: &mut PgConnection) -> Result<Vec<Deployment>> {
+    let rows: Vec<Row> = query.build_query_as().fetch_all(conn).await?;
+    rows.into_iter().map(Deployment::try_from).collect()
+}

@@ -1,0 +1,178 @@
+//! What a subject is made of: the version as it is now, and what its run logged.
+
+use crate::Result;
+use domain::{
+    Digest,
+    id::{ModelId, ModelVersionId, RunId, WorkspaceId},
+    model::{Signature, VersionFile},
+};
+use sqlx::{FromRow, PgConnection, types::Json};
+use std::collections::BTreeMap;
+
+/// A version that may be promoted.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    /// The version.
+    pub id: ModelVersionId,
+    /// Its model.
+    pub model_id: ModelId,
+    /// Its model's name.
+    pub model: String,
+    /// Its number.
+    pub version: i32,
+    /// The digest of its files; none when it has none.
+    pub digest: Option<Digest>,
+    /// What it takes and gives.
+    pub signature: Option<Signature>,
+    /// MLflow flavours.
+    pub flavors: Vec<String>,
+    /// The run that made it.
+    pub run_id: Option<RunId>,
+    /// Whether it, or its model, was deleted.
+    pub is_deleted: bool,
+}
+
+#[derive(FromRow)]
+struct Row {
+    id: ModelVersionId,
+    model_id: ModelId,
+    model: String,
+    version: i32,
+    digest: Option<Digest>,
+    signature: Option<Json<Signature>>,
+    flavors: Vec<String>,
+    run_id: Option<RunId>,
+    is_deleted: bool,
+}
+
+impl From<Row> for Candidate {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.id,
+            model_id: row.model_id,
+            model: row.model,
+            version: row.version,
+            digest: row.digest,
+            signature: row.signature.map(|signature| signature.0),
+            flavors: row.flavors,
+            run_id: row.run_id,
+            is_deleted: row.is_deleted,
+        }
+    }
+}
+
+/// The version of this id, deleted or not.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn candidate(conn: &mut PgConnection, id: ModelVersionId) -> Result<Option<Candidate>> {
+    let row: Option<Row> = sqlx::query_as(
+        "select v.id, v.model_id, m.name as model, v.version, v.digest, v.signature, v.flavors, v.run_id,
+             v.deleted_at is not null or m.deleted_at is not null as is_deleted
+         from model_versions v
+         join models m on m.id = v.model_id
+         where v.id = $1",
+    )
+    .bind(id)
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(Candidate::from))
+}
+
+/// The version of this number of a model that is not deleted, deleted or not itself; held against being deleted until
+/// the transaction ends.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn candidate_by_number(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    model: &str,
+    version: i32,
+) -> Result<Option<Candidate>> {
+    let row: Option<Row> = sqlx::query_as(
+        "select v.id, v.model_id, m.name as model, v.version, v.digest, v.signature, v.flavors, v.run_id,
+             v.deleted_at is not null as is_deleted
+         from model_versions v
+         join models m on m.id = v.model_id
+         where m.workspace_id = $1 and m.name = $2 and m.deleted_at is null and v.version = $3
+         for share of v, m",
+    )
+    .bind(workspace)
+    .bind(model)
+    .bind(version)
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(Candidate::from))
+}
+
+/// The files of a version, by path.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn files(conn: &mut PgConnection, version: ModelVersionId) -> Result<Vec<VersionFile>> {
+    let files: Vec<(String, Digest, i64)> = sqlx::query_as(
+        "select path, digest, size
+         from model_version_files
+         where model_version_id = $1
+         order by path",
+    )
+    .bind(version)
+    .fetch_all(conn)
+    .await?;
+    Ok(files.into_iter().map(|(path, digest, size)| VersionFile { path, digest, size }).collect())
+}
+
+/// The latest value of each metric of a run.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn metrics_of_run(conn: &mut PgConnection, run: RunId) -> Result<BTreeMap<String, f64>> {
+    let metrics: Vec<(String, f64)> = sqlx::query_as(
+        "select k.name, l.value
+         from runs r
+         join latest_metrics l on l.run_key = r.key
+         join metric_keys k on k.id = l.metric_id
+         where r.id = $1",
+    )
+    .bind(run)
+    .fetch_all(conn)
+    .await?;
+    Ok(metrics.into_iter().collect())
+}
+
+/// Name and digest of each data set that a run read, in order of name.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn datasets_of_run(conn: &mut PgConnection, run: RunId) -> Result<Vec<(String, String)>> {
+    let datasets = sqlx::query_as(
+        "select d.name, d.digest
+         from runs r
+         join run_datasets u on u.run_key = r.key
+         join datasets d on d.id = u.dataset_id
+         where r.id = $1
+         order by d.name, d.digest",
+    )
+    .bind(run)
+    .fetch_all(conn)
+    .await?;
+    Ok(datasets)
+}
+
+/// The commit of the code that a run names.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn commit_of_run(conn: &mut PgConnection, run: RunId) -> Result<Option<String>> {
+    let commit = sqlx::query_scalar(
+        "select t.value
+         from runs r
+         join run_tags t on t.run_key = r.key
+         where r.id = $1 and t.key = 'mlflow.source.git.commit'",
+    )
+    .bind(run)
+    .fetch_optional(conn)
+    .await?;
+    Ok(commit)
+}

@@ -1,0 +1,99 @@
+//! The decisions of people. Rows are only ever added.
+
+use crate::{Error, Result};
+use chrono::{DateTime, Utc};
+use domain::{
+    Digest,
+    id::{DecisionId, PromotionId, UserId},
+    promotion::{Decision, DecisionVerdict},
+};
+use sqlx::{FromRow, PgConnection};
+
+#[derive(FromRow)]
+struct Row {
+    id: DecisionId,
+    user_id: UserId,
+    user_name: String,
+    verdict: String,
+    comment: String,
+    subject_digest: Digest,
+    at: DateTime<Utc>,
+}
+
+impl TryFrom<Row> for Decision {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Self> {
+        Ok(Self {
+            id: row.id,
+            user_id: row.user_id,
+            user_name: row.user_name,
+            verdict: DecisionVerdict::parse(&row.verdict).ok_or_else(|| Error::unknown("verdict", &row.verdict))?,
+            comment: row.comment,
+            subject_digest: row.subject_digest,
+            at: row.at,
+        })
+    }
+}
+
+/// The decisions on a promotion, oldest first.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn decisions(conn: &mut PgConnection, promotion: PromotionId) -> Result<Vec<Decision>> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "select id, user_id, user_name, verdict, comment, subject_digest, at
+         from decisions
+         where promotion_id = $1
+         order by id",
+    )
+    .bind(promotion)
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(Decision::try_from).collect()
+}
+
+/// What a person decided on this subject.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn decision_of(
+    conn: &mut PgConnection,
+    promotion: PromotionId,
+    user: UserId,
+    digest: &Digest,
+) -> Result<Option<Decision>> {
+    let row: Option<Row> = sqlx::query_as(
+        "select id, user_id, user_name, verdict, comment, subject_digest, at
+         from decisions
+         where promotion_id = $1 and user_id = $2 and subject_digest = $3",
+    )
+    .bind(promotion)
+    .bind(user)
+    .bind(digest)
+    .fetch_optional(conn)
+    .await?;
+    row.map(Decision::try_from).transpose()
+}
+
+/// Adds a decision.
+///
+/// # Errors
+/// [`Error::Duplicate`] when the person has decided on this subject.
+pub async fn insert_decision(conn: &mut PgConnection, promotion: PromotionId, decision: &Decision) -> Result<()> {
+    sqlx::query(
+        "insert into decisions (id, promotion_id, user_id, user_name, verdict, comment, subject_digest, at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+    )
+    .bind(decision.id)
+    .bind(promotion)
+    .bind(decision.user_id)
+    .bind(&decision.user_name)
+    .bind(decision.verdict.as_str())
+    .bind(&decision.comment)
+    .bind(&decision.subject_digest)
+    .bind(decision.at)
+    .execute(conn)
+    .await?;
+    Ok(())
+}

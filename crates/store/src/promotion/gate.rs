@@ -1,0 +1,91 @@
+//! The gates of a promotion and what they found.
+
+use crate::Result;
+use chrono::{DateTime, Utc};
+use domain::{
+    environment::GateSpec,
+    id::{PolicyId, PromotionId},
+    promotion::{Finding, Gate},
+};
+use sqlx::{FromRow, PgConnection, types::Json};
+
+#[derive(FromRow)]
+struct Row {
+    position: i32,
+    spec: Json<GateSpec>,
+    finding: Option<Json<Finding>>,
+    evaluated_at: Option<DateTime<Utc>>,
+}
+
+/// The gates of a promotion, in the policy's order.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn gates(conn: &mut PgConnection, promotion: PromotionId) -> Result<Vec<Gate>> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "select position, spec, finding, evaluated_at
+         from gates
+         where promotion_id = $1
+         order by position",
+    )
+    .bind(promotion)
+    .fetch_all(conn)
+    .await?;
+    let gate = |row: Row| Gate {
+        position: row.position,
+        spec: row.spec.0,
+        finding: row.finding.map(|finding| finding.0),
+        evaluated_at: row.evaluated_at,
+    };
+    Ok(rows.into_iter().map(gate).collect())
+}
+
+/// Holds a promotion against a policy: these gates take the place of those it had, and none has found anything yet.
+///
+/// # Errors
+/// When a statement fails.
+pub async fn reset_gates(
+    conn: &mut PgConnection,
+    promotion: PromotionId,
+    policy: PolicyId,
+    gates: &[GateSpec],
+) -> Result<()> {
+    sqlx::query("update promotions set policy_id = $2 where id = $1")
+        .bind(promotion)
+        .bind(policy)
+        .execute(&mut *conn)
+        .await?;
+    sqlx::query("delete from gates where promotion_id = $1").bind(promotion).execute(&mut *conn).await?;
+    let specs: Vec<_> = gates.iter().map(Json).collect();
+    sqlx::query(
+        "insert into gates (promotion_id, position, spec)
+         select $1, (position - 1)::integer, spec
+         from unnest($2::jsonb[]) with ordinality as given (spec, position)",
+    )
+    .bind(promotion)
+    .bind(specs)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Notes what the gates found, in their order.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn set_findings(conn: &mut PgConnection, promotion: PromotionId, findings: &[Finding]) -> Result<()> {
+    let verdicts: Vec<&str> = findings.iter().map(|finding| finding.verdict.as_str()).collect();
+    let findings: Vec<_> = findings.iter().map(Json).collect();
+    sqlx::query(
+        "update gates g
+         set verdict = found.verdict, finding = found.finding, evaluated_at = clock_timestamp()
+         from unnest($2::text[], $3::jsonb[]) with ordinality as found (verdict, finding, position)
+         where g.promotion_id = $1 and g.position = found.position - 1",
+    )
+    .bind(promotion)
+    .bind(verdicts)
+    .bind(findings)
+    .execute(conn)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,332 @@
+//! Promotions: where each stands, its gates, and the decisions on it.
+
+mod candidate;
+mod decision;
+mod gate;
+
+pub use candidate::{Candidate, candidate, candidate_by_number, commit_of_run, datasets_of_run, files, metrics_of_run};
+pub use decision::{decision_of, decisions, insert_decision};
+pub use gate::{gates, reset_gates, set_findings};
+
+use crate::{Error, Result};
+use chrono::{DateTime, Utc};
+use domain::{
+    Digest,
+    id::{EnvironmentId, ModelId, ModelVersionId, PolicyId, PromotionId, UserId, WorkspaceId},
+    promotion::{Promotion, PromotionState, Subject},
+};
+use sqlx::{FromRow, PgConnection, QueryBuilder, types::Json};
+
+#[derive(FromRow)]
+struct Row {
+    id: PromotionId,
+    workspace_id: WorkspaceId,
+    number: i64,
+    model_version_id: ModelVersionId,
+    model: String,
+    version: i32,
+    environment_id: EnvironmentId,
+    environment: String,
+    state: String,
+    state_reason: String,
+    requested_by: Option<UserId>,
+    requester: String,
+    comment: String,
+    subject: Option<Json<Subject>>,
+    subject_digest: Option<Digest>,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+impl TryFrom<Row> for Promotion {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Self> {
+        Ok(Self {
+            id: row.id,
+            workspace_id: row.workspace_id,
+            number: row.number,
+            model_version_id: row.model_version_id,
+            model: row.model,
+            version: row.version,
+            environment_id: row.environment_id,
+            environment: row.environment,
+            state: PromotionState::parse(&row.state).ok_or_else(|| Error::unknown("promotion state", &row.state))?,
+            state_reason: row.state_reason,
+            requested_by: row.requested_by,
+            requester: row.requester,
+            comment: row.comment,
+            subject: row.subject.map(|subject| subject.0),
+            subject_digest: row.subject_digest,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        })
+    }
+}
+
+/// Adds a promotion, with no gates yet.
+///
+/// # Errors
+/// [`Error::Duplicate`] of `promotions_open` when one is open for the same version and environment.
+pub async fn insert(conn: &mut PgConnection, promotion: &Promotion, model: ModelId, policy: PolicyId) -> Result<()> {
+    sqlx::query(
+        "insert into promotions (id, workspace_id, number, model_version_id, model_id, environment_id, policy_id, state,
+             state_reason, requested_by, requester, comment, created_at, updated_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+    )
+    .bind(promotion.id)
+    .bind(promotion.workspace_id)
+    .bind(promotion.number)
+    .bind(promotion.model_version_id)
+    .bind(model)
+    .bind(promotion.environment_id)
+    .bind(policy)
+    .bind(promotion.state.as_str())
+    .bind(&promotion.state_reason)
+    .bind(promotion.requested_by)
+    .bind(&promotion.requester)
+    .bind(&promotion.comment)
+    .bind(promotion.created_at)
+    .bind(promotion.updated_at)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The promotion of this number.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn by_number(conn: &mut PgConnection, workspace: WorkspaceId, number: i64) -> Result<Option<Promotion>> {
+    let mut query = selected();
+    query.push(" where p.workspace_id = ").push_bind(workspace);
+    query.push(" and p.number = ").push_bind(number);
+    one(query, conn).await
+}
+
+/// The promotion of this id.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn by_id(conn: &mut PgConnection, id: PromotionId) -> Result<Option<Promotion>> {
+    let mut query = selected();
+    query.push(" where p.id = ").push_bind(id);
+    one(query, conn).await
+}
+
+/// The promotion, which nobody else changes until the transaction ends. Its environment is locked before it, or not at
+/// all.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn lock(conn: &mut PgConnection, id: PromotionId) -> Result<Option<Promotion>> {
+    let mut query = selected();
+    query.push(" where p.id = ").push_bind(id).push(" for no key update of p");
+    one(query, conn).await
+}
+
+/// The open promotion of a version into an environment.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn open_of_version(
+    conn: &mut PgConnection,
+    version: ModelVersionId,
+    environment: EnvironmentId,
+) -> Result<Option<Promotion>> {
+    let mut query = selected();
+    query.push(" where p.model_version_id = ").push_bind(version);
+    query.push(" and p.environment_id = ").push_bind(environment);
+    query.push(OPEN);
+    one(query, conn).await
+}
+
+/// The open promotions into an environment, of one model or of all, locked in one order for everybody.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn lock_open(
+    conn: &mut PgConnection,
+    environment: EnvironmentId,
+    model: Option<ModelId>,
+) -> Result<Vec<Promotion>> {
+    let mut query = selected();
+    query.push(" where p.environment_id = ").push_bind(environment);
+    if let Some(model) = model {
+        query.push(" and p.model_id = ").push_bind(model);
+    }
+    query.push(OPEN).push(" order by p.id for no key update of p");
+    all(query, conn).await
+}
+
+/// Which promotions are wanted.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// In one of these states; any when empty.
+    pub states: Vec<PromotionState>,
+    /// Of the model of this name.
+    pub model: Option<String>,
+    /// Of this version of it.
+    pub version: Option<i32>,
+    /// Into the environment of this name.
+    pub environment: Option<String>,
+}
+
+/// Up to `limit` promotions of a workspace, newest first, those before the number `before`.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn list(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    filter: &Filter,
+    before: Option<i64>,
+    limit: i64,
+) -> Result<Vec<Promotion>> {
+    let mut query = selected();
+    query.push(" where p.workspace_id = ").push_bind(workspace);
+    if !filter.states.is_empty() {
+        let states: Vec<&str> = filter.states.iter().map(|state| state.as_str()).collect();
+        query.push(" and p.state = any(").push_bind(states).push(")");
+    }
+    if let Some(model) = &filter.model {
+        query.push(" and m.name = ").push_bind(model);
+    }
+    if let Some(version) = filter.version {
+        query.push(" and v.version = ").push_bind(version);
+    }
+    if let Some(environment) = &filter.environment {
+        query.push(" and e.name = ").push_bind(environment);
+    }
+    if let Some(before) = before {
+        query.push(" and p.number < ").push_bind(before);
+    }
+    query.push(" order by p.number desc limit ").push_bind(limit);
+    all(query, conn).await
+}
+
+/// The promotions that await approval and that this person did not request and has not decided on as they stand, oldest
+/// first.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn undecided_by(conn: &mut PgConnection, workspace: WorkspaceId, user: UserId) -> Result<Vec<Promotion>> {
+    let mut query = selected();
+    query.push(" where p.workspace_id = ").push_bind(workspace);
+    query.push(" and p.state = 'awaiting_approval'");
+    query.push(" and p.requested_by is distinct from ").push_bind(user);
+    query.push(
+        " and not exists (
+              select from decisions d
+              where d.promotion_id = p.id and d.subject_digest = p.subject_digest and d.user_id = ",
+    );
+    query.push_bind(user).push(") order by p.number limit 1000");
+    all(query, conn).await
+}
+
+/// Promotions that wait for nobody, or whose subject may have changed while they wait for people; the oldest first.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn to_advance(conn: &mut PgConnection, limit: i64) -> Result<Vec<PromotionId>> {
+    let ids = sqlx::query_scalar(
+        "select id
+         from promotions
+         where state in ('gates_running', 'awaiting_approval', 'approved', 'deploying')
+         order by id
+         limit $1",
+    )
+    .bind(limit)
+    .fetch_all(conn)
+    .await?;
+    Ok(ids)
+}
+
+/// How many promotions await approval, by the name of the environment; environments without one count zero.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn awaiting_by_environment(conn: &mut PgConnection) -> Result<Vec<(String, i64)>> {
+    let counts = sqlx::query_as(
+        "select e.name, count(p.id)
+         from environments e
+         left join promotions p on p.environment_id = e.id and p.state = 'awaiting_approval'
+         group by e.name
+         order by e.name",
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(counts)
+}
+
+/// Moves a promotion. Tells whether it was in the state that it is moved from.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn set_state(
+    conn: &mut PgConnection,
+    id: PromotionId,
+    from: PromotionState,
+    to: PromotionState,
+    reason: &str,
+) -> Result<bool> {
+    let moved = sqlx::query(
+        "update promotions
+         set state = $3, state_reason = $4, updated_at = clock_timestamp()
+         where id = $1 and state = $2",
+    )
+    .bind(id)
+    .bind(from.as_str())
+    .bind(to.as_str())
+    .bind(reason)
+    .execute(conn)
+    .await?;
+    Ok(moved.rows_affected() == 1)
+}
+
+/// Notes what people are to agree to; none while it is not known.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn set_subject(conn: &mut PgConnection, id: PromotionId, subject: Option<(&Subject, &Digest)>) -> Result<()> {
+    let (subject, digest) = subject.unzip();
+    sqlx::query("update promotions set subject = $2, subject_digest = $3 where id = $1")
+        .bind(id)
+        .bind(subject.map(Json))
+        .bind(digest)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// The policy that a promotion is held against.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn policy_of(conn: &mut PgConnection, id: PromotionId) -> Result<PolicyId> {
+    Ok(sqlx::query_scalar("select policy_id from promotions where id = $1").bind(id).fetch_one(conn).await?)
+}
+
+const OPEN: &str = " and p.state in ('gates_running', 'blocked', 'awaiting_approval', 'approved', 'deploying')";
+
+fn selected() -> QueryBuilder<sqlx::Postgres> {
+    QueryBuilder::new(
+        "select p.id, p.workspace_id, p.number, p.model_version_id, m.name as model, v.version, p.environment_id,
+             e.name as environment, p.state, p.state_reason, p.requested_by, p.requester, p.comment, p.subject,
+             p.subject_digest, p.created_at, p.updated_at
+         from promotions p
+         join models m on m.id = p.model_id
+         join model_versions v on v.id = p.model_version_id
+         join environments e on e.id = p.environment_id",
+    )
+}
+
+async fn one(mut query: QueryBuilder<sqlx::Postgres>, conn: &mut PgConnection) -> Result<Option<Promotion>> {
+    let row: Option<Row> = query.build_query_as().fetch_optional(conn).await?;
+    row.map(Promotion::try_from).transpose()
+}
+
+async fn all(mut query: QueryBuilder<sqlx::Postgres>, conn: &mut PgConnection) -> Result<Vec<Promotion>> {
+    let rows: Vec<Row> = query.build_query_as().fetch_all(conn).await?;
+    rows.into_iter().map(Promotion::try_from).collect()
+}
