@@ -163,6 +163,12 @@ fn leak_method(method: &Method) -> &'static str {
     }
 }
 
+/// The route table: what the tests walk.
+#[must_use]
+pub fn table(state: &AppState) -> Vec<Route> {
+    routes(state).finish().0
+}
+
 /// Every route.
 #[must_use]
 pub fn routes(state: &AppState) -> Routes {

@@ -246,6 +246,12 @@ impl Client {
         request
     }
 
+    /// Sends a request and reads the head of the answer alone: some bodies never end.
+    pub async fn head_of(&self, request: Request<Body>) -> (StatusCode, HeaderMap) {
+        let (parts, _) = self.service.clone().oneshot(request).await.unwrap().into_parts();
+        (parts.status, parts.headers)
+    }
+
     /// Sends a request and reads the whole answer.
     pub async fn send(&self, request: Request<Body>) -> Answer {
         let what = format!("{} {}", request.method(), request.uri());

@@ -2,5 +2,6 @@
 //! own. One file a noun, as the routes have it; [`app`] is what they share.
 #![allow(unreachable_pub, reason = "what the modules share is public to them")]
 
+mod access;
 mod app;
 mod session;
