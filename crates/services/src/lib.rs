@@ -6,10 +6,13 @@
 
 mod audit;
 mod ctx;
+mod deployment;
 mod endpoint;
+mod environment;
 mod monitor;
 mod password;
 mod prediction;
+mod promotion;
 mod session;
 mod setup;
 mod token;
@@ -19,9 +22,11 @@ mod workspace;
 
 pub use audit::Event;
 pub use ctx::{Caller, Credential, Ctx};
+pub use deployment::{DeploymentFilter, NewRollback};
 pub use domain::{Error, ErrorKind};
 pub use endpoint::{LiveEndpoint, Outcome};
 pub use monitor::{MonitorChange, NewTrigger};
+pub use promotion::{NewDecision, NewPromotion, PromotionFilter};
 pub use setup::NewUser;
 pub use token::{IssuedToken, NewToken};
 

@@ -1,0 +1,236 @@
+//! Deployments: what serves, what did, and going back. Bringing an approved version into an environment is a step of
+//! its promotion, in `promotion::advance`.
+
+use crate::{
+    Ctx, Event, Result, Services, commit,
+    promotion::{self, checked_comment, supersede},
+};
+use chrono::Utc;
+use domain::{
+    Error, ErrorKind, Page,
+    audit::{Actor, Object, ObjectKind},
+    deployment::{Deployment, DeploymentState, Endpoint},
+    id::DeploymentId,
+    page,
+    promotion::PromotionState,
+};
+use store::PgConnection;
+pub use store::deployment::Filter as DeploymentFilter;
+
+/// Going back to the version that was live before.
+#[derive(Debug, Clone, Default)]
+pub struct NewRollback {
+    /// The environment's name.
+    pub environment: String,
+    /// The model's name.
+    pub model: String,
+    /// The number of the deployment to be left, as the person saw it: another one that serves by now is not left. None:
+    /// whatever serves.
+    pub deployment: Option<i64>,
+    /// Why.
+    pub comment: String,
+}
+
+impl Services {
+    /// Deployments of the workspace, newest first.
+    ///
+    /// # Errors
+    /// `Invalid` for a page token that is not of this list.
+    pub async fn deployments(
+        &self,
+        ctx: &Ctx,
+        filter: &DeploymentFilter,
+        page_token: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<Deployment>> {
+        let before: Option<i64> = page_token.map(page::decode).transpose()?;
+        let limit = limit.clamp(1, page::MAX_PAGE);
+        let mut conn = self.conn().await?;
+        let rows = store::deployment::list(&mut conn, ctx.workspace_id(), filter, before, limit as i64 + 1).await?;
+        Ok(Page::cut(rows, limit, |deployment| deployment.number))
+    }
+
+    /// One deployment.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn deployment(&self, ctx: &Ctx, number: i64) -> Result<Deployment> {
+        store::deployment::by_number(&mut *self.conn().await?, ctx.workspace_id(), number)
+            .await?
+            .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("No deployment #{number} in this workspace.")))
+    }
+
+    /// What serves, with the traffic of the last day: by environment, then by model.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn endpoints(&self, ctx: &Ctx) -> Result<Vec<Endpoint>> {
+        Ok(store::deployment::endpoints(&mut *self.conn().await?, ctx.workspace_id()).await?)
+    }
+
+    /// Brings back the version that was live before the one that is, at once: it passed its gates and was approved when
+    /// it came, so nobody is asked again. Going back twice goes back two versions.
+    ///
+    /// # Errors
+    /// `NotFound` when nothing serves; `Conflict` when there is nothing to go back to, when that cannot serve any more,
+    /// or when something else serves than the person saw.
+    pub async fn rollback(&self, ctx: &Ctx, new: NewRollback) -> Result<Deployment> {
+        let comment = checked_comment(&new.comment)?;
+        let environment = &new.environment;
+        let seen = {
+            let mut conn = self.conn().await?;
+            let here = store::environment::by_name(&mut conn, ctx.workspace_id(), environment).await?;
+            let here = here.ok_or_else(|| Error::not_found("environment", environment))?;
+            store::deployment::live_by_name(&mut conn, here.id, &new.model).await?.ok_or_else(|| {
+                Error::new(ErrorKind::NotFound, format!("No version of \"{}\" serves in {environment}.", new.model))
+            })?
+        };
+        if new.deployment.is_some_and(|number| number != seen.number) {
+            return Err(moved_on(&seen));
+        }
+        // Loading takes a while: it is tried before anything is locked.
+        self.check_can_return(&seen).await?;
+
+        let mut tx = self.begin().await?;
+        store::environment::lock(&mut tx, seen.environment_id).await?;
+        let live = store::deployment::live(&mut tx, seen.environment_id, seen.model_id).await?;
+        let live = live.filter(|live| live.id == seen.id).ok_or_else(|| moved_on(&seen))?;
+        let target = store::deployment::previous(&mut tx, &live).await?.ok_or_else(|| nothing_before(&live))?;
+        let deployment = Deployment {
+            id: DeploymentId::new(),
+            number: store::counter::next(&mut tx, ctx.workspace_id(), "deployment").await?,
+            rollback_of: Some(live.id),
+            state: DeploymentState::Deploying,
+            state_reason: String::new(),
+            created_by: ctx.actor().name().to_owned(),
+            created_at: Utc::now(),
+            live_at: None,
+            retired_at: None,
+            ..target
+        };
+        store::deployment::insert(&mut tx, &deployment).await?;
+        store::deployment::retire(&mut tx, live.id).await?;
+        make_live(&mut tx, &deployment, ctx.actor().name()).await?;
+        let summary = format!("rolled {environment} back from {} to {}", title(&live), title(&deployment));
+        event("deployment.rolled_back", &deployment, summary)
+            .related(Object::new(ObjectKind::Deployment, live.id, format!("#{}", live.number)))
+            .related(Object::new(ObjectKind::ModelVersion, live.model_version_id, title(&live)))
+            .details(serde_json::json!({
+                "comment": comment, "from": live.version, "to": deployment.version, "digest": deployment.digest,
+            }))
+            .write(&mut tx, ctx)
+            .await?;
+        if let Some(id) = live.promotion_id {
+            let left = store::promotion::lock(&mut tx, id).await?;
+            if let Some(mut left) = left.filter(|left| left.state == PromotionState::Live) {
+                let reason = if comment.is_empty() { String::new() } else { format!("{comment}") };
+                promotion::end_rolled_back(&mut tx, ctx, &mut left, &deployment, reason).await?;
+            }
+        }
+        promotion::meet_new_champion(&mut tx, &deployment).await?;
+        commit(tx).await?;
+        metrics::counter!("slipway_deployments_total", "result" => "rolled_back").increment(1);
+        self.deployment(ctx, deployment.number).await
+    }
+
+    /// Refuses when there is nothing to go back to, or when it is known not to serve any more. Without an engine here
+    /// nothing is known: that must not stand in the way.
+    async fn check_can_return(&self, live: &Deployment) -> Result<()> {
+        let (target, files, signature) = {
+            let mut conn = self.conn().await?;
+            let target = store::deployment::previous(&mut conn, live).await?.ok_or_else(|| nothing_before(live))?;
+            let candidate = store::promotion::candidate(&mut conn, target.model_version_id).await?;
+            let candidate = candidate
+                .filter(|candidate| !candidate.is_deleted && candidate.digest.as_ref() == Some(&target.digest));
+            let candidate = candidate.ok_or_else(|| {
+                Error::conflict(format!(
+                    "{} was live before, but is deleted or no longer what it was. Promote another version instead.",
+                    title(&target)
+                ))
+            })?;
+            let files = store::promotion::files(&mut conn, target.model_version_id).await?;
+            (target, files, candidate.signature)
+        };
+        match self.refusal(&files, signature.as_ref()).await? {
+            Some(why) => Err(Error::conflict(format!(
+                "{} was live before, but cannot be loaded any more: {why} Promote another version instead.",
+                title(&target)
+            ))),
+            None => Ok(()),
+        }
+    }
+}
+
+fn nothing_before(live: &Deployment) -> Error {
+    Error::conflict(format!(
+        "There is nothing to go back to: no version of \"{}\" that still stands was live in {} before v{}.",
+        live.model, live.environment, live.version
+    ))
+}
+
+fn moved_on(live: &Deployment) -> Error {
+    Error::conflict(format!(
+        "Something else serves \"{}\" in {} by now. Look again before you roll back.",
+        live.model, live.environment
+    ))
+}
+
+/// `churn v7`.
+pub(crate) fn title(deployment: &Deployment) -> String {
+    format!("{} v{}", deployment.model, deployment.version)
+}
+
+/// An event of a deployment, on the timelines of its version, model, environment and promotion too.
+pub(crate) fn event(action: &'static str, deployment: &Deployment, summary: String) -> Event {
+    let name = |number: i64| format!("#{number}");
+    let object = Object::new(ObjectKind::Deployment, deployment.id, name(deployment.number));
+    let event = Event::new(action, object, summary)
+        .related(Object::new(ObjectKind::ModelVersion, deployment.model_version_id, title(deployment)))
+        .related(Object::new(ObjectKind::Model, deployment.model_id, &deployment.model))
+        .related(Object::new(ObjectKind::Environment, deployment.environment_id, &deployment.environment));
+    match (deployment.promotion_id, deployment.promotion_number) {
+        (Some(id), Some(number)) => event.related(Object::new(ObjectKind::Promotion, id, name(number))),
+        _ => event,
+    }
+}
+
+/// Tells open pages, and every process that serves.
+pub(crate) async fn announce(tx: &mut PgConnection, deployment: &Deployment) -> Result<()> {
+    Ok(store::event::notify(tx, &format!("deployments:{}", deployment.workspace_id)).await?)
+}
+
+/// Makes a deployment answer, under its environment's lock and with nothing else live: its row, the alias of the
+/// environment's name, and the monitor that watches it from now on.
+pub(crate) async fn make_live(tx: &mut PgConnection, deployment: &Deployment, by: &str) -> Result<()> {
+    store::deployment::set_live(tx, deployment.id).await?;
+    store::deployment::move_alias(tx, deployment, by).await?;
+    store::monitor::ensure(tx, deployment.workspace_id, deployment.environment_id, deployment.model_id).await?;
+    announce(tx, deployment).await
+}
+
+/// Ends what was live, because `by` takes its place; so ends its promotion.
+pub(crate) async fn retire(tx: &mut PgConnection, live: &Deployment, by: &str) -> Result<()> {
+    store::deployment::retire(tx, live.id).await?;
+    let summary = format!("retired {} in {}: {by} takes its place", title(live), live.environment);
+    write_as_system(event("deployment.retired", live, summary), tx, live).await?;
+    if let Some(id) = live.promotion_id {
+        let promotion = store::promotion::lock(tx, id).await?;
+        if let Some(mut promotion) = promotion.filter(|promotion| promotion.state == PromotionState::Live) {
+            supersede(tx, &mut promotion, by).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Ends a deployment that did not become live.
+pub(crate) async fn fail(tx: &mut PgConnection, deployment: &Deployment, reason: &str) -> Result<()> {
+    store::deployment::fail(tx, deployment.id, reason).await?;
+    let summary = format!("could not deploy {} to {}", title(deployment), deployment.environment);
+    let event = event("deployment.failed", deployment, summary).details(serde_json::json!({ "reason": reason }));
+    write_as_system(event, tx, deployment).await?;
+    announce(tx, deployment).await
+}
+
+async fn write_as_system(event: Event, tx: &mut PgConnection, deployment: &Deployment) -> Result<()> {
+    event.write_as(tx, Some(deployment.workspace_id), Actor::System, None).await
+}

@@ -1,0 +1,301 @@
+//! Promotions: asking for one, taking it back, running its gates again, and everything that is shown of it. Deciding is
+//! in `decide`, and what goes on by itself in `advance`.
+//!
+//! Whoever changes anything about a promotion locks in one order: its environment, then the promotion, then others of
+//! the same environment by id. `standing` in [`present`] reads what the digest is made of under those locks.
+
+mod advance;
+mod decide;
+mod present;
+mod read;
+mod trial;
+
+pub(crate) use advance::{meet_new_champion, supersede};
+pub use decide::NewDecision;
+pub use store::promotion::Filter as PromotionFilter;
+
+use crate::{Ctx, Event, Result, Services, commit};
+use chrono::Utc;
+use domain::{
+    Error,
+    audit::{Actor, Object, ObjectKind},
+    deployment::Deployment,
+    environment::Policy,
+    id::PromotionId,
+    permission::Role,
+    promotion::{Promotion, PromotionState},
+};
+use store::{PgConnection, promotion::Candidate, wake::Wake};
+
+/// The most characters of a comment.
+const MAX_COMMENT: usize = 10_000;
+
+/// A version to be promoted.
+#[derive(Debug, Clone)]
+pub struct NewPromotion {
+    /// The model's name.
+    pub model: String,
+    /// The version's number.
+    pub version: i32,
+    /// Where to, by name.
+    pub environment: String,
+    /// Why.
+    pub comment: String,
+}
+
+impl Services {
+    /// Asks for a version to be brought into an environment. Its gates begin to run by themselves.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown environment, model or version; `Invalid` when the version cannot be served; `AlreadyExists`
+    /// when the same is asked for already; `Conflict` when the version serves there already.
+    pub async fn request_promotion(&self, ctx: &Ctx, new: NewPromotion) -> Result<Promotion> {
+        let comment = checked_comment(&new.comment)?;
+        let mut tx = self.begin().await?;
+        let environment = store::environment::by_name(&mut tx, ctx.workspace_id(), &new.environment)
+            .await?
+            .ok_or_else(|| Error::not_found("environment", &new.environment).in_field("environment"))?;
+        store::environment::hold(&mut tx, environment.id).await?;
+        let candidate = store::promotion::candidate_by_number(&mut tx, ctx.workspace_id(), &new.model, new.version)
+            .await?
+            .filter(|candidate| !candidate.is_deleted)
+            .ok_or_else(|| {
+                Error::not_found("model version", format!("{} v{}", new.model, new.version)).in_field("version")
+            })?;
+        if let Some(sentence) = present::unfit(&candidate) {
+            return Err(Error::invalid_field("version", sentence));
+        }
+        let title = format!("{} v{}", candidate.model, candidate.version);
+        let live = store::deployment::live(&mut tx, environment.id, candidate.model_id).await?;
+        if live.is_some_and(|live| live.model_version_id == candidate.id) {
+            return Err(Error::conflict(format!("{title} serves in {} already.", environment.name)));
+        }
+        if let Some(open) = store::promotion::open_of_version(&mut tx, candidate.id, environment.id).await? {
+            return Err(asked_already(&open));
+        }
+        let policy = store::environment::policy_in_force(&mut tx, environment.id).await?;
+        let now = Utc::now();
+        let promotion = Promotion {
+            id: PromotionId::new(),
+            workspace_id: ctx.workspace_id(),
+            number: store::counter::next(&mut tx, ctx.workspace_id(), "promotion").await?,
+            model_version_id: candidate.id,
+            model: candidate.model.clone(),
+            version: candidate.version,
+            environment_id: environment.id,
+            environment: environment.name.clone(),
+            state: PromotionState::GatesRunning,
+            state_reason: String::new(),
+            requested_by: ctx.user().map(|user| user.id),
+            requester: ctx.actor().name().to_owned(),
+            comment,
+            subject: None,
+            subject_digest: None,
+            created_at: now,
+            updated_at: now,
+        };
+        match store::promotion::insert(&mut tx, &promotion, candidate.model_id, policy.id).await {
+            Ok(()) => {}
+            // Somebody asked for the same at the same moment.
+            Err(error) if error.is_duplicate_of("promotions_open") => {
+                drop(tx);
+                let mut conn = self.conn().await?;
+                let open = store::promotion::open_of_version(&mut conn, candidate.id, environment.id).await?;
+                return Err(open.map_or_else(
+                    || Error::conflict("Somebody asked for the same; try again."),
+                    |open| asked_already(&open),
+                ));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        store::promotion::reset_gates(&mut tx, promotion.id, policy.id, &policy.document.gates).await?;
+        event("promotion.requested", &promotion, &candidate, format!("requested {title} for {}", environment.name))
+            .details(serde_json::json!({ "comment": promotion.comment, "policy": policy.digest }))
+            .write(&mut tx, ctx)
+            .await?;
+        announce(&mut tx, &promotion).await?;
+        store::wake::push(&mut tx, &Wake::Promotion { id: promotion.id }).await?;
+        commit(tx).await?;
+        Ok(promotion)
+    }
+
+    /// Takes a request back. Doing it again changes nothing.
+    ///
+    /// # Errors
+    /// `Forbidden` to others than the requester and admins; `Conflict` when it has ended or is being deployed.
+    pub async fn withdraw_promotion(&self, ctx: &Ctx, number: i64) -> Result<Promotion> {
+        let mut tx = self.begin().await?;
+        let mut promotion = locked(&mut tx, ctx, number).await?;
+        let is_requester = ctx.user().is_some_and(|user| Some(user.id) == promotion.requested_by);
+        if !is_requester && ctx.user().is_some() && !ctx.roles.contains(&Role::Admin) {
+            return Err(Error::forbidden(format!(
+                "Only {}, who requested it, or an admin may withdraw promotion #{number}.",
+                promotion.requester
+            )));
+        }
+        if promotion.state == PromotionState::Withdrawn {
+            return Ok(promotion);
+        }
+        if !promotion.state.next().contains(&PromotionState::Withdrawn) {
+            return Err(Error::conflict(format!(
+                "Promotion #{number} cannot be withdrawn: it {}.",
+                promotion.state.describe()
+            )));
+        }
+        move_to(&mut tx, &mut promotion, PromotionState::Withdrawn, String::new()).await?;
+        let candidate = candidate_of(&mut tx, &promotion).await?;
+        event("promotion.withdrawn", &promotion, &candidate, format!("withdrew {}", promotion.title()))
+            .write(&mut tx, ctx)
+            .await?;
+        commit(tx).await?;
+        Ok(promotion)
+    }
+
+    /// Runs the gates again, by the policy in force: after a gate failed or could not tell, or to be sure. Approvals of
+    /// exactly what the gates then find still count.
+    ///
+    /// # Errors
+    /// `Conflict` when it has ended, or is past that.
+    pub async fn rerun_gates(&self, ctx: &Ctx, number: i64) -> Result<Promotion> {
+        let mut tx = self.begin().await?;
+        let found = store::promotion::by_number(&mut tx, ctx.workspace_id(), number).await?;
+        let found = found.ok_or_else(|| no_promotion(number))?;
+        store::environment::hold(&mut tx, found.environment_id).await?;
+        let mut promotion = locked(&mut tx, ctx, number).await?;
+        match promotion.state {
+            PromotionState::GatesRunning => return Ok(promotion),
+            PromotionState::Blocked | PromotionState::AwaitingApproval => {}
+            state => {
+                return Err(Error::conflict(format!(
+                    "The gates of promotion #{number} cannot be run again: it {}.",
+                    state.describe()
+                )));
+            }
+        }
+        let policy = store::environment::policy_in_force(&mut tx, promotion.environment_id).await?;
+        run_gates_again(&mut tx, &mut promotion, &policy, String::new()).await?;
+        let candidate = candidate_of(&mut tx, &promotion).await?;
+        event(
+            "promotion.gates_restarted",
+            &promotion,
+            &candidate,
+            format!("ran the gates of {} again", promotion.title()),
+        )
+        .write(&mut tx, ctx)
+        .await?;
+        commit(tx).await?;
+        Ok(promotion)
+    }
+}
+
+fn asked_already(open: &Promotion) -> Error {
+    Error::already_exists(format!(
+        "Promotion #{} asks for {} in {} already: it {}.",
+        open.number,
+        open.version_title(),
+        open.environment,
+        open.state.describe()
+    ))
+}
+
+pub(crate) fn no_promotion(number: i64) -> Error {
+    Error::new(domain::ErrorKind::NotFound, format!("No promotion #{number} in this workspace."))
+}
+
+/// A comment without white space around it.
+pub(crate) fn checked_comment(text: &str) -> Result<String> {
+    let text = text.trim();
+    if text.chars().count() > MAX_COMMENT {
+        return Err(Error::invalid_field("comment", format!("A comment has at most {MAX_COMMENT} characters.")));
+    }
+    if text.contains('\0') {
+        return Err(Error::invalid_field("comment", "A comment has no zero bytes."));
+    }
+    Ok(text.to_owned())
+}
+
+/// The promotion of this number, locked until the transaction ends.
+async fn locked(tx: &mut PgConnection, ctx: &Ctx, number: i64) -> Result<Promotion> {
+    let found =
+        store::promotion::by_number(tx, ctx.workspace_id(), number).await?.ok_or_else(|| no_promotion(number))?;
+    store::promotion::lock(tx, found.id).await?.ok_or_else(|| no_promotion(number))
+}
+
+pub(crate) async fn candidate_of(tx: &mut PgConnection, promotion: &Promotion) -> Result<Candidate> {
+    store::promotion::candidate(tx, promotion.model_version_id).await?.ok_or_else(|| {
+        tracing::error!(promotion = %promotion.id, "the version of a promotion is missing");
+        Error::internal()
+    })
+}
+
+/// An event of a promotion, on the timelines of its version, its model and its environment too.
+pub(crate) fn event(action: &'static str, promotion: &Promotion, candidate: &Candidate, summary: String) -> Event {
+    Event::new(action, Object::new(ObjectKind::Promotion, promotion.id, format!("#{}", promotion.number)), summary)
+        .related(Object::new(ObjectKind::ModelVersion, candidate.id, promotion.version_title()))
+        .related(Object::new(ObjectKind::Model, candidate.model_id, &promotion.model))
+        .related(Object::new(ObjectKind::Environment, promotion.environment_id, &promotion.environment))
+}
+
+/// Writes an event that nobody in particular caused.
+pub(crate) async fn write_as_system(event: Event, tx: &mut PgConnection, promotion: &Promotion) -> Result<()> {
+    event.write_as(tx, Some(promotion.workspace_id), Actor::System, None).await
+}
+
+/// Tells open pages.
+pub(crate) async fn announce(tx: &mut PgConnection, promotion: &Promotion) -> Result<()> {
+    store::event::notify(tx, &format!("promotion:{}", promotion.id)).await?;
+    store::event::notify(tx, &format!("promotions:{}", promotion.workspace_id)).await?;
+    Ok(())
+}
+
+/// Moves a promotion that is locked, when the table of moves allows it, and tells open pages.
+pub(crate) async fn move_to(
+    tx: &mut PgConnection,
+    promotion: &mut Promotion,
+    to: PromotionState,
+    reason: String,
+) -> Result<()> {
+    let from = promotion.state;
+    if !from.next().contains(&to) || !store::promotion::set_state(tx, promotion.id, from, to, &reason).await? {
+        tracing::error!(promotion = %promotion.id, ?from, ?to, "an illegal move");
+        return Err(Error::internal());
+    }
+    promotion.state = to;
+    promotion.state_reason = reason;
+    announce(tx, promotion).await
+}
+
+/// Sends a promotion that is locked back to its gates, held against this policy: whatever was agreed on so far counts
+/// only if it turns out to be the same.
+pub(crate) async fn run_gates_again(
+    tx: &mut PgConnection,
+    promotion: &mut Promotion,
+    policy: &Policy,
+    reason: String,
+) -> Result<()> {
+    if promotion.state == PromotionState::GatesRunning {
+        announce(tx, promotion).await?;
+    } else {
+        move_to(tx, promotion, PromotionState::GatesRunning, reason).await?;
+    }
+    store::promotion::reset_gates(tx, promotion.id, policy.id, &policy.document.gates).await?;
+    store::promotion::set_subject(tx, promotion.id, None).await?;
+    promotion.subject = None;
+    promotion.subject_digest = None;
+    store::wake::push(tx, &Wake::Promotion { id: promotion.id }).await?;
+    Ok(())
+}
+
+/// Ends a promotion whose version was live until it was rolled back.
+pub(crate) async fn end_rolled_back(
+    tx: &mut PgConnection,
+    ctx: &Ctx,
+    promotion: &mut Promotion,
+    back_to: &Deployment,
+    reason: String,
+) -> Result<()> {
+    move_to(tx, promotion, PromotionState::RolledBack, reason).await?;
+    let candidate = candidate_of(tx, promotion).await?;
+    let summary = format!("rolled {} back to v{}", promotion.title(), back_to.version);
+    event("promotion.rolled_back", promotion, &candidate, summary).write(tx, ctx).await
+}

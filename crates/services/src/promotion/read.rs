@@ -1,0 +1,139 @@
+//! What is shown of promotions.
+
+use super::{PromotionFilter, no_promotion};
+use crate::{Ctx, Result, Services};
+use domain::{
+    Page,
+    environment::{Better, GateSpec, PolicyDocument},
+    page,
+    permission::Permission,
+    promotion::{
+        Eligibility, MetricComparison, Promotion, PromotionDetail, barred, count_approvals, eligible, is_of_model,
+    },
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+impl Services {
+    /// Promotions of the workspace, newest first.
+    ///
+    /// # Errors
+    /// `Invalid` for a page token that is not of this list.
+    pub async fn promotions(
+        &self,
+        ctx: &Ctx,
+        filter: &PromotionFilter,
+        page_token: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<Promotion>> {
+        let before: Option<i64> = page_token.map(page::decode).transpose()?;
+        let limit = limit.clamp(1, page::MAX_PAGE);
+        let mut conn = self.conn().await?;
+        let rows = store::promotion::list(&mut conn, ctx.workspace_id(), filter, before, limit as i64 + 1).await?;
+        Ok(Page::cut(rows, limit, |promotion| promotion.number))
+    }
+
+    /// What waits for whoever asks: promotions that await approval, which they may decide on and have not yet.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn promotions_waiting_for_me(&self, ctx: &Ctx) -> Result<Vec<Promotion>> {
+        let Some(user) = ctx.user().filter(|user| !user.is_service && ctx.may(Permission::DecidePromotion)) else {
+            return Ok(Vec::new());
+        };
+        Ok(store::promotion::undecided_by(&mut *self.conn().await?, ctx.workspace_id(), user.id).await?)
+    }
+
+    /// A promotion with everything an approver looks at.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn promotion(&self, ctx: &Ctx, number: i64) -> Result<PromotionDetail> {
+        let mut conn = self.conn().await?;
+        // The digest first: what is read after it can only be newer, and whoever saw newer evidence with an older digest
+        // is told to look again. The other way round they would agree to what they did not see.
+        let found = store::promotion::by_number(&mut conn, ctx.workspace_id(), number).await?;
+        let promotion = found.ok_or_else(|| no_promotion(number))?;
+        let gates = store::promotion::gates(&mut conn, promotion.id).await?;
+        let policy = store::promotion::policy_of(&mut conn, promotion.id).await?;
+        let policy = store::environment::policy(&mut conn, policy).await?;
+        let decisions = store::promotion::decisions(&mut conn, promotion.id).await?;
+        let members = store::workspace::members(&mut conn, ctx.workspace_id()).await?;
+
+        let candidate = store::promotion::candidate(&mut conn, promotion.model_version_id).await?;
+        let champion = match &candidate {
+            Some(c) => store::deployment::live(&mut conn, promotion.environment_id, c.model_id).await?,
+            None => None,
+        };
+        let champion = champion.filter(|champion| champion.model_version_id != promotion.model_version_id);
+        let champion_run = match champion {
+            Some(c) => store::promotion::candidate(&mut conn, c.model_version_id).await?.and_then(|c| c.run_id),
+            None => None,
+        };
+        let (mut theirs, mut ours) = (BTreeMap::new(), BTreeMap::new());
+        if let Some(run) = candidate.and_then(|candidate| candidate.run_id) {
+            ours = store::promotion::metrics_of_run(&mut conn, run).await?;
+        }
+        if let Some(run) = champion_run {
+            theirs = store::promotion::metrics_of_run(&mut conn, run).await?;
+        }
+
+        let may_decide = eligible(&members, promotion.requested_by);
+        let digest = promotion.subject_digest.as_ref();
+        let eligible = members.into_iter().map(|member| {
+            let is_approver = member.may(Permission::DecidePromotion);
+            let theirs = decisions.iter().find(|d| d.user_id == member.user.id && Some(&d.subject_digest) == digest);
+            Eligibility {
+                barred: barred(&member.user, is_approver, promotion.requested_by),
+                decision: theirs.map(|decision| decision.verdict),
+                user: member.user,
+            }
+        });
+        Ok(PromotionDetail {
+            approvals: digest.map_or(0, |digest| count_approvals(&decisions, digest, &may_decide)),
+            eligible: eligible.collect(),
+            metrics: compare(&ours, &theirs, &policy.document),
+            gates,
+            decisions,
+            policy,
+            promotion,
+        })
+    }
+
+    /// Tells the metrics of this process how many promotions await approval. To be called now and then.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn record_gauges(&self) -> Result<()> {
+        for (environment, count) in store::promotion::awaiting_by_environment(&mut *self.conn().await?).await? {
+            metrics::gauge!("slipway_promotions_pending", "environment" => environment).set(count as f64);
+        }
+        Ok(())
+    }
+}
+
+/// Metrics of the candidate beside the champion's, by key; those that a gate asks for first.
+fn compare(
+    ours: &BTreeMap<String, f64>,
+    theirs: &BTreeMap<String, f64>,
+    policy: &PolicyDocument,
+) -> Vec<MetricComparison> {
+    let mut wanted: BTreeMap<&str, Better> = BTreeMap::new();
+    for gate in &policy.gates {
+        match gate {
+            GateSpec::MetricThreshold { metric, better, .. } | GateSpec::BetterThanChampion { metric, better, .. } => {
+                wanted.insert(metric, *better);
+            }
+            GateSpec::GoldenRow { .. } => {}
+        }
+    }
+    let keys: BTreeSet<&str> =
+        ours.keys().chain(theirs.keys()).map(String::as_str).filter(|k| is_of_model(k)).collect();
+    let (gated, others): (Vec<&str>, Vec<&str>) = keys.into_iter().partition(|key| wanted.contains_key(key));
+    let comparison = |key: &str| MetricComparison {
+        key: key.to_owned(),
+        candidate: ours.get(key).copied(),
+        champion: theirs.get(key).copied(),
+        better: wanted.get(key).copied(),
+    };
+    gated.into_iter().chain(others).map(comparison).collect()
+}
