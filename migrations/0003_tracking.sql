@@ -67,7 +67,8 @@ create table metrics (
     step      bigint not null,
     timestamp bigint not null,
     value     double precision not null,
-    primary key (run_key, metric_id, step, timestamp, value)
+    -- In the order in which clients ask for a history.
+    primary key (run_key, metric_id, timestamp, step, value)
 );
 
 -- The point of the greatest (step, timestamp, value) of each metric of a run; not-a-number counts as 0 there.

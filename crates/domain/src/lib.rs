@@ -24,6 +24,7 @@ pub mod model;
 pub mod monitor;
 pub mod names;
 pub mod page;
+pub mod palette;
 pub mod permission;
 pub mod pipeline;
 pub mod pipeline_run;

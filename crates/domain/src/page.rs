@@ -46,19 +46,23 @@ pub fn encode<K: Serialize>(key: &K) -> String {
     })
 }
 
+/// The refusal of a token that another list or order gave.
+#[must_use]
+pub fn foreign_token() -> Error {
+    Error::invalid_field("page_token", "This page token is not one of this list; start again without it.")
+}
+
 /// Reads a token made by [`encode`].
 ///
 /// # Errors
 /// When the text is not a token of this list.
 pub fn decode<K: DeserializeOwned>(token: &str) -> Result<K, Error> {
-    let wrong =
-        || Error::invalid_field("page_token", "This page token is not one of this list; start again without it.");
     if token.len() % 2 != 0 || token.len() > MAX_TOKEN || !token.is_ascii() {
-        return Err(wrong());
+        return Err(foreign_token());
     }
     let bytes: Option<Vec<u8>> =
         (0..token.len()).step_by(2).map(|at| u8::from_str_radix(&token[at..at + 2], 16).ok()).collect();
-    serde_json::from_slice(&bytes.ok_or_else(wrong)?).map_err(|_| wrong())
+    serde_json::from_slice(&bytes.ok_or_else(foreign_token)?).map_err(|_| foreign_token())
 }
 
 #[cfg(test)]

@@ -28,6 +28,9 @@ pub enum Error {
         /// The value.
         value: String,
     },
+    /// The place that a page should begin after is not one of this list's order.
+    #[error("the page token belongs to another list or order")]
+    ForeignPlace,
     /// Anything else: a mistake of ours.
     #[error(transparent)]
     Database(sqlx::Error),
@@ -71,6 +74,7 @@ impl From<sqlx::Error> for Error {
 impl From<Error> for domain::Error {
     fn from(error: Error) -> Self {
         match error {
+            Error::ForeignPlace => domain::page::foreign_token(),
             Error::Contention => Self::new(ErrorKind::Unavailable, "Too many changes at once; try again."),
             Error::Unavailable(cause) => {
                 tracing::warn!(%cause, "the database does not answer");

@@ -4,7 +4,16 @@
 //! to their file; what goes in and comes out are values of `domain`. Statements are literals checked by this crate's
 //! tests against a real database, see `docs/decisions/0002-queries-are-checked-by-tests.md`.
 
+pub mod artifact;
+pub mod experiment;
+pub mod keyset;
+pub mod logged_model;
+pub mod model;
+pub mod model_version;
+pub mod palette;
+pub mod run;
 pub mod audit;
+mod condition;
 pub mod counter;
 pub mod deployment;
 pub mod environment;
@@ -32,11 +41,24 @@ pub use sqlx::{PgConnection, PgPool};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use std::{str::FromStr as _, time::Duration};
 
+/// How long a transaction may lie still. A process that was stopped in the middle of one must not hold up all others.
+const IDLE_IN_TRANSACTION: (&str, &str) = ("idle_in_transaction_session_timeout", "60s");
+
 /// Opens a pool of up to `connections` connections. The database need not answer yet: each use says so by itself.
 ///
 /// # Errors
 /// When the URL is not one of a Postgres database.
 pub fn connect(url: &str, connections: u32) -> Result<PgPool> {
     let options = PgConnectOptions::from_str(url)?.application_name("slipway").statement_cache_capacity(256);
-    Ok(PgPoolOptions::new().max_connections(connections).acquire_timeout(Duration::from_secs(5)).connect_lazy_with(options))
+    Ok(pool(options.options([IDLE_IN_TRANSACTION]), connections))
+}
+
+/// Opens another pool to the same database: for what must not wait behind everything else.
+#[must_use]
+pub fn connect_beside(other: &PgPool, connections: u32) -> PgPool {
+    pool((*other.connect_options()).clone(), connections)
+}
+
+fn pool(options: PgConnectOptions, connections: u32) -> PgPool {
+    PgPoolOptions::new().max_connections(connections).acquire_timeout(Duration::from_secs(5)).connect_lazy_with(options)
 }

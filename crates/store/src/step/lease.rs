@@ -130,8 +130,8 @@ pub struct Running {
     pub failures: i32,
     /// Tries that were lost with their worker.
     pub losses: i32,
-    /// The try that runs.
-    pub number: i32,
+    /// Which workers may run it.
+    pub pool: String,
     /// Whether its lease ended so long ago that its worker may be given up.
     pub expired: bool,
 }
@@ -142,7 +142,7 @@ pub struct Running {
 /// When the statement fails.
 pub async fn running(conn: &mut PgConnection, step: StepId, fence: i64, grace: Duration) -> Result<Option<Running>> {
     let row = sqlx::query_as(
-        "select failures, losses, attempts as number,
+        "select failures, losses, pool,
              lease_until < clock_timestamp() - make_interval(secs => $3) as expired
          from steps
          where id = $1 and fence = $2 and state = 'running'

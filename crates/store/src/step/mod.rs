@@ -8,7 +8,7 @@ use crate::{Error, Result};
 use chrono::{DateTime, Utc};
 use domain::{
     id::{PipelineRunId, StepId},
-    pipeline::Graph,
+    pipeline::{Graph, Retries},
     pipeline_run::StepState,
     step::{Step, StepOutput},
 };
@@ -229,6 +229,24 @@ pub async fn outputs(
     .fetch_all(conn)
     .await?;
     Ok(rows.into_iter().map(|(name, outputs)| (name, outputs.0)).collect())
+}
+
+/// How often a step is tried again, as its pipeline's file says.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn retries(conn: &mut PgConnection, step: StepId) -> Result<Retries> {
+    let retries: Option<Json<Retries>> = sqlx::query_scalar(
+        "select v.spec -> 'steps' -> s.name -> 'retries'
+         from steps s
+         join pipeline_runs r on r.id = s.run_id
+         join pipeline_versions v on v.id = r.version_id
+         where s.id = $1",
+    )
+    .bind(step)
+    .fetch_one(conn)
+    .await?;
+    Ok(retries.map(|retries| retries.0).unwrap_or_default())
 }
 
 /// How many steps wait for a worker, by pool.

@@ -1,0 +1,214 @@
+//! Which files runs and logged models have. Content lies in the artifact store under its digest; here are paths.
+
+use crate::{Result, experiment::stage};
+use domain::{
+    Digest,
+    artifact_path::{ArtifactFolder, ArtifactPath},
+    artifact_root::{ArtifactOwner, ArtifactRoot},
+    experiment::LifecycleStage,
+    id::{ExperimentId, LoggedModelId, RunId, WorkspaceId},
+    model::VersionFile,
+    run::ArtifactEntry,
+};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+/// The id that the rows of a root carry.
+fn root_id(owner: ArtifactOwner) -> Uuid {
+    match owner {
+        ArtifactOwner::Run(id) => id.0,
+        ArtifactOwner::LoggedModel(id) => id.0,
+    }
+}
+
+/// Whether a root's owner is in use; none when the workspace has no such root.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn owner_stage(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    root: ArtifactRoot,
+) -> Result<Option<LifecycleStage>> {
+    let name: Option<String> = match root.owner {
+        ArtifactOwner::Run(id) => {
+            sqlx::query_scalar(
+                "select lifecycle_stage
+                 from runs
+                 where workspace_id = $1 and experiment_id = $2 and id = $3",
+            )
+            .bind(workspace)
+            .bind(root.experiment_id)
+            .bind(id)
+            .fetch_optional(conn)
+            .await?
+        }
+        ArtifactOwner::LoggedModel(id) => {
+            sqlx::query_scalar(
+                "select case when deleted then 'deleted' else 'active' end
+                 from logged_models
+                 where workspace_id = $1 and experiment_id = $2 and id = $3",
+            )
+            .bind(workspace)
+            .bind(root.experiment_id)
+            .bind(id)
+            .fetch_optional(conn)
+            .await?
+        }
+    };
+    name.as_deref().map(stage).transpose()
+}
+
+/// The root of a run of the workspace.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn root_of_run(conn: &mut PgConnection, workspace: WorkspaceId, id: RunId) -> Result<Option<ArtifactRoot>> {
+    let experiment: Option<ExperimentId> =
+        sqlx::query_scalar("select experiment_id from runs where workspace_id = $1 and id = $2")
+            .bind(workspace)
+            .bind(id)
+            .fetch_optional(conn)
+            .await?;
+    Ok(experiment.map(|experiment_id| ArtifactRoot { experiment_id, owner: ArtifactOwner::Run(id) }))
+}
+
+/// The root of a logged model of the workspace.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn root_of_logged_model(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    id: LoggedModelId,
+) -> Result<Option<ArtifactRoot>> {
+    let experiment: Option<ExperimentId> =
+        sqlx::query_scalar("select experiment_id from logged_models where workspace_id = $1 and id = $2")
+            .bind(workspace)
+            .bind(id)
+            .fetch_optional(conn)
+            .await?;
+    Ok(experiment.map(|experiment_id| ArtifactRoot { experiment_id, owner: ArtifactOwner::LoggedModel(id) }))
+}
+
+/// Says that the file has this content from now on. False when the path is a folder, or lies below a file.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn put(
+    conn: &mut PgConnection,
+    owner: ArtifactOwner,
+    path: &ArtifactPath,
+    digest: &Digest,
+    size: i64,
+) -> Result<bool> {
+    let ancestors: Vec<&str> = path.as_str().match_indices('/').map(|(at, _)| &path.as_str()[..at]).collect();
+    let put = sqlx::query(
+        "insert into artifacts (root_id, path, root_kind, digest, size)
+         select $1, $2, $3, $4, $5
+         where not exists (
+             select from artifacts
+             where root_id = $1 and (path = any($6) or path > $2 || '/' and path < $2 || '0')
+         )
+         on conflict (root_id, path) do update
+         set digest = excluded.digest, size = excluded.size, created_at = now()",
+    )
+    .bind(root_id(owner))
+    .bind(path.as_str())
+    .bind(match owner {
+        ArtifactOwner::Run(_) => "run",
+        ArtifactOwner::LoggedModel(_) => "logged_model",
+    })
+    .bind(digest)
+    .bind(size)
+    .bind(ancestors)
+    .execute(conn)
+    .await?;
+    Ok(put.rows_affected() == 1)
+}
+
+/// The content and size of a file.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn get(conn: &mut PgConnection, owner: ArtifactOwner, path: &ArtifactPath) -> Result<Option<(Digest, i64)>> {
+    Ok(sqlx::query_as("select digest, size from artifacts where root_id = $1 and path = $2")
+        .bind(root_id(owner))
+        .bind(path.as_str())
+        .fetch_optional(conn)
+        .await?)
+}
+
+/// The files and folders right in a folder, by name. Their paths are from the root.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn list(
+    conn: &mut PgConnection,
+    owner: ArtifactOwner,
+    folder: &ArtifactFolder,
+) -> Result<Vec<ArtifactEntry>> {
+    let rows: Vec<(String, bool, Option<i64>)> = sqlx::query_as(
+        "select name, is_dir, max(size) filter (where not is_dir)
+         from (
+             select split_part(rest, '/', 1) as name, position('/' in rest) > 0 as is_dir, size
+             from (
+                 select substr(path, char_length($2) + 1) as rest, size
+                 from artifacts
+                 where root_id = $1 and path >= $2 and ($3::text is null or path < $3)
+             ) below
+         ) entries
+         group by name, is_dir
+         order by name",
+    )
+    .bind(root_id(owner))
+    .bind(folder.prefix())
+    .bind(end(folder))
+    .fetch_all(conn)
+    .await?;
+    let entry = |(name, is_dir, size)| ArtifactEntry { path: format!("{}{name}", folder.prefix()), is_dir, size };
+    Ok(rows.into_iter().map(entry).collect())
+}
+
+/// What the paths of all files in a folder are less than; none for the root. `0` is the character after the slash.
+fn end(folder: &ArtifactFolder) -> Option<String> {
+    (!folder.is_root()).then(|| format!("{}0", folder.as_str()))
+}
+
+/// All files below a folder, by path; their paths are from the folder.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn files(conn: &mut PgConnection, owner: ArtifactOwner, folder: &ArtifactFolder) -> Result<Vec<VersionFile>> {
+    let rows: Vec<(String, Digest, i64)> = sqlx::query_as(
+        "select substr(path, char_length($2) + 1), digest, size
+         from artifacts
+         where root_id = $1 and path >= $2 and ($3::text is null or path < $3)
+         order by path",
+    )
+    .bind(root_id(owner))
+    .bind(folder.prefix())
+    .bind(end(folder))
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|(path, digest, size)| VersionFile { path, digest, size }).collect())
+}
+
+/// Removes a file, or a folder with all that is in it. Answers with the number of files. Their content stays: others
+/// may have it too.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn delete(conn: &mut PgConnection, owner: ArtifactOwner, path: &ArtifactFolder) -> Result<u64> {
+    let deleted = sqlx::query(
+        "delete from artifacts
+         where root_id = $1 and (path = $2 or path >= $3 and ($4::text is null or path < $4))",
+    )
+    .bind(root_id(owner))
+    .bind(path.as_str())
+    .bind(path.prefix())
+    .bind(end(path))
+    .execute(conn)
+    .await?;
+    Ok(deleted.rows_affected())
+}

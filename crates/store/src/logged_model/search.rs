@@ -1,0 +1,201 @@
+//! Finding logged models.
+
+use crate::{
+    Result, condition,
+    keyset::{self, Column, Found, Kind, Mark},
+};
+use domain::{
+    id::{ExperimentId, LoggedModelId, WorkspaceId},
+    search::{
+        DatasetRef, Keyed, LoggedModelAttribute, LoggedModelClause, LoggedModelFilter, LoggedModelOrderKey,
+        LoggedModelText, LoggedModelTime, OrderBy, TextTest,
+    },
+};
+use sqlx::{PgConnection, Postgres, QueryBuilder, Row as _};
+
+/// Which models are wanted, and in which order.
+#[derive(Debug, Clone)]
+pub struct Search {
+    /// Where.
+    pub workspace: WorkspaceId,
+    /// Models of these experiments.
+    pub experiments: Vec<ExperimentId>,
+    /// Only those of which this holds.
+    pub filter: Option<LoggedModelFilter>,
+    /// Metrics in the filter were measured on one of these; on anything when there are none.
+    pub datasets: Vec<DatasetRef>,
+    /// A complete order, as `domain::search::logged_model_order` makes it.
+    pub order: Vec<OrderBy<LoggedModelOrderKey>>,
+}
+
+impl Search {
+    fn columns(&self) -> Vec<Column> {
+        use LoggedModelAttribute as A;
+        let column = |(index, by): (usize, &OrderBy<LoggedModelOrderKey>)| {
+            let direction = by.direction;
+            match &by.key {
+                LoggedModelOrderKey::Metric { .. } => {
+                    Column::new(format!("o{index}.value"), Kind::Float, direction).nullable()
+                }
+                LoggedModelOrderKey::Attribute(A::Status) => {
+                    Column::new("m.status collate \"C\"", Kind::Text, direction)
+                }
+                LoggedModelOrderKey::Attribute(A::Time(time)) => {
+                    Column::new(time_column(*time), Kind::Integer, direction)
+                }
+                LoggedModelOrderKey::Attribute(A::Text(LoggedModelText::ModelId)) => {
+                    Column::new("m.id", Kind::Id, direction)
+                }
+                LoggedModelOrderKey::Attribute(A::Text(LoggedModelText::SourceRunId)) => {
+                    Column::new("m.source_run_id", Kind::Id, direction).nullable()
+                }
+                LoggedModelOrderKey::Attribute(A::Text(text)) => Column::new(text_column(*text), Kind::Text, direction),
+            }
+        };
+        self.order.iter().enumerate().map(column).collect()
+    }
+
+    fn push_joins(&self, query: &mut QueryBuilder<Postgres>) {
+        for (index, by) in self.order.iter().enumerate() {
+            let LoggedModelOrderKey::Metric { key, dataset } = &by.key else { continue };
+            query.push(
+                " left join lateral (
+                     select x.value
+                     from logged_model_metrics x
+                     where x.logged_model_id = m.id and x.metric_id = (select id from metric_keys where name = ",
+            );
+            query.push_bind(key.clone()).push(")");
+            if let Some(dataset) = dataset {
+                query.push(" and ");
+                push_dataset(query, dataset);
+            }
+            query.push(format_args!(" order by x.timestamp desc, x.step desc, x.value desc limit 1) o{index} on true"));
+        }
+    }
+
+    fn push_where(&self, query: &mut QueryBuilder<Postgres>) {
+        query.push(" where m.workspace_id = ").push_bind(self.workspace);
+        query.push(" and m.experiment_id = any(").push_bind(self.experiments.clone()).push(") and not m.deleted");
+        if let Some(filter) = &self.filter {
+            query.push(" and ");
+            condition::push(query, filter, &|query: &mut QueryBuilder<Postgres>, clause: &LoggedModelClause| {
+                self.push_clause(query, clause);
+            });
+        }
+    }
+
+    fn push_clause(&self, query: &mut QueryBuilder<Postgres>, clause: &LoggedModelClause) {
+        match clause {
+            LoggedModelClause::Metric { key, test } => {
+                if *test == Keyed::Absent {
+                    query.push("not ");
+                }
+                query.push(
+                    "exists (select from logged_model_metrics x
+                     where x.logged_model_id = m.id and x.metric_id = (select id from metric_keys where name = ",
+                );
+                query.push_bind(key.clone()).push(")");
+                if let Keyed::Is(test) = test {
+                    query.push(" and ");
+                    condition::push_number(query, "x.value", test);
+                }
+                if !self.datasets.is_empty() {
+                    query.push(" and (");
+                    for (index, dataset) in self.datasets.iter().enumerate() {
+                        if index > 0 {
+                            query.push(" or ");
+                        }
+                        push_dataset(query, dataset);
+                    }
+                    query.push(")");
+                }
+                query.push(")");
+            }
+            LoggedModelClause::Param { key, test } => push_keyed(query, "m.params", key, test),
+            LoggedModelClause::Tag { key, test } => push_keyed(query, "m.tags", key, test),
+            LoggedModelClause::Text { attribute: LoggedModelText::SourceRunId, test } => {
+                condition::push_nullable_text(query, "replace(m.source_run_id::text, '-', '')", test);
+            }
+            LoggedModelClause::Text { attribute: LoggedModelText::ModelId, test } => push_id(query, test),
+            LoggedModelClause::Text { attribute, test } => {
+                condition::push_text(query, text_column(*attribute), test);
+            }
+            LoggedModelClause::Status(one_of) => {
+                let names: Vec<&str> = one_of.values.iter().map(|status| status.as_str()).collect();
+                query.push(if one_of.negated { "(m.status <> all(" } else { "(m.status = any(" });
+                query.push_bind(names).push("))");
+            }
+            LoggedModelClause::Time { attribute, test } => {
+                condition::push_integer(query, time_column(*attribute), test);
+            }
+        }
+    }
+}
+
+fn text_column(text: LoggedModelText) -> &'static str {
+    match text {
+        LoggedModelText::Name => "m.name",
+        LoggedModelText::ModelId => "('m-' || replace(m.id::text, '-', ''))",
+        LoggedModelText::ModelType => "m.model_type",
+        LoggedModelText::SourceRunId => "replace(m.source_run_id::text, '-', '')",
+    }
+}
+
+fn time_column(time: LoggedModelTime) -> &'static str {
+    match time {
+        LoggedModelTime::Creation => "m.creation_time",
+        LoggedModelTime::LastUpdated => "m.last_update_time",
+    }
+}
+
+/// Adds the condition that the point `x` was measured on this data set.
+fn push_dataset(query: &mut QueryBuilder<Postgres>, dataset: &DatasetRef) {
+    query.push("(x.dataset_name = ").push_bind(dataset.name.clone());
+    if let Some(digest) = &dataset.digest {
+        query.push(" and x.dataset_digest = ").push_bind(digest.clone());
+    }
+    query.push(")");
+}
+
+fn push_keyed(query: &mut QueryBuilder<Postgres>, column: &str, key: &str, test: &Keyed<TextTest>) {
+    match test {
+        Keyed::Absent => query.push(format_args!("not {column} ? ")).push_bind(key.to_owned()),
+        Keyed::Present => query.push(format_args!("{column} ? ")).push_bind(key.to_owned()),
+        Keyed::Is(test) => {
+            query.push("exists (select from (select ").push(column).push(" ->> ");
+            query.push_bind(key.to_owned()).push(" as value) t where t.value is not null and ");
+            condition::push_text(query, "t.value collate \"C\"", test);
+            query.push(")")
+        }
+    };
+}
+
+/// A comparison of the model's id, by the index when whole ids are meant.
+fn push_id(query: &mut QueryBuilder<Postgres>, test: &TextTest) {
+    let id = |text: &String| LoggedModelId::from_wire(text).ok().filter(|id| id.wire() == *text);
+    let ids = match test {
+        TextTest::Eq(text) => id(text).into_iter().collect::<Vec<_>>(),
+        TextTest::In(values) => values.iter().filter_map(id).collect(),
+        test => return condition::push_text(query, text_column(LoggedModelText::ModelId), test),
+    };
+    query.push("m.id = any(").push_bind(ids).push(")");
+}
+
+/// A page of models: their ids.
+///
+/// # Errors
+/// [`crate::Error::ForeignPlace`] when `after` is of another order.
+pub async fn search(
+    conn: &mut PgConnection,
+    search: &Search,
+    after: Option<&[Mark]>,
+    limit: i64,
+) -> Result<Found<LoggedModelId>> {
+    let columns = search.columns();
+    let mut query = QueryBuilder::new("select m.id");
+    keyset::push_columns(&mut query, &columns);
+    query.push(" from logged_models m");
+    search.push_joins(&mut query);
+    search.push_where(&mut query);
+    keyset::page(conn, query, &columns, after, limit, |row| Ok(row.try_get("id")?)).await
+}

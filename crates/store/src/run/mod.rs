@@ -1,0 +1,251 @@
+//! Runs: making, changing and reading them. What is logged to them is in [`log`], their points in [`metric`], what they
+//! read and wrote in [`input`], finding them in [`search`].
+
+pub mod input;
+pub mod log;
+pub mod metric;
+pub mod search;
+
+use crate::{Error, Result, experiment::stage};
+use domain::{
+    experiment::LifecycleStage,
+    id::{ExperimentId, PipelineRunId, RunId, TokenId, UserId, WorkspaceId},
+    run::{Run, RunInfo, RunLineage, RunStatus},
+};
+use sqlx::{FromRow, PgConnection};
+use std::collections::HashMap;
+
+/// The small number that a run's rows carry instead of its id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, sqlx::Type)]
+#[sqlx(transparent)]
+pub struct RunKey(pub(crate) i64);
+
+#[derive(FromRow)]
+struct Row {
+    key: RunKey,
+    id: RunId,
+    workspace_id: WorkspaceId,
+    experiment_id: ExperimentId,
+    name: String,
+    status: String,
+    lifecycle_stage: String,
+    start_time: i64,
+    end_time: Option<i64>,
+    user_id: Option<UserId>,
+    user_name: String,
+}
+
+impl TryFrom<Row> for RunInfo {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Self> {
+        Ok(Self {
+            id: row.id,
+            workspace_id: row.workspace_id,
+            experiment_id: row.experiment_id,
+            name: row.name,
+            status: RunStatus::parse(&row.status).ok_or_else(|| Error::unknown("run status", &row.status))?,
+            lifecycle_stage: stage(&row.lifecycle_stage)?,
+            start_time: row.start_time,
+            end_time: row.end_time,
+            user_id: row.user_id,
+            user_name: row.user_name,
+        })
+    }
+}
+
+/// A run to be made.
+#[derive(Debug)]
+pub struct NewRun<'a> {
+    /// The run.
+    pub id: RunId,
+    /// Where it lives.
+    pub workspace: WorkspaceId,
+    /// Its experiment, one of that workspace.
+    pub experiment: ExperimentId,
+    /// Its name.
+    pub name: &'a str,
+    /// When it started, as the client says, in milliseconds since 1970.
+    pub start_time: i64,
+    /// Whose credential logs it.
+    pub user: Option<UserId>,
+    /// The name that the client gave as its user.
+    pub user_name: &'a str,
+    /// The token that logs it: when it is that of a pipeline's step, the run is the step's.
+    pub token: Option<TokenId>,
+}
+
+/// Adds a run that is running.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn insert(conn: &mut PgConnection, new: &NewRun<'_>) -> Result<RunKey> {
+    let key = sqlx::query_scalar(
+        "insert into runs (id, workspace_id, experiment_id, name, start_time, user_id, user_name, step_attempt_id)
+         values ($1, $2, $3, $4, $5, $6, $7, (select a.id from step_attempts a where a.token_id = $8 limit 1))
+         returning key",
+    )
+    .bind(new.id)
+    .bind(new.workspace)
+    .bind(new.experiment)
+    .bind(new.name)
+    .bind(new.start_time)
+    .bind(new.user)
+    .bind(new.user_name)
+    .bind(new.token)
+    .fetch_one(conn)
+    .await?;
+    Ok(key)
+}
+
+/// The run of this id, with its key.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn find(conn: &mut PgConnection, workspace: WorkspaceId, id: RunId) -> Result<Option<(RunKey, RunInfo)>> {
+    let row: Option<Row> = sqlx::query_as(
+        "select key, id, workspace_id, experiment_id, name, status, lifecycle_stage, start_time, end_time, user_id, user_name
+         from runs
+         where workspace_id = $1 and id = $2",
+    )
+    .bind(workspace)
+    .bind(id)
+    .fetch_optional(conn)
+    .await?;
+    row.map(|row| Ok((row.key, row.try_into()?))).transpose()
+}
+
+/// Changes what is given, and answers with the run as it is then.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn update(
+    conn: &mut PgConnection,
+    key: RunKey,
+    status: Option<RunStatus>,
+    end_time: Option<i64>,
+    name: Option<&str>,
+) -> Result<RunInfo> {
+    let row: Row = sqlx::query_as(
+        "update runs
+         set status = coalesce($2, status), end_time = coalesce($3, end_time), name = coalesce($4, name)
+         where key = $1
+         returning key, id, workspace_id, experiment_id, name, status, lifecycle_stage, start_time, end_time, user_id, user_name",
+    )
+    .bind(key)
+    .bind(status.map(RunStatus::as_str))
+    .bind(end_time)
+    .bind(name)
+    .fetch_one(conn)
+    .await?;
+    row.try_into()
+}
+
+/// Puts a run away or brings it back. Tells whether that changed anything.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn set_stage(conn: &mut PgConnection, key: RunKey, stage: LifecycleStage) -> Result<bool> {
+    let changed = sqlx::query("update runs set lifecycle_stage = $2 where key = $1 and lifecycle_stage <> $2")
+        .bind(key)
+        .bind(stage.as_str())
+        .execute(conn)
+        .await?;
+    Ok(changed.rows_affected() > 0)
+}
+
+/// The runs of these keys without what was logged to them, in the order of the keys.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn infos(conn: &mut PgConnection, keys: &[RunKey]) -> Result<Vec<RunInfo>> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "select r.key, r.id, r.workspace_id, r.experiment_id, r.name, r.status, r.lifecycle_stage, r.start_time, r.end_time,
+             r.user_id, r.user_name
+         from unnest($1::bigint[]) with ordinality as wanted (key, position)
+         join runs r on r.key = wanted.key
+         order by wanted.position",
+    )
+    .bind(keys)
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(RunInfo::try_from).collect()
+}
+
+/// The runs of these keys with the latest of all that was logged to them, in the order of the keys.
+///
+/// # Errors
+/// When a statement fails.
+pub async fn load(conn: &mut PgConnection, keys: &[RunKey]) -> Result<Vec<Run>> {
+    let infos = infos(conn, keys).await?;
+    let mut metrics = metric::latest(conn, keys, None).await?;
+    let mut params = log::params(conn, keys, None).await?;
+    let mut tags = log::tags(conn, keys).await?;
+    let mut datasets = input::datasets(conn, keys).await?;
+    let mut models = input::models(conn, keys).await?;
+    let run = |(info, key): (RunInfo, &RunKey)| {
+        let (model_inputs, model_outputs) = models.remove(key).unwrap_or_default();
+        Run {
+            info,
+            metrics: metrics.remove(key).unwrap_or_default(),
+            params: params.remove(key).unwrap_or_default(),
+            tags: tags.remove(key).unwrap_or_default(),
+            datasets: datasets.remove(key).unwrap_or_default(),
+            model_inputs,
+            model_outputs,
+        }
+    };
+    Ok(infos.into_iter().zip(keys).map(run).collect())
+}
+
+/// What made a run and what it made.
+///
+/// # Errors
+/// When a statement fails.
+pub async fn lineage(conn: &mut PgConnection, key: RunKey) -> Result<RunLineage> {
+    let pipeline_run: Option<(PipelineRunId, String, i64)> = sqlx::query_as(
+        "select p.id, l.name, p.number
+         from runs r
+         join step_attempts a on a.id = r.step_attempt_id
+         join steps s on s.id = a.step_id
+         join pipeline_runs p on p.id = s.run_id
+         join pipelines l on l.id = p.pipeline_id
+         where r.key = $1",
+    )
+    .bind(key)
+    .fetch_optional(&mut *conn)
+    .await?;
+    let versions = versions(conn, &[key]).await?.remove(&key).unwrap_or_default();
+    Ok(RunLineage { pipeline_run, versions })
+}
+
+/// The registered versions made from each run: model name, version.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn versions(conn: &mut PgConnection, keys: &[RunKey]) -> Result<HashMap<RunKey, Vec<(String, i32)>>> {
+    let rows: Vec<(RunKey, String, i32)> = sqlx::query_as(
+        "select r.key, m.name, v.version
+         from runs r
+         join model_versions v on v.run_id = r.id
+         join models m on m.id = v.model_id
+         where r.key = any($1) and v.deleted_at is null
+         order by m.name, v.version",
+    )
+    .bind(keys)
+    .fetch_all(conn)
+    .await?;
+    Ok(by_run(rows.into_iter().map(|(key, name, version)| (key, (name, version)))))
+}
+
+/// Rows by the run that they belong to.
+fn by_run<T>(rows: impl Iterator<Item = (RunKey, T)>) -> HashMap<RunKey, Vec<T>> {
+    let mut by_run: HashMap<RunKey, Vec<T>> = HashMap::new();
+    for (key, row) in rows {
+        by_run.entry(key).or_default().push(row);
+    }
+    by_run
+}
+
+#[cfg(test)]
+mod tests;
