@@ -262,13 +262,26 @@ impl Services {
                 .write(tx, ctx)
                 .await;
         }
-        let (run, number) = self.start_triggered_run(tx, ctx, trigger, alert).await?;
-        store::monitor::end_firing(tx, trigger.id, alert, Ok(run)).await?;
-        Event::new("trigger.fired", object, format!("started {} #{number}", trigger.pipeline))
-            .related(alert_object.clone())
-            .related(Object::new(ObjectKind::PipelineRun, run, format!("#{number}")))
-            .write(tx, ctx)
-            .await
+        let params: BTreeMap<String, Value> = trigger.params.clone().into_iter().collect();
+        match self.start_run_for_trigger(tx, ctx, trigger.pipeline_id, &params, trigger.id, alert).await {
+            Ok(run) => {
+                store::monitor::end_firing(tx, trigger.id, alert, Ok(run.id)).await?;
+                Event::new("trigger.fired", object, format!("started {} #{}", trigger.pipeline, run.number))
+                    .related(alert_object.clone())
+                    .related(Object::new(ObjectKind::PipelineRun, run.id, format!("#{}", run.number)))
+                    .write(tx, ctx)
+                    .await
+            }
+            // The pipeline changed since the trigger was made. The alert matters all the same.
+            Err(error) if matches!(error.kind, ErrorKind::Invalid | ErrorKind::NotFound) => {
+                store::monitor::end_firing(tx, trigger.id, alert, Err(&error.message)).await?;
+                Event::new("trigger.held_back", object, format!("did not start {}: {}", trigger.pipeline, error.message))
+                    .related(alert_object.clone())
+                    .write(tx, ctx)
+                    .await
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// The training's own values of each feature: `reference.json` or `reference.csv` among the version's files, or among
@@ -364,7 +377,11 @@ impl Services {
         if new.cool_down_s < 0 {
             return Err(Error::invalid_field("cool_down_s", "A cool-down is 0 seconds or more."));
         }
-        let pipeline_id = self.pipeline_for_trigger(ctx, &new.pipeline, &new.params).await?;
+        // Told now rather than when the alert opens.
+        let params: BTreeMap<String, Value> = new.params.clone().into_iter().collect();
+        let version = self.pipeline_version(ctx, &new.pipeline, None).await?;
+        version.spec.resolve_params(&params)?;
+        let pipeline_id = version.pipeline_id;
         let mut tx = self.begin().await?;
         let monitor = store::monitor::find(&mut tx, ctx.workspace_id(), &new.environment, &new.model)
             .await?

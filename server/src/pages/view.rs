@@ -167,8 +167,16 @@ impl View {
         })
     }
 
+    /// What waits, for the numbers in the navigation.
     async fn counts(&self) -> Result<Counts, Error> {
-        Ok(Counts::default())
+        let Some(ctx) = &self.ctx else { return Ok(Counts::default()) };
+        let services = &self.state.services;
+        let mine = services.promotions_waiting_for_me(ctx).await?.len();
+        Ok(Counts {
+            promotions: services.promotions_awaiting_approval(ctx).await?,
+            alerts: services.unresolved_alerts(ctx).await?,
+            mine: i64::try_from(mine).unwrap_or(i64::MAX),
+        })
     }
 
     /// Answers with the page of an error.

@@ -54,6 +54,7 @@ pub async fn run(services: Services, options: Options, stop: CancellationToken) 
     let worker = Worker { services, steps: Arc::default(), monitors: Arc::default(), options, stop };
     let mut parts = JoinSet::new();
     parts.spawn(wake::listen(worker.clone()));
+    parts.spawn(sweep::promotions(worker.clone()));
     parts.spawn(sweep::monitors(worker.clone()));
     parts.spawn(sweep::leftovers(worker.clone()));
     while let Some(ended) = parts.join_next().await {

@@ -4,16 +4,36 @@ use super::Worker;
 use domain::id::PromotionId;
 use std::time::Duration;
 
+/// Between two looks for promotions that have something to do.
+const PROMOTIONS: Duration = Duration::from_secs(5);
 /// Between two rounds of tidying.
 const LEFTOVERS: Duration = Duration::from_secs(60);
 /// How long finished wake-ups are kept, for whoever looks into a fault.
 const KEEP_JOBS_S: i32 = 3600;
 
+/// Goes on with promotions that wait for nobody.
+pub(super) async fn promotions(worker: Worker) {
+    while worker.pause(PROMOTIONS).await {
+        match worker.services.promotions_to_advance().await {
+            Ok(moving) => {
+                for id in moving {
+                    worker.advance_promotion(id).await;
+                }
+            }
+            Err(error) => tracing::warn!(%error, "promotions could not be looked for"),
+        }
+        if let Err(error) = worker.services.record_gauges().await {
+            tracing::debug!(%error, "gauges could not be recorded");
+        }
+    }
+}
+
 impl Worker {
-    /// Goes on with a promotion that waits for nobody.
-    #[allow(clippy::unused_async, reason = "the use case is on its way")]
+    /// Goes on with a promotion.
     pub(super) async fn advance_promotion(&self, id: PromotionId) {
-        tracing::debug!(promotion = %id, "woken");
+        if let Err(error) = self.services.advance_promotion(id).await {
+            tracing::warn!(promotion = %id, %error, "a promotion could not be advanced; it is tried again");
+        }
     }
 }
 

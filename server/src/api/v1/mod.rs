@@ -2,7 +2,10 @@
 
 mod alert;
 mod audit;
+mod deployment;
+mod environment;
 mod monitor;
+mod promotion;
 mod session;
 mod token;
 mod user;
@@ -16,7 +19,10 @@ use utoipa::{IntoParams, ToSchema};
 pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = alert::routes(routes);
     let routes = audit::routes(routes);
+    let routes = deployment::routes(routes);
+    let routes = environment::routes(routes);
     let routes = monitor::routes(routes);
+    let routes = promotion::routes(routes);
     let routes = session::routes(routes);
     let routes = token::routes(routes);
     let routes = user::routes(routes);
