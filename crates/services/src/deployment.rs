@@ -93,6 +93,7 @@ impl Services {
 
         let mut tx = self.begin().await?;
         store::environment::lock(&mut tx, seen.environment_id).await?;
+        store::model::lock(&mut tx, seen.model_id).await?;
         let live = store::deployment::live(&mut tx, seen.environment_id, seen.model_id).await?;
         let live = live.filter(|live| live.id == seen.id).ok_or_else(|| moved_on(&seen))?;
         let target = store::deployment::previous(&mut tx, &live).await?.ok_or_else(|| nothing_before(&live))?;
@@ -199,11 +200,12 @@ pub(crate) async fn announce(tx: &mut PgConnection, deployment: &Deployment) -> 
     Ok(store::event::notify(tx, &format!("deployments:{}", deployment.workspace_id)).await?)
 }
 
-/// Makes a deployment answer, under its environment's lock and with nothing else live: its row, the alias of the
+/// Makes a deployment answer, under the locks of its environment and model and with nothing else live: its row, the alias of the
 /// environment's name, and the monitor that watches it from now on.
 pub(crate) async fn make_live(tx: &mut PgConnection, deployment: &Deployment, by: &str) -> Result<()> {
     store::deployment::set_live(tx, deployment.id).await?;
-    store::deployment::move_alias(tx, deployment, by).await?;
+    let (model, version) = (deployment.model_id, Some(deployment.model_version_id));
+    store::model::move_alias(tx, model, &deployment.environment, version, by).await?;
     store::monitor::ensure(tx, deployment.workspace_id, deployment.environment_id, deployment.model_id).await?;
     announce(tx, deployment).await
 }

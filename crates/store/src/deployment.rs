@@ -206,31 +206,6 @@ pub async fn set_live(conn: &mut PgConnection, id: DeploymentId) -> Result<()> {
     Ok(())
 }
 
-/// Points the alias of the environment's name at the version that a deployment serves, and notes the move.
-///
-/// # Errors
-/// When a statement fails.
-pub async fn move_alias(conn: &mut PgConnection, deployment: &Deployment, by: &str) -> Result<()> {
-    sqlx::query(
-        "insert into aliases (model_id, alias, model_version_id)
-         values ($1, $2, $3)
-         on conflict (model_id, alias) do update set model_version_id = excluded.model_version_id",
-    )
-    .bind(deployment.model_id)
-    .bind(&deployment.environment)
-    .bind(deployment.model_version_id)
-    .execute(&mut *conn)
-    .await?;
-    sqlx::query("insert into alias_moves (model_id, alias, model_version_id, by_name) values ($1, $2, $3, $4)")
-        .bind(deployment.model_id)
-        .bind(&deployment.environment)
-        .bind(deployment.model_version_id)
-        .bind(by)
-        .execute(conn)
-        .await?;
-    Ok(())
-}
-
 /// Ends a deployment that was live.
 ///
 /// # Errors

@@ -216,6 +216,8 @@ impl Services {
             tracing::error!(promotion = %promotion.id, "a promotion is being deployed without a deployment");
             return Err(Error::internal());
         };
+        // No version of the model is deleted, and no alias moved, from here on.
+        store::model::lock(&mut tx, deployment.model_id).await?;
         let Some(present) = self.still_agreed(&mut tx, &mut promotion).await? else {
             let reason = format!("What was approved no longer holds. {}", promotion.state_reason);
             deployment::fail(&mut tx, &deployment, &reason).await?;

@@ -51,14 +51,6 @@ impl Services {
         Ok(store::promotion::count_awaiting(&mut *self.conn().await?, ctx.workspace_id()).await?)
     }
 
-    /// How many promotions of the workspace await approval, by whomever.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn promotions_awaiting_approval(&self, ctx: &Ctx) -> Result<i64> {
-        Ok(store::promotion::awaiting(&mut *self.conn().await?, ctx.workspace_id()).await?)
-    }
-
     /// A promotion with everything an approver looks at.
     ///
     /// # Errors

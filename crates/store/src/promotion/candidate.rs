@@ -79,8 +79,7 @@ pub async fn candidate(conn: &mut PgConnection, id: ModelVersionId) -> Result<Op
     Ok(row.map(Candidate::from))
 }
 
-/// The version of this number of a model that is not deleted, deleted or not itself; held against being deleted until
-/// the transaction ends.
+/// The version of this number, deleted or not, of a model that is not deleted.
 ///
 /// # Errors
 /// When the statement fails.
@@ -95,8 +94,7 @@ pub async fn candidate_by_number(
              v.deleted_at is not null as is_deleted
          from model_versions v
          join models m on m.id = v.model_id
-         where m.workspace_id = $1 and m.name = $2 and m.deleted_at is null and v.version = $3
-         for share of v, m",
+         where m.workspace_id = $1 and m.name = $2 and m.deleted_at is null and v.version = $3",
     )
     .bind(workspace)
     .bind(model)

@@ -258,22 +258,6 @@ pub async fn count_awaiting(conn: &mut PgConnection, workspace: WorkspaceId) -> 
     Ok(count)
 }
 
-/// How many promotions of a workspace await approval.
-///
-/// # Errors
-/// When the statement fails.
-pub async fn awaiting(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<i64> {
-    let count = sqlx::query_scalar(
-        "select count(*)
-         from promotions
-         where workspace_id = $1 and state = 'awaiting_approval'",
-    )
-    .bind(workspace)
-    .fetch_one(conn)
-    .await?;
-    Ok(count)
-}
-
 /// How many promotions await approval, by the name of the environment; environments without one count zero.
 ///
 /// # Errors
