@@ -110,7 +110,9 @@ fn flush(spans: &mut Vec<Span>, look: Look, text: &mut String) {
 /// Whether a line looks like a warning or an error, from its words.
 #[must_use]
 pub fn is_alarming(text: &str) -> bool {
-    ["ERROR", "WARN", "CRITICAL", "FATAL", "Traceback", "Error:", "Exception", "Warning:"].iter().any(|word| text.contains(word))
+    ["ERROR", "WARN", "CRITICAL", "FATAL", "Traceback", "Error:", "Exception", "Warning:"]
+        .iter()
+        .any(|word| text.contains(word))
 }
 
 #[cfg(test)]

@@ -52,7 +52,13 @@ pub fn number(value: f64) -> String {
         format!("{size:.3}")
     } else {
         // Four significant digits, without the zeros that say nothing.
-        let places = if size >= 0.01 { 4 } else if size >= 0.001 { 5 } else { 6 };
+        let places = if size >= 0.01 {
+            4
+        } else if size >= 0.001 {
+            5
+        } else {
+            6
+        };
         let text = format!("{size:.places$}");
         text.trim_end_matches('0').to_owned()
     };

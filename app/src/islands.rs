@@ -12,6 +12,7 @@ use leptos::prelude::*;
 #[island]
 pub fn LiveRegion(
     /// The address of the stream.
+    #[prop(into)]
     events: String,
 ) -> impl IntoView {
     #[cfg(feature = "hydrate")]
@@ -23,13 +24,15 @@ pub fn LiveRegion(
 /// Appends the lines of a running log to the list in the panel with the id `log`, which `ui::log` renders.
 ///
 /// The stream sends `lines`, whose id is the number of the last line and whose data is a JSON list of
-/// `[number, "07:51:02", "text"]`, and at the end of the log `end`, whose data is the state in a word. It is asked with
+/// `domain::log::LogLine`, and at the end of the log `end`, whose data is the state in a word. It is asked with
 /// `after=<line>` for what follows that line, and with `Last-Event-ID` when the browser reconnects by itself.
 #[island]
 pub fn LiveLog(
     /// The id of the log's panel.
+    #[prop(into)]
     log: String,
     /// The address of the stream.
+    #[prop(into)]
     events: String,
 ) -> impl IntoView {
     #[cfg(feature = "hydrate")]
@@ -40,10 +43,11 @@ pub fn LiveLog(
 
 /// Draws the chart with the id `chart`, which `ui::metric` renders, anew with the chart library when somebody reaches
 /// for it: then it can be zoomed, read, smoothed. The points of a curve are at its `data-url`, which answers
-/// `{"items":[{"step","timestamp","value"}]}`; a value that is no number is null.
+/// as a `domain::run::MetricSeries`: `{"points":[{"step","timestamp","value"}]}`, where null is a value that is no number.
 #[island]
 pub fn MetricChart(
     /// The id of the chart's panel.
+    #[prop(into)]
     chart: String,
 ) -> impl IntoView {
     #[cfg(feature = "hydrate")]
@@ -57,6 +61,7 @@ pub fn MetricChart(
 #[island]
 pub fn Palette(
     /// The address to ask.
+    #[prop(into)]
     search: String,
 ) -> impl IntoView {
     #[cfg(feature = "hydrate")]

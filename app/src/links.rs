@@ -27,6 +27,12 @@ impl Links {
         format!("/w/{}/{path}", encode(&self.slug))
     }
 
+    /// The stream that tells when one of the topics changes: `promotion:<id>`, `pipeline_run:<id>`.
+    #[must_use]
+    pub fn events(&self, topics: &[String]) -> String {
+        self.to(&format!("events?topic={}", topics.iter().map(|topic| encode(topic)).collect::<Vec<_>>().join(",")))
+    }
+
     /// All experiments.
     #[must_use]
     pub fn experiments(&self) -> String {
@@ -155,7 +161,9 @@ impl Links {
             ObjectKind::Promotion => number().map(|number| self.promotion(number)),
             ObjectKind::Deployment => number().map(|number| self.deployment(number)),
             ObjectKind::Alert => number().map(|number| self.alert(number)),
-            ObjectKind::User | ObjectKind::Token | ObjectKind::Policy | ObjectKind::Monitor | ObjectKind::Trigger => None,
+            ObjectKind::User | ObjectKind::Token | ObjectKind::Policy | ObjectKind::Monitor | ObjectKind::Trigger => {
+                None
+            }
         }
     }
 }

@@ -96,7 +96,10 @@ mod tests {
         for (given, kept) in [
             ("<p>a<!>b</p><!>", "<p>ab</p>"),
             (r#"<a title="x<!>y">z</a><!>"#, r#"<a title="x<!>y">z</a>"#),
-            ("<leptos-island data-x=\"1\"><p>a<!>b</p></leptos-island><!>c", "<leptos-island data-x=\"1\"><p>a<!>b</p></leptos-island>c"),
+            (
+                "<leptos-island data-x=\"1\"><p>a<!>b</p></leptos-island><!>c",
+                "<leptos-island data-x=\"1\"><p>a<!>b</p></leptos-island>c",
+            ),
             ("<script>if (a < b) '<!>'</script><!>", "<script>if (a < b) '<!>'</script>"),
             ("1 &lt; 2<!>", "1 &lt; 2"),
         ] {

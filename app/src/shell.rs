@@ -210,10 +210,8 @@ pub fn Document(
     provide_context(Now(chrome.now));
     provide_context(chrome.assets.clone());
     let theme = (chrome.theme != Theme::System).then(|| chrome.theme.as_str());
-    let options = LeptosOptions::builder()
-        .output_name(chrome.assets.bundle.clone())
-        .site_pkg_dir(Assets::FOLDER)
-        .build();
+    let options =
+        LeptosOptions::builder().output_name(chrome.assets.bundle.clone()).site_pkg_dir(Assets::FOLDER).build();
     let title = format!("{} · Slipway", chrome.title);
     view! {
         <!DOCTYPE html>
@@ -284,11 +282,8 @@ fn Frame(chrome: Chrome, workspace: WorkspaceChip, children: Children) -> impl I
 #[component]
 fn TopBar(chrome: Chrome, workspace: WorkspaceChip, links: Links) -> impl IntoView {
     let waiting = chrome.counts.mine;
-    let inbox = if waiting == 0 {
-        "Waiting for you: nothing".to_owned()
-    } else {
-        format!("Waiting for you: {waiting}")
-    };
+    let inbox =
+        if waiting == 0 { "Waiting for you: nothing".to_owned() } else { format!("Waiting for you: {waiting}") };
     view! {
         <header class="topbar">
             <button class="icon-btn only-narrow" type="button" popovertarget="nav" aria-label="Open navigation">
@@ -443,7 +438,8 @@ fn JumpTo(links: Links) -> impl IntoView {
             <form method="get" action=links.to("search")>
                 <Icon symbol=Symbol::Search/>
                 <input
-                    type="search"
+                    type="text"
+                    inputmode="search"
                     name="q"
                     placeholder="Run, model, pipeline, promotion"
                     autocomplete="off"

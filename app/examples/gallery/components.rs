@@ -11,6 +11,7 @@ use app::{
         histogram::{Bins, HistogramPair, Pair},
         spark::Spark,
     },
+    islands::LiveRegion,
     pages::{
         door::{Setup, SignIn},
         trouble::Trouble,
@@ -23,6 +24,7 @@ use domain::{
     audit::{Actor, AuditEvent, Object, ObjectKind},
     error::{Error, ErrorKind},
     id::{AuditEventId, UserId},
+    log::{LogLine, LogStream},
 };
 use leptos::prelude::*;
 use std::{io, path::Path};
@@ -123,6 +125,7 @@ fn Gallery() -> impl IntoView {
                 <Lists/>
                 <Runs/>
                 <Steps/>
+                <Log/>
             </div>
             <aside class="stack" aria-label="Forms and facts"><Forms/><Details/></aside>
         </div>
@@ -213,8 +216,14 @@ fn Charts() -> impl IntoView {
         loss("validation", curve(|x| 0.74 + 0.9 * (-x / 90.0).exp())),
         loss("train", curve(|x| 0.55 + 1.1 * (-x / 130.0).exp())),
     ];
-    let importance = [("alcohol", 0.212), ("volatile_acidity", 0.148), ("sulphates", 0.117), ("free_sulfur_dioxide", 0.083), ("pH", 0.024)]
-        .map(|(name, value)| Bar { name: name.into(), value, spread: Some(0.01) });
+    let importance = [
+        ("alcohol", 0.212),
+        ("volatile_acidity", 0.148),
+        ("sulphates", 0.117),
+        ("free_sulfur_dioxide", 0.083),
+        ("pH", 0.024),
+    ]
+    .map(|(name, value)| Bar { name: name.into(), value, spread: Some(0.01) });
     let pair = Pair {
         bins: Bins::Edges((0..=20).map(|i| 8.0 + f64::from(i) * 0.3).collect()),
         reference: (0..20).map(|i| (-(f64::from(i) - 6.0).powi(2) / 20.0).exp() / 8.0).collect(),
@@ -272,10 +281,31 @@ fn Lists() -> impl IntoView {
     };
     let person = |name: &str, is_service: bool| Actor::User { id: UserId::new(), name: name.into(), is_service };
     let events = vec![
-        event(1, person("Risk approver", false), "promotion.approved", ObjectKind::Promotion, "#87", "approved #87 under rule Risk"),
+        event(
+            1,
+            person("Risk approver", false),
+            "promotion.approved",
+            ObjectKind::Promotion,
+            "#87",
+            "approved #87 under rule Risk",
+        ),
         event(3, person("Data scientist", false), "promotion.requested", ObjectKind::Promotion, "#87", "requested #87"),
-        event(4, person("CI job", true), "pipeline_run.started", ObjectKind::PipelineRun, "train-wine #511", "started train-wine #511"),
-        event(20, Actor::System, "promotion.invalidated", ObjectKind::Promotion, "#81", "#81 fell away: the dataset changed"),
+        event(
+            4,
+            person("CI job", true),
+            "pipeline_run.started",
+            ObjectKind::PipelineRun,
+            "train-wine #511",
+            "started train-wine #511",
+        ),
+        event(
+            20,
+            Actor::System,
+            "promotion.invalidated",
+            ObjectKind::Promotion,
+            "#81",
+            "#81 fell away: the dataset changed",
+        ),
     ];
     view! {
         <Panel title="Waiting for you" id="waiting" note="3">
@@ -325,7 +355,14 @@ fn Runs() -> impl IntoView {
         ("hgb-lr0.05-depth8-balanced", State::Running, "Running", Some(0.449), Meaning::Unsure, "−0.008"),
         ("hgb-lr0.05-depth6-balanced", State::Passed, "Finished", Some(0.457), Meaning::Better, "+0.036"),
         ("mlp-256x128-lr0.5", State::Failed, "Failed", Some(f64::NAN), Meaning::Worse, "−0.2"),
-        ("rf-800-balanced_subsample-min_samples_leaf3-oob", State::Cancelled, "Cancelled", None, Meaning::Worse, "−0.01"),
+        (
+            "rf-800-balanced_subsample-min_samples_leaf3-oob",
+            State::Cancelled,
+            "Cancelled",
+            None,
+            Meaning::Worse,
+            "−0.01",
+        ),
     ];
     view! {
         <div>
@@ -421,9 +458,55 @@ fn Steps() -> impl IntoView {
 }
 
 #[component]
+fn Log() -> impl IntoView {
+    let text = [
+        (LogStream::Sys, "attempt 2 of 3 on runner-03, after attempt 1 was killed at 1.5 GiB"),
+        (LogStream::Out, "\u{1b}[36m$\u{1b}[0m \u{1b}[1mpython -m wine.train --data $DATA --out $OUT\u{1b}[0m"),
+        (
+            LogStream::Out,
+            "\u{1b}[34mINFO\u{1b}[0m  wine.data    read 6,812 rows, 12 columns from \u{1b}[36mwine-quality@2026-11\u{1b}[0m",
+        ),
+        (
+            LogStream::Err,
+            "\u{1b}[33mWARN\u{1b}[0m  sklearn      RuntimeWarning: invalid value encountered in log; result is \u{1b}[1;31mNaN\u{1b}[0m",
+        ),
+        (
+            LogStream::Out,
+            "\u{1b}[34mINFO\u{1b}[0m  wine.train   iter 280  train 0.655  val \u{1b}[1;32m0.779\u{1b}[0m  \u{1b}[2mbetter than champion v12 (0.792)\u{1b}[0m",
+        ),
+    ];
+    let lines = (212..)
+        .zip(text)
+        .map(|(number, (stream, text))| LogLine {
+            number,
+            at_ms: 1_795_424_700_000 + number * 1000,
+            stream,
+            text: text.into(),
+        })
+        .collect();
+    view! {
+        <LogPanel
+            id="log"
+            title="Log of train"
+            lines
+            total=216
+            raw="#"
+            events=Some("/api/log".to_owned())
+            empty="The step has written nothing yet."
+        />
+        <section id="pulse" data-live=""><p>"Counted "<span class="strong">"0"</span>" changes"</p></section>
+        <LiveRegion events="/api/events"/>
+    }
+}
+
+#[component]
 fn Forms() -> impl IntoView {
-    let draft = Draft::of([("comment", "Canary limits it to 10 %, and the monitor rolls back by itself."), ("role", "approver"), ("accept", "yes")])
-        .refused(&Error::invalid_field("password", "That is not your password. Your comment is kept."));
+    let draft = Draft::of([
+        ("comment", "Canary limits it to 10 %, and the monitor rolls back by itself."),
+        ("role", "approver"),
+        ("accept", "yes"),
+    ])
+    .refused(&Error::invalid_field("password", "That is not your password. Your comment is kept."));
     view! {
         <section class="decide" aria-labelledby="h-decide">
             <header>

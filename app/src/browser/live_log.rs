@@ -2,7 +2,7 @@
 //! read stays where it is, until it follows again.
 
 use super::{
-    dom::{at, attribute, by_id, find, on, page, set_attribute, set_hidden, whole, window},
+    dom::{at, attribute, by_id, find, get, on, page, set_attribute, set_hidden, text, whole, window},
     stream::{Told, listen},
 };
 use crate::ansi;
@@ -20,6 +20,7 @@ const MOST: usize = 5000;
 struct Line {
     number: u32,
     at: String,
+    is_ours: bool,
     text: String,
 }
 
@@ -106,15 +107,18 @@ impl Log {
         let Ok(list) = js_sys::JSON::parse(data) else { return };
         let mut held = self.held.borrow_mut();
         for line in js_sys::Array::from(&list).iter() {
-            let line = js_sys::Array::from(&line);
-            let number = whole(&line.get(0));
+            let number = whole(&get(&line, "number"));
             // The stream repeats lines when it cannot know what arrived.
             if number <= self.last.get() {
                 continue;
             }
             self.last.set(number);
-            let text = |at| line.get(at).as_string().unwrap_or_default();
-            held.push_back(Line { number, at: text(1), text: text(2) });
+            held.push_back(Line {
+                number,
+                at: clock(&get(&line, "at_ms")),
+                is_ours: text(&line, "stream") == "sys",
+                text: text(&line, "text"),
+            });
         }
         while held.len() > MOST {
             held.pop_front();
@@ -183,13 +187,20 @@ impl Log {
     }
 }
 
-/// The same markup as `ui::log::LogLine`.
+/// The time of day, UTC: `07:51:02`.
+fn clock(ms: &JsValue) -> String {
+    String::from(js_sys::Date::new(ms).to_iso_string()).get(11..19).unwrap_or_default().to_owned()
+}
+
+/// The same markup as `ui::log::LogRow`.
 fn render(line: &Line) -> Result<Element, JsValue> {
     let document = page().ok_or(JsValue::NULL)?;
     let number = line.number.to_string();
     let item = document.create_element("li")?;
     item.set_id(&["L", &number].concat());
-    if ansi::is_alarming(&line.text) {
+    if line.is_ours {
+        item.set_class_name("sys");
+    } else if ansi::is_alarming(&line.text) {
         item.set_class_name("err");
     }
     let link = document.create_element("a")?;
@@ -199,10 +210,12 @@ fn render(line: &Line) -> Result<Element, JsValue> {
     time.set_text_content(Some(&line.at));
     let text = document.create_element("span")?;
     for span in ansi::spans(&line.text) {
-        let piece = document.create_element("span")?;
-        if !span.class.is_empty() {
-            piece.set_class_name(&span.class);
+        if span.class.is_empty() {
+            text.append_child(&document.create_text_node(&span.text))?;
+            continue;
         }
+        let piece = document.create_element("span")?;
+        piece.set_class_name(&span.class);
         piece.set_text_content(Some(&span.text));
         text.append_child(&piece)?;
     }

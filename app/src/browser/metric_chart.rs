@@ -19,8 +19,7 @@ struct Chart {
 
 pub(crate) fn start(id: &str) -> Option<()> {
     let panel = by_id(id)?;
-    let chart =
-        Rc::new(Chart { panel, asked: Cell::new(false), log: Cell::new(false), points: RefCell::new(None) });
+    let chart = Rc::new(Chart { panel, asked: Cell::new(false), log: Cell::new(false), points: RefCell::new(None) });
     for reach in ["pointerenter", "focusin"] {
         let chart_ = Rc::clone(&chart);
         on(&chart.panel, reach, move |_| Chart::load(&chart_));
@@ -112,7 +111,7 @@ impl Chart {
         let all = js_sys::Array::new();
         for curve in find_all(&self.panel, "[data-url]") {
             let answer = fetch_json(&attribute(&curve, "data-url")).await?;
-            all.push(&get(&answer, "items"));
+            all.push(&get(&answer, "points"));
         }
         if library().is_none() {
             let document = page()?;
@@ -155,7 +154,11 @@ impl Chart {
         let options = js_sys::Object::new();
         set(&options, "byTime", find(&document, "[data-axis=time][aria-pressed=true]").is_some());
         set(&options, "log", self.log.get());
-        set(&options, "smoothing", find(&document, "[data-smoothing]").map_or(JsValue::NULL, |range| get(&range, "value")));
+        set(
+            &options,
+            "smoothing",
+            find(&document, "[data-smoothing]").map_or(JsValue::NULL, |range| get(&range, "value")),
+        );
         let level = find(&self.panel, "[data-level]");
         set(&options, "reference", level.as_ref().map_or(JsValue::NULL, |level| attribute(level, "data-level").into()));
         set(&options, "referenceName", level.as_ref().map(|level| attribute(level, "data-name")).unwrap_or_default());

@@ -1,6 +1,8 @@
 //! Finds things while one types, and moves through what was found by keys. Opening and closing is the popover's.
 
-use super::dom::{attribute, by_id, fetch_json, find, find_all, get, later, on, page, set_attribute, spawn, text, window};
+use super::dom::{
+    attribute, by_id, fetch_json, find, find_all, get, later, on, page, set_attribute, spawn, text, window,
+};
 use std::{
     cell::{Cell, RefCell},
     rc::Rc,

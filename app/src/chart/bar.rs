@@ -19,7 +19,8 @@ pub struct Bar {
 pub fn draw(bars: &[Bar], of: &str) -> Drawing {
     const LEFT: f64 = 126.0;
     const FULL: f64 = 168.0;
-    let most = Scale::extent(bars.iter().map(|bar| bar.value + bar.spread.unwrap_or(0.0))).map_or(1.0, |(_, high)| high.max(1e-12));
+    let most = Scale::extent(bars.iter().map(|bar| bar.value + bar.spread.unwrap_or(0.0)))
+        .map_or(1.0, |(_, high)| high.max(1e-12));
     let mut shapes = String::new();
     for (at, bar) in bars.iter().enumerate() {
         // Bars of one chart are few.
@@ -36,7 +37,12 @@ pub fn draw(bars: &[Bar], of: &str) -> Drawing {
         let mut end = LEFT + width;
         if let Some(spread) = bar.spread.filter(|spread| spread.is_finite()) {
             let half = spread / most * FULL;
-            shapes += &format!(r#"<path class="whisker" d="M{} {}h{}"/>"#, short(end - half), short(y + 7.0), short(2.0 * half));
+            shapes += &format!(
+                r#"<path class="whisker" d="M{} {}h{}"/>"#,
+                short(end - half),
+                short(y + 7.0),
+                short(2.0 * half)
+            );
             end += half;
         }
         shapes += &format!(
@@ -84,7 +90,11 @@ mod tests {
     fn the_largest_bar_is_the_longest_and_is_named() {
         let bars = [("alcohol", 0.2), ("pH", 0.05)].map(|(name, value)| Bar { name: name.into(), value, spread: None });
         let drawing = draw(&bars, "Importance");
-        assert!(drawing.shapes.contains(r#"width="168""#) && drawing.shapes.contains(r#"width="42""#), "{}", drawing.shapes);
+        assert!(
+            drawing.shapes.contains(r#"width="168""#) && drawing.shapes.contains(r#"width="42""#),
+            "{}",
+            drawing.shapes
+        );
         assert_eq!(drawing.label, "Importance, 2 bars, the largest alcohol with 0.200");
     }
 }

@@ -88,7 +88,9 @@ pub fn draw(curves: &Curves) -> Drawing {
     let ends: Vec<String> = curves
         .series
         .iter()
-        .map(|series| format!("{} ends at {}", series.name, series.last().map_or_else(|| "no value".to_owned(), format::number)))
+        .map(|series| {
+            format!("{} ends at {}", series.name, series.last().map_or_else(|| "no value".to_owned(), format::number))
+        })
         .collect();
     Drawing {
         class: "chart",
@@ -98,7 +100,6 @@ pub fn draw(curves: &Curves) -> Drawing {
         shapes,
     }
 }
-
 
 #[cfg(test)]
 mod tests {
@@ -124,7 +125,9 @@ mod tests {
     #[test]
     fn curves_the_level_and_both_axes_are_drawn() {
         let shapes = draw(&loss()).shapes;
-        for part in [r#"<path class="s1" d="M44 "#, r#"<path class="s2""#, r#"<path class="ref""#, ">0.8</text>", ">400</text>"] {
+        for part in
+            [r#"<path class="s1" d="M44 "#, r#"<path class="s2""#, r#"<path class="ref""#, ">0.8</text>", ">400</text>"]
+        {
             assert!(shapes.contains(part), "{part} in {shapes}");
         }
         assert!(!shapes.contains("NaN"), "{shapes}");

@@ -167,7 +167,8 @@ pub fn draw(nodes: &[Node]) -> (String, f64, f64) {
     let mut shapes = String::new();
     for (at, to) in nodes.iter().enumerate() {
         for from in to.needs.iter().filter_map(|need| index.get(need.as_str()).copied()) {
-            shapes += &format!(r#"<path class="{}" d="{}"/>"#, edge_class(&nodes[from], to), edge(places[from], places[at]));
+            shapes +=
+                &format!(r#"<path class="{}" d="{}"/>"#, edge_class(&nodes[from], to), edge(places[from], places[at]));
         }
     }
     // In reading order, so that the tab key goes from left to right.

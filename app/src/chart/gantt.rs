@@ -48,7 +48,8 @@ pub fn Gantt(
     now: DateTime<Utc>,
 ) -> impl IntoView {
     let start = lanes.iter().filter_map(|lane| lane.from).min().unwrap_or(now);
-    let last = lanes.iter().filter_map(|lane| lane.from.map(|from| lane.to.unwrap_or(now).max(from))).max().unwrap_or(now);
+    let last =
+        lanes.iter().filter_map(|lane| lane.from.map(|from| lane.to.unwrap_or(now).max(from))).max().unwrap_or(now);
     // Lanes that wait stand in the last of the span, after what runs.
     let waits = lanes.iter().any(|lane| lane.from.is_none());
     let end = if waits { last + (last - start) * 3 / 40 } else { last };
@@ -100,7 +101,14 @@ mod tests {
     }
 
     fn lane(from: Option<i64>, to: Option<i64>) -> Lane {
-        Lane { name: "a".into(), href: String::new(), state: State::Passed, from: from.map(at), to: to.map(at), note: String::new() }
+        Lane {
+            name: "a".into(),
+            href: String::new(),
+            state: State::Passed,
+            from: from.map(at),
+            to: to.map(at),
+            note: String::new(),
+        }
     }
 
     #[test]

@@ -30,6 +30,26 @@ pub struct Pair {
     pub of: String,
 }
 
+impl Pair {
+    /// The two sides of a feature that was compared with its reference.
+    #[must_use]
+    pub fn of(feature: &str, bins: domain::drift::Bins) -> Self {
+        use domain::drift::Bins as B;
+        let of = feature.to_owned();
+        match bins {
+            B::Ranges { edges, reference, current } => Self { bins: Bins::Edges(edges), reference, current, of },
+            B::Values { mut values, mut reference, mut current, reference_rest, current_rest } => {
+                if reference_rest > 0.0 || current_rest > 0.0 {
+                    values.push("others".to_owned());
+                    reference.push(reference_rest);
+                    current.push(current_rest);
+                }
+                Self { bins: Bins::Names(values), reference, current, of }
+            }
+        }
+    }
+}
+
 const WIDTH: f64 = 372.0;
 const HEIGHT: f64 = 132.0;
 const LEFT: f64 = 34.0;
@@ -44,7 +64,8 @@ pub fn draw(pair: &Pair) -> Drawing {
     // Bins are a few dozen.
     #[allow(clippy::cast_precision_loss)]
     let slot = (RIGHT - LEFT) / n as f64;
-    let most = Scale::extent(pair.reference.iter().chain(&pair.current).copied()).map_or(1.0, |(_, high)| high.max(1e-6));
+    let most =
+        Scale::extent(pair.reference.iter().chain(&pair.current).copied()).map_or(1.0, |(_, high)| high.max(1e-6));
     let y = Scale::new(Spread::Linear, (0.0, most), (BOTTOM, TOP)).nice(2);
     let mut shapes = String::new();
     for tick in y.ticks(2) {

@@ -52,9 +52,7 @@ pub fn thin(points: &[(f64, f64)], most: usize) -> Vec<(f64, f64)> {
         let n = next.len() as f64;
         let (sum_x, sum_y) = next.iter().fold((0.0, 0.0), |(x, y), point| (x + point.0, y + point.1));
         let middle = (sum_x / n, sum_y / n);
-        let area = |p: &(f64, f64)| {
-            ((last.0 - middle.0) * (p.1 - last.1) - (last.0 - p.0) * (middle.1 - last.1)).abs()
-        };
+        let area = |p: &(f64, f64)| ((last.0 - middle.0) * (p.1 - last.1) - (last.0 - p.0) * (middle.1 - last.1)).abs();
         if let Some(best) = here.iter().max_by(|a, b| area(a).total_cmp(&area(b))) {
             last = *best;
             kept.push(last);

@@ -83,7 +83,8 @@ mod tests {
 
     #[test]
     fn a_refused_sign_in_keeps_the_address_and_where_one_wanted_to_go() {
-        let draft = Draft::of([("email", "ada@example.com")]).refused(&Error::unauthenticated("E-mail or password is wrong."));
+        let draft =
+            Draft::of([("email", "ada@example.com")]).refused(&Error::unauthenticated("E-mail or password is wrong."));
         let html = fragment(|| view! { <SignIn draft next="/w/lab/promotions/87"/> });
         assert!(html.contains(r#"value="ada@example.com""#), "{html}");
         assert!(html.contains(r#"value="/w/lab/promotions/87""#), "{html}");

@@ -59,7 +59,8 @@ impl Draft {
     /// What is wrong with the whole: the message without a field, and those of fields that the form does not show.
     #[must_use]
     pub fn messages(&self, shown: &[&str]) -> Vec<String> {
-        let hidden = self.0.errors.iter().filter(|(name, _)| !shown.contains(&name.as_str())).map(|(_, error)| error.clone());
+        let hidden =
+            self.0.errors.iter().filter(|(name, _)| !shown.contains(&name.as_str())).map(|(_, error)| error.clone());
         self.0.message.clone().into_iter().chain(hidden).collect()
     }
 
@@ -92,8 +93,11 @@ pub fn FormErrors(
 
 /// The ids of a field's hint and error, for `aria-describedby`.
 fn described(id: &str, hint: bool, error: bool) -> Option<String> {
-    let ids: Vec<String> =
-        [(hint, "hint"), (error, "error")].into_iter().filter(|(has, _)| *has).map(|(_, part)| format!("{id}-{part}")).collect();
+    let ids: Vec<String> = [(hint, "hint"), (error, "error")]
+        .into_iter()
+        .filter(|(has, _)| *has)
+        .map(|(_, part)| format!("{id}-{part}"))
+        .collect();
     (!ids.is_empty()).then(|| ids.join(" "))
 }
 
@@ -341,13 +345,17 @@ mod tests {
 
     #[test]
     fn a_password_is_not_written_back() {
-        let html = fragment(|| view! { <TextField label="Password" name="password" kind="password" draft=Draft::of([("password", "secret-word")])/> });
+        let html = fragment(
+            || view! { <TextField label="Password" name="password" kind="password" draft=Draft::of([("password", "secret-word")])/> },
+        );
         assert!(!html.contains("secret-word"));
     }
 
     #[test]
     fn a_text_area_shows_markup_as_text() {
-        let html = fragment(|| view! { <TextArea label="Comment" name="comment" draft=Draft::of([("comment", "</textarea><b>&")])/> });
+        let html = fragment(
+            || view! { <TextArea label="Comment" name="comment" draft=Draft::of([("comment", "</textarea><b>&")])/> },
+        );
         assert!(html.contains("\n&lt;/textarea>&lt;b>&amp;</textarea>"), "{html}");
     }
 

@@ -1,35 +1,39 @@
 //! A log in its panel: the lines that are there, and while it goes on the `LiveLog` island, which appends the rest.
 
-use super::icon::{Icon, Symbol};
+use super::{
+    icon::{Icon, Symbol},
+    time::from_ms,
+};
 use crate::{ansi, format, islands::LiveLog};
+use domain::log::{LogLine, LogStream};
 use leptos::prelude::*;
-
-/// One line of a log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
-    /// Its number, from 1.
-    pub number: u32,
-    /// When it was written: `07:51:02`.
-    pub at: String,
-    /// The text, with the colours of terminals.
-    pub text: String,
-}
 
 /// A line: its number is a link to it.
 #[component]
-pub fn LogLine(
+pub fn LogRow(
     /// The line.
-    line: Line,
+    line: LogLine,
 ) -> impl IntoView {
-    let alarming = ansi::is_alarming(&line.text);
+    let class = match line.stream {
+        LogStream::Sys => Some("sys"),
+        _ if ansi::is_alarming(&line.text) => Some("err"),
+        _ => None,
+    };
+    let at = from_ms(line.at_ms);
     view! {
-        <li id=format!("L{}", line.number) class=alarming.then_some("err")>
+        <li id=format!("L{}", line.number) class=class>
             <a href=format!("#L{}", line.number)>{line.number}</a>
-            <time>{line.at}</time>
+            <time title=format::exact(at)>{at.format("%H:%M:%S").to_string()}</time>
             <span>
                 {ansi::spans(&line.text)
                     .into_iter()
-                    .map(|span| view! { <span class=(!span.class.is_empty()).then_some(span.class)>{span.text}</span> })
+                    .map(|span| {
+                        if span.class.is_empty() {
+                            span.text.into_any()
+                        } else {
+                            view! { <span class=span.class>{span.text}</span> }.into_any()
+                        }
+                    })
                     .collect_view()}
             </span>
         </li>
@@ -46,7 +50,7 @@ pub fn LogPanel(
     #[prop(into)]
     title: String,
     /// Its last lines.
-    lines: Vec<Line>,
+    lines: Vec<LogLine>,
     /// How many lines it has in all.
     total: i64,
     /// Where the whole log is, as text.
@@ -61,7 +65,7 @@ pub fn LogPanel(
 ) -> impl IntoView {
     let heading = format!("h-{id}");
     let last = lines.last().map_or(0, |line| line.number);
-    let earlier = lines.first().map_or(0, |line| line.number.saturating_sub(1));
+    let earlier = lines.first().map_or(0, |line| line.number - 1);
     let nothing = lines.is_empty() && events.is_none();
     view! {
         <section class="panel" id=id.clone() aria-labelledby=heading.clone() data-keep="">
@@ -100,12 +104,12 @@ pub fn LogPanel(
                             .then(|| {
                                 view! {
                                     <p class="gap">
-                                        {format::count(i64::from(earlier), "earlier line is", "earlier lines are")}" in the "
+                                        {format::count(earlier, "earlier line is", "earlier lines are")}" in the "
                                         <a href=raw>"whole log"</a>
                                     </p>
                                 }
                             })}
-                        <ol>{lines.into_iter().map(|line| view! { <LogLine line/> }).collect_view()}</ol>
+                        <ol>{lines.into_iter().map(|line| view! { <LogRow line/> }).collect_view()}</ol>
                     </div>
                 }
                     .into_any()
@@ -122,17 +126,22 @@ mod tests {
 
     #[test]
     fn a_line_can_be_linked_to_and_keeps_its_colours() {
-        let line = Line { number: 7, at: "07:51:02".into(), text: "\u{1b}[33mWARN\u{1b}[0m <odd>".into() };
-        let html = fragment(|| view! { <LogLine line/> });
+        let line = LogLine {
+            number: 7,
+            at_ms: 28_262_000,
+            stream: LogStream::Out,
+            text: "\u{1b}[33mWARN\u{1b}[0m <odd>".into(),
+        };
+        let html = fragment(|| view! { <LogRow line/> });
         assert_eq!(
             html,
-            r##"<li id="L7" class="err"><a href="#L7">7</a><time>07:51:02</time><span><span class="y">WARN</span><span> &lt;odd&gt;</span></span></li>"##
+            r##"<li id="L7" class="err"><a href="#L7">7</a><time title="Thu 1 Jan 1970, 07:51:02 UTC">07:51:02</time><span><span class="y">WARN</span> &lt;odd&gt;</span></li>"##
         );
     }
 
     #[test]
     fn a_long_log_says_where_the_rest_is() {
-        let lines = vec![Line { number: 4001, at: String::new(), text: "x".into() }];
+        let lines = vec![LogLine { number: 4001, at_ms: 0, stream: LogStream::Err, text: "x".into() }];
         let html = fragment(|| {
             view! { <LogPanel id="log" title="Log of train" lines total=4001 raw="/raw" events=Some("/events".to_owned()) empty="Nothing yet."/> }
         });

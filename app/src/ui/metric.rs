@@ -122,8 +122,11 @@ mod tests {
     #[test]
     fn a_chart_is_whole_without_scripts_and_names_what_the_island_needs() {
         let html = fragment(|| {
-            let metrics =
-                vec![Metric { name: "validation".into(), url: "/api/v1/x".into(), points: vec![(0.0, 1.0), (1.0, 0.5)] }];
+            let metrics = vec![Metric {
+                name: "validation".into(),
+                url: "/api/v1/x".into(),
+                points: vec![(0.0, 1.0), (1.0, 0.5)],
+            }];
             view! { <MetricPanel id="m-loss" title="loss" metrics level=("champion".to_owned(), 0.7)/> }
         });
         for part in [

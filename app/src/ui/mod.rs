@@ -31,7 +31,7 @@ pub mod prelude {
         field::{CheckField, Draft, FormErrors, SelectField, TextArea, TextField},
         head::{Choice, Crumb, Crumbs, PageHead, Tab, Tabs},
         icon::{Icon, Symbol},
-        log::{LogLine, LogPanel},
+        log::{LogPanel, LogRow},
         meter::{Meter, Progress},
         metric::{ChartControls, Metric, MetricPanel},
         panel::{Body, Callout, Empty, Fact, Facts, Panel, Row, Rows},

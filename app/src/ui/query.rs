@@ -108,7 +108,10 @@ mod tests {
 
     #[test]
     fn a_link_changes_one_thing_and_starts_at_the_first_page() {
-        let here = Address::new("/w/lab/runs", [("q", "a = 'b'"), ("sort", "-started"), ("page_token", "9f")].map(|(n, v)| (n.into(), v.into())));
+        let here = Address::new(
+            "/w/lab/runs",
+            [("q", "a = 'b'"), ("sort", "-started"), ("page_token", "9f")].map(|(n, v)| (n.into(), v.into())),
+        );
         assert_eq!(here.with("sort", "name").href(), "/w/lab/runs?q=a%20%3D%20%27b%27&sort=name");
         assert_eq!(here.without("q").href(), "/w/lab/runs?sort=-started");
         assert_eq!(here.get("sort"), Some("-started"));

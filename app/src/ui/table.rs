@@ -247,7 +247,10 @@ mod tests {
     use crate::render::fragment;
 
     fn here() -> Address {
-        Address::new("/w/lab/models", [("q".to_owned(), "churn".to_owned()), ("page_token".to_owned(), "ab".to_owned())])
+        Address::new(
+            "/w/lab/models",
+            [("q".to_owned(), "churn".to_owned()), ("page_token".to_owned(), "ab".to_owned())],
+        )
     }
 
     #[test]
@@ -260,7 +263,9 @@ mod tests {
 
     #[test]
     fn a_pager_leads_on_and_to_the_start() {
-        let html = fragment(|| view! { <Pager address=here() shown=24 total=412 next=Some("cd".into()) one="run" many="runs"/> });
+        let html = fragment(
+            || view! { <Pager address=here() shown=24 total=412 next=Some("cd".into()) one="run" many="runs"/> },
+        );
         assert!(html.contains("24 of 412 runs"), "{html}");
         assert!(html.contains(r#"href="/w/lab/models?q=churn""#), "{html}");
         assert!(html.contains("page_token=cd"), "{html}");

@@ -1,0 +1,224 @@
+//! A run of a pipeline: how its steps stand, the log of one of them, and what can be done about it. Which step, which
+//! try and which view are in the address.
+
+pub mod state;
+mod step;
+mod steps;
+
+pub(crate) use step::command;
+
+use crate::{format, islands::LiveRegion, ui::prelude::*};
+use domain::{
+    audit::AuditEvent,
+    log::LogLine,
+    pipeline::PipelineSpec,
+    pipeline_run::{PipelineRun, PipelineRunDetail, PipelineRunState, RunCause, StepState},
+    step::{Step, StepAttempt},
+};
+use leptos::prelude::*;
+use std::collections::BTreeMap;
+
+/// How many lines at the end of a log a page starts with.
+pub const LOG_TAIL: usize = 500;
+
+/// What the page of a run shows.
+#[derive(Debug, Clone)]
+pub struct RunPage {
+    /// The run and its steps.
+    pub detail: PipelineRunDetail,
+    /// The file that it runs.
+    pub spec: PipelineSpec,
+    /// The tries of each step that has some.
+    pub attempts: BTreeMap<String, Vec<StepAttempt>>,
+    /// The last lines of the log of the try that is shown, up to [`LOG_TAIL`].
+    pub lines: Vec<LogLine>,
+    /// The number of the alert that started it.
+    pub alert: Option<i64>,
+    /// What happened to it, newest first.
+    pub events: Vec<AuditEvent>,
+    /// Whether the reader may cancel it and start another.
+    pub may_run: bool,
+}
+
+/// The page of a run. Sends to `pipeline-runs/{number}/cancel` and `…/rerun`.
+#[component]
+pub fn Run(
+    /// The addresses of the workspace.
+    links: Links,
+    /// The page, with what was chosen: `step`, `attempt`, `view`.
+    address: Address,
+    /// The run.
+    page: RunPage,
+) -> impl IntoView {
+    let run = page.detail.run.clone();
+    let shown = state::chosen(&page.detail.steps, address.get("step")).cloned();
+    let attempt = shown.as_ref().and_then(|step| {
+        let asked = address.get("attempt").and_then(|number| number.parse().ok());
+        state::chosen_attempt(page.attempts.get(&step.name)?, asked).cloned()
+    });
+    let topic = format!("pipeline_run:{}", run.id);
+    let events = (!run.state.is_final()).then(|| links.events(&[topic]));
+    let params = view! { <Params run=run.clone() spec=page.spec.clone() links=links.clone() may_run=page.may_run/> };
+    view! {
+        <Crumbs items=vec![
+            Crumb::to("Pipelines", links.pipelines()),
+            Crumb::to(run.pipeline_name.clone(), links.pipeline(&run.pipeline_name)),
+            Crumb::here(format!("#{}", run.number)),
+        ]/>
+        <RunHead page=page.clone() links=links.clone()/>
+        <div class="stack mt-4">
+            <steps::Steps page=page.clone() address=address.clone() shown=shown.as_ref().map(|step| step.name.clone())/>
+            <div class="with-aside">
+                <div class="stack" id="shown" data-live="">
+                    {shown
+                        .clone()
+                        .map(|step| view! { <step::StepLog page=page.clone() links=links.clone() step attempt=attempt.clone()/> })}
+                    <Panel title="History" id="history">
+                        <Body><Timeline events=page.events.clone() links=links.clone()/></Body>
+                    </Panel>
+                </div>
+                <aside class="stack" id="beside" data-live="" aria-label="The step, its tries and outputs, and the params of the run">
+                    {shown.map(|step| view! { <step::StepFacts page links=links.clone() address step attempt/> })}
+                    {params}
+                </aside>
+            </div>
+        </div>
+        {events.map(|events| view! { <LiveRegion events/> })}
+    }
+}
+
+#[component]
+fn RunHead(page: RunPage, links: Links) -> impl IntoView {
+    let RunPage { detail: PipelineRunDetail { run, steps }, alert, may_run, .. } = page;
+    let now = now();
+    let ended = steps.iter().filter(|step| step.state.is_final()).count();
+    let (shape, _) = state::of_run(run.state);
+    let words = state::run_words(&run, ended, steps.len(), now);
+    let action = |verb: &str| format!("{}/{verb}", links.pipeline_run(run.number));
+    let rerun = may_run.then(|| {
+        view! { <Act action=action("rerun") text="Run again" symbol=Symbol::Redo/> }
+    });
+    let cancelling = run.cancel_requested_at.is_some();
+    let cancel = (may_run && !run.state.is_final()).then(|| {
+        if cancelling {
+            view! { <Button text="Cancel run" kind=Kind::Danger because="Somebody cancelled it already; what runs is being stopped."/> }
+                .into_any()
+        } else {
+            view! { <Button text="Cancel run" kind=Kind::Danger opens="cancel-run"/> }.into_any()
+        }
+    });
+    let dialog = (may_run && !run.state.is_final() && !cancelling).then(|| view! { <Cancel run=run.clone() steps action=action("cancel")/> });
+    view! {
+        <PageHead
+            title=view! { {run.pipeline_name.clone()}" "<span class="mono">{format!("#{}", run.number)}</span> }.into_any()
+            badge=view! { <Badge state=shape word=words/> }.into_any()
+            actions=view! { {rerun}{cancel} }.into_any()
+            meta=view! { <RunMeta run=run.clone() alert links/> }.into_any()
+            live=true
+        />
+        <div id="run-dialogs" data-live="">{dialog}</div>
+    }
+}
+
+#[component]
+fn RunMeta(run: PipelineRun, alert: Option<i64>, links: Links) -> impl IntoView {
+    let version = format!("{}/file?version={}", links.pipeline(&run.pipeline_name), run.version_number);
+    let machine = run.cause != RunCause::Person;
+    view! {
+        <span>
+            <Avatar name=run.started_by_name.clone() machine size=AvatarSize::Small/>
+            {run.started_by_name.clone()}
+            " started it "
+            <When at=run.created_at/>
+        </span>
+        {match (run.cause, alert) {
+            (RunCause::Trigger, Some(number)) => {
+                let href = links.alert(number);
+                Some(view! { <span><Icon symbol=Symbol::Bell/>"Because of "<a href=href>{format!("alert #{number}")}</a></span> }.into_any())
+            }
+            (RunCause::Trigger, None) => Some(view! { <span><Icon symbol=Symbol::Bell/>"By a trigger"</span> }.into_any()),
+            (RunCause::Api, _) => Some(view! { <span><Icon symbol=Symbol::Key/>"By the API"</span> }.into_any()),
+            (RunCause::Person, _) => None,
+        }}
+        <span>
+            <Icon symbol=Symbol::Commit/>
+            <a href=version>{format!("Version {}", run.version_number)}</a>
+            <DigestText digest=run.digest.clone()/>
+        </span>
+        {run.ended_at.map(|at| view! { <span><Icon symbol=Symbol::Wait/>"Ended "<When at/></span> })}
+    }
+}
+
+/// The question before a run is cancelled: it names what stops, and what does not begin.
+#[component]
+fn Cancel(run: PipelineRun, steps: Vec<Step>, action: String) -> impl IntoView {
+    let now = now();
+    let names = |wanted: &dyn Fn(StepState) -> bool| {
+        steps.iter().filter(|step| wanted(step.state)).map(|step| step.name.clone()).collect::<Vec<_>>()
+    };
+    let running = steps
+        .iter()
+        .filter(|step| step.state == StepState::Running)
+        .map(|step| match state::took(step.started_at, None, now) {
+            Some(span) => format!("{} ({})", step.name, format::duration(span)),
+            None => step.name.clone(),
+        })
+        .collect::<Vec<_>>();
+    let waiting = names(&|state| matches!(state, StepState::Waiting | StepState::Ready));
+    let kept = names(&|state| state == StepState::Succeeded);
+    view! {
+        <Confirm
+            id="cancel-run"
+            title=format!("Cancel {} #{}?", run.pipeline_name, run.number)
+            action
+            go="Cancel run"
+            keep="Let it run"
+        >
+            {(!running.is_empty()).then(|| view! { <p>"Stops: "<b>{listed(&running)}</b>". What it has not written to an output is lost."</p> })}
+            {(!waiting.is_empty()).then(|| view! { <p>"Does not begin: "{listed(&waiting)}"."</p> })}
+            {(!kept.is_empty()).then(|| view! { <p>"Kept: logs and outputs of "{listed(&kept)}"."</p> })}
+            <p class="muted">"A cancelled run does not go on; run it again from its page."</p>
+        </Confirm>
+    }
+}
+
+/// Up to six names, and how many more.
+fn listed(names: &[String]) -> String {
+    match names.len() {
+        0..=6 => names.join(", "),
+        count => format!("{} and {} more", names[..6].join(", "), count - 6),
+    }
+}
+
+#[component]
+fn Params(run: PipelineRun, spec: PipelineSpec, links: Links, may_run: bool) -> impl IntoView {
+    let other = format!("{}?from={}#start", links.pipeline(&run.pipeline_name), run.number);
+    let count = run.params.len();
+    let changed = run.params.iter().filter(|(name, value)| spec.params.get(*name) != Some(value)).count();
+    let note = match (count, changed) {
+        (0, _) => "none".to_owned(),
+        (_, 0) => format!("{count}, all as in the file"),
+        _ => format!("{count}, {changed} not as in the file"),
+    };
+    let rows = run
+        .params
+        .into_iter()
+        .map(|(name, value)| {
+            let default = spec.params.get(&name).filter(|default| **default != value).map(ToString::to_string);
+            let text = value.to_string();
+            view! {
+                <Fact name mono=true>
+                    {if text.is_empty() { view! { <span class="none">"empty"</span> }.into_any() } else { text.into_any() }}
+                    {default.map(|default| view! { " "<span class="muted">{format!("not {}", if default.is_empty() { "empty".to_owned() } else { default })}</span> })}
+                </Fact>
+            }
+        })
+        .collect_view();
+    let actions = (may_run && run.state != PipelineRunState::Queued && count > 0)
+        .then(|| view! { <a href=other>"Run with others"</a> }.into_any());
+    view! {
+        <Panel title="Params" id="params" note=note actions=actions.unwrap_or_else(|| ().into_any())>
+            {(count > 0).then(|| view! { <Body><Facts small=true>{rows}</Facts></Body> })}
+        </Panel>
+    }
+}
