@@ -54,6 +54,12 @@ function readable(value: number | null | undefined): string {
   return text.replace("-", "−");
 }
 
+/** A moment in UTC, as exact as the span shown asks for. */
+function moment(seconds: number, span: number): string {
+  const text = new Date(seconds * 1000).toISOString();
+  return span > 2 * 86400 ? text.slice(5, 10) : span > 600 ? text.slice(11, 16) : text.slice(11, 19);
+}
+
 function draw(host: HTMLElement, series: Series[], options: Options): void {
   const smoothing = Number(options.smoothing ?? 0);
   const x = (point: Point) => (options.byTime ? point.timestamp / 1000 : point.step);
@@ -105,7 +111,14 @@ function draw(host: HTMLElement, series: Series[], options: Options): void {
       cursor: { y: false, drag: { x: true, y: false }, points: { size: 7 } },
       scales: { x: { time: options.byTime }, y: { distr: options.log ? 3 : 1 } },
       axes: [
-        { ...axis, size: 24, grid: { show: false } },
+        {
+          ...axis,
+          size: 24,
+          grid: { show: false },
+          ...(options.byTime && {
+            values: (u: uPlot, ticks: number[]) => ticks.map((tick) => moment(tick, (u.scales.x.max ?? 0) - (u.scales.x.min ?? 0))),
+          }),
+        },
         { ...axis, size: 46, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : readable(tick))) },
       ],
       series: lines,
@@ -115,13 +128,12 @@ function draw(host: HTMLElement, series: Series[], options: Options): void {
             const at = u.cursor.idx;
             tip.hidden = at === null || at === undefined;
             if (at === null || at === undefined) return;
-            const head = options.byTime ? new Date(xs[at] * 1000).toLocaleString() : `step ${xs[at]}`;
+            const head = options.byTime ? new Date(xs[at] * 1000).toISOString().replace("T", " ").slice(0, 19) + " UTC" : `step ${xs[at]}`;
             tip.replaceChildren(head);
             u.series.forEach((line, n) => {
               if (n === 0 || !line.show || line.label === undefined || columns[n - 1][at] === undefined) return;
               const row = document.createElement("div");
               row.textContent = `${String(line.label)} ${readable(columns[n - 1][at])}`;
-              row.style.color = typeof line.stroke === "function" ? "" : String(line.stroke);
               tip.append(row);
             });
             const left = u.cursor.left ?? 0;

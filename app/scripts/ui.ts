@@ -40,25 +40,19 @@ document.addEventListener("click", (event) => {
 
 // ---- rows that are selected
 
-const selection = (form: HTMLFormElement) => {
-  const boxes = [...form.querySelectorAll<HTMLInputElement>("tbody input[type=checkbox]")];
-  return { boxes, chosen: boxes.filter((box) => box.checked).length };
-};
-
 document.addEventListener("change", (event) => {
   const box = event.target;
   if (!(box instanceof HTMLInputElement) || box.type !== "checkbox" || !box.form) return;
-  const { boxes, chosen } = selection(box.form);
-  if (box.matches("thead [data-all]")) for (const other of boxes) other.checked = box.checked;
-  const count = box.form.querySelector("[data-selected]");
-  const now = selection(box.form).chosen;
-  if (count) count.textContent = `${now} selected`;
+  const boxes = [...box.form.querySelectorAll<HTMLInputElement>("tbody input[type=checkbox]")];
   const all = box.form.querySelector<HTMLInputElement>("thead [data-all]");
+  if (box === all) for (const other of boxes) other.checked = all.checked;
+  const chosen = boxes.filter((other) => other.checked).length;
+  const count = box.form.querySelector("[data-selected]");
+  if (count) count.textContent = `${chosen} selected`;
   if (all) {
-    all.checked = now > 0 && now === boxes.length;
-    all.indeterminate = now > 0 && now < boxes.length;
+    all.checked = chosen > 0 && chosen === boxes.length;
+    all.indeterminate = chosen > 0 && chosen < boxes.length;
   }
-  void chosen;
 });
 
 // ---- keys
@@ -139,7 +133,7 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
-if (!isMac) for (const key of document.querySelectorAll("kbd")) if (key.textContent?.startsWith("⌘")) key.textContent = "Ctrl K";
+if (!isMac) for (const key of document.querySelectorAll("kbd")) key.textContent = (key.textContent ?? "").replace("⌘K", "Ctrl K").replace("⌘", "Ctrl");
 
 // ---- a form that was refused starts at what is wrong
 
