@@ -4,6 +4,8 @@
 //! no router and no database. The design system is [`ui`] and [`chart`], the frame around every page [`shell`], and
 //! what moves in the browser [`islands`]. The browser's build holds the islands alone.
 
+#![allow(unreachable_pub, reason = "the component macro writes pub inside private modules")]
+
 pub mod ansi;
 #[cfg(feature = "hydrate")]
 mod browser;

@@ -2,5 +2,8 @@
 //! struct in its file, which the server fills.
 
 pub mod door;
+pub mod pipeline;
+pub mod pipeline_run;
+pub mod promotion;
 pub mod settings;
 pub mod trouble;

@@ -15,6 +15,8 @@ use std::{
     time::Instant,
 };
 
+/// The most versions that a form offers to choose from.
+const MOST_OFFERED: i64 = 500;
 /// The largest ONNX file that is served.
 const MOST_BYTES: u64 = 2 << 30;
 
@@ -124,6 +126,14 @@ impl Services {
             models.get(digest).is_some_and(|model| used.iter().any(|used| Arc::ptr_eq(used, &model)))
         });
         Ok(())
+    }
+
+    /// The newest versions that can be served, by model: name and number.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn servable_versions(&self, ctx: &Ctx) -> Result<Vec<(String, i32)>> {
+        Ok(store::endpoint::servable(&mut *self.conn().await?, ctx.workspace_id(), MOST_OFFERED).await?)
     }
 
     /// The model in this ONNX file, loaded when it is not yet.

@@ -108,3 +108,31 @@ pub async fn reference(conn: &mut PgConnection, deployment: DeploymentId) -> Res
     .await?;
     Ok(found)
 }
+
+/// The newest versions of a workspace that can be served, by model: name and number.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn servable(conn: &mut PgConnection, workspace: WorkspaceId, limit: i64) -> Result<Vec<(String, i32)>> {
+    let found = sqlx::query_as(
+        "select name, version
+         from (
+             select o.name, v.version
+             from model_versions v
+             join models o on o.id = v.model_id
+             where o.workspace_id = $1
+               and o.deleted_at is null
+               and v.deleted_at is null
+               and v.digest is not null
+               and 'onnx' = any (v.flavors)
+             order by v.id desc
+             limit $2
+         ) newest
+         order by lower(name), version desc",
+    )
+    .bind(workspace)
+    .bind(limit)
+    .fetch_all(conn)
+    .await?;
+    Ok(found)
+}

@@ -3,6 +3,7 @@
 
 mod error;
 mod form;
+mod promotion;
 mod settings;
 pub mod sign_in;
 mod view;
@@ -15,6 +16,7 @@ pub(crate) use view::View;
 use crate::router::Routes;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
+    let routes = promotion::routes(routes);
     let routes = settings::routes(routes);
     sign_in::routes(routes)
 }
