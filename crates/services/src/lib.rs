@@ -4,18 +4,26 @@
 //! The coarse question, whether a role may do such a thing at all, was answered before by the one authorisation layer
 //! that made the [`Ctx`]; rules about the object itself (who requested, what state it is in) are here.
 
+mod artifact;
 mod audit;
 mod ctx;
 mod deployment;
 mod endpoint;
 mod environment;
+mod experiment;
+mod link;
 mod log;
+mod logged_model;
+mod model;
+mod model_version;
 mod monitor;
+mod palette;
 mod password;
 mod pipeline;
 mod pipeline_run;
 mod prediction;
 mod promotion;
+mod run;
 mod session;
 mod setup;
 mod step;
@@ -23,16 +31,22 @@ mod token;
 mod user;
 mod workspace;
 
+pub use artifact::{Artifact, MAX_ARTIFACT};
 pub use audit::Event;
 pub use ctx::{Caller, Credential, Ctx};
 pub use deployment::{DeploymentFilter, NewRollback};
 pub use domain::{Error, ErrorKind};
 pub use endpoint::{LiveEndpoint, Outcome};
+pub use experiment::{ExperimentSearch, NewExperiment};
 pub use log::{Appended, log_topic};
+pub use logged_model::{LoggedModelSearch, NewLoggedModel, no_logged_model};
+pub use model::{ModelDetail, ModelSearch, NewModel};
+pub use model_version::{NewModelVersion, VersionDetail, VersionSearch, parse_stage};
 pub use monitor::{MonitorChange, NewTrigger};
 pub use pipeline::{PipelineFile, StoredPipeline};
 pub use pipeline_run::{NewRun, RunFilter, StartedRun};
 pub use promotion::{NewDecision, NewPromotion, PromotionFilter};
+pub use run::{NewExperimentRun, RunChange, RunDetail, RunSearch, RunTableSearch, no_run};
 pub use setup::NewUser;
 pub use step::{AttemptEnd, Claimed, FileTrouble, Lease, LetGo, Renewed, StepInput, StepWork};
 pub use token::{IssuedToken, NewToken};
@@ -54,6 +68,7 @@ pub struct Services {
     endpoints: Arc<endpoint::Endpoints>,
     predictions: prediction::Recorder,
     passwords: Arc<password::Passwords>,
+    public_url: Arc<str>,
 }
 
 impl Services {
@@ -67,7 +82,20 @@ impl Services {
             models: None,
             endpoints: Arc::default(),
             passwords: Arc::default(),
+            public_url: "".into(),
         }
+    }
+
+    /// The same, knowing the address that people and clients use, without a slash at the end: messages name pages by it.
+    #[must_use]
+    pub fn with_public_url(mut self, url: &str) -> Self {
+        self.public_url = url.into();
+        self
+    }
+
+    /// The address that people and clients use.
+    pub(crate) fn public_url(&self) -> &str {
+        &self.public_url
     }
 
     /// The same, with an engine that runs models.

@@ -1,0 +1,327 @@
+//! Runs of pipelines: starting one, watching it, cancelling it.
+//!
+//! How its steps go on is in [`crate::step`].
+
+use crate::{Credential, Ctx, Event, Result, Services, commit, pipeline, step::settle};
+use domain::{
+    Error, ErrorKind, Page,
+    audit::{Object, ObjectKind},
+    id::{AlertId, PipelineId, PipelineRunId, StepId, TriggerId},
+    page,
+    pipeline::{ParamValue, Pipeline, PipelineVersion},
+    pipeline_run::{PipelineRun, PipelineRunDetail, PipelineRunState, PipelineRunSummary, RunCause},
+    step::StepAttempt,
+};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use store::{PgConnection, pipeline_run::NewPipelineRun, step::NewStep, wake::Wake};
+
+/// The longest key that a sender may give a request.
+const MAX_KEY: usize = 200;
+
+/// A run to be started.
+#[derive(Debug, Clone, Default)]
+pub struct NewRun {
+    /// Of this pipeline.
+    pub pipeline: String,
+    /// Of this version of its file; of the one that was stored last when none is given.
+    pub version: Option<i32>,
+    /// Values of params that shall not have their defaults.
+    pub params: BTreeMap<String, Value>,
+    /// Of requests with the same key in a workspace, the first starts a run and the others find it.
+    pub idempotency_key: Option<String>,
+}
+
+/// A run, and whether this request started it.
+#[derive(Debug)]
+pub struct StartedRun {
+    /// The run.
+    pub run: PipelineRun,
+    /// Whether it was started now.
+    pub is_new: bool,
+}
+
+/// Which runs a list shows.
+#[derive(Debug, Clone, Default)]
+pub struct RunFilter {
+    /// Of the pipeline of this name.
+    pub pipeline: Option<String>,
+    /// In this state.
+    pub state: Option<PipelineRunState>,
+}
+
+/// What started a run.
+struct Cause<'a> {
+    cause: RunCause,
+    id: Option<&'a str>,
+    key: Option<&'a str>,
+}
+
+impl Services {
+    /// Starts a run.
+    ///
+    /// # Errors
+    /// `NotFound` without such a pipeline or version, `Invalid` for params that it does not take, `Conflict` when the key
+    /// was used for something else.
+    pub async fn start_pipeline_run(&self, ctx: &Ctx, new: NewRun) -> Result<StartedRun> {
+        let key = new.idempotency_key.as_deref().map(sender_key).transpose()?;
+        let mut tx = self.begin().await?;
+        let pipeline = pipeline::find(&mut tx, ctx, &new.pipeline).await?;
+        if let Some(key) = &key
+            && let Some(run) = store::pipeline_run::by_idempotency_key(&mut tx, ctx.workspace_id(), key).await?
+        {
+            return found(run, &new);
+        }
+        let version = pipeline::version(&mut tx, &pipeline, new.version).await?;
+        let params = version.spec.resolve_params(&new.params)?;
+        let cause = match ctx.caller.as_ref().map(|caller| &caller.credential) {
+            Some(Credential::Session(_)) => RunCause::Person,
+            _ => RunCause::Api,
+        };
+        let cause = Cause { cause, id: None, key: key.as_deref() };
+        let run = match insert(&mut tx, ctx, &pipeline, &version, &params, &cause).await {
+            Ok(run) => run,
+            Err(Insert::KeyTaken) => {
+                drop(tx);
+                let mut conn = self.conn().await?;
+                let key = key.as_deref().unwrap_or_default();
+                let first = store::pipeline_run::by_idempotency_key(&mut conn, ctx.workspace_id(), key).await?;
+                return found(first.ok_or_else(Error::internal)?, &new);
+            }
+            Err(Insert::Failed(error)) => return Err(error),
+        };
+        commit(tx).await?;
+        Ok(StartedRun { run, is_new: true })
+    }
+
+    /// Starts a run because of an alert, in the transaction of the caller. For the same trigger and alert there is one
+    /// run only.
+    ///
+    /// # Errors
+    /// `NotFound` when the pipeline or its file is gone, `Invalid` for params that it does not take.
+    pub async fn start_run_for_trigger(
+        &self,
+        conn: &mut PgConnection,
+        ctx: &Ctx,
+        pipeline: PipelineId,
+        params: &BTreeMap<String, Value>,
+        trigger: TriggerId,
+        alert: AlertId,
+    ) -> Result<PipelineRun> {
+        let key = format!("trigger:{trigger}:{alert}");
+        if let Some(run) = store::pipeline_run::by_idempotency_key(conn, ctx.workspace_id(), &key).await? {
+            return Ok(run);
+        }
+        let pipeline = store::pipeline::by_id(conn, ctx.workspace_id(), pipeline)
+            .await?
+            .ok_or_else(|| Error::not_found("pipeline", pipeline))?;
+        let version = pipeline::version(conn, &pipeline, None).await?;
+        let params = version.spec.resolve_params(params)?;
+        let id = alert.to_string();
+        let cause = Cause { cause: RunCause::Trigger, id: Some(&id), key: Some(&key) };
+        insert(conn, ctx, &pipeline, &version, &params, &cause).await.map_err(|refused| match refused {
+            Insert::KeyTaken => Error::conflict("The trigger has fired for this alert already."),
+            Insert::Failed(error) => error,
+        })
+    }
+
+    /// Runs of the workspace, newest first.
+    ///
+    /// # Errors
+    /// `NotFound` for a pipeline that there is not, `Invalid` for a page token that is not of this list.
+    pub async fn pipeline_runs(
+        &self,
+        ctx: &Ctx,
+        filter: &RunFilter,
+        page_token: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<PipelineRunSummary>> {
+        let before: Option<i64> = page_token.map(page::decode).transpose()?;
+        let limit = limit.clamp(1, page::MAX_PAGE);
+        let mut conn = self.conn().await?;
+        let pipeline = match &filter.pipeline {
+            Some(name) => Some(pipeline::find(&mut conn, ctx, name).await?.id),
+            None => None,
+        };
+        let filter = store::pipeline_run::Filter { pipeline, state: filter.state };
+        let rows = store::pipeline_run::list(&mut conn, ctx.workspace_id(), filter, before, limit as i64 + 1).await?;
+        Ok(Page::cut(rows, limit, |row| row.run.number))
+    }
+
+    /// A run with its steps.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn pipeline_run(&self, ctx: &Ctx, number: i64) -> Result<PipelineRunDetail> {
+        let mut conn = self.conn().await?;
+        let run = by_number(&mut conn, ctx, number).await?;
+        let steps = store::step::list(&mut conn, run.id).await?;
+        Ok(PipelineRunDetail { run, steps })
+    }
+
+    /// The tries of a step, first to last.
+    ///
+    /// # Errors
+    /// `NotFound` without such a run or step.
+    pub async fn step_attempts(&self, ctx: &Ctx, number: i64, step: &str) -> Result<Vec<StepAttempt>> {
+        let detail = self.pipeline_run(ctx, number).await?;
+        let found = detail.steps.iter().find(|known| known.name == step).ok_or_else(|| no_step(number, step))?;
+        Ok(store::step::attempt::list(&mut *self.conn().await?, found.id).await?)
+    }
+
+    /// Cancels a run: what has not begun does not begin, and what runs is ended. Asking again changes nothing.
+    ///
+    /// # Errors
+    /// `NotFound`, or `Conflict` when it has ended otherwise.
+    pub async fn cancel_pipeline_run(&self, ctx: &Ctx, number: i64) -> Result<PipelineRun> {
+        let mut tx = self.begin().await?;
+        let id = by_number(&mut tx, ctx, number).await?.id;
+        let mut run = store::pipeline_run::lock(&mut tx, id).await?.ok_or_else(Error::internal)?;
+        if run.state.is_final() && run.state != PipelineRunState::Cancelled {
+            return Err(Error::conflict(format!("{} has {} already.", name(&run), run.state.as_str())));
+        }
+        if run.cancel_requested_at.is_some() {
+            return Ok(run);
+        }
+        store::pipeline_run::request_cancel(&mut tx, id).await?;
+        run.state =
+            run.state.move_to(PipelineRunState::Cancelling).map_err(|illegal| Error::conflict(illegal.to_string()))?;
+        store::pipeline_run::set_state(&mut tx, id, run.state).await?;
+        Event::new("pipeline_run.cancelled", object(&run), format!("cancelled {}", name(&run)))
+            .related(Object::new(ObjectKind::Pipeline, run.pipeline_id, &run.pipeline_name))
+            .write(&mut tx, ctx)
+            .await?;
+        run.cancel_requested_at = Some(chrono::Utc::now());
+        let settled = settle::whole(&mut tx, &run).await?;
+        // Workers learn of it with their next renewal; this makes them ask at once.
+        store::event::notify(&mut tx, &format!("cancel:{id}")).await?;
+        commit(tx).await?;
+        settled.count();
+        let mut conn = self.conn().await?;
+        by_number(&mut conn, ctx, number).await
+    }
+}
+
+/// Why a run was not added.
+enum Insert {
+    /// The key was used.
+    KeyTaken,
+    Failed(Error),
+}
+
+impl<E: Into<Error>> From<E> for Insert {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// Adds a run with its steps, wakes workers for those that are ready, and notes who started it.
+async fn insert(
+    conn: &mut PgConnection,
+    ctx: &Ctx,
+    pipeline: &Pipeline,
+    version: &PipelineVersion,
+    params: &BTreeMap<String, ParamValue>,
+    cause: &Cause<'_>,
+) -> std::result::Result<PipelineRun, Insert> {
+    let id = PipelineRunId::new();
+    let number = store::counter::next(conn, ctx.workspace_id(), "pipeline_run").await?;
+    let actor = ctx.actor();
+    let new = NewPipelineRun {
+        id,
+        workspace_id: ctx.workspace_id(),
+        pipeline_id: pipeline.id,
+        version_id: version.id,
+        number,
+        params,
+        cause: cause.cause,
+        cause_id: cause.id,
+        started_by: ctx.user().map(|user| user.id),
+        started_by_name: actor.name(),
+        idempotency_key: cause.key,
+    };
+    store::pipeline_run::insert(conn, &new).await.map_err(|error| match error {
+        error if error.is_duplicate_of("pipeline_runs_idempotency") => Insert::KeyTaken,
+        error => error.into(),
+    })?;
+
+    let graph = version.spec.graph();
+    let ids: HashMap<&str, StepId> = version.spec.steps.keys().map(|name| (name.as_str(), StepId::new())).collect();
+    let new_step = |name: &str| {
+        let (step_name, spec) = version.spec.steps.get_key_value(name)?;
+        Some(NewStep {
+            id: *ids.get(name)?,
+            name: step_name,
+            pool: &spec.pool,
+            needs: graph.needs(name).count(),
+            max_attempts: spec.retries.count + 1,
+        })
+    };
+    let steps: Vec<NewStep<'_>> = graph.layers().into_iter().flatten().filter_map(new_step).collect();
+    let edges: Vec<_> =
+        graph.edges().filter_map(|(parent, child)| Some((*ids.get(parent)?, *ids.get(child)?))).collect();
+    store::step::insert(conn, id, &steps, &edges).await?;
+    let pools: BTreeSet<&str> = steps.iter().filter(|step| step.needs == 0).map(|step| step.pool).collect();
+    for pool in pools {
+        store::wake::push(conn, &Wake::Steps { pool: pool.to_owned() }).await?;
+    }
+
+    let runs = store::pipeline_run::by_ids(conn, &[id]).await?;
+    let run = runs.into_iter().next().ok_or_else(Error::internal)?;
+    Event::new("pipeline_run.started", object(&run), format!("started {}", name(&run)))
+        .related(pipeline::object(pipeline))
+        .details(serde_json::json!({
+            "version": version.number,
+            "digest": version.digest,
+            "params": params,
+            "cause": cause.cause,
+        }))
+        .write(conn, ctx)
+        .await?;
+    store::event::notify(conn, &format!("pipeline_runs:{}", ctx.workspace_id())).await?;
+    Ok(run)
+}
+
+/// The stored form of a key that a sender gives: kept apart from the keys that Slipway makes.
+fn sender_key(key: &str) -> Result<String> {
+    if key.is_empty() || key.len() > MAX_KEY || !key.bytes().all(|b| b.is_ascii_graphic() || b == b' ') {
+        let message = format!("An idempotency key is 1 to {MAX_KEY} visible ASCII characters.");
+        return Err(Error::invalid_field("idempotency_key", message));
+    }
+    Ok(format!("sender:{key}"))
+}
+
+/// The run that an earlier request with the same key started, if that asked for the same.
+fn found(run: PipelineRun, new: &NewRun) -> Result<StartedRun> {
+    let same_value = |(name, value): (&String, &Value)| {
+        run.params.get(name).is_some_and(|known| known.accept(value).as_ref() == Ok(known))
+    };
+    let same = run.pipeline_name == new.pipeline
+        && new.version.is_none_or(|version| version == run.version_number)
+        && new.params.iter().all(same_value);
+    if same {
+        return Ok(StartedRun { run, is_new: false });
+    }
+    Err(Error::conflict(format!("This idempotency key was used for something else: it started {}.", name(&run)))
+        .in_field("idempotency_key"))
+}
+
+pub(crate) async fn by_number(conn: &mut PgConnection, ctx: &Ctx, number: i64) -> Result<PipelineRun> {
+    store::pipeline_run::by_number(conn, ctx.workspace_id(), number)
+        .await?
+        .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("No pipeline run #{number} in this workspace.")))
+}
+
+pub(crate) fn no_step(number: i64, step: &str) -> Error {
+    let step: String = step.chars().take(64).collect();
+    Error::new(ErrorKind::NotFound, format!("Pipeline run #{number} has no step \"{step}\"."))
+}
+
+/// What people call it: `train-wine #512`.
+pub(crate) fn name(run: &PipelineRun) -> String {
+    format!("{} #{}", run.pipeline_name, run.number)
+}
+
+pub(crate) fn object(run: &PipelineRun) -> Object {
+    Object::new(ObjectKind::PipelineRun, run.id, name(run))
+}

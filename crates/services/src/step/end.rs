@@ -1,0 +1,155 @@
+//! The end of a worker's hold on a step, from whichever side.
+
+use super::{Lease, settle, settle::Settled};
+use crate::{Result, Services, commit};
+use domain::{
+    pipeline_run::{AfterAttempt, AttemptOutcome, StepState, after_attempt},
+    step::StepOutput,
+};
+use std::{collections::BTreeSet, time::Duration};
+use store::{PgConnection, step::lease::Released};
+
+/// How a try ended, as its worker saw it.
+#[derive(Debug, Clone)]
+pub struct AttemptEnd {
+    /// How.
+    pub outcome: AttemptOutcome,
+    /// Why, when that needs a word.
+    pub reason: String,
+    /// The command's exit status, when it had one.
+    pub exit_code: Option<i32>,
+    /// What it gives on. Visible once this is recorded, and not before.
+    pub outputs: Vec<StepOutput>,
+}
+
+/// Why a hold ends.
+#[derive(Debug, Clone)]
+pub enum LetGo {
+    /// The try has ended.
+    Ended(AttemptEnd),
+    /// The worker stops and gives the step back. Nothing is counted against the step.
+    GivenBack(String),
+    /// The worker is given up: it did not renew its lease for so long after its end.
+    Expired(Duration),
+    /// The worker is known to be dead, and all that it had started.
+    Dead(String),
+}
+
+impl LetGo {
+    fn outcome(&self) -> AttemptOutcome {
+        match self {
+            Self::Ended(end) => end.outcome,
+            Self::GivenBack(_) | Self::Expired(_) | Self::Dead(_) => AttemptOutcome::Lost,
+        }
+    }
+
+    fn reason(&self) -> &str {
+        match self {
+            Self::Ended(end) => &end.reason,
+            Self::GivenBack(reason) | Self::Dead(reason) => reason,
+            Self::Expired(_) => "its worker was not heard of any more",
+        }
+    }
+}
+
+impl Services {
+    /// Ends the hold on a step, and moves its run on: outputs appear, steps become ready or are skipped, the run ends,
+    /// history is written, workers are woken; all of it or nothing. Answers with where the step stands now; none when the
+    /// lease is not held any more, so that nobody wants to know.
+    ///
+    /// # Errors
+    /// When the database does not answer. It may have been carried out all the same; doing it again is harmless.
+    pub async fn let_go(&self, lease: &Lease, how: &LetGo) -> Result<Option<StepState>> {
+        let mut tx = self.begin().await?;
+        let Some(run) = store::pipeline_run::lock(&mut tx, lease.run_id).await? else { return Ok(None) };
+        let grace = if let LetGo::Expired(grace) = how { *grace } else { Duration::ZERO };
+        let running = store::step::lease::running(&mut tx, lease.step_id, lease.fence, grace).await?;
+        let Some(step) = running.filter(|step| step.expired || !matches!(how, LetGo::Expired(_))) else {
+            return Ok(None);
+        };
+
+        let cancelling = run.cancel_requested_at.is_some();
+        let (mut failures, mut losses) = (step.failures, step.losses);
+        match how.outcome() {
+            AttemptOutcome::Failed | AttemptOutcome::TimedOut => failures += 1,
+            AttemptOutcome::Lost if !matches!(how, LetGo::GivenBack(_)) => losses += 1,
+            _ => {}
+        }
+        let after = match how {
+            LetGo::GivenBack(_) if !cancelling => AfterAttempt::TriesAgain(Duration::ZERO),
+            LetGo::GivenBack(_) => AfterAttempt::Ends(StepState::Cancelled),
+            _ => {
+                let retries = store::step::retries(&mut tx, lease.step_id).await?;
+                let positive = |count: i32| u32::try_from(count).unwrap_or_default();
+                after_attempt(how.outcome(), positive(failures), positive(losses), &retries, cancelling, jitter())
+            }
+        };
+        if !matches!(how, LetGo::Ended(_)) {
+            let text = format!("The try was lost: {}.", how.reason());
+            store::log::append_last(&mut tx, lease.attempt_id, chrono::Utc::now().timestamp_millis(), &text).await?;
+            store::event::notify(&mut tx, &crate::log_topic(lease.attempt_id)).await?;
+        }
+
+        let (state, wait) = match after {
+            AfterAttempt::Ends(state) => (state, Duration::ZERO),
+            AfterAttempt::TriesAgain(wait) => (StepState::Ready, wait),
+        };
+        let (exit_code, outputs) = match how {
+            LetGo::Ended(end) => (end.exit_code, end.outputs.as_slice()),
+            _ => (None, [].as_slice()),
+        };
+        let reason = reason(how, state);
+        let released = Released { state, reason: &reason, failures, losses, wait, outputs };
+        if !store::step::lease::release(&mut tx, lease.step_id, lease.fence, &released).await? {
+            return Ok(None);
+        }
+        store::step::attempt::end(&mut tx, lease.fence, how.outcome(), how.reason(), exit_code).await?;
+        let mut settled = move_on(&mut tx, &run, lease, state, wait, step.pool).await?;
+        settled.outcome = Some(how.outcome());
+        commit(tx).await?;
+        settled.count();
+        Ok(Some(state))
+    }
+}
+
+async fn move_on(
+    conn: &mut PgConnection,
+    run: &domain::pipeline_run::PipelineRun,
+    lease: &Lease,
+    state: StepState,
+    wait: Duration,
+    pool: String,
+) -> Result<Settled> {
+    match state {
+        StepState::Succeeded => settle::after_success(conn, run, lease.step_id).await,
+        StepState::Ready => {
+            store::event::notify(conn, &format!("pipeline_run:{}", run.id)).await?;
+            // For one that waits there is time: workers look when it is due.
+            if wait.is_zero() {
+                settle::wake(conn, &BTreeSet::from([pool])).await?;
+            }
+            Ok(Settled::default())
+        }
+        _ => settle::whole(conn, run).await,
+    }
+}
+
+/// What stands beside the state of the step.
+fn reason(how: &LetGo, state: StepState) -> String {
+    match (how, state) {
+        (_, StepState::Succeeded) => String::new(),
+        (LetGo::Ended(end), StepState::Cancelled) if end.outcome != AttemptOutcome::Cancelled => {
+            format!("{}; the run was cancelled", end.reason)
+        }
+        (_, StepState::Cancelled) => "the run was cancelled".to_owned(),
+        (how, StepState::Failed) if how.outcome() == AttemptOutcome::Lost => {
+            format!("its worker was lost too often, the last time because {}", how.reason())
+        }
+        (how, _) => how.reason().to_owned(),
+    }
+}
+
+/// In 0..1.
+fn jitter() -> f64 {
+    getrandom::u32().map_or(0.5, |number| f64::from(number) / f64::from(u32::MAX))
+}

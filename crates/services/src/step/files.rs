@@ -1,0 +1,306 @@
+//! Inputs and outputs of steps: between the artifact store and the directory of a try.
+//!
+//! A file is a blob. A folder is a blob too: its *manifest*, the list of its files and links as JSON.
+
+use crate::Services;
+use artifacts::Artifacts;
+use domain::{
+    Digest,
+    pipeline::{check_relative_path, input_path},
+    step::StepOutput,
+};
+use executors::StepDir;
+use futures::StreamExt as _;
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeMap,
+    fs::{self, Permissions},
+    io,
+    os::unix::fs::{PermissionsExt as _, symlink},
+    path::{Component, Path, PathBuf},
+};
+use tokio::{fs::File, io::AsyncWriteExt as _};
+use tokio_util::io::ReaderStream;
+
+/// The largest manifest that is read: some 300,000 files.
+const MAX_MANIFEST_BYTES: u64 = 64 << 20;
+
+/// The most files of a folder.
+const MAX_FILES: usize = 200_000;
+
+/// An output of another step that a step takes.
+#[derive(Debug, Clone)]
+pub struct StepInput {
+    /// The name that it has for the step.
+    pub name: String,
+    /// Where it comes from: `prepare.dataset`.
+    pub from: String,
+    /// What it is; none when the step that it comes from did not give it.
+    pub output: Option<StepOutput>,
+}
+
+/// Why files could not be put or taken.
+#[derive(Debug, thiserror::Error)]
+pub enum FileTrouble {
+    /// Trying again would not help. The sentence is for the step's author.
+    #[error("{0}")]
+    Step(String),
+    /// This machine or the artifact store is at fault; the same may work later or elsewhere.
+    #[error("{0}")]
+    Ours(String),
+}
+
+type Result<T> = std::result::Result<T, FileTrouble>;
+
+/// What is in a folder. Paths are relative, with `/`, sorted.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Manifest {
+    files: Vec<Entry>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    links: Vec<Link>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Entry {
+    path: String,
+    digest: Digest,
+    size: u64,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    executable: bool,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Link {
+    path: String,
+    target: String,
+}
+
+impl Services {
+    /// Puts the inputs of a step into its directory.
+    ///
+    /// # Errors
+    /// When one is not there any more, is damaged, or cannot be written.
+    pub async fn put_inputs(&self, dir: &StepDir, inputs: &[StepInput]) -> Result<()> {
+        for input in inputs {
+            let missing = || FileTrouble::Step(format!("The input \"{}\" ({}) was not given.", input.name, input.from));
+            let output = input.output.as_ref().ok_or_else(missing)?;
+            let target = dir.work().join(input_path(&input.name));
+            let what = format!("the input \"{}\" ({})", input.name, input.from);
+            if output.is_folder {
+                self.put_folder(&output.digest, &target, &what).await?;
+            } else {
+                put_file(&self.artifacts, &output.digest, &target, false, &what).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn put_folder(&self, manifest: &Digest, target: &Path, what: &str) -> Result<()> {
+        let bytes =
+            self.artifacts.get_bytes(manifest, MAX_MANIFEST_BYTES).await.map_err(|error| of_store(what, &error))?;
+        let manifest: Manifest = serde_json::from_slice(&bytes)
+            .map_err(|error| FileTrouble::Step(format!("The list of files of {what} cannot be read: {error}.")))?;
+        let inside = |path: &str| match check_relative_path(path) {
+            Ok(()) => Ok(target.join(path)),
+            Err(rule) => Err(FileTrouble::Step(format!("The path \"{path}\" of {what} {rule}."))),
+        };
+        tokio::fs::create_dir_all(target).await.map_err(|error| of_disk(what, &error))?;
+        for file in &manifest.files {
+            put_file(&self.artifacts, &file.digest, &inside(&file.path)?, file.executable, what).await?;
+        }
+        // Links last, so that no file is written through one.
+        for link in &manifest.links {
+            let path = inside(&link.path)?;
+            if !stays_inside(&link.path, Path::new(&link.target)) {
+                return Err(FileTrouble::Step(format!("The link \"{}\" of {what} leads out of it.", link.path)));
+            }
+            make_parent(&path).await.map_err(|error| of_disk(what, &error))?;
+            symlink(&link.target, &path).map_err(|error| of_disk(what, &error))?;
+        }
+        Ok(())
+    }
+
+    /// Stores what a step gives on. Nobody sees it before the end of the step is recorded.
+    ///
+    /// # Errors
+    /// When an output is not there as the pipeline's file says, or cannot be stored.
+    pub async fn take_outputs(&self, dir: &StepDir, outputs: &BTreeMap<String, String>) -> Result<Vec<StepOutput>> {
+        let mut taken = Vec::new();
+        for (name, path) in outputs {
+            let found = dir
+                .output(path)
+                .map_err(|error| FileTrouble::Step(format!("The output \"{name}\" is not there: {error}.")))?;
+            let what = format!("the output \"{name}\"");
+            let is_folder = found.is_dir();
+            let (digest, size) = if is_folder {
+                self.take_folder(&found, &what).await?
+            } else {
+                let (digest, size) = take_file(&self.artifacts, &found, &what).await?;
+                (digest, size)
+            };
+            let size = i64::try_from(size).unwrap_or(i64::MAX);
+            taken.push(StepOutput { name: name.clone(), path: path.clone(), is_folder, digest, size });
+        }
+        Ok(taken)
+    }
+
+    async fn take_folder(&self, folder: &Path, what: &str) -> Result<(Digest, u64)> {
+        let root = folder.to_owned();
+        let found = tokio::task::spawn_blocking(move || walk(&root)).await.map_err(io::Error::other);
+        let Found { files, links } = found.and_then(|found| found).map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData | io::ErrorKind::QuotaExceeded => {
+                FileTrouble::Step(format!("{} cannot be given on: {error}.", capital(what)))
+            }
+            _ => of_disk(what, &error),
+        })?;
+        let mut manifest = Manifest { files: Vec::with_capacity(files.len()), links };
+        let mut total = 0;
+        for (path, executable) in files {
+            let (digest, size) = take_file(&self.artifacts, &folder.join(&path), what).await?;
+            total += size;
+            manifest.files.push(Entry { path, digest, size, executable });
+        }
+        let bytes = serde_json::to_vec(&manifest).map_err(|error| of_disk(what, &error.into()))?;
+        let blob = self.artifacts.put_bytes(bytes).await.map_err(|error| of_store(what, &error))?;
+        Ok((blob.digest, total))
+    }
+}
+
+async fn make_parent(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(parent) => tokio::fs::create_dir_all(parent).await,
+        None => Ok(()),
+    }
+}
+
+/// Writes a blob to a file, and makes sure that it is what it was.
+async fn put_file(artifacts: &Artifacts, digest: &Digest, target: &Path, executable: bool, what: &str) -> Result<()> {
+    let content = artifacts.get(digest, None).await.map_err(|error| of_store(what, &error))?;
+    let mut stream = content.stream;
+    make_parent(target).await.map_err(|error| of_disk(what, &error))?;
+    let mut file = File::create_new(target).await.map_err(|error| of_disk(what, &error))?;
+    let mut hasher = blake3::Hasher::new();
+    while let Some(bytes) = stream.next().await {
+        let bytes = bytes.map_err(|error| of_store(what, &error))?;
+        hasher.update(&bytes);
+        file.write_all(&bytes).await.map_err(|error| of_disk(what, &error))?;
+    }
+    file.flush().await.map_err(|error| of_disk(what, &error))?;
+    if Digest::blake3(hasher.finalize().into()) != *digest {
+        return Err(FileTrouble::Step(format!("The stored content of {what} is damaged.")));
+    }
+    if executable {
+        fs::set_permissions(target, Permissions::from_mode(0o755)).map_err(|error| of_disk(what, &error))?;
+    }
+    Ok(())
+}
+
+async fn take_file(artifacts: &Artifacts, path: &Path, what: &str) -> Result<(Digest, u64)> {
+    let file = File::open(path).await.map_err(|error| of_disk(what, &error))?;
+    let blob =
+        artifacts.put(ReaderStream::with_capacity(file, 256 * 1024)).await.map_err(|error| of_store(what, &error))?;
+    Ok((blob.digest, blob.size))
+}
+
+fn of_store(what: &str, error: &artifacts::Error) -> FileTrouble {
+    use artifacts::Error as E;
+    match error {
+        E::NotFound { .. } => FileTrouble::Step(format!("{} is not in the artifact store any more.", capital(what))),
+        E::Corrupt { .. } => FileTrouble::Step(format!("The stored content of {what} is damaged.")),
+        E::TooLarge { .. } => FileTrouble::Step(format!("{} has too many files.", capital(what))),
+        E::NotSatisfiable { .. } | E::Source(_) | E::Store(_) => {
+            tracing::warn!(%error, cause = ?std::error::Error::source(error), what, "the artifact store failed a step");
+            FileTrouble::Ours(format!("{} could not be moved: {error}", capital(what)))
+        }
+    }
+}
+
+fn of_disk(what: &str, error: &io::Error) -> FileTrouble {
+    FileTrouble::Ours(format!("{} could not be read or written on the worker: {error}.", capital(what)))
+}
+
+fn capital(what: &str) -> String {
+    let mut chars = what.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
+struct Found {
+    /// Path, and whether it may be executed.
+    files: Vec<(String, bool)>,
+    links: Vec<Link>,
+}
+
+/// What is in a folder, sorted by path. Blocks.
+fn walk(root: &Path) -> io::Result<Found> {
+    let mut found = Found { files: Vec::new(), links: Vec::new() };
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            let path = relative(root, &entry.path())?;
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
+                folders.push(entry.path());
+            } else if kind.is_file() {
+                found.files.push((path, entry.metadata()?.permissions().mode() & 0o100 != 0));
+            } else if kind.is_symlink() {
+                let target = fs::read_link(entry.path())?;
+                if !stays_inside(&path, &target) {
+                    return Err(refused(format!("\"{path}\" is a link that leads out of it")));
+                }
+                let target = target.to_str().map(str::to_owned);
+                let target = target.ok_or_else(|| refused(format!("the target of \"{path}\" is no text")))?;
+                found.links.push(Link { path, target });
+            } else {
+                return Err(refused(format!("\"{path}\" is neither a file nor a folder")));
+            }
+            if found.files.len() + found.links.len() > MAX_FILES {
+                return Err(refused(format!("it has more than {MAX_FILES} files; pack them")));
+            }
+        }
+    }
+    found.files.sort();
+    found.links.sort_by(|one, other| one.path.cmp(&other.path));
+    Ok(found)
+}
+
+fn refused(message: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, message)
+}
+
+fn relative(root: &Path, path: &Path) -> io::Result<String> {
+    let inside: PathBuf = path.strip_prefix(root).map_err(io::Error::other)?.to_owned();
+    let text = inside.to_str().ok_or_else(|| refused(format!("the name of \"{}\" is no text", inside.display())))?;
+    match check_relative_path(text) {
+        Ok(()) => Ok(text.to_owned()),
+        Err(rule) => Err(refused(format!("the path \"{text}\" {rule}"))),
+    }
+}
+
+/// Whether a link at this path, which is relative to a folder, leads to something in that folder.
+fn stays_inside(path: &str, target: &Path) -> bool {
+    let mut depth = path.split('/').count() - 1;
+    for part in target.components() {
+        match part {
+            Component::Normal(_) => depth += 1,
+            Component::CurDir => {}
+            Component::ParentDir if depth > 0 => depth -= 1,
+            Component::ParentDir | Component::RootDir | Component::Prefix(_) => return false,
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::stays_inside;
+    use std::path::Path;
+
+    #[test]
+    fn a_link_may_lead_only_to_what_is_in_its_folder() {
+        let inside = |path: &str, target: &str| stays_inside(path, Path::new(target));
+        assert!(inside("latest", "v1/model.onnx") && inside("a/b/c", "../../d") && inside("a/b", "./../c"));
+        assert!(!inside("latest", "../x") && !inside("a/b", "../../x") && !inside("a/b", "/etc/passwd"));
+        assert!(!inside("a/b", "c/../../../x"));
+    }
+}

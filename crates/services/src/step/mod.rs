@@ -1,0 +1,217 @@
+//! How the steps of a run go on: a worker takes one, holds it under a lease, and lets go of it; what it says counts only
+//! with the fence that it got. [`settle`] moves the run on.
+//!
+//! The order of locks is: the run, then its steps. Only taking a step goes without the run.
+
+mod account;
+mod end;
+mod files;
+pub(crate) mod settle;
+
+pub use end::{AttemptEnd, LetGo};
+pub use files::{FileTrouble, StepInput};
+pub use store::step::lease::{Claimed, Lease, Renewed};
+
+use crate::{Result, Services, commit};
+use chrono::Utc;
+use domain::{
+    Error,
+    id::{PipelineRunId, StepId},
+    pipeline::Invocation,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+/// How long the token of a try works beyond the time that the try may take.
+const TOKEN_GRACE: Duration = Duration::from_secs(3600);
+
+/// How long it works when the try may take as long as it likes.
+const TOKEN_LASTS: Duration = Duration::from_secs(30 * 86_400);
+
+/// What a worker needs to run a try.
+#[derive(Debug)]
+pub struct StepWork {
+    /// What people call the run: `train-wine #512`.
+    pub run_name: String,
+    /// The command line and all variables.
+    pub invocation: Invocation,
+    /// Files of the pipeline: path to text.
+    pub files: BTreeMap<String, String>,
+    /// What to put into the step's directory.
+    pub inputs: Vec<StepInput>,
+    /// What to take from it in the end: name to path.
+    pub outputs: BTreeMap<String, String>,
+    /// How long the try may take.
+    pub timeout: Option<Duration>,
+    /// How many tries there may be when the command fails.
+    pub max_attempts: i32,
+    /// Whether somebody asked to cancel the run already.
+    pub cancelling: bool,
+}
+
+impl Services {
+    /// The same use cases over other connections: for what must not wait behind everything else.
+    #[must_use]
+    pub fn beside(&self, connections: u32) -> Self {
+        let mut other = self.clone();
+        other.pool = store::connect_beside(&self.pool, connections);
+        other
+    }
+
+    /// Takes a step that is ready in one of these pools, for so long.
+    ///
+    /// # Errors
+    /// When the database does not answer. A step may have been taken all the same: see [`Services::held_besides`].
+    pub async fn claim_step(&self, worker: &str, pools: &[String], ttl: Duration) -> Result<Option<Claimed>> {
+        Ok(store::step::lease::claim(&mut *self.conn().await?, worker, pools, ttl).await?)
+    }
+
+    /// How long until a step of these pools may be taken whose time has not come yet.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn next_step_due(&self, pools: &[String]) -> Result<Option<Duration>> {
+        Ok(store::step::lease::next_due(&mut *self.conn().await?, pools).await?)
+    }
+
+    /// Renews leases (step, fence). Those that the answer leaves out are lost.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn renew_leases(&self, held: &[(StepId, i64)], ttl: Duration) -> Result<Vec<Renewed>> {
+        Ok(store::step::lease::renew(&mut *self.conn().await?, held, ttl).await?)
+    }
+
+    /// Leases that ended longer ago than this grace.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn expired_leases(&self, grace: Duration) -> Result<Vec<Lease>> {
+        Ok(store::step::lease::expired(&mut *self.conn().await?, grace, 100).await?)
+    }
+
+    /// The names of the workers that hold steps.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn lease_owners(&self) -> Result<Vec<String>> {
+        Ok(store::step::lease::owners(&mut *self.conn().await?).await?)
+    }
+
+    /// What a worker holds besides these fences: of a dead worker all, of a live one what it took without hearing so.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn held_besides(&self, worker: &str, fences: &[i64]) -> Result<Vec<Lease>> {
+        Ok(store::step::lease::of_owner(&mut *self.conn().await?, worker, fences).await?)
+    }
+
+    /// How many steps wait for a worker, by pool.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn steps_waiting(&self) -> Result<Vec<(String, i64)>> {
+        Ok(store::step::waiting_by_pool(&mut *self.conn().await?).await?)
+    }
+
+    /// Begins the try that was taken: what it is to run, and a token to log with. None when the lease is lost.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn begin_attempt(&self, held: &Claimed, public_url: &str) -> Result<Option<StepWork>> {
+        let mut tx = self.begin().await?;
+        let Some(work) = store::step::attempt::work(&mut tx, held.step_id, held.fence).await? else { return Ok(None) };
+        if store::pipeline_run::begin(&mut tx, held.run_id).await? {
+            store::event::notify(&mut tx, &format!("pipeline_runs:{}", work.workspace.id)).await?;
+        }
+        store::event::notify(&mut tx, &format!("pipeline_run:{}", held.run_id)).await?;
+        let (Some(step), Some(mut invocation)) =
+            (work.spec.steps.get(&held.name), work.spec.invocation(&held.name, &work.params))
+        else {
+            tracing::error!(step = %held.name, run = %held.run_id, "a stored step is not in its pipeline's file");
+            return Err(Error::internal());
+        };
+
+        let needed: BTreeSet<&str> = step.inputs.values().map(|input| input.step.as_str()).collect();
+        let needed: Vec<&str> = needed.into_iter().collect();
+        let given = store::step::outputs(&mut tx, held.run_id, &needed).await?;
+        let inputs = step
+            .inputs
+            .iter()
+            .map(|(name, from)| StepInput {
+                name: name.clone(),
+                from: from.to_string(),
+                output: given
+                    .get(&from.step)
+                    .and_then(|outputs| outputs.iter().find(|output| output.name == from.output))
+                    .cloned(),
+            })
+            .collect();
+
+        let timeout = step.timeout_seconds.map(Duration::from_secs);
+        let lasts = timeout.map_or(TOKEN_LASTS, |timeout| timeout + TOKEN_GRACE);
+        let run_name = format!("{} #{}", work.pipeline, work.run_number);
+        let token_name = format!("{run_name}: {}, try {}", held.name, held.number);
+        let secret = account::token(&mut tx, &work.workspace, held.attempt_id, &token_name, Utc::now() + lasts).await?;
+        commit(tx).await?;
+
+        let tracking = [
+            ("MLFLOW_TRACKING_URI", format!("{public_url}/w/{}", work.workspace.slug)),
+            ("MLFLOW_TRACKING_TOKEN", secret.clone()),
+        ];
+        for (name, value) in tracking {
+            // Who logs elsewhere says so in the file.
+            invocation.env.entry(name.to_owned()).or_insert(value);
+        }
+        let ours = [
+            ("SLIPWAY_URL", public_url.to_owned()),
+            ("SLIPWAY_TOKEN", secret),
+            ("SLIPWAY_WORKSPACE", work.workspace.slug),
+            ("SLIPWAY_PIPELINE_RUN", work.run_number.to_string()),
+            ("SLIPWAY_STEP", held.name.clone()),
+            ("SLIPWAY_ATTEMPT", held.number.to_string()),
+            ("SLIPWAY_FENCE", held.fence.to_string()),
+        ];
+        invocation.env.extend(ours.map(|(name, value)| (name.to_owned(), value)));
+        Ok(Some(StepWork {
+            run_name,
+            invocation,
+            files: work.spec.files.clone(),
+            inputs,
+            outputs: step.outputs.clone(),
+            timeout,
+            max_attempts: work.max_attempts,
+            cancelling: work.cancelling,
+        }))
+    }
+
+    /// Sets right up to a hundred runs that do not stand as their steps do. There should be none; should a mistake of
+    /// ours leave one, it does not stay so. Answers with how many there were.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn settle_runs(&self) -> Result<usize> {
+        let ids = store::pipeline_run::unsettled(&mut *self.conn().await?, 100).await?;
+        let mut settled = 0;
+        for id in ids {
+            settled += usize::from(self.settle_run(id).await?);
+        }
+        Ok(settled)
+    }
+
+    async fn settle_run(&self, id: PipelineRunId) -> Result<bool> {
+        let mut tx = self.begin().await?;
+        let Some(run) = store::pipeline_run::lock(&mut tx, id).await? else { return Ok(false) };
+        // Under the lock it may prove to be as it should be.
+        if !store::pipeline_run::unsettled(&mut tx, 100).await?.contains(&id) {
+            return Ok(false);
+        }
+        let settled = settle::whole(&mut tx, &run).await?;
+        commit(tx).await?;
+        settled.count();
+        tracing::warn!(run = %id, "a pipeline run did not stand as its steps do; it was set right");
+        Ok(true)
+    }
+}
