@@ -31,6 +31,7 @@ pub mod pipeline_run;
 pub mod promotion;
 pub mod run;
 pub mod search;
+pub mod series;
 pub mod step;
 pub mod user;
 pub mod values;

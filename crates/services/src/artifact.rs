@@ -1,0 +1,215 @@
+//! Files of runs and logged models. A path names a root of ours by the ids in it; whoever may not see its owner finds
+//! nothing there.
+
+use crate::{Ctx, Result, Services, commit};
+use artifacts::{ByteRange, Content};
+use bytes::Bytes;
+use domain::{
+    Digest, Error, ErrorKind,
+    artifact_path::{ArtifactFolder, ArtifactPath},
+    artifact_root::{ArtifactOwner, ArtifactRoot},
+    experiment::LifecycleStage,
+    id::{LoggedModelId, RunId},
+    run::ArtifactEntry,
+};
+use futures::{Stream, StreamExt as _};
+use store::PgConnection;
+
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// The most bytes of a file.
+pub const MAX_ARTIFACT: u64 = 10 << 30;
+
+/// A file to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Artifact {
+    /// Where it lies.
+    pub path: ArtifactPath,
+    /// Of its bytes.
+    pub digest: Digest,
+    /// Its length in bytes.
+    pub size: u64,
+}
+
+impl Services {
+    /// Stores a file of a run or logged model: below the artifact service, `7/<run>/artifacts/plot.png`. What was there
+    /// under the same path is replaced; the same again changes nothing.
+    ///
+    /// # Errors
+    /// `Invalid` for an unsafe path, one that is a folder, or a deleted owner; `NotFound` without such an owner;
+    /// `TooLarge`. Nothing is visible then.
+    pub async fn put_artifact<S, E>(&self, ctx: &Ctx, path: &str, length: Option<u64>, stream: S) -> Result<()>
+    where
+        S: Stream<Item = std::result::Result<Bytes, E>> + Send,
+        E: Into<Cause>,
+    {
+        let (root, file) = ArtifactRoot::parse_file(path)?;
+        if length.is_some_and(|length| length > MAX_ARTIFACT) {
+            return Err(too_large());
+        }
+        // Before the bytes are taken: nobody uploads for nothing.
+        check_owner(&mut *self.conn().await?, ctx, root).await?;
+        let mut taken = 0;
+        let limited = stream.map(move |chunk| {
+            let chunk: Bytes = chunk.map_err(Into::<Cause>::into)?;
+            taken += chunk.len() as u64;
+            if taken > MAX_ARTIFACT { Err::<_, Cause>(TooMuch.into()) } else { Ok(chunk) }
+        });
+        let blob = self.artifacts.put(limited).await.map_err(|error| match error {
+            artifacts::Error::Source(cause) if cause.is::<TooMuch>() => too_large(),
+            error => of_store(error),
+        })?;
+        let mut tx = self.begin().await?;
+        check_owner(&mut tx, ctx, root).await?;
+        let size = i64::try_from(blob.size).map_err(|_| too_large())?;
+        if !store::artifact::put(&mut tx, root.owner, &file, &blob.digest, size).await? {
+            return Err(Error::invalid_field(
+                "path",
+                format!("\"{file}\" cannot be a file: it is a folder, or a part of its path is a file."),
+            ));
+        }
+        commit(tx).await
+    }
+
+    /// A file of a run or logged model, by its path below the artifact service.
+    ///
+    /// # Errors
+    /// `Invalid` for an unsafe path or a folder; `NotFound`.
+    pub async fn artifact(&self, ctx: &Ctx, path: &str) -> Result<Artifact> {
+        let (root, file) = ArtifactRoot::parse_file(path)?;
+        let mut conn = self.conn().await?;
+        if store::artifact::owner_stage(&mut conn, ctx.workspace_id(), root).await?.is_none() {
+            return Err(no_artifact(path));
+        }
+        stored_file(&mut conn, root.owner, file).await?.ok_or_else(|| no_artifact(path))
+    }
+
+    /// A file of a run, by its path from the run's root.
+    ///
+    /// # Errors
+    /// `Invalid` for an unsafe path or a folder; `NotFound`.
+    pub async fn run_artifact(&self, ctx: &Ctx, id: RunId, path: &str) -> Result<Artifact> {
+        let file = ArtifactPath::parse(path)?;
+        let mut conn = self.conn().await?;
+        let (_, info) = crate::run::find(&mut conn, ctx, id).await?;
+        stored_file(&mut conn, ArtifactOwner::Run(info.id), file).await?.ok_or_else(|| no_artifact(path))
+    }
+
+    /// The bytes of a file, or a part of them.
+    ///
+    /// # Errors
+    /// `Invalid` when the file has no byte in the range; `Unavailable` when the artifact store does not answer.
+    pub async fn artifact_content(&self, artifact: &Artifact, range: Option<ByteRange>) -> Result<Content> {
+        self.artifacts.get(&artifact.digest, range).await.map_err(of_store)
+    }
+
+    /// What lies right in a folder of a run or logged model, by the folder's path below the artifact service. A folder
+    /// that does not exist is empty.
+    ///
+    /// # Errors
+    /// `Invalid` for an unsafe path.
+    pub async fn list_artifacts(&self, ctx: &Ctx, path: &str) -> Result<Vec<ArtifactEntry>> {
+        let (root, folder) = ArtifactRoot::parse_folder(path)?;
+        let mut conn = self.conn().await?;
+        if store::artifact::owner_stage(&mut conn, ctx.workspace_id(), root).await?.is_none() {
+            return Ok(Vec::new());
+        }
+        Ok(store::artifact::list(&mut conn, root.owner, &folder).await?)
+    }
+
+    /// The root of a run's artifacts, and what lies right in a folder there.
+    ///
+    /// # Errors
+    /// `Invalid` for an unsafe path; `NotFound` without such a run.
+    pub async fn run_artifacts(
+        &self,
+        ctx: &Ctx,
+        id: RunId,
+        folder: &str,
+    ) -> Result<(ArtifactRoot, Vec<ArtifactEntry>)> {
+        let folder = ArtifactFolder::parse(folder)?;
+        let mut conn = self.conn().await?;
+        let root = store::artifact::root_of_run(&mut conn, ctx.workspace_id(), id).await?;
+        let root = root.ok_or_else(|| crate::run::no_run(&id.simple()))?;
+        Ok((root, store::artifact::list(&mut conn, root.owner, &folder).await?))
+    }
+
+    /// The root of a logged model's artifacts, and what lies right in a folder there.
+    ///
+    /// # Errors
+    /// `Invalid` for an unsafe path; `NotFound` without such a model.
+    pub async fn logged_model_artifacts(
+        &self,
+        ctx: &Ctx,
+        id: LoggedModelId,
+        folder: &str,
+    ) -> Result<(ArtifactRoot, Vec<ArtifactEntry>)> {
+        let folder = ArtifactFolder::parse(folder)?;
+        let mut conn = self.conn().await?;
+        let root = store::artifact::root_of_logged_model(&mut conn, ctx.workspace_id(), id).await?;
+        let root = root.ok_or_else(|| crate::logged_model::no_logged_model(&id.wire()))?;
+        Ok((root, store::artifact::list(&mut conn, root.owner, &folder).await?))
+    }
+
+    /// Removes a file, or a folder with all that is in it. Removing nothing is no mistake. Versions that were
+    /// registered from these files keep them.
+    ///
+    /// # Errors
+    /// `Invalid` for an unsafe path, a whole root, or a deleted owner; `NotFound` without such an owner.
+    pub async fn delete_artifact(&self, ctx: &Ctx, path: &str) -> Result<()> {
+        let (root, path) = ArtifactRoot::parse_folder(path)?;
+        if path.is_root() {
+            return Err(Error::invalid_field(
+                "path",
+                "A whole artifact root cannot be deleted; name a file or folder in it.",
+            ));
+        }
+        let mut tx = self.begin().await?;
+        check_owner(&mut tx, ctx, root).await?;
+        store::artifact::delete(&mut tx, root.owner, &path).await?;
+        commit(tx).await
+    }
+}
+
+/// The upload has more bytes than a file may have.
+#[derive(Debug, thiserror::Error)]
+#[error("too many bytes")]
+struct TooMuch;
+
+/// For the person who asked; what is our trouble is logged.
+pub(crate) fn of_store(error: artifacts::Error) -> Error {
+    use artifacts::Error as E;
+    if matches!(error, E::NotFound { .. } | E::Corrupt { .. } | E::Store(_)) {
+        tracing::error!(%error, cause = ?std::error::Error::source(&error), "the artifact store failed");
+    }
+    error.into()
+}
+
+fn too_large() -> Error {
+    let message = format!("A file has at most {} GiB; split this one.", MAX_ARTIFACT >> 30);
+    Error::new(ErrorKind::TooLarge, message)
+}
+
+fn no_artifact(path: &str) -> Error {
+    let shown: String = path.chars().take(300).collect();
+    Error::new(ErrorKind::NotFound, format!("No such artifact: '{shown}'"))
+}
+
+async fn stored_file(conn: &mut PgConnection, owner: ArtifactOwner, path: ArtifactPath) -> Result<Option<Artifact>> {
+    let found = store::artifact::get(conn, owner, &path).await?;
+    Ok(found.map(|(digest, size)| Artifact { path, digest, size: u64::try_from(size).unwrap_or_default() }))
+}
+
+/// The owner must be the workspace's, and in use.
+async fn check_owner(conn: &mut PgConnection, ctx: &Ctx, root: ArtifactRoot) -> Result<()> {
+    match store::artifact::owner_stage(conn, ctx.workspace_id(), root).await? {
+        Some(LifecycleStage::Active) => Ok(()),
+        Some(LifecycleStage::Deleted) => {
+            Err(Error::invalid("Its run or model is deleted and takes no files; restore it first."))
+        }
+        None => Err(match root.owner {
+            ArtifactOwner::Run(id) => crate::run::no_run(&id.simple()),
+            ArtifactOwner::LoggedModel(id) => crate::logged_model::no_logged_model(&id.wire()),
+        }),
+    }
+}

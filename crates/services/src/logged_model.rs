@@ -1,0 +1,240 @@
+//! Logged models: models as runs wrote them.
+
+use crate::{Ctx, Result, Services, commit, experiment};
+use chrono::Utc;
+use domain::{
+    Error, ErrorKind, Page,
+    id::{ExperimentId, LoggedModelId, RunId},
+    logged_model::{LoggedModel, LoggedModelStatus},
+    names::{LoggedModelName, ParamKey, TagKey},
+    page,
+    search::{self, DatasetRef, LoggedModelOrderField},
+    values::{ParamValue, TagValue},
+};
+use std::collections::BTreeMap;
+use store::{PgConnection, keyset::Place};
+
+/// A logged model to be made.
+#[derive(Debug, Clone, Default)]
+pub struct NewLoggedModel {
+    /// Its experiment; `0` is the default one.
+    pub experiment_id: ExperimentId,
+    /// Its name; a made-up one when none.
+    pub name: Option<String>,
+    /// What the client calls its type.
+    pub model_type: String,
+    /// The run that writes it.
+    pub source_run_id: Option<RunId>,
+    /// Parameters by key.
+    pub params: Vec<(String, String)>,
+    /// Tags by key.
+    pub tags: Vec<(String, String)>,
+}
+
+/// Which page of which logged models.
+#[derive(Debug, Clone, Default)]
+pub struct LoggedModelSearch<'a> {
+    /// Models of these experiments; `0` is the default one.
+    pub experiments: Vec<ExperimentId>,
+    /// A filter in the search language; empty for none.
+    pub filter: &'a str,
+    /// Metrics in the filter were measured on one of these; on anything when there are none.
+    pub datasets: Vec<DatasetRef>,
+    /// Entries of an order; without any, the newest first.
+    pub order: Vec<LoggedModelOrderField>,
+    /// The page's token; none for the first page.
+    pub page_token: Option<&'a str>,
+    /// The most models of the page.
+    pub limit: usize,
+}
+
+impl Services {
+    /// Makes a logged model whose files are about to be uploaded.
+    ///
+    /// # Errors
+    /// `NotFound` without such an experiment or run; `Invalid` for a wrong name, parameter or tag, or a deleted
+    /// experiment.
+    pub async fn create_logged_model(&self, ctx: &Ctx, new: NewLoggedModel) -> Result<LoggedModel> {
+        let name = match new.name.filter(|name| !name.is_empty()) {
+            Some(name) => LoggedModelName::parse(&name, "name")?.into_string(),
+            None => crate::run::random_name(),
+        };
+        if new.model_type.chars().count() > 500 || new.model_type.contains('\0') {
+            return Err(Error::invalid_field("model_type", "A model's type has at most 500 characters."));
+        }
+        let params = params(&new.params)?;
+        let tags = tags(&new.tags)?;
+        let mut tx = self.begin().await?;
+        let experiment = experiment::active(&mut tx, ctx, new.experiment_id).await?;
+        if let Some(run) = new.source_run_id {
+            crate::run::find(&mut tx, ctx, run).await?;
+        }
+        let now = Utc::now().timestamp_millis();
+        let model = LoggedModel {
+            id: LoggedModelId::new(),
+            workspace_id: ctx.workspace_id(),
+            experiment_id: experiment.id,
+            name,
+            model_type: new.model_type,
+            source_run_id: new.source_run_id,
+            status: LoggedModelStatus::Pending,
+            status_message: String::new(),
+            creation_time: now,
+            last_update_time: now,
+            deleted: false,
+            params,
+            tags,
+            metrics: Vec::new(),
+        };
+        store::logged_model::insert(&mut tx, &model).await?;
+        commit(tx).await?;
+        Ok(model)
+    }
+
+    /// The logged model of this id; a deleted one only when asked for.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn logged_model(&self, ctx: &Ctx, id: LoggedModelId, allow_deleted: bool) -> Result<LoggedModel> {
+        let mut conn = self.conn().await?;
+        let model = find(&mut conn, ctx, id).await?;
+        if model.deleted && !allow_deleted { Err(no_logged_model(&id.wire())) } else { Ok(model) }
+    }
+
+    /// A page of logged models in use.
+    ///
+    /// # Errors
+    /// `Invalid` for a wrong filter, order or page token.
+    pub async fn search_logged_models(&self, ctx: &Ctx, wanted: LoggedModelSearch<'_>) -> Result<Page<LoggedModel>> {
+        let after: Option<Place> = wanted.page_token.map(page::decode).transpose()?;
+        let filter = search::logged_model_filter(wanted.filter)?;
+        let order = search::logged_model_order(wanted.order)?;
+        let mut conn = self.conn().await?;
+        let search = store::logged_model::search::Search {
+            workspace: ctx.workspace_id(),
+            experiments: crate::run::resolve_experiments(&mut conn, ctx, &wanted.experiments).await?,
+            filter,
+            datasets: wanted.datasets,
+            order,
+        };
+        let found =
+            store::logged_model::search::search(&mut conn, &search, after.as_deref(), wanted.limit as i64).await?;
+        let models = store::logged_model::load(&mut conn, ctx.workspace_id(), &found.items).await?;
+        Ok(experiment::to_page(found.with(models)))
+    }
+
+    /// Says that a logged model is complete, or that its upload failed.
+    ///
+    /// # Errors
+    /// `NotFound`, also when it is deleted.
+    pub async fn finalize_logged_model(
+        &self,
+        ctx: &Ctx,
+        id: LoggedModelId,
+        status: LoggedModelStatus,
+    ) -> Result<LoggedModel> {
+        let mut tx = self.begin().await?;
+        active(&mut tx, ctx, id).await?;
+        store::logged_model::set_status(&mut tx, id, status, Utc::now().timestamp_millis()).await?;
+        let model = find(&mut tx, ctx, id).await?;
+        commit(tx).await?;
+        Ok(model)
+    }
+
+    /// Puts a logged model away. Versions registered from it stay.
+    ///
+    /// # Errors
+    /// `NotFound`. Again changes nothing.
+    pub async fn delete_logged_model(&self, ctx: &Ctx, id: LoggedModelId) -> Result<()> {
+        let mut conn = self.conn().await?;
+        if find(&mut conn, ctx, id).await?.deleted {
+            return Ok(());
+        }
+        Ok(store::logged_model::delete(&mut conn, id, Utc::now().timestamp_millis()).await?)
+    }
+
+    /// Sets tags of a logged model.
+    ///
+    /// # Errors
+    /// `NotFound`, also when it is deleted; `Invalid` for a wrong tag.
+    pub async fn set_logged_model_tags(
+        &self,
+        ctx: &Ctx,
+        id: LoggedModelId,
+        new: &[(String, String)],
+    ) -> Result<LoggedModel> {
+        let tags = tags(new)?;
+        let mut tx = self.begin().await?;
+        active(&mut tx, ctx, id).await?;
+        store::logged_model::set_tags(&mut tx, id, &tags).await?;
+        let model = find(&mut tx, ctx, id).await?;
+        commit(tx).await?;
+        Ok(model)
+    }
+
+    /// Removes a tag of a logged model.
+    ///
+    /// # Errors
+    /// `NotFound`, also without such a tag.
+    pub async fn delete_logged_model_tag(&self, ctx: &Ctx, id: LoggedModelId, key: &str) -> Result<()> {
+        let mut conn = self.conn().await?;
+        active(&mut conn, ctx, id).await?;
+        if store::logged_model::delete_tag(&mut conn, id, key).await? {
+            return Ok(());
+        }
+        let message = format!("No tag with key '{key}' found for model with ID '{}'.", id.wire());
+        Err(Error::new(ErrorKind::NotFound, message))
+    }
+
+    /// Adds parameters to a logged model; what is there stays as it is.
+    ///
+    /// # Errors
+    /// `NotFound`, also when it is deleted; `Invalid` for a wrong parameter.
+    pub async fn log_logged_model_params(&self, ctx: &Ctx, id: LoggedModelId, new: &[(String, String)]) -> Result<()> {
+        let params = params(new)?;
+        let mut conn = self.conn().await?;
+        active(&mut conn, ctx, id).await?;
+        Ok(store::logged_model::add_params(&mut conn, id, &params).await?)
+    }
+}
+
+/// The logged model of this id, deleted or not.
+pub(crate) async fn find(conn: &mut PgConnection, ctx: &Ctx, id: LoggedModelId) -> Result<LoggedModel> {
+    store::logged_model::by_id(conn, ctx.workspace_id(), id).await?.ok_or_else(|| no_logged_model(&id.wire()))
+}
+
+/// The logged model of this id, which must be in use.
+async fn active(conn: &mut PgConnection, ctx: &Ctx, id: LoggedModelId) -> Result<LoggedModel> {
+    let model = find(conn, ctx, id).await?;
+    if model.deleted { Err(no_logged_model(&id.wire())) } else { Ok(model) }
+}
+
+/// The refusal of an id that no logged model of the workspace has.
+#[must_use]
+pub fn no_logged_model(id: &str) -> Error {
+    Error::new(ErrorKind::NotFound, format!("Logged model with ID '{id}' not found."))
+}
+
+fn params(pairs: &[(String, String)]) -> Result<BTreeMap<String, String>> {
+    pairs
+        .iter()
+        .enumerate()
+        .map(|(index, (key, value))| {
+            let key = ParamKey::parse(key, &format!("params[{index}].key"))?;
+            let value = ParamValue::parse(value, &format!("params[{index}].value"))?;
+            Ok((key.into_string(), value.as_str().to_owned()))
+        })
+        .collect()
+}
+
+fn tags(pairs: &[(String, String)]) -> Result<BTreeMap<String, String>> {
+    pairs
+        .iter()
+        .enumerate()
+        .map(|(index, (key, value))| {
+            let key = TagKey::parse(key, &format!("tags[{index}].key"))?;
+            let value = TagValue::for_model(value, &format!("tags[{index}].value"))?;
+            Ok((key.into_string(), value.as_str().to_owned()))
+        })
+        .collect()
+}

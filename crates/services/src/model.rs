@@ -1,0 +1,428 @@
+//! Registered models and their aliases. An alias that an environment of the workspace protects moves by a promotion and
+//! no other way.
+
+use crate::{Ctx, Event, Result, Services, commit, experiment, link::Links};
+use chrono::Utc;
+use domain::{
+    Error, ErrorKind, Page,
+    audit::{Object, ObjectKind},
+    id::ModelId,
+    model::{AliasMove, Model, ModelSummary, ModelVersion},
+    names::{AliasName, RegisteredModelName, TagKey},
+    page, search,
+    values::TagValue,
+};
+use std::collections::BTreeMap;
+use store::{PgConnection, keyset::Place};
+
+/// A model to be made.
+#[derive(Debug, Clone, Default)]
+pub struct NewModel {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
+    /// Tags by key.
+    pub tags: Vec<(String, String)>,
+}
+
+/// Which page of which models.
+#[derive(Debug, Clone)]
+pub struct ModelSearch<'a> {
+    /// A filter in the search language; empty for none. Prompts are left out unless it says something about them.
+    pub filter: &'a str,
+    /// Entries of an order; without any, by name.
+    pub order: &'a [String],
+    /// The page's token; none for the first page.
+    pub page_token: Option<&'a str>,
+    /// The most models of the page.
+    pub limit: usize,
+}
+
+impl Default for ModelSearch<'_> {
+    fn default() -> Self {
+        Self { filter: "", order: &[], page_token: None, limit: 100 }
+    }
+}
+
+/// A model with its versions and the history of its aliases.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelDetail {
+    /// The model.
+    pub model: Model,
+    /// Its versions, newest first; at most [`page::MAX_PAGE`].
+    pub versions: Vec<ModelVersion>,
+    /// The moves of its aliases, newest first; at most [`page::MAX_PAGE`].
+    pub alias_moves: Vec<AliasMove>,
+}
+
+/// The most characters of a description.
+const MAX_DESCRIPTION: usize = 5000;
+
+impl Services {
+    /// Makes a model.
+    ///
+    /// # Errors
+    /// `AlreadyExists` when the name is taken; `Invalid` for a wrong name, tag or description.
+    pub async fn create_model(&self, ctx: &Ctx, new: NewModel) -> Result<Model> {
+        let name = RegisteredModelName::parse(&new.name, "name")?;
+        check_description(&new.description)?;
+        let tags = tags(&new.tags)?;
+        let now = Utc::now();
+        let model = Model {
+            id: ModelId::new(),
+            workspace_id: ctx.workspace_id(),
+            name: name.into_string(),
+            description: new.description,
+            created_at: now,
+            updated_at: now,
+            tags,
+            aliases: BTreeMap::new(),
+        };
+        let mut tx = self.begin().await?;
+        store::model::insert(&mut tx, &model).await.map_err(|error| name_taken(error, &model.name))?;
+        store::model::set_tags(&mut tx, model.id, &model.tags).await?;
+        Event::new("model.created", object(&model), format!("created the model {}", model.name))
+            .write(&mut tx, ctx)
+            .await?;
+        commit(tx).await?;
+        Ok(model)
+    }
+
+    /// The model of this name.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn model(&self, ctx: &Ctx, name: &str) -> Result<Model> {
+        find(&mut *self.conn().await?, ctx, name).await
+    }
+
+    /// The model of this name, with its versions and the history of its aliases.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn model_detail(&self, ctx: &Ctx, name: &str) -> Result<ModelDetail> {
+        let limit = page::MAX_PAGE as i64;
+        let mut conn = self.conn().await?;
+        let model = find(&mut conn, ctx, name).await?;
+        let versions = store::model_version::of_model(&mut conn, ctx.workspace_id(), model.id, None, limit).await?;
+        let alias_moves = store::model::alias_moves(&mut conn, model.id, None, limit).await?;
+        Ok(ModelDetail { model, versions, alias_moves })
+    }
+
+    /// A page of models.
+    ///
+    /// # Errors
+    /// `Invalid` for a wrong filter, order or page token.
+    pub async fn search_models(&self, ctx: &Ctx, wanted: &ModelSearch<'_>) -> Result<Page<Model>> {
+        let (search, after) = wanted.parse(ctx)?;
+        let mut conn = self.conn().await?;
+        let found = store::model::search(&mut conn, &search, after.as_deref(), wanted.limit as i64).await?;
+        Ok(experiment::to_page(found))
+    }
+
+    /// A page of models, with what the versions of each come to.
+    ///
+    /// # Errors
+    /// `Invalid` for a wrong filter, order or page token.
+    pub async fn model_summaries(&self, ctx: &Ctx, wanted: &ModelSearch<'_>) -> Result<Page<ModelSummary>> {
+        let (search, after) = wanted.parse(ctx)?;
+        let mut conn = self.conn().await?;
+        let found = store::model::summaries(&mut conn, &search, after.as_deref(), wanted.limit as i64).await?;
+        Ok(experiment::to_page(found))
+    }
+
+    /// Says what a model is for.
+    ///
+    /// # Errors
+    /// `NotFound`; `Invalid` when the text is too long.
+    pub async fn describe_model(&self, ctx: &Ctx, name: &str, description: &str) -> Result<Model> {
+        check_description(description)?;
+        let mut tx = self.begin().await?;
+        let model = find(&mut tx, ctx, name).await?;
+        if model.description == description {
+            return Ok(model);
+        }
+        store::model::set_description(&mut tx, model.id, description).await?;
+        Event::new("model.described", object(&model), format!("described {name}"))
+            .details(serde_json::json!({ "description": description }))
+            .write(&mut tx, ctx)
+            .await?;
+        let model = find(&mut tx, ctx, name).await?;
+        commit(tx).await?;
+        Ok(model)
+    }
+
+    /// Renames a model.
+    ///
+    /// # Errors
+    /// `NotFound`; `AlreadyExists` when the name is taken; `Forbidden` while a version of it serves in a protected
+    /// environment, whose callers know it by its name.
+    pub async fn rename_model(&self, ctx: &Ctx, name: &str, new_name: &str) -> Result<Model> {
+        let new_name = RegisteredModelName::parse(new_name, "new_name")?;
+        let mut tx = self.begin().await?;
+        let model = find(&mut tx, ctx, name).await?;
+        store::model::lock(&mut tx, model.id).await?;
+        if model.name == new_name.as_str() {
+            return Ok(model);
+        }
+        self.refuse_protected(&mut tx, ctx, &model, None, "renamed").await?;
+        store::model::rename(&mut tx, model.id, new_name.as_str())
+            .await
+            .map_err(|error| name_taken(error, new_name.as_str()))?;
+        let renamed = find(&mut tx, ctx, new_name.as_str()).await?;
+        Event::new("model.renamed", object(&renamed), format!("renamed the model {name} to {new_name}"))
+            .details(serde_json::json!({ "from": name, "to": new_name.as_str() }))
+            .write(&mut tx, ctx)
+            .await?;
+        commit(tx).await?;
+        Ok(renamed)
+    }
+
+    /// Deletes a model with its versions and aliases. Its name is free again.
+    ///
+    /// # Errors
+    /// `NotFound`; `Forbidden` while a version of it serves in a protected environment.
+    pub async fn delete_model(&self, ctx: &Ctx, name: &str) -> Result<()> {
+        let mut tx = self.begin().await?;
+        let model = find(&mut tx, ctx, name).await?;
+        store::model::lock(&mut tx, model.id).await?;
+        self.refuse_protected(&mut tx, ctx, &model, None, "deleted").await?;
+        let actor = ctx.actor();
+        let aliases = find(&mut tx, ctx, name).await?.aliases;
+        for alias in aliases.keys() {
+            store::model::move_alias(&mut tx, model.id, alias, None, actor.name()).await?;
+        }
+        store::model::delete(&mut tx, model.id).await?;
+        Event::new("model.deleted", object(&model), format!("deleted the model {name} with its versions"))
+            .details(serde_json::json!({ "aliases": aliases }))
+            .write(&mut tx, ctx)
+            .await?;
+        commit(tx).await
+    }
+
+    /// Sets a tag of a model.
+    ///
+    /// # Errors
+    /// `NotFound`; `Invalid` for a wrong tag.
+    pub async fn set_model_tag(&self, ctx: &Ctx, name: &str, key: &str, value: &str) -> Result<()> {
+        let tags = tags(&[(key.to_owned(), value.to_owned())])?;
+        let mut tx = self.begin().await?;
+        let model = find(&mut tx, ctx, name).await?;
+        if model.tags.get(key).is_some_and(|before| before == value) {
+            return Ok(());
+        }
+        store::model::set_tags(&mut tx, model.id, &tags).await?;
+        Event::new("model.tag_set", object(&model), format!("set the tag {key} of {name}"))
+            .details(tag_details(key, Some(value)))
+            .write(&mut tx, ctx)
+            .await?;
+        commit(tx).await
+    }
+
+    /// Removes a tag of a model. Removing nothing is no mistake.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn delete_model_tag(&self, ctx: &Ctx, name: &str, key: &str) -> Result<()> {
+        let mut tx = self.begin().await?;
+        let model = find(&mut tx, ctx, name).await?;
+        if !store::model::delete_tag(&mut tx, model.id, key).await? {
+            return Ok(());
+        }
+        Event::new("model.tag_deleted", object(&model), format!("removed the tag {key} of {name}"))
+            .details(tag_details(key, None))
+            .write(&mut tx, ctx)
+            .await?;
+        commit(tx).await
+    }
+
+    /// Makes an alias point at a version. When it does already, nothing changes.
+    ///
+    /// # Errors
+    /// `NotFound` without such a model or version; `Invalid` for a wrong alias; `Forbidden` when an environment protects
+    /// it, with the address where its promotion is requested or under way.
+    pub async fn set_alias(&self, ctx: &Ctx, name: &str, alias: &str, version: i32) -> Result<()> {
+        let alias = AliasName::parse(alias)?;
+        let mut tx = self.begin().await?;
+        let model = find(&mut tx, ctx, name).await?;
+        store::model::lock(&mut tx, model.id).await?;
+        let to = crate::model_version::find(&mut tx, ctx, name, version).await?;
+        let before = store::model::alias(&mut tx, model.id, alias.as_str()).await?;
+        if before.is_some_and(|(id, _)| id == to.id) {
+            return Ok(());
+        }
+        if store::model::is_protected(&mut tx, ctx.workspace_id(), alias.as_str()).await? {
+            return Err(self.only_by_promotion(&mut tx, ctx, &to, alias.as_str()).await?);
+        }
+        store::model::move_alias(&mut tx, model.id, alias.as_str(), Some(to.id), ctx.actor().name()).await?;
+        let summary = match before {
+            Some((_, before)) => format!("moved @{alias} of {name} from v{before} to v{version}"),
+            None => format!("set @{alias} of {name} to v{version}"),
+        };
+        Event::new("model.alias_moved", object(&model), summary)
+            .related(crate::model_version::object(&to))
+            .details(serde_json::json!({
+                "alias": alias.as_str(),
+                "from": before.map(|(_, version)| version),
+                "to": version,
+                "digest": to.digest,
+            }))
+            .write(&mut tx, ctx)
+            .await?;
+        commit(tx).await
+    }
+
+    /// Removes an alias. Removing nothing is no mistake.
+    ///
+    /// # Errors
+    /// `NotFound` without such a model; `Invalid` for a wrong alias; `Forbidden` when an environment protects it.
+    pub async fn delete_alias(&self, ctx: &Ctx, name: &str, alias: &str) -> Result<()> {
+        let alias = AliasName::lookup(alias)?;
+        let mut tx = self.begin().await?;
+        let model = find(&mut tx, ctx, name).await?;
+        store::model::lock(&mut tx, model.id).await?;
+        let Some((_, version)) = store::model::alias(&mut tx, model.id, alias.as_str()).await? else {
+            return Ok(());
+        };
+        let from = crate::model_version::find(&mut tx, ctx, name, version).await?;
+        if store::model::is_protected(&mut tx, ctx.workspace_id(), alias.as_str()).await? {
+            return Err(self.only_by_promotion(&mut tx, ctx, &from, alias.as_str()).await?);
+        }
+        store::model::move_alias(&mut tx, model.id, alias.as_str(), None, ctx.actor().name()).await?;
+        Event::new("model.alias_removed", object(&model), format!("removed @{alias} of {name} from v{version}"))
+            .related(crate::model_version::object(&from))
+            .details(serde_json::json!({ "alias": alias.as_str(), "from": version }))
+            .write(&mut tx, ctx)
+            .await?;
+        commit(tx).await
+    }
+
+    /// The version that an alias points at; `latest` is the newest.
+    ///
+    /// # Errors
+    /// `NotFound` without such a model; `Invalid` for a wrong alias, or one that points nowhere, as MLflow has it.
+    pub async fn version_by_alias(&self, ctx: &Ctx, name: &str, alias: &str) -> Result<ModelVersion> {
+        let alias = AliasName::lookup(alias)?;
+        let mut conn = self.conn().await?;
+        let model = find(&mut conn, ctx, name).await?;
+        let version = if alias.as_str().eq_ignore_ascii_case("latest") {
+            let newest = store::model_version::of_model(&mut conn, ctx.workspace_id(), model.id, None, 1).await?;
+            return newest
+                .into_iter()
+                .next()
+                .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("Latest version not found for model {name}.")));
+        } else {
+            store::model::alias(&mut conn, model.id, alias.as_str()).await?
+        };
+        let (_, version) = version
+            .ok_or_else(|| Error::invalid_field("alias", format!("Registered model alias {alias} not found.")))?;
+        crate::model_version::find(&mut conn, ctx, name, version).await
+    }
+
+    /// The refusal of a move that only a promotion may make, with the address of the promotion or its form.
+    pub(crate) async fn only_by_promotion(
+        &self,
+        conn: &mut PgConnection,
+        ctx: &Ctx,
+        version: &ModelVersion,
+        environment: &str,
+    ) -> Result<Error> {
+        let links = Links { base: self.public_url(), slug: &ctx.workspace.slug };
+        let open = store::model::open_promotion(conn, ctx.workspace_id(), version.id, environment).await?;
+        Ok(Error::forbidden(match open {
+            Some((_, number)) => format!(
+                "{environment} of {} is protected and changes only by a promotion. Promotion #{number} of {} is under way: \
+                 {}",
+                version.model,
+                version.title(),
+                links.promotion(number)
+            ),
+            None => format!(
+                "{environment} of {} is protected and changes only by a promotion. Request one of {} here: {}",
+                version.model,
+                version.title(),
+                links.new_promotion(&version.model, version.version, environment)
+            ),
+        }))
+    }
+
+    /// Refuses when a protected alias points at the model, or at this version of it.
+    pub(crate) async fn refuse_protected(
+        &self,
+        conn: &mut PgConnection,
+        ctx: &Ctx,
+        model: &Model,
+        version: Option<i32>,
+        verb: &str,
+    ) -> Result<()> {
+        let current = find(conn, ctx, &model.name).await?;
+        for (alias, number) in &current.aliases {
+            let is_meant = version.is_none_or(|version| version == *number);
+            if is_meant && store::model::is_protected(conn, ctx.workspace_id(), alias).await? {
+                return Err(Error::forbidden(format!(
+                    "{} v{number} is in {alias}, which is protected; it cannot be {verb} while it is there.",
+                    model.name
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl ModelSearch<'_> {
+    fn parse(&self, ctx: &Ctx) -> Result<(store::model::Search, Option<Place>)> {
+        let search = store::model::Search {
+            workspace: ctx.workspace_id(),
+            filter: search::model_filter(self.filter)?,
+            order: search::model_order(self.order)?,
+        };
+        Ok((search, self.page_token.map(page::decode).transpose()?))
+    }
+}
+
+/// The model of this name.
+pub(crate) async fn find(conn: &mut PgConnection, ctx: &Ctx, name: &str) -> Result<Model> {
+    store::model::by_name(conn, ctx.workspace_id(), name)
+        .await?
+        .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("Registered Model with name={name} not found")))
+}
+
+/// The model as history names it.
+pub(crate) fn object(model: &Model) -> Object {
+    Object::new(ObjectKind::Model, model.id, &model.name)
+}
+
+pub(crate) fn check_description(text: &str) -> Result<()> {
+    if text.chars().count() > MAX_DESCRIPTION || text.contains('\0') {
+        return Err(Error::invalid_field(
+            "description",
+            format!("A description has at most {MAX_DESCRIPTION} characters."),
+        ));
+    }
+    Ok(())
+}
+
+pub(crate) fn tags(pairs: &[(String, String)]) -> Result<BTreeMap<String, String>> {
+    pairs
+        .iter()
+        .map(|(key, value)| {
+            let key = TagKey::parse(key, "key")?;
+            let value = TagValue::for_model(value, "value")?;
+            Ok((key.into_string(), value.as_str().to_owned()))
+        })
+        .collect()
+}
+
+/// A tag in an event's details: long values are prompts and the like, and are cut.
+pub(crate) fn tag_details(key: &str, value: Option<&str>) -> serde_json::Value {
+    let value = value.map(|value| value.chars().take(500).collect::<String>());
+    serde_json::json!({ "key": key, "value": value })
+}
+
+fn name_taken(error: store::Error, name: &str) -> Error {
+    if error.is_duplicate_of("models_name") {
+        return Error::already_exists(format!("Registered Model (name={name}) already exists.")).in_field("name");
+    }
+    error.into()
+}

@@ -1,0 +1,480 @@
+//! Versions of registered models. A version is the files that its source had when it was registered; what a client says
+//! of the source is looked up among our own artifacts and never opened.
+
+use crate::{
+    Ctx, Event, Result, Services, commit, experiment,
+    model::{check_description, tag_details, tags},
+};
+use domain::{
+    Error, ErrorKind, Page,
+    artifact_path::ArtifactFolder,
+    artifact_root::{ArtifactOwner, ArtifactRoot, ModelSource},
+    audit::{Object, ObjectKind},
+    id::{LoggedModelId, ModelVersionId, RunId},
+    mlmodel::{self, MlModel},
+    model::{ModelVersion, Stage, VersionFile, manifest_digest},
+    page, search,
+};
+use std::collections::BTreeMap;
+use store::PgConnection;
+
+/// A version to be registered.
+#[derive(Debug, Clone, Default)]
+pub struct NewModelVersion {
+    /// Its model's name.
+    pub model: String,
+    /// Where it comes from, such as `models:/m-…` or `runs:/<run>/model`.
+    pub source: String,
+    /// The run that made it; that of the source when none.
+    pub run_id: Option<RunId>,
+    /// The logged model that it is; that of the source when none.
+    pub logged_model_id: Option<LoggedModelId>,
+    /// A link to the run, when that is elsewhere.
+    pub run_link: String,
+    /// What is said about it.
+    pub description: String,
+    /// Tags by key.
+    pub tags: Vec<(String, String)>,
+}
+
+/// Which page of which versions.
+#[derive(Debug, Clone)]
+pub struct VersionSearch<'a> {
+    /// A filter in the search language; empty for none. Prompts are left out unless it says something about them.
+    pub filter: &'a str,
+    /// Entries of an order; without any, the last changed first.
+    pub order: &'a [String],
+    /// The page's token; none for the first page.
+    pub page_token: Option<&'a str>,
+    /// The most versions of the page.
+    pub limit: usize,
+}
+
+/// A version with its files.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VersionDetail {
+    /// The version.
+    pub version: ModelVersion,
+    /// Its files, by path.
+    pub files: Vec<VersionFile>,
+}
+
+/// What a source turned out to be.
+#[derive(Default)]
+struct Resolved {
+    run: Option<RunId>,
+    logged_model: Option<LoggedModelId>,
+    folder: Option<(ArtifactRoot, ArtifactFolder)>,
+    files: Vec<VersionFile>,
+}
+
+impl Services {
+    /// Registers a version under the next number of its model.
+    ///
+    /// # Errors
+    /// `NotFound` without such a model, run, logged model or version; `Invalid` for a source that is not ours or does not
+    /// belong to the run or logged model that is named with it, or a wrong tag.
+    pub async fn create_model_version(&self, ctx: &Ctx, new: NewModelVersion) -> Result<ModelVersion> {
+        check_description(&new.description)?;
+        if new.run_link.chars().count() > 500 || new.run_link.contains('\0') {
+            return Err(Error::invalid_field("run_link", "A link has at most 500 characters."));
+        }
+        let source = ModelSource::parse(&new.source)?;
+        let tags = tags(&new.tags)?;
+        let mut conn = self.conn().await?;
+        let model = crate::model::find(&mut conn, ctx, &new.model).await?;
+        let resolved = resolve(&mut conn, ctx, &new, source).await?;
+        drop(conn);
+        let description = self.describe_files(&resolved.files).await?;
+        let digest = manifest_digest(&resolved.files).map_err(|error| {
+            tracing::error!(%error, "a version's files have no digest");
+            Error::internal()
+        })?;
+
+        let mut tx = self.begin().await?;
+        let row = store::model_version::NewVersion {
+            id: ModelVersionId::new(),
+            model: model.id,
+            source: &new.source,
+            run: resolved.run,
+            run_link: &new.run_link,
+            logged_model: resolved.logged_model,
+            folder: resolved.folder,
+            created_by: ctx.user().map(|user| user.id),
+            description: &new.description,
+            files: &resolved.files,
+            digest,
+            signature: description.signature.as_ref(),
+            flavors: &description.flavors,
+            tags: &tags,
+        };
+        let number = store::model_version::insert(&mut tx, &row).await?;
+        // A model that was deleted meanwhile has no versions to look up.
+        let version = find(&mut tx, ctx, &model.name, number).await?;
+        let mut event =
+            Event::new("model_version.registered", object(&version), format!("registered {}", version.title()))
+                .related(crate::model::object(&model))
+                .details(serde_json::json!({ "digest": version.digest, "source": version.source }));
+        if let Some(run) = version.run_id {
+            event = event.related(crate::run::object(&crate::run::find(&mut tx, ctx, run).await?.1));
+        }
+        event.write(&mut tx, ctx).await?;
+        commit(tx).await?;
+        Ok(version)
+    }
+
+    /// What the MLmodel file among these says; nothing when there is none, or none that can be read.
+    async fn describe_files(&self, files: &[VersionFile]) -> Result<MlModel> {
+        let Some(file) = files.iter().find(|file| file.path == "MLmodel") else { return Ok(MlModel::default()) };
+        match self.artifacts.get_bytes(&file.digest, mlmodel::MAX_BYTES).await {
+            Ok(bytes) => Ok(std::str::from_utf8(&bytes).map(MlModel::read).unwrap_or_default()),
+            Err(artifacts::Error::TooLarge { .. }) => Ok(MlModel::default()),
+            Err(error) => Err(crate::artifact::of_store(error)),
+        }
+    }
+
+    /// The version of this number.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn model_version(&self, ctx: &Ctx, model: &str, version: i32) -> Result<ModelVersion> {
+        find(&mut *self.conn().await?, ctx, model, version).await
+    }
+
+    /// The version of this number, with its files.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn version_detail(&self, ctx: &Ctx, model: &str, version: i32) -> Result<VersionDetail> {
+        let mut conn = self.conn().await?;
+        let version = find(&mut conn, ctx, model, version).await?;
+        let files = store::model_version::files(&mut conn, version.id).await?;
+        Ok(VersionDetail { version, files })
+    }
+
+    /// Where clients download a version from: the folder of ours that it was registered from, or what its source said
+    /// when that is none.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn version_download_uri(&self, ctx: &Ctx, model: &str, version: i32) -> Result<String> {
+        let mut conn = self.conn().await?;
+        let version = find(&mut conn, ctx, model, version).await?;
+        Ok(match store::model_version::folder(&mut conn, version.id).await? {
+            Some((root, folder)) if folder.is_empty() => root.uri(),
+            Some((root, folder)) => format!("{}/{folder}", root.uri()),
+            None => version.source,
+        })
+    }
+
+    /// The links that clients gave of these versions' runs, by version.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn version_run_links(&self, versions: &[ModelVersion]) -> Result<BTreeMap<ModelVersionId, String>> {
+        let ids: Vec<ModelVersionId> = versions.iter().map(|version| version.id).collect();
+        Ok(store::model_version::run_links(&mut *self.conn().await?, &ids).await?)
+    }
+
+    /// A page of versions.
+    ///
+    /// # Errors
+    /// `Invalid` for a wrong filter, order or page token.
+    pub async fn search_model_versions(&self, ctx: &Ctx, wanted: &VersionSearch<'_>) -> Result<Page<ModelVersion>> {
+        let after: Option<store::keyset::Place> = wanted.page_token.map(page::decode).transpose()?;
+        let search = store::model_version::Search {
+            workspace: ctx.workspace_id(),
+            filter: search::version_filter(wanted.filter)?,
+            order: search::version_order(wanted.order)?,
+        };
+        let mut conn = self.conn().await?;
+        let found = store::model_version::search(&mut conn, &search, after.as_deref(), wanted.limit as i64).await?;
+        Ok(experiment::to_page(found))
+    }
+
+    /// The newest version of each stage, of these models.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn latest_versions(&self, ctx: &Ctx, models: &[domain::model::Model]) -> Result<Vec<ModelVersion>> {
+        let ids: Vec<_> = models.iter().map(|model| model.id).collect();
+        let mut conn = self.conn().await?;
+        Ok(store::model_version::latest_of_stages(&mut conn, ctx.workspace_id(), &ids).await?)
+    }
+
+    /// Says something about a version.
+    ///
+    /// # Errors
+    /// `NotFound`; `Invalid` when the text is too long.
+    pub async fn describe_version(
+        &self,
+        ctx: &Ctx,
+        model: &str,
+        version: i32,
+        description: &str,
+    ) -> Result<ModelVersion> {
+        check_description(description)?;
+        let mut tx = self.begin().await?;
+        let before = find(&mut tx, ctx, model, version).await?;
+        if before.description == description {
+            return Ok(before);
+        }
+        store::model_version::set_description(&mut tx, before.id, description).await?;
+        self.version_event(
+            &mut tx,
+            ctx,
+            &before,
+            "model_version.described",
+            "described",
+            serde_json::json!({
+                "description": description,
+            }),
+        )
+        .await?;
+        let after = find(&mut tx, ctx, model, version).await?;
+        commit(tx).await?;
+        Ok(after)
+    }
+
+    /// Moves a version to one of MLflow's stages; with `archive_others`, other versions leave that stage.
+    ///
+    /// # Errors
+    /// `NotFound`; `Invalid` for a wrong stage, or when versions of a stage that is not active shall be archived;
+    /// `Forbidden` when an environment of the stage's name is protected, with the address of the promotion.
+    pub async fn move_to_stage(
+        &self,
+        ctx: &Ctx,
+        model: &str,
+        version: i32,
+        stage: &str,
+        archive_others: bool,
+    ) -> Result<ModelVersion> {
+        let stage = parse_stage(stage)?;
+        if archive_others && !matches!(stage, Stage::Staging | Stage::Production) {
+            return Err(Error::invalid_field(
+                "stage",
+                format!(
+                    "Model version transition cannot archive existing model versions because '{}' is not an Active stage. \
+                     Valid stages are ['Staging', 'Production']",
+                    stage.as_str()
+                ),
+            ));
+        }
+        let mut tx = self.begin().await?;
+        let before = find(&mut tx, ctx, model, version).await?;
+        store::model::lock(&mut tx, before.model_id).await?;
+        let environment = stage.as_str().to_lowercase();
+        if store::model::is_protected(&mut tx, ctx.workspace_id(), &environment).await? {
+            return Err(self.only_by_promotion(&mut tx, ctx, &before, &environment).await?);
+        }
+        let archived = store::model_version::set_stage(&mut tx, &before, stage, archive_others).await?;
+        if before.stage != stage || !archived.is_empty() {
+            let verb = format!("moved to the stage {}", stage.as_str());
+            let details = serde_json::json!({ "from": before.stage, "to": stage, "archived": archived });
+            self.version_event(&mut tx, ctx, &before, "model_version.stage_moved", &verb, details).await?;
+        }
+        let after = find(&mut tx, ctx, model, version).await?;
+        commit(tx).await?;
+        Ok(after)
+    }
+
+    /// Deletes a version with its aliases. Its number is never given again.
+    ///
+    /// # Errors
+    /// `NotFound`; `Forbidden` while it is in a protected environment.
+    pub async fn delete_model_version(&self, ctx: &Ctx, model: &str, version: i32) -> Result<()> {
+        let mut tx = self.begin().await?;
+        let found = crate::model::find(&mut tx, ctx, model).await?;
+        store::model::lock(&mut tx, found.id).await?;
+        let before = find(&mut tx, ctx, model, version).await?;
+        self.refuse_protected(&mut tx, ctx, &found, Some(version), "deleted").await?;
+        for alias in &before.aliases {
+            store::model::move_alias(&mut tx, found.id, alias, None, ctx.actor().name()).await?;
+        }
+        store::model_version::delete(&mut tx, &before).await?;
+        let details = serde_json::json!({ "aliases": before.aliases, "digest": before.digest });
+        self.version_event(&mut tx, ctx, &before, "model_version.deleted", "deleted", details).await?;
+        commit(tx).await
+    }
+
+    /// Sets a tag of a version.
+    ///
+    /// # Errors
+    /// `NotFound`; `Invalid` for a wrong tag.
+    pub async fn set_version_tag(&self, ctx: &Ctx, model: &str, version: i32, key: &str, value: &str) -> Result<()> {
+        let tags = tags(&[(key.to_owned(), value.to_owned())])?;
+        let mut tx = self.begin().await?;
+        let found = find(&mut tx, ctx, model, version).await?;
+        if found.tags.get(key).is_some_and(|before| before == value) {
+            return Ok(());
+        }
+        store::model_version::set_tags(&mut tx, found.id, &tags).await?;
+        let verb = format!("set the tag {key} of");
+        self.version_event(&mut tx, ctx, &found, "model_version.tag_set", &verb, tag_details(key, Some(value))).await?;
+        commit(tx).await
+    }
+
+    /// Removes a tag of a version. Removing nothing is no mistake.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn delete_version_tag(&self, ctx: &Ctx, model: &str, version: i32, key: &str) -> Result<()> {
+        let mut tx = self.begin().await?;
+        let found = find(&mut tx, ctx, model, version).await?;
+        if !store::model_version::delete_tag(&mut tx, found.id, key).await? {
+            return Ok(());
+        }
+        let verb = format!("removed the tag {key} of");
+        self.version_event(&mut tx, ctx, &found, "model_version.tag_deleted", &verb, tag_details(key, None)).await?;
+        commit(tx).await
+    }
+
+    /// Writes an event of a version, which is on its model's timeline too: `verb churn v7`.
+    async fn version_event(
+        &self,
+        conn: &mut PgConnection,
+        ctx: &Ctx,
+        version: &ModelVersion,
+        action: &'static str,
+        verb: &str,
+        details: serde_json::Value,
+    ) -> Result<()> {
+        Event::new(action, object(version), format!("{verb} {}", version.title()))
+            .related(Object::new(ObjectKind::Model, version.model_id, &version.model))
+            .details(details)
+            .write(conn, ctx)
+            .await
+    }
+}
+
+/// Looks a source up among our artifacts, and checks that it belongs to what is named with it.
+async fn resolve(conn: &mut PgConnection, ctx: &Ctx, new: &NewModelVersion, source: ModelSource) -> Result<Resolved> {
+    let mut resolved = match source {
+        ModelSource::Elsewhere(source) if source != "dummy-source" => {
+            return Err(Error::invalid_field(
+                "source",
+                format!(
+                    "Invalid model version source: '{source}'. Files are not fetched from elsewhere; log the model to a run \
+                     here and register it from there."
+                ),
+            ));
+        }
+        ModelSource::Elsewhere(_) => Resolved { run: new.run_id, ..Resolved::default() },
+        ModelSource::LoggedModel { id, folder } => of_logged_model(conn, ctx, id, folder).await?,
+        ModelSource::Run { id, folder } => of_run(conn, ctx, id, folder).await?,
+        ModelSource::Artifacts { root, folder } => {
+            if store::artifact::owner_stage(conn, ctx.workspace_id(), root).await?.is_none() {
+                return Err(Error::new(ErrorKind::NotFound, format!("No artifacts are at '{}'.", new.source)));
+            }
+            match root.owner {
+                ArtifactOwner::Run(id) => of_run(conn, ctx, id, folder).await?,
+                ArtifactOwner::LoggedModel(id) => of_logged_model(conn, ctx, id, folder).await?,
+            }
+        }
+        ModelSource::Version { model, version } => of_version(conn, ctx, model.as_str(), version).await?,
+        ModelSource::Alias { model, alias } => {
+            let found = crate::model::find(conn, ctx, model.as_str()).await?;
+            let (_, version) = store::model::alias(conn, found.id, alias.as_str())
+                .await?
+                .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("Registered model alias {alias} not found.")))?;
+            of_version(conn, ctx, model.as_str(), version).await?
+        }
+    };
+    let refused = |named: &str| {
+        Error::invalid_field(
+            "source",
+            format!(
+                "Invalid model version source: '{}'. The {named} request parameter must identify the resource that contains \
+                 the source.",
+                new.source
+            ),
+        )
+    };
+    if let Some(run) = new.run_id {
+        crate::run::find(conn, ctx, run).await?;
+        if resolved.run.is_some_and(|of_source| of_source != run) {
+            return Err(refused("run_id"));
+        }
+        resolved.run = Some(run);
+    }
+    if let Some(id) = new.logged_model_id {
+        let model = crate::logged_model::find(conn, ctx, id).await?;
+        let is_of_source = match resolved.logged_model {
+            Some(of_source) => of_source == id,
+            // A run's folder: the model must be one that the run wrote.
+            None => resolved.folder.is_none() || model.source_run_id == resolved.run,
+        };
+        if !is_of_source {
+            return Err(refused("model_id"));
+        }
+        resolved.logged_model = Some(id);
+        resolved.run = resolved.run.or(model.source_run_id);
+    }
+    Ok(resolved)
+}
+
+async fn of_logged_model(
+    conn: &mut PgConnection,
+    ctx: &Ctx,
+    id: LoggedModelId,
+    folder: ArtifactFolder,
+) -> Result<Resolved> {
+    let model = crate::logged_model::find(conn, ctx, id).await?;
+    if model.deleted {
+        return Err(crate::logged_model::no_logged_model(&id.wire()));
+    }
+    let root = ArtifactRoot { experiment_id: model.experiment_id, owner: ArtifactOwner::LoggedModel(id) };
+    let files = store::artifact::files(conn, root.owner, &folder).await?;
+    Ok(Resolved { run: model.source_run_id, logged_model: Some(id), folder: Some((root, folder)), files })
+}
+
+/// A folder of a run. When the run has no files there, the logged model that it wrote under this name is meant: that is
+/// how clients of MLflow 3 log models.
+async fn of_run(conn: &mut PgConnection, ctx: &Ctx, id: RunId, folder: ArtifactFolder) -> Result<Resolved> {
+    let (_, info) = crate::run::find(conn, ctx, id).await?;
+    let root = ArtifactRoot { experiment_id: info.experiment_id, owner: ArtifactOwner::Run(id) };
+    let files = store::artifact::files(conn, root.owner, &folder).await?;
+    if files.is_empty() {
+        let named = store::logged_model::by_run_and_name(conn, ctx.workspace_id(), id, folder.as_str()).await?;
+        if let Some(model) = named {
+            return of_logged_model(conn, ctx, model, ArtifactFolder::root()).await;
+        }
+    }
+    Ok(Resolved { run: Some(id), logged_model: None, folder: Some((root, folder)), files })
+}
+
+/// Another version: its files are taken over as they were registered.
+async fn of_version(conn: &mut PgConnection, ctx: &Ctx, model: &str, version: i32) -> Result<Resolved> {
+    let found = find(conn, ctx, model, version).await?;
+    let folder = match store::model_version::folder(conn, found.id).await? {
+        Some((root, folder)) => Some((root, ArtifactFolder::parse(&folder)?)),
+        None => None,
+    };
+    let files = store::model_version::files(conn, found.id).await?;
+    Ok(Resolved { run: found.run_id, logged_model: found.logged_model_id, folder, files })
+}
+
+/// Reads a stage's name, in any case.
+///
+/// # Errors
+/// `Invalid`, with the names there are.
+pub fn parse_stage(name: &str) -> Result<Stage> {
+    Stage::parse(name).ok_or_else(|| {
+        let shown: String = name.chars().take(100).collect();
+        let names = Stage::ALL.map(Stage::as_str).join(", ");
+        Error::invalid_field("stage", format!("Invalid Model Version stage: {shown}. Value must be one of {names}."))
+    })
+}
+
+/// The version of this number.
+pub(crate) async fn find(conn: &mut PgConnection, ctx: &Ctx, model: &str, version: i32) -> Result<ModelVersion> {
+    store::model_version::by_number(conn, ctx.workspace_id(), model, version).await?.ok_or_else(|| {
+        let message = format!("Model Version (name={model}, version={version}) not found");
+        Error::new(ErrorKind::NotFound, message)
+    })
+}
+
+/// The version as history names it.
+pub(crate) fn object(version: &ModelVersion) -> Object {
+    Object::new(ObjectKind::ModelVersion, version.id, version.title())
+}

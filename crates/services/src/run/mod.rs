@@ -1,0 +1,241 @@
+//! Runs of experiments: making, changing and reading them. What clients log to them is in [`log`], finding them in
+//! [`search`], curves in [`metric`].
+
+mod log;
+mod metric;
+mod name;
+mod search;
+
+pub(crate) use name::random as random_name;
+pub(crate) use search::resolve as resolve_experiments;
+pub use search::{RunSearch, RunTableSearch};
+
+use crate::{Credential, Ctx, Event, Result, Services, commit, experiment};
+use domain::{
+    Error, ErrorKind,
+    audit::{Object, ObjectKind},
+    experiment::{Experiment, LifecycleStage},
+    id::{ExperimentId, RunId},
+    log_batch::LogBatch,
+    names::RunName,
+    run::{Run, RunInfo, RunLineage, RunStatus},
+    values::Millis,
+};
+use std::collections::BTreeMap;
+use store::{PgConnection, run::RunKey};
+
+/// The tag that is a run's name.
+const RUN_NAME: &str = "mlflow.runName";
+
+/// A run to be made.
+#[derive(Debug, Clone, Default)]
+pub struct NewExperimentRun {
+    /// Its experiment; `0` is the default one.
+    pub experiment_id: ExperimentId,
+    /// The name that the client gives as its user; that of whoever asks when empty.
+    pub user_name: String,
+    /// Its name; the tag `mlflow.runName`, or a made-up one, when empty.
+    pub name: String,
+    /// When it started, in milliseconds since 1970.
+    pub start_time: i64,
+    /// Tags by key.
+    pub tags: Vec<(String, String)>,
+}
+
+/// What changes of a run; what is none stays.
+#[derive(Debug, Clone, Default)]
+pub struct RunChange {
+    /// How it stands.
+    pub status: Option<RunStatus>,
+    /// When it ended, in milliseconds since 1970.
+    pub end_time: Option<i64>,
+    /// Its name.
+    pub name: Option<String>,
+}
+
+/// A run with all that belongs to it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunDetail {
+    /// The run, with the latest of all that was logged.
+    pub run: Run,
+    /// Its experiment.
+    pub experiment: Experiment,
+    /// What made it and what it made.
+    pub lineage: RunLineage,
+}
+
+impl Services {
+    /// Starts a run. When it is logged with the token of a pipeline's step, it is that step's.
+    ///
+    /// # Errors
+    /// `NotFound` without such an experiment; `Invalid` for a wrong name, time or tag, or a deleted experiment.
+    pub async fn create_run(&self, ctx: &Ctx, new: NewExperimentRun) -> Result<Run> {
+        let start_time = Millis::parse(new.start_time, "start_time")?.get();
+        let mut tags = LogBatch::parse(&[], &[], &new.tags)?.tags;
+        let tagged = tags.iter().find(|(key, _)| key.as_str() == RUN_NAME).map(|(_, value)| value.as_str());
+        let name = match (new.name.as_str(), tagged) {
+            (name, Some(tagged)) if !name.is_empty() && name != tagged => {
+                return Err(Error::invalid(format!(
+                    "Both 'run_name' argument and 'mlflow.runName' tag are specified, but with different values \
+                     (run_name='{name}', mlflow.runName='{tagged}')."
+                )));
+            }
+            ("", Some(tagged)) if !tagged.is_empty() => tagged.to_owned(),
+            ("", _) => name::random(),
+            (name, _) => name.to_owned(),
+        };
+        let name = RunName::parse(&name, "run_name")?;
+        tags.retain(|key, _| key.as_str() != RUN_NAME);
+        let mut tags: BTreeMap<&str, &str> = tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        tags.insert(RUN_NAME, name.as_str());
+
+        let caller = ctx.caller.as_ref();
+        let user_name: String = match new.user_name.as_str() {
+            "" => caller.map(|caller| caller.user.name.clone()).unwrap_or_default(),
+            given => given.chars().filter(|c| *c != '\0').take(256).collect(),
+        };
+        let mut tx = self.begin().await?;
+        let experiment = experiment::active(&mut tx, ctx, new.experiment_id).await?;
+        let row = store::run::NewRun {
+            id: RunId::new(),
+            workspace: ctx.workspace_id(),
+            experiment: experiment.id,
+            name: name.as_str(),
+            start_time,
+            user: caller.map(|caller| caller.user.id),
+            user_name: &user_name,
+            token: caller.and_then(|caller| match caller.credential {
+                Credential::Token(id) => Some(id),
+                Credential::Session(_) => None,
+            }),
+        };
+        let key = store::run::insert(&mut tx, &row).await?;
+        store::run::log::set_tags(&mut tx, key, &tags).await?;
+        Event::new(
+            "run.created",
+            Object::new(ObjectKind::Run, row.id, name.as_str()),
+            format!("started the run {name}"),
+        )
+        .related(experiment::object(&experiment))
+        .write(&mut tx, ctx)
+        .await?;
+        let run = load(&mut tx, key).await?;
+        commit(tx).await?;
+        Ok(run)
+    }
+
+    /// The run of this id, deleted or not, with the latest of all that was logged to it.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn run(&self, ctx: &Ctx, id: RunId) -> Result<Run> {
+        let mut conn = self.conn().await?;
+        let (key, _) = find(&mut conn, ctx, id).await?;
+        load(&mut conn, key).await
+    }
+
+    /// The run of this id, with its experiment and lineage.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn run_detail(&self, ctx: &Ctx, id: RunId) -> Result<RunDetail> {
+        let mut conn = self.conn().await?;
+        let (key, info) = find(&mut conn, ctx, id).await?;
+        Ok(RunDetail {
+            run: load(&mut conn, key).await?,
+            experiment: experiment::experiment(&mut conn, ctx, info.experiment_id).await?,
+            lineage: store::run::lineage(&mut conn, key).await?,
+        })
+    }
+
+    /// Changes how a run stands, or its name.
+    ///
+    /// # Errors
+    /// `NotFound`; `Invalid` for a wrong name or time, or when the run is deleted.
+    pub async fn update_run(&self, ctx: &Ctx, id: RunId, change: RunChange) -> Result<RunInfo> {
+        let end_time = change.end_time.map(|time| Millis::parse(time, "end_time")).transpose()?.map(Millis::get);
+        let name = change.name.filter(|name| !name.is_empty());
+        let name = name.map(|name| RunName::parse(&name, "run_name")).transpose()?;
+        let mut tx = self.begin().await?;
+        let key = active(&mut tx, ctx, id).await?;
+        let info =
+            store::run::update(&mut tx, key, change.status, end_time, name.as_ref().map(RunName::as_str)).await?;
+        if let Some(name) = &name {
+            store::run::log::set_tags(&mut tx, key, &BTreeMap::from([(RUN_NAME, name.as_str())])).await?;
+        }
+        commit(tx).await?;
+        Ok(info)
+    }
+
+    /// Puts a run away. Again changes nothing.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn delete_run(&self, ctx: &Ctx, id: RunId) -> Result<()> {
+        self.set_run_stage(ctx, id, LifecycleStage::Deleted).await
+    }
+
+    /// Brings a deleted run back. Again changes nothing.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn restore_run(&self, ctx: &Ctx, id: RunId) -> Result<()> {
+        self.set_run_stage(ctx, id, LifecycleStage::Active).await
+    }
+
+    async fn set_run_stage(&self, ctx: &Ctx, id: RunId, stage: LifecycleStage) -> Result<()> {
+        let mut tx = self.begin().await?;
+        let (key, info) = find(&mut tx, ctx, id).await?;
+        if !store::run::set_stage(&mut tx, key, stage).await? {
+            return Ok(());
+        }
+        let experiment = experiment::experiment(&mut tx, ctx, info.experiment_id).await?;
+        let (action, verb) = match stage {
+            LifecycleStage::Deleted => ("run.deleted", "deleted"),
+            LifecycleStage::Active => ("run.restored", "restored"),
+        };
+        Event::new(action, object(&info), format!("{verb} the run {}", info.name))
+            .related(experiment::object(&experiment))
+            .write(&mut tx, ctx)
+            .await?;
+        commit(tx).await
+    }
+}
+
+/// The run of this id, deleted or not.
+pub(crate) async fn find(conn: &mut PgConnection, ctx: &Ctx, id: RunId) -> Result<(RunKey, RunInfo)> {
+    store::run::find(conn, ctx.workspace_id(), id).await?.ok_or_else(|| no_run(&id.simple()))
+}
+
+/// The run of this id, which must be in use.
+pub(crate) async fn active(conn: &mut PgConnection, ctx: &Ctx, id: RunId) -> Result<RunKey> {
+    let (key, info) = find(conn, ctx, id).await?;
+    check_active(&info)?;
+    Ok(key)
+}
+
+fn check_active(info: &RunInfo) -> Result<()> {
+    if info.lifecycle_stage == LifecycleStage::Active {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "The run {} must be in the 'active' state. Current state is {}.",
+        info.id.simple(),
+        info.lifecycle_stage.as_str()
+    )))
+}
+
+async fn load(conn: &mut PgConnection, key: RunKey) -> Result<Run> {
+    store::run::load(conn, &[key]).await?.pop().ok_or_else(Error::internal)
+}
+
+/// The run as history names it.
+pub(crate) fn object(info: &RunInfo) -> Object {
+    Object::new(ObjectKind::Run, info.id, &info.name)
+}
+
+/// The refusal of an id that no run of the workspace has.
+#[must_use]
+pub fn no_run(id: &str) -> Error {
+    Error::new(ErrorKind::NotFound, format!("Run with id={id} not found"))
+}
