@@ -2,9 +2,6 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 
-# Build results are kept outside the checkout: a fresh clone is not a cold build.
-export CARGO_TARGET_DIR ?= $(HOME)/.cache/slipway/target
-
 .PHONY: help run demo dev test check bench setup clean
 help: ## list the targets
 	@grep -hE '^[a-z-]+: .*## ' $(MAKEFILE_LIST) | sed 's/: .*## /\t/' | expand -t 9 | sed 's/^/  make /'
@@ -31,4 +28,4 @@ setup: ## only install what run, check and test need
 	@exec scripts/setup.sh test
 
 clean: ## delete what builds made; the server's data stays
-	rm -rf "$(CARGO_TARGET_DIR)" site node_modules end2end/node_modules test-results end2end/test-results end2end/playwright-report
+	@. scripts/say.sh && rm -rf "$$CARGO_TARGET_DIR" target site node_modules end2end/node_modules test-results end2end/test-results end2end/playwright-report

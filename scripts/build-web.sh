@@ -22,8 +22,7 @@ digest_of() { # PATH...: of what these files, and the files below these folders,
 up_to_date() { [ "$(cat "$1" 2>/dev/null)" = "$2" ]; }
 
 # 1. The WebAssembly, where a change costs a minute.
-# A folder for each checkout, since several may share the build results.
-bindings=$work/bindings-$profile-$(sha256sum <<<"$checkout" | cut -c1-8)
+bindings=$work/bindings-$profile
 rust_inputs="$(digest_of Cargo.toml Cargo.lock .cargo rust-toolchain.toml app frontend crates/domain scripts/build-web.sh)"
 if ! up_to_date "$bindings/.inputs" "$rust_inputs"; then
     rm -f "$bindings/.inputs"

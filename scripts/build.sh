@@ -6,5 +6,3 @@ cd "$checkout"
 "$checkout/scripts/setup.sh" run
 "$checkout/scripts/build-web.sh"
 quietly "Slipway: building (release; several minutes the first time)" cargo build --release -p server --bin slipway
-# So that target/release/slipway is there for people, wherever it was built.
-[ -e target ] || [ -L target ] || ln -s "$CARGO_TARGET_DIR" target
