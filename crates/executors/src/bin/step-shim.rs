@@ -1,0 +1,7 @@
+//! A program that is a shim and nothing else, for the tests of this crate. The product is its own shim.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    executors::shim::main(std::env::args_os().skip(1))
+}

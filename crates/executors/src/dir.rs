@@ -1,0 +1,308 @@
+//! The directory of one try of a step.
+//!
+//! ```text
+//! ROOT/NAME/.lock    held as long as somebody needs the directory
+//!           work/    where the command begins: files of the pipeline, inputs/, outputs
+//!           home/    HOME
+//!           tmp/     TMPDIR
+//! ```
+
+use crate::{Doing as _, Error, tree};
+use std::{
+    collections::BTreeMap,
+    fs::{self, File, OpenOptions, Permissions, TryLockError},
+    io,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _, symlink},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// A file or directory to put into a step's directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Input {
+    /// Where to, relative to the step's directory: `inputs/data`.
+    pub path: String,
+    /// Where from. It is copied, not linked: what a step does to its inputs must not reach what they were made from.
+    pub source: PathBuf,
+}
+
+/// The directory of one try of a step.
+#[derive(Debug)]
+pub struct StepDir {
+    path: PathBuf,
+    /// Locked until this is dropped or its process ends.
+    _lock: File,
+}
+
+/// An output that is not there as the pipeline says.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OutputError {
+    /// Nothing is at its path.
+    #[error("the step did not write \"{0}\"")]
+    Missing(String),
+    /// It is a link to something outside of the step's directory.
+    #[error("\"{0}\" leads out of the step's directory")]
+    Outside(String),
+    /// It is neither a file nor a directory.
+    #[error("\"{0}\" is neither a file nor a directory")]
+    Special(String),
+}
+
+impl StepDir {
+    /// Makes the directory with what the step needs in it. Blocks.
+    pub(crate) fn create(
+        root: &Path,
+        name: &str,
+        files: &BTreeMap<String, String>,
+        inputs: &[Input],
+    ) -> Result<Self, Error> {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if name.is_empty() || name.len() > 128 || !name.chars().all(is_plain) {
+            return Err(Error::new("the step's directory could not be named", io::ErrorKind::InvalidInput));
+        }
+        let path = root.join(name);
+        let doing = "the step's directory could not be made";
+        fs::create_dir_all(root).doing(doing)?;
+        let private = |path: &Path| fs::DirBuilder::new().mode(0o700).create(path);
+        private(&path).doing(doing)?;
+        let lock = File::create_new(path.join(LOCK)).doing(doing)?;
+        lock.lock().doing(doing)?;
+        // From here on an error leaves something that `remove` or a sweep takes away.
+        let dir = Self { path, _lock: lock };
+        for directory in [dir.work(), dir.home(), dir.tmp()] {
+            private(&directory).doing(doing)?;
+        }
+        for (path, text) in files {
+            write_file(&dir.inside(path)?, text).doing(format!("the file \"{path}\" could not be written"))?;
+        }
+        for input in inputs {
+            let target = dir.inside(&input.path)?;
+            let doing = format!("the input \"{}\" could not be copied", input.path);
+            target.parent().map_or(Ok(()), fs::create_dir_all).doing(doing.clone())?;
+            // What the caller gives may itself be a link; what is below it is copied as it is.
+            let source = fs::canonicalize(&input.source).doing(doing.clone())?;
+            copy(&source, &target).doing(doing)?;
+        }
+        Ok(dir)
+    }
+
+    /// The whole of it.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the command begins, and what paths of outputs are relative to.
+    #[must_use]
+    pub fn work(&self) -> PathBuf {
+        self.path.join("work")
+    }
+
+    pub(crate) fn home(&self) -> PathBuf {
+        self.path.join("home")
+    }
+
+    pub(crate) fn tmp(&self) -> PathBuf {
+        self.path.join("tmp")
+    }
+
+    fn inside(&self, path: &str) -> Result<PathBuf, Error> {
+        domain::pipeline::check_relative_path(path)
+            .map_err(|rule| Error::new(format!("the path \"{path}\" {rule}"), io::ErrorKind::InvalidInput))?;
+        Ok(self.work().join(path))
+    }
+
+    /// Where this output is: a file or directory, with links resolved. Blocks.
+    ///
+    /// # Errors
+    /// When it is not there, or is a link that leads out of the directory: then it is not the step's to give.
+    pub fn output(&self, path: &str) -> Result<PathBuf, OutputError> {
+        let missing = || OutputError::Missing(path.to_owned());
+        let work = fs::canonicalize(self.work()).map_err(|_| missing())?;
+        let found = fs::canonicalize(self.inside(path).map_err(|_| missing())?).map_err(|_| missing())?;
+        if !found.starts_with(&work) {
+            return Err(OutputError::Outside(path.to_owned()));
+        }
+        let kind = fs::metadata(&found).map_err(|_| missing())?.file_type();
+        if kind.is_file() || kind.is_dir() { Ok(found) } else { Err(OutputError::Special(path.to_owned())) }
+    }
+
+    /// Takes the directory away with all that is in it. Blocks.
+    ///
+    /// # Errors
+    /// When something in it cannot be removed.
+    pub fn remove(self) -> Result<(), Error> {
+        remove(&self.path).doing("the step's directory could not be removed")
+    }
+}
+
+const LOCK: &str = ".lock";
+
+/// A directory without a lock is being made, unless it is older than this.
+const MAKING: Duration = Duration::from_secs(60);
+
+/// Takes away the directories that no living process holds. Returns how many. Blocks.
+pub(crate) fn sweep(root: &Path) -> Result<usize, Error> {
+    let doing = "directories of steps could not be listed";
+    let entries = match fs::read_dir(root) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        other => other.doing(doing)?,
+    };
+    let mut swept = 0;
+    for entry in entries {
+        let path = entry.doing(doing)?.path();
+        if path.is_dir() && is_abandoned(&path) {
+            // Nothing, unless the shim was killed together with the worker.
+            tree::kill_marked(&path);
+            swept += usize::from(remove(&path).is_ok());
+        }
+    }
+    Ok(swept)
+}
+
+fn is_abandoned(path: &Path) -> bool {
+    match OpenOptions::new().read(true).write(true).open(path.join(LOCK)) {
+        Ok(lock) => !matches!(lock.try_lock(), Err(TryLockError::WouldBlock)),
+        Err(_) => {
+            let age = fs::metadata(path).and_then(|meta| meta.modified()).ok().and_then(|made| made.elapsed().ok());
+            age.is_some_and(|age| age > MAKING)
+        }
+    }
+}
+
+/// Removes a tree, also one whose directories were made read-only.
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            open_up(path);
+            fs::remove_dir_all(path)
+        }
+        other => other,
+    }
+}
+
+fn open_up(directory: &Path) {
+    // What cannot be opened up shows when it cannot be removed.
+    let _ = fs::set_permissions(directory, Permissions::from_mode(0o700));
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            open_up(&entry.path());
+        }
+    }
+}
+
+fn write_file(path: &Path, text: &str) -> io::Result<()> {
+    path.parent().map_or(Ok(()), fs::create_dir_all)?;
+    let mode = if text.starts_with("#!") { 0o755 } else { 0o644 };
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    io::Write::write_all(&mut file, text.as_bytes())
+}
+
+/// Copies a file or a tree. Links stay links; sockets and the like are left out.
+fn copy(source: &Path, target: &Path) -> io::Result<()> {
+    let kind = fs::symlink_metadata(source)?.file_type();
+    if kind.is_symlink() {
+        symlink(fs::read_link(source)?, target)
+    } else if kind.is_dir() {
+        fs::create_dir(target)?;
+        for entry in fs::read_dir(source)? {
+            let entry = entry?;
+            copy(&entry.path(), &target.join(entry.file_name()))?;
+        }
+        Ok(())
+    } else if kind.is_file() {
+        fs::copy(source, target)?;
+        // Stores keep their blobs read-only; a copy belongs to the step.
+        let mode = fs::metadata(target)?.permissions().mode();
+        fs::set_permissions(target, Permissions::from_mode(mode | 0o600))
+    } else {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn create(root: &Path, name: &str, inputs: &[Input]) -> StepDir {
+        let files = BTreeMap::from([
+            ("train.py".to_owned(), "print(1)\n".to_owned()),
+            ("bin/run".to_owned(), "#!/bin/sh\n".to_owned()),
+        ]);
+        StepDir::create(root, name, &files, inputs).unwrap()
+    }
+
+    #[test]
+    fn files_and_inputs_lie_where_the_pipeline_says() {
+        let root = tempfile::tempdir().unwrap();
+        let source = tempfile::tempdir().unwrap();
+        fs::create_dir(source.path().join("nested")).unwrap();
+        fs::write(source.path().join("nested/table.csv"), "a,b\n").unwrap();
+        fs::set_permissions(source.path().join("nested/table.csv"), Permissions::from_mode(0o444)).unwrap();
+        symlink("/etc/hostname", source.path().join("link")).unwrap();
+        let inputs = [
+            Input { path: "inputs/all".to_owned(), source: source.path().to_owned() },
+            Input { path: "inputs/one".to_owned(), source: source.path().join("nested/table.csv") },
+        ];
+        let dir = create(root.path(), "7", &inputs);
+        let read = |path: &str| fs::read_to_string(dir.work().join(path)).unwrap();
+        assert_eq!(read("train.py"), "print(1)\n");
+        assert_eq!(read("inputs/all/nested/table.csv"), "a,b\n");
+        assert_eq!(read("inputs/one"), "a,b\n");
+        let mode = |path: &str| fs::metadata(dir.work().join(path)).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode("bin/run"), mode("inputs/one")), (0o755, 0o644));
+        // A link is not followed: the copy holds what the output held.
+        assert!(fs::symlink_metadata(dir.work().join("inputs/all/link")).unwrap().is_symlink());
+        fs::write(dir.work().join("inputs/one"), "changed").unwrap();
+        assert_eq!(fs::read_to_string(source.path().join("nested/table.csv")).unwrap(), "a,b\n");
+    }
+
+    #[test]
+    fn paths_that_leave_the_directory_are_refused() {
+        let root = tempfile::tempdir().unwrap();
+        for path in ["/tmp/x", "../x", "a/../../x"] {
+            let files = BTreeMap::from([(path.to_owned(), String::new())]);
+            assert!(StepDir::create(root.path(), &format!("n{}", path.len()), &files, &[]).is_err(), "{path}");
+        }
+        for name in ["", "..", "a/b", "."] {
+            assert!(StepDir::create(root.path(), name, &BTreeMap::new(), &[]).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn outputs_must_be_there_and_be_the_steps_own() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = create(root.path(), "1", &[]);
+        fs::write(dir.work().join("model.onnx"), "x").unwrap();
+        symlink("model.onnx", dir.work().join("latest")).unwrap();
+        symlink("/etc/hostname", dir.work().join("stolen")).unwrap();
+        symlink("..", dir.work().join("up")).unwrap();
+        assert!(dir.output("model.onnx").is_ok() && dir.output("bin").is_ok());
+        assert_eq!(dir.output("latest"), dir.output("model.onnx"));
+        assert_eq!(dir.output("none"), Err(OutputError::Missing("none".to_owned())));
+        assert_eq!(dir.output("stolen"), Err(OutputError::Outside("stolen".to_owned())));
+        assert_eq!(dir.output("up"), Err(OutputError::Outside("up".to_owned())));
+        let pipe = dir.work().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert_eq!(dir.output("pipe"), Err(OutputError::Special("pipe".to_owned())));
+    }
+
+    #[test]
+    fn a_directory_made_read_only_is_removed_all_the_same() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = create(root.path(), "1", &[]);
+        fs::set_permissions(dir.work().join("bin"), Permissions::from_mode(0o500)).unwrap();
+        dir.remove().unwrap();
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_sweep_takes_only_what_nobody_holds() {
+        let root = tempfile::tempdir().unwrap();
+        let held = create(root.path(), "held", &[]);
+        drop(create(root.path(), "left", &[]));
+        fs::create_dir(root.path().join("being-made")).unwrap();
+        assert_eq!(sweep(root.path()).unwrap(), 1);
+        assert!(held.work().exists() && root.path().join("being-made").exists() && !root.path().join("left").exists());
+        assert_eq!(sweep(&root.path().join("nothing")).unwrap(), 0);
+    }
+}

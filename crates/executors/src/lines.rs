@@ -1,0 +1,129 @@
+//! Lines from bytes: bounded in length, and fit to be stored.
+
+/// The longest line; a longer one is split.
+pub(crate) const MAX_LINE_BYTES: usize = 16 * 1024;
+
+/// Cuts a stream of bytes into lines.
+///
+/// A line that a program draws over with carriage returns, as progress bars do, is kept in its last state. Bytes that are
+/// no UTF-8, and NUL, which databases do not store, become U+FFFD.
+#[derive(Debug, Default)]
+pub(crate) struct Lines {
+    /// The line that has not ended yet.
+    begun: Vec<u8>,
+}
+
+impl Lines {
+    /// Takes the next bytes and adds the lines that they end.
+    pub(crate) fn push(&mut self, bytes: &[u8], lines: &mut Vec<String>) {
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            let content = piece.strip_suffix(b"\n");
+            self.begun.extend_from_slice(content.unwrap_or(piece));
+            if content.is_some() {
+                self.end(lines);
+            } else {
+                self.split(lines, MAX_LINE_BYTES);
+            }
+        }
+    }
+
+    /// The stream has ended: adds what is left.
+    pub(crate) fn finish(&mut self, lines: &mut Vec<String>) {
+        if !self.begun.is_empty() {
+            self.end(lines);
+        }
+    }
+
+    fn end(&mut self, lines: &mut Vec<String>) {
+        if self.begun.last() == Some(&b'\r') {
+            self.begun.pop();
+        }
+        self.split(lines, MAX_LINE_BYTES);
+        lines.push(text(last_state(&self.begun)));
+        self.begun.clear();
+    }
+
+    /// Adds the beginning of a line that is too long, and keeps at most `most` bytes of it.
+    fn split(&mut self, lines: &mut Vec<String>, most: usize) {
+        if self.begun.len() > most {
+            let drawn_over = self.begun.len() - last_state(&self.begun).len();
+            self.begun.drain(..drawn_over);
+        }
+        while self.begun.len() > most {
+            // Not in the middle of a character, which has at most four bytes.
+            let is_inside = |at: usize| self.begun[at] & 0b1100_0000 == 0b1000_0000;
+            let cut = (most - 3..=most).rev().find(|at| !is_inside(*at)).unwrap_or(most);
+            lines.push(text(&self.begun[..cut]));
+            self.begun.drain(..cut);
+        }
+    }
+}
+
+/// What stands in the line after the last carriage return that something follows.
+fn last_state(line: &[u8]) -> &[u8] {
+    let end = line.len().saturating_sub(usize::from(line.last() == Some(&b'\r')));
+    match line[..end].iter().rposition(|byte| *byte == b'\r') {
+        Some(at) => &line[at + 1..],
+        None => line,
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).replace('\0', "\u{fffd}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cut(chunks: &[&[u8]]) -> Vec<String> {
+        let (mut lines, mut found) = (Lines::default(), Vec::new());
+        for chunk in chunks {
+            lines.push(chunk, &mut found);
+        }
+        lines.finish(&mut found);
+        found
+    }
+
+    #[test]
+    fn lines_are_the_same_however_the_bytes_arrive() {
+        let bytes = "one\n\nzwei ü\r\nthree".as_bytes();
+        let expected = ["one", "", "zwei ü", "three"];
+        assert_eq!(cut(&[bytes]), expected);
+        for at in 0..bytes.len() {
+            assert_eq!(cut(&[&bytes[..at], &bytes[at..]]), expected, "cut at {at}");
+        }
+        let single: Vec<&[u8]> = bytes.chunks(1).collect();
+        assert_eq!(cut(&single), expected);
+    }
+
+    #[test]
+    fn a_long_line_is_split_between_characters() {
+        let long = "ü".repeat(MAX_LINE_BYTES);
+        let lines = cut(&[b"x", long.as_bytes(), b"\nend\n"]);
+        assert!(lines.iter().all(|line| line.len() <= MAX_LINE_BYTES && !line.contains('\u{fffd}')));
+        assert_eq!(lines.concat(), format!("x{long}end"));
+        assert_eq!(lines.len(), 4);
+    }
+
+    #[test]
+    fn a_line_of_the_greatest_length_stays_whole() {
+        let line = "a".repeat(MAX_LINE_BYTES);
+        assert_eq!(cut(&[line.as_bytes(), b"\n"]), [line]);
+    }
+
+    #[test]
+    fn a_line_drawn_over_keeps_its_last_state() {
+        assert_eq!(cut(&[b"10 %\r50 %\r100 %\ndone\n"]), ["100 %", "done"]);
+        assert_eq!(cut(&[b"10 %\r100 %\r\n"]), ["100 %"]);
+        let bar = format!("{}\r", "#".repeat(100)).repeat(1000);
+        assert_eq!(cut(&[bar.as_bytes(), b"end\n"]), ["end"]);
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_replaced() {
+        assert_eq!(cut(&[b"a\xff\xfeb\0c\n"]), ["a\u{fffd}\u{fffd}b\u{fffd}c"]);
+        let junk = vec![0x80_u8; 3 * MAX_LINE_BYTES];
+        assert_eq!(cut(&[&junk]).len(), 3);
+    }
+}

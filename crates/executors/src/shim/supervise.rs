@@ -1,0 +1,313 @@
+//! The watch over one command.
+
+use crate::{
+    clock::Deadline,
+    protocol::{self, Cause, FromShim, Launch, Report, Start, ToShim},
+    tree,
+};
+use nix::{
+    errno::Errno,
+    sys::{
+        prctl,
+        resource::{UsageWho, getrusage},
+        signal::{SigSet, Signal, killpg},
+        time::TimeValLike as _,
+        wait::{WaitStatus, waitpid},
+    },
+    unistd::{Pid, getpid, setsid},
+};
+use std::{
+    io::{self, BufReader, Read as _, Write as _},
+    os::{
+        fd::{AsFd as _, OwnedFd},
+        unix::{net::UnixStream, process::CommandExt as _},
+    },
+    process::{Command, Stdio},
+    sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+    thread,
+    time::Duration,
+};
+
+/// How long to sleep at most: `recv_timeout` stands still while the machine sleeps, deadlines do not.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How long the last word of a command that left nothing behind takes.
+const AT_ONCE: Duration = Duration::from_millis(5);
+
+/// Between two rounds of killing.
+const ROUND: Duration = Duration::from_millis(20);
+
+/// When to give up on a process that does not die of SIGKILL: it hangs in the kernel, and nobody can end it.
+const GIVE_UP: Duration = Duration::from_secs(10);
+
+/// What the shim waits for.
+enum Event {
+    Message(ToShim),
+    /// The socket has ended: the worker is dead, or has let go.
+    WorkerGone,
+    /// The command has ended.
+    Ended {
+        exit_code: Option<i32>,
+        signal: Option<i32>,
+    },
+    /// Nothing that it started is left.
+    TreeGone,
+}
+
+pub(super) fn run() -> io::Result<()> {
+    // A session of its own: no signals from the worker's terminal, and no terminal to ask for passwords on. Fails only
+    // for the leader of a group, which is as well apart.
+    let _ = setsid();
+    // Whoever stops the worker's whole group stops the worker; the shim goes by the socket alone. `launch` takes this
+    // back for the command.
+    [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT]
+        .into_iter()
+        .collect::<SigSet>()
+        .thread_block()?;
+    prctl::set_child_subreaper(true)?;
+
+    let mut worker = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let mut messages = BufReader::new(worker.try_clone()?);
+    let Some(ToShim::Start(start)) = read(&mut messages)? else {
+        return Err(io::Error::other("the worker went before it said what to run"));
+    };
+    let (events, received) = channel();
+    let Start { command, shim_args, timeout_ms, grace_ms, deadline } = start;
+    listen(messages, events.clone())?;
+    // Started before the command, so that nothing can fail between the command's beginning and the watch over it.
+    let begun = reap(events)?;
+    let (pid, launched) = spawn(command, &shim_args)?;
+    // Its receiver waits for this alone.
+    let _ = begun.send(pid);
+    if let Some(message) = refused(launched) {
+        return send(&mut worker, &FromShim::NotStarted { message });
+    }
+    // From here on no error may end this process while the command runs.
+    let mut watch = Watch {
+        received,
+        pid,
+        deadline,
+        timeout: timeout_ms.map(|ms| Deadline::after(Duration::from_millis(ms))),
+        grace: Duration::from_millis(grace_ms),
+        kill_at: None,
+        has_ended: false,
+        report: Report::default(),
+    };
+    let Some(report) = watch.until_the_end() else { return Ok(()) };
+    send(&mut worker, &FromShim::Ended(report))
+}
+
+/// Starts the process that becomes the command. The socket brings nothing when it has, and a sentence when it cannot.
+fn spawn(command: Launch, shim_args: &[String]) -> io::Result<(Pid, UnixStream)> {
+    let (mut ours, theirs) = UnixStream::pair()?;
+    let child = Command::new("/proc/self/exe")
+        .arg0("slipway-step")
+        .args(shim_args)
+        .arg(super::LAUNCH)
+        .env_clear()
+        .process_group(0)
+        .stdin(Stdio::from(OwnedFd::from(theirs)))
+        .spawn()?;
+    let command = Launch { parent: getpid().as_raw(), ..command };
+    ours.write_all(&serde_json::to_vec(&command)?)?;
+    ours.shutdown(std::net::Shutdown::Write)?;
+    // Reaped with everything else, by process id.
+    let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
+    Ok((Pid::from_raw(pid), ours))
+}
+
+/// The sentence of a command that cannot begin.
+fn refused(mut launched: UnixStream) -> Option<String> {
+    let mut message = Vec::new();
+    // An error here is the sudden end of the other process, which is reaped like any other end.
+    let _ = launched.read_to_end(&mut message);
+    (!message.is_empty()).then(|| String::from_utf8_lossy(&message).into_owned())
+}
+
+fn read(messages: &mut impl io::BufRead) -> io::Result<Option<ToShim>> {
+    let mut line = Vec::new();
+    match messages.read_until(b'\n', &mut line)? {
+        0 => Ok(None),
+        _ => Ok(Some(serde_json::from_slice(&line)?)),
+    }
+}
+
+fn send(worker: &mut UnixStream, message: &FromShim) -> io::Result<()> {
+    worker.write_all(&protocol::line(message)?)
+}
+
+/// Passes on what the worker says.
+fn listen(mut messages: BufReader<UnixStream>, events: Sender<Event>) -> io::Result<()> {
+    thread::Builder::new().spawn(move || {
+        while let Ok(Some(message)) = read(&mut messages) {
+            if events.send(Event::Message(message)).is_err() {
+                return;
+            }
+        }
+        let _ = events.send(Event::WorkerGone);
+    })?;
+    Ok(())
+}
+
+/// Takes notice of every process that ends, once it is told which is the command. Being the subreaper, this process gets
+/// all of them; when it has no children any more, nothing that the command started is left.
+fn reap(events: Sender<Event>) -> io::Result<Sender<Pid>> {
+    let (begun, command) = channel();
+    thread::Builder::new().spawn(move || {
+        let Ok(command) = command.recv() else { return };
+        loop {
+            let ended = match waitpid(None, None) {
+                Ok(WaitStatus::Exited(pid, code)) if pid == command => {
+                    Event::Ended { exit_code: Some(code), signal: None }
+                }
+                Ok(WaitStatus::Signaled(pid, signal, _)) if pid == command => {
+                    Event::Ended { exit_code: None, signal: Some(signal as i32) }
+                }
+                Err(Errno::ECHILD) => break,
+                _ => continue,
+            };
+            if events.send(ended).is_err() {
+                return;
+            }
+        }
+        let _ = events.send(Event::TreeGone);
+    })?;
+    Ok(begun)
+}
+
+struct Watch {
+    received: Receiver<Event>,
+    pid: Pid,
+    deadline: Deadline,
+    timeout: Option<Deadline>,
+    grace: Duration,
+    /// Set by the polite signal.
+    kill_at: Option<Deadline>,
+    has_ended: bool,
+    report: Report,
+}
+
+/// What to do next.
+enum Next {
+    Wait,
+    /// End all that is left, now.
+    Kill,
+    /// Nothing is left.
+    Done,
+    /// Nobody is there to report to: end all that is left, and go.
+    Abandon,
+}
+
+impl Watch {
+    /// Returns when nothing of the command is left; without a report when nobody is there to read it.
+    fn until_the_end(&mut self) -> Option<Report> {
+        let abandoned = loop {
+            match self.next() {
+                Next::Wait => {}
+                Next::Done => break false,
+                Next::Kill => {
+                    self.kill();
+                    break false;
+                }
+                Next::Abandon => {
+                    self.kill();
+                    break true;
+                }
+            }
+        };
+        let mut report = std::mem::take(&mut self.report);
+        if let Ok(usage) = getrusage(UsageWho::RUSAGE_CHILDREN) {
+            let positive = |number: i64| u64::try_from(number).unwrap_or_default();
+            report.max_rss_bytes = positive(usage.max_rss()) * 1024;
+            report.user_ms = positive(usage.user_time().num_milliseconds());
+            report.system_ms = positive(usage.system_time().num_milliseconds());
+        }
+        (!abandoned).then_some(report)
+    }
+
+    fn next(&mut self) -> Next {
+        let wakes = [Some(self.deadline), self.kill_at.or(self.timeout)];
+        let wait = wakes.into_iter().flatten().map(Deadline::remaining).min().unwrap_or(LOOK).min(LOOK);
+        match self.received.recv_timeout(wait) {
+            Ok(Event::Message(ToShim::Deadline(deadline))) => self.deadline = deadline,
+            Ok(Event::Message(ToShim::Cancel)) => self.end_politely(Cause::Cancelled),
+            Ok(Event::Message(ToShim::Start(_))) | Err(RecvTimeoutError::Timeout) => {}
+            Ok(Event::WorkerGone) | Err(RecvTimeoutError::Disconnected) => return Next::Abandon,
+            Ok(Event::Ended { exit_code, signal }) => {
+                self.ended(exit_code, signal);
+                // What it left is given the time that it was given itself.
+                if self.kill_at.is_none() {
+                    return Next::Kill;
+                }
+            }
+            Ok(Event::TreeGone) => return Next::Done,
+        }
+        if self.deadline.has_passed() {
+            self.report.cause.get_or_insert(Cause::Fenced);
+            return Next::Kill;
+        }
+        if self.kill_at.is_some_and(Deadline::has_passed) {
+            return Next::Kill;
+        }
+        if self.timeout.is_some_and(Deadline::has_passed) {
+            self.end_politely(Cause::TimedOut);
+        }
+        Next::Wait
+    }
+
+    fn ended(&mut self, exit_code: Option<i32>, signal: Option<i32>) {
+        self.has_ended = true;
+        self.report.exit_code = exit_code;
+        self.report.signal = signal;
+    }
+
+    fn end_politely(&mut self, cause: Cause) {
+        if self.kill_at.is_some() || self.has_ended {
+            return;
+        }
+        self.report.cause = Some(cause);
+        self.kill_at = Some(Deadline::after(self.grace));
+        let _ = killpg(self.pid, Signal::SIGTERM);
+        // A stopped process hears nothing.
+        let _ = killpg(self.pid, Signal::SIGCONT);
+    }
+
+    /// Kills until nothing is left. More than one round, because a process may have started another between the look
+    /// and the kill.
+    fn kill(&mut self) {
+        let give_up = Deadline::after(GIVE_UP);
+        // Mostly the command was all there was, and its end says so at once.
+        if self.has_ended && self.is_gone(AT_ONCE) {
+            return;
+        }
+        let count_left_behind = self.has_ended;
+        let mut rounds = 0;
+        while !give_up.has_passed() {
+            if !self.has_ended {
+                // All at one moment, before any of them can start another.
+                let _ = killpg(self.pid, Signal::SIGKILL);
+            }
+            let killed = tree::kill_below(getpid().as_raw());
+            if count_left_behind && rounds == 0 {
+                self.report.left_behind = killed;
+            }
+            rounds += 1;
+            if self.is_gone(ROUND) {
+                return;
+            }
+        }
+    }
+
+    /// Waits so long for the end of the last process.
+    fn is_gone(&mut self, wait: Duration) -> bool {
+        let until = Deadline::after(wait);
+        loop {
+            match self.received.recv_timeout(until.remaining()) {
+                Ok(Event::TreeGone) | Err(RecvTimeoutError::Disconnected) => return true,
+                Ok(Event::Ended { exit_code, signal }) => self.ended(exit_code, signal),
+                Ok(Event::Message(_) | Event::WorkerGone) => {}
+                Err(RecvTimeoutError::Timeout) => return false,
+            }
+        }
+    }
+}
