@@ -7,6 +7,7 @@
 mod artifact;
 mod audit;
 mod ctx;
+mod demo;
 mod deployment;
 mod endpoint;
 mod environment;
@@ -34,6 +35,7 @@ mod workspace;
 pub use artifact::{Artifact, MAX_ARTIFACT};
 pub use audit::Event;
 pub use ctx::{Caller, Credential, Ctx};
+pub use demo::DemoPerson;
 pub use deployment::{DeploymentFilter, NewRollback};
 pub use domain::{Error, ErrorKind};
 pub use endpoint::{LiveEndpoint, Outcome};
