@@ -21,6 +21,8 @@ pub mod links;
 pub mod pages;
 #[cfg(feature = "ssr")]
 pub mod render;
+#[cfg(any(test, feature = "samples"))]
+pub mod samples;
 #[cfg(feature = "ssr")]
 pub mod shell;
 #[cfg(feature = "ssr")]

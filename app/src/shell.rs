@@ -315,14 +315,14 @@ fn TopBar(chrome: Chrome, workspace: WorkspaceChip, links: Links) -> impl IntoVi
                     })
                     .collect_view()}
             </nav>
-            <button class="search" type="button" popovertarget="palette" aria-label="Search or jump to anything">
+            <button class="search" type="button" popovertarget="palette">
                 <Icon symbol=Symbol::Search/>
                 <span>"Search or jump to"</span>
-                <kbd aria-hidden="true">"⌘K"</kbd>
+                <kbd>"⌘K"</kbd>
             </button>
             <span class="offline" id="offline" role="status" hidden>
                 <Icon symbol=Symbol::Offline/>
-                <span class="only-wide">"Reconnecting"</span>
+                <span>"Reconnecting"</span>
             </span>
             <a class="icon-btn" href=format!("{}#waiting", links.home()) aria-label=inbox>
                 <Icon symbol=Symbol::Inbox/>

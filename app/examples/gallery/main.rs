@@ -1,25 +1,21 @@
 //! Writes every page and every component, with example values, as HTML files to look at:
 //!
 //! ```sh
-//! cargo run -p app --example gallery -- OUT
+//! cargo run -p app --features samples --example gallery -- OUT
 //! ```
 //!
 //! Style and scripts are those of `site/manifest.json` when that exists, so serve the folder beside `site/pkg`.
 
 mod components;
+mod pages;
 
+pub(crate) use app::samples::moment;
 use app::{
     render::render,
     shell::{Assets, Chrome, Counts, Document, Section, Theme, UserChip, WorkspaceChip},
 };
-use chrono::{DateTime, Utc};
 use leptos::prelude::*;
 use std::{fs, io, path::Path};
-
-/// The moment all example pages are rendered at.
-pub(crate) fn moment() -> DateTime<Utc> {
-    DateTime::from_timestamp(1_795_424_700, 0).unwrap_or_default()
-}
 
 fn assets() -> Assets {
     let manifest = fs::read_to_string("site/manifest.json").ok().and_then(|text| serde_json::from_str(&text).ok());
@@ -71,5 +67,6 @@ fn main() -> io::Result<()> {
     let out = std::env::args().nth(1).unwrap_or_else(|| "gallery".into());
     let out = Path::new(&out);
     fs::create_dir_all(out)?;
-    components::write(out)
+    components::write(out)?;
+    pages::write(out)
 }

@@ -2,6 +2,8 @@
 //! struct in its file, which the server fills.
 
 pub mod door;
+pub mod model;
+pub mod home;
 pub mod pipeline;
 pub mod pipeline_run;
 pub mod promotion;
