@@ -117,6 +117,14 @@ impl Services {
         Ok(to_page(found))
     }
 
+    /// Whether anything was logged to the workspace.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn has_runs(&self, ctx: &Ctx) -> Result<bool> {
+        Ok(store::experiment::has_runs(&mut *self.conn().await?, ctx.workspace_id()).await?)
+    }
+
     /// Renames an experiment that is in use.
     ///
     /// # Errors

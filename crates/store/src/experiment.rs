@@ -296,3 +296,15 @@ pub async fn summaries(
     })
     .await
 }
+
+/// Whether anything was logged to a workspace.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn has_runs(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<bool> {
+    let exists = sqlx::query_scalar("select exists (select from runs where workspace_id = $1)")
+        .bind(workspace)
+        .fetch_one(conn)
+        .await?;
+    Ok(exists)
+}

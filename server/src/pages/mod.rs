@@ -3,6 +3,8 @@
 
 mod error;
 mod form;
+mod home;
+mod model;
 mod promotion;
 mod settings;
 pub mod sign_in;
@@ -16,6 +18,8 @@ pub(crate) use view::View;
 use crate::router::Routes;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
+    let routes = home::routes(routes);
+    let routes = model::routes(routes);
     let routes = promotion::routes(routes);
     let routes = settings::routes(routes);
     sign_in::routes(routes)

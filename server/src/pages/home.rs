@@ -1,0 +1,79 @@
+//! The home of a workspace.
+
+use super::{PageResult, View};
+use crate::{access::Access, prefix::WorkspaceSlug, router::Routes};
+use app::{
+    pages::home::{Home, HomePage, Welcome, WelcomePage},
+    shell::Section,
+};
+use axum::{
+    Extension,
+    http::Method,
+    response::{IntoResponse, Redirect},
+};
+use domain::{Error, permission::Permission, pipeline_run::PipelineRunState};
+use leptos::prelude::*;
+use services::{Ctx, PromotionFilter, RunFilter, Services};
+
+const SECTION: Option<Section> = Some(Section::Home);
+/// How many rows each part of the page shows.
+const ROWS: usize = 20;
+
+pub(crate) fn routes(routes: Routes) -> Routes {
+    routes.page(Method::GET, "/", Access::Needs(Permission::Read), home)
+}
+
+async fn home(view: View, slug: Option<Extension<WorkspaceSlug>>) -> PageResult {
+    if slug.is_none() {
+        return Ok(Redirect::to(&view.links.home()).into_response());
+    }
+    let ctx = view.ctx()?;
+    let services = view.services();
+    let links = view.links.clone();
+    if let Some(page) = welcome(services, ctx, view.public_url()).await? {
+        return view.page("Welcome", SECTION, move || view! { <Welcome links page/> }).await;
+    }
+    let mut running = Vec::new();
+    for state in [PipelineRunState::Running, PipelineRunState::Cancelling, PipelineRunState::Queued] {
+        let filter = RunFilter { pipeline: None, state: Some(state) };
+        running.extend(services.pipeline_runs(ctx, &filter, None, ROWS).await?.items);
+    }
+    running.sort_by_key(|row| std::cmp::Reverse(row.run.number));
+    let environments = services.environments(ctx).await?.into_iter().map(|overview| overview.environment).collect();
+    let mut waiting = services.promotions_waiting_for_me(ctx).await?;
+    waiting.sort_by_key(|promotion| promotion.number);
+    let page = HomePage {
+        workspace_id: ctx.workspace_id(),
+        waiting,
+        environments,
+        endpoints: services.endpoints(ctx).await?,
+        running,
+        alerts: services.alerts(ctx, true, None, ROWS).await?.items,
+        activity: services.audit_events(ctx, None, None, ROWS).await?.items,
+        may_invite: ctx.may(Permission::ManageMembers),
+        may_run: ctx.may(Permission::RunPipelines),
+    };
+    view.page("Home", SECTION, move || view! { <Home links page/> }).await
+}
+
+/// How far a workspace has come in which nothing was promoted yet; none when something was.
+async fn welcome(services: &Services, ctx: &Ctx, public_url: &str) -> Result<Option<WelcomePage>, Error> {
+    let has_promotion = !services.promotions(ctx, &PromotionFilter::default(), None, 1).await?.items.is_empty();
+    let has_pipeline = !services.pipelines(ctx, None, 1).await?.items.is_empty();
+    let has_run = services.has_runs(ctx).await?;
+    if has_promotion || has_pipeline && has_run {
+        return Ok(None);
+    }
+    let caller = ctx.caller.as_ref().ok_or_else(Error::internal)?;
+    let token = services.tokens(caller).await?.into_iter().next().map(|token| token.name);
+    Ok(Some(WelcomePage {
+        workspace_id: ctx.workspace_id(),
+        workspace: ctx.workspace.name.clone(),
+        tracking_uri: format!("{public_url}/w/{}", ctx.workspace.slug),
+        token,
+        has_run,
+        has_pipeline,
+        has_promotion,
+        may_load_example: false,
+    }))
+}

@@ -1,0 +1,119 @@
+//! The pages of models and their versions.
+
+use super::{PageResult, View};
+use crate::{access::Access, router::Routes};
+use app::{
+    pages::model::{Detail, List, ModelPage, Version, VersionLineage, VersionPage},
+    shell::Section,
+    ui::query::Address,
+};
+use axum::{
+    extract::{Path, Query},
+    http::Method,
+};
+use domain::{Error, ErrorKind, Page, audit::ObjectKind, permission::Permission, promotion::PromotionState};
+use leptos::prelude::*;
+use serde::Deserialize;
+use services::{ModelSearch, PromotionFilter};
+
+const SECTION: Option<Section> = Some(Section::Models);
+/// How many models, versions, promotions or events a page shows.
+const ROWS: usize = 50;
+
+pub(crate) fn routes(routes: Routes) -> Routes {
+    let read = Access::Needs(Permission::Read);
+    routes
+        .page(Method::GET, "/models", read, list)
+        .page(Method::GET, "/models/{model}", read, show)
+        .page(Method::GET, "/models/{model}/versions/{version}", read, show_version)
+}
+
+#[derive(Deserialize)]
+struct Which {
+    q: Option<String>,
+    page_token: Option<String>,
+}
+
+async fn list(view: View, Query(which): Query<Which>) -> PageResult {
+    let ctx = view.ctx()?;
+    let filter = which.q.clone().unwrap_or_default();
+    let search =
+        ModelSearch { filter: &filter, page_token: which.page_token.as_deref(), limit: ROWS, ..ModelSearch::default() };
+    let (page, error) = match view.services().model_summaries(ctx, &search).await {
+        Ok(page) => (page, None),
+        // A filter is typed by a person, who sees at once what is wrong with it.
+        Err(error) if error.kind == ErrorKind::Invalid => {
+            (Page { items: Vec::new(), next_page_token: None }, Some(error.message))
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let endpoints = view.services().endpoints(ctx).await?;
+    let links = view.links.clone();
+    let address = Address::new(links.models(), which.q.map(|q| ("q".to_owned(), q)));
+    let (models, next) = (page.items, page.next_page_token);
+    view.page("Models", SECTION, move || view! { <List links address models next endpoints error/> }).await
+}
+
+async fn show(view: View, Path(name): Path<String>, Query(which): Query<Which>) -> PageResult {
+    let ctx = view.ctx()?;
+    let services = view.services();
+    let detail = services.model_detail(ctx, &name).await?;
+    let endpoints = services.endpoints(ctx).await?.into_iter().filter(|e| e.deployment.model_id == detail.model.id).collect();
+    let open = PromotionState::ALL.into_iter().filter(|state| state.is_open()).collect();
+    let filter = PromotionFilter { states: open, model: Some(name.clone()), ..PromotionFilter::default() };
+    let promotions = services.promotions(ctx, &filter, None, ROWS).await?.items;
+    let id = detail.model.id.to_string();
+    let events = services.audit_events(ctx, Some((ObjectKind::Model, &id)), None, ROWS).await?.items;
+    // Versions of one model are counted in tens or hundreds; the page shows a part of them.
+    let before: Option<i32> = which.page_token.as_deref().map(domain::page::decode).transpose()?;
+    let versions = detail.versions.into_iter().filter(|version| before.is_none_or(|before| version.version < before));
+    let versions = Page::cut(versions.collect(), ROWS, |version: &domain::model::ModelVersion| version.version);
+    let page = ModelPage {
+        model: detail.model,
+        versions: versions.items,
+        next: versions.next_page_token,
+        endpoints,
+        promotions,
+        moves: detail.alias_moves.into_iter().take(ROWS).collect(),
+        events,
+        may_request: ctx.may(Permission::RequestPromotion),
+    };
+    let links = view.links.clone();
+    let address = Address::new(links.model(&name), []);
+    view.page(name, SECTION, move || view! { <Detail links address page/> }).await
+}
+
+async fn show_version(view: View, Path((name, number)): Path<(String, i32)>) -> PageResult {
+    let ctx = view.ctx()?;
+    let services = view.services();
+    let detail = services.version_detail(ctx, &name, number).await?;
+    let lineage = match detail.version.run_id {
+        Some(run) => match services.run_detail(ctx, run).await {
+            Ok(run) => {
+                let pipeline_run = run.lineage.pipeline_run.map(|(_, pipeline, number)| (pipeline, number));
+                VersionLineage { run: Some(run.run), pipeline_run }
+            }
+            Err(Error { kind: ErrorKind::NotFound, .. }) => VersionLineage::default(),
+            Err(error) => return Err(error.into()),
+        },
+        None => VersionLineage::default(),
+    };
+    let filter =
+        PromotionFilter { model: Some(name.clone()), version: Some(number), ..PromotionFilter::default() };
+    let promotions = services.promotions(ctx, &filter, None, ROWS).await?.items;
+    let live = services.endpoints(ctx).await?.into_iter().map(|endpoint| endpoint.deployment);
+    let live = live.filter(|deployment| deployment.model_version_id == detail.version.id).collect();
+    let id = detail.version.id.to_string();
+    let events = services.audit_events(ctx, Some((ObjectKind::ModelVersion, &id)), None, ROWS).await?.items;
+    let page = VersionPage {
+        lineage,
+        promotions,
+        live,
+        events,
+        files: detail.files,
+        may_request: ctx.may(Permission::RequestPromotion),
+        version: detail.version,
+    };
+    let links = view.links.clone();
+    view.page(page.version.title(), SECTION, move || view! { <Version links page/> }).await
+}
