@@ -98,11 +98,14 @@ pub struct Work {
     /// How many pipeline steps may run at once.
     #[arg(long, env = "SLIPWAY_STEPS", default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub steps: u16,
+    /// The pools whose steps are run here.
+    #[arg(long = "pools", env = "SLIPWAY_POOLS", default_value = "default", value_delimiter = ',', value_name = "NAMES")]
+    pub pools: Vec<String>,
     /// Seconds between two looks at the traffic of deployed models.
     #[arg(long, env = "SLIPWAY_MONITOR_INTERVAL", default_value_t = 15, value_name = "S", value_parser = clap::value_parser!(u16).range(1..))]
     pub monitor_interval: u16,
     /// Seconds for which a worker holds a step before it must say that it still lives.
-    #[arg(long, env = "SLIPWAY_LEASE", default_value_t = 30, value_name = "S", value_parser = clap::value_parser!(u16).range(3..=600))]
+    #[arg(long, env = "SLIPWAY_LEASE", default_value_t = 60, value_name = "S", value_parser = clap::value_parser!(u16).range(3..=600))]
     pub lease: u16,
 }
 

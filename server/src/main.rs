@@ -9,13 +9,17 @@ use domain::{
 use server::{
     config::{Admin, Cli, Command, Data},
     postgres::Postgres,
-    serve,
+    serve, worker,
 };
 use services::{NewToken, NewUser, Services};
 use std::{io::BufRead as _, process::ExitCode};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    // Before anything else is started: a shim has one thread, and nothing open but what it was given.
+    if let Command::StepShim { args } = cli.command {
+        return executors::shim::main(args);
+    }
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -40,7 +44,8 @@ async fn run(cli: Cli) -> Result<()> {
             postgres.stop().await
         }
         Command::Admin(command) => admin(command).await,
-        Command::Worker(_) | Command::Demo(_) | Command::StepShim { .. } => Err(anyhow!("not built")),
+        Command::Worker(options) => worker::command::run(options).await,
+        Command::Demo(_) | Command::StepShim { .. } => Err(anyhow!("not built")),
     }
 }
 

@@ -70,6 +70,7 @@ pub async fn run(options: config::Serve) -> Result<()> {
     let events = Events::default();
     tokio::spawn(events.clone().listen(pool.clone()));
     tokio::spawn(follow_endpoints(services.clone(), events.clone()));
+    tokio::spawn(worker::depth::watch(services.clone()));
     let state = AppState {
         services: services.clone(),
         public_url: public_url.as_str().into(),
@@ -79,7 +80,7 @@ pub async fn run(options: config::Serve) -> Result<()> {
         metrics,
     };
     let working = (!options.no_worker).then(|| {
-        tokio::spawn(worker::run(services.clone(), worker::Options::new(&options.work), stop.clone()))
+        tokio::spawn(worker::run(services.clone(), worker::Options::new(&options.work, &data_dir, &public_url), stop.clone()))
     });
     let server = axum::serve(listener, service(&state).into_make_service_with_connect_info::<SocketAddr>());
 

@@ -1,12 +1,24 @@
 //! Workers: what goes on without anybody asking. The tables say what there is to do; wake-ups say when to look, and the
 //! sweeper looks anyway.
 
+pub mod command;
+pub mod depth;
+mod process;
+mod steps;
 mod sweep;
 mod wake;
 
+use executors::Shim;
 use services::Services;
-use std::{sync::Arc, time::Duration};
-use tokio::{sync::Notify, task::JoinSet};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    sync::{Notify, Semaphore},
+    task::JoinSet,
+};
 use tokio_util::sync::CancellationToken;
 
 /// What the parts of a worker share.
@@ -15,6 +27,8 @@ pub(crate) struct Worker {
     services: Services,
     /// Told when steps may be ready.
     steps: Arc<Notify>,
+    /// One for each step that may run at once.
+    slots: Arc<Semaphore>,
     /// Told when traffic should be checked now.
     monitors: Arc<Notify>,
     options: Options,
@@ -28,6 +42,14 @@ pub struct Options {
     pub name: String,
     /// How many steps may run at once.
     pub steps: usize,
+    /// The pools whose steps it runs.
+    pub pools: Vec<String>,
+    /// Where the directories of steps are made. Workers of a machine may share it.
+    pub steps_dir: PathBuf,
+    /// How a program becomes the supervisor of a step.
+    pub shim: Shim,
+    /// The address of the server, for the steps that log to it.
+    pub public_url: String,
     /// For how long a step is held before the worker must say that it still lives.
     pub lease: Duration,
     /// Between two looks at the traffic of deployed models.
@@ -35,13 +57,18 @@ pub struct Options {
 }
 
 impl Options {
-    /// From the command line.
+    /// From the command line. `data_dir` is absolute, `public_url` has no slash at the end.
     #[must_use]
-    pub fn new(work: &crate::config::Work) -> Self {
-        let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_default();
+    pub fn new(work: &crate::config::Work, data_dir: &Path, public_url: &str) -> Self {
+        let name = process::ProcessName::own()
+            .map_or_else(|| format!("worker-{}", uuid::Uuid::now_v7().simple()), |name| name.to_string());
         Self {
-            name: format!("{host}-{}", uuid::Uuid::now_v7().simple()),
+            name,
             steps: usize::from(work.steps),
+            pools: work.pools.clone(),
+            steps_dir: data_dir.join("steps"),
+            shim: Shim::this_program(["step-shim".to_owned()]),
+            public_url: public_url.to_owned(),
             lease: Duration::from_secs(u64::from(work.lease)),
             monitor_interval: Duration::from_secs(u64::from(work.monitor_interval)),
         }
@@ -51,9 +78,11 @@ impl Options {
 /// Works until told to stop, then ends what it holds in good order.
 pub async fn run(services: Services, options: Options, stop: CancellationToken) {
     tracing::info!(worker = %options.name, steps = options.steps, "working");
-    let worker = Worker { services, steps: Arc::default(), monitors: Arc::default(), options, stop };
+    let slots = Arc::new(Semaphore::new(options.steps));
+    let worker = Worker { services, steps: Arc::default(), slots, monitors: Arc::default(), options, stop };
     let mut parts = JoinSet::new();
     parts.spawn(wake::listen(worker.clone()));
+    parts.spawn(steps::run(worker.clone()));
     parts.spawn(sweep::promotions(worker.clone()));
     parts.spawn(sweep::monitors(worker.clone()));
     parts.spawn(sweep::leftovers(worker.clone()));

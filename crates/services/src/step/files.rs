@@ -2,8 +2,8 @@
 //!
 //! A file is a blob. A folder is a blob too: its *manifest*, the list of its files and links as JSON.
 
-use crate::Services;
-use artifacts::Artifacts;
+use crate::{Ctx, Services, pipeline_run};
+use artifacts::{Artifacts, Content};
 use domain::{
     Digest,
     pipeline::{check_relative_path, input_path},
@@ -118,6 +118,29 @@ impl Services {
             symlink(&link.target, &path).map_err(|error| of_disk(what, &error))?;
         }
         Ok(())
+    }
+
+    /// An output of a step that has succeeded, with its content: the bytes of a file, the manifest of a folder.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn step_output(
+        &self,
+        ctx: &Ctx,
+        number: i64,
+        step: &str,
+        name: &str,
+    ) -> crate::Result<(StepOutput, Content)> {
+        let detail = self.pipeline_run(ctx, number).await?;
+        let found = detail.steps.into_iter().find(|known| known.name == step);
+        let found = found.ok_or_else(|| pipeline_run::no_step(number, step))?;
+        let output = found.outputs.into_iter().find(|output| output.name == name).ok_or_else(|| {
+            let name: String = name.chars().take(64).collect();
+            let message = format!("Step \"{}\" of pipeline run #{number} has given no output \"{name}\".", found.name);
+            domain::Error::new(domain::ErrorKind::NotFound, message)
+        })?;
+        let content = self.artifacts.get(&output.digest, None).await?;
+        Ok((output, content))
     }
 
     /// Stores what a step gives on. Nobody sees it before the end of the step is recorded.

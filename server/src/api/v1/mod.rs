@@ -4,9 +4,13 @@ mod alert;
 mod audit;
 mod deployment;
 mod environment;
+mod log;
 mod monitor;
+mod pipeline;
+mod pipeline_run;
 mod promotion;
 mod session;
+mod step;
 mod token;
 mod user;
 mod workspace;
@@ -21,9 +25,13 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = audit::routes(routes);
     let routes = deployment::routes(routes);
     let routes = environment::routes(routes);
+    let routes = log::routes(routes);
     let routes = monitor::routes(routes);
+    let routes = pipeline::routes(routes);
+    let routes = pipeline_run::routes(routes);
     let routes = promotion::routes(routes);
     let routes = session::routes(routes);
+    let routes = step::routes(routes);
     let routes = token::routes(routes);
     let routes = user::routes(routes);
     workspace::routes(routes)

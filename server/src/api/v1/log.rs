@@ -1,0 +1,223 @@
+//! Logs of tries: in pages, as a stream while they go on, and whole.
+
+use crate::{
+    access::{Access, Context},
+    error::{ApiError, Problem},
+    events::Events,
+    extract::{Path, Query},
+    router::Routes,
+    state::AppState,
+};
+use axum::{
+    Json,
+    body::Body,
+    extract::State,
+    http::{HeaderMap, header},
+    response::{
+        IntoResponse, Response,
+        sse::{Event, KeepAlive, Sse},
+    },
+};
+use chrono::{DateTime, Utc};
+use domain::{
+    id::StepAttemptId,
+    log::{LogLine, LogStream},
+    permission::Permission,
+    pipeline_run::AttemptOutcome,
+};
+use futures::stream;
+use serde::{Deserialize, Serialize};
+use services::{Services, log_topic};
+use std::{convert::Infallible, sync::Arc, time::Duration};
+use tokio::sync::broadcast::{Receiver, error::RecvError};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::routes;
+
+/// Lines in one event, and in one part of a whole log.
+const PART: usize = 1000;
+/// A stream looks for lines at least so often: word of them may be lost.
+const LOOK: Duration = Duration::from_secs(2);
+
+pub(crate) fn routes(routes: Routes) -> Routes {
+    let read = Access::Needs(Permission::Read);
+    routes.api(read, routes!(lines)).api(read, routes!(follow)).api(read, routes!(text))
+}
+
+/// Which try: run, step, number of the try.
+type Which = (i64, String, i32);
+
+/// Which lines.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct After {
+    /// Only lines after this one; from the first when nothing is said.
+    #[serde(default)]
+    after: i64,
+    /// The most lines to answer with: 1000 when nothing is said.
+    #[param(minimum = 1, maximum = 10000)]
+    limit: Option<usize>,
+}
+
+/// Lines of a log.
+#[derive(Serialize, ToSchema)]
+struct Lines {
+    /// The lines, in order. Their numbers have no gaps.
+    items: Vec<LogLine>,
+    /// How many lines the log had when the question came.
+    total: i64,
+    /// How the try ended, or that it runs. When it has ended, no lines are added.
+    outcome: AttemptOutcome,
+}
+
+/// Lines of the log of a try.
+#[utoipa::path(get, path = "/api/v1/pipeline-runs/{number}/steps/{step}/attempts/{attempt}/log", tag = "pipelines",
+    params(("number" = i64, Path), ("step" = String, Path), ("attempt" = i32, Path), After),
+    responses((status = 200, body = Lines), (status = 404, body = Problem)))]
+async fn lines(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Path((number, step, attempt)): Path<Which>,
+    Query(after): Query<After>,
+) -> Result<Json<Lines>, ApiError> {
+    let attempt = state.services.step_attempt(&ctx, number, &step, attempt).await?;
+    let limit = after.limit.unwrap_or(1000).clamp(1, 10_000);
+    let items = state.services.log_lines(attempt.id, after.after, limit).await?;
+    Ok(Json(Lines { items, total: attempt.log_lines, outcome: attempt.outcome }))
+}
+
+/// The log of a try as server-sent events, from `after` or, when the client comes back, from the last event that it got.
+///
+/// `lines` has the number of its last line as id, and as data a list of `[number, "07:51:02", "text", "out"]`, the time
+/// in UTC. `end` comes when the try has ended and all its lines were sent; its data is how, in a word.
+#[utoipa::path(get, path = "/api/v1/pipeline-runs/{number}/steps/{step}/attempts/{attempt}/log/stream",
+    tag = "pipelines",
+    params(("number" = i64, Path), ("step" = String, Path), ("attempt" = i32, Path), After),
+    responses((status = 200, body = String, content_type = "text/event-stream"), (status = 404, body = Problem)))]
+async fn follow(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Path((number, step, attempt)): Path<Which>,
+    Query(after): Query<After>,
+    headers: HeaderMap,
+) -> Result<impl IntoResponse, ApiError> {
+    let attempt = state.services.step_attempt(&ctx, number, &step, attempt).await?;
+    let last =
+        headers.get("last-event-id").and_then(|id| id.to_str().ok()).and_then(|id| id.trim().parse::<i64>().ok());
+    let follower = Follower::new(&state.services, &state.events, attempt.id, last.unwrap_or(0).max(after.after));
+    let events = stream::unfold(Some(follower), |follower| async {
+        let mut follower = follower?;
+        Some(match follower.next().await {
+            Some(event) => (Ok::<_, Infallible>(event), Some(follower)),
+            None => (Ok(follower.end()), None),
+        })
+    });
+    Ok(Sse::new(events).keep_alive(KeepAlive::default()))
+}
+
+/// Reads a log while it grows.
+struct Follower {
+    services: Services,
+    changes: Receiver<Option<Arc<str>>>,
+    topic: String,
+    attempt: StepAttemptId,
+    after: i64,
+    outcome: AttemptOutcome,
+}
+
+impl Follower {
+    fn new(services: &Services, events: &Events, attempt: StepAttemptId, after: i64) -> Self {
+        Self {
+            services: services.clone(),
+            // Before the first look, so that nothing falls between the two.
+            changes: events.subscribe(),
+            topic: log_topic(attempt),
+            attempt,
+            after,
+            outcome: AttemptOutcome::Running,
+        }
+    }
+
+    /// The next lines; none when there will be no more.
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            match self.look().await {
+                Ok(lines) if !lines.is_empty() => return Some(self.event(&lines)),
+                Ok(_) if self.outcome.is_final() => return None,
+                Ok(_) => {}
+                Err(error) => tracing::debug!(%error, "a log could not be read; trying again"),
+            }
+            self.wait().await;
+        }
+    }
+
+    /// Whether it goes on first: then lines that are not there now will never come.
+    async fn look(&mut self) -> services::Result<Vec<LogLine>> {
+        self.outcome = self.services.attempt_outcome(self.attempt).await?;
+        self.services.log_lines(self.attempt, self.after, PART).await
+    }
+
+    async fn wait(&mut self) {
+        let told = async {
+            loop {
+                match self.changes.recv().await {
+                    Ok(Some(topic)) if *topic != *self.topic => {}
+                    Ok(_) | Err(RecvError::Lagged(_)) => return,
+                    Err(RecvError::Closed) => std::future::pending().await,
+                }
+            }
+        };
+        let _ = tokio::time::timeout(LOOK, told).await;
+    }
+
+    fn event(&mut self, lines: &[LogLine]) -> Event {
+        self.after = lines.last().map_or(self.after, |line| line.number);
+        let rows: Vec<_> = lines.iter().map(|line| (line.number, time(line.at_ms), &line.text, line.stream)).collect();
+        let data = serde_json::to_string(&rows).unwrap_or_default();
+        Event::default().event("lines").id(self.after.to_string()).data(data)
+    }
+
+    fn end(&self) -> Event {
+        Event::default().event("end").data(self.outcome.as_str().replace('_', " "))
+    }
+}
+
+/// `07:51:02`, in UTC.
+fn time(at_ms: i64) -> String {
+    DateTime::<Utc>::from_timestamp_millis(at_ms).unwrap_or_default().format("%H:%M:%S").to_string()
+}
+
+/// The whole log of a try as text, as far as it has come. Lines of Slipway's own begin with `[slipway]`.
+#[utoipa::path(get, path = "/api/v1/pipeline-runs/{number}/steps/{step}/attempts/{attempt}/log/text",
+    tag = "pipelines",
+    params(("number" = i64, Path), ("step" = String, Path), ("attempt" = i32, Path)),
+    responses((status = 200, body = String, content_type = "text/plain"), (status = 404, body = Problem)))]
+async fn text(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Path((number, step, attempt)): Path<Which>,
+) -> Result<Response, ApiError> {
+    let name = format!("{step}-{number}-{attempt}.log");
+    let attempt = state.services.step_attempt(&ctx, number, &step, attempt).await?;
+    let parts = stream::try_unfold((state.services, 0_i64), move |(services, after)| async move {
+        let lines = services.log_lines(attempt.id, after, PART).await?;
+        let Some(last) = lines.last().map(|line| line.number) else { return Ok::<_, domain::Error>(None) };
+        Ok(Some((plain(&lines), (services, last))))
+    });
+    let headers = [
+        (header::CONTENT_TYPE, "text/plain; charset=utf-8".to_owned()),
+        // The name of a step is safe in a header.
+        (header::CONTENT_DISPOSITION, format!("inline; filename=\"{name}\"")),
+    ];
+    Ok((headers, Body::from_stream(parts)).into_response())
+}
+
+fn plain(lines: &[LogLine]) -> String {
+    lines.iter().fold(String::new(), |mut text, line| {
+        if line.stream == LogStream::Sys {
+            text += "[slipway] ";
+        }
+        text += &line.text;
+        text.push('\n');
+        text
+    })
+}

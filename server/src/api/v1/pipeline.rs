@@ -1,0 +1,168 @@
+//! Pipelines and the versions of their files.
+
+use super::{Listed, Paging};
+use crate::{
+    access::{Access, Context},
+    error::{ApiError, Problem},
+    extract::{Path, Query, too_large},
+    router::Routes,
+    state::AppState,
+};
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{FromRequest, Request, State},
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use domain::{
+    Error,
+    permission::Permission,
+    pipeline::{PipelineErrors, PipelineSummary, PipelineVersion, Problem as FileProblem},
+};
+use serde::{Deserialize, Serialize};
+use services::PipelineFile;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
+
+pub(crate) fn routes(routes: Routes) -> Routes {
+    let (read, write) = (Access::Needs(Permission::Read), Access::Needs(Permission::WritePipelines));
+    routes
+        .api(read, routes!(list))
+        .api(write, routes!(store))
+        .api(read, routes!(get))
+        .api(read, routes!(versions))
+        .api(read, routes!(version))
+}
+
+/// A pipeline's file.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct File {
+    /// The YAML.
+    source: String,
+}
+
+/// A file that cannot be stored: `application/problem+json` with each problem and its place.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct FileRefused {
+    #[serde(flatten)]
+    problem: Problem,
+    /// What is wrong, in the order of the file.
+    problems: Vec<FileProblem>,
+}
+
+/// Why a file was not stored.
+enum StoreError {
+    File(PipelineErrors),
+    Other(ApiError),
+}
+
+impl<E: Into<Error>> From<E> for StoreError {
+    fn from(error: E) -> Self {
+        Self::Other(error.into().into())
+    }
+}
+
+impl IntoResponse for StoreError {
+    fn into_response(self) -> Response {
+        let errors = match self {
+            Self::Other(error) => return error.into_response(),
+            Self::File(errors) => errors,
+        };
+        let status = StatusCode::BAD_REQUEST;
+        let Error { kind, message, field } = Error::from(errors.clone());
+        let problem = Problem {
+            kind,
+            status: status.as_u16(),
+            title: status.canonical_reason().unwrap_or_default().to_owned(),
+            detail: message,
+            field,
+        };
+        let mut response = (status, Json(FileRefused { problem, problems: errors.0 })).into_response();
+        let content_type = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+        response
+    }
+}
+
+/// The pipelines, by name.
+#[utoipa::path(get, path = "/api/v1/pipelines", tag = "pipelines", params(Paging),
+    responses((status = 200, body = Listed<PipelineSummary>)))]
+async fn list(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Query(paging): Query<Paging>,
+) -> Result<Json<Listed<PipelineSummary>>, ApiError> {
+    Ok(Json(state.services.pipelines(&ctx, paging.page_token.as_deref(), paging.limit()).await?.into()))
+}
+
+/// Stores a file as a version of the pipeline that it names. The body is the YAML itself (`application/yaml`), or JSON
+/// with it. A file that says the same as one that was stored before is that version.
+#[utoipa::path(put, path = "/api/v1/pipelines", tag = "pipelines",
+    request_body(content((String = "application/yaml"), (File = "application/json"))),
+    responses((status = 201, body = PipelineVersion), (status = 200, body = PipelineVersion, description = "Known already"),
+        (status = 400, body = FileRefused)))]
+async fn store(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    request: Request,
+) -> Result<(StatusCode, Json<PipelineVersion>), StoreError> {
+    let file = PipelineFile::read(source(request, &state).await?).map_err(StoreError::File)?;
+    let stored = state.services.store_pipeline(&ctx, file).await?;
+    let status = if stored.is_new { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(stored.version)))
+}
+
+/// The YAML in the body.
+async fn source(request: Request, state: &AppState) -> Result<String, Error> {
+    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let is_json = content_type.is_some_and(|value| value.trim_start().starts_with("application/json"));
+    let bytes = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => too_large(),
+        _ => Error::invalid("The body could not be read to its end."),
+    })?;
+    if is_json {
+        let file: File = serde_json::from_slice(&bytes)
+            .map_err(|error| Error::invalid(format!("The body is not JSON with the file as \"source\": {error}.")))?;
+        return Ok(file.source);
+    }
+    String::from_utf8(bytes.into()).map_err(|_| Error::invalid_field("source", "The file is not UTF-8 text."))
+}
+
+/// The pipeline of this name.
+#[utoipa::path(get, path = "/api/v1/pipelines/{name}", tag = "pipelines", params(("name" = String, Path)),
+    responses((status = 200, body = PipelineSummary), (status = 404, body = Problem)))]
+async fn get(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Path(name): Path<String>,
+) -> Result<Json<PipelineSummary>, ApiError> {
+    Ok(Json(state.services.pipeline(&ctx, &name).await?))
+}
+
+/// The versions of a pipeline's file, highest number first; at most a hundred in a page.
+#[utoipa::path(get, path = "/api/v1/pipelines/{name}/versions", tag = "pipelines",
+    params(("name" = String, Path), Paging),
+    responses((status = 200, body = Listed<PipelineVersion>), (status = 404, body = Problem)))]
+async fn versions(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Path(name): Path<String>,
+    Query(paging): Query<Paging>,
+) -> Result<Json<Listed<PipelineVersion>>, ApiError> {
+    let token = paging.page_token.as_deref();
+    Ok(Json(state.services.pipeline_versions(&ctx, &name, token, paging.limit()).await?.into()))
+}
+
+/// A version of a pipeline's file.
+#[utoipa::path(get, path = "/api/v1/pipelines/{name}/versions/{number}", tag = "pipelines",
+    params(("name" = String, Path), ("number" = i32, Path)),
+    responses((status = 200, body = PipelineVersion), (status = 404, body = Problem)))]
+async fn version(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Path((name, number)): Path<(String, i32)>,
+) -> Result<Json<PipelineVersion>, ApiError> {
+    Ok(Json(state.services.pipeline_version(&ctx, &name, Some(number)).await?))
+}

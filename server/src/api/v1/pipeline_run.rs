@@ -1,0 +1,130 @@
+//! Runs of pipelines.
+
+use super::{Listed, Paging};
+use crate::{
+    access::{Access, Context},
+    error::{ApiError, Problem},
+    extract::{Body, Path, Query},
+    router::Routes,
+    state::AppState,
+};
+use axum::{
+    Json,
+    extract::{FromRequest, Request, State},
+    http::{HeaderMap, StatusCode, header},
+};
+use domain::{
+    Error,
+    permission::Permission,
+    pipeline_run::{PipelineRun, PipelineRunDetail, PipelineRunState, PipelineRunSummary},
+};
+use serde::Deserialize;
+use serde_json::Value;
+use services::{NewRun, RunFilter};
+use std::collections::BTreeMap;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::routes;
+
+pub(crate) fn routes(routes: Routes) -> Routes {
+    let (read, run) = (Access::Needs(Permission::Read), Access::Needs(Permission::RunPipelines));
+    routes.api(run, routes!(start)).api(read, routes!(list)).api(read, routes!(get)).api(run, routes!(cancel))
+}
+
+/// A run to be started.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+struct NewPipelineRun {
+    /// Values of params that shall not have their defaults, by name.
+    params: BTreeMap<String, Value>,
+    /// The number of the file's version; the one that was stored last when none is given.
+    version: Option<i32>,
+    /// Requests with the same key start one run. It may also come as the header `Idempotency-Key`.
+    idempotency_key: Option<String>,
+}
+
+/// Starts a run of a pipeline. Without a body, all params have their defaults.
+#[utoipa::path(post, path = "/api/v1/pipelines/{name}/runs", tag = "pipelines", params(("name" = String, Path)),
+    request_body = NewPipelineRun,
+    responses((status = 201, body = PipelineRun),
+        (status = 200, body = PipelineRun, description = "Started before by a request with the same key"),
+        (status = 400, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
+async fn start(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Path(name): Path<String>,
+    request: Request,
+) -> Result<(StatusCode, Json<PipelineRun>), ApiError> {
+    let header = idempotency_key(request.headers())?;
+    let has_body = request.headers().get(header::CONTENT_LENGTH).is_some_and(|length| length != "0")
+        || request.headers().contains_key(header::CONTENT_TYPE);
+    let new = if has_body {
+        Body::<NewPipelineRun>::from_request(request, &state).await?.0
+    } else {
+        NewPipelineRun::default()
+    };
+    let idempotency_key = match (new.idempotency_key, header) {
+        (Some(body), Some(header)) if body != header => {
+            let message = "The header Idempotency-Key and the body name different keys; send one of them.";
+            return Err(Error::invalid_field("idempotency_key", message).into());
+        }
+        (body, header) => body.or(header),
+    };
+    let new = NewRun { pipeline: name, version: new.version, params: new.params, idempotency_key };
+    let started = state.services.start_pipeline_run(&ctx, new).await?;
+    let status = if started.is_new { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(started.run)))
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Error> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let text = value.to_str().map_err(|_| Error::invalid("The header Idempotency-Key is not ASCII text."))?;
+    Ok(Some(text.to_owned()))
+}
+
+/// Which runs.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Which {
+    /// Only runs of this pipeline.
+    pipeline: Option<String>,
+    /// Only runs in this state.
+    #[param(inline)]
+    state: Option<PipelineRunState>,
+}
+
+/// Runs of the workspace, newest first.
+#[utoipa::path(get, path = "/api/v1/pipeline-runs", tag = "pipelines", params(Which, Paging),
+    responses((status = 200, body = Listed<PipelineRunSummary>), (status = 404, body = Problem)))]
+async fn list(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Query(which): Query<Which>,
+    Query(paging): Query<Paging>,
+) -> Result<Json<Listed<PipelineRunSummary>>, ApiError> {
+    let filter = RunFilter { pipeline: which.pipeline, state: which.state };
+    let token = paging.page_token.as_deref();
+    Ok(Json(state.services.pipeline_runs(&ctx, &filter, token, paging.limit()).await?.into()))
+}
+
+/// A run with its steps.
+#[utoipa::path(get, path = "/api/v1/pipeline-runs/{number}", tag = "pipelines", params(("number" = i64, Path)),
+    responses((status = 200, body = PipelineRunDetail), (status = 404, body = Problem)))]
+async fn get(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Path(number): Path<i64>,
+) -> Result<Json<PipelineRunDetail>, ApiError> {
+    Ok(Json(state.services.pipeline_run(&ctx, number).await?))
+}
+
+/// Cancels a run: what has not begun does not begin, and what runs is ended.
+#[utoipa::path(post, path = "/api/v1/pipeline-runs/{number}/cancel", tag = "pipelines", params(("number" = i64, Path)),
+    responses((status = 200, body = PipelineRun), (status = 404, body = Problem),
+        (status = 409, body = Problem, description = "It has ended otherwise")))]
+async fn cancel(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Path(number): Path<i64>,
+) -> Result<Json<PipelineRun>, ApiError> {
+    Ok(Json(state.services.cancel_pipeline_run(&ctx, number).await?))
+}

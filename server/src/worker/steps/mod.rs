@@ -1,0 +1,211 @@
+//! Running steps of pipelines: taking one when there is a free slot, holding it, running it, letting go of it.
+//!
+//! ```text
+//! take ──▶ attempt ──▶ let go        renew: keeps hold, learns of cancellation
+//!   ▲ ready                          reap:  takes what lost workers held
+//! ```
+
+mod attempt;
+mod held;
+mod log;
+mod reap;
+
+use super::{Options, Worker};
+use domain::id::PipelineRunId;
+use executors::ProcessExecutor;
+use held::{Held, Timing};
+use services::{LetGo, Services};
+use std::{sync::Arc, time::Duration};
+use store::event::Listener;
+use tokio::{
+    sync::{Notify, Semaphore},
+    task::JoinSet,
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+
+/// Between two looks for steps, when nobody told of any.
+const POLL: Duration = Duration::from_secs(2);
+/// How long taking a step may take.
+const TAKING: Duration = Duration::from_secs(10);
+/// The topic under which workers tell each other of steps that they have no slot for.
+const TOPIC: &str = "steps";
+
+/// What the parts share.
+#[derive(Clone)]
+struct Steps {
+    services: Services,
+    /// On connections of its own: a renewal must not wait behind anything.
+    leases: Services,
+    /// On connections of its own: a step that writes much must not hold up anything.
+    logs: Services,
+    executor: ProcessExecutor,
+    held: Arc<Held>,
+    timing: Timing,
+    options: Options,
+    ready: Arc<Notify>,
+    renew_now: Arc<Notify>,
+    slots: Arc<Semaphore>,
+    stop: CancellationToken,
+}
+
+/// Runs steps until told to stop; then ends what runs, and gives it back.
+pub(super) async fn run(worker: Worker) {
+    let Worker { services, steps: ready, slots, options, stop, .. } = worker;
+    let steps = Steps {
+        leases: services.beside(2),
+        logs: services.beside(2),
+        services,
+        executor: ProcessExecutor::new(options.shim.clone(), &options.steps_dir),
+        held: Arc::default(),
+        timing: Timing::new(options.lease),
+        options,
+        ready,
+        renew_now: Arc::default(),
+        slots,
+        stop,
+    };
+    // Leases are renewed until the last step has ended.
+    let over = CancellationToken::new();
+    let mut parts = JoinSet::new();
+    parts.spawn(steps.clone().renew(over.clone()));
+    parts.spawn(steps.clone().reap());
+    parts.spawn(steps.clone().listen());
+    steps.take().await;
+    over.cancel();
+    while let Some(ended) = parts.join_next().await {
+        if let Err(error) = ended {
+            tracing::error!(%error, "a part of the worker failed");
+        }
+    }
+}
+
+impl Worker {
+    /// Steps may be ready. A worker without a free slot passes it on to the others.
+    pub(super) async fn steps_ready(&self) {
+        if self.slots.available_permits() > 0 {
+            self.steps.notify_one();
+            return;
+        }
+        let told = match self.services.pool().acquire().await {
+            Ok(mut conn) => store::event::notify(&mut conn, TOPIC).await,
+            Err(error) => Err(error.into()),
+        };
+        if let Err(error) = told {
+            tracing::debug!(%error, "other workers could not be told of steps; they look by themselves");
+        }
+    }
+}
+
+impl Steps {
+    /// Takes steps while there are free slots, until told to stop; then waits for the end of those that run.
+    async fn take(&self) {
+        let mut running = JoinSet::new();
+        // Whether a step may be ours without our knowing.
+        let mut in_doubt = false;
+        loop {
+            let slot = tokio::select! {
+                () = self.stop.cancelled() => break,
+                slot = Arc::clone(&self.slots).acquire_owned() => slot,
+            };
+            let Ok(slot) = slot else { break };
+            let deadline = self.timing.deadline();
+            let taking = self.services.claim_step(&self.options.name, &self.options.pools, self.timing.ttl);
+            match timeout(TAKING, taking).await {
+                Ok(Ok(Some(claimed))) => {
+                    let hand = self.held.add(&claimed, deadline);
+                    let steps = self.clone();
+                    running.spawn(async move {
+                        steps.attempt(claimed, hand).await;
+                        drop(slot);
+                    });
+                }
+                Ok(Ok(None)) => {
+                    drop(slot);
+                    self.wait_for_steps().await;
+                }
+                failed => {
+                    drop(slot);
+                    in_doubt = true;
+                    if let Ok(Err(error)) = failed {
+                        tracing::warn!(%error, "no step could be taken; trying again");
+                    }
+                    tokio::select! {
+                        () = self.stop.cancelled() => {}
+                        () = tokio::time::sleep(Duration::from_secs(1)) => {}
+                    }
+                    continue;
+                }
+            }
+            if in_doubt {
+                in_doubt = !self.give_back_unheard().await;
+            }
+            while running.try_join_next().is_some() {}
+        }
+        self.held.end_all();
+        while running.join_next().await.is_some() {}
+    }
+
+    /// Waits until there may be something to take.
+    async fn wait_for_steps(&self) {
+        let due = self.services.next_step_due(&self.options.pools).await.ok().flatten();
+        let pause = due.map_or(POLL, |due| due.clamp(Duration::from_millis(10), POLL));
+        tokio::select! {
+            () = self.stop.cancelled() => {}
+            () = self.ready.notified() => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+
+    /// Gives back what was taken without hearing so, because the connection was lost in between. Tells whether nothing
+    /// of the kind is left.
+    async fn give_back_unheard(&self) -> bool {
+        let Ok(leases) = self.services.held_besides(&self.options.name, &self.held.fences()).await else {
+            return false;
+        };
+        for lease in leases {
+            tracing::warn!(step = %lease.step_id, "a step was taken without hearing so; giving it back");
+            let how = LetGo::GivenBack("its worker did not hear that it had it".to_owned());
+            if self.services.let_go(&lease, &how).await.is_err() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Listens for steps that other workers have no slot for, and for runs that are cancelled.
+    async fn listen(self) {
+        loop {
+            let ended = tokio::select! {
+                () = self.stop.cancelled() => return,
+                ended = self.hear() => ended,
+            };
+            if let Err(error) = ended {
+                tracing::debug!(%error, "not told of steps; trying again");
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            }
+        }
+    }
+
+    async fn hear(&self) -> store::Result<()> {
+        let mut listener = Listener::open(self.services.pool()).await?;
+        loop {
+            match listener.next().await? {
+                Some(topic) if topic == TOPIC => self.ready.notify_one(),
+                Some(topic) => {
+                    let run = topic.strip_prefix("cancel:").and_then(|id| id.parse::<PipelineRunId>().ok());
+                    if run.is_some_and(|run| self.held.is_of(run)) {
+                        self.renew_now.notify_one();
+                    }
+                }
+                None => {
+                    self.ready.notify_one();
+                    self.renew_now.notify_one();
+                }
+            }
+        }
+    }
+}
