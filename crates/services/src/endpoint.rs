@@ -2,11 +2,13 @@
 //! within milliseconds of the change, by notification, and looks for itself besides.
 
 use crate::{Ctx, Result, Services, prediction::Answered};
+use bytes::Bytes;
 use chrono::Utc;
 use domain::{
     Error, ErrorKind,
     id::{DeploymentId, PredictionId},
     inference::{InferRequest, InferResponse, Invocation, ModelMetadata, feature_names},
+    model::{VersionFile, manifest_digest},
 };
 use serving::Model;
 use std::{
@@ -101,7 +103,8 @@ impl Services {
                 live.insert(key, known);
                 continue;
             }
-            match self.load_model(&served.file).await {
+            let files = store::model_version::files(&mut *self.conn().await?, served.version_id).await?;
+            match self.load_model(&files).await {
                 Ok(loaded) => {
                     let feature_names = served.signature.as_ref().map(feature_names).unwrap_or_default();
                     let endpoint = LiveEndpoint {
@@ -136,25 +139,42 @@ impl Services {
         Ok(store::endpoint::servable(&mut *self.conn().await?, ctx.workspace_id(), MOST_OFFERED).await?)
     }
 
-    /// The model in this ONNX file, loaded when it is not yet.
+    /// The model among these files of a version, loaded when it is not yet.
     ///
     /// # Errors
-    /// `Unavailable` without an engine, `Invalid` when the file cannot be served.
-    pub(crate) async fn load_model(&self, file: &domain::Digest) -> Result<Arc<Model>> {
+    /// `Unavailable` without an engine, `Invalid` when the files cannot be served.
+    pub(crate) async fn load_model(&self, files: &[VersionFile]) -> Result<Arc<Model>> {
         let models = Arc::clone(self.models()?);
-        if let Some(model) = models.get(file) {
+        let digest = manifest_digest(files).ok().flatten().ok_or_else(|| Error::invalid("The version has no files."))?;
+        if let Some(model) = models.get(&digest) {
             return Ok(model);
         }
-        let bytes = self.artifacts.get_bytes(file, MOST_BYTES).await.map_err(|error| {
-            tracing::error!(%error, %file, "the file of a model cannot be read");
-            Error::new(ErrorKind::Unavailable, "The model's file cannot be read from the artifact store.")
-        })?;
-        let file = file.clone();
-        let loaded = tokio::task::spawn_blocking(move || models.load(&file, |engine| Model::from_bytes(engine, bytes))).await.map_err(|error| {
+        let onnx = onnx_file(files).ok_or_else(|| Error::invalid("The version has no file that ends with .onnx."))?;
+        let bytes = self.model_file(onnx).await?;
+        // Larger models keep their weights in files beside the first.
+        let folder = onnx.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let mut beside = Vec::new();
+        for file in files.iter().filter(|file| file.path != onnx.path) {
+            let name = if folder.is_empty() { Some(file.path.as_str()) } else { file.path.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/')) };
+            if let Some(name) = name.filter(|name| name.contains(".onnx") || name.ends_with(".data")) {
+                beside.push((name.to_owned(), self.model_file(file).await?.to_vec().into()));
+            }
+        }
+        let loaded = tokio::task::spawn_blocking(move || {
+            models.load(&digest, |engine| Model::from_files(engine, bytes, beside))
+        });
+        let loaded = loaded.await.map_err(|error| {
             tracing::error!(%error, "loading a model failed");
             Error::internal()
         })?;
         Ok(loaded?)
+    }
+
+    async fn model_file(&self, file: &VersionFile) -> Result<Bytes> {
+        self.artifacts.get_bytes(&file.digest, MOST_BYTES).await.map_err(|error| {
+            tracing::error!(%error, digest = %file.digest, "the file of a model cannot be read");
+            Error::new(ErrorKind::Unavailable, "The model's file cannot be read from the artifact store.")
+        })
     }
 
     /// The endpoint of a model in an environment.
@@ -258,5 +278,26 @@ impl Services {
             outputs,
         });
         Outcome { prediction_id, answer }
+    }
+}
+
+/// The file that serves: the one of the usual name, or the first.
+fn onnx_file(files: &[VersionFile]) -> Option<&VersionFile> {
+    let models = files.iter().filter(|file| file.path.ends_with(".onnx"));
+    models.min_by_key(|file| (file.path != "model.onnx", &file.path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::Digest;
+
+    #[test]
+    fn the_file_that_serves_is_the_one_of_the_usual_name_or_the_first() {
+        let file = |path: &str| VersionFile { path: path.to_owned(), digest: Digest::blake3([0; 32]), size: 1 };
+        let path = |files: &[VersionFile]| onnx_file(files).map(|file| file.path.clone());
+        assert_eq!(path(&[file("a.onnx"), file("model.onnx")]).as_deref(), Some("model.onnx"));
+        assert_eq!(path(&[file("z.onnx"), file("b.onnx"), file("MLmodel")]).as_deref(), Some("b.onnx"));
+        assert_eq!(path(&[file("MLmodel")]), None);
     }
 }

@@ -1,9 +1,9 @@
-//! What serves: the live deployments with the file that each is served from.
+//! What serves: the live deployments with the version that each serves.
 
 use crate::Result;
 use domain::{
     Digest,
-    id::{DeploymentId, WorkspaceId},
+    id::{DeploymentId, ModelVersionId, WorkspaceId},
     model::Signature,
 };
 use sqlx::{FromRow, PgConnection, types::Json};
@@ -23,8 +23,8 @@ pub struct Served {
     pub model: String,
     /// The version's number.
     pub version: i32,
-    /// The ONNX file.
-    pub file: Digest,
+    /// The version.
+    pub version_id: ModelVersionId,
     /// What the version takes and gives.
     pub signature: Option<Signature>,
 }
@@ -42,24 +42,17 @@ pub async fn served(conn: &mut PgConnection) -> Result<Vec<Served>> {
         environment: String,
         model: String,
         version: i32,
-        file: Digest,
+        version_id: ModelVersionId,
         signature: Option<Json<Signature>>,
     }
     let rows: Vec<Row> = sqlx::query_as(
         "select d.id as deployment_id, d.workspace_id, w.slug as workspace, e.name as environment, o.name as model,
-             v.version, f.digest as file, v.signature
+             v.version, v.id as version_id, v.signature
          from deployments d
          join workspaces w on w.id = d.workspace_id
          join environments e on e.id = d.environment_id
          join models o on o.id = d.model_id
          join model_versions v on v.id = d.model_version_id
-         join lateral (
-             select digest
-             from model_version_files
-             where model_version_id = v.id and path like '%.onnx'
-             order by path <> 'model.onnx', path
-             limit 1
-         ) f on true
          where d.state = 'live'",
     )
     .fetch_all(conn)
@@ -73,7 +66,7 @@ pub async fn served(conn: &mut PgConnection) -> Result<Vec<Served>> {
             environment: row.environment,
             model: row.model,
             version: row.version,
-            file: row.file,
+            version_id: row.version_id,
             signature: row.signature.map(|signature| signature.0),
         })
         .collect())

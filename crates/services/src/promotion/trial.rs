@@ -79,10 +79,7 @@ impl Services {
         if let Err(error) = self.models() {
             return Ok(Trial::NotTried(error.message));
         }
-        let Some(file) = onnx_file(files) else {
-            return Ok(Trial::Refused("The version has no file that ends with .onnx.".to_owned()));
-        };
-        let model = match self.load_model(&file.digest).await {
+        let model = match self.load_model(files).await {
             Ok(model) => model,
             Err(error) if error.kind == ErrorKind::Invalid => return Ok(Trial::Refused(error.message)),
             Err(error) if error.kind == ErrorKind::Unavailable => return Ok(Trial::NotTried(error.message)),
@@ -127,25 +124,5 @@ impl Services {
             }
         };
         Ok(Golden::parse(name, &bytes).map_err(|error| error.message))
-    }
-}
-
-/// The file that serves: as the data plane chooses it.
-fn onnx_file(files: &[VersionFile]) -> Option<&VersionFile> {
-    let models = files.iter().filter(|file| file.path.ends_with(".onnx"));
-    models.min_by_key(|file| (file.path != "model.onnx", &file.path))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_file_that_serves_is_the_one_of_the_usual_name_or_the_first() {
-        let file = |path: &str| VersionFile { path: path.to_owned(), digest: Digest::blake3([0; 32]), size: 1 };
-        let path = |files: &[VersionFile]| onnx_file(files).map(|file| file.path.clone());
-        assert_eq!(path(&[file("a.onnx"), file("model.onnx")]).as_deref(), Some("model.onnx"));
-        assert_eq!(path(&[file("z.onnx"), file("b.onnx"), file("MLmodel")]).as_deref(), Some("b.onnx"));
-        assert_eq!(path(&[file("MLmodel")]), None);
     }
 }
