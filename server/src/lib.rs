@@ -4,6 +4,7 @@ pub mod access;
 pub mod api;
 pub mod assets;
 pub mod config;
+pub mod download;
 pub mod error;
 pub mod events;
 pub mod extract;

@@ -6,6 +6,7 @@ use domain::{
     Error, ErrorKind, Page,
     id::{ExperimentId, LoggedModelId, RunId},
     logged_model::{LoggedModel, LoggedModelStatus},
+    model::ModelVersion,
     names::{LoggedModelName, ParamKey, TagKey},
     page,
     search::{self, DatasetRef, LoggedModelOrderField},
@@ -99,6 +100,15 @@ impl Services {
         let mut conn = self.conn().await?;
         let model = find(&mut conn, ctx, id).await?;
         if model.deleted && !allow_deleted { Err(no_logged_model(&id.wire())) } else { Ok(model) }
+    }
+
+    /// The versions registered from a logged model, oldest first.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn versions_of_logged_model(&self, ctx: &Ctx, id: LoggedModelId) -> Result<Vec<ModelVersion>> {
+        let mut conn = self.conn().await?;
+        Ok(store::model_version::of_logged_models(&mut conn, ctx.workspace_id(), &[id]).await?)
     }
 
     /// A page of logged models in use.

@@ -1,11 +1,29 @@
 //! MLflow's REST API: its wire types and handlers. Each calls the same use cases as the rest.
+//!
+//! [`fields`] reads requests as MLflow does, [`answer`] writes objects as its clients read them. What differs from MLflow
+//! is written down in `docs/mlflow.md`.
 
+mod answer;
+mod artifact;
 mod error;
+mod experiment;
+mod fields;
+mod logged_model;
+mod model;
+mod model_version;
+mod run;
+mod server_info;
 
 pub use error::MlflowError;
 
 use crate::router::Routes;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
-    routes
+    let routes = server_info::routes(routes);
+    let routes = experiment::routes(routes);
+    let routes = run::routes(routes);
+    let routes = logged_model::routes(routes);
+    let routes = artifact::routes(routes);
+    let routes = model::routes(routes);
+    model_version::routes(routes)
 }

@@ -1,0 +1,170 @@
+//! Sending stored files: whole or in part, as attachments. Nothing of a file is ever shown in our own origin.
+
+use crate::state::AppState;
+use artifacts::ByteRange;
+use axum::{
+    body::Body,
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use domain::Error;
+use services::Artifact;
+
+/// The file as an answer: `Range`, `If-Range` and `If-None-Match` are heeded.
+///
+/// # Errors
+/// When the artifact store does not answer.
+pub async fn send(state: &AppState, artifact: &Artifact, headers: &HeaderMap) -> Result<Response, Error> {
+    let etag = format!("\"{}\"", artifact.digest.hex());
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    if text(header::IF_NONE_MATCH).is_some_and(|tags| tags == "*" || tags.split(',').any(|tag| tag.trim() == etag)) {
+        return Ok(with_validators(StatusCode::NOT_MODIFIED.into_response(), &etag));
+    }
+    let range = text(header::RANGE).filter(|_| text(header::IF_RANGE).is_none_or(|tag| tag == etag));
+    let range = match range.map_or(Wanted::Everything, |range| wanted(range, artifact.size)) {
+        Wanted::Everything => None,
+        Wanted::Part(range) => Some(range),
+        Wanted::Nothing => {
+            let mut response = StatusCode::RANGE_NOT_SATISFIABLE.into_response();
+            set(&mut response, header::CONTENT_RANGE, &format!("bytes */{}", artifact.size));
+            return Ok(response);
+        }
+    };
+    let is_part = range.is_some();
+    let content = state.services.artifact_content(artifact, range).await?;
+    let mut response = Response::new(Body::from_stream(content.stream));
+    if is_part {
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+        let part = format!("bytes {}-{}/{}", content.range.start, content.range.end.saturating_sub(1), content.size);
+        set(&mut response, header::CONTENT_RANGE, &part);
+    }
+    let length = content.range.end - content.range.start;
+    set(&mut response, header::CONTENT_LENGTH, &length.to_string());
+    set(&mut response, header::CONTENT_TYPE, kind(artifact.path.file_name()));
+    set(&mut response, header::CONTENT_DISPOSITION, &attachment(artifact.path.file_name()));
+    set(&mut response, header::ACCEPT_RANGES, "bytes");
+    // The bytes as they are: what is compressed on the way has no length, and no parts.
+    set(&mut response, header::CONTENT_ENCODING, "identity");
+    Ok(with_validators(response, &etag))
+}
+
+fn set(response: &mut Response, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        response.headers_mut().insert(name, value);
+    }
+}
+
+/// A path may get other content, so whoever keeps a copy asks whether it is still good.
+fn with_validators(mut response: Response, etag: &str) -> Response {
+    set(&mut response, header::ETAG, etag);
+    set(&mut response, header::CACHE_CONTROL, "private, no-cache");
+    response
+}
+
+/// Which bytes a `Range` header asks for.
+#[derive(Debug, PartialEq)]
+enum Wanted {
+    /// All: the header says something that is not understood, or several parts.
+    Everything,
+    /// These.
+    Part(ByteRange),
+    /// Some that the file does not have.
+    Nothing,
+}
+
+fn wanted(header: &str, size: u64) -> Wanted {
+    let Some(range) = header.strip_prefix("bytes=").filter(|range| !range.contains(',')) else {
+        return Wanted::Everything;
+    };
+    let Some((first, last)) = range.trim().split_once('-') else { return Wanted::Everything };
+    match (first.parse::<u64>(), last.parse::<u64>()) {
+        (Ok(first), Ok(last)) if first <= last => match first < size {
+            true => Wanted::Part(ByteRange::Bounded(first..last.saturating_add(1).min(size))),
+            false => Wanted::Nothing,
+        },
+        (Ok(first), Err(_)) if last.is_empty() => match first < size {
+            true => Wanted::Part(ByteRange::Offset(first)),
+            false => Wanted::Nothing,
+        },
+        (Err(_), Ok(last)) if first.is_empty() => match last > 0 && size > 0 {
+            true => Wanted::Part(ByteRange::Suffix(last.min(size))),
+            false => Wanted::Nothing,
+        },
+        _ => Wanted::Everything,
+    }
+}
+
+/// The content type by the file's ending. What a browser could run is only bytes.
+fn kind(name: &str) -> &'static str {
+    let ending = name.rsplit_once('.').map_or(name, |(_, ending)| ending).to_ascii_lowercase();
+    match ending.as_str() {
+        "txt" | "log" | "md" | "yaml" | "yml" | "toml" | "cfg" | "ini" | "py" | "sql" | "mlmodel" => {
+            "text/plain; charset=utf-8"
+        }
+        "csv" => "text/csv; charset=utf-8",
+        "tsv" => "text/tab-separated-values; charset=utf-8",
+        "json" => "application/json",
+        "png" => "image/png",
+        "jpg" | "jpeg" => "image/jpeg",
+        "gif" => "image/gif",
+        "webp" => "image/webp",
+        _ => "application/octet-stream",
+    }
+}
+
+/// To be saved under this name, whatever characters it has.
+fn attachment(name: &str) -> String {
+    use std::fmt::Write as _;
+    let plain: String =
+        name.chars().map(|c| if c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '%') { c } else { '_' }).collect();
+    let mut value = format!("attachment; filename=\"{plain}\"");
+    if plain != name {
+        value.push_str("; filename*=UTF-8''");
+        for byte in name.bytes() {
+            if byte.is_ascii_alphanumeric() || b"!#$&+-.^_`|~".contains(&byte) {
+                value.push(char::from(byte));
+            } else {
+                let _ = write!(value, "%{byte:02X}");
+            }
+        }
+    }
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_names_bytes_that_the_file_has() {
+        assert_eq!(wanted("bytes=0-3", 10), Wanted::Part(ByteRange::Bounded(0..4)));
+        assert_eq!(wanted("bytes=8-99", 10), Wanted::Part(ByteRange::Bounded(8..10)));
+        assert_eq!(wanted("bytes=0-18446744073709551615", 10), Wanted::Part(ByteRange::Bounded(0..10)));
+        assert_eq!(wanted("bytes=4-", 10), Wanted::Part(ByteRange::Offset(4)));
+        assert_eq!(wanted("bytes=-99", 10), Wanted::Part(ByteRange::Suffix(10)));
+        for outside in ["bytes=10-", "bytes=10-12", "bytes=-0"] {
+            assert_eq!(wanted(outside, 10), Wanted::Nothing, "{outside}");
+        }
+        assert_eq!(wanted("bytes=-5", 0), Wanted::Nothing);
+        for strange in ["lines=1-2", "bytes=3-1", "bytes=a-b", "bytes=0-1,3-4", "bytes=-", "bytes", "bytes=--1"] {
+            assert_eq!(wanted(strange, 10), Wanted::Everything, "{strange}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_saved_under_its_own_name() {
+        assert_eq!(attachment("plot.png"), "attachment; filename=\"plot.png\"");
+        assert_eq!(
+            attachment("Übersicht \"1\".png"),
+            "attachment; filename=\"_bersicht__1_.png\"; filename*=UTF-8''%C3%9Cbersicht%20%221%22.png"
+        );
+    }
+
+    #[test]
+    fn what_could_run_in_a_browser_is_bytes() {
+        for name in ["a.html", "a.svg", "a.js", "a.xhtml", "a.xml", "a.pdf", "a.HTM", "a"] {
+            assert_eq!(kind(name), "application/octet-stream", "{name}");
+        }
+        assert_eq!(kind("MLmodel"), "text/plain; charset=utf-8");
+    }
+}

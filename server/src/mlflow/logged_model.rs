@@ -1,0 +1,168 @@
+//! Logged models: models as runs wrote them.
+
+use super::{
+    MlflowError,
+    answer::{self, Empty, done},
+    artifact,
+    fields::{Fields, logged_model_id},
+};
+use crate::{
+    access::{Access, Context},
+    router::Routes,
+    state::AppState,
+};
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::Method,
+    response::{IntoResponse, Response},
+};
+use domain::{
+    Error,
+    permission::Permission,
+    search::{DatasetRef, LoggedModelOrderField},
+};
+use serde_json::{Value, json};
+use services::{LoggedModelSearch, NewLoggedModel};
+
+pub(super) fn routes(routes: Routes) -> Routes {
+    let read = Access::Needs(Permission::Read);
+    let write = Access::Needs(Permission::WriteTracking);
+    routes
+        .mlflow(Method::POST, "/2.0/mlflow/logged-models", write, create)
+        .mlflow(Method::POST, "/2.0/mlflow/logged-models/search", read, search)
+        .mlflow(Method::GET, "/2.0/mlflow/logged-models/{model_id}", read, get)
+        .mlflow(Method::PATCH, "/2.0/mlflow/logged-models/{model_id}", write, finalize)
+        .mlflow(Method::DELETE, "/2.0/mlflow/logged-models/{model_id}", write, delete)
+        .mlflow(Method::PATCH, "/2.0/mlflow/logged-models/{model_id}/tags", write, set_tags)
+        .mlflow(Method::DELETE, "/2.0/mlflow/logged-models/{model_id}/tags/{tag_key}", write, delete_tag)
+        .mlflow(Method::POST, "/2.0/mlflow/logged-models/{model_id}/params", write, log_params)
+        .mlflow(Method::GET, "/2.0/mlflow/logged-models/{model_id}/artifacts/directories", read, list_artifacts)
+}
+
+async fn create(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    fields: Fields,
+) -> Result<Json<Value>, MlflowError> {
+    let new = NewLoggedModel {
+        experiment_id: fields.experiment_id()?,
+        name: fields.text("name")?.map(ToOwned::to_owned),
+        model_type: fields.text_or_empty("model_type")?.to_owned(),
+        source_run_id: fields.optional_run("source_run_id")?,
+        params: fields.pairs("params")?,
+        tags: fields.pairs("tags")?,
+    };
+    let model = state.services.create_logged_model(&ctx, new).await?;
+    Ok(Json(json!({ "model": answer::logged_model(&model, &[]) })))
+}
+
+async fn search(State(state): State<AppState>, Context(ctx): Context, fields: Fields) -> Result<Response, MlflowError> {
+    let experiments = fields.experiment_ids()?;
+    if experiments.is_empty() {
+        return Err(
+            Error::invalid_field("experiment_ids", "Missing value for required parameter 'experiment_ids'.").into()
+        );
+    }
+    let text = |fields: &Fields, name: &str| fields.text(name).map(|text| text.map(ToOwned::to_owned));
+    let mut datasets = Vec::new();
+    for dataset in fields.objects("datasets")? {
+        dataset.required("dataset_name")?;
+        datasets.extend(DatasetRef::new(text(&dataset, "dataset_name")?, text(&dataset, "dataset_digest")?)?);
+    }
+    let mut order = Vec::new();
+    for entry in fields.objects("order_by")? {
+        order.push(LoggedModelOrderField {
+            field_name: entry.required("field_name")?.to_owned(),
+            ascending: entry.boolean("ascending")?.unwrap_or(true),
+            dataset_name: text(&entry, "dataset_name")?,
+            dataset_digest: text(&entry, "dataset_digest")?,
+        });
+    }
+    let wanted = LoggedModelSearch {
+        experiments,
+        filter: fields.text_or_empty("filter")?,
+        datasets,
+        order,
+        page_token: fields.page_token()?,
+        limit: fields.max_results(50, 10_000)?,
+    };
+    let page = state.services.search_logged_models(&ctx, wanted).await?;
+    let models: Vec<Value> = page.items.iter().map(|model| answer::logged_model(model, &[])).collect();
+    Ok(Json(answer::page("models", &models, page.next_page_token)).into_response())
+}
+
+async fn get(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Path(id): Path<String>,
+    fields: Fields,
+) -> Result<Json<Value>, MlflowError> {
+    let allow_deleted = fields.boolean("allow_deleted")?.unwrap_or(false);
+    let model = state.services.logged_model(&ctx, logged_model_id(&id)?, allow_deleted).await?;
+    let registrations = state.services.versions_of_logged_model(&ctx, model.id).await?;
+    Ok(Json(json!({ "model": answer::logged_model(&model, &registrations) })))
+}
+
+async fn finalize(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Path(id): Path<String>,
+    fields: Fields,
+) -> Result<Json<Value>, MlflowError> {
+    if fields.text("model_id")?.is_some_and(|given| given != id) {
+        return Err(Error::invalid_field("model_id", "The model_id of the body is not the one of the address.").into());
+    }
+    let status = fields.logged_model_status()?;
+    let model = state.services.finalize_logged_model(&ctx, logged_model_id(&id)?, status).await?;
+    Ok(Json(json!({ "model": answer::logged_model(&model, &[]) })))
+}
+
+async fn delete(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Path(id): Path<String>,
+) -> Result<Empty, MlflowError> {
+    state.services.delete_logged_model(&ctx, logged_model_id(&id)?).await?;
+    Ok(done())
+}
+
+async fn set_tags(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Path(id): Path<String>,
+    fields: Fields,
+) -> Result<Json<Value>, MlflowError> {
+    let model = state.services.set_logged_model_tags(&ctx, logged_model_id(&id)?, &fields.pairs("tags")?).await?;
+    Ok(Json(json!({ "model": answer::logged_model(&model, &[]) })))
+}
+
+async fn delete_tag(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Path((id, key)): Path<(String, String)>,
+) -> Result<Empty, MlflowError> {
+    state.services.delete_logged_model_tag(&ctx, logged_model_id(&id)?, &key).await?;
+    Ok(done())
+}
+
+async fn log_params(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Path(id): Path<String>,
+    fields: Fields,
+) -> Result<Empty, MlflowError> {
+    state.services.log_logged_model_params(&ctx, logged_model_id(&id)?, &fields.pairs("params")?).await?;
+    Ok(done())
+}
+
+async fn list_artifacts(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Path(id): Path<String>,
+    fields: Fields,
+) -> Result<Json<Value>, MlflowError> {
+    let folder = fields.text_or_empty("artifact_directory_path")?;
+    let (root, entries) = state.services.logged_model_artifacts(&ctx, logged_model_id(&id)?, folder).await?;
+    Ok(Json(artifact::listing(root, &entries)))
+}

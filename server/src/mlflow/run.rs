@@ -1,0 +1,269 @@
+//! Runs, and what is logged to them.
+
+use super::{
+    MlflowError,
+    answer::{self, Empty, WireMetric, WireRun, WireRunInfo, done},
+    fields::{Fields, logged_model_id},
+};
+use crate::{
+    access::{Access, Context},
+    router::Routes,
+    state::AppState,
+};
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderName, HeaderValue, Method},
+    response::{IntoResponse, Response},
+};
+use domain::{
+    Error,
+    id::ExperimentId,
+    log_batch::{self, LogBatch, RawMetric},
+    permission::Permission,
+    run::{DatasetInput, ModelLink},
+};
+use serde_json::{Value, json};
+use services::{NewExperimentRun, RunChange, RunSearch};
+
+/// Which values of a request were cut, by where they stood in it.
+const TRUNCATED: HeaderName = HeaderName::from_static("x-slipway-truncated");
+
+pub(super) fn routes(routes: Routes) -> Routes {
+    let read = Access::Needs(Permission::Read);
+    let write = Access::Needs(Permission::WriteTracking);
+    routes
+        .mlflow(Method::POST, "/2.0/mlflow/runs/create", write, create)
+        .mlflow(Method::GET, "/2.0/mlflow/runs/get", read, get)
+        .mlflow(Method::POST, "/2.0/mlflow/runs/update", write, update)
+        .mlflow(Method::POST, "/2.0/mlflow/runs/delete", write, delete)
+        .mlflow(Method::POST, "/2.0/mlflow/runs/restore", write, restore)
+        .mlflow(Method::POST, "/2.0/mlflow/runs/search", read, search)
+        .mlflow(Method::POST, "/2.0/mlflow/runs/log-metric", write, log_metric)
+        .mlflow(Method::POST, "/2.0/mlflow/runs/log-parameter", write, log_param)
+        .mlflow(Method::POST, "/2.0/mlflow/runs/log-batch", write, log_batch)
+        .mlflow(Method::POST, "/2.0/mlflow/runs/set-tag", write, set_tag)
+        .mlflow(Method::POST, "/2.0/mlflow/runs/delete-tag", write, delete_tag)
+        .mlflow(Method::POST, "/2.0/mlflow/runs/log-inputs", write, log_inputs)
+        .mlflow(Method::POST, "/2.0/mlflow/runs/outputs", write, log_outputs)
+        .mlflow(Method::POST, "/2.0/mlflow/runs/log-model", write, log_model)
+        .mlflow(Method::GET, "/2.0/mlflow/metrics/get-history", read, history)
+}
+
+async fn create(State(state): State<AppState>, Context(ctx): Context, fields: Fields) -> Result<Response, MlflowError> {
+    let experiment_id = match fields.text_or_empty("experiment_id")? {
+        "" => ExperimentId(0),
+        _ => fields.experiment_id()?,
+    };
+    let new = NewExperimentRun {
+        experiment_id,
+        user_name: fields.text_or_empty("user_id")?.to_owned(),
+        name: fields.text_or_empty("run_name")?.to_owned(),
+        start_time: fields.integer("start_time")?.unwrap_or_default(),
+        tags: fields.pairs("tags")?,
+    };
+    let run = state.services.create_run(&ctx, new).await?;
+    Ok(Json(json!({ "run": WireRun::from(&run) })).into_response())
+}
+
+async fn get(State(state): State<AppState>, Context(ctx): Context, fields: Fields) -> Result<Response, MlflowError> {
+    let run = state.services.run(&ctx, fields.run_id()?).await?;
+    Ok(Json(json!({ "run": WireRun::from(&run) })).into_response())
+}
+
+async fn update(State(state): State<AppState>, Context(ctx): Context, fields: Fields) -> Result<Response, MlflowError> {
+    let change = RunChange {
+        status: fields.run_status()?,
+        end_time: fields.integer("end_time")?,
+        name: fields.text("run_name")?.map(ToOwned::to_owned),
+    };
+    let info = state.services.update_run(&ctx, fields.run_id()?, change).await?;
+    Ok(Json(json!({ "run_info": WireRunInfo::from(&info) })).into_response())
+}
+
+async fn delete(State(state): State<AppState>, Context(ctx): Context, fields: Fields) -> Result<Empty, MlflowError> {
+    state.services.delete_run(&ctx, fields.run_id()?).await?;
+    Ok(done())
+}
+
+async fn restore(State(state): State<AppState>, Context(ctx): Context, fields: Fields) -> Result<Empty, MlflowError> {
+    state.services.restore_run(&ctx, fields.run_id()?).await?;
+    Ok(done())
+}
+
+async fn search(State(state): State<AppState>, Context(ctx): Context, fields: Fields) -> Result<Response, MlflowError> {
+    let order = fields.texts("order_by")?;
+    let wanted = RunSearch {
+        experiments: fields.experiment_ids()?,
+        view: fields.view("run_view_type")?,
+        filter: fields.text_or_empty("filter")?,
+        order: &order,
+        page_token: fields.page_token()?,
+        limit: fields.max_results(1000, 50_000)?,
+    };
+    let page = state.services.search_runs(&ctx, &wanted).await?;
+    let runs: Vec<WireRun<'_>> = page.items.iter().map(Into::into).collect();
+    Ok(Json(answer::page("runs", &runs, page.next_page_token)).into_response())
+}
+
+/// A metric in a request; `path` is where it stands: empty, or `metrics[3]`.
+fn metric(fields: &Fields, path: &str) -> Result<RawMetric, Error> {
+    let at = |field: &str| if path.is_empty() { field.to_owned() } else { format!("{path}.{field}") };
+    let timestamp = fields.integer("timestamp")?.ok_or_else(|| {
+        Error::invalid_field(at("timestamp"), format!("Missing value for required parameter '{}'.", at("timestamp")))
+    })?;
+    Ok(RawMetric {
+        key: fields.text_or_empty("key")?.to_owned(),
+        value: fields.metric_value("value", &at("value"))?,
+        timestamp,
+        step: fields.integer("step")?.unwrap_or_default(),
+        model_id: fields.optional_logged_model("model_id")?,
+        dataset_name: fields.text_or_empty("dataset_name")?.to_owned(),
+        dataset_digest: fields.text_or_empty("dataset_digest")?.to_owned(),
+    })
+}
+
+async fn log_metric(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    fields: Fields,
+) -> Result<Empty, MlflowError> {
+    fields.required("key")?;
+    state.services.log_metric(&ctx, fields.run_id()?, &metric(&fields, "")?).await?;
+    Ok(done())
+}
+
+async fn log_param(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    fields: Fields,
+) -> Result<Response, MlflowError> {
+    let (id, key, value) = (fields.run_id()?, fields.required("key")?, fields.text_or_empty("value")?);
+    let was_truncated = state.services.log_param(&ctx, id, key, value).await?;
+    Ok(logged(if was_truncated { "value" } else { "" }))
+}
+
+async fn log_batch(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    fields: Fields,
+) -> Result<Response, MlflowError> {
+    let id = fields.run_id()?;
+    let (metrics, params, tags) = (fields.objects("metrics")?, fields.pairs("params")?, fields.pairs("tags")?);
+    log_batch::check_counts(metrics.len(), params.len(), tags.len())?;
+    let metric = |(index, fields): (usize, &Fields)| metric(fields, &format!("metrics[{index}]"));
+    let metrics: Vec<RawMetric> = metrics.iter().enumerate().map(metric).collect::<Result<_, Error>>()?;
+    let batch = LogBatch::parse(&metrics, &params, &tags)?;
+    state.services.log_batch(&ctx, id, &batch).await?;
+    Ok(logged(&batch.truncated.join(",")))
+}
+
+/// `{}`, with what was cut in a header.
+fn logged(truncated: &str) -> Response {
+    let mut response = done().into_response();
+    if let Ok(value) = HeaderValue::from_str(truncated)
+        && !truncated.is_empty()
+    {
+        response.headers_mut().insert(TRUNCATED, value);
+    }
+    response
+}
+
+async fn set_tag(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    fields: Fields,
+) -> Result<Response, MlflowError> {
+    let (id, key, value) = (fields.run_id()?, fields.required("key")?, fields.text_or_empty("value")?);
+    let was_truncated = state.services.set_run_tag(&ctx, id, key, value).await?;
+    Ok(logged(if was_truncated { "value" } else { "" }))
+}
+
+async fn delete_tag(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    fields: Fields,
+) -> Result<Empty, MlflowError> {
+    state.services.delete_run_tag(&ctx, fields.run_id()?, fields.required("key")?).await?;
+    Ok(done())
+}
+
+async fn log_inputs(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    fields: Fields,
+) -> Result<Empty, MlflowError> {
+    let id = fields.run_id()?;
+    let dataset = |input: Fields| -> Result<DatasetInput, Error> {
+        let dataset = input.object("dataset")?.unwrap_or_default();
+        let text = |name: &str| dataset.text_or_empty(name).map(ToOwned::to_owned);
+        Ok(DatasetInput {
+            name: text("name")?,
+            digest: text("digest")?,
+            source_type: text("source_type")?,
+            source: text("source")?,
+            schema: dataset.text("schema")?.map(ToOwned::to_owned),
+            profile: dataset.text("profile")?.map(ToOwned::to_owned),
+            tags: input.pairs("tags")?.into_iter().collect(),
+        })
+    };
+    let datasets = fields.objects("datasets")?.into_iter().map(dataset).collect::<Result<_, Error>>()?;
+    let models: Vec<_> = fields
+        .objects("models")?
+        .iter()
+        .map(|model| logged_model_id(model.required("model_id")?))
+        .collect::<Result<_, Error>>()?;
+    state.services.log_inputs(&ctx, id, datasets, &models).await?;
+    Ok(done())
+}
+
+async fn log_outputs(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    fields: Fields,
+) -> Result<Empty, MlflowError> {
+    let id = fields.run_id()?;
+    let link = |model: &Fields| -> Result<ModelLink, Error> {
+        let model_id = logged_model_id(model.required("model_id")?)?;
+        Ok(ModelLink { model_id, step: model.integer("step")?.unwrap_or_default() })
+    };
+    let models: Vec<ModelLink> = fields.objects("models")?.iter().map(link).collect::<Result<_, Error>>()?;
+    state.services.log_outputs(&ctx, id, &models).await?;
+    Ok(done())
+}
+
+async fn log_model(State(state): State<AppState>, Context(ctx): Context, fields: Fields) -> Result<Empty, MlflowError> {
+    let id = fields.run_id()?;
+    let model: Value = serde_json::from_str(fields.required("model_json")?)
+        .map_err(|_| Error::invalid_field("model_json", "Malformed model info: it is no valid JSON."))?;
+    let missing: Vec<&str> = ["artifact_path", "flavors", "utc_time_created", "run_id"]
+        .into_iter()
+        .filter(|name| model.get(name).is_none_or(Value::is_null))
+        .collect();
+    if !missing.is_empty() {
+        let message = format!("Model json is missing mandatory fields: {}", missing.join(", "));
+        return Err(Error::invalid_field("model_json", message).into());
+    }
+    state.services.log_run_model(&ctx, id, model).await?;
+    Ok(done())
+}
+
+async fn history(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    fields: Fields,
+) -> Result<Response, MlflowError> {
+    let key = fields.required("metric_key")?;
+    let limit = match fields.integer("max_results")? {
+        None => None,
+        Some(_) => Some(fields.max_results(usize::MAX, usize::MAX)?.min(100_000)),
+    };
+    // A run that cannot be is one without points.
+    let id = match fields.run_id() {
+        Err(error) if error.kind == domain::ErrorKind::NotFound => return Ok(done().into_response()),
+        id => id?,
+    };
+    let page = state.services.metric_history(&ctx, id, key, fields.page_token()?, limit).await?;
+    let metrics: Vec<WireMetric<'_>> = page.items.iter().map(Into::into).collect();
+    Ok(Json(answer::page("metrics", &metrics, page.next_page_token)).into_response())
+}
