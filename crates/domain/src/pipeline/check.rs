@@ -12,11 +12,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Adds what is wrong to `problems`.
 pub(super) fn all(spec: &PipelineSpec, places: &Places, problems: &mut Vec<Problem>) {
-    let names: Vec<_> = places
-        .params
-        .iter()
-        .map(|(name, at)| ("PARAM", name.as_str(), *at))
-        .collect();
+    let names: Vec<_> = places.params.iter().map(|(name, at)| ("PARAM", name.as_str(), *at)).collect();
     variables(&names, problems);
     for (kind, text, at) in &places.texts {
         placeholders(spec, None, *kind, text, *at, problems);
@@ -29,30 +25,16 @@ pub(super) fn all(spec: &PipelineSpec, places: &Places, problems: &mut Vec<Probl
         for (kind, text, at) in &places.texts {
             placeholders(spec, Some(step), *kind, text, *at, problems);
         }
-        let inherited = names
-            .iter()
-            .filter(|(_, name, _)| !step.params.contains_key(*name))
-            .copied();
-        let own = places
-            .variables
-            .iter()
-            .map(|(kind, name, at)| (*kind, name.as_str(), *at));
+        let inherited = names.iter().filter(|(_, name, _)| !step.params.contains_key(*name)).copied();
+        let own = places.variables.iter().map(|(kind, name, at)| (*kind, name.as_str(), *at));
         // Those of the pipeline among themselves were looked at above.
         let of_step: Vec<_> = own.clone().map(|(_, _, at)| at).collect();
         let mut found = Vec::new();
         variables(&inherited.chain(own).collect::<Vec<_>>(), &mut found);
-        problems.extend(found.into_iter().filter(|p| {
-            of_step.contains(&At {
-                line: p.line,
-                column: p.column,
-            })
-        }));
+        problems.extend(found.into_iter().filter(|p| of_step.contains(&At { line: p.line, column: p.column })));
         for (output, path) in &step.outputs {
             if spec.files.contains_key(path) {
-                let at = places
-                    .variables
-                    .iter()
-                    .find(|(kind, name, _)| *kind == "OUTPUT" && name == output);
+                let at = places.variables.iter().find(|(kind, name, _)| *kind == "OUTPUT" && name == output);
                 if let Some((_, _, at)) = at {
                     problems.push(Problem::new(
                         *at,
@@ -75,10 +57,7 @@ fn references(spec: &PipelineSpec, name: &str, places: &StepPlaces, problems: &m
             let others = suggest(needed, steps().filter(|step| *step != name));
             problems.push(Problem::new(
                 *at,
-                format!(
-                    "There is no step \"{}\" for \"{name}\" to need; {others}",
-                    show(needed)
-                ),
+                format!("There is no step \"{}\" for \"{name}\" to need; {others}", show(needed)),
             ));
         }
     }
@@ -87,17 +66,11 @@ fn references(spec: &PipelineSpec, name: &str, places: &StepPlaces, problems: &m
             _ if input.step == name => format!("Step \"{name}\" takes its own output."),
             None => {
                 let others = suggest(&input.step, steps().filter(|step| *step != name));
-                format!(
-                    "There is no step \"{}\" to take \"{input}\" from; {others}",
-                    input.step
-                )
+                format!("There is no step \"{}\" to take \"{input}\" from; {others}", input.step)
             }
             Some(step) if !step.outputs.contains_key(&input.output) => {
                 let others = suggest(&input.output, step.outputs.keys().map(String::as_str));
-                format!(
-                    "Step \"{}\" has no output \"{}\"; {others}",
-                    input.step, input.output
-                )
+                format!("Step \"{}\" has no output \"{}\"; {others}", input.step, input.output)
             }
             Some(_) => continue,
         };
@@ -145,36 +118,20 @@ fn placeholders(
         let (noun, name, known): (_, _, Vec<&str>) = match (place, step) {
             (Place::Param(name), _) => {
                 let own = step.into_iter().flat_map(|step| step.params.keys());
-                (
-                    "param",
-                    name,
-                    spec.params.keys().chain(own).map(String::as_str).collect(),
-                )
+                ("param", name, spec.params.keys().chain(own).map(String::as_str).collect())
             }
-            (Place::Input(name), Some(step)) => (
-                "input",
-                name,
-                step.inputs.keys().map(String::as_str).collect(),
-            ),
-            (Place::Output(name), Some(step)) => (
-                "output",
-                name,
-                step.outputs.keys().map(String::as_str).collect(),
-            ),
+            (Place::Input(name), Some(step)) => ("input", name, step.inputs.keys().map(String::as_str).collect()),
+            (Place::Output(name), Some(step)) => ("output", name, step.outputs.keys().map(String::as_str).collect()),
             (Place::Input(_) | Place::Output(_), None) => {
-                problems.push(Problem::new(at, "Only params can stand here: inputs and outputs belong to the command and the env of a step."));
+                problems.push(Problem::new(
+                    at,
+                    "Only params can stand here: inputs and outputs belong to the command and the env of a step.",
+                ));
                 continue;
             }
         };
         if !known.contains(&name) {
-            problems.push(Problem::new(
-                at,
-                format!(
-                    "There is no {noun} \"{}\"; {}",
-                    show(name),
-                    suggest(name, known)
-                ),
-            ));
+            problems.push(Problem::new(at, format!("There is no {noun} \"{}\"; {}", show(name), suggest(name, known))));
         }
     }
 }
@@ -184,14 +141,9 @@ fn variables(names: &[(&str, &str, At)], problems: &mut Vec<Problem>) {
     let mut seen: HashMap<String, &str> = HashMap::new();
     for (kind, name, at) in names {
         let variable = env_name(kind, name);
-        if let Some(other) = seen
-            .insert(variable.clone(), name)
-            .filter(|other| other != name)
-        {
-            problems.push(Problem::new(
-                *at,
-                format!("\"{other}\" and \"{name}\" would both be {variable}; rename one."),
-            ));
+        if let Some(other) = seen.insert(variable.clone(), name).filter(|other| other != name) {
+            problems
+                .push(Problem::new(*at, format!("\"{other}\" and \"{name}\" would both be {variable}; rename one.")));
         }
     }
 }
@@ -204,23 +156,12 @@ fn cycles(spec: &PipelineSpec, places: &Places, problems: &mut Vec<Problem>) {
             continue;
         };
         let needs = places.needs.iter().map(|(step, at)| (step.as_str(), *at));
-        let inputs = places
-            .inputs
-            .iter()
-            .map(|(input, at)| (input.step.as_str(), *at));
+        let inputs = places.inputs.iter().map(|(input, at)| (input.step.as_str(), *at));
         // A step that needs itself has been told already.
-        let known = needs
-            .chain(inputs)
-            .filter(|(step, _)| step != name && spec.steps.contains_key(*step));
+        let known = needs.chain(inputs).filter(|(step, _)| step != name && spec.steps.contains_key(*step));
         edges.insert(name, known.collect());
     }
-    let mut search = Search {
-        edges: &edges,
-        path: Vec::new(),
-        done: HashSet::new(),
-        told: HashSet::new(),
-        problems,
-    };
+    let mut search = Search { edges: &edges, path: Vec::new(), done: HashSet::new(), told: HashSet::new(), problems };
     edges.keys().for_each(|step| search.visit(step));
 }
 

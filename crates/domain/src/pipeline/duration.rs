@@ -33,14 +33,9 @@ mod tests {
 
     #[test]
     fn spans_read_as_people_write_them() {
-        for (text, expected) in [
-            ("90s", 90),
-            ("15m", 900),
-            ("1h30m", 5400),
-            ("7d", 604_800),
-            ("1d1h1m1s", 90_061),
-            ("0s", 0),
-        ] {
+        for (text, expected) in
+            [("90s", 90), ("15m", 900), ("1h30m", 5400), ("7d", 604_800), ("1d1h1m1s", 90_061), ("0s", 0)]
+        {
             assert_eq!(seconds(text), Some(expected), "{text}");
         }
     }

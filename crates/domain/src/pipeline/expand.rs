@@ -35,25 +35,18 @@ impl PipelineSpec {
     ///
     /// # Errors
     /// When something is given for a param that does not exist, or of another kind. The error's field is `params.NAME`.
-    pub fn resolve_params(
-        &self,
-        given: &BTreeMap<String, Value>,
-    ) -> Result<BTreeMap<String, ParamValue>, Error> {
+    pub fn resolve_params(&self, given: &BTreeMap<String, Value>) -> Result<BTreeMap<String, ParamValue>, Error> {
         let mut params = self.params.clone();
         for (name, value) in given {
             let field = format!("params.{}", show(name));
             let Some(default) = self.params.get(name) else {
                 let others = suggest(name, self.params.keys().map(String::as_str));
-                let message = format!(
-                    "Pipeline \"{}\" has no param \"{}\"; {others}",
-                    self.name,
-                    show(name)
-                );
+                let message = format!("Pipeline \"{}\" has no param \"{}\"; {others}", self.name, show(name));
                 return Err(Error::invalid_field(field, message));
             };
-            let value = default.accept(value).map_err(|rule| {
-                Error::invalid_field(field, format!("The param \"{name}\" {rule}."))
-            })?;
+            let value = default
+                .accept(value)
+                .map_err(|rule| Error::invalid_field(field, format!("The param \"{name}\" {rule}.")))?;
             params.insert(name.clone(), value);
         }
         Ok(params)
@@ -65,11 +58,7 @@ impl PipelineSpec {
     /// A value never becomes code by itself: in a list command it stays one argument, and a script of the shell gets it
     /// in a variable.
     #[must_use]
-    pub fn invocation(
-        &self,
-        step: &str,
-        params: &BTreeMap<String, ParamValue>,
-    ) -> Option<Invocation> {
+    pub fn invocation(&self, step: &str, params: &BTreeMap<String, ParamValue>) -> Option<Invocation> {
         let step = self.steps.get(step)?;
         let of_pipeline = |name: &str| params.get(name).or_else(|| self.params.get(name));
         let fill_pipeline = |text: &str| {
@@ -78,11 +67,8 @@ impl PipelineSpec {
                 Place::Input(_) | Place::Output(_) => None,
             })
         };
-        let mut values: BTreeMap<&str, String> = self
-            .params
-            .keys()
-            .filter_map(|name| Some((name.as_str(), of_pipeline(name)?.to_string())))
-            .collect();
+        let mut values: BTreeMap<&str, String> =
+            self.params.keys().filter_map(|name| Some((name.as_str(), of_pipeline(name)?.to_string()))).collect();
         for (name, value) in &step.params {
             values.insert(name, fill_pipeline(&value.to_string()));
         }
@@ -94,37 +80,16 @@ impl PipelineSpec {
             })
         };
 
-        let mut env: BTreeMap<String, String> = values
-            .iter()
-            .map(|(name, value)| (env_name("PARAM", name), value.clone()))
-            .collect();
-        env.extend(
-            step.inputs
-                .keys()
-                .map(|name| (env_name("INPUT", name), input_path(name))),
-        );
-        env.extend(
-            step.outputs
-                .iter()
-                .map(|(name, path)| (env_name("OUTPUT", name), path.clone())),
-        );
-        env.extend(
-            self.env
-                .iter()
-                .map(|(name, text)| (name.clone(), fill_pipeline(text))),
-        );
-        env.extend(
-            step.env
-                .iter()
-                .map(|(name, text)| (name.clone(), fill_step(text))),
-        );
+        let mut env: BTreeMap<String, String> =
+            values.iter().map(|(name, value)| (env_name("PARAM", name), value.clone())).collect();
+        env.extend(step.inputs.keys().map(|name| (env_name("INPUT", name), input_path(name))));
+        env.extend(step.outputs.iter().map(|(name, path)| (env_name("OUTPUT", name), path.clone())));
+        env.extend(self.env.iter().map(|(name, text)| (name.clone(), fill_pipeline(text))));
+        env.extend(step.env.iter().map(|(name, text)| (name.clone(), fill_step(text))));
 
         let argv = match &step.command {
             Command::Shell(script) => vec!["/bin/sh".to_owned(), "-ec".to_owned(), script.clone()],
-            Command::Program(arguments) => arguments
-                .iter()
-                .map(|argument| fill_step(argument))
-                .collect(),
+            Command::Program(arguments) => arguments.iter().map(|argument| fill_step(argument)).collect(),
         };
         Some(Invocation { argv, env })
     }

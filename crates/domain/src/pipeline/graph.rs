@@ -15,26 +15,18 @@ impl Graph {
     #[must_use]
     pub fn new(mut needs: BTreeMap<String, BTreeSet<String>>) -> Self {
         let names: BTreeSet<String> = needs.keys().cloned().collect();
-        needs
-            .values_mut()
-            .for_each(|needed| needed.retain(|name| names.contains(name)));
+        needs.values_mut().for_each(|needed| needed.retain(|name| names.contains(name)));
         Self { needs }
     }
 
     /// What this step needs. Nothing, when there is no such step.
     pub fn needs<'a>(&'a self, step: &str) -> impl Iterator<Item = &'a str> {
-        self.needs
-            .get(step)
-            .into_iter()
-            .flatten()
-            .map(String::as_str)
+        self.needs.get(step).into_iter().flatten().map(String::as_str)
     }
 
     /// Every (needed, needing) pair.
     pub fn edges(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.needs
-            .iter()
-            .flat_map(|(child, needs)| needs.iter().map(|parent| (parent.as_str(), child.as_str())))
+        self.needs.iter().flat_map(|(child, needs)| needs.iter().map(|parent| (parent.as_str(), child.as_str())))
     }
 
     /// The steps in layers: each step stands in the first layer in which all it needs stand before it. The order of a
@@ -45,23 +37,13 @@ impl Graph {
         for (parent, child) in self.edges() {
             children.entry(parent).or_default().push(child);
         }
-        let mut missing: BTreeMap<&str, usize> = self
-            .needs
-            .iter()
-            .map(|(step, needs)| (step.as_str(), needs.len()))
-            .collect();
-        let mut layer: Vec<&str> = missing
-            .iter()
-            .filter(|(_, count)| **count == 0)
-            .map(|(step, _)| *step)
-            .collect();
+        let mut missing: BTreeMap<&str, usize> =
+            self.needs.iter().map(|(step, needs)| (step.as_str(), needs.len())).collect();
+        let mut layer: Vec<&str> = missing.iter().filter(|(_, count)| **count == 0).map(|(step, _)| *step).collect();
         let mut layers = Vec::new();
         while !layer.is_empty() {
             let mut next = Vec::new();
-            for child in layer
-                .iter()
-                .flat_map(|step| children.get(step).into_iter().flatten())
-            {
+            for child in layer.iter().flat_map(|step| children.get(step).into_iter().flatten()) {
                 if let Some(count) = missing.get_mut(child) {
                     *count -= 1;
                     if *count == 0 {
@@ -78,10 +60,7 @@ impl Graph {
     /// The waiting steps all of whose needs have succeeded.
     pub fn ready<'a>(&'a self, states: &BTreeMap<String, StepState>) -> Vec<&'a str> {
         self.waiting(states)
-            .filter(|step| {
-                self.needs(step)
-                    .all(|need| state(states, need) == StepState::Succeeded)
-            })
+            .filter(|step| self.needs(step).all(|need| state(states, need) == StepState::Succeeded))
             .collect()
     }
 
@@ -89,28 +68,14 @@ impl Graph {
     /// something before them did not succeed, and, once the run is cancelling, steps cancelled because they have not
     /// begun. After these moves there are no others, until a running step ends.
     #[must_use]
-    pub fn moves(
-        &self,
-        states: &BTreeMap<String, StepState>,
-        cancelling: bool,
-    ) -> Vec<(&str, StepState)> {
+    pub fn moves(&self, states: &BTreeMap<String, StepState>, cancelling: bool) -> Vec<(&str, StepState)> {
         if cancelling {
-            let not_begun =
-                |step: &&str| matches!(state(states, step), StepState::Waiting | StepState::Ready);
-            return self
-                .names()
-                .filter(not_begun)
-                .map(|step| (step, StepState::Cancelled))
-                .collect();
+            let not_begun = |step: &&str| matches!(state(states, step), StepState::Waiting | StepState::Ready);
+            return self.names().filter(not_begun).map(|step| (step, StepState::Cancelled)).collect();
         }
         let mut skipped: BTreeSet<&str> = BTreeSet::new();
         // Layer by layer, so that skipping reaches everything downstream in one pass.
-        for step in self
-            .layers()
-            .into_iter()
-            .flatten()
-            .filter(|step| state(states, step) == StepState::Waiting)
-        {
+        for step in self.layers().into_iter().flatten().filter(|step| state(states, step) == StepState::Waiting) {
             let lost = |need: &str| {
                 let state = state(states, need);
                 skipped.contains(need) || (state.is_final() && state != StepState::Succeeded)
@@ -119,27 +84,16 @@ impl Graph {
                 skipped.insert(step);
             }
         }
-        let ready = self
-            .ready(states)
-            .into_iter()
-            .map(|step| (step, StepState::Ready));
-        skipped
-            .into_iter()
-            .map(|step| (step, StepState::Skipped))
-            .chain(ready)
-            .collect()
+        let ready = self.ready(states).into_iter().map(|step| (step, StepState::Ready));
+        skipped.into_iter().map(|step| (step, StepState::Skipped)).chain(ready).collect()
     }
 
     fn names(&self) -> impl Iterator<Item = &str> {
         self.needs.keys().map(String::as_str)
     }
 
-    fn waiting<'a>(
-        &'a self,
-        states: &BTreeMap<String, StepState>,
-    ) -> impl Iterator<Item = &'a str> {
-        self.names()
-            .filter(|step| state(states, step) == StepState::Waiting)
+    fn waiting<'a>(&'a self, states: &BTreeMap<String, StepState>) -> impl Iterator<Item = &'a str> {
+        self.names().filter(|step| state(states, step) == StepState::Waiting)
     }
 }
 
@@ -153,18 +107,9 @@ impl PipelineSpec {
     #[must_use]
     pub fn graph(&self) -> Graph {
         let needs = |step: &super::StepSpec| {
-            step.needs
-                .iter()
-                .chain(step.inputs.values().map(|input| &input.step))
-                .cloned()
-                .collect()
+            step.needs.iter().chain(step.inputs.values().map(|input| &input.step)).cloned().collect()
         };
-        Graph::new(
-            self.steps
-                .iter()
-                .map(|(name, step)| (name.clone(), needs(step)))
-                .collect(),
-        )
+        Graph::new(self.steps.iter().map(|(name, step)| (name.clone(), needs(step))).collect())
     }
 }
 
@@ -178,101 +123,52 @@ mod tests {
         Graph::new(
             edges
                 .iter()
-                .map(|(step, needs)| {
-                    (
-                        (*step).to_owned(),
-                        needs.iter().map(|n| (*n).to_owned()).collect(),
-                    )
-                })
+                .map(|(step, needs)| ((*step).to_owned(), needs.iter().map(|n| (*n).to_owned()).collect()))
                 .collect(),
         )
     }
 
     fn states(given: &[(&str, StepState)]) -> BTreeMap<String, StepState> {
-        given
-            .iter()
-            .map(|(step, state)| ((*step).to_owned(), *state))
-            .collect()
+        given.iter().map(|(step, state)| ((*step).to_owned(), *state)).collect()
     }
 
     fn diamond() -> Graph {
-        graph(&[
-            ("fetch", &[]),
-            ("left", &["fetch"]),
-            ("right", &["fetch"]),
-            ("join", &["left", "right", "fetch"]),
-        ])
+        graph(&[("fetch", &[]), ("left", &["fetch"]), ("right", &["fetch"]), ("join", &["left", "right", "fetch"])])
     }
 
     #[test]
     fn a_step_stands_in_the_layer_after_the_last_it_needs() {
-        assert_eq!(
-            diamond().layers(),
-            [vec!["fetch"], vec!["left", "right"], vec!["join"]]
-        );
+        assert_eq!(diamond().layers(), [vec!["fetch"], vec!["left", "right"], vec!["join"]]);
     }
 
     #[test]
     fn layers_of_a_cycle_end() {
-        assert_eq!(
-            graph(&[("a", &["b"]), ("b", &["a"]), ("c", &[]), ("d", &["gone"])]).layers(),
-            [vec!["c", "d"]]
-        );
+        assert_eq!(graph(&[("a", &["b"]), ("b", &["a"]), ("c", &[]), ("d", &["gone"])]).layers(), [vec!["c", "d"]]);
     }
 
     #[test]
     fn a_step_is_ready_when_all_it_needs_succeeded() {
         use StepState as S;
-        let one = states(&[
-            ("fetch", S::Succeeded),
-            ("left", S::Succeeded),
-            ("right", S::Running),
-        ]);
+        let one = states(&[("fetch", S::Succeeded), ("left", S::Succeeded), ("right", S::Running)]);
         assert_eq!(diamond().ready(&one), Vec::<&str>::new());
-        let both = states(&[
-            ("fetch", S::Succeeded),
-            ("left", S::Succeeded),
-            ("right", S::Succeeded),
-        ]);
+        let both = states(&[("fetch", S::Succeeded), ("left", S::Succeeded), ("right", S::Succeeded)]);
         assert_eq!(diamond().ready(&both), ["join"]);
         assert_eq!(diamond().ready(&BTreeMap::new()), ["fetch"]);
     }
 
     #[test]
     fn a_failure_skips_all_that_comes_after_it_and_nothing_else() {
-        let graph = graph(&[
-            ("a", &[]),
-            ("b", &["a"]),
-            ("c", &["b"]),
-            ("d", &[]),
-            ("e", &["d"]),
-        ]);
+        let graph = graph(&[("a", &[]), ("b", &["a"]), ("c", &["b"]), ("d", &[]), ("e", &["d"])]);
         let after = states(&[("a", StepState::Failed), ("d", StepState::Succeeded)]);
         let moves = graph.moves(&after, false);
-        assert_eq!(
-            moves,
-            [
-                ("b", StepState::Skipped),
-                ("c", StepState::Skipped),
-                ("e", StepState::Ready)
-            ]
-        );
+        assert_eq!(moves, [("b", StepState::Skipped), ("c", StepState::Skipped), ("e", StepState::Ready)]);
     }
 
     #[test]
     fn cancelling_leaves_running_steps_to_end() {
-        let after = states(&[
-            ("fetch", StepState::Succeeded),
-            ("left", StepState::Running),
-            ("right", StepState::Ready),
-        ]);
-        assert_eq!(
-            diamond().moves(&after, true),
-            [
-                ("join", StepState::Cancelled),
-                ("right", StepState::Cancelled)
-            ]
-        );
+        let after =
+            states(&[("fetch", StepState::Succeeded), ("left", StepState::Running), ("right", StepState::Ready)]);
+        assert_eq!(diamond().moves(&after, true), [("join", StepState::Cancelled), ("right", StepState::Cancelled)]);
     }
 
     /// A graph of up to 12 steps without cycles: each needs only steps before it.
@@ -280,13 +176,7 @@ mod tests {
         prop::collection::vec(any::<u16>(), 1..12).prop_map(|masks| {
             let name = |index: usize| format!("s{index:02}");
             let needs = |(index, mask): (usize, u16)| {
-                (
-                    name(index),
-                    (0..index)
-                        .filter(|other| mask >> other & 1 == 1)
-                        .map(name)
-                        .collect(),
-                )
+                (name(index), (0..index).filter(|other| mask >> other & 1 == 1).map(name).collect())
             };
             Graph::new(masks.into_iter().enumerate().map(needs).collect())
         })

@@ -89,9 +89,7 @@ struct Reader {
 }
 
 const PIPELINE_KEYS: [&str; 6] = ["name", "description", "params", "files", "env", "steps"];
-const STEP_KEYS: [&str; 9] = [
-    "command", "needs", "params", "inputs", "outputs", "env", "timeout", "retries", "pool",
-];
+const STEP_KEYS: [&str; 9] = ["command", "needs", "params", "inputs", "outputs", "env", "timeout", "retries", "pool"];
 
 impl Reader {
     fn problem(&mut self, at: At, message: impl Into<String>) {
@@ -109,63 +107,38 @@ impl Reader {
             self.problem(start, message);
             return None;
         }
-        let root = yaml::read(source)
-            .map_err(|problem| self.problems.push(problem))
-            .ok()?;
+        let root = yaml::read(source).map_err(|problem| self.problems.push(problem)).ok()?;
         let keys = self.keys(&root, "the pipeline", &PIPELINE_KEYS)?;
         let get = |key| keys.get(key).copied();
 
         let name = match get("name") {
             Some(node) => self.name(node, "The pipeline's name").unwrap_or_default(),
             None => {
-                self.problem(
-                    root.at,
-                    "The pipeline has no name; add \"name: my-pipeline\".",
-                );
+                self.problem(root.at, "The pipeline has no name; add \"name: my-pipeline\".");
                 String::new()
             }
         };
-        let description = get("description")
-            .and_then(|node| self.text(node, "description"))
-            .unwrap_or_default();
-        let params = get("params")
-            .map(|node| self.params(node))
-            .unwrap_or_default();
-        self.places.params = params
-            .iter()
-            .map(|(name, at, _)| (name.clone(), *at))
-            .collect();
-        let files = get("files")
-            .map(|node| self.files(node))
-            .unwrap_or_default();
+        let description = get("description").and_then(|node| self.text(node, "description")).unwrap_or_default();
+        let params = get("params").map(|node| self.params(node)).unwrap_or_default();
+        self.places.params = params.iter().map(|(name, at, _)| (name.clone(), *at)).collect();
+        let files = get("files").map(|node| self.files(node)).unwrap_or_default();
         let env = get("env").map(|node| self.env(node)).unwrap_or_default();
         for (value, at) in env.values() {
-            self.places
-                .texts
-                .push((TextKind::OfPipeline, value.clone(), *at));
+            self.places.texts.push((TextKind::OfPipeline, value.clone(), *at));
         }
         let steps = match get("steps") {
             Some(node) => self.steps(node),
             None => {
-                self.problem(
-                    root.at,
-                    "The pipeline has no steps; add \"steps:\" with at least one.",
-                );
+                self.problem(root.at, "The pipeline has no steps; add \"steps:\" with at least one.");
                 BTreeMap::new()
             }
         };
         let spec = PipelineSpec {
             name,
             description,
-            params: params
-                .into_iter()
-                .map(|(name, _, value)| (name, value))
-                .collect(),
+            params: params.into_iter().map(|(name, _, value)| (name, value)).collect(),
             files,
-            env: env
-                .into_iter()
-                .map(|(name, (value, _))| (name, value))
-                .collect(),
+            env: env.into_iter().map(|(name, (value, _))| (name, value)).collect(),
             steps,
         };
         check::all(&spec, &self.places, &mut self.problems);
@@ -178,9 +151,7 @@ impl Reader {
             Yaml::List(items) => {
                 for item in items {
                     let name = match &item.yaml {
-                        Yaml::Map(entries) => entries
-                            .iter()
-                            .find(|(key, _)| scalar_text(key) == Some("name")),
+                        Yaml::Map(entries) => entries.iter().find(|(key, _)| scalar_text(key) == Some("name")),
                         _ => None,
                     };
                     match name {
@@ -189,10 +160,7 @@ impl Reader {
                                 named.push((text, name.at, item));
                             }
                         }
-                        None => self.problem(
-                            item.at,
-                            "A step in a list needs a name: \"- name: my-step\".",
-                        ),
+                        None => self.problem(item.at, "A step in a list needs a name: \"- name: my-step\"."),
                     }
                 }
             }
@@ -208,13 +176,7 @@ impl Reader {
             self.problem(node.at, "The pipeline has no steps; add at least one.");
         }
         if named.len() > MAX_STEPS {
-            self.problem(
-                node.at,
-                format!(
-                    "The pipeline has {} steps; at most {MAX_STEPS} are allowed.",
-                    named.len()
-                ),
-            );
+            self.problem(node.at, format!("The pipeline has {} steps; at most {MAX_STEPS} are allowed.", named.len()));
             return BTreeMap::new();
         }
         let in_list = matches!(node.yaml, Yaml::List(_));
@@ -232,20 +194,12 @@ impl Reader {
         steps
     }
 
-    fn step(
-        &mut self,
-        name: &str,
-        node: &Node,
-        in_list: bool,
-        places: &mut StepPlaces,
-    ) -> StepSpec {
+    fn step(&mut self, name: &str, node: &Node, in_list: bool, places: &mut StepPlaces) -> StepSpec {
         let mut known = STEP_KEYS.to_vec();
         if in_list {
             known.push("name");
         }
-        let keys = self
-            .keys(node, &format!("step \"{name}\""), &known)
-            .unwrap_or_default();
+        let keys = self.keys(node, &format!("step \"{name}\""), &known).unwrap_or_default();
         let get = |key| keys.get(key).copied();
 
         let command = match get("command") {
@@ -260,21 +214,15 @@ impl Reader {
         if let Some(node) = get("needs") {
             self.needs(node, places);
         }
-        let params = get("params")
-            .map(|node| self.params(node))
-            .unwrap_or_default();
+        let params = get("params").map(|node| self.params(node)).unwrap_or_default();
         for (name, at, value) in &params {
             places.variables.push(("PARAM", name.clone(), *at));
             if let ParamValue::Text(text) = value {
                 places.texts.push((TextKind::StepParam, text.clone(), *at));
             }
         }
-        let inputs = get("inputs")
-            .map(|node| self.inputs(node, places))
-            .unwrap_or_default();
-        let outputs = get("outputs")
-            .map(|node| self.outputs(node, places))
-            .unwrap_or_default();
+        let inputs = get("inputs").map(|node| self.inputs(node, places)).unwrap_or_default();
+        let outputs = get("outputs").map(|node| self.outputs(node, places)).unwrap_or_default();
         let env = get("env").map(|node| self.env(node)).unwrap_or_default();
         for (value, at) in env.values() {
             places.texts.push((TextKind::OfStep, value.clone(), *at));
@@ -282,21 +230,12 @@ impl Reader {
         StepSpec {
             command,
             needs: places.needs.iter().map(|(name, _)| name.clone()).collect(),
-            params: params
-                .into_iter()
-                .map(|(name, _, value)| (name, value))
-                .collect(),
+            params: params.into_iter().map(|(name, _, value)| (name, value)).collect(),
             inputs,
             outputs,
-            env: env
-                .into_iter()
-                .map(|(name, (value, _))| (name, value))
-                .collect(),
-            timeout_seconds: get("timeout")
-                .and_then(|node| self.duration(node, "timeout", 1, MAX_TIMEOUT_SECONDS)),
-            retries: get("retries")
-                .map(|node| self.retries(node))
-                .unwrap_or_default(),
+            env: env.into_iter().map(|(name, (value, _))| (name, value)).collect(),
+            timeout_seconds: get("timeout").and_then(|node| self.duration(node, "timeout", 1, MAX_TIMEOUT_SECONDS)),
+            retries: get("retries").map(|node| self.retries(node)).unwrap_or_default(),
             pool: get("pool")
                 .and_then(|node| self.name(node, "A pool's name"))
                 .unwrap_or_else(|| DEFAULT_POOL.to_owned()),
@@ -306,22 +245,12 @@ impl Reader {
     fn command(&mut self, node: &Node, places: &mut StepPlaces) -> Command {
         match &node.yaml {
             Yaml::List(items) => {
-                let texts: Vec<String> = items
-                    .iter()
-                    .filter_map(|item| self.text(item, "An argument"))
-                    .collect();
+                let texts: Vec<String> = items.iter().filter_map(|item| self.text(item, "An argument")).collect();
                 if items.is_empty() || (texts.len() == items.len() && texts[0].is_empty()) {
-                    self.problem(
-                        node.at,
-                        "The command is empty; give a program and its arguments.",
-                    );
+                    self.problem(node.at, "The command is empty; give a program and its arguments.");
                 }
                 for (index, (text, item)) in texts.iter().zip(items).enumerate() {
-                    let kind = if is_script(&texts, index) {
-                        TextKind::Script
-                    } else {
-                        TextKind::OfStep
-                    };
+                    let kind = if is_script(&texts, index) { TextKind::Script } else { TextKind::OfStep };
                     places.texts.push((kind, text.clone(), item.at));
                 }
                 Command::Program(texts)
@@ -329,14 +258,9 @@ impl Reader {
             _ => {
                 let script = self.text(node, "The command").unwrap_or_default();
                 if script.trim().is_empty() {
-                    self.problem(
-                        node.at,
-                        "The command is empty; give a script or a list of arguments.",
-                    );
+                    self.problem(node.at, "The command is empty; give a script or a list of arguments.");
                 }
-                places
-                    .texts
-                    .push((TextKind::Script, script.clone(), node.at));
+                places.texts.push((TextKind::Script, script.clone(), node.at));
                 Command::Shell(script)
             }
         }
@@ -369,16 +293,10 @@ impl Reader {
             };
             let param = match meaning {
                 Meaning::Bool(value) => Ok(ParamValue::Bool(value)),
-                Meaning::Number(number) => {
-                    ParamValue::number(number).map_err(|rule| format!("The value {rule}."))
-                }
+                Meaning::Number(number) => ParamValue::number(number).map_err(|rule| format!("The value {rule}.")),
                 Meaning::Text(text) => Ok(ParamValue::Text(text.to_owned())),
-                Meaning::Unclear(text) => Err(format!(
-                    "Write true or false, or \"{text}\" in quotes for the text."
-                )),
-                Meaning::Null => {
-                    Err("A param needs a default: a text, a number, true or false.".to_owned())
-                }
+                Meaning::Unclear(text) => Err(format!("Write true or false, or \"{text}\" in quotes for the text.")),
+                Meaning::Null => Err("A param needs a default: a text, a number, true or false.".to_owned()),
             };
             match param {
                 Ok(value_of) => params.extend(name.map(|name| (name, key.at, value_of))),
@@ -395,19 +313,17 @@ impl Reader {
                 continue;
             };
             // An empty __init__.py is written as nothing.
-            let empty =
-                matches!(&value.yaml, Yaml::Scalar(scalar) if scalar.meaning() == Meaning::Null);
-            let text = if empty {
-                Some(String::new())
-            } else {
-                self.text(value, "A file's text")
-            };
+            let empty = matches!(&value.yaml, Yaml::Scalar(scalar) if scalar.meaning() == Meaning::Null);
+            let text = if empty { Some(String::new()) } else { self.text(value, "A file's text") };
             files.insert(path.clone(), text.unwrap_or_default());
-            let parent = files.keys().find(|other| {
-                path.starts_with(&format!("{other}/")) || other.starts_with(&format!("{path}/"))
-            });
+            let parent = files
+                .keys()
+                .find(|other| path.starts_with(&format!("{other}/")) || other.starts_with(&format!("{path}/")));
             if let Some(other) = parent.cloned() {
-                self.problem(key.at, format!("\"{path}\" and \"{other}\" cannot both be files: one is the other's directory."));
+                self.problem(
+                    key.at,
+                    format!("\"{path}\" and \"{other}\" cannot both be files: one is the other's directory."),
+                );
             }
         }
         files
@@ -423,16 +339,10 @@ impl Reader {
             {
                 self.problem(
                     key.at,
-                    format!(
-                        "\"{}\" cannot name a variable; use letters, digits and \"_\".",
-                        show(name)
-                    ),
+                    format!("\"{}\" cannot name a variable; use letters, digits and \"_\".", show(name)),
                 );
             } else if name.starts_with("SLIPWAY_") {
-                self.problem(
-                    key.at,
-                    format!("\"{name}\" is set by Slipway; names with SLIPWAY_ are reserved."),
-                );
+                self.problem(key.at, format!("\"{name}\" is set by Slipway; names with SLIPWAY_ are reserved."));
             } else if let Some(text) = self.text(value, "A variable") {
                 env.insert(name.to_owned(), (text, value.at));
             }
@@ -462,9 +372,7 @@ impl Reader {
         let mut outputs = BTreeMap::new();
         for (key, value) in self.entries(node, "outputs", "name: path") {
             let name = self.name(key, "An output's name");
-            let path = self
-                .text(value, "An output's path")
-                .and_then(|text| self.path(value, &text));
+            let path = self.text(value, "An output's path").and_then(|text| self.path(value, &text));
             if let (Some(name), Some(path)) = (name, path) {
                 places.variables.push(("OUTPUT", name.clone(), key.at));
                 outputs.insert(name, path);
@@ -476,51 +384,34 @@ impl Reader {
     fn retries(&mut self, node: &Node) -> Retries {
         let mut retries = Retries::default();
         if matches!(node.yaml, Yaml::Map(_)) {
-            let keys = self
-                .keys(node, "retries", &["count", "backoff"])
-                .unwrap_or_default();
+            let keys = self.keys(node, "retries", &["count", "backoff"]).unwrap_or_default();
             match keys.get("count") {
                 Some(node) => retries.count = self.retry_count(node),
-                None => self.problem(
-                    node.at,
-                    "Retries have no count; write \"retries: { count: 3, backoff: 30s }\".",
-                ),
+                None => self.problem(node.at, "Retries have no count; write \"retries: { count: 3, backoff: 30s }\"."),
             }
             let longest = MAX_RETRY_DELAY.as_secs();
-            if let Some(seconds) = keys
-                .get("backoff")
-                .and_then(|node| self.duration(node, "backoff", 0, longest))
-            {
+            if let Some(seconds) = keys.get("backoff").and_then(|node| self.duration(node, "backoff", 0, longest)) {
                 retries.backoff_seconds = seconds;
             }
         } else {
             retries.count = self.retry_count(node);
         }
         // Without retries the wait means nothing, and must not make another digest.
-        if retries.count == 0 {
-            Retries::default()
-        } else {
-            retries
-        }
+        if retries.count == 0 { Retries::default() } else { retries }
     }
 
     fn retry_count(&mut self, node: &Node) -> u32 {
         match &node.yaml {
             Yaml::Scalar(scalar) => match scalar.meaning() {
                 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // whole, 0 to 20
-                Meaning::Number(count)
-                    if count.fract() == 0.0 && (0.0..=MAX_RETRIES).contains(&count) =>
-                {
+                Meaning::Number(count) if count.fract() == 0.0 && (0.0..=MAX_RETRIES).contains(&count) => {
                     return count as u32;
                 }
                 _ => {}
             },
             Yaml::List(_) | Yaml::Map(_) => {}
         }
-        self.problem(
-            node.at,
-            format!("Retries are a whole number from 0 to {MAX_RETRIES}."),
-        );
+        self.problem(node.at, format!("Retries are a whole number from 0 to {MAX_RETRIES}."));
         0
     }
 
@@ -529,27 +420,16 @@ impl Reader {
         match super::duration::seconds(&text) {
             Some(seconds) if (least..=most).contains(&seconds) => return Some(seconds),
             Some(_) => {
-                self.problem(
-                    node.at,
-                    format!(
-                        "\"{key}\" must be from {least} seconds to {} minutes.",
-                        most / 60
-                    ),
-                );
+                self.problem(node.at, format!("\"{key}\" must be from {least} seconds to {} minutes.", most / 60));
             }
             None if text.parse::<f64>().is_ok() => {
                 self.problem(
                     node.at,
-                    format!(
-                        "\"{key}\" needs a unit; write {text}s for seconds or {text}m for minutes."
-                    ),
+                    format!("\"{key}\" needs a unit; write {text}s for seconds or {text}m for minutes."),
                 );
             }
             None => {
-                let message = format!(
-                    "\"{}\" is not a span of time; write 90s, 15m or 1h30m.",
-                    show(&text)
-                );
+                let message = format!("\"{}\" is not a span of time; write 90s, 15m or 1h30m.", show(&text));
                 self.problem(node.at, message);
             }
         }
@@ -560,28 +440,17 @@ impl Reader {
     fn text(&mut self, node: &Node, what: &str) -> Option<String> {
         match &node.yaml {
             Yaml::Scalar(scalar) if scalar.meaning() == Meaning::Null => {
-                self.problem(
-                    node.at,
-                    format!("{what} has no value; write \"\" for an empty text."),
-                );
+                self.problem(node.at, format!("{what} has no value; write \"\" for an empty text."));
                 None
             }
-            Yaml::Scalar(scalar)
-                if scalar.text.len() > MAX_ARGUMENT_BYTES && what != "A file's text" =>
-            {
-                let message = format!(
-                    "{what} is longer than {MAX_ARGUMENT_BYTES} bytes; put it into \"files\"."
-                );
+            Yaml::Scalar(scalar) if scalar.text.len() > MAX_ARGUMENT_BYTES && what != "A file's text" => {
+                let message = format!("{what} is longer than {MAX_ARGUMENT_BYTES} bytes; put it into \"files\".");
                 self.problem(node.at, message);
                 None
             }
             Yaml::Scalar(scalar) => Some(scalar.text.clone()),
             Yaml::List(_) | Yaml::Map(_) => {
-                let found = if matches!(node.yaml, Yaml::List(_)) {
-                    "a list"
-                } else {
-                    "a mapping"
-                };
+                let found = if matches!(node.yaml, Yaml::List(_)) { "a list" } else { "a mapping" };
                 self.problem(node.at, format!("{what} must be a text, not {found}."));
                 None
             }
@@ -607,10 +476,7 @@ impl Reader {
             return None;
         }
         if path.split('/').next() == Some(super::INPUTS_DIR) {
-            let message = format!(
-                "\"{}/\" holds the step's inputs; choose another path.",
-                super::INPUTS_DIR
-            );
+            let message = format!("\"{}/\" holds the step's inputs; choose another path.", super::INPUTS_DIR);
             self.problem(node.at, message);
             return None;
         }
@@ -625,15 +491,9 @@ impl Reader {
             Yaml::Map(given) => {
                 for (key, value) in given {
                     match scalar_text(key) {
-                        Some("<<") => self.problem(
-                            key.at,
-                            "Merge keys are not supported; write the entries out.",
-                        ),
+                        Some("<<") => self.problem(key.at, "Merge keys are not supported; write the entries out."),
                         Some(text) if !seen.insert(text) => {
-                            self.problem(
-                                key.at,
-                                format!("\"{}\" stands twice in {what}.", show(text)),
-                            );
+                            self.problem(key.at, format!("\"{}\" stands twice in {what}.", show(text)));
                         }
                         Some(_) => entries.push((key.as_ref(), value.as_ref())),
                         None => self.problem(key.at, "A key must be a text."),
@@ -642,55 +502,36 @@ impl Reader {
             }
             // An empty section, all of whose entries are commented out.
             Yaml::Scalar(scalar) if scalar.meaning() == Meaning::Null => {}
-            _ => self.problem(
-                node.at,
-                format!("{} must be a mapping of {form}.", sentence_start(what)),
-            ),
+            _ => self.problem(node.at, format!("{} must be a mapping of {form}.", sentence_start(what))),
         }
         entries
     }
 
     /// The entries of a mapping with these keys.
-    fn keys<'a>(
-        &mut self,
-        node: &'a Node,
-        what: &str,
-        known: &[&str],
-    ) -> Option<HashMap<&'a str, &'a Node>> {
+    fn keys<'a>(&mut self, node: &'a Node, what: &str, known: &[&str]) -> Option<HashMap<&'a str, &'a Node>> {
         let Yaml::Map(given) = &node.yaml else {
             self.problem(
                 node.at,
-                format!(
-                    "{} must be a mapping with the keys {}.",
-                    sentence_start(what),
-                    known.join(", ")
-                ),
+                format!("{} must be a mapping with the keys {}.", sentence_start(what), known.join(", ")),
             );
             return None;
         };
         let mut keys = HashMap::new();
         for (key, value) in given {
             match scalar_text(key) {
-                Some("<<") => self.problem(
-                    key.at,
-                    "Merge keys are not supported; write the entries out.",
-                ),
+                Some("<<") => self.problem(key.at, "Merge keys are not supported; write the entries out."),
                 Some(text) if keys.contains_key(text) => {
                     self.problem(key.at, format!("\"{text}\" stands twice in {what}."));
                 }
                 Some(text) if known.contains(&text) => {
                     // A key without a value is as good as absent.
-                    if !matches!(&value.yaml, Yaml::Scalar(scalar) if scalar.meaning() == Meaning::Null)
-                    {
+                    if !matches!(&value.yaml, Yaml::Scalar(scalar) if scalar.meaning() == Meaning::Null) {
                         keys.insert(text, value.as_ref());
                     }
                 }
                 Some(text) => {
                     let hint = suggest(text, known.iter().copied());
-                    self.problem(
-                        key.at,
-                        format!("Unknown key \"{}\" in {what}; {hint}", show(text)),
-                    );
+                    self.problem(key.at, format!("Unknown key \"{}\" in {what}; {hint}", show(text)));
                 }
                 None => self.problem(key.at, "A key must be a text."),
             }
@@ -722,7 +563,5 @@ fn sentence(text: &str) -> String {
 
 fn sentence_start(text: &str) -> String {
     let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(chars).collect()
-    })
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }

@@ -26,21 +26,13 @@ pub struct Problem {
 #[cfg(not(target_arch = "wasm32"))]
 impl Problem {
     pub(super) fn new(at: At, message: impl Into<String>) -> Self {
-        Self {
-            line: at.line,
-            column: at.column,
-            message: message.into(),
-        }
+        Self { line: at.line, column: at.column, message: message.into() }
     }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "line {}, column {}: {}",
-            self.line, self.column, self.message
-        )
+        write!(f, "line {}, column {}: {}", self.line, self.column, self.message)
     }
 }
 
@@ -71,8 +63,7 @@ impl From<PipelineErrors> for crate::Error {
 pub(super) fn suggest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
     let distance = |name: &&&str| strsim::damerau_levenshtein(given, name);
-    let near =
-        |name: &&&str| given.len() <= 64 && distance(name) <= 1 + name.len().min(given.len()) / 4;
+    let near = |name: &&&str| given.len() <= 64 && distance(name) <= 1 + name.len().min(given.len()) / 4;
     match known.iter().filter(near).min_by_key(distance) {
         Some(nearest) => format!("did you mean \"{nearest}\"?"),
         None if known.is_empty() => "none is declared.".to_owned(),
@@ -84,11 +75,7 @@ pub(super) fn suggest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>)
 
 /// Cut to a length that fits in a message, without line breaks.
 pub(super) fn show(text: &str) -> String {
-    let mut shown: String = text
-        .chars()
-        .take(64)
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+    let mut shown: String = text.chars().take(64).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if text.chars().nth(64).is_some() {
         shown.push('…');
     }

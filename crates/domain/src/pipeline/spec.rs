@@ -104,10 +104,9 @@ impl FromStr for OutputRef {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.split_once('.') {
-            Some((step, output)) if super::is_name(step) && super::is_name(output) => Ok(Self {
-                step: step.to_owned(),
-                output: output.to_owned(),
-            }),
+            Some((step, output)) if super::is_name(step) && super::is_name(output) => {
+                Ok(Self { step: step.to_owned(), output: output.to_owned() })
+            }
             _ => Err("an input is written as step.output, such as prepare.dataset"),
         }
     }
@@ -154,10 +153,7 @@ impl Retries {
 
 impl Default for Retries {
     fn default() -> Self {
-        Self {
-            count: 0,
-            backoff_seconds: Self::DEFAULT_BACKOFF_SECONDS,
-        }
+        Self { count: 0, backoff_seconds: Self::DEFAULT_BACKOFF_SECONDS }
     }
 }
 

@@ -34,9 +34,7 @@ pub(super) enum TemplateError<'a> {
 impl fmt::Display for TemplateError<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Open => f.write_str(
-                "\"${{\" is not closed by \"}}\"; write \"$${{\" for the characters themselves",
-            ),
+            Self::Open => f.write_str("\"${{\" is not closed by \"}}\"; write \"$${{\" for the characters themselves"),
             Self::Unknown(inside) => write!(
                 f,
                 "\"${{{{ {} }}}}\" is not known; there are params.NAME, inputs.NAME and outputs.NAME",
@@ -90,16 +88,13 @@ pub(super) fn parts(text: &str) -> impl Iterator<Item = Result<Part<'_>, Templat
 /// The text with every placeholder filled in by `fill`; one that has no value, which a checked file does not have, is
 /// left empty.
 pub(super) fn fill(text: &str, value: impl Fn(Place<'_>) -> Option<String>) -> String {
-    parts(text).filter_map(Result::ok).fold(
-        String::with_capacity(text.len()),
-        |mut filled, part| {
-            match part {
-                Part::Text(text) => filled.push_str(text),
-                Part::Place(place) => filled.push_str(&value(place).unwrap_or_default()),
-            }
-            filled
-        },
-    )
+    parts(text).filter_map(Result::ok).fold(String::with_capacity(text.len()), |mut filled, part| {
+        match part {
+            Part::Text(text) => filled.push_str(text),
+            Part::Place(place) => filled.push_str(&value(place).unwrap_or_default()),
+        }
+        filled
+    })
 }
 
 #[cfg(test)]
@@ -114,10 +109,7 @@ mod tests {
     #[test]
     fn placeholders_are_filled_in() {
         assert_eq!(show("--lr=${{ params.lr }}"), r#"--lr=Param("lr")"#);
-        assert_eq!(
-            show("${{inputs.data}}:${{  outputs.model }}"),
-            r#"Input("data"):Output("model")"#
-        );
+        assert_eq!(show("${{inputs.data}}:${{  outputs.model }}"), r#"Input("data"):Output("model")"#);
         assert_eq!(show("$HOME ${x} {{ y }}"), "$HOME ${x} {{ y }}");
     }
 

@@ -137,10 +137,7 @@ fn a_file_reads_as_what_it_says() {
     }
     "#);
     assert_eq!(spec.graph().layers(), [["prepare"], ["train"], ["report"]]);
-    assert_eq!(
-        spec.graph().needs("report").collect::<Vec<_>>(),
-        ["prepare", "train"]
-    );
+    assert_eq!(spec.graph().needs("report").collect::<Vec<_>>(), ["prepare", "train"]);
 }
 
 #[test]
@@ -179,11 +176,7 @@ fn every_change_that_matters_changes_the_digest() {
         ("model: wine", "model: beer"),
     ] {
         assert!(TRAIN.contains(from), "{from}");
-        assert_ne!(
-            parse(&TRAIN.replace(from, to)).digest(),
-            digest,
-            "{from} -> {to}"
-        );
+        assert_ne!(parse(&TRAIN.replace(from, to)).digest(), digest, "{from} -> {to}");
     }
 }
 
@@ -256,8 +249,7 @@ steps:
 
 #[test]
 fn broken_yaml_has_a_line_and_a_column() {
-    let errors =
-        PipelineSpec::parse("name: x\nsteps:\n  a:\n    command: [echo, \"hi]\n").unwrap_err();
+    let errors = PipelineSpec::parse("name: x\nsteps:\n  a:\n    command: [echo, \"hi]\n").unwrap_err();
     assert_eq!(errors.0.len(), 1);
     insta::assert_snapshot!(errors.to_string(), @r#"
     line 4, column 21: This is not valid YAML: unclosed quote.
@@ -310,10 +302,7 @@ steps:
 fn a_circle_of_all_steps_is_found() {
     let mut source = "name: x\nsteps:\n".to_owned();
     for step in 0..500 {
-        source += &format!(
-            "  s{step}: {{command: [true], needs: [s{}]}}\n",
-            (step + 1) % 500
-        );
+        source += &format!("  s{step}: {{command: [true], needs: [s{}]}}\n", (step + 1) % 500);
     }
     assert!(problems(&source).contains("These steps wait for each other"));
 }
@@ -344,10 +333,7 @@ fn scripts_take_values_from_variables_only() {
     line 4, column 27: A script of the shell cannot contain "${{ … }}": a value pasted into it could run as code. Write "$INPUT_DATA_SET" instead.
     "#);
     // An argument of the script is no script.
-    parse(&format!(
-        "params: {{x: 1}}\n{}",
-        with_step("command: [sh, -c, 'echo \"$1\"', sh, \"${{ params.x }}\"]")
-    ));
+    parse(&format!("params: {{x: 1}}\n{}", with_step("command: [sh, -c, 'echo \"$1\"', sh, \"${{ params.x }}\"]")));
 }
 
 #[test]
@@ -390,10 +376,7 @@ fn limits_are_told() {
     for step in 0..=MAX_STEPS {
         many += &format!("  s{step}: {{command: [true]}}\n");
     }
-    assert_eq!(
-        problems(&many),
-        "line 3, column 3: The pipeline has 501 steps; at most 500 are allowed."
-    );
+    assert_eq!(problems(&many), "line 3, column 3: The pipeline has 501 steps; at most 500 are allowed.");
     let large = format!("name: x\n# {}\n", "x".repeat(MAX_FILE_BYTES));
     assert_eq!(
         problems(&large),
@@ -409,14 +392,9 @@ fn limits_are_told() {
         "retries: {backoff: 1s}",
         "retries: {count: 1, backoff: 1h}",
     ] {
-        assert!(
-            PipelineSpec::parse(&with_step(&format!("command: [true]\n{bad}"))).is_err(),
-            "{bad}"
-        );
+        assert!(PipelineSpec::parse(&with_step(&format!("command: [true]\n{bad}"))).is_err(), "{bad}");
     }
-    let unknown = (0..200)
-        .map(|key| format!("k{key}: 1\n"))
-        .collect::<String>();
+    let unknown = (0..200).map(|key| format!("k{key}: 1\n")).collect::<String>();
     assert_eq!(PipelineSpec::parse(&unknown).unwrap_err().0.len(), 50);
 }
 
@@ -427,10 +405,7 @@ fn aliases_save_typing() {
     );
     assert_eq!(spec.steps["a"].env["A"], "one");
     assert_eq!(spec.steps["a"].command, spec.steps["b"].command);
-    assert!(
-        problems("name: x\nsteps: {a: {<<: {command: x}}}\n")
-            .contains("Merge keys are not supported")
-    );
+    assert!(problems("name: x\nsteps: {a: {<<: {command: x}}}\n").contains("Merge keys are not supported"));
 }
 
 #[test]
@@ -443,10 +418,7 @@ fn a_process_gets_every_value() {
         ]))
         .unwrap();
     let train = spec.invocation("train", &params).unwrap();
-    assert_eq!(
-        train.argv,
-        ["python", "train.py", "--rate=0.1", "inputs/data"]
-    );
+    assert_eq!(train.argv, ["python", "train.py", "--rate=0.1", "inputs/data"]);
     insta::assert_json_snapshot!(train.env, @r#"
     {
       "INPUT_DATA": "inputs/data",
@@ -465,10 +437,7 @@ fn a_process_gets_every_value() {
     assert!(report.argv[2].starts_with("echo \"rounds: $PARAM_ROUNDS\""));
     assert_eq!(report.env["PARAM_ROUNDS"], "300");
     assert_eq!(report.env["INPUT_MODEL"], "inputs/model");
-    assert_eq!(
-        spec.invocation("prepare", &params).unwrap().argv[4],
-        "data/train.csv"
-    );
+    assert_eq!(spec.invocation("prepare", &params).unwrap().argv[4], "data/train.csv");
     assert_eq!(spec.invocation("nothing", &params), None);
 }
 
@@ -476,23 +445,15 @@ fn a_process_gets_every_value() {
 fn params_given_for_a_run_are_checked() {
     let spec = parse(TRAIN);
     let refuse = |name: &str, value: serde_json::Value| {
-        let error = spec
-            .resolve_params(&BTreeMap::from([(name.to_owned(), value)]))
-            .unwrap_err();
+        let error = spec.resolve_params(&BTreeMap::from([(name.to_owned(), value)])).unwrap_err();
         format!("{}: {}", error.field.unwrap(), error.message)
     };
     assert_eq!(
         refuse("round", json!(1)),
         "params.round: Pipeline \"wine-quality\" has no param \"round\"; did you mean \"rounds\"?"
     );
-    assert_eq!(
-        refuse("rounds", json!("many")),
-        "params.rounds: The param \"rounds\" must be a number."
-    );
-    assert_eq!(
-        refuse("balanced", json!(1)),
-        "params.balanced: The param \"balanced\" must be true or false."
-    );
+    assert_eq!(refuse("rounds", json!("many")), "params.rounds: The param \"rounds\" must be a number.");
+    assert_eq!(refuse("balanced", json!(1)), "params.balanced: The param \"balanced\" must be true or false.");
     assert_eq!(spec.resolve_params(&BTreeMap::new()).unwrap(), spec.params);
 }
 

@@ -64,19 +64,12 @@ impl ParamValue {
                 _ => return Err("must be true or false".to_owned()),
             },
             (Self::Whole(_) | Self::Fraction(_), Value::String(text)) => {
-                let number = text
-                    .trim()
-                    .parse()
-                    .map_err(|_| "must be a number".to_owned())?;
+                let number = text.trim().parse().map_err(|_| "must be a number".to_owned())?;
                 Self::number(number)?
             }
             _ => Self::try_from(given.clone())?,
         };
-        if self.kind() == value.kind() {
-            Ok(value)
-        } else {
-            Err(format!("must be {}", self.kind()))
-        }
+        if self.kind() == value.kind() { Ok(value) } else { Err(format!("must be {}", self.kind())) }
     }
 }
 
@@ -100,9 +93,7 @@ impl TryFrom<Value> for ParamValue {
         match value {
             Value::Bool(value) => Ok(Self::Bool(value)),
             Value::Number(number) => Ok(Self::number(number.as_f64().unwrap_or(f64::NAN))?),
-            Value::String(text) if text.contains('\0') => {
-                Err("contains the NUL character".to_owned())
-            }
+            Value::String(text) if text.contains('\0') => Err("contains the NUL character".to_owned()),
             Value::String(text) => Ok(Self::Text(text)),
             Value::Null | Value::Array(_) | Value::Object(_) => {
                 Err("must be a text, a number, true or false".to_owned())
@@ -131,14 +122,8 @@ mod tests {
     fn numbers_have_one_form() {
         assert_eq!(ParamValue::try_from(json!(1.0)), Ok(ParamValue::Whole(1)));
         assert_eq!(ParamValue::try_from(json!(1)), Ok(ParamValue::Whole(1)));
-        assert_eq!(
-            serde_json::to_string(&ParamValue::number(-0.0).unwrap()).unwrap(),
-            "0"
-        );
-        assert_eq!(
-            ParamValue::try_from(json!(1e-7)).unwrap().to_string(),
-            "1e-7"
-        );
+        assert_eq!(serde_json::to_string(&ParamValue::number(-0.0).unwrap()).unwrap(), "0");
+        assert_eq!(ParamValue::try_from(json!(1e-7)).unwrap().to_string(), "1e-7");
         assert!(ParamValue::try_from(json!(9_007_199_254_740_993_i64)).is_err());
     }
 
@@ -147,36 +132,13 @@ mod tests {
         let rate = ParamValue::Fraction(0.1);
         assert_eq!(rate.accept(&json!("0.05")), Ok(ParamValue::Fraction(0.05)));
         assert_eq!(rate.accept(&json!(2)), Ok(ParamValue::Whole(2)));
-        assert_eq!(
-            rate.accept(&json!("fast")),
-            Err("must be a number".to_owned())
-        );
-        assert_eq!(
-            rate.accept(&json!("inf")),
-            Err("must be a finite number".to_owned())
-        );
-        assert_eq!(
-            rate.accept(&json!(true)),
-            Err("must be a number".to_owned())
-        );
-        assert_eq!(
-            ParamValue::Bool(true).accept(&json!("false")),
-            Ok(ParamValue::Bool(false))
-        );
-        assert_eq!(
-            ParamValue::Text(String::new()).accept(&json!(7)),
-            Ok(ParamValue::Text("7".to_owned()))
-        );
-        assert!(
-            ParamValue::Text(String::new())
-                .accept(&json!(null))
-                .is_err()
-        );
-        assert!(
-            ParamValue::Text(String::new())
-                .accept(&json!("a\0b"))
-                .is_err()
-        );
+        assert_eq!(rate.accept(&json!("fast")), Err("must be a number".to_owned()));
+        assert_eq!(rate.accept(&json!("inf")), Err("must be a finite number".to_owned()));
+        assert_eq!(rate.accept(&json!(true)), Err("must be a number".to_owned()));
+        assert_eq!(ParamValue::Bool(true).accept(&json!("false")), Ok(ParamValue::Bool(false)));
+        assert_eq!(ParamValue::Text(String::new()).accept(&json!(7)), Ok(ParamValue::Text("7".to_owned())));
+        assert!(ParamValue::Text(String::new()).accept(&json!(null)).is_err());
+        assert!(ParamValue::Text(String::new()).accept(&json!("a\0b")).is_err());
     }
 
     #[test]

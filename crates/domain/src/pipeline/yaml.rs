@@ -64,13 +64,9 @@ impl Scalar {
             "true" | "True" | "TRUE" => Meaning::Bool(true),
             "false" | "False" | "FALSE" => Meaning::Bool(false),
             ".nan" | ".NaN" | ".NAN" => Meaning::Number(f64::NAN),
-            ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => {
-                Meaning::Number(f64::INFINITY)
-            }
+            ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => Meaning::Number(f64::INFINITY),
             "-.inf" | "-.Inf" | "-.INF" => Meaning::Number(f64::NEG_INFINITY),
-            _ if ["yes", "no", "on", "off"].contains(&text.to_ascii_lowercase().as_str()) => {
-                Meaning::Unclear(text)
-            }
+            _ if ["yes", "no", "on", "off"].contains(&text.to_ascii_lowercase().as_str()) => Meaning::Unclear(text),
             _ => number(text).map_or(Meaning::Text(text), Meaning::Number),
         }
     }
@@ -79,11 +75,7 @@ impl Scalar {
 /// The number that a plain scalar is, if it is one.
 fn number(text: &str) -> Option<f64> {
     #[allow(clippy::cast_precision_loss)] // too large for exactness is refused later
-    let based = |digits: &str, base| {
-        u64::from_str_radix(digits, base)
-            .ok()
-            .map(|number| number as f64)
-    };
+    let based = |digits: &str, base| u64::from_str_radix(digits, base).ok().map(|number| number as f64);
     if let Some(digits) = text.strip_prefix("0x") {
         return based(digits, 16).filter(|_| !digits.starts_with('+'));
     }
@@ -92,9 +84,7 @@ fn number(text: &str) -> Option<f64> {
     }
     // Rust reads more as a number than YAML does: inf, nan, infinity.
     let first = text.trim_start_matches(['-', '+']).chars().next()?;
-    (first.is_ascii_digit() || first == '.')
-        .then(|| text.parse().ok())
-        .flatten()
+    (first.is_ascii_digit() || first == '.').then(|| text.parse().ok()).flatten()
 }
 
 /// A list or mapping that is not closed yet.
@@ -112,39 +102,17 @@ pub(super) fn read(source: &str) -> Result<Rc<Node>, Problem> {
         flow_nesting_limit: MAX_DEPTH,
         block_nesting_limit: MAX_DEPTH,
     };
-    let mut tree = Tree {
-        source,
-        open: Vec::new(),
-        anchors: HashMap::new(),
-        root: None,
-    };
+    let mut tree = Tree { source, open: Vec::new(), anchors: HashMap::new(), root: None };
     for event in Parser::new_from_str_with_options(source, options) {
         let (event, span) = event.map_err(|error| {
-            let at = At {
-                line: error.marker().line(),
-                column: error.marker().col() + 1,
-            };
-            let line = source
-                .lines()
-                .nth(at.line.saturating_sub(1))
-                .unwrap_or_default();
-            let hint = if line.contains("${{") {
-                " (in a list [a, b], write \"${{ … }}\" in quotes)"
-            } else {
-                ""
-            };
-            Problem::new(
-                at,
-                format!(
-                    "This is not valid YAML: {}{hint}.",
-                    error.info().trim_end_matches('.')
-                ),
-            )
+            let at = At { line: error.marker().line(), column: error.marker().col() + 1 };
+            let line = source.lines().nth(at.line.saturating_sub(1)).unwrap_or_default();
+            let hint = if line.contains("${{") { " (in a list [a, b], write \"${{ … }}\" in quotes)" } else { "" };
+            Problem::new(at, format!("This is not valid YAML: {}{hint}.", error.info().trim_end_matches('.')))
         })?;
         tree.take(event, span)?;
     }
-    tree.root
-        .ok_or_else(|| Problem::new(At { line: 1, column: 1 }, "The file is empty."))
+    tree.root.ok_or_else(|| Problem::new(At { line: 1, column: 1 }, "The file is empty."))
 }
 
 struct Tree<'a> {
@@ -156,10 +124,7 @@ struct Tree<'a> {
 
 impl Tree<'_> {
     fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Problem> {
-        let at = At {
-            line: span.start.line(),
-            column: span.start.col() + 1,
-        };
+        let at = At { line: span.start.line(), column: span.start.col() + 1 };
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 if text.contains('\0') {
@@ -170,10 +135,7 @@ impl Tree<'_> {
                     at,
                     weight: 1 + text.len(),
                     depth: 0,
-                    yaml: Yaml::Scalar(Scalar {
-                        text: text.into_owned(),
-                        plain,
-                    }),
+                    yaml: Yaml::Scalar(Scalar { text: text.into_owned(), plain }),
                 };
                 self.add(node.into(), anchor)
             }
@@ -184,85 +146,45 @@ impl Tree<'_> {
                 Some(node) => self.add(Rc::clone(node), 0),
                 None => {
                     let name = span.slice(self.source).unwrap_or("an alias");
-                    Err(Problem::new(
-                        at,
-                        format!("{name} stands inside of what it names."),
-                    ))
+                    Err(Problem::new(at, format!("{name} stands inside of what it names.")))
                 }
             },
-            Event::DocumentStart(..) if self.root.is_some() => Err(Problem::new(
-                at,
-                "A second document begins here; a file holds one pipeline.",
-            )),
+            Event::DocumentStart(..) if self.root.is_some() => {
+                Err(Problem::new(at, "A second document begins here; a file holds one pipeline."))
+            }
             _ => Ok(()),
         }
     }
 
-    fn open(
-        &mut self,
-        at: At,
-        anchor: usize,
-        is_map: bool,
-        tag: Option<&Cow<'_, Tag>>,
-    ) -> Result<(), Problem> {
+    fn open(&mut self, at: At, anchor: usize, is_map: bool, tag: Option<&Cow<'_, Tag>>) -> Result<(), Problem> {
         if is_text(tag, at)? {
             return Err(Problem::new(at, "!!str stands before a list or mapping."));
         }
-        self.open.push(Open {
-            at,
-            anchor,
-            is_map,
-            children: Vec::new(),
-        });
+        self.open.push(Open { at, anchor, is_map, children: Vec::new() });
         Ok(())
     }
 
     fn close(&mut self) -> Result<(), Problem> {
-        let Some(Open {
-            at,
-            anchor,
-            is_map,
-            children,
-        }) = self.open.pop()
-        else {
+        let Some(Open { at, anchor, is_map, children }) = self.open.pop() else {
             return Ok(());
         };
-        let weight = children
-            .iter()
-            .fold(1_usize, |sum, child| sum.saturating_add(child.weight));
-        let depth = children
-            .iter()
-            .map(|child| child.depth + 1)
-            .max()
-            .unwrap_or_default();
+        let weight = children.iter().fold(1_usize, |sum, child| sum.saturating_add(child.weight));
+        let depth = children.iter().map(|child| child.depth + 1).max().unwrap_or_default();
         let yaml = if is_map {
             let mut children = children.into_iter();
             Yaml::Map(std::iter::from_fn(|| children.next().zip(children.next())).collect())
         } else {
             Yaml::List(children)
         };
-        self.add(
-            Node {
-                at,
-                yaml,
-                weight,
-                depth,
-            }
-            .into(),
-            anchor,
-        )
+        self.add(Node { at, yaml, weight, depth }.into(), anchor)
     }
 
     fn add(&mut self, node: Rc<Node>, anchor: usize) -> Result<(), Problem> {
         if node.weight > MAX_WEIGHT {
-            return Err(Problem::new(
-                node.at,
-                "Aliases make this far larger than the file itself; write it out.",
-            ));
+            return Err(Problem::new(node.at, "Aliases make this far larger than the file itself; write it out."));
         }
         if node.depth > MAX_DEPTH {
-            let message =
-                format!("Lists and mappings stand more than {MAX_DEPTH} deep in each other.");
+            let message = format!("Lists and mappings stand more than {MAX_DEPTH} deep in each other.");
             return Err(Problem::new(node.at, message));
         }
         if anchor != 0 {
@@ -282,10 +204,7 @@ fn is_text(tag: Option<&Cow<'_, Tag>>, at: At) -> Result<bool, Problem> {
         None => Ok(false),
         Some((_, Some(core))) => Ok(core == "str"),
         Some((tag, None)) if tag.original() == "!" => Ok(true),
-        Some((tag, None)) => Err(Problem::new(
-            at,
-            format!("The tag {} is not known here.", tag.original()),
-        )),
+        Some((tag, None)) => Err(Problem::new(at, format!("The tag {} is not known here.", tag.original()))),
     }
 }
 
@@ -338,19 +257,10 @@ mod tests {
         assert!(message.starts_with("This is not valid YAML: "), "{message}");
         assert_eq!(problem(""), (1, 1, "The file is empty.".to_owned()));
         assert_eq!(problem("a: 1\n---\nb: 2\n").0, 2);
-        assert_eq!(
-            problem("a: !python/object x\n").2,
-            "The tag !python/object is not known here."
-        );
-        assert_eq!(
-            problem("a: \"x\\0y\"\n").2,
-            "A text cannot contain the NUL character."
-        );
+        assert_eq!(problem("a: !python/object x\n").2, "The tag !python/object is not known here.");
+        assert_eq!(problem("a: \"x\\0y\"\n").2, "A text cannot contain the NUL character.");
         assert_eq!(problem("a: *nowhere\n").0, 1);
-        assert_eq!(
-            problem("a: &a [1, *a]\n").2,
-            "*a stands inside of what it names."
-        );
+        assert_eq!(problem("a: &a [1, *a]\n").2, "*a stands inside of what it names.");
     }
 
     #[test]
@@ -361,29 +271,17 @@ mod tests {
             bomb += &format!("a{level}: &a{level} [{list}]\n");
         }
         assert!(problem(&bomb).2.starts_with("Aliases make this far larger"));
-        let text = format!(
-            "a: &a {}\nb: [{}]\n",
-            "x".repeat(10_000),
-            vec!["*a"; 1000].join(", ")
-        );
+        let text = format!("a: &a {}\nb: [{}]\n", "x".repeat(10_000), vec!["*a"; 1000].join(", "));
         assert!(problem(&text).2.starts_with("Aliases make this far larger"));
     }
 
     #[test]
     fn depth_is_bounded() {
         assert!(read(&"[".repeat(5000)).is_err());
-        let block = (0..200)
-            .map(|depth| format!("{}- \n", " ".repeat(depth)))
-            .collect::<String>();
+        let block = (0..200).map(|depth| format!("{}- \n", " ".repeat(depth))).collect::<String>();
         assert!(read(&block).is_err());
-        let chain = (1..2000)
-            .map(|level| format!("a{level}: &a{level} [*a{}]\n", level - 1))
-            .collect::<String>();
-        assert!(
-            problem(&format!("a0: &a0 x\n{chain}"))
-                .2
-                .contains("deep in each other")
-        );
+        let chain = (1..2000).map(|level| format!("a{level}: &a{level} [*a{}]\n", level - 1)).collect::<String>();
+        assert!(problem(&format!("a0: &a0 x\n{chain}")).2.contains("deep in each other"));
     }
 
     proptest! {
