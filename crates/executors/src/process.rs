@@ -48,16 +48,16 @@ pub struct Shim {
 }
 
 impl Shim {
-    /// This program itself, with these arguments: `["step-shim"]`. Also when its file was replaced or removed since.
+    /// This program itself, with these arguments: `&["step-shim"]`. Also when its file was replaced or removed since.
     #[must_use]
-    pub fn this_program(args: impl IntoIterator<Item = String>) -> Self {
+    pub fn this_program(args: &[&str]) -> Self {
         Self::at("/proc/self/exe", args)
     }
 
     /// The program at this path, with these arguments.
     #[must_use]
-    pub fn at(program: impl Into<PathBuf>, args: impl IntoIterator<Item = String>) -> Self {
-        Self { program: program.into(), args: args.into_iter().collect() }
+    pub fn at(program: impl Into<PathBuf>, args: &[&str]) -> Self {
+        Self { program: program.into(), args: args.iter().map(|arg| (*arg).to_owned()).collect() }
     }
 }
 
@@ -403,12 +403,19 @@ async fn forward(
         let (first, second) = if out_first { (&mut out, &mut err) } else { (&mut err, &mut out) };
         let stream = tokio::select! {
             biased;
-            () = first.fill(), if first.is_open() => first,
-            () = second.fill(), if second.is_open() => second,
-            () = late => return,
+            () = first.fill(), if first.is_open() => Some(first),
+            () = second.fill(), if second.is_open() => Some(second),
+            () = late => None,
         };
-        out_first = stream.is_err;
-        stream.send(log).await;
+        if let Some(stream) = stream {
+            out_first = stream.is_err;
+            stream.send(log).await;
+        } else {
+            for stream in [&mut out, &mut err] {
+                stream.source = None;
+                stream.send(log).await;
+            }
+        }
     }
 }
 

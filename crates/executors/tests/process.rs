@@ -41,7 +41,7 @@ struct Running {
 impl Bench {
     fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
-        let executor = ProcessExecutor::new(Shim::at(env!("CARGO_BIN_EXE_step-shim"), []), root.path().join("steps"));
+        let executor = ProcessExecutor::new(Shim::at(env!("CARGO_BIN_EXE_step-shim"), &[]), root.path().join("steps"));
         Self { root, executor }
     }
 
@@ -200,7 +200,7 @@ async fn a_script_without_its_interpreter_fails_with_a_sentence() {
 #[tokio::test]
 async fn a_machine_without_the_shim_is_an_error() {
     let root = tempfile::tempdir().unwrap();
-    let executor = ProcessExecutor::new(Shim::at("/nowhere/shim", []), root.path());
+    let executor = ProcessExecutor::new(Shim::at("/nowhere/shim", &[]), root.path());
     let dir = executor.prepare("1", BTreeMap::new(), Vec::new()).await.unwrap();
     let (log, _lines) = mpsc::channel(1);
     let (_lease, deadline) = watch::channel(Deadline::after(Duration::from_secs(60)));
@@ -391,7 +391,7 @@ async fn nothing_of_a_step_outlives_a_worker_that_is_killed() {
     worker.wait().unwrap();
     gone(&pids).await;
     // Another worker clears up.
-    let executor = ProcessExecutor::new(Shim::this_program([]), root.path());
+    let executor = ProcessExecutor::new(Shim::this_program(&[]), root.path());
     assert_eq!(executor.sweep().await.unwrap(), 1);
 }
 
@@ -430,7 +430,7 @@ async fn what_outlives_both_worker_and_shim_ends_with_the_next_sweep() {
     kill(shim, Signal::SIGKILL).unwrap();
     // The command itself dies by its parent-death signal.
     gone(&pids[..1]).await;
-    ProcessExecutor::new(Shim::this_program([]), root.path()).sweep().await.unwrap();
+    ProcessExecutor::new(Shim::this_program(&[]), root.path()).sweep().await.unwrap();
     assert!(!pids.iter().any(|pid| is_alive(*pid)));
     assert!(!root.path().join("killed").exists());
 }
@@ -444,6 +444,21 @@ async fn a_shim_that_does_not_answer_is_ended_with_its_step() {
     step.lease.send(Deadline::now()).unwrap();
     assert_eq!(step.end().await.1.ended, Ended::Lost);
     gone(&pids).await;
+}
+
+#[tokio::test]
+async fn a_process_that_nobody_can_find_does_not_hold_up_the_end_of_its_step() {
+    let bench = Bench::new();
+    // Without its mark, in a session of its own, and with the log still open.
+    let script = format!("env -i setsid sh -c 'printf unfinished; echo $$ >&2; exec {FOREVER}' & wait");
+    let mut step = bench.start(shell(&script)).await;
+    let hidden = step.pid().await;
+    let shim = parent_of(parent_of(hidden));
+    kill(Pid::from_raw(shim), Signal::SIGKILL).unwrap();
+    let (lines, finished) = step.end().await;
+    kill(Pid::from_raw(hidden), Signal::SIGKILL).unwrap();
+    assert_eq!(finished.ended, Ended::Lost);
+    assert_eq!(texts(&lines), ["unfinished"]);
 }
 
 #[tokio::test]
@@ -481,7 +496,7 @@ async fn much_output_does_not_take_much_memory() {
 #[tokio::test]
 async fn one_endless_line_does_not_take_much_memory() {
     let bench = Bench::new();
-    let mut step = bench.start(shell("head -c 50000000 /dev/zero")).await;
+    let mut step = bench.start(shell("head -c 10000000 /dev/zero")).await;
     let before = peak_memory_kib();
     while let Some(line) = step.lines.recv().await {
         // Three bytes for each NUL, which is replaced.
