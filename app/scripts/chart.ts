@@ -102,11 +102,12 @@ function draw(host: HTMLElement, series: Series[], options: Options): void {
 
   const grid = { stroke: colour(host, "--grid"), width: 1 };
   const axis = { stroke: colour(host, "--text-3"), font: `11px ${getComputedStyle(host).fontFamily}`, grid, ticks: { show: false }, gap: 4 };
-  const height = 196;
+  // As high as the drawing that it covers, so that nothing below moves.
+  const heightOf = (width: number) => Math.round((width * 196) / 372);
   const plot = new uPlot(
     {
       width: host.clientWidth,
-      height,
+      height: heightOf(host.clientWidth),
       legend: { show: false },
       cursor: { y: false, drag: { x: true, y: false }, points: { size: 7 } },
       scales: { x: { time: options.byTime }, y: { distr: options.log ? 3 : 1 } },
@@ -149,7 +150,7 @@ function draw(host: HTMLElement, series: Series[], options: Options): void {
   plot.over.append(tip);
   if (zoom && zoom.min !== undefined && zoom.max !== undefined) plot.setScale("x", { min: zoom.min, max: zoom.max });
   const watch = new ResizeObserver(() => {
-    if (host.clientWidth !== plot.width) plot.setSize({ width: host.clientWidth, height });
+    if (host.clientWidth !== plot.width) plot.setSize({ width: host.clientWidth, height: heightOf(host.clientWidth) });
   });
   watch.observe(host);
   charts.set(host, { plot, byTime: options.byTime, watch });

@@ -70,10 +70,19 @@ fn exponent(size: f64) -> String {
     text.replace("e-", "e−").replace(".0e", "e")
 }
 
-/// A number that went through [`number`], with its sign always: `+0.036`, `−0.051`, `0`.
+/// A difference, with its sign always: `+0.036`, `−0.030`, `0`. As [`number`], but with three places from a thousandth
+/// on, so that differences stand under each other.
 #[must_use]
 pub fn signed(value: f64) -> String {
-    if value > 0.0 { format!("+{}", number(value)) } else { number(value) }
+    let size = value.abs();
+    let text = if (0.001..0.1).contains(&size) { format!("{size:.3}") } else { number(size) };
+    if value > 0.0 {
+        format!("+{text}")
+    } else if value < 0.0 {
+        format!("−{text}")
+    } else {
+        text
+    }
 }
 
 /// A share between 0 and 1 as per cent: `3.1 %`, `62 %`, `0.01 %`.
@@ -266,7 +275,9 @@ mod tests {
             assert_eq!(number(value), text);
         }
         assert_eq!(signed(0.036), "+0.036");
-        assert_eq!(signed(-0.051), "−0.051");
+        assert_eq!(signed(-0.03), "−0.030");
+        assert_eq!(signed(0.0), "0");
+        assert_eq!(signed(f64::NAN), "NaN");
     }
 
     #[test]

@@ -51,6 +51,19 @@ impl Links {
         self.to(&format!("runs/{}", id.simple()))
     }
 
+    /// A file among the artifacts of a run.
+    #[must_use]
+    pub fn artifact(&self, run: &domain::id::RunId, path: &str) -> String {
+        let path: Vec<String> = path.split('/').map(encode).collect();
+        self.to(&format!("runs/{}/artifacts/{}", run.simple(), path.join("/")))
+    }
+
+    /// The points of a metric of a run, for a chart.
+    #[must_use]
+    pub fn metric_series(&self, run: &domain::id::RunId, key: &str) -> String {
+        self.to(&format!("api/v1/runs/{}/series?key={}", run.simple(), encode(key)))
+    }
+
     /// All models.
     #[must_use]
     pub fn models(&self) -> String {
@@ -105,6 +118,24 @@ impl Links {
         self.to(&format!("pipeline-runs/{number}"))
     }
 
+    /// A version of a pipeline's file, as it was written.
+    #[must_use]
+    pub fn pipeline_source(&self, name: &str, version: i32) -> String {
+        self.to(&format!("pipelines/{}/source?version={version}", encode(name)))
+    }
+
+    /// The log of a try of a step, as text. Below it, `/stream` sends what follows.
+    #[must_use]
+    pub fn step_log(&self, run: i64, step: &str, attempt: i32) -> String {
+        self.to(&format!("api/v1/pipeline-runs/{run}/steps/{}/attempts/{attempt}/log", encode(step)))
+    }
+
+    /// What a step gave on, to download.
+    #[must_use]
+    pub fn step_output(&self, run: i64, step: &str, output: &str) -> String {
+        self.to(&format!("api/v1/pipeline-runs/{run}/steps/{}/outputs/{}", encode(step), encode(output)))
+    }
+
     /// All environments.
     #[must_use]
     pub fn environments(&self) -> String {
@@ -115,6 +146,18 @@ impl Links {
     #[must_use]
     pub fn environment(&self, name: &str) -> String {
         self.to(&format!("environments/{}", encode(name)))
+    }
+
+    /// What serves of a model in an environment.
+    #[must_use]
+    pub fn endpoint(&self, environment: &str, model: &str) -> String {
+        self.to(&format!("environments/{}/models/{}", encode(environment), encode(model)))
+    }
+
+    /// What is watched of a model in an environment, and what its alerts start.
+    #[must_use]
+    pub fn monitor(&self, environment: &str, model: &str) -> String {
+        format!("{}/monitor", self.endpoint(environment, model))
     }
 
     /// All deployments.

@@ -1,20 +1,27 @@
 //! Example values of everything that pages show, for tests and for the gallery. Roles stand for people.
 
-use crate::pages::home::{HomePage, WelcomePage};
+use crate::pages::{
+    experiment::{Champion, ExperimentPage},
+    home::{HomePage, WelcomePage},
+    run::{ComparePage, Listing, RunPage},
+};
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     Digest,
     audit::{Actor, AuditEvent, Object, ObjectKind},
     deployment::{Deployment, DeploymentState, Endpoint, Traffic},
-    environment::Environment,
+    environment::{Better, Environment},
+    experiment::{Experiment, ExperimentSummary, LifecycleStage},
     id::{
-        AlertId, AuditEventId, DeploymentId, EnvironmentId, ModelId, ModelVersionId, MonitorId, PipelineId,
-        PipelineRunId, PipelineVersionId, PromotionId, UserId, WorkspaceId,
+        AlertId, AuditEventId, DeploymentId, EnvironmentId, ExperimentId, ModelId, ModelVersionId, MonitorId,
+        PipelineId, PipelineRunId, PipelineVersionId, PromotionId, RunId, UserId, WorkspaceId,
     },
     monitor::{Alert, AlertState},
     pipeline_run::{PipelineRun, PipelineRunState, PipelineRunSummary, RunCause},
     promotion::{Promotion, PromotionState},
+    run::{ArtifactEntry, DatasetInput, Metric, MetricSeries, Run, RunInfo, RunLineage, RunRow, RunStatus, RunTable},
 };
+use std::collections::BTreeMap;
 
 /// The moment all examples are told from.
 #[must_use]
@@ -243,5 +250,222 @@ pub fn welcome() -> WelcomePage {
         has_pipeline: false,
         has_promotion: false,
         may_load_example: true,
+    }
+}
+
+/// An experiment.
+#[must_use]
+pub fn experiment(id: i64, name: &str) -> Experiment {
+    Experiment {
+        id: ExperimentId(id),
+        workspace_id: WorkspaceId::new(),
+        name: name.to_owned(),
+        is_default: false,
+        lifecycle_stage: LifecycleStage::Active,
+        creation_time: ago(60 * 24 * 40).timestamp_millis(),
+        last_update_time: ago(60 * 24 * 2).timestamp_millis(),
+        tags: BTreeMap::from([("team".to_owned(), "lab".to_owned())]),
+    }
+}
+
+/// Experiments with what their runs come to.
+#[must_use]
+pub fn experiments() -> Vec<ExperimentSummary> {
+    [(1, "wine-quality", 1284, 1), (2, "digits-svc", 88, 0), (3, "housing-price-band", 12, 0)]
+        .map(|(id, name, runs, running)| ExperimentSummary {
+            experiment: experiment(id, name),
+            runs,
+            running,
+            last_run_at: Some(ago(id * 70).timestamp_millis()),
+        })
+        .to_vec()
+}
+
+/// The version in production that runs are held against.
+#[must_use]
+pub fn champion() -> Champion {
+    Champion {
+        model: "wine-quality".to_owned(),
+        version: 12,
+        metrics: BTreeMap::from([("f1_macro", 0.421), ("accuracy", 0.684), ("loss", 0.792), ("p99_ms", 8.4)].map(own)),
+        better: BTreeMap::from(
+            [("f1_macro", Better::Higher), ("loss", Better::Lower), ("p99_ms", Better::Lower)].map(own),
+        ),
+    }
+}
+
+fn own<T>((key, value): (&str, T)) -> (String, T) {
+    (key.to_owned(), value)
+}
+
+fn run_info(name: &str, status: RunStatus, minutes: i64, seconds: i64) -> RunInfo {
+    let start = ago(minutes).timestamp_millis();
+    RunInfo {
+        id: RunId::new(),
+        workspace_id: WorkspaceId::new(),
+        experiment_id: ExperimentId(1),
+        name: name.to_owned(),
+        status,
+        lifecycle_stage: LifecycleStage::Active,
+        start_time: start,
+        end_time: (status != RunStatus::Running && status != RunStatus::Scheduled).then_some(start + seconds * 1000),
+        user_id: None,
+        user_name: "Data scientist".to_owned(),
+    }
+}
+
+/// The runs of an experiment.
+#[must_use]
+pub fn runs() -> ExperimentPage {
+    let row = |name: &str, status, minutes, seconds, f1: Option<f64>, loss: Option<f64>, model: &str| RunRow {
+        info: run_info(name, status, minutes, seconds),
+        metrics: [("f1_macro", f1), ("loss", loss), ("p99_ms", f1.map(|f1| f1 * 26.0))]
+            .into_iter()
+            .filter_map(|(key, value)| value.map(|value| own((key, value))))
+            .collect(),
+        params: BTreeMap::from([("model", model.to_owned()), ("learning_rate", "0.05".to_owned())].map(own)),
+        datasets: vec!["wine-quality@2026-11".to_owned()],
+        versions: Vec::new(),
+    };
+    let mut rows = vec![
+        row("hgb-lr0.05-depth8-balanced", RunStatus::Running, 2, 0, Some(0.413), Some(0.752), "hgb"),
+        row("hgb-lr0.02-depth8-balanced", RunStatus::Scheduled, 1, 0, None, None, "hgb"),
+        row("hgb-lr0.05-depth6-balanced", RunStatus::Finished, 240, 221, Some(0.457), Some(0.741), "hgb"),
+        row("mlp-256x128-lr0.5", RunStatus::Failed, 300, 41, Some(f64::NAN), Some(f64::NAN), "mlp"),
+        row(
+            "rf-800-balanced_subsample-min_samples_leaf3-oob",
+            RunStatus::Finished,
+            360,
+            112,
+            Some(0.429),
+            Some(0.803),
+            "rf",
+        ),
+        row("hgb-lr0.005-depth6", RunStatus::Killed, 1500, 860, Some(0.398), Some(0.861), "hgb"),
+    ];
+    rows[2].versions = vec![("wine-quality".to_owned(), 14)];
+    for n in 0..18 {
+        let f1 = 0.415 - f64::from(n) * 0.003;
+        rows.push(row(
+            &format!("sweep-{}-et-400-mf0.5", 118 - n),
+            RunStatus::Finished,
+            3000 + i64::from(n),
+            43,
+            Some(f1),
+            Some(1.2 - f1),
+            "et",
+        ));
+    }
+    let keys = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>();
+    ExperimentPage {
+        experiment: experiment(1, "wine-quality"),
+        table: RunTable {
+            rows,
+            metric_keys: keys(&["f1_macro", "loss", "p99_ms"]),
+            param_keys: keys(&["model", "learning_rate"]),
+            total: 1284,
+            filtered: 1284,
+            next_page_token: Some("ab".to_owned()),
+        },
+        champion: Some(champion()),
+        all_metrics: keys(&["f1_macro", "loss", "p99_ms", "accuracy", "recall_low"]),
+        all_params: keys(&["model", "learning_rate", "max_depth", "max_iter"]),
+        may_write: true,
+    }
+}
+
+fn series(key: &str, f: impl Fn(f64) -> f64) -> MetricSeries {
+    let points: Vec<Metric> = (0..=48_i32)
+        .map(|at| Metric {
+            key: key.to_owned(),
+            value: f(f64::from(at) * 10.0) + (f64::from(at) * 1.7).sin() * 0.012,
+            timestamp: ago(240).timestamp_millis() + i64::from(at) * 4000,
+            step: i64::from(at) * 10,
+        })
+        .collect();
+    MetricSeries { key: key.to_owned(), total: 480, points }
+}
+
+fn logged(name: &str, depth: &str) -> Run {
+    let metric = |key: &str, value: f64| Metric {
+        key: key.to_owned(),
+        value,
+        timestamp: ago(236).timestamp_millis(),
+        step: 480,
+    };
+    let text = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
+    Run {
+        info: run_info(name, RunStatus::Finished, 240, 221),
+        metrics: vec![
+            metric("accuracy", 0.712),
+            metric("f1_macro", 0.457),
+            metric("loss", 0.741),
+            metric("p99_ms", 11.9),
+            metric("system/cpu", 3.8),
+        ],
+        params: BTreeMap::from(
+            [("class_weight", "balanced"), ("learning_rate", "0.05"), ("max_depth", depth), ("max_iter", "480")]
+                .map(text),
+        ),
+        tags: BTreeMap::from(
+            [
+                ("sweep", "lr-2"),
+                ("stage", "candidate"),
+                ("mlflow.source.git.commit", "9f03a71c4d2be8a0"),
+                ("mlflow.user", "ds"),
+            ]
+            .map(text),
+        ),
+        datasets: vec![DatasetInput {
+            name: "wine-quality@2026-11".to_owned(),
+            digest: "5be2a771".to_owned(),
+            source_type: "local".to_owned(),
+            source: "wine.csv".to_owned(),
+            schema: None,
+            profile: None,
+            tags: BTreeMap::from([text(("mlflow.data.context", "training"))]),
+        }],
+        model_inputs: Vec::new(),
+        model_outputs: Vec::new(),
+    }
+}
+
+/// The page of a run.
+#[must_use]
+pub fn run() -> RunPage {
+    let file = |path: &str, size: i64| ArtifactEntry { path: path.to_owned(), is_dir: false, size: Some(size) };
+    RunPage {
+        run: logged("hgb-lr0.05-depth6-balanced", "6"),
+        experiment: experiment(1, "wine-quality"),
+        lineage: RunLineage {
+            pipeline_run: Some((PipelineRunId::new(), "train-wine".to_owned(), 511)),
+            versions: vec![("wine-quality".to_owned(), 14)],
+        },
+        promotions: vec![promotion(87, "wine-quality", 14, "production", PromotionState::AwaitingApproval)],
+        series: vec![
+            series("f1_macro", |x| 0.457 - 0.3 * (-x / 90.0).exp()),
+            series("loss", |x| 0.741 + 0.9 * (-x / 90.0).exp()),
+        ],
+        champion: Some(champion()),
+        files: Listing {
+            folder: "model".to_owned(),
+            entries: vec![
+                ArtifactEntry { path: "model/metadata".to_owned(), is_dir: true, size: None },
+                file("model/MLmodel", 1130),
+                file("model/model.onnx", 4_823_449),
+                file("model/input_example.json", 412),
+            ],
+        },
+    }
+}
+
+/// Two runs beside each other.
+#[must_use]
+pub fn compare() -> ComparePage {
+    let one = |gain: f64| Some(series("f1_macro", move |x| 0.43 + gain - 0.3 * (-x / 90.0).exp()));
+    ComparePage {
+        runs: vec![logged("hgb-lr0.05-depth6", "6"), logged("hgb-lr0.05-depth8", "8")],
+        series: BTreeMap::from([("f1_macro".to_owned(), vec![one(0.027), one(0.0)])]),
+        champion: Some(champion()),
     }
 }

@@ -2,10 +2,14 @@
 
 use crate::{chrome, page};
 use app::{
-    pages::home::{Home, Welcome},
+    pages::{
+        experiment,
+        home::{Home, Welcome},
+        run,
+    },
     samples,
     shell::Section,
-    ui::prelude::Links,
+    ui::prelude::{Address, Links},
 };
 use leptos::prelude::*;
 use std::{io, path::Path};
@@ -20,5 +24,40 @@ pub(crate) fn write(out: &Path) -> io::Result<()> {
     )?;
     page(out, "home-empty", chrome("Welcome", Some(Section::Home)), move || {
         view! { <Welcome links=links() page=samples::welcome()/> }
+    })?;
+
+    let at = |path: &str, query: &[(&str, &str)]| {
+        let pairs: Vec<_> = query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Address::new(links().to(path), pairs)
+    };
+    let section = || Some(Section::Experiments);
+    let address = at("experiments", &[]);
+    page(out, "experiments", chrome("Experiments", section()), move || {
+        view! {
+            <experiment::List
+                links=links()
+                address
+                experiments=samples::experiments()
+                next=None
+                tracking_uri="http://127.0.0.1:3000/w/wine-lab"
+                error=None
+            />
+        }
+    })?;
+    let address = at("experiments/1", &[("q", "params.model = 'hgb' or metrics.f1_macro > 0.3")]);
+    page(out, "runs", chrome("wine-quality", section()), move || {
+        view! { <experiment::Runs links=links() address page=samples::runs() error=None/> }
+    })?;
+    for (name, query) in
+        [("run", vec![]), ("run-metrics", vec![("tab", "metrics")]), ("run-artifacts", vec![("tab", "artifacts")])]
+    {
+        let address = at("runs/1", &query);
+        page(out, name, chrome("hgb-lr0.05-depth6-balanced", section()), move || {
+            view! { <run::Detail links=links() address page=samples::run()/> }
+        })?;
+    }
+    let address = at("runs/compare", &[]);
+    page(out, "compare", chrome("Compare runs", section()), move || {
+        view! { <run::Compare links=links() address page=samples::compare()/> }
     })
 }

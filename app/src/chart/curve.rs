@@ -35,6 +35,9 @@ pub struct Curves {
     pub of: String,
 }
 
+/// The classes of a legend's lines, in the order of their colours.
+pub const COLOURS: [&str; 5] = ["a", "b", "c", "d", "e"];
+
 const WIDTH: f64 = 372.0;
 const HEIGHT: f64 = 196.0;
 const LEFT: f64 = 44.0;

@@ -1,11 +1,19 @@
 //! The pages, one file to a noun: functions of what they show. What a page needs beyond the nouns of `domain` is a
 //! struct in its file, which the server fills.
 
+pub mod alert;
+pub mod audit;
+pub mod deployment;
 pub mod door;
-pub mod model;
+pub mod endpoint;
+pub mod environment;
+pub mod experiment;
 pub mod home;
+pub mod model;
+pub mod monitor;
 pub mod pipeline;
 pub mod pipeline_run;
 pub mod promotion;
+pub mod run;
 pub mod settings;
 pub mod trouble;

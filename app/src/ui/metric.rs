@@ -72,7 +72,7 @@ pub fn MetricPanel(
                             let last = metric.points.iter().rev().map(|(_, value)| *value).find(|value| value.is_finite());
                             view! {
                                 <button type="button" aria-pressed="true" data-url=metric.url data-name=metric.name.clone()>
-                                    <i class=["a", "b", "c", "d", "e"][at % 5]></i>
+                                    <i class=curve::COLOURS[at % 5]></i>
                                     {metric.name.clone()}" "
                                     <b><Num value=last/></b>
                                 </button>

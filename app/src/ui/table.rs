@@ -195,7 +195,7 @@ pub fn FilterBar(
     #[prop(optional, into)]
     placeholder: Option<String>,
     /// What is wrong with the filter.
-    #[prop(optional, into)]
+    #[prop(optional_no_strip)]
     error: Option<String>,
     /// Buttons beside it.
     #[prop(optional)]
