@@ -11,33 +11,8 @@ export PATH=$cache/tools/bin:$PATH:$HOME/.cargo/bin
 logs=$cache/logs
 mkdir -p "$logs"
 
-# Where cargo builds: outside the checkout, so that a fresh clone is not a cold build. Cargo tells our crates apart by
-# their place in the workspace only, and takes for fresh what another checkout built later than this one's last change.
-# So a folder belongs to one checkout at a time; one that changes hands forgets our crates and keeps all others.
-claim_target() {
-    local owner
-    if [ -z "${CARGO_TARGET_DIR:-}" ]; then
-        CARGO_TARGET_DIR=$cache/target
-        owner=$(cat "$CARGO_TARGET_DIR/.checkout" 2>/dev/null || true)
-        # A second checkout beside the first gets a folder of its own.
-        [ "${owner:-$checkout}" = "$checkout" ] || [ ! -e "$owner/Cargo.toml" ] ||
-            CARGO_TARGET_DIR=$cache/target-$(sha256sum <<<"$checkout" | cut -c1-8)
-    fi
-    export CARGO_TARGET_DIR
-    mkdir -p "$CARGO_TARGET_DIR"
-    owner=$(cat "$CARGO_TARGET_DIR/.checkout" 2>/dev/null || true)
-    if [ "$owner" != "$checkout" ]; then
-        find "$CARGO_TARGET_DIR" -regextype posix-extended -type d \
-            -regex ".*/\.fingerprint/($(cd "$checkout" && printf '%s|' app frontend server crates/* | sed 's,crates/,,g; s,|$,,'))-[0-9a-f]{16}" \
-            -prune -exec rm -rf {} +
-        printf '%s\n' "$checkout" >"$CARGO_TARGET_DIR/.checkout"
-    fi
-    # For people: target/release/slipway.
-    if [ -L "$checkout/target" ] || [ ! -e "$checkout/target" ]; then
-        ln -sfn "$CARGO_TARGET_DIR" "$checkout/target"
-    fi
-}
-claim_target
+# shellcheck source=target-dir.sh
+. "$checkout/scripts/target-dir.sh"
 
 say() { printf '==> %s\n' "$*"; }
 
