@@ -40,7 +40,7 @@ claim_target() {
     mkdir -p "$CARGO_TARGET_DIR"
     owner=$(cat "$CARGO_TARGET_DIR/.checkout" 2>/dev/null || true)
     if [ "$owner" != "$checkout" ]; then
-        ours=$(cd "$checkout" && find app frontend server crates -maxdepth 2 -name Cargo.toml -printf '%h\n' 2>/dev/null |
+        ours=$( (cd "$checkout" && find app frontend server crates -maxdepth 2 -name Cargo.toml -printf '%h\n' 2>/dev/null; true) |
             sed 's,.*/,,' | paste -sd '|')
         find "$CARGO_TARGET_DIR" -regextype posix-extended -type d -regex ".*/\.fingerprint/($ours)-[0-9a-f]{16}" -prune \
             -exec rm -rf {} +
