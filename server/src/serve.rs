@@ -67,6 +67,7 @@ pub async fn run(options: config::Serve) -> Result<()> {
     let address = listener.local_addr()?;
     let public_url = options.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
     let public_url = public_url.trim_end_matches('/').to_owned();
+    services = services.with_public_url(&public_url);
     let events = Events::default();
     tokio::spawn(events.clone().listen(pool.clone()));
     tokio::spawn(follow_endpoints(services.clone(), events.clone()));

@@ -55,7 +55,7 @@ impl TestApp {
             testkit::database(&store::schema_key(), |pool| async move { store::migrate(&pool).await.unwrap() }).await;
         let directory = tempfile::tempdir().unwrap();
         let artifacts = Artifacts::open_dir(directory.path()).await.unwrap();
-        let services = Services::new(database.pool.clone(), artifacts);
+        let services = Services::new(database.pool.clone(), artifacts).with_public_url(PUBLIC_URL);
         let workspace = services.ensure_default_workspace().await.unwrap();
         let state = AppState {
             services,

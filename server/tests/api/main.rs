@@ -4,4 +4,5 @@
 
 mod access;
 mod app;
+mod mlflow;
 mod session;
