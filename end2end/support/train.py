@@ -66,7 +66,7 @@ def main() -> None:
                 headers={"authorization": "Bearer " + os.environ["MLFLOW_TRACKING_TOKEN"], "content-type": "application/json"},
             )
             urllib.request.urlopen(request, timeout=30).read()
-        print(json.dumps({"run_id": run.info.run_id, "run_name": run.info.run_name, "version": version}))
+    print(json.dumps({"run_id": run.info.run_id, "run_name": run.info.run_name, "version": version}))
 
 
 if __name__ == "__main__":
