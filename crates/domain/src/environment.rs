@@ -171,9 +171,9 @@ impl PolicyDocument {
             let wrong = |what: &str| Error::invalid_field(format!("gates/{at}"), format!("Gate {}: {what}", at + 1));
             match gate {
                 GateSpec::MetricThreshold { metric, .. } | GateSpec::BetterThanChampion { metric, .. }
-                    if metric.trim().is_empty() || metric.len() > 250 =>
+                    if metric.trim().is_empty() || metric.len() > 250 || metric.chars().any(char::is_control) =>
                 {
-                    return Err(wrong("name the metric, in at most 250 characters."));
+                    return Err(wrong("name the metric, in at most 250 visible characters."));
                 }
                 GateSpec::MetricThreshold { threshold: number, .. } if !number.is_finite() => {
                     return Err(wrong("the threshold is not a finite number."));

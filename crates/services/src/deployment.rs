@@ -3,9 +3,9 @@
 
 use crate::{
     Ctx, Event, Result, Services, commit,
-    promotion::{self, checked_comment, supersede},
+    environment::{self, is_name},
+    promotion::{self, checked_comment, now, supersede},
 };
-use chrono::Utc;
 use domain::{
     Error, ErrorKind, Page,
     audit::{Actor, Object, ObjectKind},
@@ -45,6 +45,9 @@ impl Services {
     ) -> Result<Page<Deployment>> {
         let before: Option<i64> = page_token.map(page::decode).transpose()?;
         let limit = limit.clamp(1, page::MAX_PAGE);
+        if !filter.model.iter().chain(&filter.environment).all(|name| is_name(name)) {
+            return Ok(Page { items: Vec::new(), next_page_token: None });
+        }
         let mut conn = self.conn().await?;
         let rows = store::deployment::list(&mut conn, ctx.workspace_id(), filter, before, limit as i64 + 1).await?;
         Ok(Page::cut(rows, limit, |deployment| deployment.number))
@@ -79,9 +82,12 @@ impl Services {
         let environment = &new.environment;
         let seen = {
             let mut conn = self.conn().await?;
-            let here = store::environment::by_name(&mut conn, ctx.workspace_id(), environment).await?;
-            let here = here.ok_or_else(|| Error::not_found("environment", environment))?;
-            store::deployment::live_by_name(&mut conn, here.id, &new.model).await?.ok_or_else(|| {
+            let here = environment::named(&mut conn, ctx, environment).await?;
+            let live = match is_name(&new.model) {
+                true => store::deployment::live_by_name(&mut conn, here.id, &new.model).await?,
+                false => None,
+            };
+            live.ok_or_else(|| {
                 Error::new(ErrorKind::NotFound, format!("No version of \"{}\" serves in {environment}.", new.model))
             })?
         };
@@ -104,7 +110,7 @@ impl Services {
             state: DeploymentState::Deploying,
             state_reason: String::new(),
             created_by: ctx.actor().name().to_owned(),
-            created_at: Utc::now(),
+            created_at: now(),
             live_at: None,
             retired_at: None,
             ..target

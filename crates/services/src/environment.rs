@@ -2,9 +2,8 @@
 
 use crate::{
     Ctx, Event, Result, Services, commit,
-    promotion::{self, write_as_system},
+    promotion::{self, now, write_as_system},
 };
-use chrono::Utc;
 use domain::{
     Digest, Error,
     audit::{Object, ObjectKind},
@@ -28,8 +27,7 @@ impl Services {
     /// `NotFound`.
     pub async fn environment(&self, ctx: &Ctx, name: &str) -> Result<EnvironmentDetail> {
         let mut conn = self.conn().await?;
-        let environment = store::environment::by_name(&mut conn, ctx.workspace_id(), name).await?;
-        let environment = environment.ok_or_else(|| Error::not_found("environment", name))?;
+        let environment = named(&mut conn, ctx, name).await?;
         let revisions = store::environment::policies(&mut conn, environment.id).await?;
         let policy = revisions.first().cloned().ok_or_else(|| {
             tracing::error!(environment = %environment.id, "an environment has no policy");
@@ -59,8 +57,7 @@ impl Services {
             Error::internal()
         })?;
         let mut tx = self.begin().await?;
-        let found = store::environment::by_name(&mut tx, ctx.workspace_id(), environment).await?;
-        let environment = found.ok_or_else(|| Error::not_found("environment", environment))?;
+        let environment = named(&mut tx, ctx, environment).await?;
         store::environment::lock(&mut tx, environment.id).await?;
         let before = store::environment::policy_in_force(&mut tx, environment.id).await?;
         if instead_of.is_some_and(|seen| *seen != before.digest) {
@@ -78,7 +75,7 @@ impl Services {
             revision: before.revision + 1,
             document,
             digest,
-            created_at: Utc::now(),
+            created_at: now(),
             created_by: ctx.actor().name().to_owned(),
         };
         store::environment::insert_policy(&mut tx, &policy).await?;
@@ -96,6 +93,20 @@ impl Services {
         commit(tx).await?;
         Ok(policy)
     }
+}
+
+/// The environment of this name.
+pub(crate) async fn named(conn: &mut store::PgConnection, ctx: &Ctx, name: &str) -> Result<Environment> {
+    let found = match is_name(name) {
+        true => store::environment::by_name(conn, ctx.workspace_id(), name).await?,
+        false => None,
+    };
+    found.ok_or_else(|| Error::not_found("environment", name))
+}
+
+/// Whether a text can be the name of anything: the database takes no zero bytes, not even to look for them.
+pub(crate) fn is_name(text: &str) -> bool {
+    !text.contains('\0')
 }
 
 /// Sends what is on its way into an environment back to its gates. What is being deployed finds out by itself, before

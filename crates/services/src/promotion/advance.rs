@@ -7,14 +7,13 @@
 use super::{
     candidate_of,
     decide::{approvals, fall_away, invalidate, settle},
-    event, move_to,
+    event, move_to, now,
     present::{Present, Standing, standing},
     run_gates_again,
     trial::Trial,
     write_as_system,
 };
 use crate::{Event, Result, Services, commit, deployment, promotion::no_promotion};
-use chrono::Utc;
 use domain::{
     Error,
     deployment::{Deployment, DeploymentState},
@@ -177,7 +176,7 @@ impl Services {
             state: DeploymentState::Deploying,
             state_reason: String::new(),
             created_by: promotion.requester.clone(),
-            created_at: Utc::now(),
+            created_at: now(),
             live_at: None,
             retired_at: None,
         };

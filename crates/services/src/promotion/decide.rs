@@ -1,12 +1,11 @@
 //! Deciding: a person's verdict on exactly what they saw.
 
 use super::{
-    announce, candidate_of, checked_comment, event, locked, move_to, no_promotion,
+    announce, candidate_of, checked_comment, event, locked, move_to, no_promotion, now,
     present::{Present, Standing, standing},
     run_gates_again, write_as_system,
 };
 use crate::{Ctx, Result, Services, commit};
-use chrono::Utc;
 use domain::{
     Digest, Error,
     id::DecisionId,
@@ -101,7 +100,7 @@ impl Services {
             verdict: new.verdict,
             comment,
             subject_digest: new.subject_digest,
-            at: Utc::now(),
+            at: now(),
         };
         store::promotion::insert_decision(&mut tx, promotion.id, &decision).await?;
         let (action, approvals) = match new.verdict {

@@ -14,8 +14,11 @@ pub(crate) use advance::{meet_new_champion, supersede};
 pub use decide::NewDecision;
 pub use store::promotion::Filter as PromotionFilter;
 
-use crate::{Ctx, Event, Result, Services, commit};
-use chrono::Utc;
+use crate::{
+    Ctx, Event, Result, Services, commit,
+    environment::{self, is_name},
+};
+use chrono::{DateTime, SubsecRound as _, Utc};
 use domain::{
     Error,
     audit::{Actor, Object, ObjectKind},
@@ -52,16 +55,16 @@ impl Services {
     pub async fn request_promotion(&self, ctx: &Ctx, new: NewPromotion) -> Result<Promotion> {
         let comment = checked_comment(&new.comment)?;
         let mut tx = self.begin().await?;
-        let environment = store::environment::by_name(&mut tx, ctx.workspace_id(), &new.environment)
-            .await?
-            .ok_or_else(|| Error::not_found("environment", &new.environment).in_field("environment"))?;
+        let environment = environment::named(&mut tx, ctx, &new.environment).await;
+        let environment = environment.map_err(|error| error.in_field("environment"))?;
         store::environment::hold(&mut tx, environment.id).await?;
-        let candidate = store::promotion::candidate_by_number(&mut tx, ctx.workspace_id(), &new.model, new.version)
-            .await?
-            .filter(|candidate| !candidate.is_deleted)
-            .ok_or_else(|| {
-                Error::not_found("model version", format!("{} v{}", new.model, new.version)).in_field("version")
-            })?;
+        let candidate = match is_name(&new.model) {
+            true => store::promotion::candidate_by_number(&mut tx, ctx.workspace_id(), &new.model, new.version).await?,
+            false => None,
+        };
+        let candidate = candidate.filter(|candidate| !candidate.is_deleted).ok_or_else(|| {
+            Error::not_found("model version", format!("{} v{}", new.model, new.version)).in_field("version")
+        })?;
         if let Some(sentence) = present::unfit(&candidate) {
             return Err(Error::invalid_field("version", sentence));
         }
@@ -74,7 +77,7 @@ impl Services {
             return Err(asked_already(&open));
         }
         let policy = store::environment::policy_in_force(&mut tx, environment.id).await?;
-        let now = Utc::now();
+        let now = now();
         let promotion = Promotion {
             id: PromotionId::new(),
             workspace_id: ctx.workspace_id(),
@@ -186,6 +189,11 @@ impl Services {
         commit(tx).await?;
         Ok(promotion)
     }
+}
+
+/// The time, to the microsecond: as it reads back from the database, so that an answer sent again is the same.
+pub(crate) fn now() -> DateTime<Utc> {
+    Utc::now().trunc_subsecs(6)
 }
 
 fn asked_already(open: &Promotion) -> Error {

@@ -1,7 +1,7 @@
 //! What is shown of promotions.
 
 use super::{PromotionFilter, no_promotion};
-use crate::{Ctx, Result, Services};
+use crate::{Ctx, Result, Services, environment::is_name};
 use domain::{
     Page,
     environment::{Better, GateSpec, PolicyDocument},
@@ -27,6 +27,9 @@ impl Services {
     ) -> Result<Page<Promotion>> {
         let before: Option<i64> = page_token.map(page::decode).transpose()?;
         let limit = limit.clamp(1, page::MAX_PAGE);
+        if !filter.model.iter().chain(&filter.environment).all(|name| is_name(name)) {
+            return Ok(Page { items: Vec::new(), next_page_token: None });
+        }
         let mut conn = self.conn().await?;
         let rows = store::promotion::list(&mut conn, ctx.workspace_id(), filter, before, limit as i64 + 1).await?;
         Ok(Page::cut(rows, limit, |promotion| promotion.number))

@@ -1,0 +1,392 @@
+//! A workspace of one test's own, people in it, and versions that can be promoted.
+
+use artifacts::Artifacts;
+use chrono::Utc;
+use domain::{
+    Digest, Error,
+    audit::AuditEvent,
+    deployment::Deployment,
+    environment::{ApprovalRule, GateSpec, PolicyDocument},
+    id::{EnvironmentId, ModelId, ModelVersionId, RunId, UserId},
+    model::{VersionFile, manifest_digest},
+    permission::{Role, Scope},
+    promotion::{Decision, DecisionVerdict, Promotion, PromotionDetail, PromotionState},
+    user::{Email, User, Workspace},
+};
+use services::{Caller, Credential, Ctx, NewDecision, NewPromotion, NewRollback, PromotionFilter, Services};
+use serving::{Engine, ModelCache, default_library};
+use sqlx::types::Json;
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+use testkit::TestDatabase;
+
+pub(crate) const MODEL: &str = "iris";
+pub(crate) const PRODUCTION: &str = "production";
+
+pub(crate) struct World {
+    pub(crate) services: Services,
+    pub(crate) database: TestDatabase,
+    pub(crate) workspace: Workspace,
+    /// May request.
+    pub(crate) contributor: Ctx,
+    /// May decide.
+    pub(crate) approver: Ctx,
+    /// May change policies, roles and roll back.
+    pub(crate) admin: Ctx,
+    people: AtomicU32,
+    _artifacts: tempfile::TempDir,
+}
+
+/// A version to be made. The default one passes the initial policies.
+pub(crate) struct NewVersion {
+    pub(crate) accuracy: Option<f64>,
+    pub(crate) onnx: Vec<u8>,
+    pub(crate) golden: Option<(&'static str, Vec<u8>)>,
+    pub(crate) flavor: &'static str,
+}
+
+impl Default for NewVersion {
+    fn default() -> Self {
+        let fixture: serde_json::Value = serde_json::from_slice(&fixture("classifier.json")).unwrap();
+        let golden = serde_json::json!({ "inputs": fixture["request"]["inputs"], "outputs": fixture["outputs"] });
+        Self {
+            accuracy: Some(0.9),
+            onnx: fixture_model(),
+            golden: Some(("golden.json", golden.to_string().into_bytes())),
+            flavor: "onnx",
+        }
+    }
+}
+
+/// A file of the tests of `serving`: models and what scikit-learn answers.
+pub(crate) fn fixture(name: &str) -> Vec<u8> {
+    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../serving/fixtures").join(name)).unwrap()
+}
+
+fn fixture_model() -> Vec<u8> {
+    fixture("classifier.onnx")
+}
+
+pub(crate) fn metric_gate(threshold: f64) -> GateSpec {
+    GateSpec::MetricThreshold { metric: "accuracy".to_owned(), better: Default::default(), threshold }
+}
+
+pub(crate) fn document(gates: Vec<GateSpec>, approvals: u8) -> PolicyDocument {
+    PolicyDocument { gates, rule: ApprovalRule { approvals } }
+}
+
+impl World {
+    /// One with the engine.
+    pub(crate) async fn start() -> Self {
+        let path = std::env::var_os("SLIPWAY_ONNXRUNTIME").map_or_else(default_library, PathBuf::from);
+        let engine = Engine::load(&path)
+            .unwrap_or_else(|error| panic!("the tests need the ONNX Runtime; run `make setup`: {error}"));
+        Self::with(Some(Arc::new(ModelCache::new(engine)))).await
+    }
+
+    /// One whose workers cannot run models.
+    pub(crate) async fn without_engine() -> Self {
+        Self::with(None).await
+    }
+
+    async fn with(models: Option<Arc<ModelCache>>) -> Self {
+        let database =
+            testkit::database(&store::schema_key(), |pool| async move { store::migrate(&pool).await.unwrap() }).await;
+        let directory = tempfile::tempdir().unwrap();
+        let artifacts = Artifacts::open_dir(directory.path()).await.unwrap();
+        let services = Services::new(database.pool.clone(), artifacts);
+        let services = match models {
+            Some(models) => services.with_models(models),
+            None => services,
+        };
+        let workspace = services.ensure_default_workspace().await.unwrap();
+        let people = AtomicU32::new(1);
+        let admin = join(&services, &workspace, &people, &[Role::Admin], false).await;
+        let contributor = join(&services, &workspace, &people, &[Role::Contributor], false).await;
+        let approver = join(&services, &workspace, &people, &[Role::Approver], false).await;
+        Self { services, database, workspace, contributor, approver, admin, people, _artifacts: directory }
+    }
+
+    /// A new member with these roles.
+    pub(crate) async fn member(&self, roles: &[Role]) -> Ctx {
+        join(&self.services, &self.workspace, &self.people, roles, false).await
+    }
+
+    /// A new service account with these roles.
+    pub(crate) async fn machine(&self, roles: &[Role]) -> Ctx {
+        join(&self.services, &self.workspace, &self.people, roles, true).await
+    }
+
+    /// Gives a member exactly these roles.
+    pub(crate) async fn set_roles(&self, who: &Ctx, roles: &[Role]) {
+        let roles = roles.iter().copied().collect();
+        self.services.set_member_roles(&self.admin, who.user().unwrap().id, roles).await.unwrap();
+    }
+
+    /// Runs a statement that no use case would: somebody meddles with the tables.
+    pub(crate) async fn meddle(&self, statement: &'static str) -> u64 {
+        sqlx::query(statement).execute(&self.database.pool).await.unwrap().rows_affected()
+    }
+
+    pub(crate) async fn count(&self, query: &'static str) -> i64 {
+        sqlx::query_scalar(query).fetch_one(&self.database.pool).await.unwrap()
+    }
+
+    pub(crate) async fn text(&self, query: &'static str) -> Option<String> {
+        sqlx::query_scalar(query).fetch_optional(&self.database.pool).await.unwrap()
+    }
+
+    /// A version of [`MODEL`] that passes the initial policies.
+    pub(crate) async fn version(&self) -> i32 {
+        self.version_of(MODEL, NewVersion::default()).await
+    }
+
+    /// A version of [`MODEL`] with this accuracy.
+    pub(crate) async fn version_with(&self, accuracy: f64) -> i32 {
+        self.version_of(MODEL, NewVersion { accuracy: Some(accuracy), ..NewVersion::default() }).await
+    }
+
+    /// A version as a client would register it, with its run.
+    pub(crate) async fn version_of(&self, model: &str, new: NewVersion) -> i32 {
+        let pool = &self.database.pool;
+        let artifacts = Artifacts::open_dir(self._artifacts.path()).await.unwrap();
+        let onnx = artifacts.put_bytes(new.onnx).await.unwrap();
+        let file =
+            |path: &str, digest: Digest, size: u64| VersionFile { path: path.to_owned(), digest, size: size as i64 };
+        let mut files = vec![file("model.onnx", onnx.digest, onnx.size)];
+        if let Some((name, bytes)) = new.golden {
+            let golden = artifacts.put_bytes(bytes).await.unwrap();
+            files.push(file(name, golden.digest, golden.size));
+        }
+        let run = RunId::new();
+        let key: i64 = sqlx::query_scalar(
+            "insert into runs (id, workspace_id, experiment_id, name, start_time)
+             select $1, $2, id, 'train', 0 from experiments where workspace_id = $2 and is_default
+             returning key",
+        )
+        .bind(run.0)
+        .bind(self.workspace.id.0)
+        .fetch_one(pool)
+        .await
+        .unwrap();
+        if let Some(accuracy) = new.accuracy {
+            self.log(key, "accuracy", accuracy).await;
+        }
+        sqlx::query("insert into run_tags (run_key, key, value) values ($1, 'mlflow.source.git.commit', '9f03a71')")
+            .bind(key)
+            .execute(pool)
+            .await
+            .unwrap();
+        sqlx::query(
+            "with data as (
+                 insert into datasets (experiment_id, name, digest, source_type, source)
+                 select experiment_id, 'flowers', '4f1c', 'local', '' from runs where key = $1
+                 on conflict (experiment_id, name, digest) do update set source = ''
+                 returning id
+             )
+             insert into run_datasets (run_key, dataset_id) select $1, id from data",
+        )
+        .bind(key)
+        .execute(pool)
+        .await
+        .unwrap();
+        let (id, number): (uuid::Uuid, i32) = sqlx::query_as(
+            "insert into models (id, workspace_id, name, last_version)
+             values ($1, $2, $3, 1)
+             on conflict (workspace_id, name) where deleted_at is null do update set last_version = models.last_version + 1
+             returning id, last_version",
+        )
+        .bind(ModelId::new().0)
+        .bind(self.workspace.id.0)
+        .bind(model)
+        .fetch_one(pool)
+        .await
+        .unwrap();
+        let version = ModelVersionId::new();
+        sqlx::query(
+            "insert into model_versions (id, model_id, version, source, run_id, digest, flavors)
+             values ($1, $2, $3, 'runs:/x/model', $4, $5, $6)",
+        )
+        .bind(version.0)
+        .bind(id)
+        .bind(number)
+        .bind(run.0)
+        .bind(manifest_digest(&files).unwrap().unwrap().as_str())
+        .bind(vec![new.flavor, "python_function"])
+        .execute(pool)
+        .await
+        .unwrap();
+        for file in files {
+            sqlx::query(
+                "insert into model_version_files (model_version_id, path, digest, size) values ($1, $2, $3, $4)",
+            )
+            .bind(version.0)
+            .bind(file.path)
+            .bind(file.digest.as_str())
+            .bind(file.size)
+            .execute(pool)
+            .await
+            .unwrap();
+        }
+        number
+    }
+
+    async fn log(&self, run_key: i64, metric: &str, value: f64) {
+        sqlx::query("insert into metric_keys (name) values ($1) on conflict do nothing")
+            .bind(metric)
+            .execute(&self.database.pool)
+            .await
+            .unwrap();
+        sqlx::query(
+            "insert into latest_metrics (run_key, metric_id, step, timestamp, value)
+             select $1, id, 0, 0, $3 from metric_keys where name = $2
+             on conflict (run_key, metric_id) do update set value = excluded.value",
+        )
+        .bind(run_key)
+        .bind(metric)
+        .bind(value)
+        .execute(&self.database.pool)
+        .await
+        .unwrap();
+    }
+
+    /// Logs another value of a metric to the run of a version of [`MODEL`].
+    pub(crate) async fn log_to(&self, version: i32, metric: &str, value: f64) {
+        let key: i64 = sqlx::query_scalar(
+            "select r.key from model_versions v join models m on m.id = v.model_id join runs r on r.id = v.run_id
+             where m.name = $1 and v.version = $2",
+        )
+        .bind(MODEL)
+        .bind(version)
+        .fetch_one(&self.database.pool)
+        .await
+        .unwrap();
+        self.log(key, metric, value).await;
+    }
+
+    pub(crate) async fn set_policy(&self, environment: &str, gates: Vec<GateSpec>, approvals: u8) {
+        self.services.set_policy(&self.admin, environment, document(gates, approvals), None).await.unwrap();
+    }
+
+    pub(crate) async fn environment_id(&self, name: &str) -> EnvironmentId {
+        self.services.environment(&self.admin, name).await.unwrap().environment.id
+    }
+
+    /// The contributor asks for a version of [`MODEL`] in production.
+    pub(crate) async fn request(&self, version: i32) -> Promotion {
+        self.try_request(version, PRODUCTION).await.unwrap()
+    }
+
+    pub(crate) async fn try_request(&self, version: i32, environment: &str) -> Result<Promotion, Error> {
+        let (model, environment) = (MODEL.to_owned(), environment.to_owned());
+        let new = NewPromotion { model, version, environment, comment: "better".to_owned() };
+        self.services.request_promotion(&self.contributor, new).await
+    }
+
+    /// A request whose gates have run.
+    pub(crate) async fn awaiting(&self, version: i32) -> Promotion {
+        let promotion = self.request(version).await;
+        assert_eq!(self.advance(&promotion).await, PromotionState::AwaitingApproval);
+        self.read(&promotion).await
+    }
+
+    /// A version that was promoted to production with the approver's consent.
+    pub(crate) async fn live(&self, version: i32) -> Promotion {
+        let promotion = self.awaiting(version).await;
+        self.approve(&self.approver, &promotion).await.unwrap();
+        assert_eq!(self.advance(&promotion).await, PromotionState::Live);
+        self.read(&promotion).await
+    }
+
+    /// What a worker does when it is woken.
+    pub(crate) async fn advance(&self, promotion: &Promotion) -> PromotionState {
+        self.services.advance_promotion(promotion.id).await.unwrap()
+    }
+
+    pub(crate) async fn detail(&self, promotion: &Promotion) -> PromotionDetail {
+        self.services.promotion(&self.admin, promotion.number).await.unwrap()
+    }
+
+    pub(crate) async fn read(&self, promotion: &Promotion) -> Promotion {
+        self.detail(promotion).await.promotion
+    }
+
+    /// Approves what the promotion holds in memory: what the person looked at.
+    pub(crate) async fn approve(&self, who: &Ctx, seen: &Promotion) -> Result<(Decision, bool), Error> {
+        self.decide(who, seen, DecisionVerdict::Approve, "").await
+    }
+
+    pub(crate) async fn decide(
+        &self,
+        who: &Ctx,
+        seen: &Promotion,
+        verdict: DecisionVerdict,
+        comment: &str,
+    ) -> Result<(Decision, bool), Error> {
+        let subject_digest = seen.subject_digest.clone().expect("the gates have run");
+        let new = NewDecision { verdict, comment: comment.to_owned(), subject_digest };
+        self.services.decide_promotion(who, seen.number, new).await
+    }
+
+    /// Goes back in production, whatever serves.
+    pub(crate) async fn roll_back(&self) -> Result<Deployment, Error> {
+        let (environment, model) = (PRODUCTION.to_owned(), MODEL.to_owned());
+        self.services.rollback(&self.admin, NewRollback { environment, model, ..NewRollback::default() }).await
+    }
+
+    /// The version of [`MODEL`] that serves in production.
+    pub(crate) async fn serving(&self) -> Option<i32> {
+        let endpoints = self.services.endpoints(&self.admin).await.unwrap();
+        let here = endpoints.iter().find(|e| e.deployment.environment == PRODUCTION && e.deployment.model == MODEL);
+        here.map(|endpoint| endpoint.deployment.version)
+    }
+
+    pub(crate) async fn promotions(&self) -> Vec<Promotion> {
+        let page = self.services.promotions(&self.admin, &PromotionFilter::default(), None, 1000).await.unwrap();
+        page.items
+    }
+
+    /// What happened, oldest first: `actor action`.
+    pub(crate) async fn history(&self, object: (domain::audit::ObjectKind, &str)) -> Vec<String> {
+        let mut events: Vec<AuditEvent> =
+            self.services.audit_events(&self.admin, Some(object), None, 1000).await.unwrap().items;
+        events.reverse();
+        events.into_iter().map(|event| format!("{} {}", event.actor.name(), event.action)).collect()
+    }
+}
+
+async fn join(services: &Services, workspace: &Workspace, people: &AtomicU32, roles: &[Role], is_service: bool) -> Ctx {
+    let number = people.fetch_add(1, Ordering::Relaxed);
+    let user = User {
+        id: UserId::new(),
+        email: Email::parse(&format!("person-{number}@slipway.test")).unwrap(),
+        name: format!("Person {number}"),
+        is_service,
+        created_at: Utc::now(),
+    };
+    let mut conn = services.pool().acquire().await.unwrap();
+    store::user::insert(&mut conn, &user, None).await.unwrap();
+    let roles: BTreeSet<Role> = roles.iter().copied().collect();
+    store::workspace::set_member(&mut conn, workspace.id, user.id, &roles).await.unwrap();
+    drop(conn);
+    let caller =
+        Caller { user, credential: Credential::Session("test".to_owned()), scope: Scope::Admin, request_id: None };
+    services.enter(caller, Some(&workspace.slug)).await.unwrap().unwrap()
+}
+
+/// The subject as it is stored, for what a test compares.
+pub(crate) async fn stored_digest(world: &World, promotion: &Promotion) -> Option<Digest> {
+    let found: Option<(Option<String>, Option<Json<serde_json::Value>>)> =
+        sqlx::query_as("select subject_digest, subject from promotions where id = $1")
+            .bind(promotion.id.0)
+            .fetch_optional(&world.database.pool)
+            .await
+            .unwrap();
+    found.and_then(|(digest, _)| digest).map(|digest| digest.parse().unwrap())
+}
