@@ -5,4 +5,5 @@
 mod access;
 mod app;
 mod mlflow;
+mod promotion;
 mod session;

@@ -1,0 +1,245 @@
+//! Environments, promotions and deployments over HTTP: what each role may do, and how refusals are told.
+
+use crate::app::{Client, TestApp};
+use domain::{
+    id::{ModelId, ModelVersionId},
+    permission::{Role, Scope},
+    promotion::PromotionState,
+};
+use serde_json::{Value, json};
+
+const POLICY: &str = "/api/v1/environments/production/policy";
+
+struct People {
+    viewer: Client,
+    contributor: Client,
+    operator: Client,
+    approver: Client,
+    admin: Client,
+}
+
+/// A Slipway whose production asks for approvals and no gates, with a version to promote.
+async fn start(approvals: u8) -> (TestApp, People) {
+    let app = TestApp::start().await;
+    let people = People {
+        viewer: app.member(Role::Viewer).await,
+        contributor: app.member(Role::Contributor).await,
+        operator: app.member(Role::Operator).await,
+        approver: app.member(Role::Approver).await,
+        admin: app.member(Role::Admin).await,
+    };
+    people.admin.put(POLICY, json!({ "gates": [], "rule": { "approvals": approvals } })).await.ok();
+    version(&app, 1, "onnx").await;
+    (app, people)
+}
+
+async fn version(app: &TestApp, number: i32, flavor: &str) {
+    sqlx::query("insert into models (id, workspace_id, name) values ($1, $2, 'wine') on conflict do nothing")
+        .bind(ModelId::new().0)
+        .bind(app.workspace.id.0)
+        .execute(&app.database.pool)
+        .await
+        .unwrap();
+    sqlx::query(
+        "with version as (
+             insert into model_versions (id, model_id, version, source, digest, flavors)
+             select $1, id, $2, 'runs:/x/model', 'sha256:' || repeat('0', 64), array[$3] from models where name = 'wine'
+             returning id
+         )
+         insert into model_version_files (model_version_id, path, digest, size)
+         select id, 'model.onnx', 'blake3:' || repeat('0', 64), 1 from version",
+    )
+    .bind(ModelVersionId::new().0)
+    .bind(number)
+    .bind(flavor)
+    .execute(&app.database.pool)
+    .await
+    .unwrap();
+}
+
+async fn request(client: &Client, version: i32) -> Value {
+    let new = json!({ "model": "wine", "version": version, "environment": "production", "comment": "better" });
+    client.post("/api/v1/promotions", new).await.ok()
+}
+
+/// What a worker does when it is woken.
+async fn advance(app: &TestApp, promotion: &Value) -> PromotionState {
+    let id = serde_json::from_value(promotion["id"].clone()).unwrap();
+    app.services().advance_promotion(id).await.unwrap()
+}
+
+async fn digest(client: &Client, number: i64) -> Value {
+    client.get(&format!("/api/v1/promotions/{number}")).await.ok()["promotion"]["subject_digest"].clone()
+}
+
+#[tokio::test]
+async fn a_promotion_is_requested_decided_and_read() {
+    let (app, people) = start(1).await;
+    let promotion = request(&people.contributor, 1).await;
+    assert_eq!((&promotion["number"], &promotion["state"]), (&json!(1), &json!("gates_running")));
+    assert_eq!(advance(&app, &promotion).await, PromotionState::AwaitingApproval);
+
+    let waiting = people.approver.get("/api/v1/promotions?waiting_for=me").await.ok();
+    assert_eq!(waiting["items"][0]["number"], 1);
+    assert_eq!(people.contributor.get("/api/v1/promotions?waiting_for=me").await.ok()["items"], json!([]));
+
+    let decision =
+        json!({ "verdict": "approve", "comment": "Fine.", "subject_digest": digest(&people.approver, 1).await });
+    let first = people.approver.post("/api/v1/promotions/1/decisions", decision.clone()).await;
+    assert_eq!(first.status, 201);
+    let again = people.approver.post("/api/v1/promotions/1/decisions", decision).await;
+    assert_eq!((again.status.as_u16(), again.ok()), (200, first.ok()));
+
+    let detail = people.viewer.get("/api/v1/promotions/1").await.ok();
+    assert_eq!((&detail["promotion"]["state"], &detail["approvals"]), (&json!("approved"), &json!(1)));
+    assert_eq!(detail["decisions"][0]["comment"], "Fine.");
+    assert_eq!(detail["eligible"].as_array().unwrap().len(), 5);
+    let open = people.viewer.get("/api/v1/promotions?state=open&model=wine&environment=production").await.ok();
+    assert_eq!(open["items"].as_array().unwrap().len(), 1);
+    people.viewer.get("/api/v1/promotions?state=nowhere").await.refused(400);
+}
+
+#[tokio::test]
+async fn each_act_takes_its_role() {
+    let (app, people) = start(1).await;
+    let promotion = request(&people.contributor, 1).await;
+    advance(&app, &promotion).await;
+    let new = json!({ "model": "wine", "version": 1, "environment": "staging" });
+    people.viewer.post("/api/v1/promotions", new.clone()).await.refused(403);
+    people.approver.post("/api/v1/promotions", new).await.refused(403);
+    let decision = json!({ "verdict": "approve", "subject_digest": digest(&people.viewer, 1).await });
+    for client in [&people.viewer, &people.contributor, &people.operator, &people.admin] {
+        client.post("/api/v1/promotions/1/decisions", decision.clone()).await.refused(403);
+    }
+    people.operator.post("/api/v1/promotions/1/withdraw", json!({})).await.refused(403);
+    let rollback = "/api/v1/environments/production/models/wine/rollback";
+    people.contributor.post(rollback, json!({})).await.refused(403);
+    people.operator.post(rollback, json!({})).await.refused(404);
+    people.contributor.put(POLICY, json!({ "gates": [], "rule": { "approvals": 0 } })).await.refused(403);
+    let reader = app.client(people.approver.user(), Scope::Read).await;
+    reader.post("/api/v1/promotions/1/decisions", decision).await.refused(403);
+}
+
+#[tokio::test]
+async fn what_was_seen_before_a_change_is_not_decided_on() {
+    let (app, people) = start(1).await;
+    let promotion = request(&people.contributor, 1).await;
+    advance(&app, &promotion).await;
+    let seen = digest(&people.approver, 1).await;
+    people.admin.put(POLICY, json!({ "gates": [], "rule": { "approvals": 2 } })).await.ok();
+    advance(&app, &promotion).await;
+    let decision = json!({ "verdict": "approve", "subject_digest": seen });
+    let refused = people.approver.post("/api/v1/promotions/1/decisions", decision).await.refused(409);
+    assert_eq!(
+        refused["detail"],
+        "What you saw has changed since. Asked again: revision 3 of the policy is in force. Look at promotion #1 again."
+    );
+}
+
+#[tokio::test]
+async fn bad_input_is_a_problem_with_a_sentence_and_changes_nothing() {
+    let (app, people) = start(1).await;
+    version(&app, 2, "sklearn").await;
+    let asked = request(&people.contributor, 1).await;
+    let refused = |body: Value| {
+        let client = people.contributor.clone();
+        async move { client.post("/api/v1/promotions", body).await }
+    };
+    let of = |version: i32| json!({ "model": "wine", "version": version, "environment": "production" });
+    assert_eq!(refused(of(1)).await.refused(409)["kind"], "already_exists");
+    assert_eq!(refused(of(2)).await.refused(400)["field"], "version");
+    assert_eq!(refused(of(3)).await.refused(404)["field"], "version");
+    refused(json!({ "model": "wine", "version": 1, "environment": "moon" })).await.refused(404);
+    refused(json!({ "model": "w\u{0}ne", "version": 1, "environment": "production" })).await.refused(404);
+    refused(json!({ "model": "wine", "version": 1, "environment": "staging", "comment": "\u{0}" })).await.refused(400);
+    refused(json!({ "model": "wine", "version": "1", "environment": "production" })).await.refused(400);
+    refused(json!({ "model": "wine", "version": 1, "environment": "production", "more": 1 })).await.refused(400);
+
+    advance(&app, &asked).await;
+    let decide = |body: Value| {
+        let client = people.approver.clone();
+        async move { client.post("/api/v1/promotions/1/decisions", body).await }
+    };
+    decide(json!({ "verdict": "perhaps", "subject_digest": "sha256:00" })).await.refused(400);
+    decide(json!({ "verdict": "approve", "subject_digest": "sha256:00" })).await.refused(400);
+    let digest = digest(&people.approver, 1).await;
+    let refused = decide(json!({ "verdict": "reject", "subject_digest": digest })).await.refused(400);
+    assert_eq!(refused["field"], "comment");
+    people
+        .approver
+        .post("/api/v1/promotions/99/decisions", json!({ "verdict": "approve", "subject_digest": digest }))
+        .await
+        .refused(404);
+    people.viewer.get("/api/v1/promotions/none").await.refused(404);
+    people.viewer.get("/api/v1/promotions?page_token=zz").await.refused(400);
+    people.viewer.get("/api/v1/promotions?model=a%00b").await.ok();
+    people.viewer.get("/api/v1/environments/a%00b").await.refused(404);
+    people.operator.post("/api/v1/environments/production/models/a%00b/rollback", json!({})).await.refused(404);
+    let count: i64 = sqlx::query_scalar("select count(*) from decisions").fetch_one(&app.database.pool).await.unwrap();
+    assert_eq!(count, 0);
+}
+
+#[tokio::test]
+async fn a_request_is_withdrawn_and_its_gates_run_again() {
+    let (app, people) = start(1).await;
+    let promotion = request(&people.contributor, 1).await;
+    advance(&app, &promotion).await;
+    let again = people.contributor.post("/api/v1/promotions/1/gates", json!({})).await;
+    assert_eq!((again.status.as_u16(), &again.ok()["state"]), (202, &json!("gates_running")));
+    for _ in 0..2 {
+        let withdrawn = people.contributor.post("/api/v1/promotions/1/withdraw", json!({})).await.ok();
+        assert_eq!(withdrawn["state"], "withdrawn");
+    }
+    people.contributor.post("/api/v1/promotions/1/gates", json!({})).await.refused(409);
+}
+
+#[tokio::test]
+async fn a_policy_is_changed_only_instead_of_the_one_that_was_seen() {
+    let (_app, people) = start(1).await;
+    let environment = people.viewer.get("/api/v1/environments/production").await.ok();
+    assert_eq!(
+        (&environment["policy"]["revision"], environment["revisions"].as_array().unwrap().len()),
+        (&json!(2), 2)
+    );
+    let seen = environment["policy"]["digest"].as_str().unwrap().to_owned();
+    let stricter = json!({ "gates": [{ "kind": "golden_row" }], "rule": { "approvals": 2 } });
+    let admin = people.admin.clone().with(axum::http::header::IF_MATCH, &format!("\"{seen}\""));
+    assert_eq!(admin.put(POLICY, stricter.clone()).await.ok()["revision"], 3);
+    admin.put(POLICY, json!({ "gates": [], "rule": { "approvals": 0 } })).await.refused(409);
+    assert_eq!(people.admin.put(POLICY, stricter).await.ok()["revision"], 3, "the same again is no change");
+    let unknown = json!({ "gates": [{ "kind": "golden_row", "tolerence": 1 }], "rule": { "approvals": 1 } });
+    people.admin.put(POLICY, unknown).await.refused(400);
+    let broken = people.admin.clone().with(axum::http::header::IF_MATCH, "today's");
+    broken.put(POLICY, json!({ "gates": [], "rule": { "approvals": 0 } })).await.refused(400);
+    let list = people.viewer.get("/api/v1/environments").await.ok();
+    let names: Vec<_> = list["items"].as_array().unwrap().iter().map(|e| &e["environment"]["name"]).collect();
+    assert_eq!(names, ["staging", "production"]);
+}
+
+#[tokio::test]
+async fn deployments_and_endpoints_are_listed_and_a_failed_one_says_why() {
+    let (app, people) = start(0).await;
+    let promotion = request(&people.contributor, 1).await;
+    // The file that the version names is not there, and no engine is either.
+    assert_eq!(advance(&app, &promotion).await, PromotionState::Failed);
+    let deployments =
+        people.viewer.get("/api/v1/deployments?model=wine&environment=production&state=failed").await.ok();
+    assert_eq!((&deployments["items"][0]["number"], &deployments["items"][0]["version"]), (&json!(1), &json!(1)));
+    let deployment = people.viewer.get("/api/v1/deployments/1").await.ok();
+    assert_ne!(deployment["state_reason"], "");
+    people.viewer.get("/api/v1/deployments/2").await.refused(404);
+    people.viewer.get("/api/v1/deployments?state=gone").await.refused(400);
+    assert_eq!(people.viewer.get("/api/v1/endpoints").await.ok()["items"], json!([]));
+}
+
+#[tokio::test]
+async fn another_workspace_sees_none_of_it() {
+    let (app, people) = start(1).await;
+    let promotion = request(&people.contributor, 1).await;
+    advance(&app, &promotion).await;
+    let (_, owner) = app.second_workspace("elsewhere").await;
+    owner.get("/api/v1/promotions/1").await.refused(404);
+    owner.post("/api/v1/promotions/1/withdraw", json!({})).await.refused(404);
+    owner.post("/api/v1/promotions/1/gates", json!({})).await.refused(404);
+    assert_eq!(owner.get("/api/v1/promotions").await.ok()["items"], json!([]));
+}
