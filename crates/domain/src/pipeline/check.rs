@@ -10,6 +10,9 @@ use super::{
 };
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+/// When so many problems were found, no more are looked for: to find near names for thousands would take seconds.
+const ENOUGH: usize = 200;
+
 /// Adds what is wrong to `problems`.
 pub(super) fn all(spec: &PipelineSpec, places: &Places, problems: &mut Vec<Problem>) {
     let names: Vec<_> = places.params.iter().map(|(name, at)| ("PARAM", name.as_str(), *at)).collect();
@@ -51,6 +54,9 @@ pub(super) fn all(spec: &PipelineSpec, places: &Places, problems: &mut Vec<Probl
 fn references(spec: &PipelineSpec, name: &str, places: &StepPlaces, problems: &mut Vec<Problem>) {
     let steps = || spec.steps.keys().map(String::as_str);
     for (needed, at) in &places.needs {
+        if problems.len() >= ENOUGH {
+            return;
+        }
         if needed == name {
             problems.push(Problem::new(*at, format!("Step \"{name}\" needs itself.")));
         } else if !spec.steps.contains_key(needed) {
@@ -62,6 +68,9 @@ fn references(spec: &PipelineSpec, name: &str, places: &StepPlaces, problems: &m
         }
     }
     for (input, at) in &places.inputs {
+        if problems.len() >= ENOUGH {
+            return;
+        }
         let message = match spec.steps.get(&input.step) {
             _ if input.step == name => format!("Step \"{name}\" takes its own output."),
             None => {
@@ -115,13 +124,13 @@ fn placeholders(
             }
         };
         let step = step.filter(|_| kind == TextKind::OfStep);
-        let (noun, name, known): (_, _, Vec<&str>) = match (place, step) {
-            (Place::Param(name), _) => {
-                let own = step.into_iter().flat_map(|step| step.params.keys());
-                ("param", name, spec.params.keys().chain(own).map(String::as_str).collect())
+        let (noun, name, exists) = match (place, step) {
+            (Place::Param(name), step) => {
+                let is_own = step.is_some_and(|step| step.params.contains_key(name));
+                ("param", name, is_own || spec.params.contains_key(name))
             }
-            (Place::Input(name), Some(step)) => ("input", name, step.inputs.keys().map(String::as_str).collect()),
-            (Place::Output(name), Some(step)) => ("output", name, step.outputs.keys().map(String::as_str).collect()),
+            (Place::Input(name), Some(step)) => ("input", name, step.inputs.contains_key(name)),
+            (Place::Output(name), Some(step)) => ("output", name, step.outputs.contains_key(name)),
             (Place::Input(_) | Place::Output(_), None) => {
                 problems.push(Problem::new(
                     at,
@@ -130,9 +139,22 @@ fn placeholders(
                 continue;
             }
         };
-        if !known.contains(&name) {
-            problems.push(Problem::new(at, format!("There is no {noun} \"{}\"; {}", show(name), suggest(name, known))));
+        if exists || problems.len() >= ENOUGH {
+            continue;
         }
+        let known: Vec<&str> = match (place, step) {
+            (Place::Param(_), _) => spec
+                .params
+                .keys()
+                .chain(step.into_iter().flat_map(|step| step.params.keys()))
+                .map(String::as_str)
+                .collect(),
+            (Place::Input(_), _) => step.into_iter().flat_map(|step| step.inputs.keys()).map(String::as_str).collect(),
+            (Place::Output(_), _) => {
+                step.into_iter().flat_map(|step| step.outputs.keys()).map(String::as_str).collect()
+            }
+        };
+        problems.push(Problem::new(at, format!("There is no {noun} \"{}\"; {}", show(name), suggest(name, known))));
     }
 }
 
@@ -161,13 +183,22 @@ fn cycles(spec: &PipelineSpec, places: &Places, problems: &mut Vec<Problem>) {
         let known = needs.chain(inputs).filter(|(step, _)| step != name && spec.steps.contains_key(*step));
         edges.insert(name, known.collect());
     }
-    let mut search = Search { edges: &edges, path: Vec::new(), done: HashSet::new(), told: HashSet::new(), problems };
+    let mut search = Search {
+        edges: &edges,
+        path: Vec::new(),
+        on_path: HashMap::new(),
+        done: HashSet::new(),
+        told: HashSet::new(),
+        problems,
+    };
     edges.keys().for_each(|step| search.visit(step));
 }
 
 struct Search<'a, 'p> {
     edges: &'a BTreeMap<&'a str, Vec<(&'a str, At)>>,
     path: Vec<&'a str>,
+    /// Where each step of the path stands in it.
+    on_path: HashMap<&'a str, usize>,
     done: HashSet<&'a str>,
     told: HashSet<&'a str>,
     problems: &'p mut Vec<Problem>,
@@ -179,14 +210,16 @@ impl<'a> Search<'a, '_> {
         if self.done.contains(step) {
             return;
         }
+        self.on_path.insert(step, self.path.len());
         self.path.push(step);
         for (needed, at) in self.edges.get(step).into_iter().flatten() {
-            match self.path.iter().position(|other| other == needed) {
-                Some(start) => self.tell(start, *at),
+            match self.on_path.get(needed) {
+                Some(start) => self.tell(*start, *at),
                 None => self.visit(needed),
             }
         }
         self.path.pop();
+        self.on_path.remove(step);
         self.done.insert(step);
     }
 
@@ -196,9 +229,10 @@ impl<'a> Search<'a, '_> {
             return;
         }
         self.told.extend(circle);
+        let shown = circle[..circle.len().min(10)].join(" → ");
+        let rest = if circle.len() > 10 { format!(" → … ({} more)", circle.len() - 10) } else { String::new() };
         let message = format!(
-            "These steps wait for each other: {} → {}. Each needs the next; take one of these needs or inputs away.",
-            circle.join(" → "),
+            "These steps wait for each other: {shown}{rest} → {}. Each needs the next; take one of these needs or inputs away.",
             circle[0]
         );
         self.problems.push(Problem::new(at, message));

@@ -27,6 +27,9 @@ const MAX_ARGUMENT_BYTES: usize = 100_000;
 const MAX_RETRIES: f64 = 20.0;
 const MAX_TIMEOUT_SECONDS: u64 = 7 * 86_400;
 
+/// The most entries of one list or mapping: what is checked against each other must not take long, whatever is sent.
+const MAX_ENTRIES: usize = 1000;
+
 /// More problems than this help nobody.
 const MAX_PROBLEMS: usize = 50;
 
@@ -245,6 +248,7 @@ impl Reader {
     fn command(&mut self, node: &Node, places: &mut StepPlaces) -> Command {
         match &node.yaml {
             Yaml::List(items) => {
+                let items = self.at_most(node, items.iter().map(Rc::as_ref).collect());
                 let texts: Vec<String> = items.iter().filter_map(|item| self.text(item, "An argument")).collect();
                 if items.is_empty() || (texts.len() == items.len() && texts[0].is_empty()) {
                     self.problem(node.at, "The command is empty; give a program and its arguments.");
@@ -271,7 +275,7 @@ impl Reader {
             Yaml::List(items) => items.iter().map(Rc::as_ref).collect(),
             _ => vec![node],
         };
-        for item in items {
+        for item in self.at_most(node, items) {
             let Some(name) = self.text(item, "A needed step") else {
                 continue;
             };
@@ -316,9 +320,9 @@ impl Reader {
             let empty = matches!(&value.yaml, Yaml::Scalar(scalar) if scalar.meaning() == Meaning::Null);
             let text = if empty { Some(String::new()) } else { self.text(value, "A file's text") };
             files.insert(path.clone(), text.unwrap_or_default());
-            let parent = files
-                .keys()
-                .find(|other| path.starts_with(&format!("{other}/")) || other.starts_with(&format!("{path}/")));
+            let is_parent =
+                |parent: &str, child: &str| child.strip_prefix(parent).is_some_and(|rest| rest.starts_with('/'));
+            let parent = files.keys().find(|other| is_parent(&path, other) || is_parent(other, &path));
             if let Some(other) = parent.cloned() {
                 self.problem(
                     key.at,
@@ -483,6 +487,15 @@ impl Reader {
         Some(path.to_owned())
     }
 
+    /// The items, when they are not too many.
+    fn at_most<T>(&mut self, node: &Node, items: Vec<T>) -> Vec<T> {
+        if items.len() <= MAX_ENTRIES {
+            return items;
+        }
+        self.problem(node.at, format!("There are {} entries here; at most {MAX_ENTRIES} are allowed.", items.len()));
+        Vec::new()
+    }
+
     /// The entries of a mapping whose keys the user chose, each key once.
     fn entries<'a>(&mut self, node: &'a Node, what: &str, form: &str) -> Vec<(&'a Node, &'a Node)> {
         let mut seen = BTreeSet::new();
@@ -504,7 +517,7 @@ impl Reader {
             Yaml::Scalar(scalar) if scalar.meaning() == Meaning::Null => {}
             _ => self.problem(node.at, format!("{} must be a mapping of {form}.", sentence_start(what))),
         }
-        entries
+        self.at_most(node, entries)
     }
 
     /// The entries of a mapping with these keys.

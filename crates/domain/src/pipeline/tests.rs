@@ -304,7 +304,11 @@ fn a_circle_of_all_steps_is_found() {
     for step in 0..500 {
         source += &format!("  s{step}: {{command: [true], needs: [s{}]}}\n", (step + 1) % 500);
     }
-    assert!(problems(&source).contains("These steps wait for each other"));
+    let told = problems(&source);
+    assert!(
+        told.contains("These steps wait for each other") && told.contains("(490 more)") && told.len() < 400,
+        "{told}"
+    );
 }
 
 #[test]
@@ -396,6 +400,54 @@ fn limits_are_told() {
     }
     let unknown = (0..200).map(|key| format!("k{key}: 1\n")).collect::<String>();
     assert_eq!(PipelineSpec::parse(&unknown).unwrap_err().0.len(), 50);
+}
+
+/// Files made to take long. That they do not shows in the time that the tests take.
+#[test]
+fn hostile_files_are_refused_at_once() {
+    let list = |entry: &dyn Fn(usize) -> String, most: usize| {
+        let mut text = String::new();
+        for index in 0.. {
+            let next = entry(index);
+            if text.len() + next.len() > most {
+                return text;
+            }
+            text += &next;
+        }
+        text
+    };
+    let most = MAX_FILE_BYTES - 20_000;
+    let steps = list(&|index| format!("  s{index}: {{command: [a], needs: *n}}\n"), 15_000);
+    let unknown = list(&|index| format!("x{index},"), 7_000);
+    for source in [
+        with_step(&format!("command: [true]\nneeds: [{}]", list(&|index| format!("a{index},"), most))),
+        format!("name: x\nfiles:\n{}", list(&|index| format!("  {index}: a\n"), most)),
+        format!("name: x\nparams:\n{}", list(&|index| format!("  a{index}: 1\n"), most)),
+        with_step(&format!("command: [{}]", list(&|_| "\"${{ params.x }}\",".to_owned(), most))),
+        with_step(&format!("command: [\"{}\"]", list(&|_| "${{ params.x }}".to_owned(), 90_000))),
+        with_step(&format!("command: [\"{}\"]", "${{".repeat(30_000))),
+        format!("name: x\nneeds: &n [{unknown}]\nsteps:\n{steps}"),
+        format!("name: x\nenv: {}\n", "{".repeat(most)),
+        format!("name: x\nenv: {}\n", "- ".repeat(most / 2)),
+        format!("name: x\nenv: \"{}", "\\x".repeat(most / 2)),
+        "? ".repeat(most / 2),
+        "a: ".repeat(most / 3),
+        "&a ".repeat(most / 3),
+        format!("a: |{}", "\n".repeat(most)),
+        "#".repeat(most),
+        list(&|index| format!("k{index}: 1\n"), most),
+    ] {
+        assert!(PipelineSpec::parse(&source).is_err());
+    }
+}
+
+/// What the documentation shows must be right.
+#[test]
+fn the_example_of_the_documentation_is_a_pipeline() {
+    let documentation = include_str!("../../../../docs/pipelines.md");
+    let example = documentation.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let spec = parse(example);
+    assert_eq!(spec.graph().layers(), [["prepare"], ["train"], ["report"]]);
 }
 
 #[test]
