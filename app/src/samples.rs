@@ -1,5 +1,8 @@
 //! Example values of everything that pages show, for tests and for the gallery. Roles stand for people.
 
+pub mod operations;
+pub mod pipelines;
+
 use crate::pages::{
     experiment::{Champion, ExperimentPage},
     home::{HomePage, WelcomePage},

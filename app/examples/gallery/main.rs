@@ -7,6 +7,7 @@
 //! Style and scripts are those of `site/manifest.json` when that exists, so serve the folder beside `site/pkg`.
 
 mod components;
+mod operate;
 mod pages;
 
 pub(crate) use app::samples::moment;
@@ -68,5 +69,6 @@ fn main() -> io::Result<()> {
     let out = Path::new(&out);
     fs::create_dir_all(out)?;
     components::write(out)?;
-    pages::write(out)
+    pages::write(out)?;
+    operate::write(out)
 }

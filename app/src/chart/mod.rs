@@ -2,6 +2,7 @@
 //! says can be read without scripts. Curves get an island on top ([`crate::islands::metric_chart`]); nothing else does.
 
 pub mod bar;
+pub mod columns;
 pub mod curve;
 pub mod dag;
 pub mod forest;

@@ -5,8 +5,6 @@ pub mod state;
 mod step;
 mod steps;
 
-pub(crate) use step::command;
-
 use crate::{format, islands::LiveRegion, ui::prelude::*};
 use domain::{
     audit::AuditEvent,
@@ -59,26 +57,35 @@ pub fn Run(
     let topic = format!("pipeline_run:{}", run.id);
     let events = (!run.state.is_final()).then(|| links.events(&[topic]));
     let params = view! { <Params run=run.clone() spec=page.spec.clone() links=links.clone() may_run=page.may_run/> };
+    let name = shown.as_ref().map(|step| step.name.clone());
+    let steps = view! { <steps::Steps page=page.clone() address=address.clone() shown=name/> };
+    let log = shown.clone().map(|step| {
+        view! { <step::StepLog page=page.clone() links=links.clone() step attempt=attempt.clone()/> }
+    });
+    let history = view! { <Timeline events=page.events.clone() links=links.clone()/> };
+    let head = view! { <RunHead page=page.clone() links=links.clone()/> };
+    let facts = shown.map(|step| view! { <step::StepFacts page links=links.clone() address step attempt/> });
     view! {
         <Crumbs items=vec![
             Crumb::to("Pipelines", links.pipelines()),
             Crumb::to(run.pipeline_name.clone(), links.pipeline(&run.pipeline_name)),
             Crumb::here(format!("#{}", run.number)),
         ]/>
-        <RunHead page=page.clone() links=links.clone()/>
+        {head}
         <div class="stack mt-4">
-            <steps::Steps page=page.clone() address=address.clone() shown=shown.as_ref().map(|step| step.name.clone())/>
+            {steps}
             <div class="with-aside">
                 <div class="stack" id="shown" data-live="">
-                    {shown
-                        .clone()
-                        .map(|step| view! { <step::StepLog page=page.clone() links=links.clone() step attempt=attempt.clone()/> })}
-                    <Panel title="History" id="history">
-                        <Body><Timeline events=page.events.clone() links=links.clone()/></Body>
-                    </Panel>
+                    {log}
+                    <Panel title="History" id="history"><Body>{history}</Body></Panel>
                 </div>
-                <aside class="stack" id="beside" data-live="" aria-label="The step, its tries and outputs, and the params of the run">
-                    {shown.map(|step| view! { <step::StepFacts page links=links.clone() address step attempt/> })}
+                <aside
+                    class="stack"
+                    id="beside"
+                    data-live=""
+                    aria-label="The step, its tries and outputs, and the params of the run"
+                >
+                    {facts}
                     {params}
                 </aside>
             </div>
@@ -107,7 +114,8 @@ fn RunHead(page: RunPage, links: Links) -> impl IntoView {
             view! { <Button text="Cancel run" kind=Kind::Danger opens="cancel-run"/> }.into_any()
         }
     });
-    let dialog = (may_run && !run.state.is_final() && !cancelling).then(|| view! { <Cancel run=run.clone() steps action=action("cancel")/> });
+    let dialog = (may_run && !run.state.is_final() && !cancelling)
+        .then(|| view! { <Cancel run=run.clone() steps action=action("cancel")/> });
     view! {
         <PageHead
             title=view! { {run.pipeline_name.clone()}" "<span class="mono">{format!("#{}", run.number)}</span> }.into_any()
@@ -194,11 +202,14 @@ fn listed(names: &[String]) -> String {
 fn Params(run: PipelineRun, spec: PipelineSpec, links: Links, may_run: bool) -> impl IntoView {
     let other = format!("{}?from={}#start", links.pipeline(&run.pipeline_name), run.number);
     let count = run.params.len();
+    if count == 0 {
+        return ().into_any();
+    }
     let changed = run.params.iter().filter(|(name, value)| spec.params.get(*name) != Some(value)).count();
-    let note = match (count, changed) {
-        (0, _) => "none".to_owned(),
-        (_, 0) => format!("{count}, all as in the file"),
-        _ => format!("{count}, {changed} not as in the file"),
+    let note = if changed == 0 {
+        format!("{count}, all as in the file")
+    } else {
+        format!("{count}, {changed} not as in the file")
     };
     let rows = run
         .params
@@ -209,16 +220,17 @@ fn Params(run: PipelineRun, spec: PipelineSpec, links: Links, may_run: bool) -> 
             view! {
                 <Fact name mono=true>
                     {if text.is_empty() { view! { <span class="none">"empty"</span> }.into_any() } else { text.into_any() }}
-                    {default.map(|default| view! { " "<span class="muted">{format!("not {}", if default.is_empty() { "empty".to_owned() } else { default })}</span> })}
+                    {default.map(|default| view! { " "<span class="muted">{format!("instead of {}", if default.is_empty() { "nothing".to_owned() } else { default })}</span> })}
                 </Fact>
             }
         })
         .collect_view();
-    let actions = (may_run && run.state != PipelineRunState::Queued && count > 0)
+    let actions = (may_run && run.state != PipelineRunState::Queued)
         .then(|| view! { <a href=other>"Run with others"</a> }.into_any());
     view! {
         <Panel title="Params" id="params" note=note actions=actions.unwrap_or_else(|| ().into_any())>
-            {(count > 0).then(|| view! { <Body><Facts small=true>{rows}</Facts></Body> })}
+            <Body><Facts small=true>{rows}</Facts></Body>
         </Panel>
     }
+    .into_any()
 }

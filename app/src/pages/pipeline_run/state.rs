@@ -60,7 +60,9 @@ pub fn run_words(run: &PipelineRun, ended: usize, total: usize, now: DateTime<Ut
     let (_, word) = of_run(run.state);
     let span = took(run.started_at, run.ended_at, now).map(format::duration);
     match (run.state, span) {
-        (PipelineRunState::Running | PipelineRunState::Cancelling, _) => format!("{word}, {ended} of {total} steps done"),
+        (PipelineRunState::Running | PipelineRunState::Cancelling, _) => {
+            format!("{word}, {ended} of {total} steps done")
+        }
         (PipelineRunState::Succeeded, Some(span)) => format!("{word} in {span}"),
         (PipelineRunState::Failed | PipelineRunState::Cancelled, Some(span)) => format!("{word} after {span}"),
         _ => word.to_owned(),
@@ -139,6 +141,7 @@ pub fn chosen<'a>(steps: &'a [Step], asked: Option<&str>) -> Option<&'a Step> {
         .or_else(|| latest(StepState::Running))
         .or_else(|| steps.iter().filter(|step| step.state == StepState::Failed).min_by_key(|step| step.ended_at))
         .or_else(|| steps.iter().filter(|step| step.started_at.is_some()).max_by_key(|step| step.ended_at))
+        .or_else(|| steps.iter().find(|step| step.state == StepState::Ready))
         .or_else(|| steps.first())
 }
 
@@ -171,8 +174,11 @@ mod tests {
 
     #[test]
     fn without_a_choice_the_running_step_is_shown_then_the_failed_one() {
-        let mut steps =
-            vec![step("a", StepState::Failed, &[], Some(0)), step("b", StepState::Running, &[], Some(1)), step("c", StepState::Waiting, &["b"], None)];
+        let mut steps = vec![
+            step("a", StepState::Failed, &[], Some(0)),
+            step("b", StepState::Running, &[], Some(1)),
+            step("c", StepState::Waiting, &["b"], None),
+        ];
         assert_eq!(chosen(&steps, None).unwrap().name, "b");
         assert_eq!(chosen(&steps, Some("c")).unwrap().name, "c");
         assert_eq!(chosen(&steps, Some("gone")).unwrap().name, "b");

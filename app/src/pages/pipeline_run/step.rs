@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use domain::{
     pipeline::{Command as Runs, StepSpec},
     pipeline_run::{AttemptOutcome, StepState},
-    step::{Step, StepAttempt, StepOutput},
+    step::{Step, StepAttempt},
 };
 use leptos::prelude::*;
 
@@ -30,7 +30,11 @@ pub(super) fn StepLog(page: RunPage, links: Links, step: Step, attempt: Option<S
         }
         .into_any();
     };
-    let title = if tries > 1 { format!("Log of {}, try {}", step.name, attempt.number) } else { format!("Log of {}", step.name) };
+    let title = if tries > 1 {
+        format!("Log of {}, try {}", step.name, attempt.number)
+    } else {
+        format!("Log of {}", step.name)
+    };
     let goes_on = attempt.outcome == AttemptOutcome::Running;
     let log = links.step_log(number, &step.name, attempt.number);
     view! {
@@ -49,15 +53,28 @@ pub(super) fn StepLog(page: RunPage, links: Links, step: Step, attempt: Option<S
 
 /// What is known of the step, its tries, what it gave on.
 #[component]
-pub(super) fn StepFacts(page: RunPage, links: Links, address: Address, step: Step, attempt: Option<StepAttempt>) -> impl IntoView {
+pub(super) fn StepFacts(
+    page: RunPage,
+    links: Links,
+    address: Address,
+    step: Step,
+    attempt: Option<StepAttempt>,
+) -> impl IntoView {
     let (shape, word) = state::of_step(step.state);
     let spec = page.spec.steps.get(&step.name).cloned();
     let tracked = attempt.as_ref().and_then(|attempt| attempt.run_id).map(|id| {
         view! { <a href=links.run(&id)>"Run "<span class="mono">{id.simple()[24..].to_owned()}</span></a> }.into_any()
     });
-    let attempts = page.attempts.get(&step.name).cloned().unwrap_or_default();
-    let (number, outputs) = (page.detail.run.number, step.outputs.clone());
     let declared = spec.as_ref().is_some_and(|spec| !spec.outputs.is_empty());
+    let outputs = (declared || !step.outputs.is_empty())
+        .then(|| view! { <Outputs step=step.clone() links number=page.detail.run.number/> });
+    let attempts = page.attempts.get(&step.name).filter(|attempts| !attempts.is_empty()).cloned().map(|attempts| {
+        let shown = attempt.as_ref().map(|attempt| attempt.number);
+        view! { <Attempts attempts step=step.clone() shown address=address.clone()/> }
+    });
+    let code = spec
+        .as_ref()
+        .map(|spec| view! { <CodeBlock label=format!("Command of {}", step.name) text=command(&spec.command)/> });
     view! {
         <Panel
             title=step.name.clone()
@@ -67,16 +84,12 @@ pub(super) fn StepFacts(page: RunPage, links: Links, address: Address, step: Ste
         >
             <Body>
                 <Failure step=step.clone() attempt=attempt.clone()/>
-                <Known spec=spec.clone() step=step.clone() attempt=attempt.clone() address=address.clone()/>
-                {spec.map(|spec| view! { <CodeBlock label=format!("Command of {}", step.name) text=command(&spec.command)/> })}
+                <Known spec step=step.clone() attempt address/>
+                {code}
             </Body>
         </Panel>
-        {(!attempts.is_empty())
-            .then(|| {
-                let shown = attempt.as_ref().map(|attempt| attempt.number);
-                view! { <Attempts attempts step=step.clone() shown address=address.clone()/> }
-            })}
-        {(declared || !outputs.is_empty()).then(|| view! { <Outputs outputs links number step=step.name.clone() state=step.state/> })}
+        {attempts}
+        {outputs}
     }
 }
 
@@ -84,13 +97,16 @@ pub(super) fn StepFacts(page: RunPage, links: Links, address: Address, step: Ste
 #[component]
 fn Failure(step: Step, attempt: Option<StepAttempt>) -> impl IntoView {
     let failed = step.state == StepState::Failed;
-    let reason = attempt.as_ref().and_then(state::attempt_reason).or_else(|| {
-        (failed && !step.reason.is_empty()).then(|| state::capitalised(&step.reason))
-    })?;
+    let reason = attempt
+        .as_ref()
+        .and_then(state::attempt_reason)
+        .or_else(|| (failed && !step.reason.is_empty()).then(|| state::capitalised(&step.reason)))?;
     let outcome = attempt.as_ref().map(|attempt| attempt.outcome);
     let (tone, symbol, next) = match outcome {
         _ if step.state == StepState::Ready => (Tone::Warn, Symbol::Wait, "It is tried again by itself."),
-        Some(AttemptOutcome::TimedOut) => (Tone::Fail, Symbol::Fail, "Raise its timeout in the file, or give it less to do."),
+        Some(AttemptOutcome::TimedOut) => {
+            (Tone::Fail, Symbol::Fail, "Raise its timeout in the file, or give it less to do.")
+        }
         Some(AttemptOutcome::Lost) => (Tone::Warn, Symbol::Warn, ""),
         Some(AttemptOutcome::Failed) | None if failed => (Tone::Fail, Symbol::Fail, "The end of its log says more."),
         Some(AttemptOutcome::Failed) => (Tone::Warn, Symbol::Warn, "Another try followed."),
@@ -114,11 +130,13 @@ fn Known(spec: Option<StepSpec>, step: Step, attempt: Option<StepAttempt>, addre
             None => format::coarse(whole),
         }
     });
-    let inputs: Vec<String> = spec.iter().flat_map(|spec| &spec.inputs).map(|(name, from)| format!("{name} from {from}")).collect();
+    let inputs: Vec<String> =
+        spec.iter().flat_map(|spec| &spec.inputs).map(|(name, from)| format!("{name} from {from}")).collect();
     let pool = spec.as_ref().map(|spec| spec.pool.clone()).filter(|pool| pool != "default");
     let worker = attempt.as_ref().map(|attempt| attempt.worker.clone());
     let began = attempt.as_ref().map(|attempt| attempt.started_at);
     let took = attempt.as_ref().and_then(|attempt| state::took(began, attempt.ended_at, now));
+    let runs = attempt.as_ref().is_some_and(|attempt| attempt.outcome == AttemptOutcome::Running);
     let code = attempt.as_ref().and_then(|attempt| attempt.exit_code);
     let needs = step
         .needs
@@ -132,7 +150,7 @@ fn Known(spec: Option<StepSpec>, step: Step, attempt: Option<StepAttempt>, addre
     view! {
         <Facts>
             {began.map(|at| view! { <Fact name="Began"><When at/></Fact> })}
-            {took.map(|span| view! { <Fact name="Took">{format::duration(span)}</Fact> })}
+            {took.map(|span| view! { <Fact name=if runs { "Runs for" } else { "Took" }>{format::duration(span)}</Fact> })}
             {code.map(|code| view! { <Fact name="Exit status">{code}</Fact> })}
             {(!step.needs.is_empty()).then(|| view! { <Fact name="After">{needs}</Fact> })}
             {(!inputs.is_empty()).then(|| view! { <Fact name="Inputs" >{inputs.join(", ")}</Fact> })}
@@ -161,7 +179,7 @@ fn Attempts(attempts: Vec<StepAttempt>, step: Step, shown: Option<i32>, address:
                         let href = address.with("step", step.name.clone()).with("attempt", attempt.number.to_string()).href();
                         let here = shown == Some(attempt.number);
                         let sub = state::attempt_reason(&attempt)
-                            .unwrap_or_else(|| format!("{}, {}", attempt.worker, format::count(attempt.log_lines, "line", "lines")));
+                            .unwrap_or_else(|| format::count(attempt.log_lines, "line of log", "lines of log"));
                         let end = if here && several { "shown".into_any() } else { ().into_any() };
                         view! {
                             <Row
@@ -180,11 +198,13 @@ fn Attempts(attempts: Vec<StepAttempt>, step: Step, shown: Option<i32>, address:
 }
 
 #[component]
-fn Outputs(outputs: Vec<StepOutput>, links: Links, number: i64, step: String, state: StepState) -> impl IntoView {
+fn Outputs(step: Step, links: Links, number: i64) -> impl IntoView {
+    let Step { name: step, state, outputs, .. } = step;
     let count = outputs.len();
     if outputs.is_empty() {
         let why = if state.is_final() { "It gave nothing on." } else { "They are here once the step has succeeded." };
-        return view! { <Panel title="Outputs" id="outputs"><Body><p class="muted">{why}</p></Body></Panel> }.into_any();
+        return view! { <Panel title="Outputs" id="outputs"><Body><p class="muted">{why}</p></Body></Panel> }
+            .into_any();
     }
     view! {
         <Panel title="Outputs" id="outputs" note=count.to_string()>
@@ -200,11 +220,7 @@ fn Outputs(outputs: Vec<StepOutput>, links: Links, number: i64, step: String, st
                                 <Icon symbol/>
                                 <div class="grow">
                                     <div class="ellipsis">
-                                        {if output.is_folder {
-                                            view! { <span class="t">{output.name}</span> }.into_any()
-                                        } else {
-                                            view! { <a class="t" href=href download="">{output.name}</a> }.into_any()
-                                        }}
+                                        <a class="t" href=href download="">{output.name}</a>
                                         " "
                                         <span class="muted mono">{output.path}</span>
                                     </div>
@@ -232,7 +248,11 @@ pub(crate) fn command(command: &Runs) -> String {
 
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+${}".contains(c);
-    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
 }
 
 #[cfg(test)]

@@ -54,6 +54,13 @@ fn href(address: &Address, step: &str, attempt: Option<i32>) -> String {
     }
 }
 
+/// How long the last try of a step took, or takes so far.
+fn last_try(page: &RunPage, step: &Step, now: DateTime<Utc>) -> Option<String> {
+    let attempt = page.attempts.get(&step.name)?.last()?;
+    let told = matches!(step.state, StepState::Running | StepState::Succeeded | StepState::Failed);
+    told.then(|| format::duration(attempt.ended_at.unwrap_or(now) - attempt.started_at))
+}
+
 fn nodes(page: &RunPage, address: &Address, shown: Option<&str>, now: DateTime<Utc>) -> Vec<Node> {
     let steps = &page.detail.steps;
     let node = |step: &Step| {
@@ -69,7 +76,7 @@ fn nodes(page: &RunPage, address: &Address, shown: Option<&str>, now: DateTime<U
             href: href(address, &step.name, None),
             state,
             word,
-            note: state::step_note(step, steps, now),
+            note: last_try(page, step, now).unwrap_or_else(|| state::step_note(step, steps, now)),
             progress: None,
             current: shown == Some(step.name.as_str()),
         }
@@ -94,7 +101,11 @@ fn lanes(page: &RunPage, address: &Address, now: DateTime<Utc>) -> Vec<Lane> {
                 state,
                 from: Some(attempt.started_at),
                 to: attempt.ended_at,
-                note: if state == State::Failed || state == State::Warning { format!("{}, {span}", word.to_lowercase()) } else { span },
+                note: if state == State::Failed || state == State::Warning {
+                    format!("{}, {span}", word.to_lowercase())
+                } else {
+                    span
+                },
             });
         }
         if attempts.is_empty() || tries_again {

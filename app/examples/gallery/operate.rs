@@ -1,0 +1,163 @@
+//! Pipelines, environments, deployments, alerts, history, with the example values of `app::samples`.
+
+use crate::{chrome, page};
+use app::{
+    pages::{
+        alert, audit::Audit, deployment, endpoint::Serving, environment, monitor::Settings, pipeline, pipeline_run,
+    },
+    samples::{operations as o, pipelines as p},
+    shell::Section,
+    ui::prelude::*,
+};
+use domain::{Error, Page, id::WorkspaceId, pipeline::PipelineSpec};
+use leptos::prelude::*;
+use std::{io, path::Path};
+
+fn links() -> Links {
+    Links::new("wine-lab")
+}
+
+fn at(path: &str, pairs: &[(&str, &str)]) -> Address {
+    Address::new(links().to(path), pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+}
+
+pub(crate) fn write(out: &Path) -> io::Result<()> {
+    runs(out)?;
+    pipelines(out)?;
+    environments(out)?;
+    serving(out)?;
+    alerts(out)
+}
+
+fn runs(out: &Path) -> io::Result<()> {
+    let run = |name: &str, sample: pipeline_run::RunPage, pairs: &'static [(&str, &str)]| {
+        let title = format!("train-wine #{}", sample.detail.run.number);
+        page(out, name, chrome(&title, Some(Section::Pipelines)), move || {
+            view! { <pipeline_run::Run links=links() address=at("pipeline-runs/512", pairs) page=sample/> }
+        })
+    };
+    run("pipeline-run", p::running(), &[])?;
+    run("pipeline-run-gantt", p::running(), &[("view", "gantt"), ("step", "train"), ("attempt", "1")])?;
+    run("pipeline-run-failed", p::failed(), &[])?;
+    run("pipeline-run-skipped", p::failed(), &[("step", "evaluate")])?;
+    run("pipeline-run-outputs", p::failed(), &[("step", "split")])?;
+    run("pipeline-run-queued", p::queued(), &[])
+}
+
+fn pipelines(out: &Path) -> io::Result<()> {
+    let section = Some(Section::Pipelines);
+    let list = |name: &str, pipelines, may_write| {
+        page(out, name, chrome("Pipelines", section), move || {
+            view! {
+                <pipeline::List
+                    links=links()
+                    address=at("pipelines", &[])
+                    pipelines
+                    base="https://slipway.example.com/w/wine-lab"
+                    may_write
+                    workspace_id=WorkspaceId::new()
+                />
+            }
+        })
+    };
+    list("pipelines", p::pipelines(), true)?;
+    list("pipelines-empty", Page { items: Vec::new(), next_page_token: None }, true)?;
+    page(out, "pipeline", chrome("train-wine", section), || {
+        view! { <pipeline::Pipeline links=links() address=at("pipelines/train-wine", &[]) page=p::pipeline()/> }
+    })?;
+    page(out, "pipeline-refused", chrome("train-wine", section), || {
+        let mut sample = p::pipeline();
+        sample.runs = Page { items: Vec::new(), next_page_token: None };
+        sample.triggers.clear();
+        let draft = Draft::of([("params.learning-rate", "fast"), ("params.rounds", "12")])
+            .refused(&Error::invalid_field("params.learning-rate", "The param \"learning-rate\" must be a number."));
+        view! { <pipeline::Pipeline links=links() address=at("pipelines/train-wine", &[("state", "failed")]) page=sample draft/> }
+    })?;
+    page(out, "pipeline-file", chrome("train-wine", section), || {
+        view! { <pipeline::File links=links() address=at("pipelines/train-wine/file", &[("version", "2")]) page=p::file(2)/> }
+    })?;
+    page(out, "pipeline-new", chrome("New pipeline", section), || {
+        view! { <pipeline::Edit links=links() name=None draft=Draft::of([("source", pipeline::example())])/> }
+    })?;
+    page(out, "pipeline-edit", chrome("Edit train-wine", section), || {
+        let source = p::FILE
+            .replace("    inputs: { raw: fetch.raw }\n    needs", "    inputs: { raw: fetch.rav }\n    needs")
+            .replace("timeout: 15m", "timeuot: 15m");
+        let problems = PipelineSpec::parse(&source).map(|_| Vec::new()).unwrap_or_else(|errors| errors.0);
+        view! {
+            <pipeline::Edit links=links() name=Some("train-wine".to_owned()) draft=Draft::of([("source", source)]) problems/>
+        }
+    })
+}
+
+fn environments(out: &Path) -> io::Result<()> {
+    let section = Some(Section::Environments);
+    page(out, "environments", chrome("Environments", section), || {
+        view! { <environment::Environments links=links() page=o::environments_page()/> }
+    })?;
+    page(out, "environments-new", chrome("Environments", section), || {
+        view! { <environment::Environments links=links() page=o::new_environments()/> }
+    })?;
+    page(out, "environment", chrome("production", section), || {
+        view! { <environment::One links=links() address=at("environments/production", &[]) page=o::environment()/> }
+    })?;
+    page(out, "policy", chrome("Policy of production", section), || {
+        let (policy, mut form) = (o::policy(3), environment::PolicyForm::of(&o::policy(3)));
+        form.gates[0].number = "much".to_owned();
+        let error = form.document().err();
+        view! { <environment::Edit links=links() environment="production" policy form error/> }
+    })
+}
+
+fn serving(out: &Path) -> io::Result<()> {
+    let section = Some(Section::Deployments);
+    let board = |name: &str, sample: deployment::DeploymentsPage| {
+        page(out, name, chrome("Deployments", section), move || {
+            view! { <deployment::Deployments links=links() address=at("deployments", &[]) page=sample/> }
+        })
+    };
+    board("deployments", o::deployments())?;
+    let mut nothing = o::deployments();
+    nothing.endpoints.clear();
+    nothing.history = Page { items: Vec::new(), next_page_token: None };
+    board("deployments-empty", nothing)?;
+    page(out, "deployment", chrome("Deployment #39", section), || {
+        view! { <deployment::One links=links() page=o::one_deployment()/> }
+    })?;
+    let serves = |name: &str, sample| {
+        page(out, name, chrome("wine-quality in production", section), move || {
+            view! { <Serving links=links() address=at("environments/production/models/wine-quality", &[]) page=sample/> }
+        })
+    };
+    serves("endpoint", o::endpoint_page())?;
+    serves("endpoint-new", o::new_endpoint())?;
+    serves("endpoint-wide", o::wide_endpoint())?;
+    page(out, "monitor", chrome("Monitor", section), || {
+        let draft = Draft::of([("window_rows", "1000"), ("min_rows", "5000"), ("enabled", "on")])
+            .refused(&Error::invalid_field("min_rows", "The least number of rows is more than the window holds."));
+        view! { <Settings links=links() page=o::monitor_page() draft/> }
+    })
+}
+
+fn alerts(out: &Path) -> io::Result<()> {
+    let section = Some(Section::Alerts);
+    page(out, "alerts", chrome("Alerts", section), || {
+        view! { <alert::Alerts links=links() address=at("alerts", &[("show", "all")]) page=o::alerts()/> }
+    })?;
+    page(out, "alerts-empty", chrome("Alerts", section), || {
+        let mut sample = o::alerts();
+        sample.alerts = Page { items: Vec::new(), next_page_token: None };
+        sample.unresolved = 0;
+        view! { <alert::Alerts links=links() address=at("alerts", &[]) page=sample/> }
+    })?;
+    page(out, "alert", chrome("Alert #5", section), || view! { <alert::One links=links() page=o::alert_page()/> })?;
+    page(
+        out,
+        "alert-resolved",
+        chrome("Alert #3", section),
+        || view! { <alert::One links=links() page=o::resolved_alert()/> },
+    )?;
+    page(out, "audit", chrome("Audit", None), || {
+        view! { <Audit links=links() address=at("audit", &[]) events=p::history()/> }
+    })
+}

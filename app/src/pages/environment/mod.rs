@@ -1,0 +1,192 @@
+//! Environments: what serves in each, what a version needs to enter, and how that changed.
+
+mod form;
+mod one;
+mod policy;
+
+pub use form::{GateKind, GateRow, PolicyForm};
+pub use one::{EnvironmentPage, One};
+pub use policy::Edit;
+
+use crate::{format, islands::LiveRegion, ui::prelude::*};
+use domain::{
+    deployment::Endpoint,
+    environment::{ApprovalRule, EnvironmentOverview, GateSpec, PolicyDocument},
+    id::WorkspaceId,
+};
+use leptos::prelude::*;
+
+/// Who must agree, in words.
+#[must_use]
+pub fn agreement(rule: &ApprovalRule) -> String {
+    match rule.approvals {
+        0 => "Nobody is asked".to_owned(),
+        1 => "One approver, who is not the requester".to_owned(),
+        many => format!("{many} different approvers, none of them the requester"),
+    }
+}
+
+/// A gate in words, with what the short form leaves out.
+#[must_use]
+pub fn gate_words(gate: &GateSpec) -> String {
+    match gate {
+        GateSpec::GoldenRow { tolerance } => format!("{}, within {}", gate.title(), format::number(*tolerance)),
+        other => other.title(),
+    }
+}
+
+/// An environment in the list.
+#[derive(Debug, Clone)]
+pub struct EnvironmentCard {
+    /// The environment and what is in force.
+    pub overview: EnvironmentOverview,
+    /// What serves there, by model.
+    pub serving: Vec<Endpoint>,
+}
+
+/// What the list of environments shows.
+#[derive(Debug, Clone)]
+pub struct EnvironmentsPage {
+    /// The workspace.
+    pub workspace_id: WorkspaceId,
+    /// The environments, in the order of promotion.
+    pub environments: Vec<EnvironmentCard>,
+    /// Whether the reader may change policies.
+    pub may_write: bool,
+}
+
+/// The environments of the workspace.
+#[component]
+pub fn Environments(
+    /// The addresses of the workspace.
+    links: Links,
+    /// What it shows.
+    page: EnvironmentsPage,
+) -> impl IntoView {
+    let EnvironmentsPage { workspace_id, environments, may_write } = page;
+    let order = environments.iter().map(|card| card.overview.environment.name.clone()).collect::<Vec<_>>().join(" → ");
+    let mut topics = ["deployments", "promotions"].map(|noun| format!("{noun}:{workspace_id}")).to_vec();
+    topics.extend(environments.iter().map(|card| format!("environment:{}", card.overview.environment.id)));
+    let events = links.events(&topics);
+    let cards =
+        environments.into_iter().map(|card| view! { <Card links=links.clone() card may_write/> }).collect_view();
+    view! {
+        <PageHead
+            title="Environments".into_any()
+            meta=view! { <span>{order}</span><span>"Each asks for its own gates and people"</span> }.into_any()
+        />
+        <div class="stack mt-4">{cards}</div>
+        <LiveRegion events/>
+    }
+}
+
+#[component]
+fn Card(links: Links, card: EnvironmentCard, may_write: bool) -> impl IntoView {
+    let EnvironmentCard { overview, serving } = card;
+    let EnvironmentOverview { environment, policy, open_promotions, .. } = overview;
+    let name = environment.name.clone();
+    let here = links.environment(&name);
+    let edit = format!("{here}/policy");
+    let promotions = format!("{}?environment={name}", links.promotions());
+    let lead = if environment.protected {
+        view! { <Tag text="protected"/> }.into_any()
+    } else {
+        view! { <Tag text="open"/> }.into_any()
+    };
+    let actions = view! {
+        {(open_promotions > 0)
+            .then(|| view! { <a href=promotions>{format::count(open_promotions, "promotion on its way", "promotions on their way")}</a> })}
+        <a href=here.clone()>"History"</a>
+        {may_write.then(|| view! { <a href=edit>"Change policy"</a> })}
+    };
+    let needs = view! { <Needs document=policy.document.clone()/> };
+    let serves = view! { <Serves links serving environment=name.clone()/> };
+    let foot = view! {
+        {format!("Policy revision {}, by {}, ", policy.revision, policy.created_by)}<When at=policy.created_at/>
+    };
+    view! {
+        <Panel title=name.clone() id=format!("environment-{name}") lead actions=actions.into_any() foot=foot.into_any() live=true>
+            <div class="body two-sides">
+                <div class="stack tight">{serves}</div>
+                <div class="stack tight">{needs}</div>
+            </div>
+        </Panel>
+    }
+}
+
+/// What a version needs to enter, in words.
+#[component]
+pub fn Needs(
+    /// The policy.
+    document: PolicyDocument,
+) -> impl IntoView {
+    let nobody = document.rule.approvals == 0;
+    let agreement = agreement(&document.rule);
+    let gates = if document.gates.is_empty() {
+        view! { <li><span class="tone" data-s="idle"><Icon symbol=Symbol::Skip/></span><span>"No gate runs"</span></li> }.into_any()
+    } else {
+        document
+            .gates
+            .iter()
+            .map(|gate| {
+                let words = gate_words(gate);
+                view! { <li><span class="tone" data-s="idle"><Icon symbol=Symbol::Shield/></span><span>{words}</span></li> }
+            })
+            .collect_view()
+            .into_any()
+    };
+    view! {
+        <h3 class="section-title">"What a version needs"</h3>
+        <ul class="needs">
+            {gates}
+            <li>
+                <span class="tone" data-s="idle"><Icon symbol=if nobody { Symbol::Skip } else { Symbol::People }/></span>
+                <span>{agreement}</span>
+            </li>
+        </ul>
+    }
+}
+
+#[component]
+fn Serves(links: Links, serving: Vec<Endpoint>, environment: String) -> impl IntoView {
+    let count = serving.len();
+    let rows = serving
+        .into_iter()
+        .map(|endpoint| {
+            let deployment = endpoint.deployment;
+            let href = links.endpoint(&environment, &deployment.model);
+            let since = deployment.live_at.unwrap_or(deployment.created_at);
+            let state =
+                if endpoint.drifted == Some(true) { (State::Warning, "live, drifted") } else { (State::Live, "live") };
+            view! {
+                <li>
+                    <StateShape state=state.0 word=state.1/>
+                    <a class="t ellipsis" href=href>{deployment.model}</a>
+                    <span class="mono">{format!("v{}", deployment.version)}</span>
+                    <span class="end"><When at=since/></span>
+                </li>
+            }
+        })
+        .collect_view();
+    view! {
+        <h3 class="section-title">"What serves "<span class="n">{count}</span></h3>
+        {if count == 0 {
+            view! { <p class="muted">"Nothing yet. A version serves here once its promotion is approved."</p> }.into_any()
+        } else {
+            view! { <ul class="serving">{rows}</ul> }.into_any()
+        }}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_must_agree_is_told_in_words() {
+        let words = |approvals| agreement(&ApprovalRule { approvals });
+        assert_eq!(words(0), "Nobody is asked");
+        assert_eq!(words(1), "One approver, who is not the requester");
+        assert_eq!(words(3), "3 different approvers, none of them the requester");
+    }
+}

@@ -1,0 +1,289 @@
+//! A pipeline: its runs, and the form that starts one.
+
+use super::{Head as PipelineHead, Part, list::Recent};
+use crate::{format, islands::LiveRegion, pages::pipeline_run::state, ui::prelude::*};
+use domain::{
+    Page,
+    monitor::Trigger,
+    pipeline::{ParamValue, PipelineSpec, PipelineSummary, PipelineVersion},
+    pipeline_run::{PipelineRunState, PipelineRunSummary, RunCause},
+};
+use leptos::prelude::*;
+
+/// What the page of a pipeline shows.
+#[derive(Debug, Clone)]
+pub struct PipelinePage {
+    /// The pipeline.
+    pub summary: PipelineSummary,
+    /// The version of its file that runs.
+    pub version: PipelineVersion,
+    /// Its runs.
+    pub runs: Page<PipelineRunSummary>,
+    /// What starts it by itself.
+    pub triggers: Vec<Trigger>,
+    /// Names this request to start a run, so that it starts one however often it is sent.
+    pub key: String,
+    /// Whether the reader may store its file.
+    pub may_write: bool,
+    /// Whether the reader may start it.
+    pub may_run: bool,
+}
+
+/// The page of a pipeline. The form sends to `pipelines/{name}/runs`: `version`, `key`, and `params.<name>` for each
+/// param.
+#[component]
+pub fn Pipeline(
+    /// The addresses of the workspace.
+    links: Links,
+    /// This page: `state` filters, `page_token` goes on.
+    address: Address,
+    /// The pipeline.
+    page: PipelinePage,
+    /// What was typed, and why it was refused.
+    #[prop(optional)]
+    draft: Draft,
+) -> impl IntoView {
+    let PipelinePage { summary, version, runs, triggers, key, may_write, may_run } = page;
+    let name = summary.pipeline.name.clone();
+    let topic = format!("pipeline_runs:{}", summary.pipeline.workspace_id);
+    let events = links.events(&[topic]);
+    let spec = version.spec.clone();
+    view! {
+        <PipelineHead
+            links=links.clone()
+            name=name.clone()
+            description=spec.description.clone()
+            version=summary.latest_version
+            part=Part::Runs
+            may_write
+            may_run
+        />
+        <div class="with-aside">
+            <Runs links=links.clone() address runs recent=summary.recent/>
+            <aside class="stack" aria-label="Start a run, and what starts it by itself">
+                {may_run.then(|| view! { <Start links=links.clone() name=name.clone() version=version.number spec key draft/> })}
+                <Triggers links triggers/>
+            </aside>
+        </div>
+        <LiveRegion events/>
+    }
+}
+
+/// The states that the list can be narrowed to, with the word for each.
+const FILTERS: [(&str, &str); 5] =
+    [("", "All"), ("running", "Running"), ("failed", "Failed"), ("succeeded", "Succeeded"), ("cancelled", "Cancelled")];
+
+#[component]
+fn Runs(
+    links: Links,
+    address: Address,
+    runs: Page<PipelineRunSummary>,
+    recent: Vec<PipelineRunState>,
+) -> impl IntoView {
+    let Page { items, next_page_token } = runs;
+    let chosen = address.get("state").unwrap_or_default().to_owned();
+    let choice = FILTERS
+        .into_iter()
+        .map(|(value, word)| {
+            let href = if value.is_empty() { address.without("state") } else { address.with("state", value) };
+            (word.to_owned(), href.href(), value == chosen)
+        })
+        .collect();
+    let shown = items.len();
+    let now = now();
+    let table = if items.is_empty() {
+        let (title, text) = if chosen.is_empty() {
+            (
+                "It has never run".to_owned(),
+                "Start it with the form beside this, from CI, or let an alert start it.".to_owned(),
+            )
+        } else {
+            (format!("No run is {chosen}"), "Choose another state above.".to_owned())
+        };
+        view! { <div id="no-runs" class="panel"><Empty symbol=Symbol::Pipe title text/></div> }.into_any()
+    } else {
+        let rows = items
+            .into_iter()
+            .map(|summary| {
+                let (run, total) = (summary.run, summary.steps_total);
+                let (shape, word) = state::of_run(run.state);
+                let took = state::took(run.started_at, run.ended_at, now).map(format::duration);
+                let machine = run.cause != RunCause::Person;
+                let params = run.params.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("  ");
+                view! {
+                    <tr id=format!("run-{}", run.number)>
+                        <th scope="row"><a class="strong mono" href=links.pipeline_run(run.number)>{format!("#{}", run.number)}</a></th>
+                        <td><StateMark state=shape word/></td>
+                        <td class="num">{format!("{} of {total}", summary.steps_ended)}</td>
+                        <td>
+                            <span class="by"><Avatar name=run.started_by_name.clone() machine size=AvatarSize::Row/>{run.started_by_name}</span>
+                        </td>
+                        <td><When at=run.created_at/></td>
+                        <td class="num"><Maybe text=took/></td>
+                        <td class="num">{format!("v{}", run.version_number)}</td>
+                        <td class="params"><span class="mono muted ellipsis" title=params.clone()>{params.clone()}</span></td>
+                    </tr>
+                }
+            })
+            .collect_view();
+        view! {
+            <Table label="Table of runs" keys=true id="runs" live=true>
+                <thead>
+                    <tr>
+                        <Head label="Run"/>
+                        <Head label="State"/>
+                        <Head label="Steps" num=true/>
+                        <Head label="By"/>
+                        <Head label="Started"/>
+                        <Head label="Took" num=true/>
+                        <Head label="File" num=true/>
+                        <Head label="Params"/>
+                    </tr>
+                </thead>
+                <tbody>{rows}</tbody>
+            </Table>
+        }
+        .into_any()
+    };
+    view! {
+        <section aria-labelledby="h-runs">
+            <h2 class="sr" id="h-runs">"Runs"</h2>
+            <div class="list-bar">
+                <Choice label="State" items=choice/>
+                <span class="push recent" id="recent" data-live="">
+                    <span class="muted">"Last twelve "</span>
+                    <Recent states=recent/>
+                </span>
+            </div>
+            {table}
+            <Pager address shown next=next_page_token one="run" many="runs" keys=true/>
+        </section>
+    }
+}
+
+/// The form that starts a run. Each param begins with its default.
+#[component]
+fn Start(links: Links, name: String, version: i32, spec: PipelineSpec, key: String, draft: Draft) -> impl IntoView {
+    let action = format!("{}/runs", links.pipeline(&name));
+    let from = draft.value("from").map(str::to_owned);
+    let note = match &from {
+        Some(number) => format!("version {version}, params of #{number}"),
+        None => format!("version {version}"),
+    };
+    let fields = spec
+        .params
+        .iter()
+        .map(|(name, default)| view! { <Param name=name.clone() default=default.clone() draft=draft.clone()/> })
+        .collect_view();
+    view! {
+        <Panel title="Start a run" id="start" note=note>
+            <Body>
+                <form class="stack" method="post" action=action>
+                    <input type="hidden" name="version" value=version.to_string()/>
+                    <input type="hidden" name="key" value=key/>
+                    <StartErrors draft spec=spec.clone()/>
+                    {if spec.params.is_empty() {
+                        view! { <p class="muted">"It takes no params."</p> }.into_any()
+                    } else {
+                        fields.into_any()
+                    }}
+                    <Button text="Start run" kind=Kind::Primary symbol=Symbol::Play/>
+                </form>
+            </Body>
+        </Panel>
+    }
+}
+
+/// What is wrong with the form beside what its fields say themselves.
+#[component]
+fn StartErrors(draft: Draft, spec: PipelineSpec) -> impl IntoView {
+    let fields: Vec<String> = spec.params.keys().map(|name| format!("params.{name}")).collect();
+    let shown: Vec<&str> = fields.iter().map(String::as_str).collect();
+    let messages = draft.messages(&shown);
+    (!messages.is_empty()).then(|| {
+        view! {
+            <Callout tone=Tone::Fail alert=true>
+                {messages.into_iter().map(|message| view! { <p>{message}</p> }).collect_view()}
+            </Callout>
+        }
+    })
+}
+
+#[component]
+fn Param(name: String, default: ParamValue, draft: Draft) -> impl IntoView {
+    let field = format!("params.{name}");
+    let text = default.to_string();
+    let draft = if draft.value(&field).is_some() { draft } else { Draft::of([(field.clone(), text.clone())]) };
+    match default {
+        ParamValue::Bool(_) => view! {
+            <SelectField
+                label=name
+                name=field
+                options=["true", "false"].map(|word| (word.to_owned(), word.to_owned())).to_vec()
+                hint=format!("{text} in the file")
+                draft
+            />
+        }
+        .into_any(),
+        other => {
+            let shown = if text.is_empty() { "empty".to_owned() } else { text };
+            let is_text = matches!(other, ParamValue::Text(_));
+            let hint = format!("{}, {shown} in the file", if is_text { "A text" } else { "A number" });
+            view! { <TextField label=name name=field optional=is_text autocomplete="off" mono=true hint draft/> }
+                .into_any()
+        }
+    }
+}
+
+#[component]
+fn Triggers(links: Links, triggers: Vec<Trigger>) -> impl IntoView {
+    let count = triggers.len();
+    if triggers.is_empty() {
+        return view! {
+            <Panel title="Started by itself" id="triggers">
+                <Body><p class="muted">"No alert starts it. A trigger is set where a model serves: open its deployment, then Monitor."</p></Body>
+            </Panel>
+        }
+        .into_any();
+    }
+    view! {
+        <Panel title="Started by itself" id="triggers" note=count.to_string()>
+            <Rows>
+                {triggers
+                    .into_iter()
+                    .map(|trigger| {
+                        let href = links.monitor(&trigger.environment, &trigger.model);
+                        let (shape, word) = if trigger.enabled { (State::Live, "On") } else { (State::Skipped, "Off") };
+                        let rest = chrono::TimeDelta::seconds(i64::from(trigger.cool_down_s));
+                        view! {
+                            <Row
+                                title=format!("Alerts of {} in {}", trigger.model, trigger.environment)
+                                href=href
+                                state=view! { <StateShape state=shape word/> }.into_any()
+                                sub=format!("at most once in {}", format::coarse(rest)).into_any()
+                            />
+                        }
+                    })
+                    .collect_view()}
+            </Rows>
+        </Panel>
+    }
+    .into_any()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::fragment;
+
+    #[test]
+    fn a_param_begins_with_its_default_and_keeps_what_was_typed() {
+        let rate = || ParamValue::Fraction(0.1);
+        let html = fragment(|| view! { <Param name="rate".to_owned() default=rate() draft=Draft::default()/> });
+        assert!(html.contains(r#"value="0.1""#) && html.contains("A number, 0.1 in the file"), "{html}");
+        let typed = Draft::of([("params.rate", "fast")])
+            .refused(&domain::Error::invalid_field("params.rate", "The param \"rate\" must be a number."));
+        let html = fragment(|| view! { <Param name="rate".to_owned() default=rate() draft=typed/> });
+        assert!(html.contains(r#"value="fast""#) && html.contains("must be a number"), "{html}");
+    }
+}
