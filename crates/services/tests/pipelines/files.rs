@@ -10,7 +10,7 @@ use std::{
 };
 
 async fn directory(engine: &Engine, name: &str) -> StepDir {
-    let executor = ProcessExecutor::new(Shim::at("/nonexistent", []), engine.directory.path().join("steps"));
+    let executor = ProcessExecutor::new(Shim::at("/nonexistent", &[]), engine.directory.path().join("steps"));
     executor.prepare(name, BTreeMap::new(), Vec::new()).await.unwrap()
 }
 

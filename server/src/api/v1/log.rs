@@ -1,4 +1,4 @@
-//! Logs of tries: in pages, as a stream while they go on, and whole.
+//! Logs of tries: in parts, whole as text, and as a stream while they go on.
 
 use crate::{
     access::{Access, Context},
@@ -40,7 +40,7 @@ const LOOK: Duration = Duration::from_secs(2);
 
 pub(crate) fn routes(routes: Routes) -> Routes {
     let read = Access::Needs(Permission::Read);
-    routes.api(read, routes!(lines)).api(read, routes!(follow)).api(read, routes!(text))
+    routes.api(read, routes!(lines)).api(read, routes!(follow))
 }
 
 /// Which try: run, step, number of the try.
@@ -69,20 +69,33 @@ struct Lines {
     outcome: AttemptOutcome,
 }
 
-/// Lines of the log of a try.
+/// Lines of the log of a try. To whoever asks for text, as a browser does that follows a link, it answers with the whole
+/// log as text, as far as it has come; lines of Slipway's own begin with `[slipway]`.
 #[utoipa::path(get, path = "/api/v1/pipeline-runs/{number}/steps/{step}/attempts/{attempt}/log", tag = "pipelines",
     params(("number" = i64, Path), ("step" = String, Path), ("attempt" = i32, Path), After),
-    responses((status = 200, body = Lines), (status = 404, body = Problem)))]
+    responses((status = 200, content((Lines = "application/json"), (String = "text/plain"))),
+        (status = 404, body = Problem)))]
 async fn lines(
     State(state): State<AppState>,
     Context(ctx): Context,
     Path((number, step, attempt)): Path<Which>,
     Query(after): Query<After>,
-) -> Result<Json<Lines>, ApiError> {
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
     let attempt = state.services.step_attempt(&ctx, number, &step, attempt).await?;
+    if wants_text(&headers) {
+        return Ok(text(state.services, attempt.id));
+    }
     let limit = after.limit.unwrap_or(1000).clamp(1, 10_000);
     let items = state.services.log_lines(attempt.id, after.after, limit).await?;
-    Ok(Json(Lines { items, total: attempt.log_lines, outcome: attempt.outcome }))
+    Ok(Json(Lines { items, total: attempt.log_lines, outcome: attempt.outcome }).into_response())
+}
+
+/// Whether the client would rather have text than JSON: it names text, and JSON not before it.
+fn wants_text(headers: &HeaderMap) -> bool {
+    let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let wanted = accepted.split(',').map(str::trim).find(|kind| kind.starts_with("text/") || kind.contains("json"));
+    wanted.is_some_and(|kind| kind.starts_with("text/"))
 }
 
 /// The log of a try as server-sent events, from `after` or, when the client comes back, from the last event that it got.
@@ -186,29 +199,17 @@ fn time(at_ms: i64) -> String {
     DateTime::<Utc>::from_timestamp_millis(at_ms).unwrap_or_default().format("%H:%M:%S").to_string()
 }
 
-/// The whole log of a try as text, as far as it has come. Lines of Slipway's own begin with `[slipway]`.
-#[utoipa::path(get, path = "/api/v1/pipeline-runs/{number}/steps/{step}/attempts/{attempt}/log/text",
-    tag = "pipelines",
-    params(("number" = i64, Path), ("step" = String, Path), ("attempt" = i32, Path)),
-    responses((status = 200, body = String, content_type = "text/plain"), (status = 404, body = Problem)))]
-async fn text(
-    State(state): State<AppState>,
-    Context(ctx): Context,
-    Path((number, step, attempt)): Path<Which>,
-) -> Result<Response, ApiError> {
-    let name = format!("{step}-{number}-{attempt}.log");
-    let attempt = state.services.step_attempt(&ctx, number, &step, attempt).await?;
-    let parts = stream::try_unfold((state.services, 0_i64), move |(services, after)| async move {
-        let lines = services.log_lines(attempt.id, after, PART).await?;
-        let Some(last) = lines.last().map(|line| line.number) else { return Ok::<_, domain::Error>(None) };
-        Ok(Some((plain(&lines), (services, last))))
+/// The whole log, read part by part.
+fn text(services: Services, attempt: StepAttemptId) -> Response {
+    let parts = stream::try_unfold(0_i64, move |after| {
+        let services = services.clone();
+        async move {
+            let lines = services.log_lines(attempt, after, PART).await?;
+            let Some(last) = lines.last().map(|line| line.number) else { return Ok::<_, domain::Error>(None) };
+            Ok(Some((plain(&lines), last)))
+        }
     });
-    let headers = [
-        (header::CONTENT_TYPE, "text/plain; charset=utf-8".to_owned()),
-        // The name of a step is safe in a header.
-        (header::CONTENT_DISPOSITION, format!("inline; filename=\"{name}\"")),
-    ];
-    Ok((headers, Body::from_stream(parts)).into_response())
+    ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], Body::from_stream(parts)).into_response()
 }
 
 fn plain(lines: &[LogLine]) -> String {

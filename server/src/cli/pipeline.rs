@@ -1,0 +1,218 @@
+//! `slipway pipeline`: store a file, start a run, follow its logs.
+
+use super::{Remote, client::Client};
+use anyhow::{Context as _, Result, anyhow, bail};
+use clap::{Args, Subcommand};
+use domain::{
+    log::{LogLine, LogStream},
+    pipeline::PipelineVersion,
+    pipeline_run::{PipelineRun, PipelineRunDetail, PipelineRunState, StepState},
+};
+use reqwest::{Method, StatusCode};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use std::{collections::BTreeMap, io::Write as _, path::PathBuf, time::Duration};
+
+/// Between two looks at what is awaited.
+const PAUSE: Duration = Duration::from_millis(500);
+/// Lines in one request.
+const PART: i64 = 5000;
+
+/// Commands of `slipway pipeline`.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Store a pipeline's file, as a new version if it says something new.
+    Apply {
+        /// The YAML file; - for standard input.
+        file: PathBuf,
+        /// Which server, and as whom.
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Start a run of a pipeline and print its number, alone, on standard output.
+    Run(Run),
+    /// Print the logs of a run, and follow them while it goes on.
+    Logs {
+        /// The run's number.
+        number: i64,
+        /// Only the log of this step.
+        step: Option<String>,
+        /// Which server, and as whom.
+        #[command(flatten)]
+        remote: Remote,
+    },
+}
+
+/// Options of `slipway pipeline run`.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// The pipeline's name.
+    name: String,
+    /// A param that shall not have its default. May be given several times.
+    #[arg(short = 'p', long = "param", value_name = "NAME=VALUE")]
+    params: Vec<String>,
+    /// The number of the file's version. Without one, the version that was stored last.
+    #[arg(long, value_name = "N")]
+    version: Option<i32>,
+    /// Wait for its end. Fails when the run does not succeed.
+    #[arg(long)]
+    wait: bool,
+    /// Which server, and as whom.
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// Carries the command out.
+///
+/// # Errors
+/// When the server does not answer or refuses, or the run that is waited for does not succeed.
+pub async fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Apply { file, remote } => apply(&Client::new(&remote)?, &file).await,
+        Command::Run(options) => start(&Client::new(&options.remote)?, &options).await,
+        Command::Logs { number, step, remote } => {
+            Logs::new(Client::new(&remote)?, number, step).follow().await.map(|_| ())
+        }
+    }
+}
+
+async fn apply(client: &Client, file: &PathBuf) -> Result<()> {
+    let source = if file.as_os_str() == "-" {
+        std::io::read_to_string(std::io::stdin()).context("standard input could not be read")?
+    } else {
+        std::fs::read_to_string(file).with_context(|| format!("{} could not be read", file.display()))?
+    };
+    let request = client.request(Method::PUT, &["pipelines"])?.header("content-type", "application/yaml").body(source);
+    let (status, version) = client.send::<PipelineVersion>(request).await?;
+    let (name, number, digest) = (&version.spec.name, version.number, version.digest.short());
+    match status {
+        StatusCode::CREATED => say(&format!("stored version {number} of {name} ({digest})")),
+        _ => say(&format!("{name} says the same as its version {number} ({digest})")),
+    }
+    Ok(())
+}
+
+async fn start(client: &Client, options: &Run) -> Result<()> {
+    let mut params = Map::new();
+    for param in &options.params {
+        let (name, value) =
+            param.split_once('=').ok_or_else(|| anyhow!("\"{param}\" is no param; write it as name=value"))?;
+        params.insert(name.to_owned(), Value::from(value));
+    }
+    // Should the answer be lost and the command be sent again by its library, it still starts one run.
+    let key = uuid::Uuid::now_v7().to_string();
+    let body = json!({ "params": params, "version": options.version, "idempotency_key": key });
+    let request = client.request(Method::POST, &["pipelines", &options.name, "runs"])?.json(&body);
+    let (_, run) = client.send::<PipelineRun>(request).await?;
+    print(&run.number.to_string());
+    if options.wait { wait(client, run.number).await } else { Ok(()) }
+}
+
+/// Waits for the end of a run, and says what its steps do.
+async fn wait(client: &Client, number: i64) -> Result<()> {
+    let mut told: BTreeMap<String, StepState> = BTreeMap::new();
+    loop {
+        let detail = client.get::<PipelineRunDetail>(&["pipeline-runs", &number.to_string()], &[]).await?;
+        for step in &detail.steps {
+            let is_news = told.insert(step.name.clone(), step.state) != Some(step.state);
+            if is_news && !matches!(step.state, StepState::Waiting | StepState::Ready) {
+                let reason = if step.reason.is_empty() { String::new() } else { format!(": {}", step.reason) };
+                say(&format!("{} {}{reason}", step.name, step.state.as_str()));
+            }
+        }
+        if detail.run.state.is_final() {
+            return judge(&detail.run);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+fn judge(run: &PipelineRun) -> Result<()> {
+    let name = format!("{} #{}", run.pipeline_name, run.number);
+    match run.state {
+        PipelineRunState::Succeeded => {
+            say(&format!("{name} succeeded"));
+            Ok(())
+        }
+        PipelineRunState::Cancelled => bail!("{name} was cancelled"),
+        _ => bail!("{name} failed; slipway pipeline logs {} shows why", run.number),
+    }
+}
+
+/// The logs of a run, as far as they have been printed.
+struct Logs {
+    client: Client,
+    number: i64,
+    only: Option<String>,
+    /// The last try and line of each step that were printed.
+    printed: BTreeMap<String, (i32, i64)>,
+}
+
+/// As the server answers.
+#[derive(Deserialize)]
+struct Lines {
+    items: Vec<LogLine>,
+}
+
+impl Logs {
+    fn new(client: Client, number: i64, only: Option<String>) -> Self {
+        Self { client, number, only, printed: BTreeMap::new() }
+    }
+
+    async fn follow(&mut self) -> Result<PipelineRunState> {
+        loop {
+            let detail =
+                self.client.get::<PipelineRunDetail>(&["pipeline-runs", &self.number.to_string()], &[]).await?;
+            if let Some(only) = &self.only
+                && !detail.steps.iter().any(|step| step.name == *only)
+            {
+                bail!("{} #{} has no step \"{only}\"", detail.run.pipeline_name, self.number);
+            }
+            // Asked before the lines: what is there after its end is all there is.
+            for step in &detail.steps {
+                if self.only.as_ref().is_none_or(|only| *only == step.name) {
+                    self.print(&step.name, step.attempts).await?;
+                }
+            }
+            if detail.run.state.is_final() {
+                return Ok(detail.run.state);
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Prints what is new of a step: the rest of the try that was printed last, and those after it.
+    async fn print(&mut self, step: &str, attempts: i32) -> Result<()> {
+        let (mut attempt, mut last) = self.printed.get(step).copied().unwrap_or((1, 0));
+        while attempt <= attempts {
+            let path =
+                ["pipeline-runs", &self.number.to_string(), "steps", step, "attempts", &attempt.to_string(), "log"];
+            let Lines { items } = self.client.get(&path, &[("after", last), ("limit", PART)]).await?;
+            for line in &items {
+                let text =
+                    if line.stream == LogStream::Sys { format!("[slipway] {}", line.text) } else { line.text.clone() };
+                print(&if self.only.is_some() { text } else { format!("{step} | {text}") });
+                last = line.number;
+            }
+            if items.len() as i64 == PART {
+                continue;
+            }
+            if attempt == attempts {
+                break;
+            }
+            (attempt, last) = (attempt + 1, 0);
+        }
+        self.printed.insert(step.to_owned(), (attempt, last));
+        Ok(())
+    }
+}
+
+/// The answer to the command. Whoever does not listen any more has heard enough.
+fn print(line: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
+
+/// What happens meanwhile.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}

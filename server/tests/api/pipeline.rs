@@ -1,0 +1,96 @@
+//! Storing pipelines.
+
+use crate::app::TestApp;
+use axum::{
+    body::Body,
+    http::{Method, header},
+};
+use domain::permission::Role;
+use serde_json::json;
+
+const FILE: &str = "name: wine\nsteps:\n  only:\n    command: 'true'\n";
+
+#[tokio::test]
+async fn a_file_is_stored_once_as_yaml_or_json() {
+    let app = TestApp::start().await;
+    let contributor = app.member(Role::Contributor).await;
+    let yaml = |text: &'static str| {
+        let request =
+            contributor.request(Method::PUT, "/api/v1/pipelines").header(header::CONTENT_TYPE, "application/yaml");
+        contributor.send(request.body(Body::from(text)).unwrap())
+    };
+    let first = yaml(FILE).await;
+    assert_eq!((first.status.as_u16(), first.ok()["number"].as_i64()), (201, Some(1)));
+    let again = contributor.put("/api/v1/pipelines", json!({ "source": format!("# the same\n{FILE}") })).await;
+    assert_eq!((again.status.as_u16(), again.ok()["id"].clone()), (200, first.ok()["id"].clone()));
+
+    let listed = contributor.get("/api/v1/pipelines").await.ok();
+    assert_eq!(listed["items"][0]["pipeline"]["name"], "wine");
+    let version = contributor.get("/api/v1/pipelines/wine/versions/1").await.ok();
+    assert_eq!((version["source"].as_str(), version["digest"].clone()), (Some(FILE), first.ok()["digest"].clone()));
+    assert_eq!(contributor.get("/api/v1/pipelines/wine/versions").await.ok()["items"][0]["number"], 1);
+    assert_eq!(contributor.get("/api/v1/pipelines/wine").await.ok()["latest_version"], 1);
+    contributor.get("/api/v1/pipelines/wine/versions/2").await.refused(404);
+    contributor.get("/api/v1/pipelines/wine/versions/x").await.refused(404);
+    contributor.get("/api/v1/pipelines/beer").await.refused(404);
+}
+
+#[tokio::test]
+async fn what_is_wrong_in_a_file_is_told_with_its_place() {
+    let app = TestApp::start().await;
+    let contributor = app.member(Role::Contributor).await;
+    let refused = |source: &str| {
+        let body = json!({ "source": source });
+        let contributor = contributor.clone();
+        async move { contributor.put("/api/v1/pipelines", body).await }
+    };
+    let cycle = "name: c\nsteps:\n  a: { command: x, needs: b }\n  b: { command: x, needs: [a] }\n  c: { command: x, needs: d }\n";
+    let answer = refused(cycle).await;
+    assert_eq!(answer.header("content-type"), "application/problem+json");
+    insta::assert_json_snapshot!(answer.refused(400), @r#"
+    {
+      "detail": "line 4, column 28: These steps wait for each other: a → b → a. Each needs the next; take one of these needs or inputs away.\nline 5, column 27: There is no step \"d\" for \"c\" to need; did you mean \"a\"?",
+      "field": "source",
+      "kind": "invalid",
+      "problems": [
+        {
+          "column": 28,
+          "line": 4,
+          "message": "These steps wait for each other: a → b → a. Each needs the next; take one of these needs or inputs away."
+        },
+        {
+          "column": 27,
+          "line": 5,
+          "message": "There is no step \"d\" for \"c\" to need; did you mean \"a\"?"
+        }
+      ],
+      "status": 400,
+      "title": "Bad Request"
+    }
+    "#);
+    let broken = refused("name: [\n").await.refused(400);
+    assert!(broken["detail"].as_str().unwrap().starts_with("line "), "{broken}");
+    assert_eq!(broken["problems"].as_array().unwrap().len(), 1);
+
+    contributor.put("/api/v1/pipelines", json!({ "yaml": "" })).await.refused(400);
+    refused(&"x".repeat(300 << 10)).await.refused(400);
+    refused(&"x".repeat(3 << 20)).await.refused(413);
+    let request = contributor.request(Method::PUT, "/api/v1/pipelines").body(Body::from(vec![0xff, 0xfe])).unwrap();
+    assert_eq!(contributor.send(request).await.refused(400)["field"], "source");
+    // Nothing of all this was stored.
+    assert_eq!(contributor.get("/api/v1/pipelines").await.ok()["items"], json!([]));
+}
+
+#[tokio::test]
+async fn pipelines_of_another_workspace_are_not_there() {
+    let app = TestApp::start().await;
+    let contributor = app.member(Role::Contributor).await;
+    contributor.put("/api/v1/pipelines", json!({ "source": FILE })).await.ok();
+    contributor.post("/api/v1/pipelines/wine/runs", json!({})).await.ok();
+    let (_, stranger) = app.second_workspace("other-lab").await;
+    stranger.get("/api/v1/pipelines/wine").await.refused(404);
+    stranger.get("/api/v1/pipeline-runs/1").await.refused(404);
+    stranger.post("/api/v1/pipelines/wine/runs", json!({})).await.refused(404);
+    stranger.post("/api/v1/pipeline-runs/1/cancel", json!({})).await.refused(404);
+    assert_eq!(stranger.get("/api/v1/pipeline-runs").await.ok()["items"], json!([]));
+}

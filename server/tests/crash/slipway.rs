@@ -1,0 +1,218 @@
+//! Processes of the real program, and a client of its API.
+
+use serde_json::{Value, json};
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// The program under test.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_slipway");
+/// Far longer than anything here takes.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A process that is killed when the test ends, however it ends.
+pub(crate) struct Process(Child);
+
+impl Process {
+    pub(crate) fn pid(&self) -> i32 {
+        i32::try_from(self.0.id()).unwrap()
+    }
+
+    /// `kill -9`, and nobody hears of it before.
+    pub(crate) fn kill(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub(crate) fn stop(&mut self) {
+        signal(self.pid(), "TERM");
+        let status = self.0.wait().unwrap();
+        assert!(status.success(), "it stops in good order: {status}");
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+pub(crate) fn signal(pid: i32, name: &str) {
+    let sent = Command::new("kill").args(["-s", name, &pid.to_string()]).status().unwrap();
+    assert!(sent.success());
+}
+
+/// An installation of one test's own.
+pub(crate) struct Slipway {
+    /// The database; none for the private cluster in the data folder.
+    database: Option<String>,
+    data: tempfile::TempDir,
+    pub(crate) url: String,
+    token: String,
+    http: reqwest::Client,
+}
+
+impl Slipway {
+    /// Starts a server with these options, and makes somebody who may use it.
+    pub(crate) async fn start(database: Option<String>, options: &[&str]) -> (Self, Process) {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let data = tempfile::tempdir().unwrap();
+        let http = reqwest::Client::builder().timeout(Duration::from_secs(20)).build().unwrap();
+        let mut slipway = Self { database, data, url: String::new(), token: String::new(), http };
+        let server = slipway.serve("127.0.0.1:0", options);
+        slipway.token = slipway.make_token();
+        (slipway, server)
+    }
+
+    pub(crate) fn data(&self) -> &Path {
+        self.data.path()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(PROGRAM);
+        command.args(arguments).arg("--data-dir").arg(self.data.path());
+        if let Some(url) = &self.database {
+            command.args(["--database-url", url]);
+        }
+        // Only what the test says counts.
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SLIPWAY_") || name == "DATABASE_URL") {
+            command.env_remove(name);
+        }
+        if let Ok(filter) = std::env::var("CRASH_LOG") {
+            command.env("SLIPWAY_LOG", filter);
+        } else {
+            command.env("SLIPWAY_LOG", "error");
+        }
+        command
+    }
+
+    /// A server at this address.
+    pub(crate) fn serve(&mut self, listen: &str, options: &[&str]) -> Process {
+        let mut command = self.command(&["serve", "--listen", listen]);
+        let mut child = command.args(options).stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let process = Process(child);
+        let first = lines.next().expect("the server says where it is").unwrap();
+        self.url = first.strip_prefix("Slipway serves at ").expect("an address").to_owned();
+        // It may say more later.
+        std::thread::spawn(move || lines.for_each(drop));
+        process
+    }
+
+    /// A worker with these options.
+    pub(crate) fn work(&self, options: &[&str]) -> Process {
+        Process(self.command(&["worker", "--public-url", &self.url]).args(options).spawn().unwrap())
+    }
+
+    fn make_token(&self) -> String {
+        let email = "engineer@slipway.test";
+        let mut user = self
+            .command(&["admin", "create-user", "--email", email, "--role", "contributor", "--password-stdin"])
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        user.stdin.take().unwrap().write_all(b"correct horse battery\n").unwrap();
+        assert!(user.wait().unwrap().success());
+        let token = self.command(&["admin", "create-token", "--email", email, "--name", "test"]).output().unwrap();
+        assert!(token.status.success());
+        String::from_utf8(token.stdout).unwrap().trim().to_owned()
+    }
+
+    /// Runs a command that talks to the server as this person does.
+    pub(crate) fn cli(&self, arguments: &[&str]) -> std::process::Output {
+        let mut command = Command::new(PROGRAM);
+        command.args(arguments).env("SLIPWAY_URL", &self.url).env("SLIPWAY_TOKEN", &self.token);
+        command.output().unwrap()
+    }
+
+    /// Asks until the server answers: it may be away for a moment.
+    async fn ask(&self, request: impl Fn() -> reqwest::RequestBuilder) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let answered = match request().bearer_auth(&self.token).send().await {
+                Ok(response) if response.status().as_u16() < 500 => Ok((response.status(), response.text().await)),
+                Ok(response) => Err(response.status().to_string()),
+                Err(error) => Err(error.to_string()),
+            };
+            match answered {
+                Ok((status, Ok(text))) => {
+                    assert!(status.is_success(), "{status}: {text}");
+                    return serde_json::from_str(&text).unwrap();
+                }
+                Ok((_, Err(error))) => assert!(Instant::now() < deadline, "the server does not answer: {error}"),
+                Err(error) => assert!(Instant::now() < deadline, "the server does not answer: {error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        self.ask(|| self.http.get(format!("{}/api/v1/{path}", self.url))).await
+    }
+
+    /// Stores a file and starts a run of it.
+    pub(crate) async fn run(&self, yaml: &str) -> i64 {
+        let stored =
+            self.ask(|| self.http.put(format!("{}/api/v1/pipelines", self.url)).json(&json!({ "source": yaml }))).await;
+        let name = stored["spec"]["name"].as_str().unwrap().to_owned();
+        let path = format!("{}/api/v1/pipelines/{name}/runs", self.url);
+        let run = self.ask(|| self.http.post(&path).json(&json!({ "idempotency_key": "the-run" }))).await;
+        run["number"].as_i64().unwrap()
+    }
+
+    /// How the run stands. `None` while the server is away.
+    pub(crate) async fn state(&self, run: i64) -> Option<String> {
+        let url = format!("{}/api/v1/pipeline-runs/{run}", self.url);
+        let response = self.http.get(url).bearer_auth(&self.token).send().await.ok()?;
+        let detail: Value = response.json().await.ok()?;
+        detail["run"]["state"].as_str().map(ToOwned::to_owned)
+    }
+
+    /// Waits for the end of the run.
+    pub(crate) async fn ended(&self, run: i64) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let detail = self.get(&format!("pipeline-runs/{run}")).await;
+            if !detail["run"]["ended_at"].is_null() {
+                return detail;
+            }
+            assert!(Instant::now() < deadline, "the run does not end: {detail:#}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// How the tries of each step of the run ended.
+    pub(crate) async fn outcomes(&self, detail: &Value) -> Vec<(String, Vec<String>)> {
+        let number = &detail["run"]["number"];
+        let mut all = Vec::new();
+        for step in detail["steps"].as_array().unwrap() {
+            let name = step["name"].as_str().unwrap();
+            let attempts = self.get(&format!("pipeline-runs/{number}/steps/{name}/attempts")).await;
+            let outcomes = attempts["items"].as_array().unwrap().iter();
+            let outcomes = outcomes.map(|attempt| attempt["outcome"].as_str().unwrap().to_owned()).collect();
+            all.push((name.to_owned(), outcomes));
+        }
+        all
+    }
+}
+
+/// Looks until it is there.
+pub(crate) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// The process id of the private PostgreSQL in a data folder.
+pub(crate) fn postgres_pid(data: &Path) -> Option<i32> {
+    let file: PathBuf = data.join("postgres/data/postmaster.pid");
+    std::fs::read_to_string(file).ok()?.lines().next()?.trim().parse().ok()
+}
