@@ -14,7 +14,7 @@ pub fn integer(value: i64) -> String {
         text.push('−');
     }
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -35,7 +35,7 @@ pub fn number(value: f64) -> String {
     let size = value.abs();
     let text = if size == 0.0 {
         "0".to_owned()
-    } else if size < 1e-4 || size >= 1e9 {
+    } else if !(1e-4..1e9).contains(&size) {
         exponent(size)
     } else if size >= 1000.0 {
         let whole = size.round();

@@ -93,7 +93,10 @@ impl Palette {
             for (class, key) in [("", "title"), ("sub", "detail"), ("end", "kind")] {
                 let part = document.create_element("span").ok()?;
                 part.set_class_name(class);
-                part.set_text_content(Some(&text(&item, key)));
+                let words = text(&item, key);
+                // Sorts are names of the interface: `pipeline_run`.
+                let words = if key == "kind" { words.replace('_', " ") } else { words };
+                part.set_text_content(Some(&words));
                 let _ = link.append_child(&part);
             }
             let _ = self.list.append_child(&link);

@@ -15,5 +15,6 @@ pub mod pipeline;
 pub mod pipeline_run;
 pub mod promotion;
 pub mod run;
+pub mod search;
 pub mod settings;
 pub mod trouble;

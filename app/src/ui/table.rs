@@ -74,7 +74,7 @@ pub fn SortHead(
 ) -> impl IntoView {
     let current = sort.key == key;
     let next = Sort { key: key.to_owned(), descending: if current { !sort.descending } else { descending } };
-    let direction = current.then(|| if sort.descending { "descending" } else { "ascending" });
+    let direction = current.then_some(if sort.descending { "descending" } else { "ascending" });
     let symbol = if sort.descending { Symbol::ChevronDown } else { Symbol::ChevronUp };
     view! {
         <th scope="col" class=cell_class(num, class) aria-sort=direction>

@@ -270,7 +270,7 @@ fn ColumnHead(
 ) -> impl IntoView {
     let current = sort.key == key;
     let next = Sort { key, descending: if current { !sort.descending } else { num } };
-    let direction = current.then(|| if sort.descending { "descending" } else { "ascending" });
+    let direction = current.then_some(if sort.descending { "descending" } else { "ascending" });
     let symbol = if sort.descending { Symbol::ChevronDown } else { Symbol::ChevronUp };
     let class = match (num, class) {
         (true, "") => "num",
