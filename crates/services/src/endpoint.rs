@@ -5,14 +5,14 @@ use crate::{Ctx, Result, Services, prediction::Answered};
 use bytes::Bytes;
 use chrono::Utc;
 use domain::{
-    Error, ErrorKind,
+    Digest, Error, ErrorKind,
     id::{DeploymentId, PredictionId},
     inference::{InferRequest, InferResponse, Invocation, ModelMetadata, feature_names},
     model::{VersionFile, manifest_digest},
 };
 use serving::Model;
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, PoisonError, RwLock},
     time::Instant,
 };
@@ -35,6 +35,8 @@ pub struct LiveEndpoint {
     pub version: i32,
     /// The deployment.
     pub deployment_id: DeploymentId,
+    /// Of the version's files, as the cache knows the loaded model.
+    digest: Digest,
     loaded: Arc<Model>,
     feature_names: Arc<[String]>,
 }
@@ -105,7 +107,7 @@ impl Services {
             }
             let files = store::model_version::files(&mut *self.conn().await?, served.version_id).await?;
             match self.load_model(&files).await {
-                Ok(loaded) => {
+                Ok((digest, loaded)) => {
                     let feature_names = served.signature.as_ref().map(feature_names).unwrap_or_default();
                     let endpoint = LiveEndpoint {
                         workspace: served.workspace,
@@ -113,6 +115,7 @@ impl Services {
                         model: served.model,
                         version: served.version,
                         deployment_id: served.deployment_id,
+                        digest,
                         loaded,
                         feature_names: feature_names.into(),
                     };
@@ -123,11 +126,10 @@ impl Services {
                 }
             }
         }
-        let used: Vec<_> = live.values().map(|endpoint| Arc::clone(&endpoint.loaded)).collect();
+        // A model that is being tried may not be live yet; its caller holds it, so that forgetting it costs a load at most.
+        let used: HashSet<Digest> = live.values().map(|endpoint| endpoint.digest.clone()).collect();
         *self.endpoints.live.write().unwrap_or_else(PoisonError::into_inner) = live;
-        models.retain(|digest| {
-            models.get(digest).is_some_and(|model| used.iter().any(|used| Arc::ptr_eq(used, &model)))
-        });
+        models.retain(|digest| used.contains(digest));
         Ok(())
     }
 
@@ -139,15 +141,15 @@ impl Services {
         Ok(store::endpoint::servable(&mut *self.conn().await?, ctx.workspace_id(), MOST_OFFERED).await?)
     }
 
-    /// The model among these files of a version, loaded when it is not yet.
+    /// The model among these files of a version, loaded when it is not yet, and the digest of the files.
     ///
     /// # Errors
     /// `Unavailable` without an engine, `Invalid` when the files cannot be served.
-    pub(crate) async fn load_model(&self, files: &[VersionFile]) -> Result<Arc<Model>> {
+    pub(crate) async fn load_model(&self, files: &[VersionFile]) -> Result<(Digest, Arc<Model>)> {
         let models = Arc::clone(self.models()?);
         let digest = manifest_digest(files).ok().flatten().ok_or_else(|| Error::invalid("The version has no files."))?;
         if let Some(model) = models.get(&digest) {
-            return Ok(model);
+            return Ok((digest, model));
         }
         let onnx = onnx_file(files).ok_or_else(|| Error::invalid("The version has no file that ends with .onnx."))?;
         let bytes = self.model_file(onnx).await?;
@@ -160,14 +162,15 @@ impl Services {
                 beside.push((name.to_owned(), self.model_file(file).await?.to_vec().into()));
             }
         }
+        let key = digest.clone();
         let loaded = tokio::task::spawn_blocking(move || {
-            models.load(&digest, |engine| Model::from_files(engine, bytes, beside))
+            models.load(&key, |engine| Model::from_files(engine, bytes, beside))
         });
         let loaded = loaded.await.map_err(|error| {
             tracing::error!(%error, "loading a model failed");
             Error::internal()
         })?;
-        Ok(loaded?)
+        Ok((digest, loaded?))
     }
 
     async fn model_file(&self, file: &VersionFile) -> Result<Bytes> {
@@ -290,7 +293,6 @@ fn onnx_file(files: &[VersionFile]) -> Option<&VersionFile> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::Digest;
 
     #[test]
     fn the_file_that_serves_is_the_one_of_the_usual_name_or_the_first() {

@@ -80,7 +80,7 @@ impl Services {
             return Ok(Trial::NotTried(error.message));
         }
         let model = match self.load_model(files).await {
-            Ok(model) => model,
+            Ok((_, model)) => model,
             Err(error) if error.kind == ErrorKind::Invalid => return Ok(Trial::Refused(error.message)),
             Err(error) if error.kind == ErrorKind::Unavailable => return Ok(Trial::NotTried(error.message)),
             Err(error) => return Err(error),
