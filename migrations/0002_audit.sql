@@ -18,6 +18,7 @@ create table audit_events (
     request_id   text
 );
 create index audit_events_workspace on audit_events (workspace_id, id desc);
+create index audit_events_kind on audit_events (workspace_id, object_kind, id desc);
 create index audit_events_object on audit_events (object_kind, object_id, id desc);
 create index audit_events_related on audit_events using gin (related jsonb_path_ops);
 create index audit_events_user on audit_events (user_id);

@@ -181,6 +181,7 @@ fn page(run: domain::pipeline_run::PipelineRun, steps: Vec<(Step, Vec<StepAttemp
             "train-wine #512",
             "started train-wine #512",
         )],
+        key: "0198a1".to_owned(),
         may_run: true,
     }
 }

@@ -97,4 +97,22 @@ impl Services {
         let events = store::audit::list(&mut conn, ctx.workspace_id(), object, before, limit as i64 + 1).await?;
         Ok(Page::cut(events, limit, |event| event.id))
     }
+
+    /// History of the workspace's objects of one sort, newest first.
+    ///
+    /// # Errors
+    /// `Invalid` for a page token that is not of this list.
+    pub async fn audit_events_of_kind(
+        &self,
+        ctx: &Ctx,
+        kind: ObjectKind,
+        page_token: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<AuditEvent>> {
+        let before: Option<AuditEventId> = page_token.map(page::decode).transpose()?;
+        let limit = limit.clamp(1, page::MAX_PAGE);
+        let events =
+            store::audit::of_kind(&mut *self.conn().await?, ctx.workspace_id(), kind, before, limit as i64 + 1).await?;
+        Ok(Page::cut(events, limit, |event| event.id))
+    }
 }

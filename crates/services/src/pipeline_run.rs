@@ -169,6 +169,18 @@ impl Services {
         Ok(store::step::attempt::list(&mut *self.conn().await?, found.id).await?)
     }
 
+    /// The tries of all steps of a run that was found, by step, first to last. Steps without tries are left out.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn run_attempts(&self, run: &PipelineRun) -> Result<BTreeMap<String, Vec<StepAttempt>>> {
+        let mut by_step: BTreeMap<String, Vec<StepAttempt>> = BTreeMap::new();
+        for (step, attempt) in store::step::attempt::of_run(&mut *self.conn().await?, run.id).await? {
+            by_step.entry(step).or_default().push(attempt);
+        }
+        Ok(by_step)
+    }
+
     /// Cancels a run: what has not begun does not begin, and what runs is ended. Asking again changes nothing.
     ///
     /// # Errors

@@ -112,3 +112,31 @@ pub async fn list(
     let rows: Vec<Row> = query.build_query_as().fetch_all(conn).await?;
     rows.into_iter().map(AuditEvent::try_from).collect()
 }
+
+/// Up to `limit` events of a workspace about objects of this sort, newest first; those before `before`.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn of_kind(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    kind: ObjectKind,
+    before: Option<AuditEventId>,
+    limit: i64,
+) -> Result<Vec<AuditEvent>> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "select id, at, user_id, actor_name, actor_is_service, action, object_kind, object_id, object_name,
+             related, summary, details, request_id
+         from audit_events
+         where workspace_id = $1 and object_kind = $2 and ($3::uuid is null or id < $3)
+         order by id desc
+         limit $4",
+    )
+    .bind(workspace)
+    .bind(kind.as_str())
+    .bind(before)
+    .bind(limit)
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(AuditEvent::try_from).collect()
+}

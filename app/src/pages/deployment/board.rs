@@ -98,7 +98,7 @@ pub fn Board(
             <Table label="Table of what serves" class="board">
                 <thead>
                     <tr>
-                        <Head label="Model"/>
+                        <Head label="Model" class="pin"/>
                         {heads}
                         <Head label="Requests, 24 h"/>
                         <Head label="p99" num=true/>
@@ -161,7 +161,7 @@ fn BoardLine(links: Links, row: BoardRow) -> impl IntoView {
     };
     view! {
         <tr id=format!("board-{}", row.model)>
-            <th scope="row">
+            <th scope="row" class="pin">
                 <a class="strong ellipsis model" href=home title=row.model.clone()>{row.model.clone()}</a>
                 {of.map(|of| view! { <span class="sub">{of}</span> })}
             </th>

@@ -156,7 +156,7 @@ pub fn History(
         <Table label="Table of deployments" keys=!of_one>
             <thead>
                 <tr>
-                    <Head label="Deployment"/>
+                    <Head label="Deployment" class="pin"/>
                     {(!of_one).then(|| view! { <Head label="Model"/> })}
                     <Head label="Version" num=true/>
                     {(!of_one && !of_place).then(|| view! { <Head label="Environment"/> })}
@@ -194,7 +194,7 @@ fn Line(links: Links, deployment: Deployment, of_one: bool, of_place: bool) -> i
     let why = deployment.state_reason.clone();
     view! {
         <tr id=format!("deployment-{}", deployment.number)>
-            <th scope="row"><a class="strong mono" href=links.deployment(deployment.number)>{format!("#{}", deployment.number)}</a></th>
+            <th scope="row" class="pin id"><a class="strong mono" href=links.deployment(deployment.number)>{format!("#{}", deployment.number)}</a></th>
             {model}
             <td class="num"><a class="quiet" href=version>{format!("v{}", deployment.version)}</a></td>
             {environment}

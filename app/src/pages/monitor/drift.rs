@@ -92,7 +92,7 @@ pub fn Features(
         <Table label="Features against the reference" class="features">
             <thead>
                 <tr>
-                    <Head label="Feature"/>
+                    <Head label="Feature" class="pin"/>
                     <Head label="Found"/>
                     <Head label="Score" num=true/>
                     <Head label="Limit" num=true/>
@@ -153,7 +153,7 @@ fn Line(feature: FeatureDrift) -> impl IntoView {
     };
     view! {
         <tr>
-            <th scope="row"><span class="mono feature-name">{feature.feature}</span></th>
+            <th scope="row" class="pin"><span class="mono feature-name" title=feature.feature.clone()>{feature.feature.clone()}</span></th>
             <td><StateMark state=shape word/></td>
             {told}
             <td class="num">{lost}</td>

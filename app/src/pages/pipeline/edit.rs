@@ -88,6 +88,7 @@ fn Problems(problems: Vec<Problem>, source: String) -> impl IntoView {
             .into_iter()
             .map(|problem| {
                 let place = format!("Line {}, column {}", problem.line, problem.column);
+                let place_label = format!("Lines up to {}", problem.line);
                 let first = problem.line.saturating_sub(1).max(1);
                 let around = (first..=problem.line)
                     .filter_map(|number| {
@@ -108,7 +109,7 @@ fn Problems(problems: Vec<Problem>, source: String) -> impl IntoView {
                             " "
                             {problem.message}
                         </p>
-                        <ol class="log excerpt">{around}</ol>
+                        <ol class="log excerpt" tabindex="0" aria-label=place_label>{around}</ol>
                     </li>
                 }
             })

@@ -112,7 +112,7 @@ fn Runs(
                 let params = run.params.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("  ");
                 view! {
                     <tr id=format!("run-{}", run.number)>
-                        <th scope="row"><a class="strong mono" href=links.pipeline_run(run.number)>{format!("#{}", run.number)}</a></th>
+                        <th scope="row" class="pin id"><a class="strong mono" href=links.pipeline_run(run.number)>{format!("#{}", run.number)}</a></th>
                         <td><StateMark state=shape word/></td>
                         <td class="num">{format!("{} of {total}", summary.steps_ended)}</td>
                         <td>
@@ -130,7 +130,7 @@ fn Runs(
             <Table label="Table of runs" keys=true id="runs" live=true>
                 <thead>
                     <tr>
-                        <Head label="Run"/>
+                        <Head label="Run" class="pin"/>
                         <Head label="State"/>
                         <Head label="Steps" num=true/>
                         <Head label="By"/>

@@ -34,6 +34,8 @@ pub struct RunPage {
     pub alert: Option<i64>,
     /// What happened to it, newest first.
     pub events: Vec<AuditEvent>,
+    /// Names a request to run it again, so that it starts one run however often it is sent.
+    pub key: String,
     /// Whether the reader may cancel it and start another.
     pub may_run: bool,
 }
@@ -96,14 +98,14 @@ pub fn Run(
 
 #[component]
 fn RunHead(page: RunPage, links: Links) -> impl IntoView {
-    let RunPage { detail: PipelineRunDetail { run, steps }, alert, may_run, .. } = page;
+    let RunPage { detail: PipelineRunDetail { run, steps }, alert, key, may_run, .. } = page;
     let now = now();
     let ended = steps.iter().filter(|step| step.state.is_final()).count();
     let (shape, _) = state::of_run(run.state);
     let words = state::run_words(&run, ended, steps.len(), now);
     let action = |verb: &str| format!("{}/{verb}", links.pipeline_run(run.number));
     let rerun = may_run.then(|| {
-        view! { <Act action=action("rerun") text="Run again" symbol=Symbol::Redo/> }
+        view! { <Act action=action("rerun") text="Run again" symbol=Symbol::Redo values=vec![("key", key)]/> }
     });
     let cancelling = run.cancel_requested_at.is_some();
     let cancel = (may_run && !run.state.is_final()).then(|| {

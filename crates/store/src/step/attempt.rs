@@ -3,7 +3,7 @@
 use crate::{Error, Result};
 use chrono::{DateTime, Utc};
 use domain::{
-    id::{RunId, StepAttemptId, StepId, TokenId, WorkspaceId},
+    id::{PipelineRunId, RunId, StepAttemptId, StepId, TokenId, WorkspaceId},
     pipeline::{ParamValue, PipelineSpec},
     pipeline_run::AttemptOutcome,
     step::StepAttempt,
@@ -72,6 +72,36 @@ pub async fn list(conn: &mut PgConnection, step: StepId) -> Result<Vec<StepAttem
     .fetch_all(conn)
     .await?;
     rows.into_iter().map(StepAttempt::try_from).collect()
+}
+
+/// The tries of all steps of a run, with the names of their steps: of each step first to last.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn of_run(conn: &mut PgConnection, run: PipelineRunId) -> Result<Vec<(String, StepAttempt)>> {
+    #[derive(FromRow)]
+    struct Named {
+        step: String,
+        #[sqlx(flatten)]
+        attempt: Row,
+    }
+    let rows: Vec<Named> = sqlx::query_as(
+        "select s.name as step, a.id, a.number, a.fence, a.worker, a.outcome, a.reason, a.exit_code, a.started_at,
+             a.ended_at, a.log_lines,
+             (select r.id
+              from runs r
+              where r.step_attempt_id = a.id
+              order by r.key
+              limit 1) as run_id
+         from steps s
+         join step_attempts a on a.step_id = s.id
+         where s.run_id = $1
+         order by s.position, a.number",
+    )
+    .bind(run)
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(|row| Ok((row.step, row.attempt.try_into()?))).collect()
 }
 
 /// A try, found by what its address says.

@@ -1,0 +1,30 @@
+//! History of the workspace.
+
+use super::{PageResult, View, chosen::Chosen};
+use crate::{access::Access, router::Routes};
+use app::pages::audit::Audit;
+use axum::http::Method;
+use domain::{Error, audit::ObjectKind, permission::Permission};
+use leptos::prelude::*;
+
+/// How many events a page shows.
+const ROWS: usize = 100;
+
+pub(crate) fn routes(routes: Routes) -> Routes {
+    routes.page(Method::GET, "/audit", Access::Needs(Permission::Read), list)
+}
+
+async fn list(view: View, chosen: Chosen) -> PageResult {
+    let ctx = view.ctx()?;
+    let token = chosen.get("page_token");
+    let events = match chosen.get("kind") {
+        None => view.services().audit_events(ctx, None, token, ROWS).await?,
+        Some(name) => {
+            let kind = ObjectKind::parse(name).ok_or_else(|| Error::invalid("There is no such sort of object."))?;
+            view.services().audit_events_of_kind(ctx, kind, token, ROWS).await?
+        }
+    };
+    let links = view.links.clone();
+    let address = chosen.address(links.to("audit"));
+    view.page("Audit", None, move || view! { <Audit links address events/> }).await
+}

@@ -1,0 +1,266 @@
+//! The pages of pipelines: all of them, one with its runs, its file, and the forms that start and store it.
+
+use super::{Form, PageResult, View, chosen::Chosen, extract::Path, form::can_mend};
+use crate::{access::Access, router::Routes};
+use app::{
+    pages::pipeline::{Edit, File, FilePage, List, Pipeline, PipelinePage, example},
+    shell::Section,
+    ui::field::Draft,
+};
+use axum::{
+    http::{Method, header},
+    response::IntoResponse,
+};
+use domain::{
+    Digest, Error, ErrorKind,
+    id::PipelineRunId,
+    permission::Permission,
+    pipeline::{PipelineSpec, Problem},
+    pipeline_run::PipelineRunState,
+};
+use leptos::prelude::*;
+use services::{NewRun, PipelineFile, RunFilter};
+use std::collections::BTreeMap;
+
+const SECTION: Option<Section> = Some(Section::Pipelines);
+/// How many pipelines, runs or versions a page shows.
+const ROWS: usize = 50;
+
+pub(crate) fn routes(routes: Routes) -> Routes {
+    let read = Access::Needs(Permission::Read);
+    let (write, run) = (Access::Needs(Permission::WritePipelines), Access::Needs(Permission::RunPipelines));
+    routes
+        .page(Method::GET, "/pipelines", read, list)
+        .page(Method::GET, "/pipelines/new", write, show_new)
+        .page(Method::POST, "/pipelines/new", write, create)
+        .page(Method::GET, "/pipelines/{name}", read, show)
+        .page(Method::POST, "/pipelines/{name}/runs", run, start)
+        .page(Method::GET, "/pipelines/{name}/file", read, file)
+        .page(Method::GET, "/pipelines/{name}/source", read, source)
+        .page(Method::GET, "/pipelines/{name}/edit", write, show_edit)
+        .page(Method::POST, "/pipelines/{name}/edit", write, edit)
+}
+
+/// The number of a version in the address; none for the one that runs.
+fn version(chosen: &Chosen) -> Result<Option<i32>, Error> {
+    let wrong = |_| Error::new(ErrorKind::NotFound, "A version is named by its number.");
+    chosen.get("version").map(|number| number.parse().map_err(wrong)).transpose()
+}
+
+async fn list(view: View, chosen: Chosen) -> PageResult {
+    let ctx = view.ctx()?;
+    let pipelines = view.services().pipelines(ctx, chosen.get("page_token"), ROWS).await?;
+    let (workspace_id, may_write) = (ctx.workspace_id(), ctx.may(Permission::WritePipelines));
+    let links = view.links.clone();
+    let base = format!("{}{}", view.public_url(), links.home());
+    let address = chosen.address(links.pipelines());
+    view.page("Pipelines", SECTION, move || {
+        view! { <List links address pipelines base may_write workspace_id/> }
+    })
+    .await
+}
+
+async fn show(view: View, Path(name): Path<String>, chosen: Chosen) -> PageResult {
+    let draft = match chosen.get("from").and_then(|number| number.parse().ok()) {
+        Some(number) => given(&view, &name, number).await?,
+        None => Draft::default(),
+    };
+    pipeline_page(view, &name, chosen, draft, None).await
+}
+
+/// The params of an earlier run, for the form to begin with.
+async fn given(view: &View, name: &str, number: i64) -> Result<Draft, Error> {
+    let run = view.services().pipeline_run(view.ctx()?, number).await?.run;
+    if run.pipeline_name != name {
+        return Ok(Draft::default());
+    }
+    let params = run.params.iter().map(|(name, value)| (format!("params.{name}"), value.to_string()));
+    Ok(Draft::of(params.chain([("from".to_owned(), number.to_string())])))
+}
+
+async fn pipeline_page(view: View, name: &str, chosen: Chosen, draft: Draft, refused: Option<Error>) -> PageResult {
+    let ctx = view.ctx()?;
+    let services = view.services();
+    let unknown = || Error::invalid("There is no such state.");
+    let state = chosen.get("state").map(|name| PipelineRunState::parse(name).ok_or_else(unknown)).transpose()?;
+    let filter = RunFilter { pipeline: Some(name.to_owned()), state };
+    let mut triggers = services.triggers(ctx).await?;
+    triggers.retain(|trigger| trigger.pipeline == name);
+    let page = PipelinePage {
+        summary: services.pipeline(ctx, name).await?,
+        version: services.pipeline_version(ctx, name, None).await?,
+        runs: services.pipeline_runs(ctx, &filter, chosen.get("page_token"), ROWS).await?,
+        triggers,
+        key: PipelineRunId::new().to_string(),
+        may_write: ctx.may(Permission::WritePipelines),
+        may_run: ctx.may(Permission::RunPipelines),
+    };
+    let links = view.links.clone();
+    let address = chosen.address(links.pipeline(name)).without("from");
+    let title = name.to_owned();
+    match refused {
+        None => view.page(title, SECTION, move || view! { <Pipeline links address page draft/> }).await,
+        Some(error) => {
+            view.refused(&error, title, SECTION, move || view! { <Pipeline links address page draft/> }).await
+        }
+    }
+}
+
+async fn start(view: View, Path(name): Path<String>, form: Form) -> PageResult {
+    let started = async {
+        let ctx = view.ctx()?;
+        let number = form.text("version").parse().ok();
+        let version = view.services().pipeline_version(ctx, &name, number).await?;
+        let given = |param: &String| {
+            let field = format!("params.{param}");
+            let value = form.all(&field).next().map(str::to_owned)?;
+            Some((param.clone(), value.into()))
+        };
+        let params: BTreeMap<String, serde_json::Value> = version.spec.params.keys().filter_map(given).collect();
+        let new = NewRun {
+            pipeline: name.clone(),
+            version: Some(version.number),
+            idempotency_key: key(form.text("key"), &params),
+            params,
+        };
+        view.services().start_pipeline_run(ctx, new).await
+    };
+    match started.await {
+        Ok(started) => {
+            let notice = if started.is_new { "Started." } else { "It was started already." };
+            view.done(&view.links.pipeline_run(started.run.number), notice).await
+        }
+        Err(error) if can_mend(&error) && error.kind != ErrorKind::NotFound => {
+            let draft = form.refused(&error);
+            pipeline_page(view, &name, Chosen::default(), draft, Some(error)).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The form's key with its params: pressed twice it starts one run, and gone back to and changed it starts another.
+fn key(form: &str, params: &BTreeMap<String, serde_json::Value>) -> Option<String> {
+    let digest = Digest::of_json(params).ok()?;
+    (!form.is_empty()).then(|| format!("{form}:{}", digest.short()))
+}
+
+async fn file(view: View, Path(name): Path<String>, chosen: Chosen) -> PageResult {
+    let ctx = view.ctx()?;
+    let services = view.services();
+    let latest = services.pipeline_version(ctx, &name, None).await?;
+    let version = match version(&chosen)? {
+        Some(number) if number != latest.number => services.pipeline_version(ctx, &name, Some(number)).await?,
+        _ => latest.clone(),
+    };
+    let page = FilePage {
+        version,
+        latest: latest.number,
+        versions: services.pipeline_versions(ctx, &name, chosen.get("page_token"), ROWS).await?,
+        may_write: ctx.may(Permission::WritePipelines),
+        may_run: ctx.may(Permission::RunPipelines),
+    };
+    let links = view.links.clone();
+    let address = chosen.address(format!("{}/file", links.pipeline(&name)));
+    let title = format!("{name}, version {}", page.version.number);
+    view.page(title, SECTION, move || view! { <File links address page/> }).await
+}
+
+/// The file as it was written.
+async fn source(view: View, Path(name): Path<String>, chosen: Chosen) -> PageResult {
+    let version = view.services().pipeline_version(view.ctx()?, &name, version(&chosen)?).await?;
+    Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], version.source).into_response())
+}
+
+async fn show_new(view: View) -> PageResult {
+    edit_page(view, None, Draft::of([("source", example())]), Vec::new(), None).await
+}
+
+async fn show_edit(view: View, Path(name): Path<String>, chosen: Chosen) -> PageResult {
+    let version = view.services().pipeline_version(view.ctx()?, &name, version(&chosen)?).await?;
+    edit_page(view, Some(name), Draft::of([("source", version.source)]), Vec::new(), None).await
+}
+
+async fn edit_page(
+    view: View,
+    name: Option<String>,
+    draft: Draft,
+    problems: Vec<Problem>,
+    refused: Option<Error>,
+) -> PageResult {
+    let links = view.links.clone();
+    let title = name.as_ref().map_or_else(|| "New pipeline".to_owned(), |name| format!("Edit {name}"));
+    match refused {
+        None => view.page(title, SECTION, move || view! { <Edit links name draft/> }).await,
+        Some(error) => view.refused(&error, title, SECTION, move || view! { <Edit links name draft problems/> }).await,
+    }
+}
+
+async fn create(view: View, form: Form) -> PageResult {
+    store(view, None, form).await
+}
+
+async fn edit(view: View, Path(name): Path<String>, form: Form) -> PageResult {
+    view.services().pipeline(view.ctx()?, &name).await?;
+    store(view, Some(name), form).await
+}
+
+async fn store(view: View, name: Option<String>, form: Form) -> PageResult {
+    // Browsers send line ends as the wire wants them; the file has those of the place where it lives.
+    let source = form.raw("source").replace("\r\n", "\n");
+    let draft = || Draft::of([("source", source.clone())]);
+    let file = match PipelineFile::read(source.clone()) {
+        Ok(file) => file,
+        Err(problems) => {
+            let error = Error::from(problems.clone());
+            return edit_page(view, name, draft(), problems.0, Some(error)).await;
+        }
+    };
+    let stored = async {
+        agrees(name.as_deref(), file.spec())?;
+        view.services().store_pipeline(view.ctx()?, file).await
+    };
+    match stored.await {
+        Ok(stored) => {
+            let number = stored.version.number;
+            let notice = match (stored.is_new, number) {
+                (true, 1) => "The pipeline is stored.".to_owned(),
+                (true, _) => format!("Version {number} is stored, and runs from now on."),
+                (false, _) => format!("The file says the same as version {number}, which runs from now on."),
+            };
+            view.done(&view.links.pipeline(&stored.pipeline.name), notice).await
+        }
+        Err(error) if can_mend(&error) => {
+            let draft = draft().refused(&error);
+            edit_page(view, name, draft, Vec::new(), Some(error)).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A file that is edited as one pipeline's must not become another's.
+fn agrees(name: Option<&str>, spec: &PipelineSpec) -> Result<(), Error> {
+    match name {
+        Some(name) if name != spec.name => Err(Error::invalid_field(
+            "source",
+            format!(
+                "The file is named \"{}\", and this is \"{name}\". Keep the name, or store it as a new pipeline.",
+                spec.name
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_form_that_was_changed_starts_another_run() {
+        let params = |rate: &str| BTreeMap::from([("rate".to_owned(), json!(rate))]);
+        assert_eq!(key("k", &params("0.1")), key("k", &params("0.1")));
+        assert_ne!(key("k", &params("0.1")), key("k", &params("0.2")));
+        assert_eq!(key("", &params("0.1")), None);
+    }
+}
