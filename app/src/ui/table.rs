@@ -42,7 +42,7 @@ pub fn Table(
         }
     }
     view! {
-        <div class=if tall { "table-wrap tall" } else { "table-wrap" } tabindex="0" role="region" aria-label=label>
+        <div class=if tall { "table-wrap tall" } else { "table-wrap" } tabindex="0" role="group" aria-label=label>
             <table class=classes id=id data-keys=keys.then_some("") data-live=live.then_some("")>
                 {children()}
             </table>
