@@ -15,7 +15,7 @@ demo: ## walk one model from training to production and back, on the server that
 dev: ## start Slipway from a quick build, and again whenever a file changes
 	@exec scripts/dev.sh
 
-test: ## run every test: Rust, MLflow client, browser (ONLY=rust|mlflow|browser for a part)
+test: ## run every test: Rust, Python with the MLflow client, browser (ONLY=rust|python|browser for a part)
 	@exec scripts/test.sh $(ONLY)
 
 check: ## format, lints, dependency directions, licences, page sizes; changes nothing

@@ -23,7 +23,7 @@ build() {
         (quietly "Slipway: building (debug)" cargo build -p server --bin slipway)
 }
 changed() {
-    [ -n "$(find app crates frontend migrations server Cargo.toml Cargo.lock -type f -newer "$mark" -print -quit)" ]
+    [ -n "$(find app crates demo frontend migrations server Cargo.toml Cargo.lock -type f -newer "$mark" -print -quit)" ]
 }
 
 while true; do

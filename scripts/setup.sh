@@ -12,8 +12,8 @@ case $purpose in
     run) steps=(rust wasm node postgres python onnxruntime) ;;
     image) steps=(rust wasm node python onnxruntime) ;;
     bench) steps=(wrk) ;;
-    check) steps=(rust wasm node shellcheck) ;;
-    test) steps=(rust wasm node postgres python onnxruntime nextest chromium python-test) ;;
+    check) steps=(rust wasm node end2end shellcheck) ;;
+    test) steps=(rust wasm node postgres python onnxruntime nextest end2end chromium python-test) ;;
     *) fail "scripts/setup.sh: say run, image, check, bench or test, not \"$purpose\"" ;;
 esac
 for step in "${steps[@]}"; do

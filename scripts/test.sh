@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every test there is, against a throw-away PostgreSQL server, and one line of totals at the end.
-#   scripts/test.sh [rust|mlflow|browser]
+#   scripts/test.sh [rust|python|browser]
 # (--prepared is what it calls itself with once everything is built and the server is there.)
 . "$(dirname "$0")/say.sh"
 cd "$checkout"
@@ -12,7 +12,7 @@ if [ "${1:-}" != --prepared ]; then
     exec "$checkout/scripts/test-postgres.sh" "$checkout/scripts/test.sh" --prepared "$@"
 fi
 shift
-parts=(rust mlflow browser)
+parts=(rust python browser)
 [ $# -eq 0 ] || parts=("$@")
 
 # What the tests of the whole program start and drive.
@@ -30,14 +30,14 @@ run_part() {
             mv "$results/$profile/rust.xml" "$results/"
             return $status
             ;;
-        mlflow)
-            "$cache/python-test/bin/python" -m pytest --quiet --junitxml="$results/mlflow.xml" end2end/mlflow
+        python)
+            "$cache/python-test/bin/python" -m pytest --quiet --junitxml="$results/python.xml" end2end
             ;;
         browser)
             (cd end2end && CHROMIUM_PATH=$("$checkout/scripts/chromium-bin.sh") \
                 PLAYWRIGHT_JUNIT_OUTPUT_FILE=$results/browser.xml node_modules/.bin/playwright test --reporter=list,junit)
             ;;
-        *) fail "scripts/test.sh: the parts are rust, mlflow and browser, not \"$1\"" ;;
+        *) fail "scripts/test.sh: the parts are rust, python and browser, not \"$1\"" ;;
     esac
 }
 for part in "${parts[@]}"; do

@@ -1,7 +1,6 @@
 # shellcheck shell=bash
-# A browser, and Playwright to drive it.
+# The browser that Playwright drives.
 
-npm_ci "$checkout/end2end"
 if ! "$checkout/scripts/chromium-bin.sh" >/dev/null; then
     if have apt-cache && apt-cache show chromium 2>/dev/null | grep -q '^Package: chromium$'; then
         install_packages "Chromium" chromium fonts-liberation

@@ -2,14 +2,16 @@
 # The MLflow client and what its tests train with, in an environment of their own.
 
 venv=$cache/python-test
-pins=$checkout/scripts/requirements-test.txt
+pins=$(cd "$checkout" && cat scripts/requirements-test.txt demo/requirements.txt)
+python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+    fail "The tests need Python 3.11 or newer; $(command -v python3) is $(python3 --version)."
 make_venv() {
     rm -rf "$venv"
     python3 -m venv "$venv"
-    "$venv/bin/pip" install --only-binary=:all: -r "$pins"
+    "$venv/bin/pip" install --only-binary=:all: -r "$checkout/scripts/requirements-test.txt"
 }
-if [ "$(cat "$venv/.installed" 2>/dev/null)" != "$(sha256sum <"$pins")" ]; then
+if [ "$(cat "$venv/.installed" 2>/dev/null)" != "$pins" ]; then
     quietly "MLflow client and scikit-learn for the tests: installing" make_venv
-    sha256sum <"$pins" >"$venv/.installed"
+    printf '%s\n' "$pins" >"$venv/.installed"
 fi
-found "MLflow client $(sed -n 's/^mlflow-skinny==//p' "$pins")"
+found "MLflow client $(sed -n 's/^mlflow-skinny==//p' <<<"$pins")"
