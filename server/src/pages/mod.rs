@@ -1,11 +1,23 @@
 //! The pages: each handler asks a use case, and gives what it answers to a view of `app`. What a form posts comes here
 //! too: the handler changes something and redirects, or shows the page again with what was typed and why it was refused.
 
+mod alert;
+mod audit;
+mod deployment;
+mod endpoint;
+mod environment;
+mod chosen;
 mod error;
+mod experiment;
+mod extract;
 mod form;
 mod home;
 mod model;
+mod monitor;
+mod pipeline;
+mod pipeline_run;
 mod promotion;
+mod run;
 mod settings;
 pub mod sign_in;
 mod view;
@@ -18,9 +30,19 @@ pub(crate) use view::View;
 use crate::router::Routes;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
+    let routes = alert::routes(routes);
+    let routes = audit::routes(routes);
+    let routes = deployment::routes(routes);
+    let routes = endpoint::routes(routes);
+    let routes = environment::routes(routes);
+    let routes = experiment::routes(routes);
     let routes = home::routes(routes);
     let routes = model::routes(routes);
+    let routes = monitor::routes(routes);
+    let routes = pipeline::routes(routes);
+    let routes = pipeline_run::routes(routes);
     let routes = promotion::routes(routes);
+    let routes = run::routes(routes);
     let routes = settings::routes(routes);
     sign_in::routes(routes)
 }

@@ -1,19 +1,14 @@
 //! The pages of models and their versions.
 
-use super::{PageResult, View};
+use super::{PageResult, View, chosen::Chosen, extract::Path};
 use crate::{access::Access, router::Routes};
 use app::{
     pages::model::{Detail, List, ModelPage, Version, VersionLineage, VersionPage},
     shell::Section,
-    ui::query::Address,
 };
-use axum::{
-    extract::{Path, Query},
-    http::Method,
-};
+use axum::http::Method;
 use domain::{Error, ErrorKind, Page, audit::ObjectKind, permission::Permission, promotion::PromotionState};
 use leptos::prelude::*;
-use serde::Deserialize;
 use services::{ModelSearch, PromotionFilter};
 
 const SECTION: Option<Section> = Some(Section::Models);
@@ -28,17 +23,10 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         .page(Method::GET, "/models/{model}/versions/{version}", read, show_version)
 }
 
-#[derive(Deserialize)]
-struct Which {
-    q: Option<String>,
-    page_token: Option<String>,
-}
-
-async fn list(view: View, Query(which): Query<Which>) -> PageResult {
+async fn list(view: View, chosen: Chosen) -> PageResult {
     let ctx = view.ctx()?;
-    let filter = which.q.clone().unwrap_or_default();
-    let search =
-        ModelSearch { filter: &filter, page_token: which.page_token.as_deref(), limit: ROWS, ..ModelSearch::default() };
+    let filter = chosen.get("q").unwrap_or_default();
+    let search = ModelSearch { filter, page_token: chosen.get("page_token"), limit: ROWS, ..ModelSearch::default() };
     let (page, error) = match view.services().model_summaries(ctx, &search).await {
         Ok(page) => (page, None),
         // A filter is typed by a person, who sees at once what is wrong with it.
@@ -49,12 +37,12 @@ async fn list(view: View, Query(which): Query<Which>) -> PageResult {
     };
     let endpoints = view.services().endpoints(ctx).await?;
     let links = view.links.clone();
-    let address = Address::new(links.models(), which.q.map(|q| ("q".to_owned(), q)));
+    let address = chosen.address(links.models());
     let (models, next) = (page.items, page.next_page_token);
     view.page("Models", SECTION, move || view! { <List links address models next endpoints error/> }).await
 }
 
-async fn show(view: View, Path(name): Path<String>, Query(which): Query<Which>) -> PageResult {
+async fn show(view: View, Path(name): Path<String>, chosen: Chosen) -> PageResult {
     let ctx = view.ctx()?;
     let services = view.services();
     let detail = services.model_detail(ctx, &name).await?;
@@ -65,7 +53,7 @@ async fn show(view: View, Path(name): Path<String>, Query(which): Query<Which>) 
     let id = detail.model.id.to_string();
     let events = services.audit_events(ctx, Some((ObjectKind::Model, &id)), None, ROWS).await?.items;
     // Versions of one model are counted in tens or hundreds; the page shows a part of them.
-    let before: Option<i32> = which.page_token.as_deref().map(domain::page::decode).transpose()?;
+    let before: Option<i32> = chosen.get("page_token").map(domain::page::decode).transpose()?;
     let versions = detail.versions.into_iter().filter(|version| before.is_none_or(|before| version.version < before));
     let versions = Page::cut(versions.collect(), ROWS, |version: &domain::model::ModelVersion| version.version);
     let page = ModelPage {
@@ -79,7 +67,7 @@ async fn show(view: View, Path(name): Path<String>, Query(which): Query<Which>) 
         may_request: ctx.may(Permission::RequestPromotion),
     };
     let links = view.links.clone();
-    let address = Address::new(links.model(&name), []);
+    let address = chosen.address(links.model(&name));
     view.page(name, SECTION, move || view! { <Detail links address page/> }).await
 }
 

@@ -1,16 +1,13 @@
 //! The pages of promotions.
 
-use super::{Form, PageResult, View, form::can_mend};
+use super::{Form, PageResult, View, chosen::Chosen, extract::Path, form::can_mend};
 use crate::{access::Access, router::Routes};
 use app::{
     pages::promotion::{Champion, Detail, List, PromotionPage, Request, RequestPage},
     shell::Section,
-    ui::{field::Draft, query::Address},
+    ui::field::Draft,
 };
-use axum::{
-    extract::{Path, Query},
-    http::Method,
-};
+use axum::http::Method;
 use domain::{
     Error,
     audit::ObjectKind,
@@ -18,7 +15,6 @@ use domain::{
     promotion::{DecisionVerdict, PromotionState},
 };
 use leptos::prelude::*;
-use serde::Deserialize;
 use services::{NewDecision, NewPromotion, PromotionFilter};
 
 const SECTION: Option<Section> = Some(Section::Promotions);
@@ -40,25 +36,19 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         .page(Method::POST, "/promotions/{number}/withdraw", request, withdraw)
 }
 
-#[derive(Deserialize)]
-struct Which {
-    state: Option<String>,
-    page_token: Option<String>,
-}
-
-async fn list(view: View, Query(which): Query<Which>) -> PageResult {
+async fn list(view: View, chosen: Chosen) -> PageResult {
     let ctx = view.ctx()?;
-    let states = match which.state.as_deref() {
-        None | Some("") => Vec::new(),
+    let states = match chosen.get("state") {
+        None => Vec::new(),
         Some("open") => PromotionState::ALL.into_iter().filter(|state| state.is_open()).collect(),
         Some(name) => vec![PromotionState::parse(name).ok_or_else(|| Error::invalid("There is no such state."))?],
     };
     let filter = PromotionFilter { states, ..PromotionFilter::default() };
-    let page = view.services().promotions(ctx, &filter, which.page_token.as_deref(), ROWS).await?;
+    let page = view.services().promotions(ctx, &filter, chosen.get("page_token"), ROWS).await?;
     let mine = view.services().promotions_waiting_for_me(ctx).await?.into_iter().map(|one| one.number).collect();
     let may_request = ctx.may(Permission::RequestPromotion);
     let links = view.links.clone();
-    let address = Address::new(links.promotions(), which.state.map(|state| ("state".to_owned(), state)));
+    let address = chosen.address(links.promotions());
     let (promotions, next) = (page.items, page.next_page_token);
     view.page("Promotions", SECTION, move || view! { <List links address promotions next mine may_request/> }).await
 }
@@ -137,16 +127,9 @@ async fn withdraw(view: View, Path(number): Path<i64>) -> PageResult {
     view.done(&view.links.promotion(number), "The promotion is withdrawn.").await
 }
 
-#[derive(Deserialize)]
-struct Wanted {
-    model: Option<String>,
-    version: Option<String>,
-    environment: Option<String>,
-}
-
-async fn show_request(view: View, Query(wanted): Query<Wanted>) -> PageResult {
-    let subject = wanted.model.zip(wanted.version).map(|(model, version)| format!("{model}/{version}"));
-    let environment = wanted.environment.unwrap_or_else(|| domain::environment::PRODUCTION.to_owned());
+async fn show_request(view: View, chosen: Chosen) -> PageResult {
+    let subject = chosen.get("model").zip(chosen.get("version")).map(|(model, version)| format!("{model}/{version}"));
+    let environment = chosen.get("environment").unwrap_or(domain::environment::PRODUCTION).to_owned();
     let chosen = subject.map(|subject| ("subject", subject)).into_iter().chain([("environment", environment)]);
     request_page(view, Draft::of(chosen), None).await
 }

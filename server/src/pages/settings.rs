@@ -1,13 +1,13 @@
 //! Settings: members, one's own tokens, sessions and password.
 
-use super::{Form, PageResult, View, form::can_mend};
+use super::{Form, PageResult, View, extract::Path, form::can_mend};
 use crate::{access::Access, router::Routes};
 use app::{
     pages::settings::{Account, Members, Tokens},
     shell::Section,
     ui::field::Draft,
 };
-use axum::{extract::Path, http::Method};
+use axum::http::Method;
 use domain::{
     Error,
     id::{TokenId, UserId},

@@ -1,0 +1,40 @@
+//! What was chosen on a page: the names and values in its address, some of them several times.
+
+use super::PageError;
+use app::ui::query::Address;
+use axum::{
+    extract::FromRequestParts,
+    http::request::Parts,
+};
+use domain::Error;
+
+/// The query of a page's address, decoded.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Chosen(Vec<(String, String)>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Chosen {
+    type Rejection = PageError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, PageError> {
+        serde_urlencoded::from_str(parts.uri.query().unwrap_or_default())
+            .map(Self)
+            .map_err(|_| PageError(Error::invalid("The address of this page is broken off or has a wrong character.")))
+    }
+}
+
+impl Chosen {
+    /// The first value under this name; empty values count as absent.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(n, v)| n == name && !v.is_empty()).map(|(_, v)| v.as_str())
+    }
+
+    /// Every value under this name that is not empty.
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(n, v)| n == name && !v.is_empty()).map(|(_, v)| v.as_str())
+    }
+
+    /// The address of the page, to make links that change one thing about it.
+    pub(crate) fn address(&self, path: String) -> Address {
+        Address::new(path, self.0.clone())
+    }
+}

@@ -1,0 +1,88 @@
+//! The pages of tracked runs.
+
+use super::{PageResult, View, chosen::Chosen, experiment::champion, extract::Path};
+use crate::{access::Access, router::Routes};
+use app::{
+    pages::run::{Compare, ComparePage, Detail, Listing, MOST_RUNS, RunPage},
+    shell::Section,
+};
+use axum::http::Method;
+use domain::{Error, ErrorKind, id::RunId, permission::Permission, run::MetricSeries};
+use leptos::prelude::*;
+use services::{Ctx, PromotionFilter, Services};
+use std::collections::BTreeMap;
+
+const SECTION: Option<Section> = Some(Section::Experiments);
+/// About how many points of a curve are drawn.
+const POINTS: usize = 400;
+/// How many promotions the page names.
+const ROWS: usize = 20;
+
+pub(crate) fn routes(routes: Routes) -> Routes {
+    let read = Access::Needs(Permission::Read);
+    routes.page(Method::GET, "/runs/compare", read, compare).page(Method::GET, "/runs/{run_id}", read, show)
+}
+
+async fn show(view: View, Path(id): Path<RunId>, chosen: Chosen) -> PageResult {
+    let ctx = view.ctx()?;
+    let services = view.services();
+    let detail = services.run_detail(ctx, id).await?;
+    let champion = champion(services, ctx, detail.experiment.id).await?;
+    let mut series = Vec::new();
+    for key in RunPage::charted(&detail.run, champion.as_ref(), chosen.get("metric")) {
+        series.extend(curve(services, ctx, id, &key).await?);
+    }
+    let mut promotions = Vec::new();
+    for (model, version) in &detail.lineage.versions {
+        let filter =
+            PromotionFilter { model: Some(model.clone()), version: Some(*version), ..PromotionFilter::default() };
+        promotions.extend(services.promotions(ctx, &filter, None, ROWS).await?.items);
+    }
+    promotions.sort_by_key(|promotion| std::cmp::Reverse(promotion.number));
+    let folder = chosen.get("path").unwrap_or_default().to_owned();
+    let (_, entries) = services.run_artifacts(ctx, id, &folder).await?;
+    let page = RunPage {
+        run: detail.run,
+        experiment: detail.experiment,
+        lineage: detail.lineage,
+        promotions,
+        series,
+        champion,
+        files: Listing { folder, entries },
+    };
+    let (links, address) = (view.links.clone(), chosen.address(view.links.run(&id)));
+    view.page(page.run.info.name.clone(), SECTION, move || view! { <Detail links address page/> }).await
+}
+
+/// The curve of a metric; none when it has one point only, or none.
+async fn curve(services: &Services, ctx: &Ctx, run: RunId, key: &str) -> Result<Option<MetricSeries>, Error> {
+    match services.metric_series(ctx, run, key, POINTS).await {
+        Ok(series) => Ok(Some(series).filter(|series| series.total > 1)),
+        Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+async fn compare(view: View, chosen: Chosen) -> PageResult {
+    let ctx = view.ctx()?;
+    let services = view.services();
+    let ids: Result<Vec<RunId>, _> = chosen.all("run").take(MOST_RUNS).map(str::parse).collect();
+    let ids = ids.map_err(|_| Error::invalid("The address names something that is no run."))?;
+    let runs = services.runs(ctx, &ids).await?;
+    let champion = match runs.first() {
+        Some(run) => champion(services, ctx, run.info.experiment_id).await?,
+        None => None,
+    };
+    let mut series: BTreeMap<String, Vec<Option<MetricSeries>>> = BTreeMap::new();
+    for (at, run) in runs.iter().enumerate() {
+        for key in RunPage::charted(run, champion.as_ref(), None) {
+            let curve = curve(services, ctx, run.info.id, &key).await?;
+            if curve.is_some() {
+                series.entry(key).or_insert_with(|| vec![None; runs.len()])[at] = curve;
+            }
+        }
+    }
+    let page = ComparePage { runs, series, champion };
+    let (links, address) = (view.links.clone(), chosen.address(view.links.to("runs/compare")));
+    view.page("Compare runs", SECTION, move || view! { <Compare links address page/> }).await
+}
