@@ -5,6 +5,7 @@ use crate::{
     assets, config,
     events::Events,
     middleware::{security, telemetry},
+    mlflow,
     postgres::Postgres,
     prefix, router,
     state::AppState,
@@ -132,8 +133,12 @@ pub fn service(state: &AppState) -> Router {
 }
 
 async fn not_found(request: Request) -> Response {
+    let surface = surface(&request);
+    if surface == Surface::Mlflow {
+        return mlflow::no_endpoint(request.uri().path());
+    }
     let message = format!("Nothing is at {}.", request.uri().path());
-    surface(&request).refuse(Error::new(ErrorKind::NotFound, message))
+    surface.refuse(Error::new(ErrorKind::NotFound, message))
 }
 
 async fn wrong_method(request: Request) -> Response {

@@ -1,6 +1,6 @@
 //! Experiments.
 
-use crate::{Ctx, Event, Result, Services, commit};
+use crate::{Ctx, Event, Result, Services, commit, page_rows};
 use chrono::Utc;
 use domain::{
     Error, ErrorKind, Page,
@@ -98,7 +98,7 @@ impl Services {
     pub async fn search_experiments(&self, ctx: &Ctx, wanted: &ExperimentSearch<'_>) -> Result<Page<Experiment>> {
         let (search, after) = wanted.parse(ctx)?;
         let mut conn = self.conn().await?;
-        let found = store::experiment::search(&mut conn, &search, after.as_deref(), wanted.limit as i64).await?;
+        let found = store::experiment::search(&mut conn, &search, after.as_deref(), page_rows(wanted.limit)).await?;
         Ok(to_page(found))
     }
 
@@ -113,7 +113,7 @@ impl Services {
     ) -> Result<Page<ExperimentSummary>> {
         let (search, after) = wanted.parse(ctx)?;
         let mut conn = self.conn().await?;
-        let found = store::experiment::summaries(&mut conn, &search, after.as_deref(), wanted.limit as i64).await?;
+        let found = store::experiment::summaries(&mut conn, &search, after.as_deref(), page_rows(wanted.limit)).await?;
         Ok(to_page(found))
     }
 

@@ -148,6 +148,11 @@ impl Services {
     }
 }
 
+/// The size of a page as statements take it: at least one row, and never a whole table.
+fn page_rows(limit: usize) -> i64 {
+    limit.clamp(1, 50_000) as i64
+}
+
 /// Commits.
 async fn commit(tx: Transaction<'static, Postgres>) -> Result<()> {
     tx.commit().await.map_err(|error| store::Error::from(error).into())

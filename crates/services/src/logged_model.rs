@@ -1,6 +1,6 @@
 //! Logged models: models as runs wrote them.
 
-use crate::{Ctx, Result, Services, commit, experiment};
+use crate::{Ctx, Result, Services, commit, experiment, page_rows};
 use chrono::Utc;
 use domain::{
     Error, ErrorKind, Page,
@@ -128,7 +128,7 @@ impl Services {
             order,
         };
         let found =
-            store::logged_model::search::search(&mut conn, &search, after.as_deref(), wanted.limit as i64).await?;
+            store::logged_model::search::search(&mut conn, &search, after.as_deref(), page_rows(wanted.limit)).await?;
         let models = store::logged_model::load(&mut conn, ctx.workspace_id(), &found.items).await?;
         Ok(experiment::to_page(found.with(models)))
     }

@@ -1,7 +1,7 @@
 //! Registered models and their aliases. An alias that an environment of the workspace protects moves by a promotion and
 //! no other way.
 
-use crate::{Ctx, Event, Result, Services, commit, experiment, link::Links};
+use crate::{Ctx, Event, Result, Services, commit, experiment, link::Links, page_rows};
 use chrono::Utc;
 use domain::{
     Error, ErrorKind, Page,
@@ -117,7 +117,7 @@ impl Services {
     pub async fn search_models(&self, ctx: &Ctx, wanted: &ModelSearch<'_>) -> Result<Page<Model>> {
         let (search, after) = wanted.parse(ctx)?;
         let mut conn = self.conn().await?;
-        let found = store::model::search(&mut conn, &search, after.as_deref(), wanted.limit as i64).await?;
+        let found = store::model::search(&mut conn, &search, after.as_deref(), page_rows(wanted.limit)).await?;
         Ok(experiment::to_page(found))
     }
 
@@ -128,7 +128,7 @@ impl Services {
     pub async fn model_summaries(&self, ctx: &Ctx, wanted: &ModelSearch<'_>) -> Result<Page<ModelSummary>> {
         let (search, after) = wanted.parse(ctx)?;
         let mut conn = self.conn().await?;
-        let found = store::model::summaries(&mut conn, &search, after.as_deref(), wanted.limit as i64).await?;
+        let found = store::model::summaries(&mut conn, &search, after.as_deref(), page_rows(wanted.limit)).await?;
         Ok(experiment::to_page(found))
     }
 

@@ -4,6 +4,7 @@
 use crate::{
     Ctx, Event, Result, Services, commit, experiment,
     model::{check_description, tag_details, tags},
+    page_rows,
 };
 use domain::{
     Error, ErrorKind, Page,
@@ -188,8 +189,28 @@ impl Services {
             order: search::version_order(wanted.order)?,
         };
         let mut conn = self.conn().await?;
-        let found = store::model_version::search(&mut conn, &search, after.as_deref(), wanted.limit as i64).await?;
+        let found = store::model_version::search(&mut conn, &search, after.as_deref(), page_rows(wanted.limit)).await?;
         Ok(experiment::to_page(found))
+    }
+
+    /// A page of a model's versions, newest first.
+    ///
+    /// # Errors
+    /// `NotFound` without such a model; `Invalid` for a page token that is not of this list.
+    pub async fn model_versions(
+        &self,
+        ctx: &Ctx,
+        model: &str,
+        page_token: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<ModelVersion>> {
+        let below: Option<i32> = page_token.map(page::decode).transpose()?;
+        let limit = limit.clamp(1, page::MAX_PAGE);
+        let mut conn = self.conn().await?;
+        let model = crate::model::find(&mut conn, ctx, model).await?;
+        let rows = page_rows(limit + 1);
+        let versions = store::model_version::of_model(&mut conn, ctx.workspace_id(), model.id, below, rows).await?;
+        Ok(Page::cut(versions, limit, |version| version.version))
     }
 
     /// The newest version of each stage, of these models.

@@ -28,6 +28,9 @@ pub enum Error {
         /// The value.
         value: String,
     },
+    /// A text holds NUL, which the database keeps in none.
+    #[error("a text holds a character that cannot be stored")]
+    Unstorable,
     /// The place that a page should begin after is not one of this list's order.
     #[error("the page token belongs to another list or order")]
     ForeignPlace,
@@ -59,6 +62,7 @@ impl From<sqlx::Error> for Error {
                     Some("23505") => Self::Duplicate(constraint()),
                     Some("23503") => Self::Missing(constraint()),
                     Some("40001" | "40P01") => Self::Contention,
+                    Some("22021" | "22P05") => Self::Unstorable,
                     // Shutdown, crash recovery, out of connections.
                     Some("57P01" | "57P02" | "57P03" | "53300") => Self::Unavailable(cause.message().to_owned()),
                     _ => Self::Database(error),
@@ -75,6 +79,7 @@ impl From<Error> for domain::Error {
     fn from(error: Error) -> Self {
         match error {
             Error::ForeignPlace => domain::page::foreign_token(),
+            Error::Unstorable => Self::invalid("A text holds the NUL character, which cannot be stored."),
             Error::Contention => Self::new(ErrorKind::Unavailable, "Too many changes at once; try again."),
             Error::Unavailable(cause) => {
                 tracing::warn!(%cause, "the database does not answer");

@@ -47,3 +47,10 @@ impl IntoResponse for MlflowError {
         response
     }
 }
+
+/// The refusal of an address that is no operation here. Clients know this code, and do without.
+#[must_use]
+pub fn no_endpoint(path: &str) -> Response {
+    let message = format!("No operation is at {path}.");
+    (StatusCode::NOT_FOUND, Json(json!({ "error_code": "ENDPOINT_NOT_FOUND", "message": message }))).into_response()
+}

@@ -14,7 +14,7 @@ mod model_version;
 mod run;
 mod server_info;
 
-pub use error::MlflowError;
+pub use error::{MlflowError, no_endpoint};
 
 use crate::router::Routes;
 

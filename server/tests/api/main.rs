@@ -4,6 +4,10 @@
 
 mod access;
 mod app;
+mod experiment;
 mod mlflow;
+mod model;
+mod palette;
 mod promotion;
+mod run;
 mod session;

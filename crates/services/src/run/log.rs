@@ -66,8 +66,9 @@ impl Services {
         check_models(&mut conn, ctx, models).await?;
         let keys: Vec<&str> = batch.metrics.iter().map(|point| point.key.as_str()).collect();
         let ids = metric::ids(&mut conn, &keys).await?;
+        drop(conn);
 
-        let mut tx = sqlx::Connection::begin(&mut *conn).await.map_err(store::Error::from)?;
+        let mut tx = self.begin().await?;
         let params = batch.params.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         let changed = log::insert_params(&mut tx, run, &params).await?;
         if !changed.is_empty() {
@@ -77,7 +78,7 @@ impl Services {
         metric::insert_of_models(&mut tx, run, &batch.model_metrics, &ids).await?;
         let tags = batch.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         log::set_tags(&mut tx, run, &tags).await?;
-        Ok(tx.commit().await.map_err(store::Error::from)?)
+        commit(tx).await
     }
 
     /// Sets a tag of a run; `mlflow.runName` renames it. Tells whether the value was cut.

@@ -119,6 +119,7 @@ impl Services {
         .related(experiment::object(&experiment))
         .write(&mut tx, ctx)
         .await?;
+        store::event::notify(&mut tx, &topic(experiment.id)).await?;
         let run = load(&mut tx, key).await?;
         commit(tx).await?;
         Ok(run)
@@ -163,6 +164,7 @@ impl Services {
         if let Some(name) = &name {
             store::run::log::set_tags(&mut tx, key, &BTreeMap::from([(RUN_NAME, name.as_str())])).await?;
         }
+        store::event::notify(&mut tx, &topic(info.experiment_id)).await?;
         commit(tx).await?;
         Ok(info)
     }
@@ -198,8 +200,15 @@ impl Services {
             .related(experiment::object(&experiment))
             .write(&mut tx, ctx)
             .await?;
+        store::event::notify(&mut tx, &topic(experiment.id)).await?;
         commit(tx).await
     }
+}
+
+/// What pages listen to that show runs of an experiment. Told when a run starts, ends or goes, not at every point that
+/// is logged.
+fn topic(experiment: ExperimentId) -> String {
+    format!("experiment:{experiment}")
 }
 
 /// The run of this id, deleted or not.

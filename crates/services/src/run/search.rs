@@ -1,10 +1,10 @@
 //! Finding runs, and the table of an experiment's runs.
 
-use crate::{Ctx, Result, Services, experiment};
+use crate::{Ctx, Result, Services, experiment, page_rows};
 use domain::{
     Page,
     experiment::ViewType,
-    id::ExperimentId,
+    id::{ExperimentId, RunId},
     page,
     run::{Run, RunRow, RunTable},
     search,
@@ -53,6 +53,8 @@ pub struct RunTableSearch<'a> {
 
 /// How many metrics, and how many params, a table shows when nobody has chosen.
 const SHOWN: i64 = 8;
+/// How many metrics, and how many params, there are to choose from.
+const MAX_COLUMNS: i64 = 10_000;
 /// How many metrics, and how many params, somebody may choose.
 const MAX_SHOWN: usize = 50;
 
@@ -72,9 +74,37 @@ impl Services {
         }
         let search =
             store::run::search::Search { workspace: ctx.workspace_id(), experiments, view: wanted.view, filter, order };
-        let found = store::run::search::search(&mut conn, &search, after.as_deref(), wanted.limit as i64).await?;
+        let found = store::run::search::search(&mut conn, &search, after.as_deref(), page_rows(wanted.limit)).await?;
         let runs = store::run::load(&mut conn, &found.items).await?;
         Ok(experiment::to_page(found.with(runs)))
+    }
+
+    /// The runs of these ids, deleted or not, in the order of the ids; those that the workspace has.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn runs(&self, ctx: &Ctx, ids: &[RunId]) -> Result<Vec<Run>> {
+        let mut conn = self.conn().await?;
+        let keys = store::run::keys(&mut conn, ctx.workspace_id(), ids).await?;
+        Ok(store::run::load(&mut conn, &keys).await?)
+    }
+
+    /// The keys of the metrics and of the params that the newest runs of an experiment have, the most frequent first.
+    ///
+    /// # Errors
+    /// `NotFound` without such an experiment.
+    pub async fn run_columns(&self, ctx: &Ctx, id: ExperimentId) -> Result<(Vec<String>, Vec<String>)> {
+        let mut conn = self.conn().await?;
+        let search = store::run::search::Search {
+            workspace: ctx.workspace_id(),
+            experiments: vec![experiment::experiment(&mut conn, ctx, id).await?.id],
+            view: ViewType::ActiveOnly,
+            filter: None,
+            order: search::run_order(&["start_time DESC"])?,
+        };
+        let newest = store::run::search::search(&mut conn, &search, None, page_rows(page::MAX_PAGE)).await?.items;
+        let metrics = metric::keys(&mut conn, &newest, MAX_COLUMNS).await?;
+        Ok((metrics, log::param_keys(&mut conn, &newest, MAX_COLUMNS).await?))
     }
 
     /// A page of an experiment's active runs, as a table.
@@ -99,7 +129,7 @@ impl Services {
             filter,
             order,
         };
-        let limit = wanted.limit.clamp(1, page::MAX_PAGE) as i64;
+        let limit = page_rows(wanted.limit.min(page::MAX_PAGE));
         let found = store::run::search::search(&mut conn, &search, after.as_deref(), limit).await?;
         let filtered = store::run::search::count(&mut conn, &search).await?;
         let total = match search.filter.take() {

@@ -115,6 +115,24 @@ pub async fn find(conn: &mut PgConnection, workspace: WorkspaceId, id: RunId) ->
     row.map(|row| Ok((row.key, row.try_into()?))).transpose()
 }
 
+/// The keys of the runs of these ids, in the order of the ids; of those that the workspace has.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn keys(conn: &mut PgConnection, workspace: WorkspaceId, ids: &[RunId]) -> Result<Vec<RunKey>> {
+    Ok(sqlx::query_scalar(
+        "select r.key
+         from unnest($2::uuid[]) with ordinality as wanted (id, position)
+         join runs r on r.id = wanted.id
+         where r.workspace_id = $1
+         order by wanted.position",
+    )
+    .bind(workspace)
+    .bind(ids)
+    .fetch_all(conn)
+    .await?)
+}
+
 /// Changes what is given, and answers with the run as it is then.
 ///
 /// # Errors

@@ -4,11 +4,16 @@ mod alert;
 mod audit;
 mod deployment;
 mod environment;
+mod experiment;
 mod log;
+mod model;
+mod model_version;
 mod monitor;
+mod palette;
 mod pipeline;
 mod pipeline_run;
 mod promotion;
+mod run;
 mod session;
 mod step;
 mod token;
@@ -25,11 +30,16 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = audit::routes(routes);
     let routes = deployment::routes(routes);
     let routes = environment::routes(routes);
+    let routes = experiment::routes(routes);
     let routes = log::routes(routes);
+    let routes = model::routes(routes);
+    let routes = model_version::routes(routes);
     let routes = monitor::routes(routes);
+    let routes = palette::routes(routes);
     let routes = pipeline::routes(routes);
     let routes = pipeline_run::routes(routes);
     let routes = promotion::routes(routes);
+    let routes = run::routes(routes);
     let routes = session::routes(routes);
     let routes = step::routes(routes);
     let routes = token::routes(routes);
@@ -51,7 +61,7 @@ pub(crate) struct Paging {
 impl Paging {
     /// The most items: 100 when nothing is said.
     pub(crate) fn limit(&self) -> usize {
-        self.limit.unwrap_or(100)
+        self.limit.unwrap_or(100).clamp(1, domain::page::MAX_PAGE)
     }
 }
 

@@ -77,3 +77,13 @@ fn names(list: &Value, pointer: &str) -> Vec<String> {
     let items = list.as_array().cloned().unwrap_or_default();
     items.iter().map(|item| item.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()).collect()
 }
+
+/// A text as a query has it.
+fn escaped(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => char::from(byte).to_string(),
+            byte => format!("%{byte:02X}"),
+        })
+        .collect()
+}
