@@ -56,6 +56,7 @@ impl Services {
         let PipelineFile { source, spec } = file;
         let mut tx = self.begin().await?;
         let (pipeline, _) = store::pipeline::find_or_insert(&mut tx, ctx.workspace_id(), &spec.name).await?;
+        let newest = store::pipeline::version(&mut tx, pipeline.id, None).await?.map(|version| version.id);
         let known = store::pipeline::renew_version(&mut tx, pipeline.id, &spec.digest()).await?;
         let is_new = known.is_none();
         let version = match known {
@@ -65,8 +66,9 @@ impl Services {
                 store::pipeline::insert_version(&mut tx, pipeline.id, &source, &spec, actor.name()).await?
             }
         };
-        if is_new {
-            let summary = format!("stored version {} of the pipeline {}", version.number, pipeline.name);
+        if newest != Some(version.id) {
+            let what = if is_new { "stored" } else { "went back to" };
+            let summary = format!("{what} version {} of the pipeline {}", version.number, pipeline.name);
             Event::new("pipeline.stored", object(&pipeline), summary)
                 .details(serde_json::json!({ "version": version.number, "digest": version.digest }))
                 .write(&mut tx, ctx)

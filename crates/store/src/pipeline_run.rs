@@ -307,7 +307,6 @@ pub async fn unsettled(conn: &mut PgConnection, limit: i64) -> Result<Vec<Pipeli
          where r.state in ('queued', 'running', 'cancelling')
              and (not exists (select from steps s where s.run_id = r.id and s.state in ('ready', 'running'))
                   or exists (select from steps s where s.run_id = r.id and s.state = 'waiting' and s.needs_left <= 0)
-                  or (r.state = 'queued' and exists (select from steps s where s.run_id = r.id and s.state = 'running'))
                   or (r.state = 'cancelling'
                       and exists (select from steps s where s.run_id = r.id and s.state in ('waiting', 'ready'))))
          order by r.id

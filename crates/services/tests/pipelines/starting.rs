@@ -35,6 +35,17 @@ async fn a_file_that_says_the_same_is_the_same_version_and_the_newest_again() {
     assert_eq!(newest().await, 2);
     engine.store(&graph(&[("a", &[])])).await;
     assert_eq!(newest().await, 1);
+    let object = (domain::audit::ObjectKind::Pipeline, &*first.pipeline.id.to_string());
+    let history = engine.services.audit_events(&engine.ctx(), Some(object), None, 10).await.unwrap();
+    let history: Vec<_> = history.items.iter().rev().map(|event| event.summary.as_str()).collect();
+    assert_eq!(
+        history,
+        [
+            "stored version 1 of the pipeline graph",
+            "stored version 2 of the pipeline graph",
+            "went back to version 1 of the pipeline graph",
+        ]
+    );
     let versions = engine.services.pipeline_versions(&engine.ctx(), "graph", None, 1).await.unwrap();
     assert_eq!(versions.items[0].number, 2);
     let token = versions.next_page_token.unwrap();

@@ -37,13 +37,20 @@ pub struct Claimed {
 /// When the statement fails. It may have been carried out all the same, when the answer was lost.
 pub async fn claim(conn: &mut PgConnection, worker: &str, pools: &[String], ttl: Duration) -> Result<Option<Claimed>> {
     let claimed = sqlx::query_as(
+        // Pool by pool, so that each is read in the order of its index; `now()`, because the index can be asked for what
+        // does not change within a statement.
         "with next as (
-             select id
-             from steps
-             where state = 'ready' and pool = any($1) and next_at <= clock_timestamp()
-             order by next_at, id
+             select first.id
+             from unnest($1::text[]) as pools (name),
+                 lateral (
+                  select id, next_at
+                  from steps
+                  where state = 'ready' and pool = pools.name and next_at <= now()
+                  order by next_at
+                  limit 1
+                  for update skip locked) as first
+             order by first.next_at
              limit 1
-             for update skip locked
          ), claimed as (
              update steps s
              set state = 'running',
@@ -79,9 +86,14 @@ pub async fn claim(conn: &mut PgConnection, worker: &str, pools: &[String], ttl:
 /// When the statement fails.
 pub async fn next_due(conn: &mut PgConnection, pools: &[String]) -> Result<Option<Duration>> {
     let seconds: Option<f64> = sqlx::query_scalar(
-        "select extract(epoch from min(next_at) - clock_timestamp())::float8
-         from steps
-         where state = 'ready' and pool = any($1)",
+        "select extract(epoch from min(first.next_at) - clock_timestamp())::float8
+         from unnest($1::text[]) as pools (name),
+             lateral (
+              select next_at
+              from steps
+              where state = 'ready' and pool = pools.name
+              order by next_at
+              limit 1) as first",
     )
     .bind(pools)
     .fetch_one(conn)

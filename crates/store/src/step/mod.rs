@@ -257,7 +257,7 @@ pub async fn waiting_by_pool(conn: &mut PgConnection) -> Result<Vec<(String, i64
     let rows = sqlx::query_as(
         "select pool, count(*)
          from steps
-         where state = 'ready' and next_at <= clock_timestamp()
+         where state = 'ready' and next_at <= now()
          group by pool",
     )
     .fetch_all(conn)

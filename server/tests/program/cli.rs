@@ -1,0 +1,73 @@
+//! `slipway pipeline`, against a real server.
+
+use crate::slipway::Slipway;
+use std::{fs, process::Output};
+
+const FILE: &str = r#"name: greet
+params: { whom: nobody, fails: false }
+steps:
+  greet:
+    command: |
+      echo "hello $PARAM_WHOM"
+      if [ "$PARAM_FAILS" = true ]; then exit 7; fi
+  after:
+    command: "PROGRAM pipeline logs $SLIPWAY_PIPELINE_RUN greet"
+    needs: greet
+"#;
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn both(output: &Output) -> (String, String) {
+    (text(&output.stdout), text(&output.stderr))
+}
+
+#[tokio::test]
+async fn a_file_is_stored_run_and_followed_from_the_command_line() {
+    let (slipway, mut server) = Slipway::start(None, &["--steps", "2"]).await;
+    let program = env!("CARGO_BIN_EXE_slipway");
+    let file = slipway.data().join("greet.yaml");
+    let yaml = FILE.replace("PROGRAM", program);
+    fs::write(&file, &yaml).unwrap();
+    let path = file.to_str().unwrap();
+
+    let stored = slipway.cli(&["pipeline", "apply", path]);
+    assert!(stored.status.success() && text(&stored.stderr).starts_with("stored version 1 of greet ("), "{stored:?}");
+    let again = slipway.cli(&["pipeline", "apply", path]);
+    assert!(text(&again.stderr).starts_with("greet says the same as its version 1 ("), "{again:?}");
+    fs::write(&file, "name: greet\nsteps:\n  a: { comand: x }\n").unwrap();
+    let wrong = slipway.cli(&["pipeline", "apply", path]);
+    assert!(!wrong.status.success() && text(&wrong.stderr).contains("line 3, column "), "{wrong:?}");
+
+    let run = slipway.cli(&["pipeline", "run", "greet", "-p", "whom=the world", "--wait"]);
+    assert!(run.status.success(), "{run:?}");
+    let (number, said) = both(&run);
+    assert_eq!(number, "1\n");
+    assert!(said.contains("greet succeeded\n") && said.ends_with("greet #1 succeeded\n"), "{said}");
+    // The second step has asked for the log of the first, with the token and the address that it was given.
+    let (logs, _) = both(&slipway.cli(&["pipeline", "logs", "1"]));
+    assert!(logs.contains("greet | hello the world\n") && logs.contains("after | hello the world\n"), "{logs}");
+    let (one, _) = both(&slipway.cli(&["pipeline", "logs", "1", "greet"]));
+    assert!(one.starts_with("[slipway] greet #1: step greet, try 1 of 1, on "), "{one}");
+
+    let failed = slipway.cli(&["pipeline", "run", "greet", "-p", "fails=true", "--wait"]);
+    let (_, said) = both(&failed);
+    assert!(!failed.status.success(), "{failed:?}");
+    assert!(said.contains("greet failed: exit status 7\nafter skipped: greet failed\n"), "{said}");
+    assert!(said.ends_with("slipway: greet #2 failed; slipway pipeline logs 2 shows why\n"), "{said}");
+    let unknown = slipway.cli(&["pipeline", "run", "great"]);
+    assert_eq!(text(&unknown.stderr), "slipway: No pipeline \"great\" in this workspace.\n");
+
+    let metrics = reqwest::get(format!("{}/metrics", slipway.url)).await.unwrap().text().await.unwrap();
+    for line in [
+        "slipway_pipeline_runs_total{state=\"succeeded\"} 1",
+        "slipway_pipeline_runs_total{state=\"failed\"} 1",
+        "slipway_step_attempts_total{outcome=\"succeeded\"} 2",
+        "slipway_step_attempts_total{outcome=\"failed\"} 1",
+        "slipway_queue_depth{queue=\"default\"} 0",
+    ] {
+        assert!(metrics.lines().any(|known| known == line), "{line} in {metrics}");
+    }
+    server.stop();
+}

@@ -1,0 +1,7 @@
+//! The real program, as people start it: commands that talk to it, and what becomes of its work when workers, the server
+//! or the database are killed in the middle of it.
+
+mod cli;
+mod evidence;
+mod kill;
+mod slipway;
