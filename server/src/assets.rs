@@ -24,9 +24,12 @@ pub fn load() -> Option<Assets> {
 }
 
 pub(crate) fn routes(routes: Routes) -> Routes {
-    routes
-        .page(Method::GET, "/pkg/{*path}", Access::Public, asset)
-        .page(Method::GET, "/favicon.svg", Access::Public, favicon)
+    routes.page(Method::GET, "/pkg/{*path}", Access::Public, asset).page(
+        Method::GET,
+        "/favicon.svg",
+        Access::Public,
+        favicon,
+    )
 }
 
 async fn favicon() -> impl IntoResponse {
@@ -36,7 +39,10 @@ async fn favicon() -> impl IntoResponse {
 async fn asset(Path(path): Path<String>, headers: HeaderMap) -> Response {
     let path = format!("pkg/{path}");
     let accepts = |encoding: &str| {
-        headers.get_all(header::ACCEPT_ENCODING).iter().any(|value| value.to_str().is_ok_and(|value| value.contains(encoding)))
+        headers
+            .get_all(header::ACCEPT_ENCODING)
+            .iter()
+            .any(|value| value.to_str().is_ok_and(|value| value.contains(encoding)))
     };
     let encoded = [("br", ".br"), ("gzip", ".gz")]
         .into_iter()

@@ -1,7 +1,13 @@
 //! What changed, for open pages: server-sent events with the topics that changed. One listener a process; the page
 //! fetches what it needs.
 
-use crate::{access::{Access, Context}, error::ApiError, extract::Query, router::Routes, state::AppState};
+use crate::{
+    access::{Access, Context},
+    error::ApiError,
+    extract::Query,
+    router::Routes,
+    state::AppState,
+};
 use axum::{
     extract::State,
     http::Method,

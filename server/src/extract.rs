@@ -32,7 +32,9 @@ pub fn body_error(rejection: &JsonRejection) -> Error {
         JsonRejection::MissingJsonContentType(_) => {
             Error::invalid("Send the body as JSON, with the header Content-Type: application/json.")
         }
-        JsonRejection::JsonDataError(error) => Error::invalid(format!("The body does not fit: {}.", reason(&error.body_text()))),
+        JsonRejection::JsonDataError(error) => {
+            Error::invalid(format!("The body does not fit: {}.", reason(&error.body_text())))
+        }
         JsonRejection::JsonSyntaxError(error) => {
             Error::invalid(format!("The body is not well-formed JSON: {}.", reason(&error.body_text())))
         }

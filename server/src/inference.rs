@@ -133,7 +133,11 @@ impl Place {
 }
 
 async fn server() -> Json<ServerMetadata> {
-    Json(ServerMetadata { name: "slipway".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned(), extensions: Vec::new() })
+    Json(ServerMetadata {
+        name: "slipway".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        extensions: Vec::new(),
+    })
 }
 
 async fn live() -> Json<serde_json::Value> {

@@ -155,8 +155,12 @@ impl Cluster {
                 fs::remove_dir_all(&data)?;
             }
             let data = data.as_os_str().to_owned();
-            self.program("initdb", &["--auth=trust", "--encoding=UTF8", "--locale=C", "--username=postgres", "--pgdata"], Some(data))
-                .await?;
+            self.program(
+                "initdb",
+                &["--auth=trust", "--encoding=UTF8", "--locale=C", "--username=postgres", "--pgdata"],
+                Some(data),
+            )
+            .await?;
         }
         // After a kill, the old server's children may need a moment to notice.
         for _ in 0..20 {
@@ -165,7 +169,8 @@ impl Cluster {
                 self.socket_dir.display()
             );
             let log = self.dir.join("log");
-            let arguments = ["start", "--wait", "--silent", "--options", &settings, "--log", &log.to_string_lossy(), "--pgdata"];
+            let arguments =
+                ["start", "--wait", "--silent", "--options", &settings, "--log", &log.to_string_lossy(), "--pgdata"];
             match self.program("pg_ctl", &arguments, Some(data.clone().into())).await {
                 Ok(()) => break,
                 Err(error) => tracing::debug!(%error, "PostgreSQL did not start yet"),
@@ -226,7 +231,12 @@ impl Cluster {
     }
 
     async fn stop(&self) -> Result<()> {
-        self.program("pg_ctl", &["stop", "--wait", "--silent", "--mode=fast", "--pgdata"], Some(self.dir.join("data").into())).await
+        self.program(
+            "pg_ctl",
+            &["stop", "--wait", "--silent", "--mode=fast", "--pgdata"],
+            Some(self.dir.join("data").into()),
+        )
+        .await
     }
 
     /// Runs one of PostgreSQL's programs as the cluster's owner.
@@ -286,7 +296,9 @@ fn find_programs() -> Result<PathBuf> {
 
 fn owner(dir: &Path) -> Result<Owner> {
     let user = ["postgres", "nobody"].into_iter().find_map(|name| User::from_name(name).ok().flatten());
-    let user = user.ok_or_else(|| anyhow!("PostgreSQL does not run as root, and there is neither a user \"postgres\" nor \"nobody\""))?;
+    let user = user.ok_or_else(|| {
+        anyhow!("PostgreSQL does not run as root, and there is neither a user \"postgres\" nor \"nobody\"")
+    })?;
     let closed = dir.ancestors().skip(1).any(|above| fs::metadata(above).is_ok_and(|meta| meta.mode() & 0o001 == 0));
     Ok(Owner { uid: user.uid.as_raw(), gid: user.gid.as_raw(), passes: closed })
 }

@@ -74,7 +74,8 @@ impl Routes {
         T: 'static,
     {
         // The table lives as long as the process.
-        let (api, ajax): (&'static str, &'static str) = (format!("/api{path}").leak(), format!("/ajax-api{path}").leak());
+        let (api, ajax): (&'static str, &'static str) =
+            (format!("/api{path}").leak(), format!("/ajax-api{path}").leak());
         self.handler(Surface::Mlflow, method.clone(), api, access, handler.clone()).handler(
             Surface::Mlflow,
             method,

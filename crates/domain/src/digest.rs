@@ -71,7 +71,11 @@ impl FromStr for Digest {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (algorithm, hex) = text.split_once(':').ok_or(ParseDigestError)?;
         let is_hex = hex.len() == 64 && hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        if matches!(algorithm, "blake3" | "sha256") && is_hex { Ok(Self(text.to_owned())) } else { Err(ParseDigestError) }
+        if matches!(algorithm, "blake3" | "sha256") && is_hex {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(ParseDigestError)
+        }
     }
 }
 

@@ -87,7 +87,10 @@ impl Error {
     /// Our mistake; the cause is in the log.
     #[must_use]
     pub fn internal() -> Self {
-        Self::new(ErrorKind::Internal, "Something failed on our side. It is logged; try again, or give an administrator the request id.")
+        Self::new(
+            ErrorKind::Internal,
+            "Something failed on our side. It is logged; try again, or give an administrator the request id.",
+        )
     }
 
     /// The same error about the named input.

@@ -24,7 +24,11 @@ impl Email {
     pub fn parse(text: &str) -> Result<Self, Error> {
         let text = text.trim().to_lowercase();
         let shaped = text.split_once('@').is_some_and(|(name, host)| {
-            !name.is_empty() && !host.is_empty() && !host.contains('@') && !host.starts_with('.') && !host.ends_with('.')
+            !name.is_empty()
+                && !host.is_empty()
+                && !host.contains('@')
+                && !host.starts_with('.')
+                && !host.ends_with('.')
         });
         if !shaped || text.len() > 254 || text.chars().any(|c| c.is_whitespace() || c.is_control()) {
             return Err(Error::invalid_field("email", "This is not an e-mail address, such as ada@example.com."));
@@ -216,7 +220,9 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_refused() {
-        for text in ["", "approver", "@", "a@", "@b", "a b@c", "a@b@c", "a@.c", "a@c.", &format!("{}@c.d", "a".repeat(300))] {
+        for text in
+            ["", "approver", "@", "a@", "@b", "a b@c", "a@b@c", "a@.c", "a@c.", &format!("{}@c.d", "a".repeat(300))]
+        {
             assert!(Email::parse(text).is_err(), "{text}");
         }
     }

@@ -147,7 +147,8 @@ impl Services {
     /// `Unavailable` without an engine, `Invalid` when the files cannot be served.
     pub(crate) async fn load_model(&self, files: &[VersionFile]) -> Result<(Digest, Arc<Model>)> {
         let models = Arc::clone(self.models()?);
-        let digest = manifest_digest(files).ok().flatten().ok_or_else(|| Error::invalid("The version has no files."))?;
+        let digest =
+            manifest_digest(files).ok().flatten().ok_or_else(|| Error::invalid("The version has no files."))?;
         if let Some(model) = models.get(&digest) {
             return Ok((digest, model));
         }
@@ -157,15 +158,18 @@ impl Services {
         let folder = onnx.path.rsplit_once('/').map_or("", |(folder, _)| folder);
         let mut beside = Vec::new();
         for file in files.iter().filter(|file| file.path != onnx.path) {
-            let name = if folder.is_empty() { Some(file.path.as_str()) } else { file.path.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/')) };
+            let name = if folder.is_empty() {
+                Some(file.path.as_str())
+            } else {
+                file.path.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/'))
+            };
             if let Some(name) = name.filter(|name| name.contains(".onnx") || name.ends_with(".data")) {
                 beside.push((name.to_owned(), self.model_file(file).await?.to_vec().into()));
             }
         }
         let key = digest.clone();
-        let loaded = tokio::task::spawn_blocking(move || {
-            models.load(&key, |engine| Model::from_files(engine, bytes, beside))
-        });
+        let loaded =
+            tokio::task::spawn_blocking(move || models.load(&key, |engine| Model::from_files(engine, bytes, beside)));
         let loaded = loaded.await.map_err(|error| {
             tracing::error!(%error, "loading a model failed");
             Error::internal()

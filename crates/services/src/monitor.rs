@@ -78,7 +78,13 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound` without such a monitor, `Invalid` for a number outside the limits.
-    pub async fn change_monitor(&self, ctx: &Ctx, environment: &str, model: &str, change: MonitorChange) -> Result<Monitor> {
+    pub async fn change_monitor(
+        &self,
+        ctx: &Ctx,
+        environment: &str,
+        model: &str,
+        change: MonitorChange,
+    ) -> Result<Monitor> {
         let mut tx = self.begin().await?;
         let mut monitor = store::monitor::find(&mut tx, ctx.workspace_id(), environment, model)
             .await?
@@ -130,7 +136,8 @@ impl Services {
             store::prediction::newest_features(&mut conn, due.deployment, i64::from(monitor.window_rows)).await?;
         let rows: i64 = recent.iter().map(|(_, rows, _)| i64::from(*rows)).sum();
         let served = store::endpoint::served(&mut conn).await?;
-        let version = served.iter().find(|served| served.deployment_id == due.deployment).map_or(0, |served| served.version);
+        let version =
+            served.iter().find(|served| served.deployment_id == due.deployment).map_or(0, |served| served.version);
         drop(conn);
 
         let reference = self.reference(due).await?;
@@ -157,8 +164,12 @@ impl Services {
             let together = DatasetDrift::of(&check.features);
             check.share = together.share;
             (check.state, check.reason) = match together.is_drifted() {
-                Some(true) => (CheckState::Drifted, format!("{} of {} features drifted", together.drifted, together.compared)),
-                Some(false) => (CheckState::Ok, format!("{} of {} features drifted", together.drifted, together.compared)),
+                Some(true) => {
+                    (CheckState::Drifted, format!("{} of {} features drifted", together.drifted, together.compared))
+                }
+                Some(false) => {
+                    (CheckState::Ok, format!("{} of {} features drifted", together.drifted, together.compared))
+                }
                 None => (CheckState::Inconclusive, "No feature could be compared with the reference.".to_owned()),
             };
         } else {
@@ -186,7 +197,10 @@ impl Services {
                             Event::new(
                                 "alert.resolved",
                                 Object::new(ObjectKind::Alert, alert, format!("#{number}")),
-                                format!("resolved alert #{number}: the traffic of {} looks like the reference again", name(monitor)),
+                                format!(
+                                    "resolved alert #{number}: the traffic of {} looks like the reference again",
+                                    name(monitor)
+                                ),
                             )
                             .related(Object::new(ObjectKind::Model, monitor.model_id, &monitor.model))
                             .write(&mut tx, &ctx)
@@ -275,10 +289,14 @@ impl Services {
             // The pipeline changed since the trigger was made. The alert matters all the same.
             Err(error) if matches!(error.kind, ErrorKind::Invalid | ErrorKind::NotFound) => {
                 store::monitor::end_firing(tx, trigger.id, alert, Err(&error.message)).await?;
-                Event::new("trigger.held_back", object, format!("did not start {}: {}", trigger.pipeline, error.message))
-                    .related(alert_object.clone())
-                    .write(tx, ctx)
-                    .await
+                Event::new(
+                    "trigger.held_back",
+                    object,
+                    format!("did not start {}: {}", trigger.pipeline, error.message),
+                )
+                .related(alert_object.clone())
+                .write(tx, ctx)
+                .await
             }
             Err(error) => Err(error),
         }
@@ -301,7 +319,13 @@ impl Services {
     ///
     /// # Errors
     /// `Invalid` for a page token that is not of this list.
-    pub async fn alerts(&self, ctx: &Ctx, unresolved: bool, page_token: Option<&str>, limit: usize) -> Result<Page<Alert>> {
+    pub async fn alerts(
+        &self,
+        ctx: &Ctx,
+        unresolved: bool,
+        page_token: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<Alert>> {
         let before = page_token.map(page::decode).transpose()?;
         let limit = limit.clamp(1, page::MAX_PAGE);
         let mut conn = self.conn().await?;
@@ -342,7 +366,11 @@ impl Services {
         let (alert, _) = self.alert_by_number(ctx, number).await?;
         if alert.state != to {
             let past = || {
-                Error::conflict(format!("Alert #{number} is {} and cannot become {}.", alert.state.as_str(), to.as_str()))
+                Error::conflict(format!(
+                    "Alert #{number} is {} and cannot become {}.",
+                    alert.state.as_str(),
+                    to.as_str()
+                ))
             };
             if !alert.state.next().contains(&to) {
                 return Err(past());
@@ -465,10 +493,8 @@ fn read_csv(bytes: &[u8]) -> Option<BTreeMap<String, Column>> {
         }
     }
     let column = |cells: Vec<String>| {
-        let numbers: Option<Vec<Option<f64>>> = cells
-            .iter()
-            .map(|cell| if cell.is_empty() { Some(None) } else { cell.parse().ok().map(Some) })
-            .collect();
+        let numbers: Option<Vec<Option<f64>>> =
+            cells.iter().map(|cell| if cell.is_empty() { Some(None) } else { cell.parse().ok().map(Some) }).collect();
         numbers.map_or_else(
             || Column::categorical(cells.into_iter().map(|cell| (!cell.is_empty()).then_some(cell))),
             Column::numeric,

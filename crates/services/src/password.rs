@@ -22,12 +22,14 @@ impl Default for Passwords {
 impl Passwords {
     /// The password's hash in PHC form.
     pub(crate) async fn hash(&self, password: Password) -> Result<String> {
-        self.blocking(move || Argon2::default().hash_password(password.reveal().as_bytes()).map(|hash| hash.to_string()))
-            .await?
-            .map_err(|error| {
-                tracing::error!(%error, "a password could not be hashed");
-                Error::internal()
-            })
+        self.blocking(move || {
+            Argon2::default().hash_password(password.reveal().as_bytes()).map(|hash| hash.to_string())
+        })
+        .await?
+        .map_err(|error| {
+            tracing::error!(%error, "a password could not be hashed");
+            Error::internal()
+        })
     }
 
     /// Whether the password has this hash. Takes as long when there is no hash, so that the time does not tell whether

@@ -185,7 +185,8 @@ impl Services {
             .await?
             .ok_or_else(|| never_served(environment, model))?;
         let found =
-            store::prediction::list(&mut conn, monitor.environment_id, monitor.model_id, before, limit as i64 + 1).await?;
+            store::prediction::list(&mut conn, monitor.environment_id, monitor.model_id, before, limit as i64 + 1)
+                .await?;
         Ok(Page::cut(found, limit, |prediction| (prediction.at, prediction.id)))
     }
 

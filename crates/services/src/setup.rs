@@ -1,6 +1,9 @@
 //! The first steps of an installation: its default workspace, its first administrator, and users made by command.
 
-use crate::{Event, Result, Services, commit, token::{hash_secret, new_secret}};
+use crate::{
+    Event, Result, Services, commit,
+    token::{hash_secret, new_secret},
+};
 use chrono::{Duration, Utc};
 use domain::{
     Error,
@@ -125,7 +128,9 @@ impl Services {
         let user = new.user()?;
         let hash = self.passwords.hash(new.password).await?;
         let mut tx = self.begin().await?;
-        if !store::user::use_link(&mut tx, &hash_secret(secret)).await? || store::user::any_with_password(&mut tx).await? {
+        if !store::user::use_link(&mut tx, &hash_secret(secret)).await?
+            || store::user::any_with_password(&mut tx).await?
+        {
             return Err(Error::forbidden(
                 "This link was used or has expired. Start the server again to get a new one, or sign in.",
             ));
@@ -147,7 +152,8 @@ impl Services {
     ) -> Result<()> {
         store::user::insert(tx, user, Some(hash)).await.map_err(|error| match error {
             error if error.is_duplicate_of("users_email_key") => {
-                Error::already_exists(format!("There is a user with the address {} already.", user.email)).in_field("email")
+                Error::already_exists(format!("There is a user with the address {} already.", user.email))
+                    .in_field("email")
             }
             error => error.into(),
         })?;

@@ -74,7 +74,9 @@ impl Services {
     pub async fn create_token(&self, ctx: &Ctx, new: NewToken) -> Result<IssuedToken> {
         let caller = ctx.caller.as_ref().ok_or_else(Error::internal)?;
         if new.scope > caller.scope {
-            return Err(Error::forbidden("A token cannot make another with a wider scope than its own.").in_field("scope"));
+            return Err(
+                Error::forbidden("A token cannot make another with a wider scope than its own.").in_field("scope")
+            );
         }
         self.issue_token(&caller.user, &ctx.workspace, new, caller.actor(), ctx.request_id()).await
     }
@@ -87,9 +89,10 @@ impl Services {
         let (user, _) = store::user::by_email(&mut *self.conn().await?, email)
             .await?
             .ok_or_else(|| Error::new(domain::ErrorKind::NotFound, format!("No user has the address {email}.")))?;
-        let (workspace, _) = self.workspaces_of(&user).await?.into_iter().next().ok_or_else(|| {
-            Error::conflict(format!("{email} is a member of no workspace; add them to one first."))
-        })?;
+        let (workspace, _) =
+            self.workspaces_of(&user).await?.into_iter().next().ok_or_else(|| {
+                Error::conflict(format!("{email} is a member of no workspace; add them to one first."))
+            })?;
         self.issue_token(&user, &workspace, new, Actor::System, None).await
     }
 

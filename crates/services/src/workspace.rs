@@ -41,8 +41,12 @@ impl Services {
         if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
             return Err(Error::invalid_field("name", "Give the workspace a name of 1 to 100 characters."));
         }
-        let workspace =
-            Workspace { id: WorkspaceId::new(), slug: parse_slug(slug)?, name: name.to_owned(), created_at: Utc::now() };
+        let workspace = Workspace {
+            id: WorkspaceId::new(),
+            slug: parse_slug(slug)?,
+            name: name.to_owned(),
+            created_at: Utc::now(),
+        };
         let mut tx = self.begin().await?;
         store::workspace::insert(&mut tx, &workspace).await.map_err(|error| match error {
             error if error.is_duplicate_of("workspaces_slug_key") => {
@@ -75,12 +79,18 @@ impl Services {
         check_roles(&roles)?;
         let mut tx = self.begin().await?;
         let (user, _) = store::user::by_email(&mut tx, email).await?.ok_or_else(|| {
-            Error::new(domain::ErrorKind::NotFound, format!("No user has the address {email}. Give a password to add them."))
-                .in_field("email")
+            Error::new(
+                domain::ErrorKind::NotFound,
+                format!("No user has the address {email}. Give a password to add them."),
+            )
+            .in_field("email")
         })?;
         if !store::workspace::set_member(&mut tx, ctx.workspace_id(), user.id, &roles).await? {
-            return Err(Error::already_exists(format!("{} is a member already; change their roles instead.", user.name))
-                .in_field("email"));
+            return Err(Error::already_exists(format!(
+                "{} is a member already; change their roles instead.",
+                user.name
+            ))
+            .in_field("email"));
         }
         Event::new("user.added", object(&user), format!("added {} as {}", user.name, list(&roles)))
             .details(serde_json::json!({ "roles": roles }))
@@ -129,7 +139,9 @@ impl Services {
         let mut tx = self.begin().await?;
         let member = self.member_to_change(&mut tx, ctx, user, false).await?;
         store::workspace::remove_member(&mut tx, ctx.workspace_id(), user).await?;
-        Event::new("user.removed", object(&member.user), format!("removed {}", member.user.name)).write(&mut tx, ctx).await?;
+        Event::new("user.removed", object(&member.user), format!("removed {}", member.user.name))
+            .write(&mut tx, ctx)
+            .await?;
         commit(tx).await
     }
 

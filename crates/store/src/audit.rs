@@ -29,7 +29,8 @@ impl TryFrom<Row> for AuditEvent {
     type Error = Error;
 
     fn try_from(row: Row) -> Result<Self> {
-        let kind = ObjectKind::parse(&row.object_kind).ok_or_else(|| Error::unknown("object kind", &row.object_kind))?;
+        let kind =
+            ObjectKind::parse(&row.object_kind).ok_or_else(|| Error::unknown("object kind", &row.object_kind))?;
         Ok(Self {
             id: row.id,
             at: row.at,

@@ -68,7 +68,9 @@ impl From<sqlx::Error> for Error {
                     _ => Self::Database(error),
                 }
             }
-            E::Io(_) | E::PoolTimedOut | E::PoolClosed | E::Tls(_) | E::WorkerCrashed => Self::Unavailable(error.to_string()),
+            E::Io(_) | E::PoolTimedOut | E::PoolClosed | E::Tls(_) | E::WorkerCrashed => {
+                Self::Unavailable(error.to_string())
+            }
             _ => Self::Database(error),
         }
     }

@@ -5,28 +5,28 @@
 //! tests against a real database, see `docs/decisions/0002-queries-are-checked-by-tests.md`.
 
 pub mod artifact;
-pub mod experiment;
-pub mod keyset;
-pub mod logged_model;
-pub mod model;
-pub mod model_version;
-pub mod palette;
-pub mod run;
 pub mod audit;
 mod condition;
 pub mod counter;
 pub mod deployment;
+pub mod endpoint;
 pub mod environment;
 mod error;
-pub mod endpoint;
 pub mod event;
+pub mod experiment;
+pub mod keyset;
 pub mod log;
+pub mod logged_model;
 mod migrate;
+pub mod model;
+pub mod model_version;
 pub mod monitor;
+pub mod palette;
 pub mod pipeline;
 pub mod pipeline_run;
 pub mod prediction;
 pub mod promotion;
+pub mod run;
 pub mod session;
 pub mod step;
 pub mod token;

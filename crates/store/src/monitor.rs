@@ -500,7 +500,11 @@ pub async fn triggers(
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn set_trigger(conn: &mut PgConnection, workspace: WorkspaceId, trigger: &Trigger) -> Result<(TriggerId, bool)> {
+pub async fn set_trigger(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    trigger: &Trigger,
+) -> Result<(TriggerId, bool)> {
     let set = sqlx::query_as(
         "insert into triggers (id, workspace_id, monitor_id, pipeline_id, params, enabled, cool_down_s)
          values ($1, $2, $3, $4, $5, $6, $7)

@@ -62,11 +62,12 @@ impl SessionStore for Sessions {
     }
 
     async fn load(&self, id: &Id) -> session_store::Result<Option<Record>> {
-        let row: Option<Row> = sqlx::query_as("select data, expires_at from sessions where id = $1 and expires_at > now()")
-            .bind(id.to_string())
-            .fetch_optional(&self.0)
-            .await
-            .map_err(backend)?;
+        let row: Option<Row> =
+            sqlx::query_as("select data, expires_at from sessions where id = $1 and expires_at > now()")
+                .bind(id.to_string())
+                .fetch_optional(&self.0)
+                .await
+                .map_err(backend)?;
         row.map(|row| {
             let expiry_date = OffsetDateTime::from_unix_timestamp(row.expires_at.timestamp())
                 .map_err(|error| session_store::Error::Decode(error.to_string()))?;
@@ -76,7 +77,11 @@ impl SessionStore for Sessions {
     }
 
     async fn delete(&self, id: &Id) -> session_store::Result<()> {
-        sqlx::query("delete from sessions where id = $1").bind(id.to_string()).execute(&self.0).await.map_err(backend)?;
+        sqlx::query("delete from sessions where id = $1")
+            .bind(id.to_string())
+            .execute(&self.0)
+            .await
+            .map_err(backend)?;
         Ok(())
     }
 }

@@ -28,18 +28,20 @@ where
 {
     let base = std::env::var("SLIPWAY_TEST_DATABASE_URL")
         .expect("set SLIPWAY_TEST_DATABASE_URL, or run the tests through scripts/test-postgres.sh or make test");
-    let options = PgConnectOptions::from_str(&base).expect("SLIPWAY_TEST_DATABASE_URL is the URL of a Postgres database");
+    let options =
+        PgConnectOptions::from_str(&base).expect("SLIPWAY_TEST_DATABASE_URL is the URL of a Postgres database");
     let template = format!("slipway_template_{key}");
     let name = format!("slipway_test_{}", uuid::Uuid::now_v7().simple());
 
     let mut admin = PgConnection::connect_with(&options).await.expect("the test database answers");
     // Copying needs a template that nobody is connected to: one at a time, under a lock.
     admin.execute("select pg_advisory_lock(7164, 1)").await.expect("the lock of the template");
-    let exists: bool = sqlx::query_scalar("select exists (select from pg_database where datname = $1 and datistemplate)")
-        .bind(&template)
-        .fetch_one(&mut admin)
-        .await
-        .expect("the list of databases");
+    let exists: bool =
+        sqlx::query_scalar("select exists (select from pg_database where datname = $1 and datistemplate)")
+            .bind(&template)
+            .fetch_one(&mut admin)
+            .await
+            .expect("the list of databases");
     if !exists {
         execute(&mut admin, format!("drop database if exists {template}")).await;
         execute(&mut admin, format!("create database {template}")).await;

@@ -2,10 +2,7 @@
 
 use super::PageError;
 use app::ui::query::Address;
-use axum::{
-    extract::FromRequestParts,
-    http::request::Parts,
-};
+use axum::{extract::FromRequestParts, http::request::Parts};
 use domain::Error;
 
 /// The query of a page's address, decoded.

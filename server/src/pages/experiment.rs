@@ -25,10 +25,12 @@ const ROWS: usize = 50;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
     let read = Access::Needs(Permission::Read);
-    routes
-        .page(Method::GET, "/experiments", read, list)
-        .page(Method::GET, "/experiments/{id}", read, show)
-        .page(Method::POST, "/experiments/{id}/runs", Access::Needs(Permission::WriteTracking), delete_runs)
+    routes.page(Method::GET, "/experiments", read, list).page(Method::GET, "/experiments/{id}", read, show).page(
+        Method::POST,
+        "/experiments/{id}/runs",
+        Access::Needs(Permission::WriteTracking),
+        delete_runs,
+    )
 }
 
 async fn list(view: View, chosen: Chosen) -> PageResult {
@@ -84,7 +86,8 @@ async fn show(view: View, Path(id): Path<ExperimentId>, chosen: Chosen) -> PageR
     let sort = Sort::parse(chosen.get("sort").unwrap_or("-started"));
     let direction = if sort.descending { "DESC" } else { "ASC" };
     let order = [format!("{} {direction}", order_key(&sort.key))];
-    let columns = |name: &str| Some(chosen.all(name).map(ToOwned::to_owned).collect::<Vec<_>>()).filter(|keys| !keys.is_empty());
+    let columns =
+        |name: &str| Some(chosen.all(name).map(ToOwned::to_owned).collect::<Vec<_>>()).filter(|keys| !keys.is_empty());
     let search = RunTableSearch {
         experiment_id: id,
         filter: chosen.get("q").unwrap_or_default(),
@@ -126,7 +129,11 @@ fn order_key(key: &str) -> String {
 }
 
 /// What the runs of an experiment are held against: the version in production whose run is one of them.
-pub(super) async fn champion(services: &Services, ctx: &Ctx, experiment: ExperimentId) -> Result<Option<Champion>, Error> {
+pub(super) async fn champion(
+    services: &Services,
+    ctx: &Ctx,
+    experiment: ExperimentId,
+) -> Result<Option<Champion>, Error> {
     let endpoints = services.endpoints(ctx).await?;
     for endpoint in endpoints.into_iter().filter(|endpoint| endpoint.deployment.environment == PRODUCTION) {
         let deployment = endpoint.deployment;

@@ -55,7 +55,9 @@ impl Form {
 
     /// Reads every value of a field that names some of a set.
     pub(crate) fn parse_all<T: FromStr<Err = UnknownName>, C: FromIterator<T>>(&self, name: &str) -> Result<C, Error> {
-        self.all(name).map(|value| value.parse().map_err(|error: UnknownName| Error::invalid_field(name, format!("{error}.")))).collect()
+        self.all(name)
+            .map(|value| value.parse().map_err(|error: UnknownName| Error::invalid_field(name, format!("{error}."))))
+            .collect()
     }
 
     /// What to show again, refused for this reason. Passwords are not sent back.

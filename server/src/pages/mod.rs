@@ -3,10 +3,10 @@
 
 mod alert;
 mod audit;
+mod chosen;
 mod deployment;
 mod endpoint;
 mod environment;
-mod chosen;
 mod error;
 mod experiment;
 mod extract;

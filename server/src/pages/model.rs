@@ -17,10 +17,12 @@ const ROWS: usize = 50;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
     let read = Access::Needs(Permission::Read);
-    routes
-        .page(Method::GET, "/models", read, list)
-        .page(Method::GET, "/models/{model}", read, show)
-        .page(Method::GET, "/models/{model}/versions/{version}", read, show_version)
+    routes.page(Method::GET, "/models", read, list).page(Method::GET, "/models/{model}", read, show).page(
+        Method::GET,
+        "/models/{model}/versions/{version}",
+        read,
+        show_version,
+    )
 }
 
 async fn list(view: View, chosen: Chosen) -> PageResult {
@@ -46,7 +48,8 @@ async fn show(view: View, Path(name): Path<String>, chosen: Chosen) -> PageResul
     let ctx = view.ctx()?;
     let services = view.services();
     let detail = services.model_detail(ctx, &name).await?;
-    let endpoints = services.endpoints(ctx).await?.into_iter().filter(|e| e.deployment.model_id == detail.model.id).collect();
+    let endpoints =
+        services.endpoints(ctx).await?.into_iter().filter(|e| e.deployment.model_id == detail.model.id).collect();
     let open = PromotionState::ALL.into_iter().filter(|state| state.is_open()).collect();
     let filter = PromotionFilter { states: open, model: Some(name.clone()), ..PromotionFilter::default() };
     let promotions = services.promotions(ctx, &filter, None, ROWS).await?.items;
@@ -86,8 +89,7 @@ async fn show_version(view: View, Path((name, number)): Path<(String, i32)>) -> 
         },
         None => VersionLineage::default(),
     };
-    let filter =
-        PromotionFilter { model: Some(name.clone()), version: Some(number), ..PromotionFilter::default() };
+    let filter = PromotionFilter { model: Some(name.clone()), version: Some(number), ..PromotionFilter::default() };
     let promotions = services.promotions(ctx, &filter, None, ROWS).await?.items;
     let live = services.endpoints(ctx).await?.into_iter().map(|endpoint| endpoint.deployment);
     let live = live.filter(|deployment| deployment.model_version_id == detail.version.id).collect();

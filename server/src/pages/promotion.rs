@@ -64,13 +64,14 @@ async fn detail(view: View, number: i64, refused: Option<(Error, Draft)>) -> Pag
     let id = detail.promotion.id.to_string();
     let events = services.audit_events(ctx, Some((ObjectKind::Promotion, &id)), None, EVENTS).await?.items;
     let endpoints = services.endpoints(ctx).await?;
-    let is_there = |model: &str, environment: &str| {
-        model == detail.promotion.model && environment == detail.promotion.environment
-    };
+    let is_there =
+        |model: &str, environment: &str| model == detail.promotion.model && environment == detail.promotion.environment;
     let champion = endpoints
         .iter()
         .map(|endpoint| &endpoint.deployment)
-        .find(|live| is_there(&live.model, &live.environment) && live.model_version_id != detail.promotion.model_version_id)
+        .find(|live| {
+            is_there(&live.model, &live.environment) && live.model_version_id != detail.promotion.model_version_id
+        })
         .map(|live| Champion { version: live.version });
     let me = view.caller()?.user.clone();
     let is_requester = detail.promotion.requested_by == Some(me.id);
@@ -86,14 +87,16 @@ async fn detail(view: View, number: i64, refused: Option<(Error, Draft)>) -> Pag
     let title = format!("{} · #{number}", page.detail.promotion.title());
     match refused {
         None => view.page(title, SECTION, move || view! { <Detail links page/> }).await,
-        Some((error, draft)) => view.refused(&error, title, SECTION, move || view! { <Detail links page draft/> }).await,
+        Some((error, draft)) => {
+            view.refused(&error, title, SECTION, move || view! { <Detail links page draft/> }).await
+        }
     }
 }
 
 async fn decide(view: View, Path(number): Path<i64>, form: Form) -> PageResult {
     let decided = async {
-        let verdict = DecisionVerdict::parse(form.text("verdict"))
-            .ok_or_else(|| Error::invalid("Press Approve or Reject."))?;
+        let verdict =
+            DecisionVerdict::parse(form.text("verdict")).ok_or_else(|| Error::invalid("Press Approve or Reject."))?;
         let subject_digest = form
             .text("subject_digest")
             .parse()
@@ -137,7 +140,8 @@ async fn show_request(view: View, chosen: Chosen) -> PageResult {
 async fn request_page(view: View, draft: Draft, refused: Option<Error>) -> PageResult {
     let ctx = view.ctx()?;
     let versions = view.services().servable_versions(ctx).await?;
-    let versions = versions.iter().map(|(model, version)| (format!("{model}/{version}"), format!("{model} v{version}")));
+    let versions =
+        versions.iter().map(|(model, version)| (format!("{model}/{version}"), format!("{model} v{version}")));
     let environments = view.services().environments(ctx).await?.into_iter().map(|overview| {
         let asks = match overview.policy.document.rule.approvals {
             0 => "nobody is asked".to_owned(),

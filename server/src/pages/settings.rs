@@ -111,7 +111,8 @@ async fn create_token(view: View, form: Form) -> PageResult {
         }
         Err(error) if can_mend(&error) => {
             let draft = form.refused(&error);
-            view.refused(&error, "Your tokens", SECTION, move || view! { <Tokens links tokens public_url draft/> }).await
+            view.refused(&error, "Your tokens", SECTION, move || view! { <Tokens links tokens public_url draft/> })
+                .await
         }
         Err(error) => Err(error.into()),
     }
@@ -143,7 +144,9 @@ async fn change_password(view: View, form: Form) -> PageResult {
         view.services().change_password(view.caller()?, form.raw("present"), password).await
     };
     match changed.await {
-        Ok(()) => view.done(&view.links.to(ACCOUNT), "Your password is changed, and your other sessions have ended.").await,
+        Ok(()) => {
+            view.done(&view.links.to(ACCOUNT), "Your password is changed, and your other sessions have ended.").await
+        }
         Err(error) if can_mend(&error) => {
             let draft = form.refused(&error);
             account_page(view, Some((error, draft))).await

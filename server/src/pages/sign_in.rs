@@ -1,10 +1,6 @@
 //! Signing in and out, setting up the installation, and the theme.
 
-use super::{
-    Form, PageResult, View,
-    form::can_mend,
-    view::THEME_COOKIE,
-};
+use super::{Form, PageResult, View, form::can_mend, view::THEME_COOKIE};
 use crate::{access::Access, prefix::SentAddress, router::Routes, state::AppState};
 use app::{
     pages::door::{Setup, SignIn},
@@ -40,17 +36,20 @@ pub(crate) fn routes(routes: Routes) -> Routes {
 #[must_use]
 pub fn redirect(request: &Request) -> Response {
     // Only what can be asked for again: a form's target is no page.
-    let wanted = request.extensions().get::<SentAddress>().filter(|_| request.method() == Method::GET).map(|sent| sent.0.as_str());
-    let query = wanted.filter(|wanted| *wanted != "/").and_then(|next| serde_urlencoded::to_string([("next", next)]).ok());
+    let wanted = request
+        .extensions()
+        .get::<SentAddress>()
+        .filter(|_| request.method() == Method::GET)
+        .map(|sent| sent.0.as_str());
+    let query =
+        wanted.filter(|wanted| *wanted != "/").and_then(|next| serde_urlencoded::to_string([("next", next)]).ok());
     Redirect::to(&query.map_or_else(|| "/sign-in".to_owned(), |query| format!("/sign-in?{query}"))).into_response()
 }
 
 /// A path of ours to go to, or home: never another site.
 fn local(next: &str) -> &str {
-    let is_local = next.starts_with('/')
-        && !next.starts_with("//")
-        && !next.contains('\\')
-        && HeaderValue::from_str(next).is_ok();
+    let is_local =
+        next.starts_with('/') && !next.starts_with("//") && !next.contains('\\') && HeaderValue::from_str(next).is_ok();
     if is_local { next } else { "/" }
 }
 
@@ -89,9 +88,19 @@ async fn sign_in(
 }
 
 /// Begins the session anew, so that an id from before cannot become a signed-in one.
-async fn begin_session(session: &Session, user: &User, headers: &HeaderMap, address: Option<String>) -> Result<(), Error> {
-    let agent: String =
-        headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default().chars().take(300).collect();
+async fn begin_session(
+    session: &Session,
+    user: &User,
+    headers: &HeaderMap,
+    address: Option<String>,
+) -> Result<(), Error> {
+    let agent: String = headers
+        .get(header::USER_AGENT)
+        .and_then(|agent| agent.to_str().ok())
+        .unwrap_or_default()
+        .chars()
+        .take(300)
+        .collect();
     let begin = async {
         session.cycle_id().await?;
         session.insert(key::USER, user.id).await?;
@@ -120,7 +129,10 @@ struct Link {
 async fn show_setup(State(state): State<AppState>, view: View, Query(query): Query<Link>) -> PageResult {
     let link = query.link.unwrap_or_default();
     if !state.services.is_setup_link(&link).await? {
-        return Err(Error::forbidden("This link was used or has expired. Start the server again to get a new one, or sign in.").into());
+        return Err(Error::forbidden(
+            "This link was used or has expired. Start the server again to get a new one, or sign in.",
+        )
+        .into());
     }
     view.page("Set up", None, move || view! { <Setup token=link/> }).await
 }

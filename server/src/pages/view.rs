@@ -138,7 +138,9 @@ impl View {
         let (workspaces, counts) = match &self.caller {
             Some(caller) => {
                 let memberships = self.state.services.workspaces_of(&caller.user).await?;
-                let chips = memberships.into_iter().map(|(workspace, _)| WorkspaceChip { slug: workspace.slug, name: workspace.name });
+                let chips = memberships
+                    .into_iter()
+                    .map(|(workspace, _)| WorkspaceChip { slug: workspace.slug, name: workspace.name });
                 (chips.collect(), self.counts().await?)
             }
             None => (Vec::new(), Counts::default()),
@@ -155,9 +157,18 @@ impl View {
             user: self.caller.as_ref().map(|caller| UserChip {
                 name: caller.user.name.clone(),
                 email: caller.user.email.to_string(),
-                roles: self.ctx.iter().flat_map(|ctx| &ctx.roles).map(|role| role.as_str()).collect::<Vec<_>>().join(", "),
+                roles: self
+                    .ctx
+                    .iter()
+                    .flat_map(|ctx| &ctx.roles)
+                    .map(|role| role.as_str())
+                    .collect::<Vec<_>>()
+                    .join(", "),
             }),
-            workspace: self.ctx.as_ref().map(|ctx| WorkspaceChip { slug: ctx.workspace.slug.clone(), name: ctx.workspace.name.clone() }),
+            workspace: self
+                .ctx
+                .as_ref()
+                .map(|ctx| WorkspaceChip { slug: ctx.workspace.slug.clone(), name: ctx.workspace.name.clone() }),
             workspaces,
             section,
             counts,
@@ -195,7 +206,11 @@ impl View {
     }
 }
 
-fn document<V: IntoView + 'static>(status: StatusCode, chrome: Chrome, page: impl FnOnce() -> V + Send + 'static) -> Response {
+fn document<V: IntoView + 'static>(
+    status: StatusCode,
+    chrome: Chrome,
+    page: impl FnOnce() -> V + Send + 'static,
+) -> Response {
     let rendered = render(move || view! { <Document chrome>{page()}</Document> });
     let mut response = (status, Html(rendered.html)).into_response();
     if let Ok(policy) = HeaderValue::from_str(&page_policy(&rendered.nonce)) {

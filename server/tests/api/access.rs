@@ -76,7 +76,13 @@ async fn a_token_does_no_more_than_its_scope() {
             let Access::Needs(permission) = route.access else { continue };
             let (status, _) = ask(&client, &route, "").await;
             let refused = status == StatusCode::FORBIDDEN;
-            assert_eq!(refused, permission.scope() > scope, "{scope:?} {} {} answered {status}", route.method, route.path);
+            assert_eq!(
+                refused,
+                permission.scope() > scope,
+                "{scope:?} {} {} answered {status}",
+                route.method,
+                route.path
+            );
         }
     }
 }

@@ -47,7 +47,8 @@ pub fn Detail(
         let href = links.new_promotion(&model.name, version);
         view! { <ButtonLink text=format!("Promote v{version}") href kind=Kind::Primary symbol=Symbol::Promote/> }
     });
-    let tags = model.tags.iter().map(|(key, value)| view! { <Tag text=format!("{key}={value}") mono=true/> }).collect_view();
+    let tags =
+        model.tags.iter().map(|(key, value)| view! { <Tag text=format!("{key}={value}") mono=true/> }).collect_view();
     let description = model.description.clone();
     view! {
         <Crumbs items=vec![Crumb::to("Models", links.models()), Crumb::here(model.name.clone())]/>
@@ -98,8 +99,12 @@ fn Serves(links: Links, page: ModelPage) -> impl IntoView {
             #[allow(clippy::cast_precision_loss)]
             let series: Vec<f64> = traffic.series.iter().map(|count| *count as f64).collect();
             let drift = match (endpoint.drifted, endpoint.drift_share) {
-                (Some(true), Some(share)) => view! { <StateMark state=State::Unsure word=format::percent(share)/> }.into_any(),
-                (Some(false), Some(share)) => view! { <StateMark state=State::Passed word=format::percent(share)/> }.into_any(),
+                (Some(true), Some(share)) => {
+                    view! { <StateMark state=State::Unsure word=format::percent(share)/> }.into_any()
+                }
+                (Some(false), Some(share)) => {
+                    view! { <StateMark state=State::Passed word=format::percent(share)/> }.into_any()
+                }
                 _ => view! { <span class="none">"–"</span> }.into_any(),
             };
             let since = endpoint.deployment.live_at;
@@ -149,8 +154,11 @@ fn share(part: i64, whole: i64) -> f64 {
 #[component]
 fn Versions(links: Links, address: Address, page: ModelPage) -> impl IntoView {
     let shown = page.versions.len();
-    let live: Vec<(i32, String)> =
-        page.endpoints.iter().map(|endpoint| (endpoint.deployment.version, endpoint.deployment.environment.clone())).collect();
+    let live: Vec<(i32, String)> = page
+        .endpoints
+        .iter()
+        .map(|endpoint| (endpoint.deployment.version, endpoint.deployment.environment.clone()))
+        .collect();
     let rows = page
         .versions
         .into_iter()

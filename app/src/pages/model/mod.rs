@@ -56,7 +56,7 @@ pub fn List(
                 label="Filter models"
                 address=address.clone()
                 placeholder="name LIKE 'churn%' or tags.team = 'risk'"
-                error=error.unwrap_or_default()
+                error
             />
             <Table label="Models" roomy=true keys=true>
                 <thead>
@@ -126,6 +126,7 @@ fn Serving(links: Links, model: Model, endpoints: Vec<Endpoint>) -> impl IntoVie
 /// The aliases of a model with the versions they point at.
 #[component]
 fn Aliases(model: Model) -> impl IntoView {
-    let tags = model.aliases.iter().map(|(alias, version)| view! { <Tag text=format!("@{alias} v{version}") mono=true/> });
+    let tags =
+        model.aliases.iter().map(|(alias, version)| view! { <Tag text=format!("@{alias} v{version}") mono=true/> });
     view! { <span class="tags">{tags.collect_view()}</span> }
 }

@@ -55,8 +55,10 @@ pub fn Version(
         let href = links.new_promotion(&version.model, version.version);
         view! { <ButtonLink text="Request promotion" href kind=Kind::Primary symbol=Symbol::Promote/> }
     });
-    let aliases = version.aliases.iter().map(|alias| view! { <Tag text=format!("@{alias}") mono=true/> }).collect_view();
-    let tags = version.tags.iter().map(|(key, value)| view! { <Tag text=format!("{key}={value}") mono=true/> }).collect_view();
+    let aliases =
+        version.aliases.iter().map(|alias| view! { <Tag text=format!("@{alias}") mono=true/> }).collect_view();
+    let tags =
+        version.tags.iter().map(|(key, value)| view! { <Tag text=format!("{key}={value}") mono=true/> }).collect_view();
     let why_not = (!version.is_servable()).then(|| {
         let text = if version.digest.is_none() {
             "It holds no files of ours, so it cannot be served. Register it from a logged model: models:/<model id>."
@@ -203,7 +205,8 @@ fn Signature(version: ModelVersion) -> impl IntoView {
             .into_iter()
             .map(move |field| {
                 let shape = field.shape.map(|shape| {
-                    let axes: Vec<String> = shape.iter().map(|axis| if *axis < 0 { "any".to_owned() } else { axis.to_string() }).collect();
+                    let axes: Vec<String> =
+                        shape.iter().map(|axis| if *axis < 0 { "any".to_owned() } else { axis.to_string() }).collect();
                     format!("[{}]", axes.join(", "))
                 });
                 view! {
@@ -240,7 +243,11 @@ fn Signature(version: ModelVersion) -> impl IntoView {
 #[component]
 fn Files(files: Vec<VersionFile>) -> impl IntoView {
     let total: i64 = files.iter().map(|file| file.size).sum();
-    let note = format!("{}, {}", format::count(i64::try_from(files.len()).unwrap_or(0), "file", "files"), format::bytes(total.unsigned_abs()));
+    let note = format!(
+        "{}, {}",
+        format::count(i64::try_from(files.len()).unwrap_or(0), "file", "files"),
+        format::bytes(total.unsigned_abs())
+    );
     let rows = files
         .into_iter()
         .map(|file| {

@@ -12,7 +12,8 @@ pub(super) fn Decide(page: PromotionPage, links: Links, draft: Draft) -> impl In
     let mine = page.detail.eligible.iter().find(|person| person.user.id == page.me.id).cloned();
     let barred = mine.as_ref().and_then(|person| person.barred.clone());
     let decided = mine.as_ref().and_then(|person| person.decision);
-    let asked = promotion.state == PromotionState::AwaitingApproval && barred.is_none() && decided.is_none() && mine.is_some();
+    let asked =
+        promotion.state == PromotionState::AwaitingApproval && barred.is_none() && decided.is_none() && mine.is_some();
     let Some(digest) = promotion.subject_digest.clone().filter(|_| asked || draft.is_refused()) else {
         return view! { <Standing page barred decided/> }.into_any();
     };
@@ -67,9 +68,12 @@ fn Standing(page: PromotionPage, barred: Option<String>, decided: Option<Decisio
         (PromotionState::AwaitingApproval, None, None) => "Approvers of this workspace are asked.".to_owned(),
         (PromotionState::GatesRunning, ..) => "People are asked when every gate has passed.".to_owned(),
         (PromotionState::Blocked, ..) => {
-            "A gate failed or could not tell. Mend its cause and run the gates again, or withdraw the request.".to_owned()
+            "A gate failed or could not tell. Mend its cause and run the gates again, or withdraw the request."
+                .to_owned()
         }
-        (PromotionState::Approved | PromotionState::Deploying, ..) => "It is being brought into the environment by itself.".to_owned(),
+        (PromotionState::Approved | PromotionState::Deploying, ..) => {
+            "It is being brought into the environment by itself.".to_owned()
+        }
         (PromotionState::Live, ..) => format!("v{} answers in {} now.", promotion.version, promotion.environment),
         _ => "It has ended. A new request starts from its gates.".to_owned(),
     };

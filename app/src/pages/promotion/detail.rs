@@ -181,14 +181,18 @@ fn Summary(page: PromotionPage) -> impl IntoView {
     let against = page.champion.as_ref().map_or_else(
         || ("Champion".to_owned(), "None yet".to_owned(), "Nothing serves there now".to_owned()),
         |champion| {
-            let reason = format!("{} metrics on both sides", page.detail.metrics.iter().filter(|m| m.champion.is_some() && m.candidate.is_some()).count());
+            let reason = format!(
+                "{} metrics on both sides",
+                page.detail.metrics.iter().filter(|m| m.champion.is_some() && m.candidate.is_some()).count()
+            );
             (format!("Against v{}", champion.version), format!("{better} better, {worse} worse"), reason)
         },
     );
     let digest = page.detail.promotion.subject_digest.clone();
-    let sealed = digest.map_or_else(|| ("–".to_owned(), "Written when the gates have run".to_owned()), |digest| {
-        (digest.short().to_owned(), "An approval counts for exactly this".to_owned())
-    });
+    let sealed = digest.map_or_else(
+        || ("–".to_owned(), "Written when the gates have run".to_owned()),
+        |digest| (digest.short().to_owned(), "An approval counts for exactly this".to_owned()),
+    );
     view! {
         <Answers
             label="Summary"

@@ -205,10 +205,9 @@ pub(super) fn People(page: PromotionPage) -> impl IntoView {
         .iter()
         .cloned()
         .map(|person| {
-            let decision = decisions
-                .iter()
-                .rev()
-                .find(|decision| decision.user_id == person.user.id && Some(&decision.subject_digest) == digest.as_ref());
+            let decision = decisions.iter().rev().find(|decision| {
+                decision.user_id == person.user.id && Some(&decision.subject_digest) == digest.as_ref()
+            });
             let (shape, word) = match (&person.barred, person.decision) {
                 (_, Some(DecisionVerdict::Approve)) => (State::Passed, "Approved"),
                 (_, Some(DecisionVerdict::Reject)) => (State::Failed, "Rejected"),

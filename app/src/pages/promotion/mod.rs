@@ -52,7 +52,12 @@ pub fn List(
         let href = if value == "all" { address.without("state").href() } else { address.with("state", value).href() };
         (name.to_owned(), href, chosen == value)
     };
-    let choices = vec![choice("All", "all"), choice("Open", "open"), choice("Waiting", "awaiting_approval"), choice("Live", "live")];
+    let choices = vec![
+        choice("All", "all"),
+        choice("Open", "open"),
+        choice("Waiting", "awaiting_approval"),
+        choice("Live", "live"),
+    ];
     let shown = promotions.len();
     let waiting = mine.len();
     let waits = match waiting {
@@ -60,8 +65,8 @@ pub fn List(
         1 => "1 waits for you".to_owned(),
         many => format!("{many} wait for you"),
     };
-    let actions =
-        may_request.then(|| view! { <ButtonLink text="Request promotion" href=links.to("promotions/new") kind=Kind::Primary/> });
+    let actions = may_request
+        .then(|| view! { <ButtonLink text="Request promotion" href=links.to("promotions/new") kind=Kind::Primary/> });
     let body = if promotions.is_empty() {
         view! {
             <Panel title="Promotions" id="promotions">
