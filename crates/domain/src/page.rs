@@ -57,7 +57,7 @@ pub fn foreign_token() -> Error {
 /// # Errors
 /// When the text is not a token of this list.
 pub fn decode<K: DeserializeOwned>(token: &str) -> Result<K, Error> {
-    if token.len() % 2 != 0 || token.len() > MAX_TOKEN || !token.is_ascii() {
+    if !token.len().is_multiple_of(2) || token.len() > MAX_TOKEN || !token.is_ascii() {
         return Err(foreign_token());
     }
     let bytes: Option<Vec<u8>> =

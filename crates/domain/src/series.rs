@@ -32,7 +32,7 @@ impl Thinner {
             self.kept.push(point);
             return;
         }
-        if at % self.stretch == 0 {
+        if at.is_multiple_of(self.stretch) {
             self.close();
         }
         if at == 0 {
