@@ -299,7 +299,7 @@ fn hours(now: chrono::DateTime<chrono::Utc>, slices: usize) -> Vec<(usize, Strin
         .filter_map(|at| {
             let back = i64::try_from(slices - 1 - at).ok()?;
             let start = now - TimeDelta::hours(back);
-            (start.hour() % 6 == 0).then(|| (at, format!("{:02}:00", start.hour())))
+            (start.hour().is_multiple_of(6)).then(|| (at, format!("{:02}:00", start.hour())))
         })
         .collect()
 }

@@ -68,7 +68,7 @@ pub fn File(
                                 <b>{format!("Version {} does not run any more. ", version.number)}</b>
                                 <a href=href>{format!("Version {latest}")}</a>
                                 " does."
-                                {may_write.then(|| view! { " Storing this file again makes it the one that runs." })}
+                                {may_write.then_some(" Storing this file again makes it the one that runs.")}
                             </Callout>
                         }
                     })}

@@ -74,8 +74,8 @@ pub fn List(
         <PageHead
             title="Pipelines".into_any()
             actions=may_write
-                .then(|| view! { <ButtonLink text="New pipeline" href=new kind=Kind::Primary symbol=Symbol::Plus/> }.into_any())
-                .unwrap_or_else(|| ().into_any())
+                .then(|| view! { <ButtonLink text="New pipeline" href=new kind=Kind::Primary symbol=Symbol::Plus/> })
+                .into_any()
             meta=view! {
                 {(running > 0).then(|| view! { <span><StateMark state=State::Running word=format!("{running} running")/></span> })}
                 {(failing > 0)

@@ -42,7 +42,7 @@ fn Head(
                 {may_run.then(|| view! { <ButtonLink text="Run" href=start kind=Kind::Primary symbol=Symbol::Play/> })}
             }
                 .into_any()
-            meta=(!description.is_empty()).then(|| view! { <span class="prose">{description}</span> }.into_any()).unwrap_or_else(|| ().into_any())
+            meta=(!description.is_empty()).then(|| view! { <span class="prose">{description}</span> }).into_any()
         />
         <Tabs
             label="Pipeline"

@@ -60,7 +60,7 @@ pub fn Pipeline(
         />
         <div class="with-aside">
             <Runs links=links.clone() address runs recent=summary.recent/>
-            <aside class="stack" aria-label="Start a run, and what starts it by itself">
+            <aside class="stack" aria-label="How it starts">
                 {may_run.then(|| view! { <Start links=links.clone() name=name.clone() version=version.number spec key draft/> })}
                 <Triggers links triggers/>
             </aside>
