@@ -169,16 +169,14 @@ impl Services {
         Ok(store::step::attempt::list(&mut *self.conn().await?, found.id).await?)
     }
 
-    /// The tries of all steps of a run that was found, by step, first to last. Steps without tries are left out.
+    /// The tries of all steps of a run, by the step's name, first to last.
     ///
     /// # Errors
-    /// When the database does not answer.
-    pub async fn run_attempts(&self, run: &PipelineRun) -> Result<BTreeMap<String, Vec<StepAttempt>>> {
-        let mut by_step: BTreeMap<String, Vec<StepAttempt>> = BTreeMap::new();
-        for (step, attempt) in store::step::attempt::of_run(&mut *self.conn().await?, run.id).await? {
-            by_step.entry(step).or_default().push(attempt);
-        }
-        Ok(by_step)
+    /// `NotFound`.
+    pub async fn pipeline_run_attempts(&self, ctx: &Ctx, number: i64) -> Result<BTreeMap<String, Vec<StepAttempt>>> {
+        let mut conn = self.conn().await?;
+        let run = by_number(&mut conn, ctx, number).await?;
+        Ok(store::step::attempt::of_run(&mut conn, run.id).await?)
     }
 
     /// Cancels a run: what has not begun does not begin, and what runs is ended. Asking again changes nothing.

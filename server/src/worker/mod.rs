@@ -57,6 +57,12 @@ pub struct Options {
 }
 
 impl Options {
+    /// Its name for people: host and process.
+    #[must_use]
+    pub fn label(&self) -> String {
+        self.name.split('/').take(2).collect::<Vec<_>>().join("-")
+    }
+
     /// From the command line. `data_dir` is absolute, `public_url` has no slash at the end.
     #[must_use]
     pub fn new(work: &crate::config::Work, data_dir: &Path, public_url: &str) -> Self {
@@ -67,7 +73,7 @@ impl Options {
             steps: usize::from(work.steps),
             pools: work.pools.clone(),
             steps_dir: data_dir.join("steps"),
-            shim: Shim::this_program(["step-shim".to_owned()]),
+            shim: Shim::this_program(&["step-shim"]),
             public_url: public_url.to_owned(),
             lease: Duration::from_secs(u64::from(work.lease)),
             monitor_interval: Duration::from_secs(u64::from(work.monitor_interval)),

@@ -4,11 +4,7 @@
 //! the time of its start, in the namespace that counts it and since the boot that counts time, it is one process for
 //! ever. Of a process in another namespace or of another boot nothing is known here, so it counts as alive.
 
-use std::{
-    fmt, fs,
-    os::unix::ffi::OsStrExt as _,
-    path::{Path, PathBuf},
-};
+use std::{fmt, fs, os::unix::ffi::OsStrExt as _, path::Path};
 
 /// A process, named so that no other ever has the same name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,20 +80,20 @@ impl Stat {
     }
 }
 
-/// Whether a process of this machine still has to do with one of these directories: begins in it, or has it in its
+/// Whether a process of this machine still has to do with one of these tries: begins in its directory, or has that in its
 /// environment. Blocks.
-pub(super) fn is_in_use(directories: &[PathBuf]) -> bool {
+pub(super) fn is_any_left(attempts: &[String]) -> bool {
     fs::read_dir("/proc").into_iter().flatten().flatten().any(|entry| {
         let is_process = entry.file_name().as_bytes().iter().all(u8::is_ascii_digit);
-        is_process && directories.iter().any(|directory| uses(&entry.path(), directory))
+        is_process && attempts.iter().any(|attempt| belongs_to(&entry.path(), attempt.as_bytes()))
     })
 }
 
-fn uses(process: &Path, directory: &Path) -> bool {
-    let name = directory.as_os_str().as_bytes();
-    let begins_there = fs::read_link(process.join("cwd")).is_ok_and(|cwd| cwd.starts_with(directory));
-    begins_there
-        || fs::read(process.join("environ")).is_ok_and(|environ| environ.windows(name.len()).any(|part| part == name))
+/// A try's id is in the name of its directory, and nowhere else by chance.
+fn belongs_to(process: &Path, attempt: &[u8]) -> bool {
+    let names = |text: &[u8]| text.windows(attempt.len()).any(|part| part == attempt);
+    fs::read_link(process.join("cwd")).is_ok_and(|cwd| names(cwd.as_os_str().as_bytes()))
+        || fs::read(process.join("environ")).is_ok_and(|environ| names(&environ))
 }
 
 #[cfg(test)]
@@ -139,19 +135,22 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_is_in_use_while_a_process_works_in_it_or_knows_of_it() {
+    fn a_try_is_left_while_a_process_works_in_its_directory_or_knows_of_it() {
         let directory = tempfile::tempdir().unwrap();
-        let path = fs::canonicalize(directory.path()).unwrap();
-        assert!(!is_in_use(&[path.clone()]));
+        let attempt = uuid::Uuid::now_v7().to_string();
+        let path = directory.path().join(&attempt);
+        fs::create_dir(&path).unwrap();
+        let attempts = ["0193".repeat(9), attempt];
+        assert!(!is_any_left(&attempts));
         let within = |command: &mut std::process::Command| {
             let mut child = command.arg("600").spawn().unwrap();
-            let used = is_in_use(&[PathBuf::from("/nonexistent"), path.clone()]);
+            let left = is_any_left(&attempts);
             child.kill().unwrap();
             child.wait().unwrap();
-            used
+            left
         };
         assert!(within(std::process::Command::new("sleep").current_dir(&path)));
         assert!(within(std::process::Command::new("sleep").env("HOME", path.join("home"))));
-        assert!(!is_in_use(&[path]));
+        assert!(!is_any_left(&attempts));
     }
 }

@@ -331,7 +331,7 @@ async fn a_worker_that_stops_gives_its_steps_back_to_be_run_elsewhere() {
     assert_eq!(detail["run"]["state"], "succeeded");
     let attempts = client.get(&format!("/api/v1/pipeline-runs/{run}/steps/only/attempts")).await.ok();
     assert_eq!(attempts["items"][0]["reason"], "its worker stopped");
-    assert_eq!(log(&client, run, "only", 1).await.last().unwrap().1, "The try was lost: its worker stopped.");
+    assert_eq!(log(&client, run, "only", 1).await.last().unwrap().1, "Given back: its worker stopped.");
     second.stop().await;
 }
 

@@ -9,6 +9,9 @@ use domain::{
 use std::{collections::BTreeSet, time::Duration};
 use store::{PgConnection, step::lease::Released};
 
+/// How long a step waits that its worker could not run, the first time; twice as long every further time.
+const LOST_WAIT: Duration = Duration::from_secs(2);
+
 /// How a try ended, as its worker saw it.
 #[derive(Debug, Clone)]
 pub struct AttemptEnd {
@@ -40,6 +43,15 @@ impl LetGo {
         match self {
             Self::Ended(end) => end.outcome,
             Self::GivenBack(_) | Self::Expired(_) | Self::Dead(_) => AttemptOutcome::Lost,
+        }
+    }
+
+    /// The last line of the log, where the worker has not written it.
+    fn last_word(&self) -> Option<String> {
+        match self {
+            Self::Ended(_) => None,
+            Self::GivenBack(reason) => Some(format!("Given back: {reason}.")),
+            Self::Expired(_) | Self::Dead(_) => Some(format!("The try was lost: {}.", self.reason())),
         }
     }
 
@@ -84,14 +96,17 @@ impl Services {
                 after_attempt(how.outcome(), positive(failures), positive(losses), &retries, cancelling, jitter())
             }
         };
-        if !matches!(how, LetGo::Ended(_)) {
-            let text = format!("The try was lost: {}.", how.reason());
+        if let Some(text) = how.last_word() {
             store::log::append_last(&mut tx, lease.attempt_id, chrono::Utc::now().timestamp_millis(), &text).await?;
             store::event::notify(&mut tx, &crate::log_topic(lease.attempt_id)).await?;
         }
 
         let (state, wait) = match after {
             AfterAttempt::Ends(state) => (state, Duration::ZERO),
+            // A worker that lives and cannot run it would take it again at once, and fail again.
+            AfterAttempt::TriesAgain(_) if matches!(how, LetGo::Ended(end) if end.outcome == AttemptOutcome::Lost) => {
+                (StepState::Ready, LOST_WAIT * 2_u32.saturating_pow(u32::try_from(losses).unwrap_or(1).clamp(1, 8) - 1))
+            }
             AfterAttempt::TriesAgain(wait) => (StepState::Ready, wait),
         };
         let (exit_code, outputs) = match how {

@@ -60,12 +60,19 @@ impl Services {
         other
     }
 
-    /// Takes a step that is ready in one of these pools, for so long.
+    /// Takes a step that is ready in one of these pools, for so long. `worker` names the process and no other ever,
+    /// `label` is what people read.
     ///
     /// # Errors
     /// When the database does not answer. A step may have been taken all the same: see [`Services::held_besides`].
-    pub async fn claim_step(&self, worker: &str, pools: &[String], ttl: Duration) -> Result<Option<Claimed>> {
-        Ok(store::step::lease::claim(&mut *self.conn().await?, worker, pools, ttl).await?)
+    pub async fn claim_step(
+        &self,
+        worker: &str,
+        label: &str,
+        pools: &[String],
+        ttl: Duration,
+    ) -> Result<Option<Claimed>> {
+        Ok(store::step::lease::claim(&mut *self.conn().await?, worker, label, pools, ttl).await?)
     }
 
     /// How long until a step of these pools may be taken whose time has not come yet.

@@ -153,3 +153,16 @@ async fn a_try_has_a_token_of_its_own_that_ends_with_it() {
     assert!(engine.services.bearer(secret).await.unwrap().is_none());
     assert!(engine.services.begin_attempt(&one, "http://slipway.test").await.unwrap().is_none());
 }
+
+#[tokio::test]
+async fn a_step_that_its_worker_could_not_run_waits_before_it_is_taken_again() {
+    let engine = Engine::start().await;
+    let run = engine.run(&graph(&[("only", &[])])).await;
+    let held = engine.claim().await.unwrap();
+    assert_eq!(engine.end(&held, O::Lost).await, Some(S::Ready));
+    assert!(engine.claim().await.is_none());
+    let due = engine.services.next_step_due(&["default".to_owned()]).await.unwrap().unwrap();
+    assert!(due <= Duration::from_secs(2), "{due:?}");
+    let attempts = engine.services.pipeline_run_attempts(&engine.ctx(), run).await.unwrap();
+    assert_eq!(attempts["only"][0].outcome, O::Lost);
+}

@@ -78,7 +78,7 @@ impl Engine {
 
     /// Takes a step, as a worker of this name.
     pub(crate) async fn claim_as(&self, worker: &str, ttl: Duration) -> Option<Claimed> {
-        self.services.claim_step(worker, &["default".to_owned()], ttl).await.unwrap()
+        self.services.claim_step(worker, worker, &["default".to_owned()], ttl).await.unwrap()
     }
 
     pub(crate) async fn claim(&self) -> Option<Claimed> {

@@ -74,18 +74,18 @@ pub async fn list(conn: &mut PgConnection, step: StepId) -> Result<Vec<StepAttem
     rows.into_iter().map(StepAttempt::try_from).collect()
 }
 
-/// The tries of all steps of a run, with the names of their steps: of each step first to last.
+/// The tries of all steps of a run, by the step's name, first to last.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn of_run(conn: &mut PgConnection, run: PipelineRunId) -> Result<Vec<(String, StepAttempt)>> {
+pub async fn of_run(conn: &mut PgConnection, run: PipelineRunId) -> Result<BTreeMap<String, Vec<StepAttempt>>> {
     #[derive(FromRow)]
-    struct Named {
+    struct OfStep {
         step: String,
         #[sqlx(flatten)]
         attempt: Row,
     }
-    let rows: Vec<Named> = sqlx::query_as(
+    let rows: Vec<OfStep> = sqlx::query_as(
         "select s.name as step, a.id, a.number, a.fence, a.worker, a.outcome, a.reason, a.exit_code, a.started_at,
              a.ended_at, a.log_lines,
              (select r.id
@@ -96,12 +96,16 @@ pub async fn of_run(conn: &mut PgConnection, run: PipelineRunId) -> Result<Vec<(
          from steps s
          join step_attempts a on a.step_id = s.id
          where s.run_id = $1
-         order by s.position, a.number",
+         order by a.number",
     )
     .bind(run)
     .fetch_all(conn)
     .await?;
-    rows.into_iter().map(|row| Ok((row.step, row.attempt.try_into()?))).collect()
+    let mut attempts: BTreeMap<String, Vec<StepAttempt>> = BTreeMap::new();
+    for row in rows {
+        attempts.entry(row.step).or_default().push(row.attempt.try_into()?);
+    }
+    Ok(attempts)
 }
 
 /// A try, found by what its address says.

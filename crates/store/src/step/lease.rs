@@ -31,11 +31,17 @@ pub struct Claimed {
 }
 
 /// Takes a step that is ready in one of these pools, the one that has waited longest, for so long. One statement: of
-/// many workers that ask at once, each gets another step.
+/// many workers that ask at once, each gets another step. `owner` names the worker for ever, `label` for people.
 ///
 /// # Errors
 /// When the statement fails. It may have been carried out all the same, when the answer was lost.
-pub async fn claim(conn: &mut PgConnection, worker: &str, pools: &[String], ttl: Duration) -> Result<Option<Claimed>> {
+pub async fn claim(
+    conn: &mut PgConnection,
+    owner: &str,
+    label: &str,
+    pools: &[String],
+    ttl: Duration,
+) -> Result<Option<Claimed>> {
     let claimed = sqlx::query_as(
         // Pool by pool, so that each is read in the order of its index; `now()`, because the index can be asked for what
         // does not change within a statement.
@@ -65,16 +71,17 @@ pub async fn claim(conn: &mut PgConnection, worker: &str, pools: &[String], ttl:
              returning s.id, s.run_id, s.name, s.attempts, s.fence
          ), attempt as (
              insert into step_attempts (id, step_id, number, fence, worker)
-             select $4::uuid, id, attempts, fence, $2
+             select $4::uuid, id, attempts, fence, $5
              from claimed
          )
          select id as step_id, run_id, name, $4::uuid as attempt_id, attempts as number, fence
          from claimed",
     )
     .bind(pools)
-    .bind(worker)
+    .bind(owner)
     .bind(ttl.as_secs_f64())
     .bind(StepAttemptId::new())
+    .bind(label)
     .fetch_optional(conn)
     .await?;
     Ok(claimed)

@@ -42,7 +42,7 @@ impl Steps {
             held.name,
             held.number,
             work.max_attempts.max(held.number),
-            self.options.name
+            self.options.label()
         ));
         let how = match self.executor.prepare(&held.attempt_id.to_string(), work.files.clone(), Vec::new()).await {
             Ok(dir) => {
@@ -55,8 +55,8 @@ impl Steps {
             }
             Err(error) => Some(lost(format!("its directory could not be made on the worker ({error})"))),
         };
-        if let Some(how) = &how {
-            log.say(last_words(how));
+        if let Some(LetGo::Ended(end)) = &how {
+            log.say(last_words(end));
         }
         log.finish().await;
         how
@@ -196,25 +196,21 @@ fn account(finished: &Finished) -> String {
     )
 }
 
-fn last_words(how: &LetGo) -> String {
-    match how {
-        LetGo::Ended(end) if end.outcome == AttemptOutcome::Succeeded => match end.outputs.len() {
-            0 => "Succeeded.".to_owned(),
-            1 => "Succeeded, with 1 output stored.".to_owned(),
-            count => format!("Succeeded, with {count} outputs stored."),
-        },
-        LetGo::Ended(end) => {
-            let word = match end.outcome {
-                AttemptOutcome::TimedOut => "Timed out",
-                AttemptOutcome::Cancelled => "Cancelled",
-                AttemptOutcome::Lost => "Lost",
-                _ => "Failed",
+fn last_words(end: &AttemptEnd) -> String {
+    let word = match end.outcome {
+        AttemptOutcome::Succeeded => {
+            return match end.outputs.len() {
+                0 => "Succeeded.".to_owned(),
+                1 => "Succeeded, with 1 output stored.".to_owned(),
+                count => format!("Succeeded, with {count} outputs stored."),
             };
-            format!("{word}: {}", full_stop(&end.reason))
         }
-        LetGo::GivenBack(reason) | LetGo::Dead(reason) => format!("Given back: {}", full_stop(reason)),
-        LetGo::Expired(_) => "Given up.".to_owned(),
-    }
+        AttemptOutcome::TimedOut => "Timed out",
+        AttemptOutcome::Cancelled => "Cancelled",
+        AttemptOutcome::Lost => "Lost",
+        AttemptOutcome::Failed | AttemptOutcome::Running => "Failed",
+    };
+    format!("{word}: {}", full_stop(&end.reason))
 }
 
 fn full_stop(text: &str) -> String {

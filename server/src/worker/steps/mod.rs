@@ -81,19 +81,24 @@ pub(super) async fn run(worker: Worker) {
 }
 
 impl Worker {
-    /// Steps may be ready. A worker without a free slot passes it on to the others.
-    pub(super) async fn steps_ready(&self) {
-        if self.slots.available_permits() > 0 {
+    /// Steps of this pool may be ready. A worker that cannot take one passes it on: a job comes to one worker only.
+    pub(super) async fn steps_ready(&self, pool: &str) {
+        if self.slots.available_permits() > 0 && self.options.pools.iter().any(|own| own == pool) {
             self.steps.notify_one();
-            return;
+        } else {
+            pass_on(&self.services).await;
         }
-        let told = match self.services.pool().acquire().await {
-            Ok(mut conn) => store::event::notify(&mut conn, TOPIC).await,
-            Err(error) => Err(error.into()),
-        };
-        if let Err(error) = told {
-            tracing::debug!(%error, "other workers could not be told of steps; they look by themselves");
-        }
+    }
+}
+
+/// Tells all workers that there may be steps to take.
+async fn pass_on(services: &Services) {
+    let told = match services.pool().acquire().await {
+        Ok(mut conn) => store::event::notify(&mut conn, TOPIC).await,
+        Err(error) => Err(error.into()),
+    };
+    if let Err(error) = told {
+        tracing::debug!(%error, "other workers could not be told of steps; they look by themselves");
     }
 }
 
@@ -110,7 +115,8 @@ impl Steps {
             };
             let Ok(slot) = slot else { break };
             let deadline = self.timing.deadline();
-            let taking = self.services.claim_step(&self.options.name, &self.options.pools, self.timing.ttl);
+            let (name, label) = (&self.options.name, self.options.label());
+            let taking = self.services.claim_step(name, &label, &self.options.pools, self.timing.ttl);
             match timeout(TAKING, taking).await {
                 Ok(Ok(Some(claimed))) => {
                     let hand = self.held.add(&claimed, deadline);
@@ -119,6 +125,11 @@ impl Steps {
                         steps.attempt(claimed, hand).await;
                         drop(slot);
                     });
+                    if self.slots.available_permits() == 0 {
+                        // There may be more, and the word of it came here alone.
+                        let services = self.services.clone();
+                        running.spawn(async move { pass_on(&services).await });
+                    }
                 }
                 Ok(Ok(None)) => {
                     drop(slot);

@@ -1,11 +1,10 @@
 //! Steps whose worker is gone: found, and made ready again or failed. Any worker does this for all.
 
 use super::Steps;
-use crate::worker::process::{ProcessName, is_in_use};
+use crate::worker::process::{ProcessName, is_any_left};
 use services::{Lease, LetGo, Result};
 use std::{
     collections::HashMap,
-    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -97,9 +96,8 @@ impl Steps {
     }
 
     async fn is_anything_left_of(&self, leases: &[Lease]) -> bool {
-        let root = &self.options.steps_dir;
-        let directories: Vec<PathBuf> = leases.iter().map(|lease| root.join(lease.attempt_id.to_string())).collect();
+        let attempts: Vec<String> = leases.iter().map(|lease| lease.attempt_id.to_string()).collect();
         // When in doubt, yes.
-        tokio::task::spawn_blocking(move || is_in_use(&directories)).await.unwrap_or(true)
+        tokio::task::spawn_blocking(move || is_any_left(&attempts)).await.unwrap_or(true)
     }
 }
