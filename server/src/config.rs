@@ -24,6 +24,9 @@ pub enum Command {
     Migrate(Data),
     /// Walk one real model around the whole loop on a server, and leave everything to be looked at.
     Demo(Demo),
+    /// Store pipelines, start runs, follow their logs: on a server, with a token.
+    #[command(subcommand)]
+    Pipeline(crate::cli::pipeline::Command),
     /// Manage users and tokens. Works while the server runs.
     #[command(subcommand)]
     Admin(Admin),
@@ -99,7 +102,13 @@ pub struct Work {
     #[arg(long, env = "SLIPWAY_STEPS", default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub steps: u16,
     /// The pools whose steps are run here.
-    #[arg(long = "pools", env = "SLIPWAY_POOLS", default_value = "default", value_delimiter = ',', value_name = "NAMES")]
+    #[arg(
+        long = "pools",
+        env = "SLIPWAY_POOLS",
+        default_value = "default",
+        value_delimiter = ',',
+        value_name = "NAMES"
+    )]
     pub pools: Vec<String>,
     /// Seconds between two looks at the traffic of deployed models.
     #[arg(long, env = "SLIPWAY_MONITOR_INTERVAL", default_value_t = 15, value_name = "S", value_parser = clap::value_parser!(u16).range(1..))]
@@ -115,6 +124,9 @@ pub struct Demo {
     /// The server. When none listens at the default address, one is started.
     #[arg(long, env = "SLIPWAY_URL", default_value = "http://127.0.0.1:3000", value_name = "URL")]
     pub url: String,
+    /// A Python environment with the packages of the training. By default one is made in the data folder.
+    #[arg(long, env = "SLIPWAY_DEMO_PYTHON", value_name = "DIR")]
+    pub python: Option<PathBuf>,
     /// Where the data of a local server is: the demo makes its users there.
     #[command(flatten)]
     pub data: Data,

@@ -3,7 +3,9 @@
 pub mod access;
 pub mod api;
 pub mod assets;
+pub mod cli;
 pub mod config;
+pub mod demo;
 pub mod download;
 pub mod error;
 pub mod events;

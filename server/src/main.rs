@@ -7,7 +7,9 @@ use domain::{
     user::{Email, Password},
 };
 use server::{
+    cli,
     config::{Admin, Cli, Command, Data},
+    demo,
     postgres::Postgres,
     serve, worker,
 };
@@ -21,7 +23,7 @@ fn main() -> ExitCode {
         return executors::shim::main(args);
     }
     match run(cli) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             #[allow(clippy::print_stderr, reason = "the answer to the command")]
             {
@@ -33,20 +35,25 @@ fn main() -> ExitCode {
 }
 
 #[tokio::main]
-async fn run(cli: Cli) -> Result<()> {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("SLIPWAY_LOG").unwrap_or_else(|_| "info,sqlx=warn".into());
+async fn run(cli: Cli) -> Result<ExitCode> {
+    // The demo tells what it does in its own words.
+    let usual = if matches!(cli.command, Command::Demo(_)) { "error" } else { "info,sqlx=warn" };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("SLIPWAY_LOG").unwrap_or_else(|_| usual.into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     rustls::crypto::ring::default_provider().install_default().map_err(|_| anyhow!("TLS could not be set up"))?;
     match cli.command {
+        Command::Demo(options) => return demo::run(options).await,
         Command::Serve(options) => serve::run(options).await,
         Command::Migrate(data) => {
             let (postgres, _) = open(&data).await?;
             postgres.stop().await
         }
         Command::Admin(command) => admin(command).await,
+        Command::Pipeline(command) => cli::pipeline::run(command).await,
         Command::Worker(options) => worker::command::run(options).await,
-        Command::Demo(_) | Command::StepShim { .. } => Err(anyhow!("not built")),
-    }
+        Command::StepShim { .. } => Err(anyhow!("a shim must begin before anything else")),
+    }?;
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn admin(command: Admin) -> Result<()> {

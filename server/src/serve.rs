@@ -2,7 +2,7 @@
 
 use crate::{
     access::{self, Access, Route, Surface},
-    assets, config,
+    assets, config, demo,
     events::Events,
     middleware::{security, telemetry},
     mlflow,
@@ -52,7 +52,8 @@ pub async fn run(options: config::Serve) -> Result<()> {
     let stop = stop_signal()?;
     let metrics = install_metrics()?;
     let data_dir = std::path::absolute(&options.data.data_dir).context("the data folder has no absolute path")?;
-    std::fs::create_dir_all(&data_dir).with_context(|| format!("the data folder {} cannot be made", data_dir.display()))?;
+    std::fs::create_dir_all(&data_dir)
+        .with_context(|| format!("the data folder {} cannot be made", data_dir.display()))?;
     let postgres = Postgres::open(&options.data, true).await?;
     let pool = store::connect(postgres.url(), 20)?;
     store::migrate(&pool).await.context("the database could not be brought to this version's schema")?;
@@ -79,10 +80,15 @@ pub async fn run(options: config::Serve) -> Result<()> {
         assets: Arc::new(assets::load().unwrap_or_else(missing_assets)),
         events,
         sign_in_limit: Arc::default(),
+        demo: demo::Background::new(address, &data_dir),
         metrics,
     };
     let working = (!options.no_worker).then(|| {
-        tokio::spawn(worker::run(services.clone(), worker::Options::new(&options.work, &data_dir, &public_url), stop.clone()))
+        tokio::spawn(worker::run(
+            services.clone(),
+            worker::Options::new(&options.work, &data_dir, &public_url),
+            stop.clone(),
+        ))
     });
     let server = axum::serve(listener, service(&state).into_make_service_with_connect_info::<SocketAddr>());
 
@@ -113,7 +119,8 @@ pub fn service(state: &AppState) -> Router {
         .with_secure(state.public_url.starts_with("https://"))
         .with_expiry(Expiry::OnInactivity(time::Duration::days(SESSION_DAYS)));
     let anywhere = Route { method: "GET", path: "*", access: Access::Public, surface: Surface::Page };
-    let nothing = get(not_found).layer(from_fn_with_state((state.clone(), anywhere), access::guard)).fallback(not_found);
+    let nothing =
+        get(not_found).layer(from_fn_with_state((state.clone(), anywhere), access::guard)).fallback(not_found);
     let nothing = nothing.with_state(state.clone());
     let inner = routes
         .merge(utoipa_swagger_ui::SwaggerUi::new("/api/docs").url("/api/v1/openapi.json", document))
@@ -204,7 +211,12 @@ async fn follow_endpoints(services: Services, events: Events) {
 fn missing_assets() -> app::shell::Assets {
     tracing::warn!("this binary was built without styles and scripts: run scripts/build-web.sh, then build it again");
     let name = |name: &str| format!("/pkg/{name}");
-    app::shell::Assets { css: name("main.css"), ui_js: name("ui.js"), chart_js: name("chart.js"), bundle: "slipway".to_owned() }
+    app::shell::Assets {
+        css: name("main.css"),
+        ui_js: name("ui.js"),
+        chart_js: name("chart.js"),
+        bundle: "slipway".to_owned(),
+    }
 }
 
 fn install_metrics() -> Result<PrometheusHandle> {

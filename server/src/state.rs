@@ -1,6 +1,6 @@
 //! What every request handler can reach.
 
-use crate::{events::Events, middleware::rate_limit::SignInLimit};
+use crate::{demo, events::Events, middleware::rate_limit::SignInLimit};
 use app::shell::Assets;
 use services::Services;
 use std::sync::Arc;
@@ -18,6 +18,8 @@ pub struct AppState {
     pub events: Events,
     /// How often one may try to sign in.
     pub sign_in_limit: Arc<SignInLimit>,
+    /// The demo, walked by one click.
+    pub demo: demo::Background,
     /// The metrics of this process.
     pub metrics: metrics_exporter_prometheus::PrometheusHandle,
 }

@@ -1,19 +1,20 @@
 //! The home of a workspace.
 
 use super::{PageResult, View};
-use crate::{access::Access, prefix::WorkspaceSlug, router::Routes};
+use crate::{access::Access, demo, prefix::WorkspaceSlug, router::Routes, state::AppState};
 use app::{
     pages::home::{Home, HomePage, Welcome, WelcomePage},
     shell::Section,
 };
 use axum::{
     Extension,
+    extract::State,
     http::Method,
     response::{IntoResponse, Redirect},
 };
 use domain::{Error, permission::Permission, pipeline_run::PipelineRunState};
 use leptos::prelude::*;
-use services::{Ctx, PromotionFilter, RunFilter, Services};
+use services::{Ctx, PromotionFilter, RunFilter};
 
 const SECTION: Option<Section> = Some(Section::Home);
 /// How many rows each part of the page shows.
@@ -23,14 +24,14 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     routes.page(Method::GET, "/", Access::Needs(Permission::Read), home)
 }
 
-async fn home(view: View, slug: Option<Extension<WorkspaceSlug>>) -> PageResult {
+async fn home(State(state): State<AppState>, view: View, slug: Option<Extension<WorkspaceSlug>>) -> PageResult {
     if slug.is_none() {
         return Ok(Redirect::to(&view.links.home()).into_response());
     }
     let ctx = view.ctx()?;
     let services = view.services();
     let links = view.links.clone();
-    if let Some(page) = welcome(services, ctx, view.public_url()).await? {
+    if let Some(page) = welcome(&state, ctx).await? {
         return view.page("Welcome", SECTION, move || view! { <Welcome links page/> }).await;
     }
     let mut running = Vec::new();
@@ -57,7 +58,8 @@ async fn home(view: View, slug: Option<Extension<WorkspaceSlug>>) -> PageResult 
 }
 
 /// How far a workspace has come in which nothing was promoted yet; none when something was.
-async fn welcome(services: &Services, ctx: &Ctx, public_url: &str) -> Result<Option<WelcomePage>, Error> {
+async fn welcome(state: &AppState, ctx: &Ctx) -> Result<Option<WelcomePage>, Error> {
+    let services = &state.services;
     let has_promotion = !services.promotions(ctx, &PromotionFilter::default(), None, 1).await?.items.is_empty();
     let has_pipeline = !services.pipelines(ctx, None, 1).await?.items.is_empty();
     let has_run = services.has_runs(ctx).await?;
@@ -69,11 +71,11 @@ async fn welcome(services: &Services, ctx: &Ctx, public_url: &str) -> Result<Opt
     Ok(Some(WelcomePage {
         workspace_id: ctx.workspace_id(),
         workspace: ctx.workspace.name.clone(),
-        tracking_uri: format!("{public_url}/w/{}", ctx.workspace.slug),
+        tracking_uri: format!("{}/w/{}", state.public_url, ctx.workspace.slug),
         token,
         has_run,
         has_pipeline,
         has_promotion,
-        may_load_example: false,
+        may_load_example: demo::is_offered(state, ctx),
     }))
 }

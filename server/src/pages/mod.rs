@@ -8,6 +8,7 @@ mod deployment;
 mod endpoint;
 mod environment;
 mod error;
+mod example;
 mod experiment;
 mod extract;
 mod form;
@@ -35,6 +36,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = deployment::routes(routes);
     let routes = endpoint::routes(routes);
     let routes = environment::routes(routes);
+    let routes = example::routes(routes);
     let routes = experiment::routes(routes);
     let routes = home::routes(routes);
     let routes = model::routes(routes);

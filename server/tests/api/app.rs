@@ -68,6 +68,7 @@ impl TestApp {
             }),
             events: Events::default(),
             sign_in_limit: Arc::default(),
+            demo: Default::default(),
             metrics: PrometheusBuilder::new().build_recorder().handle(),
         };
         let service = serve::service(&state);
