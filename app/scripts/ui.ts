@@ -135,6 +135,45 @@ document.addEventListener("keydown", (event) => {
 
 if (!isMac) for (const key of document.querySelectorAll("kbd")) key.textContent = (key.textContent ?? "").replace("⌘K", "Ctrl K").replace("⌘", "Ctrl");
 
+// ---- what goes on counts on, from the seconds that it had taken when the page was made
+
+const counted = new WeakMap<Element, { seconds: string; since: number }>();
+const two = (n: number) => String(n).padStart(2, "0");
+
+function span(seconds: number): string {
+  const [minutes, hours] = [Math.floor(seconds / 60), Math.floor(seconds / 3600)];
+  if (seconds < 60) return `${seconds} s`;
+  if (hours === 0) return `${minutes} min ${two(seconds % 60)} s`;
+  if (hours < 24) return `${hours} h ${two(minutes % 60)} min`;
+  return `${Math.floor(hours / 24)} d ${hours % 24} h`;
+}
+
+setInterval(() => {
+  for (const element of document.querySelectorAll<HTMLElement>("[data-seconds]")) {
+    const seconds = element.dataset.seconds ?? "0";
+    let known = counted.get(element);
+    if (known?.seconds !== seconds) counted.set(element, (known = { seconds, since: performance.now() }));
+    element.textContent = span(Math.floor(Number(seconds) + (performance.now() - known.since) / 1000));
+  }
+}, 1000);
+
+// ---- a problem of a file leads to its place in the field
+
+document.addEventListener("click", (event) => {
+  const link = element<HTMLAnchorElement>(event.target, "a[data-line]");
+  const field = link && document.querySelector<HTMLTextAreaElement>(link.hash);
+  if (!link || !field) return;
+  event.preventDefault();
+  const lines = field.value.split("\n");
+  const line = Number(link.dataset.line) - 1;
+  const start = lines.slice(0, line).reduce((sum, text) => sum + text.length + 1, 0);
+  field.focus({ preventScroll: true });
+  field.setSelectionRange(start + Number(link.dataset.column) - 1, start + (lines[line]?.length ?? 0));
+  // The line in the middle of the field, and the field in view.
+  field.scrollTop = (line / lines.length) * field.scrollHeight - field.clientHeight / 2;
+  field.scrollIntoView({ block: "nearest" });
+});
+
 // ---- a form that was refused starts at what is wrong
 
 document.querySelector<HTMLElement>("[aria-invalid=true]")?.focus();

@@ -88,7 +88,7 @@ async fn consequence(services: &Services, ctx: &Ctx, firing: Firing) -> Result<C
 
 /// The versions that the steps of a run registered, and how far their promotions are.
 async fn candidates(services: &Services, ctx: &Ctx, run: &PipelineRun) -> Result<Vec<Candidate>, Error> {
-    let attempts = services.run_attempts(run).await?;
+    let attempts = services.pipeline_run_attempts(ctx, run.number).await?;
     let mut candidates: Vec<Candidate> = Vec::new();
     for logged in attempts.into_values().flatten().filter_map(|attempt| attempt.run_id) {
         let lineage = match services.run_detail(ctx, logged).await {

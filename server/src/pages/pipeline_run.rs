@@ -33,7 +33,7 @@ async fn show(view: View, Path(number): Path<i64>, chosen: Chosen) -> PageResult
     let detail = services.pipeline_run(ctx, number).await?;
     let run = &detail.run;
     let version = services.pipeline_version(ctx, &run.pipeline_name, Some(run.version_number)).await?;
-    let attempts = services.run_attempts(run).await?;
+    let attempts = services.pipeline_run_attempts(ctx, number).await?;
     let asked = chosen.get("attempt").and_then(|number| number.parse().ok());
     let shown = state::chosen(&detail.steps, chosen.get("step"))
         .and_then(|step| state::chosen_attempt(attempts.get(&step.name)?, asked));

@@ -93,6 +93,12 @@ pub(super) fn StepFacts(
     }
 }
 
+/// How long something takes so far: the browser counts on.
+#[component]
+fn SoFar(span: TimeDelta) -> impl IntoView {
+    view! { <span data-seconds=span.num_seconds().to_string()>{format::duration(span)}</span> }
+}
+
 /// Why the step failed, where it did.
 #[component]
 fn Failure(step: Step, attempt: Option<StepAttempt>) -> impl IntoView {
@@ -150,7 +156,11 @@ fn Known(spec: Option<StepSpec>, step: Step, attempt: Option<StepAttempt>, addre
     view! {
         <Facts>
             {began.map(|at| view! { <Fact name="Began"><When at/></Fact> })}
-            {took.map(|span| view! { <Fact name=if runs { "Runs for" } else { "Took" }>{format::duration(span)}</Fact> })}
+            {took
+                .map(|span| match runs {
+                    true => view! { <Fact name="Runs for"><SoFar span/></Fact> }.into_any(),
+                    false => view! { <Fact name="Took">{format::duration(span)}</Fact> }.into_any(),
+                })}
             {code.map(|code| view! { <Fact name="Exit status">{code}</Fact> })}
             {(!step.needs.is_empty()).then(|| view! { <Fact name="After">{needs}</Fact> })}
             {(!inputs.is_empty()).then(|| view! { <Fact name="Inputs" >{inputs.join(", ")}</Fact> })}
@@ -180,10 +190,18 @@ fn Attempts(attempts: Vec<StepAttempt>, step: Step, shown: Option<i32>, address:
                         let here = shown == Some(attempt.number);
                         let sub = state::attempt_reason(&attempt)
                             .unwrap_or_else(|| format::count(attempt.log_lines, "line of log", "lines of log"));
-                        let end = if here && several { "shown".into_any() } else { ().into_any() };
+                        let end = match (here && several, attempt.outcome == AttemptOutcome::Running) {
+                            (true, _) => "shown".into_any(),
+                            (false, true) => "goes on".into_any(),
+                            (false, false) => ().into_any(),
+                        };
+                        let title = match attempt.outcome {
+                            AttemptOutcome::Running => format!("Try {}", attempt.number),
+                            _ => format!("Try {}, {span}", attempt.number),
+                        };
                         view! {
                             <Row
-                                title=format!("Try {}, {span}", attempt.number)
+                                title
                                 href=href
                                 state=view! { <StateMark state=shape word/> }.into_any()
                                 sub=sub.into_any()

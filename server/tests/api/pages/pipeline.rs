@@ -1,0 +1,136 @@
+//! Pipelines are written, started, watched and cancelled in the browser.
+
+use super::{browser, fields, value};
+use crate::app::{Client, TestApp};
+use domain::permission::Role;
+
+pub(super) const FILE: &str = "\
+name: wine
+params: { rounds: 20, balanced: false, note: '' }
+steps:
+  prepare:
+    command: 'true'
+  train:
+    command: python train.py
+    needs: prepare
+    timeout: 15m
+";
+
+async fn contributor(app: &TestApp) -> Client {
+    let contributor = browser(app, Role::Contributor).await;
+    let stored = contributor.form("/pipelines/new", &fields(&[("source", FILE)])).await;
+    assert_eq!(stored.leads_to(), "/w/default/pipelines/wine");
+    contributor
+}
+
+#[tokio::test]
+async fn a_file_with_mistakes_is_kept_and_each_is_shown_at_its_line() {
+    let app = TestApp::start().await;
+    let contributor = browser(&app, Role::Contributor).await;
+    let wrong = FILE.replace("timeout: 15m", "timeuot: 15m").replace("needs: prepare", "needs: prepair");
+    // Browsers send the line ends of the wire.
+    let sent = contributor.form("/pipelines/new", &fields(&[("source", &wrong.replace('\n', "\r\n"))])).await;
+    let html = sent.shows(
+        400,
+        &[
+            "2 problems",
+            "Line 8, column 12",
+            "did you mean \"prepare\"?",
+            "<mark>timeuot</mark>: 15m",
+            "needs: prepair\n",
+        ],
+    );
+    assert!(!html.contains('\r'));
+    contributor.get("/pipelines").await.shows(200, &["No pipeline yet"]);
+}
+
+#[tokio::test]
+async fn a_new_version_is_stored_under_the_same_name_only() {
+    let app = TestApp::start().await;
+    let contributor = contributor(&app).await;
+    contributor.get("/pipelines/wine").await.shows(200, &["The pipeline is stored.", "It has never run"]);
+    contributor.get("/pipelines/wine/edit").await.shows(200, &["command: python train.py"]);
+
+    let other = FILE.replace("name: wine", "name: beer");
+    contributor
+        .form("/pipelines/wine/edit", &fields(&[("source", &other)]))
+        .await
+        .shows(400, &["The file is named \"beer\"", "name: beer"]);
+
+    let next = FILE.replace("rounds: 20", "rounds: 30");
+    contributor.form("/pipelines/wine/edit", &fields(&[("source", &next)])).await.leads_to();
+    contributor
+        .get("/pipelines/wine")
+        .await
+        .shows(200, &["Version 2 is stored, and runs from now on.", "30 in the file"]);
+    contributor.form("/pipelines/wine/edit", &fields(&[("source", FILE)])).await.leads_to();
+    contributor.get("/pipelines/wine").await.shows(200, &["The file says the same as version 1", "20 in the file"]);
+    contributor.get("/pipelines/wine/file?version=2").await.shows(200, &["Version 2 does not run any more."]);
+    let source = contributor.get("/pipelines/wine/source?version=2").await;
+    assert_eq!((source.text(), source.header("content-type")), (next, "text/plain; charset=utf-8"));
+}
+
+#[tokio::test]
+async fn a_refused_run_keeps_what_was_typed() {
+    let app = TestApp::start().await;
+    let contributor = contributor(&app).await;
+    let typed = fields(&[("params.rounds", "many"), ("params.balanced", "true"), ("params.note", "try it")]);
+    contributor.form("/pipelines/wine/runs", &typed).await.shows(
+        400,
+        &["The param \"rounds\" must be a number.", "value=\"many\"", "value=\"try it\"", "aria-invalid=\"true\""],
+    );
+    contributor.get("/pipelines/wine").await.shows(200, &["It has never run"]);
+}
+
+#[tokio::test]
+async fn a_button_pressed_twice_starts_one_run_and_a_changed_form_another() {
+    let app = TestApp::start().await;
+    let contributor = contributor(&app).await;
+    let key = value(&contributor.get("/pipelines/wine").await.text(), "key");
+    let press = |rounds: &'static str| {
+        let (contributor, typed) = (contributor.clone(), fields(&[("key", &key), ("params.rounds", rounds)]));
+        async move { contributor.form("/pipelines/wine/runs", &typed).await.leads_to().to_owned() }
+    };
+    assert_eq!(press("50").await, "/w/default/pipeline-runs/1");
+    assert_eq!(press("50").await, "/w/default/pipeline-runs/1");
+    assert_eq!(press("60").await, "/w/default/pipeline-runs/2");
+    contributor.get("/pipelines/wine").await.shows(200, &["rounds=50", "rounds=60"]);
+    contributor.get("/pipelines/wine?state=failed").await.shows(200, &["No run is failed"]);
+    // The form of a run with its params begins with them.
+    contributor.get("/pipelines/wine?from=1").await.shows(200, &["params of #1", "value=\"50\""]);
+}
+
+#[tokio::test]
+async fn a_run_shows_its_steps_and_is_cancelled_and_run_again() {
+    let app = TestApp::start().await;
+    let contributor = contributor(&app).await;
+    contributor.form("/pipelines/wine/runs", &fields(&[("params.rounds", "50")])).await.leads_to();
+    let html = contributor
+        .get("/pipeline-runs/1?step=train&view=gantt")
+        .await
+        .shows(200, &["1 queued, 1 waiting", "It waits for prepare.", "python train.py", "15 min", "instead of 20"]);
+    assert!(html.contains("Does not begin: ") && html.contains("prepare, train"), "{html}");
+
+    assert_eq!(contributor.form("/pipeline-runs/1/cancel", "").await.leads_to(), "/w/default/pipeline-runs/1");
+    let html = contributor.get("/pipeline-runs/1").await.shows(200, &["The run is cancelled.", "2 cancelled"]);
+    assert!(!html.contains("Cancel run"), "{html}");
+
+    let again = fields(&[("key", &value(&html, "key"))]);
+    for _ in 0..2 {
+        let started = contributor.form("/pipeline-runs/1/rerun", &again).await;
+        assert_eq!(started.leads_to(), "/w/default/pipeline-runs/2");
+    }
+    contributor.get("/pipeline-runs/2").await.shows(200, &["This is #1 again", "instead of 20"]);
+}
+
+#[tokio::test]
+async fn whoever_may_not_run_sees_no_form() {
+    let app = TestApp::start().await;
+    let contributor = contributor(&app).await;
+    contributor.form("/pipelines/wine/runs", "").await.leads_to();
+    let viewer = browser(&app, Role::Viewer).await;
+    let html = viewer.get("/pipelines/wine").await.shows(200, &["/w/default/pipeline-runs/1"]);
+    assert!(!html.contains("Start a run") && !html.contains("Edit file"), "{html}");
+    let html = viewer.get("/pipeline-runs/1").await.shows(200, &["Queued"]);
+    assert!(!html.contains("Run again") && !html.contains("Cancel run"), "{html}");
+}
