@@ -130,8 +130,7 @@ impl Services {
         if let Some(id) = live.promotion_id {
             let left = store::promotion::lock(&mut tx, id).await?;
             if let Some(mut left) = left.filter(|left| left.state == PromotionState::Live) {
-                let reason = if comment.is_empty() { String::new() } else { format!("{comment}") };
-                promotion::end_rolled_back(&mut tx, ctx, &mut left, &deployment, reason).await?;
+                promotion::end_rolled_back(&mut tx, ctx, &mut left, &deployment, comment).await?;
             }
         }
         promotion::meet_new_champion(&mut tx, &deployment).await?;

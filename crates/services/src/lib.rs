@@ -138,8 +138,17 @@ impl Services {
     }
 
     /// Begins a transaction.
+    ///
+    /// In a task of its own, which nobody cancels: of a transaction whose beginning is cancelled, as it is when a client
+    /// goes away, sqlx 0.9.0 forgets that it is open (its issue 4393), and whoever gets the connection next writes into
+    /// it.
     async fn begin(&self) -> Result<Transaction<'static, Postgres>> {
-        self.pool.begin().await.map_err(|error| store::Error::from(error).into())
+        let pool = self.pool.clone();
+        let begun = tokio::spawn(async move { pool.begin().await }).await.map_err(|error| {
+            tracing::error!(%error, "a transaction could not be begun");
+            Error::internal()
+        })?;
+        begun.map_err(|error| store::Error::from(error).into())
     }
 
     /// A connection for reading.

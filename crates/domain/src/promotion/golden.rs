@@ -113,11 +113,11 @@ impl Golden {
             reason,
             evidence: evidence(None),
         };
-        if let Some(name) = answer.iter().find(|tensor| !is_finite(tensor)).map(|tensor| &tensor.name) {
-            if self.expected.is_empty() {
-                let reason = format!("Output \"{name}\" has values that are not numbers.");
-                return fail("not a number".to_owned(), reason);
-            }
+        if let Some(tensor) = answer.iter().find(|tensor| !is_finite(tensor))
+            && self.expected.is_empty()
+        {
+            let reason = format!("Output \"{}\" has values that are not numbers.", tensor.name);
+            return fail("not a number".to_owned(), reason);
         }
         let mut largest = 0.0_f64;
         for expected in &self.expected {

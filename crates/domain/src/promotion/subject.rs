@@ -142,7 +142,8 @@ mod tests {
     fn each_part_of_a_subject_changes_its_digest_and_has_a_word() {
         let before = subject();
         let other = Digest::blake3([9; 32]);
-        let changes: [(&str, fn(&mut Subject, Digest)); 8] = [
+        type Change = fn(&mut Subject, Digest);
+        let changes: [(&str, Change); 8] = [
             ("the version's files changed", |s, d| s.model_digest = Some(d)),
             ("its signature changed", |s, _| s.signature = Some(Signature::default())),
             ("its data sets changed", |s, _| s.datasets.clear()),

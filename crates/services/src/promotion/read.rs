@@ -5,6 +5,7 @@ use crate::{Ctx, Result, Services, environment::is_name};
 use domain::{
     Page,
     environment::{Better, GateSpec, PolicyDocument},
+    id::RunId,
     page,
     permission::Permission,
     promotion::{
@@ -12,6 +13,7 @@ use domain::{
     },
 };
 use std::collections::{BTreeMap, BTreeSet};
+use store::{PgConnection, promotion::Candidate};
 
 impl Services {
     /// Promotions of the workspace, newest first.
@@ -71,13 +73,8 @@ impl Services {
         let members = store::workspace::members(&mut conn, ctx.workspace_id()).await?;
 
         let candidate = store::promotion::candidate(&mut conn, promotion.model_version_id).await?;
-        let champion = match &candidate {
-            Some(c) => store::deployment::live(&mut conn, promotion.environment_id, c.model_id).await?,
-            None => None,
-        };
-        let champion = champion.filter(|champion| champion.model_version_id != promotion.model_version_id);
-        let champion_run = match champion {
-            Some(c) => store::promotion::candidate(&mut conn, c.model_version_id).await?.and_then(|c| c.run_id),
+        let champion_run = match &candidate {
+            Some(candidate) => champion_run(&mut conn, &promotion, candidate).await?,
             None => None,
         };
         let (mut theirs, mut ours) = (BTreeMap::new(), BTreeMap::new());
@@ -120,6 +117,21 @@ impl Services {
         }
         Ok(())
     }
+}
+
+/// The run of the version that the promotion would replace, or at its end was to replace.
+async fn champion_run(conn: &mut PgConnection, promotion: &Promotion, candidate: &Candidate) -> Result<Option<RunId>> {
+    if promotion.state.is_open() {
+        let champion = store::deployment::live(conn, promotion.environment_id, candidate.model_id).await?;
+        let Some(champion) = champion else { return Ok(None) };
+        return Ok(store::promotion::candidate(conn, champion.model_version_id).await?.and_then(|c| c.run_id));
+    }
+    let title = promotion.subject.as_ref().and_then(|subject| subject.champion.as_deref());
+    let version = title.and_then(|title| title.rsplit_once(" v")).and_then(|(_, version)| version.parse().ok());
+    let Some(version) = version else { return Ok(None) };
+    let workspace = promotion.workspace_id;
+    let champion = store::promotion::candidate_by_number(conn, workspace, &candidate.model, version).await?;
+    Ok(champion.and_then(|champion| champion.run_id))
 }
 
 /// Metrics of the candidate beside the champion's, by key; those that a gate asks for first.

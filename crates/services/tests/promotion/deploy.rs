@@ -127,11 +127,30 @@ async fn a_worker_may_die_anywhere_and_the_next_one_goes_on() {
                 break;
             }
         }
-        assert_eq!(world.advance(&promotion).await, PromotionState::Live);
+        assert_eq!(world.advance(&promotion).await, PromotionState::Live, "{:?}", world.detail(&promotion).await.gates);
         assert_eq!(world.serving().await, Some(version));
     }
     assert_eq!(world.count("select count(*) from deployments").await, 10, "each was begun once");
     assert_eq!(world.count("select count(*) from alias_moves").await, 10);
+}
+
+/// A client that goes away takes its request with it, wherever that stands.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_cancelled_leaves_no_transaction_open() {
+    let world = World::start().await;
+    let version = world.version().await;
+    let promotion = world.request(version).await;
+    for turn in 0..300 {
+        let patience = Duration::from_micros(5 * turn);
+        let asked = world.services.withdraw_promotion(&world.approver, promotion.number);
+        let _ = tokio::time::timeout(patience, asked).await;
+    }
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    let open = "select count(*) from pg_stat_activity where datname = current_database() and state like 'idle in %'";
+    while world.count(open).await > 0 {
+        assert!(tokio::time::Instant::now() < deadline, "a transaction stays open");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test]

@@ -76,11 +76,15 @@ async fn the_champion_is_what_serves_in_that_environment() {
 
     let promotion = world.awaiting(better).await;
     assert_eq!(promotion.subject.as_ref().unwrap().champion.as_deref(), Some("iris v1"));
-    let metrics = world.detail(&promotion).await.metrics;
+    let compared = world.detail(&promotion).await.metrics;
     assert_eq!(
-        (metrics[0].candidate, metrics[0].champion, metrics[0].better),
+        (compared[0].candidate, compared[0].champion, compared[0].better),
         (Some(0.9), Some(0.8), Some(Better::Higher))
     );
+    // Afterwards the page tells what it replaced, whatever serves by then.
+    world.approve(&world.approver, &promotion).await.unwrap();
+    world.advance(&promotion).await;
+    assert_eq!(world.detail(&promotion).await.metrics, compared);
 }
 
 #[tokio::test]

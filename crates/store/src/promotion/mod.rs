@@ -224,7 +224,8 @@ pub async fn undecided_by(conn: &mut PgConnection, workspace: WorkspaceId, user:
     all(query, conn).await
 }
 
-/// Promotions that wait for nobody, or whose subject may have changed while they wait for people; the oldest first.
+/// Promotions that wait for nobody, the oldest first; then those whose subject may have changed while they wait for
+/// people.
 ///
 /// # Errors
 /// When the statement fails.
@@ -233,7 +234,7 @@ pub async fn to_advance(conn: &mut PgConnection, limit: i64) -> Result<Vec<Promo
         "select id
          from promotions
          where state in ('gates_running', 'awaiting_approval', 'approved', 'deploying')
-         order by id
+         order by state = 'awaiting_approval', id
          limit $1",
     )
     .bind(limit)
