@@ -15,7 +15,7 @@ stop() {
     server=
 }
 trap 'stop; rm -f "$mark"' EXIT
-trap 'exit 130' INT TERM
+trap 'exit 130' INT TERM HUP
 
 build() {
     # In shells of their own, so that a failure ends the build and not the watching.

@@ -1,7 +1,6 @@
 """What the training of the demo gives, and what the walk and the server's gates rely on."""
 
 import json
-import os
 import pickle
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -37,11 +36,13 @@ def models(parts):
 
 
 @pytest.fixture
-def tracking(trained):
+def tracking(trained, monkeypatch):
     """MLflow's client over what the steps logged."""
-    os.environ["MLFLOW_ALLOW_FILE_STORE"] = "true"
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri((trained / "mlruns").as_uri())
-    return mlflow.MlflowClient()
+    yield mlflow.MlflowClient()
+    mlflow.set_tracking_uri(before)
 
 
 def accuracy(model, part):

@@ -92,7 +92,8 @@ pub fn Members(
     let count = members.len();
     let note = if count == 1 { "1 person".to_owned() } else { format!("{count} people and service accounts") };
     let action = links.to("settings/members");
-    let rows = members.into_iter().map(|member| view! { <MemberRow links=links.clone() member may_manage/> }).collect_view();
+    let rows =
+        members.into_iter().map(|member| view! { <MemberRow links=links.clone() member may_manage/> }).collect_view();
     view! {
         <Frame links=links.clone() part=Part::Members>
             <div class="with-aside">
@@ -310,7 +311,8 @@ pub fn Account(
         .into_iter()
         .map(|session| {
             let action = links.to(&format!("settings/sessions/{}/revoke", session.handle));
-            let device = if session.user_agent.is_empty() { "Unknown browser".to_owned() } else { browser(&session.user_agent) };
+            let device =
+                if session.user_agent.is_empty() { "Unknown browser".to_owned() } else { browser(&session.user_agent) };
             view! {
                 <tr>
                     <th scope="row"><span class="strong">{device}</span><span class="sub">{session.address}</span></th>
@@ -369,9 +371,16 @@ pub fn Account(
 
 /// The browser's name, and its system, out of what it says of itself.
 fn browser(agent: &str) -> String {
-    let first = |names: &[(&str, &'static str)]| names.iter().find(|(mark, _)| agent.contains(mark)).map(|(_, name)| *name);
+    let first =
+        |names: &[(&str, &'static str)]| names.iter().find(|(mark, _)| agent.contains(mark)).map(|(_, name)| *name);
     let name = first(&[("Edg/", "Edge"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari")]);
-    let system = first(&[("Android", "Android"), ("iPhone", "iPhone"), ("Windows", "Windows"), ("Mac OS", "macOS"), ("Linux", "Linux")]);
+    let system = first(&[
+        ("Android", "Android"),
+        ("iPhone", "iPhone"),
+        ("Windows", "Windows"),
+        ("Mac OS", "macOS"),
+        ("Linux", "Linux"),
+    ]);
     match (name, system) {
         (Some(name), Some(system)) => format!("{name} on {system}"),
         (Some(name), None) => name.to_owned(),
@@ -385,7 +394,10 @@ mod tests {
 
     #[test]
     fn a_browser_is_named_by_its_own_words() {
-        assert_eq!(browser("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/156.0 Safari/537.36"), "Chrome on Linux");
+        assert_eq!(
+            browser("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/156.0 Safari/537.36"),
+            "Chrome on Linux"
+        );
         assert_eq!(browser("curl/8"), "curl/8");
     }
 }

@@ -1,4 +1,5 @@
 //! Environments, promotions and deployments over HTTP: what each role may do, and how refusals are told.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use crate::app::{Client, TestApp};
 use domain::{

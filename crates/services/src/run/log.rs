@@ -66,6 +66,10 @@ impl Services {
         check_models(&mut conn, ctx, models).await?;
         let keys: Vec<&str> = batch.metrics.iter().map(|point| point.key.as_str()).collect();
         let ids = metric::ids(&mut conn, &keys).await?;
+        if batch.params.is_empty() && batch.tags.is_empty() && batch.model_metrics.is_empty() {
+            // One statement is a transaction by itself.
+            return Ok(metric::insert(&mut conn, run, &batch.metrics, &ids).await?);
+        }
         drop(conn);
 
         let mut tx = self.begin().await?;

@@ -73,11 +73,8 @@ async fn change(
     Path((environment, model)): Path<(String, String)>,
     Body(change): Body<MonitorChange>,
 ) -> Result<Json<Monitor>, ApiError> {
-    let change = services::MonitorChange {
-        window_rows: change.window_rows,
-        min_rows: change.min_rows,
-        enabled: change.enabled,
-    };
+    let change =
+        services::MonitorChange { window_rows: change.window_rows, min_rows: change.min_rows, enabled: change.enabled };
     Ok(Json(state.services.change_monitor(&ctx, &environment, &model, change).await?))
 }
 

@@ -7,7 +7,10 @@ use crate::{
     state::AppState,
 };
 use axum::{Json, extract::State};
-use domain::{permission::Role, user::{User, Workspace}};
+use domain::{
+    permission::Role,
+    user::{User, Workspace},
+};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use utoipa::ToSchema;

@@ -48,7 +48,9 @@ async fn create(
     Body(new): Body<NewWorkspace>,
 ) -> Result<(StatusCode, Json<Workspace>), ApiError> {
     if caller.scope < domain::permission::Scope::Admin {
-        return Err(domain::Error::forbidden("This token may not make workspaces: it needs the scope \"admin\".").into());
+        return Err(
+            domain::Error::forbidden("This token may not make workspaces: it needs the scope \"admin\".").into()
+        );
     }
     let workspace = state.services.create_workspace(&caller, &new.slug, &new.name).await?;
     Ok((StatusCode::CREATED, Json(workspace)))

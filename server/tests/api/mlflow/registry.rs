@@ -292,6 +292,21 @@ async fn a_protected_alias_moves_by_a_promotion_and_no_other_way() {
 }
 
 #[tokio::test]
+async fn a_promotion_that_is_under_way_is_named_instead_of_its_form() {
+    let app = TestApp::start().await;
+    let ada = app.member(Role::Contributor).await;
+    let run = trained(&ada).await;
+    ada.model("churn").await;
+    ada.version("churn", &format!("runs:/{run}/model")).await;
+    let new = json!({ "model": "churn", "version": 1, "environment": "production", "comment": "" });
+    let number = ada.post("/api/v1/promotions", new).await.ok()["number"].as_i64().unwrap();
+    let alias = json!({ "name": "churn", "alias": "production", "version": "1" });
+    let refused = ada.ml("registered-models/alias", alias).await.refused(403);
+    let message = refused["message"].as_str().unwrap();
+    assert!(message.ends_with(&format!("{PUBLIC_URL}/w/default/promotions/{number}")), "{message}");
+}
+
+#[tokio::test]
 async fn an_alias_that_nobody_protects_moves_freely() {
     let app = TestApp::start().await;
     let ada = app.member(Role::Contributor).await;

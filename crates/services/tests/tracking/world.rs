@@ -1,0 +1,65 @@
+//! A workspace of one test's own, and runs in it.
+
+use artifacts::Artifacts;
+use domain::{
+    id::{ExperimentId, RunId},
+    log_batch::{LogBatch, RawMetric},
+    user::Workspace,
+    values::MetricValue,
+};
+use services::{Ctx, NewExperiment, NewExperimentRun, Services};
+use testkit::TestDatabase;
+
+pub(crate) struct World {
+    pub(crate) services: Services,
+    pub(crate) workspace: Workspace,
+    _database: TestDatabase,
+    _artifacts: tempfile::TempDir,
+}
+
+impl World {
+    pub(crate) async fn start() -> Self {
+        let database =
+            testkit::database(&store::schema_key(), |pool| async move { store::migrate(&pool).await.unwrap() }).await;
+        let directory = tempfile::tempdir().unwrap();
+        let artifacts = Artifacts::open_dir(directory.path()).await.unwrap();
+        let services = Services::new(database.pool.clone(), artifacts);
+        let workspace = services.ensure_default_workspace().await.unwrap();
+        Self { services, workspace, _database: database, _artifacts: directory }
+    }
+
+    /// Slipway itself.
+    pub(crate) fn ctx(&self) -> Ctx {
+        Ctx::system(self.workspace.clone())
+    }
+
+    pub(crate) async fn experiment(&self, name: &str) -> ExperimentId {
+        let new = NewExperiment { name: name.to_owned(), ..NewExperiment::default() };
+        self.services.create_experiment(&self.ctx(), new).await.unwrap().id
+    }
+
+    /// A run with these metrics and params.
+    pub(crate) async fn run(
+        &self,
+        experiment_id: ExperimentId,
+        name: &str,
+        metrics: &[(&str, f64)],
+        params: &[(&str, &str)],
+    ) -> RunId {
+        let new =
+            NewExperimentRun { experiment_id, name: name.to_owned(), start_time: 1, ..NewExperimentRun::default() };
+        let run = self.services.create_run(&self.ctx(), new).await.unwrap().info.id;
+        let metric = |(key, value): &(&str, f64)| RawMetric {
+            key: (*key).to_owned(),
+            value: MetricValue::new(*value),
+            timestamp: 1,
+            ..RawMetric::default()
+        };
+        let metrics: Vec<RawMetric> = metrics.iter().map(metric).collect();
+        let params: Vec<(String, String)> =
+            params.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let batch = LogBatch::parse(&metrics, &params, &[]).unwrap();
+        self.services.log_batch(&self.ctx(), run, &batch).await.unwrap();
+        run
+    }
+}
