@@ -23,7 +23,7 @@ up_to_date() { [ "$(cat "$1" 2>/dev/null)" = "$2" ]; }
 
 # 1. The WebAssembly, where a change costs a minute.
 bindings=$work/bindings-$profile
-rust_inputs="$(digest_of Cargo.toml Cargo.lock .cargo rust-toolchain.toml app frontend crates/domain scripts/build-web.sh)"
+rust_inputs="$(digest_of Cargo.toml Cargo.lock .cargo rust-toolchain.toml app/Cargo.toml app/src frontend crates/domain scripts/build-web.sh)"
 if ! up_to_date "$bindings/.inputs" "$rust_inputs"; then
     rm -f "$bindings/.inputs"
     # Erased view types compile faster and are larger. What is released does not tell whose home it was built in.
