@@ -172,3 +172,14 @@ pub enum Admin {
         data: Data,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Cli;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn no_option_is_in_anothers_way() {
+        Cli::command().debug_assert();
+    }
+}

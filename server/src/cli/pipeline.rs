@@ -52,7 +52,7 @@ pub struct Run {
     #[arg(short = 'p', long = "param", value_name = "NAME=VALUE")]
     params: Vec<String>,
     /// The number of the file's version. Without one, the version that was stored last.
-    #[arg(long, value_name = "N")]
+    #[arg(long = "file-version", value_name = "N")]
     version: Option<i32>,
     /// Wait for its end. Fails when the run does not succeed.
     #[arg(long)]
