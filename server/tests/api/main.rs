@@ -1,6 +1,7 @@
 //! The HTTP surface, tested from outside: requests go into the whole service, in process, over a database of the test's
 //! own. One file a noun, as the routes have it; [`app`] is what they share.
 #![allow(unreachable_pub, reason = "what the modules share is public to them")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod access;
 mod app;
