@@ -135,7 +135,7 @@ fn quote_numbers(body: &[u8]) -> Option<Vec<u8>> {
             continue;
         }
         let byte = body[at];
-        if in_text && !escaped && byte == b'"' || !in_text && byte == b'"' {
+        if byte == b'"' && !escaped {
             in_text = !in_text;
         }
         escaped = in_text && byte == b'\\' && !escaped;

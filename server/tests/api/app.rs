@@ -22,7 +22,7 @@ use domain::{
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::Value;
 use server::{events::Events, serve, state::AppState};
-use services::{Caller, Credential, Ctx, NewToken, Services};
+use services::{Caller, Credential, NewToken, Services};
 use std::{
     collections::BTreeSet,
     sync::Arc,
@@ -107,7 +107,7 @@ impl TestApp {
             is_service: false,
             created_at: chrono::Utc::now(),
         };
-        store::user::insert(&mut *self.database.pool.acquire().await.unwrap(), &user, None).await.unwrap();
+        store::user::insert(&mut self.database.pool.acquire().await.unwrap(), &user, None).await.unwrap();
         user
     }
 
@@ -148,17 +148,6 @@ impl TestApp {
         };
         store::session::Sessions(self.database.pool.clone()).create(&mut record).await.unwrap();
         self.anonymous().with_user(user.clone()).with(header::COOKIE, &format!("slipway_session={}", record.id))
-    }
-
-    /// Somebody's context in the default workspace, for what a test does without HTTP.
-    pub async fn ctx(&self, user: &User) -> Ctx {
-        let caller = Caller {
-            user: user.clone(),
-            credential: Credential::Session("test".to_owned()),
-            scope: Scope::Admin,
-            request_id: None,
-        };
-        self.services().enter(caller, Some(&self.workspace.slug)).await.unwrap().unwrap()
     }
 }
 

@@ -110,9 +110,9 @@ async fn a_run_is_found_by_its_id() {
         let answer = ada.ml("runs/search", json!({ "experiment_ids": ["0"], "filter": filter })).await.ok();
         names(&answer["runs"], "/info/run_id")
     };
-    assert_eq!(ids(format!("run_id = '{one}'")).await, [one.clone()]);
-    assert_eq!(ids(format!("attributes.run_id IN ('{one}', 'nope')")).await, [one.clone()]);
-    assert_eq!(ids(format!("run_id != '{one}'")).await, [other.clone()]);
+    assert_eq!(ids(format!("run_id = '{one}'")).await, std::slice::from_ref(&one));
+    assert_eq!(ids(format!("attributes.run_id IN ('{one}', 'nope')")).await, std::slice::from_ref(&one));
+    assert_eq!(ids(format!("run_id != '{one}'")).await, std::slice::from_ref(&other));
     assert_eq!(ids(format!("run_id LIKE '{}%'", &one[..31])).await.len(), usize::from(one[..31] == other[..31]) + 1);
     assert!(ids("run_id = 'nope'".to_owned()).await.is_empty());
 }
@@ -187,8 +187,8 @@ async fn deleted_runs_are_found_when_they_are_asked_for() {
         let body = json!({ "experiment_ids": ["0"], "run_view_type": view, "order_by": ["run_id"] });
         names(&ada.ml("runs/search", body).await.ok()["runs"], "/info/run_id")
     };
-    assert_eq!(ids(json!("ACTIVE_ONLY")).await, [kept.clone()]);
-    assert_eq!(ids(json!("DELETED_ONLY")).await, [deleted.clone()]);
+    assert_eq!(ids(json!("ACTIVE_ONLY")).await, std::slice::from_ref(&kept));
+    assert_eq!(ids(json!("DELETED_ONLY")).await, std::slice::from_ref(&deleted));
     assert_eq!(ids(json!("ALL")).await, [kept, deleted]);
 }
 
