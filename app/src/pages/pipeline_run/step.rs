@@ -118,7 +118,7 @@ fn Failure(step: Step, attempt: Option<StepAttempt>) -> impl IntoView {
         Some(AttemptOutcome::Failed) => (Tone::Warn, Symbol::Warn, "Another try followed."),
         _ => (Tone::Idle, Symbol::Cancel, ""),
     };
-    let end = if reason.ends_with('.') { " " } else { ". " };
+    let end = if reason.ends_with(['.', '?', '!']) { " " } else { ". " };
     Some(view! { <Callout tone symbol><b>{reason}{end}</b>{next}</Callout> })
 }
 
