@@ -53,6 +53,10 @@ show_progress() {
     done
 }
 
+# The compiler flags of the browser's build: where the target's standard library is, when not in the toolchain.
+wasm_sysroot=$cache/wasm-sysroot-$(sed -n 's/^channel = "\(.*\)"/\1/p' "$checkout/rust-toolchain.toml")
+wasm_rustflags() { [ ! -d "$wasm_sysroot" ] || printf -- '--sysroot=%s ' "$wasm_sysroot"; }
+
 # found NAME: collected into the one line that `setup.sh` ends with.
 in_place=()
 found() { in_place+=("$1"); }

@@ -4,27 +4,38 @@
 target=wasm32-unknown-unknown
 sysroot=$(rustc --print sysroot)
 
-# Where rustup cannot help, Debian's copy of this very version's library sources are built once.
+# Where rustup cannot help, Debian's copy of this very version's library sources are built once. A toolchain that belongs to
+# somebody else stays as it is: its sysroot is then extended in one of ours, which wasm_rustflags (say.sh) names.
 build_wasm_std() {
-    local into=$sysroot/lib/rustlib sources=$sysroot/lib/rustlib/src/rust/library own_sources='' work copy=()
-    [ -w "$into" ] || copy=(as_root)
+    local into=$sysroot sources work
+    if [ ! -w "$sysroot/lib/rustlib" ]; then
+        into=$wasm_sysroot
+        rm -rf "$into"
+        mkdir -p "$into/lib/rustlib"
+        ln -s "$sysroot"/lib/rustlib/* "$into/lib/rustlib/"
+    fi
+    sources=$into/lib/rustlib/src/rust/library
     work=$(mktemp -d)
+    local own_sources=''
     if [ ! -d "$sources" ]; then
         download_rust_src "$work"
-        "${copy[@]}" mkdir -p "$(dirname "$sources")"
-        "${copy[@]}" cp -r "$work"/unpacked/usr/src/rustc-*/library "$sources"
+        mkdir -p "$(dirname "$sources")"
+        cp -r "$work"/unpacked/usr/src/rustc-*/library "$sources"
         own_sources=1
     fi
     mkdir -p "$work/std/src"
     printf '[package]\nname = "std-for-wasm"\nedition = "2021"\n[workspace]\n' >"$work/std/Cargo.toml"
     : >"$work/std/src/lib.rs"
+    # cargo looks for the sources in the sysroot that its compiler tells.
+    printf '#!/bin/sh\nexec rustc --sysroot "%s" "$@"\n' "$into" >"$work/rustc"
+    chmod +x "$work/rustc"
     # From the checkout, so that rust-toolchain.toml counts.
-    RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$work/target cargo build --manifest-path "$work/std/Cargo.toml" --release \
-        -Zbuild-std=std,panic_abort --target $target
+    RUSTC=$work/rustc RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$work/target \
+        cargo build --manifest-path "$work/std/Cargo.toml" --release -Zbuild-std=std,panic_abort --target $target
     rm -f "$work/target/$target/release/deps/"libstd_for_wasm-*
-    "${copy[@]}" mkdir -p "$into/$target/lib"
-    "${copy[@]}" cp "$work/target/$target/release/deps/"*.rlib "$into/$target/lib/"
-    [ -z "$own_sources" ] || "${copy[@]}" rm -rf "$sources"
+    mkdir -p "$into/lib/rustlib/$target/lib"
+    cp "$work/target/$target/release/deps/"*.rlib "$into/lib/rustlib/$target/lib/"
+    [ -z "$own_sources" ] || rm -rf "$sources"
     rm -rf "$work"
 }
 download_rust_src() {
@@ -47,7 +58,9 @@ download_rust_src() {
     return 1
 }
 
-if ! compgen -G "$sysroot/lib/rustlib/$target/lib/libcore-*.rlib" >/dev/null; then
+wasm_std_in() { compgen -G "$1/lib/rustlib/$target/lib/libcore-*.rlib" >/dev/null; }
+
+if ! wasm_std_in "$sysroot" && ! wasm_std_in "$wasm_sysroot"; then
     say "WebAssembly target: asking rustup for it"
     if ! have rustup || ! rustup target add $target >"$logs/rustup-target-add.log" 2>&1; then
         hint="Install the Rust target $target for rustc $rust and try again." \

@@ -144,6 +144,10 @@ mod tests {
         assert!(!is_any_left(&attempts));
         let within = |command: &mut std::process::Command| {
             let mut child = command.arg("600").spawn().unwrap();
+            // The kernel lets the parent go on a moment before the child's environment can be read.
+            while fs::read(format!("/proc/{}/environ", child.id())).unwrap().is_empty() {
+                std::thread::yield_now();
+            }
             let left = is_any_left(&attempts);
             child.kill().unwrap();
             child.wait().unwrap();
