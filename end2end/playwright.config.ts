@@ -4,6 +4,11 @@ import { BASE_URL } from "./support/slipway";
 
 export default defineConfig({
   testDir: "tests",
+  // What fills the workspace comes first, so that the pages are looked at as people see them.
+  projects: [
+    { name: "walks", testMatch: ["walk.spec.ts", "no-js.spec.ts", "live.spec.ts"] },
+    { name: "pages", testMatch: "pages.spec.ts" },
+  ],
   outputDir: "test-results",
   globalSetup: "./support/setup.ts",
   globalTeardown: "./support/teardown.ts",

@@ -13,7 +13,7 @@ export default async function setup(): Promise<void> {
     env: { ...process.env, DATABASE_URL: "", SLIPWAY_DATABASE_URL: "" },
   });
   if (server.pid === undefined) throw new Error(`${BINARY} cannot be started`);
-  const state: State = { pid: server.pid, dataDir, tokens: { contributor: "", approver: "", operator: "", admin: "" }, runId: "", runName: "" };
+  const state: State = { pid: server.pid, dataDir, tokens: { viewer: "", contributor: "", approver: "", operator: "", admin: "" }, runId: "", runName: "" };
   writeState(state);
   await until("The server's readiness", async () => {
     const answer = await fetch(`${BASE_URL}/readyz`).catch(() => undefined);

@@ -16,6 +16,7 @@ export const PASSWORD = "a long enough password";
 /** The people of the walk, by what they are. */
 export const PEOPLE = {
   contributor: "data-scientist@example.com",
+  viewer: "auditor@example.com",
   approver: "risk-approver@example.com",
   operator: "on-call@example.com",
   admin: "administrator@example.com",

@@ -1,6 +1,6 @@
 """Trains a small classifier on scikit-learn's wine data, logs it with MLflow's client, and registers it.
 
-usage: train.py [--register] [--promote ENVIRONMENT] [--shifted]
+usage: train.py [--model NAME] [--register] [--promote ENVIRONMENT] [--shifted]
 Prints one line of JSON: run_id, run_name, version.
 """
 
@@ -23,11 +23,10 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-MODEL = "wine-cultivar"
-
 
 def main() -> None:
     parser = argparse.ArgumentParser()
+    parser.add_argument("--model", default="wine-cultivar")
     parser.add_argument("--register", action="store_true")
     parser.add_argument("--promote")
     parser.add_argument("--shifted", action="store_true")
@@ -58,11 +57,11 @@ def main() -> None:
         logged = mlflow.onnx.log_model(onnx, name="model", signature=signature, input_example=test_x.head(3))
         version = None
         if options.register or options.promote:
-            version = int(mlflow.register_model(logged.model_uri, MODEL).version)
+            version = int(mlflow.register_model(logged.model_uri, options.model).version)
         if options.promote:
             request = urllib.request.Request(
                 os.environ["MLFLOW_TRACKING_URI"] + "/api/v1/promotions",
-                data=json.dumps({"model": MODEL, "version": version, "environment": options.promote, "comment": "Retrained"}).encode(),
+                data=json.dumps({"model": options.model, "version": version, "environment": options.promote, "comment": "Retrained"}).encode(),
                 headers={"authorization": "Bearer " + os.environ["MLFLOW_TRACKING_TOKEN"], "content-type": "application/json"},
             )
             urllib.request.urlopen(request, timeout=30).read()

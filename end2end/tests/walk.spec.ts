@@ -1,20 +1,10 @@
 // The loop, as people walk it: see a run, ask for production, approve, call the endpoint, watch it drift, find the candidate.
 import { expect, test } from "@playwright/test";
-import { join } from "node:path";
 import { signIn, signOut } from "../support/people";
-import { PYTHON, api, apiJson, readState, until } from "../support/slipway";
+import { api, apiJson, readState, until } from "../support/slipway";
+import { type Listed, retraining, sendShifted, wines } from "../support/walk";
 
 const MODEL = "wine-cultivar";
-const ROW = [13.2, 1.78, 2.14, 11.2, 100, 2.65, 2.76, 0.26, 1.28, 4.38, 1.05, 3.4, 1050];
-
-interface Listed<T> {
-  items: T[];
-}
-
-function rows(count: number, factor: number) {
-  const data = Array.from({ length: count }, (_, row) => ROW.map((value, at) => factor * value * (1 + 0.15 * Math.sin(row * 7.3 + at))));
-  return { inputs: [{ name: "X", shape: [count, ROW.length], datatype: "FP32", data }] };
-}
 
 test("a model goes from a run to production, drifts, and comes back as a candidate", async ({ page }) => {
   const { runId, runName } = readState();
@@ -57,7 +47,7 @@ test("a model goes from a run to production, drifts, and comes back as a candida
       "operator",
       "POST",
       `/v2/models/${MODEL}/infer`,
-      rows(3, 1),
+      wines(3, 1),
     );
     expect(answer.model_version).toBe("1");
     expect(answer.outputs[0].data).toHaveLength(3);
@@ -66,25 +56,17 @@ test("a model goes from a run to production, drifts, and comes back as a candida
   });
 
   await test.step("a retraining pipeline waits for an alert", async () => {
-    const source = [
-      "name: retrain-wine",
-      "steps:",
-      "  train:",
-      `    command: [${PYTHON}, ${join(import.meta.dirname, "..", "support", "train.py")}, --shifted, --promote, production]`,
-      "    timeout: 5m",
-      "    env:",
-      "      GIT_PYTHON_REFRESH: quiet",
-    ].join("\n");
+    const source = retraining("retrain-wine", MODEL);
     await apiJson("contributor", "PUT", "/api/v1/pipelines", { source });
     await apiJson("operator", "PATCH", `/api/v1/environments/production/models/${MODEL}/monitor`, { min_rows: 50, window_rows: 200 });
     await apiJson("operator", "POST", "/api/v1/triggers", { model: MODEL, pipeline: "retrain-wine" });
   });
 
   await test.step("shifted traffic opens an alert", async () => {
-    for (let sent = 0; sent < 4; sent += 1) await apiJson("operator", "POST", `/v2/models/${MODEL}/infer`, rows(50, 1.5));
+    await sendShifted(MODEL);
     await until("The alert", async () => {
-      const alerts = await apiJson<Listed<{ state: string }>>("operator", "GET", "/api/v1/alerts?unresolved=true");
-      return alerts.items[0];
+      const alerts = await apiJson<Listed<{ model: string }>>("operator", "GET", "/api/v1/alerts?unresolved=true");
+      return alerts.items.find((alert) => alert.model === MODEL);
     });
     await page.goto("/w/default/alerts");
     await expect(page.getByText(MODEL).first()).toBeVisible();
@@ -94,12 +76,12 @@ test("a model goes from a run to production, drifts, and comes back as a candida
     const candidate = await until(
       "The candidate",
       async () => {
-        const listed = await apiJson<Listed<{ number: number; version: number; state: string }>>("approver", "GET", "/api/v1/promotions");
+        const listed = await apiJson<Listed<{ number: number; version: number; state: string }>>("approver", "GET", `/api/v1/promotions?model=${MODEL}`);
         return listed.items.find((item) => item.version === 2 && item.state === "awaiting_approval");
       },
       150,
     );
-    const runs = await apiJson<Listed<unknown>>("contributor", "GET", "/api/v1/pipeline-runs");
+    const runs = await apiJson<Listed<unknown>>("contributor", "GET", "/api/v1/pipeline-runs?pipeline=retrain-wine");
     expect(runs.items).toHaveLength(1);
     await page.goto(`/w/default/promotions/${candidate.number}`);
     await expect(page.getByRole("button", { name: "Approve v2 for production" })).toBeVisible();

@@ -179,6 +179,7 @@ pub fn routes(state: &AppState) -> Routes {
     let routes = events::routes(routes);
     let routes = pages::routes(routes);
     let routes = api::v1::routes(routes);
+    let routes = openapi::routes(routes);
     let routes = mlflow::routes(routes);
     inference::routes(routes)
 }

@@ -111,7 +111,7 @@ pub async fn run(options: config::Serve) -> Result<()> {
 
 /// The whole HTTP service: the routes inside their layers.
 pub fn service(state: &AppState) -> Router {
-    let (_, document, routes) = router::routes(state).finish();
+    let (_, _, routes) = router::routes(state).finish();
     let sessions = SessionManagerLayer::new(Sessions(state.services.pool().clone()))
         .with_name("slipway_session")
         .with_http_only(true)
@@ -123,7 +123,6 @@ pub fn service(state: &AppState) -> Router {
         get(not_found).layer(from_fn_with_state((state.clone(), anywhere), access::guard)).fallback(not_found);
     let nothing = nothing.with_state(state.clone());
     let inner = routes
-        .merge(utoipa_swagger_ui::SwaggerUi::new("/api/docs").url("/api/v1/openapi.json", document))
         .fallback_service(nothing)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
