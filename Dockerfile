@@ -19,9 +19,9 @@ RUN scripts/build-web.sh \
     && cp --dereference /root/.cache/slipway/onnxruntime/libonnxruntime.so /usr/local/lib/libonnxruntime.so
 
 FROM ${BASE_IMAGE}
-# tini reaps what the processes of a pipeline leave behind.
+# tini reaps what the processes of a pipeline leave behind; the commands of a pipeline say python.
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends ca-certificates libstdc++6 python3 python3-venv tini \
+    && apt-get install --yes --no-install-recommends ca-certificates libstdc++6 python-is-python3 python3 python3-venv tini \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --user-group --create-home slipway \
     && install --directory --owner=slipway --group=slipway /data

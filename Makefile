@@ -18,14 +18,14 @@ dev: ## start Slipway from a quick build, and again whenever a file changes
 test: ## run every test: Rust, Python with the MLflow client, browser (ONLY=rust|python|browser for a part)
 	@exec scripts/test.sh $(ONLY)
 
-check: ## format, lints, dependency directions, licences, page sizes; changes nothing
+check: ## format, lints, dependency directions, licences, links, page sizes; changes nothing
 	@exec scripts/check.sh
 
 bench: ## measure a release build under load: tracking, search, inference
 	@exec scripts/bench.sh
 
 setup: ## only install what run, check and test need
-	@exec scripts/setup.sh test
+	@exec scripts/setup.sh run check test-rust test-python test-browser
 
 clean: ## delete what builds made; the server's data stays
-	@. scripts/say.sh && rm -rf "$$CARGO_TARGET_DIR" target site node_modules end2end/node_modules test-results end2end/test-results end2end/playwright-report
+	@exec scripts/clean.sh

@@ -27,10 +27,10 @@ rust_inputs="$(digest_of Cargo.toml Cargo.lock .cargo rust-toolchain.toml app/Ca
 if ! up_to_date "$bindings/.inputs" "$rust_inputs"; then
     rm -f "$bindings/.inputs"
     # Erased view types compile faster and are larger. What is released does not tell whose home it was built in.
-    flags=--remap-path-prefix=$HOME=
-    [ "$profile" != dev ] || flags="--cfg erase_components"
+    flags=("--remap-path-prefix=$HOME=")
+    [ "$profile" != dev ] || flags=(--cfg erase_components)
     quietly "Front end: compiling to WebAssembly ($profile)" \
-        env CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="$(wasm_rustflags)$flags" \
+        env CARGO_ENCODED_RUSTFLAGS="$(wasm_rustflags "${flags[@]}")" \
         cargo build -p frontend --target wasm32-unknown-unknown --profile "$profile" --target-dir "$work"
     quietly "Front end: binding it to JavaScript" \
         wasm-bindgen --target web --no-typescript --out-dir "$bindings" --out-name slipway \

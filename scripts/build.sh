@@ -5,4 +5,6 @@ cd "$checkout"
 
 "$checkout/scripts/setup.sh" run
 "$checkout/scripts/build-web.sh"
-quietly "Slipway: building (release; several minutes the first time)" cargo build --release -p server --bin slipway
+first=
+[ -e "$CARGO_TARGET_DIR/release/slipway" ] || first="; several minutes the first time"
+quietly "Slipway: building (release$first)" cargo build --release -p server --bin slipway

@@ -17,10 +17,12 @@ if have shellcheck; then
 else
     say "Shell scripts: not checked, shellcheck is not installed"
 fi
+check "Links of the documentation" python3 scripts/check-links.py
 check "Types of the scripts" node_modules/.bin/tsc
 check "Types of the browser tests" node_modules/.bin/tsc --noEmit --project end2end
 check "Lints: server and crates" cargo clippy --all-targets -- -D warnings
-check "Lints: front end" env CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="$(wasm_rustflags)" \
+# shellcheck disable=SC2119 # no flags of our own here
+check "Lints: front end" env CARGO_ENCODED_RUSTFLAGS="$(wasm_rustflags)" \
     cargo clippy -p frontend --target wasm32-unknown-unknown --target-dir "$CARGO_TARGET_DIR/web" -- -D warnings
 "$checkout/scripts/build-web.sh"
 check "Page sizes" node scripts/web-assets.mjs --budget site

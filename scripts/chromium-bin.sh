@@ -2,13 +2,12 @@
 # Prints the path of the Chromium that the browser tests drive: the system's, else the one Playwright fetched.
 set -euo pipefail
 
-for name in chromium chromium-browser google-chrome; do
+fetched=$(find "${PLAYWRIGHT_BROWSERS_PATH:-$HOME/.cache/ms-playwright}" -path '*/chrome-linux*/chrome' -type f 2>/dev/null | sort -V | tail -n 1 || true)
+for name in chromium chromium-browser google-chrome "${fetched:-none}"; do
     found=$(command -v "$name") || continue
-    # Ubuntu's chromium-browser is a stub that asks to install a snap.
+    # Ubuntu's chromium-browser is a stub that asks to install a snap, and a fetched one may lack libraries.
     "$found" --version >/dev/null 2>&1 || continue
     printf '%s\n' "$found"
     exit 0
 done
-fetched=$(find "${PLAYWRIGHT_BROWSERS_PATH:-$HOME/.cache/ms-playwright}" -path '*/chrome-linux*/chrome' -type f 2>/dev/null | sort -V | tail -n 1)
-[ -n "$fetched" ] || exit 1
-printf '%s\n' "$fetched"
+exit 1

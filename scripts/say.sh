@@ -53,9 +53,16 @@ show_progress() {
     done
 }
 
-# The compiler flags of the browser's build: where the target's standard library is, when not in the toolchain.
-wasm_sysroot=$cache/wasm-sysroot-$(sed -n 's/^channel = "\(.*\)"/\1/p' "$checkout/rust-toolchain.toml")
-wasm_rustflags() { [ ! -d "$wasm_sysroot" ] || printf -- '--sysroot=%s ' "$wasm_sysroot"; }
+# Where the standard library of the browser's build is, when not in the toolchain: a compiler takes that of its own version.
+wasm_sysroot() { (cd "$checkout" && printf '%s' "$cache/wasm-sysroot-$(rustc --version | cut -d' ' -f2)"); }
+# wasm_rustflags FLAG...: the compiler flags of the browser's build, these among them, for CARGO_ENCODED_RUSTFLAGS: a flag
+# with a path may have a space in it.
+wasm_rustflags() {
+    local flags=("$@") sysroot IFS=$'\x1f'
+    sysroot=$(wasm_sysroot)
+    [ ! -d "$sysroot" ] || flags=("--sysroot=$sysroot" "$@")
+    printf '%s' "${flags[*]}"
+}
 
 # found NAME: collected into the one line that `setup.sh` ends with.
 in_place=()
@@ -69,21 +76,28 @@ as_root() {
     if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
 }
 
-# install_packages WHY PACKAGE...: Debian packages, or the exact command for somebody who may install them.
+# ask_for_root WHY TO_DO: has sudo ask for the password now, where it can be seen, if it has to.
+ask_for_root() {
+    if [ "$(id -u)" -ne 0 ] && ! sudo -n true 2>/dev/null; then
+        say "$1: sudo asks for your password to $2"
+        sudo -v
+    fi
+}
+
+# install_packages WHY PACKAGE...: Debian packages, or the exact command for somebody who may install them. Where more
+# than apt-get is needed, $installer names a function that does it.
 install_packages() {
     local why=$1
     shift
     have apt-get || fail "$why is missing. Install what your system calls: $*"
     may_be_root || fail "$why is missing, and this user may not install it. Ask an administrator for:" \
         "    apt-get install --yes $*"
-    if [ "$(id -u)" -ne 0 ] && ! sudo -n true 2>/dev/null; then
-        say "$why: sudo asks for your password to install $*"
-        sudo -v
-    fi
-    quietly "$why: installing $*" apt_install "$@"
+    ask_for_root "$why" "install $*"
+    quietly "$why: installing $*" "${installer:-apt_install}" "$@"
 }
 apt_install() {
-    local get=(env DEBIAN_FRONTEND=noninteractive apt-get --yes --quiet)
+    # A system that updates itself holds the lock for a while.
+    local get=(env DEBIAN_FRONTEND=noninteractive apt-get --yes --quiet -o DPkg::Lock::Timeout=300)
     # The lists may be old or empty: look first, refresh only if that was not enough.
     as_root "${get[@]}" install --no-install-recommends "$@" && return
     # One unreachable source must not stop the others.

@@ -1,22 +1,31 @@
 #!/usr/bin/env bash
 # Installs what is missing, each in its own step; a step that finds everything in place takes milliseconds.
-#   scripts/setup.sh run     what `make run` needs
-#   scripts/setup.sh image   what the Dockerfile needs to build
-#   scripts/setup.sh check   what `make check` needs
-#   scripts/setup.sh bench   what makes the load of `make bench`
-#   scripts/setup.sh test    all of it: also what the tests need
+#   scripts/setup.sh run             what `make run` needs
+#   scripts/setup.sh image           what the Dockerfile needs to build
+#   scripts/setup.sh check           what `make check` needs
+#   scripts/setup.sh bench           what makes the load of `make bench`
+#   scripts/setup.sh test-rust       what a part of `make test` needs; test-python and test-browser are the others
+# Several can be named at once.
 . "$(dirname "$0")/say.sh"
 
-purpose=${1:-run}
-case $purpose in
-    run) steps=(rust wasm node postgres python onnxruntime) ;;
-    image) steps=(rust wasm node python onnxruntime) ;;
-    bench) steps=(wrk) ;;
-    check) steps=(rust wasm node end2end shellcheck) ;;
-    test) steps=(rust wasm node postgres python onnxruntime nextest end2end chromium python-test) ;;
-    *) fail "scripts/setup.sh: say run, image, check, bench or test, not \"$purpose\"" ;;
-esac
-for step in "${steps[@]}"; do
+run=(rust wasm node postgres python onnxruntime)
+wanted_steps=()
+for purpose in "${@:-run}"; do
+    case $purpose in
+        run) wanted_steps+=("${run[@]}") ;;
+        image) wanted_steps+=(rust wasm node python onnxruntime) ;;
+        check) wanted_steps+=(rust wasm node python end2end shellcheck) ;;
+        bench) wanted_steps+=(wrk) ;;
+        test-rust) wanted_steps+=("${run[@]}" nextest) ;;
+        test-python) wanted_steps+=("${run[@]}" python-test) ;;
+        test-browser) wanted_steps+=("${run[@]}" end2end chromium python-test) ;;
+        *) fail "scripts/setup.sh: say run, image, check, bench or test-<part>, not \"$purpose\"" ;;
+    esac
+done
+taken=()
+for step in "${wanted_steps[@]}"; do
+    [[ " ${taken[*]} " != *" $step "* ]] || continue
+    taken+=("$step")
     # Sourced, so that a step that puts something on PATH does it for the steps after it.
     # shellcheck source=/dev/null
     . "$checkout/scripts/setup/$step.sh"

@@ -1,19 +1,24 @@
 #!/usr/bin/env bash
 # Every test there is, against a throw-away PostgreSQL server, and one line of totals at the end.
-#   scripts/test.sh [rust|python|browser]
+#   scripts/test.sh [rust|python|browser]...    these parts alone, and nothing installed that others need
 # (--prepared is what it calls itself with once everything is built and the server is there.)
 . "$(dirname "$0")/say.sh"
 cd "$checkout"
 
 if [ "${1:-}" != --prepared ]; then
-    "$checkout/scripts/setup.sh" test
+    parts=(rust python browser)
+    [ $# -eq 0 ] || parts=("$@")
+    for part in "${parts[@]}"; do
+        [[ $part =~ ^(rust|python|browser)$ ]] || fail "scripts/test.sh: the parts are rust, python and browser, not \"$part\""
+    done
+    "$checkout/scripts/setup.sh" "${parts[@]/#/test-}"
     "$checkout/scripts/build-web.sh"
-    quietly "Tests: compiling" cargo nextest run --no-run
-    exec "$checkout/scripts/test-postgres.sh" "$checkout/scripts/test.sh" --prepared "$@"
+    # What the runner would build. All parts build the same, so that one after the other compiles nothing again.
+    quietly "Tests: compiling" cargo test --no-run
+    exec "$checkout/scripts/test-postgres.sh" "$checkout/scripts/test.sh" --prepared "${parts[@]}"
 fi
 shift
-parts=(rust python browser)
-[ $# -eq 0 ] || parts=("$@")
+parts=("$@")
 
 # What the tests of the whole program start and drive.
 export SLIPWAY_BIN=$CARGO_TARGET_DIR/debug/slipway
@@ -37,7 +42,6 @@ run_part() {
             (cd end2end && CHROMIUM_PATH=$("$checkout/scripts/chromium-bin.sh") \
                 PLAYWRIGHT_JUNIT_OUTPUT_FILE=$results/browser.xml node_modules/.bin/playwright test --reporter=list,junit)
             ;;
-        *) fail "scripts/test.sh: the parts are rust, python and browser, not \"$1\"" ;;
     esac
 }
 for part in "${parts[@]}"; do

@@ -25,7 +25,8 @@ pub fn LiveRegion(
 ///
 /// The stream sends `lines`, whose id is the number of the last line and whose data is a JSON list of
 /// `domain::log::LogLine`, and at the end of the log `end`, whose data is the state in a word. It is asked with
-/// `after=<line>` for what follows that line, and with `Last-Event-ID` when the browser reconnects by itself.
+/// `after=<line>` for what follows that line, and with `Last-Event-ID` when the browser reconnects by itself; it may
+/// break off at any time.
 #[island]
 pub fn LiveLog(
     /// The id of the log's panel.

@@ -51,11 +51,10 @@ impl Links {
         self.to(&format!("runs/{}", id.simple()))
     }
 
-    /// A file among the artifacts of a run.
+    /// A file among the artifacts of a run, to download.
     #[must_use]
     pub fn artifact(&self, run: &domain::id::RunId, path: &str) -> String {
-        let path: Vec<String> = path.split('/').map(encode).collect();
-        self.to(&format!("runs/{}/artifacts/{}", run.simple(), path.join("/")))
+        self.to(&format!("api/v1/runs/{}/artifacts/content?path={}", run.simple(), encode(path)))
     }
 
     /// The points of a metric of a run, for a chart.
@@ -92,6 +91,12 @@ impl Links {
     #[must_use]
     pub fn promotion(&self, number: i64) -> String {
         self.to(&format!("promotions/{number}"))
+    }
+
+    /// What is found by name.
+    #[must_use]
+    pub fn search(&self) -> String {
+        self.to("search")
     }
 
     /// The form that asks for a promotion of this version.
@@ -204,9 +209,12 @@ impl Links {
             ObjectKind::Promotion => number().map(|number| self.promotion(number)),
             ObjectKind::Deployment => number().map(|number| self.deployment(number)),
             ObjectKind::Alert => number().map(|number| self.alert(number)),
-            ObjectKind::User | ObjectKind::Token | ObjectKind::Policy | ObjectKind::Monitor | ObjectKind::Trigger => {
-                None
-            }
+            ObjectKind::LoggedModel
+            | ObjectKind::User
+            | ObjectKind::Token
+            | ObjectKind::Policy
+            | ObjectKind::Monitor
+            | ObjectKind::Trigger => None,
         }
     }
 }
@@ -217,7 +225,11 @@ mod tests {
 
     #[test]
     fn names_in_addresses_are_encoded() {
-        assert_eq!(Links::new("lab").version("a/b c", 3), "/w/lab/models/a%2Fb%20c/versions/3");
+        let links = Links::new("lab");
+        assert_eq!(links.version("a/b c", 3), "/w/lab/models/a%2Fb%20c/versions/3");
+        let run = domain::id::RunId::new();
+        let file = format!("/w/lab/api/v1/runs/{}/artifacts/content?path=plots%2F50%25%20%26%20up.png", run.simple());
+        assert_eq!(links.artifact(&run, "plots/50% & up.png"), file);
     }
 
     #[test]

@@ -4,8 +4,8 @@ pub mod operations;
 pub mod pipelines;
 
 use crate::pages::{
-    experiment::{Champion, ExperimentPage},
-    home::{HomePage, WelcomePage},
+    experiment::ExperimentPage,
+    home::{ExampleStation, ExampleWalk, HomePage, WelcomePage},
     run::{ComparePage, Listing, RunPage},
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -14,7 +14,7 @@ use domain::{
     audit::{Actor, AuditEvent, Object, ObjectKind},
     deployment::{Deployment, DeploymentState, Endpoint, Traffic},
     environment::{Better, Environment},
-    experiment::{Experiment, ExperimentSummary, LifecycleStage},
+    experiment::{Champion, Experiment, ExperimentSummary, LifecycleStage},
     id::{
         AlertId, AuditEventId, DeploymentId, EnvironmentId, ExperimentId, ModelId, ModelVersionId, MonitorId,
         PipelineId, PipelineRunId, PipelineVersionId, PromotionId, RunId, UserId, WorkspaceId,
@@ -71,13 +71,7 @@ pub fn event(minutes: i64, actor: Actor, action: &str, kind: ObjectKind, name: &
 pub fn environments() -> Vec<Environment> {
     let workspace_id = WorkspaceId::new();
     [("staging", 1), ("production", 2)]
-        .map(|(name, position)| Environment {
-            id: EnvironmentId::new(),
-            workspace_id,
-            name: name.to_owned(),
-            position,
-            protected: true,
-        })
+        .map(|(name, position)| Environment { id: EnvironmentId::new(), workspace_id, name: name.to_owned(), position })
         .to_vec()
 }
 
@@ -134,6 +128,7 @@ pub fn promotion(number: i64, model: &str, version: i32, environment: &str, stat
         state,
         state_reason: String::new(),
         requested_by: Some(UserId::new()),
+        on_behalf_of: None,
         requester: "Data scientist".to_owned(),
         comment: "Weights classes below 5 %; macro F1 is up by 0.036.".to_owned(),
         subject: None,
@@ -236,6 +231,8 @@ pub fn home() -> HomePage {
             ),
         ],
         environments,
+        example: None,
+        may_load_example: false,
         may_invite: true,
         may_run: true,
     }
@@ -252,7 +249,31 @@ pub fn welcome() -> WelcomePage {
         has_run: false,
         has_pipeline: false,
         has_promotion: false,
+        example: None,
         may_load_example: true,
+    }
+}
+
+/// The example on its way.
+#[must_use]
+pub fn walk() -> ExampleWalk {
+    let station = |title: &str, seconds: i64, reached: Option<bool>, note: &str, page: Option<&str>| ExampleStation {
+        title: title.to_owned(),
+        reached,
+        note: note.to_owned(),
+        took: TimeDelta::seconds(seconds),
+        page: page.map(str::to_owned),
+    };
+    ExampleWalk {
+        stations: vec![
+            station("Python", 74, Some(true), "", None),
+            station("People", 1, Some(true), "An administrator, a data scientist and three more", None),
+            station("Pipeline", 1, Some(true), "cell-screening, 5 steps", Some("/w/lab/pipelines/cell-screening")),
+            station("Pipeline run", 12, None, "#1: 2 of 5 steps, now evaluate", None),
+        ],
+        goes_on: true,
+        failure: None,
+        look_at: None,
     }
 }
 

@@ -1,9 +1,9 @@
 // What moves by itself: the log of a step, and the state of its run.
-import { expect, test } from "@playwright/test";
+import { type Page, expect, test } from "@playwright/test";
 import { chmodSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { signIn } from "../support/people";
+import { signIn, signOut } from "../support/people";
 import { apiJson } from "../support/slipway";
 
 test("a log is followed while its step runs, without loading the page again", async ({ page }) => {
@@ -39,4 +39,62 @@ test("the palette finds a model by a part of its name", async ({ page }) => {
   await page.getByRole("option", { name: /wine-cultivar/ }).first().waitFor();
   await page.keyboard.press("Enter");
   await expect(page).toHaveURL(/\/models\/wine-cultivar/);
+});
+
+/** Lets a test count a page's open streams, and put the page in the background and back. */
+async function watchStreams(page: Page): Promise<{ open: () => Promise<number>; setHidden: (hidden: boolean) => Promise<void> }> {
+  await page.addInitScript(() => {
+    const sources: EventSource[] = [];
+    let hidden = false;
+    class Watched extends EventSource {
+      constructor(url: string | URL) {
+        super(url);
+        sources.push(this);
+      }
+    }
+    window.EventSource = Watched;
+    Object.defineProperty(document, "hidden", { get: () => hidden });
+    Object.assign(window, {
+      openStreams: () => sources.filter((source) => source.readyState === EventSource.OPEN).length,
+      setHidden: (is: boolean) => {
+        hidden = is;
+        document.dispatchEvent(new Event("visibilitychange"));
+      },
+    });
+  });
+  return {
+    open: () => page.evaluate(() => (window as unknown as { openStreams: () => number }).openStreams()),
+    setHidden: (hidden) => page.evaluate((is) => (window as unknown as { setHidden: (is: boolean) => void }).setHidden(is), hidden),
+  };
+}
+
+test("a page in the background holds no stream, and is current when it comes back", async ({ page }) => {
+  const source = ["name: watched", "steps:", "  only:", '    command: "true"'].join("\n");
+  await apiJson("contributor", "PUT", "/api/v1/pipelines", { source });
+  const start = () => apiJson<{ number: number }>("contributor", "POST", "/api/v1/pipelines/watched/runs", {});
+  const first = await start();
+  const streams = await watchStreams(page);
+  await signIn(page, "viewer");
+  await page.goto("/w/default/pipelines/watched");
+  await expect.poll(streams.open).toBe(1);
+  const shown = (run: { number: number }) => page.getByRole("link", { name: `#${run.number}`, exact: true });
+  await expect(shown(first)).toBeVisible();
+
+  await streams.setHidden(true);
+  expect(await streams.open()).toBe(0);
+  const second = await start();
+  await streams.setHidden(false);
+  await expect(shown(second)).toBeVisible();
+  await expect.poll(streams.open).toBe(1);
+});
+
+test("a page whose reader was signed out elsewhere leads to the form", async ({ page }) => {
+  const streams = await watchStreams(page);
+  await signIn(page, "viewer");
+  await page.goto("/w/default/experiments/0");
+  await expect.poll(streams.open).toBe(1);
+  await streams.setHidden(true);
+  await signOut(page);
+  await streams.setHidden(false);
+  await expect(page).toHaveURL(/\/sign-in\?next=/);
 });

@@ -3,14 +3,17 @@
 
 node_major() { node --version 2>/dev/null | sed 's/^v\([0-9]*\).*/\1/'; }
 
-have npm || install_packages "Node.js" nodejs npm
+{ have node && have npm; } || install_packages "Node.js" nodejs npm
 if [ "$(node_major)" -lt 20 ]; then
-    # An old distribution's Node.js can still fetch a newer one as a package.
+    # An old distribution's Node.js can still fetch a newer one as a package. And npm with it: Debian's runs under Debian's
+    # Node.js only, which brings the modules that it loads.
     case $(uname -m) in x86_64) arch=x64 ;; aarch64) arch=arm64 ;; *) arch=none ;; esac
     hint="Install Node.js 20 or newer (https://nodejs.org) and try again." \
         quietly "Node.js 22: fetching, $(node --version) is too old" \
-        npm install --no-save --prefix "$cache/node" "node-linux-$arch@22"
+        npm install --no-save --no-audit --no-fund --prefix "$cache/node" "node-linux-$arch@22" npm@10
     mkdir -p "$cache/tools/bin"
+    # Node.js last: with it on PATH, this is not done again.
+    ln -sfn "$cache/node/node_modules/npm/bin/npm-cli.js" "$cache/tools/bin/npm"
     ln -sfn "$cache/node/node_modules/node-linux-$arch/bin/node" "$cache/tools/bin/node"
     hash -r
 fi

@@ -3,13 +3,14 @@
 
 target=wasm32-unknown-unknown
 sysroot=$(rustc --print sysroot)
+own_sysroot=$(wasm_sysroot)
 
 # Where rustup cannot help, Debian's copy of this very version's library sources are built once. A toolchain that belongs to
 # somebody else stays as it is: its sysroot is then extended in one of ours, which wasm_rustflags (say.sh) names.
 build_wasm_std() {
     local into=$sysroot sources work
     if [ ! -w "$sysroot/lib/rustlib" ]; then
-        into=$wasm_sysroot
+        into=$own_sysroot
         rm -rf "$into"
         mkdir -p "$into/lib/rustlib"
         ln -s "$sysroot"/lib/rustlib/* "$into/lib/rustlib/"
@@ -20,7 +21,10 @@ build_wasm_std() {
     if [ ! -d "$sources" ]; then
         download_rust_src "$work"
         mkdir -p "$(dirname "$sources")"
-        cp -r "$work"/unpacked/usr/src/rustc-*/library "$sources"
+        # Under another name until it is whole.
+        rm -rf "$sources.part"
+        cp -r "$work"/unpacked/usr/src/rustc-*/library "$sources.part"
+        mv "$sources.part" "$sources"
         own_sources=1
     fi
     mkdir -p "$work/std/src"
@@ -60,12 +64,13 @@ download_rust_src() {
 
 wasm_std_in() { compgen -G "$1/lib/rustlib/$target/lib/libcore-*.rlib" >/dev/null; }
 
-if ! wasm_std_in "$sysroot" && ! wasm_std_in "$wasm_sysroot"; then
-    say "WebAssembly target: asking rustup for it"
-    if ! have rustup || ! rustup target add $target >"$logs/rustup-target-add.log" 2>&1; then
-        hint="Install the Rust target $target for rustc $rust and try again." \
-            quietly "WebAssembly target: building its standard library (a minute)" build_wasm_std
+if ! wasm_std_in "$sysroot" && ! wasm_std_in "$own_sysroot"; then
+    if have rustup; then
+        say "WebAssembly target: asking rustup for it"
+        rustup target add $target >"$logs/rustup-target-add.log" 2>&1 || true
     fi
+    wasm_std_in "$sysroot" || hint="Install the Rust target $target for rustc $rust and try again." \
+        quietly "WebAssembly target: building its standard library (a minute)" build_wasm_std
 fi
 
 bindgen=$(awk '/^name = "wasm-bindgen"$/ { getline; gsub(/[^0-9.]/, ""); print; exit }' "$checkout/Cargo.lock")

@@ -27,10 +27,12 @@ use tower_sessions::Session;
 /// Who may use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// Everybody.
+    /// Everybody, without asking who: for probes, scrapers, and the files that pages load.
+    Open,
+    /// Everybody; who is signed in is known, for the frame around it.
     Public,
-    /// Whoever is signed in.
-    SignedIn,
+    /// Whoever is signed in, with a session or with a token of at least this scope.
+    SignedIn(Scope),
     /// Members of the workspace who have the permission.
     Needs(Permission),
 }
@@ -81,6 +83,7 @@ pub async fn guard(
     mut request: Request,
     next: Next,
 ) -> Response {
+    request.extensions_mut().insert(route.surface);
     let entered = enter(&state, route, session, &mut request).await;
     match (entered, route.surface) {
         (Err(error), Surface::Page) if error.kind == ErrorKind::Unauthenticated => sign_in::redirect(&request),
@@ -99,12 +102,15 @@ async fn framed(state: &AppState, entered: Result<(), Error>, request: Request, 
         Err(error) => PageError(error).into_response(),
     };
     match (response.extensions().get::<Unframed>(), view) {
-        (Some(Unframed(error)), Ok(view)) => view.trouble(error.clone()).await,
+        (Some(Unframed(error)), Ok(view)) => view.trouble(response.status(), error.clone()).await,
         _ => response,
     }
 }
 
 async fn enter(state: &AppState, route: Route, session: Session, request: &mut Request) -> Result<(), Error> {
+    if route.access == Access::Open {
+        return Ok(());
+    }
     let request_id = request.headers().get("x-request-id").and_then(|id| id.to_str().ok()).map(ToOwned::to_owned);
     let found = identify(state, request.headers(), session, request_id).await;
     let by_token = matches!(&found, Ok(Some((caller, _))) if matches!(caller.credential, Credential::Token(_)));
@@ -116,7 +122,7 @@ async fn enter(state: &AppState, route: Route, session: Session, request: &mut R
         found => found?,
     };
     match (route.access, found) {
-        (Access::Public, found) => {
+        (Access::Open | Access::Public, found) => {
             if let Some((caller, _)) = found {
                 // Only for the frame around what everybody may see.
                 if let Some(WorkspaceSlug(slug)) = request.extensions().get::<WorkspaceSlug>().cloned()
@@ -128,7 +134,13 @@ async fn enter(state: &AppState, route: Route, session: Session, request: &mut R
             }
         }
         (_, None) => return Err(Error::unauthenticated("Sign in, or send an API token.")),
-        (Access::SignedIn, Some((caller, _))) => {
+        (Access::SignedIn(scope), Some((caller, _))) => {
+            if caller.scope < scope {
+                return Err(Error::forbidden(format!(
+                    "This token may not do this: it needs the scope \"{}\".",
+                    scope.as_str()
+                )));
+            }
             request.extensions_mut().insert(caller);
         }
         (Access::Needs(permission), Some((caller, default))) => {

@@ -1,9 +1,8 @@
 //! Styles, scripts and wasm of the pages: built by `scripts/build-web.sh`, part of the binary, named by their content.
 
-use crate::{access::Access, router::Routes};
+use crate::{access::Access, extract::Path, router::Routes};
 use app::shell::{Assets, FAVICON};
 use axum::{
-    extract::Path,
     http::{HeaderMap, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -24,10 +23,10 @@ pub fn load() -> Option<Assets> {
 }
 
 pub(crate) fn routes(routes: Routes) -> Routes {
-    routes.page(Method::GET, "/pkg/{*path}", Access::Public, asset).page(
+    routes.page(Method::GET, "/pkg/{*path}", Access::Open, asset).page(
         Method::GET,
         "/favicon.svg",
-        Access::Public,
+        Access::Open,
         favicon,
     )
 }

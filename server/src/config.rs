@@ -2,7 +2,10 @@
 
 use clap::{Args, Parser, Subcommand};
 use domain::permission::{Role, Scope};
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
 
 /// Continuous delivery of machine-learning models: experiments, pipelines, approvals, serving and monitoring.
 #[derive(Debug, Parser)]
@@ -67,6 +70,9 @@ pub struct Serve {
     /// The address that people and clients use, when it is not the one listened on. With https, cookies are secure.
     #[arg(long, env = "SLIPWAY_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
+    /// The addresses of the proxies before it: what they put last into X-Forwarded-For is where a request comes from.
+    #[arg(long, env = "SLIPWAY_TRUSTED_PROXY", value_delimiter = ',', value_name = "IPS")]
+    pub trusted_proxy: Vec<IpAddr>,
     /// Where the data is.
     #[command(flatten)]
     pub data: Data,
@@ -84,6 +90,9 @@ pub struct Worker {
     /// The address of the server, for the steps that log to it.
     #[arg(long, env = "SLIPWAY_PUBLIC_URL", default_value = "http://127.0.0.1:3000", value_name = "URL")]
     pub public_url: String,
+    /// An address at which to answer to /metrics and /healthz. Without one, the worker listens nowhere.
+    #[arg(long, env = "SLIPWAY_METRICS_LISTEN", value_name = "ADDR")]
+    pub metrics_listen: Option<SocketAddr>,
     /// Where the data is.
     #[command(flatten)]
     pub data: Data,
@@ -116,6 +125,9 @@ pub struct Work {
     /// Seconds for which a worker holds a step before it must say that it still lives.
     #[arg(long, env = "SLIPWAY_LEASE", default_value_t = 60, value_name = "S", value_parser = clap::value_parser!(u16).range(3..=600))]
     pub lease: u16,
+    /// Days for which predictions, and the checks that were made of them, are kept.
+    #[arg(long, env = "SLIPWAY_PREDICTION_DAYS", default_value_t = 30, value_name = "DAYS", value_parser = clap::value_parser!(u16).range(1..=3650))]
+    pub prediction_days: u16,
 }
 
 /// Options of `slipway demo`.
@@ -175,11 +187,23 @@ pub enum Admin {
 
 #[cfg(test)]
 mod tests {
-    use super::Cli;
-    use clap::CommandFactory as _;
+    use super::{Cli, Command};
+    use clap::{CommandFactory as _, Parser as _};
 
     #[test]
     fn no_option_is_in_anothers_way() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn predictions_are_kept_for_thirty_days_or_as_long_as_is_said() {
+        let days = |arguments: &[&str]| match Cli::try_parse_from(arguments).map(|cli| cli.command) {
+            Ok(Command::Serve(serve)) => Some(serve.work.prediction_days),
+            Ok(Command::Worker(worker)) => Some(worker.work.prediction_days),
+            _ => None,
+        };
+        assert_eq!(days(&["slipway", "serve"]), Some(30));
+        assert_eq!(days(&["slipway", "worker", "--prediction-days", "7"]), Some(7));
+        assert_eq!(days(&["slipway", "serve", "--prediction-days", "0"]), None);
     }
 }

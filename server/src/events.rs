@@ -1,5 +1,8 @@
 //! What changed, for open pages: server-sent events with the topics that changed. One listener a process; the page
 //! fetches what it needs.
+//!
+//! Whether somebody may listen is asked when they come. So a stream ends after a while, and whoever still may comes
+//! back.
 
 use crate::{
     access::{Access, Context},
@@ -10,18 +13,29 @@ use crate::{
 };
 use axum::{
     extract::State,
-    http::Method,
     response::{
         IntoResponse,
         sse::{Event, KeepAlive, Sse},
     },
 };
 use domain::permission::Permission;
-use futures::stream;
+use futures::{Stream, StreamExt as _, stream};
 use serde::Deserialize;
 use std::{convert::Infallible, sync::Arc, time::Duration};
 use store::{PgPool, event::Listener};
 use tokio::sync::broadcast::{self, error::RecvError};
+
+/// The longest that a stream goes on: so long somebody is told of a workspace that they have left.
+const LONGEST: Duration = Duration::from_secs(180);
+
+/// An answer that tells events as they happen, for a few minutes at most.
+pub(crate) fn answer(events: impl Stream<Item = Result<Event, Infallible>> + Send + 'static) -> impl IntoResponse {
+    Sse::new(at_most(LONGEST, events)).keep_alive(KeepAlive::default())
+}
+
+fn at_most<S: Stream>(longest: Duration, events: S) -> impl Stream<Item = S::Item> {
+    events.take_until(tokio::time::sleep(longest))
+}
 
 /// Spreads what the database tells to all open pages of this process.
 #[derive(Clone)]
@@ -41,6 +55,12 @@ impl Events {
     #[must_use]
     pub fn subscribe(&self) -> broadcast::Receiver<Option<Arc<str>>> {
         self.sender.subscribe()
+    }
+
+    /// Tells the open pages of this process that something changed which the database does not know of.
+    pub fn tell(&self, topic: &str) {
+        // Nobody listening is no mistake.
+        let _ = self.sender.send(Some(topic.into()));
     }
 
     /// Listens until the process ends; when the database goes away, until it is back.
@@ -66,7 +86,7 @@ impl Events {
 }
 
 pub(crate) fn routes(routes: Routes) -> Routes {
-    routes.page(Method::GET, "/events", Access::Needs(Permission::Read), changes)
+    routes.stream("/events", Access::Needs(Permission::Read), changes)
 }
 
 #[derive(Deserialize)]
@@ -97,5 +117,16 @@ async fn changes(
             return Some((Ok::<_, Infallible>(Event::default().event("change").data(topic)), (receiver, topics)));
         }
     });
-    Ok(Sse::new(changes).keep_alive(KeepAlive::default()))
+    Ok(answer(changes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stream_ends_though_nothing_happens() {
+        let mut events = std::pin::pin!(at_most(Duration::ZERO, stream::pending::<()>()));
+        assert_eq!(events.next().await, None);
+    }
 }

@@ -1,17 +1,21 @@
-//! Reading requests of the REST API: every refusal is a problem with a sentence.
+//! Reading requests: every refusal has a sentence, in the form that the route's clients understand.
 
-use crate::error::ApiError;
+use crate::{access::Surface, error::ApiError};
 use axum::{
     extract::{
         FromRequest, FromRequestParts, Request,
         rejection::{JsonRejection, PathRejection, QueryRejection},
     },
     http::request::Parts,
+    response::Response,
 };
 use domain::{Error, ErrorKind};
 use serde::de::DeserializeOwned;
 
-/// A JSON body.
+/// The most characters of a reason.
+const MOST_SHOWN: usize = 300;
+
+/// A JSON body, of the REST API.
 pub struct Body<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
@@ -29,9 +33,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 #[must_use]
 pub fn body_error(rejection: &JsonRejection) -> Error {
     match rejection {
-        JsonRejection::MissingJsonContentType(_) => {
-            Error::invalid("Send the body as JSON, with the header Content-Type: application/json.")
-        }
+        JsonRejection::MissingJsonContentType(_) => Error::new(
+            ErrorKind::UnsupportedMediaType,
+            "Send the body as JSON, with the header Content-Type: application/json.",
+        ),
         JsonRejection::JsonDataError(error) => {
             Error::invalid(format!("The body does not fit: {}.", reason(&error.body_text())))
         }
@@ -49,21 +54,28 @@ pub fn too_large() -> Error {
     Error::new(ErrorKind::TooLarge, "The body is larger than this address takes.")
 }
 
-/// The cause behind a rejection's own introduction: `a.b: invalid type: …`.
-fn reason(text: &str) -> &str {
-    text.split_once(": ").map_or(text, |(_, cause)| cause).trim_end_matches('.')
+/// The cause behind a rejection's own introduction: `a.b: invalid type: …`. It may repeat what was sent, of any length.
+fn reason(text: &str) -> String {
+    let cause = text.split_once(": ").map_or(text, |(_, cause)| cause).trim_end_matches('.');
+    let shown: String = cause.chars().take(MOST_SHOWN).collect();
+    if shown.len() < cause.len() { format!("{shown}…") } else { shown }
+}
+
+/// The refusal of a part of the request, as the clients of its route understand it.
+fn refusal(parts: &Parts, error: Error) -> Response {
+    parts.extensions.get().copied().unwrap_or(Surface::Api).refuse(error)
 }
 
 /// The parts of the path.
 pub struct Path<T>(pub T);
 
 impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
-    type Rejection = ApiError;
+    type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
         match axum::extract::Path::<T>::from_request_parts(parts, state).await {
             Ok(axum::extract::Path(value)) => Ok(Self(value)),
-            Err(rejection) => Err(ApiError(path_error(&rejection))),
+            Err(rejection) => Err(refusal(parts, path_error(&rejection))),
         }
     }
 }
@@ -78,12 +90,12 @@ fn path_error(rejection: &PathRejection) -> Error {
 pub struct Query<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
-    type Rejection = ApiError;
+    type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
         match axum::extract::Query::<T>::from_request_parts(parts, state).await {
             Ok(axum::extract::Query(value)) => Ok(Self(value)),
-            Err(rejection) => Err(ApiError(query_error(&rejection))),
+            Err(rejection) => Err(refusal(parts, query_error(&rejection))),
         }
     }
 }

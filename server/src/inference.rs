@@ -6,14 +6,15 @@
 use crate::{
     access::{Access, Context},
     error::status,
+    extract::{Path, Query},
     router::Routes,
     state::AppState,
 };
 use axum::{
     Json,
-    body::Bytes,
-    extract::{DefaultBodyLimit, Query, State, rejection::BytesRejection},
-    http::{HeaderName, HeaderValue, Method, StatusCode},
+    body::Body,
+    extract::{DefaultBodyLimit, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use domain::{
@@ -22,13 +23,18 @@ use domain::{
     inference::{ModelMetadata, Predictions, ServerMetadata},
     permission::Permission,
 };
+use futures::StreamExt as _;
 use serde::Deserialize;
 use serde_json::json;
-use services::{Ctx, LiveEndpoint, Outcome};
-use std::{collections::HashMap, sync::Arc};
+use services::{Admitted, Ctx, LiveEndpoint, Outcome};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 /// The most bytes of a request.
 const BODY_LIMIT: usize = 64 << 20;
+/// For how long a body may arrive.
+const UPLOAD: Duration = Duration::from_secs(60);
+/// The header of the protocol's extension for data beside the JSON.
+const BINARY: HeaderName = HeaderName::from_static("inference-header-content-length");
 /// The header with a prediction's id.
 const PREDICTION_ID: HeaderName = HeaderName::from_static("x-prediction-id");
 
@@ -44,7 +50,12 @@ impl<E: Into<Error>> From<E> for InferenceError {
 
 impl IntoResponse for InferenceError {
     fn into_response(self) -> Response {
-        (status(self.0.kind), Json(json!({ "error": self.0.message }))).into_response()
+        let status = status(self.0.kind);
+        let mut response = (status, Json(json!({ "error": self.0.message }))).into_response();
+        if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+        }
+        response
     }
 }
 
@@ -54,9 +65,9 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let (read, predict) = (Access::Needs(Permission::Read), Access::Needs(Permission::Predict));
     let limit = || DefaultBodyLimit::max(BODY_LIMIT);
     let mut routes = routes
-        .inference(Method::GET, "/v2", Access::Public, server)
-        .inference(Method::GET, "/v2/health/live", Access::Public, live)
-        .inference(Method::GET, "/v2/health/ready", Access::Public, ready);
+        .inference(Method::GET, "/v2", Access::Open, server)
+        .inference(Method::GET, "/v2/health/live", Access::Open, live)
+        .inference(Method::GET, "/v2/health/ready", Access::Open, ready);
     let places: [[&'static str; 8]; 2] = [
         [
             "/v2/models/{model}",
@@ -101,10 +112,10 @@ struct Place {
     version: Option<String>,
 }
 
-type PlaceOf = axum::extract::Path<HashMap<String, String>>;
+type PlaceOf = Path<HashMap<String, String>>;
 
 impl Place {
-    fn of(axum::extract::Path(mut parts): PlaceOf) -> Self {
+    fn of(Path(mut parts): PlaceOf) -> Self {
         let mut take = |name: &str| parts.remove(name);
         Self { environment: take("environment"), model: take("model"), version: take("version") }
     }
@@ -145,7 +156,7 @@ async fn live() -> Json<serde_json::Value> {
 }
 
 async fn ready(State(state): State<AppState>) -> Response {
-    let ready = state.services.models().is_ok() && store::is_migrated(state.services.pool()).await.unwrap_or(false);
+    let ready = state.services.models().is_ok() && state.readiness.look(&state.services).await.has_database();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(json!({ "ready": ready }))).into_response()
 }
@@ -159,14 +170,10 @@ async fn model_ready(State(state): State<AppState>, Context(ctx): Context, place
     Ok(Json(json!({ "name": endpoint.model, "ready": true })).into_response())
 }
 
-async fn infer(
-    State(state): State<AppState>,
-    Context(ctx): Context,
-    place: PlaceOf,
-    body: Result<Bytes, BytesRejection>,
-) -> Answer {
+async fn infer(State(state): State<AppState>, Context(ctx): Context, place: PlaceOf, request: Request) -> Answer {
     let endpoint = Place::of(place).endpoint(&state, &ctx).await?;
-    let outcome = state.services.infer(&endpoint, read(body)?).await;
+    let (admitted, body) = take_in(&state, &endpoint, request).await?;
+    let outcome = state.services.infer(admitted, body).await;
     Ok(answer(outcome, |response| Json(response).into_response()))
 }
 
@@ -180,24 +187,69 @@ async fn invoke(
     Context(ctx): Context,
     place: PlaceOf,
     Query(named): Query<Named>,
-    body: Result<Bytes, BytesRejection>,
+    request: Request,
 ) -> Answer {
     let mut place = Place::of(place);
     place.model = place.model.or(named.model);
     let endpoint = place.endpoint(&state, &ctx).await?;
-    let outcome = state.services.invoke(&endpoint, read(body)?).await;
+    let (admitted, body) = take_in(&state, &endpoint, request).await?;
+    let outcome = state.services.invoke(admitted, body).await;
     Ok(answer(outcome, |response| Json(Predictions(&response)).into_response()))
 }
 
-fn read(body: Result<Bytes, BytesRejection>) -> Result<Vec<u8>, Error> {
-    match body {
-        Ok(body) => Ok(body.into()),
-        Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(Error::new(
-            ErrorKind::TooLarge,
-            format!("A request has at most {} MiB; send the rows in several.", BODY_LIMIT >> 20),
-        )),
-        Err(_) => Err(Error::invalid("The body did not arrive whole; send it again.")),
+/// Takes a request in and reads its body, making room for that as it arrives.
+async fn take_in(
+    state: &AppState,
+    endpoint: &Arc<LiveEndpoint>,
+    request: Request,
+) -> Result<(Admitted, Vec<u8>), Error> {
+    let announced = check_head(request.headers())?;
+    let mut admitted = state.services.admit(endpoint)?;
+    admitted.make_room(announced)?;
+    let body = tokio::time::timeout(UPLOAD, read(&mut admitted, request.into_body())).await.unwrap_or_else(|_| {
+        Err(Error::invalid(format!("The body did not arrive within {} s; send it again.", UPLOAD.as_secs())))
+    })?;
+    Ok((admitted, body))
+}
+
+/// Refuses a body that could not be understood, before it is read. Gives how many bytes it is announced to have; none
+/// when the client does not know.
+fn check_head(headers: &HeaderMap) -> Result<usize, Error> {
+    if headers.contains_key(BINARY) {
+        return Err(Error::invalid(
+            "The protocol's binary data extension is not offered: send all data in the JSON, and no \
+             Inference-Header-Content-Length.",
+        ));
     }
+    if headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+        let text = "Send the body as it is, without a Content-Encoding.";
+        return Err(Error::new(ErrorKind::UnsupportedMediaType, text));
+    }
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    match length.unwrap_or(0) {
+        length if length > BODY_LIMIT => Err(too_large()),
+        length => Ok(length),
+    }
+}
+
+async fn read(admitted: &mut Admitted, body: Body) -> Result<Vec<u8>, Error> {
+    let mut chunks = body.into_data_stream();
+    let mut whole = Vec::new();
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|_| Error::invalid("The body did not arrive whole; send it again."))?;
+        let length = whole.len() + chunk.len();
+        if length > BODY_LIMIT {
+            return Err(too_large());
+        }
+        admitted.make_room(length)?;
+        whole.extend_from_slice(&chunk);
+    }
+    Ok(whole)
+}
+
+fn too_large() -> Error {
+    let text = format!("A request has at most {} MiB; send the rows in several.", BODY_LIMIT >> 20);
+    Error::new(ErrorKind::TooLarge, text)
 }
 
 /// The answer with the id it is recorded under, also when it is a refusal.

@@ -10,11 +10,16 @@ use server::{
     cli,
     config::{Admin, Cli, Command, Data},
     demo,
-    postgres::Postgres,
+    installation::with_services,
     serve, worker,
 };
-use services::{NewToken, NewUser, Services};
-use std::{io::BufRead as _, process::ExitCode};
+use services::{NewToken, NewUser};
+use std::{io::BufRead as _, process::ExitCode, time::Duration};
+
+/// The connections of a command that does one thing.
+const CONNECTIONS: u32 = 4;
+/// How long what still blocks a thread is waited for in the end.
+const LEFT_OVER: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -22,7 +27,12 @@ fn main() -> ExitCode {
     if let Command::StepShim { args } = cli.command {
         return executors::shim::main(args);
     }
-    match run(cli) {
+    let ended = tokio::runtime::Runtime::new().context("the runtime could not be started").and_then(|runtime| {
+        let ended = runtime.block_on(run(cli));
+        runtime.shutdown_timeout(LEFT_OVER);
+        ended
+    });
+    match ended {
         Ok(code) => code,
         Err(error) => {
             #[allow(clippy::print_stderr, reason = "the answer to the command")]
@@ -34,7 +44,6 @@ fn main() -> ExitCode {
     }
 }
 
-#[tokio::main]
 async fn run(cli: Cli) -> Result<ExitCode> {
     // The demo tells what it does in its own words.
     let usual = if matches!(cli.command, Command::Demo(_)) { "error" } else { "info,sqlx=warn" };
@@ -44,10 +53,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Command::Demo(options) => return demo::run(options).await,
         Command::Serve(options) => serve::run(options).await,
-        Command::Migrate(data) => {
-            let (postgres, _) = open(&data).await?;
-            postgres.stop().await
-        }
+        Command::Migrate(data) => with_services(&data, CONNECTIONS, false, async |_, _| Ok(())).await,
         Command::Admin(command) => admin(command).await,
         Command::Pipeline(command) => cli::pipeline::run(command).await,
         Command::Worker(options) => worker::command::run(options).await,
@@ -63,12 +69,14 @@ async fn admin(command: Admin) -> Result<()> {
         }
         Admin::CreateToken { email, name, scope, days, data } => {
             let email = Email::parse(&email)?;
-            let (postgres, services) = open(&data).await?;
-            let issued = services.create_token_for(&email, NewToken { name, scope, days: Some(days) }).await;
-            postgres.stop().await?;
+            let new = NewToken { name, scope, days: Some(days) };
+            let issued = with_services(&data, CONNECTIONS, false, async |services, _| {
+                Ok(services.create_token_for(&email, new).await?)
+            });
+            let secret = issued.await?.secret;
             #[allow(clippy::print_stdout, reason = "the answer to the command")]
             {
-                println!("{}", issued?.secret);
+                println!("{secret}");
             }
             Ok(())
         }
@@ -80,18 +88,9 @@ async fn create_user(email: &str, name: String, role: Role, data: &Data) -> Resu
     let mut password = String::new();
     std::io::stdin().lock().read_line(&mut password).context("the password could not be read from standard input")?;
     let password = Password::choose(password.trim_end_matches(['\r', '\n']).to_owned())?;
-    let (postgres, services) = open(data).await?;
-    let created = services.create_user(NewUser { email, name, password }, role).await;
-    postgres.stop().await?;
-    created?;
-    Ok(())
-}
-
-/// The database at its newest schema, and the use cases on it.
-async fn open(data: &Data) -> Result<(Postgres, Services)> {
-    let postgres = Postgres::open(data, false).await?;
-    let pool = store::connect(postgres.url(), 4)?;
-    store::migrate(&pool).await.context("the database could not be brought to this version's schema")?;
-    let artifacts = artifacts::Artifacts::open_dir(data.data_dir.join("artifacts")).await?;
-    Ok((postgres, Services::new(pool, artifacts)))
+    with_services(data, CONNECTIONS, false, async |services, _| {
+        services.create_user(NewUser { email, name, password }, role).await?;
+        Ok(())
+    })
+    .await
 }

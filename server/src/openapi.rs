@@ -2,13 +2,14 @@
 
 use crate::{
     access::Access,
+    extract::Path,
     pages::PageError,
     router::{self, Routes},
     state::AppState,
 };
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, HeaderValue, Method, header},
     response::{IntoResponse as _, Redirect, Response},
 };
@@ -29,10 +30,10 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 
 pub(crate) fn routes(routes: Routes) -> Routes {
     routes
-        .page(Method::GET, DOCUMENT, Access::Public, document)
-        .page(Method::GET, "/api/docs", Access::Public, async || Redirect::permanent("/api/docs/"))
-        .page(Method::GET, "/api/docs/", Access::Public, async || file("index.html"))
-        .page(Method::GET, "/api/docs/{file}", Access::Public, async |Path(name): Path<String>| file(&name))
+        .page(Method::GET, DOCUMENT, Access::Open, document)
+        .page(Method::GET, "/api/docs", Access::Open, async || Redirect::permanent("/api/docs/"))
+        .page(Method::GET, "/api/docs/", Access::Open, async || file("index.html"))
+        .page(Method::GET, "/api/docs/{file}", Access::Open, async |Path(name): Path<String>| file(&name))
 }
 
 /// The same for as long as the process lives, so it is put together once.

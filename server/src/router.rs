@@ -4,7 +4,9 @@
 
 use crate::{
     access::{self, Access, Route, Surface},
-    api, assets, events, health, inference, mlflow, openapi, pages,
+    api, assets, events, health, inference,
+    middleware::panic::Panicked,
+    mlflow, openapi, pages,
     state::AppState,
 };
 use axum::{
@@ -16,6 +18,7 @@ use axum::{
     routing::{MethodFilter, MethodRouter, on},
 };
 use std::convert::Infallible;
+use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::openapi::{OpenApi, Paths, RefOr, Schema};
 
 /// Routes with their access, in the order they were added.
@@ -37,7 +40,9 @@ impl Routes {
     }
 
     fn add(mut self, route: Route, method: MethodRouter<AppState, Infallible>) -> Self {
-        let guarded = method.layer(from_fn_with_state((self.state.clone(), route), access::guard));
+        let guarded = method
+            .layer(CatchPanicLayer::custom(Panicked(route.surface)))
+            .layer(from_fn_with_state((self.state.clone(), route), access::guard));
         self.router = self.router.route(route.path, guarded);
         self.table.push(route);
         self
@@ -65,6 +70,15 @@ impl Routes {
         T: 'static,
     {
         self.handler(Surface::Page, method, path, access, handler)
+    }
+
+    /// A stream for the scripts of pages. They are refused as other programs are: a redirect to a form tells them nothing.
+    pub(crate) fn stream<H, T>(self, path: &'static str, access: Access, handler: H) -> Self
+    where
+        H: Handler<T, AppState>,
+        T: 'static,
+    {
+        self.handler(Surface::Api, Method::GET, path, access, handler)
     }
 
     /// An operation of MLflow's API, under `/api/2.0` and `/ajax-api/2.0`. `path` begins with the version: `/2.0/mlflow/…`.

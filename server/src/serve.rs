@@ -4,32 +4,37 @@ use crate::{
     access::{self, Access, Route, Surface},
     assets, config, demo,
     events::Events,
-    middleware::{security, telemetry},
+    gauges,
+    health::Readiness,
+    installation::with_services,
+    middleware::{panic::Panicked, security, telemetry},
     mlflow,
-    postgres::Postgres,
-    prefix, router,
+    peer::TrustedProxies,
+    prefix, recorder,
+    router::{self, Routes},
     state::AppState,
+    stop::Stop,
+    supervise::supervise,
     worker,
 };
 use anyhow::{Context as _, Result};
-use artifacts::Artifacts;
 use axum::{
-    Extension, Router,
-    body::Body,
+    Router,
     extract::{DefaultBodyLimit, Request},
+    handler::Handler as _,
     http::StatusCode,
     middleware::{from_fn, from_fn_with_state, map_request},
-    response::{IntoResponse, Response},
-    routing::get,
+    response::Response,
+    routing::any,
 };
 use domain::{Error, ErrorKind};
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::PrometheusHandle;
 use services::Services;
 use serving::{Engine, ModelCache};
-use std::{any::Any, future::IntoFuture as _, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::IntoFuture as _, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use store::session::Sessions;
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::task::AbortOnDropHandle;
 use tower::Layer as _;
 use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
 use tower_sessions::{
@@ -41,24 +46,27 @@ use tower_sessions::{
 const SESSION_DAYS: i64 = 14;
 /// The most bytes that a JSON body or form may have where a route says nothing else.
 const BODY_LIMIT: usize = 2 << 20;
-/// Seconds: the upper bounds of the latency histograms' buckets.
-const BUCKETS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+/// How long requests may go on once the server is to stop. Open event streams never end by themselves.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
 /// Runs the server until it is told to stop.
 ///
 /// # Errors
 /// When it cannot start: the database, the data folder or the address is not to be had.
 pub async fn run(options: config::Serve) -> Result<()> {
-    let stop = stop_signal()?;
-    let metrics = install_metrics()?;
-    let data_dir = std::path::absolute(&options.data.data_dir).context("the data folder has no absolute path")?;
-    std::fs::create_dir_all(&data_dir)
-        .with_context(|| format!("the data folder {} cannot be made", data_dir.display()))?;
-    let postgres = Postgres::open(&options.data, true).await?;
-    let pool = store::connect(postgres.url(), 20)?;
-    store::migrate(&pool).await.context("the database could not be brought to this version's schema")?;
-    let artifacts = Artifacts::open_dir(data_dir.join("artifacts")).await?;
-    let mut services = Services::new(pool.clone(), artifacts);
+    let stop = Stop::on_signal()?;
+    let metrics = recorder::install()?;
+    let serve = async |services, data_dir: &Path| serve(&options, services, data_dir, metrics, &stop).await;
+    with_services(&options.data, 20, true, serve).await
+}
+
+async fn serve(
+    options: &config::Serve,
+    mut services: Services,
+    data_dir: &Path,
+    metrics: PrometheusHandle,
+    stop: &Stop,
+) -> Result<()> {
     if let Some(models) = open_engine(options.work.onnxruntime.clone()) {
         services = services.with_models(models);
     }
@@ -71,47 +79,66 @@ pub async fn run(options: config::Serve) -> Result<()> {
     let public_url = public_url.trim_end_matches('/').to_owned();
     services = services.with_public_url(&public_url);
     let events = Events::default();
-    tokio::spawn(events.clone().listen(pool.clone()));
-    tokio::spawn(follow_endpoints(services.clone(), events.clone()));
-    tokio::spawn(worker::depth::watch(services.clone()));
+    let _parts = keep_informed(&services, &events, stop);
     let state = AppState {
         services: services.clone(),
         public_url: public_url.as_str().into(),
         assets: Arc::new(assets::load().unwrap_or_else(missing_assets)),
         events,
+        readiness: Readiness::default(),
+        trusted_proxies: TrustedProxies::new(&options.trusted_proxy),
         sign_in_limit: Arc::default(),
-        demo: demo::Background::new(address, &data_dir),
+        demo: demo::Background::new(address, data_dir),
         metrics,
     };
     let working = (!options.no_worker).then(|| {
-        tokio::spawn(worker::run(
-            services.clone(),
-            worker::Options::new(&options.work, &data_dir, &public_url),
-            stop.clone(),
-        ))
+        let how = worker::Options::new(&options.work, data_dir, &public_url);
+        AbortOnDropHandle::new(tokio::spawn(worker::run(services.clone(), how, stop.asked().clone())))
     });
     let server = axum::serve(listener, service(&state).into_make_service_with_connect_info::<SocketAddr>());
 
     announce(&services, &public_url).await?;
-    let graceful = server.with_graceful_shutdown(stop.clone().cancelled_owned()).into_future();
+    let graceful = server.with_graceful_shutdown(stop.asked().clone().cancelled_owned()).into_future();
     let ended = tokio::select! {
         ended = graceful => ended.context("the server failed"),
-        // Open event streams never end by themselves.
-        () = async { stop.cancelled().await; tokio::time::sleep(Duration::from_secs(5)).await } => Ok(()),
+        () = async { stop.asked().cancelled().await; tokio::time::sleep(LAST_ANSWERS).await } => Ok(()),
     };
+    // A server that failed by itself takes its workers with it.
+    stop.asked().cancel();
     tracing::info!("stopping");
-    if let Some(working) = working {
-        let _ = tokio::time::timeout(Duration::from_secs(20), working).await;
-    }
-    services.flush_predictions().await;
-    pool.close().await;
-    postgres.stop().await?;
+    stop.in_time(async {
+        let working = async {
+            if let Some(Err(error)) = futures::future::OptionFuture::from(working).await {
+                tracing::error!(%error, "the worker failed");
+            }
+        };
+        tokio::join!(working, services.flush_predictions());
+        services.pool().close().await;
+    })
+    .await;
     ended
+}
+
+/// Starts what keeps this process informed of what the database says, until the answer is dropped.
+fn keep_informed(services: &Services, events: &Events, stop: &Stop) -> JoinSet<()> {
+    let mut parts = JoinSet::new();
+    let asked = || stop.asked().clone();
+    let (heard, pool) = (events.clone(), services.pool().clone());
+    parts.spawn(supervise("listening for changes", asked(), move || heard.clone().listen(pool.clone())));
+    let (heard, live) = (events.clone(), services.clone());
+    parts.spawn(supervise("following endpoints", asked(), move || follow_endpoints(live.clone(), heard.clone())));
+    let counted = services.clone();
+    parts.spawn(supervise("reading gauges", asked(), move || gauges::watch(counted.clone())));
+    parts
 }
 
 /// The whole HTTP service: the routes inside their layers.
 pub fn service(state: &AppState) -> Router {
-    let (_, _, routes) = router::routes(state).finish();
+    layered(router::routes(state), state)
+}
+
+fn layered(routes: Routes, state: &AppState) -> Router {
+    let (_, _, routes) = routes.finish();
     let sessions = SessionManagerLayer::new(Sessions(state.services.pool().clone()))
         .with_name("slipway_session")
         .with_http_only(true)
@@ -119,23 +146,23 @@ pub fn service(state: &AppState) -> Router {
         .with_secure(state.public_url.starts_with("https://"))
         .with_expiry(Expiry::OnInactivity(time::Duration::days(SESSION_DAYS)));
     let anywhere = Route { method: "GET", path: "*", access: Access::Public, surface: Surface::Page };
-    let nothing =
-        get(not_found).layer(from_fn_with_state((state.clone(), anywhere), access::guard)).fallback(not_found);
-    let nothing = nothing.with_state(state.clone());
+    let guard = from_fn_with_state((state.clone(), anywhere), access::guard);
+    let nothing = any(not_found).layer(guard.clone()).with_state(state.clone());
     let inner = routes
         .fallback_service(nothing)
-        .method_not_allowed_fallback(wrong_method)
+        .method_not_allowed_fallback(wrong_method.layer(guard))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(sessions)
-        .layer(from_fn(telemetry::measure))
         .layer(CompressionLayer::new())
-        .layer(CatchPanicLayer::custom(panicked))
+        // A route catches its own; this is for the layers between.
+        .layer(CatchPanicLayer::custom(Panicked(Surface::Api)))
+        .layer(from_fn(telemetry::measure))
         .layer(from_fn(security::headers))
         .layer(from_fn(telemetry::request_id))
         .with_state(state.clone());
     // The prefix must be gone before a route is chosen, so this layer lies around the router as a whole.
     let stripped = map_request(|request: Request| async { prefix::strip(request) }).layer(inner);
-    Router::new().fallback_service(stripped).layer(Extension(()))
+    Router::new().fallback_service(stripped)
 }
 
 async fn not_found(request: Request) -> Response {
@@ -167,13 +194,6 @@ fn surface(request: &Request) -> Surface {
     } else {
         S::Page
     }
-}
-
-/// A handler panicked: a mistake of ours, told without its text.
-fn panicked(panic: Box<dyn Any + Send + 'static>) -> axum::http::Response<Body> {
-    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    tracing::error!(panic = text.unwrap_or("unknown"), "a handler panicked");
-    crate::error::ApiError(Error::internal()).into_response()
 }
 
 /// The engine that runs models; without it everything else works.
@@ -218,21 +238,6 @@ fn missing_assets() -> app::shell::Assets {
     }
 }
 
-fn install_metrics() -> Result<PrometheusHandle> {
-    let handle = PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS)?
-        .install_recorder()
-        .context("metrics cannot be kept")?;
-    let upkeep = handle.clone();
-    tokio::spawn(async move {
-        loop {
-            tokio::time::sleep(Duration::from_secs(5)).await;
-            upkeep.run_upkeep();
-        }
-    });
-    Ok(handle)
-}
-
 /// Says where the server is, and how to get in for the first time. On standard output: it is what was asked for.
 #[allow(clippy::print_stdout, reason = "the answer to the command")]
 async fn announce(services: &Services, public_url: &str) -> Result<()> {
@@ -243,21 +248,81 @@ async fn announce(services: &Services, public_url: &str) -> Result<()> {
     Ok(())
 }
 
-/// Is cancelled when the process is asked to stop: Ctrl-C, or a service manager's SIGTERM.
-///
-/// # Errors
-/// When signals cannot be listened for.
-pub fn stop_signal() -> Result<CancellationToken> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let stop = CancellationToken::new();
-    let token = stop.clone();
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        token.cancel();
-    });
-    Ok(stop)
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use artifacts::Artifacts;
+    use axum::{
+        body::{Body, to_bytes},
+        http::Method,
+    };
+    use metrics_exporter_prometheus::PrometheusBuilder;
+    use tower::ServiceExt as _;
+
+    async fn panics() -> &'static str {
+        panic!("as the test wants it")
+    }
+
+    /// What a request is answered, and the metrics after it. No database answers.
+    fn ask(method: &str, path: &str) -> (StatusCode, String, String) {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (status, body) = metrics::with_local_recorder(&recorder, || {
+            runtime.block_on(async {
+                let folder = tempfile::tempdir().unwrap();
+                let pool = store::connect("postgres://nobody@localhost/none", 1).unwrap();
+                let state = AppState {
+                    services: Services::new(pool, Artifacts::open_dir(folder.path()).await.unwrap()),
+                    public_url: "http://slipway.test".into(),
+                    assets: Arc::new(missing_assets()),
+                    events: Events::default(),
+                    readiness: Readiness::default(),
+                    trusted_proxies: TrustedProxies::default(),
+                    sign_in_limit: Arc::default(),
+                    demo: demo::Background::default(),
+                    metrics: recorder.handle(),
+                };
+                let routes = router::routes(&state).page(Method::GET, "/panics", Access::Open, panics).mlflow(
+                    Method::GET,
+                    "/2.0/mlflow/panics",
+                    Access::Open,
+                    panics,
+                );
+                let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+                let response = layered(routes, &state).oneshot(request).await.unwrap();
+                let status = response.status();
+                let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+                (status, String::from_utf8(body.to_vec()).unwrap())
+            })
+        });
+        (status, body, recorder.handle().render())
+    }
+
+    /// Whether a request was counted with all of these labels.
+    fn counted(metrics: &str, labels: &[&str]) -> bool {
+        metrics.lines().any(|line| {
+            line.starts_with("slipway_http_requests_total{") && labels.iter().all(|label| line.contains(label))
+        })
+    }
+
+    #[test]
+    fn a_handler_that_panics_answers_in_its_clients_form_and_counts_as_a_failure() {
+        let (status, body, metrics) = ask("GET", "/panics");
+        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(body.contains("Something failed on our side") && body.contains("<html"), "{body}");
+        assert!(counted(&metrics, &["route=\"/panics\"", "method=\"GET\"", "code=\"500\""]), "{metrics}");
+
+        let (status, body, metrics) = ask("GET", "/api/2.0/mlflow/panics");
+        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(body.contains("\"error_code\":\"INTERNAL_ERROR\""), "{body}");
+        assert!(counted(&metrics, &["route=\"/api/2.0/mlflow/panics\"", "code=\"500\""]), "{metrics}");
+    }
+
+    #[test]
+    fn a_method_that_the_client_made_up_makes_no_series_of_its_own() {
+        let (status, _, metrics) = ask("BREW", "/healthz");
+        assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
+        assert!(counted(&metrics, &["route=\"/healthz\"", "method=\"OTHER\""]), "{metrics}");
+        assert!(!metrics.contains("BREW"), "{metrics}");
+    }
 }

@@ -1,6 +1,6 @@
 //! What every request handler can reach.
 
-use crate::{demo, events::Events, middleware::rate_limit::SignInLimit};
+use crate::{demo, events::Events, health::Readiness, middleware::rate_limit::SignInLimit, peer::TrustedProxies};
 use app::shell::Assets;
 use services::Services;
 use std::sync::Arc;
@@ -16,6 +16,10 @@ pub struct AppState {
     pub assets: Arc<Assets>,
     /// What changed, for open pages.
     pub events: Events,
+    /// Whether this process can work.
+    pub readiness: Readiness,
+    /// The proxies that say where a request comes from.
+    pub trusted_proxies: TrustedProxies,
     /// How often one may try to sign in.
     pub sign_in_limit: Arc<SignInLimit>,
     /// The demo, walked by one click.

@@ -4,11 +4,9 @@ use crate::{chrome, moment, page};
 use app::{
     chart::{
         Figure,
-        bar::{self, Bar},
         dag::{Dag, Node},
-        forest,
         gantt::{Gantt, Lane},
-        histogram::{Bins, HistogramPair, Pair},
+        histogram::{self, Bins, Pair},
         spark::Spark,
     },
     islands::LiveRegion,
@@ -135,7 +133,6 @@ fn Gallery() -> impl IntoView {
             action="#"
             go="Delete 3 runs"
             keep="Keep them"
-            phrase="delete 3 runs"
         >
             <p>
                 "This deletes 3 runs of wine-quality with 1,092 metric points and 14.2 MiB of artifacts. They can be restored for 30 days."
@@ -169,11 +166,8 @@ fn States() -> impl IntoView {
                     <Delta text="−0.008" meaning=Meaning::Unsure/>
                     <Delta text="0" meaning=Meaning::Same/>
                     <Num value=0.4567/>
-                    <Num value=11.9 unit="ms"/>
                     <Num value=None/>
                     <Num value=f64::NAN/>
-                    <span class="skeleton"></span>
-                    <span class="skeleton short"></span>
                 </div>
                 <div class="meta">
                     {["Data scientist", "Data scientist 2", "Product approver", "Risk approver", "Risk approver 2", "On-call engineer", "ML engineer"]
@@ -216,14 +210,6 @@ fn Charts() -> impl IntoView {
         loss("validation", curve(|x| 0.74 + 0.9 * (-x / 90.0).exp())),
         loss("train", curve(|x| 0.55 + 1.1 * (-x / 130.0).exp())),
     ];
-    let importance = [
-        ("alcohol", 0.212),
-        ("volatile_acidity", 0.148),
-        ("sulphates", 0.117),
-        ("free_sulfur_dioxide", 0.083),
-        ("pH", 0.024),
-    ]
-    .map(|(name, value)| Bar { name: name.into(), value, spread: Some(0.01) });
     let pair = Pair {
         bins: Bins::Edges((0..=20).map(|i| 8.0 + f64::from(i) * 0.3).collect()),
         reference: (0..20).map(|i| (-(f64::from(i) - 6.0).powi(2) / 20.0).exp() / 8.0).collect(),
@@ -236,29 +222,23 @@ fn Charts() -> impl IntoView {
         current: vec![0.4, 0.4, 0.1, 0.1],
         of: "colour".into(),
     };
-    let interval = forest::Interval { low: 0.012, middle: 0.036, high: 0.06 };
     view! {
         <ChartControls/>
         <div class="charts">
             <MetricPanel id="c-loss" title="Log loss" note="by iteration" metrics=loss level=("champion v12".to_owned(), 0.792)/>
-            <Panel title="Permutation importance" id="c-bars" note="drop in accuracy">
-                <Body><Figure drawing=bar::draw(&importance, "Importance")/></Body>
-            </Panel>
             <Panel title="alcohol" id="c-hist" note="PSI 0.31">
-                <Body><HistogramPair pair/></Body>
+                <Body><Figure drawing=histogram::draw(&pair)/></Body>
             </Panel>
             <Panel title="colour" id="c-names" note="PSI 0.22">
-                <Body><HistogramPair pair=names/></Body>
+                <Body><Figure drawing=histogram::draw(&names)/></Body>
             </Panel>
         </div>
         <Table label="Small drawings">
-            <thead><tr><Head label="Spark"/><Head label="Failed"/><Head label="Interval"/><Head label="Flips"/><Head label="Meter"/></tr></thead>
+            <thead><tr><Head label="Spark"/><Head label="Failed"/><Head label="Meter"/></tr></thead>
             <tbody>
                 <tr>
                     <td><Spark values=curve(|x| 1.0 - x / 600.0).into_iter().map(|p| p.1).collect() of="log loss"/></td>
                     <td><Spark values=vec![1.2, 1.4, 1.9, 2.6] of="log loss" tone=Tone::Fail/></td>
-                    <td><Figure drawing=forest::draw(&interval, 0.08)/></td>
-                    <td><Figure drawing=bar::split(0.011, 0.02, 0.06)/></td>
                     <td><Progress share=0.62 fixed=true/></td>
                 </tr>
             </tbody>
@@ -374,7 +354,7 @@ fn Runs() -> impl IntoView {
                     <thead>
                         <tr>
                             <th class="tick pin" scope="col"><input type="checkbox" data-all="" aria-label="Select all on this page"/></th>
-                            <SortHead label="Run" key="name" address=address.clone() sort=sort.clone() class="pin name"/>
+                            <SortHead label="Run" key="name" address=address.clone() sort=sort.clone()/>
                             <Head label="State"/>
                             <SortHead label="Started" key="started" address=address.clone() sort=sort.clone()/>
                             <SortHead label="Macro F1" key="metrics.f1" address=address.clone() sort=sort.clone() num=true descending=true/>
@@ -423,9 +403,9 @@ fn Steps() -> impl IntoView {
         current: state == State::Running,
     };
     let nodes = vec![
-        node("fetch", &[], State::Cached, "Cached", "0 s"),
+        node("fetch", &[], State::Passed, "Passed", "2 s"),
         node("validate", &["fetch"], State::Passed, "Passed", "8 s"),
-        node("split", &["validate"], State::Cached, "Cached", "0 s"),
+        node("split", &["validate"], State::Passed, "Passed", "1 s"),
         node("train", &["split"], State::Running, "Running, try 2", "1 min 52 s"),
         node("baseline", &["split"], State::Passed, "Passed", "6 s"),
         node("explain", &["baseline"], State::Failed, "Failed", "allowed, 41 s"),
@@ -442,7 +422,7 @@ fn Steps() -> impl IntoView {
         note: note.into(),
     };
     let lanes = vec![
-        lane("fetch", State::Cached, Some(0), Some(1), "cached"),
+        lane("fetch", State::Passed, Some(0), Some(1), "1 s"),
         lane("validate", State::Passed, Some(1), Some(9), "8 s"),
         lane("train, try 1", State::Failed, Some(10), Some(49), "failed, 39 s"),
         lane("train, try 2", State::Running, Some(57), None, "1 min 52 s"),
@@ -450,7 +430,7 @@ fn Steps() -> impl IntoView {
         lane("evaluate", State::Queued, None, None, "queued"),
     ];
     view! {
-        <Panel title="Steps" id="steps" note="2 cached, 2 passed, 1 running">
+        <Panel title="Steps" id="steps" note="4 passed, 1 running">
             <Dag nodes/>
             <Gantt lanes now=moment()/>
         </Panel>
@@ -548,7 +528,7 @@ fn Details() -> impl IntoView {
         <Panel title="Callouts" id="callouts">
             <Body>
                 <Callout>"Nothing urgent."</Callout>
-                <Callout tone=Tone::Warn symbol=Symbol::Cached><b>"Cache missed: param "<code>"learning_rate"</code>" changed"</b>", 0.1 → 0.05."</Callout>
+                <Callout tone=Tone::Warn symbol=Symbol::Bell><b>"Param "<code>"learning_rate"</code>" changed"</b>", 0.1 → 0.05."</Callout>
                 <Callout tone=Tone::Fail symbol=Symbol::Fail>"Killed at 4.0 GiB: raise resources.memory."</Callout>
                 <Callout tone=Tone::Pass symbol=Symbol::Pass>"Promotion requested."</Callout>
                 <Command text="export MLFLOW_TRACKING_URI=https://slipway.example.com/w/wine-lab\n# the token you just made\npython train.py"/>

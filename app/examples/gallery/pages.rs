@@ -4,7 +4,7 @@ use crate::{chrome, page};
 use app::{
     pages::{
         experiment,
-        home::{Home, Welcome},
+        home::{Home, Welcome, WelcomePage},
         run,
     },
     samples,
@@ -24,6 +24,10 @@ pub(crate) fn write(out: &Path) -> io::Result<()> {
     )?;
     page(out, "home-empty", chrome("Welcome", Some(Section::Home)), move || {
         view! { <Welcome links=links() page=samples::welcome()/> }
+    })?;
+    page(out, "home-example", chrome("Welcome", Some(Section::Home)), move || {
+        let page = WelcomePage { example: Some(samples::walk()), ..samples::welcome() };
+        view! { <Welcome links=links() page/> }
     })?;
 
     let at = |path: &str, query: &[(&str, &str)]| {
@@ -56,8 +60,7 @@ pub(crate) fn write(out: &Path) -> io::Result<()> {
             view! { <run::Detail links=links() address page=samples::run()/> }
         })?;
     }
-    let address = at("runs/compare", &[]);
     page(out, "compare", chrome("Compare runs", section()), move || {
-        view! { <run::Compare links=links() address page=samples::compare()/> }
+        view! { <run::Compare links=links() page=samples::compare()/> }
     })
 }

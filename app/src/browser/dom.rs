@@ -12,6 +12,11 @@ pub(super) fn page() -> Option<Document> {
     window()?.document()
 }
 
+/// Whether nobody sees the page: its tab is not the one in front.
+pub(super) fn is_hidden() -> bool {
+    page().is_some_and(|page| page.hidden())
+}
+
 pub(super) fn by_id(id: &str) -> Option<Element> {
     page()?.get_element_by_id(id)
 }
@@ -102,4 +107,30 @@ pub(super) async fn fetch(url: &str) -> Option<Response> {
 pub(super) async fn fetch_json(url: &str) -> Option<JsValue> {
     let response = fetch(url).await.filter(Response::ok)?;
     JsFuture::from(response.json().ok()?).await.ok()
+}
+
+/// What there is when one asks for the page again.
+pub(super) enum Page {
+    /// The page as it is now.
+    Now(Response),
+    /// No answer, or a server in trouble.
+    Away,
+    /// The reader is signed out, may not see it any more, or it is deleted: it is being loaded anew, and says so.
+    Left,
+}
+
+/// Asks for the page again.
+pub(super) async fn page_again() -> Page {
+    let ask = async {
+        let location = window()?.location();
+        fetch(&(location.pathname().ok()? + &location.search().ok()?)).await
+    };
+    match ask.await {
+        Some(response) if response.redirected() || matches!(response.status(), 401 | 403 | 404) => {
+            let _ = window().map(|window| window.location().reload());
+            Page::Left
+        }
+        Some(response) if response.ok() => Page::Now(response),
+        _ => Page::Away,
+    }
 }

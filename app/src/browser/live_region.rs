@@ -1,8 +1,9 @@
 //! Keeps a page current without taking anything from its reader: focus, an open menu, a half-typed comment and a
-//! scrolled table stay, since only the nodes that differ are touched.
+//! scrolled table stay, since only the nodes that differ are touched. A page that comes into view again is brought up
+//! to date first.
 
 use super::{
-    dom::{attribute, fetch, find_all, later, page, spawn, window},
+    dom::{Page, attribute, find_all, later, page, page_again, spawn, window},
     stream::listen,
 };
 use std::{cell::Cell, rc::Rc};
@@ -45,17 +46,7 @@ impl Refresh {
 }
 
 async fn bring_up_to_date() -> Option<()> {
-    let location = window()?.location();
-    let address = location.pathname().ok()? + &location.search().ok()?;
-    let response = fetch(&address).await?;
-    if response.redirected() || matches!(response.status(), 401 | 403 | 404) {
-        // Signed out, deleted, or no longer allowed: the reader should see that.
-        let _ = location.reload();
-        return None;
-    }
-    if !response.ok() {
-        return None;
-    }
+    let Page::Now(response) = page_again().await else { return None };
     let html = JsFuture::from(response.text().ok()?).await.ok()?.as_string()?;
     let fresh = DomParser::new().ok()?.parse_from_string(&html, SupportedType::TextHtml).ok()?;
     for element in find_all(&page()?.document_element()?, "[data-live][id]") {

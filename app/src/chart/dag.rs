@@ -120,7 +120,6 @@ fn node(node: &Node, place: Place) -> String {
     let Place { x, y } = place;
     let tone = match node.state {
         State::Queued | State::Skipped | State::Cancelled => "idle",
-        State::Cached => "cached",
         state => state.tone().as_str(),
     };
     let bar = node.progress.map_or_else(String::new, |share| {

@@ -64,7 +64,6 @@ pub fn Gantt(
                         let class = match lane.state {
                             State::Failed => "fail",
                             State::Running => "run",
-                            State::Cached => "cached",
                             State::Queued | State::Waiting | State::Skipped | State::Cancelled if lane.from.is_none() => "wait",
                             State::Warning | State::Unsure | State::Cancelled => "warn",
                             _ => "",

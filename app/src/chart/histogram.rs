@@ -1,12 +1,11 @@
 //! Two samples over the same bins: where the reference was, and where the current values are.
 
 use super::{
-    Drawing, Figure, escape,
+    Drawing, escape,
     path::short,
     scale::{Scale, Spread, label},
 };
 use crate::format;
-use leptos::prelude::*;
 
 /// The bins of a feature: edges of a number, or the values of a category.
 #[derive(Debug, Clone, PartialEq)]
@@ -146,21 +145,6 @@ pub fn draw(pair: &Pair) -> Drawing {
         height: HEIGHT,
         label: format!("{}: {} of the values lie elsewhere than in the reference", pair.of, format::percent(moved)),
         shapes,
-    }
-}
-
-/// Both samples with their legend.
-#[component]
-pub fn HistogramPair(
-    /// The shares.
-    pair: Pair,
-) -> impl IntoView {
-    view! {
-        <Figure drawing=draw(&pair)/>
-        <p class="legend">
-            <span><i class="block was"></i>"reference"</span>
-            <span><i class="block"></i>"current"</span>
-        </p>
     }
 }
 

@@ -1,11 +1,9 @@
 //! Charts that the server draws: scales, ticks and paths are plain functions, a chart is SVG text, and everything it
 //! says can be read without scripts. Curves get an island on top ([`crate::islands::metric_chart`]); nothing else does.
 
-pub mod bar;
 pub mod columns;
 pub mod curve;
 pub mod dag;
-pub mod forest;
 pub mod gantt;
 pub mod histogram;
 pub mod path;

@@ -9,7 +9,7 @@ use domain::{
 use leptos::prelude::*;
 
 /// The sorts of objects that the list can be narrowed to, with the word for several.
-pub const KINDS: [(ObjectKind, &str); 15] = [
+pub const KINDS: [(ObjectKind, &str); 16] = [
     (ObjectKind::Promotion, "Promotions"),
     (ObjectKind::Deployment, "Deployments"),
     (ObjectKind::Alert, "Alerts"),
@@ -23,6 +23,7 @@ pub const KINDS: [(ObjectKind, &str); 15] = [
     (ObjectKind::PipelineRun, "Pipeline runs"),
     (ObjectKind::Experiment, "Experiments"),
     (ObjectKind::Run, "Runs"),
+    (ObjectKind::LoggedModel, "Logged models"),
     (ObjectKind::User, "Members"),
     (ObjectKind::Token, "Tokens"),
 ];

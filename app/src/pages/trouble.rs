@@ -24,6 +24,7 @@ pub fn Trouble(
         ErrorKind::Unauthenticated => "Sign in first",
         ErrorKind::Conflict | ErrorKind::AlreadyExists => "Somebody was faster",
         ErrorKind::TooLarge => "This is too large",
+        ErrorKind::UnsupportedMediaType => "This is of another type than it should be",
         ErrorKind::RateLimited => "Too many requests",
         ErrorKind::Unavailable => "A part of Slipway does not answer",
         ErrorKind::NotImplemented => "Slipway does not do this",

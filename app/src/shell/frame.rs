@@ -238,13 +238,13 @@ fn Navigation(chrome: Chrome, links: Links) -> impl IntoView {
 fn JumpTo(links: Links) -> impl IntoView {
     view! {
         <section class="palette" id="palette" popover="" role="dialog" aria-label="Jump to anything">
-            <form method="get" action=links.to("search")>
+            <form method="get" action=links.search()>
                 <Icon symbol=Symbol::Search/>
                 <input
                     type="text"
                     inputmode="search"
                     name="q"
-                    placeholder="Run, model, pipeline, promotion"
+                    placeholder="Run, model, pipeline, experiment"
                     autocomplete="off"
                     spellcheck="false"
                     autofocus=true

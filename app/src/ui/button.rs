@@ -23,8 +23,6 @@ pub enum Size {
     /// 28 pixels.
     #[default]
     Normal,
-    /// The decision of the page.
-    Large,
     /// The decision, as wide as its form.
     Block,
 }
@@ -38,7 +36,6 @@ fn class(kind: Kind, size: Size) -> String {
     };
     let size = match size {
         Size::Normal => "",
-        Size::Large => " lg",
         Size::Block => " lg block",
     };
     format!("btn{kind}{size}")
@@ -71,9 +68,6 @@ pub fn Button(
     /// The value it sends.
     #[prop(optional, into)]
     value: Option<String>,
-    /// The form it sends, when that is not the one around it.
-    #[prop(optional, into)]
-    form: Option<String>,
     /// Whether it sends the form though fields are missing: a way out.
     #[prop(optional)]
     novalidate: bool,
@@ -93,7 +87,6 @@ pub fn Button(
             popovertargetaction=action
             name=name
             value=value
-            form=form
             formnovalidate=novalidate
             aria-disabled=disabled.then_some("true")
             title=because
@@ -116,15 +109,12 @@ pub fn ButtonLink(
     /// How loud.
     #[prop(optional)]
     kind: Kind,
-    /// How large.
-    #[prop(optional)]
-    size: Size,
     /// A symbol before the text.
     #[prop(optional, into)]
     symbol: Option<Symbol>,
 ) -> impl IntoView {
     view! {
-        <a class=class(kind, size) href=href>
+        <a class=class(kind, Size::Normal) href=href>
             {symbol.map(|symbol| view! { <Icon symbol=symbol/> })}
             {text}
         </a>

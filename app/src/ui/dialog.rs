@@ -2,7 +2,6 @@
 
 use super::{
     button::{Button, Kind},
-    field::{Draft, TextField},
     icon::{Icon, Symbol},
 };
 use leptos::prelude::*;
@@ -25,38 +24,19 @@ pub fn Confirm(
     /// What the way out says: `Keep them`.
     #[prop(into)]
     keep: String,
-    /// What has to be typed, where much is lost. Sent as `confirm`.
-    #[prop(optional, into)]
-    phrase: Option<String>,
     /// Values it sends along.
     #[prop(optional)]
     values: Vec<(&'static str, String)>,
-    /// What was typed, when it was sent and refused.
-    #[prop(optional)]
-    draft: Draft,
     /// What is destroyed, and for how long it can be restored.
     children: Children,
 ) -> impl IntoView {
     let heading = format!("{id}-title");
-    let field = format!("{id}-confirm");
     view! {
         <section class="dialog" id=id.clone() popover="" role="dialog" aria-labelledby=heading.clone()>
             <form method="post" action=action>
                 <header><h2 id=heading.clone()>{title}</h2></header>
                 <div class="body">
                     {children()}
-                    {phrase
-                        .map(|phrase| {
-                            view! {
-                                <TextField
-                                    label=format!("Type “{phrase}” to confirm")
-                                    name="confirm"
-                                    id=field
-                                    autocomplete="off"
-                                    draft
-                                />
-                            }
-                        })}
                     {values
                         .into_iter()
                         .map(|(name, value)| view! { <input type="hidden" name=name value=value/> })

@@ -147,9 +147,6 @@ pub fn TextField(
     /// What was typed, and what is wrong.
     #[prop(optional)]
     draft: Draft,
-    /// The id, where a page has two fields of one name.
-    #[prop(optional, into)]
-    id: Option<String>,
     /// One sentence of help.
     #[prop(optional, into)]
     hint: Option<String>,
@@ -159,9 +156,6 @@ pub fn TextField(
     /// What a browser may fill in.
     #[prop(optional, into)]
     autocomplete: Option<String>,
-    /// An example.
-    #[prop(optional, into)]
-    placeholder: Option<String>,
     /// The greatest length.
     #[prop(optional, into)]
     max: Option<u32>,
@@ -172,7 +166,7 @@ pub fn TextField(
     #[prop(optional)]
     mono: bool,
 ) -> impl IntoView {
-    let id = id.unwrap_or_else(|| name.clone());
+    let id = name.clone();
     let value = (kind != "password").then(|| draft.value(&name).map(str::to_owned)).flatten();
     let error = draft.error(&name).map(str::to_owned);
     let invalid = error.is_some().then_some("true");
@@ -187,7 +181,6 @@ pub fn TextField(
                 value=value
                 required=!optional
                 autocomplete=autocomplete
-                placeholder=placeholder
                 maxlength=max.map(|max| max.to_string())
                 autofocus=focus
                 aria-invalid=invalid
@@ -306,16 +299,13 @@ pub fn CheckField(
     /// What was ticked.
     #[prop(optional)]
     draft: Draft,
-    /// Whether it must be ticked.
-    #[prop(optional)]
-    required: bool,
     /// The sentence.
     children: Children,
 ) -> impl IntoView {
     let checked = draft.has(&name, &value);
     view! {
         <label class="check">
-            <input type="checkbox" name=name value=value checked=checked required=required/>
+            <input type="checkbox" name=name value=value checked=checked/>
             <span>{children()}</span>
         </label>
     }

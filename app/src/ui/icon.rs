@@ -48,15 +48,12 @@ symbols! {
     Wait "i-wait" r#"<path fill="none" stroke="currentColor" stroke-width="1.7" stroke-linecap="round" d="M8 2a6 6 0 1 1 0 12A6 6 0 0 1 8 2ZM8 4.8V8l2.2 1.6"/>"#;
     /// Filled ring: it serves.
     Live "i-live" r#"<circle cx="8" cy="8" r="6" fill="none" stroke="currentColor" stroke-width="1.7"/><circle cx="8" cy="8" r="3"/>"#;
-    /// Two squares: taken from the cache.
-    Cached "i-cached" r#"<path fill-rule="evenodd" d="M5 1.5h9.5V11H12V9.4h.9V3.1H6.6V4H5Zm-3.5 3.5H11v9.5H1.5Zm1.6 1.6v6.3h6.3V6.6Z"/>"#;
     /// Square with a bar: cancelled.
     Cancel "i-cancel" r#"<path fill-rule="evenodd" d="M2.5 1.5h11a1 1 0 0 1 1 1v11a1 1 0 0 1-1 1h-11a1 1 0 0 1-1-1v-11a1 1 0 0 1 1-1ZM4.5 7.2v1.6h7V7.2Z"/>"#;
     /// Struck circle: skipped or barred.
     Skip "i-skip" r#"<path fill="none" stroke="currentColor" stroke-width="1.6" d="M8 2a6 6 0 1 1 0 12A6 6 0 0 1 8 2ZM4 12 12 4"/>"#;
     Home "i-home" r#"<path fill="none" stroke="currentColor" stroke-width="1.5" stroke-linejoin="round" d="M2.5 7 8 2.3 13.5 7v6.5h-4V9.8h-3v3.7h-4Z"/>"#;
     Flask "i-flask" r#"<path fill="none" stroke="currentColor" stroke-width="1.5" stroke-linejoin="round" d="M6 1.8h4M6.7 2v4.3L2.7 13a.9.9 0 0 0 .8 1.3h9a.9.9 0 0 0 .8-1.3l-4-6.7V2M4.7 10h6.6"/>"#;
-    Data "i-data" r#"<g fill="none" stroke="currentColor" stroke-width="1.5"><ellipse cx="8" cy="3.8" rx="5.3" ry="2"/><path d="M2.7 3.8v8.4c0 1.1 2.4 2 5.3 2s5.3-.9 5.3-2V3.8M2.7 8c0 1.1 2.4 2 5.3 2s5.3-.9 5.3-2"/></g>"#;
     Pipe "i-pipe" r#"<g fill="none" stroke="currentColor" stroke-width="1.5"><circle cx="3.5" cy="8" r="1.8"/><circle cx="12.5" cy="3.7" r="1.8"/><circle cx="12.5" cy="12.3" r="1.8"/><path d="M5.3 8h1.5c2.5 0 1.5-4.3 3.9-4.3M6.8 8c2.5 0 1.5 4.3 3.9 4.3"/></g>"#;
     Cube "i-cube" r#"<path fill="none" stroke="currentColor" stroke-width="1.5" stroke-linejoin="round" d="m8 1.7 5.6 3.1v6.4L8 14.3l-5.6-3.1V4.8ZM2.6 4.9 8 8l5.4-3.1M8 8v6.2"/>"#;
     Promote "i-up" r#"<path fill="none" stroke="currentColor" stroke-width="1.5" stroke-linecap="round" stroke-linejoin="round" d="M2 13.8h12M8 10.8V2.3M4.7 5.5 8 2.2l3.3 3.3"/>"#;
@@ -74,9 +71,7 @@ symbols! {
     Copy "i-copy" r#"<path fill="none" stroke="currentColor" stroke-width="1.4" stroke-linejoin="round" d="M5.5 5.5h8v8h-8ZM10.5 5.5v-3h-8v8h3"/>"#;
     Close "i-x" r#"<path fill="none" stroke="currentColor" stroke-width="1.6" stroke-linecap="round" d="m4 4 8 8M12 4l-8 8"/>"#;
     Redo "i-redo" r#"<path fill="none" stroke="currentColor" stroke-width="1.5" stroke-linecap="round" stroke-linejoin="round" d="M13 8a5 5 0 1 1-1.6-3.7L13 5.7M13 2.5v3.3H9.7"/>"#;
-    Comment "i-comment" r#"<path fill="none" stroke="currentColor" stroke-width="1.5" stroke-linejoin="round" d="M2 3h12v8.5H7.5L4.5 14v-2.5H2Z"/>"#;
     Columns "i-cols" r#"<path fill="none" stroke="currentColor" stroke-width="1.5" stroke-linejoin="round" d="M2 3h12v10H2ZM6 3v10M10 3v10"/>"#;
-    Link "i-link" r#"<path fill="none" stroke="currentColor" stroke-width="1.5" stroke-linecap="round" d="m6.7 9.3 2.6-2.6M7 4.5l1.6-1.6a3.2 3.2 0 0 1 4.5 4.5L11.5 9M9 11.5l-1.6 1.6a3.2 3.2 0 0 1-4.5-4.5L4.5 7"/>"#;
     Star "i-star" r#"<path d="m8 1.5 2 4.2 4.6.6-3.4 3.2.9 4.6L8 11.9l-4.1 2.2.9-4.6L1.4 6.3 6 5.7Z"/>"#;
     File "i-file" r#"<path fill="none" stroke="currentColor" stroke-width="1.4" stroke-linejoin="round" d="M3.5 1.8h5.7l3.3 3.3v9.1h-9ZM9 1.8v3.5h3.5"/>"#;
     Folder "i-dir" r#"<path fill="none" stroke="currentColor" stroke-width="1.4" stroke-linejoin="round" d="M1.8 3h4.4l1.5 1.8h6.5v8.2H1.8Z"/>"#;
@@ -92,8 +87,6 @@ symbols! {
     Moon "i-moon" r#"<path fill="none" stroke="currentColor" stroke-width="1.5" stroke-linecap="round" stroke-linejoin="round" d="M13.5 9.5A5.8 5.8 0 0 1 6.5 2.5a5.8 5.8 0 1 0 7 7Z"/>"#;
     Screen "i-screen" r#"<path fill="none" stroke="currentColor" stroke-width="1.5" stroke-linecap="round" stroke-linejoin="round" d="M2 3h12v8H2ZM5.5 13.5h5M8 11v2.5"/>"#;
     Leave "i-leave" r#"<path fill="none" stroke="currentColor" stroke-width="1.5" stroke-linecap="round" stroke-linejoin="round" d="M9.5 2.5h-6v11h6M6.5 8h7.5M11.5 5.5 14 8l-2.5 2.5"/>"#;
-    Download "i-download" r#"<path fill="none" stroke="currentColor" stroke-width="1.5" stroke-linecap="round" stroke-linejoin="round" d="M2 13.5h12M8 2.3v8.5M4.7 7.7 8 11l3.3-3.3"/>"#;
-    Tag "i-tag" r#"<path fill="none" stroke="currentColor" stroke-width="1.5" stroke-linecap="round" stroke-linejoin="round" d="M2 2.5h5.5l6 6-5 5-6.5-6.5ZM5 5.2v.1"/>"#;
     Offline "i-offline" r#"<path fill="none" stroke="currentColor" stroke-width="1.5" stroke-linecap="round" stroke-linejoin="round" d="M2 2l12 12M3.5 6.5c1.2-1 2.6-1.5 4.5-1.5 1.8 0 3.3.6 4.5 1.5M5.5 9a4 4 0 0 1 5 0M8 12v.1"/>"#;
 }
 

@@ -50,8 +50,6 @@ pub enum State {
     Queued,
     /// Waits for people.
     Waiting,
-    /// Taken from an earlier run.
-    Cached,
     /// Stopped by somebody.
     Cancelled,
     /// Left out, or not allowed.
@@ -64,7 +62,7 @@ pub enum State {
 
 impl State {
     /// All states, in the order the gallery shows them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 11] = [
         Self::Passed,
         Self::Failed,
         Self::Unsure,
@@ -72,7 +70,6 @@ impl State {
         Self::Running,
         Self::Queued,
         Self::Waiting,
-        Self::Cached,
         Self::Cancelled,
         Self::Skipped,
         Self::Live,
@@ -90,7 +87,6 @@ impl State {
             Self::Running => Symbol::Run,
             Self::Queued => Symbol::Queued,
             Self::Waiting => Symbol::Wait,
-            Self::Cached => Symbol::Cached,
             Self::Cancelled => Symbol::Cancel,
             Self::Skipped => Symbol::Skip,
             Self::Live | Self::Rolling => Symbol::Live,
@@ -105,7 +101,7 @@ impl State {
             Self::Failed => Tone::Fail,
             Self::Unsure | Self::Warning | Self::Waiting => Tone::Warn,
             Self::Running | Self::Rolling => Tone::Run,
-            Self::Queued | Self::Cached | Self::Cancelled | Self::Skipped => Tone::Idle,
+            Self::Queued | Self::Cancelled | Self::Skipped => Tone::Idle,
         }
     }
 }

@@ -68,16 +68,13 @@ pub fn SortHead(
     /// Whether the first press puts the largest or latest first.
     #[prop(optional)]
     descending: bool,
-    /// Further classes.
-    #[prop(optional)]
-    class: &'static str,
 ) -> impl IntoView {
     let current = sort.key == key;
     let next = Sort { key: key.to_owned(), descending: if current { !sort.descending } else { descending } };
     let direction = current.then_some(if sort.descending { "descending" } else { "ascending" });
     let symbol = if sort.descending { Symbol::ChevronDown } else { Symbol::ChevronUp };
     view! {
-        <th scope="col" class=cell_class(num, class) aria-sort=direction>
+        <th scope="col" class=num.then_some("num") aria-sort=direction>
             <a href=address.with("sort", next.to_string()).href()>
                 {label}
                 {current.then(|| view! { <Icon symbol/> })}

@@ -10,15 +10,11 @@ pub fn Num(
     /// The number.
     #[prop(into)]
     value: Option<f64>,
-    /// Its unit.
-    #[prop(optional)]
-    unit: &'static str,
 ) -> impl IntoView {
     match value {
         None => view! { <span class="none">{format::NONE}</span> }.into_any(),
         Some(value) if value.is_nan() => view! { <span class="nan">"NaN"</span> }.into_any(),
-        Some(value) if unit.is_empty() => format::number(value).into_any(),
-        Some(value) => format!("{} {unit}", format::number(value)).into_any(),
+        Some(value) => format::number(value).into_any(),
     }
 }
 
@@ -124,8 +120,8 @@ mod tests {
 
     #[test]
     fn none_and_nan_and_a_number_look_different() {
-        let html = fragment(|| view! { <Num value=None/><Num value=f64::NAN/><Num value=11.9 unit="ms"/> });
-        assert_eq!(html, r#"<span class="none">–</span><span class="nan">NaN</span>11.90 ms"#);
+        let html = fragment(|| view! { <Num value=None/><Num value=f64::NAN/><Num value=11.9/> });
+        assert_eq!(html, r#"<span class="none">–</span><span class="nan">NaN</span>11.90"#);
     }
 
     #[test]

@@ -34,10 +34,24 @@ impl DeploymentState {
         }
     }
 
+    /// All states.
+    pub const ALL: [Self; 4] = [Self::Deploying, Self::Live, Self::Retired, Self::Failed];
+
     /// Reads the name.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Deploying, Self::Live, Self::Retired, Self::Failed].into_iter().find(|state| state.as_str() == text)
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+
+    /// Where it may go from here: the whole table of legal moves. What has ended stays ended; a version that comes back
+    /// is another deployment.
+    #[must_use]
+    pub fn next(self) -> &'static [Self] {
+        match self {
+            Self::Deploying => &[Self::Live, Self::Failed],
+            Self::Live => &[Self::Retired],
+            Self::Retired | Self::Failed => &[],
+        }
     }
 }
 
@@ -91,11 +105,11 @@ pub struct Deployment {
 pub struct Traffic {
     /// How many requests.
     pub requests: i64,
-    /// How many of them were not answered with a prediction, whoever's fault that was.
+    /// How many of them were not answered with a prediction, whoever's fault that was: every status but 200.
     pub errors: i64,
-    /// Median latency in milliseconds.
+    /// Median latency in milliseconds of those that were answered; a refusal is quick and says nothing of the model.
     pub p50_ms: Option<f64>,
-    /// 99th percentile of latency in milliseconds.
+    /// 99th percentile of latency in milliseconds of those that were answered.
     pub p99_ms: Option<f64>,
     /// Requests per equal slice of the span, oldest first.
     pub series: Vec<i64>,
@@ -141,4 +155,20 @@ pub struct Prediction {
     pub features: serde_json::Value,
     /// Each output by name: a list with one value for each row.
     pub output: serde_json::Value,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_deploying_becomes_live_and_what_has_ended_stays_ended() {
+        for from in DeploymentState::ALL {
+            let leads_to_live = from.next().contains(&DeploymentState::Live);
+            assert_eq!(leads_to_live, from == DeploymentState::Deploying, "{from:?}");
+            let has_ended = matches!(from, DeploymentState::Retired | DeploymentState::Failed);
+            assert_eq!(from.next().is_empty(), has_ended, "{from:?}");
+            assert_eq!(DeploymentState::parse(from.as_str()), Some(from));
+        }
+    }
 }

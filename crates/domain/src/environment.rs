@@ -7,6 +7,7 @@ use crate::{
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Where versions serve: staging, production. Its name is also the alias that it protects.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,12 +17,10 @@ pub struct Environment {
     pub id: EnvironmentId,
     /// Where it lives.
     pub workspace_id: WorkspaceId,
-    /// Its name, unique in the workspace.
+    /// Its name, unique in the workspace. The alias of this name moves only by a promotion.
     pub name: String,
     /// Its place in the order of promotion, from 1.
     pub position: i32,
-    /// Whether the alias of its name moves only by a promotion.
-    pub protected: bool,
 }
 
 /// The environment that unqualified inference requests go to.
@@ -157,6 +156,18 @@ impl PolicyDocument {
         } else {
             Self { gates: vec![golden], rule: ApprovalRule { approvals: 0 } }
         }
+    }
+
+    /// Which way is better, for the metrics that a gate names.
+    #[must_use]
+    pub fn better(&self) -> BTreeMap<&str, Better> {
+        let named = self.gates.iter().filter_map(|gate| match gate {
+            GateSpec::MetricThreshold { metric, better, .. } | GateSpec::BetterThanChampion { metric, better, .. } => {
+                Some((metric.as_str(), *better))
+            }
+            GateSpec::GoldenRow { .. } => None,
+        });
+        named.collect()
     }
 
     /// Checks the values that the types allow and sense does not.

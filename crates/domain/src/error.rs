@@ -21,6 +21,8 @@ pub enum ErrorKind {
     Conflict,
     /// The body is larger than allowed.
     TooLarge,
+    /// The body is of another type than the address takes.
+    UnsupportedMediaType,
     /// Too many requests.
     RateLimited,
     /// The server knows what is asked and does not offer it.

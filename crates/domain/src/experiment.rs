@@ -1,6 +1,9 @@
 //! Experiments: named groups of runs.
 
-use crate::id::{ExperimentId, WorkspaceId};
+use crate::{
+    environment::Better,
+    id::{ExperimentId, WorkspaceId},
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -81,4 +84,17 @@ pub struct ExperimentSummary {
     pub running: i64,
     /// When its last run started, in milliseconds since 1970.
     pub last_run_at: Option<i64>,
+}
+
+/// What the runs of an experiment are held against: the version in production that came from one of them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Champion {
+    /// Its model's name.
+    pub model: String,
+    /// Its number.
+    pub version: i32,
+    /// The metrics of its run.
+    pub metrics: BTreeMap<String, f64>,
+    /// Which way is better, for the metrics that a gate of production names.
+    pub better: BTreeMap<String, Better>,
 }

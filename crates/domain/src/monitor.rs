@@ -41,7 +41,7 @@ pub enum CheckState {
     Ok,
     /// At least half of the features drifted.
     Drifted,
-    /// Too few rows, or no reference.
+    /// Too few rows, or no reference that can be compared with.
     Inconclusive,
 }
 
@@ -182,7 +182,7 @@ pub struct Trigger {
     pub cool_down_s: i32,
 }
 
-/// One firing of a trigger, or why it held back.
+/// One firing of a trigger, or why it has held back until now: while the alert is there, it is tried again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Firing {

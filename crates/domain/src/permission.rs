@@ -41,8 +41,7 @@ impl Role {
     pub fn may(self, permission: Permission) -> bool {
         use Permission as P;
         match permission {
-            P::Read | P::Predict => true,
-            P::Comment => self != Self::Viewer,
+            P::Read | P::Predict | P::ManageAccount | P::MakeTokens => true,
             P::WriteTracking | P::WriteRegistry | P::WritePipelines | P::RunPipelines | P::RequestPromotion => {
                 matches!(self, Self::Contributor | Self::Admin)
             }
@@ -96,8 +95,10 @@ pub enum Permission {
     Read,
     /// Send inference requests to deployed models.
     Predict,
-    /// Say something about an object.
-    Comment,
+    /// Change one's own password, revoke one's tokens, end one's sessions.
+    ManageAccount,
+    /// Make API tokens of one's own.
+    MakeTokens,
     /// Log experiments, runs, metrics, artifacts.
     WriteTracking,
     /// Register models and versions, move aliases that no environment protects.
@@ -126,10 +127,11 @@ pub enum Permission {
 
 impl Permission {
     /// All permissions.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Read,
         Self::Predict,
-        Self::Comment,
+        Self::ManageAccount,
+        Self::MakeTokens,
         Self::WriteTracking,
         Self::WriteRegistry,
         Self::WritePipelines,
@@ -149,7 +151,7 @@ impl Permission {
     pub fn scope(self) -> Scope {
         match self {
             Self::Read | Self::Predict => Scope::Read,
-            Self::WritePolicies | Self::ManageMembers | Self::ManageWorkspace => Scope::Admin,
+            Self::MakeTokens | Self::WritePolicies | Self::ManageMembers | Self::ManageWorkspace => Scope::Admin,
             _ => Scope::Write,
         }
     }
@@ -160,7 +162,8 @@ impl Permission {
         match self {
             Self::Read => "see this workspace",
             Self::Predict => "send inference requests",
-            Self::Comment => "comment",
+            Self::ManageAccount => "change your account",
+            Self::MakeTokens => "make tokens",
             Self::WriteTracking => "log experiments and runs",
             Self::WriteRegistry => "change registered models",
             Self::WritePipelines => "change pipelines",
@@ -192,7 +195,7 @@ pub enum Scope {
     Read,
     /// Also log, register, run, request, decide, deploy.
     Write,
-    /// Also change policies and members.
+    /// Also change policies and members, and make tokens.
     Admin,
 }
 
@@ -242,7 +245,8 @@ mod tests {
         insta::assert_snapshot!(table, @"
         Read (read): viewer contributor operator approver admin
         Predict (read): viewer contributor operator approver admin
-        Comment (write): contributor operator approver admin
+        ManageAccount (write): viewer contributor operator approver admin
+        MakeTokens (admin): viewer contributor operator approver admin
         WriteTracking (write): contributor admin
         WriteRegistry (write): contributor admin
         WritePipelines (write): contributor admin

@@ -9,6 +9,12 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
+/// Where the addresses of service accounts are: a name that no mail server will ever have.
+pub const SERVICE_DOMAIN: &str = "slipway.invalid";
+
+/// Where the addresses of the people of the demo are.
+pub const DEMO_DOMAIN: &str = "demo.invalid";
+
 /// An e-mail address, in lower case. Only its shape is checked: something, an at sign, something.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "sqlx", derive(sqlx::Type), sqlx(transparent))]
@@ -40,6 +46,15 @@ impl Email {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether it lies where Slipway gives addresses to accounts of its own, which nobody else may take.
+    #[must_use]
+    pub fn is_reserved(&self) -> bool {
+        let host = self.0.rsplit('@').next().unwrap_or_default();
+        [SERVICE_DOMAIN, DEMO_DOMAIN].into_iter().any(|reserved| {
+            host.strip_suffix(reserved).is_some_and(|before| before.is_empty() || before.ends_with('.'))
+        })
     }
 }
 
@@ -224,6 +239,16 @@ mod tests {
             ["", "approver", "@", "a@", "@b", "a b@c", "a@b@c", "a@.c", "a@c.", &format!("{}@c.d", "a".repeat(300))]
         {
             assert!(Email::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn addresses_of_slipways_own_accounts_are_nobody_elses() {
+        for text in ["pipelines@default.slipway.invalid", "a@slipway.invalid", "Approver@Demo.invalid"] {
+            assert!(Email::parse(text).unwrap().is_reserved(), "{text}");
+        }
+        for text in ["a@notslipway.invalid", "a@slipway.invalid.example.com", "slipway.invalid@example.com"] {
+            assert!(!Email::parse(text).unwrap().is_reserved(), "{text}");
         }
     }
 

@@ -392,3 +392,50 @@ fn a_request_is_recorded_as_named_columns() {
     let cube = Tensor { name: "image".into(), shape: vec![2, 1, 2], data: TensorData::Uint8(vec![1, 2, 3, 4]) };
     assert_eq!(plain(columns(&[cube], &[])), json!({"image": [[1, 2], [3, 4]]}));
 }
+
+#[test]
+fn the_head_of_a_tensor_is_its_first_rows_with_short_texts() {
+    let x = Tensor { name: "x".into(), shape: vec![3, 2], data: TensorData::Int8(vec![1, 2, 3, 4, 5, 6]) };
+    let head = x.head(2, 0);
+    assert_eq!((head.shape.clone(), head.data.clone()), (vec![2, 2], TensorData::Int8(vec![1, 2, 3, 4])));
+    assert_eq!(x.head(9, 0), x);
+
+    let texts = TensorData::Bytes(vec!["short".into(), "Zürich".into(), "x".repeat(100)]);
+    let city = Tensor { name: "city".into(), shape: vec![3], data: texts };
+    // Two bytes would end within the ü.
+    assert_eq!(city.head(2, 2).data, TensorData::Bytes(vec!["sh…".into(), "Z…".into()]));
+
+    let single = Tensor { name: "y".into(), shape: vec![], data: TensorData::Fp32(vec![1.0]) };
+    assert_eq!(single.head(5, 5), single);
+}
+
+#[test]
+fn the_id_of_a_request_can_be_recorded() {
+    let with = |id: String| {
+        let data = json!({"name": "x", "shape": [1], "datatype": "FP32", "data": [1]});
+        parse(&json!({"id": id, "inputs": [data]}))
+    };
+    assert_eq!(with("é".repeat(256)).unwrap().id, Some("é".repeat(256)));
+    for wrong in ["a\0b".to_owned(), "é".repeat(257)] {
+        let refused = with(wrong).unwrap_err();
+        assert_eq!(refused.field.as_deref(), Some("/id"));
+        assert_eq!(refused.message, "A request's id has at most 256 characters, none of them NUL.");
+    }
+}
+
+#[test]
+fn an_fp32_is_its_shortest_decimal_in_answers_and_records() {
+    let widths = [0.2_f32, 2.3, -1e-7, 16_777_216.0, 3.402_823_5e38, 1e-45];
+    let tensor = Tensor { name: "width".into(), shape: vec![6], data: TensorData::Fp32(widths.to_vec()) };
+    let text = "[0.2,2.3,-1e-7,16777216.0,3.4028235e38,1e-45]";
+    let answer = serde_json::to_string(&tensor).unwrap();
+    assert!(answer.ends_with(&format!("\"data\":{text}}}")), "{answer}");
+    let record = columns(&[tensor], &[]).remove("width").unwrap();
+    assert_eq!(record, serde_json::from_str::<serde_json::Value>(text).unwrap());
+    // Whoever reads it back has the same single.
+    let read: Vec<f32> = record.as_array().unwrap().iter().map(|cell| cell.as_f64().unwrap() as f32).collect();
+    assert_eq!(read, widths);
+
+    let gaps = TensorData::Fp32(vec![f32::NAN, f32::INFINITY]);
+    assert!((0..3).all(|at| gaps.json_at(at).is_null()));
+}

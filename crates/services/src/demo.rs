@@ -8,12 +8,9 @@ use domain::{
     audit::{Object, ObjectKind},
     id::UserId,
     permission::{Permission, Role, Scope},
-    user::{Email, User},
+    user::{DEMO_DOMAIN, Email, User},
 };
 use std::collections::BTreeSet;
-
-/// Where their addresses are: a name that no mail server will ever have.
-const DOMAIN: &str = "demo.invalid";
 
 /// Somebody of the demo.
 #[derive(Debug, Clone, Copy)]
@@ -29,20 +26,47 @@ pub struct DemoPerson {
 }
 
 impl Services {
+    /// Whether the workspace holds nothing but what the demo makes. `name` is that of its model and its experiment.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn is_free_for_demo(&self, ctx: &Ctx, name: &str) -> Result<bool> {
+        Ok(!store::demo::has_other_work(&mut *self.conn().await?, ctx.workspace_id(), name).await?)
+    }
+
+    /// Refuses the demo in a workspace where people work: it would change what their production asks for.
+    ///
+    /// # Errors
+    /// `Conflict` when the workspace holds a model or run of somebody's own.
+    pub async fn refuse_demo_among_work(&self, ctx: &Ctx, name: &str) -> Result<()> {
+        if self.is_free_for_demo(ctx, name).await? {
+            return Ok(());
+        }
+        Err(Error::conflict(format!(
+            "{} holds runs or models of your own, and the example would change what its production asks for. Load it in \
+             a workspace of its own.",
+            ctx.workspace.name
+        )))
+    }
+
     /// Makes somebody of the demo a member with their roles, unless they are that already, and gives them a token for a
     /// day.
     ///
     /// # Errors
-    /// `Forbidden` to whoever may not manage the workspace.
+    /// `Forbidden` to whoever may not manage the workspace, `Conflict` when the address belongs to somebody who can sign
+    /// in.
     pub async fn admit_demo_person(&self, ctx: &Ctx, person: &DemoPerson) -> Result<IssuedToken> {
         ctx.require(Permission::ManageWorkspace)?;
-        let email = Email::parse(&format!("{}@{DOMAIN}", person.account))?;
+        let email = Email::parse(&format!("{}@{DEMO_DOMAIN}", person.account))?;
         let roles: BTreeSet<Role> = person.roles.iter().copied().collect();
         let mut tx = self.begin().await?;
         // One walk at a time makes its people.
         store::workspace::lock(&mut tx, ctx.workspace_id()).await?;
         let user = match store::user::by_email(&mut tx, &email).await? {
-            Some((user, _)) => user,
+            Some((user, None)) => user,
+            Some((user, Some(_))) => {
+                return Err(Error::conflict(format!("{} belongs to somebody who can sign in.", user.email)));
+            }
             None => {
                 let name = person.name.to_owned();
                 let user = User { id: UserId::new(), email, name, is_service: false, created_at: Utc::now() };

@@ -14,19 +14,19 @@ use domain::{
     page,
     promotion::PromotionState,
 };
-use store::PgConnection;
 pub use store::deployment::Filter as DeploymentFilter;
+use store::{PgConnection, promotion::Candidate};
 
 /// Going back to the version that was live before.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct NewRollback {
     /// The environment's name.
     pub environment: String,
     /// The model's name.
     pub model: String,
-    /// The number of the deployment to be left, as the person saw it: another one that serves by now is not left. None:
-    /// whatever serves.
-    pub deployment: Option<i64>,
+    /// The number of the deployment to be left, as the person saw it: another one that serves by now is not left, so that
+    /// a request that is sent twice goes back once.
+    pub deployment: i64,
     /// Why.
     pub comment: String,
 }
@@ -91,8 +91,8 @@ impl Services {
                 Error::new(ErrorKind::NotFound, format!("No version of \"{}\" serves in {environment}.", new.model))
             })?
         };
-        if new.deployment.is_some_and(|number| number != seen.number) {
-            return Err(moved_on(&seen));
+        if new.deployment != seen.number {
+            return Err(moved_on(new.deployment, &seen));
         }
         // Loading takes a while: it is tried before anything is locked.
         self.check_can_return(&seen).await?;
@@ -101,8 +101,9 @@ impl Services {
         store::environment::lock(&mut tx, seen.environment_id).await?;
         store::model::lock(&mut tx, seen.model_id).await?;
         let live = store::deployment::live(&mut tx, seen.environment_id, seen.model_id).await?;
-        let live = live.filter(|live| live.id == seen.id).ok_or_else(|| moved_on(&seen))?;
-        let target = store::deployment::previous(&mut tx, &live).await?.ok_or_else(|| nothing_before(&live))?;
+        let live = live.filter(|live| live.id == seen.id).ok_or_else(|| overtaken(&seen))?;
+        // Its version may have been deleted since it was tried; from here on it cannot.
+        let target = can_return(&mut tx, &live).await?;
         let deployment = Deployment {
             id: DeploymentId::new(),
             number: store::counter::next(&mut tx, ctx.workspace_id(), "deployment").await?,
@@ -116,7 +117,7 @@ impl Services {
             ..target
         };
         store::deployment::insert(&mut tx, &deployment).await?;
-        store::deployment::retire(&mut tx, live.id).await?;
+        move_to(&mut tx, &live, DeploymentState::Retired, "").await?;
         make_live(&mut tx, &deployment, ctx.actor().name()).await?;
         let summary = format!("rolled {environment} back from {} to {}", title(&live), title(&deployment));
         event("deployment.rolled_back", &deployment, summary)
@@ -135,6 +136,7 @@ impl Services {
         }
         promotion::meet_new_champion(&mut tx, &deployment).await?;
         commit(tx).await?;
+        self.endpoints.changed();
         metrics::counter!("slipway_deployments_total", "result" => "rolled_back").increment(1);
         self.deployment(ctx, deployment.number).await
     }
@@ -142,22 +144,13 @@ impl Services {
     /// Refuses when there is nothing to go back to, or when it is known not to serve any more. Without an engine here
     /// nothing is known: that must not stand in the way.
     async fn check_can_return(&self, live: &Deployment) -> Result<()> {
-        let (target, files, signature) = {
+        let (target, files) = {
             let mut conn = self.conn().await?;
-            let target = store::deployment::previous(&mut conn, live).await?.ok_or_else(|| nothing_before(live))?;
-            let candidate = store::promotion::candidate(&mut conn, target.model_version_id).await?;
-            let candidate = candidate
-                .filter(|candidate| !candidate.is_deleted && candidate.digest.as_ref() == Some(&target.digest));
-            let candidate = candidate.ok_or_else(|| {
-                Error::conflict(format!(
-                    "{} was live before, but is deleted or no longer what it was. Promote another version instead.",
-                    title(&target)
-                ))
-            })?;
+            let target = can_return(&mut conn, live).await?;
             let files = store::promotion::files(&mut conn, target.model_version_id).await?;
-            (target, files, candidate.signature)
+            (target, files)
         };
-        match self.refusal(&files, signature.as_ref()).await? {
+        match self.refusal(&files).await? {
             Some(why) => Err(Error::conflict(format!(
                 "{} was live before, but cannot be loaded any more: {why} Promote another version instead.",
                 title(&target)
@@ -167,6 +160,20 @@ impl Services {
     }
 }
 
+/// What was live before this deployment, when it can be gone back to: its version is there, and is what it was.
+async fn can_return(conn: &mut PgConnection, live: &Deployment) -> Result<Deployment> {
+    let target = store::deployment::previous(conn, live).await?.ok_or_else(|| nothing_before(live))?;
+    let candidate = store::promotion::candidate(conn, target.model_version_id).await?;
+    let stands = |candidate: &Candidate| !candidate.is_deleted && candidate.digest.as_ref() == Some(&target.digest);
+    if !candidate.as_ref().is_some_and(stands) {
+        return Err(Error::conflict(format!(
+            "{} was live before, but is deleted or no longer what it was. Promote another version instead.",
+            title(&target)
+        )));
+    }
+    Ok(target)
+}
+
 fn nothing_before(live: &Deployment) -> Error {
     Error::conflict(format!(
         "There is nothing to go back to: no version of \"{}\" that still stands was live in {} before v{}.",
@@ -174,10 +181,19 @@ fn nothing_before(live: &Deployment) -> Error {
     ))
 }
 
-fn moved_on(live: &Deployment) -> Error {
+/// Another deployment serves than the one that was to be left.
+fn moved_on(left: i64, live: &Deployment) -> Error {
     Error::conflict(format!(
-        "Something else serves \"{}\" in {} by now. Look again before you roll back.",
-        live.model, live.environment
+        "Deployment #{left} does not serve \"{}\" in {}; #{} does, with v{}. Look again before you roll back.",
+        live.model, live.environment, live.number, live.version
+    ))
+}
+
+/// Something took the place of what was to be left at the same moment.
+fn overtaken(left: &Deployment) -> Error {
+    Error::conflict(format!(
+        "Deployment #{} does not serve \"{}\" in {} any more. Look again before you roll back.",
+        left.number, left.model, left.environment
     ))
 }
 
@@ -205,10 +221,21 @@ pub(crate) async fn announce(tx: &mut PgConnection, deployment: &Deployment) -> 
     Ok(store::event::notify(tx, &format!("deployments:{}", deployment.workspace_id)).await?)
 }
 
+/// Moves a deployment, when the table of moves allows it and it still stands where it stood.
+async fn move_to(tx: &mut PgConnection, deployment: &Deployment, to: DeploymentState, reason: &str) -> Result<()> {
+    let from = deployment.state;
+    if !from.next().contains(&to) || !store::deployment::set_state(tx, deployment.id, from, to, reason).await? {
+        tracing::error!(deployment = %deployment.id, ?from, ?to, "an illegal move");
+        return Err(Error::internal());
+    }
+    Ok(())
+}
+
 /// Makes a deployment answer, under the locks of its environment and model and with nothing else live: its row, the alias of the
-/// environment's name, and the monitor that watches it from now on.
+/// environment's name, what its traffic is compared with, and the monitor that watches it from now on.
 pub(crate) async fn make_live(tx: &mut PgConnection, deployment: &Deployment, by: &str) -> Result<()> {
-    store::deployment::set_live(tx, deployment.id).await?;
+    move_to(tx, deployment, DeploymentState::Live, "").await?;
+    store::deployment::fix_reference(tx, deployment.id).await?;
     let (model, version) = (deployment.model_id, Some(deployment.model_version_id));
     store::model::move_alias(tx, model, &deployment.environment, version, by).await?;
     store::monitor::ensure(tx, deployment.workspace_id, deployment.environment_id, deployment.model_id).await?;
@@ -217,7 +244,7 @@ pub(crate) async fn make_live(tx: &mut PgConnection, deployment: &Deployment, by
 
 /// Ends what was live, because `by` takes its place; so ends its promotion.
 pub(crate) async fn retire(tx: &mut PgConnection, live: &Deployment, by: &str) -> Result<()> {
-    store::deployment::retire(tx, live.id).await?;
+    move_to(tx, live, DeploymentState::Retired, "").await?;
     let summary = format!("retired {} in {}: {by} takes its place", title(live), live.environment);
     write_as_system(event("deployment.retired", live, summary), tx, live).await?;
     if let Some(id) = live.promotion_id {
@@ -231,7 +258,7 @@ pub(crate) async fn retire(tx: &mut PgConnection, live: &Deployment, by: &str) -
 
 /// Ends a deployment that did not become live.
 pub(crate) async fn fail(tx: &mut PgConnection, deployment: &Deployment, reason: &str) -> Result<()> {
-    store::deployment::fail(tx, deployment.id, reason).await?;
+    move_to(tx, deployment, DeploymentState::Failed, reason).await?;
     let summary = format!("could not deploy {} to {}", title(deployment), deployment.environment);
     let event = event("deployment.failed", deployment, summary).details(serde_json::json!({ "reason": reason }));
     write_as_system(event, tx, deployment).await?;

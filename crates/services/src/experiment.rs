@@ -1,12 +1,13 @@
 //! Experiments.
 
-use crate::{Ctx, Event, Result, Services, commit, page_rows};
+use crate::{Ctx, Event, Result, Services, commit, model::tag_details, page_rows};
 use chrono::Utc;
 use domain::{
     Error, ErrorKind, Page,
     artifact_root::check_artifact_location,
     audit::{Object, ObjectKind},
-    experiment::{Experiment, ExperimentSummary, LifecycleStage, ViewType},
+    environment::PRODUCTION,
+    experiment::{Champion, Experiment, ExperimentSummary, LifecycleStage, ViewType},
     id::ExperimentId,
     names::{ExperimentName, TagKey},
     page, search,
@@ -117,6 +118,24 @@ impl Services {
         Ok(to_page(found))
     }
 
+    /// What the runs of an experiment are held against: the version in production that came from one of them. None while
+    /// there is none.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn champion(&self, ctx: &Ctx, id: ExperimentId) -> Result<Option<Champion>> {
+        let mut conn = self.conn().await?;
+        let production = store::environment::by_name(&mut conn, ctx.workspace_id(), PRODUCTION).await?;
+        let Some(production) = production else { return Ok(None) };
+        let Some((model, version, run)) = store::experiment::serving(&mut conn, production.id, id).await? else {
+            return Ok(None);
+        };
+        let metrics = store::promotion::metrics_of_run(&mut conn, run).await?;
+        let policy = store::environment::policy_in_force(&mut conn, production.id).await?.document;
+        let better = policy.better().into_iter().map(|(metric, better)| (metric.to_owned(), better)).collect();
+        Ok(Some(Champion { model, version, metrics, better }))
+    }
+
     /// Whether anything was logged to the workspace.
     ///
     /// # Errors
@@ -193,9 +212,15 @@ impl Services {
     /// `NotFound`; `Invalid` for a wrong tag, or when the experiment is deleted.
     pub async fn set_experiment_tag(&self, ctx: &Ctx, id: ExperimentId, key: &str, value: &str) -> Result<()> {
         let tags = experiment_tags(&[(key.to_owned(), value.to_owned())])?;
-        let mut conn = self.conn().await?;
-        let found = active(&mut conn, ctx, id).await?;
-        Ok(store::experiment::set_tags(&mut conn, found.id, &tags).await?)
+        let mut tx = self.begin().await?;
+        let found = active(&mut tx, ctx, id).await?;
+        store::experiment::set_tags(&mut tx, found.id, &tags).await?;
+        let summary = format!("set the tag {key} of the experiment {}", found.name);
+        Event::new("experiment.tag_set", object(&found), summary)
+            .details(tag_details(key, Some(value)))
+            .write(&mut tx, ctx)
+            .await?;
+        commit(tx).await
     }
 
     /// Removes a tag of an experiment that is in use.
@@ -203,13 +228,18 @@ impl Services {
     /// # Errors
     /// `NotFound`, also when there is no such tag; `Invalid` when the experiment is deleted.
     pub async fn delete_experiment_tag(&self, ctx: &Ctx, id: ExperimentId, key: &str) -> Result<()> {
-        let mut conn = self.conn().await?;
-        let found = active(&mut conn, ctx, id).await?;
-        if store::experiment::delete_tag(&mut conn, found.id, key).await? {
-            return Ok(());
+        let mut tx = self.begin().await?;
+        let found = active(&mut tx, ctx, id).await?;
+        if !store::experiment::delete_tag(&mut tx, found.id, key).await? {
+            let message = format!("No tag with name: {key} in experiment with id {id}");
+            return Err(Error::new(ErrorKind::NotFound, message));
         }
-        let message = format!("No tag with name: {key} in experiment with id {id}");
-        Err(Error::new(ErrorKind::NotFound, message))
+        let summary = format!("removed the tag {key} of the experiment {}", found.name);
+        Event::new("experiment.tag_deleted", object(&found), summary)
+            .details(tag_details(key, None))
+            .write(&mut tx, ctx)
+            .await?;
+        commit(tx).await
     }
 }
 
@@ -235,9 +265,10 @@ pub(crate) async fn experiment(conn: &mut PgConnection, ctx: &Ctx, id: Experimen
     store::experiment::by_id(conn, ctx.workspace_id(), id).await?.ok_or_else(|| no_experiment(id))
 }
 
-/// The experiment of this number, which must be in use.
+/// The experiment of this number, which must be in use and stays so until the transaction ends.
 pub(crate) async fn active(conn: &mut PgConnection, ctx: &Ctx, id: ExperimentId) -> Result<Experiment> {
-    let found = experiment(conn, ctx, id).await?;
+    let mut found = experiment(conn, ctx, id).await?;
+    found.lifecycle_stage = store::experiment::hold_stage(conn, found.id).await?;
     if found.lifecycle_stage != LifecycleStage::Active {
         return Err(Error::invalid(format!(
             "The experiment {} must be in the 'active' state. Current state is {}.",

@@ -4,6 +4,7 @@
 //! The coarse question, whether a role may do such a thing at all, was answered before by the one authorisation layer
 //! that made the [`Ctx`]; rules about the object itself (who requested, what state it is in) are here.
 
+mod admission;
 mod artifact;
 mod audit;
 mod ctx;
@@ -12,6 +13,7 @@ mod deployment;
 mod endpoint;
 mod environment;
 mod experiment;
+mod gauges;
 mod link;
 mod log;
 mod logged_model;
@@ -24,6 +26,7 @@ mod pipeline;
 mod pipeline_run;
 mod prediction;
 mod promotion;
+mod reference;
 mod run;
 mod session;
 mod setup;
@@ -32,6 +35,7 @@ mod token;
 mod user;
 mod workspace;
 
+pub use admission::{Admitted, Limits};
 pub use artifact::{Artifact, MAX_ARTIFACT};
 pub use audit::Event;
 pub use ctx::{Caller, Credential, Ctx};
@@ -40,6 +44,7 @@ pub use deployment::{DeploymentFilter, NewRollback};
 pub use domain::{Error, ErrorKind};
 pub use endpoint::{LiveEndpoint, Outcome};
 pub use experiment::{ExperimentSearch, NewExperiment};
+pub use gauges::{DriftScore, Gauges};
 pub use log::{Appended, log_topic};
 pub use logged_model::{LoggedModelSearch, NewLoggedModel, no_logged_model};
 pub use model::{ModelDetail, ModelSearch, NewModel};
@@ -47,7 +52,7 @@ pub use model_version::{NewModelVersion, VersionDetail, VersionSearch, parse_sta
 pub use monitor::{MonitorChange, NewTrigger};
 pub use pipeline::{PipelineFile, StoredPipeline};
 pub use pipeline_run::{NewRun, RunFilter, StartedRun};
-pub use promotion::{NewDecision, NewPromotion, PromotionFilter};
+pub use promotion::{NewDecision, NewPromotion, PromotionFilter, Sweep, may_withdraw};
 pub use run::{NewExperimentRun, RunChange, RunDetail, RunSearch, RunTableSearch, no_run};
 pub use setup::NewUser;
 pub use step::{AttemptEnd, Claimed, FileTrouble, Lease, LetGo, Renewed, StepInput, StepWork};
@@ -68,6 +73,7 @@ pub struct Services {
     artifacts: Artifacts,
     models: Option<Arc<ModelCache>>,
     endpoints: Arc<endpoint::Endpoints>,
+    admission: Arc<admission::Admission>,
     predictions: prediction::Recorder,
     passwords: Arc<password::Passwords>,
     public_url: Arc<str>,
@@ -83,6 +89,7 @@ impl Services {
             artifacts,
             models: None,
             endpoints: Arc::default(),
+            admission: Arc::default(),
             passwords: Arc::default(),
             public_url: "".into(),
         }
@@ -104,6 +111,13 @@ impl Services {
     #[must_use]
     pub fn with_models(mut self, models: Arc<ModelCache>) -> Self {
         self.models = Some(models);
+        self
+    }
+
+    /// The same, letting models take so much.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.admission = Arc::new(admission::Admission::new(limits));
         self
     }
 

@@ -1,9 +1,10 @@
 //! Logged models: models as runs wrote them.
 
-use crate::{Ctx, Result, Services, commit, experiment, page_rows};
+use crate::{Ctx, Event, Result, Services, commit, experiment, page_rows};
 use chrono::Utc;
 use domain::{
     Error, ErrorKind, Page,
+    audit::{Object, ObjectKind},
     id::{ExperimentId, LoggedModelId, RunId},
     logged_model::{LoggedModel, LoggedModelStatus},
     model::ModelVersion,
@@ -88,6 +89,7 @@ impl Services {
             metrics: Vec::new(),
         };
         store::logged_model::insert(&mut tx, &model).await?;
+        note(&mut tx, ctx, "logged_model.created", "logged", &model).await?;
         commit(tx).await?;
         Ok(model)
     }
@@ -144,9 +146,18 @@ impl Services {
         status: LoggedModelStatus,
     ) -> Result<LoggedModel> {
         let mut tx = self.begin().await?;
-        active(&mut tx, ctx, id).await?;
+        store::logged_model::lock(&mut tx, ctx.workspace_id(), id).await?;
+        let before = active(&mut tx, ctx, id).await?;
         store::logged_model::set_status(&mut tx, id, status, Utc::now().timestamp_millis()).await?;
         let model = find(&mut tx, ctx, id).await?;
+        if model.status != before.status {
+            let (action, verb) = match model.status {
+                LoggedModelStatus::Pending => ("logged_model.reopened", "took up again"),
+                LoggedModelStatus::Ready => ("logged_model.completed", "completed"),
+                LoggedModelStatus::UploadFailed => ("logged_model.failed", "could not upload"),
+            };
+            note(&mut tx, ctx, action, verb, &model).await?;
+        }
         commit(tx).await?;
         Ok(model)
     }
@@ -156,11 +167,15 @@ impl Services {
     /// # Errors
     /// `NotFound`. Again changes nothing.
     pub async fn delete_logged_model(&self, ctx: &Ctx, id: LoggedModelId) -> Result<()> {
-        let mut conn = self.conn().await?;
-        if find(&mut conn, ctx, id).await?.deleted {
+        let mut tx = self.begin().await?;
+        store::logged_model::lock(&mut tx, ctx.workspace_id(), id).await?;
+        let model = find(&mut tx, ctx, id).await?;
+        if model.deleted {
             return Ok(());
         }
-        Ok(store::logged_model::delete(&mut conn, id, Utc::now().timestamp_millis()).await?)
+        store::logged_model::delete(&mut tx, id, Utc::now().timestamp_millis()).await?;
+        note(&mut tx, ctx, "logged_model.deleted", "deleted", &model).await?;
+        commit(tx).await
     }
 
     /// Sets tags of a logged model.
@@ -217,6 +232,18 @@ pub(crate) async fn find(conn: &mut PgConnection, ctx: &Ctx, id: LoggedModelId) 
 async fn active(conn: &mut PgConnection, ctx: &Ctx, id: LoggedModelId) -> Result<LoggedModel> {
     let model = find(conn, ctx, id).await?;
     if model.deleted { Err(no_logged_model(&id.wire())) } else { Ok(model) }
+}
+
+/// Writes down what happened to a model, on the timelines of its experiment and run too.
+async fn note(conn: &mut PgConnection, ctx: &Ctx, action: &'static str, verb: &str, model: &LoggedModel) -> Result<()> {
+    let object = Object::new(ObjectKind::LoggedModel, model.id.wire(), &model.name);
+    let mut event = Event::new(action, object, format!("{verb} the model {}", model.name));
+    let experiment = experiment::experiment(conn, ctx, model.experiment_id).await?;
+    event = event.related(experiment::object(&experiment));
+    if let Some(run) = model.source_run_id {
+        event = event.related(crate::run::object(&crate::run::find(conn, ctx, run).await?.1));
+    }
+    event.write(conn, ctx).await
 }
 
 /// The refusal of an id that no logged model of the workspace has.

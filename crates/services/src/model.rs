@@ -50,9 +50,9 @@ impl Default for ModelSearch<'_> {
 pub struct ModelDetail {
     /// The model.
     pub model: Model,
-    /// Its versions, newest first; at most [`page::MAX_PAGE`].
-    pub versions: Vec<ModelVersion>,
-    /// The moves of its aliases, newest first; at most [`page::MAX_PAGE`].
+    /// A page of its versions, newest first.
+    pub versions: Page<ModelVersion>,
+    /// As many of the last moves of its aliases, newest first.
     pub alias_moves: Vec<AliasMove>,
 }
 
@@ -97,16 +97,21 @@ impl Services {
         find(&mut *self.conn().await?, ctx, name).await
     }
 
-    /// The model of this name, with its versions and the history of its aliases.
+    /// The model of this name, with a page of its versions and the last moves of its aliases.
     ///
     /// # Errors
-    /// `NotFound`.
-    pub async fn model_detail(&self, ctx: &Ctx, name: &str) -> Result<ModelDetail> {
-        let limit = page::MAX_PAGE as i64;
+    /// `NotFound`; `Invalid` for a page token that is not of the model's versions.
+    pub async fn model_detail(
+        &self,
+        ctx: &Ctx,
+        name: &str,
+        page_token: Option<&str>,
+        limit: usize,
+    ) -> Result<ModelDetail> {
+        let versions = self.model_versions(ctx, name, page_token, limit).await?;
         let mut conn = self.conn().await?;
         let model = find(&mut conn, ctx, name).await?;
-        let versions = store::model_version::of_model(&mut conn, ctx.workspace_id(), model.id, None, limit).await?;
-        let alias_moves = store::model::alias_moves(&mut conn, model.id, None, limit).await?;
+        let alias_moves = store::model::alias_moves(&mut conn, model.id, None, page_rows(limit)).await?;
         Ok(ModelDetail { model, versions, alias_moves })
     }
 

@@ -1,21 +1,25 @@
 //! Watching traffic: checks for drift, alerts, and the triggers that start a pipeline when one opens.
 
-use crate::{Ctx, Event, Result, Services, commit, prediction::never_served};
-use chrono::Utc;
+use crate::{Ctx, Event, Result, Services, commit, prediction::never_served, reference::Reference};
+use chrono::{DateTime, Utc};
 use domain::{
     Error, ErrorKind, Page,
     audit::{Object, ObjectKind},
-    drift::{Column, DatasetDrift, FeatureDrift, feature_drift},
-    id::TriggerId,
+    drift::{Column, DatasetDrift, FeatureDrift, Kind, feature_drift},
+    id::{AlertId, TriggerId},
+    model::Signature,
     monitor::{Alert, AlertState, Check, CheckState, Firing, Monitor, Trigger},
     page,
 };
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
-use store::monitor::Due;
+use store::{
+    PgConnection,
+    monitor::{CheckKey, Due},
+};
 
-/// The largest reference file that is read.
-const MOST_REFERENCE_BYTES: u64 = 64 << 20;
+/// The most values, rows times features, that a check reads: of a wide model it looks at fewer rows.
+const MOST_VALUES: usize = 2 << 20;
 /// With fewer values than this on a side, a feature is not compared.
 const MIN_VALUES: usize = 10;
 
@@ -86,12 +90,15 @@ impl Services {
         change: MonitorChange,
     ) -> Result<Monitor> {
         let mut tx = self.begin().await?;
-        let mut monitor = store::monitor::find(&mut tx, ctx.workspace_id(), environment, model)
+        let before = store::monitor::lock(&mut tx, ctx.workspace_id(), environment, model)
             .await?
             .ok_or_else(|| never_served(environment, model))?;
-        monitor.window_rows = change.window_rows.unwrap_or(monitor.window_rows);
-        monitor.min_rows = change.min_rows.unwrap_or(monitor.min_rows);
-        monitor.enabled = change.enabled.unwrap_or(monitor.enabled);
+        let monitor = Monitor {
+            window_rows: change.window_rows.unwrap_or(before.window_rows),
+            min_rows: change.min_rows.unwrap_or(before.min_rows),
+            enabled: change.enabled.unwrap_or(before.enabled),
+            ..before.clone()
+        };
         for (field, value) in [("window_rows", monitor.window_rows), ("min_rows", monitor.min_rows)] {
             if !(10..=100_000).contains(&value) {
                 return Err(Error::invalid_field(field, "A check looks at 10 to 100,000 rows."));
@@ -99,6 +106,9 @@ impl Services {
         }
         if monitor.min_rows > monitor.window_rows {
             return Err(Error::invalid_field("min_rows", "The least number of rows is more than the window holds."));
+        }
+        if monitor == before {
+            return Ok(monitor);
         }
         store::monitor::update(&mut tx, &monitor).await?;
         Event::new("monitor.changed", object(&monitor), format!("changed the monitor of {}", name(&monitor)))
@@ -123,196 +133,136 @@ impl Services {
                 tracing::warn!(model = %due.monitor.model, %error, "a monitor could not check");
             }
         }
-        let open = store::monitor::count_all_unresolved(&mut *self.conn().await?).await?;
-        metrics::gauge!("slipway_alerts_open").set(open as f64);
         Ok(())
     }
 
     async fn check(&self, due: &Due) -> Result<()> {
         let monitor = &due.monitor;
-        let mut conn = self.conn().await?;
-        let Some(up_to) = store::prediction::newest(&mut conn, due.deployment).await? else { return Ok(()) };
-        let recent =
-            store::prediction::newest_features(&mut conn, due.deployment, i64::from(monitor.window_rows)).await?;
-        let rows: i64 = recent.iter().map(|(_, rows, _)| i64::from(*rows)).sum();
-        let served = store::endpoint::served(&mut conn).await?;
-        let version =
-            served.iter().find(|served| served.deployment_id == due.deployment).map_or(0, |served| served.version);
-        drop(conn);
-
-        let reference = self.reference(due).await?;
-        let mut check = Check {
-            at: Utc::now(),
-            deployment_id: due.deployment,
-            version,
-            state: CheckState::Inconclusive,
-            reason: String::new(),
-            rows,
-            share: None,
-            features: Vec::new(),
+        let Some(up_to) = store::prediction::newest(&mut *self.conn().await?, due.deployment).await? else {
+            return Ok(());
         };
-        if rows < i64::from(monitor.min_rows) {
-            check.reason = format!("{rows} rows so far; a check needs {}.", monitor.min_rows);
-        } else if let Some(reference) = reference {
-            let current = gather(recent.into_iter().map(|(_, _, features)| features));
-            // Comparing many features of many rows takes a processor for a while.
-            let compared = tokio::task::spawn_blocking(move || compare(&reference, &current));
-            check.features = compared.await.map_err(|error| {
-                tracing::error!(%error, "a comparison failed");
-                Error::internal()
-            })?;
-            let together = DatasetDrift::of(&check.features);
-            check.share = together.share;
-            (check.state, check.reason) = match together.is_drifted() {
-                Some(true) => {
-                    (CheckState::Drifted, format!("{} of {} features drifted", together.drifted, together.compared))
-                }
-                Some(false) => {
-                    (CheckState::Ok, format!("{} of {} features drifted", together.drifted, together.compared))
-                }
-                None => (CheckState::Inconclusive, "No feature could be compared with the reference.".to_owned()),
-            };
-        } else {
-            check.reason = "The version has no reference: log reference.csv or reference.json with its run.".to_owned();
-        }
-        self.write_check(due, &check, up_to).await
+        let reference = self.reference(due).await?;
+        let names = reference.as_ref().map_or(&[][..], Reference::names);
+        let least = usize::try_from(monitor.min_rows).unwrap_or(0);
+        let most = usize::try_from(monitor.window_rows).unwrap_or(0).min(MOST_VALUES / names.len().max(1));
+        let recent =
+            store::prediction::newest_features(&mut *self.conn().await?, due.deployment, names, most as i64).await?;
+        let (rows, current) = gather(recent, most);
+        let found = match reference {
+            Err(sentence) => Err(sentence),
+            Ok(reference) if most < least => Err(format!(
+                "{} has {} features: of so many a check reads {most} rows at most, and it needs {least}.",
+                reference.file(),
+                reference.names().len(),
+            )),
+            Ok(_) if rows == 0 => {
+                Err("The values of this model's requests are not recorded: a row of them is too large.".to_owned())
+            }
+            Ok(_) if rows < least => Err(format!("{rows} rows so far; a check needs {least}.")),
+            Ok(reference) => {
+                let signature = due.signature.clone();
+                // Comparing many features of many rows takes a processor for a while.
+                let compared = tokio::task::spawn_blocking(move || compare(&reference, &current, signature.as_ref()));
+                compared.await.map_err(|error| {
+                    tracing::error!(%error, "a comparison failed");
+                    Error::internal()
+                })?
+            }
+        };
+        self.write_check(due, &summed_up(due, rows, found), up_to).await
     }
 
-    /// Writes what a check found, and what follows from it, in one transaction.
-    async fn write_check(&self, due: &Due, check: &Check, up_to: chrono::DateTime<Utc>) -> Result<()> {
+    /// Writes what a check found, and what follows from it, in one transaction: when it still concerns what serves.
+    async fn write_check(&self, due: &Due, check: &Check, up_to: DateTime<Utc>) -> Result<()> {
         let monitor = &due.monitor;
         let mut tx = self.begin().await?;
-        if !store::monitor::take(&mut tx, monitor.id, up_to).await? {
+        if !store::monitor::take(&mut tx, monitor.id, due.deployment, up_to).await? {
             return Ok(());
         }
-        store::monitor::insert_check(&mut tx, monitor.id, check).await?;
+        let key = store::monitor::insert_check(&mut tx, monitor.id, check).await?;
         let workspace = store::workspace::by_slug(&mut tx, &due.workspace).await?.ok_or_else(Error::internal)?;
         let ctx = Ctx::system(workspace);
         match check.state {
-            CheckState::Drifted => self.alert(&mut tx, &ctx, due, check).await?,
-            CheckState::Ok => {
-                if let Some((alert, number)) = store::monitor::unresolved_alert(&mut tx, monitor.id).await? {
-                    for from in [AlertState::Open, AlertState::Acknowledged] {
-                        if store::monitor::move_alert(&mut tx, alert, from, AlertState::Resolved, "Slipway").await? {
-                            Event::new(
-                                "alert.resolved",
-                                Object::new(ObjectKind::Alert, alert, format!("#{number}")),
-                                format!(
-                                    "resolved alert #{number}: the traffic of {} looks like the reference again",
-                                    name(monitor)
-                                ),
-                            )
-                            .related(Object::new(ObjectKind::Model, monitor.model_id, &monitor.model))
-                            .write(&mut tx, &ctx)
-                            .await?;
-                        }
-                    }
-                }
-            }
+            CheckState::Drifted => self.alert(&mut tx, &ctx, due, check, key).await?,
+            CheckState::Ok => resolve(&mut tx, &ctx, monitor).await?,
             CheckState::Inconclusive => {}
         }
         store::event::notify(&mut tx, &format!("monitor:{}", monitor.id)).await?;
-        commit(tx).await?;
-        for feature in &check.features {
-            if let domain::drift::Verdict::Scored { score, .. } = feature.verdict {
-                let labels = [
-                    ("workspace", due.workspace.clone()),
-                    ("model", monitor.model.clone()),
-                    ("version", check.version.to_string()),
-                    ("feature", feature.feature.clone()),
-                ];
-                metrics::gauge!("slipway_drift_score", &labels).set(score);
-            }
-        }
-        Ok(())
+        commit(tx).await
     }
 
-    /// Opens an alert, or notes that the one that is open was seen again; a new one fires its triggers.
-    async fn alert(&self, tx: &mut store::PgConnection, ctx: &Ctx, due: &Due, check: &Check) -> Result<()> {
+    /// Opens an alert, or notes that the one that is open was seen again. A new one fires its triggers; one that is there
+    /// still, those that held back.
+    async fn alert(&self, tx: &mut PgConnection, ctx: &Ctx, due: &Due, check: &Check, key: CheckKey) -> Result<()> {
         let monitor = &due.monitor;
-        if let Some((alert, _)) = store::monitor::unresolved_alert(tx, monitor.id).await? {
-            return Ok(store::monitor::alert_seen(tx, alert, &check.reason).await?);
+        if let Some((alert, number)) = store::monitor::unresolved_alert(tx, monitor.id).await? {
+            store::monitor::alert_seen(tx, alert, key, &check.reason).await?;
+            for trigger in store::monitor::held_back(tx, alert).await? {
+                self.fire(tx, ctx, &trigger, alert, number).await?;
+            }
+            return tell(tx, monitor).await;
         }
         let number = store::counter::next(tx, monitor.workspace_id, "alert").await?;
-        let Some(alert) = store::monitor::open_alert(tx, monitor, due.deployment, number, &check.reason).await? else {
-            return Ok(());
-        };
-        let object = Object::new(ObjectKind::Alert, alert, format!("#{number}"));
+        let opened = store::monitor::open_alert(tx, monitor, due.deployment, number, key, &check.reason).await?;
+        let Some(alert) = opened else { return Ok(()) };
         Event::new(
             "alert.opened",
-            object.clone(),
+            alert_object(alert, number),
             format!("opened alert #{number}: {} of {} v{}", check.reason, name(monitor), check.version),
         )
         .related(Object::new(ObjectKind::Model, monitor.model_id, &monitor.model))
         .related(Object::new(ObjectKind::Deployment, due.deployment, name(monitor)))
         .write(tx, ctx)
         .await?;
-        store::event::notify(tx, &format!("alerts:{}", monitor.workspace_id)).await?;
         for trigger in store::monitor::triggers(tx, monitor.workspace_id, Some(monitor.id)).await? {
-            self.fire(tx, ctx, &trigger, alert, &object).await?;
+            self.fire(tx, ctx, &trigger, alert, number).await?;
         }
-        Ok(())
+        tell(tx, monitor).await
     }
 
+    /// Starts the pipeline of a trigger for an alert, once. One that holds back is asked again at the next check that finds
+    /// the same; history tells of it when the reason is another.
     async fn fire(
         &self,
-        tx: &mut store::PgConnection,
+        tx: &mut PgConnection,
         ctx: &Ctx,
         trigger: &Trigger,
-        alert: domain::id::AlertId,
-        alert_object: &Object,
+        alert: AlertId,
+        number: i64,
     ) -> Result<()> {
         if !trigger.enabled || !store::monitor::take_firing(tx, trigger.id, alert).await? {
             return Ok(());
         }
         let object = Object::new(ObjectKind::Trigger, trigger.id, &trigger.pipeline);
-        let last = store::monitor::last_firing(tx, trigger.id).await?;
-        let rests = last.is_some_and(|last| Utc::now() - last < chrono::Duration::seconds(trigger.cool_down_s.into()));
-        if rests {
-            let why = format!("It fired less than {} s ago.", trigger.cool_down_s);
-            store::monitor::end_firing(tx, trigger.id, alert, Err(&why)).await?;
-            return Event::new("trigger.held_back", object, format!("did not start {}: {why}", trigger.pipeline))
-                .related(alert_object.clone())
-                .write(tx, ctx)
-                .await;
-        }
-        let params: BTreeMap<String, Value> = trigger.params.clone().into_iter().collect();
-        match self.start_run_for_trigger(tx, ctx, trigger.pipeline_id, &params, trigger.id, alert).await {
-            Ok(run) => {
-                store::monitor::end_firing(tx, trigger.id, alert, Ok(run.id)).await?;
-                Event::new("trigger.fired", object, format!("started {} #{}", trigger.pipeline, run.number))
-                    .related(alert_object.clone())
+        let why = if store::monitor::rests(tx, trigger.id).await? {
+            format!("It fired less than {} s ago.", trigger.cool_down_s)
+        } else {
+            let params: BTreeMap<String, Value> = trigger.params.clone().into_iter().collect();
+            match self.start_run_for_trigger(tx, ctx, trigger.pipeline_id, &params, trigger.id, alert).await {
+                Ok(run) => {
+                    store::monitor::end_firing(tx, trigger.id, alert, Ok(run.id)).await?;
+                    return Event::new(
+                        "trigger.fired",
+                        object,
+                        format!("started {} #{}", trigger.pipeline, run.number),
+                    )
+                    .related(alert_object(alert, number))
                     .related(Object::new(ObjectKind::PipelineRun, run.id, format!("#{}", run.number)))
                     .write(tx, ctx)
-                    .await
+                    .await;
+                }
+                // The pipeline changed since the trigger was made. The alert matters all the same.
+                Err(error) if matches!(error.kind, ErrorKind::Invalid | ErrorKind::NotFound) => error.message,
+                Err(error) => return Err(error),
             }
-            // The pipeline changed since the trigger was made. The alert matters all the same.
-            Err(error) if matches!(error.kind, ErrorKind::Invalid | ErrorKind::NotFound) => {
-                store::monitor::end_firing(tx, trigger.id, alert, Err(&error.message)).await?;
-                Event::new(
-                    "trigger.held_back",
-                    object,
-                    format!("did not start {}: {}", trigger.pipeline, error.message),
-                )
-                .related(alert_object.clone())
-                .write(tx, ctx)
-                .await
-            }
-            Err(error) => Err(error),
+        };
+        if !store::monitor::end_firing(tx, trigger.id, alert, Err(&why)).await? {
+            return Ok(());
         }
-    }
-
-    /// The training's own values of each feature: `reference.json` or `reference.csv` among the version's files, or among
-    /// the artifacts of the run that made it.
-    async fn reference(&self, due: &Due) -> Result<Option<BTreeMap<String, Column>>> {
-        let mut conn = self.conn().await?;
-        let Some((path, file)) = store::endpoint::reference(&mut conn, due.deployment).await? else { return Ok(None) };
-        drop(conn);
-        let bytes = self.artifacts.get_bytes(&file, MOST_REFERENCE_BYTES).await.map_err(|error| {
-            tracing::warn!(%error, "a reference cannot be read");
-            Error::new(ErrorKind::Unavailable, "The reference cannot be read from the artifact store.")
-        })?;
-        Ok(if path.ends_with(".json") { read_json(&bytes) } else { read_csv(&bytes) })
+        Event::new("trigger.held_back", object, format!("did not start {}: {why}", trigger.pipeline))
+            .related(alert_object(alert, number))
+            .write(tx, ctx)
+            .await
     }
 
     /// Alerts, newest first.
@@ -340,6 +290,24 @@ impl Services {
     /// When the database does not answer.
     pub async fn unresolved_alerts(&self, ctx: &Ctx) -> Result<i64> {
         Ok(store::monitor::count_unresolved(&mut *self.conn().await?, ctx.workspace_id()).await?)
+    }
+
+    /// The alert of a monitor that is not resolved; a monitor has one at most.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn unresolved_alert_of(&self, ctx: &Ctx, monitor: &Monitor) -> Result<Option<Alert>> {
+        let mut conn = self.conn().await?;
+        let alerts = store::monitor::alerts(&mut conn, ctx.workspace_id(), Some(monitor.id), true, None, 1).await?;
+        Ok(alerts.into_iter().next())
+    }
+
+    /// The last check that found an alert; none when it is of a time when that was not kept.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn check_of_alert(&self, alert: &Alert) -> Result<Option<Check>> {
+        Ok(store::monitor::check_of_alert(&mut *self.conn().await?, alert.id).await?)
     }
 
     /// One alert, and what triggers did for it.
@@ -381,7 +349,7 @@ impl Services {
                 return Err(Error::conflict(format!("Somebody else handled alert #{number} just now; look again.")));
             }
             let action = if to == AlertState::Resolved { "alert.resolved" } else { "alert.acknowledged" };
-            let object = Object::new(ObjectKind::Alert, alert.id, format!("#{number}"));
+            let object = alert_object(alert.id, number);
             Event::new(action, object, format!("{} alert #{number}", to.as_str())).write(&mut tx, ctx).await?;
             store::event::notify(&mut tx, &format!("alerts:{}", ctx.workspace_id())).await?;
             commit(tx).await?;
@@ -451,56 +419,98 @@ fn object(monitor: &Monitor) -> Object {
     Object::new(ObjectKind::Monitor, monitor.id, name(monitor))
 }
 
-/// The columns of many predictions, one below the other.
-fn gather(predictions: impl Iterator<Item = Value>) -> BTreeMap<String, Vec<Value>> {
+fn alert_object(alert: AlertId, number: i64) -> Object {
+    Object::new(ObjectKind::Alert, alert, format!("#{number}"))
+}
+
+/// Tells open pages that an alert of a monitor changed.
+async fn tell(tx: &mut PgConnection, monitor: &Monitor) -> Result<()> {
+    Ok(store::event::notify(tx, &format!("alerts:{}", monitor.workspace_id)).await?)
+}
+
+/// Resolves the alert of a monitor, when there is one.
+async fn resolve(tx: &mut PgConnection, ctx: &Ctx, monitor: &Monitor) -> Result<()> {
+    let Some((alert, number)) = store::monitor::unresolved_alert(tx, monitor.id).await? else { return Ok(()) };
+    for from in [AlertState::Open, AlertState::Acknowledged] {
+        if store::monitor::move_alert(tx, alert, from, AlertState::Resolved, "Slipway").await? {
+            let text =
+                format!("resolved alert #{number}: the traffic of {} looks like the reference again", name(monitor));
+            Event::new("alert.resolved", alert_object(alert, number), text)
+                .related(Object::new(ObjectKind::Model, monitor.model_id, &monitor.model))
+                .write(tx, ctx)
+                .await?;
+        }
+    }
+    tell(tx, monitor).await
+}
+
+/// The columns of predictions, one below the other, and how many rows they have: `most` at most, and of the last prediction
+/// the first ones.
+fn gather(predictions: Vec<(i32, Value)>, most: usize) -> (usize, BTreeMap<String, Vec<Value>>) {
     let mut columns: BTreeMap<String, Vec<Value>> = BTreeMap::new();
-    for prediction in predictions {
-        let Value::Object(features) = prediction else { continue };
+    let mut rows = 0;
+    for (of_prediction, features) in predictions {
+        let taken = usize::try_from(of_prediction).unwrap_or(0).min(most - rows);
+        rows += taken;
+        let Value::Object(features) = features else { continue };
         for (feature, cells) in features {
             if let Value::Array(cells) = cells {
-                columns.entry(feature).or_default().extend(cells);
+                columns.entry(feature).or_default().extend(cells.into_iter().take(taken));
             }
         }
     }
-    columns
+    (rows, columns)
 }
 
-/// Each feature of the reference that is in the traffic, against it.
-fn compare(reference: &BTreeMap<String, Column>, current: &BTreeMap<String, Vec<Value>>) -> Vec<FeatureDrift> {
-    reference
-        .iter()
-        .filter_map(|(feature, column)| {
-            let cells = current.get(feature)?;
-            Some(feature_drift(feature, column, &Column::from_json(cells), MIN_VALUES))
-        })
-        .collect()
-}
-
-/// `{"feature": [value, …], …}`
-fn read_json(bytes: &[u8]) -> Option<BTreeMap<String, Column>> {
-    let columns: BTreeMap<String, Vec<Value>> = serde_json::from_slice(bytes).ok()?;
-    Some(columns.into_iter().map(|(feature, cells)| (feature, Column::from_json(&cells))).collect())
-}
-
-/// A head with the features' names, then a line a row. A column is numeric when every cell that is not empty is a number.
-fn read_csv(bytes: &[u8]) -> Option<BTreeMap<String, Column>> {
-    let mut reader = csv::Reader::from_reader(bytes);
-    let names: Vec<String> = reader.headers().ok()?.iter().map(ToOwned::to_owned).collect();
-    let mut columns = vec![Vec::new(); names.len()];
-    for record in reader.records() {
-        for (column, cell) in columns.iter_mut().zip(record.ok()?.iter()) {
-            column.push(cell.to_owned());
-        }
-    }
-    let column = |cells: Vec<String>| {
-        let numbers: Option<Vec<Option<f64>>> =
-            cells.iter().map(|cell| if cell.is_empty() { Some(None) } else { cell.parse().ok().map(Some) }).collect();
-        numbers.map_or_else(
-            || Column::categorical(cells.into_iter().map(|cell| (!cell.is_empty()).then_some(cell))),
-            Column::numeric,
-        )
+/// Each feature of the reference that is in the traffic, against it; or why none can be compared, in a sentence.
+fn compare(
+    reference: &Reference,
+    current: &BTreeMap<String, Vec<Value>>,
+    signature: Option<&Signature>,
+) -> std::result::Result<Vec<FeatureDrift>, String> {
+    let inputs = signature.map_or(&[][..], |signature| signature.inputs.as_slice());
+    let by_signature = |name: &str| {
+        let input = inputs.iter().find(|input| input.name.as_deref() == Some(name))?;
+        Kind::of_dtype(&input.dtype)
     };
-    Some(names.into_iter().zip(columns.into_iter().map(column)).collect())
+    let current: BTreeMap<&str, Column> =
+        current.iter().map(|(name, cells)| (name.as_str(), Column::recorded(cells, by_signature(name)))).collect();
+    if current.is_empty() {
+        return Err(format!("No feature of the traffic has the name of a column of {}.", reference.file()));
+    }
+    let kinds = current.iter().map(|(name, column)| ((*name).to_owned(), column.kind())).collect();
+    let features = reference
+        .columns(&kinds)?
+        .into_iter()
+        .filter_map(|(name, column)| Some(feature_drift(&name, &column, current.get(name.as_str())?, MIN_VALUES)));
+    Ok(features.collect())
+}
+
+/// The check that found this, or could not tell for a reason.
+fn summed_up(due: &Due, rows: usize, found: std::result::Result<Vec<FeatureDrift>, String>) -> Check {
+    let (state, reason, share, features) = match found {
+        Err(sentence) => (CheckState::Inconclusive, sentence, None, Vec::new()),
+        Ok(features) => {
+            let together = DatasetDrift::of(&features);
+            let counted = format!("{} of {} features drifted", together.drifted, together.compared);
+            let (state, reason) = match together.is_drifted() {
+                Some(true) => (CheckState::Drifted, counted),
+                Some(false) => (CheckState::Ok, counted),
+                None => (CheckState::Inconclusive, "No feature could be compared with the reference.".to_owned()),
+            };
+            (state, reason, together.share, features)
+        }
+    };
+    Check {
+        at: Utc::now(),
+        deployment_id: due.deployment,
+        version: due.version,
+        state,
+        reason,
+        rows: rows as i64,
+        share,
+        features,
+    }
 }
 
 #[cfg(test)]
@@ -509,16 +519,14 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_csv_column_with_a_word_is_categorical() {
-        let columns = read_csv(b"age,plan\n1.5,basic\n,gold\n").unwrap();
-        assert!(matches!(&columns["age"], Column::Numeric { .. }));
-        assert_eq!(columns["age"].nulls(), 1);
-        assert!(matches!(&columns["plan"], Column::Categorical { .. }));
-    }
-
-    #[test]
-    fn predictions_are_put_one_below_the_other() {
-        let columns = gather([json!({"a": [1, 2]}), json!({"a": [3]})].into_iter());
-        assert_eq!(columns["a"], [json!(1), json!(2), json!(3)]);
+    fn predictions_are_put_one_below_the_other_and_the_last_is_cut() {
+        let predictions =
+            || vec![(2, json!({"a": [1, 2]})), (0, json!({})), (3, json!({"a": [3, 4, 5], "b": [6, 7, 8]}))];
+        let (rows, columns) = gather(predictions(), 3);
+        assert_eq!(
+            (rows, &columns["a"][..], &columns["b"][..]),
+            (3, &[json!(1), json!(2), json!(3)][..], &[json!(6)][..])
+        );
+        assert_eq!(gather(predictions(), 10).0, 5);
     }
 }

@@ -2,7 +2,10 @@
 //!
 //! How its steps go on is in [`crate::step`].
 
-use crate::{Credential, Ctx, Event, Result, Services, commit, pipeline, step::settle};
+use crate::{
+    Credential, Ctx, Event, Result, Services, commit, pipeline,
+    step::{account, settle},
+};
 use domain::{
     Error, ErrorKind, Page,
     audit::{Object, ObjectKind},
@@ -247,6 +250,7 @@ async fn insert(
         cause: cause.cause,
         cause_id: cause.id,
         started_by: ctx.user().map(|user| user.id),
+        on_behalf_of: account::person_behind(conn, ctx).await?,
         started_by_name: actor.name(),
         idempotency_key: cause.key,
     };

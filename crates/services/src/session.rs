@@ -1,7 +1,11 @@
 //! One's own browser sessions.
 
-use crate::{Caller, Result, Services};
-use domain::{Error, user::Session};
+use crate::{Caller, Event, Result, Services, commit};
+use domain::{
+    Error,
+    audit::{Object, ObjectKind},
+    user::Session,
+};
 
 impl Services {
     /// One's own sessions, last used first.
@@ -17,10 +21,18 @@ impl Services {
     /// # Errors
     /// `NotFound` when it ended already or is somebody else's.
     pub async fn revoke_session(&self, caller: &Caller, handle: &str) -> Result<()> {
-        if store::session::revoke(&mut *self.conn().await?, caller.user.id, handle).await? {
-            Ok(())
-        } else {
-            Err(Error::new(domain::ErrorKind::NotFound, "This session has ended already."))
-        }
+        let mut tx = self.begin().await?;
+        let (user_agent, address) = store::session::revoke(&mut tx, caller.user.id, handle)
+            .await?
+            .ok_or_else(|| Error::new(domain::ErrorKind::NotFound, "This session has ended already."))?;
+        Event::new(
+            "user.session_ended",
+            Object::new(ObjectKind::User, caller.user.id, &caller.user.name),
+            "ended one of their sessions",
+        )
+        .details(serde_json::json!({ "user_agent": user_agent, "address": address }))
+        .write_by(&mut tx, caller)
+        .await?;
+        commit(tx).await
     }
 }

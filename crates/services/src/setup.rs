@@ -30,6 +30,10 @@ pub struct NewUser {
 
 impl NewUser {
     pub(crate) fn user(&self) -> Result<User> {
+        if self.email.is_reserved() {
+            let message = "Addresses of this domain are of Slipway's own accounts; give the person's own address.";
+            return Err(Error::invalid_field("email", message));
+        }
         let name = self.name.trim();
         let name = if name.is_empty() { self.email.as_str().split('@').next().unwrap_or_default() } else { name };
         if name.chars().count() > 100 || name.chars().any(char::is_control) {

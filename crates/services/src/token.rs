@@ -1,7 +1,7 @@
 //! API tokens: made once, shown once, known by their hash.
 
-use crate::{Caller, Ctx, Event, Result, Services, commit};
-use chrono::{Duration, Utc};
+use crate::{Caller, Credential, Ctx, Event, Result, Services, commit};
+use chrono::{DateTime, Duration, Utc};
 use domain::{
     Error,
     audit::{Actor, Object, ObjectKind},
@@ -10,6 +10,7 @@ use domain::{
     user::{Email, Token, User, Workspace},
 };
 use sha2::{Digest as _, Sha256};
+use store::PgConnection;
 
 /// How long a token lasts when nothing is said.
 const DEFAULT_DAYS: u32 = 90;
@@ -67,18 +68,15 @@ impl NewToken {
 }
 
 impl Services {
-    /// Makes a token of one's own, for the workspace in use.
+    /// Makes a token of one's own, for the workspace in use. One that a token makes ends no later than that token.
     ///
     /// # Errors
-    /// `Invalid` for a name or a duration outside the limits, `Forbidden` when a token would make a wider one.
+    /// `Invalid` for a name or a duration outside the limits, `Forbidden` for a service account, and when a token asks
+    /// for one that would outlive it.
     pub async fn create_token(&self, ctx: &Ctx, new: NewToken) -> Result<IssuedToken> {
         let caller = ctx.caller.as_ref().ok_or_else(Error::internal)?;
-        if new.scope > caller.scope {
-            return Err(
-                Error::forbidden("A token cannot make another with a wider scope than its own.").in_field("scope")
-            );
-        }
-        self.issue_token(&caller.user, &ctx.workspace, new, caller.actor(), ctx.request_id()).await
+        check_person(caller)?;
+        self.issue_token(&caller.user, &ctx.workspace, new, Some(caller)).await
     }
 
     /// Makes a token for the user of this address, for the default workspace: for the command line.
@@ -93,7 +91,7 @@ impl Services {
             self.workspaces_of(&user).await?.into_iter().next().ok_or_else(|| {
                 Error::conflict(format!("{email} is a member of no workspace; add them to one first."))
             })?;
-        self.issue_token(&user, &workspace, new, Actor::System, None).await
+        self.issue_token(&user, &workspace, new, None).await
     }
 
     async fn issue_token(
@@ -101,10 +99,14 @@ impl Services {
         user: &User,
         workspace: &Workspace,
         new: NewToken,
-        actor: Actor,
-        request_id: Option<&str>,
+        caller: Option<&Caller>,
     ) -> Result<IssuedToken> {
         let days = new.validate()?;
+        let mut tx = self.begin().await?;
+        let mut expires_at = Utc::now() + Duration::days(days);
+        if let Some(Credential::Token(by)) = caller.map(|caller| &caller.credential) {
+            expires_at = bound(&mut tx, *by, expires_at, new.days.is_some()).await?;
+        }
         let secret = new_secret("slipway_");
         let token = Token {
             id: TokenId::new(),
@@ -113,10 +115,9 @@ impl Services {
             scope: new.scope,
             workspace: workspace.slug.clone(),
             created_at: Utc::now(),
-            expires_at: Utc::now() + Duration::days(days),
+            expires_at,
             last_used_at: None,
         };
-        let mut tx = self.begin().await?;
         let row = store::token::NewToken {
             id: token.id,
             user_id: user.id,
@@ -134,7 +135,12 @@ impl Services {
             format!("made the token {} with scope {}", token.name, token.scope.as_str()),
         )
         .related(Object::new(ObjectKind::User, user.id, &user.name))
-        .write_as(&mut tx, Some(workspace.id), actor, request_id)
+        .write_as(
+            &mut tx,
+            Some(workspace.id),
+            caller.map_or(Actor::System, Caller::actor),
+            caller.and_then(|caller| caller.request_id.as_deref()),
+        )
         .await?;
         commit(tx).await?;
         Ok(IssuedToken { token, secret })
@@ -151,16 +157,18 @@ impl Services {
     /// One's own tokens that still work, newest first.
     ///
     /// # Errors
-    /// When the database does not answer.
+    /// `Forbidden` for a service account.
     pub async fn tokens(&self, caller: &Caller) -> Result<Vec<Token>> {
+        check_person(caller)?;
         Ok(store::token::list(&mut *self.conn().await?, caller.user.id).await?)
     }
 
     /// Revokes one of one's own tokens.
     ///
     /// # Errors
-    /// `NotFound` when there is no such token that works.
+    /// `NotFound` when there is no such token that works, `Forbidden` for a service account.
     pub async fn revoke_token(&self, caller: &Caller, id: TokenId) -> Result<()> {
+        check_person(caller)?;
         let mut tx = self.begin().await?;
         let name = store::token::revoke(&mut tx, caller.user.id, id)
             .await?
@@ -170,4 +178,34 @@ impl Services {
             .await?;
         commit(tx).await
     }
+}
+
+/// A service account's tokens belong to the many that act as it: a step sees and ends no other step's.
+fn check_person(caller: &Caller) -> Result<()> {
+    if caller.user.is_service {
+        return Err(Error::forbidden(
+            "A service account makes, lists and revokes no tokens. Sign in, or use a token of your own.",
+        ));
+    }
+    Ok(())
+}
+
+/// When a token that is made by another ends: no later than that one. `is_wish` when its maker named the days.
+async fn bound(
+    conn: &mut PgConnection,
+    by: TokenId,
+    expires_at: DateTime<Utc>,
+    is_wish: bool,
+) -> Result<DateTime<Utc>> {
+    let ends_at = store::token::ends_at(conn, by)
+        .await?
+        .ok_or_else(|| Error::unauthenticated("This token does not work any more."))?;
+    if is_wish && expires_at > ends_at {
+        return Err(Error::forbidden(format!(
+            "This token ends on {}, and makes none that lasts longer. Ask for fewer days, or sign in to make it.",
+            ends_at.format("%Y-%m-%d")
+        ))
+        .in_field("days"));
+    }
+    Ok(expires_at.min(ends_at))
 }

@@ -30,7 +30,7 @@ impl Services {
         }
     }
 
-    /// The user of a session, with the workspaces they are a member of.
+    /// The user of this id.
     ///
     /// # Errors
     /// When the database does not answer.

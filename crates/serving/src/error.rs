@@ -14,6 +14,9 @@ pub enum Error {
     /// The engine could not compute an answer from these values.
     #[error("The model cannot answer for these values{}.", .0.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default())]
     Values(Option<String>),
+    /// The time that was given was over before there was an answer.
+    #[error("The model did not answer in the time that it is given, so it was stopped.")]
+    TooLong,
     /// The engine failed; the cause is in the log.
     #[error("The engine failed. It is logged; try again.")]
     Engine,
@@ -24,6 +27,7 @@ impl From<Error> for public::Error {
         match error {
             Error::Request(error) => error,
             Error::Model(_) | Error::Values(_) => Self::invalid(error.to_string()),
+            Error::TooLong => Self::new(public::ErrorKind::Unavailable, error.to_string()),
             Error::Engine => Self::new(public::ErrorKind::Internal, error.to_string()),
         }
     }

@@ -8,6 +8,7 @@
 //! Requests and tensors are those of `domain::inference`.
 
 mod cache;
+mod deadline;
 mod engine;
 mod error;
 mod model;

@@ -189,54 +189,81 @@ pub async fn list(
     all(query, conn).await
 }
 
-/// Makes a deployment live. Nothing else of the model may be live in the environment any more.
+/// Moves a deployment. Tells whether it was in the state that it is moved from.
 ///
 /// # Errors
-/// [`Error::Duplicate`] of `deployments_live` when something is.
-pub async fn set_live(conn: &mut PgConnection, id: DeploymentId) -> Result<()> {
+/// [`Error::Duplicate`] of `deployments_live` when it shall be live and another one of the model is, in the environment.
+pub async fn set_state(
+    conn: &mut PgConnection,
+    id: DeploymentId,
+    from: DeploymentState,
+    to: DeploymentState,
+    reason: &str,
+) -> Result<bool> {
     // The clock is read under the environment's lock, so that times follow each other as the deployments did.
-    sqlx::query(
+    let moved = sqlx::query(
         "update deployments
-         set state = 'live', live_at = clock_timestamp()
-         where id = $1 and state = 'deploying'",
+         set state = $3,
+             state_reason = $4,
+             live_at = case when $3 = 'live' then clock_timestamp() else live_at end,
+             retired_at = case when $3 = 'retired' then clock_timestamp() else retired_at end
+         where id = $1 and state = $2",
     )
     .bind(id)
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-/// Ends a deployment that was live.
-///
-/// # Errors
-/// When the statement fails.
-pub async fn retire(conn: &mut PgConnection, id: DeploymentId) -> Result<()> {
-    sqlx::query(
-        "update deployments
-         set state = 'retired', retired_at = clock_timestamp()
-         where id = $1 and state = 'live'",
-    )
-    .bind(id)
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-/// Ends a deployment that did not become live.
-///
-/// # Errors
-/// When the statement fails.
-pub async fn fail(conn: &mut PgConnection, id: DeploymentId, reason: &str) -> Result<()> {
-    sqlx::query(
-        "update deployments
-         set state = 'failed', state_reason = $2
-         where id = $1 and state = 'deploying'",
-    )
-    .bind(id)
+    .bind(from.as_str())
+    .bind(to.as_str())
     .bind(reason)
     .execute(conn)
     .await?;
-    Ok(())
+    Ok(moved.rows_affected() == 1)
+}
+
+/// What the traffic of a deployment is compared with: the path and the digest of `reference.csv` or `reference.json`. Fixed
+/// by the first call that finds one: what another deployment of the same version is compared with, else one among the
+/// version's files, else one among the artifacts of the run that made it.
+///
+/// # Errors
+/// When a statement fails.
+pub async fn fix_reference(conn: &mut PgConnection, id: DeploymentId) -> Result<Option<(String, Digest)>> {
+    sqlx::query(
+        "update deployments
+         set reference_path = found.path, reference_digest = found.digest
+         from (
+             select path, digest
+             from (
+                 select o.reference_path as path, o.reference_digest as digest, 0 as place
+                 from deployments d
+                 join deployments o on o.model_version_id = d.model_version_id
+                 where d.id = $1 and o.reference_path is not null
+                 union all
+                 select f.path, f.digest, 1
+                 from deployments d
+                 join model_version_files f on f.model_version_id = d.model_version_id
+                 where d.id = $1 and f.path ~ '(^|/)reference[.](csv|json)$'
+                 union all
+                 select a.path, a.digest, 2
+                 from deployments d
+                 join model_versions v on v.id = d.model_version_id
+                 join artifacts a on a.root_id = v.run_id
+                 where d.id = $1 and a.path ~ '(^|/)reference[.](csv|json)$'
+             ) files
+             order by place, length(path), path
+             limit 1
+         ) found
+         where id = $1 and reference_path is null",
+    )
+    .bind(id)
+    .execute(&mut *conn)
+    .await?;
+    let fixed = sqlx::query_as(
+        "select reference_path, reference_digest
+         from deployments
+         where id = $1 and reference_path is not null",
+    )
+    .bind(id)
+    .fetch_optional(conn)
+    .await?;
+    Ok(fixed)
 }
 
 /// The last hours that [`endpoints`] tells the traffic of, and how many slices it has.
@@ -260,7 +287,8 @@ pub async fn endpoints(conn: &mut PgConnection, workspace: WorkspaceId) -> Resul
         p99_us: Option<i32>,
         series: Vec<i64>,
     }
-    // Traffic is that of all deployments that answered at the same address.
+    // Traffic is that of all deployments that answered at the same address. Answered is what has status 200, here and
+    // wherever predictions are read.
     let rows: Vec<Served> = sqlx::query_as(
         "select d.id, d.workspace_id, d.number, d.environment_id, e.name as environment, d.model_id, m.name as model,
              d.model_version_id, v.version, d.digest, d.promotion_id, p.number as promotion_number, d.rollback_of,
@@ -297,9 +325,9 @@ pub async fn endpoints(conn: &mut PgConnection, workspace: WorkspaceId) -> Resul
          ) c on true
          cross join lateral (
              select count(*) as requests,
-                 count(*) filter (where x.status >= 400) as errors,
-                 percentile_disc(0.5) within group (order by x.latency_us) as p50_us,
-                 percentile_disc(0.99) within group (order by x.latency_us) as p99_us
+                 count(*) filter (where x.status <> 200) as errors,
+                 percentile_disc(0.5) within group (order by x.latency_us) filter (where x.status = 200) as p50_us,
+                 percentile_disc(0.99) within group (order by x.latency_us) filter (where x.status = 200) as p99_us
              from deployments o
              join predictions x on x.deployment_id = o.id and x.at >= now() - make_interval(hours => $2)
              where o.environment_id = d.environment_id and o.model_id = d.model_id

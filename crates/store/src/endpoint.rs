@@ -25,8 +25,25 @@ pub struct Served {
     pub version: i32,
     /// The version.
     pub version_id: ModelVersionId,
+    /// The digest of the files that were deployed.
+    pub digest: Digest,
     /// What the version takes and gives.
     pub signature: Option<Signature>,
+}
+
+/// Every environment: the slug of its workspace, and its name.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn environments(conn: &mut PgConnection) -> Result<Vec<(String, String)>> {
+    let found = sqlx::query_as(
+        "select w.slug, e.name
+         from environments e
+         join workspaces w on w.id = e.workspace_id",
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(found)
 }
 
 /// Every live deployment.
@@ -43,11 +60,12 @@ pub async fn served(conn: &mut PgConnection) -> Result<Vec<Served>> {
         model: String,
         version: i32,
         version_id: ModelVersionId,
+        digest: Digest,
         signature: Option<Json<Signature>>,
     }
     let rows: Vec<Row> = sqlx::query_as(
         "select d.id as deployment_id, d.workspace_id, w.slug as workspace, e.name as environment, o.name as model,
-             v.version, v.id as version_id, v.signature
+             v.version, v.id as version_id, d.digest, v.signature
          from deployments d
          join workspaces w on w.id = d.workspace_id
          join environments e on e.id = d.environment_id
@@ -67,39 +85,10 @@ pub async fn served(conn: &mut PgConnection) -> Result<Vec<Served>> {
             model: row.model,
             version: row.version,
             version_id: row.version_id,
+            digest: row.digest,
             signature: row.signature.map(|signature| signature.0),
         })
         .collect())
-}
-
-/// The file with the training's own feature values of a deployed version: its path and digest. Among the version's files
-/// first, then among the artifacts of the run that made it.
-///
-/// # Errors
-/// When the statement fails.
-pub async fn reference(conn: &mut PgConnection, deployment: DeploymentId) -> Result<Option<(String, Digest)>> {
-    let found = sqlx::query_as(
-        "select path, digest
-         from (
-             select f.path, f.digest, 1 as place
-             from deployments d
-             join model_version_files f on f.model_version_id = d.model_version_id
-             where d.id = $1
-             union all
-             select a.path, a.digest, 2
-             from deployments d
-             join model_versions v on v.id = d.model_version_id
-             join artifacts a on a.root_id = v.run_id
-             where d.id = $1
-         ) files
-         where path ~ '(^|/)reference[.](csv|json)$'
-         order by place, length(path), path
-         limit 1",
-    )
-    .bind(deployment)
-    .fetch_optional(conn)
-    .await?;
-    Ok(found)
 }
 
 /// The newest versions of a workspace that can be served, by model: name and number.

@@ -15,18 +15,11 @@ struct Row {
     workspace_id: WorkspaceId,
     name: String,
     position: i32,
-    protected: bool,
 }
 
 impl From<Row> for Environment {
     fn from(row: Row) -> Self {
-        Self {
-            id: row.id,
-            workspace_id: row.workspace_id,
-            name: row.name,
-            position: row.position,
-            protected: row.protected,
-        }
+        Self { id: row.id, workspace_id: row.workspace_id, name: row.name, position: row.position }
     }
 }
 
@@ -70,7 +63,7 @@ pub async fn overview(conn: &mut PgConnection, workspace: WorkspaceId) -> Result
         open_promotions: i64,
     }
     let rows: Vec<Overview> = sqlx::query_as(
-        "select e.id, e.workspace_id, e.name, e.position, e.protected,
+        "select e.id, e.workspace_id, e.name, e.position,
              p.id as policy_id, p.environment_id, p.revision, p.document, p.digest, p.created_at, p.created_by,
              (select count(*) from deployments d where d.environment_id = e.id and d.state = 'live') as live_models,
              (select count(*)
@@ -103,7 +96,7 @@ pub async fn overview(conn: &mut PgConnection, workspace: WorkspaceId) -> Result
 /// When the statement fails.
 pub async fn by_name(conn: &mut PgConnection, workspace: WorkspaceId, name: &str) -> Result<Option<Environment>> {
     let row: Option<Row> = sqlx::query_as(
-        "select id, workspace_id, name, position, protected
+        "select id, workspace_id, name, position
          from environments
          where workspace_id = $1 and name = $2",
     )

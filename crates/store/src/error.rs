@@ -31,6 +31,9 @@ pub enum Error {
     /// A text holds NUL, which the database keeps in none.
     #[error("a text holds a character that cannot be stored")]
     Unstorable,
+    /// A number or time is outside of what the database can hold or add up.
+    #[error("a number or time is out of range")]
+    OutOfRange,
     /// The place that a page should begin after is not one of this list's order.
     #[error("the page token belongs to another list or order")]
     ForeignPlace,
@@ -63,6 +66,7 @@ impl From<sqlx::Error> for Error {
                     Some("23503") => Self::Missing(constraint()),
                     Some("40001" | "40P01") => Self::Contention,
                     Some("22021" | "22P05") => Self::Unstorable,
+                    Some("22003" | "22008") => Self::OutOfRange,
                     // Shutdown, crash recovery, out of connections.
                     Some("57P01" | "57P02" | "57P03" | "53300") => Self::Unavailable(cause.message().to_owned()),
                     _ => Self::Database(error),
@@ -82,6 +86,7 @@ impl From<Error> for domain::Error {
         match error {
             Error::ForeignPlace => domain::page::foreign_token(),
             Error::Unstorable => Self::invalid("A text holds the NUL character, which cannot be stored."),
+            Error::OutOfRange => Self::invalid("A number or time is too large or too small."),
             Error::Contention => Self::new(ErrorKind::Unavailable, "Too many changes at once; try again."),
             Error::Unavailable(cause) => {
                 tracing::warn!(%cause, "the database does not answer");
@@ -91,6 +96,26 @@ impl From<Error> for domain::Error {
                 tracing::error!(error = %error, detail = ?error, "a statement failed");
                 Self::internal()
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::{DateTime, Utc};
+    use domain::id::{EnvironmentId, ModelId, PredictionId};
+
+    #[tokio::test]
+    async fn a_value_that_the_database_cannot_hold_is_the_senders_mistake() {
+        let database =
+            testkit::database(&crate::schema_key(), |pool| async move { crate::migrate(&pool).await.unwrap() }).await;
+        let mut conn = database.pool.acquire().await.unwrap();
+        let before = Some((DateTime::<Utc>::MIN_UTC, PredictionId::new()));
+        let listed = crate::prediction::list(&mut conn, EnvironmentId::new(), ModelId::new(), before, 1).await;
+        let found = crate::experiment::by_name(&mut conn, domain::id::WorkspaceId::new(), "a\0b").await;
+        for refused in [listed.map(drop).unwrap_err(), found.map(drop).unwrap_err()] {
+            assert_eq!(domain::Error::from(refused).kind, ErrorKind::Invalid);
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::{
 };
 use domain::{
     experiment::{Experiment, ExperimentSummary, LifecycleStage, ViewType},
-    id::{ExperimentId, WorkspaceId},
+    id::{EnvironmentId, ExperimentId, RunId, WorkspaceId},
     search::{ExperimentAttribute, ExperimentClause, ExperimentFilter, ExperimentTime, Keyed, OrderBy},
 };
 use sqlx::{FromRow, PgConnection, Postgres, QueryBuilder, Row as _, types::Json};
@@ -109,6 +109,19 @@ pub async fn by_name(conn: &mut PgConnection, workspace: WorkspaceId, name: &str
 pub async fn lock(conn: &mut PgConnection, id: ExperimentId) -> Result<()> {
     sqlx::query("select id from experiments where id = $1 for update").bind(id).execute(conn).await?;
     Ok(())
+}
+
+/// The stage of the experiment, which it keeps until the transaction ends.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn hold_stage(conn: &mut PgConnection, id: ExperimentId) -> Result<LifecycleStage> {
+    // As rows that refer to it hold it by themselves, so that many can be added at once; only [`lock`] waits.
+    let name: String = sqlx::query_scalar("select lifecycle_stage from experiments where id = $1 for key share")
+        .bind(id)
+        .fetch_one(conn)
+        .await?;
+    stage(&name)
 }
 
 /// Renames an experiment.
@@ -295,6 +308,33 @@ pub async fn summaries(
         })
     })
     .await
+}
+
+/// What serves in an environment and was made by a run of the experiment: model, version and run. When several do, what
+/// came there last.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn serving(
+    conn: &mut PgConnection,
+    environment: EnvironmentId,
+    experiment: ExperimentId,
+) -> Result<Option<(String, i32, RunId)>> {
+    let serving = sqlx::query_as(
+        "select m.name, v.version, r.id
+         from deployments d
+         join model_versions v on v.id = d.model_version_id
+         join models m on m.id = v.model_id
+         join runs r on r.id = v.run_id
+         where d.environment_id = $1 and d.state = 'live' and r.experiment_id = $2
+         order by d.live_at desc
+         limit 1",
+    )
+    .bind(environment)
+    .bind(experiment)
+    .fetch_optional(conn)
+    .await?;
+    Ok(serving)
 }
 
 /// Whether anything was logged to a workspace.

@@ -8,6 +8,7 @@ pub mod artifact;
 pub mod audit;
 mod condition;
 pub mod counter;
+pub mod demo;
 pub mod deployment;
 pub mod endpoint;
 pub mod environment;

@@ -95,7 +95,8 @@ const CHUNKS: i64 = 16;
 /// When a statement fails.
 pub async fn read(conn: &mut PgConnection, attempt: StepAttemptId, after: i64, limit: usize) -> Result<Vec<LogLine>> {
     let mut lines: Vec<LogLine> = Vec::new();
-    let mut after = after.max(0);
+    // The line after it has a number too.
+    let mut after = after.clamp(0, i64::MAX - 1);
     while lines.len() < limit {
         // From the chunk that holds the first line wanted.
         let chunks: Vec<Chunk> = sqlx::query_as(

@@ -45,3 +45,26 @@ fn of_migrator(error: sqlx::migrate::MigrateError) -> crate::Error {
         error => crate::Error::Database(sqlx::Error::Migrate(Box::new(error))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_only_ever_added_to_can_be_changed_by_nobody() {
+        let database = testkit::database(&schema_key(), |pool| async move { migrate(&pool).await.unwrap() }).await;
+        for statement in [
+            "update audit_events set summary = ''",
+            "delete from policies",
+            "delete from decisions",
+            "delete from alias_moves",
+            "update metrics set value = 1",
+            "delete from metrics",
+            "update model_version_files set digest = ''",
+            "delete from model_version_files",
+        ] {
+            let refused = sqlx::query(statement).execute(&database.pool).await.unwrap_err();
+            assert!(refused.to_string().contains("is append-only"), "{statement}: {refused}");
+        }
+    }
+}

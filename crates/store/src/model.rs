@@ -270,13 +270,11 @@ pub async fn alias_moves(
 /// # Errors
 /// When the statement fails.
 pub async fn is_protected(conn: &mut PgConnection, workspace: WorkspaceId, alias: &str) -> Result<bool> {
-    Ok(sqlx::query_scalar(
-        "select exists (select from environments where workspace_id = $1 and name = $2 and protected)",
-    )
-    .bind(workspace)
-    .bind(alias)
-    .fetch_one(conn)
-    .await?)
+    Ok(sqlx::query_scalar("select exists (select from environments where workspace_id = $1 and name = $2)")
+        .bind(workspace)
+        .bind(alias)
+        .fetch_one(conn)
+        .await?)
 }
 
 /// The number of the open promotion of a version into an environment, when there is one.

@@ -5,9 +5,10 @@ use chrono::{DateTime, Utc};
 use domain::{
     drift::FeatureDrift,
     id::{AlertId, DeploymentId, EnvironmentId, ModelId, MonitorId, PipelineId, PipelineRunId, TriggerId, WorkspaceId},
+    model::Signature,
     monitor::{Alert, AlertState, Check, CheckState, Firing, Monitor, Trigger},
 };
-use sqlx::{FromRow, PgConnection, types::Json};
+use sqlx::{FromRow, PgConnection, Postgres, QueryBuilder, types::Json};
 
 #[derive(FromRow)]
 struct Row {
@@ -62,23 +63,25 @@ pub async fn ensure(
     Ok(())
 }
 
+fn selected() -> QueryBuilder<Postgres> {
+    QueryBuilder::new(
+        "select m.id, m.workspace_id, m.model_id, o.name as model, m.environment_id, e.name as environment,
+             m.window_rows, m.min_rows, m.enabled
+         from monitors m
+         join models o on o.id = m.model_id
+         join environments e on e.id = m.environment_id",
+    )
+}
+
 /// The monitors of a workspace, by model and environment.
 ///
 /// # Errors
 /// When the statement fails.
 pub async fn list(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<Vec<Monitor>> {
-    let rows: Vec<Row> = sqlx::query_as(
-        "select m.id, m.workspace_id, m.model_id, o.name as model, m.environment_id, e.name as environment,
-             m.window_rows, m.min_rows, m.enabled
-         from monitors m
-         join models o on o.id = m.model_id
-         join environments e on e.id = m.environment_id
-         where m.workspace_id = $1
-         order by lower(o.name), e.position",
-    )
-    .bind(workspace)
-    .fetch_all(conn)
-    .await?;
+    let mut query = selected();
+    query.push(" where m.workspace_id = ").push_bind(workspace);
+    query.push(" order by lower(o.name), e.position");
+    let rows: Vec<Row> = query.build_query_as().fetch_all(conn).await?;
     Ok(rows.into_iter().map(Monitor::from).collect())
 }
 
@@ -92,20 +95,32 @@ pub async fn find(
     environment: &str,
     model: &str,
 ) -> Result<Option<Monitor>> {
-    let row: Option<Row> = sqlx::query_as(
-        "select m.id, m.workspace_id, m.model_id, o.name as model, m.environment_id, e.name as environment,
-             m.window_rows, m.min_rows, m.enabled
-         from monitors m
-         join models o on o.id = m.model_id
-         join environments e on e.id = m.environment_id
-         where m.workspace_id = $1 and e.name = $2 and o.name = $3 and o.deleted_at is null",
-    )
-    .bind(workspace)
-    .bind(environment)
-    .bind(model)
-    .fetch_optional(conn)
-    .await?;
+    let row: Option<Row> = named(workspace, environment, model).build_query_as().fetch_optional(conn).await?;
     Ok(row.map(Monitor::from))
+}
+
+/// The same, locked until the transaction ends.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn lock(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    environment: &str,
+    model: &str,
+) -> Result<Option<Monitor>> {
+    let mut query = named(workspace, environment, model);
+    query.push(" for no key update of m");
+    let row: Option<Row> = query.build_query_as().fetch_optional(conn).await?;
+    Ok(row.map(Monitor::from))
+}
+
+fn named(workspace: WorkspaceId, environment: &str, model: &str) -> QueryBuilder<Postgres> {
+    let mut query = selected();
+    query.push(" where m.workspace_id = ").push_bind(workspace);
+    query.push(" and e.name = ").push_bind(environment.to_owned());
+    query.push(" and o.name = ").push_bind(model.to_owned()).push(" and o.deleted_at is null");
+    query
 }
 
 /// Changes what a monitor looks at.
@@ -132,8 +147,10 @@ pub struct Due {
     pub workspace: String,
     /// What serves.
     pub deployment: DeploymentId,
-    /// When it began to.
-    pub live_at: DateTime<Utc>,
+    /// The number of the version that serves.
+    pub version: i32,
+    /// What the version takes and gives.
+    pub signature: Option<Signature>,
 }
 
 /// Monitors that are enabled and whose deployment answered something since they last checked.
@@ -147,16 +164,18 @@ pub async fn due(conn: &mut PgConnection) -> Result<Vec<Due>> {
         monitor: Row,
         slug: String,
         deployment_id: DeploymentId,
-        live_at: DateTime<Utc>,
+        version: i32,
+        signature: Option<Json<Signature>>,
     }
     let rows: Vec<DueRow> = sqlx::query_as(
         "select m.id, m.workspace_id, m.model_id, o.name as model, m.environment_id, e.name as environment,
-             m.window_rows, m.min_rows, m.enabled, w.slug, d.id as deployment_id, d.live_at
+             m.window_rows, m.min_rows, m.enabled, w.slug, d.id as deployment_id, v.version, v.signature
          from monitors m
          join workspaces w on w.id = m.workspace_id
          join models o on o.id = m.model_id
          join environments e on e.id = m.environment_id
          join deployments d on d.environment_id = m.environment_id and d.model_id = m.model_id and d.state = 'live'
+         join model_versions v on v.id = d.model_version_id
          where m.enabled
            and exists (
                select from predictions p
@@ -173,37 +192,58 @@ pub async fn due(conn: &mut PgConnection) -> Result<Vec<Due>> {
             monitor: row.monitor.into(),
             workspace: row.slug,
             deployment: row.deployment_id,
-            live_at: row.live_at,
+            version: row.version,
+            signature: row.signature.map(|signature| signature.0),
         })
         .collect())
 }
 
-/// Takes the traffic of a monitor up to a moment for checked. Tells whether it was not before: of two workers that
-/// checked the same, one is told so, and writes what it found.
+/// Takes the traffic of a monitor up to a moment for checked. Tells whether what was checked may be written: of two workers
+/// that checked the same, one is told so, and nobody when the deployment serves no more or the monitor is off by now. Both
+/// stay as they are until the transaction ends.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn take(conn: &mut PgConnection, monitor: MonitorId, up_to: DateTime<Utc>) -> Result<bool> {
+pub async fn take(
+    conn: &mut PgConnection,
+    monitor: MonitorId,
+    deployment: DeploymentId,
+    up_to: DateTime<Utc>,
+) -> Result<bool> {
+    // The moment is of the clock of whoever answered. One that is ahead must not hide what comes after.
     let taken = sqlx::query(
-        "update monitors
-         set checked_up_to = $2
-         where id = $1 and coalesce(checked_up_to, '-infinity') < $2",
+        "with serving as (
+             select id from deployments where id = $2 and state = 'live' for share
+         )
+         update monitors
+         set checked_up_to = least($3, now())
+         where id = $1
+           and enabled
+           and coalesce(checked_up_to, '-infinity') < least($3, now())
+           and exists (select from serving)",
     )
     .bind(monitor)
+    .bind(deployment)
     .bind(up_to)
     .execute(conn)
     .await?;
     Ok(taken.rows_affected() == 1)
 }
 
+/// Which check it is, among all that were made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
+#[sqlx(transparent)]
+pub struct CheckKey(i64);
+
 /// Adds what a check found.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn insert_check(conn: &mut PgConnection, monitor: MonitorId, check: &Check) -> Result<()> {
-    sqlx::query(
+pub async fn insert_check(conn: &mut PgConnection, monitor: MonitorId, check: &Check) -> Result<CheckKey> {
+    let key = sqlx::query_scalar(
         "insert into checks (monitor_id, deployment_id, at, state, reason, rows, share, features)
-         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+         values ($1, $2, $3, $4, $5, $6, $7, $8)
+         returning id",
     )
     .bind(monitor)
     .bind(check.deployment_id)
@@ -213,9 +253,38 @@ pub async fn insert_check(conn: &mut PgConnection, monitor: MonitorId, check: &C
     .bind(check.rows)
     .bind(check.share)
     .bind(Json(&check.features))
-    .execute(conn)
+    .fetch_one(conn)
     .await?;
-    Ok(())
+    Ok(key)
+}
+
+#[derive(FromRow)]
+struct CheckRow {
+    at: DateTime<Utc>,
+    deployment_id: DeploymentId,
+    version: i32,
+    state: String,
+    reason: String,
+    rows: i64,
+    share: Option<f64>,
+    features: Json<Vec<FeatureDrift>>,
+}
+
+impl TryFrom<CheckRow> for Check {
+    type Error = Error;
+
+    fn try_from(row: CheckRow) -> Result<Self> {
+        Ok(Self {
+            at: row.at,
+            deployment_id: row.deployment_id,
+            version: row.version,
+            state: CheckState::parse(&row.state).ok_or_else(|| Error::unknown("check state", &row.state))?,
+            reason: row.reason,
+            rows: row.rows,
+            share: row.share,
+            features: row.features.0,
+        })
+    }
 }
 
 /// The last checks of a monitor, newest first.
@@ -223,17 +292,6 @@ pub async fn insert_check(conn: &mut PgConnection, monitor: MonitorId, check: &C
 /// # Errors
 /// When the statement fails.
 pub async fn checks(conn: &mut PgConnection, monitor: MonitorId, limit: i64) -> Result<Vec<Check>> {
-    #[derive(FromRow)]
-    struct CheckRow {
-        at: DateTime<Utc>,
-        deployment_id: DeploymentId,
-        version: i32,
-        state: String,
-        reason: String,
-        rows: i64,
-        share: Option<f64>,
-        features: Json<Vec<FeatureDrift>>,
-    }
     let rows: Vec<CheckRow> = sqlx::query_as(
         "select c.at, c.deployment_id, v.version, c.state, c.reason, c.rows, c.share, c.features
          from checks c
@@ -247,20 +305,51 @@ pub async fn checks(conn: &mut PgConnection, monitor: MonitorId, limit: i64) -> 
     .bind(limit)
     .fetch_all(conn)
     .await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(Check {
-                at: row.at,
-                deployment_id: row.deployment_id,
-                version: row.version,
-                state: CheckState::parse(&row.state).ok_or_else(|| Error::unknown("check state", &row.state))?,
-                reason: row.reason,
-                rows: row.rows,
-                share: row.share,
-                features: row.features.0,
-            })
-        })
-        .collect()
+    rows.into_iter().map(Check::try_from).collect()
+}
+
+/// Deletes up to `limit` checks that were made before a moment, the oldest first: but none that an alert refers to, and
+/// not the last one of a monitor. Tells how many.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn delete_checks_before(conn: &mut PgConnection, before: DateTime<Utc>, limit: i64) -> Result<u64> {
+    let deleted = sqlx::query(
+        "delete from checks
+         where id in (
+             select c.id
+             from checks c
+             where c.at < $1
+               and not exists (select from alerts a where a.check_id = c.id)
+               and exists (select from checks newer where newer.monitor_id = c.monitor_id and newer.id > c.id)
+             order by c.id
+             limit $2
+         )",
+    )
+    .bind(before)
+    .bind(limit)
+    .execute(conn)
+    .await?;
+    Ok(deleted.rows_affected())
+}
+
+/// The last check that found an alert.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn check_of_alert(conn: &mut PgConnection, alert: AlertId) -> Result<Option<Check>> {
+    let row: Option<CheckRow> = sqlx::query_as(
+        "select c.at, c.deployment_id, v.version, c.state, c.reason, c.rows, c.share, c.features
+         from alerts a
+         join checks c on c.id = a.check_id
+         join deployments d on d.id = c.deployment_id
+         join model_versions v on v.id = d.model_version_id
+         where a.id = $1",
+    )
+    .bind(alert)
+    .fetch_optional(conn)
+    .await?;
+    row.map(Check::try_from).transpose()
 }
 
 #[derive(FromRow)]
@@ -302,7 +391,8 @@ impl TryFrom<AlertRow> for Alert {
     }
 }
 
-/// Opens an alert of a monitor. None when it has one already that is not resolved; that one was then seen again.
+/// Opens an alert of a monitor, for what a check found. None when it has one already that is not resolved; that one was
+/// then seen again.
 ///
 /// # Errors
 /// When a statement fails.
@@ -311,11 +401,12 @@ pub async fn open_alert(
     monitor: &Monitor,
     deployment: DeploymentId,
     number: i64,
+    check: CheckKey,
     summary: &str,
 ) -> Result<Option<AlertId>> {
     let id = sqlx::query_scalar(
-        "insert into alerts (id, workspace_id, number, monitor_id, deployment_id, state, summary)
-         values ($1, $2, $3, $4, $5, 'open', $6)
+        "insert into alerts (id, workspace_id, number, monitor_id, deployment_id, check_id, state, summary)
+         values ($1, $2, $3, $4, $5, $6, 'open', $7)
          on conflict (monitor_id) where state <> 'resolved' do nothing
          returning id",
     )
@@ -324,6 +415,7 @@ pub async fn open_alert(
     .bind(number)
     .bind(monitor.id)
     .bind(deployment)
+    .bind(check)
     .bind(summary)
     .fetch_optional(conn)
     .await?;
@@ -347,9 +439,10 @@ pub async fn unresolved_alert(conn: &mut PgConnection, monitor: MonitorId) -> Re
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn alert_seen(conn: &mut PgConnection, alert: AlertId, summary: &str) -> Result<()> {
-    sqlx::query("update alerts set last_seen_at = now(), summary = $2 where id = $1")
+pub async fn alert_seen(conn: &mut PgConnection, alert: AlertId, check: CheckKey, summary: &str) -> Result<()> {
+    sqlx::query("update alerts set last_seen_at = now(), check_id = $2, summary = $3 where id = $1")
         .bind(alert)
+        .bind(check)
         .bind(summary)
         .execute(conn)
         .await?;
@@ -440,6 +533,52 @@ pub async fn count_all_unresolved(conn: &mut PgConnection) -> Result<i64> {
     Ok(sqlx::query_scalar("select count(*) from alerts where state <> 'resolved'").fetch_one(conn).await?)
 }
 
+/// How far one feature of what serves is from its reference.
+#[derive(Debug, Clone, PartialEq, FromRow)]
+pub struct DriftScore {
+    /// The workspace's slug.
+    pub workspace: String,
+    /// The model's name.
+    pub model: String,
+    /// The number of the version that serves.
+    pub version: i32,
+    /// The feature's name.
+    pub feature: String,
+    /// A p-value or a distance, see [`domain::drift`].
+    pub score: f64,
+}
+
+/// What the last check of each live deployment found, over all workspaces, by environment in their order. Of a deployment
+/// that was not checked yet, and of features that could not be compared, there is nothing.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn drift_scores(conn: &mut PgConnection) -> Result<Vec<DriftScore>> {
+    let scores = sqlx::query_as(
+        "select w.slug as workspace, o.name as model, v.version, f ->> 'feature' as feature,
+             (f -> 'verdict' ->> 'score')::double precision as score
+         from monitors m
+         join workspaces w on w.id = m.workspace_id
+         join models o on o.id = m.model_id
+         join environments e on e.id = m.environment_id
+         join deployments d on d.environment_id = m.environment_id and d.model_id = m.model_id and d.state = 'live'
+         join model_versions v on v.id = d.model_version_id
+         join lateral (
+             select deployment_id, features
+             from checks
+             where monitor_id = m.id
+             order by id desc
+             limit 1
+         ) c on c.deployment_id = d.id
+         cross join lateral jsonb_array_elements(c.features) f
+         where m.enabled and jsonb_typeof(f -> 'verdict' -> 'score') = 'number'
+         order by e.position, w.slug, o.name, feature",
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(scores)
+}
+
 #[derive(FromRow)]
 struct TriggerRow {
     id: TriggerId,
@@ -469,6 +608,18 @@ impl From<TriggerRow> for Trigger {
     }
 }
 
+fn selected_triggers() -> QueryBuilder<Postgres> {
+    QueryBuilder::new(
+        "select t.id, t.monitor_id, o.name as model, e.name as environment, t.pipeline_id, p.name as pipeline,
+             t.params, t.enabled, t.cool_down_s
+         from triggers t
+         join monitors m on m.id = t.monitor_id
+         join models o on o.id = m.model_id
+         join environments e on e.id = m.environment_id
+         join pipelines p on p.id = t.pipeline_id",
+    )
+}
+
 /// The triggers of a workspace, or of one monitor of it, by pipeline.
 ///
 /// # Errors
@@ -478,21 +629,25 @@ pub async fn triggers(
     workspace: WorkspaceId,
     monitor: Option<MonitorId>,
 ) -> Result<Vec<Trigger>> {
-    let rows: Vec<TriggerRow> = sqlx::query_as(
-        "select t.id, t.monitor_id, o.name as model, e.name as environment, t.pipeline_id, p.name as pipeline,
-             t.params, t.enabled, t.cool_down_s
-         from triggers t
-         join monitors m on m.id = t.monitor_id
-         join models o on o.id = m.model_id
-         join environments e on e.id = m.environment_id
-         join pipelines p on p.id = t.pipeline_id
-         where t.workspace_id = $1 and ($2::uuid is null or t.monitor_id = $2)
-         order by p.name, o.name, e.position",
-    )
-    .bind(workspace)
-    .bind(monitor)
-    .fetch_all(conn)
-    .await?;
+    let mut query = selected_triggers();
+    query.push(" where t.workspace_id = ").push_bind(workspace);
+    if let Some(monitor) = monitor {
+        query.push(" and t.monitor_id = ").push_bind(monitor);
+    }
+    query.push(" order by p.name, o.name, e.position");
+    let rows: Vec<TriggerRow> = query.build_query_as().fetch_all(conn).await?;
+    Ok(rows.into_iter().map(Trigger::from).collect())
+}
+
+/// The triggers that held back for an alert and have not started anything for it, by pipeline.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn held_back(conn: &mut PgConnection, alert: AlertId) -> Result<Vec<Trigger>> {
+    let mut query = selected_triggers();
+    query.push(" join firings f on f.trigger_id = t.id and f.pipeline_run_id is null where f.alert_id = ");
+    query.push_bind(alert).push(" order by p.name");
+    let rows: Vec<TriggerRow> = query.build_query_as().fetch_all(conn).await?;
     Ok(rows.into_iter().map(Trigger::from).collect())
 }
 
@@ -524,7 +679,8 @@ pub async fn set_trigger(
     Ok(set)
 }
 
-/// Takes the firing of a trigger for an alert. Tells whether it was still to be had: a trigger fires once for an alert.
+/// Takes the firing of a trigger for an alert, until the transaction ends. Tells whether it is still to be had: a trigger
+/// starts something once for an alert.
 ///
 /// # Errors
 /// When the statement fails.
@@ -532,7 +688,9 @@ pub async fn take_firing(conn: &mut PgConnection, trigger: TriggerId, alert: Ale
     let taken = sqlx::query(
         "insert into firings (trigger_id, alert_id)
          values ($1, $2)
-         on conflict (trigger_id, alert_id) do nothing",
+         on conflict (trigger_id, alert_id) do update
+         set alert_id = excluded.alert_id
+         where firings.pipeline_run_id is null",
     )
     .bind(trigger)
     .bind(alert)
@@ -541,20 +699,30 @@ pub async fn take_firing(conn: &mut PgConnection, trigger: TriggerId, alert: Ale
     Ok(taken.rows_affected() == 1)
 }
 
-/// When a trigger last started a run. Locks the trigger until the transaction ends.
+/// Whether a trigger started something so short a time ago that it rests. Locks the trigger until the transaction ends.
 ///
 /// # Errors
-/// When the statement fails.
-pub async fn last_firing(conn: &mut PgConnection, trigger: TriggerId) -> Result<Option<DateTime<Utc>>> {
-    sqlx::query("select id from triggers where id = $1 for update").bind(trigger).execute(&mut *conn).await?;
-    let at = sqlx::query_scalar("select max(at) from firings where trigger_id = $1 and pipeline_run_id is not null")
-        .bind(trigger)
-        .fetch_one(conn)
-        .await?;
-    Ok(at)
+/// When a statement fails.
+pub async fn rests(conn: &mut PgConnection, trigger: TriggerId) -> Result<bool> {
+    sqlx::query("select id from triggers where id = $1 for no key update").bind(trigger).execute(&mut *conn).await?;
+    // The clock is read under the lock.
+    let rests = sqlx::query_scalar(
+        "select exists (
+             select
+             from firings f
+             join triggers t on t.id = f.trigger_id
+             where f.trigger_id = $1
+               and f.pipeline_run_id is not null
+               and f.at > clock_timestamp() - make_interval(secs => t.cool_down_s)
+         )",
+    )
+    .bind(trigger)
+    .fetch_one(conn)
+    .await?;
+    Ok(rests)
 }
 
-/// Notes what a firing did: the run that it started, or why it held back.
+/// Notes what a firing did: the run that it started, or why it holds back. Tells whether that is news.
 ///
 /// # Errors
 /// When the statement fails.
@@ -563,15 +731,22 @@ pub async fn end_firing(
     trigger: TriggerId,
     alert: AlertId,
     outcome: std::result::Result<PipelineRunId, &str>,
-) -> Result<()> {
-    sqlx::query("update firings set pipeline_run_id = $3, held_back = $4 where trigger_id = $1 and alert_id = $2")
-        .bind(trigger)
-        .bind(alert)
-        .bind(outcome.ok())
-        .bind(outcome.err())
-        .execute(conn)
-        .await?;
-    Ok(())
+) -> Result<bool> {
+    let ended = sqlx::query(
+        "update firings
+         set at = clock_timestamp(), pipeline_run_id = $3, held_back = $4
+         where trigger_id = $1
+           and alert_id = $2
+           and pipeline_run_id is null
+           and (pipeline_run_id is distinct from $3 or held_back is distinct from $4)",
+    )
+    .bind(trigger)
+    .bind(alert)
+    .bind(outcome.ok())
+    .bind(outcome.err())
+    .execute(conn)
+    .await?;
+    Ok(ended.rows_affected() == 1)
 }
 
 /// What triggers did for an alert.

@@ -32,6 +32,8 @@ pub struct NewPipelineRun<'a> {
     pub cause_id: Option<&'a str>,
     /// Who started it, when a member did.
     pub started_by: Option<UserId>,
+    /// The person behind the step that started it, when one did.
+    pub on_behalf_of: Option<UserId>,
     /// The name of who or what started it.
     pub started_by_name: &'a str,
     /// Of two runs with the same key in a workspace there is only one.
@@ -112,8 +114,8 @@ macro_rules! select_runs {
 pub async fn insert(conn: &mut PgConnection, run: &NewPipelineRun<'_>) -> Result<()> {
     sqlx::query(
         "insert into pipeline_runs (id, workspace_id, pipeline_id, version_id, number, state, params, cause, cause_id,
-             started_by, started_by_name, idempotency_key)
-         values ($1, $2, $3, $4, $5, 'queued', $6, $7, $8, $9, $10, $11)",
+             started_by, on_behalf_of, started_by_name, idempotency_key)
+         values ($1, $2, $3, $4, $5, 'queued', $6, $7, $8, $9, $10, $11, $12)",
     )
     .bind(run.id)
     .bind(run.workspace_id)
@@ -124,6 +126,7 @@ pub async fn insert(conn: &mut PgConnection, run: &NewPipelineRun<'_>) -> Result
     .bind(run.cause.as_str())
     .bind(run.cause_id)
     .bind(run.started_by)
+    .bind(run.on_behalf_of)
     .bind(run.started_by_name)
     .bind(run.idempotency_key)
     .execute(conn)
@@ -261,22 +264,6 @@ pub async fn set_state(conn: &mut PgConnection, id: PipelineRunId, state: Pipeli
     .execute(conn)
     .await?;
     Ok(())
-}
-
-/// Notes that a step of the run has begun, when it is the first. Tells whether it is.
-///
-/// # Errors
-/// When the statement fails.
-pub async fn begin(conn: &mut PgConnection, id: PipelineRunId) -> Result<bool> {
-    let begun = sqlx::query(
-        "update pipeline_runs
-         set state = 'running', started_at = clock_timestamp()
-         where id = $1 and state = 'queued'",
-    )
-    .bind(id)
-    .execute(conn)
-    .await?;
-    Ok(begun.rows_affected() == 1)
 }
 
 /// Notes when somebody first asked to cancel the run.

@@ -3,7 +3,7 @@
 use crate::Result;
 use chrono::{DateTime, Utc};
 use domain::{
-    deployment::{Prediction, Traffic},
+    deployment::Prediction,
     id::{DeploymentId, EnvironmentId, ModelId, PredictionId},
 };
 use sqlx::{FromRow, PgConnection, types::Json};
@@ -98,20 +98,29 @@ pub async fn list(
     Ok(rows.into_iter().map(Prediction::from).collect())
 }
 
-/// The features of the newest answered predictions of a deployment, newest first: each as many rows as it says, until
-/// there are `rows` of them.
+/// The newest answered predictions of a deployment, newest first, until there are `rows` rows: how many rows each has, and
+/// of its features those that `names` lists. The last one may have more rows than are wanted. A feature of lists, such as an
+/// image, is left out.
 ///
 /// # Errors
 /// When the statement fails.
 pub async fn newest_features(
     conn: &mut PgConnection,
     deployment: DeploymentId,
+    names: &[String],
     rows: i64,
-) -> Result<Vec<(DateTime<Utc>, i32, serde_json::Value)>> {
+) -> Result<Vec<(i32, serde_json::Value)>> {
     let found = sqlx::query_as(
-        "select at, rows, features
+        "select rows, coalesce(
+             (
+                 select jsonb_object_agg(feature.key, feature.value)
+                 from jsonb_each(features) feature
+                 where feature.key = any($3) and jsonb_typeof(feature.value -> 0) <> 'array'
+             ),
+             '{}'
+         )
          from (
-             select at, rows, features, sum(rows) over (order by at desc, id desc) - rows as before
+             select at, id, rows, features, sum(rows) over (order by at desc, id desc) - rows as before
              from (
                  select at, id, rows, features
                  from predictions
@@ -121,10 +130,11 @@ pub async fn newest_features(
              ) newest
          ) counted
          where before < $2
-         order by at desc",
+         order by at desc, id desc",
     )
     .bind(deployment)
     .bind(rows)
+    .bind(names)
     .fetch_all(conn)
     .await?;
     Ok(found)
@@ -142,53 +152,20 @@ pub async fn newest(conn: &mut PgConnection, deployment: DeploymentId) -> Result
     Ok(at)
 }
 
-/// The traffic of a model in an environment over the last 24 hours, in 24 slices, whichever versions answered.
+/// Deletes up to `limit` predictions that were made before a moment, the oldest first. Tells how many.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn traffic(conn: &mut PgConnection, environment: EnvironmentId, model: ModelId) -> Result<Traffic> {
-    #[derive(FromRow)]
-    struct TrafficRow {
-        requests: i64,
-        errors: i64,
-        p50_us: Option<i32>,
-        p99_us: Option<i32>,
-        series: Vec<i64>,
-    }
-    let row: TrafficRow = sqlx::query_as(
-        "with recent as (
-             select p.at, p.status, p.latency_us
-             from predictions p
-             join deployments d on d.id = p.deployment_id
-             where d.environment_id = $1
-               and d.model_id = $2
-               and p.at > now() - interval '24 hours'
-         )
-         select count(*) as requests,
-             count(*) filter (where status <> 200) as errors,
-             percentile_disc(0.5) within group (order by latency_us) filter (where status = 200) as p50_us,
-             percentile_disc(0.99) within group (order by latency_us) filter (where status = 200) as p99_us,
-             array(
-                 select count(r.at)
-                 from generate_series(0, 23) as slice
-                 left join recent r
-                     on r.at > now() - make_interval(hours => 24 - slice)
-                     and r.at <= now() - make_interval(hours => 23 - slice)
-                 group by slice
-                 order by slice
-             ) as series
-         from recent",
+pub async fn delete_before(conn: &mut PgConnection, before: DateTime<Utc>, limit: i64) -> Result<u64> {
+    // Ids begin with the milliseconds of their time, so the primary key finds the oldest without another index.
+    let milliseconds = u128::try_from(before.timestamp_millis()).unwrap_or(0);
+    let deleted = sqlx::query(
+        "delete from predictions
+         where id in (select id from predictions where id < $1 order by id limit $2)",
     )
-    .bind(environment)
-    .bind(model)
-    .fetch_one(conn)
+    .bind(PredictionId(uuid::Uuid::from_u128(milliseconds << 80)))
+    .bind(limit)
+    .execute(conn)
     .await?;
-    let ms = |us: Option<i32>| us.map(|us| f64::from(us) / 1000.0);
-    Ok(Traffic {
-        requests: row.requests,
-        errors: row.errors,
-        p50_ms: ms(row.p50_us),
-        p99_ms: ms(row.p99_us),
-        series: row.series,
-    })
+    Ok(deleted.rows_affected())
 }

@@ -155,17 +155,21 @@ pub async fn list(conn: &mut PgConnection, user: UserId, current: Option<&str>) 
         .collect())
 }
 
-/// Ends a user's session. Tells whether there was one.
+/// Ends a user's session. Answers with its browser and where it was from, or none when the user has no such session.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn revoke(conn: &mut PgConnection, user: UserId, handle: &str) -> Result<bool> {
-    let revoked = sqlx::query("delete from sessions where user_id = $1 and handle = $2")
-        .bind(user)
-        .bind(handle)
-        .execute(conn)
-        .await?;
-    Ok(revoked.rows_affected() > 0)
+pub async fn revoke(conn: &mut PgConnection, user: UserId, handle: &str) -> Result<Option<(String, String)>> {
+    let ended = sqlx::query_as(
+        "delete from sessions
+         where user_id = $1 and handle = $2
+         returning user_agent, address",
+    )
+    .bind(user)
+    .bind(handle)
+    .fetch_optional(conn)
+    .await?;
+    Ok(ended)
 }
 
 /// Ends all of a user's sessions but the one of this id.

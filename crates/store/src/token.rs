@@ -112,6 +112,23 @@ pub async fn bearer(conn: &mut PgConnection, hash: &[u8]) -> Result<Option<Beare
     Ok(Some(Bearer { token_id: row.token_id, user: row.user.into(), scope, workspace: row.workspace }))
 }
 
+/// When a token ends by itself; none when it does not work any more. It cannot be revoked before the transaction ends.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn ends_at(conn: &mut PgConnection, id: TokenId) -> Result<Option<DateTime<Utc>>> {
+    let ends_at = sqlx::query_scalar(
+        "select expires_at
+         from tokens
+         where id = $1 and revoked_at is null and expires_at > now()
+         for share",
+    )
+    .bind(id)
+    .fetch_optional(conn)
+    .await?;
+    Ok(ends_at)
+}
+
 /// A user's tokens that still work, newest first.
 ///
 /// # Errors
@@ -159,4 +176,29 @@ pub async fn revoke(conn: &mut PgConnection, user: UserId, id: TokenId) -> Resul
     .fetch_optional(conn)
     .await?;
     Ok(name)
+}
+
+/// Deletes up to `limit` tokens that expired or were revoked before a moment. A step's try forgets which one it had. Tells
+/// how many.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn delete_ended_before(conn: &mut PgConnection, before: DateTime<Utc>, limit: i64) -> Result<u64> {
+    let deleted = sqlx::query(
+        "with ended as (
+             select id
+             from tokens
+             where least(revoked_at, expires_at) < $1
+             limit $2
+         ),
+         forgotten as (
+             update step_attempts set token_id = null where token_id in (select id from ended)
+         )
+         delete from tokens where id in (select id from ended)",
+    )
+    .bind(before)
+    .bind(limit)
+    .execute(conn)
+    .await?;
+    Ok(deleted.rows_affected())
 }

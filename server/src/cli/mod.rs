@@ -1,8 +1,10 @@
 //! Commands that talk to a server as any other client does: over the REST API, with a token.
 
-mod client;
 pub mod pipeline;
 
+use crate::client::{Client, Refusal, http};
+use anyhow::{Context as _, anyhow};
+use app::ui::query::encode;
 use clap::Args;
 
 /// Which server, and as whom.
@@ -17,4 +19,21 @@ pub struct Remote {
     /// The workspace. Without one, the token's.
     #[arg(long, env = "SLIPWAY_WORKSPACE", value_name = "SLUG")]
     workspace: Option<String>,
+}
+
+impl Remote {
+    fn client(&self) -> anyhow::Result<Client> {
+        let http = http().context("no HTTP client could be made")?;
+        Ok(Client::new(http, &self.url, self.workspace.as_deref(), self.token.clone()))
+    }
+}
+
+/// A path of the REST API.
+fn path(parts: &[&str]) -> String {
+    parts.iter().fold("/api/v1".to_owned(), |path, part| format!("{path}/{}", encode(part)))
+}
+
+/// A refusal for whoever gave the command: what the server says is enough.
+fn refused(refusal: Refusal) -> anyhow::Error {
+    if refusal.status.is_some() { anyhow!(refusal.detail) } else { anyhow!("{refusal}") }
 }

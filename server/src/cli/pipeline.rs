@@ -1,6 +1,7 @@
-//! `slipway pipeline`: store a file, start a run, follow its logs.
+//! `slipway pipeline`: store a file, start a run, follow its logs, cancel it.
 
-use super::{Remote, client::Client};
+use super::{Remote, path, refused};
+use crate::client::Client;
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Args, Subcommand};
 use domain::{
@@ -41,6 +42,14 @@ pub enum Command {
         #[command(flatten)]
         remote: Remote,
     },
+    /// Cancel a run: what has not begun does not begin, and what runs is ended.
+    Cancel {
+        /// The run's number.
+        number: i64,
+        /// Which server, and as whom.
+        #[command(flatten)]
+        remote: Remote,
+    },
 }
 
 /// Options of `slipway pipeline run`.
@@ -68,11 +77,10 @@ pub struct Run {
 /// When the server does not answer or refuses, or the run that is waited for does not succeed.
 pub async fn run(command: Command) -> Result<()> {
     match command {
-        Command::Apply { file, remote } => apply(&Client::new(&remote)?, &file).await,
-        Command::Run(options) => start(&Client::new(&options.remote)?, &options).await,
-        Command::Logs { number, step, remote } => {
-            Logs::new(Client::new(&remote)?, number, step).follow().await.map(|_| ())
-        }
+        Command::Apply { file, remote } => apply(&remote.client()?, &file).await,
+        Command::Run(options) => start(&options.remote.client()?, &options).await,
+        Command::Logs { number, step, remote } => Logs::new(remote.client()?, number, step).follow().await.map(|_| ()),
+        Command::Cancel { number, remote } => cancel(&remote.client()?, number).await,
     }
 }
 
@@ -82,8 +90,11 @@ async fn apply(client: &Client, file: &PathBuf) -> Result<()> {
     } else {
         std::fs::read_to_string(file).with_context(|| format!("{} could not be read", file.display()))?
     };
-    let request = client.request(Method::PUT, &["pipelines"])?.header("content-type", "application/yaml").body(source);
-    let (status, version) = client.send::<PipelineVersion>(request).await?;
+    let pipelines = path(&["pipelines"]);
+    let stored = client.send::<PipelineVersion>(Method::PUT, &pipelines, |request| {
+        request.header("content-type", "application/yaml").body(source)
+    });
+    let (status, version) = stored.await.map_err(refused)?;
     let (name, number, digest) = (&version.spec.name, version.number, version.digest.short());
     match status {
         StatusCode::CREATED => say(&format!("stored version {number} of {name} ({digest})")),
@@ -102,8 +113,7 @@ async fn start(client: &Client, options: &Run) -> Result<()> {
     // Should the answer be lost and the command be sent again by its library, it still starts one run.
     let key = uuid::Uuid::now_v7().to_string();
     let body = json!({ "params": params, "version": options.version, "idempotency_key": key });
-    let request = client.request(Method::POST, &["pipelines", &options.name, "runs"])?.json(&body);
-    let (_, run) = client.send::<PipelineRun>(request).await?;
+    let run: PipelineRun = client.post(&path(&["pipelines", &options.name, "runs"]), body).await.map_err(refused)?;
     print(&run.number.to_string());
     if options.wait { wait(client, run.number).await } else { Ok(()) }
 }
@@ -112,7 +122,7 @@ async fn start(client: &Client, options: &Run) -> Result<()> {
 async fn wait(client: &Client, number: i64) -> Result<()> {
     let mut told: BTreeMap<String, StepState> = BTreeMap::new();
     loop {
-        let detail = client.get::<PipelineRunDetail>(&["pipeline-runs", &number.to_string()], &[]).await?;
+        let detail = detail(client, number).await?;
         for step in &detail.steps {
             let is_news = told.insert(step.name.clone(), step.state) != Some(step.state);
             if is_news && !matches!(step.state, StepState::Waiting | StepState::Ready) {
@@ -125,6 +135,18 @@ async fn wait(client: &Client, number: i64) -> Result<()> {
         }
         tokio::time::sleep(PAUSE).await;
     }
+}
+
+async fn detail(client: &Client, number: i64) -> Result<PipelineRunDetail> {
+    client.get(&path(&["pipeline-runs", &number.to_string()])).await.map_err(refused)
+}
+
+async fn cancel(client: &Client, number: i64) -> Result<()> {
+    let path = path(&["pipeline-runs", &number.to_string(), "cancel"]);
+    let run: PipelineRun = client.post(&path, Value::Null).await.map_err(refused)?;
+    let how = if run.state.is_final() { "was cancelled" } else { "is being cancelled; what runs is ended" };
+    say(&format!("{} #{} {how}", run.pipeline_name, run.number));
+    Ok(())
 }
 
 fn judge(run: &PipelineRun) -> Result<()> {
@@ -161,8 +183,7 @@ impl Logs {
 
     async fn follow(&mut self) -> Result<PipelineRunState> {
         loop {
-            let detail =
-                self.client.get::<PipelineRunDetail>(&["pipeline-runs", &self.number.to_string()], &[]).await?;
+            let detail = detail(&self.client, self.number).await?;
             if let Some(only) = &self.only
                 && !detail.steps.iter().any(|step| step.name == *only)
             {
@@ -185,9 +206,10 @@ impl Logs {
     async fn print(&mut self, step: &str, attempts: i32) -> Result<()> {
         let (mut attempt, mut last) = self.printed.get(step).copied().unwrap_or((1, 0));
         while attempt <= attempts {
-            let path =
-                ["pipeline-runs", &self.number.to_string(), "steps", step, "attempts", &attempt.to_string(), "log"];
-            let Lines { items } = self.client.get(&path, &[("after", last), ("limit", PART)]).await?;
+            let (number, attempt_number) = (self.number.to_string(), attempt.to_string());
+            let log = path(&["pipeline-runs", &number, "steps", step, "attempts", &attempt_number, "log"]);
+            let Lines { items } =
+                self.client.get(&format!("{log}?after={last}&limit={PART}")).await.map_err(refused)?;
             for line in &items {
                 let text =
                     if line.stream == LogStream::Sys { format!("[slipway] {}", line.text) } else { line.text.clone() };

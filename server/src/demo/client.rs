@@ -1,54 +1,18 @@
-//! Talking to the server as everybody does: over HTTP, with a token.
+//! What the walk asks of the server, and how it waits for what is to come.
 
 use super::station::Failure;
-use reqwest::{Method, StatusCode};
-use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::Value;
-use std::{fmt, time::Duration};
+pub(super) use crate::client::{Client, Refusal};
+use serde::Deserialize;
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// Between two looks at something that is awaited.
 const PAUSE: Duration = Duration::from_millis(250);
-/// The longest that one request may take.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// One person's way to a workspace of the server.
-#[derive(Clone)]
-pub(super) struct Client {
-    http: reqwest::Client,
-    /// The server's address and the workspace's prefix.
-    base: String,
-    token: String,
-}
 
 /// A page of a list.
 #[derive(Deserialize)]
 pub(super) struct Listed<T> {
     pub(super) items: Vec<T>,
-}
-
-/// A request that was not answered as hoped.
-#[derive(Debug, Clone)]
-pub(super) struct Refusal {
-    /// None when there was no answer at all.
-    pub(super) status: Option<StatusCode>,
-    /// `POST /api/v1/promotions`
-    asked: String,
-    /// What the server says.
-    pub(super) detail: String,
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.status {
-            Some(status) => write!(f, "{} {} to {}: {}", status.as_u16(), reason(status), self.asked, self.detail),
-            None => write!(f, "no answer to {}: {}", self.asked, self.detail),
-        }
-    }
-}
-
-fn reason(status: StatusCode) -> &'static str {
-    status.canonical_reason().unwrap_or_default()
 }
 
 impl Refusal {
@@ -58,79 +22,9 @@ impl Refusal {
     }
 }
 
-/// What a server says when it refuses: problem+json, or MLflow's form.
-#[derive(Deserialize)]
-struct Problem {
-    #[serde(alias = "message", alias = "error")]
-    detail: String,
-}
-
 /// An HTTP client for loopback and for servers elsewhere.
 pub(super) fn http() -> Result<reqwest::Client, Failure> {
-    reqwest::Client::builder()
-        .timeout(PATIENCE)
-        .build()
-        .map_err(|error| Failure::new("an HTTP client", format!("an error: {error}")))
-}
-
-impl Client {
-    /// That of whoever holds the token. `workspace` is a slug.
-    pub(super) fn new(http: reqwest::Client, url: &str, workspace: &str, token: String) -> Self {
-        Self { http, base: format!("{}/w/{workspace}", url.trim_end_matches('/')), token }
-    }
-
-    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Refusal> {
-        self.send(Method::GET, path, None).await
-    }
-
-    pub(super) async fn post<T: DeserializeOwned>(&self, path: &str, body: Value) -> Result<T, Refusal> {
-        self.send(Method::POST, path, Some(&body)).await
-    }
-
-    pub(super) async fn put<T: DeserializeOwned>(&self, path: &str, body: Value) -> Result<T, Refusal> {
-        self.send(Method::PUT, path, Some(&body)).await
-    }
-
-    pub(super) async fn patch<T: DeserializeOwned>(&self, path: &str, body: Value) -> Result<T, Refusal> {
-        self.send(Method::PATCH, path, Some(&body)).await
-    }
-
-    pub(super) async fn delete(&self, path: &str) -> Result<(), Refusal> {
-        self.ask(Method::DELETE, path, None).await.map(|_| ())
-    }
-
-    async fn send<T: DeserializeOwned>(&self, method: Method, path: &str, body: Option<&Value>) -> Result<T, Refusal> {
-        let asked = format!("{method} {path}");
-        let bytes = self.ask(method, path, body).await?;
-        serde_json::from_slice(&bytes).map_err(|error| Refusal {
-            status: Some(StatusCode::OK),
-            asked,
-            detail: format!("the answer is not what this demo knows: {error}"),
-        })
-    }
-
-    async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Vec<u8>, Refusal> {
-        let asked = format!("{method} {path}");
-        let unanswered = |error: reqwest::Error| Refusal {
-            status: None,
-            asked: asked.clone(),
-            // The cause says more than the error, which repeats the address.
-            detail: std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string),
-        };
-        let mut request = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&self.token);
-        if let Some(body) = body {
-            request = request.json(body);
-        }
-        let response = request.send().await.map_err(unanswered)?;
-        let status = response.status();
-        let bytes = response.bytes().await.map_err(unanswered)?.to_vec();
-        if status.is_success() {
-            return Ok(bytes);
-        }
-        let detail = serde_json::from_slice::<Problem>(&bytes)
-            .map_or_else(|_| String::from_utf8_lossy(&bytes).chars().take(200).collect(), |problem| problem.detail);
-        Err(Refusal { status: Some(status), asked, detail })
-    }
+    crate::client::http().map_err(|error| Failure::new("an HTTP client", format!("an error: {error}")))
 }
 
 /// What a look at something that is awaited shows.
@@ -170,6 +64,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use reqwest::StatusCode;
     use std::cell::Cell;
 
     #[tokio::test]

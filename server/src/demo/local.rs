@@ -20,8 +20,8 @@ use tokio::{
 
 /// How long a server may take to be ready: a new database has to be made.
 const STARTING: Duration = Duration::from_secs(180);
-/// How long it may take to stop.
-const STOPPING: Duration = Duration::from_secs(40);
+/// How long it may take to stop: as long as it gives itself.
+const STOPPING: Duration = Duration::from_secs(55);
 /// Seconds between two looks at the traffic, of a server that is started for the walk.
 const MONITOR_INTERVAL: &str = "2";
 

@@ -17,10 +17,10 @@ mod training;
 mod walk;
 mod watch;
 
-pub use background::{Background, is_offered, progress, start};
+pub use background::{Background, Told, is_offered, progress, start};
 
-use crate::{config::Demo, postgres::Postgres, serve::stop_signal};
-use anyhow::{Context as _, Result};
+use crate::{config::Demo, installation::with_services, stop::Stop};
+use anyhow::Result;
 use app::links::Links;
 use local::Server;
 use people::People;
@@ -50,10 +50,10 @@ struct Route<'a> {
 /// # Errors
 /// When the database of the data folder cannot be opened. That a station was not reached is told by the exit code.
 pub async fn run(options: Demo) -> Result<ExitCode> {
-    let stop = stop_signal()?;
+    let stop = Stop::on_signal()?;
     let progress = Progress::aloud();
     say(&format!("One model around the whole loop, at {}\n", options.url));
-    let walked = with_server(&options, &progress, &stop).await?;
+    let walked = with_server(&options, &progress, stop.asked()).await?;
     let url = options.url.trim_end_matches('/');
     if let Err(failure) = &walked {
         say(&format!("\nExpected {}.\nSaw {}.", failure.expected, failure.seen));
@@ -70,7 +70,6 @@ pub async fn run(options: Demo) -> Result<ExitCode> {
 
 /// Walks on the server at the address, which is started, and stopped in the end, when nobody is there.
 async fn with_server(options: &Demo, progress: &Progress, stop: &CancellationToken) -> Result<Result<(), Failure>> {
-    let interrupted = || Failure::new("the end of the walk", "an interruption");
     let http = match client::http() {
         Ok(http) => http,
         Err(failure) => return Ok(Err(failure)),
@@ -92,10 +91,7 @@ async fn with_server(options: &Demo, progress: &Progress, stop: &CancellationTok
         Ok(server) => server,
         Err(failure) => return Ok(Err(failure)),
     };
-    let walked = tokio::select! {
-        walked = with_database(options, &server.url, &http, progress) => walked,
-        () = stop.cancelled() => Ok(Err(interrupted())),
-    };
+    let walked = with_database(options, &server.url, &http, progress, stop).await;
     let was_started = server.is_started();
     if was_started {
         say("\nStopping the server.");
@@ -112,18 +108,23 @@ async fn with_database(
     url: &str,
     http: &reqwest::Client,
     progress: &Progress,
+    stop: &CancellationToken,
 ) -> Result<Result<(), Failure>> {
-    let postgres = Postgres::open(&options.data, false).await?;
-    let pool = store::connect(postgres.url(), 4)?;
-    store::migrate(&pool).await.context("the database could not be brought to this version's schema")?;
-    let artifacts = artifacts::Artifacts::open_dir(options.data.data_dir.join("artifacts")).await?;
-    let services = Services::new(pool.clone(), artifacts);
-    let workspace = services.ensure_default_workspace().await?;
-    let route = Route { url, folder: local::folder(&options.data.data_dir), python: options.python.as_deref() };
-    let walked = go(&services, &Ctx::system(workspace), &route, http, progress).await;
-    pool.close().await;
-    postgres.stop().await?;
-    Ok(walked)
+    with_services(&options.data, 4, false, async |services, data_dir| {
+        let workspace = services.ensure_default_workspace().await?;
+        let route = Route { url, folder: local::folder(data_dir), python: options.python.as_deref() };
+        let ctx = Ctx::system(workspace);
+        // In here, so that a private database is stopped however the walk ends.
+        Ok(tokio::select! {
+            walked = go(&services, &ctx, &route, http, progress) => walked,
+            () = stop.cancelled() => Err(interrupted()),
+        })
+    })
+    .await
+}
+
+fn interrupted() -> Failure {
+    Failure::new("the end of the walk", "an interruption")
 }
 
 /// Prepares what the walk needs beside a server, and walks.

@@ -7,6 +7,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
+use tokio::sync::Notify;
 
 /// A station of the walk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -164,6 +165,7 @@ pub struct Line {
 #[derive(Debug, Clone, Default)]
 pub struct Progress {
     walked: Arc<Mutex<Walked>>,
+    changed: Arc<Notify>,
     /// Tell every station on standard error too.
     aloud: bool,
 }
@@ -195,6 +197,11 @@ impl Progress {
             last.took = since.elapsed();
         }
         lines
+    }
+
+    /// Waits until there is something new to tell. For one listener.
+    pub(super) async fn changed(&self) {
+        self.changed.notified().await;
     }
 
     /// What was reached at a station.
@@ -262,6 +269,7 @@ impl Progress {
 
     /// Tells the last line: on a terminal over what it said before, else once it has ended.
     fn draw(&self) {
+        self.changed.notify_one();
         let walked = self.walked();
         let Some(line) = walked.lines.last() else { return };
         let mut out = std::io::stderr().lock();

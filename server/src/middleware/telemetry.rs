@@ -2,7 +2,7 @@
 
 use axum::{
     extract::{MatchedPath, Request},
-    http::{HeaderName, HeaderValue},
+    http::{HeaderName, HeaderValue, Method},
     middleware::Next,
     response::Response,
 };
@@ -31,14 +31,14 @@ pub async fn request_id(mut request: Request, next: Next) -> Response {
 pub async fn measure(request: Request, next: Next) -> Response {
     let route =
         request.extensions().get::<MatchedPath>().map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
-    let method = request.method().as_str().to_owned();
+    let method = known(request.method());
     let started = Instant::now();
     let response = next.run(request).await;
     let elapsed = started.elapsed();
     let status = response.status();
-    let labels = [("route", route.clone()), ("method", method.clone()), ("code", status.as_u16().to_string())];
+    let labels = [("route", route.clone()), ("method", method.to_owned()), ("code", status.as_u16().to_string())];
     metrics::counter!("slipway_http_requests_total", &labels).increment(1);
-    metrics::histogram!("slipway_http_request_duration_seconds", "route" => route.clone(), "method" => method.clone())
+    metrics::histogram!("slipway_http_request_duration_seconds", "route" => route.clone(), "method" => method)
         .record(elapsed.as_secs_f64());
     if status.is_server_error() {
         tracing::warn!(%route, %method, %status, elapsed_ms = elapsed.as_millis(), "answered with a failure");
@@ -46,4 +46,18 @@ pub async fn measure(request: Request, next: Next) -> Response {
         tracing::debug!(%route, %method, %status, elapsed_ms = elapsed.as_millis(), "answered");
     }
     response
+}
+
+/// The method as a label. A client may send any word, and each would be a series of its own.
+fn known(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "OTHER",
+    }
 }

@@ -1,7 +1,13 @@
 //! Objects as MLflow's clients read them: names in snake case, what is not set left out, times and steps as numbers,
 //! not-a-number as a text.
 
+use axum::{
+    body::Body,
+    http::header,
+    response::{IntoResponse as _, Response},
+};
 use domain::{
+    Error,
     artifact_root::{ArtifactOwner, ArtifactRoot},
     experiment::Experiment,
     id::RunId,
@@ -10,9 +16,10 @@ use domain::{
     run::{ArtifactEntry, DatasetInput, Metric, ModelLink, Run, RunInfo},
     values::MetricValue,
 };
+use futures::{StreamExt as _, stream};
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, future::Future};
 
 /// An answer with nothing in it.
 pub(super) type Empty = axum::Json<NoFields>;
@@ -242,6 +249,53 @@ impl<T: Serialize> Serialize for Page<'_, T> {
         }
         map.end()
     }
+}
+
+/// A part of a list that is sent while it is read.
+pub(super) struct Part {
+    /// The items as JSON, with commas between.
+    items: String,
+    count: usize,
+    /// The token of what comes after them.
+    next: Option<String>,
+}
+
+impl Part {
+    /// These items, and the token of those after them.
+    pub(super) fn new<T: Serialize>(items: &[T], next: Option<String>) -> Result<Self, Error> {
+        let json = serde_json::to_string(items).map_err(|error| {
+            tracing::error!(%error, "an answer cannot be written");
+            Error::internal()
+        })?;
+        Ok(Self { items: json[1..json.len() - 1].to_owned(), count: items.len(), next })
+    }
+}
+
+/// A page that is too long to be in memory as a whole: it is sent part by part, `first` and then what `read` gives after a
+/// token, of which it may be so many items. The page ends after `limit` items, with a token when there are more.
+pub(super) fn in_parts<R, F>(name: &'static str, first: Part, limit: usize, read: R) -> Response
+where
+    R: Fn(String, usize) -> F + Send + 'static,
+    F: Future<Output = Result<Part, Error>> + Send,
+{
+    let opening = format!("{{\"{name}\":[{}", first.items);
+    let left = limit.saturating_sub(first.count);
+    let rest = stream::try_unfold((Some(first.next), left, read), |(next, left, read)| async move {
+        let text = match next {
+            Some(Some(token)) if left > 0 => {
+                let part = read(token, left).await?;
+                let comma = if part.items.is_empty() { "" } else { "," };
+                let state = (Some(part.next), left.saturating_sub(part.count), read);
+                return Ok(Some((format!("{comma}{}", part.items), state)));
+            }
+            Some(Some(token)) => format!("],\"next_page_token\":{}}}", Value::from(token)),
+            Some(None) => "]}".to_owned(),
+            None => return Ok(None),
+        };
+        Ok::<_, Error>(Some((text, (None, 0, read))))
+    });
+    let body = Body::from_stream(stream::once(async move { Ok::<_, Error>(opening) }).chain(rest));
+    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
 /// A file or folder; `path` is as the operation has it.

@@ -9,13 +9,14 @@ use super::{
 use crate::{
     access::{Access, Context},
     download,
+    extract::Path,
     router::Routes,
     state::AppState,
 };
 use axum::{
     Json,
     body::Body,
-    extract::{Path, Request, State},
+    extract::{Request, State},
     http::{HeaderMap, Method, StatusCode, header},
     response::Response,
 };

@@ -8,12 +8,13 @@ use super::{
 };
 use crate::{
     access::{Access, Context},
+    extract::Path,
     router::Routes,
     state::AppState,
 };
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     http::Method,
     response::{IntoResponse, Response},
 };

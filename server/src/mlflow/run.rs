@@ -2,7 +2,7 @@
 
 use super::{
     MlflowError,
-    answer::{self, Empty, WireMetric, WireRun, WireRunInfo, done},
+    answer::{self, Empty, Part, WireMetric, WireRun, WireRunInfo, done},
     fields::{Fields, logged_model_id},
 };
 use crate::{
@@ -17,17 +17,23 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use domain::{
-    Error,
+    Error, Page,
     id::ExperimentId,
     log_batch::{self, LogBatch, RawMetric},
     permission::Permission,
-    run::{DatasetInput, ModelLink},
+    run::{DatasetInput, ModelLink, Run},
 };
 use serde_json::{Value, json};
-use services::{NewExperimentRun, RunChange, RunSearch};
+use services::{Ctx, NewExperimentRun, RunChange, RunSearch, Services};
+use std::sync::Arc;
 
 /// Which values of a request were cut, by where they stood in it.
 const TRUNCATED: HeaderName = HeaderName::from_static("x-slipway-truncated");
+
+/// The most runs that are in memory at once, with all that was logged to them, however many are asked for.
+const RUNS: usize = 1000;
+/// The most points of a history.
+const POINTS: usize = 10_000;
 
 pub(super) fn routes(routes: Routes) -> Routes {
     let read = Access::Needs(Permission::Read);
@@ -92,18 +98,41 @@ async fn restore(State(state): State<AppState>, Context(ctx): Context, fields: F
 }
 
 async fn search(State(state): State<AppState>, Context(ctx): Context, fields: Fields) -> Result<Response, MlflowError> {
+    let limit = fields.max_results(1000, 50_000)?;
+    let page = found(&state.services, &ctx, &fields, fields.page_token()?, limit).await?;
+    let runs: Vec<WireRun<'_>> = page.items.iter().map(Into::into).collect();
+    if page.next_page_token.is_none() || limit <= RUNS {
+        return Ok(Json(answer::page("runs", &runs, page.next_page_token)).into_response());
+    }
+    let first = Part::new(&runs, page.next_page_token)?;
+    let (services, fields) = (state.services, Arc::new(fields));
+    Ok(answer::in_parts("runs", first, limit, move |token, left| {
+        let (services, ctx, fields) = (services.clone(), ctx.clone(), Arc::clone(&fields));
+        async move {
+            let page = found(&services, &ctx, &fields, Some(&token), left).await?;
+            Part::new(&page.items.iter().map(WireRun::from).collect::<Vec<_>>(), page.next_page_token)
+        }
+    }))
+}
+
+/// The runs that a search asks for, from a token on: as many as may be in memory.
+async fn found(
+    services: &Services,
+    ctx: &Ctx,
+    fields: &Fields,
+    page_token: Option<&str>,
+    limit: usize,
+) -> Result<Page<Run>, Error> {
     let order = fields.texts("order_by")?;
     let wanted = RunSearch {
         experiments: fields.experiment_ids()?,
         view: fields.view("run_view_type")?,
         filter: fields.text_or_empty("filter")?,
         order: &order,
-        page_token: fields.page_token()?,
-        limit: fields.max_results(1000, 50_000)?,
+        page_token,
+        limit: limit.min(RUNS),
     };
-    let page = state.services.search_runs(&ctx, &wanted).await?;
-    let runs: Vec<WireRun<'_>> = page.items.iter().map(Into::into).collect();
-    Ok(Json(answer::page("runs", &runs, page.next_page_token)).into_response())
+    services.search_runs(ctx, &wanted).await
 }
 
 /// A metric in a request; `path` is where it stands: empty, or `metrics[3]`.
@@ -255,15 +284,26 @@ async fn history(
 ) -> Result<Response, MlflowError> {
     let key = fields.required("metric_key")?;
     let limit = match fields.integer("max_results")? {
-        None => None,
-        Some(_) => Some(fields.max_results(usize::MAX, usize::MAX)?.min(100_000)),
+        None => usize::MAX,
+        Some(_) => fields.max_results(usize::MAX, usize::MAX)?.min(100_000),
     };
     // A run that cannot be is one without points.
     let id = match fields.run_id() {
         Err(error) if error.kind == domain::ErrorKind::NotFound => return Ok(done().into_response()),
         id => id?,
     };
-    let page = state.services.metric_history(&ctx, id, key, fields.page_token()?, limit).await?;
+    let page = state.services.metric_history(&ctx, id, key, fields.page_token()?, limit.min(POINTS)).await?;
     let metrics: Vec<WireMetric<'_>> = page.items.iter().map(Into::into).collect();
-    Ok(Json(answer::page("metrics", &metrics, page.next_page_token)).into_response())
+    if page.next_page_token.is_none() || limit <= POINTS {
+        return Ok(Json(answer::page("metrics", &metrics, page.next_page_token)).into_response());
+    }
+    let first = Part::new(&metrics, page.next_page_token)?;
+    let (services, key) = (state.services, key.to_owned());
+    Ok(answer::in_parts("metrics", first, limit, move |token, left| {
+        let (services, ctx, key) = (services.clone(), ctx.clone(), key.clone());
+        async move {
+            let page = services.metric_history(&ctx, id, &key, Some(&token), left.min(POINTS)).await?;
+            Part::new(&page.items.iter().map(WireMetric::from).collect::<Vec<_>>(), page.next_page_token)
+        }
+    }))
 }

@@ -9,9 +9,9 @@ pub(super) const VERSION: &str = "3.17.2";
 
 pub(super) fn routes(routes: Routes) -> Routes {
     routes
-        .page(Method::GET, "/version", Access::Public, version)
-        .page(Method::GET, "/health", Access::Public, health)
-        .mlflow(Method::GET, "/3.0/mlflow/server-info", Access::Public, info)
+        .page(Method::GET, "/version", Access::Open, version)
+        .page(Method::GET, "/health", Access::Open, health)
+        .mlflow(Method::GET, "/3.0/mlflow/server-info", Access::Open, info)
 }
 
 async fn version() -> &'static str {

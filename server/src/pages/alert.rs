@@ -1,17 +1,16 @@
 //! The pages of alerts: what is not resolved, and one with what its triggers did.
 
-use super::{PageResult, View, chosen::Chosen, extract::Path};
-use crate::{access::Access, router::Routes};
+use super::{PageResult, View, chosen::Chosen};
+use crate::{access::Access, extract::Path, router::Routes};
 use app::{
     pages::alert::{AlertPage, Alerts, AlertsPage, Candidate, Consequence, One},
     shell::Section,
 };
 use axum::http::Method;
-use chrono::TimeDelta;
 use domain::{
     Error, ErrorKind,
     audit::ObjectKind,
-    monitor::{Alert, AlertState, Check, CheckState, Firing},
+    monitor::{AlertState, Firing},
     permission::Permission,
     pipeline_run::PipelineRun,
 };
@@ -21,8 +20,6 @@ use services::{Ctx, PromotionFilter, Services};
 const SECTION: Option<Section> = Some(Section::Alerts);
 /// How many alerts, or lines of history, a page shows.
 const ROWS: usize = 50;
-/// How many checks are looked through for the one that found an alert.
-const CHECKS: usize = 100;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
     let (read, handle) = (Access::Needs(Permission::Read), Access::Needs(Permission::HandleAlerts));
@@ -58,7 +55,7 @@ async fn show(view: View, Path(number): Path<i64>) -> PageResult {
     let triggers = services.triggers(ctx).await?;
     let id = alert.id.to_string();
     let page = AlertPage {
-        check: found_by(services, ctx, &alert).await?,
+        check: services.check_of_alert(&alert).await?,
         consequences,
         has_triggers: triggers.iter().any(|trigger| trigger.monitor_id == alert.monitor_id && trigger.enabled),
         events: services.audit_events(ctx, Some((ObjectKind::Alert, &id)), None, ROWS).await?.items,
@@ -67,15 +64,6 @@ async fn show(view: View, Path(number): Path<i64>) -> PageResult {
     };
     let links = view.links.clone();
     view.page(format!("Alert #{number}"), SECTION, move || view! { <One links page/> }).await
-}
-
-/// The last check that found the alert.
-async fn found_by(services: &Services, ctx: &Ctx, alert: &Alert) -> Result<Option<Check>, Error> {
-    let monitor = services.monitor(ctx, &alert.environment, &alert.model).await?;
-    // The alert notes when it was seen a moment after the check was made.
-    let until = alert.last_seen_at + TimeDelta::seconds(5);
-    let checks = services.checks(&monitor, CHECKS).await?;
-    Ok(checks.into_iter().find(|check| check.state == CheckState::Drifted && check.at <= until))
 }
 
 async fn consequence(services: &Services, ctx: &Ctx, firing: Firing) -> Result<Consequence, Error> {

@@ -1,7 +1,7 @@
 //! The pages of deployments: what serves where, what was brought where, and one of them.
 
-use super::{PageResult, View, chosen::Chosen, extract::Path};
-use crate::{access::Access, router::Routes};
+use super::{PageResult, View, chosen::Chosen};
+use crate::{access::Access, extract::Path, router::Routes};
 use app::{
     pages::deployment::{DeploymentPage, Deployments, DeploymentsPage, One},
     shell::Section,

@@ -1,10 +1,11 @@
 //! The page of what serves of a model in an environment, and the way back to the version before.
 
-use super::{Form, PageResult, View, chosen::Chosen, extract::Path};
-use crate::{access::Access, router::Routes};
+use super::{Form, PageResult, View, chosen::Chosen, form::can_mend};
+use crate::{access::Access, extract::Path, router::Routes};
 use app::{
     pages::endpoint::{Call, EndpointPage, Serving},
     shell::Section,
+    ui::prelude::*,
 };
 use axum::http::Method;
 use domain::{
@@ -13,7 +14,6 @@ use domain::{
     environment::PRODUCTION,
     inference::feature_names,
     permission::Permission,
-    promotion::DecisionVerdict,
 };
 use leptos::prelude::*;
 use services::{Ctx, DeploymentFilter, NewRollback, Services};
@@ -35,6 +35,17 @@ pub(crate) fn routes(routes: Routes) -> Routes {
 }
 
 async fn show(view: View, Path((environment, model)): Path<(String, String)>, chosen: Chosen) -> PageResult {
+    endpoint_page(view, environment, model, chosen, None).await
+}
+
+/// The page, with the question whether to roll back above it when the answer was refused.
+async fn endpoint_page(
+    view: View,
+    environment: String,
+    model: String,
+    chosen: Chosen,
+    refused: Option<(Error, Draft)>,
+) -> PageResult {
     let ctx = view.ctx()?;
     let services = view.services();
     let is_here = |one: &Deployment| one.environment == environment && one.model == model;
@@ -44,8 +55,7 @@ async fn show(view: View, Path((environment, model)): Path<(String, String)>, ch
             Error::new(ErrorKind::NotFound, message)
         })?;
     let monitor = services.monitor(ctx, &environment, &model).await?;
-    let alerts = services.alerts(ctx, true, None, domain::page::MAX_PAGE).await?.items;
-    let alert = alerts.into_iter().find(|alert| alert.monitor_id == monitor.id);
+    let alert = services.unresolved_alert_of(ctx, &monitor).await?;
     let predictions = services.predictions(ctx, &environment, &model, chosen.get("page_token"), ROWS).await?;
     let filter = DeploymentFilter {
         model: Some(model.clone()),
@@ -54,7 +64,7 @@ async fn show(view: View, Path((environment, model)): Path<(String, String)>, ch
     };
     let base = format!("{}{}", view.public_url(), view.links.home());
     let page = EndpointPage {
-        approved_by: approvers(services, ctx, &endpoint.deployment).await?,
+        approved_by: services.approvers(ctx, &endpoint.deployment).await?,
         checks: services.checks(&monitor, FEW).await?,
         history: services.deployments(ctx, &filter, None, FEW).await?.items,
         call: call(services, ctx, &endpoint.deployment, base, &predictions.items).await?,
@@ -66,22 +76,46 @@ async fn show(view: View, Path((environment, model)): Path<(String, String)>, ch
     };
     let links = view.links.clone();
     let address = chosen.address(links.endpoint(&environment, &model));
-    view.page(format!("{model} in {environment}"), SECTION, move || view! { <Serving links address page/> }).await
-}
-
-/// Who approved the promotion that brought it here, in the order in which they did.
-async fn approvers(services: &Services, ctx: &Ctx, deployment: &Deployment) -> Result<Vec<String>, Error> {
-    let Some(number) = deployment.promotion_number else { return Ok(Vec::new()) };
-    let detail = services.promotion(ctx, number).await?;
-    let digest = detail.promotion.subject_digest;
-    let mut names: Vec<String> = Vec::new();
-    for decision in detail.decisions {
-        let counts = decision.verdict == DecisionVerdict::Approve && Some(&decision.subject_digest) == digest.as_ref();
-        if counts && !names.contains(&decision.user_name) {
-            names.push(decision.user_name);
+    let title = format!("{model} in {environment}");
+    match refused {
+        None => view.page(title, SECTION, move || view! { <Serving links address page/> }).await,
+        Some((error, draft)) => {
+            let again = move || {
+                let again = roll_back_again(&links, &page, draft);
+                view! { {again} <Serving links address page/> }
+            };
+            view.refused(&error, title, SECTION, again).await
         }
     }
-    Ok(names)
+}
+
+/// Why a rollback was refused, and the form again: about what serves now, with what was typed.
+fn roll_back_again(links: &Links, page: &EndpointPage, draft: Draft) -> AnyView {
+    let Deployment { environment, model, version, number, .. } = &page.endpoint.deployment;
+    let here = links.endpoint(environment, model);
+    let form = page.endpoint.previous.map(|previous| {
+        let draft = draft.clone();
+        view! {
+            <form class="stack" method="post" action=format!("{here}/rollback")>
+                <input type="hidden" name="deployment" value=number.to_string()/>
+                <p>{format!("v{version} serves now, as deployment #{number}. v{previous} was live before it.")}</p>
+                <TextArea label="Why" name="comment" optional=true hint="It stands in the history." draft/>
+                <div class="actions">
+                    <Button text=format!("Roll back to v{previous}") kind=Kind::Danger/>
+                    <ButtonLink text=format!("Keep v{version}") href=here.clone()/>
+                </div>
+            </form>
+        }
+    });
+    view! {
+        <Panel title=format!("{model} was not rolled back") id="rollback-refused">
+            <Body>
+                <FormErrors draft fields=&["comment"]/>
+                {form}
+            </Body>
+        </Panel>
+    }
+    .into_any()
 }
 
 /// What a caller has to know. Where this process has no engine, it does not know what the model takes.
@@ -110,13 +144,26 @@ async fn call(
 }
 
 async fn rollback(view: View, Path((environment, model)): Path<(String, String)>, form: Form) -> PageResult {
-    let new = NewRollback {
-        environment: environment.clone(),
-        model: model.clone(),
-        deployment: form.text("deployment").parse().ok(),
-        comment: form.text("comment").to_owned(),
+    let rolled_back = async {
+        let unknown =
+            |_| Error::invalid("The form does not say which deployment you looked at. Look again, then roll back.");
+        let new = NewRollback {
+            environment: environment.clone(),
+            model: model.clone(),
+            deployment: form.text("deployment").parse::<i64>().map_err(unknown)?,
+            comment: form.text("comment").to_owned(),
+        };
+        view.services().rollback(view.ctx()?, new).await
     };
-    let deployment = view.services().rollback(view.ctx()?, new).await?;
-    let notice = format!("Rolling back to v{}; it answers within seconds.", deployment.version);
-    view.done(&view.links.endpoint(&environment, &model), notice).await
+    match rolled_back.await {
+        Ok(deployment) => {
+            let notice = format!("Rolling back to v{}; it answers within seconds.", deployment.version);
+            view.done(&view.links.endpoint(&environment, &model), notice).await
+        }
+        Err(error) if can_mend(&error) && error.kind != ErrorKind::NotFound => {
+            let draft = form.refused(&error);
+            endpoint_page(view, environment, model, Chosen::default(), Some((error, draft))).await
+        }
+        Err(error) => Err(error.into()),
+    }
 }

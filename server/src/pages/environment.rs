@@ -1,7 +1,7 @@
 //! The pages of environments, and the form of a policy.
 
-use super::{Form, PageResult, View, chosen::Chosen, extract::Path, form::can_mend};
-use crate::{access::Access, router::Routes};
+use super::{Form, PageResult, View, chosen::Chosen, form::can_mend};
+use crate::{access::Access, extract::Path, router::Routes};
 use app::{
     pages::environment::{Edit, EnvironmentCard, EnvironmentPage, Environments, EnvironmentsPage, One, PolicyForm},
     shell::Section,

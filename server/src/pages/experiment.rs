@@ -1,23 +1,23 @@
 //! The pages of experiments.
 
-use super::{Form, PageResult, View, chosen::Chosen, extract::Path};
-use crate::{access::Access, router::Routes};
+use super::{Form, PageResult, View, chosen::Chosen};
+use crate::{access::Access, extract::Path, router::Routes};
 use app::{
-    pages::experiment::{Champion, ExperimentPage, List, Runs},
+    pages::experiment::{ExperimentPage, List, Runs},
     shell::Section,
     ui::query::Sort,
 };
 use axum::http::Method;
 use domain::{
     Error, ErrorKind, Page,
-    environment::{GateSpec, PRODUCTION},
     experiment::ViewType,
     id::{ExperimentId, RunId},
     permission::Permission,
     run::RunTable,
 };
 use leptos::prelude::*;
-use services::{Ctx, ExperimentSearch, RunTableSearch, Services};
+use services::{ExperimentSearch, RunTableSearch};
+use std::collections::BTreeSet;
 
 const SECTION: Option<Section> = Some(Section::Experiments);
 /// How many experiments or runs a page shows.
@@ -108,7 +108,7 @@ async fn show(view: View, Path(id): Path<ExperimentId>, chosen: Chosen) -> PageR
     let (table, error) = shown(services.run_table(ctx, &search).await, nothing)?;
     let (all_metrics, all_params) = services.run_columns(ctx, id).await?;
     let page = ExperimentPage {
-        champion: champion(services, ctx, experiment.id).await?,
+        champion: services.champion(ctx, experiment.id).await?,
         experiment,
         table,
         all_metrics,
@@ -128,46 +128,12 @@ fn order_key(key: &str) -> String {
     }
 }
 
-/// What the runs of an experiment are held against: the version in production whose run is one of them.
-pub(super) async fn champion(
-    services: &Services,
-    ctx: &Ctx,
-    experiment: ExperimentId,
-) -> Result<Option<Champion>, Error> {
-    let endpoints = services.endpoints(ctx).await?;
-    for endpoint in endpoints.into_iter().filter(|endpoint| endpoint.deployment.environment == PRODUCTION) {
-        let deployment = endpoint.deployment;
-        let version = services.model_version(ctx, &deployment.model, deployment.version).await?;
-        let Some(run) = version.run_id else { continue };
-        let run = match services.run(ctx, run).await {
-            Ok(run) if run.info.experiment_id == experiment => run,
-            _ => continue,
-        };
-        let policy = services.environment(ctx, PRODUCTION).await?.policy.document;
-        let better = policy.gates.into_iter().filter_map(|gate| match gate {
-            GateSpec::MetricThreshold { metric, better, .. } | GateSpec::BetterThanChampion { metric, better, .. } => {
-                Some((metric, better))
-            }
-            GateSpec::GoldenRow { .. } => None,
-        });
-        return Ok(Some(Champion {
-            model: deployment.model,
-            version: deployment.version,
-            metrics: run.metrics.into_iter().map(|metric| (metric.key, metric.value)).collect(),
-            better: better.collect(),
-        }));
-    }
-    Ok(None)
-}
-
 async fn delete_runs(view: View, Path(id): Path<ExperimentId>, form: Form) -> PageResult {
-    let runs: Result<Vec<RunId>, _> = form.all("run").map(str::parse).collect();
+    let runs: Result<BTreeSet<RunId>, _> = form.all("run").map(str::parse).collect();
     let runs = runs.map_err(|_| Error::invalid("The form names something that is no run."))?;
-    for run in &runs {
-        view.services().delete_run(view.ctx()?, *run).await?;
-    }
-    let notice = match runs.len() {
-        0 => "No run was selected.".to_owned(),
+    let notice = match view.services().delete_runs(view.ctx()?, id, &runs).await? {
+        0 if runs.is_empty() => "No run was selected.".to_owned(),
+        0 => "Nothing changed: they were deleted before.".to_owned(),
         1 => "1 run is deleted.".to_owned(),
         many => format!("{many} runs are deleted."),
     };

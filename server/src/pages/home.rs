@@ -1,6 +1,6 @@
 //! The home of a workspace.
 
-use super::{PageResult, View};
+use super::{PageResult, View, example};
 use crate::{access::Access, demo, prefix::WorkspaceSlug, router::Routes, state::AppState};
 use app::{
     pages::home::{Home, HomePage, Welcome, WelcomePage},
@@ -43,6 +43,7 @@ async fn home(State(state): State<AppState>, view: View, slug: Option<Extension<
     let environments = services.environments(ctx).await?.into_iter().map(|overview| overview.environment).collect();
     let mut waiting = services.promotions_waiting_for_me(ctx).await?;
     waiting.sort_by_key(|promotion| promotion.number);
+    let example = example::walk(&state, ctx);
     let page = HomePage {
         workspace_id: ctx.workspace_id(),
         waiting,
@@ -51,6 +52,8 @@ async fn home(State(state): State<AppState>, view: View, slug: Option<Extension<
         running,
         alerts: services.alerts(ctx, true, None, ROWS).await?.items,
         activity: services.audit_events(ctx, None, None, ROWS).await?.items,
+        may_load_example: example.is_some() && demo::is_offered(&state, ctx).await?,
+        example,
         may_invite: ctx.may(Permission::ManageMembers),
         may_run: ctx.may(Permission::RunPipelines),
     };
@@ -76,6 +79,7 @@ async fn welcome(state: &AppState, ctx: &Ctx) -> Result<Option<WelcomePage>, Err
         has_run,
         has_pipeline,
         has_promotion,
-        may_load_example: demo::is_offered(state, ctx),
+        example: example::walk(state, ctx),
+        may_load_example: demo::is_offered(state, ctx).await?,
     }))
 }

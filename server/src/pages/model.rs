@@ -1,7 +1,7 @@
 //! The pages of models and their versions.
 
-use super::{PageResult, View, chosen::Chosen, extract::Path};
-use crate::{access::Access, router::Routes};
+use super::{PageResult, View, chosen::Chosen};
+use crate::{access::Access, extract::Path, router::Routes};
 use app::{
     pages::model::{Detail, List, ModelPage, Version, VersionLineage, VersionPage},
     shell::Section,
@@ -47,7 +47,7 @@ async fn list(view: View, chosen: Chosen) -> PageResult {
 async fn show(view: View, Path(name): Path<String>, chosen: Chosen) -> PageResult {
     let ctx = view.ctx()?;
     let services = view.services();
-    let detail = services.model_detail(ctx, &name).await?;
+    let detail = services.model_detail(ctx, &name, chosen.get("page_token"), ROWS).await?;
     let endpoints =
         services.endpoints(ctx).await?.into_iter().filter(|e| e.deployment.model_id == detail.model.id).collect();
     let open = PromotionState::ALL.into_iter().filter(|state| state.is_open()).collect();
@@ -55,17 +55,13 @@ async fn show(view: View, Path(name): Path<String>, chosen: Chosen) -> PageResul
     let promotions = services.promotions(ctx, &filter, None, ROWS).await?.items;
     let id = detail.model.id.to_string();
     let events = services.audit_events(ctx, Some((ObjectKind::Model, &id)), None, ROWS).await?.items;
-    // Versions of one model are counted in tens or hundreds; the page shows a part of them.
-    let before: Option<i32> = chosen.get("page_token").map(domain::page::decode).transpose()?;
-    let versions = detail.versions.into_iter().filter(|version| before.is_none_or(|before| version.version < before));
-    let versions = Page::cut(versions.collect(), ROWS, |version: &domain::model::ModelVersion| version.version);
     let page = ModelPage {
         model: detail.model,
-        versions: versions.items,
-        next: versions.next_page_token,
+        versions: detail.versions.items,
+        next: detail.versions.next_page_token,
         endpoints,
         promotions,
-        moves: detail.alias_moves.into_iter().take(ROWS).collect(),
+        moves: detail.alias_moves,
         events,
         may_request: ctx.may(Permission::RequestPromotion),
     };

@@ -1,7 +1,7 @@
 //! The page of a monitor: what it looks at, and what its alerts start.
 
-use super::{Form, PageResult, View, extract::Path, form::can_mend};
-use crate::{access::Access, router::Routes};
+use super::{Form, PageResult, View, form::can_mend};
+use crate::{access::Access, extract::Path, router::Routes};
 use app::{
     pages::monitor::{MonitorPage, Settings},
     shell::Section,

@@ -1,7 +1,7 @@
 //! The pages of pipelines: all of them, one with its runs, its file, and the forms that start and store it.
 
-use super::{Form, PageResult, View, chosen::Chosen, extract::Path, form::can_mend};
-use crate::{access::Access, router::Routes};
+use super::{Form, PageResult, View, chosen::Chosen, form::can_mend};
+use crate::{access::Access, extract::Path, router::Routes};
 use app::{
     pages::pipeline::{Edit, File, FilePage, List, Pipeline, PipelinePage, example},
     shell::Section,
@@ -109,7 +109,10 @@ async fn pipeline_page(view: View, name: &str, chosen: Chosen, draft: Draft, ref
 async fn start(view: View, Path(name): Path<String>, form: Form) -> PageResult {
     let started = async {
         let ctx = view.ctx()?;
-        let number = form.text("version").parse().ok();
+        let unknown =
+            |_| Error::invalid("A version is named by its number. The form below is of the one that runs now.");
+        let number = Some(form.text("version")).filter(|number| !number.is_empty());
+        let number = number.map(|number| number.parse::<i32>().map_err(unknown)).transpose()?;
         let version = view.services().pipeline_version(ctx, &name, number).await?;
         let given = |param: &String| {
             let field = format!("params.{param}");

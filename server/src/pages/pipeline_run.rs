@@ -1,7 +1,7 @@
 //! The page of a pipeline run.
 
-use super::{Form, PageResult, View, chosen::Chosen, extract::Path};
-use crate::{access::Access, router::Routes};
+use super::{Form, PageResult, View, chosen::Chosen};
+use crate::{access::Access, extract::Path, router::Routes};
 use app::{
     pages::pipeline_run::{LOG_TAIL, Run, RunPage, state},
     shell::Section,

@@ -1,9 +1,9 @@
 //! The pages of promotions.
 
-use super::{Form, PageResult, View, chosen::Chosen, extract::Path, form::can_mend};
-use crate::{access::Access, router::Routes};
+use super::{Form, PageResult, View, chosen::Chosen, form::can_mend};
+use crate::{access::Access, extract::Path, router::Routes};
 use app::{
-    pages::promotion::{Champion, Detail, List, PromotionPage, Request, RequestPage},
+    pages::promotion::{Detail, List, PromotionPage, Request, RequestPage},
     shell::Section,
     ui::field::Draft,
 };
@@ -15,7 +15,7 @@ use domain::{
     promotion::{DecisionVerdict, PromotionState},
 };
 use leptos::prelude::*;
-use services::{NewDecision, NewPromotion, PromotionFilter};
+use services::{NewDecision, NewPromotion, PromotionFilter, may_withdraw};
 
 const SECTION: Option<Section> = Some(Section::Promotions);
 /// How many promotions a page of the list shows.
@@ -63,22 +63,10 @@ async fn detail(view: View, number: i64, refused: Option<(Error, Draft)>) -> Pag
     let detail = services.promotion(ctx, number).await?;
     let id = detail.promotion.id.to_string();
     let events = services.audit_events(ctx, Some((ObjectKind::Promotion, &id)), None, EVENTS).await?.items;
-    let endpoints = services.endpoints(ctx).await?;
-    let is_there =
-        |model: &str, environment: &str| model == detail.promotion.model && environment == detail.promotion.environment;
-    let champion = endpoints
-        .iter()
-        .map(|endpoint| &endpoint.deployment)
-        .find(|live| {
-            is_there(&live.model, &live.environment) && live.model_version_id != detail.promotion.model_version_id
-        })
-        .map(|live| Champion { version: live.version });
     let me = view.caller()?.user.clone();
-    let is_requester = detail.promotion.requested_by == Some(me.id);
     let page = PromotionPage {
-        champion,
         events,
-        may_withdraw: ctx.may(Permission::ManageWorkspace) || is_requester && ctx.may(Permission::RequestPromotion),
+        may_withdraw: may_withdraw(ctx, &detail.promotion),
         may_rerun: ctx.may(Permission::RequestPromotion),
         me,
         detail,

@@ -1,7 +1,7 @@
 //! The pages of tracked runs.
 
-use super::{PageResult, View, chosen::Chosen, experiment::champion, extract::Path};
-use crate::{access::Access, router::Routes};
+use super::{PageResult, View, chosen::Chosen};
+use crate::{access::Access, extract::Path, router::Routes};
 use app::{
     pages::run::{Compare, ComparePage, Detail, Listing, MOST_RUNS, RunPage},
     shell::Section,
@@ -27,7 +27,7 @@ async fn show(view: View, Path(id): Path<RunId>, chosen: Chosen) -> PageResult {
     let ctx = view.ctx()?;
     let services = view.services();
     let detail = services.run_detail(ctx, id).await?;
-    let champion = champion(services, ctx, detail.experiment.id).await?;
+    let champion = services.champion(ctx, detail.experiment.id).await?;
     let mut series = Vec::new();
     for key in RunPage::charted(&detail.run, champion.as_ref(), chosen.get("metric")) {
         series.extend(curve(services, ctx, id, &key).await?);
@@ -70,7 +70,7 @@ async fn compare(view: View, chosen: Chosen) -> PageResult {
     let ids = ids.map_err(|_| Error::invalid("The address names something that is no run."))?;
     let runs = services.runs(ctx, &ids).await?;
     let champion = match runs.first() {
-        Some(run) => champion(services, ctx, run.info.experiment_id).await?,
+        Some(run) => services.champion(ctx, run.info.experiment_id).await?,
         None => None,
     };
     let mut series: BTreeMap<String, Vec<Option<MetricSeries>>> = BTreeMap::new();
@@ -83,6 +83,6 @@ async fn compare(view: View, chosen: Chosen) -> PageResult {
         }
     }
     let page = ComparePage { runs, series, champion };
-    let (links, address) = (view.links.clone(), chosen.address(view.links.to("runs/compare")));
-    view.page("Compare runs", SECTION, move || view! { <Compare links address page/> }).await
+    let links = view.links.clone();
+    view.page("Compare runs", SECTION, move || view! { <Compare links page/> }).await
 }

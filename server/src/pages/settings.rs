@@ -1,7 +1,7 @@
 //! Settings: members, one's own tokens, sessions and password.
 
-use super::{Form, PageResult, View, extract::Path, form::can_mend};
-use crate::{access::Access, router::Routes};
+use super::{Form, PageResult, View, form::can_mend};
+use crate::{access::Access, extract::Path, router::Routes};
 use app::{
     pages::settings::{Account, Members, Tokens},
     shell::Section,
@@ -25,16 +25,17 @@ const SECTION: Option<Section> = Some(Section::Settings);
 
 pub(crate) fn routes(routes: Routes) -> Routes {
     let (read, manage) = (Access::Needs(Permission::Read), Access::Needs(Permission::ManageMembers));
+    let (own, make) = (Access::Needs(Permission::ManageAccount), Access::Needs(Permission::MakeTokens));
     routes
         .page(Method::GET, "/settings/members", read, members)
         .page(Method::POST, "/settings/members", manage, add_member)
         .page(Method::POST, "/settings/members/{id}", manage, change_member)
         .page(Method::GET, "/settings/tokens", read, tokens)
-        .page(Method::POST, "/settings/tokens", read, create_token)
-        .page(Method::POST, "/settings/tokens/{id}/revoke", read, revoke_token)
+        .page(Method::POST, "/settings/tokens", make, create_token)
+        .page(Method::POST, "/settings/tokens/{id}/revoke", own, revoke_token)
         .page(Method::GET, "/settings/account", read, account)
-        .page(Method::POST, "/settings/account", read, change_password)
-        .page(Method::POST, "/settings/sessions/{handle}/revoke", read, revoke_session)
+        .page(Method::POST, "/settings/account", own, change_password)
+        .page(Method::POST, "/settings/sessions/{handle}/revoke", own, revoke_session)
 }
 
 async fn members(view: View) -> PageResult {

@@ -1,13 +1,15 @@
 //! Signing in and out, setting up the installation, and the theme.
 
 use super::{Form, PageResult, View, form::can_mend, view::THEME_COOKIE};
-use crate::{access::Access, prefix::SentAddress, router::Routes, state::AppState};
+use crate::{
+    access::Access, extract::Query, peer::ClientAddress, prefix::SentAddress, router::Routes, state::AppState,
+};
 use app::{
     pages::door::{Setup, SignIn},
     shell::Theme,
 };
 use axum::{
-    extract::{ConnectInfo, Query, Request, State},
+    extract::{Request, State},
     http::{HeaderMap, HeaderValue, Method, header},
     response::{IntoResponse, Redirect, Response},
 };
@@ -18,7 +20,7 @@ use domain::{
 use leptos::prelude::*;
 use serde::Deserialize;
 use services::NewUser;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use store::session::key;
 use tower_sessions::Session;
 
@@ -48,9 +50,9 @@ pub fn redirect(request: &Request) -> Response {
 
 /// A path of ours to go to, or home: never another site.
 fn local(next: &str) -> &str {
-    let is_local =
-        next.starts_with('/') && !next.starts_with("//") && !next.contains('\\') && HeaderValue::from_str(next).is_ok();
-    if is_local { next } else { "/" }
+    // Browsers drop tabs and line ends, and take a backslash for a slash: `/\t/` would begin another host's address.
+    let is_plain = next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    if is_plain && next.starts_with('/') && !next.starts_with("//") { next } else { "/" }
 }
 
 #[derive(Deserialize)]
@@ -64,19 +66,18 @@ async fn show(view: View, Query(query): Query<Next>) -> PageResult {
 
 async fn sign_in(
     State(state): State<AppState>,
-    client: Option<axum::Extension<ConnectInfo<SocketAddr>>>,
+    ClientAddress(address): ClientAddress,
     headers: HeaderMap,
     view: View,
     form: Form,
 ) -> PageResult {
-    let address = client.map(|client| client.0.0.ip());
     let entered = async {
         state.sign_in_limit.check(form.text("email"), address)?;
         state.services.sign_in(form.text("email"), form.raw("password")).await
     };
     match entered.await {
         Ok(user) => {
-            begin_session(view.session(), &user, &headers, address.map(|ip| ip.to_string())).await?;
+            begin_session(view.session(), &user, &headers, address).await?;
             Ok(Redirect::to(local(form.text("next"))).into_response())
         }
         Err(error) if can_mend(&error) => {
@@ -92,8 +93,9 @@ async fn begin_session(
     session: &Session,
     user: &User,
     headers: &HeaderMap,
-    address: Option<String>,
+    address: Option<IpAddr>,
 ) -> Result<(), Error> {
+    let address = address.map(|address| address.to_string()).unwrap_or_default();
     let agent: String = headers
         .get(header::USER_AGENT)
         .and_then(|agent| agent.to_str().ok())
@@ -105,7 +107,7 @@ async fn begin_session(
         session.cycle_id().await?;
         session.insert(key::USER, user.id).await?;
         session.insert(key::USER_AGENT, agent).await?;
-        session.insert(key::ADDRESS, address.unwrap_or_default()).await
+        session.insert(key::ADDRESS, address).await
     };
     begin.await.map_err(|error: tower_sessions::session::Error| {
         tracing::warn!(%error, "a session could not be begun");
@@ -139,7 +141,7 @@ async fn show_setup(State(state): State<AppState>, view: View, Query(query): Que
 
 async fn set_up(
     State(state): State<AppState>,
-    client: Option<axum::Extension<ConnectInfo<SocketAddr>>>,
+    ClientAddress(address): ClientAddress,
     headers: HeaderMap,
     view: View,
     form: Form,
@@ -152,7 +154,6 @@ async fn set_up(
     };
     match added.await {
         Ok(user) => {
-            let address = client.map(|client| client.0.0.ip().to_string());
             begin_session(view.session(), &user, &headers, address).await?;
             view.done("/", "Welcome. You administer this installation.").await
         }
@@ -181,7 +182,25 @@ mod tests {
     #[test]
     fn one_is_never_sent_to_another_site() {
         assert_eq!(local("/w/lab/runs?x=1"), "/w/lab/runs?x=1");
-        for next in ["", "https://evil.example", "//evil.example", "/\\evil.example", "javascript:alert(1)", "/a\nb"] {
+        for next in [
+            "",
+            "https://evil.example",
+            "//evil.example",
+            "/\\evil.example",
+            "\\/evil.example",
+            "\\\\evil.example",
+            "/\t/evil.example",
+            "/\t\\evil.example",
+            "/\u{b}/evil.example",
+            "/\r/evil.example",
+            "/\u{7f}/evil.example",
+            "/\u{85}/evil.example",
+            "/ /evil.example",
+            " //evil.example",
+            "/w/lab\t",
+            "javascript:alert(1)",
+            "/a\nb",
+        ] {
             assert_eq!(local(next), "/", "{next:?}");
         }
     }

@@ -28,6 +28,10 @@ use tower_sessions::{Session, cookie::Cookie};
 pub(super) const THEME_COOKIE: &str = "slipway_theme";
 /// What a session keeps to be told once, on the page after a redirect.
 const NOTICE: &str = "notice";
+/// What a session keeps of when its end was last put off: seconds since 1970.
+const SEEN: &str = "seen";
+/// How many seconds pass before its end is put off again.
+const SEEN_EVERY: i64 = 60;
 
 /// What a handler needs to answer with a page.
 pub(crate) struct View {
@@ -146,8 +150,11 @@ impl View {
             None => (Vec::new(), Counts::default()),
         };
         let notice = match &self.caller {
-            Some(_) => self.session.remove::<String>(NOTICE).await.ok().flatten(),
-            None => None,
+            Some(caller) if caller.session().is_some() => {
+                self.keep_session().await;
+                self.notice().await
+            }
+            _ => None,
         };
         Ok(Chrome {
             assets: self.state.assets.as_ref().clone(),
@@ -178,21 +185,41 @@ impl View {
         })
     }
 
+    /// What the last change has to tell. Looked for first: removing what is not there would write the session as well, and
+    /// over what another request has put into it since.
+    async fn notice(&self) -> Option<String> {
+        self.session.get_value(NOTICE).await.ok().flatten()?;
+        self.session.remove(NOTICE).await.ok().flatten()
+    }
+
+    /// Puts off the end of the session, in the database and in the browser: once a minute, since it is a write.
+    async fn keep_session(&self) {
+        let now = chrono::Utc::now().timestamp();
+        let kept = async {
+            match self.session.get::<i64>(SEEN).await? {
+                Some(seen) if now - seen < SEEN_EVERY => Ok(()),
+                _ => self.session.insert(SEEN, now).await,
+            }
+        };
+        let kept: Result<(), tower_sessions::session::Error> = kept.await;
+        if let Err(error) = kept {
+            tracing::debug!(%error, "the end of a session is not put off");
+        }
+    }
+
     /// What waits, for the numbers in the navigation.
     async fn counts(&self) -> Result<Counts, Error> {
         let Some(ctx) = &self.ctx else { return Ok(Counts::default()) };
         let services = &self.state.services;
-        let mine = services.promotions_waiting_for_me(ctx).await?.len();
         Ok(Counts {
             promotions: services.promotions_awaiting_approval(ctx).await?,
             alerts: services.unresolved_alerts(ctx).await?,
-            mine: i64::try_from(mine).unwrap_or(i64::MAX),
+            mine: services.count_waiting_for_me(ctx).await?,
         })
     }
 
     /// Answers with the page of an error.
-    pub(crate) async fn trouble(self, error: Error) -> Response {
-        let status = status(error.kind);
+    pub(crate) async fn trouble(self, status: StatusCode, error: Error) -> Response {
         let links = self.ctx.is_some().then(|| self.links.clone());
         let request_id = self.request_id.clone();
         match self.chrome("Error".to_owned(), None).await {

@@ -1,31 +1,65 @@
 //! `slipway worker`: work on jobs and steps, without the web.
 
 use super::Options;
-use crate::{config, postgres::Postgres, serve};
+use crate::{config, installation::with_services, recorder, serve, stop::Stop};
 use anyhow::{Context as _, Result};
-use artifacts::Artifacts;
+use axum::{Router, routing::get};
+use metrics_exporter_prometheus::PrometheusHandle;
 use services::Services;
+use std::{
+    io::{self, Write as _},
+    net::SocketAddr,
+    path::Path,
+};
+use tokio::net::TcpListener;
+use tokio_util::task::AbortOnDropHandle;
 
 /// Works until told to stop.
 ///
 /// # Errors
-/// When it cannot start: the database or the data folder is not to be had.
+/// When it cannot start: the database, the data folder or the address for its metrics is not to be had.
 pub async fn run(options: config::Worker) -> Result<()> {
-    let stop = serve::stop_signal()?;
-    let data_dir = std::path::absolute(&options.data.data_dir).context("the data folder has no absolute path")?;
-    std::fs::create_dir_all(&data_dir)
-        .with_context(|| format!("the data folder {} cannot be made", data_dir.display()))?;
-    let postgres = Postgres::open(&options.data, true).await?;
-    let pool = store::connect(postgres.url(), 10)?;
-    store::migrate(&pool).await.context("the database could not be brought to this version's schema")?;
-    let mut services = Services::new(pool.clone(), Artifacts::open_dir(data_dir.join("artifacts")).await?);
+    let stop = Stop::on_signal()?;
+    let telling = match options.metrics_listen {
+        Some(address) => Some(tell_metrics(address, recorder::install()?).await?),
+        None => None,
+    };
+    let work = async |services, data_dir: &Path| work(&options, services, data_dir, &stop).await;
+    with_services(&options.data, 10, true, work).await?;
+    drop(telling);
+    Ok(())
+}
+
+async fn work(options: &config::Worker, mut services: Services, data_dir: &Path, stop: &Stop) -> Result<()> {
     if let Some(models) = serve::open_engine(options.work.onnxruntime.clone()) {
         services = services.with_models(models);
     }
     let public_url = options.public_url.trim_end_matches('/');
-    super::run(services.clone(), Options::new(&options.work, &data_dir, public_url), stop).await;
+    let how = Options::new(&options.work, data_dir, public_url);
+    let working = AbortOnDropHandle::new(tokio::spawn(super::run(services.clone(), how, stop.asked().clone())));
+    stop.asked().cancelled().await;
     tracing::info!("stopping");
-    services.flush_predictions().await;
-    pool.close().await;
-    postgres.stop().await
+    stop.in_time(async {
+        if let Err(error) = working.await {
+            tracing::error!(%error, "the worker failed");
+        }
+        services.pool().close().await;
+    })
+    .await;
+    Ok(())
+}
+
+/// Answers to `/metrics` and `/healthz` at the address, until it is dropped. Says where, on standard output: the port
+/// may be any.
+async fn tell_metrics(address: SocketAddr, kept: PrometheusHandle) -> Result<AbortOnDropHandle<()>> {
+    let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    let _ = writeln!(io::stdout().lock(), "Metrics are at http://{}/metrics", listener.local_addr()?);
+    let service = Router::new()
+        .route("/metrics", get(move || async move { recorder::exposition(&kept) }))
+        .route("/healthz", get(|| async { "ok\n" }));
+    Ok(AbortOnDropHandle::new(tokio::spawn(async move {
+        if let Err(error) = axum::serve(listener, service).await {
+            tracing::error!(%error, "metrics cannot be told any more");
+        }
+    })))
 }

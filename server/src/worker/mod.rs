@@ -2,12 +2,12 @@
 //! sweeper looks anyway.
 
 pub mod command;
-pub mod depth;
 mod process;
 mod steps;
 mod sweep;
 mod wake;
 
+use crate::supervise::supervise;
 use executors::Shim;
 use services::Services;
 use std::{
@@ -54,6 +54,8 @@ pub struct Options {
     pub lease: Duration,
     /// Between two looks at the traffic of deployed models.
     pub monitor_interval: Duration,
+    /// For how long predictions, and the checks that were made of them, are kept.
+    pub keep_predictions: chrono::TimeDelta,
 }
 
 impl Options {
@@ -77,6 +79,7 @@ impl Options {
             public_url: public_url.to_owned(),
             lease: Duration::from_secs(u64::from(work.lease)),
             monitor_interval: Duration::from_secs(u64::from(work.monitor_interval)),
+            keep_predictions: chrono::TimeDelta::days(i64::from(work.prediction_days)),
         }
     }
 }
@@ -87,11 +90,11 @@ pub async fn run(services: Services, options: Options, stop: CancellationToken) 
     let slots = Arc::new(Semaphore::new(options.steps));
     let worker = Worker { services, steps: Arc::default(), slots, monitors: Arc::default(), options, stop };
     let mut parts = JoinSet::new();
-    parts.spawn(wake::listen(worker.clone()));
-    parts.spawn(steps::run(worker.clone()));
-    parts.spawn(sweep::promotions(worker.clone()));
-    parts.spawn(sweep::monitors(worker.clone()));
-    parts.spawn(sweep::leftovers(worker.clone()));
+    worker.part(&mut parts, "the job queue", wake::listen);
+    worker.part(&mut parts, "running steps", steps::run);
+    worker.part(&mut parts, "advancing promotions", sweep::promotions);
+    worker.part(&mut parts, "checking monitors", sweep::monitors);
+    worker.part(&mut parts, "tidying", sweep::leftovers);
     while let Some(ended) = parts.join_next().await {
         if let Err(error) = ended {
             tracing::error!(%error, "a part of the worker failed");
@@ -100,6 +103,15 @@ pub async fn run(services: Services, options: Options, stop: CancellationToken) 
 }
 
 impl Worker {
+    /// Keeps a part of the worker going until it stops.
+    fn part<F>(&self, parts: &mut JoinSet<()>, name: &'static str, part: impl Fn(Self) -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let worker = self.clone();
+        parts.spawn(supervise(name, self.stop.clone(), move || part(worker.clone())));
+    }
+
     /// Waits, but not longer than it takes to be told to stop. Tells whether to go on.
     async fn pause(&self, how_long: Duration) -> bool {
         tokio::select! {

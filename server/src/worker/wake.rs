@@ -6,10 +6,14 @@ use apalis_postgres::{Config, PostgresStorage};
 use std::time::Duration;
 use store::wake::{QUEUE, Wake};
 
+/// How many wake-ups are followed at once.
+const AT_ONCE: usize = 4;
+
 /// Listens until told to stop.
 ///
-/// The queue's own idea of who lives decides nothing here: a job only says what to look at, takes milliseconds, and may
-/// be lost or come twice.
+/// The queue's own idea of who lives decides nothing here: a job only says what to look at, and may be lost or come twice.
+/// Most take milliseconds. One of a promotion takes as long as its version is tried, which is bounded by `services::Limits`;
+/// meanwhile the others of this worker go on beside it, and when all of them are so busy, the sweeper sees to the rest.
 pub(super) async fn listen(worker: Worker) {
     while !worker.stop.is_cancelled() {
         let stop = worker.stop.clone();
@@ -29,7 +33,7 @@ pub(super) async fn listen(worker: Worker) {
                     .poll_with_interval(Duration::from_secs(2));
                 WorkerBuilder::new(format!("{}-{restarts}", registered.options.name))
                     .backend(backend)
-                    .concurrency(4)
+                    .concurrency(AT_ONCE)
                     .catch_panic()
                     .data(registered.clone())
                     .build(handle)

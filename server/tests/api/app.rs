@@ -11,7 +11,7 @@ use artifacts::Artifacts;
 use axum::{
     Router,
     body::Body,
-    http::{HeaderMap, Method, Request, StatusCode, header},
+    http::{HeaderMap, Method, Request, Response, StatusCode, header},
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use domain::{
@@ -21,10 +21,12 @@ use domain::{
 };
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::Value;
-use server::{events::Events, serve, state::AppState};
-use services::{Caller, Credential, NewToken, Services};
+use server::{events::Events, health::Readiness, peer::TrustedProxies, serve, state::AppState};
+use services::{Caller, Credential, Limits, NewToken, Services};
 use std::{
     collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr},
+    path::PathBuf,
     sync::Arc,
     sync::atomic::{AtomicU32, Ordering},
 };
@@ -34,6 +36,9 @@ use tower_sessions::SessionStore as _;
 
 /// The address that the app believes it has.
 pub const PUBLIC_URL: &str = "http://slipway.test";
+
+/// A proxy whose word it takes for where a request comes from.
+pub const PROXY: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 
 /// A Slipway with its own database and artifact store, and nobody in it.
 pub struct TestApp {
@@ -51,11 +56,24 @@ pub struct TestApp {
 impl TestApp {
     /// A new one.
     pub async fn start() -> Self {
+        Self::with(|services| services).await
+    }
+
+    /// A new one with the engine, in which models may take so much.
+    pub async fn with_engine(limits: Limits) -> Self {
+        let path = std::env::var_os("SLIPWAY_ONNXRUNTIME").map_or_else(serving::default_library, PathBuf::from);
+        let engine = serving::Engine::load(&path)
+            .unwrap_or_else(|error| panic!("the tests need the ONNX Runtime; run `make setup`: {error}"));
+        let models = Arc::new(serving::ModelCache::new(engine));
+        Self::with(|services| services.with_models(models).with_limits(limits)).await
+    }
+
+    async fn with(what: impl FnOnce(Services) -> Services) -> Self {
         let database =
             testkit::database(&store::schema_key(), |pool| async move { store::migrate(&pool).await.unwrap() }).await;
         let directory = tempfile::tempdir().unwrap();
         let artifacts = Artifacts::open_dir(directory.path()).await.unwrap();
-        let services = Services::new(database.pool.clone(), artifacts).with_public_url(PUBLIC_URL);
+        let services = what(Services::new(database.pool.clone(), artifacts).with_public_url(PUBLIC_URL));
         let workspace = services.ensure_default_workspace().await.unwrap();
         let state = AppState {
             services,
@@ -67,6 +85,8 @@ impl TestApp {
                 bundle: "slipway".to_owned(),
             }),
             events: Events::default(),
+            readiness: Readiness::default(),
+            trusted_proxies: TrustedProxies::new(&[PROXY]),
             sign_in_limit: Arc::default(),
             demo: Default::default(),
             metrics: PrometheusBuilder::new().build_recorder().handle(),
@@ -99,12 +119,21 @@ impl TestApp {
 
     /// A new person who is a member of nothing.
     pub async fn user(&self) -> User {
+        self.account(false).await
+    }
+
+    /// A new account of a machine, which is a member of nothing.
+    pub async fn service_account(&self) -> User {
+        self.account(true).await
+    }
+
+    async fn account(&self, is_service: bool) -> User {
         let number = self.people.fetch_add(1, Ordering::Relaxed);
         let user = User {
             id: UserId::new(),
             email: Email::parse(&format!("person-{number}@slipway.test")).unwrap(),
             name: format!("Person {number}"),
-            is_service: false,
+            is_service,
             created_at: chrono::Utc::now(),
         };
         store::user::insert(&mut self.database.pool.acquire().await.unwrap(), &user, None).await.unwrap();
@@ -177,6 +206,12 @@ impl Client {
         self
     }
 
+    /// The same, asking another service over the same database.
+    pub fn of(mut self, service: Router) -> Self {
+        self.service = service;
+        self
+    }
+
     /// The same, with the token as the password of Basic.
     pub fn with_basic(self) -> Self {
         let token = self.headers[header::AUTHORIZATION].to_str().unwrap().trim_start_matches("Bearer ").to_owned();
@@ -236,9 +271,14 @@ impl Client {
         request
     }
 
+    /// Sends a request; the answer is still to be read.
+    pub async fn call(&self, request: Request<Body>) -> Response<Body> {
+        self.service.clone().oneshot(request).await.unwrap()
+    }
+
     /// Sends a request and reads the head of the answer alone: some bodies never end.
     pub async fn head_of(&self, request: Request<Body>) -> (StatusCode, HeaderMap) {
-        let (parts, _) = self.service.clone().oneshot(request).await.unwrap().into_parts();
+        let (parts, _) = self.call(request).await.into_parts();
         (parts.status, parts.headers)
     }
 

@@ -5,7 +5,9 @@
 
 mod access;
 mod app;
+mod bad_input;
 mod experiment;
+mod inference;
 mod mlflow;
 mod model;
 mod pages;
@@ -16,3 +18,4 @@ mod promotion;
 mod run;
 mod session;
 mod step;
+mod token;

@@ -3,7 +3,9 @@
 
 use crate::app::{Client, TestApp};
 use domain::{
+    Digest,
     id::{ModelId, ModelVersionId},
+    model::{VersionFile, manifest_digest},
     permission::{Role, Scope},
     promotion::PromotionState,
 };
@@ -41,18 +43,23 @@ async fn version(app: &TestApp, number: i32, flavor: &str) {
         .execute(&app.database.pool)
         .await
         .unwrap();
+    let file = VersionFile { path: "model.onnx".to_owned(), digest: Digest::blake3([0; 32]), size: 1 };
     sqlx::query(
         "with version as (
              insert into model_versions (id, model_id, version, source, digest, flavors)
-             select $1, id, $2, 'runs:/x/model', 'sha256:' || repeat('0', 64), array[$3] from models where name = 'wine'
+             select $1, id, $2, 'runs:/x/model', $4, array[$3] from models where name = 'wine'
              returning id
          )
          insert into model_version_files (model_version_id, path, digest, size)
-         select id, 'model.onnx', 'blake3:' || repeat('0', 64), 1 from version",
+         select id, $5, $6, $7 from version",
     )
     .bind(ModelVersionId::new().0)
     .bind(number)
     .bind(flavor)
+    .bind(manifest_digest(std::slice::from_ref(&file)).unwrap().unwrap().as_str())
+    .bind(&file.path)
+    .bind(file.digest.as_str())
+    .bind(file.size)
     .execute(&app.database.pool)
     .await
     .unwrap();
@@ -175,7 +182,10 @@ async fn bad_input_is_a_problem_with_a_sentence_and_changes_nothing() {
     people.viewer.get("/api/v1/promotions?page_token=zz").await.refused(400);
     people.viewer.get("/api/v1/promotions?model=a%00b").await.ok();
     people.viewer.get("/api/v1/environments/a%00b").await.refused(404);
-    people.operator.post("/api/v1/environments/production/models/a%00b/rollback", json!({})).await.refused(404);
+    let rollback = |model: &str| format!("/api/v1/environments/production/models/{model}/rollback");
+    people.operator.post(&rollback("a%00b"), json!({ "deployment": 1 })).await.refused(404);
+    let refused = people.operator.post(&rollback("wine"), json!({ "comment": "Back." })).await.refused(400);
+    assert!(refused["detail"].as_str().unwrap().contains("deployment"), "{refused}");
     let count: i64 = sqlx::query_scalar("select count(*) from decisions").fetch_one(&app.database.pool).await.unwrap();
     assert_eq!(count, 0);
 }
@@ -221,8 +231,22 @@ async fn a_policy_is_changed_only_instead_of_the_one_that_was_seen() {
 async fn deployments_and_endpoints_are_listed_and_a_failed_one_says_why() {
     let (app, people) = start(0).await;
     let promotion = request(&people.contributor, 1).await;
-    // The file that the version names is not there, and no engine is either.
-    assert_eq!(advance(&app, &promotion).await, PromotionState::Failed);
+    // There is no engine here, which says nothing of the version.
+    assert_eq!(advance(&app, &promotion).await, PromotionState::Approved);
+    let waits = people.viewer.get("/api/v1/promotions/1").await.ok()["promotion"]["state_reason"].clone();
+    assert!(waits.as_str().unwrap().contains("make setup"), "{waits}");
+    assert_eq!(people.viewer.get("/api/v1/deployments").await.ok()["items"], json!([]));
+    sqlx::query(
+        "insert into deployments (id, workspace_id, number, environment_id, model_id, model_version_id, digest,
+             promotion_id, state, state_reason, created_by)
+         select gen_random_uuid(), p.workspace_id, 1, p.environment_id, p.model_id, p.model_version_id, v.digest, p.id,
+             'failed', 'The file is not an ONNX model.', p.requester
+         from promotions p
+         join model_versions v on v.id = p.model_version_id",
+    )
+    .execute(&app.database.pool)
+    .await
+    .unwrap();
     let deployments =
         people.viewer.get("/api/v1/deployments?model=wine&environment=production&state=failed").await.ok();
     assert_eq!((&deployments["items"][0]["number"], &deployments["items"][0]["version"]), (&json!(1), &json!(1)));

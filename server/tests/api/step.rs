@@ -5,7 +5,7 @@ use axum::{
     body::Body,
     http::{Method, header},
 };
-use domain::permission::Role;
+use domain::{log::LogLine, permission::Role};
 use executors::Shim;
 use futures::StreamExt as _;
 use serde_json::{Value, json};
@@ -37,6 +37,7 @@ impl Worker {
             public_url: PUBLIC_URL.to_owned(),
             lease: Duration::from_secs(20),
             monitor_interval: Duration::from_secs(600),
+            keep_predictions: chrono::TimeDelta::days(30),
         };
         let stop = CancellationToken::new();
         tokio::spawn(app.state.events.clone().listen(app.database.pool.clone()));
@@ -223,8 +224,8 @@ fn events(text: &str) -> Heard {
         let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
         match field("event:") {
             Some("lines") => {
-                let lines: Vec<(i64, String, String, String)> = serde_json::from_str(field("data:").unwrap()).unwrap();
-                heard.numbers.extend(lines.iter().map(|line| line.0));
+                let lines: Vec<LogLine> = serde_json::from_str(field("data:").unwrap()).unwrap();
+                heard.numbers.extend(lines.iter().map(|line| line.number));
                 heard.last_id = field("id:").unwrap().parse().unwrap();
                 assert_eq!(heard.numbers.last(), Some(&heard.last_id));
             }

@@ -1,6 +1,6 @@
 //! `slipway pipeline`, against a real server.
 
-use crate::slipway::Slipway;
+use crate::slipway::{Slipway, until};
 use std::{fs, process::Output};
 
 const FILE: &str = r#"name: greet
@@ -69,5 +69,29 @@ async fn a_file_is_stored_run_and_followed_from_the_command_line() {
     ] {
         assert!(metrics.lines().any(|known| known == line), "{line} in {metrics}");
     }
+    server.stop();
+}
+
+#[tokio::test]
+async fn a_run_is_cancelled_from_the_command_line() {
+    let (slipway, mut server) = Slipway::start(None, &[]).await;
+    let began = slipway.data().join("began");
+    let yaml = format!(
+        "name: slow\nsteps:\n  hold: {{ command: 'touch {}; sleep 600' }}\n  after: {{ command: 'true', needs: hold }}\n",
+        began.display()
+    );
+    let run = slipway.run(&yaml).await;
+    until("the step runs", || began.exists()).await;
+
+    let cancelled = slipway.cli(&["pipeline", "cancel", "1"]);
+    assert!(cancelled.status.success(), "{cancelled:?}");
+    assert_eq!(text(&cancelled.stderr), "slow #1 is being cancelled; what runs is ended\n");
+    let detail = slipway.ended(run).await;
+    assert_eq!(detail["run"]["state"], "cancelled", "{detail:#}");
+    let again = slipway.cli(&["pipeline", "cancel", "1"]);
+    assert_eq!((again.status.success(), text(&again.stderr).as_str()), (true, "slow #1 was cancelled\n"));
+    let unknown = slipway.cli(&["pipeline", "cancel", "7"]);
+    assert!(!unknown.status.success(), "{unknown:?}");
+    assert_eq!(text(&unknown.stderr), "slipway: No pipeline run #7 in this workspace.\n");
     server.stop();
 }

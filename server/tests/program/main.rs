@@ -4,4 +4,6 @@
 mod cli;
 mod evidence;
 mod kill;
+mod lifecycle;
+mod metrics;
 mod slipway;

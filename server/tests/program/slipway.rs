@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use std::{
     io::{BufRead as _, BufReader, Write as _},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     time::Duration,
 };
 use tokio::time::Instant;
@@ -18,6 +18,20 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 pub(crate) struct Process(Child);
 
 impl Process {
+    pub(crate) fn spawn(command: &mut Command) -> Self {
+        Self(command.spawn().unwrap())
+    }
+
+    /// Starts it and waits for the first line that it says.
+    fn spawn_and_hear(command: &mut Command) -> (Self, String) {
+        let mut process = Self::spawn(command.stdout(Stdio::piped()));
+        let mut lines = BufReader::new(process.0.stdout.take().unwrap()).lines();
+        let first = lines.next().expect("it says where it is").unwrap();
+        // It may say more later.
+        std::thread::spawn(move || lines.for_each(drop));
+        (process, first)
+    }
+
     pub(crate) fn pid(&self) -> i32 {
         i32::try_from(self.0.id()).unwrap()
     }
@@ -31,8 +45,13 @@ impl Process {
     /// Asks it to stop, and waits until it has.
     pub(crate) fn stop(&mut self) {
         signal(self.pid(), "TERM");
-        let status = self.0.wait().unwrap();
+        let status = self.wait();
         assert!(status.success(), "it stops in good order: {status}");
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        self.0.wait().unwrap()
     }
 }
 
@@ -59,12 +78,17 @@ pub(crate) struct Slipway {
 }
 
 impl Slipway {
-    /// Starts a server with these options, and makes somebody who may use it.
-    pub(crate) async fn start(database: Option<String>, options: &[&str]) -> (Self, Process) {
+    /// One in which nothing runs, and nothing ever ran.
+    pub(crate) fn new(database: Option<String>) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let data = tempfile::tempdir().unwrap();
         let http = reqwest::Client::builder().timeout(Duration::from_secs(20)).build().unwrap();
-        let mut slipway = Self { database, data, url: String::new(), token: String::new(), http };
+        Self { database, data, url: String::new(), token: String::new(), http }
+    }
+
+    /// Starts a server with these options, and makes somebody who may use it.
+    pub(crate) async fn start(database: Option<String>, options: &[&str]) -> (Self, Process) {
+        let mut slipway = Self::new(database);
         let server = slipway.serve("127.0.0.1:0", options);
         slipway.token = slipway.make_token();
         (slipway, server)
@@ -74,7 +98,8 @@ impl Slipway {
         self.data.path()
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// The program with these arguments, for this installation.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(PROGRAM);
         command.args(arguments).arg("--data-dir").arg(self.data.path());
         if let Some(url) = &self.database {
@@ -95,19 +120,21 @@ impl Slipway {
     /// A server at this address.
     pub(crate) fn serve(&mut self, listen: &str, options: &[&str]) -> Process {
         let mut command = self.command(&["serve", "--listen", listen]);
-        let mut child = command.args(options).stdout(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let process = Process(child);
-        let first = lines.next().expect("the server says where it is").unwrap();
+        let (process, first) = Process::spawn_and_hear(command.args(options));
         self.url = first.strip_prefix("Slipway serves at ").expect("an address").to_owned();
-        // It may say more later.
-        std::thread::spawn(move || lines.for_each(drop));
         process
     }
 
     /// A worker with these options.
     pub(crate) fn work(&self, options: &[&str]) -> Process {
-        Process(self.command(&["worker", "--public-url", &self.url]).args(options).spawn().unwrap())
+        Process::spawn(self.command(&["worker", "--public-url", &self.url]).args(options))
+    }
+
+    /// A worker that also tells its metrics, and the address where it does.
+    pub(crate) fn work_and_tell(&self, options: &[&str]) -> (Process, String) {
+        let mut command = self.command(&["worker", "--public-url", &self.url, "--metrics-listen", "127.0.0.1:0"]);
+        let (process, first) = Process::spawn_and_hear(command.args(options));
+        (process, first.strip_prefix("Metrics are at ").expect("an address").to_owned())
     }
 
     fn make_token(&self) -> String {

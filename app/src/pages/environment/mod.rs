@@ -88,11 +88,7 @@ fn Card(links: Links, card: EnvironmentCard, may_write: bool) -> impl IntoView {
     let here = links.environment(&name);
     let edit = format!("{here}/policy");
     let promotions = format!("{}?environment={name}", links.promotions());
-    let lead = if environment.protected {
-        view! { <Tag text="protected"/> }.into_any()
-    } else {
-        view! { <Tag text="open"/> }.into_any()
-    };
+    let lead = view! { <Tag text="protected"/> };
     let actions = view! {
         {(open_promotions > 0)
             .then(|| view! { <a href=promotions>{format::count(open_promotions, "promotion on its way", "promotions on their way")}</a> })}
@@ -105,7 +101,7 @@ fn Card(links: Links, card: EnvironmentCard, may_write: bool) -> impl IntoView {
         {format!("Policy revision {}, by {}, ", policy.revision, policy.created_by)}<When at=policy.created_at/>
     };
     view! {
-        <Panel title=name.clone() id=format!("environment-{name}") lead actions=actions.into_any() foot=foot.into_any() live=true>
+        <Panel title=name.clone() id=format!("environment-{name}") lead=lead.into_any() actions=actions.into_any() foot=foot.into_any() live=true>
             <div class="body two-sides">
                 <div class="stack tight">{serves}</div>
                 <div class="stack tight">{needs}</div>

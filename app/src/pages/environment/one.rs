@@ -46,31 +46,18 @@ pub fn One(
         view! { <History links=links.clone() deployments=history.items of_place=true/> }.into_any()
     };
     let list = view! { <Revisions revisions/> };
-    let badge = if environment.protected {
-        view! { <Badge state=State::Passed word="Protected"/> }.into_any()
-    } else {
-        view! { <Badge state=State::Warning word="Not protected"/> }.into_any()
-    };
+    let badge = view! { <Badge state=State::Passed word="Protected"/> };
     view! {
         <Crumbs items=vec![Crumb::to("Environments", links.environments()), Crumb::here(name.clone())]/>
         <PageHead
             title=name.clone().into_any()
-            badge
+            badge=badge.into_any()
             actions=view! {
                 <ButtonLink text="Promotions" href=promotions/>
                 {may_write.then(|| view! { <ButtonLink text="Change policy" href=edit/> })}
             }
                 .into_any()
-            meta=view! {
-                <span>
-                    {if environment.protected {
-                        format!("The alias “{name}” moves by a promotion only")
-                    } else {
-                        format!("Whoever may write the registry moves the alias “{name}”")
-                    }}
-                </span>
-            }
-                .into_any()
+            meta=view! { <span>{format!("The alias “{name}” moves by a promotion only")}</span> }.into_any()
         />
         <div class="with-aside mt-4">
             {list}

@@ -2,7 +2,8 @@
 
 mod runs;
 
-pub use runs::{Champion, ExperimentPage, Runs};
+pub(super) use runs::compare;
+pub use runs::{ExperimentPage, Runs};
 
 use crate::ui::prelude::*;
 use domain::experiment::{ExperimentSummary, LifecycleStage};

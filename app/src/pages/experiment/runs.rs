@@ -4,33 +4,16 @@ use super::Nothing;
 use crate::{islands::LiveRegion, pages::run::state, ui::prelude::*};
 use domain::{
     environment::Better,
-    experiment::{Experiment, LifecycleStage},
+    experiment::{Champion, Experiment, LifecycleStage},
     run::{RunRow, RunStatus, RunTable},
 };
 use leptos::prelude::*;
-use std::collections::BTreeMap;
 
-/// What runs are held against: the version in production and what its run reached.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Champion {
-    /// Its model's name.
-    pub model: String,
-    /// Its number.
-    pub version: i32,
-    /// The metrics of its run.
-    pub metrics: BTreeMap<String, f64>,
-    /// Which way is better, for the metrics that a gate names.
-    pub better: BTreeMap<String, Better>,
-}
-
-impl Champion {
-    /// By how much a value differs from the champion's, and what that means; none where there is nothing to compare.
-    #[must_use]
-    pub fn compare(&self, key: &str, value: f64) -> Option<(f64, Meaning)> {
-        let theirs = *self.metrics.get(key)?;
-        let higher = self.better.get(key).map(|better| *better == Better::Higher);
-        (value.is_finite() && theirs.is_finite()).then(|| (value - theirs, Meaning::of(theirs, value, higher)))
-    }
+/// By how much a value differs from the champion's, and what that means; none where there is nothing to compare.
+pub(in crate::pages) fn compare(champion: &Champion, key: &str, value: f64) -> Option<(f64, Meaning)> {
+    let theirs = *champion.metrics.get(key)?;
+    let higher = champion.better.get(key).map(|better| *better == Better::Higher);
+    (value.is_finite() && theirs.is_finite()).then(|| (value - theirs, Meaning::of(theirs, value, higher)))
 }
 
 /// What the page shows.
@@ -307,7 +290,7 @@ fn Line(links: Links, row: RunRow, columns: Columns) -> impl IntoView {
         let value = row.metrics.get(key).copied();
         cells.push(view! { <td class=if at == 0 { "num edge strong" } else { "num" }><Num value/></td> }.into_any());
         if columns.delta.as_ref() == Some(key) {
-            let compared = value.and_then(|value| columns.champion.as_ref()?.compare(key, value));
+            let compared = value.and_then(|value| compare(columns.champion.as_ref()?, key, value));
             let delta = match compared {
                 Some((delta, meaning)) => view! { <Delta text=format::signed(delta) meaning/> }.into_any(),
                 None => view! { <span class="none">{format::NONE}</span> }.into_any(),

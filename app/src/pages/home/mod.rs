@@ -2,8 +2,10 @@
 //! the home of a workspace where nothing has happened yet: the next step, with its command.
 
 mod board;
+mod example;
 mod welcome;
 
+pub use example::{ExampleStation, ExampleWalk};
 pub use welcome::{Welcome, WelcomePage};
 
 use crate::{islands::LiveRegion, pages::pipeline_run::state::of_run, ui::prelude::*};
@@ -17,6 +19,7 @@ use domain::{
     pipeline_run::{PipelineRunState, PipelineRunSummary},
     promotion::Promotion,
 };
+use example::{AskAgain, Example};
 use leptos::prelude::*;
 
 /// What the home page shows.
@@ -36,6 +39,10 @@ pub struct HomePage {
     pub alerts: Vec<Alert>,
     /// What happened last, newest first.
     pub activity: Vec<AuditEvent>,
+    /// How far the example has come, when it was loaded lately.
+    pub example: Option<ExampleWalk>,
+    /// Whether the reader may load the example, and it is not being loaded.
+    pub may_load_example: bool,
     /// Whether the reader may invite members.
     pub may_invite: bool,
     /// Whether the reader may start pipelines.
@@ -50,8 +57,8 @@ pub fn Home(
     /// What it shows.
     page: HomePage,
 ) -> impl IntoView {
-    let topics =
-        ["promotions", "deployments", "pipeline_runs", "alerts"].map(|noun| format!("{noun}:{}", page.workspace_id));
+    let topics = ["promotions", "deployments", "pipeline_runs", "alerts", "example"]
+        .map(|noun| format!("{noun}:{}", page.workspace_id));
     let waits = match page.waiting.len() {
         0 => "Nothing waits for you".to_owned(),
         1 => "1 thing waits for you".to_owned(),
@@ -67,6 +74,7 @@ pub fn Home(
         {page.may_run.then(|| view! { <ButtonLink text="New pipeline run" href=links.pipelines() kind=Kind::Primary/> })}
     };
     let events = links.events(&topics);
+    let goes_on = page.example.as_ref().is_some_and(|walk| walk.goes_on);
     let audit = links.to("audit");
     let history = links.clone();
     view! {
@@ -78,6 +86,9 @@ pub fn Home(
         />
         <div class="with-aside mt-4">
             <div class="stack">
+                {page
+                    .example
+                    .map(|walk| view! { <Example links=links.clone() walk may_load=page.may_load_example/> })}
                 <WaitingForYou links=links.clone() promotions=page.waiting/>
                 <Board links=links.clone() environments=page.environments endpoints=page.endpoints/>
                 <RunningNow links=links.clone() runs=page.running/>
@@ -98,6 +109,7 @@ pub fn Home(
                 </Panel>
             </aside>
         </div>
+        {goes_on.then(|| view! { <AskAgain/> })}
         <LiveRegion events/>
     }
 }

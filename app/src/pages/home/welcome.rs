@@ -1,5 +1,6 @@
 //! The home of a workspace where nothing has happened yet: the next step, with its command.
 
+use super::example::{AskAgain, Example, ExampleWalk};
 use crate::{islands::LiveRegion, ui::prelude::*};
 use domain::id::WorkspaceId;
 use leptos::prelude::*;
@@ -21,6 +22,8 @@ pub struct WelcomePage {
     pub has_pipeline: bool,
     /// Whether a promotion was requested.
     pub has_promotion: bool,
+    /// How far the example has come, when it was loaded lately.
+    pub example: Option<ExampleWalk>,
     /// Whether the reader may load the example, and it is not being loaded.
     pub may_load_example: bool,
 }
@@ -41,12 +44,13 @@ pub fn Welcome(
     page: WelcomePage,
 ) -> impl IntoView {
     let done = page.done();
-    let topics = ["runs", "promotions", "pipeline_runs"].map(|noun| format!("{noun}:{}", page.workspace_id));
+    let topics = ["runs", "promotions", "pipeline_runs", "example"].map(|noun| format!("{noun}:{}", page.workspace_id));
     let log_a_run = format!(
         "export MLFLOW_TRACKING_URI={}\nexport MLFLOW_TRACKING_TOKEN=…   # the token you just made\npython train.py",
         page.tracking_uri
     );
     let events = links.events(&topics);
+    let goes_on = page.example.as_ref().is_some_and(|walk| walk.goes_on);
     let (tokens, write, example) = (links.to("settings/tokens"), links.to("pipelines/new"), links.to("example"));
     let environments = links.environments();
     view! {
@@ -94,18 +98,13 @@ pub fn Welcome(
                 </ol>
             </Panel>
             <aside class="stack" aria-label="Status">
-                <Panel title="In production" id="board">
-                    <Empty
-                        symbol=Symbol::Promote
-                        title="Nothing is in production yet"
-                        text="A model appears here once a promotion to an environment is approved."
-                    />
-                </Panel>
-                {page
-                    .may_load_example
-                    .then(|| {
+                {match page.example {
+                    Some(walk) => {
+                        view! { <Example links=links.clone() walk may_load=page.may_load_example/> }.into_any()
+                    }
+                    None if page.may_load_example => {
                         view! {
-                            <Panel title="Rather look around first?" id="example">
+                            <Panel title="Rather look around first?" id="example" live=true>
                                 <Body tight=true>
                                     <p class="muted">
                                         "Walks one real model around the whole loop: trained by a pipeline, promoted through gates, served, watched until it drifts."
@@ -114,9 +113,20 @@ pub fn Welcome(
                                 </Body>
                             </Panel>
                         }
-                    })}
+                            .into_any()
+                    }
+                    None => ().into_any(),
+                }}
+                <Panel title="In production" id="board">
+                    <Empty
+                        symbol=Symbol::Promote
+                        title="Nothing is in production yet"
+                        text="A model appears here once a promotion to an environment is approved."
+                    />
+                </Panel>
             </aside>
         </div>
+        {goes_on.then(|| view! { <AskAgain/> })}
         <LiveRegion events/>
     }
 }
@@ -154,7 +164,7 @@ fn Step(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::render::fragment;
+    use crate::{render::fragment, samples};
 
     #[test]
     fn a_new_workspace_says_the_next_step_with_its_command() {
@@ -166,10 +176,22 @@ mod tests {
             has_run: false,
             has_pipeline: false,
             has_promotion: false,
+            example: None,
             may_load_example: true,
         };
         let html = fragment(|| view! { <Welcome links=Links::new("new-lab") page/> });
         assert!(html.contains("MLFLOW_TRACKING_URI=http://127.0.0.1:3000/w/new-lab"), "{html}");
+        for line in ["export MLFLOW_TRACKING_TOKEN=", "python train.py"] {
+            assert!(html.contains(line), "{line}");
+        }
         assert!(html.contains("1 of 4 done") && html.contains(r#"action="/w/new-lab/example""#), "{html}");
+    }
+
+    #[test]
+    fn the_example_on_its_way_is_shown_without_scripts_too() {
+        let page = WelcomePage { example: Some(samples::walk()), may_load_example: false, ..samples::welcome() };
+        let html = fragment(|| view! { <Welcome links=Links::new("lab") page/> });
+        assert!(html.contains("<noscript><meta ") && html.contains(r#"http-equiv="refresh""#), "{html}");
+        assert!(html.contains("The example") && !html.contains("Load the example"), "{html}");
     }
 }

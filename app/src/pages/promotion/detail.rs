@@ -9,20 +9,11 @@ use domain::{
 };
 use leptos::prelude::*;
 
-/// What serves now and would be replaced.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Champion {
-    /// The version's number.
-    pub version: i32,
-}
-
 /// What the page shows.
 #[derive(Debug, Clone)]
 pub struct PromotionPage {
     /// The promotion with its evidence.
     pub detail: PromotionDetail,
-    /// What serves in the environment now.
-    pub champion: Option<Champion>,
     /// What happened to it, newest first.
     pub events: Vec<AuditEvent>,
     /// Who looks.
@@ -178,14 +169,14 @@ fn Summary(page: PromotionPage) -> impl IntoView {
         let meaning = evidence::meaning(metric);
         (better + i32::from(meaning == Meaning::Better), worse + i32::from(meaning == Meaning::Worse))
     });
-    let against = page.champion.as_ref().map_or_else(
+    let against = page.detail.champion.map_or_else(
         || ("Champion".to_owned(), "None yet".to_owned(), "Nothing serves there now".to_owned()),
         |champion| {
             let reason = format!(
                 "{} metrics on both sides",
                 page.detail.metrics.iter().filter(|m| m.champion.is_some() && m.candidate.is_some()).count()
             );
-            (format!("Against v{}", champion.version), format!("{better} better, {worse} worse"), reason)
+            (format!("Against v{champion}"), format!("{better} better, {worse} worse"), reason)
         },
     );
     let digest = page.detail.promotion.subject_digest.clone();

@@ -102,6 +102,7 @@ fn GateRow(gate: Gate) -> impl IntoView {
         Verdict::Pass => (State::Passed, "Passed", "ok"),
         Verdict::Fail => (State::Failed, "Failed", "fail"),
         Verdict::Inconclusive => (State::Unsure, "Inconclusive", "warn"),
+        Verdict::Pending if gate.finding.is_some() => (State::Waiting, "Waits", "warn"),
         Verdict::Pending => (State::Running, "Running", "ok"),
     };
     let (reason, measured, limit) = gate.finding.map_or_else(
@@ -130,7 +131,7 @@ pub(super) fn meaning(metric: &MetricComparison) -> Meaning {
 /// The candidate's metrics beside the champion's.
 #[component]
 pub(super) fn Metrics(page: PromotionPage) -> impl IntoView {
-    let champion = page.champion.as_ref().map(|champion| format!("v{}", champion.version));
+    let champion = page.detail.champion.map(|champion| format!("v{champion}"));
     let title = champion.as_ref().map_or_else(|| "Metrics".to_owned(), |version| format!("Metrics against {version}"));
     let ours = format!("v{}", page.detail.promotion.version);
     let none = page.detail.metrics.is_empty();

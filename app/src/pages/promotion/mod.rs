@@ -5,7 +5,7 @@ mod detail;
 mod evidence;
 mod request;
 
-pub use detail::{Champion, Detail, PromotionPage};
+pub use detail::{Detail, PromotionPage};
 pub use request::{Request, RequestPage};
 
 use crate::ui::prelude::*;

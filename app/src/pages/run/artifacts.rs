@@ -17,7 +17,7 @@ fn base(path: &str) -> String {
     path.rsplit('/').next().unwrap_or(path).to_owned()
 }
 
-/// The folder: links to folders below and above, files to look at or to save.
+/// The folder: links to folders below and above, files to save.
 #[component]
 pub(super) fn Files(links: Links, address: Address, run: RunId, files: Listing) -> impl IntoView {
     let total: i64 = files.entries.iter().filter_map(|entry| entry.size).sum();
@@ -50,7 +50,7 @@ pub(super) fn Files(links: Links, address: Address, run: RunId, files: Listing) 
                 } else {
                     let size = u64::try_from(entry.size.unwrap_or_default()).unwrap_or_default();
                     view! {
-                        <a class="leaf" href=links.artifact(&run, &entry.path)>
+                        <a class="leaf" href=links.artifact(&run, &entry.path) download="">
                             <Icon symbol=Symbol::File/>
                             <span>{name}</span>
                             <span class="end">{format::bytes(size)}</span>

@@ -1,8 +1,11 @@
 //! Several runs beside each other: their curves in one chart each, what they reached, and the params that differ.
 
 use super::{metrics, state};
-use crate::{chart::curve, pages::experiment::Champion, ui::prelude::*};
-use domain::run::{MetricSeries, Run};
+use crate::{chart::curve, ui::prelude::*};
+use domain::{
+    experiment::Champion,
+    run::{MetricSeries, Run},
+};
 use leptos::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,12 +28,9 @@ pub struct ComparePage {
 pub fn Compare(
     /// The addresses of the workspace.
     links: Links,
-    /// This page, with what was chosen: `run`, several times.
-    address: Address,
     /// What it shows.
     page: ComparePage,
 ) -> impl IntoView {
-    let _ = &address;
     let count = page.runs.len();
     if count < 2 {
         return view! {
@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn params_that_differ_come_first() {
         let html = fragment(|| {
-            view! { <Compare links=Links::new("lab") address=Address::default() page=samples::compare()/> }
+            view! { <Compare links=Links::new("lab") page=samples::compare()/> }
         });
         assert!(html.contains("1 of 4 differ"), "{html}");
         let place = |text: &str| html.find(&format!(">{text}</th>")).unwrap_or(usize::MAX);
@@ -206,7 +206,7 @@ mod tests {
     fn one_run_alone_is_not_compared() {
         let mut page = samples::compare();
         page.runs.truncate(1);
-        let html = fragment(|| view! { <Compare links=Links::new("lab") address=Address::default() page/> });
+        let html = fragment(|| view! { <Compare links=Links::new("lab") page/> });
         assert!(html.contains("Choose two runs or more"), "{html}");
     }
 }

@@ -1,8 +1,11 @@
 //! A run's metrics: the headline, the curves, and all of them in a table.
 
 use super::{MOST_CHARTS, RunPage};
-use crate::{pages::experiment::Champion, ui::prelude::*};
-use domain::run::{Metric as Latest, MetricSeries, Run};
+use crate::{pages::experiment::compare, ui::prelude::*};
+use domain::{
+    experiment::Champion,
+    run::{Metric as Latest, MetricSeries, Run},
+};
 use leptos::prelude::*;
 
 /// The most metrics of the table; the rest is found by name.
@@ -24,8 +27,7 @@ fn headline(run: &Run, champion: Option<&Champion>) -> Vec<Latest> {
 
 /// Up to four metrics as large numbers, each beside the champion's.
 #[component]
-pub(super) fn Headline(links: Links, address: Address, page: RunPage) -> impl IntoView {
-    let _ = links;
+pub(super) fn Headline(address: Address, page: RunPage) -> impl IntoView {
     let metrics = headline(&page.run, page.champion.as_ref());
     let items: Vec<Answer> = metrics
         .into_iter()
@@ -33,7 +35,7 @@ pub(super) fn Headline(links: Links, address: Address, page: RunPage) -> impl In
             href: format!("{}#m-{}", address.with("tab", "metrics").href(), slug(&metric.key)),
             value: view! { <Num value=metric.value/> }.into_any(),
             reason: match page.champion.as_ref() {
-                Some(champion) => match champion.compare(&metric.key, metric.value) {
+                Some(champion) => match compare(champion, &metric.key, metric.value) {
                     Some((delta, meaning)) => {
                         let text = format!("{} on v{}", format::signed(delta), champion.version);
                         view! { <Delta text meaning/> }.into_any()
@@ -155,7 +157,7 @@ pub(super) fn All(links: Links, address: Address, page: RunPage) -> impl IntoVie
                                 .as_ref()
                                 .map(|champion| {
                                     let theirs = champion.metrics.get(&metric.key).copied();
-                                    let delta = champion.compare(&metric.key, metric.value);
+                                    let delta = compare(champion, &metric.key, metric.value);
                                     view! {
                                         <td class="num"><Num value=theirs/></td>
                                         <td class="num">

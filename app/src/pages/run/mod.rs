@@ -7,9 +7,9 @@ mod metrics;
 pub use artifacts::Listing;
 pub use compare::{Compare, ComparePage, MOST_RUNS};
 
-use crate::{islands::LiveRegion, pages::experiment::Champion, ui::prelude::*};
+use crate::{islands::LiveRegion, ui::prelude::*};
 use domain::{
-    experiment::{Experiment, LifecycleStage},
+    experiment::{Champion, Experiment, LifecycleStage},
     promotion::Promotion,
     run::{DatasetInput, MetricSeries, Run, RunLineage, RunStatus},
 };
@@ -181,7 +181,7 @@ fn Overview(links: Links, address: Address, page: RunPage) -> impl IntoView {
                     .map(|text| {
                         view! { <Panel title="About" id="about"><Body><div class="prose"><Prose text/></div></Body></Panel> }
                     })}
-                <metrics::Headline links=links.clone() address=address.clone() page=page.clone()/>
+                <metrics::Headline address=address.clone() page=page.clone()/>
                 <metrics::Charts links=links.clone() address=address.clone() page=page.clone()/>
             </div>
             <aside class="stack" aria-label="Details">

@@ -8,8 +8,7 @@ const DRAWN_BY_VALUE: usize = 20;
 /// Equal ranges over both sides, as many as Sturges' rule gives: `⌈log₂ n⌉ + 1`, as NumPy rounds it. Few distinct values
 /// are drawn one by one. None when the values lie too far apart for a width to be computed.
 pub(super) fn of_numbers(reference: &[f64], current: &[f64], tally: &Tally<f64>) -> Option<Bins> {
-    let distinct = tally.counts().iter().filter(|(_, count, _)| *count > 0).count();
-    if distinct <= DRAWN_BY_VALUE && tally.distinct() <= 2 * DRAWN_BY_VALUE {
+    if tally.distinct_reference() <= DRAWN_BY_VALUE && tally.distinct() <= 2 * DRAWN_BY_VALUE {
         return Some(of_values(tally, number));
     }
     let low = reference[0].min(current[0]);
@@ -29,6 +28,11 @@ pub(super) fn of_numbers(reference: &[f64], current: &[f64], tally: &Tally<f64>)
         counts.iter().map(|bin| *bin as f64 / values.len() as f64).collect()
     };
     Some(Bins::Ranges { reference: shares(reference), current: shares(current), edges })
+}
+
+/// False and true.
+pub(super) fn of_booleans(tally: &Tally<f64>) -> Bins {
+    of_values(tally, |value| (*value != 0.0).to_string())
 }
 
 /// The most frequent names of the reference, then those that are new; the rest is summed up.

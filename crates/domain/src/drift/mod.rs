@@ -4,15 +4,22 @@
 //! defaults of Evidently 0.7 (`evidently.legacy.calculations.stattests`), and the numbers are those of the SciPy 1.17
 //! functions that it calls. `crates/domain/fixtures/drift` holds what both compute; the tests compare.
 //!
-//! | rows in the reference | numeric, more than 5 values | numeric, 3 to 5 values | categorical, more than 2 | 2 values |
-//! |---|---|---|---|---|
-//! | at most 1000 | Kolmogorov-Smirnov, p ≤ 0.05 | chi-square, p < 0.05 | chi-square, p < 0.05 | Z-test, p < 0.05 |
-//! | more | Wasserstein / deviation ≥ 0.1 | Jensen-Shannon ≥ 0.1 | Jensen-Shannon ≥ 0.1 | Jensen-Shannon ≥ 0.1 |
+//! | rows in the reference | numbers | value by value, more than 2 | value by value, 2 |
+//! |---|---|---|---|
+//! | at most 1000 | Kolmogorov-Smirnov, p ≤ 0.05 | chi-square, p < 0.05 | Z-test, p < 0.05 |
+//! | more | Wasserstein / deviation ≥ 0.1 | Jensen-Shannon ≥ 0.1 | Jensen-Shannon ≥ 0.1 |
 //!
-//! Distinct values are counted over both sides; missing and infinite values are left out before anything is counted.
+//! Names and booleans are compared value by value; so are whole numbers when the current side has at most 10 different ones
+//! and none is missing (Evidently infers the type of a column from the current side, and pandas has no missing integers), and
+//! numbers of which both sides together have at most 5. Missing and infinite values are left out before anything is counted.
+//!
+//! Two things are other than in Evidently. Text of which most values occur once, such as ids, is not compared; Evidently
+//! trains a classifier on it. And where a model takes FP32, the reference is compared as FP32 holds it; with pandas both sides
+//! have to be made `float32` by hand.
 //!
 //! The results are plain values for every target; computing them needs `statrs`, which browsers need not load.
 
+mod column;
 #[cfg(not(target_arch = "wasm32"))]
 mod compare;
 #[cfg(not(target_arch = "wasm32"))]
@@ -25,88 +32,13 @@ mod statistic;
 #[cfg(not(target_arch = "wasm32"))]
 pub use compare::feature_drift;
 
+pub use column::{Cell, Column, Kind};
+
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Drift of a data set is found when at least this share of its features drifted.
 pub const DATASET_SHARE: f64 = 0.5;
-
-/// The values of one feature on one side of a comparison.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Column {
-    /// Numbers. What is not finite counts as missing.
-    Numeric {
-        /// The values that are there.
-        values: Vec<f64>,
-        /// How many are missing.
-        nulls: u64,
-    },
-    /// Names.
-    Categorical {
-        /// The values that are there.
-        values: Vec<String>,
-        /// How many are missing.
-        nulls: u64,
-    },
-}
-
-impl Column {
-    /// A numeric column; `None` and what is not finite is missing.
-    pub fn numeric(cells: impl IntoIterator<Item = Option<f64>>) -> Self {
-        let (mut values, mut nulls) = (Vec::new(), 0);
-        for cell in cells {
-            match cell {
-                Some(value) if value.is_finite() => values.push(value),
-                _ => nulls += 1,
-            }
-        }
-        Self::Numeric { values, nulls }
-    }
-
-    /// A categorical column; `None` is missing.
-    pub fn categorical(cells: impl IntoIterator<Item = Option<String>>) -> Self {
-        let (mut values, mut nulls) = (Vec::new(), 0);
-        for cell in cells {
-            match cell {
-                Some(value) => values.push(value),
-                None => nulls += 1,
-            }
-        }
-        Self::Categorical { values, nulls }
-    }
-
-    /// A column of JSON values: numeric when every value that is there is a number, categorical otherwise.
-    #[must_use]
-    pub fn from_json(cells: &[serde_json::Value]) -> Self {
-        use serde_json::Value;
-        if cells.iter().all(|cell| cell.is_number() || cell.is_null()) {
-            return Self::numeric(cells.iter().map(Value::as_f64));
-        }
-        Self::categorical(cells.iter().map(|cell| match cell {
-            Value::Null => None,
-            Value::String(text) => Some(text.clone()),
-            other => Some(other.to_string()),
-        }))
-    }
-
-    /// How many values are there.
-    #[must_use]
-    pub fn rows(&self) -> usize {
-        match self {
-            Self::Numeric { values, .. } => values.len(),
-            Self::Categorical { values, .. } => values.len(),
-        }
-    }
-
-    /// How many are missing.
-    #[must_use]
-    pub fn nulls(&self) -> u64 {
-        match self {
-            Self::Numeric { nulls, .. } | Self::Categorical { nulls, .. } => *nulls,
-        }
-    }
-}
 
 /// How a feature's two sides were compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -170,8 +102,10 @@ pub enum Reason {
     AllMissing,
     /// A side has fewer values than the check asks for.
     TooFewRows,
-    /// One side has numbers and the other names.
+    /// A value of the reference is not of the kind that the model takes.
     DifferentTypes,
+    /// Most values of either side occur once.
+    FreeText,
     /// Both sides hold the same single value.
     Constant,
     /// The values are so large that the distance has no finite number.
@@ -183,7 +117,8 @@ impl fmt::Display for Reason {
         f.write_str(match self {
             Self::AllMissing => "every value is missing",
             Self::TooFewRows => "too few values",
-            Self::DifferentTypes => "numbers on one side, text on the other",
+            Self::DifferentTypes => "the reference has values of another type",
+            Self::FreeText => "free text or ids: hardly a value occurs twice",
             Self::Constant => "one value only, the same on both sides",
             Self::TooLarge => "values too large to compute with",
         })

@@ -51,6 +51,16 @@ impl<T> Tally<T> {
         self.counts.len()
     }
 
+    /// Distinct values of the reference.
+    pub(super) fn distinct_reference(&self) -> usize {
+        self.counts.iter().filter(|(_, reference, _)| *reference > 0).count()
+    }
+
+    /// Distinct current values.
+    pub(super) fn distinct_current(&self) -> usize {
+        self.counts.iter().filter(|(_, _, current)| *current > 0).count()
+    }
+
     pub(super) fn reference_rows(&self) -> u64 {
         self.counts.iter().map(|(_, reference, _)| reference).sum()
     }

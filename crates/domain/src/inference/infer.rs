@@ -9,6 +9,9 @@ use crate::error::Error;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
 
+/// The most characters of a request's id, which is recorded with the prediction.
+const MAX_ID: usize = 256;
+
 /// A request to a model.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct InferRequest {
@@ -117,6 +120,10 @@ impl InferRequest {
     /// Says what is wrong, and of which input; `field` points at it.
     pub fn parse(body: &[u8]) -> Result<Self, Error> {
         let wire: WireRequest = read_object(body)?;
+        if wire.id.as_ref().is_some_and(|id| id.contains('\0') || id.chars().nth(MAX_ID).is_some()) {
+            let text = format!("A request's id has at most {MAX_ID} characters, none of them NUL.");
+            return Err(Error::invalid_field("/id", text));
+        }
         if wire.inputs.len() > MAX_INPUTS {
             return Err(Error::invalid_field("/inputs", format!("A request has at most {MAX_INPUTS} inputs.")));
         }

@@ -11,6 +11,7 @@ mod tensor;
 
 pub use infer::{InferRequest, InferResponse, ModelMetadata, Parameter, ServerMetadata};
 pub use invocations::{Invocation, Predictions, feature_names};
+pub(crate) use tensor::shortest;
 pub use tensor::{Datatype, Tensor, TensorData, TensorSpec, columns};
 
 /// Most values in one request, over all its inputs.

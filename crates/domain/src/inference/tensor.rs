@@ -146,6 +146,19 @@ impl TensorData {
         self.len() == 0
     }
 
+    /// The first `count` of them, each text with at most `text` bytes: a longer one is cut and ends with `…`.
+    fn head(&self, count: usize, text: usize) -> Self {
+        macro_rules! head {
+            ($($variant:ident),+) => {
+                match self {
+                    $(Self::$variant(values) => Self::$variant(values.iter().take(count).copied().collect()),)+
+                    Self::Bytes(texts) => Self::Bytes(texts.iter().take(count).map(|whole| cut(whole, text)).collect()),
+                }
+            };
+        }
+        head!(Bool, Int8, Int16, Int32, Int64, Uint8, Uint16, Uint32, Uint64, Fp32, Fp64)
+    }
+
     /// Their type.
     #[must_use]
     pub fn datatype(&self) -> Datatype {
@@ -165,9 +178,13 @@ impl TensorData {
         }
     }
 
-    /// The value at this place; `null` for what JSON has no number for.
+    /// The value at this place; `null` for what JSON has no number for. An `FP32` is its shortest decimal, as it is in an
+    /// answer: 0.2, not 0.20000000298023224.
     #[must_use]
     pub fn json_at(&self, index: usize) -> Value {
+        if let Self::Fp32(values) = self {
+            return values.get(index).map_or(Value::Null, |value| Value::from(shortest(*value)));
+        }
         each!(self, values => values.get(index).cloned().map_or(Value::Null, Value::from))
     }
 
@@ -215,6 +232,19 @@ fn woven<T>(columns: Vec<Vec<T>>) -> Vec<T> {
     values
 }
 
+/// The double with the fewest digits that reads back as this single: what JSON shows of it.
+pub(crate) fn shortest(single: f32) -> f64 {
+    format!("{single:e}").parse().unwrap_or_else(|_| f64::from(single))
+}
+
+/// At most so many bytes of a text; `…` stands for the rest.
+fn cut(whole: &str, bytes: usize) -> String {
+    if whole.len() <= bytes {
+        return whole.to_owned();
+    }
+    format!("{}…", &whole[..whole.floor_char_boundary(bytes)])
+}
+
 /// A named tensor.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tensor {
@@ -231,6 +261,18 @@ impl Tensor {
     #[must_use]
     pub fn rows(&self) -> usize {
         self.shape.first().copied().unwrap_or(1)
+    }
+
+    /// Its first `rows` rows, each text cut to at most `text` bytes.
+    #[must_use]
+    pub fn head(&self, rows: usize, text: usize) -> Self {
+        let rows = rows.min(self.rows());
+        let width = self.data.len().checked_div(self.rows()).unwrap_or(0);
+        let mut shape = self.shape.clone();
+        if let Some(first) = shape.first_mut() {
+            *first = rows;
+        }
+        Self { name: self.name.clone(), shape, data: self.data.head(rows * width, text) }
     }
 }
 

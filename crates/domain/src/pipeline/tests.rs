@@ -441,6 +441,73 @@ fn hostile_files_are_refused_at_once() {
     }
 }
 
+#[test]
+fn whatever_is_wrong_has_a_place() {
+    let deep = |open: &str| format!("name: x\nenv: {}", open.repeat(40));
+    let (lists, maps, blocks) = (deep("["), deep("{a: "), deep("- "));
+    let bomb = (1..12).fold("a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned(), |bomb, level| {
+        bomb + &format!("a{level}: &a{level} [{}]\n", vec![format!("*a{}", level - 1); 9].join(", "))
+    });
+    let steps = |count: usize, step: &dyn Fn(usize) -> String| {
+        (0..count).fold("name: x\nsteps:\n".to_owned(), |steps, number| steps + &step(number))
+    };
+    let mapped = steps(10_000, &|number| format!("  s{number}: {{command: [a]}}\n"));
+    let listed = steps(8000, &|number| format!("- {{name: s{number}, command: [a]}}\n"));
+    let told: &[(&str, usize, &str)] = &[
+        ("", 1, "The file is empty."),
+        ("name: x\nsteps:\n- {name: a, command: [b]}\n- {name: a, command: [c]}\n", 4, "There are two steps called"),
+        ("name: x\nsteps:\n- {command: [b]}\n", 3, "A step in a list needs a name"),
+        ("name: x\nsteps:\n- just text\n", 3, "A step in a list needs a name"),
+        ("name: x\nsteps: text\n", 2, "Steps must be a mapping"),
+        ("name: x\nsteps: {a: text}\n", 2, "Step \"a\" must be a mapping"),
+        ("name: [x]\nsteps: {a: {command: [b]}}\n", 1, "The pipeline's name must be a text, not a list."),
+        ("name: x\nsteps:\n\ta: {command: [b]}\n", 3, "This is not valid YAML"),
+        ("name: x\nsteps: {a: {command: *c}}\n", 2, ""),
+        ("name: &n [*n]\n", 1, "*n stands inside of what it names."),
+        ("name: x\n? [a, b]\n: c\n", 2, "A key must be a text."),
+        ("name: x\n---\nname: y\n", 2, "A second document begins here"),
+        ("name: \"a\\0b\"\n", 1, "A text cannot contain the NUL character."),
+        ("name: a\0b\n", 1, ""),
+        (&lists, 2, ""),
+        (&maps, 2, ""),
+        (&blocks, 2, ""),
+        (&bomb, 7, "Aliases make this far larger"),
+        (&mapped, 3, "There are 10000 entries here"),
+        (&listed, 3, "The pipeline has 8000 steps"),
+    ];
+    for (source, line, words) in told {
+        let problems = PipelineSpec::parse(source).expect_err(source).0;
+        assert!(problems.iter().all(|problem| problem.line >= 1 && problem.column >= 1), "{problems:?}");
+        let is_told = problems.iter().any(|problem| problem.line == *line && problem.message.starts_with(*words));
+        assert!(is_told, "{source:.80}: {problems:?} and not {words} in line {line}");
+    }
+}
+
+#[test]
+fn a_wrong_value_is_pointed_at() {
+    let wrong: [(&str, &[&str]); 7] = [
+        ("timeout", &["-1s", "1.5h", "s", "1h 30m", "30m1h", "99999999999999999999s", "[1s]", "{a: 1}"]),
+        ("retries", &["-1", "1e9", "many", "[1]", "{count: -1}", "{count: 1, backoff: -1s}", "{count: 1, wait: 1s}"]),
+        ("pool", &["\"a b\"", "A", "\u{e4}", "../x", "[a]", "\"\""]),
+        ("needs", &["{a: 1}", "[[a]]", "\"a b\"", "1"]),
+        ("inputs", &["text", "[a]", "{a: b}", "{a: b.c.d}", "{\"a b\": c.d}", "{a: [b]}"]),
+        ("outputs", &["text", "{a: /b}", "{a: ../b}", "{a: inputs/b}", "{\"A\": b}", "{a: [b]}", "{a: \"b\\nc\"}"]),
+        ("env", &["text", "{\"a b\": c}", "{SLIPWAY_A: b}", "{A: [b]}", "{\"\": b}"]),
+    ];
+    for (key, values) in wrong {
+        for value in values {
+            let source = with_step(&format!("command: [a]\n{key}: {value}"));
+            let problems = PipelineSpec::parse(&source).expect_err(&source).0;
+            assert!(problems.iter().all(|problem| problem.line == 5 && problem.column > 1), "{source}: {problems:?}");
+        }
+    }
+}
+
+#[test]
+fn line_ends_of_other_systems_read_the_same() {
+    assert_eq!(parse(&TRAIN.replace('\n', "\r\n")).digest(), parse(TRAIN).digest());
+}
+
 /// What the documentation shows must be right.
 #[test]
 fn the_example_of_the_documentation_is_a_pipeline() {

@@ -2,12 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A move that its states do not allow.
+/// A move of a run that its state does not allow.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a {noun} that is {from} cannot become {to}")]
+#[error("a pipeline run that is {from} cannot become {to}")]
 pub struct IllegalMove {
-    /// What was to move.
-    pub noun: &'static str,
     /// Where it stands.
     pub from: &'static str,
     /// Where it was to go.
@@ -55,7 +53,7 @@ impl PipelineRunState {
     /// # Errors
     /// When the move is not among [`Self::next`].
     pub fn move_to(self, next: Self) -> Result<Self, IllegalMove> {
-        let illegal = IllegalMove { noun: "pipeline run", from: self.as_str(), to: next.as_str() };
+        let illegal = IllegalMove { from: self.as_str(), to: next.as_str() };
         self.next().contains(&next).then_some(next).ok_or(illegal)
     }
 
@@ -147,15 +145,6 @@ impl StepState {
         }
     }
 
-    /// Moves on.
-    ///
-    /// # Errors
-    /// When the move is not among [`Self::next`].
-    pub fn move_to(self, next: Self) -> Result<Self, IllegalMove> {
-        let illegal = IllegalMove { noun: "step", from: self.as_str(), to: next.as_str() };
-        self.next().contains(&next).then_some(next).ok_or(illegal)
-    }
-
     /// Whether it stays so for ever.
     #[must_use]
     pub fn is_final(self) -> bool {
@@ -214,15 +203,6 @@ impl AttemptOutcome {
             Self::Running => &[Self::Succeeded, Self::Failed, Self::TimedOut, Self::Lost, Self::Cancelled],
             Self::Succeeded | Self::Failed | Self::TimedOut | Self::Lost | Self::Cancelled => &[],
         }
-    }
-
-    /// Moves on.
-    ///
-    /// # Errors
-    /// When the move is not among [`Self::next`].
-    pub fn move_to(self, next: Self) -> Result<Self, IllegalMove> {
-        let illegal = IllegalMove { noun: "try", from: self.as_str(), to: next.as_str() };
-        self.next().contains(&next).then_some(next).ok_or(illegal)
     }
 
     /// Whether it has ended.
@@ -313,9 +293,9 @@ mod tests {
 
     #[test]
     fn an_illegal_move_names_both_states() {
-        let error = StepState::Skipped.move_to(StepState::Running).unwrap_err();
-        assert_eq!(error.to_string(), "a step that is skipped cannot become running");
-        assert_eq!(StepState::Ready.move_to(StepState::Running), Ok(StepState::Running));
+        let error = PipelineRunState::Failed.move_to(PipelineRunState::Running).unwrap_err();
+        assert_eq!(error.to_string(), "a pipeline run that is failed cannot become running");
+        assert_eq!(PipelineRunState::Queued.move_to(PipelineRunState::Running), Ok(PipelineRunState::Running));
     }
 
     #[test]

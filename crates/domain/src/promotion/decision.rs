@@ -1,5 +1,6 @@
 //! What people decide, who may, and which decisions count.
 
+use super::Promotion;
 use crate::{
     digest::Digest,
     id::{DecisionId, UserId},
@@ -81,11 +82,13 @@ pub struct Eligibility {
 
 /// Why somebody may not decide on a promotion; none when they may.
 #[must_use]
-pub fn barred(user: &User, is_approver: bool, requested_by: Option<UserId>) -> Option<String> {
+pub fn barred(user: &User, is_approver: bool, promotion: &Promotion) -> Option<String> {
     if user.is_service {
         Some("A service account never counts as a person who decides.".to_owned())
-    } else if requested_by == Some(user.id) {
+    } else if promotion.requested_by == Some(user.id) {
         Some("Requested this promotion.".to_owned())
+    } else if promotion.on_behalf_of == Some(user.id) {
+        Some("Started the pipeline run that requested this promotion.".to_owned())
     } else if !is_approver {
         Some("Is not an approver in this workspace.".to_owned())
     } else {
@@ -95,27 +98,56 @@ pub fn barred(user: &User, is_approver: bool, requested_by: Option<UserId>) -> O
 
 /// The members who may decide on a promotion now.
 #[must_use]
-pub fn eligible(members: &[Member], requested_by: Option<UserId>) -> BTreeSet<UserId> {
-    let may = |member: &&Member| barred(&member.user, member.may(Permission::DecidePromotion), requested_by).is_none();
+pub fn eligible(members: &[Member], promotion: &Promotion) -> BTreeSet<UserId> {
+    let may = |member: &&Member| barred(&member.user, member.may(Permission::DecidePromotion), promotion).is_none();
     members.iter().filter(may).map(|member| member.user.id).collect()
 }
 
 /// Different people who approved this digest and count: those who may decide now, whatever they were when they did.
 #[must_use]
 pub fn count_approvals(decisions: &[Decision], digest: &Digest, eligible: &BTreeSet<UserId>) -> u8 {
-    let people: BTreeSet<_> = decisions
-        .iter()
-        .filter(|d| d.verdict == DecisionVerdict::Approve && &d.subject_digest == digest)
-        .map(|d| d.user_id)
-        .filter(|id| eligible.contains(id))
-        .collect();
+    let people: BTreeSet<_> =
+        approvals(decisions, digest).map(|decision| decision.user_id).filter(|id| eligible.contains(id)).collect();
     u8::try_from(people.len()).unwrap_or(u8::MAX)
+}
+
+/// The approvals of this digest, whether they count or not.
+pub fn approvals<'a>(decisions: &'a [Decision], digest: &'a Digest) -> impl Iterator<Item = &'a Decision> {
+    decisions.iter().filter(move |one| one.verdict == DecisionVerdict::Approve && one.subject_digest == *digest)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{permission::Role, user::Email};
+    use crate::{
+        id::{EnvironmentId, ModelVersionId, PromotionId, WorkspaceId},
+        permission::Role,
+        promotion::PromotionState,
+        user::Email,
+    };
+
+    fn promotion(requested_by: UserId, on_behalf_of: Option<UserId>) -> Promotion {
+        Promotion {
+            id: PromotionId::new(),
+            workspace_id: WorkspaceId::new(),
+            number: 1,
+            model_version_id: ModelVersionId::new(),
+            model: "churn".to_owned(),
+            version: 7,
+            environment_id: EnvironmentId::new(),
+            environment: "production".to_owned(),
+            state: PromotionState::AwaitingApproval,
+            state_reason: String::new(),
+            requested_by: Some(requested_by),
+            on_behalf_of,
+            requester: String::new(),
+            comment: String::new(),
+            subject: None,
+            subject_digest: None,
+            created_at: DateTime::UNIX_EPOCH,
+            updated_at: DateTime::UNIX_EPOCH,
+        }
+    }
 
     fn member(roles: &[Role], is_service: bool) -> Member {
         let user = User {
@@ -147,12 +179,23 @@ mod tests {
         let admin = member(&[Role::Admin], false);
         let approver = member(&[Role::Approver], false);
         let members = [requester, machine, admin, approver];
-        let eligible = eligible(&members, Some(members[0].user.id));
+        let eligible = eligible(&members, &promotion(members[0].user.id, None));
         assert_eq!(eligible, BTreeSet::from([members[3].user.id]));
 
         let digest = Digest::blake3([1; 32]);
         let all: Vec<_> = members.iter().map(|m| decision(m, DecisionVerdict::Approve, &digest)).collect();
         assert_eq!(count_approvals(&all, &digest, &eligible), 1);
+    }
+
+    #[test]
+    fn whoever_let_a_pipeline_ask_is_barred_like_the_one_who_asks() {
+        let (pipelines, starter) = (member(&[Role::Contributor], true), member(&[Role::Approver], false));
+        let asked = promotion(pipelines.user.id, Some(starter.user.id));
+        assert_eq!(
+            barred(&starter.user, true, &asked).as_deref(),
+            Some("Started the pipeline run that requested this promotion.")
+        );
+        assert!(eligible(&[pipelines, starter], &asked).is_empty());
     }
 
     #[test]

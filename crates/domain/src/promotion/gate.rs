@@ -65,6 +65,11 @@ impl Finding {
             evidence: serde_json::Value::Null,
         }
     }
+
+    /// What a gate waits for that cannot be evaluated yet; a sentence.
+    pub fn waiting(reason: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Pending, ..Self::inconclusive("", reason) }
+    }
 }
 
 /// One gate of a promotion.
@@ -75,7 +80,7 @@ pub struct Gate {
     pub position: i32,
     /// What it asks.
     pub spec: GateSpec,
-    /// What it found; none while it is pending.
+    /// What it found. While it is pending: none, or what it waits for.
     pub finding: Option<Finding>,
     /// When it was evaluated.
     pub evaluated_at: Option<DateTime<Utc>>,
@@ -116,7 +121,7 @@ pub fn metric_threshold(metric: &str, better: Better, threshold: f64, value: Opt
 }
 
 /// Whether a metric is better than the champion's by at least `min_gain`. `champion` is none when there is none, and
-/// its value none when its run lacks the metric.
+/// its value none when its run lacks the metric. What rounding takes of a gain is given back.
 #[must_use]
 pub fn better_than_champion(
     metric: &str,
@@ -145,7 +150,7 @@ pub fn better_than_champion(
     if gain.is_nan() {
         return Finding::inconclusive(limit, format!("\"{metric}\" is not a number for one of the two."));
     }
-    let pass = gain >= min_gain;
+    let pass = reaches(gain, min_gain, value, theirs);
     let sign = if value >= theirs { "+" } else { "−" };
     Finding {
         verdict: if pass { Verdict::Pass } else { Verdict::Fail },
@@ -160,6 +165,18 @@ pub fn better_than_champion(
             "metric": metric, "value": value, "champion": title, "champion_value": theirs, "gain": gain,
         }),
     }
+}
+
+/// Whether the gain between two values is at least `min_gain`, but for what rounding takes: 0.82 is better than 0.80 by
+/// 0.02, though the difference of the nearest binary numbers is a little less.
+///
+/// Each of the three numbers is within half a unit in the last place (ulp) of what was meant, and the subtraction adds
+/// half an ulp of the difference: together less than 3 ulp of the greatest of them. An ulp is at most `EPSILON` times
+/// its number (Goldberg, What Every Computer Scientist Should Know About Floating-Point Arithmetic, 1991), so 4 times
+/// that is let pass.
+fn reaches(gain: f64, min_gain: f64, value: f64, theirs: f64) -> bool {
+    let slack = 4.0 * f64::EPSILON * value.abs().max(theirs.abs()).max(min_gain);
+    gain >= min_gain - if slack.is_finite() { slack } else { 0.0 }
 }
 
 /// A number with at most four places, for people.
@@ -190,6 +207,36 @@ mod tests {
         let champion = Some(("churn v1", Some(0.5)));
         assert_eq!(better_than_champion("loss", Better::Lower, 0.0, Some(0.4), champion).verdict, Verdict::Pass);
         assert_eq!(better_than_champion("loss", Better::Lower, 0.2, Some(0.4), champion).verdict, Verdict::Fail);
+    }
+
+    #[test]
+    fn a_gain_is_held_against_its_least_in_decimal_numbers() {
+        use Better::{Higher, Lower};
+        use Verdict::{Fail, Pass};
+        for (better, min_gain, value, theirs, verdict) in [
+            // What rounding takes is given back.
+            (Higher, 0.02, 0.82, 0.80, Pass),
+            (Higher, 0.01, 0.91, 0.90, Pass),
+            (Lower, 0.1, 0.2, 0.3, Pass),
+            (Lower, 0.3, 0.3, 0.6, Pass),
+            (Higher, 0.1, 1_000_000.3, 1_000_000.2, Pass),
+            (Higher, 0.1, -0.2, -0.3, Pass),
+            (Higher, 0.0, 0.3, 0.1 + 0.2, Pass),
+            (Higher, 0.0, 0.0, 0.0, Pass),
+            // And no more than that.
+            (Higher, 0.02, 0.819_999_999_999, 0.80, Fail),
+            (Lower, 0.1, 0.200_000_000_001, 0.3, Fail),
+            (Higher, 0.0, 0.799_999_999_999, 0.80, Fail),
+            (Higher, 1e-12, 0.0, 0.0, Fail),
+            // The infinite are as they are.
+            (Higher, 0.1, f64::INFINITY, 0.5, Pass),
+            (Higher, 0.1, f64::NEG_INFINITY, 0.5, Fail),
+            (Lower, 0.1, f64::INFINITY, 0.5, Fail),
+            (Higher, 0.1, 0.5, f64::INFINITY, Fail),
+        ] {
+            let found = better_than_champion("m", better, min_gain, Some(value), Some(("churn v1", Some(theirs))));
+            assert_eq!(found.verdict, verdict, "{better:?}: {value} against {theirs} by {min_gain}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::gate::{Finding, Verdict};
 use crate::{
     digest::Digest,
     error::Error,
-    inference::{InferRequest, Invocation, Tensor, TensorSpec},
+    inference::{Datatype, InferRequest, Invocation, Tensor, TensorSpec, shortest},
 };
 use serde_json::{Map, Value, json};
 
@@ -195,6 +195,10 @@ impl Expected {
         for (at, recorded) in self.values.iter().enumerate() {
             let given = tensor.data.json_at(at);
             let difference = match (recorded.as_f64(), given.as_f64()) {
+                // Who records an FP32 may write it in full, or by its shortest decimal as it is here.
+                (Some(recorded), Some(given)) if tensor.data.datatype() == Datatype::Fp32 => {
+                    (shortest(recorded as f32) - given).abs()
+                }
                 (Some(recorded), Some(given)) => (recorded - given).abs(),
                 _ if *recorded == given => 0.0,
                 _ => {
@@ -263,7 +267,8 @@ fn short(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inference::{Datatype, TensorData};
+    use crate::inference::TensorData;
+    use proptest::prelude::*;
 
     fn specs() -> (Vec<TensorSpec>, Vec<TensorSpec>) {
         let spec = |name: &str, shape: &[i64]| TensorSpec {
@@ -319,6 +324,16 @@ mod tests {
     }
 
     #[test]
+    fn a_single_is_the_same_written_in_full_or_short() {
+        let digest = Digest::blake3([1; 32]);
+        for outputs in ["[0.2]", "[0.20000000298023224]"] {
+            let golden = read("golden.json", &format!(r#"{{"inputs": [[1, 2]], "outputs": {outputs}}}"#));
+            assert_eq!(golden.compare(&answer(&[0.2]), 0.0, &digest).verdict, Verdict::Pass, "{outputs}");
+            assert_eq!(golden.compare(&answer(&[0.200_001]), 0.0, &digest).verdict, Verdict::Fail, "{outputs}");
+        }
+    }
+
+    #[test]
     fn an_output_that_is_missing_or_no_number_is_named() {
         let digest = Digest::blake3([1; 32]);
         let golden = read("golden.json", r#"{"inputs": [[1, 2]], "outputs": {"label": ["stays"]}}"#);
@@ -338,6 +353,61 @@ mod tests {
         assert!(is_about(&finding, &digest));
         assert!(!is_about(&finding, &Digest::blake3([2; 32])));
         assert_eq!(golden.compare(&answer(&[f32::NAN]), 1e-4, &digest).verdict, Verdict::Fail);
+    }
+
+    /// A number as Postgres gives it back from JSONB: in full, without an exponent.
+    fn without_exponent(number: &str) -> String {
+        let (mantissa, exponent) = number.split_once('e').unwrap_or((number, "0"));
+        let exponent: i32 = exponent.parse().unwrap();
+        let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |rest| ("-", rest));
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let digits = format!("{whole}{fraction}");
+        let point = i32::try_from(whole.len()).unwrap() + exponent;
+        let zeros = |n: i32| "0".repeat(usize::try_from(n).unwrap_or(0));
+        let at = usize::try_from(point).unwrap_or(0);
+        match digits.get(at..) {
+            Some(rest) if at > 0 && !rest.is_empty() => format!("{sign}{}.{rest}", &digits[..at]),
+            _ if at > 0 => format!("{sign}{digits}{}", zeros(point - i32::try_from(digits.len()).unwrap())),
+            _ => format!("{sign}0.{}{digits}", zeros(-point)),
+        }
+    }
+
+    #[test]
+    fn numbers_are_written_without_an_exponent() {
+        for (text, full) in [
+            ("0.5", "0.5"),
+            ("1e-7", "0.0000001"),
+            ("-1.25e-2", "-0.0125"),
+            ("1.5e3", "1500"),
+            ("2e2", "200"),
+            ("12", "12"),
+        ] {
+            assert_eq!(without_exponent(text), full, "{text}");
+        }
+    }
+
+    proptest! {
+        /// A finding that was stored is the one that was made: what people approved is not another thing afterwards.
+        #[test]
+        fn a_finding_keeps_its_digest_through_json(
+            measured in proptest::num::f64::NORMAL | proptest::num::f64::SUBNORMAL | proptest::num::f64::ZERO,
+            recorded in 0.0_f64..1.0,
+            given in 0.0_f32..1.0,
+        ) {
+            for number in [measured, recorded, f64::from(given), (recorded - f64::from(given)).abs()] {
+                let digest = Digest::blake3([1; 32]);
+                let mut finding = refused(number.abs(), "", &digest);
+                finding.evidence = json!({ "digest": digest, "largest_difference": number, "tolerance": number });
+                let text = serde_json::to_string(&finding).unwrap();
+                let read: Finding = serde_json::from_str(&text).unwrap();
+                prop_assert_eq!(&read, &finding);
+                prop_assert_eq!(Digest::of_json(&read).unwrap(), Digest::of_json(&finding).unwrap());
+
+                let stored = format!(r#"{{"n": {}}}"#, without_exponent(&json!(number).to_string()));
+                let stored: Value = serde_json::from_str(&stored).unwrap();
+                prop_assert_eq!(Digest::of_json(&stored).unwrap(), Digest::of_json(&json!({ "n": number })).unwrap());
+            }
+        }
     }
 
     #[test]

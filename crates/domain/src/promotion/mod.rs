@@ -7,7 +7,7 @@ pub mod golden;
 mod state;
 mod subject;
 
-pub use decision::{Decision, DecisionVerdict, Eligibility, barred, count_approvals, eligible};
+pub use decision::{Decision, DecisionVerdict, Eligibility, approvals, barred, count_approvals, eligible};
 pub use gate::{Finding, Gate, Verdict, better_than_champion, metric_threshold};
 pub use state::{PromotionState, after_gates};
 pub use subject::{Evidence, Subject, is_of_model};
@@ -46,6 +46,8 @@ pub struct Promotion {
     pub state_reason: String,
     /// Who asked.
     pub requested_by: Option<UserId>,
+    /// The person who started the pipeline run that asked, when one did. They may not decide either.
+    pub on_behalf_of: Option<UserId>,
     /// Their name then.
     pub requester: String,
     /// Why.
@@ -90,6 +92,8 @@ pub struct PromotionDetail {
     pub approvals: u8,
     /// Who may decide, and who may not and why.
     pub eligible: Vec<Eligibility>,
+    /// The number of the version that it would replace, or at its end was to replace; none when there is none.
+    pub champion: Option<i32>,
     /// Metrics of the version's run beside the champion's.
     pub metrics: Vec<MetricComparison>,
 }

@@ -31,14 +31,16 @@ pub struct Subject {
     pub champion: Option<String>,
 }
 
-/// What an approver's trust rests on: what the gates found, every metric of the version's run, and each file of the
-/// version as it is stored.
+/// What an approver's trust rests on: what the gates found, every metric of the version's run and of the champion's
+/// beside it, and each file of the version as it is stored.
 #[derive(Debug, Serialize)]
 pub struct Evidence<'a> {
     /// The gates' findings, in the policy's order.
     pub findings: &'a [Finding],
     /// Metrics as text, because JSON has no word for one that is not a number.
     metrics: BTreeMap<&'a str, String>,
+    /// Those of the version that would be replaced, which the page shows beside them.
+    champion_metrics: BTreeMap<&'a str, String>,
     /// Digest of each file by path.
     pub files: BTreeMap<&'a str, &'a Digest>,
 }
@@ -49,12 +51,13 @@ impl<'a> Evidence<'a> {
     pub fn new(
         findings: &'a [Finding],
         metrics: impl IntoIterator<Item = (&'a str, f64)>,
+        champion_metrics: impl IntoIterator<Item = (&'a str, f64)>,
         files: impl IntoIterator<Item = (&'a str, &'a Digest)>,
     ) -> Self {
-        let metrics = metrics.into_iter().filter(|(key, _)| is_of_model(key));
         Self {
             findings,
-            metrics: metrics.map(|(key, value)| (key, format!("{value:?}"))).collect(),
+            metrics: as_text(metrics),
+            champion_metrics: as_text(champion_metrics),
             files: files.into_iter().collect(),
         }
     }
@@ -66,6 +69,11 @@ impl<'a> Evidence<'a> {
     pub fn digest(&self) -> Result<Digest, serde_json::Error> {
         Digest::of_json(self)
     }
+}
+
+fn as_text<'a>(metrics: impl IntoIterator<Item = (&'a str, f64)>) -> BTreeMap<&'a str, String> {
+    let of_model = metrics.into_iter().filter(|(key, _)| is_of_model(key));
+    of_model.map(|(key, value)| (key, format!("{value:?}"))).collect()
 }
 
 /// Whether a metric says something of the model, rather than of the machine that trained it.
@@ -107,7 +115,11 @@ impl Subject {
         say(champion, serves);
         // A new policy or champion brings new findings with it: nobody needs to be told twice.
         let by_itself = !(files || policy || champion);
-        say(self.evidence_digest != now.evidence_digest && by_itself, "its metrics or files changed".to_owned());
+        let evidence = match &now.champion {
+            Some(title) => format!("its metrics or files, or the metrics of {title}, changed"),
+            None => "its metrics or files changed".to_owned(),
+        };
+        say(self.evidence_digest != now.evidence_digest && by_itself, evidence);
         say((&self.model, self.version) != (&now.model, now.version), "it is another version".to_owned());
         say(self.environment != now.environment, "the environment has another name".to_owned());
         all.join(", ")
@@ -160,26 +172,34 @@ mod tests {
             assert_eq!(before.differences(&after), words);
         }
         assert_eq!(before.differences(&before), "");
+
+        let challenger = Subject { champion: Some("churn v6".to_owned()), ..before };
+        let after = Subject { evidence_digest: other, ..challenger.clone() };
+        assert_eq!(challenger.differences(&after), "its metrics or files, or the metrics of churn v6, changed");
     }
 
     #[test]
-    fn evidence_is_findings_metrics_and_files() {
+    fn evidence_is_findings_both_sides_metrics_and_files() {
         let (pass, fail) = ([finding(Verdict::Pass)], [finding(Verdict::Fail)]);
         let file = Digest::blake3([3; 32]);
-        let digest = |findings, accuracy: f64, files: &[(&'static str, &Digest)]| {
-            Evidence::new(findings, [("accuracy", accuracy)], files.iter().copied()).digest().unwrap()
+        let digest = |findings, ours: f64, theirs: f64, files: &[(&'static str, &Digest)]| {
+            Evidence::new(findings, [("accuracy", ours)], [("accuracy", theirs)], files.iter().copied())
+                .digest()
+                .unwrap()
         };
-        let base = digest(&pass, 0.9, &[]);
-        assert_eq!(base, digest(&pass, 0.9, &[]));
-        assert_ne!(base, digest(&fail, 0.9, &[]));
-        assert_ne!(base, digest(&pass, 0.91, &[]));
-        assert_ne!(base, digest(&pass, f64::NAN, &[]));
-        assert_ne!(base, digest(&pass, 0.9, &[("model.onnx", &file)]));
+        let base = digest(&pass, 0.9, 0.8, &[]);
+        assert_eq!(base, digest(&pass, 0.9, 0.8, &[]));
+        assert_ne!(base, digest(&fail, 0.9, 0.8, &[]));
+        assert_ne!(base, digest(&pass, 0.91, 0.8, &[]));
+        assert_ne!(base, digest(&pass, f64::NAN, 0.8, &[]));
+        assert_ne!(base, digest(&pass, 0.9, 0.81, &[]));
+        assert_ne!(base, digest(&pass, 0.9, 0.8, &[("model.onnx", &file)]));
     }
 
     #[test]
     fn measurements_of_the_machine_are_no_evidence() {
-        let with = Evidence::new(&[], [("accuracy", 0.9), ("system/cpu_utilization_percentage", 71.0)], []);
-        assert_eq!(with.digest().unwrap(), Evidence::new(&[], [("accuracy", 0.9)], []).digest().unwrap());
+        let machine = ("system/cpu_utilization_percentage", 71.0);
+        let with = Evidence::new(&[], [("accuracy", 0.9), machine], [machine], []);
+        assert_eq!(with.digest().unwrap(), Evidence::new(&[], [("accuracy", 0.9)], [], []).digest().unwrap());
     }
 }

@@ -5,17 +5,15 @@
 //! A process that dies in between leaves a state that the next call goes on from.
 
 use super::{
-    candidate_of,
+    announce, candidate_of,
     decide::{approvals, fall_away, invalidate, settle},
     event, move_to, now,
     present::{Present, Standing, standing},
-    run_gates_again,
-    trial::Trial,
-    write_as_system,
+    run_gates_again, write_as_system,
 };
 use crate::{Event, Result, Services, commit, deployment, promotion::no_promotion};
 use domain::{
-    Error,
+    Error, ErrorKind,
     deployment::{Deployment, DeploymentState},
     environment::GateSpec,
     id::{DeploymentId, PromotionId},
@@ -27,8 +25,17 @@ use store::PgConnection;
 /// More turns than there are stations: something else changes it all the time, and the next call goes on.
 const TURNS: usize = 12;
 
-/// The most promotions that one round of sweeping takes up.
+/// The most promotions that one round of sweeping takes up: so many that wait for nobody, and as many that wait for
+/// people.
 const SWEEP: i64 = 500;
+
+/// Where the last round of sweeping stopped, so that the next one goes on from there and nothing waits for ever behind
+/// the first ones.
+#[derive(Debug, Default)]
+pub struct Sweep {
+    moving: Option<PromotionId>,
+    awaiting: Option<PromotionId>,
+}
 
 /// Whether a step changed anything, so that there may be another one.
 type Moved = bool;
@@ -36,9 +43,11 @@ type Moved = bool;
 impl Services {
     /// Goes on with a promotion until it waits for somebody or has ended. Tells where it stands then.
     ///
+    /// What cannot be done here and now, for want of the engine or of the artifact store, stays to be done: the page says
+    /// what for, and another worker, or the same call later, goes on.
+    ///
     /// # Errors
-    /// `NotFound` for an unknown id, `Unavailable` when something is missing that may be there later: the same call goes
-    /// on from where this one stopped.
+    /// `NotFound` for an unknown id, `Unavailable` when the database does not answer.
     pub async fn advance_promotion(&self, id: PromotionId) -> Result<PromotionState> {
         let mut state = PromotionState::GatesRunning;
         for _ in 0..TURNS {
@@ -59,19 +68,31 @@ impl Services {
         Ok(state)
     }
 
-    /// The promotions that [`Services::advance_promotion`] may have something to do for, whether or not anybody was woken.
+    /// The promotions that [`Services::advance_promotion`] may have something to do for, whether or not anybody was woken:
+    /// first those that wait for nobody, then those whose subject may have changed while they wait for people. When there
+    /// are more than fit one round, the rounds of a `sweep` come to each in turn.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn promotions_to_advance(&self) -> Result<Vec<PromotionId>> {
-        Ok(store::promotion::to_advance(&mut *self.conn().await?, SWEEP).await?)
+    pub async fn promotions_to_advance(&self, sweep: &mut Sweep) -> Result<Vec<PromotionId>> {
+        let mut conn = self.conn().await?;
+        let mut all = store::promotion::moving(&mut conn, sweep.moving, SWEEP).await?;
+        sweep.moving = all.last().copied();
+        let awaiting = store::promotion::awaiting(&mut conn, sweep.awaiting, SWEEP).await?;
+        sweep.awaiting = awaiting.last().copied();
+        all.extend(awaiting);
+        Ok(all)
     }
 
     /// Evaluates the gates, and asks people when they pass.
     async fn run_gates(&self, seen: &Promotion) -> Result<Moved> {
         let read = Present::read(&mut *self.conn().await?, seen).await?;
         let trial = match &read {
-            Ok(present) if asks_for_golden_rows(present) => Some(self.try_version(present).await?),
+            Ok(present) if asks_for_golden_rows(present) => match self.try_version(present).await {
+                Ok(trial) => Some(trial),
+                Err(error) if error.kind == ErrorKind::Unavailable => return self.gates_wait(seen, error).await,
+                Err(error) => return Err(error),
+            },
             _ => None,
         };
         let Some((mut tx, mut promotion)) = self.still(seen).await? else { return Ok(true) };
@@ -123,6 +144,18 @@ impl Services {
         Ok(true)
     }
 
+    /// Says on the page what the gates wait for that cannot be evaluated here and now.
+    async fn gates_wait(&self, seen: &Promotion, why: Error) -> Result<Moved> {
+        let Some((mut tx, promotion)) = self.still(seen).await? else { return Ok(true) };
+        let waiting = Finding::waiting(format!("Waits to be tried. {}", why.message));
+        if store::promotion::set_waiting(&mut tx, promotion.id, &waiting).await? {
+            tracing::warn!(promotion = %promotion.id, %why, "gates wait");
+            announce(&mut tx, &promotion).await?;
+            commit(tx).await?;
+        }
+        Ok(false)
+    }
+
     /// Lets approval fall away when its subject is no longer what there is; counts again who has approved.
     async fn look_again(&self, seen: &Promotion) -> Result<Moved> {
         {
@@ -152,13 +185,17 @@ impl Services {
         Ok(true)
     }
 
-    /// Begins to bring an approved version into its environment.
+    /// Begins to bring an approved version into its environment. A worker that cannot try it does not begin: until then
+    /// the request can be withdrawn.
     async fn begin_deployment(&self, seen: &Promotion) -> Result<Moved> {
         let Some((mut tx, mut promotion)) = self.still(seen).await? else { return Ok(true) };
         let Some(present) = self.still_agreed(&mut tx, &mut promotion).await? else {
             commit(tx).await?;
             return Ok(true);
         };
+        if let Err(why) = self.models() {
+            return stay(tx, &promotion, why).await;
+        }
         let deployment = Deployment {
             id: DeploymentId::new(),
             workspace_id: promotion.workspace_id,
@@ -195,14 +232,10 @@ impl Services {
     async fn deploy(&self, seen: &Promotion) -> Result<Moved> {
         let read = Present::read(&mut *self.conn().await?, seen).await?;
         let trial = match &read {
-            Ok(present) => {
-                let trial = self.try_version(present).await?;
-                if matches!(trial, Trial::NotTried(_)) {
-                    // A store that does not answer now says nothing about the version.
-                    self.check_artifacts().await?;
-                }
-                Some(trial)
-            }
+            Ok(present) => match self.try_version(present).await {
+                Err(error) if error.kind != ErrorKind::Unavailable => return Err(error),
+                tried => Some(tried),
+            },
             Err(_) => None,
         };
         let mut tx = self.begin().await?;
@@ -228,6 +261,10 @@ impl Services {
         if read.files != present.files {
             return Ok(true);
         }
+        let trial = match trial {
+            Ok(trial) => trial,
+            Err(why) => return stay(tx, &promotion, why).await,
+        };
         let result = match trial.objection(&present) {
             Some(reason) => {
                 deployment::fail(&mut tx, &deployment, &reason).await?;
@@ -240,6 +277,7 @@ impl Services {
             }
         };
         commit(tx).await?;
+        self.endpoints.changed();
         metrics::counter!("slipway_deployments_total", "result" => result).increment(1);
         Ok(true)
     }
@@ -276,6 +314,17 @@ impl Services {
         write_as_system(event, tx, promotion).await?;
         Ok(None)
     }
+}
+
+/// Says on the page why a promotion stays where it is: what is next cannot be done here and now.
+async fn stay(mut tx: Transaction<'static, Postgres>, promotion: &Promotion, why: Error) -> Result<Moved> {
+    let reason = format!("Waits to be tried. {}", why.message);
+    if store::promotion::set_reason(&mut tx, promotion.id, promotion.state, &reason).await? {
+        tracing::warn!(promotion = %promotion.id, %why, "a deployment waits");
+        announce(&mut tx, promotion).await?;
+        commit(tx).await?;
+    }
+    Ok(false)
 }
 
 /// Makes a deployment live, in the transaction that found it to be what was agreed on, under the environment's lock.

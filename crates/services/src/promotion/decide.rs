@@ -53,11 +53,13 @@ impl Services {
         // As they are now, not as they were when the request came in.
         let members = store::workspace::members(&mut tx, ctx.workspace_id()).await?;
         let is_approver = members.iter().any(|m| m.user.id == user.id && m.may(Permission::DecidePromotion));
-        if barred(user, is_approver, promotion.requested_by).is_some() {
+        if barred(user, is_approver, &promotion).is_some() {
             let why = if user.is_service {
                 "a service account never counts as a person who decides"
             } else if promotion.requested_by == Some(user.id) {
                 "you requested it"
+            } else if promotion.on_behalf_of == Some(user.id) {
+                "you started the pipeline run that requested it"
             } else {
                 "you are not an approver in this workspace"
             };
@@ -180,7 +182,7 @@ pub(super) async fn invalidate(tx: &mut PgConnection, promotion: &mut Promotion,
 pub(super) async fn approvals(tx: &mut PgConnection, promotion: &Promotion, members: &[Member]) -> Result<u8> {
     let Some(digest) = &promotion.subject_digest else { return Ok(0) };
     let decisions = store::promotion::decisions(tx, promotion.id).await?;
-    Ok(count_approvals(&decisions, digest, &eligible(members, promotion.requested_by)))
+    Ok(count_approvals(&decisions, digest, &eligible(members, promotion)))
 }
 
 /// Approves a promotion that awaits approval, when enough people have; wakes whoever deploys it. Tells how many have.

@@ -10,6 +10,7 @@ mod present;
 mod read;
 mod trial;
 
+pub use advance::Sweep;
 pub(crate) use advance::{meet_new_champion, supersede};
 pub use decide::NewDecision;
 pub use store::promotion::Filter as PromotionFilter;
@@ -17,6 +18,7 @@ pub use store::promotion::Filter as PromotionFilter;
 use crate::{
     Ctx, Event, Result, Services, commit,
     environment::{self, is_name},
+    step::account,
 };
 use chrono::{DateTime, SubsecRound as _, Utc};
 use domain::{
@@ -25,7 +27,7 @@ use domain::{
     deployment::Deployment,
     environment::Policy,
     id::PromotionId,
-    permission::Role,
+    permission::{Permission, Role},
     promotion::{Promotion, PromotionState},
 };
 use store::{PgConnection, promotion::Candidate, wake::Wake};
@@ -90,6 +92,7 @@ impl Services {
             state: PromotionState::GatesRunning,
             state_reason: String::new(),
             requested_by: ctx.user().map(|user| user.id),
+            on_behalf_of: account::person_behind(&mut tx, ctx).await?,
             requester: ctx.actor().name().to_owned(),
             comment,
             subject: None,
@@ -113,7 +116,9 @@ impl Services {
         }
         store::promotion::reset_gates(&mut tx, promotion.id, policy.id, &policy.document.gates).await?;
         event("promotion.requested", &promotion, &candidate, format!("requested {title} for {}", environment.name))
-            .details(serde_json::json!({ "comment": promotion.comment, "policy": policy.digest }))
+            .details(serde_json::json!({
+                "comment": promotion.comment, "policy": policy.digest, "on_behalf_of": promotion.on_behalf_of,
+            }))
             .write(&mut tx, ctx)
             .await?;
         announce(&mut tx, &promotion).await?;
@@ -129,8 +134,7 @@ impl Services {
     pub async fn withdraw_promotion(&self, ctx: &Ctx, number: i64) -> Result<Promotion> {
         let mut tx = self.begin().await?;
         let mut promotion = locked(&mut tx, ctx, number).await?;
-        let is_requester = ctx.user().is_some_and(|user| Some(user.id) == promotion.requested_by);
-        if !is_requester && ctx.user().is_some() && !ctx.roles.contains(&Role::Admin) {
+        if !may_withdraw(ctx, &promotion) {
             return Err(Error::forbidden(format!(
                 "Only {}, who requested it, or an admin may withdraw promotion #{number}.",
                 promotion.requester
@@ -189,6 +193,13 @@ impl Services {
         commit(tx).await?;
         Ok(promotion)
     }
+}
+
+/// Whether whoever asks may take a request back: who made it, and admins.
+#[must_use]
+pub fn may_withdraw(ctx: &Ctx, promotion: &Promotion) -> bool {
+    let is_theirs = ctx.user().is_none_or(|user| promotion.requested_by == Some(user.id));
+    ctx.may(Permission::RequestPromotion) && (is_theirs || ctx.roles.contains(&Role::Admin))
 }
 
 /// The time, to the microsecond: as it reads back from the database, so that an answer sent again is the same.

@@ -6,7 +6,7 @@ use domain::{
     Digest, Error,
     deployment::Deployment,
     environment::{GateSpec, Policy},
-    model::VersionFile,
+    model::{VersionFile, manifest_digest},
     promotion::{Evidence, Finding, Gate, Promotion, Subject, better_than_champion, golden, metric_threshold},
 };
 use std::collections::BTreeMap;
@@ -69,6 +69,9 @@ impl Present {
         let Some(digest) = candidate.digest.clone().filter(|_| !files.is_empty()) else {
             return Ok(Err(format!("The files of {title} are gone.")));
         };
+        if manifest_digest(&files).map_err(unexpected)?.as_ref() != Some(&digest) {
+            return Ok(Err(format!("The files of {title} are not those that it was registered with.")));
+        }
         let policy = store::environment::policy_in_force(conn, promotion.environment_id).await?;
         let champion = store::deployment::live(conn, promotion.environment_id, candidate.model_id).await?;
         let champion_run = match &champion {
@@ -127,11 +130,10 @@ impl Present {
 
     /// The subject with these findings, and its digest.
     pub(super) fn subject(&self, findings: &[Finding]) -> Result<(Subject, Digest)> {
-        let unexpected = |error: serde_json::Error| {
-            tracing::error!(%error, "a subject has no canonical form");
-            Error::internal()
-        };
-        let metrics = self.metrics.iter().map(|(key, value)| (key.as_str(), *value));
+        fn pairs(metrics: &BTreeMap<String, f64>) -> impl Iterator<Item = (&str, f64)> {
+            metrics.iter().map(|(key, value)| (key.as_str(), *value))
+        }
+        let (ours, theirs) = (pairs(&self.metrics), pairs(&self.champion_metrics));
         let files = self.files.iter().map(|file| (file.path.as_str(), &file.digest));
         let subject = Subject {
             model: self.candidate.model.clone(),
@@ -142,12 +144,17 @@ impl Present {
             datasets: self.datasets.clone(),
             code: self.code.clone(),
             policy_digest: self.policy.digest.clone(),
-            evidence_digest: Evidence::new(findings, metrics, files).digest().map_err(unexpected)?,
+            evidence_digest: Evidence::new(findings, ours, theirs, files).digest().map_err(unexpected)?,
             champion: self.champion_title(),
         };
         let digest = subject.digest().map_err(unexpected)?;
         Ok((subject, digest))
     }
+}
+
+fn unexpected(error: serde_json::Error) -> Error {
+    tracing::error!(%error, "what is agreed on has no canonical form");
+    Error::internal()
 }
 
 /// Compares what a promotion's gates and people saw with what there is. Metrics and files are read anew, and held

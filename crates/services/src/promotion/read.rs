@@ -4,12 +4,13 @@ use super::{PromotionFilter, no_promotion};
 use crate::{Ctx, Result, Services, environment::is_name};
 use domain::{
     Page,
-    environment::{Better, GateSpec, PolicyDocument},
-    id::RunId,
+    deployment::Deployment,
+    environment::PolicyDocument,
     page,
     permission::Permission,
     promotion::{
-        Eligibility, MetricComparison, Promotion, PromotionDetail, barred, count_approvals, eligible, is_of_model,
+        Eligibility, MetricComparison, Promotion, PromotionDetail, approvals, barred, count_approvals, eligible,
+        is_of_model,
     },
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,12 +49,38 @@ impl Services {
         Ok(store::promotion::undecided_by(&mut *self.conn().await?, ctx.workspace_id(), user.id).await?)
     }
 
+    /// How many that are.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn count_waiting_for_me(&self, ctx: &Ctx) -> Result<i64> {
+        let Some(user) = ctx.user().filter(|user| !user.is_service && ctx.may(Permission::DecidePromotion)) else {
+            return Ok(0);
+        };
+        Ok(store::promotion::count_undecided_by(&mut *self.conn().await?, ctx.workspace_id(), user.id).await?)
+    }
+
     /// How many promotions wait for people.
     ///
     /// # Errors
     /// When the database does not answer.
     pub async fn promotions_awaiting_approval(&self, ctx: &Ctx) -> Result<i64> {
         Ok(store::promotion::count_awaiting(&mut *self.conn().await?, ctx.workspace_id()).await?)
+    }
+
+    /// Who approved the promotion that brought a version to where it serves, in the order in which they did. Nobody when
+    /// none did.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn approvers(&self, ctx: &Ctx, deployment: &Deployment) -> Result<Vec<String>> {
+        let Some(number) = deployment.promotion_number else { return Ok(Vec::new()) };
+        let mut conn = self.conn().await?;
+        let found = store::promotion::by_number(&mut conn, ctx.workspace_id(), number).await?;
+        let promotion = found.ok_or_else(|| no_promotion(number))?;
+        let Some(digest) = &promotion.subject_digest else { return Ok(Vec::new()) };
+        let decisions = store::promotion::decisions(&mut conn, promotion.id).await?;
+        Ok(approvals(&decisions, digest).map(|decision| decision.user_name.clone()).collect())
     }
 
     /// A promotion with everything an approver looks at.
@@ -73,25 +100,25 @@ impl Services {
         let members = store::workspace::members(&mut conn, ctx.workspace_id()).await?;
 
         let candidate = store::promotion::candidate(&mut conn, promotion.model_version_id).await?;
-        let champion_run = match &candidate {
-            Some(candidate) => champion_run(&mut conn, &promotion, candidate).await?,
+        let champion = match &candidate {
+            Some(candidate) => champion(&mut conn, &promotion, candidate).await?,
             None => None,
         };
         let (mut theirs, mut ours) = (BTreeMap::new(), BTreeMap::new());
         if let Some(run) = candidate.and_then(|candidate| candidate.run_id) {
             ours = store::promotion::metrics_of_run(&mut conn, run).await?;
         }
-        if let Some(run) = champion_run {
+        if let Some(run) = champion.as_ref().and_then(|champion| champion.run_id) {
             theirs = store::promotion::metrics_of_run(&mut conn, run).await?;
         }
 
-        let may_decide = eligible(&members, promotion.requested_by);
+        let may_decide = eligible(&members, &promotion);
         let digest = promotion.subject_digest.as_ref();
         let eligible = members.into_iter().map(|member| {
             let is_approver = member.may(Permission::DecidePromotion);
             let theirs = decisions.iter().find(|d| d.user_id == member.user.id && Some(&d.subject_digest) == digest);
             Eligibility {
-                barred: barred(&member.user, is_approver, promotion.requested_by),
+                barred: barred(&member.user, is_approver, &promotion),
                 decision: theirs.map(|decision| decision.verdict),
                 user: member.user,
             }
@@ -99,6 +126,7 @@ impl Services {
         Ok(PromotionDetail {
             approvals: digest.map_or(0, |digest| count_approvals(&decisions, digest, &may_decide)),
             eligible: eligible.collect(),
+            champion: champion.map(|champion| champion.version),
             metrics: compare(&ours, &theirs, &policy.document),
             gates,
             decisions,
@@ -106,32 +134,20 @@ impl Services {
             promotion,
         })
     }
-
-    /// Tells the metrics of this process how many promotions await approval. To be called now and then.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn record_gauges(&self) -> Result<()> {
-        for (environment, count) in store::promotion::awaiting_by_environment(&mut *self.conn().await?).await? {
-            metrics::gauge!("slipway_promotions_pending", "environment" => environment).set(count as f64);
-        }
-        Ok(())
-    }
 }
 
-/// The run of the version that the promotion would replace, or at its end was to replace.
-async fn champion_run(conn: &mut PgConnection, promotion: &Promotion, candidate: &Candidate) -> Result<Option<RunId>> {
+/// The version that the promotion would replace, or at its end was to replace.
+async fn champion(conn: &mut PgConnection, promotion: &Promotion, candidate: &Candidate) -> Result<Option<Candidate>> {
     if promotion.state.is_open() {
         let champion = store::deployment::live(conn, promotion.environment_id, candidate.model_id).await?;
         let Some(champion) = champion else { return Ok(None) };
-        return Ok(store::promotion::candidate(conn, champion.model_version_id).await?.and_then(|c| c.run_id));
+        return Ok(store::promotion::candidate(conn, champion.model_version_id).await?);
     }
     let title = promotion.subject.as_ref().and_then(|subject| subject.champion.as_deref());
     let version = title.and_then(|title| title.rsplit_once(" v")).and_then(|(_, version)| version.parse().ok());
     let Some(version) = version else { return Ok(None) };
     let workspace = promotion.workspace_id;
-    let champion = store::promotion::candidate_by_number(conn, workspace, &candidate.model, version).await?;
-    Ok(champion.and_then(|champion| champion.run_id))
+    Ok(store::promotion::candidate_by_number(conn, workspace, &candidate.model, version).await?)
 }
 
 /// Metrics of the candidate beside the champion's, by key; those that a gate asks for first.
@@ -140,15 +156,7 @@ fn compare(
     theirs: &BTreeMap<String, f64>,
     policy: &PolicyDocument,
 ) -> Vec<MetricComparison> {
-    let mut wanted: BTreeMap<&str, Better> = BTreeMap::new();
-    for gate in &policy.gates {
-        match gate {
-            GateSpec::MetricThreshold { metric, better, .. } | GateSpec::BetterThanChampion { metric, better, .. } => {
-                wanted.insert(metric, *better);
-            }
-            GateSpec::GoldenRow { .. } => {}
-        }
-    }
+    let wanted = policy.better();
     let keys: BTreeSet<&str> =
         ours.keys().chain(theirs.keys()).map(String::as_str).filter(|k| is_of_model(k)).collect();
     let (gated, others): (Vec<&str>, Vec<&str>) = keys.into_iter().partition(|key| wanted.contains_key(key));

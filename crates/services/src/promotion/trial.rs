@@ -1,7 +1,11 @@
 //! Trying a version in the engine that will serve it: loading it, and replaying its golden rows.
 
 use super::present::{OrSentence, Present};
-use crate::{Result, Services};
+use crate::{
+    Result, Services,
+    admission::{GRACE, seconds},
+};
+use artifacts::Error as Trouble;
 use domain::{
     Digest, Error, ErrorKind,
     environment::GateSpec,
@@ -12,13 +16,15 @@ use domain::{
         golden::{self, Golden},
     },
 };
+use std::time::Instant;
+use tokio::time::timeout_at;
 
-/// What came of it.
+/// What came of it: what is known of the version, whichever worker tries it.
 pub(super) enum Trial {
-    /// The engine, or the file, is not to be had here; a sentence.
-    NotTried(String),
     /// It cannot be loaded; a sentence.
     Refused(String),
+    /// It was stopped, because it took too long to load or to answer; a sentence.
+    TooLong(String),
     /// It is loaded and can answer.
     Loaded(Rows),
 }
@@ -37,7 +43,7 @@ impl Trial {
     /// What the gate on golden rows finds.
     pub(super) fn finding(&self, tolerance: f64, digest: &Digest) -> Finding {
         match self {
-            Self::NotTried(why) | Self::Loaded(Rows::Unreadable(why)) => golden::unknown(tolerance, why),
+            Self::TooLong(why) | Self::Loaded(Rows::Unreadable(why)) => golden::unknown(tolerance, why),
             Self::Refused(why) | Self::Loaded(Rows::Refused(why)) => golden::refused(tolerance, why, digest),
             Self::Loaded(Rows::Answered(golden, answer)) => golden.compare(answer, tolerance, digest),
         }
@@ -47,7 +53,7 @@ impl Trial {
     /// answered.
     pub(super) fn objection(&self, present: &Present) -> Option<String> {
         match self {
-            Self::NotTried(why) | Self::Refused(why) | Self::Loaded(Rows::Refused(why)) => Some(why.clone()),
+            Self::Refused(why) | Self::TooLong(why) | Self::Loaded(Rows::Refused(why)) => Some(why.clone()),
             Self::Loaded(Rows::Unreadable(_)) => None,
             Self::Loaded(Rows::Answered(..)) => present.policy.document.gates.iter().find_map(|gate| match gate {
                 GateSpec::GoldenRow { tolerance } => {
@@ -61,28 +67,31 @@ impl Trial {
 }
 
 impl Services {
-    /// Loads a version and replays its golden rows. Takes as long as that takes: never within a transaction.
+    /// Loads a version and replays its golden rows. Takes as long as the limits allow: never within a transaction.
+    ///
+    /// # Errors
+    /// `Unavailable` when that cannot be done here and now: this process has no engine, or the artifact store does not
+    /// answer. It says nothing of the version; another worker can, or this one later.
     pub(super) async fn try_version(&self, present: &Present) -> Result<Trial> {
         self.try_files(&present.files, present.candidate.signature.as_ref()).await
     }
 
-    /// Why these files are known not to serve; none when they do, or nothing can be told here.
-    pub(crate) async fn refusal(&self, files: &[VersionFile], signature: Option<&Signature>) -> Result<Option<String>> {
-        Ok(match self.try_files(files, signature).await? {
-            Trial::Refused(why) => Some(why),
-            Trial::NotTried(_) | Trial::Loaded(_) => None,
-        })
+    /// Why these files are known not to serve; none when they can be loaded, or nothing can be told here.
+    pub(crate) async fn refusal(&self, files: &[VersionFile]) -> Result<Option<String>> {
+        match self.load_in_time(files).await {
+            Ok(_) => Ok(None),
+            Err(error) if error.kind == ErrorKind::Invalid => Ok(Some(error.message)),
+            Err(error) if error.kind == ErrorKind::Unavailable => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
-    /// The same, of these files.
+    /// Loads these files and replays the golden rows among them.
     pub(super) async fn try_files(&self, files: &[VersionFile], signature: Option<&Signature>) -> Result<Trial> {
-        if let Err(error) = self.models() {
-            return Ok(Trial::NotTried(error.message));
-        }
-        let model = match self.load_model(files).await {
-            Ok((_, model)) => model,
+        let model = match self.load_in_time(files).await {
+            Ok(Some((_, model))) => model,
+            Ok(None) => return Ok(Trial::TooLong(self.loads_too_long())),
             Err(error) if error.kind == ErrorKind::Invalid => return Ok(Trial::Refused(error.message)),
-            Err(error) if error.kind == ErrorKind::Unavailable => return Ok(Trial::NotTried(error.message)),
             Err(error) => return Err(error),
         };
         let golden = match self.golden_rows(files).await? {
@@ -90,17 +99,27 @@ impl Services {
             Err(sentence) => return Ok(Trial::Loaded(Rows::Unreadable(sentence))),
         };
         let features = signature.map(feature_names).unwrap_or_default();
+        let limit = self.limits().trial;
+        let deadline = Instant::now() + limit;
         let asked = tokio::task::spawn_blocking(move || {
             let request = golden.request(model.inputs(), model.outputs(), &features)?;
-            let answer = model.infer(&request)?;
-            Ok::<_, Error>((golden, answer))
+            match model.infer(&request, deadline) {
+                Err(serving::Error::TooLong) => Ok(None),
+                answer => Ok::<_, Error>(Some((golden, answer?))),
+            }
         });
-        let answered = asked.await.map_err(|error| {
-            tracing::error!(%error, "replaying golden rows failed");
-            Error::internal()
-        })?;
+        let answered = match timeout_at((deadline + GRACE).into(), asked).await {
+            Ok(asked) => asked.map_err(|error| {
+                tracing::error!(%error, "replaying golden rows failed");
+                Error::internal()
+            })?,
+            Err(_) => Ok(None),
+        };
         match answered {
-            Ok((golden, answer)) => Ok(Trial::Loaded(Rows::Answered(golden, answer))),
+            Ok(Some((golden, answer))) => Ok(Trial::Loaded(Rows::Answered(golden, answer))),
+            Ok(None) => {
+                Ok(Trial::TooLong(format!("The model did not answer its golden rows within {}.", seconds(limit))))
+            }
             Err(error) if error.kind == ErrorKind::Invalid => Ok(Trial::Loaded(Rows::Refused(error.message))),
             Err(error) => Err(error),
         }
@@ -118,6 +137,7 @@ impl Services {
         };
         let bytes = match self.artifacts.get_bytes(&file.digest, golden::MAX_FILE_BYTES).await {
             Ok(bytes) => bytes,
+            Err(error @ Trouble::Store(_)) => return Err(error.into()),
             Err(error) => {
                 tracing::warn!(%error, digest = %file.digest, "golden rows cannot be read");
                 return Ok(Err(format!("{name} cannot be read from the artifact store.")));

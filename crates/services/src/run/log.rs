@@ -1,6 +1,6 @@
 //! What clients log to a run. Each request is one transaction, and the same request again changes nothing.
 
-use super::{RUN_NAME, active, check_active, find};
+use super::{RUN_NAME, active, check_active, find, note_name};
 use crate::{Ctx, Result, Services, commit};
 use domain::{
     Error, ErrorKind,
@@ -8,13 +8,13 @@ use domain::{
     id::{LoggedModelId, RunId},
     log_batch::{self, LogBatch, RawMetric},
     names::{ParamKey, RunName},
-    run::{DatasetInput, ModelLink},
+    run::{DatasetInput, ModelLink, RunInfo},
     values::{ParamValue, TagValue},
 };
 use std::collections::BTreeMap;
 use store::{
     PgConnection,
-    run::{input, log, metric},
+    run::{RunKey, input, log, metric},
 };
 
 /// The tag with what older clients log of models.
@@ -58,7 +58,8 @@ impl Services {
     /// `NotFound` without such a run or model; `Invalid` when the run is deleted or a parameter has another value
     /// already.
     pub async fn log_batch(&self, ctx: &Ctx, id: RunId, batch: &LogBatch) -> Result<()> {
-        check_run_name(batch.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())))?;
+        let tags: BTreeMap<&str, &str> = batch.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        check_run_name(&tags)?;
         let mut conn = self.conn().await?;
         let (run, info) = find(&mut conn, ctx, id).await?;
         check_active(&info)?;
@@ -80,8 +81,7 @@ impl Services {
         }
         metric::insert(&mut tx, run, &batch.metrics, &ids).await?;
         metric::insert_of_models(&mut tx, run, &batch.model_metrics, &ids).await?;
-        let tags = batch.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-        log::set_tags(&mut tx, run, &tags).await?;
+        set_tags(&mut tx, ctx, (run, &info), &tags).await?;
         commit(tx).await
     }
 
@@ -92,10 +92,12 @@ impl Services {
     pub async fn set_run_tag(&self, ctx: &Ctx, id: RunId, key: &str, value: &str) -> Result<bool> {
         let key = domain::names::TagKey::parse(key, "key")?;
         let value = TagValue::for_run(value, "value")?;
-        check_run_name([(key.as_str(), value.as_str())].into_iter())?;
+        let tags = BTreeMap::from([(key.as_str(), value.as_str())]);
+        check_run_name(&tags)?;
         let mut tx = self.begin().await?;
-        let run = active(&mut tx, ctx, id).await?;
-        log::set_tags(&mut tx, run, &BTreeMap::from([(key.as_str(), value.as_str())])).await?;
+        let (run, info) = find(&mut tx, ctx, id).await?;
+        check_active(&info)?;
+        set_tags(&mut tx, ctx, (run, &info), &tags).await?;
         commit(tx).await?;
         Ok(value.was_truncated())
     }
@@ -176,9 +178,23 @@ impl Services {
 }
 
 /// A tag that renames the run must be a name.
-fn check_run_name<'a>(mut tags: impl Iterator<Item = (&'a str, &'a str)>) -> Result<()> {
-    match tags.find(|(key, _)| *key == RUN_NAME) {
-        Some((_, name)) => RunName::parse(name, "value").map(drop),
+fn check_run_name(tags: &BTreeMap<&str, &str>) -> Result<()> {
+    match tags.get(RUN_NAME) {
+        Some(name) => RunName::parse(name, "value").map(drop),
+        None => Ok(()),
+    }
+}
+
+/// Sets tags. One of them may rename the run, which its history tells.
+async fn set_tags(
+    conn: &mut PgConnection,
+    ctx: &Ctx,
+    (run, before): (RunKey, &RunInfo),
+    tags: &BTreeMap<&str, &str>,
+) -> Result<()> {
+    log::set_tags(conn, run, tags).await?;
+    match tags.get(RUN_NAME) {
+        Some(name) => note_name(conn, ctx, before, name).await,
         None => Ok(()),
     }
 }

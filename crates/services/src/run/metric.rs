@@ -12,11 +12,13 @@ use domain::{
 use futures::{TryStreamExt as _, pin_mut};
 use store::run::metric::{self, HistoryPlace};
 
+/// How many points a page of a history may have.
+const MAX_POINTS: usize = 100_000;
 /// How many points a chart may have.
 const MAX_CHART_POINTS: usize = 10_000;
 
 impl Services {
-    /// Points of a metric of a run, by time, step and value. A run without the metric has none, and so has a run that
+    /// A page of the points of a metric of a run, by time, step and value. A run without the metric has none, and so has a run that
     /// does not exist, as MLflow has it.
     ///
     /// # Errors
@@ -27,16 +29,17 @@ impl Services {
         id: RunId,
         key: &str,
         page_token: Option<&str>,
-        limit: Option<usize>,
+        limit: usize,
     ) -> Result<Page<Metric>> {
         let after: Option<HistoryPlace> = page_token.map(page::decode).transpose()?;
         let mut conn = self.conn().await?;
         let Some((run, _)) = store::run::find(&mut conn, ctx.workspace_id(), id).await? else {
             return Ok(Page { items: Vec::new(), next_page_token: None });
         };
-        let points = metric::history(&mut conn, run, key, after, limit.map(|limit| limit as i64 + 1)).await?;
+        let limit = limit.clamp(1, MAX_POINTS);
+        let points = metric::history(&mut conn, run, key, after, limit as i64 + 1).await?;
         let place = |point: &Metric| -> HistoryPlace { (point.timestamp, point.step, point.value.to_bits()) };
-        Ok(Page::cut(points, limit.unwrap_or(usize::MAX), place))
+        Ok(Page::cut(points, limit, place))
     }
 
     /// A metric of a run with about `points` points for a chart, extremes kept.

@@ -21,7 +21,7 @@ use domain::{
     run::{Run, RunInfo, RunLineage, RunStatus},
     values::Millis,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use store::{PgConnection, run::RunKey};
 
 /// The tag that is a run's name.
@@ -119,8 +119,8 @@ impl Services {
         .related(experiment::object(&experiment))
         .write(&mut tx, ctx)
         .await?;
-        store::event::notify(&mut tx, &topic(experiment.id)).await?;
         let run = load(&mut tx, key).await?;
+        announce(&mut tx, &run.info).await?;
         commit(tx).await?;
         Ok(run)
     }
@@ -158,13 +158,17 @@ impl Services {
         let name = change.name.filter(|name| !name.is_empty());
         let name = name.map(|name| RunName::parse(&name, "run_name")).transpose()?;
         let mut tx = self.begin().await?;
-        let key = active(&mut tx, ctx, id).await?;
+        let found = store::run::lock(&mut tx, ctx.workspace_id(), id).await?;
+        let (key, before) = found.ok_or_else(|| no_run(&id.simple()))?;
+        check_active(&before)?;
         let info =
             store::run::update(&mut tx, key, change.status, end_time, name.as_ref().map(RunName::as_str)).await?;
         if let Some(name) = &name {
             store::run::log::set_tags(&mut tx, key, &BTreeMap::from([(RUN_NAME, name.as_str())])).await?;
+            note_name(&mut tx, ctx, &before, name.as_str()).await?;
         }
-        store::event::notify(&mut tx, &topic(info.experiment_id)).await?;
+        note_status(&mut tx, ctx, before.status, &info).await?;
+        announce(&mut tx, &info).await?;
         commit(tx).await?;
         Ok(info)
     }
@@ -188,27 +192,100 @@ impl Services {
     async fn set_run_stage(&self, ctx: &Ctx, id: RunId, stage: LifecycleStage) -> Result<()> {
         let mut tx = self.begin().await?;
         let (key, info) = find(&mut tx, ctx, id).await?;
-        if !store::run::set_stage(&mut tx, key, stage).await? {
-            return Ok(());
-        }
         let experiment = experiment::experiment(&mut tx, ctx, info.experiment_id).await?;
-        let (action, verb) = match stage {
-            LifecycleStage::Deleted => ("run.deleted", "deleted"),
-            LifecycleStage::Active => ("run.restored", "restored"),
-        };
-        Event::new(action, object(&info), format!("{verb} the run {}", info.name))
-            .related(experiment::object(&experiment))
-            .write(&mut tx, ctx)
-            .await?;
-        store::event::notify(&mut tx, &topic(experiment.id)).await?;
+        set_stage(&mut tx, ctx, &experiment, (key, &info), stage).await?;
         commit(tx).await
+    }
+
+    /// Puts runs of an experiment away, all or none of them. Tells how many were in use.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such experiment, or one of them is no run of it.
+    pub async fn delete_runs(&self, ctx: &Ctx, experiment: ExperimentId, ids: &BTreeSet<RunId>) -> Result<usize> {
+        let mut tx = self.begin().await?;
+        let experiment = experiment::experiment(&mut tx, ctx, experiment).await?;
+        let mut deleted = 0;
+        for id in ids {
+            let (key, info) = find(&mut tx, ctx, *id).await?;
+            if info.experiment_id != experiment.id {
+                return Err(no_run(&id.simple()));
+            }
+            let was_in_use = set_stage(&mut tx, ctx, &experiment, (key, &info), LifecycleStage::Deleted).await?;
+            deleted += usize::from(was_in_use);
+        }
+        commit(tx).await?;
+        Ok(deleted)
     }
 }
 
-/// What pages listen to that show runs of an experiment. Told when a run starts, ends or goes, not at every point that
-/// is logged.
-fn topic(experiment: ExperimentId) -> String {
-    format!("experiment:{experiment}")
+/// Puts a run away or brings it back. Tells whether that changed anything.
+async fn set_stage(
+    conn: &mut PgConnection,
+    ctx: &Ctx,
+    experiment: &Experiment,
+    (key, info): (RunKey, &RunInfo),
+    stage: LifecycleStage,
+) -> Result<bool> {
+    if !store::run::set_stage(conn, key, stage).await? {
+        return Ok(false);
+    }
+    let (action, verb) = match stage {
+        LifecycleStage::Deleted => ("run.deleted", "deleted"),
+        LifecycleStage::Active => ("run.restored", "restored"),
+    };
+    Event::new(action, object(info), format!("{verb} the run {}", info.name))
+        .related(experiment::object(experiment))
+        .write(conn, ctx)
+        .await?;
+    announce(conn, info).await?;
+    Ok(true)
+}
+
+/// Writes down how a run stands, when it stood otherwise before.
+async fn note_status(conn: &mut PgConnection, ctx: &Ctx, before: RunStatus, run: &RunInfo) -> Result<()> {
+    if run.status == before {
+        return Ok(());
+    }
+    let name = &run.name;
+    let (action, summary) = match run.status {
+        RunStatus::Running => ("run.resumed", format!("went on with the run {name}")),
+        RunStatus::Scheduled => ("run.scheduled", format!("scheduled the run {name}")),
+        RunStatus::Finished => ("run.finished", format!("finished the run {name}")),
+        RunStatus::Failed => ("run.failed", format!("ended the run {name} as failed")),
+        RunStatus::Killed => ("run.killed", format!("ended the run {name} as killed")),
+    };
+    let experiment = experiment::experiment(conn, ctx, run.experiment_id).await?;
+    Event::new(action, object(run), summary)
+        .related(experiment::object(&experiment))
+        .details(serde_json::json!({ "from": before, "to": run.status }))
+        .write(conn, ctx)
+        .await
+}
+
+/// Writes down what a run is called, when it was called otherwise before.
+async fn note_name(conn: &mut PgConnection, ctx: &Ctx, before: &RunInfo, name: &str) -> Result<()> {
+    if before.name == name {
+        return Ok(());
+    }
+    let experiment = experiment::experiment(conn, ctx, before.experiment_id).await?;
+    Event::new(
+        "run.renamed",
+        Object::new(ObjectKind::Run, before.id, name),
+        format!("renamed the run {} to {name}", before.name),
+    )
+    .related(experiment::object(&experiment))
+    .details(serde_json::json!({ "from": before.name, "to": name }))
+    .write(conn, ctx)
+    .await
+}
+
+/// Tells the pages of a run, of its experiment, and of a workspace that waits for its first run. Told when a run starts,
+/// ends or goes, not at every point that is logged.
+async fn announce(conn: &mut PgConnection, info: &RunInfo) -> Result<()> {
+    store::event::notify(conn, &format!("run:{}", info.id)).await?;
+    store::event::notify(conn, &format!("experiment:{}", info.experiment_id)).await?;
+    store::event::notify(conn, &format!("runs:{}", info.workspace_id)).await?;
+    Ok(())
 }
 
 /// The run of this id, deleted or not.

@@ -1,7 +1,7 @@
 //! The account that steps act as: one for each workspace, with a token for each try.
 
 use crate::{
-    Event, Result,
+    Credential, Ctx, Event, Result,
     token::{hash_secret, new_secret},
 };
 use chrono::{DateTime, Utc};
@@ -9,7 +9,7 @@ use domain::{
     audit::{Actor, Object, ObjectKind},
     id::{StepAttemptId, TokenId, UserId},
     permission::{Role, Scope},
-    user::{Email, User, Workspace},
+    user::{Email, SERVICE_DOMAIN, User, Workspace},
 };
 use sqlx::Connection as _;
 use std::collections::BTreeSet;
@@ -18,9 +18,9 @@ use store::PgConnection;
 /// The account of the workspace's pipelines, made at first use. It is a member like others: administrators see it, and
 /// may take its role away.
 pub(super) async fn ensure(conn: &mut PgConnection, workspace: &Workspace) -> Result<User> {
-    let email = Email::parse(&format!("pipelines@{}.slipway.invalid", workspace.slug))?;
+    let email = Email::parse(&format!("pipelines@{}.{SERVICE_DOMAIN}", workspace.slug))?;
     if let Some((user, _)) = store::user::by_email(conn, &email).await? {
-        return Ok(user);
+        return only_service(user);
     }
     let user =
         User { id: UserId::new(), email, name: "Pipelines".to_owned(), is_service: true, created_at: Utc::now() };
@@ -31,7 +31,7 @@ pub(super) async fn ensure(conn: &mut PgConnection, workspace: &Workspace) -> Re
         Err(error) if error.is_duplicate_of("users_email_key") => {
             part.rollback().await.map_err(store::Error::from)?;
             let known = store::user::by_email(conn, &user.email).await?;
-            return known.map(|(user, _)| user).ok_or_else(domain::Error::internal);
+            return known.map_or_else(|| Err(domain::Error::internal()), |(user, _)| only_service(user));
         }
         Err(error) => return Err(error.into()),
     }
@@ -42,6 +42,23 @@ pub(super) async fn ensure(conn: &mut PgConnection, workspace: &Workspace) -> Re
         .await?;
     part.commit().await.map_err(store::Error::from)?;
     Ok(user)
+}
+
+/// The person on whose behalf a step asks. None when whoever asks is no step, or nobody stands behind it: a trigger
+/// started the run.
+pub(crate) async fn person_behind(conn: &mut PgConnection, ctx: &Ctx) -> Result<Option<UserId>> {
+    let Some(Credential::Token(token)) = ctx.caller.as_ref().map(|caller| &caller.credential) else { return Ok(None) };
+    Ok(store::step::attempt::person_behind(conn, *token).await?)
+}
+
+/// The user, when it is a service account: steps do not act as a person who was first to take the address, which no new
+/// user can.
+fn only_service(user: User) -> Result<User> {
+    if user.is_service {
+        return Ok(user);
+    }
+    tracing::error!(email = %user.email, "steps cannot act: the address of their account belongs to a person");
+    Err(domain::Error::conflict(format!("{} belongs to a person, and steps cannot act as one.", user.email)))
 }
 
 /// Makes the token of a try. It ends with the try, and by itself at this time.

@@ -13,7 +13,7 @@ use executors::StepDir;
 use futures::StreamExt as _;
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, Permissions},
     io,
     os::unix::fs::{PermissionsExt as _, symlink},
@@ -108,11 +108,14 @@ impl Services {
         for file in &manifest.files {
             put_file(&self.artifacts, &file.digest, &inside(&file.path)?, file.executable, what).await?;
         }
-        // Links last, so that no file is written through one.
+        // Links last, so that no file is written through one; nor does a link lie below another.
+        let links: BTreeSet<&str> = manifest.links.iter().map(|link| link.path.as_str()).collect();
         for link in &manifest.links {
             let path = inside(&link.path)?;
-            if !stays_inside(&link.path, Path::new(&link.target)) {
-                return Err(FileTrouble::Step(format!("The link \"{}\" of {what} leads out of it.", link.path)));
+            let refused = |rule: &str| FileTrouble::Step(format!("The link \"{}\" of {what} {rule}.", link.path));
+            check_link(&link.path, Path::new(&link.target)).map_err(refused)?;
+            if link.path.match_indices('/').any(|(end, _)| links.contains(&link.path[..end])) {
+                return Err(refused("lies below another link"));
             }
             make_parent(&path).await.map_err(|error| of_disk(what, &error))?;
             symlink(&link.target, &path).map_err(|error| of_disk(what, &error))?;
@@ -171,9 +174,7 @@ impl Services {
         let root = folder.to_owned();
         let found = tokio::task::spawn_blocking(move || walk(&root)).await.map_err(io::Error::other);
         let Found { files, links } = found.and_then(|found| found).map_err(|error| match error.kind() {
-            io::ErrorKind::InvalidData | io::ErrorKind::QuotaExceeded => {
-                FileTrouble::Step(format!("{} cannot be given on: {error}.", capital(what)))
-            }
+            io::ErrorKind::InvalidData => FileTrouble::Step(format!("{} cannot be given on: {error}.", capital(what))),
             _ => of_disk(what, &error),
         })?;
         let mut manifest = Manifest { files: Vec::with_capacity(files.len()), links };
@@ -268,9 +269,7 @@ fn walk(root: &Path) -> io::Result<Found> {
                 found.files.push((path, entry.metadata()?.permissions().mode() & 0o100 != 0));
             } else if kind.is_symlink() {
                 let target = fs::read_link(entry.path())?;
-                if !stays_inside(&path, &target) {
-                    return Err(refused(format!("\"{path}\" is a link that leads out of it")));
-                }
+                check_link(&path, &target).map_err(|rule| refused(format!("\"{path}\" is a link that {rule}")))?;
                 let target = target.to_str().map(str::to_owned);
                 let target = target.ok_or_else(|| refused(format!("the target of \"{path}\" is no text")))?;
                 found.links.push(Link { path, target });
@@ -300,30 +299,45 @@ fn relative(root: &Path, path: &Path) -> io::Result<String> {
     }
 }
 
-/// Whether a link at this path, which is relative to a folder, leads to something in that folder.
-fn stays_inside(path: &str, target: &Path) -> bool {
-    let mut depth = path.split('/').count() - 1;
+/// Whether a link at this path, which is relative to a folder and has no link above it, leads to something in that
+/// folder; otherwise, the rule that it breaks.
+///
+/// A `..` right at the start goes up from where the link lies. After a name it would go up from wherever that leads,
+/// which may be another link: two links that stay inside could lead out together.
+fn check_link(path: &str, target: &Path) -> std::result::Result<(), &'static str> {
+    let mut above = path.split('/').count() - 1;
+    let mut is_named = false;
     for part in target.components() {
         match part {
-            Component::Normal(_) => depth += 1,
+            Component::Normal(_) => is_named = true,
             Component::CurDir => {}
-            Component::ParentDir if depth > 0 => depth -= 1,
-            Component::ParentDir | Component::RootDir | Component::Prefix(_) => return false,
+            Component::ParentDir if is_named => {
+                return Err("goes up after a name; write its target with .. at the start only");
+            }
+            Component::ParentDir if above > 0 => above -= 1,
+            Component::ParentDir | Component::RootDir | Component::Prefix(_) => return Err("leads out of it"),
         }
     }
-    true
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::stays_inside;
+    use super::check_link;
     use std::path::Path;
 
     #[test]
     fn a_link_may_lead_only_to_what_is_in_its_folder() {
-        let inside = |path: &str, target: &str| stays_inside(path, Path::new(target));
+        let inside = |path: &str, target: &str| check_link(path, Path::new(target)).is_ok();
         assert!(inside("latest", "v1/model.onnx") && inside("a/b/c", "../../d") && inside("a/b", "./../c"));
         assert!(!inside("latest", "../x") && !inside("a/b", "../../x") && !inside("a/b", "/etc/passwd"));
         assert!(!inside("a/b", "c/../../../x"));
+    }
+
+    #[test]
+    fn two_links_do_not_lead_out_together() {
+        assert!(check_link("a/b/c/p", Path::new("../../..")).is_ok(), "the folder itself");
+        assert!(check_link("q", Path::new("a/b/c/p/../../../../x")).is_err());
+        assert!(check_link("a/q", Path::new("../p/./..")).is_err());
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! The order of locks is: the run, then its steps. Only taking a step goes without the run.
 
-mod account;
+pub(crate) mod account;
 mod end;
 mod files;
 pub(crate) mod settle;
@@ -115,25 +115,16 @@ impl Services {
         Ok(store::step::lease::of_owner(&mut *self.conn().await?, worker, fences).await?)
     }
 
-    /// How many steps wait for a worker, by pool.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn steps_waiting(&self) -> Result<Vec<(String, i64)>> {
-        Ok(store::step::waiting_by_pool(&mut *self.conn().await?).await?)
-    }
-
     /// Begins the try that was taken: what it is to run, and a token to log with. None when the lease is lost.
     ///
     /// # Errors
     /// When the database does not answer.
     pub async fn begin_attempt(&self, held: &Claimed, public_url: &str) -> Result<Option<StepWork>> {
         let mut tx = self.begin().await?;
+        // Whoever ends a try holds the run too: none ends between this look and the token, which would outlive it.
+        let Some(run) = store::pipeline_run::lock(&mut tx, held.run_id).await? else { return Ok(None) };
         let Some(work) = store::step::attempt::work(&mut tx, held.step_id, held.fence).await? else { return Ok(None) };
-        if store::pipeline_run::begin(&mut tx, held.run_id).await? {
-            store::event::notify(&mut tx, &format!("pipeline_runs:{}", work.workspace.id)).await?;
-        }
-        store::event::notify(&mut tx, &format!("pipeline_run:{}", held.run_id)).await?;
+        settle::begin(&mut tx, &run).await?;
         let (Some(step), Some(mut invocation)) =
             (work.spec.steps.get(&held.name), work.spec.invocation(&held.name, &work.params))
         else {

@@ -49,7 +49,7 @@ pub(crate) async fn after_success(conn: &mut PgConnection, run: &PipelineRun, st
 /// Looks at the whole run: makes every move that is due, and the run what its steps make it. Changes nothing when all is
 /// as it should be.
 pub(crate) async fn whole(conn: &mut PgConnection, run: &PipelineRun) -> Result<Settled> {
-    let Shape { graph, mut states } = store::step::shape(conn, run.id).await?;
+    let Shape { graph, states } = store::step::shape(conn, run.id).await?;
     let due = graph.moves(&states, run.state == PipelineRunState::Cancelling);
     let moved: BTreeMap<&str, StepState> = due.iter().copied().collect();
     let stand = |need: &str| moved.get(need).or_else(|| states.get(need)).copied().unwrap_or(StepState::Waiting);
@@ -70,10 +70,15 @@ pub(crate) async fn whole(conn: &mut PgConnection, run: &PipelineRun) -> Result<
         let ready = store::step::apply(conn, run.id, &moves).await?;
         wake(conn, &ready).await?;
     }
-    for step in moves {
-        states.insert(step.name.to_owned(), step.to);
-    }
-    finish(conn, run, run.state.after(states.into_values())).await
+    // Looked at once more: a worker may have taken a step that was to be cancelled, and then the run goes on until it ends.
+    let states = store::step::states(conn, run.id).await?;
+    finish(conn, run, run.state.after(states)).await
+}
+
+/// A step of the run has begun, and with the first the run.
+pub(crate) async fn begin(conn: &mut PgConnection, run: &PipelineRun) -> Result<()> {
+    let state = if run.state == PipelineRunState::Queued { PipelineRunState::Running } else { run.state };
+    finish(conn, run, state).await.map(drop)
 }
 
 fn why_skipped(need: &str, state: StepState) -> Option<String> {
@@ -100,11 +105,9 @@ async fn finish(conn: &mut PgConnection, run: &PipelineRun, state: PipelineRunSt
     }
     store::pipeline_run::set_state(conn, run.id, state).await?;
     store::event::notify(conn, &format!("pipeline_runs:{}", run.workspace_id)).await?;
-    if !state.is_final() {
-        return Ok(Settled::default());
-    }
     let name = pipeline_run::name(run);
     let (action, summary) = match state {
+        PipelineRunState::Running => ("pipeline_run.begun", format!("began {name}")),
         PipelineRunState::Succeeded => ("pipeline_run.succeeded", format!("finished {name}")),
         PipelineRunState::Failed => ("pipeline_run.failed", format!("ended {name}: {}", what_failed(conn, run).await?)),
         _ => ("pipeline_run.ended", format!("ended {name}, which was cancelled")),
@@ -114,7 +117,7 @@ async fn finish(conn: &mut PgConnection, run: &PipelineRun, state: PipelineRunSt
         .details(serde_json::json!({ "state": state }))
         .write_as(conn, Some(run.workspace_id), Actor::System, None)
         .await?;
-    Ok(Settled { ended: Some(state), outcome: None })
+    Ok(Settled { ended: state.is_final().then_some(state), outcome: None })
 }
 
 async fn what_failed(conn: &mut PgConnection, run: &PipelineRun) -> Result<String> {

@@ -97,7 +97,7 @@ async fn a_worker_takes_steps_of_its_pools_only() {
     let engine = Engine::start().await;
     engine.run("name: pools\nsteps:\n  big:\n    command: 'true'\n    pool: gpu\n").await;
     assert!(engine.claim().await.is_none());
-    assert_eq!(engine.services.steps_waiting().await.unwrap(), [("gpu".to_owned(), 1)]);
+    assert_eq!(engine.services.gauges().await.unwrap().steps_waiting, [("gpu".to_owned(), 1)]);
     let gpu =
         engine.services.claim_step("worker", "worker", &["default".to_owned(), "gpu".to_owned()], LONG).await.unwrap();
     assert_eq!(gpu.unwrap().name, "big");

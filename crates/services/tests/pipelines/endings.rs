@@ -1,9 +1,13 @@
 //! How tries end, and what the run makes of it.
 
 use crate::engine::{Engine, graph, lease};
-use domain::pipeline_run::{AttemptOutcome as O, PipelineRunState, StepState as S};
+use domain::{
+    ErrorKind,
+    pipeline_run::{AttemptOutcome as O, PipelineRunState, StepState as S},
+};
 use services::LetGo;
 use std::time::Duration;
+use uuid::Uuid;
 
 #[tokio::test]
 async fn a_run_succeeds_when_all_its_steps_did_and_history_says_so() {
@@ -23,6 +27,7 @@ async fn a_run_succeeds_when_all_its_steps_did_and_history_says_so() {
     assert_eq!(detail.steps[3].needs, ["b", "c"]);
     insta::assert_snapshot!(engine.history(run).await.join("\n"), @r"
     pipeline_run.started: started graph #1
+    pipeline_run.begun: began graph #1
     pipeline_run.succeeded: finished graph #1
     ");
 }
@@ -130,9 +135,12 @@ async fn a_try_has_a_token_of_its_own_that_ends_with_it() {
     let bearer = engine.services.bearer(secret).await.unwrap().unwrap();
     assert_eq!(bearer.user.email.as_str(), "pipelines@default.slipway.invalid");
     assert!(bearer.user.is_service);
-    let mut conn = engine.database.pool.acquire().await.unwrap();
-    let attempt = store::step::attempt::of_token(&mut conn, bearer.token_id).await.unwrap();
-    assert_eq!(attempt, Some(one.attempt_id));
+    let attempt: Uuid = sqlx::query_scalar("select id from step_attempts where token_id = $1")
+        .bind(bearer.token_id.0)
+        .fetch_one(&engine.database.pool)
+        .await
+        .unwrap();
+    assert_eq!(attempt, one.attempt_id.0);
 
     let env = &first.invocation.env;
     let shown = [
@@ -152,6 +160,61 @@ async fn a_try_has_a_token_of_its_own_that_ends_with_it() {
     engine.end(&one, O::Failed).await;
     assert!(engine.services.bearer(secret).await.unwrap().is_none());
     assert!(engine.services.begin_attempt(&one, "http://slipway.test").await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_try_that_is_given_up_while_it_begins_leaves_no_token_that_works() {
+    let engine = Engine::start().await;
+    engine.run(&graph(&[("a", &[]), ("b", &[])])).await;
+    let (first, slow) = (engine.claim().await.unwrap(), engine.claim().await.unwrap());
+    // The account is there from now on.
+    engine.services.begin_attempt(&first, "http://slipway.test").await.unwrap().unwrap();
+    // Whoever makes a token waits for its account.
+    let mut account = engine.database.pool.begin().await.unwrap();
+    sqlx::query("select id from users for update").execute(&mut *account).await.unwrap();
+    let (services, held) = (engine.services.clone(), slow.clone());
+    let beginning = tokio::spawn(async move { services.begin_attempt(&held, "http://slipway.test").await.unwrap() });
+    engine.until_waiting(1).await;
+    let (services, held) = (engine.services.clone(), lease(&slow));
+    let giving_up =
+        tokio::spawn(async move { services.let_go(&held, &LetGo::Dead("its worker died".to_owned())).await.unwrap() });
+    // Either it waits for the one who begins, or it is through already.
+    while !giving_up.is_finished() && engine.waiting().await < 2 {}
+    account.commit().await.unwrap();
+
+    assert_eq!(giving_up.await.unwrap(), Some(S::Ready));
+    let begun = beginning.await.unwrap();
+    if let Some(work) = begun {
+        assert!(engine.services.bearer(&work.invocation.env["SLIPWAY_TOKEN"]).await.unwrap().is_none());
+    }
+    let live: i64 = sqlx::query_scalar(
+        "select count(*)
+         from step_attempts a
+         join tokens t on t.id = a.token_id
+         where a.outcome <> 'running' and t.revoked_at is null",
+    )
+    .fetch_one(&engine.database.pool)
+    .await
+    .unwrap();
+    assert_eq!(live, 0);
+}
+
+#[tokio::test]
+async fn steps_do_not_act_as_a_person_who_took_their_address() {
+    let engine = Engine::start().await;
+    let run = engine.run(&graph(&[("only", &[])])).await;
+    let person = domain::user::User {
+        id: domain::id::UserId::new(),
+        email: domain::user::Email::parse("pipelines@default.slipway.invalid").unwrap(),
+        name: "Mallory".to_owned(),
+        is_service: false,
+        created_at: chrono::Utc::now(),
+    };
+    store::user::insert(&mut engine.database.pool.acquire().await.unwrap(), &person, None).await.unwrap();
+    let held = engine.claim().await.unwrap();
+    let refused = engine.services.begin_attempt(&held, "http://slipway.test").await.unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::Conflict);
+    assert_eq!(engine.state(run).await, PipelineRunState::Queued);
 }
 
 #[tokio::test]

@@ -116,6 +116,21 @@ impl Engine {
         assert_eq!(ended.rows_affected(), 1);
     }
 
+    /// How many connections wait for a row or table that another holds.
+    pub(crate) async fn waiting(&self) -> i64 {
+        let sql =
+            "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+        sqlx::query_scalar(sql).fetch_one(&self.database.pool).await.unwrap()
+    }
+
+    /// Returns once so many connections wait for what another holds.
+    pub(crate) async fn until_waiting(&self, count: i64) {
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+        while self.waiting().await < count {
+            assert!(tokio::time::Instant::now() < deadline, "nobody waits");
+        }
+    }
+
     /// What history says of the run, oldest first.
     pub(crate) async fn history(&self, number: i64) -> Vec<String> {
         let run = self.detail(number).await.run;

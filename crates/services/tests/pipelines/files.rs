@@ -1,6 +1,7 @@
 //! Outputs of one step as inputs of another.
 
 use crate::engine::Engine;
+use domain::step::StepOutput;
 use executors::{ProcessExecutor, Shim, StepDir};
 use services::{FileTrouble, StepInput};
 use std::{
@@ -53,6 +54,52 @@ async fn a_folder_arrives_as_it_was_given() {
     assert_eq!(fs::read_to_string(inputs.join("all/latest/run.sh")).unwrap(), "#!/bin/sh\n");
     assert_eq!(fs::metadata(inputs.join("all/deep/er/run.sh")).unwrap().permissions().mode() & 0o111, 0o111);
     assert_eq!(fs::read_to_string(inputs.join("one")).unwrap(), "one");
+}
+
+#[tokio::test]
+async fn links_of_an_output_do_not_lead_out_of_it_together() {
+    let engine = Engine::start().await;
+    let from = directory(&engine, "from").await;
+    let out = from.work().join("out");
+    fs::create_dir_all(out.join("a/b/c")).unwrap();
+    symlink("../../..", out.join("a/b/c/p")).unwrap();
+    let given = engine.services.take_outputs(&from, &outputs(&[("all", "out")])).await;
+    given.expect("a link to the folder itself stays in it");
+    symlink("a/b/c/p/../../../../x", out.join("q")).unwrap();
+    let refused = engine.services.take_outputs(&from, &outputs(&[("all", "out")])).await.unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "The output \"all\" cannot be given on: \"q\" is a link that goes up after a name; write its target with .. at \
+         the start only."
+    );
+}
+
+#[tokio::test]
+async fn a_list_of_files_that_was_forged_puts_nothing_outside() {
+    let engine = Engine::start().await;
+    let artifacts = artifacts::Artifacts::open_dir(engine.directory.path().join("artifacts")).await.unwrap();
+    for (number, links) in [
+        r#"[{"path":"a/b/p","target":"../.."},{"path":"a/b/p/q","target":"../../../x"}]"#,
+        r#"[{"path":"a/b/c/p","target":"../../.."},{"path":"q","target":"a/b/c/p/../../../../x"}]"#,
+        r#"[{"path":"../q","target":"x"}]"#,
+        r#"[{"path":"q","target":"/etc"}]"#,
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let manifest = artifacts.put_bytes(format!(r#"{{"files":[],"links":{links}}}"#).into_bytes()).await.unwrap();
+        let output = StepOutput {
+            name: "all".to_owned(),
+            path: "out".to_owned(),
+            is_folder: true,
+            digest: manifest.digest,
+            size: 0,
+        };
+        let input = StepInput { name: "all".to_owned(), from: "make.all".to_owned(), output: Some(output) };
+        let to = directory(&engine, &format!("to-{number}")).await;
+        let refused = engine.services.put_inputs(&to, &[input]).await.unwrap_err();
+        assert!(matches!(refused, FileTrouble::Step(_)), "{links}: {refused}");
+    }
 }
 
 #[tokio::test]

@@ -161,3 +161,44 @@ async fn the_page_says_of_every_member_whether_they_may_decide_and_why_not() {
     assert_eq!(of(&world.contributor), (Some("Requested this promotion."), None));
     assert_eq!(of(&world.admin), (Some("Is not an approver in this workspace."), None));
 }
+
+#[tokio::test]
+async fn whoever_started_the_run_whose_step_asks_may_not_decide() {
+    let world = World::start().await;
+    let starter = world.member(&[Role::Contributor, Role::Approver]).await;
+    let starter_id = starter.user().unwrap().id;
+    let step = world.step_of(&starter).await;
+    // A step may start another run: the same person stands behind that one's steps.
+    let step_further_on = world.step_of(&step).await;
+    for (who, version) in [(&step, world.version().await), (&step_further_on, world.version().await)] {
+        let asked = world.request_as(who, version, PRODUCTION).await.unwrap();
+        assert_eq!((asked.requester.as_str(), asked.on_behalf_of), ("Pipelines", Some(starter_id)));
+        assert_eq!(world.advance(&asked).await, PromotionState::AwaitingApproval);
+        let seen = world.read(&asked).await;
+        let refused = world.approve(&starter, &seen).await.unwrap_err();
+        let number = seen.number;
+        let why = format!("You may not decide on promotion #{number}: you started the pipeline run that requested it.");
+        assert_eq!((refused.kind, refused.message), (ErrorKind::Forbidden, why));
+        assert!(world.services.promotions_waiting_for_me(&starter).await.unwrap().is_empty());
+        let shown = world.detail(&seen).await.eligible.into_iter().find(|person| person.user.id == starter_id).unwrap();
+        assert_eq!(shown.barred.as_deref(), Some("Started the pipeline run that requested this promotion."));
+        assert_eq!(world.read(&seen).await.state, PromotionState::AwaitingApproval);
+        assert_eq!(world.services.promotions_waiting_for_me(&world.approver).await.unwrap().len(), 1);
+        world.approve(&world.approver, &seen).await.unwrap();
+        assert_eq!(world.advance(&seen).await, PromotionState::Live);
+    }
+}
+
+#[tokio::test]
+async fn nobody_stands_behind_a_run_that_no_person_started() {
+    let world = World::start().await;
+    let machine = world.machine(&[Role::Contributor]).await;
+    for starter in [services::Ctx::system(world.workspace.clone()), machine] {
+        let step = world.step_of(&starter).await;
+        let version = world.version().await;
+        let asked = world.request_as(&step, version, PRODUCTION).await.unwrap();
+        assert_eq!((asked.requester.as_str(), asked.on_behalf_of), ("Pipelines", None));
+        assert_eq!(world.advance(&asked).await, PromotionState::AwaitingApproval);
+        world.approve(&world.approver, &world.read(&asked).await).await.unwrap();
+    }
+}

@@ -1,7 +1,14 @@
 //! From approved to live.
 
 use crate::world::{MODEL, NewVersion, PRODUCTION, World, metric_gate};
-use domain::{audit::ObjectKind, deployment::DeploymentState, promotion::PromotionState};
+use chrono::Utc;
+use domain::{
+    audit::ObjectKind,
+    deployment::DeploymentState,
+    drift::{FeatureDrift, Method, Reason, Verdict},
+    monitor::{Check, CheckState},
+    promotion::PromotionState,
+};
 use services::DeploymentFilter;
 use std::time::Duration;
 
@@ -94,13 +101,62 @@ async fn a_version_that_cannot_be_loaded_fails_and_what_serves_goes_on() {
 }
 
 #[tokio::test]
-async fn without_the_engine_nothing_is_deployed() {
-    let world = World::without_engine().await;
+async fn a_worker_without_the_engine_leaves_the_deployment_to_another() {
+    let world = World::start().await;
     world.set_policy(PRODUCTION, vec![], 0).await;
     let version = world.version().await;
     let promotion = world.request(version).await;
-    assert_eq!(world.advance(&promotion).await, PromotionState::Failed);
+    let bare = world.process_without_engine().await;
+    for _ in 0..2 {
+        assert_eq!(bare.advance_promotion(promotion.id).await.unwrap(), PromotionState::Approved);
+    }
     assert!(world.read(&promotion).await.state_reason.contains("make setup"));
+    assert_eq!(world.count("select count(*) from deployments").await, 0);
+    assert_eq!(world.advance(&promotion).await, PromotionState::Live);
+    assert_eq!(world.read(&promotion).await.state_reason, "");
+}
+
+#[tokio::test]
+async fn a_deployment_waits_while_the_artifact_store_does_not_answer() {
+    let world = World::start().await;
+    world.set_policy(PRODUCTION, vec![], 0).await;
+    let version = world.version().await;
+    let promotion = world.request(version).await;
+    world.silence_artifacts();
+    assert_eq!(world.advance(&promotion).await, PromotionState::Deploying);
+    assert_eq!(world.read(&promotion).await.state_reason, "Waits to be tried. The artifact store does not answer.");
+    // Neither does one without the engine give it up that finds it there.
+    let bare = world.process_without_engine().await;
+    assert_eq!(bare.advance_promotion(promotion.id).await.unwrap(), PromotionState::Deploying);
+    world.let_artifacts_answer();
+    assert_eq!(world.advance(&promotion).await, PromotionState::Live);
+    assert_eq!(world.read(&promotion).await.state_reason, "");
+    assert_eq!(world.count("select count(*) from deployments").await, 1);
+}
+
+#[tokio::test]
+async fn a_version_whose_files_are_gone_fails() {
+    let world = World::start().await;
+    world.set_policy(PRODUCTION, vec![], 0).await;
+    let version = world.version().await;
+    let promotion = world.request(version).await;
+    world.empty_artifacts();
+    assert_eq!(world.advance(&promotion).await, PromotionState::Failed);
+}
+
+#[tokio::test]
+async fn a_deployment_that_has_ended_is_not_moved_again() {
+    let world = World::start().await;
+    let (v1, v2) = (world.version().await, world.version().await);
+    world.live(v1).await;
+    world.live(v2).await;
+    let retired = world.services.deployment(&world.admin, 1).await.unwrap();
+    let mut conn = world.database.pool.acquire().await.unwrap();
+    for from in [DeploymentState::Deploying, DeploymentState::Live, DeploymentState::Failed] {
+        let moved = store::deployment::set_state(&mut conn, retired.id, from, DeploymentState::Failed, "late").await;
+        assert!(!moved.unwrap(), "{from:?}");
+    }
+    assert_eq!(world.services.deployment(&world.admin, 1).await.unwrap(), retired);
 }
 
 /// A worker that dies is a future that is dropped: its transaction is rolled back, and nothing else of it is left.
@@ -162,8 +218,8 @@ async fn endpoints_tell_the_traffic_of_the_last_day() {
     world
         .meddle(
             "insert into predictions (id, deployment_id, at, status, latency_us, rows, features, output)
-             select gen_random_uuid(), d.id, now() - make_interval(mins => 90 * n), case when n = 3 then 400 else 200 end,
-                 n * 1000, 1, '{}', '{}'
+             select gen_random_uuid(), d.id, now() - make_interval(mins => 90 * n), case when n = 3 then 503 else 200 end,
+                 case when n = 3 then 90000000 else n * 1000 end, 1, '{}', '{}'
              from deployments d, generate_series(1, 100) n
              where d.number = 1 or n <= 2",
         )
@@ -179,6 +235,7 @@ async fn endpoints_tell_the_traffic_of_the_last_day() {
     assert_eq!(traffic.series.iter().sum::<i64>(), traffic.requests);
     assert_eq!(traffic.series[22], 2, "ninety minutes ago, of both deployments: {:?}", traffic.series);
     assert!(traffic.p50_ms.unwrap() <= traffic.p99_ms.unwrap());
+    assert!(traffic.p99_ms.unwrap() <= 16.0, "a request that was refused has no latency: {traffic:?}");
 
     world
         .meddle(
@@ -201,5 +258,61 @@ async fn environments_tell_what_goes_on_there() {
         overview.iter().map(|e| (e.environment.name.as_str(), e.live_models, e.open_promotions)).collect();
     assert_eq!(told, [("staging", 0, 0), (PRODUCTION, 1, 1)]);
     assert_eq!(world.services.promotions_awaiting_approval(&world.contributor).await.unwrap(), 1);
-    world.services.record_gauges().await.unwrap();
+    let gauges = world.services.gauges().await.unwrap();
+    assert_eq!(gauges.promotions_pending, [(PRODUCTION.to_owned(), 1), ("staging".to_owned(), 0)]);
+    assert_eq!((gauges.alerts_open, gauges.drift, gauges.steps_waiting), (0, Vec::new(), Vec::new()));
+}
+
+#[tokio::test]
+async fn gauges_tell_the_last_check_of_what_serves() {
+    let world = World::start().await;
+    let monitor = async || world.services.monitor(&world.admin, PRODUCTION, MODEL).await.unwrap();
+    let check = async |deployment: i64, score: f64| {
+        let live = world.services.deployment(&world.admin, deployment).await.unwrap();
+        let of = |name: &str, verdict| FeatureDrift {
+            feature: name.to_owned(),
+            verdict,
+            reference_rows: 400,
+            reference_nulls: 0,
+            current_rows: 60,
+            current_nulls: 0,
+            bins: None,
+        };
+        let scored = Verdict::Scored { method: Method::Wasserstein, score, threshold: 0.1, drifted: true };
+        let check = Check {
+            at: Utc::now(),
+            deployment_id: live.id,
+            version: live.version,
+            state: CheckState::Drifted,
+            reason: "1 of 1 features drifted".to_owned(),
+            rows: 60,
+            share: Some(1.0),
+            features: vec![of("acid", scored), of("sort", Verdict::Inconclusive { reason: Reason::Constant })],
+        };
+        let monitor = monitor().await;
+        let mut conn = world.database.pool.acquire().await.unwrap();
+        let key = store::monitor::insert_check(&mut conn, monitor.id, &check).await.unwrap();
+        (monitor, key)
+    };
+    let drift = async || {
+        let drift = world.services.gauges().await.unwrap().drift;
+        drift.into_iter().map(|told| (told.model, told.version, told.feature, told.score)).collect::<Vec<_>>()
+    };
+    let told = |version: i32, score: f64| vec![(MODEL.to_owned(), version, "acid".to_owned(), score)];
+    let (v1, v2) = (world.version().await, world.version().await);
+
+    world.live(v1).await;
+    assert_eq!(drift().await, []);
+    check(1, 0.25).await;
+    let (monitor, found) = check(1, 0.5).await;
+    assert_eq!(drift().await, told(v1, 0.5));
+    let deployment = world.services.deployment(&world.admin, 1).await.unwrap();
+    let mut conn = world.database.pool.acquire().await.unwrap();
+    store::monitor::open_alert(&mut conn, &monitor, deployment.id, 1, found, "drift").await.unwrap().unwrap();
+    assert_eq!(world.services.gauges().await.unwrap().alerts_open, 1);
+
+    world.live(v2).await;
+    assert_eq!(drift().await, [], "what serves now was not checked yet");
+    check(2, 0.125).await;
+    assert_eq!(drift().await, told(v2, 0.125));
 }

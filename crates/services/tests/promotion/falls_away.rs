@@ -4,6 +4,7 @@
 use crate::world::{PRODUCTION, World, metric_gate};
 use domain::{
     Error, ErrorKind,
+    model::manifest_digest,
     permission::Role,
     promotion::{Promotion, PromotionState},
 };
@@ -15,8 +16,9 @@ enum Disturbance {
     PolicyChanges,
     MetricChanges,
     MetricThatNoGateAsksForChanges,
+    ChampionsMetricChanges,
     FileChanges,
-    FileListChanges,
+    DigestOfFilesChanges,
     DatasetIsAdded,
     CommitChanges,
     SignatureChanges,
@@ -29,12 +31,13 @@ enum Disturbance {
 
 use Disturbance as D;
 
-const ALL: [Disturbance; 13] = [
+const ALL: [Disturbance; 14] = [
     D::PolicyChanges,
     D::MetricChanges,
     D::MetricThatNoGateAsksForChanges,
+    D::ChampionsMetricChanges,
     D::FileChanges,
-    D::FileListChanges,
+    D::DigestOfFilesChanges,
     D::DatasetIsAdded,
     D::CommitChanges,
     D::SignatureChanges,
@@ -51,12 +54,23 @@ impl Disturbance {
             D::PolicyChanges => world.set_policy(PRODUCTION, vec![metric_gate(0.71)], 1).await,
             D::MetricChanges => world.log_to(promotion.version, "accuracy", 0.95).await,
             D::MetricThatNoGateAsksForChanges => world.log_to(promotion.version, "f1", 0.1).await,
+            // The page shows it, and no gate asks for it.
+            D::ChampionsMetricChanges => world.log_to(CHAMPION, "f1", 0.99).await,
             D::FileChanges => {
+                world.unseal_files().await;
                 let path =
                     "update model_version_files set digest = 'blake3:' || repeat('0', 64) where path = 'golden.json'";
                 assert!(world.meddle(path).await > 0);
+                // Whoever meddles is thorough.
+                let files = world.files(promotion).await;
+                let digest = manifest_digest(&files).unwrap().unwrap();
+                sqlx::query("update model_versions set digest = $1")
+                    .bind(digest.as_str())
+                    .execute(&world.database.pool)
+                    .await
+                    .unwrap();
             }
-            D::FileListChanges => {
+            D::DigestOfFilesChanges => {
                 let digest = "update model_versions set digest = 'sha256:' || repeat('0', 64)";
                 assert!(world.meddle(digest).await > 0);
             }
@@ -82,7 +96,10 @@ impl Disturbance {
                 world.services.remove_member(&world.admin, id).await.unwrap();
             }
             D::VersionIsDeleted => drop(world.meddle("update model_versions set deleted_at = now()").await),
-            D::FilesAreGone => drop(world.meddle("delete from model_version_files").await),
+            D::FilesAreGone => {
+                world.unseal_files().await;
+                world.meddle("delete from model_version_files").await;
+            }
             D::AnotherVersionGoesLive => {
                 let other = world.member(&[Role::Approver]).await;
                 let rival = world.version().await;
@@ -98,12 +115,25 @@ impl Disturbance {
         match self {
             // The recorded answers cannot be read any more.
             D::FileChanges => PromotionState::Blocked,
-            D::VersionIsDeleted | D::FilesAreGone => PromotionState::Invalidated,
+            D::VersionIsDeleted | D::FilesAreGone | D::DigestOfFilesChanges => PromotionState::Invalidated,
             // The rival is newer.
             D::AnotherVersionGoesLive => PromotionState::Superseded,
             _ => PromotionState::AwaitingApproval,
         }
     }
+}
+
+/// The version that serves where there shall be one to compare with.
+const CHAMPION: i32 = 1;
+
+/// An approved promotion, of a challenger where what will happen happens to the champion.
+async fn approved_before(world: &World, disturbance: Disturbance) -> Promotion {
+    if disturbance == D::ChampionsMetricChanges {
+        let champion = world.version().await;
+        world.live(champion).await;
+        assert_eq!(champion, CHAMPION);
+    }
+    approved(world).await
 }
 
 async fn approved(world: &World) -> Promotion {
@@ -124,14 +154,15 @@ async fn assert_not_live(world: &World, promotion: &Promotion, disturbance: Dist
         assert_eq!(world.detail(promotion).await.approvals, 0, "{disturbance:?}");
     }
     let live = world.count("select count(*) from deployments where state in ('deploying', 'live')").await;
-    assert_eq!(live, i64::from(disturbance == D::AnotherVersionGoesLive), "{disturbance:?}");
+    let others = matches!(disturbance, D::AnotherVersionGoesLive | D::ChampionsMetricChanges);
+    assert_eq!(live, i64::from(others), "{disturbance:?}");
 }
 
 #[tokio::test]
 async fn what_changes_after_the_approval_is_not_deployed() {
     for disturbance in ALL {
         let world = World::start().await;
-        let promotion = approved(&world).await;
+        let promotion = approved_before(&world, disturbance).await;
         disturbance.happen(&world, &promotion).await;
         assert_not_live(&world, &promotion, disturbance).await;
     }
@@ -141,7 +172,7 @@ async fn what_changes_after_the_approval_is_not_deployed() {
 async fn what_changes_while_it_is_being_deployed_does_not_go_live() {
     for disturbance in ALL {
         let world = World::start().await;
-        let promotion = approved(&world).await;
+        let promotion = approved_before(&world, disturbance).await;
         begin_and_die(&world, &promotion).await;
         disturbance.happen(&world, &promotion).await;
         assert_not_live(&world, &promotion, disturbance).await;
@@ -186,6 +217,28 @@ async fn a_person_who_looked_before_the_change_is_told_what_changed_and_decides_
         assert_eq!(world.count("select count(*) from decisions").await, 0);
         assert_eq!(world.advance(&promotion).await, disturbance.leads_to());
     }
+}
+
+#[tokio::test]
+async fn a_person_who_looked_before_the_champions_metrics_changed_is_told_so() {
+    let world = World::start().await;
+    let champion = world.version().await;
+    world.live(champion).await;
+    let version = world.version().await;
+    let promotion = world.awaiting(version).await;
+    world.log_to(champion, "f1", 0.99).await;
+    let refused = world.approve(&world.approver, &promotion).await.unwrap_err();
+    assert_eq!(
+        refused.message,
+        "What you saw has changed: its metrics or files, or the metrics of iris v1, changed. Look at promotion #2 again."
+    );
+    assert_eq!(world.advance(&promotion).await, PromotionState::AwaitingApproval);
+    let shown = world.detail(&promotion).await;
+    assert_eq!(shown.champion, Some(champion));
+    assert_eq!(shown.metrics.iter().find(|metric| metric.key == "f1").unwrap().champion, Some(0.99));
+    // What the champion's machine measures of itself is none of it.
+    world.log_to(champion, "system/cpu_utilization_percentage", 71.0).await;
+    world.approve(&world.approver, &world.read(&promotion).await).await.unwrap();
 }
 
 #[tokio::test]

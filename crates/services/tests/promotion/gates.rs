@@ -147,11 +147,92 @@ async fn a_file_that_is_no_model_fails() {
 }
 
 #[tokio::test]
-async fn without_the_engine_it_cannot_be_told_and_the_reason_says_what_to_do() {
+async fn a_worker_without_the_engine_leaves_the_gates_to_another_and_says_what_to_do() {
+    let world = World::start().await;
+    let version = world.version().await;
+    let promotion = world.request(version).await;
+    let bare = world.process_without_engine().await;
+    for _ in 0..2 {
+        assert_eq!(bare.advance_promotion(promotion.id).await.unwrap(), PromotionState::GatesRunning);
+        assert_eq!(verdicts(&world, &promotion).await, [Verdict::Pending; 3]);
+        let reason = world.detail(&promotion).await.gates[2].finding.clone().unwrap().reason;
+        assert!(reason.contains("ONNX Runtime is not installed") && reason.contains("make setup"), "{reason}");
+    }
+    assert_eq!(world.advance(&promotion).await, PromotionState::AwaitingApproval);
+    assert_eq!(verdicts(&world, &promotion).await, [Verdict::Pass; 3]);
+}
+
+#[tokio::test]
+async fn a_worker_without_the_engine_runs_the_gates_that_need_none() {
     let world = World::without_engine().await;
-    let (state, verdict, reason) = golden_finding(&world, NewVersion::default()).await;
-    assert_eq!((state, verdict), (PromotionState::Blocked, Verdict::Inconclusive));
-    assert!(reason.contains("ONNX Runtime is not installed") && reason.contains("make setup"), "{reason}");
+    world.set_policy(PRODUCTION, vec![metric_gate(0.7)], 1).await;
+    let version = world.version().await;
+    world.awaiting(version).await;
+}
+
+#[tokio::test]
+async fn gates_wait_while_the_artifact_store_does_not_answer() {
+    let world = World::start().await;
+    let version = world.version().await;
+    let promotion = world.request(version).await;
+    world.silence_artifacts();
+    assert_eq!(world.advance(&promotion).await, PromotionState::GatesRunning);
+    let reason = world.detail(&promotion).await.gates[2].finding.clone().unwrap().reason;
+    assert_eq!(reason, "Waits to be tried. The artifact store does not answer.");
+    world.let_artifacts_answer();
+    assert_eq!(world.advance(&promotion).await, PromotionState::AwaitingApproval);
+    // The model is in memory by now, and its golden rows are not.
+    world.services.rerun_gates(&world.contributor, promotion.number).await.unwrap();
+    world.silence_artifacts();
+    assert_eq!(world.advance(&promotion).await, PromotionState::GatesRunning);
+    world.let_artifacts_answer();
+    assert_eq!(world.advance(&promotion).await, PromotionState::AwaitingApproval);
+}
+
+#[tokio::test]
+async fn a_file_that_is_gone_is_the_versions_fault() {
+    let world = World::start().await;
+    let version = world.version().await;
+    let promotion = world.request(version).await;
+    world.empty_artifacts();
+    assert_eq!(world.advance(&promotion).await, PromotionState::Blocked);
+    let finding = world.detail(&promotion).await.gates[2].finding.clone().unwrap();
+    assert_eq!(finding.verdict, Verdict::Fail);
+    assert!(finding.reason.starts_with("model.onnx cannot be read: No stored content"), "{}", finding.reason);
+}
+
+/// Numbers whose text is long, and that a reader of JSON who is not careful reads as their neighbours.
+#[tokio::test]
+async fn what_is_agreed_on_stays_the_same_whatever_numbers_it_holds() {
+    let world = World::start().await;
+    let metrics =
+        [("accuracy", 0.966_666_666_666_666_7), ("sum", 0.1 + 0.2), ("single", f64::from(0.1_f32)), ("tiny", 1.3e-300)];
+    let threshold = |(metric, value): (&str, f64)| GateSpec::MetricThreshold {
+        metric: metric.to_owned(),
+        better: Better::Higher,
+        threshold: value / 3.0,
+    };
+    let mut gates: Vec<GateSpec> = metrics.into_iter().map(threshold).collect();
+    gates.extend((0..40).map(|n| GateSpec::GoldenRow { tolerance: 0.1 + 0.2 + f64::from(n) / 30.0 }));
+    world.set_policy(PRODUCTION, gates, 1).await;
+    let mut fixture: serde_json::Value = serde_json::from_slice(&fixture("classifier.json")).unwrap();
+    for (at, value) in fixture["outputs"][1]["data"].as_array_mut().unwrap().iter_mut().enumerate() {
+        *value = (value.as_f64().unwrap() + 0.1 / (at + 1) as f64).into();
+    }
+    let golden = serde_json::json!({ "inputs": fixture["request"]["inputs"], "outputs": fixture["outputs"] });
+    let golden = Some(("golden.json", golden.to_string().into_bytes()));
+    let version = world.version_of(MODEL, NewVersion { golden, ..NewVersion::default() }).await;
+    for (metric, value) in metrics {
+        world.log_to(version, metric, value).await;
+    }
+    let promotion = world.awaiting(version).await;
+    // Whoever sweeps computes the digest again, from what is stored.
+    assert_eq!(world.advance(&promotion).await, PromotionState::AwaitingApproval);
+    let seen = world.read(&promotion).await;
+    assert_eq!((&seen.subject_digest, seen.state_reason.as_str()), (&promotion.subject_digest, ""));
+    assert_eq!(seen.updated_at, promotion.updated_at, "it did not run its gates again");
+    world.approve(&world.approver, &promotion).await.unwrap();
+    assert_eq!(world.advance(&promotion).await, PromotionState::Live);
 }
 
 #[tokio::test]

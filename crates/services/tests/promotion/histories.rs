@@ -81,7 +81,7 @@ async fn history(seed: u64) -> usize {
             (10, Some(_)) => drop(world.roll_back().await),
             (_, Some(seen)) => drop(world.services.rerun_gates(&world.contributor, seen.number).await),
         }
-        for promotion in world.services.promotions_to_advance().await.unwrap() {
+        for promotion in world.to_advance().await {
             if dice.roll(3) == 0 {
                 world.services.advance_promotion(promotion).await.unwrap();
                 count += check(&world, &mut known, seed, step).await;
@@ -118,7 +118,7 @@ async fn check(world: &World, known: &mut BTreeSet<i64>, seed: u64, step: i32) -
         assert_eq!(subject.model_digest.as_ref(), Some(&deployment.digest), "{context}");
         let digest = subject.digest().unwrap();
         assert_eq!(Some(&digest), promotion.subject_digest.as_ref(), "{context}");
-        let may = eligible(&members, promotion.requested_by);
+        let may = eligible(&members, promotion);
         let approvals = count_approvals(&detail.decisions, &digest, &may);
         assert!(approvals >= in_force.document.rule.approvals, "{context}: {approvals} approvals");
         let accuracy = detail.metrics.iter().find(|m| m.key == "accuracy").and_then(|m| m.candidate);

@@ -2,6 +2,7 @@
 //! that nothing else does.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod champion;
 mod decide;
 mod deploy;
 mod falls_away;
@@ -11,4 +12,5 @@ mod policy;
 mod races;
 mod request;
 mod rollback;
+mod serving;
 mod world;

@@ -1,6 +1,6 @@
 //! Races that must have one winner, by racing.
 
-use crate::world::{PRODUCTION, World, metric_gate, stored_digest};
+use crate::world::{MODEL, PRODUCTION, World, metric_gate, stored_digest};
 use domain::{
     ErrorKind,
     permission::Role,
@@ -242,6 +242,29 @@ async fn a_rollback_and_a_deployment_at_once_leave_one_live() {
         }
         let next = world.version().await;
         world.live(next).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_going_back_to_a_version_and_deleting_it_at_once_one_happens() {
+    let world = World::start().await;
+    world.set_policy(PRODUCTION, vec![metric_gate(0.7)], 1).await;
+    for round in 0..ROUNDS {
+        let (before, after) = (world.version().await, world.version().await);
+        world.live(before).await;
+        world.live(after).await;
+        let delete = world.services.delete_model_version(&world.admin, MODEL, before);
+        let (back, deleted) = race!(round, world.roll_back(), delete);
+        match deleted {
+            Ok(()) => {
+                assert_eq!(back.unwrap_err().kind, ErrorKind::Conflict);
+                assert_eq!(world.serving().await, Some(after));
+            }
+            Err(refused) => {
+                assert_eq!(refused.kind, ErrorKind::Forbidden, "{refused:?}");
+                assert_eq!((back.unwrap().version, world.serving().await), (before, Some(before)));
+            }
+        }
     }
 }
 

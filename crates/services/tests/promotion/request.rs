@@ -6,7 +6,8 @@ use domain::{
     permission::Role,
     promotion::{PromotionState, Verdict},
 };
-use services::{NewPromotion, PromotionFilter};
+use services::{NewPromotion, PromotionFilter, Sweep};
+use std::collections::BTreeSet;
 
 #[tokio::test]
 async fn a_request_has_a_number_gates_and_a_worker_that_is_told() {
@@ -20,7 +21,7 @@ async fn a_request_has_a_number_gates_and_a_worker_that_is_told() {
     assert!(detail.gates.iter().all(|gate| gate.verdict() == Verdict::Pending));
     let woken = world.count("select count(*) from apalis.jobs where job_type = 'slipway.wake'").await;
     assert_eq!(woken, 1);
-    assert_eq!(world.services.promotions_to_advance().await.unwrap(), [promotion.id]);
+    assert_eq!(world.to_advance().await, [promotion.id]);
 }
 
 #[tokio::test]
@@ -134,4 +135,47 @@ async fn another_workspace_knows_nothing_of_it() {
         NewPromotion { model: MODEL.to_owned(), version, environment: PRODUCTION.to_owned(), comment: String::new() };
     assert_eq!(world.services.request_promotion(&ctx, new).await.unwrap_err().kind, ErrorKind::NotFound);
     assert!(world.services.promotions(&ctx, &PromotionFilter::default(), None, 9).await.unwrap().items.is_empty());
+}
+
+/// Promotions that await approval, made in the tables: as many as nobody would request in a test.
+async fn crowd(world: &World, count: i32) {
+    world.awaiting(world.version().await).await;
+    let made = sqlx::query(
+        "with versions as (
+             insert into model_versions (id, model_id, version, source, digest, flavors)
+             select gen_random_uuid(), v.model_id, 10000 + n, v.source, v.digest, v.flavors
+             from model_versions v, generate_series(1, $1) n
+             returning id, version
+         )
+         insert into promotions (id, workspace_id, number, model_version_id, model_id, environment_id, policy_id, state,
+             requested_by, requester, subject, subject_digest)
+         select gen_random_uuid(), p.workspace_id, v.version, v.id, p.model_id, p.environment_id, p.policy_id, p.state,
+             p.requested_by, p.requester, p.subject, p.subject_digest
+         from promotions p, versions v",
+    )
+    .bind(count)
+    .execute(&world.database.pool)
+    .await
+    .unwrap();
+    assert_eq!(made.rows_affected(), u64::from(count.unsigned_abs()));
+}
+
+#[tokio::test]
+async fn whoever_sweeps_comes_to_each_however_many_wait_for_people() {
+    let world = World::start().await;
+    crowd(&world, 1200).await;
+    let moving = {
+        let version = world.version().await;
+        world.request(version).await
+    };
+    let (mut sweep, mut seen) = (Sweep::default(), BTreeSet::new());
+    for _ in 0..3 {
+        let round = world.services.promotions_to_advance(&mut sweep).await.unwrap();
+        assert_eq!(round.first(), Some(&moving.id), "what waits for nobody comes first, in every round");
+        assert!(round.len() < 600, "a round is bounded: {}", round.len());
+        seen.extend(round);
+    }
+    assert_eq!(seen.len(), 1202);
+    // And round again.
+    assert_eq!(world.services.promotions_to_advance(&mut sweep).await.unwrap().len(), 501);
 }

@@ -1,17 +1,8 @@
 //! Going back.
 
-use crate::world::{MODEL, PRODUCTION, World};
+use crate::world::{MODEL, World};
 use domain::{ErrorKind, audit::ObjectKind, deployment::DeploymentState, promotion::PromotionState};
-use services::NewRollback;
-
-fn rollback(deployment: Option<i64>) -> NewRollback {
-    NewRollback {
-        environment: PRODUCTION.to_owned(),
-        model: MODEL.to_owned(),
-        deployment,
-        comment: "Refuses every third customer.".to_owned(),
-    }
-}
+use std::cell::Cell;
 
 async fn previous(world: &World) -> Option<i32> {
     world.services.endpoints(&world.admin).await.unwrap()[0].previous
@@ -23,7 +14,7 @@ async fn going_back_is_one_action_that_nobody_approves() {
     let (v1, v2) = (world.version().await, world.version().await);
     let first = world.live(v1).await;
     let second = world.live(v2).await;
-    let back = world.services.rollback(&world.admin, rollback(Some(2))).await.unwrap();
+    let back = world.roll_back_from(2).await.unwrap();
     assert_eq!((back.version, back.state, back.number), (1, DeploymentState::Live, 3));
     assert_eq!((back.promotion_id, back.created_by.as_str()), (Some(first.id), "Person 1"));
     assert_eq!(world.serving().await, Some(1));
@@ -84,12 +75,16 @@ async fn a_stale_page_rolls_nothing_back() {
     world.live(v1).await;
     world.live(v2).await;
     world.live(v3).await;
-    let refused = world.services.rollback(&world.admin, rollback(Some(2))).await.unwrap_err();
+    let refused = world.roll_back_from(2).await.unwrap_err();
     assert_eq!(refused.kind, ErrorKind::Conflict);
+    assert_eq!(
+        refused.message,
+        "Deployment #2 does not serve \"iris\" in production; #3 does, with v3. Look again before you roll back."
+    );
     assert_eq!(world.serving().await, Some(3));
-    // Pressing the button twice goes back once.
-    world.services.rollback(&world.admin, rollback(Some(3))).await.unwrap();
-    world.services.rollback(&world.admin, rollback(Some(3))).await.unwrap_err();
+    // Pressing the button twice goes back once, and not two versions.
+    world.roll_back_from(3).await.unwrap();
+    world.roll_back_from(3).await.unwrap_err();
     assert_eq!(world.serving().await, Some(2));
 }
 
@@ -103,6 +98,37 @@ async fn there_must_be_something_to_leave_and_something_to_go_back_to() {
     world.live(v2).await;
     world.meddle("update model_versions set deleted_at = now() where version = 1").await;
     let refused = world.roll_back().await.unwrap_err();
+    assert!(refused.message.starts_with("iris v1 was live before, but is deleted"), "{}", refused.message);
+    assert_eq!(world.serving().await, Some(2));
+}
+
+/// Between the look at what there is to go back to and the locks, anything may happen.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_version_that_is_deleted_meanwhile_does_not_come_back() {
+    let world = World::start().await;
+    let (v1, v2) = (world.version().await, world.version().await);
+    let first = world.live(v1).await;
+    world.live(v2).await;
+    let mut reader = world.database.pool.begin().await.unwrap();
+    store::environment::hold(&mut reader, first.environment_id).await.unwrap();
+    let is_back = Cell::new(false);
+    let going_back = async {
+        let back = world.roll_back_from(2).await;
+        is_back.set(true);
+        back
+    };
+    let meanwhile = async {
+        let waits =
+            "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+        while world.count(waits).await == 0 {
+            assert!(!is_back.get(), "it does not wait for the environment");
+        }
+        world.services.delete_model_version(&world.admin, MODEL, v1).await.unwrap();
+        reader.commit().await.unwrap();
+    };
+    let (back, ()) = tokio::join!(going_back, meanwhile);
+    let refused = back.unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::Conflict);
     assert!(refused.message.starts_with("iris v1 was live before, but is deleted"), "{}", refused.message);
     assert_eq!(world.serving().await, Some(2));
 }

@@ -7,22 +7,28 @@ use domain::{
     audit::AuditEvent,
     deployment::Deployment,
     environment::{ApprovalRule, GateSpec, PolicyDocument},
-    id::{EnvironmentId, ModelId, ModelVersionId, RunId, UserId},
+    id::{EnvironmentId, ModelId, ModelVersionId, PromotionId, RunId, UserId},
     model::{VersionFile, manifest_digest},
     permission::{Role, Scope},
     promotion::{Decision, DecisionVerdict, Promotion, PromotionDetail, PromotionState},
     user::{Email, User, Workspace},
 };
-use services::{Caller, Credential, Ctx, NewDecision, NewPromotion, NewRollback, PromotionFilter, Services};
+use services::{
+    Caller, Credential, Ctx, Limits, NewDecision, NewPromotion, NewRollback, NewRun, PipelineFile, PromotionFilter,
+    Services, Sweep,
+};
 use serving::{Engine, ModelCache, default_library};
 use sqlx::types::Json;
 use std::{
     collections::BTreeSet,
+    fs,
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
+    time::Duration,
 };
 use testkit::TestDatabase;
 
@@ -40,7 +46,7 @@ pub(crate) struct World {
     /// May change policies, roles and roll back.
     pub(crate) admin: Ctx,
     people: AtomicU32,
-    _artifacts: tempfile::TempDir,
+    artifacts: tempfile::TempDir,
 }
 
 /// A version to be made. The default one passes the initial policies.
@@ -84,23 +90,28 @@ pub(crate) fn document(gates: Vec<GateSpec>, approvals: u8) -> PolicyDocument {
 impl World {
     /// One with the engine.
     pub(crate) async fn start() -> Self {
+        Self::with_limits(Limits::default()).await
+    }
+
+    /// One with the engine, in which models may take so much.
+    pub(crate) async fn with_limits(limits: Limits) -> Self {
         let path = std::env::var_os("SLIPWAY_ONNXRUNTIME").map_or_else(default_library, PathBuf::from);
         let engine = Engine::load(&path)
             .unwrap_or_else(|error| panic!("the tests need the ONNX Runtime; run `make setup`: {error}"));
-        Self::with(Some(Arc::new(ModelCache::new(engine)))).await
+        Self::with(Some(Arc::new(ModelCache::new(engine))), limits).await
     }
 
     /// One whose workers cannot run models.
     pub(crate) async fn without_engine() -> Self {
-        Self::with(None).await
+        Self::with(None, Limits::default()).await
     }
 
-    async fn with(models: Option<Arc<ModelCache>>) -> Self {
+    async fn with(models: Option<Arc<ModelCache>>, limits: Limits) -> Self {
         let database =
             testkit::database(&store::schema_key(), |pool| async move { store::migrate(&pool).await.unwrap() }).await;
         let directory = tempfile::tempdir().unwrap();
         let artifacts = Artifacts::open_dir(directory.path()).await.unwrap();
-        let services = Services::new(database.pool.clone(), artifacts);
+        let services = Services::new(database.pool.clone(), artifacts).with_limits(limits);
         let services = match models {
             Some(models) => services.with_models(models),
             None => services,
@@ -110,7 +121,46 @@ impl World {
         let admin = join(&services, &workspace, &people, &[Role::Admin], false).await;
         let contributor = join(&services, &workspace, &people, &[Role::Contributor], false).await;
         let approver = join(&services, &workspace, &people, &[Role::Approver], false).await;
-        Self { services, database, workspace, contributor, approver, admin, people, _artifacts: directory }
+        Self { services, database, workspace, contributor, approver, admin, people, artifacts: directory }
+    }
+
+    /// Another process of the same installation, which cannot run models.
+    pub(crate) async fn process_without_engine(&self) -> Services {
+        Services::new(self.database.pool.clone(), Artifacts::open_dir(self.artifacts.path()).await.unwrap())
+    }
+
+    /// The artifact store does not answer until [`World::let_artifacts_answer`]: what is stored leads nowhere.
+    pub(crate) fn silence_artifacts(&self) {
+        let blobs = self.artifacts.path().join("blobs");
+        fs::rename(&blobs, self.artifacts.path().join("away")).unwrap();
+        symlink("blobs", &blobs).unwrap();
+    }
+
+    pub(crate) fn let_artifacts_answer(&self) {
+        let blobs = self.artifacts.path().join("blobs");
+        fs::remove_file(&blobs).unwrap();
+        fs::rename(self.artifacts.path().join("away"), &blobs).unwrap();
+    }
+
+    /// What the artifact store held is gone, though it answers.
+    pub(crate) fn empty_artifacts(&self) {
+        fs::remove_dir_all(self.artifacts.path().join("blobs")).unwrap();
+    }
+
+    /// What a step acts as, in a run that `who` started.
+    pub(crate) async fn step_of(&self, who: &Ctx) -> Ctx {
+        let file = PipelineFile::read("name: train\nsteps:\n  fit:\n    command: 'true'\n".to_owned());
+        let file = file.unwrap_or_else(|problems| panic!("{problems}"));
+        self.services.store_pipeline(&Ctx::system(self.workspace.clone()), file).await.unwrap();
+        let new = NewRun { pipeline: "train".to_owned(), ..NewRun::default() };
+        self.services.start_pipeline_run(who, new).await.unwrap();
+        let (pools, lease) = (["default".to_owned()], Duration::from_secs(600));
+        let held = self.services.claim_step("worker", "worker", &pools, lease).await.unwrap().unwrap();
+        let work = self.services.begin_attempt(&held, "http://slipway.test").await.unwrap().unwrap();
+        let bearer = self.services.bearer(&work.invocation.env["SLIPWAY_TOKEN"]).await.unwrap().unwrap();
+        let credential = Credential::Token(bearer.token_id);
+        let caller = Caller { user: bearer.user, credential, scope: bearer.scope, request_id: None };
+        self.services.enter(caller, Some(&bearer.workspace)).await.unwrap().unwrap()
     }
 
     /// A new member with these roles.
@@ -134,6 +184,11 @@ impl World {
         sqlx::query(statement).execute(&self.database.pool).await.unwrap().rows_affected()
     }
 
+    /// The database refuses to change the files of a version: whoever meddles with them takes that away first.
+    pub(crate) async fn unseal_files(&self) {
+        self.meddle("alter table model_version_files disable trigger model_version_files_append_only").await;
+    }
+
     pub(crate) async fn count(&self, query: &'static str) -> i64 {
         sqlx::query_scalar(query).fetch_one(&self.database.pool).await.unwrap()
     }
@@ -155,7 +210,7 @@ impl World {
     /// A version as a client would register it, with its run.
     pub(crate) async fn version_of(&self, model: &str, new: NewVersion) -> i32 {
         let pool = &self.database.pool;
-        let artifacts = Artifacts::open_dir(self._artifacts.path()).await.unwrap();
+        let artifacts = Artifacts::open_dir(self.artifacts.path()).await.unwrap();
         let onnx = artifacts.put_bytes(new.onnx).await.unwrap();
         let file =
             |path: &str, digest: Digest, size: u64| VersionFile { path: path.to_owned(), digest, size: size as i64 };
@@ -256,6 +311,12 @@ impl World {
         .unwrap();
     }
 
+    /// The files of the version of a promotion, as they are stored now.
+    pub(crate) async fn files(&self, promotion: &Promotion) -> Vec<VersionFile> {
+        let mut conn = self.database.pool.acquire().await.unwrap();
+        store::promotion::files(&mut conn, promotion.model_version_id).await.unwrap()
+    }
+
     /// Logs another value of a metric to the run of a version of [`MODEL`].
     pub(crate) async fn log_to(&self, version: i32, metric: &str, value: f64) {
         let key: i64 = sqlx::query_scalar(
@@ -284,9 +345,13 @@ impl World {
     }
 
     pub(crate) async fn try_request(&self, version: i32, environment: &str) -> Result<Promotion, Error> {
+        self.request_as(&self.contributor, version, environment).await
+    }
+
+    pub(crate) async fn request_as(&self, who: &Ctx, version: i32, environment: &str) -> Result<Promotion, Error> {
         let (model, environment) = (MODEL.to_owned(), environment.to_owned());
         let new = NewPromotion { model, version, environment, comment: "better".to_owned() };
-        self.services.request_promotion(&self.contributor, new).await
+        self.services.request_promotion(who, new).await
     }
 
     /// A request whose gates have run.
@@ -307,6 +372,11 @@ impl World {
     /// What a worker does when it is woken.
     pub(crate) async fn advance(&self, promotion: &Promotion) -> PromotionState {
         self.services.advance_promotion(promotion.id).await.unwrap()
+    }
+
+    /// What a worker looks at that was not woken, when all of it fits one round.
+    pub(crate) async fn to_advance(&self) -> Vec<PromotionId> {
+        self.services.promotions_to_advance(&mut Sweep::default()).await.unwrap()
     }
 
     pub(crate) async fn detail(&self, promotion: &Promotion) -> PromotionDetail {
@@ -334,10 +404,22 @@ impl World {
         self.services.decide_promotion(who, seen.number, new).await
     }
 
-    /// Goes back in production, whatever serves.
+    /// Goes back in production from whatever serves at this moment.
     pub(crate) async fn roll_back(&self) -> Result<Deployment, Error> {
-        let (environment, model) = (PRODUCTION.to_owned(), MODEL.to_owned());
-        self.services.rollback(&self.admin, NewRollback { environment, model, ..NewRollback::default() }).await
+        let endpoints = self.services.endpoints(&self.admin).await.unwrap();
+        let here = endpoints.iter().find(|e| e.deployment.environment == PRODUCTION && e.deployment.model == MODEL);
+        self.roll_back_from(here.map_or(0, |endpoint| endpoint.deployment.number)).await
+    }
+
+    /// Goes back in production from the deployment that somebody saw.
+    pub(crate) async fn roll_back_from(&self, deployment: i64) -> Result<Deployment, Error> {
+        let new = NewRollback {
+            environment: PRODUCTION.to_owned(),
+            model: MODEL.to_owned(),
+            deployment,
+            comment: "Refuses every third customer.".to_owned(),
+        };
+        self.services.rollback(&self.admin, new).await
     }
 
     /// The version of [`MODEL`] that serves in production.

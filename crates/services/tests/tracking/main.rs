@@ -2,6 +2,7 @@
 //! tested where it comes in, in `server/tests/api/mlflow`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod history;
 mod lineage;
 mod model;
 mod table;

@@ -13,7 +13,7 @@ use testkit::TestDatabase;
 pub(crate) struct World {
     pub(crate) services: Services,
     pub(crate) workspace: Workspace,
-    _database: TestDatabase,
+    pub(crate) database: TestDatabase,
     _artifacts: tempfile::TempDir,
 }
 
@@ -25,7 +25,7 @@ impl World {
         let artifacts = Artifacts::open_dir(directory.path()).await.unwrap();
         let services = Services::new(database.pool.clone(), artifacts);
         let workspace = services.ensure_default_workspace().await.unwrap();
-        Self { services, workspace, _database: database, _artifacts: directory }
+        Self { services, workspace, database, _artifacts: directory }
     }
 
     /// Slipway itself.

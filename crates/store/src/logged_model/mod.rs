@@ -191,6 +191,19 @@ pub async fn by_run_and_name(
     .await?)
 }
 
+/// Holds other changes of the model back until the transaction ends.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn lock(conn: &mut PgConnection, workspace: WorkspaceId, id: LoggedModelId) -> Result<()> {
+    sqlx::query("select id from logged_models where workspace_id = $1 and id = $2 for no key update")
+        .bind(workspace)
+        .bind(id)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 /// Says how far a model is.
 ///
 /// # Errors

@@ -69,6 +69,26 @@ pub async fn reset_gates(
     Ok(())
 }
 
+/// Says what the gates on golden rows of a promotion wait for. Tells whether that is news.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn set_waiting(conn: &mut PgConnection, promotion: PromotionId, waiting: &Finding) -> Result<bool> {
+    let changed = sqlx::query(
+        "update gates
+         set finding = $2
+         where promotion_id = $1
+           and verdict = 'pending'
+           and spec ->> 'kind' = 'golden_row'
+           and finding is distinct from $2",
+    )
+    .bind(promotion)
+    .bind(Json(waiting))
+    .execute(conn)
+    .await?;
+    Ok(changed.rows_affected() > 0)
+}
+
 /// Notes what the gates found, in their order.
 ///
 /// # Errors

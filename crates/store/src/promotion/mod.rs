@@ -6,7 +6,7 @@ mod gate;
 
 pub use candidate::{Candidate, candidate, candidate_by_number, commit_of_run, datasets_of_run, files, metrics_of_run};
 pub use decision::{decision_of, decisions, insert_decision};
-pub use gate::{gates, reset_gates, set_findings};
+pub use gate::{gates, reset_gates, set_findings, set_waiting};
 
 use crate::{Error, Result};
 use chrono::{DateTime, Utc};
@@ -30,6 +30,7 @@ struct Row {
     state: String,
     state_reason: String,
     requested_by: Option<UserId>,
+    on_behalf_of: Option<UserId>,
     requester: String,
     comment: String,
     subject: Option<Json<Subject>>,
@@ -54,6 +55,7 @@ impl TryFrom<Row> for Promotion {
             state: PromotionState::parse(&row.state).ok_or_else(|| Error::unknown("promotion state", &row.state))?,
             state_reason: row.state_reason,
             requested_by: row.requested_by,
+            on_behalf_of: row.on_behalf_of,
             requester: row.requester,
             comment: row.comment,
             subject: row.subject.map(|subject| subject.0),
@@ -71,8 +73,8 @@ impl TryFrom<Row> for Promotion {
 pub async fn insert(conn: &mut PgConnection, promotion: &Promotion, model: ModelId, policy: PolicyId) -> Result<()> {
     sqlx::query(
         "insert into promotions (id, workspace_id, number, model_version_id, model_id, environment_id, policy_id, state,
-             state_reason, requested_by, requester, comment, created_at, updated_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+             state_reason, requested_by, on_behalf_of, requester, comment, created_at, updated_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
     )
     .bind(promotion.id)
     .bind(promotion.workspace_id)
@@ -84,6 +86,7 @@ pub async fn insert(conn: &mut PgConnection, promotion: &Promotion, model: Model
     .bind(promotion.state.as_str())
     .bind(&promotion.state_reason)
     .bind(promotion.requested_by)
+    .bind(promotion.on_behalf_of)
     .bind(&promotion.requester)
     .bind(&promotion.comment)
     .bind(promotion.created_at)
@@ -205,38 +208,75 @@ pub async fn list(
     all(query, conn).await
 }
 
-/// The promotions that await approval and that this person did not request and has not decided on as they stand, oldest
-/// first.
+/// The promotions that await approval and that this person did not request, nor let a pipeline request, and has not
+/// decided on as they stand, oldest first.
 ///
 /// # Errors
 /// When the statement fails.
 pub async fn undecided_by(conn: &mut PgConnection, workspace: WorkspaceId, user: UserId) -> Result<Vec<Promotion>> {
     let mut query = selected();
+    push_undecided(&mut query, workspace, user);
+    query.push(" order by p.number limit 1000");
+    all(query, conn).await
+}
+
+/// How many [`undecided_by`] would find.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn count_undecided_by(conn: &mut PgConnection, workspace: WorkspaceId, user: UserId) -> Result<i64> {
+    let mut query = QueryBuilder::new("select count(*) from promotions p");
+    push_undecided(&mut query, workspace, user);
+    Ok(query.build_query_scalar().fetch_one(conn).await?)
+}
+
+fn push_undecided(query: &mut QueryBuilder<sqlx::Postgres>, workspace: WorkspaceId, user: UserId) {
     query.push(" where p.workspace_id = ").push_bind(workspace);
     query.push(" and p.state = 'awaiting_approval'");
     query.push(" and p.requested_by is distinct from ").push_bind(user);
+    query.push(" and p.on_behalf_of is distinct from ").push_bind(user);
     query.push(
         " and not exists (
               select from decisions d
               where d.promotion_id = p.id and d.subject_digest = p.subject_digest and d.user_id = ",
     );
-    query.push_bind(user).push(") order by p.number limit 1000");
-    all(query, conn).await
+    query.push_bind(user).push(")");
 }
 
-/// Promotions that wait for nobody, the oldest first; then those whose subject may have changed while they wait for
-/// people.
+/// Up to `limit` promotions that wait for nobody: those after the promotion `after` first, oldest first, and then from
+/// the beginning, so that whoever asks on from the last one comes round to each.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn to_advance(conn: &mut PgConnection, limit: i64) -> Result<Vec<PromotionId>> {
+pub async fn moving(conn: &mut PgConnection, after: Option<PromotionId>, limit: i64) -> Result<Vec<PromotionId>> {
     let ids = sqlx::query_scalar(
         "select id
          from promotions
-         where state in ('gates_running', 'awaiting_approval', 'approved', 'deploying')
-         order by state = 'awaiting_approval', id
-         limit $1",
+         where state in ('gates_running', 'approved', 'deploying')
+         order by coalesce(id <= $1, false), id
+         limit $2",
     )
+    .bind(after)
+    .bind(limit)
+    .fetch_all(conn)
+    .await?;
+    Ok(ids)
+}
+
+/// Up to `limit` promotions that wait for people, whose subject may have changed meanwhile: in turn, as [`moving`] has
+/// it.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn awaiting(conn: &mut PgConnection, after: Option<PromotionId>, limit: i64) -> Result<Vec<PromotionId>> {
+    let ids = sqlx::query_scalar(
+        "select id
+         from promotions
+         where state = 'awaiting_approval'
+         order by coalesce(id <= $1, false), id
+         limit $2",
+    )
+    .bind(after)
     .bind(limit)
     .fetch_all(conn)
     .await?;
@@ -301,6 +341,24 @@ pub async fn set_state(
     Ok(moved.rows_affected() == 1)
 }
 
+/// Says why a promotion stays in the state that it is in. Tells whether that is news.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn set_reason(conn: &mut PgConnection, id: PromotionId, state: PromotionState, reason: &str) -> Result<bool> {
+    let changed = sqlx::query(
+        "update promotions
+         set state_reason = $3
+         where id = $1 and state = $2 and state_reason <> $3",
+    )
+    .bind(id)
+    .bind(state.as_str())
+    .bind(reason)
+    .execute(conn)
+    .await?;
+    Ok(changed.rows_affected() == 1)
+}
+
 /// Notes what people are to agree to; none while it is not known.
 ///
 /// # Errors
@@ -329,8 +387,8 @@ const OPEN: &str = " and p.state in ('gates_running', 'blocked', 'awaiting_appro
 fn selected() -> QueryBuilder<sqlx::Postgres> {
     QueryBuilder::new(
         "select p.id, p.workspace_id, p.number, p.model_version_id, m.name as model, v.version, p.environment_id,
-             e.name as environment, p.state, p.state_reason, p.requested_by, p.requester, p.comment, p.subject,
-             p.subject_digest, p.created_at, p.updated_at
+             e.name as environment, p.state, p.state_reason, p.requested_by, p.on_behalf_of, p.requester, p.comment,
+             p.subject, p.subject_digest, p.created_at, p.updated_at
          from promotions p
          join models m on m.id = p.model_id
          join model_versions v on v.id = p.model_version_id

@@ -9,7 +9,7 @@ use domain::{
 };
 use futures::{Stream, StreamExt as _};
 use sqlx::{FromRow, PgConnection};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// The small number that points carry instead of their metric's key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, sqlx::Type)]
@@ -22,11 +22,14 @@ pub struct MetricId(i32);
 /// # Errors
 /// When a statement fails.
 pub async fn ids(conn: &mut PgConnection, keys: &[&str]) -> Result<HashMap<String, MetricId>> {
-    let mut ids = known_ids(conn, keys).await?;
-    if ids.len() < keys.len() {
-        let mut missing: Vec<&str> = keys.iter().copied().filter(|key| !ids.contains_key(*key)).collect();
-        missing.sort_unstable();
-        missing.dedup();
+    let keys: BTreeSet<&str> = keys.iter().copied().collect();
+    if keys.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let keys: Vec<&str> = keys.into_iter().collect();
+    let mut ids = known_ids(conn, &keys).await?;
+    let missing: Vec<&str> = keys.into_iter().filter(|key| !ids.contains_key(*key)).collect();
+    if !missing.is_empty() {
         sqlx::query("insert into metric_keys (name) select unnest($1::text[]) on conflict do nothing")
             .bind(&missing)
             .execute(&mut *conn)
@@ -209,7 +212,7 @@ pub async fn history(
     run: RunKey,
     key: &str,
     after: Option<HistoryPlace>,
-    limit: Option<i64>,
+    limit: i64,
 ) -> Result<Vec<Metric>> {
     let (timestamp, step, bits) = after.unwrap_or((i64::MIN, i64::MIN, f64::NEG_INFINITY.to_bits()));
     let rows: Vec<Row> = sqlx::query_as(

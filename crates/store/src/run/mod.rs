@@ -115,6 +115,24 @@ pub async fn find(conn: &mut PgConnection, workspace: WorkspaceId, id: RunId) ->
     row.map(|row| Ok((row.key, row.try_into()?))).transpose()
 }
 
+/// The same, with other changes of the run held back until the transaction ends. What is logged to it goes on.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn lock(conn: &mut PgConnection, workspace: WorkspaceId, id: RunId) -> Result<Option<(RunKey, RunInfo)>> {
+    let row: Option<Row> = sqlx::query_as(
+        "select key, id, workspace_id, experiment_id, name, status, lifecycle_stage, start_time, end_time, user_id, user_name
+         from runs
+         where workspace_id = $1 and id = $2
+         for no key update",
+    )
+    .bind(workspace)
+    .bind(id)
+    .fetch_optional(conn)
+    .await?;
+    row.map(|row| Ok((row.key, row.try_into()?))).transpose()
+}
+
 /// The keys of the runs of these ids, in the order of the ids; of those that the workspace has.
 ///
 /// # Errors

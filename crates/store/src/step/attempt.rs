@@ -3,7 +3,7 @@
 use crate::{Error, Result};
 use chrono::{DateTime, Utc};
 use domain::{
-    id::{PipelineRunId, RunId, StepAttemptId, StepId, TokenId, WorkspaceId},
+    id::{PipelineRunId, RunId, StepAttemptId, StepId, TokenId, UserId, WorkspaceId},
     pipeline::{ParamValue, PipelineSpec},
     pipeline_run::AttemptOutcome,
     step::StepAttempt,
@@ -192,14 +192,24 @@ pub async fn end(
     Ok(())
 }
 
-/// The try whose process this token was made for.
+/// The person behind the process that this token was made for: who started the run, or the run whose step started it.
+/// None when a trigger or a service account did, and when the token is no step's.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn of_token(conn: &mut PgConnection, token: TokenId) -> Result<Option<StepAttemptId>> {
-    let id =
-        sqlx::query_scalar("select id from step_attempts where token_id = $1").bind(token).fetch_optional(conn).await?;
-    Ok(id)
+pub async fn person_behind(conn: &mut PgConnection, token: TokenId) -> Result<Option<UserId>> {
+    let person = sqlx::query_scalar(
+        "select p.id
+         from step_attempts a
+         join steps s on s.id = a.step_id
+         join pipeline_runs r on r.id = s.run_id
+         join users p on p.id = coalesce(r.on_behalf_of, r.started_by)
+         where a.token_id = $1 and not p.is_service",
+    )
+    .bind(token)
+    .fetch_optional(conn)
+    .await?;
+    Ok(person)
 }
 
 /// What a try needs to begin.
@@ -221,7 +231,7 @@ pub struct Work {
     pub cancelling: bool,
 }
 
-/// What a try needs to begin; none when its fence does not hold any more.
+/// What a try needs to begin; none when its fence does not hold any more. Lock its run before.
 ///
 /// # Errors
 /// When the statement fails.

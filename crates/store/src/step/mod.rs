@@ -162,8 +162,8 @@ pub struct Move<'a> {
     pub reason: String,
 }
 
-/// Moves steps of a run that is locked. Steps that a worker holds stay as they are. Answers with the pools of those that
-/// are ready now.
+/// Moves steps of a run that is locked. Steps that a worker holds, perhaps only since a moment ago, stay as they are.
+/// Answers with the pools of those that are ready now.
 ///
 /// # Errors
 /// When the statement fails.

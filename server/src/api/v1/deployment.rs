@@ -86,8 +86,9 @@ struct Rollback {
     /// Why.
     #[serde(default)]
     comment: String,
-    /// The number of the deployment to be left; when another one serves by now, nothing happens.
-    deployment: Option<i64>,
+    /// The number of the deployment to be left, as you saw it; when another one serves by now, nothing happens. So a
+    /// request that is sent twice goes back once.
+    deployment: i64,
 }
 
 /// Brings back the version that was live before, at once.

@@ -3,7 +3,7 @@
 use crate::{
     access::{Access, Context},
     error::{ApiError, Problem},
-    events::Events,
+    events::{self, Events},
     extract::{Path, Query},
     router::Routes,
     state::AppState,
@@ -13,12 +13,8 @@ use axum::{
     body::Body,
     extract::State,
     http::{HeaderMap, header},
-    response::{
-        IntoResponse, Response,
-        sse::{Event, KeepAlive, Sse},
-    },
+    response::{IntoResponse, Response, sse::Event},
 };
-use chrono::{DateTime, Utc};
 use domain::{
     id::StepAttemptId,
     log::{LogLine, LogStream},
@@ -100,8 +96,9 @@ fn wants_text(headers: &HeaderMap) -> bool {
 
 /// The log of a try as server-sent events, from `after` or, when the client comes back, from the last event that it got.
 ///
-/// `lines` has the number of its last line as id, and as data a list of `[number, "07:51:02", "text", "out"]`, the time
-/// in UTC. `end` comes when the try has ended and all its lines were sent; its data is how, in a word.
+/// `lines` has the number of its last line as id, and as data a list of lines as the log itself has them. `end` comes when
+/// the try has ended and all its lines were sent; its data is how, in a word. A stream that breaks off before goes on when
+/// the client comes back, which it has to every few minutes.
 #[utoipa::path(get, path = "/api/v1/pipeline-runs/{number}/steps/{step}/attempts/{attempt}/log/stream",
     tag = "pipelines",
     params(("number" = i64, Path), ("step" = String, Path), ("attempt" = i32, Path), After),
@@ -117,14 +114,14 @@ async fn follow(
     let last =
         headers.get("last-event-id").and_then(|id| id.to_str().ok()).and_then(|id| id.trim().parse::<i64>().ok());
     let follower = Follower::new(&state.services, &state.events, attempt.id, last.unwrap_or(0).max(after.after));
-    let events = stream::unfold(Some(follower), |follower| async {
+    let lines = stream::unfold(Some(follower), |follower| async {
         let mut follower = follower?;
         Some(match follower.next().await {
             Some(event) => (Ok::<_, Infallible>(event), Some(follower)),
             None => (Ok(follower.end()), None),
         })
     });
-    Ok(Sse::new(events).keep_alive(KeepAlive::default()))
+    Ok(events::answer(lines))
 }
 
 /// Reads a log while it grows.
@@ -184,19 +181,13 @@ impl Follower {
 
     fn event(&mut self, lines: &[LogLine]) -> Event {
         self.after = lines.last().map_or(self.after, |line| line.number);
-        let rows: Vec<_> = lines.iter().map(|line| (line.number, time(line.at_ms), &line.text, line.stream)).collect();
-        let data = serde_json::to_string(&rows).unwrap_or_default();
+        let data = serde_json::to_string(lines).unwrap_or_default();
         Event::default().event("lines").id(self.after.to_string()).data(data)
     }
 
     fn end(&self) -> Event {
         Event::default().event("end").data(self.outcome.as_str().replace('_', " "))
     }
-}
-
-/// `07:51:02`, in UTC.
-fn time(at_ms: i64) -> String {
-    DateTime::<Utc>::from_timestamp_millis(at_ms).unwrap_or_default().format("%H:%M:%S").to_string()
 }
 
 /// The whole log, read part by part.

@@ -11,6 +11,7 @@ use crate::{
 use axum::{Json, extract::State};
 use domain::{
     model::{AliasMove, Model, ModelSummary, ModelVersion},
+    page::MAX_PAGE,
     permission::Permission,
 };
 use serde::Serialize;
@@ -45,9 +46,9 @@ async fn list(
 struct ModelRecord {
     /// The model.
     model: Model,
-    /// Its versions, newest first.
+    /// Its last thousand versions, newest first.
     versions: Vec<ModelVersion>,
-    /// The moves of its aliases, newest first.
+    /// The last thousand moves of its aliases, newest first.
     alias_moves: Vec<AliasMove>,
 }
 
@@ -59,6 +60,6 @@ async fn get(
     Context(ctx): Context,
     Path(name): Path<String>,
 ) -> Result<Json<ModelRecord>, ApiError> {
-    let detail = state.services.model_detail(&ctx, &name).await?;
-    Ok(Json(ModelRecord { model: detail.model, versions: detail.versions, alias_moves: detail.alias_moves }))
+    let detail = state.services.model_detail(&ctx, &name, None, MAX_PAGE).await?;
+    Ok(Json(ModelRecord { model: detail.model, versions: detail.versions.items, alias_moves: detail.alias_moves }))
 }

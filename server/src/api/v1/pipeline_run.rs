@@ -10,8 +10,9 @@ use crate::{
 };
 use axum::{
     Json,
+    body::HttpBody as _,
     extract::{FromRequest, Request, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode},
 };
 use domain::{
     Error,
@@ -55,12 +56,9 @@ async fn start(
     request: Request,
 ) -> Result<(StatusCode, Json<PipelineRun>), ApiError> {
     let header = idempotency_key(request.headers())?;
-    let has_body = request.headers().get(header::CONTENT_LENGTH).is_some_and(|length| length != "0")
-        || request.headers().contains_key(header::CONTENT_TYPE);
-    let new = if has_body {
-        Body::<NewPipelineRun>::from_request(request, &state).await?.0
-    } else {
-        NewPipelineRun::default()
+    let new = match request.body().is_end_stream() {
+        true => NewPipelineRun::default(),
+        false => Body::<NewPipelineRun>::from_request(request, &state).await?.0,
     };
     let idempotency_key = match (new.idempotency_key, header) {
         (Some(body), Some(header)) if body != header => {

@@ -9,11 +9,11 @@ use crate::{
     state::AppState,
 };
 use axum::{Json, extract::State, http::StatusCode};
-use domain::user::Session;
+use domain::{permission::Scope, user::Session};
 use utoipa_axum::routes;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
-    routes.api(Access::SignedIn, routes!(list)).api(Access::SignedIn, routes!(revoke))
+    routes.api(Access::SignedIn(Scope::Read), routes!(list)).api(Access::SignedIn(Scope::Write), routes!(revoke))
 }
 
 /// One's own sessions, last used first.

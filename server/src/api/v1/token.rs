@@ -20,9 +20,9 @@ use utoipa_axum::routes;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
     routes
-        .api(Access::SignedIn, routes!(list))
-        .api(Access::Needs(Permission::Read), routes!(create))
-        .api(Access::SignedIn, routes!(revoke))
+        .api(Access::SignedIn(Scope::Read), routes!(list))
+        .api(Access::Needs(Permission::MakeTokens), routes!(create))
+        .api(Access::SignedIn(Scope::Write), routes!(revoke))
 }
 
 /// A token to be made.
@@ -34,7 +34,7 @@ struct NewToken {
     /// What it may be used for.
     #[serde(default = "write")]
     scope: Scope,
-    /// For how many days; 90 when nothing is said.
+    /// For how many days; 90 when nothing is said, or as long as the token that makes it.
     days: Option<u32>,
 }
 
@@ -59,7 +59,7 @@ async fn list(State(state): State<AppState>, SignedIn(caller): SignedIn) -> Resu
     Ok(Json(state.services.tokens(&caller).await?.into()))
 }
 
-/// Makes a token of one's own for the workspace in use.
+/// Makes a token of one's own for the workspace in use. Made with a token, it ends no later than that one.
 #[utoipa::path(post, path = "/api/v1/tokens", tag = "people", request_body = NewToken,
     responses((status = 201, body = IssuedToken), (status = 400, body = Problem), (status = 403, body = Problem)))]
 async fn create(

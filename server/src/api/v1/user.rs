@@ -8,7 +8,7 @@ use crate::{
 };
 use axum::{Json, extract::State};
 use domain::{
-    permission::Role,
+    permission::{Role, Scope},
     user::{User, Workspace},
 };
 use serde::Serialize;
@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
-    routes.api(Access::SignedIn, routes!(me))
+    routes.api(Access::SignedIn(Scope::Read), routes!(me))
 }
 
 /// Who asks, and where they may work.

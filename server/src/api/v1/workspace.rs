@@ -11,7 +11,7 @@ use crate::{
 use axum::{Json, extract::State, http::StatusCode};
 use domain::{
     id::UserId,
-    permission::{Permission, Role},
+    permission::{Permission, Role, Scope},
     user::{Email, Member, Password, User, Workspace},
 };
 use serde::Deserialize;
@@ -22,7 +22,7 @@ use utoipa_axum::routes;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
     routes
-        .api(Access::SignedIn, routes!(create))
+        .api(Access::SignedIn(Scope::Admin), routes!(create))
         .api(Access::Needs(Permission::Read), routes!(members))
         .api(Access::Needs(Permission::ManageMembers), routes!(add_member))
         .api(Access::Needs(Permission::ManageMembers), routes!(set_roles))
@@ -47,11 +47,6 @@ async fn create(
     SignedIn(caller): SignedIn,
     Body(new): Body<NewWorkspace>,
 ) -> Result<(StatusCode, Json<Workspace>), ApiError> {
-    if caller.scope < domain::permission::Scope::Admin {
-        return Err(
-            domain::Error::forbidden("This token may not make workspaces: it needs the scope \"admin\".").into()
-        );
-    }
     let workspace = state.services.create_workspace(&caller, &new.slug, &new.name).await?;
     Ok((StatusCode::CREATED, Json(workspace)))
 }

@@ -13,7 +13,7 @@ const GRACE: Duration = Duration::from_secs(10);
 const UNSTORED: usize = 1000;
 
 impl Steps {
-    /// Runs the try to its end and records it.
+    /// Runs the try to its end and records it. The hold ends with the hand.
     pub(super) async fn attempt(&self, held: Claimed, hand: Hand) {
         let lease =
             Lease { step_id: held.step_id, run_id: held.run_id, attempt_id: held.attempt_id, fence: held.fence };
@@ -22,7 +22,6 @@ impl Steps {
         } else {
             tracing::info!(step = %held.name, fence = held.fence, "the lease of a step is lost; somebody else goes on");
         }
-        self.held.remove(held.fence);
     }
 
     /// How the try ended; none when the lease is lost, so that there is nothing to say.

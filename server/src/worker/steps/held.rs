@@ -59,14 +59,23 @@ struct Hold {
     is_cancelled: Arc<AtomicBool>,
 }
 
-/// What the one who runs the step has of a hold.
+/// What the one who runs the step has of a hold, which ends when this is dropped: also by a panic, so that nobody renews
+/// the lease of a step that nobody runs.
 #[derive(Debug)]
 pub(super) struct Hand {
+    held: Arc<Held>,
+    fence: i64,
     /// When what runs must have ended. Renewals move it on.
     pub(super) deadline: watch::Receiver<Deadline>,
     /// What runs is to be ended.
     pub(super) cancel: CancellationToken,
     is_cancelled: Arc<AtomicBool>,
+}
+
+impl Drop for Hand {
+    fn drop(&mut self) {
+        self.held.lock().remove(&self.fence);
+    }
 }
 
 impl Hand {
@@ -88,7 +97,7 @@ impl Held {
     }
 
     /// Takes hold of a step until this deadline.
-    pub(super) fn add(&self, claimed: &Claimed, deadline: Deadline) -> Hand {
+    pub(super) fn add(self: &Arc<Self>, claimed: &Claimed, deadline: Deadline) -> Hand {
         let (sender, receiver) = watch::channel(deadline);
         let hold = Hold {
             step: claimed.step_id,
@@ -97,15 +106,15 @@ impl Held {
             cancel: CancellationToken::new(),
             is_cancelled: Arc::default(),
         };
-        let hand =
-            Hand { deadline: receiver, cancel: hold.cancel.clone(), is_cancelled: Arc::clone(&hold.is_cancelled) };
+        let hand = Hand {
+            held: Arc::clone(self),
+            fence: claimed.fence,
+            deadline: receiver,
+            cancel: hold.cancel.clone(),
+            is_cancelled: Arc::clone(&hold.is_cancelled),
+        };
         self.lock().insert(claimed.fence, hold);
         hand
-    }
-
-    /// The hold has ended.
-    pub(super) fn remove(&self, fence: i64) {
-        self.lock().remove(&fence);
     }
 
     pub(super) fn fences(&self) -> Vec<i64> {
@@ -211,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_lease_that_was_not_renewed_is_over_and_one_that_was_goes_on() {
-        let held = Held::default();
+        let held = Arc::new(Held::default());
         let (kept, lost) = (claimed(1), claimed(2));
         let (of_kept, of_lost) =
             (held.add(&kept, Deadline::now()), held.add(&lost, Deadline::after(Duration::from_secs(60))));
@@ -224,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_cancelled_run_is_told_from_a_worker_that_stops() {
-        let held = Held::default();
+        let held = Arc::new(Held::default());
         let (one, other) = (claimed(1), claimed(2));
         let (cancelled, stopped) = (held.add(&one, Deadline::now()), held.add(&other, Deadline::now()));
         assert!(held.is_of(one.run_id) && !held.is_of(PipelineRunId::new()));
@@ -233,7 +242,18 @@ mod tests {
         assert!(cancelled.is_cancelled() && cancelled.cancel.is_cancelled() && !stopped.cancel.is_cancelled());
         held.end_all();
         assert!(stopped.cancel.is_cancelled() && !stopped.is_cancelled());
-        held.remove(1);
+        drop(cancelled);
         assert_eq!(held.fences(), [2]);
+    }
+
+    #[tokio::test]
+    async fn a_step_is_not_held_any_more_when_the_one_who_runs_it_panics() {
+        let held = Arc::new(Held::default());
+        let hand = held.add(&claimed(1), Deadline::after(Duration::from_secs(60)));
+        let running = tokio::spawn(async move {
+            assert!(hand.is_over(), "a mistake");
+        });
+        assert!(running.await.unwrap_err().is_panic());
+        assert!(held.pairs().is_empty(), "its lease is not renewed");
     }
 }

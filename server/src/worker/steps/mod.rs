@@ -11,6 +11,7 @@ mod log;
 mod reap;
 
 use super::{Options, Worker};
+use crate::supervise::supervise;
 use domain::id::PipelineRunId;
 use executors::ProcessExecutor;
 use held::{Held, Timing};
@@ -19,7 +20,7 @@ use std::{sync::Arc, time::Duration};
 use store::event::Listener;
 use tokio::{
     sync::{Notify, Semaphore},
-    task::JoinSet,
+    task::{JoinError, JoinSet},
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
@@ -68,15 +69,21 @@ pub(super) async fn run(worker: Worker) {
     // Leases are renewed until the last step has ended.
     let over = CancellationToken::new();
     let mut parts = JoinSet::new();
-    parts.spawn(steps.clone().renew(over.clone()));
-    parts.spawn(steps.clone().reap());
-    parts.spawn(steps.clone().listen());
+    let until = over.clone();
+    steps.part(&mut parts, "renewing leases", &over, move |steps| steps.renew(until.clone()));
+    steps.part(&mut parts, "reaping steps", &steps.stop, Steps::reap);
+    steps.part(&mut parts, "listening for steps", &steps.stop, Steps::listen);
     steps.take().await;
     over.cancel();
     while let Some(ended) = parts.join_next().await {
-        if let Err(error) = ended {
-            tracing::error!(%error, "a part of the worker failed");
-        }
+        tell_failure(ended);
+    }
+}
+
+/// A task that did not end as it should: a mistake of ours.
+fn tell_failure(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "a part of the worker failed");
     }
 }
 
@@ -103,6 +110,20 @@ async fn pass_on(services: &Services) {
 }
 
 impl Steps {
+    /// Keeps a part of running steps going until `stop`.
+    fn part<F>(
+        &self,
+        parts: &mut JoinSet<()>,
+        name: &'static str,
+        stop: &CancellationToken,
+        part: impl Fn(Self) -> F + Send + 'static,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let steps = self.clone();
+        parts.spawn(supervise(name, stop.clone(), move || part(steps.clone())));
+    }
+
     /// Takes steps while there are free slots, until told to stop; then waits for the end of those that run.
     async fn take(&self) {
         let mut running = JoinSet::new();
@@ -151,10 +172,14 @@ impl Steps {
             if in_doubt {
                 in_doubt = !self.give_back_unheard().await;
             }
-            while running.try_join_next().is_some() {}
+            while let Some(ended) = running.try_join_next() {
+                tell_failure(ended);
+            }
         }
         self.held.end_all();
-        while running.join_next().await.is_some() {}
+        while let Some(ended) = running.join_next().await {
+            tell_failure(ended);
+        }
     }
 
     /// Waits until there may be something to take.

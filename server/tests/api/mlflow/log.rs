@@ -241,6 +241,36 @@ async fn a_history_comes_whole_or_in_pages() {
 }
 
 #[tokio::test]
+async fn a_history_that_is_too_long_for_the_memory_comes_whole_all_the_same() {
+    let app = TestApp::start().await;
+    let ada = app.member(Role::Contributor).await;
+    let id = ada.run("0").await;
+    ada.ml("runs/log-metric", json!({ "run_id": id, "key": "loss", "value": 0, "timestamp": 0, "step": 0 })).await.ok();
+    sqlx::query(
+        "insert into metrics (run_key, metric_id, step, timestamp, value)
+         select run_key, metric_id, n, n / 3, case n when 20001 then 'NaN' else n end
+         from metrics, generate_series(1, 25000) as n",
+    )
+    .execute(&app.database.pool)
+    .await
+    .unwrap();
+    let get = async |query: &str| ada.ml_get(&format!("metrics/get-history?run_id={id}&metric_key=loss{query}")).await;
+    let answer = get("").await;
+    assert_eq!(answer.header("content-type"), "application/json");
+    let whole = answer.ok();
+    let steps: Vec<i64> =
+        whole["metrics"].as_array().unwrap().iter().map(|point| point["step"].as_i64().unwrap()).collect();
+    assert_eq!(steps, (0..=25_000).collect::<Vec<_>>());
+    assert_eq!((&whole["metrics"][20_001]["value"], whole.get("next_page_token")), (&json!("NaN"), None));
+
+    let first = get("&max_results=24000").await.ok();
+    assert_eq!(first["metrics"].as_array().unwrap(), &whole["metrics"].as_array().unwrap()[..24_000]);
+    let rest = get(&format!("&max_results=24000&page_token={}", first["next_page_token"].as_str().unwrap())).await.ok();
+    assert_eq!(rest["metrics"].as_array().unwrap(), &whole["metrics"].as_array().unwrap()[24_000..]);
+    assert!(rest.get("next_page_token").is_none());
+}
+
+#[tokio::test]
 async fn data_sets_are_noted_once_by_name_and_digest() {
     let app = TestApp::start().await;
     let ada = app.member(Role::Contributor).await;

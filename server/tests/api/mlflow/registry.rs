@@ -307,11 +307,11 @@ async fn a_promotion_that_is_under_way_is_named_instead_of_its_form() {
 }
 
 #[tokio::test]
-async fn an_alias_that_nobody_protects_moves_freely() {
+async fn an_alias_that_no_environment_is_named_after_moves_freely() {
     let app = TestApp::start().await;
     let ada = app.member(Role::Contributor).await;
     prompt(&ada, "churn", 1).await;
-    sqlx::query("update environments set protected = false where name = 'staging'")
+    sqlx::query("update environments set name = 'rehearsal' where name = 'staging'")
         .execute(&app.database.pool)
         .await
         .unwrap();
@@ -334,7 +334,7 @@ async fn stages_are_kept_for_old_clients() {
     let app = TestApp::start().await;
     let ada = app.member(Role::Contributor).await;
     prompt(&ada, "churn", 3).await;
-    sqlx::query("update environments set protected = false").execute(&app.database.pool).await.unwrap();
+    sqlx::query("update environments set name = 'our ' || name").execute(&app.database.pool).await.unwrap();
     let transition = async |version: &str, stage: &str, archive: bool| {
         let body = json!({ "name": "churn", "version": version, "stage": stage, "archive_existing_versions": archive });
         ada.ml("model-versions/transition-stage", body).await

@@ -232,3 +232,31 @@ async fn a_search_that_cannot_be_read_says_why() {
         assert!(refused["message"].as_str().unwrap().len() > 10, "{body}");
     }
 }
+
+#[tokio::test]
+async fn a_page_that_is_too_long_for_the_memory_comes_whole_all_the_same() {
+    let app = TestApp::start().await;
+    let ada = app.member(Role::Contributor).await;
+    let run = ada.run("0").await;
+    ada.ml("runs/set-tag", json!({ "run_id": run, "key": "k", "value": "v" })).await.ok();
+    sqlx::query(
+        "insert into runs (id, workspace_id, experiment_id, name, start_time)
+         select gen_random_uuid(), workspace_id, experiment_id, 'run ' || n, n
+         from runs, generate_series(1, 2499) as n",
+    )
+    .execute(&app.database.pool)
+    .await
+    .unwrap();
+    let find = async |limit: usize, token: Option<&str>| {
+        let order = ["start_time ASC"];
+        let body = json!({ "experiment_ids": ["0"], "order_by": order, "max_results": limit, "page_token": token });
+        ada.ml("runs/search", body).await.ok()
+    };
+    let first = find(2400, None).await;
+    let names = names(&first["runs"], "/info/run_name");
+    assert_eq!(names, (1..=2400).map(|n| format!("run {n}")).collect::<Vec<_>>());
+    let rest = find(50_000, first["next_page_token"].as_str()).await;
+    assert_eq!((rest["runs"].as_array().unwrap().len(), rest.get("next_page_token")), (100, None));
+    assert_eq!(rest["runs"][99]["data"]["tags"].as_array().unwrap().len(), 2, "with what was logged");
+    assert_eq!(find(50_000, None).await["runs"].as_array().unwrap().len(), 2500);
+}

@@ -173,3 +173,18 @@ async fn no_answer_of_a_wrong_request_is_a_failure_of_ours() {
         }
     }
 }
+
+#[tokio::test]
+async fn an_address_that_cannot_be_read_is_refused_in_mlflows_form() {
+    let app = TestApp::start().await;
+    let ada = app.member(Role::Contributor).await;
+    for (method, path) in [
+        (Method::GET, "mlflow/logged-models/%ff"),
+        (Method::DELETE, "mlflow/logged-models/%ff/tags/a"),
+        (Method::GET, "mlflow-artifacts/artifacts/%ff"),
+        (Method::PUT, "mlflow-artifacts/artifacts/%ff"),
+    ] {
+        let request = ada.request(method, &format!("/api/2.0/{path}")).body(axum::body::Body::empty()).unwrap();
+        assert_eq!(ada.send(request).await.refused(404)["error_code"], "RESOURCE_DOES_NOT_EXIST", "{path}");
+    }
+}

@@ -1,8 +1,13 @@
 //! Pages, as a browser without scripts uses them: read, filled in, sent, shown again with what is wrong.
 
 mod environment;
+mod experiment;
+mod home;
+mod links;
+mod palette;
 mod pipeline;
 mod serving;
+mod trouble;
 
 use crate::app::{Answer, Client, TestApp};
 use domain::permission::Role;

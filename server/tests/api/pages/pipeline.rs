@@ -83,6 +83,20 @@ async fn a_refused_run_keeps_what_was_typed() {
 }
 
 #[tokio::test]
+async fn a_run_of_a_version_that_is_no_number_is_refused_and_not_one_of_the_newest() {
+    let app = TestApp::start().await;
+    let contributor = contributor(&app).await;
+    for version in ["two", "1.5", "99999999999"] {
+        let typed = fields(&[("version", version), ("params.rounds", "30")]);
+        let texts = ["A version is named by its number.", "value=\"30\""];
+        contributor.form("/pipelines/wine/runs", &typed).await.shows(400, &texts);
+    }
+    let typed = fields(&[("version", "9"), ("params.rounds", "30")]);
+    contributor.form("/pipelines/wine/runs", &typed).await.shows(404, &["There is nothing here"]);
+    contributor.get("/pipelines/wine").await.shows(200, &["It has never run"]);
+}
+
+#[tokio::test]
 async fn a_button_pressed_twice_starts_one_run_and_a_changed_form_another() {
     let app = TestApp::start().await;
     let contributor = contributor(&app).await;

@@ -1,6 +1,6 @@
 //! What serves, what is watched of it, and what happens when it drifts.
 
-use super::{browser, fields, pipeline};
+use super::{browser, fields, pipeline, value};
 use crate::app::TestApp;
 use chrono::{TimeDelta, Utc};
 use domain::{
@@ -16,7 +16,7 @@ use serde_json::json;
 const ENDPOINT: &str = "/environments/production/models/wine";
 
 /// Production serves wine v2, before it v1; it drifted, and an alert is open.
-async fn serving(app: &TestApp) {
+pub(super) async fn serving(app: &TestApp) {
     let mut conn = app.database.pool.acquire().await.unwrap();
     let workspace = app.workspace.id;
     let environment = store::environment::by_name(&mut conn, workspace, "production").await.unwrap().unwrap();
@@ -38,7 +38,8 @@ async fn serving(app: &TestApp) {
             .await
             .unwrap();
         if number == 2 {
-            store::deployment::retire(&mut conn, live).await.unwrap();
+            let (from, to) = (DeploymentState::Live, DeploymentState::Retired);
+            assert!(store::deployment::set_state(&mut conn, live, from, to, "").await.unwrap());
         }
         live = DeploymentId::new();
         let deployment = Deployment {
@@ -63,7 +64,8 @@ async fn serving(app: &TestApp) {
             retired_at: None,
         };
         store::deployment::insert(&mut conn, &deployment).await.unwrap();
-        store::deployment::set_live(&mut conn, live).await.unwrap();
+        let (from, to) = (DeploymentState::Deploying, DeploymentState::Live);
+        assert!(store::deployment::set_state(&mut conn, live, from, to, "").await.unwrap());
     }
     let answered = |status| Prediction {
         id: PredictionId::new(),
@@ -100,8 +102,8 @@ async fn serving(app: &TestApp) {
         share: Some(1.0),
         features: vec![feature],
     };
-    store::monitor::insert_check(&mut conn, monitor.id, &check).await.unwrap();
-    store::monitor::open_alert(&mut conn, &monitor, live, 1, &check.reason).await.unwrap().unwrap();
+    let found = store::monitor::insert_check(&mut conn, monitor.id, &check).await.unwrap();
+    store::monitor::open_alert(&mut conn, &monitor, live, 1, found, &check.reason).await.unwrap().unwrap();
 }
 
 #[tokio::test]
@@ -164,6 +166,27 @@ async fn a_trigger_is_set_refused_and_turned_off() {
 }
 
 #[tokio::test]
+async fn an_alert_shows_the_check_that_found_it_last() {
+    let app = TestApp::start().await;
+    serving(&app).await;
+    let mut conn = app.database.pool.acquire().await.unwrap();
+    let monitor = store::monitor::find(&mut conn, app.workspace.id, "production", "wine").await.unwrap().unwrap();
+    let mut check = store::monitor::checks(&mut conn, monitor.id, 1).await.unwrap().remove(0);
+    check.at = Utc::now();
+    check.features[0].feature = "sulphates".to_owned();
+    // Made right after the first, before the alert notes that it is there still.
+    let later = store::monitor::insert_check(&mut conn, monitor.id, &check).await.unwrap();
+    let operator = browser(&app, Role::Operator).await;
+    let html = operator.get("/alerts/1").await.shows(200, &["alcohol"]);
+    assert!(!html.contains("sulphates"), "{html}");
+
+    let (alert, _) = store::monitor::unresolved_alert(&mut conn, monitor.id).await.unwrap().unwrap();
+    store::monitor::alert_seen(&mut conn, alert, later, "1 of 1 features drifted").await.unwrap();
+    let html = operator.get("/alerts/1").await.shows(200, &["sulphates"]);
+    assert!(!html.contains("alcohol"), "{html}");
+}
+
+#[tokio::test]
 async fn an_alert_is_acknowledged_then_resolved() {
     let app = TestApp::start().await;
     serving(&app).await;
@@ -178,4 +201,29 @@ async fn an_alert_is_acknowledged_then_resolved() {
     assert!(!html.contains("/alerts/1/resolve"), "{html}");
     operator.get("/alerts").await.shows(200, &["None is open"]);
     operator.form("/alerts/1/acknowledge", "").await.shows(409, &["Somebody was faster"]);
+}
+
+#[tokio::test]
+async fn a_refused_rollback_shows_the_form_again_with_what_was_typed() {
+    let app = TestApp::start().await;
+    serving(&app).await;
+    let operator = browser(&app, Role::Operator).await;
+    let path = format!("{ENDPOINT}/rollback");
+    let stale = fields(&[("deployment", "1"), ("comment", "Refuses <every> third.")]);
+    let html = operator.form(&path, &stale).await.shows(
+        409,
+        &[
+            "Deployment #1 does not serve \"wine\" in production; #2 does, with v2. Look again before you roll back.",
+            "Refuses &lt;every> third.",
+            "v2 serves now, as deployment #2. v1 was live before it.",
+            "Live, alert #1",
+        ],
+    );
+    assert_eq!(value(&html, "deployment"), "2", "the form is about what serves now");
+    for missing in [fields(&[("comment", "Why not.")]), fields(&[("deployment", "x"), ("comment", "Why not.")])] {
+        let texts = ["The form does not say which deployment you looked at.", "Why not."];
+        operator.form(&path, &missing).await.shows(400, &texts);
+    }
+    operator.get("/deployments/2").await.shows(200, &["Live"]);
+    operator.form("/environments/production/models/beer/rollback", &stale).await.shows(404, &["There is nothing here"]);
 }

@@ -4,78 +4,94 @@
 //! that is killed; the next one finds it running. Every process that uses it holds a shared lock, and whoever ends last
 //! stops it. As root, which PostgreSQL refuses to run as, it runs as the user `postgres`.
 
-use crate::config::Data;
+mod programs;
+
+use crate::{config::Data, supervise::supervise};
 use anyhow::{Context as _, Result, anyhow, bail};
-use nix::unistd::User;
 use sqlx::{Connection as _, PgConnection};
 use std::{
     fs::{self, File, Permissions},
-    io::ErrorKind,
+    io::{self, ErrorKind},
     os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
-    process::{Output, Stdio},
+    process::Stdio,
     time::Duration,
 };
-use tokio::process::Command;
+use tokio::{process::Command, time::timeout};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 /// The database's name in the private cluster.
 const DATABASE: &str = "slipway";
 /// A socket's path may have 107 bytes; PostgreSQL adds its own name.
 const LONGEST_SOCKET_DIR: usize = 85;
+/// How long starting the cluster again may go on once it is to stop.
+const STARTING_STILL: Duration = Duration::from_secs(10);
+/// Seconds: how long the cluster's end is waited for. Told to stop, it does so in any case.
+const STOPPING: &str = "15";
 
-/// A database that answers.
-pub struct Postgres {
-    url: String,
-    cluster: Option<Running>,
-}
-
-struct Running {
-    cluster: Cluster,
-    users: File,
-    stop: CancellationToken,
-    watch: Option<AbortOnDropHandle<()>>,
-}
-
-impl Postgres {
-    /// The database that the options name, or the private cluster, started when it does not run. With `watch`, it is
-    /// started again should it die.
-    ///
-    /// # Errors
-    /// When PostgreSQL is not installed or does not start; the message says what to do.
-    pub async fn open(data: &Data, watch: bool) -> Result<Self> {
-        if let Some(url) = data.database_url() {
-            return Ok(Self { url, cluster: None });
+/// Does something with the database that the options name, given its URL, or with the private cluster, which is started
+/// when it does not run. However that ends, the cluster is stopped, unless another process uses it. With `watch`, it is
+/// started again should it die meanwhile.
+///
+/// # Errors
+/// When PostgreSQL is not installed, does not start or does not stop; the message says what to do. What `work` gives goes
+/// before that.
+pub async fn with_database<T>(data: &Data, watch: bool, work: impl AsyncFnOnce(&str) -> Result<T>) -> Result<T> {
+    if let Some(url) = data.database_url() {
+        return work(&url).await;
+    }
+    let user = User::of(Cluster::prepare(&data.data_dir)?)?;
+    let done: Result<T> = async {
+        user.cluster.start(&user.stop).await?;
+        user.cluster.ensure_database().await?;
+        let watch = watch.then(|| user.watch());
+        let done = work(&user.cluster.url(DATABASE)).await;
+        user.stop.cancel();
+        if let Some(watch) = watch {
+            let _ = timeout(STARTING_STILL, watch).await;
         }
-        let cluster = Cluster::prepare(&data.data_dir)?;
+        done
+    }
+    .await;
+    match (done, user.leave().await) {
+        (Ok(done), left) => left.map(|()| done),
+        (Err(error), left) => {
+            if let Err(error) = left {
+                tracing::error!(%error, "the private PostgreSQL does not stop");
+            }
+            Err(error)
+        }
+    }
+}
+
+/// This process as a user of the private cluster.
+struct User {
+    cluster: Cluster,
+    /// Locked, shared, by every user.
+    users: File,
+    /// The cluster is not to be started any more.
+    stop: CancellationToken,
+}
+
+impl User {
+    fn of(cluster: Cluster) -> Result<Self> {
         let users = File::create(cluster.dir.join("users.lock"))?;
         users.lock_shared()?;
-        cluster.start().await?;
-        cluster.ensure_database().await?;
-        let stop = CancellationToken::new();
-        let watch = watch.then(|| AbortOnDropHandle::new(tokio::spawn(cluster.clone().keep_running(stop.clone()))));
-        Ok(Self { url: cluster.url(DATABASE), cluster: Some(Running { cluster, users, stop, watch }) })
+        Ok(Self { cluster, users, stop: CancellationToken::new() })
     }
 
-    /// What to connect to.
-    #[must_use]
-    pub fn url(&self) -> &str {
-        &self.url
+    /// Starts the cluster again should it die.
+    fn watch(&self) -> AbortOnDropHandle<()> {
+        let (cluster, stop) = (self.cluster.clone(), self.stop.clone());
+        let watching = move || cluster.clone().keep_running(stop.clone());
+        AbortOnDropHandle::new(tokio::spawn(supervise("the watch over PostgreSQL", self.stop.clone(), watching)))
     }
 
-    /// Stops a private cluster, unless another process uses it.
-    ///
-    /// # Errors
-    /// When it does not stop.
-    pub async fn stop(self) -> Result<()> {
-        let Some(Running { cluster, users, stop, watch }) = self.cluster else { return Ok(()) };
-        stop.cancel();
-        if let Some(watch) = watch {
-            let _ = watch.await;
-        }
-        users.unlock()?;
-        match users.try_lock() {
-            Ok(()) => cluster.stop().await,
+    /// Stops the cluster when nobody else uses it.
+    async fn leave(self) -> Result<()> {
+        self.users.unlock()?;
+        match self.users.try_lock() {
+            Ok(()) => self.cluster.stop().await,
             Err(_) => Ok(()),
         }
     }
@@ -101,11 +117,11 @@ struct Owner {
 
 impl Cluster {
     fn prepare(data_dir: &Path) -> Result<Self> {
-        let programs = find_programs()?;
         let data_dir = std::path::absolute(data_dir)?;
         let dir = data_dir.join("postgres");
         fs::create_dir_all(&dir).with_context(|| format!("the data folder {} cannot be made", data_dir.display()))?;
         let dir = fs::canonicalize(dir)?;
+        let programs = programs::find(major(&dir.join("data"))?)?;
         let owner = nix::unistd::geteuid().is_root().then(|| owner(&dir)).transpose()?;
         let socket_dir = match dir.join("run") {
             short if short.as_os_str().len() <= LONGEST_SOCKET_DIR => short,
@@ -134,14 +150,15 @@ impl Cluster {
 
     async fn answers(&self) -> bool {
         let connecting = PgConnection::connect(&self.url("postgres").clone());
-        match tokio::time::timeout(Duration::from_secs(5), async { connecting.await }).await {
+        match timeout(Duration::from_secs(5), async { connecting.await }).await {
             Ok(Ok(conn)) => conn.close().await.is_ok(),
             _ => false,
         }
     }
 
-    /// Starts the cluster when it does not answer; makes it first when there is none. One process at a time.
-    async fn start(&self) -> Result<()> {
+    /// Starts the cluster when it does not answer; makes it first when there is none. One process at a time. Once it is to
+    /// stop, no further start is tried.
+    async fn start(&self, stop: &CancellationToken) -> Result<()> {
         let starting = File::create(self.dir.join("start.lock"))?;
         let starting = tokio::task::spawn_blocking(move || starting.lock().map(|()| starting)).await??;
         if self.answers().await {
@@ -149,18 +166,7 @@ impl Cluster {
         }
         let data = self.dir.join("data");
         if !data.join("PG_VERSION").exists() {
-            tracing::info!("making a private PostgreSQL cluster");
-            // A cluster whose making was interrupted has nothing in it yet.
-            if data.exists() {
-                fs::remove_dir_all(&data)?;
-            }
-            let data = data.as_os_str().to_owned();
-            self.program(
-                "initdb",
-                &["--auth=trust", "--encoding=UTF8", "--locale=C", "--username=postgres", "--pgdata"],
-                Some(data),
-            )
-            .await?;
+            self.make(&data, &starting).await?;
         }
         // After a kill, the old server's children may need a moment to notice.
         for _ in 0..20 {
@@ -171,14 +177,17 @@ impl Cluster {
             let log = self.dir.join("log");
             let arguments =
                 ["start", "--wait", "--silent", "--options", &settings, "--log", &log.to_string_lossy(), "--pgdata"];
-            match self.program("pg_ctl", &arguments, Some(data.clone().into())).await {
+            match self.program("pg_ctl", &arguments, &data, Stdio::null()).await {
                 Ok(()) => break,
                 Err(error) => tracing::debug!(%error, "PostgreSQL did not start yet"),
             }
             if self.answers().await {
                 break;
             }
-            tokio::time::sleep(Duration::from_millis(500)).await;
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = tokio::time::sleep(Duration::from_millis(500)) => {}
+            }
         }
         drop(starting);
         if self.answers().await {
@@ -186,6 +195,25 @@ impl Cluster {
         } else {
             Err(anyhow!("PostgreSQL does not start; its log is {}", self.dir.join("log").display()))
         }
+    }
+
+    /// Makes the cluster in a folder of another name, which gets its own when all is on disk: whatever ends us meanwhile,
+    /// half a cluster is never taken for one. `starting` is the lock under which this happens.
+    async fn make(&self, data: &Path, starting: &File) -> Result<()> {
+        tracing::info!("making a private PostgreSQL cluster");
+        let new = self.dir.join("data.new");
+        unless_absent(fs::remove_dir_all(&new)).with_context(|| format!("{} cannot be removed", new.display()))?;
+        // An empty folder may go. Anything else is not ours to delete.
+        unless_absent(fs::remove_dir(data)).with_context(|| {
+            format!("{} holds something that is no PostgreSQL cluster; move it away", data.display())
+        })?;
+        // An initdb that outlives us holds the lock until it has ended, so that nobody removes the folder under it.
+        let lock = Stdio::from(starting.try_clone()?);
+        let arguments = ["--auth=trust", "--encoding=UTF8", "--locale=C", "--username=postgres", "--pgdata"];
+        self.program("initdb", &arguments, &new, lock).await?;
+        File::open(&new)?.sync_all()?;
+        fs::rename(&new, data)?;
+        Ok(File::open(&self.dir)?.sync_all()?)
     }
 
     async fn ensure_database(&self) -> Result<()> {
@@ -215,7 +243,7 @@ impl Cluster {
                 continue;
             }
             tracing::warn!("the private PostgreSQL died; starting it again");
-            if let Err(error) = self.start().await {
+            if let Err(error) = self.start(&stop).await {
                 tracing::error!(%error, "PostgreSQL could not be started again");
             }
         }
@@ -231,16 +259,17 @@ impl Cluster {
     }
 
     async fn stop(&self) -> Result<()> {
-        self.program(
-            "pg_ctl",
-            &["stop", "--wait", "--silent", "--mode=fast", "--pgdata"],
-            Some(self.dir.join("data").into()),
-        )
-        .await
+        // After a start that failed there may be nothing to stop.
+        if !self.process_lives() {
+            return Ok(());
+        }
+        let data = self.dir.join("data");
+        let arguments = ["stop", "--wait", "--silent", "--mode=fast", "--timeout", STOPPING, "--pgdata"];
+        self.program("pg_ctl", &arguments, &data, Stdio::null()).await
     }
 
-    /// Runs one of PostgreSQL's programs as the cluster's owner.
-    async fn program(&self, name: &str, arguments: &[&str], last: Option<std::ffi::OsString>) -> Result<()> {
+    /// Runs one of PostgreSQL's programs on a folder, as the cluster's owner.
+    async fn program(&self, name: &str, arguments: &[&str], folder: &Path, stdin: Stdio) -> Result<()> {
         let program = self.programs.join(name);
         let mut command = match self.owner {
             Some(Owner { uid, gid, passes: true }) => {
@@ -258,13 +287,12 @@ impl Cluster {
             }
             None => Command::new(&program),
         };
-        command.args(arguments).args(last).current_dir("/").stdin(Stdio::null());
+        command.args(arguments).arg(folder).current_dir("/").stdin(stdin);
         // The server that pg_ctl leaves behind keeps these open: a pipe would never end.
         let output = self.dir.join(format!("{name}.out"));
         let file = File::create(&output)?;
         command.stdout(file.try_clone()?).stderr(file);
-        let Output { status, .. } =
-            command.output().await.with_context(|| format!("{} cannot be run", program.display()))?;
+        let status = command.status().await.with_context(|| format!("{} cannot be run", program.display()))?;
         if status.success() {
             return Ok(());
         }
@@ -273,29 +301,26 @@ impl Cluster {
     }
 }
 
-/// The folder of the newest PostgreSQL that is installed.
-fn find_programs() -> Result<PathBuf> {
-    let mut found: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin"))))
-        .filter(|(_, bin)| bin.join("initdb").exists())
-        .collect();
-    found.sort();
-    let on_path = || {
-        let path = std::env::var_os("PATH")?;
-        let dir = std::env::split_paths(&path).find(|dir| dir.join("initdb").exists())?;
-        // The other programs lie beside the file itself, not beside a link to it.
-        fs::canonicalize(dir.join("initdb")).ok()?.parent().map(Path::to_owned)
-    };
-    found.pop().map(|(_, bin)| bin).or_else(on_path).ok_or_else(|| {
-        anyhow!("PostgreSQL is not installed. Install it (on Debian: apt-get install postgresql), or name a database with --database-url")
-    })
+/// The major version of the PostgreSQL that made a cluster. None when there is no cluster.
+fn major(data: &Path) -> Result<Option<u32>> {
+    let file = data.join("PG_VERSION");
+    match fs::read_to_string(&file) {
+        Ok(text) => {
+            let major = text.trim().parse();
+            major.map(Some).with_context(|| format!("{} names no version of PostgreSQL", file.display()))
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("{} cannot be read", file.display())),
+    }
+}
+
+/// What is to be removed may not be there.
+fn unless_absent(removed: io::Result<()>) -> io::Result<()> {
+    removed.or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })
 }
 
 fn owner(dir: &Path) -> Result<Owner> {
-    let user = ["postgres", "nobody"].into_iter().find_map(|name| User::from_name(name).ok().flatten());
+    let user = ["postgres", "nobody"].into_iter().find_map(|name| nix::unistd::User::from_name(name).ok().flatten());
     let user = user.ok_or_else(|| {
         anyhow!("PostgreSQL does not run as root, and there is neither a user \"postgres\" nor \"nobody\"")
     })?;

@@ -1,0 +1,33 @@
+//! What stands at this moment in the whole installation, for whoever watches it from outside.
+
+use crate::{Result, Services};
+pub use store::monitor::DriftScore;
+
+/// What stands at this moment, over all workspaces.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Gauges {
+    /// How many steps wait for a worker, by pool. Pools without any are left out.
+    pub steps_waiting: Vec<(String, i64)>,
+    /// How many promotions await approval, by the name of the environment.
+    pub promotions_pending: Vec<(String, i64)>,
+    /// How many alerts are not resolved.
+    pub alerts_open: i64,
+    /// What the last checks of what serves found, by environment in their order.
+    pub drift: Vec<DriftScore>,
+}
+
+impl Services {
+    /// What stands at this moment.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn gauges(&self) -> Result<Gauges> {
+        let mut conn = self.conn().await?;
+        Ok(Gauges {
+            steps_waiting: store::step::waiting_by_pool(&mut conn).await?,
+            promotions_pending: store::promotion::awaiting_by_environment(&mut conn).await?,
+            alerts_open: store::monitor::count_all_unresolved(&mut conn).await?,
+            drift: store::monitor::drift_scores(&mut conn).await?,
+        })
+    }
+}
