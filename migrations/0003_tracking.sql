@@ -70,6 +70,8 @@ create table metrics (
     -- In the order in which clients ask for a history.
     primary key (run_key, metric_id, timestamp, step, value)
 );
+create trigger metrics_append_only before update or delete on metrics
+    for each statement execute function refuse_change();
 
 -- The point of the greatest (step, timestamp, value) of each metric of a run; not-a-number counts as 0 there.
 create table latest_metrics (

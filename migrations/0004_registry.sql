@@ -55,6 +55,8 @@ create table model_version_files (
     size             bigint not null,
     primary key (model_version_id, path)
 );
+create trigger model_version_files_append_only before update or delete on model_version_files
+    for each statement execute function refuse_change();
 
 create table model_version_tags (
     model_version_id uuid not null references model_versions (id),

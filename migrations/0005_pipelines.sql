@@ -36,6 +36,8 @@ create table pipeline_runs (
     cause_id            text,
     started_by          uuid references users (id),
     started_by_name     text not null,
+    -- When a step of another run started it: the person behind that run.
+    on_behalf_of        uuid references users (id),
     -- A request that is sent again with the same key starts nothing.
     idempotency_key     text,
     cancel_requested_at timestamptz,
@@ -48,6 +50,7 @@ create unique index pipeline_runs_idempotency on pipeline_runs (workspace_id, id
 create index pipeline_runs_pipeline on pipeline_runs (pipeline_id, number desc);
 create index pipeline_runs_version on pipeline_runs (version_id);
 create index pipeline_runs_starter on pipeline_runs (started_by);
+create index pipeline_runs_behalf on pipeline_runs (on_behalf_of);
 create index pipeline_runs_open on pipeline_runs (state) where state in ('queued', 'running', 'cancelling');
 
 create sequence fences;

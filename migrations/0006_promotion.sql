@@ -5,7 +5,6 @@ create table environments (
     workspace_id uuid not null references workspaces (id),
     name         text not null,
     position     integer not null,
-    protected    boolean not null default true,
     unique (workspace_id, name)
 );
 
@@ -35,6 +34,8 @@ create table promotions (
     state_reason     text not null default '',
     requested_by     uuid references users (id),
     requester        text not null,
+    -- When a step of a pipeline asked: the person who started that run. They may not decide on it either.
+    on_behalf_of     uuid references users (id),
     comment          text not null default '',
     subject          jsonb,
     subject_digest   text,
@@ -49,7 +50,10 @@ create index promotions_model on promotions (model_id, environment_id);
 create index promotions_environment on promotions (environment_id);
 create index promotions_policy on promotions (policy_id);
 create index promotions_requester on promotions (requested_by);
-create index promotions_moving on promotions (state) where state in ('gates_running', 'approved', 'deploying');
+create index promotions_behalf on promotions (on_behalf_of);
+-- What a sweep looks at: what waits for nobody, and what may have changed while it waits for people.
+create index promotions_moving on promotions (state, id)
+    where state in ('gates_running', 'awaiting_approval', 'approved', 'deploying');
 
 create table gates (
     promotion_id uuid not null references promotions (id),

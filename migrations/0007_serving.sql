@@ -16,7 +16,12 @@ create table deployments (
     created_at       timestamptz not null default now(),
     live_at          timestamptz,
     retired_at       timestamptz,
-    unique (workspace_id, number)
+    -- What its traffic is compared with: fixed when it goes live, or when a check first finds it. Whoever writes to the
+    -- version's run later does not change what is watched.
+    reference_path   text,
+    reference_digest text,
+    unique (workspace_id, number),
+    check ((reference_path is null) = (reference_digest is null))
 );
 -- One version answers for a model in an environment.
 create unique index deployments_live on deployments (environment_id, model_id) where state = 'live';
@@ -80,11 +85,14 @@ create table alerts (
     last_seen_at  timestamptz not null default now(),
     resolved_at   timestamptz,
     handled_by    text,
+    -- The check that found it last.
+    check_id      bigint references checks (id),
     unique (workspace_id, number)
 );
 -- A monitor has one alert at a time.
 create unique index alerts_unresolved on alerts (monitor_id) where state <> 'resolved';
 create index alerts_deployment on alerts (deployment_id);
+create index alerts_check on alerts (check_id);
 
 create table triggers (
     id           uuid primary key,
