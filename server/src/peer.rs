@@ -37,7 +37,7 @@ impl TrustedProxies {
 /// An address, with or without a port.
 fn parse(text: &str) -> Option<IpAddr> {
     let text = text.trim();
-    let address = text.parse().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()));
+    let address = text.parse::<IpAddr>().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()));
     address.map(|address| address.to_canonical())
 }
 
@@ -82,7 +82,8 @@ mod tests {
 
     #[test]
     fn a_proxy_that_says_nothing_is_the_client() {
-        for forwarded in [&[][..], &[""], &["unknown"], &["203.0.113.7, "]] {
+        let nothing: [&[&str]; 4] = [&[], &[""], &["unknown"], &["203.0.113.7, "]];
+        for forwarded in nothing {
             assert_eq!(client("10.0.0.1", forwarded), "10.0.0.1", "{forwarded:?}");
         }
     }

@@ -40,9 +40,8 @@ impl Routes {
     }
 
     fn add(mut self, route: Route, method: MethodRouter<AppState, Infallible>) -> Self {
-        let guarded = method
-            .layer(CatchPanicLayer::custom(Panicked(route.surface)))
-            .layer(from_fn_with_state((self.state.clone(), route), access::guard));
+        let caught: MethodRouter<AppState, Infallible> = method.layer(CatchPanicLayer::custom(Panicked(route.surface)));
+        let guarded = caught.layer(from_fn_with_state((self.state.clone(), route), access::guard));
         self.router = self.router.route(route.path, guarded);
         self.table.push(route);
         self

@@ -25,7 +25,7 @@ use axum::{
     http::StatusCode,
     middleware::{from_fn, from_fn_with_state, map_request},
     response::Response,
-    routing::any,
+    routing::{MethodRouter, any},
 };
 use domain::{Error, ErrorKind};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -147,7 +147,7 @@ fn layered(routes: Routes, state: &AppState) -> Router {
         .with_expiry(Expiry::OnInactivity(time::Duration::days(SESSION_DAYS)));
     let anywhere = Route { method: "GET", path: "*", access: Access::Public, surface: Surface::Page };
     let guard = from_fn_with_state((state.clone(), anywhere), access::guard);
-    let nothing = any(not_found).layer(guard.clone()).with_state(state.clone());
+    let nothing: MethodRouter = any(not_found).layer(guard.clone()).with_state(state.clone());
     let inner = routes
         .fallback_service(nothing)
         .method_not_allowed_fallback(wrong_method.layer(guard))

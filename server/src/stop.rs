@@ -91,15 +91,16 @@ impl Signals {
     }
 
     async fn next(&mut self) -> SignalKind {
+        let Self { interrupt, terminate, hang_up } = self;
         let hung_up = async {
-            match &mut self.hang_up {
+            match hang_up {
                 Some(signal) => signal.recv().await,
                 None => std::future::pending().await,
             }
         };
         tokio::select! {
-            _ = self.interrupt.recv() => SignalKind::interrupt(),
-            _ = self.terminate.recv() => SignalKind::terminate(),
+            _ = interrupt.recv() => SignalKind::interrupt(),
+            _ = terminate.recv() => SignalKind::terminate(),
             _ = hung_up => SignalKind::hangup(),
         }
     }

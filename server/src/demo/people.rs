@@ -67,7 +67,7 @@ impl People {
                 .admit_demo_person(ctx, person)
                 .await
                 .map_err(|error| Failure::new(format!("{} as a member with a token", person.name), error))?;
-            let client = Client::new(http.clone(), url, Some(&ctx.workspace.slug), issued.secret);
+            let client = Client::new(http.clone(), url, Some(ctx.workspace.slug.as_str()), issued.secret);
             tokens.push((client.clone(), issued.token.id));
             clients.push(client);
         }

@@ -2,6 +2,7 @@
 
 use anyhow::{Result, anyhow};
 use std::{
+    ffi::OsString,
     fs,
     path::{Path, PathBuf},
 };
@@ -29,7 +30,8 @@ fn packaged(usr: &Path) -> Vec<Installed> {
     let below = |folder: &str| fs::read_dir(usr.join(folder)).into_iter().flatten().flatten();
     let debian = below("lib/postgresql").map(|entry| (entry.file_name(), entry.path()));
     let red_hat = below("").map(|entry| (entry.file_name(), entry.path()));
-    let red_hat = red_hat.filter_map(|(name, path)| Some((name.to_str()?.strip_prefix("pgsql-")?.into(), path)));
+    let red_hat =
+        red_hat.filter_map(|(name, path)| Some((OsString::from(name.to_str()?.strip_prefix("pgsql-")?), path)));
     let mut found: Vec<Installed> = debian
         .chain(red_hat)
         .filter_map(|(name, path)| Some(Installed { major: name.to_str()?.parse().ok()?, bin: path.join("bin") }))

@@ -41,7 +41,11 @@ async fn looking_at_pages_puts_off_the_end_of_a_session_but_not_with_every_page(
     assert_eq!((again.status.as_u16(), again.header("set-cookie")), (200, ""));
 
     // As if a minute had gone by.
-    sqlx::query("update sessions set data = data || jsonb_build_object('seen', (data->>'seen')::bigint - 60), expires_at = now() + interval '1 hour'")
+    sqlx::query(
+        "update sessions
+         set data = data || jsonb_build_object('seen', (data->>'seen')::bigint - 60),
+             expires_at = now() + interval '1 hour'",
+    )
         .execute(&app.database.pool)
         .await
         .unwrap();
