@@ -19,7 +19,8 @@ use axum::{
 };
 use std::convert::Infallible;
 use tower_http::catch_panic::CatchPanicLayer;
-use utoipa::openapi::{OpenApi, Paths, RefOr, Schema};
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::UtoipaMethodRouter;
 
 /// Routes with their access, in the order they were added.
 pub struct Routes {
@@ -125,11 +126,7 @@ impl Routes {
     }
 
     /// An operation of the REST API, with its description: `routes!(handler)`.
-    pub(crate) fn api(
-        mut self,
-        access: Access,
-        (schemas, paths, method): (Vec<(String, RefOr<Schema>)>, Paths, MethodRouter<AppState, Infallible>),
-    ) -> Self {
+    pub(crate) fn api(mut self, access: Access, (schemas, paths, method): UtoipaMethodRouter<AppState>) -> Self {
         let mut described = Vec::new();
         for (path, item) in &paths.paths {
             let methods = [

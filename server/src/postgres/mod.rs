@@ -149,8 +149,8 @@ impl Cluster {
     }
 
     async fn answers(&self) -> bool {
-        let connecting = PgConnection::connect(&self.url("postgres").clone());
-        match timeout(Duration::from_secs(5), async { connecting.await }).await {
+        let url = self.url("postgres");
+        match timeout(Duration::from_secs(5), PgConnection::connect(&url)).await {
             Ok(Ok(conn)) => conn.close().await.is_ok(),
             _ => false,
         }

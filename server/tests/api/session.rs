@@ -46,9 +46,9 @@ async fn looking_at_pages_puts_off_the_end_of_a_session_but_not_with_every_page(
          set data = data || jsonb_build_object('seen', (data->>'seen')::bigint - 60),
              expires_at = now() + interval '1 hour'",
     )
-        .execute(&app.database.pool)
-        .await
-        .unwrap();
+    .execute(&app.database.pool)
+    .await
+    .unwrap();
     assert!(browser.get("/settings/account").await.header("set-cookie").starts_with("slipway_session="));
     assert!(kept().await);
 }
