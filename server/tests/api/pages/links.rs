@@ -184,9 +184,8 @@ async fn a_file_of_a_run_is_saved_from_its_page() {
     let run = ada.run("0").await;
     let root = ada.read_run(&run).await["info"]["artifact_uri"].as_str().unwrap().replace("mlflow-artifacts:/", "");
     ada.upload(&format!("{root}/plots/a%20%26%20b.txt"), b"seen").await.ok();
-    let page =
-        app.browser(ada.user()).await.in_workspace("default").get(&format!("/runs/{run}?tab=artifacts&path=plots"));
-    let html = page.await.text();
+    let browser = app.browser(ada.user()).await.in_workspace("default");
+    let html = browser.get(&format!("/runs/{run}?tab=artifacts&path=plots")).await.text();
     let (_, file) = references(&html).into_iter().find(|(_, address)| address.contains("content?path=")).unwrap();
     let saved = ada.get(below(&file)).await;
     assert_eq!((saved.status.as_u16(), saved.text().as_str()), (200, "seen"));
