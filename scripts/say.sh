@@ -64,6 +64,10 @@ wasm_rustflags() {
     printf '%s' "${flags[*]}"
 }
 
+# linted CARGO...: with clippy for the compiler of our crates. Lints and tests then share one build: nothing is compiled to
+# be looked at only.
+linted() { RUSTC_WORKSPACE_WRAPPER=clippy-driver "$@"; }
+
 # found NAME: collected into the one line that `setup.sh` ends with.
 in_place=()
 found() { in_place+=("$1"); }

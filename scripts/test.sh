@@ -14,7 +14,7 @@ if [ "${1:-}" != --prepared ]; then
     "$checkout/scripts/setup.sh" "${parts[@]/#/test-}"
     "$checkout/scripts/build-web.sh"
     # What the runner would build. All parts build the same, so that one after the other compiles nothing again.
-    quietly "Tests: compiling" cargo test --no-run
+    quietly "Tests: compiling" linted cargo test --no-run
     exec "$checkout/scripts/test-postgres.sh" "$checkout/scripts/test.sh" --prepared "${parts[@]}"
 fi
 shift
@@ -31,7 +31,7 @@ run_part() {
     case $1 in
         rust)
             local profile=${NEXTEST_PROFILE:-default} status=0
-            cargo nextest run --profile "$profile" || status=$?
+            linted cargo nextest run --profile "$profile" || status=$?
             mv "$results/$profile/rust.xml" "$results/"
             return $status
             ;;

@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # The browser that Playwright drives.
 
-packaged() { have apt-cache && apt-cache show chromium 2>/dev/null | grep -q '^Package: chromium$'; }
+# Reads to the end: with pipefail, what is cut off counts as failed.
+packaged() { have apt-cache && apt-cache show chromium 2>/dev/null | grep '^Package: chromium$' >/dev/null; }
 there() { "$checkout/scripts/chromium-bin.sh" >/dev/null; }
 playwright() { "$checkout/end2end/node_modules/.bin/playwright" "$@"; }
 

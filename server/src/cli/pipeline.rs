@@ -61,8 +61,8 @@ pub struct Run {
     #[arg(short = 'p', long = "param", value_name = "NAME=VALUE")]
     params: Vec<String>,
     /// The number of the file's version. Without one, the version that was stored last.
-    #[arg(long = "file-version", value_name = "N")]
-    version: Option<i32>,
+    #[arg(long, value_name = "N")]
+    file_version: Option<i32>,
     /// Wait for its end. Fails when the run does not succeed.
     #[arg(long)]
     wait: bool,
@@ -112,7 +112,7 @@ async fn start(client: &Client, options: &Run) -> Result<()> {
     }
     // Should the answer be lost and the command be sent again by its library, it still starts one run.
     let key = uuid::Uuid::now_v7().to_string();
-    let body = json!({ "params": params, "version": options.version, "idempotency_key": key });
+    let body = json!({ "params": params, "version": options.file_version, "idempotency_key": key });
     let run: PipelineRun = client.post(&path(&["pipelines", &options.name, "runs"]), body).await.map_err(refused)?;
     print(&run.number.to_string());
     if options.wait { wait(client, run.number).await } else { Ok(()) }

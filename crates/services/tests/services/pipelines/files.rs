@@ -1,0 +1,147 @@
+//! Outputs of one step as inputs of another.
+
+use crate::pipelines::engine::Engine;
+use domain::step::StepOutput;
+use executors::{ProcessExecutor, Shim, StepDir};
+use services::{FileTrouble, StepInput};
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::unix::fs::{PermissionsExt as _, symlink},
+};
+
+async fn directory(engine: &Engine, name: &str) -> StepDir {
+    let executor = ProcessExecutor::new(Shim::at("/nonexistent", &[]), engine.directory.path().join("steps"));
+    executor.prepare(name, BTreeMap::new(), Vec::new()).await.unwrap()
+}
+
+fn outputs(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(name, path)| ((*name).to_owned(), (*path).to_owned())).collect()
+}
+
+#[tokio::test]
+async fn a_folder_arrives_as_it_was_given() {
+    let engine = Engine::start().await;
+    let from = directory(&engine, "from").await;
+    let work = from.work();
+    fs::create_dir_all(work.join("out/deep/er")).unwrap();
+    fs::write(work.join("out/model.bin"), vec![7; 300_000]).unwrap();
+    fs::write(work.join("out/deep/er/run.sh"), "#!/bin/sh\n").unwrap();
+    fs::set_permissions(work.join("out/deep/er/run.sh"), fs::Permissions::from_mode(0o755)).unwrap();
+    symlink("deep/er", work.join("out/latest")).unwrap();
+    fs::write(work.join("single.txt"), "one").unwrap();
+
+    let given = engine.services.take_outputs(&from, &outputs(&[("all", "out"), ("one", "single.txt")])).await.unwrap();
+    assert_eq!(
+        given.iter().map(|output| (output.is_folder, output.size)).collect::<Vec<_>>(),
+        [(true, 300_010), (false, 3)]
+    );
+    // The same content has the same name.
+    assert_eq!(engine.services.take_outputs(&from, &outputs(&[("all", "out")])).await.unwrap()[0], given[0]);
+
+    let to = directory(&engine, "to").await;
+    let inputs: Vec<_> = given
+        .into_iter()
+        .map(|output| StepInput {
+            name: output.name.clone(),
+            from: format!("make.{}", output.name),
+            output: Some(output),
+        })
+        .collect();
+    engine.services.put_inputs(&to, &inputs).await.unwrap();
+    let inputs = to.work().join("inputs");
+    assert_eq!(fs::read(inputs.join("all/model.bin")).unwrap(), vec![7; 300_000]);
+    assert_eq!(fs::read_to_string(inputs.join("all/latest/run.sh")).unwrap(), "#!/bin/sh\n");
+    assert_eq!(fs::metadata(inputs.join("all/deep/er/run.sh")).unwrap().permissions().mode() & 0o111, 0o111);
+    assert_eq!(fs::read_to_string(inputs.join("one")).unwrap(), "one");
+}
+
+#[tokio::test]
+async fn links_of_an_output_do_not_lead_out_of_it_together() {
+    let engine = Engine::start().await;
+    let from = directory(&engine, "from").await;
+    let out = from.work().join("out");
+    fs::create_dir_all(out.join("a/b/c")).unwrap();
+    symlink("../../..", out.join("a/b/c/p")).unwrap();
+    let given = engine.services.take_outputs(&from, &outputs(&[("all", "out")])).await;
+    given.expect("a link to the folder itself stays in it");
+    symlink("a/b/c/p/../../../../x", out.join("q")).unwrap();
+    let refused = engine.services.take_outputs(&from, &outputs(&[("all", "out")])).await.unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "The output \"all\" cannot be given on: \"q\" is a link that goes up after a name; write its target with .. at \
+         the start only."
+    );
+}
+
+#[tokio::test]
+async fn a_list_of_files_that_was_forged_puts_nothing_outside() {
+    let engine = Engine::start().await;
+    let artifacts = artifacts::Artifacts::open_dir(engine.directory.path().join("artifacts")).await.unwrap();
+    for (number, links) in [
+        r#"[{"path":"a/b/p","target":"../.."},{"path":"a/b/p/q","target":"../../../x"}]"#,
+        r#"[{"path":"a/b/c/p","target":"../../.."},{"path":"q","target":"a/b/c/p/../../../../x"}]"#,
+        r#"[{"path":"../q","target":"x"}]"#,
+        r#"[{"path":"q","target":"/etc"}]"#,
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let manifest = artifacts.put_bytes(format!(r#"{{"files":[],"links":{links}}}"#).into_bytes()).await.unwrap();
+        let output = StepOutput {
+            name: "all".to_owned(),
+            path: "out".to_owned(),
+            is_folder: true,
+            digest: manifest.digest,
+            size: 0,
+        };
+        let input = StepInput { name: "all".to_owned(), from: "make.all".to_owned(), output: Some(output) };
+        let to = directory(&engine, &format!("to-{number}")).await;
+        let refused = engine.services.put_inputs(&to, &[input]).await.unwrap_err();
+        assert!(matches!(refused, FileTrouble::Step(_)), "{links}: {refused}");
+    }
+}
+
+#[tokio::test]
+async fn an_output_that_is_not_there_is_the_steps_fault() {
+    let engine = Engine::start().await;
+    let dir = directory(&engine, "dir").await;
+    fs::create_dir(dir.work().join("links")).unwrap();
+    symlink("/etc/passwd", dir.work().join("links/secret")).unwrap();
+    let refused = |pairs: &'static [(&str, &str)]| {
+        let (engine, dir) = (&engine, &dir);
+        async move {
+            match engine.services.take_outputs(dir, &outputs(pairs)).await.unwrap_err() {
+                FileTrouble::Step(message) => message,
+                FileTrouble::Ours(message) => panic!("{message}"),
+            }
+        }
+    };
+    assert_eq!(
+        refused(&[("model", "model.onnx")]).await,
+        "The output \"model\" is not there: the step did not write \"model.onnx\"."
+    );
+    assert_eq!(
+        refused(&[("all", "links")]).await,
+        "The output \"all\" cannot be given on: \"secret\" is a link that leads out of it."
+    );
+}
+
+#[tokio::test]
+async fn a_damaged_input_is_told() {
+    let engine = Engine::start().await;
+    let from = directory(&engine, "from").await;
+    fs::write(from.work().join("a"), "content").unwrap();
+    let output = engine.services.take_outputs(&from, &outputs(&[("a", "a")])).await.unwrap().remove(0);
+    let (shard, rest) = output.digest.hex().split_at(2);
+    let blob = engine.directory.path().join("artifacts/blobs").join(shard).join(rest);
+    fs::write(&blob, "changed").unwrap();
+    let input =
+        |name: &str| [StepInput { name: name.to_owned(), from: "make.a".to_owned(), output: Some(output.clone()) }];
+    let to = directory(&engine, "to").await;
+    let damaged = engine.services.put_inputs(&to, &input("one")).await.unwrap_err();
+    assert_eq!(damaged.to_string(), "The stored content of the input \"one\" (make.a) is damaged.");
+    fs::remove_file(&blob).unwrap();
+    let gone = engine.services.put_inputs(&to, &input("two")).await.unwrap_err();
+    assert_eq!(gone.to_string(), "The input \"two\" (make.a) is not in the artifact store any more.");
+}

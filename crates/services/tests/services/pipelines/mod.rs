@@ -1,0 +1,10 @@
+//! Pipelines over a real database: who gets a step, what a worker's word counts, how a run goes on. No process is
+//! started here; [`engine`] plays the workers.
+
+mod cancelling;
+mod claims;
+mod endings;
+mod engine;
+mod files;
+mod logs;
+mod starting;

@@ -1,0 +1,204 @@
+//! Who may decide, on what, and how often.
+
+use crate::promotion::world::{PRODUCTION, World, metric_gate};
+use domain::{
+    Digest, ErrorKind,
+    permission::Role,
+    promotion::{DecisionVerdict, PromotionState},
+};
+use services::NewDecision;
+
+#[tokio::test]
+async fn an_approval_deploys_by_itself() {
+    let world = World::start().await;
+    let version = world.version().await;
+    let promotion = world.awaiting(version).await;
+    let (decision, is_new) =
+        world.decide(&world.approver, &promotion, DecisionVerdict::Approve, " Looks right. ").await.unwrap();
+    assert!(is_new);
+    assert_eq!(
+        (decision.comment.as_str(), Some(&decision.subject_digest)),
+        ("Looks right.", promotion.subject_digest.as_ref())
+    );
+    assert_eq!(world.read(&promotion).await.state, PromotionState::Approved);
+    assert_eq!(world.advance(&promotion).await, PromotionState::Live);
+    assert_eq!(world.serving().await, Some(1));
+}
+
+#[tokio::test]
+async fn the_requester_a_machine_and_who_is_no_approver_may_not_decide() {
+    let world = World::start().await;
+    let version = world.version().await;
+    let promotion = world.awaiting(version).await;
+    world.set_roles(&world.contributor, &[Role::Contributor, Role::Approver]).await;
+    let requester = world.contributor.caller.clone().unwrap();
+    let requester = world.services.enter(requester, None).await.unwrap().unwrap();
+    let machine = world.machine(&[Role::Approver]).await;
+    for (who, why) in [
+        (&requester, "You may not decide on promotion #1: you requested it."),
+        (&machine, "You may not decide on promotion #1: a service account never counts as a person who decides."),
+        (&world.admin, "You may not decide on promotions in Default: that takes the role approver."),
+    ] {
+        let refused = world.approve(who, &promotion).await.unwrap_err();
+        assert_eq!((refused.kind, refused.message.as_str()), (ErrorKind::Forbidden, why));
+    }
+    assert_eq!(world.count("select count(*) from decisions").await, 0);
+}
+
+#[tokio::test]
+async fn who_lost_the_role_since_the_request_came_in_may_not_decide() {
+    let world = World::start().await;
+    let version = world.version().await;
+    let promotion = world.awaiting(version).await;
+    world.set_roles(&world.approver, &[Role::Viewer]).await;
+    let refused = world.approve(&world.approver, &promotion).await.unwrap_err();
+    assert_eq!(refused.message, "You may not decide on promotion #1: you are not an approver in this workspace.");
+}
+
+#[tokio::test]
+async fn a_no_needs_a_reason_and_ends_it() {
+    let world = World::start().await;
+    let version = world.version().await;
+    let promotion = world.awaiting(version).await;
+    let refused = world.decide(&world.approver, &promotion, DecisionVerdict::Reject, "  ").await.unwrap_err();
+    assert_eq!((refused.kind, refused.field.as_deref()), (ErrorKind::Invalid, Some("comment")));
+    let reject = DecisionVerdict::Reject;
+    world.decide(&world.approver, &promotion, reject, "Trained on last year's data.").await.unwrap();
+    let promotion = world.read(&promotion).await;
+    assert_eq!(promotion.state, PromotionState::Rejected);
+    assert_eq!(promotion.state_reason, "Person 3 said no: Trained on last year's data.");
+    assert_eq!(world.advance(&promotion).await, PromotionState::Rejected);
+    let other = world.member(&[Role::Approver]).await;
+    let refused = world.approve(&other, &promotion).await.unwrap_err();
+    assert!(
+        refused.message.starts_with("Promotion #1 is not to be decided on: it was rejected."),
+        "{}",
+        refused.message
+    );
+}
+
+#[tokio::test]
+async fn the_same_request_again_is_the_same_decision_and_another_verdict_is_refused() {
+    let world = World::start().await;
+    world.set_policy(PRODUCTION, vec![metric_gate(0.7)], 2).await;
+    let version = world.version().await;
+    let promotion = world.awaiting(version).await;
+    let (first, _) = world.approve(&world.approver, &promotion).await.unwrap();
+    let (again, is_new) = world.approve(&world.approver, &promotion).await.unwrap();
+    assert_eq!((&again, is_new), (&first, false));
+    for (verdict, comment) in [(DecisionVerdict::Reject, "no"), (DecisionVerdict::Approve, "another word")] {
+        let refused = world.decide(&world.approver, &promotion, verdict, comment).await.unwrap_err();
+        assert_eq!(refused.kind, ErrorKind::Conflict);
+        assert!(refused.message.starts_with("You have approved exactly this already"), "{}", refused.message);
+    }
+    assert_eq!(world.detail(&promotion).await.approvals, 1);
+    assert_eq!(world.read(&promotion).await.state, PromotionState::AwaitingApproval);
+    // Also when it has gone on since.
+    let other = world.member(&[Role::Approver]).await;
+    world.approve(&other, &promotion).await.unwrap();
+    assert_eq!(world.advance(&promotion).await, PromotionState::Live);
+    assert_eq!(world.approve(&world.approver, &promotion).await.unwrap(), (first, false));
+}
+
+#[tokio::test]
+async fn as_many_people_as_the_rule_says() {
+    let world = World::start().await;
+    world.set_policy(PRODUCTION, vec![], 3).await;
+    let version = world.version().await;
+    let promotion = world.awaiting(version).await;
+    for count in 1..=3_u8 {
+        assert_eq!(world.read(&promotion).await.state, PromotionState::AwaitingApproval);
+        let approver = world.member(&[Role::Approver]).await;
+        world.approve(&approver, &promotion).await.unwrap();
+        assert_eq!(world.detail(&promotion).await.approvals, count);
+        assert_eq!(world.services.promotions_waiting_for_me(&approver).await.unwrap().len(), 0);
+    }
+    assert_eq!(world.read(&promotion).await.state, PromotionState::Approved);
+}
+
+#[tokio::test]
+async fn a_digest_that_is_not_the_present_one_decides_nothing() {
+    let world = World::start().await;
+    let version = world.version().await;
+    let promotion = world.awaiting(version).await;
+    let new = NewDecision {
+        verdict: DecisionVerdict::Approve,
+        comment: String::new(),
+        subject_digest: Digest::of_json(&"something else").unwrap(),
+    };
+    let refused = world.services.decide_promotion(&world.approver, promotion.number, new).await.unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::Conflict);
+    assert!(refused.message.starts_with("What you saw has changed since."), "{}", refused.message);
+    assert_eq!(world.count("select count(*) from decisions").await, 0);
+    assert_eq!(world.read(&promotion).await.state, PromotionState::AwaitingApproval);
+}
+
+#[tokio::test]
+async fn nothing_is_decided_before_the_gates_have_run() {
+    let world = World::start().await;
+    let version = world.version().await;
+    let promotion = world.awaiting(version).await;
+    world.services.rerun_gates(&world.contributor, promotion.number).await.unwrap();
+    let refused = world.approve(&world.approver, &promotion).await.unwrap_err();
+    assert!(refused.message.ends_with("when its gates have run."), "{}", refused.message);
+}
+
+#[tokio::test]
+async fn the_page_says_of_every_member_whether_they_may_decide_and_why_not() {
+    let world = World::start().await;
+    world.set_policy(PRODUCTION, vec![], 2).await;
+    let version = world.version().await;
+    let promotion = world.awaiting(version).await;
+    let decided = world.approve(&world.approver, &promotion).await.unwrap().0;
+    let detail = world.detail(&promotion).await;
+    assert_eq!(detail.decisions, [decided]);
+    let of = |ctx: &services::Ctx| {
+        let id = ctx.user().unwrap().id;
+        let found = detail.eligible.iter().find(|eligibility| eligibility.user.id == id).unwrap();
+        (found.barred.as_deref(), found.decision)
+    };
+    assert_eq!(of(&world.approver), (None, Some(DecisionVerdict::Approve)));
+    assert_eq!(of(&world.contributor), (Some("Requested this promotion."), None));
+    assert_eq!(of(&world.admin), (Some("Is not an approver in this workspace."), None));
+}
+
+#[tokio::test]
+async fn whoever_started_the_run_whose_step_asks_may_not_decide() {
+    let world = World::start().await;
+    let starter = world.member(&[Role::Contributor, Role::Approver]).await;
+    let starter_id = starter.user().unwrap().id;
+    let step = world.step_of(&starter).await;
+    // A step may start another run: the same person stands behind that one's steps.
+    let step_further_on = world.step_of(&step).await;
+    for (who, version) in [(&step, world.version().await), (&step_further_on, world.version().await)] {
+        let asked = world.request_as(who, version, PRODUCTION).await.unwrap();
+        assert_eq!((asked.requester.as_str(), asked.on_behalf_of), ("Pipelines", Some(starter_id)));
+        assert_eq!(world.advance(&asked).await, PromotionState::AwaitingApproval);
+        let seen = world.read(&asked).await;
+        let refused = world.approve(&starter, &seen).await.unwrap_err();
+        let number = seen.number;
+        let why = format!("You may not decide on promotion #{number}: you started the pipeline run that requested it.");
+        assert_eq!((refused.kind, refused.message), (ErrorKind::Forbidden, why));
+        assert!(world.services.promotions_waiting_for_me(&starter).await.unwrap().is_empty());
+        let shown = world.detail(&seen).await.eligible.into_iter().find(|person| person.user.id == starter_id).unwrap();
+        assert_eq!(shown.barred.as_deref(), Some("Started the pipeline run that requested this promotion."));
+        assert_eq!(world.read(&seen).await.state, PromotionState::AwaitingApproval);
+        assert_eq!(world.services.promotions_waiting_for_me(&world.approver).await.unwrap().len(), 1);
+        world.approve(&world.approver, &seen).await.unwrap();
+        assert_eq!(world.advance(&seen).await, PromotionState::Live);
+    }
+}
+
+#[tokio::test]
+async fn nobody_stands_behind_a_run_that_no_person_started() {
+    let world = World::start().await;
+    let machine = world.machine(&[Role::Contributor]).await;
+    for starter in [services::Ctx::system(world.workspace.clone()), machine] {
+        let step = world.step_of(&starter).await;
+        let version = world.version().await;
+        let asked = world.request_as(&step, version, PRODUCTION).await.unwrap();
+        assert_eq!((asked.requester.as_str(), asked.on_behalf_of), ("Pipelines", None));
+        assert_eq!(world.advance(&asked).await, PromotionState::AwaitingApproval);
+        world.approve(&world.approver, &world.read(&asked).await).await.unwrap();
+    }
+}

@@ -1,0 +1,15 @@
+//! Promotions over a real database, a real artifact store and the real engine: what leads to a version that serves, and
+//! that nothing else does.
+
+mod champion;
+mod decide;
+mod deploy;
+mod falls_away;
+mod gates;
+mod histories;
+mod policy;
+mod races;
+mod request;
+mod rollback;
+mod serving;
+mod world;

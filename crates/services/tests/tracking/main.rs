@@ -1,9 +1,0 @@
-//! Experiments, runs and models as pages read them, over a real database and a real artifact store. What clients send is
-//! tested where it comes in, in `server/tests/api/mlflow`.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod history;
-mod lineage;
-mod model;
-mod table;
-mod world;
