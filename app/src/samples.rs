@@ -249,6 +249,7 @@ pub fn welcome() -> WelcomePage {
         has_run: false,
         has_pipeline: false,
         has_promotion: false,
+        may_write_pipelines: true,
         example: None,
         may_load_example: true,
     }

@@ -79,6 +79,7 @@ async fn welcome(state: &AppState, ctx: &Ctx) -> Result<Option<WelcomePage>, Err
         has_run,
         has_pipeline,
         has_promotion,
+        may_write_pipelines: ctx.may(Permission::WritePipelines),
         example: example::walk(state, ctx),
         may_load_example: demo::is_offered(state, ctx).await?,
     }))

@@ -69,6 +69,8 @@ impl TestApp {
     }
 
     async fn with(what: impl FnOnce(Services) -> Services) -> Self {
+        // As the program does first. In this process, another test may have done it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let database =
             testkit::database(&store::schema_key(), |pool| async move { store::migrate(&pool).await.unwrap() }).await;
         let directory = tempfile::tempdir().unwrap();

@@ -17,6 +17,10 @@ use std::collections::BTreeSet;
 
 const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";
+/// About how many requests of a kind are sent. There are thousands, and they take minutes.
+const SAMPLE: usize = 700;
+/// Set for sending all of them.
+const ALL: &str = "SLIPWAY_TEST_ALL_BAD_INPUT";
 /// How many requests are under way at once.
 const AT_ONCE: usize = 8;
 /// What only the inside of the server says.
@@ -56,6 +60,17 @@ struct Sent {
     route: Route,
     what: String,
     request: Request<Body>,
+}
+
+/// The same part of them each time, spread over routes and values: their places are scattered as multiplicative hashing
+/// does, since every tenth would always be the same value.
+fn sample(all: Vec<Sent>) -> Vec<Sent> {
+    let one_in = all.len().div_ceil(SAMPLE).max(1) as u64;
+    if std::env::var_os(ALL).is_some() {
+        return all;
+    }
+    let scattered = |place: u64| place.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    all.into_iter().zip(0..).filter(|(_, place)| scattered(*place) % one_in == 0).map(|(sent, _)| sent).collect()
 }
 
 impl World {
@@ -123,8 +138,9 @@ impl World {
         Some(Sent { route: *route, what: format!("{} {path:.300}", route.method), request })
     }
 
-    /// Sends all, and holds every answer against the rules. Answers with what each was answered.
+    /// Sends a [sample] of them, and holds every answer against the rules. Answers with what each was answered.
     async fn send(&self, all: Vec<Sent>) -> Vec<(String, StatusCode)> {
+        let all = sample(all);
         assert!(!all.is_empty(), "nothing is sent");
         stream::iter(all)
             .map(|sent| async move {

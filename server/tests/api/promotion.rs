@@ -121,8 +121,9 @@ async fn each_act_takes_its_role() {
     }
     people.operator.post("/api/v1/promotions/1/withdraw", json!({})).await.refused(403);
     let rollback = "/api/v1/environments/production/models/wine/rollback";
-    people.contributor.post(rollback, json!({})).await.refused(403);
-    people.operator.post(rollback, json!({})).await.refused(404);
+    let seen = json!({ "deployment": 1 });
+    people.contributor.post(rollback, seen.clone()).await.refused(403);
+    people.operator.post(rollback, seen).await.refused(404);
     people.contributor.put(POLICY, json!({ "gates": [], "rule": { "approvals": 0 } })).await.refused(403);
     let reader = app.client(people.approver.user(), Scope::Read).await;
     reader.post("/api/v1/promotions/1/decisions", decision).await.refused(403);

@@ -39,7 +39,7 @@ async fn workers_are_killed_in_the_middle_of_steps() {
     let database = database().await;
     let evidence = tempfile::tempdir().unwrap();
     let (slipway, _server) = Slipway::start(Some(database.url.clone()), &["--no-worker"]).await;
-    let options = ["--lease", "3", "--steps", "2"];
+    let options = ["--lease", "8", "--steps", "2"];
     let mut workers: Vec<Process> = (0..2).map(|_| slipway.work(&options)).collect();
 
     let layers = [3, 3, 2];
@@ -68,14 +68,14 @@ async fn a_worker_is_stopped_for_longer_than_its_lease_and_goes_on() {
     let database = database().await;
     let evidence = tempfile::tempdir().unwrap();
     let (slipway, _server) = Slipway::start(Some(database.url.clone()), &["--no-worker"]).await;
-    let mut stopped = slipway.work(&["--lease", "3", "--steps", "2"]);
+    let mut stopped = slipway.work(&["--lease", "8", "--steps", "2"]);
     let layers = [2, 1];
     // Longer than the lease of a worker that does not renew it.
     let run = slipway.run(&evidence::pipeline(evidence.path(), &layers, 110)).await;
     mid_step(evidence.path(), 10).await;
     signal(stopped.pid(), "STOP");
     // The commands end by themselves, though their worker is not there to end them; then another takes the steps over.
-    let mut other = slipway.work(&["--lease", "3", "--steps", "2"]);
+    let mut other = slipway.work(&["--lease", "8", "--steps", "2"]);
     until("somebody else runs the steps", || {
         evidence::read(evidence.path()).values().filter(|executions| executions.len() > 1).count() == 2
     })

@@ -22,6 +22,8 @@ pub struct WelcomePage {
     pub has_pipeline: bool,
     /// Whether a promotion was requested.
     pub has_promotion: bool,
+    /// Whether the reader may store pipelines.
+    pub may_write_pipelines: bool,
     /// How far the example has come, when it was loaded lately.
     pub example: Option<ExampleWalk>,
     /// Whether the reader may load the example, and it is not being loaded.
@@ -51,8 +53,13 @@ pub fn Welcome(
     );
     let events = links.events(&topics);
     let goes_on = page.example.as_ref().is_some_and(|walk| walk.goes_on);
-    let (tokens, write, example) = (links.to("settings/tokens"), links.to("pipelines/new"), links.to("example"));
+    let (tokens, example) = (links.to("settings/tokens"), links.to("example"));
     let environments = links.environments();
+    let (pipelines, pipelines_text) = if page.may_write_pipelines {
+        (links.to("pipelines/new"), "Write a pipeline")
+    } else {
+        (links.pipelines(), "What a pipeline is")
+    };
     view! {
         <PageHead
             title=format!("Welcome to {}", page.workspace).into_any()
@@ -87,7 +94,7 @@ pub fn Welcome(
                     </Step>
                     <Step number=3 title="Put training in a pipeline" done=page.has_pipeline>
                         <p>"Steps live in a file, so each model says what made it, and production can ask for the next one."</p>
-                        <ButtonLink text="Write a pipeline" href=write symbol=Symbol::Pipe/>
+                        <ButtonLink text=pipelines_text href=pipelines symbol=Symbol::Pipe/>
                     </Step>
                     <Step number=4 title="Promote a version" done=page.has_promotion>
                         <p>
@@ -176,6 +183,7 @@ mod tests {
             has_run: false,
             has_pipeline: false,
             has_promotion: false,
+            may_write_pipelines: true,
             example: None,
             may_load_example: true,
         };

@@ -188,10 +188,10 @@ pub fn written(trigger: &Trigger) -> String {
 #[component]
 fn NewTrigger(links: Links, pipelines: Vec<String>, action: String, draft: Draft) -> impl IntoView {
     if pipelines.is_empty() {
-        let write = links.to("pipelines/new");
+        let pipelines = links.pipelines();
         return view! {
             <Panel title="Start a pipeline when an alert opens" id="new-trigger">
-                <Body><p class="muted">"There is no pipeline yet. "<a href=write>"Write one"</a>" that trains this model anew."</p></Body>
+                <Body><p class="muted">"There is none yet. "<a href=pipelines>"Write a pipeline"</a>" that trains this model anew."</p></Body>
             </Panel>
         }
         .into_any();

@@ -248,7 +248,7 @@ async fn a_history_that_is_too_long_for_the_memory_comes_whole_all_the_same() {
     ada.ml("runs/log-metric", json!({ "run_id": id, "key": "loss", "value": 0, "timestamp": 0, "step": 0 })).await.ok();
     sqlx::query(
         "insert into metrics (run_key, metric_id, step, timestamp, value)
-         select run_key, metric_id, n, n / 3, case n when 20001 then 'NaN' else n end
+         select run_key, metric_id, n, n / 3, case n when 20001 then 'NaN' else n::float8 end
          from metrics, generate_series(1, 25000) as n",
     )
     .execute(&app.database.pool)
