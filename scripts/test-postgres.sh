@@ -51,6 +51,9 @@ full_page_writes = off
 wal_level = minimal
 max_wal_senders = 0
 autovacuum_naptime = 10min
+bgwriter_lru_maxpages = 0
+checkpoint_timeout = 1h
+max_wal_size = 4GB
 CONF
     "${as_server[@]}" "$bin/pg_ctl" start --wait --silent --pgdata="$folder/data" --log="$folder/log"
 }
