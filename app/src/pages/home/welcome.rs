@@ -175,18 +175,7 @@ mod tests {
 
     #[test]
     fn a_new_workspace_says_the_next_step_with_its_command() {
-        let page = WelcomePage {
-            workspace_id: WorkspaceId::new(),
-            workspace: "New lab".into(),
-            tracking_uri: "http://127.0.0.1:3000/w/new-lab".into(),
-            token: Some("laptop".into()),
-            has_run: false,
-            has_pipeline: false,
-            has_promotion: false,
-            may_write_pipelines: true,
-            example: None,
-            may_load_example: true,
-        };
+        let page = WelcomePage { tracking_uri: "http://127.0.0.1:3000/w/new-lab".into(), ..samples::welcome() };
         let html = fragment(|| view! { <Welcome links=Links::new("new-lab") page/> });
         assert!(html.contains("MLFLOW_TRACKING_URI=http://127.0.0.1:3000/w/new-lab"), "{html}");
         for line in ["export MLFLOW_TRACKING_TOKEN=", "python train.py"] {

@@ -191,7 +191,7 @@ fn NewTrigger(links: Links, pipelines: Vec<String>, action: String, draft: Draft
         let pipelines = links.pipelines();
         return view! {
             <Panel title="Start a pipeline when an alert opens" id="new-trigger">
-                <Body><p class="muted">"There is none yet. "<a href=pipelines>"Write a pipeline"</a>" that trains this model anew."</p></Body>
+                <Body><p class="muted">"There is no pipeline yet. "<a href=pipelines>"Write one"</a>" that trains this model anew."</p></Body>
             </Panel>
         }
         .into_any();
