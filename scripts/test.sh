@@ -36,7 +36,7 @@ run_part() {
             return $status
             ;;
         python)
-            "$cache/python-test/bin/python" -m pytest --quiet --junitxml="$results/python.xml" end2end
+            "$cache/python-test/bin/python" -m pytest --quiet --numprocesses=2 --dist=loadfile --junitxml="$results/python.xml" end2end
             ;;
         browser)
             (cd end2end && CHROMIUM_PATH=$("$checkout/scripts/chromium-bin.sh") \

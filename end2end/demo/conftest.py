@@ -40,7 +40,7 @@ def steps(tmp_path_factory):
         }
         env |= {f"PARAM_{name}": value for name, value in params.items()} | variables
         done = subprocess.run(
-            [sys.executable, script], cwd=folder, env=env, text=True, timeout=120, capture_output=True, check=False
+            [sys.executable, script], cwd=folder, env=env, text=True, timeout=300, capture_output=True, check=False
         )
         assert done.returncode == expect, done.stdout + done.stderr
         return done.stdout + done.stderr

@@ -58,7 +58,7 @@ export async function apiJson<T>(role: Role, method: string, path: string, body?
 }
 
 /** Asks again until the answer is what is wanted, for a while. */
-export async function until<T>(what: string, ask: () => Promise<T | undefined>, seconds = 60): Promise<T> {
+export async function until<T>(what: string, ask: () => Promise<T | undefined>, seconds = 240): Promise<T> {
   const deadline = Date.now() + seconds * 1000;
   for (;;) {
     const answer = await ask();

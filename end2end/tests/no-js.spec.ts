@@ -54,7 +54,7 @@ test("the loop is walked by forms alone", async ({ page }) => {
     expect(async () => {
       await page.reload();
       await expect(page.getByText(what).first()).toBeVisible({ timeout: 500 });
-    }).toPass({ timeout: 120_000 });
+    }).toPass({ timeout: 300_000 });
 
   await test.step("a contributor requests production for what MLflow's client registered", async () => {
     train(readState().tokens.contributor, ["--model", model, "--register"]);

@@ -27,7 +27,7 @@ test("a model goes from a run to production, drifts, and comes back as a candida
     await page.getByRole("button", { name: "Request promotion" }).click();
     await expect(page).toHaveURL(/\/promotions\/\d+$/);
     promotion = page.url();
-    await expect(page.getByText("Waiting for approval").first()).toBeVisible({ timeout: 60_000 });
+    await expect(page.getByText("Waiting for approval").first()).toBeVisible({ timeout: 240_000 });
     await expect(page.getByRole("button", { name: /^Approve v1/ })).toHaveCount(0);
     await signOut(page);
   });

@@ -11,7 +11,7 @@ use crate::{
 };
 use axum::{
     extract::{FromRequestParts, OptionalFromRequestParts, Request, State},
-    http::{HeaderMap, Method, header, request::Parts},
+    http::{HeaderMap, Method, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -73,6 +73,18 @@ impl Surface {
             Self::Mlflow => MlflowError(error).into_response(),
             Self::Inference => InferenceError(error).into_response(),
         }
+    }
+
+    /// The same, with a status that no sort of error has.
+    #[must_use]
+    pub fn refuse_as(self, status: StatusCode, error: Error) -> Response {
+        if self == Self::Api {
+            // The body says the status, too.
+            return ApiError(error).with_status(status);
+        }
+        let mut response = self.refuse(error);
+        *response.status_mut() = status;
+        response
     }
 }
 

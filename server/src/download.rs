@@ -1,6 +1,6 @@
 //! Sending stored files: whole or in part, as attachments. Nothing of a file is ever shown in our own origin.
 
-use crate::state::AppState;
+use crate::{access::Surface, state::AppState};
 use artifacts::ByteRange;
 use axum::{
     body::Body,
@@ -10,11 +10,17 @@ use axum::{
 use domain::Error;
 use services::Artifact;
 
-/// The file as an answer: `Range`, `If-Range` and `If-None-Match` are heeded.
+/// The file as an answer: `Range`, `If-Range` and `If-None-Match` are heeded. A part that is not there is refused in the
+/// form of the surface.
 ///
 /// # Errors
 /// When the artifact store does not answer.
-pub async fn send(state: &AppState, artifact: &Artifact, headers: &HeaderMap) -> Result<Response, Error> {
+pub async fn send(
+    state: &AppState,
+    surface: Surface,
+    artifact: &Artifact,
+    headers: &HeaderMap,
+) -> Result<Response, Error> {
     let etag = format!("\"{}\"", artifact.digest.hex());
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     if text(header::IF_NONE_MATCH).is_some_and(|tags| tags == "*" || tags.split(',').any(|tag| tag.trim() == etag)) {
@@ -25,7 +31,8 @@ pub async fn send(state: &AppState, artifact: &Artifact, headers: &HeaderMap) ->
         Wanted::Everything => None,
         Wanted::Part(range) => Some(range),
         Wanted::Nothing => {
-            let mut response = StatusCode::RANGE_NOT_SATISFIABLE.into_response();
+            let message = format!("The file has {} bytes, and none of those that are asked for.", artifact.size);
+            let mut response = surface.refuse_as(StatusCode::RANGE_NOT_SATISFIABLE, Error::invalid(message));
             set(&mut response, header::CONTENT_RANGE, &format!("bytes */{}", artifact.size));
             return Ok(response);
         }

@@ -54,10 +54,10 @@ impl<E: Into<Error>> From<E> for ApiError {
     }
 }
 
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
+impl ApiError {
+    /// The answer with another status than that of its kind.
+    pub fn with_status(self, status: StatusCode) -> Response {
         let Error { kind, message, field } = self.0;
-        let status = status(kind);
         let title = status.canonical_reason().unwrap_or_default().to_owned();
         let problem = Problem { kind, status: status.as_u16(), title, detail: message, field };
         let mut response = (status, Json(problem)).into_response();
@@ -70,5 +70,12 @@ impl IntoResponse for ApiError {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
         }
         response
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let status = status(self.0.kind);
+        self.with_status(status)
     }
 }

@@ -64,7 +64,7 @@ impl Routes {
     }
 
     /// A page, or what a page's form posts to.
-    pub(crate) fn page<H, T>(self, method: Method, path: &'static str, access: Access, handler: H) -> Self
+    pub fn page<H, T>(self, method: Method, path: &'static str, access: Access, handler: H) -> Self
     where
         H: Handler<T, AppState>,
         T: 'static,
@@ -82,7 +82,7 @@ impl Routes {
     }
 
     /// An operation of MLflow's API, under `/api/2.0` and `/ajax-api/2.0`. `path` begins with the version: `/2.0/mlflow/…`.
-    pub(crate) fn mlflow<H, T>(self, method: Method, path: &str, access: Access, handler: H) -> Self
+    pub fn mlflow<H, T>(self, method: Method, path: &str, access: Access, handler: H) -> Self
     where
         H: Handler<T, AppState> + Clone,
         T: 'static,

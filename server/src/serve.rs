@@ -137,7 +137,8 @@ pub fn service(state: &AppState) -> Router {
     layered(router::routes(state), state)
 }
 
-fn layered(routes: Routes, state: &AppState) -> Router {
+/// Routes inside the layers of the whole service.
+pub fn layered(routes: Routes, state: &AppState) -> Router {
     let (_, _, routes) = routes.finish();
     let sessions = SessionManagerLayer::new(Sessions(state.services.pool().clone()))
         .with_name("slipway_session")
@@ -176,9 +177,7 @@ async fn not_found(request: Request) -> Response {
 
 async fn wrong_method(request: Request) -> Response {
     let message = format!("{} does not take {}.", request.uri().path(), request.method());
-    let mut response = surface(&request).refuse(Error::invalid(message));
-    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-    response
+    surface(&request).refuse_as(StatusCode::METHOD_NOT_ALLOWED, Error::invalid(message))
 }
 
 /// Which sort of client asks for an address that is none.
@@ -246,83 +245,4 @@ async fn announce(services: &Services, public_url: &str) -> Result<()> {
         println!("Nobody can sign in yet. Set up the first administrator, once, at\n{public_url}/setup?link={secret}");
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use artifacts::Artifacts;
-    use axum::{
-        body::{Body, to_bytes},
-        http::Method,
-    };
-    use metrics_exporter_prometheus::PrometheusBuilder;
-    use tower::ServiceExt as _;
-
-    async fn panics() -> &'static str {
-        panic!("as the test wants it")
-    }
-
-    /// What a request is answered, and the metrics after it. No database answers.
-    fn ask(method: &str, path: &str) -> (StatusCode, String, String) {
-        let recorder = PrometheusBuilder::new().build_recorder();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let (status, body) = metrics::with_local_recorder(&recorder, || {
-            runtime.block_on(async {
-                let folder = tempfile::tempdir().unwrap();
-                let pool = store::connect("postgres://nobody@localhost/none", 1).unwrap();
-                let state = AppState {
-                    services: Services::new(pool, Artifacts::open_dir(folder.path()).await.unwrap()),
-                    public_url: "http://slipway.test".into(),
-                    assets: Arc::new(missing_assets()),
-                    events: Events::default(),
-                    readiness: Readiness::default(),
-                    trusted_proxies: TrustedProxies::default(),
-                    sign_in_limit: Arc::default(),
-                    demo: demo::Background::default(),
-                    metrics: recorder.handle(),
-                };
-                let routes = router::routes(&state).page(Method::GET, "/panics", Access::Open, panics).mlflow(
-                    Method::GET,
-                    "/2.0/mlflow/panics",
-                    Access::Open,
-                    panics,
-                );
-                let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
-                let response = layered(routes, &state).oneshot(request).await.unwrap();
-                let status = response.status();
-                let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
-                (status, String::from_utf8(body.to_vec()).unwrap())
-            })
-        });
-        (status, body, recorder.handle().render())
-    }
-
-    /// Whether a request was counted with all of these labels.
-    fn counted(metrics: &str, labels: &[&str]) -> bool {
-        metrics.lines().any(|line| {
-            line.starts_with("slipway_http_requests_total{") && labels.iter().all(|label| line.contains(label))
-        })
-    }
-
-    #[test]
-    fn a_handler_that_panics_answers_in_its_clients_form_and_counts_as_a_failure() {
-        let (status, body, metrics) = ask("GET", "/panics");
-        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
-        assert!(body.contains("Something failed on our side") && body.contains("<html"), "{body}");
-        assert!(counted(&metrics, &["route=\"/panics\"", "method=\"GET\"", "code=\"500\""]), "{metrics}");
-
-        let (status, body, metrics) = ask("GET", "/api/2.0/mlflow/panics");
-        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
-        assert!(body.contains("\"error_code\":\"INTERNAL_ERROR\""), "{body}");
-        assert!(counted(&metrics, &["route=\"/api/2.0/mlflow/panics\"", "code=\"500\""]), "{metrics}");
-    }
-
-    #[test]
-    fn a_method_that_the_client_made_up_makes_no_series_of_its_own() {
-        let (status, _, metrics) = ask("BREW", "/healthz");
-        assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
-        assert!(counted(&metrics, &["route=\"/healthz\"", "method=\"OTHER\""]), "{metrics}");
-        assert!(!metrics.contains("BREW"), "{metrics}");
-    }
 }

@@ -17,7 +17,9 @@ pub struct Limits {
     pub inference: Duration,
     /// For the answer to the golden rows of a version that is tried.
     pub trial: Duration,
-    /// For loading a version, its files being read from the artifact store too.
+    /// For reading a version's files from the artifact store.
+    pub read: Duration,
+    /// For loading a version whose files were read.
     pub load: Duration,
     /// Requests to one model that are read, wait or are being answered.
     pub of_model: usize,
@@ -34,7 +36,8 @@ impl Default for Limits {
         Self {
             inference: Duration::from_secs(60),
             trial: Duration::from_secs(30),
-            load: Duration::from_secs(120),
+            read: Duration::from_secs(60),
+            load: Duration::from_secs(60),
             of_model,
             requests: 4 * of_model,
             bytes: 512 << 20,

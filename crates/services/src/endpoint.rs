@@ -7,6 +7,7 @@
 use crate::{
     Ctx, Result, Services,
     admission::{Admitted, GRACE, seconds},
+    boxed,
     prediction::{Answered, recorded},
 };
 use bytes::Bytes;
@@ -283,6 +284,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn refresh_endpoints(&self) -> Result<()> {
         if self.models().is_err() {
             return Ok(());
@@ -380,6 +382,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn servable_versions(&self, ctx: &Ctx) -> Result<Vec<(String, i32)>> {
         Ok(store::endpoint::servable(&mut *self.conn().await?, ctx.workspace_id(), MOST_OFFERED).await?)
     }
@@ -395,9 +398,9 @@ impl Services {
 
     /// The same; none when it takes too long.
     pub(crate) async fn load_in_time(&self, files: &[VersionFile]) -> Result<Option<(Digest, Arc<Model>)>> {
-        let deadline = Instant::now() + self.limits().load;
+        let limits = self.limits();
         // The engine may take a moment to stop by itself, which is better: then nothing goes on behind.
-        timeout_at((deadline + GRACE).into(), self.load_until(files, deadline)).await.unwrap_or(Ok(None))
+        timeout(limits.read + limits.load + GRACE, self.read_and_load(files)).await.unwrap_or(Ok(None))
     }
 
     /// What is said of a version that takes too long to load.
@@ -405,7 +408,7 @@ impl Services {
         format!("The model could not be loaded within {}.", seconds(self.limits().load))
     }
 
-    async fn load_until(&self, files: &[VersionFile], deadline: Instant) -> Result<Option<(Digest, Arc<Model>)>> {
+    async fn read_and_load(&self, files: &[VersionFile]) -> Result<Option<(Digest, Arc<Model>)>> {
         let models = Arc::clone(self.models()?);
         let digest =
             manifest_digest(files).ok().flatten().ok_or_else(|| Error::invalid("The version has no files."))?;
@@ -413,7 +416,8 @@ impl Services {
             return Ok(Some((digest, model)));
         }
         let onnx = onnx_file(files).ok_or_else(|| Error::invalid("The version has no file that ends with .onnx."))?;
-        let bytes = self.model_file(onnx, deadline).await?;
+        let read_by = Instant::now() + self.limits().read;
+        let bytes = self.model_file(onnx, read_by).await?;
         // Larger models keep their weights in files beside the first.
         let folder = onnx.path.rsplit_once('/').map_or("", |(folder, _)| folder);
         let mut beside = Vec::new();
@@ -424,10 +428,11 @@ impl Services {
                 file.path.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/'))
             };
             if let Some(name) = name.filter(|name| name.contains(".onnx") || name.ends_with(".data")) {
-                beside.push((name.to_owned(), self.model_file(file, deadline).await?.to_vec().into()));
+                beside.push((name.to_owned(), self.model_file(file, read_by).await?.to_vec().into()));
             }
         }
         let key = digest.clone();
+        let deadline = Instant::now() + self.limits().load;
         let loaded = tokio::task::spawn_blocking(move || {
             models.load(&key, |engine| Model::from_files(engine, bytes, beside, deadline))
         });
@@ -462,6 +467,7 @@ impl Services {
     /// # Errors
     /// `NotFound` when no version of it serves there or there is no such environment, `Unavailable` when one is to and
     /// cannot be loaded.
+    #[boxed]
     pub async fn endpoint(&self, ctx: &Ctx, environment: &str, model: &str) -> Result<Arc<LiveEndpoint>> {
         let key = (ctx.workspace.slug.clone(), environment.to_owned(), model.to_owned());
         if let Some(endpoint) = self.endpoints.get(&key) {
@@ -478,6 +484,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound` when nothing serves there or there is no such environment, `Invalid` when several models do.
+    #[boxed]
     pub async fn only_endpoint(&self, ctx: &Ctx, environment: &str) -> Result<Arc<LiveEndpoint>> {
         self.models()?;
         let workspace = &ctx.workspace.slug;
@@ -498,14 +505,14 @@ impl Services {
     }
 
     /// Answers a request of the Open Inference Protocol: its body as it came.
-    pub async fn infer(&self, admitted: Admitted, body: impl Into<Bytes>) -> Outcome {
-        let body = body.into();
+    #[boxed]
+    pub async fn infer(&self, admitted: Admitted, body: Bytes) -> Outcome {
         self.answer(admitted, move |_| InferRequest::parse(&body)).await
     }
 
     /// Answers a request in MLflow's form: its body as it came.
-    pub async fn invoke(&self, admitted: Admitted, body: impl Into<Bytes>) -> Outcome {
-        let body = body.into();
+    #[boxed]
+    pub async fn invoke(&self, admitted: Admitted, body: Bytes) -> Outcome {
         self.answer(admitted, move |endpoint| {
             Invocation::parse(&body)?.into_request(endpoint.loaded.inputs(), &endpoint.feature_names)
         })

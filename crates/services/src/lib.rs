@@ -58,6 +58,10 @@ pub use setup::NewUser;
 pub use step::{AttemptEnd, Claimed, FileTrouble, Lease, LetGo, Renewed, StepInput, StepWork};
 pub use token::{IssuedToken, NewToken};
 
+/// Gives a use case a boxed future. Else each of its callers would compile everything below it again, and prove of every
+/// piece that it may move to another thread, which takes minutes.
+pub(crate) use async_recursion::async_recursion as boxed;
+
 use artifacts::Artifacts;
 use serving::ModelCache;
 use sqlx::{PgPool, Postgres, Transaction};
@@ -138,6 +142,7 @@ impl Services {
     ///
     /// # Errors
     /// `Unavailable` when it cannot.
+    #[boxed]
     pub async fn check_artifacts(&self) -> Result<()> {
         self.artifacts.check().await.map_err(|error| {
             tracing::warn!(%error, "the artifact store does not answer");

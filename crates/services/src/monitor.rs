@@ -1,6 +1,6 @@
 //! Watching traffic: checks for drift, alerts, and the triggers that start a pipeline when one opens.
 
-use crate::{Ctx, Event, Result, Services, commit, prediction::never_served, reference::Reference};
+use crate::{Ctx, Event, Result, Services, boxed, commit, prediction::never_served, reference::Reference};
 use chrono::{DateTime, Utc};
 use domain::{
     Error, ErrorKind, Page,
@@ -56,6 +56,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn monitors(&self, ctx: &Ctx) -> Result<Vec<Monitor>> {
         Ok(store::monitor::list(&mut *self.conn().await?, ctx.workspace_id()).await?)
     }
@@ -64,6 +65,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound` when the model has never served there.
+    #[boxed]
     pub async fn monitor(&self, ctx: &Ctx, environment: &str, model: &str) -> Result<Monitor> {
         store::monitor::find(&mut *self.conn().await?, ctx.workspace_id(), environment, model)
             .await?
@@ -74,6 +76,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn checks(&self, monitor: &Monitor, limit: usize) -> Result<Vec<Check>> {
         Ok(store::monitor::checks(&mut *self.conn().await?, monitor.id, limit.clamp(1, page::MAX_PAGE) as i64).await?)
     }
@@ -82,6 +85,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound` without such a monitor, `Invalid` for a number outside the limits.
+    #[boxed]
     pub async fn change_monitor(
         &self,
         ctx: &Ctx,
@@ -126,6 +130,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn check_monitors(&self) -> Result<()> {
         let due = store::monitor::due(&mut *self.conn().await?).await?;
         for due in due {
@@ -269,6 +274,7 @@ impl Services {
     ///
     /// # Errors
     /// `Invalid` for a page token that is not of this list.
+    #[boxed]
     pub async fn alerts(
         &self,
         ctx: &Ctx,
@@ -288,6 +294,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn unresolved_alerts(&self, ctx: &Ctx) -> Result<i64> {
         Ok(store::monitor::count_unresolved(&mut *self.conn().await?, ctx.workspace_id()).await?)
     }
@@ -296,6 +303,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn unresolved_alert_of(&self, ctx: &Ctx, monitor: &Monitor) -> Result<Option<Alert>> {
         let mut conn = self.conn().await?;
         let alerts = store::monitor::alerts(&mut conn, ctx.workspace_id(), Some(monitor.id), true, None, 1).await?;
@@ -306,6 +314,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn check_of_alert(&self, alert: &Alert) -> Result<Option<Check>> {
         Ok(store::monitor::check_of_alert(&mut *self.conn().await?, alert.id).await?)
     }
@@ -314,6 +323,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound` without such an alert.
+    #[boxed]
     pub async fn alert_by_number(&self, ctx: &Ctx, number: i64) -> Result<(Alert, Vec<Firing>)> {
         let mut conn = self.conn().await?;
         let before = Some(number.saturating_add(1));
@@ -330,6 +340,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound` without such an alert, `Conflict` when it is past that state.
+    #[boxed]
     pub async fn handle_alert(&self, ctx: &Ctx, number: i64, to: AlertState) -> Result<Alert> {
         let (alert, _) = self.alert_by_number(ctx, number).await?;
         if alert.state != to {
@@ -361,6 +372,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn triggers(&self, ctx: &Ctx) -> Result<Vec<Trigger>> {
         Ok(store::monitor::triggers(&mut *self.conn().await?, ctx.workspace_id(), None).await?)
     }
@@ -369,6 +381,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound` without such a monitor or pipeline, `Invalid` for parameters that the pipeline does not take.
+    #[boxed]
     pub async fn set_trigger(&self, ctx: &Ctx, new: NewTrigger) -> Result<(Trigger, bool)> {
         if new.cool_down_s < 0 {
             return Err(Error::invalid_field("cool_down_s", "A cool-down is 0 seconds or more."));

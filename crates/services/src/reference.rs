@@ -361,7 +361,7 @@ mod tests {
                 "reference.json",
                 r#"{"a": [[1]]}"#,
                 format!(
-                    "reference.json cannot be read: a list where a single value is expected at line 1 column 7. {form}"
+                    "reference.json cannot be read: a list where a single value is expected at line 1 column 8. {form}"
                 ),
             ),
             (

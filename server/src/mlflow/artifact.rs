@@ -7,7 +7,7 @@ use super::{
     fields::Fields,
 };
 use crate::{
-    access::{Access, Context},
+    access::{Access, Context, Surface},
     download,
     extract::Path,
     router::Routes,
@@ -77,7 +77,7 @@ async fn get(
     headers: HeaderMap,
 ) -> Result<Response, MlflowError> {
     let artifact = state.services.artifact(&ctx, &path).await?;
-    Ok(download::send(&state, &artifact, &headers).await?)
+    Ok(download::send(&state, Surface::Mlflow, &artifact, &headers).await?)
 }
 
 async fn put(

@@ -25,7 +25,7 @@ fn both(output: &Output) -> (String, String) {
 
 #[tokio::test]
 async fn a_file_is_stored_run_and_followed_from_the_command_line() {
-    let (slipway, mut server) = Slipway::start(None, &["--steps", "2"]).await;
+    let (slipway, mut server) = Slipway::start(&["--steps", "2"]).await;
     let program = env!("CARGO_BIN_EXE_slipway");
     let file = slipway.data().join("greet.yaml");
     let yaml = FILE.replace("PROGRAM", program);
@@ -74,7 +74,7 @@ async fn a_file_is_stored_run_and_followed_from_the_command_line() {
 
 #[tokio::test]
 async fn a_run_is_cancelled_from_the_command_line() {
-    let (slipway, mut server) = Slipway::start(None, &[]).await;
+    let (slipway, mut server) = Slipway::start(&[]).await;
     let began = slipway.data().join("began");
     let yaml = format!(
         "name: slow\nsteps:\n  hold: {{ command: 'touch {}; sleep 600' }}\n  after: {{ command: 'true', needs: hold }}\n",

@@ -8,10 +8,6 @@ use serde_json::Value;
 use std::{path::Path, time::Duration};
 use tokio::time::{Instant, sleep};
 
-async fn database() -> testkit::TestDatabase {
-    testkit::database(&store::schema_key(), |pool| async move { store::migrate(&pool).await.unwrap() }).await
-}
-
 /// How many lines of evidence there are: the run goes on when they grow.
 fn beats(evidence: &Path) -> usize {
     let files = std::fs::read_dir(evidence).unwrap();
@@ -36,9 +32,8 @@ async fn succeeded_once(slipway: &Slipway, detail: &Value) {
 
 #[tokio::test]
 async fn workers_are_killed_in_the_middle_of_steps() {
-    let database = database().await;
     let evidence = tempfile::tempdir().unwrap();
-    let (slipway, _server) = Slipway::start(Some(database.url.clone()), &["--no-worker"]).await;
+    let (slipway, _server) = Slipway::start(&["--no-worker"]).await;
     let options = ["--lease", "8", "--steps", "2"];
     let mut workers: Vec<Process> = (0..2).map(|_| slipway.work(&options)).collect();
 
@@ -65,9 +60,8 @@ async fn workers_are_killed_in_the_middle_of_steps() {
 
 #[tokio::test]
 async fn a_worker_is_stopped_for_longer_than_its_lease_and_goes_on() {
-    let database = database().await;
     let evidence = tempfile::tempdir().unwrap();
-    let (slipway, _server) = Slipway::start(Some(database.url.clone()), &["--no-worker"]).await;
+    let (slipway, _server) = Slipway::start(&["--no-worker"]).await;
     let mut stopped = slipway.work(&["--lease", "8", "--steps", "2"]);
     let layers = [2, 1];
     // Longer than the lease of a worker that does not renew it.
@@ -92,7 +86,7 @@ async fn a_worker_is_stopped_for_longer_than_its_lease_and_goes_on() {
 #[tokio::test]
 async fn the_server_is_killed_with_its_worker_and_started_again() {
     let evidence = tempfile::tempdir().unwrap();
-    let (mut slipway, mut server) = Slipway::start(None, &["--steps", "2"]).await;
+    let (mut slipway, mut server) = Slipway::start_private(&["--steps", "2"]);
     let address = slipway.url.trim_start_matches("http://").to_owned();
     let layers = [2, 1];
     let run = slipway.run(&evidence::pipeline(evidence.path(), &layers, 40)).await;
@@ -112,7 +106,7 @@ async fn the_server_is_killed_with_its_worker_and_started_again() {
 #[tokio::test]
 async fn postgres_is_killed_in_the_middle_of_steps() {
     let evidence = tempfile::tempdir().unwrap();
-    let (slipway, mut server) = Slipway::start(None, &["--steps", "2", "--lease", "30"]).await;
+    let (slipway, mut server) = Slipway::start_private(&["--steps", "2", "--lease", "30"]);
     let layers = [2, 2, 1];
     let run = slipway.run(&evidence::pipeline(evidence.path(), &layers, 40)).await;
     for _ in 0..2 {

@@ -4,13 +4,9 @@
 use crate::slipway::{Process, Slipway, postgres_pid, signal, until};
 use std::{fs, net::TcpListener};
 
-async fn database() -> testkit::TestDatabase {
-    testkit::database(&store::schema_key(), |pool| async move { store::migrate(&pool).await.unwrap() }).await
-}
-
 #[tokio::test]
 async fn a_first_start_that_is_killed_while_it_makes_the_database_is_made_up_for() {
-    let mut slipway = Slipway::new(None);
+    let mut slipway = Slipway::private();
     let cluster = slipway.data().join("postgres");
     let mut killed = Process::spawn(&mut slipway.command(&["serve", "--listen", "127.0.0.1:0"]));
     until("the database is being made", || cluster.join("data.new/PG_VERSION").exists()).await;
@@ -23,7 +19,7 @@ async fn a_first_start_that_is_killed_while_it_makes_the_database_is_made_up_for
 
 #[tokio::test]
 async fn what_is_left_of_a_database_that_was_not_made_to_the_end_is_removed() {
-    let mut slipway = Slipway::new(None);
+    let mut slipway = Slipway::private();
     let cluster = slipway.data().join("postgres");
     fs::create_dir_all(cluster.join("data.new/base")).unwrap();
     fs::write(cluster.join("data.new/PG_VERSION"), "15\n").unwrap();
@@ -35,7 +31,7 @@ async fn what_is_left_of_a_database_that_was_not_made_to_the_end_is_removed() {
 
 #[test]
 fn a_folder_that_holds_no_database_is_left_alone() {
-    let slipway = Slipway::new(None);
+    let slipway = Slipway::private();
     let photos = slipway.data().join("postgres/data/photos");
     fs::create_dir_all(&photos).unwrap();
     let refused = slipway.command(&["migrate"]).output().unwrap();
@@ -46,7 +42,7 @@ fn a_folder_that_holds_no_database_is_left_alone() {
 
 #[test]
 fn a_database_of_a_version_that_is_not_installed_is_named() {
-    let slipway = Slipway::new(None);
+    let slipway = Slipway::private();
     let data = slipway.data().join("postgres/data");
     fs::create_dir_all(&data).unwrap();
     fs::write(data.join("PG_VERSION"), "7\n").unwrap();
@@ -58,7 +54,7 @@ fn a_database_of_a_version_that_is_not_installed_is_named() {
 
 #[test]
 fn a_start_that_fails_says_why_and_leaves_no_database_running() {
-    let slipway = Slipway::new(None);
+    let slipway = Slipway::private();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let refused = slipway.command(&["serve", "--listen", &address]).output().unwrap();
@@ -71,7 +67,7 @@ fn a_start_that_fails_says_why_and_leaves_no_database_running() {
 
 #[tokio::test]
 async fn the_end_of_the_terminal_stops_a_server_in_good_order() {
-    let mut slipway = Slipway::new(None);
+    let mut slipway = Slipway::private();
     let mut server = slipway.serve("127.0.0.1:0", &[]);
     assert!(postgres_pid(slipway.data()).is_some());
     signal(server.pid(), "HUP");
@@ -82,8 +78,7 @@ async fn the_end_of_the_terminal_stops_a_server_in_good_order() {
 
 #[tokio::test]
 async fn whoever_asks_twice_waits_for_nothing() {
-    let database = database().await;
-    let (slipway, mut server) = Slipway::start(Some(database.url.clone()), &[]).await;
+    let (slipway, mut server) = Slipway::start(&[]).await;
     let (began, told) = (slipway.data().join("began"), slipway.data().join("told"));
     let yaml = format!(
         "name: stubborn
@@ -108,7 +103,7 @@ steps:
 
 #[tokio::test]
 async fn a_worker_stops_although_the_database_is_away() {
-    let (slipway, mut server) = Slipway::start(None, &["--no-worker"]).await;
+    let (slipway, mut server) = Slipway::start_private(&["--no-worker"]);
     // By its address the database is not the worker's own, which it would start again.
     let socket = slipway.data().join("postgres/run");
     let url = format!("postgres://postgres@localhost/slipway?host={}", socket.display());

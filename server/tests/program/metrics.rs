@@ -22,9 +22,7 @@ async fn with_line(url: &str, line: &str) -> String {
 
 #[tokio::test]
 async fn a_server_tells_what_the_database_says_and_a_worker_what_it_does() {
-    let database =
-        testkit::database(&store::schema_key(), |pool| async move { store::migrate(&pool).await.unwrap() }).await;
-    let (slipway, mut server) = Slipway::start(Some(database.url.clone()), &["--no-worker"]).await;
+    let (slipway, mut server) = Slipway::start(&["--no-worker"]).await;
     let of_server = format!("{}/metrics", slipway.url);
     let run = slipway.run("name: one\nsteps:\n  only: { command: 'true' }\n").await;
     let metrics = with_line(&of_server, "slipway_queue_depth{queue=\"default\"} 1").await;

@@ -7,12 +7,13 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
     time::Duration,
 };
+use testkit::TestDatabase;
 use tokio::time::Instant;
 
 /// The program under test.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_slipway");
 /// Far longer than anything here takes.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A process that is killed when the test ends, however it ends.
 pub(crate) struct Process(Child);
@@ -70,7 +71,7 @@ pub(crate) fn signal(pid: i32, name: &str) {
 /// An installation of one test's own.
 pub(crate) struct Slipway {
     /// The database; none for the private cluster in the data folder.
-    database: Option<String>,
+    database: Option<TestDatabase>,
     data: tempfile::TempDir,
     pub(crate) url: String,
     token: String,
@@ -78,8 +79,12 @@ pub(crate) struct Slipway {
 }
 
 impl Slipway {
-    /// One in which nothing runs, and nothing ever ran.
-    pub(crate) fn new(database: Option<String>) -> Self {
+    /// One with a private cluster, in which nothing runs, and nothing ever ran.
+    pub(crate) fn private() -> Self {
+        Self::new(None)
+    }
+
+    fn new(database: Option<TestDatabase>) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let data = tempfile::tempdir().unwrap();
         let http = reqwest::Client::builder().timeout(Duration::from_secs(20)).build().unwrap();
@@ -87,11 +92,21 @@ impl Slipway {
     }
 
     /// Starts a server with these options, and makes somebody who may use it.
-    pub(crate) async fn start(database: Option<String>, options: &[&str]) -> (Self, Process) {
-        let mut slipway = Self::new(database);
-        let server = slipway.serve("127.0.0.1:0", options);
-        slipway.token = slipway.make_token();
-        (slipway, server)
+    pub(crate) async fn start(options: &[&str]) -> (Self, Process) {
+        let database =
+            testkit::database(&store::schema_key(), |pool| async move { store::migrate(&pool).await.unwrap() }).await;
+        Self::new(Some(database)).started(options)
+    }
+
+    /// The same with a private cluster: for what is about the cluster.
+    pub(crate) fn start_private(options: &[&str]) -> (Self, Process) {
+        Self::private().started(options)
+    }
+
+    fn started(mut self, options: &[&str]) -> (Self, Process) {
+        let server = self.serve("127.0.0.1:0", options);
+        self.token = self.make_token();
+        (self, server)
     }
 
     pub(crate) fn data(&self) -> &Path {
@@ -102,8 +117,8 @@ impl Slipway {
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(PROGRAM);
         command.args(arguments).arg("--data-dir").arg(self.data.path());
-        if let Some(url) = &self.database {
-            command.args(["--database-url", url]);
+        if let Some(database) = &self.database {
+            command.args(["--database-url", &database.url]);
         }
         // Only what the test says counts.
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SLIPWAY_") || name == "DATABASE_URL") {

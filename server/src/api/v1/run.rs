@@ -2,7 +2,7 @@
 
 use super::{Listed, Paging, experiment::Wanted};
 use crate::{
-    access::{Access, Context},
+    access::{Access, Context, Surface},
     download,
     error::{ApiError, Problem},
     extract::{Path, Query},
@@ -146,5 +146,5 @@ async fn artifact(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let artifact = state.services.run_artifact(&ctx, id, &at.path).await?;
-    Ok(download::send(&state, &artifact, &headers).await?)
+    Ok(download::send(&state, Surface::Api, &artifact, &headers).await?)
 }

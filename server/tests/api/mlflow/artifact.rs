@@ -65,6 +65,7 @@ async fn a_part_of_a_file_is_sent_when_it_is_asked_for() {
     }
     let outside = get(&[(header::RANGE, "bytes=10-")]).await;
     assert_eq!((outside.status.as_u16(), outside.header("content-range")), (416, "bytes */10"));
+    assert_eq!(outside.body_json()["message"], "The file has 10 bytes, and none of those that are asked for.");
     for whole in ["lines=1-2", "bytes=0-1,3-4", "bytes=4-2"] {
         assert_eq!(get(&[(header::RANGE, whole)]).await.status, 200, "{whole}");
     }
