@@ -23,17 +23,18 @@ forget_gone_checkouts() {
     done
 }
 claim_target() {
-    local owner ours
+    local owner ours own
     if [ -z "${CARGO_TARGET_DIR:-}" ]; then
         CARGO_TARGET_DIR=$cache/target
+        own=$cache/target-$(sha256sum <<<"$checkout" | cut -c1-8)
         owner=$(cat "$CARGO_TARGET_DIR/.checkout" 2>/dev/null || true)
+        if [ -e "$own" ]; then
+            CARGO_TARGET_DIR=$own
         # A second checkout beside the first.
-        if [ "${owner:-$checkout}" != "$checkout" ] && [ -e "$owner/Cargo.toml" ]; then
-            CARGO_TARGET_DIR=$cache/target-$(sha256sum <<<"$checkout" | cut -c1-8)
-            if [ ! -e "$CARGO_TARGET_DIR" ]; then
-                forget_gone_checkouts
-                seed_target "$cache/target"
-            fi
+        elif [ "${owner:-$checkout}" != "$checkout" ] && [ -e "$owner/Cargo.toml" ]; then
+            CARGO_TARGET_DIR=$own
+            forget_gone_checkouts
+            seed_target "$cache/target"
         fi
     fi
     export CARGO_TARGET_DIR

@@ -12,7 +12,7 @@ use crate::{
 };
 use axum::{
     Json,
-    body::{Body, Bytes},
+    body::Body,
     extract::{DefaultBodyLimit, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
@@ -198,14 +198,18 @@ async fn invoke(
 }
 
 /// Takes a request in and reads its body, making room for that as it arrives.
-async fn take_in(state: &AppState, endpoint: &Arc<LiveEndpoint>, request: Request) -> Result<(Admitted, Bytes), Error> {
+async fn take_in(
+    state: &AppState,
+    endpoint: &Arc<LiveEndpoint>,
+    request: Request,
+) -> Result<(Admitted, Vec<u8>), Error> {
     let announced = check_head(request.headers())?;
     let mut admitted = state.services.admit(endpoint)?;
     admitted.make_room(announced)?;
     let body = tokio::time::timeout(UPLOAD, read(&mut admitted, request.into_body())).await.unwrap_or_else(|_| {
         Err(Error::invalid(format!("The body did not arrive within {} s; send it again.", UPLOAD.as_secs())))
     })?;
-    Ok((admitted, body.into()))
+    Ok((admitted, body))
 }
 
 /// Refuses a body that could not be understood, before it is read. Gives how many bytes it is announced to have; none

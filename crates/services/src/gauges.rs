@@ -1,6 +1,6 @@
 //! What stands at this moment in the whole installation, for whoever watches it from outside.
 
-use crate::{Result, Services, boxed};
+use crate::{Result, Services};
 pub use store::monitor::DriftScore;
 
 /// What stands at this moment, over all workspaces.
@@ -21,13 +21,12 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
-    #[boxed]
     pub async fn gauges(&self) -> Result<Gauges> {
         let mut conn = self.conn().await?;
         Ok(Gauges {
             steps_waiting: store::step::waiting_by_pool(&mut conn).await?,
             promotions_pending: store::promotion::awaiting_by_environment(&mut conn).await?,
-            alerts_open: store::monitor::count_all_unresolved(&mut conn).await?,
+            alerts_open: store::alert::count_all_unresolved(&mut conn).await?,
             drift: store::monitor::drift_scores(&mut conn).await?,
         })
     }

@@ -5,6 +5,7 @@
 //! that made the [`Ctx`]; rules about the object itself (who requested, what state it is in) are here.
 
 mod admission;
+mod alert;
 mod artifact;
 mod audit;
 mod ctx;
@@ -32,6 +33,7 @@ mod session;
 mod setup;
 mod step;
 mod token;
+mod trigger;
 mod user;
 mod workspace;
 
@@ -49,7 +51,7 @@ pub use log::{Appended, log_topic};
 pub use logged_model::{LoggedModelSearch, NewLoggedModel, no_logged_model};
 pub use model::{ModelDetail, ModelSearch, NewModel};
 pub use model_version::{NewModelVersion, VersionDetail, VersionSearch, parse_stage};
-pub use monitor::{MonitorChange, NewTrigger};
+pub use monitor::MonitorChange;
 pub use pipeline::{PipelineFile, StoredPipeline};
 pub use pipeline_run::{NewRun, RunFilter, StartedRun};
 pub use promotion::{NewDecision, NewPromotion, PromotionFilter, Sweep, may_withdraw};
@@ -57,10 +59,7 @@ pub use run::{NewExperimentRun, RunChange, RunDetail, RunSearch, RunTableSearch,
 pub use setup::NewUser;
 pub use step::{AttemptEnd, Claimed, FileTrouble, Lease, LetGo, Renewed, StepInput, StepWork};
 pub use token::{IssuedToken, NewToken};
-
-/// Gives a use case a boxed future. Else each of its callers would compile everything below it again, and prove of every
-/// piece that it may move to another thread, which takes minutes.
-pub(crate) use async_recursion::async_recursion as boxed;
+pub use trigger::NewTrigger;
 
 use artifacts::Artifacts;
 use serving::ModelCache;
@@ -142,7 +141,6 @@ impl Services {
     ///
     /// # Errors
     /// `Unavailable` when it cannot.
-    #[boxed]
     pub async fn check_artifacts(&self) -> Result<()> {
         self.artifacts.check().await.map_err(|error| {
             tracing::warn!(%error, "the artifact store does not answer");

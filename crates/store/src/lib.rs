@@ -4,6 +4,7 @@
 //! to their file; what goes in and comes out are values of `domain`. Statements are literals checked by this crate's
 //! tests against a real database, see `docs/decisions/0002-queries-are-checked-by-tests.md`.
 
+pub mod alert;
 pub mod artifact;
 pub mod audit;
 mod condition;
@@ -31,6 +32,7 @@ pub mod run;
 pub mod session;
 pub mod step;
 pub mod token;
+pub mod trigger;
 pub mod user;
 pub mod wake;
 pub mod workspace;
@@ -39,17 +41,11 @@ pub use error::{Error, Result};
 pub use migrate::{is_migrated, migrate, schema_key};
 pub use sqlx::{PgConnection, PgPool};
 
-use sqlx::{
-    Connection as _,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use std::{str::FromStr as _, time::Duration};
 
 /// How long a transaction may lie still. A process that was stopped in the middle of one must not hold up all others.
 const IDLE_IN_TRANSACTION: (&str, &str) = ("idle_in_transaction_session_timeout", "60s");
-
-/// How long a connection that lies idle is taken to be alive without asking.
-const TRUSTED_FOR: Duration = Duration::from_secs(1);
 
 /// Opens a pool of up to `connections` connections. The database need not answer yet: each use says so by itself.
 ///
@@ -67,18 +63,5 @@ pub fn connect_beside(other: &PgPool, connections: u32) -> PgPool {
 }
 
 fn pool(options: PgConnectOptions, connections: u32) -> PgPool {
-    PgPoolOptions::new()
-        .max_connections(connections)
-        .acquire_timeout(Duration::from_secs(5))
-        // One that was in use a moment ago is taken as it is: asking it first would double the way to the database.
-        .test_before_acquire(false)
-        .before_acquire(|conn, meta| {
-            Box::pin(async move {
-                if meta.idle_for > TRUSTED_FOR {
-                    conn.ping().await?;
-                }
-                Ok(true)
-            })
-        })
-        .connect_lazy_with(options)
+    PgPoolOptions::new().max_connections(connections).acquire_timeout(Duration::from_secs(5)).connect_lazy_with(options)
 }

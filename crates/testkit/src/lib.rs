@@ -23,11 +23,11 @@ pub struct TestDatabase {
     _lease: Mutex<PgConnection>,
 }
 
-/// What a template has beside the schema under test: which tables hold rows from the start, and whether anybody changed
-/// the schema since.
+/// What a template has beside the schema under test: which tables hold no rows at first, and whether anybody changed the
+/// schema since.
 const NOTES: &str = "
     create schema testkit;
-    create table testkit.kept (name regclass);
+    create table testkit.empty (name regclass);
     create table testkit.altered (at timestamptz default now());
     do $$
     declare each regclass; filled boolean;
@@ -36,7 +36,7 @@ const NOTES: &str = "
             'pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'testkit'::regnamespace
         ) loop
             execute format('select exists (select from %s)', each) into filled;
-            if filled then insert into testkit.kept values (each); end if;
+            if not filled then insert into testkit.empty values (each); end if;
         end loop;
     end $$;
     create function testkit.remember() returns event_trigger language plpgsql
@@ -45,13 +45,7 @@ const NOTES: &str = "
 ";
 
 /// The tables that hold rows which a test wrote, or did until the last vacuum.
-const WRITTEN: &str = "
-    select name::text from (
-        select oid::regclass as name, relnamespace from pg_class where relkind = 'r' and pg_relation_size(oid) > 0
-    ) as filled
-    where relnamespace not in (
-        'pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'testkit'::regnamespace
-    ) and name not in (select name from testkit.kept)";
+const WRITTEN: &str = "select name::text from testkit.empty where pg_relation_size(name) > 0";
 
 /// Gives a copy of a template. `migrate` brings the template to the present schema; it runs once for each `key`, which
 /// must change when the schema does.
@@ -120,8 +114,11 @@ where
 /// Makes a used database as good as new. Not one whose schema a test changed: that has to be made again.
 async fn emptied(admin: &mut PgConnection, options: &PgConnectOptions, name: &str) -> bool {
     // What a killed test left running must not write to the next one's.
-    let query = "select count(pg_terminate_backend(pid, 60000)) >= 0 from pg_stat_activity where datname = $1";
-    flag(admin, query, name).await;
+    sqlx::query("select pg_terminate_backend(pid, 60000) from pg_stat_activity where datname = $1")
+        .bind(name)
+        .execute(&mut *admin)
+        .await
+        .expect("the connections to the database");
     let mut conn =
         PgConnection::connect_with(&options.clone().database(name)).await.expect("the used database answers");
     let altered: bool = sqlx::query_scalar("select exists (select from testkit.altered)")

@@ -137,7 +137,9 @@ async fn artifacts(
 
 /// A file of a run, to be saved. `Range` is heeded.
 #[utoipa::path(get, path = "/api/v1/runs/{id}/artifacts/content", tag = "tracking", params(("id" = RunId, Path), At),
-    responses((status = 200, content_type = "application/octet-stream"), (status = 404, body = Problem)))]
+    responses((status = 200, content_type = "application/octet-stream"),
+        (status = 206, content_type = "application/octet-stream", description = "The part that Range asks for"),
+        (status = 404, body = Problem), (status = 416, body = Problem)))]
 async fn artifact(
     State(state): State<AppState>,
     Context(ctx): Context,

@@ -308,7 +308,7 @@ async fn gauges_tell_the_last_check_of_what_serves() {
     assert_eq!(drift().await, told(v1, 0.5));
     let deployment = world.services.deployment(&world.admin, 1).await.unwrap();
     let mut conn = world.database.pool.acquire().await.unwrap();
-    store::monitor::open_alert(&mut conn, &monitor, deployment.id, 1, found, "drift").await.unwrap().unwrap();
+    store::alert::open(&mut conn, &monitor, deployment.id, 1, found, "drift").await.unwrap().unwrap();
     assert_eq!(world.services.gauges().await.unwrap().alerts_open, 1);
 
     world.live(v2).await;

@@ -1,0 +1,129 @@
+//! The triggers that start a pipeline when an alert opens.
+
+use crate::{Ctx, Event, Result, Services, alert, commit, monitor::name, prediction::never_served};
+use domain::{
+    Error, ErrorKind,
+    audit::{Object, ObjectKind},
+    id::{AlertId, TriggerId},
+    monitor::Trigger,
+};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use store::PgConnection;
+
+/// A trigger to be made, or changed when there is one of this monitor and pipeline.
+#[derive(Debug, Clone)]
+pub struct NewTrigger {
+    /// The monitored model.
+    pub model: String,
+    /// The monitored environment.
+    pub environment: String,
+    /// The pipeline to start.
+    pub pipeline: String,
+    /// Parameters of its runs.
+    pub params: Map<String, Value>,
+    /// Whether it fires.
+    pub enabled: bool,
+    /// The least time between two firings, in seconds.
+    pub cool_down_s: i32,
+}
+
+impl Services {
+    /// The triggers, by pipeline.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn triggers(&self, ctx: &Ctx) -> Result<Vec<Trigger>> {
+        Ok(store::trigger::list(&mut *self.conn().await?, ctx.workspace_id(), None).await?)
+    }
+
+    /// Makes a trigger, or changes the one of this monitor and pipeline. Tells whether it is new.
+    ///
+    /// # Errors
+    /// `NotFound` without such a monitor or pipeline, `Invalid` for parameters that the pipeline does not take.
+    pub async fn set_trigger(&self, ctx: &Ctx, new: NewTrigger) -> Result<(Trigger, bool)> {
+        if new.cool_down_s < 0 {
+            return Err(Error::invalid_field("cool_down_s", "A cool-down is 0 seconds or more."));
+        }
+        // Told now rather than when the alert opens.
+        let params: BTreeMap<String, Value> = new.params.clone().into_iter().collect();
+        let version = self.pipeline_version(ctx, &new.pipeline, None).await?;
+        version.spec.resolve_params(&params)?;
+        let pipeline_id = version.pipeline_id;
+        let mut tx = self.begin().await?;
+        let monitor = store::monitor::find(&mut tx, ctx.workspace_id(), &new.environment, &new.model)
+            .await?
+            .ok_or_else(|| never_served(&new.environment, &new.model))?;
+        let mut trigger = Trigger {
+            id: TriggerId::new(),
+            monitor_id: monitor.id,
+            model: monitor.model.clone(),
+            environment: monitor.environment.clone(),
+            pipeline_id,
+            pipeline: new.pipeline,
+            params: new.params,
+            enabled: new.enabled,
+            cool_down_s: new.cool_down_s,
+        };
+        let (id, is_new) = store::trigger::set(&mut tx, ctx.workspace_id(), &trigger).await?;
+        trigger.id = id;
+        let action = if is_new { "trigger.created" } else { "trigger.changed" };
+        Event::new(
+            action,
+            Object::new(ObjectKind::Trigger, id, &trigger.pipeline),
+            format!("let alerts of {} start {}", name(&monitor), trigger.pipeline),
+        )
+        .related(Object::new(ObjectKind::Model, monitor.model_id, &monitor.model))
+        .related(Object::new(ObjectKind::Pipeline, pipeline_id, &trigger.pipeline))
+        .details(serde_json::json!({ "enabled": trigger.enabled, "cool_down_s": trigger.cool_down_s }))
+        .write(&mut tx, ctx)
+        .await?;
+        commit(tx).await?;
+        Ok((trigger, is_new))
+    }
+
+    /// Starts the pipeline of a trigger for an alert, once. One that holds back is asked again at the next check that finds
+    /// the same; history tells of it when the reason is another.
+    pub(crate) async fn fire(
+        &self,
+        tx: &mut PgConnection,
+        ctx: &Ctx,
+        trigger: &Trigger,
+        alert: AlertId,
+        number: i64,
+    ) -> Result<()> {
+        if !trigger.enabled || !store::trigger::take_firing(tx, trigger.id, alert).await? {
+            return Ok(());
+        }
+        let object = Object::new(ObjectKind::Trigger, trigger.id, &trigger.pipeline);
+        let why = if store::trigger::rests(tx, trigger.id).await? {
+            format!("It fired less than {} s ago.", trigger.cool_down_s)
+        } else {
+            let params: BTreeMap<String, Value> = trigger.params.clone().into_iter().collect();
+            match self.start_run_for_trigger(tx, ctx, trigger.pipeline_id, &params, trigger.id, alert).await {
+                Ok(run) => {
+                    store::trigger::end_firing(tx, trigger.id, alert, Ok(run.id)).await?;
+                    return Event::new(
+                        "trigger.fired",
+                        object,
+                        format!("started {} #{}", trigger.pipeline, run.number),
+                    )
+                    .related(alert::object(alert, number))
+                    .related(Object::new(ObjectKind::PipelineRun, run.id, format!("#{}", run.number)))
+                    .write(tx, ctx)
+                    .await;
+                }
+                // The pipeline changed since the trigger was made. The alert matters all the same.
+                Err(error) if matches!(error.kind, ErrorKind::Invalid | ErrorKind::NotFound) => error.message,
+                Err(error) => return Err(error),
+            }
+        };
+        if !store::trigger::end_firing(tx, trigger.id, alert, Err(&why)).await? {
+            return Ok(());
+        }
+        Event::new("trigger.held_back", object, format!("did not start {}: {why}", trigger.pipeline))
+            .related(alert::object(alert, number))
+            .write(tx, ctx)
+            .await
+    }
+}

@@ -1,0 +1,52 @@
+//! Fields of forms with strange values.
+
+use super::{DIGEST, FORM, NOBODY, PIPELINE, World, escaped};
+
+#[tokio::test]
+async fn a_field_of_a_form_with_a_strange_value_is_refused() {
+    let world = World::start().await;
+    let forms: [(&str, &[(&str, &str)]); 14] = [
+        (
+            "/settings/members",
+            &[("email", "a@slipway.test"), ("name", "A"), ("password", "correct horse"), ("roles", "viewer")],
+        ),
+        ("/settings/members/{id}", &[("do", "save"), ("roles", "viewer")]),
+        ("/settings/tokens", &[("name", "t"), ("scope", "read"), ("days", "1")]),
+        ("/settings/account", &[("present", "a"), ("password", "correct horse battery")]),
+        ("/pipelines/new", &[("source", PIPELINE)]),
+        ("/pipelines/{name}/edit", &[("source", PIPELINE)]),
+        ("/pipelines/{name}/runs", &[("version", "1"), ("key", "k"), ("params.rate", "0.1")]),
+        ("/pipeline-runs/{number}/rerun", &[("key", "k")]),
+        ("/promotions", &[("subject", "churn/1"), ("environment", "production"), ("comment", "c")]),
+        ("/promotions/{number}/decisions", &[("verdict", "approve"), ("subject_digest", DIGEST), ("comment", "c")]),
+        ("/experiments/{id}/runs", &[("run", NOBODY)]),
+        (
+            "/environments/{environment}/models/{model}/monitor/triggers",
+            &[("pipeline", "train"), ("params", "rate=1"), ("enabled", "on"), ("cool_down", "1")],
+        ),
+        ("/environments/{environment}/models/{model}/rollback", &[("deployment", "1"), ("comment", "c")]),
+        ("/sign-in", &[("email", "a@slipway.test"), ("password", "p"), ("next", "/")]),
+    ];
+    // These say nothing when they say something else: the form is then another's.
+    let lenient = ["do", "next", "key", "version", "password", "present", "deployment", "enabled"];
+    let (mut all, mut nul) = (Vec::new(), Vec::new());
+    for (path, fields) in forms {
+        let route = world.table.iter().find(|route| route.method == "POST" && route.path == path).unwrap();
+        let address = world.path(route, None);
+        for (field, _) in fields {
+            for value in ["\0", "a\0b", "", " ", "-1", "99999999999999999999", "\u{1f4a5}\r\n", &"x".repeat(20_000)] {
+                let pairs = fields.iter().map(|(name, right)| {
+                    let text = if name == field { value } else { *right };
+                    format!("{}={}", escaped(name), escaped(text))
+                });
+                let mut sent = world.sent(route, &address, Some(FORM), pairs.collect::<Vec<_>>().join("&")).unwrap();
+                sent.what += &format!(" with {field} = {value:.40?}");
+                if value == "a\0b" && !lenient.contains(field) { nul.push(sent) } else { all.push(sent) }
+            }
+        }
+    }
+    world.send(all).await;
+    for (what, status) in world.send(nul).await {
+        assert!(status.is_client_error(), "{what} answered {status}");
+    }
+}
