@@ -20,6 +20,8 @@ fi
 shift
 parts=("$@")
 
+# As for the compiler, see say.sh: what the C library gives out, in large pages.
+export GLIBC_TUNABLES=${GLIBC_TUNABLES:-glibc.malloc.hugetlb=1}
 # What the tests of the whole program start and drive.
 export SLIPWAY_BIN=$CARGO_TARGET_DIR/debug/slipway
 results=$checkout/test-results

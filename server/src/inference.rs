@@ -12,7 +12,7 @@ use crate::{
 };
 use axum::{
     Json,
-    body::Body,
+    body::{Body, Bytes},
     extract::{DefaultBodyLimit, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
@@ -198,18 +198,14 @@ async fn invoke(
 }
 
 /// Takes a request in and reads its body, making room for that as it arrives.
-async fn take_in(
-    state: &AppState,
-    endpoint: &Arc<LiveEndpoint>,
-    request: Request,
-) -> Result<(Admitted, Vec<u8>), Error> {
+async fn take_in(state: &AppState, endpoint: &Arc<LiveEndpoint>, request: Request) -> Result<(Admitted, Bytes), Error> {
     let announced = check_head(request.headers())?;
     let mut admitted = state.services.admit(endpoint)?;
     admitted.make_room(announced)?;
     let body = tokio::time::timeout(UPLOAD, read(&mut admitted, request.into_body())).await.unwrap_or_else(|_| {
         Err(Error::invalid(format!("The body did not arrive within {} s; send it again.", UPLOAD.as_secs())))
     })?;
-    Ok((admitted, body))
+    Ok((admitted, body.into()))
 }
 
 /// Refuses a body that could not be understood, before it is read. Gives how many bytes it is announced to have; none

@@ -11,16 +11,49 @@ use crate::{
 };
 use axum::{
     Router,
-    extract::DefaultBodyLimit,
+    extract::{DefaultBodyLimit, Request},
     handler::Handler,
     http::Method,
     middleware::from_fn_with_state,
+    response::Response,
     routing::{MethodFilter, MethodRouter, on},
 };
+use futures::future::{BoxFuture, FutureExt as _};
 use std::convert::Infallible;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::UtoipaMethodRouter;
+
+/// A handler without its type: what axum builds around one is then compiled once, and not for each route. Why that matters
+/// is told in `docs/decisions/0008-futures-stop-at-two-places.md`.
+#[derive(Clone, Copy)]
+pub struct Erased(&'static (dyn Fn(Request, AppState) -> BoxFuture<'static, Response> + Send + Sync));
+
+impl Handler<(), AppState> for Erased {
+    type Future = BoxFuture<'static, Response>;
+
+    fn call(self, request: Request, state: AppState) -> Self::Future {
+        (self.0)(request, state)
+    }
+}
+
+/// Takes the type from a handler. It lives as long as the process, as the table does; most take no space.
+pub(crate) fn erased<H, T>(handler: H) -> Erased
+where
+    H: Handler<T, AppState>,
+    T: 'static,
+{
+    Erased(Box::leak(Box::new(move |request, state| handler.clone().call(request, state).boxed())))
+}
+
+/// An operation of the REST API, with its description: `operation!(handler)`.
+macro_rules! operation {
+    ($handler:ident) => {{
+        let $handler = $crate::router::erased($handler);
+        ::utoipa_axum::routes!($handler)
+    }};
+}
+pub(crate) use operation;
 
 /// Routes with their access, in the order they were added.
 pub struct Routes {
@@ -60,7 +93,7 @@ impl Routes {
             Method::DELETE => MethodFilter::DELETE,
             _ => MethodFilter::GET,
         };
-        self.add(Route { method: leak_method(&method), path, access, surface }, on(filter, handler))
+        self.add(Route { method: leak_method(&method), path, access, surface }, on(filter, erased(handler)))
     }
 
     /// A page, or what a page's form posts to.
@@ -84,13 +117,14 @@ impl Routes {
     /// An operation of MLflow's API, under `/api/2.0` and `/ajax-api/2.0`. `path` begins with the version: `/2.0/mlflow/…`.
     pub fn mlflow<H, T>(self, method: Method, path: &str, access: Access, handler: H) -> Self
     where
-        H: Handler<T, AppState> + Clone,
+        H: Handler<T, AppState>,
         T: 'static,
     {
         // The table lives as long as the process.
         let (api, ajax): (&'static str, &'static str) =
             (format!("/api{path}").leak(), format!("/ajax-api{path}").leak());
-        self.handler(Surface::Mlflow, method.clone(), api, access, handler.clone()).handler(
+        let handler = erased(handler);
+        self.handler(Surface::Mlflow, method.clone(), api, access, handler).handler(
             Surface::Mlflow,
             method,
             ajax,
@@ -122,10 +156,10 @@ impl Routes {
         T: 'static,
     {
         let route = Route { method: leak_method(&method), path, access, surface: Surface::Inference };
-        self.add(route, on(MethodFilter::POST, handler).layer(limit))
+        self.add(route, on(MethodFilter::POST, erased(handler)).layer(limit))
     }
 
-    /// An operation of the REST API, with its description: `routes!(handler)`.
+    /// An operation of the REST API, with its description: `operation!(handler)`.
     pub(crate) fn api(mut self, access: Access, (schemas, paths, method): UtoipaMethodRouter<AppState>) -> Self {
         let mut described = Vec::new();
         for (path, item) in &paths.paths {

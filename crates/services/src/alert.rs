@@ -1,6 +1,6 @@
 //! The alerts that checks of monitors open and resolve, and who handles them.
 
-use crate::{Ctx, Event, Result, Services, commit, monitor::name};
+use crate::{Ctx, Event, Result, Services, boxed, commit, monitor::name};
 use domain::{
     Error, Page,
     audit::{Object, ObjectKind},
@@ -18,6 +18,7 @@ impl Services {
     ///
     /// # Errors
     /// `Invalid` for a page token that is not of this list.
+    #[boxed]
     pub async fn alerts(
         &self,
         ctx: &Ctx,
@@ -37,6 +38,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn unresolved_alerts(&self, ctx: &Ctx) -> Result<i64> {
         Ok(store::alert::count_unresolved(&mut *self.conn().await?, ctx.workspace_id()).await?)
     }
@@ -45,6 +47,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn unresolved_alert_of(&self, ctx: &Ctx, monitor: &Monitor) -> Result<Option<Alert>> {
         let mut conn = self.conn().await?;
         let alerts = store::alert::list(&mut conn, ctx.workspace_id(), Some(monitor.id), true, None, 1).await?;
@@ -55,6 +58,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound` without such an alert.
+    #[boxed]
     pub async fn alert_by_number(&self, ctx: &Ctx, number: i64) -> Result<(Alert, Vec<Firing>)> {
         let mut conn = self.conn().await?;
         let before = Some(number.saturating_add(1));
@@ -71,6 +75,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound` without such an alert, `Conflict` when it is past that state.
+    #[boxed]
     pub async fn handle_alert(&self, ctx: &Ctx, number: i64, to: AlertState) -> Result<Alert> {
         let (alert, _) = self.alert_by_number(ctx, number).await?;
         if alert.state != to {

@@ -1,7 +1,7 @@
 //! Files of runs and logged models. A path names a root of ours by the ids in it; whoever may not see its owner finds
 //! nothing there.
 
-use crate::{Ctx, Result, Services, commit};
+use crate::{Ctx, Result, Services, boxed, commit};
 use artifacts::{ByteRange, Content};
 use bytes::Bytes;
 use domain::{
@@ -38,6 +38,7 @@ impl Services {
     /// # Errors
     /// `Invalid` for an unsafe path, one that is a folder, or a deleted owner; `NotFound` without such an owner;
     /// `TooLarge`. Nothing is visible then.
+    #[boxed]
     pub async fn put_artifact<S, E>(&self, ctx: &Ctx, path: &str, length: Option<u64>, stream: S) -> Result<()>
     where
         S: Stream<Item = std::result::Result<Bytes, E>> + Send,
@@ -75,6 +76,7 @@ impl Services {
     ///
     /// # Errors
     /// `Invalid` for an unsafe path or a folder; `NotFound`.
+    #[boxed]
     pub async fn artifact(&self, ctx: &Ctx, path: &str) -> Result<Artifact> {
         let (root, file) = ArtifactRoot::parse_file(path)?;
         let mut conn = self.conn().await?;
@@ -88,6 +90,7 @@ impl Services {
     ///
     /// # Errors
     /// `Invalid` for an unsafe path or a folder; `NotFound`.
+    #[boxed]
     pub async fn run_artifact(&self, ctx: &Ctx, id: RunId, path: &str) -> Result<Artifact> {
         let file = ArtifactPath::parse(path)?;
         let mut conn = self.conn().await?;
@@ -99,6 +102,7 @@ impl Services {
     ///
     /// # Errors
     /// `Invalid` when the file has no byte in the range; `Unavailable` when the artifact store does not answer.
+    #[boxed]
     pub async fn artifact_content(&self, artifact: &Artifact, range: Option<ByteRange>) -> Result<Content> {
         self.artifacts.get(&artifact.digest, range).await.map_err(of_store)
     }
@@ -108,6 +112,7 @@ impl Services {
     ///
     /// # Errors
     /// `Invalid` for an unsafe path.
+    #[boxed]
     pub async fn list_artifacts(&self, ctx: &Ctx, path: &str) -> Result<Vec<ArtifactEntry>> {
         let (root, folder) = ArtifactRoot::parse_folder(path)?;
         let mut conn = self.conn().await?;
@@ -121,6 +126,7 @@ impl Services {
     ///
     /// # Errors
     /// `Invalid` for an unsafe path; `NotFound` without such a run.
+    #[boxed]
     pub async fn run_artifacts(
         &self,
         ctx: &Ctx,
@@ -138,6 +144,7 @@ impl Services {
     ///
     /// # Errors
     /// `Invalid` for an unsafe path; `NotFound` without such a model.
+    #[boxed]
     pub async fn logged_model_artifacts(
         &self,
         ctx: &Ctx,
@@ -156,6 +163,7 @@ impl Services {
     ///
     /// # Errors
     /// `Invalid` for an unsafe path, a whole root, or a deleted owner; `NotFound` without such an owner.
+    #[boxed]
     pub async fn delete_artifact(&self, ctx: &Ctx, path: &str) -> Result<()> {
         let (root, path) = ArtifactRoot::parse_folder(path)?;
         if path.is_root() {

@@ -1,6 +1,6 @@
 //! History: writing an event in the transaction of what it tells of, and reading timelines.
 
-use crate::{Caller, Ctx, Result, Services};
+use crate::{Caller, Ctx, Result, Services, boxed};
 use chrono::Utc;
 use domain::{
     Page,
@@ -45,6 +45,7 @@ impl Event {
     ///
     /// # Errors
     /// When the statement fails.
+    #[boxed]
     pub async fn write(self, conn: &mut PgConnection, ctx: &Ctx) -> Result<()> {
         self.write_as(conn, Some(ctx.workspace_id()), ctx.actor(), ctx.request_id()).await
     }
@@ -53,6 +54,7 @@ impl Event {
     ///
     /// # Errors
     /// When the statement fails.
+    #[boxed]
     pub async fn write_by(self, conn: &mut PgConnection, caller: &Caller) -> Result<()> {
         self.write_as(conn, None, caller.actor(), caller.request_id.as_deref()).await
     }
@@ -84,6 +86,7 @@ impl Services {
     ///
     /// # Errors
     /// `Invalid` for a page token that is not of this list.
+    #[boxed]
     pub async fn audit_events(
         &self,
         ctx: &Ctx,
@@ -102,6 +105,7 @@ impl Services {
     ///
     /// # Errors
     /// `Invalid` for a page token that is not of this list.
+    #[boxed]
     pub async fn audit_events_of_kind(
         &self,
         ctx: &Ctx,

@@ -1,7 +1,7 @@
 //! The people of the demo. They have no password, so nobody signs in as one of them, and an installation that was only
 //! shown the demo still waits for its first administrator; their tokens end with the walk.
 
-use crate::{Caller, Credential, Ctx, Event, IssuedToken, NewToken, Result, Services, commit};
+use crate::{Caller, Credential, Ctx, Event, IssuedToken, NewToken, Result, Services, boxed, commit};
 use chrono::Utc;
 use domain::{
     Error,
@@ -30,6 +30,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn is_free_for_demo(&self, ctx: &Ctx, name: &str) -> Result<bool> {
         Ok(!store::demo::has_other_work(&mut *self.conn().await?, ctx.workspace_id(), name).await?)
     }
@@ -38,6 +39,7 @@ impl Services {
     ///
     /// # Errors
     /// `Conflict` when the workspace holds a model or run of somebody's own.
+    #[boxed]
     pub async fn refuse_demo_among_work(&self, ctx: &Ctx, name: &str) -> Result<()> {
         if self.is_free_for_demo(ctx, name).await? {
             return Ok(());
@@ -55,6 +57,7 @@ impl Services {
     /// # Errors
     /// `Forbidden` to whoever may not manage the workspace, `Conflict` when the address belongs to somebody who can sign
     /// in.
+    #[boxed]
     pub async fn admit_demo_person(&self, ctx: &Ctx, person: &DemoPerson) -> Result<IssuedToken> {
         ctx.require(Permission::ManageWorkspace)?;
         let email = Email::parse(&format!("{}@{DEMO_DOMAIN}", person.account))?;

@@ -2,7 +2,7 @@
 //! its promotion, in `promotion::advance`.
 
 use crate::{
-    Ctx, Event, Result, Services, commit,
+    Ctx, Event, Result, Services, boxed, commit,
     environment::{self, is_name},
     promotion::{self, checked_comment, now, supersede},
 };
@@ -36,6 +36,7 @@ impl Services {
     ///
     /// # Errors
     /// `Invalid` for a page token that is not of this list.
+    #[boxed]
     pub async fn deployments(
         &self,
         ctx: &Ctx,
@@ -57,6 +58,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound`.
+    #[boxed]
     pub async fn deployment(&self, ctx: &Ctx, number: i64) -> Result<Deployment> {
         store::deployment::by_number(&mut *self.conn().await?, ctx.workspace_id(), number)
             .await?
@@ -67,6 +69,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn endpoints(&self, ctx: &Ctx) -> Result<Vec<Endpoint>> {
         Ok(store::deployment::endpoints(&mut *self.conn().await?, ctx.workspace_id()).await?)
     }
@@ -77,6 +80,7 @@ impl Services {
     /// # Errors
     /// `NotFound` when nothing serves; `Conflict` when there is nothing to go back to, when that cannot serve any more,
     /// or when something else serves than the person saw.
+    #[boxed]
     pub async fn rollback(&self, ctx: &Ctx, new: NewRollback) -> Result<Deployment> {
         let comment = checked_comment(&new.comment)?;
         let environment = &new.environment;

@@ -7,6 +7,7 @@
 use crate::{
     Ctx, Result, Services,
     admission::{Admitted, GRACE, seconds},
+    boxed,
     prediction::{Answered, recorded},
 };
 use bytes::Bytes;
@@ -283,6 +284,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn refresh_endpoints(&self) -> Result<()> {
         if self.models().is_err() {
             return Ok(());
@@ -380,6 +382,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn servable_versions(&self, ctx: &Ctx) -> Result<Vec<(String, i32)>> {
         Ok(store::endpoint::servable(&mut *self.conn().await?, ctx.workspace_id(), MOST_OFFERED).await?)
     }
@@ -464,6 +467,7 @@ impl Services {
     /// # Errors
     /// `NotFound` when no version of it serves there or there is no such environment, `Unavailable` when one is to and
     /// cannot be loaded.
+    #[boxed]
     pub async fn endpoint(&self, ctx: &Ctx, environment: &str, model: &str) -> Result<Arc<LiveEndpoint>> {
         let key = (ctx.workspace.slug.clone(), environment.to_owned(), model.to_owned());
         if let Some(endpoint) = self.endpoints.get(&key) {
@@ -480,6 +484,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound` when nothing serves there or there is no such environment, `Invalid` when several models do.
+    #[boxed]
     pub async fn only_endpoint(&self, ctx: &Ctx, environment: &str) -> Result<Arc<LiveEndpoint>> {
         self.models()?;
         let workspace = &ctx.workspace.slug;
@@ -500,14 +505,14 @@ impl Services {
     }
 
     /// Answers a request of the Open Inference Protocol: its body as it came.
-    pub async fn infer(&self, admitted: Admitted, body: impl Into<Bytes>) -> Outcome {
-        let body = body.into();
+    #[boxed]
+    pub async fn infer(&self, admitted: Admitted, body: Bytes) -> Outcome {
         self.answer(admitted, move |_| InferRequest::parse(&body)).await
     }
 
     /// Answers a request in MLflow's form: its body as it came.
-    pub async fn invoke(&self, admitted: Admitted, body: impl Into<Bytes>) -> Outcome {
-        let body = body.into();
+    #[boxed]
+    pub async fn invoke(&self, admitted: Admitted, body: Bytes) -> Outcome {
         self.answer(admitted, move |endpoint| {
             Invocation::parse(&body)?.into_request(endpoint.loaded.inputs(), &endpoint.feature_names)
         })

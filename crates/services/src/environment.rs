@@ -1,7 +1,7 @@
 //! Environments, and the policies that say what a version needs to enter them.
 
 use crate::{
-    Ctx, Event, Result, Services, commit,
+    Ctx, Event, Result, Services, boxed, commit,
     promotion::{self, now, write_as_system},
 };
 use domain::{
@@ -17,6 +17,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn environments(&self, ctx: &Ctx) -> Result<Vec<EnvironmentOverview>> {
         Ok(store::environment::overview(&mut *self.conn().await?, ctx.workspace_id()).await?)
     }
@@ -25,6 +26,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound`.
+    #[boxed]
     pub async fn environment(&self, ctx: &Ctx, name: &str) -> Result<EnvironmentDetail> {
         let mut conn = self.conn().await?;
         let environment = named(&mut conn, ctx, name).await?;
@@ -44,6 +46,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound`, `Invalid` for a policy without sense, `Conflict` when somebody else changed it first.
+    #[boxed]
     pub async fn set_policy(
         &self,
         ctx: &Ctx,

@@ -1,6 +1,6 @@
 //! Experiments.
 
-use crate::{Ctx, Event, Result, Services, commit, model::tag_details, page_rows};
+use crate::{Ctx, Event, Result, Services, boxed, commit, model::tag_details, page_rows};
 use chrono::Utc;
 use domain::{
     Error, ErrorKind, Page,
@@ -56,6 +56,7 @@ impl Services {
     ///
     /// # Errors
     /// `AlreadyExists` when the name is taken, also by a deleted one; `Invalid` for a wrong name, tag or place.
+    #[boxed]
     pub async fn create_experiment(&self, ctx: &Ctx, new: NewExperiment) -> Result<Experiment> {
         let name = ExperimentName::parse(&new.name, "name")?;
         check_artifact_location(&new.artifact_location)?;
@@ -78,6 +79,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound`.
+    #[boxed]
     pub async fn experiment(&self, ctx: &Ctx, id: ExperimentId) -> Result<Experiment> {
         experiment(&mut *self.conn().await?, ctx, id).await
     }
@@ -86,6 +88,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound`.
+    #[boxed]
     pub async fn experiment_by_name(&self, ctx: &Ctx, name: &str) -> Result<Experiment> {
         store::experiment::by_name(&mut *self.conn().await?, ctx.workspace_id(), name)
             .await?
@@ -96,6 +99,7 @@ impl Services {
     ///
     /// # Errors
     /// `Invalid` for a wrong filter, order or page token.
+    #[boxed]
     pub async fn search_experiments(&self, ctx: &Ctx, wanted: &ExperimentSearch<'_>) -> Result<Page<Experiment>> {
         let (search, after) = wanted.parse(ctx)?;
         let mut conn = self.conn().await?;
@@ -107,6 +111,7 @@ impl Services {
     ///
     /// # Errors
     /// `Invalid` for a wrong filter, order or page token.
+    #[boxed]
     pub async fn experiment_summaries(
         &self,
         ctx: &Ctx,
@@ -123,6 +128,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn champion(&self, ctx: &Ctx, id: ExperimentId) -> Result<Option<Champion>> {
         let mut conn = self.conn().await?;
         let production = store::environment::by_name(&mut conn, ctx.workspace_id(), PRODUCTION).await?;
@@ -140,6 +146,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn has_runs(&self, ctx: &Ctx) -> Result<bool> {
         Ok(store::experiment::has_runs(&mut *self.conn().await?, ctx.workspace_id()).await?)
     }
@@ -148,6 +155,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound`; `AlreadyExists` when the name is taken; `Invalid` when it is deleted.
+    #[boxed]
     pub async fn rename_experiment(&self, ctx: &Ctx, id: ExperimentId, name: &str) -> Result<()> {
         let name = ExperimentName::parse(name, "new_name")?;
         let mut tx = self.begin().await?;
@@ -173,6 +181,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound`, also when it is deleted already.
+    #[boxed]
     pub async fn delete_experiment(&self, ctx: &Ctx, id: ExperimentId) -> Result<()> {
         self.set_experiment_stage(ctx, id, LifecycleStage::Deleted).await
     }
@@ -181,6 +190,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound`, also when it is not deleted.
+    #[boxed]
     pub async fn restore_experiment(&self, ctx: &Ctx, id: ExperimentId) -> Result<()> {
         self.set_experiment_stage(ctx, id, LifecycleStage::Active).await
     }
@@ -210,6 +220,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound`; `Invalid` for a wrong tag, or when the experiment is deleted.
+    #[boxed]
     pub async fn set_experiment_tag(&self, ctx: &Ctx, id: ExperimentId, key: &str, value: &str) -> Result<()> {
         let tags = experiment_tags(&[(key.to_owned(), value.to_owned())])?;
         let mut tx = self.begin().await?;
@@ -227,6 +238,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound`, also when there is no such tag; `Invalid` when the experiment is deleted.
+    #[boxed]
     pub async fn delete_experiment_tag(&self, ctx: &Ctx, id: ExperimentId, key: &str) -> Result<()> {
         let mut tx = self.begin().await?;
         let found = active(&mut tx, ctx, id).await?;

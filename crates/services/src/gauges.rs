@@ -1,6 +1,6 @@
 //! What stands at this moment in the whole installation, for whoever watches it from outside.
 
-use crate::{Result, Services};
+use crate::{Result, Services, boxed};
 pub use store::monitor::DriftScore;
 
 /// What stands at this moment, over all workspaces.
@@ -21,6 +21,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn gauges(&self) -> Result<Gauges> {
         let mut conn = self.conn().await?;
         Ok(Gauges {

@@ -61,6 +61,10 @@ pub use step::{AttemptEnd, Claimed, FileTrouble, Lease, LetGo, Renewed, StepInpu
 pub use token::{IssuedToken, NewToken};
 pub use trigger::NewTrigger;
 
+/// Gives a use case a boxed future. Else each of its callers would compile everything below it again, and prove of every
+/// piece that it may move to another thread, which takes minutes.
+pub(crate) use async_recursion::async_recursion as boxed;
+
 use artifacts::Artifacts;
 use serving::ModelCache;
 use sqlx::{PgPool, Postgres, Transaction};
@@ -141,6 +145,7 @@ impl Services {
     ///
     /// # Errors
     /// `Unavailable` when it cannot.
+    #[boxed]
     pub async fn check_artifacts(&self) -> Result<()> {
         self.artifacts.check().await.map_err(|error| {
             tracing::warn!(%error, "the artifact store does not answer");

@@ -1,6 +1,6 @@
 //! Logs of tries: written by the worker that runs the step, read by pages and clients while it goes on.
 
-use crate::{Ctx, Result, Services, pipeline_run};
+use crate::{Ctx, Result, Services, boxed, pipeline_run};
 use domain::{id::StepAttemptId, log::LogLine, pipeline_run::AttemptOutcome, step::StepAttempt};
 pub use store::log::Appended;
 
@@ -15,6 +15,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn append_log(&self, attempt: StepAttemptId, lines: &[LogLine]) -> Result<Appended> {
         Ok(store::log::append(&mut *self.conn().await?, attempt, lines).await?)
     }
@@ -23,6 +24,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn announce_log(&self, attempt: StepAttemptId) -> Result<()> {
         Ok(store::event::notify(&mut *self.conn().await?, &log_topic(attempt)).await?)
     }
@@ -31,6 +33,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound` without such a run, step or try.
+    #[boxed]
     pub async fn step_attempt(&self, ctx: &Ctx, run: i64, step: &str, number: i32) -> Result<StepAttempt> {
         let mut conn = self.conn().await?;
         if let Some(attempt) = store::step::attempt::find(&mut conn, ctx.workspace_id(), run, step, number).await? {
@@ -52,6 +55,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn log_lines(&self, attempt: StepAttemptId, after: i64, limit: usize) -> Result<Vec<LogLine>> {
         Ok(store::log::read(&mut *self.conn().await?, attempt, after, limit).await?)
     }
@@ -60,6 +64,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn last_log_lines(&self, attempt: &StepAttempt, limit: usize) -> Result<Vec<LogLine>> {
         let after = attempt.log_lines.saturating_sub(i64::try_from(limit).unwrap_or(i64::MAX));
         self.log_lines(attempt.id, after, limit).await
@@ -69,6 +74,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn attempt_outcome(&self, attempt: StepAttemptId) -> Result<AttemptOutcome> {
         Ok(store::step::attempt::outcome_of(&mut *self.conn().await?, attempt).await?)
     }

@@ -1,6 +1,6 @@
 //! Logged models: models as runs wrote them.
 
-use crate::{Ctx, Event, Result, Services, commit, experiment, page_rows};
+use crate::{Ctx, Event, Result, Services, boxed, commit, experiment, page_rows};
 use chrono::Utc;
 use domain::{
     Error, ErrorKind, Page,
@@ -56,6 +56,7 @@ impl Services {
     /// # Errors
     /// `NotFound` without such an experiment or run; `Invalid` for a wrong name, parameter or tag, or a deleted
     /// experiment.
+    #[boxed]
     pub async fn create_logged_model(&self, ctx: &Ctx, new: NewLoggedModel) -> Result<LoggedModel> {
         let name = match new.name.filter(|name| !name.is_empty()) {
             Some(name) => LoggedModelName::parse(&name, "name")?.into_string(),
@@ -98,6 +99,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound`.
+    #[boxed]
     pub async fn logged_model(&self, ctx: &Ctx, id: LoggedModelId, allow_deleted: bool) -> Result<LoggedModel> {
         let mut conn = self.conn().await?;
         let model = find(&mut conn, ctx, id).await?;
@@ -108,6 +110,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn versions_of_logged_model(&self, ctx: &Ctx, id: LoggedModelId) -> Result<Vec<ModelVersion>> {
         let mut conn = self.conn().await?;
         Ok(store::model_version::of_logged_models(&mut conn, ctx.workspace_id(), &[id]).await?)
@@ -117,16 +120,17 @@ impl Services {
     ///
     /// # Errors
     /// `Invalid` for a wrong filter, order or page token.
-    pub async fn search_logged_models(&self, ctx: &Ctx, wanted: LoggedModelSearch<'_>) -> Result<Page<LoggedModel>> {
+    #[boxed]
+    pub async fn search_logged_models(&self, ctx: &Ctx, wanted: &LoggedModelSearch<'_>) -> Result<Page<LoggedModel>> {
         let after: Option<Place> = wanted.page_token.map(page::decode).transpose()?;
         let filter = search::logged_model_filter(wanted.filter)?;
-        let order = search::logged_model_order(wanted.order)?;
+        let order = search::logged_model_order(wanted.order.clone())?;
         let mut conn = self.conn().await?;
         let search = store::logged_model::search::Search {
             workspace: ctx.workspace_id(),
             experiments: crate::run::resolve_experiments(&mut conn, ctx, &wanted.experiments).await?,
             filter,
-            datasets: wanted.datasets,
+            datasets: wanted.datasets.clone(),
             order,
         };
         let found =
@@ -139,6 +143,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound`, also when it is deleted.
+    #[boxed]
     pub async fn finalize_logged_model(
         &self,
         ctx: &Ctx,
@@ -166,6 +171,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound`. Again changes nothing.
+    #[boxed]
     pub async fn delete_logged_model(&self, ctx: &Ctx, id: LoggedModelId) -> Result<()> {
         let mut tx = self.begin().await?;
         store::logged_model::lock(&mut tx, ctx.workspace_id(), id).await?;
@@ -182,6 +188,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound`, also when it is deleted; `Invalid` for a wrong tag.
+    #[boxed]
     pub async fn set_logged_model_tags(
         &self,
         ctx: &Ctx,
@@ -201,6 +208,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound`, also without such a tag.
+    #[boxed]
     pub async fn delete_logged_model_tag(&self, ctx: &Ctx, id: LoggedModelId, key: &str) -> Result<()> {
         let mut conn = self.conn().await?;
         active(&mut conn, ctx, id).await?;
@@ -215,6 +223,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound`, also when it is deleted; `Invalid` for a wrong parameter.
+    #[boxed]
     pub async fn log_logged_model_params(&self, ctx: &Ctx, id: LoggedModelId, new: &[(String, String)]) -> Result<()> {
         let params = params(new)?;
         let mut conn = self.conn().await?;

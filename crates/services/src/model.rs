@@ -1,7 +1,7 @@
 //! Registered models and their aliases. An alias that an environment of the workspace protects moves by a promotion and
 //! no other way.
 
-use crate::{Ctx, Event, Result, Services, commit, experiment, link::Links, page_rows};
+use crate::{Ctx, Event, Result, Services, boxed, commit, experiment, link::Links, page_rows};
 use chrono::Utc;
 use domain::{
     Error, ErrorKind, Page,
@@ -64,6 +64,7 @@ impl Services {
     ///
     /// # Errors
     /// `AlreadyExists` when the name is taken; `Invalid` for a wrong name, tag or description.
+    #[boxed]
     pub async fn create_model(&self, ctx: &Ctx, new: NewModel) -> Result<Model> {
         let name = RegisteredModelName::parse(&new.name, "name")?;
         check_description(&new.description)?;
@@ -93,6 +94,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound`.
+    #[boxed]
     pub async fn model(&self, ctx: &Ctx, name: &str) -> Result<Model> {
         find(&mut *self.conn().await?, ctx, name).await
     }
@@ -101,6 +103,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound`; `Invalid` for a page token that is not of the model's versions.
+    #[boxed]
     pub async fn model_detail(
         &self,
         ctx: &Ctx,
@@ -119,6 +122,7 @@ impl Services {
     ///
     /// # Errors
     /// `Invalid` for a wrong filter, order or page token.
+    #[boxed]
     pub async fn search_models(&self, ctx: &Ctx, wanted: &ModelSearch<'_>) -> Result<Page<Model>> {
         let (search, after) = wanted.parse(ctx)?;
         let mut conn = self.conn().await?;
@@ -130,6 +134,7 @@ impl Services {
     ///
     /// # Errors
     /// `Invalid` for a wrong filter, order or page token.
+    #[boxed]
     pub async fn model_summaries(&self, ctx: &Ctx, wanted: &ModelSearch<'_>) -> Result<Page<ModelSummary>> {
         let (search, after) = wanted.parse(ctx)?;
         let mut conn = self.conn().await?;
@@ -141,6 +146,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound`; `Invalid` when the text is too long.
+    #[boxed]
     pub async fn describe_model(&self, ctx: &Ctx, name: &str, description: &str) -> Result<Model> {
         check_description(description)?;
         let mut tx = self.begin().await?;
@@ -163,6 +169,7 @@ impl Services {
     /// # Errors
     /// `NotFound`; `AlreadyExists` when the name is taken; `Forbidden` while a version of it serves in a protected
     /// environment, whose callers know it by its name.
+    #[boxed]
     pub async fn rename_model(&self, ctx: &Ctx, name: &str, new_name: &str) -> Result<Model> {
         let new_name = RegisteredModelName::parse(new_name, "new_name")?;
         let mut tx = self.begin().await?;
@@ -188,6 +195,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound`; `Forbidden` while a version of it serves in a protected environment.
+    #[boxed]
     pub async fn delete_model(&self, ctx: &Ctx, name: &str) -> Result<()> {
         let mut tx = self.begin().await?;
         let model = find(&mut tx, ctx, name).await?;
@@ -210,6 +218,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound`; `Invalid` for a wrong tag.
+    #[boxed]
     pub async fn set_model_tag(&self, ctx: &Ctx, name: &str, key: &str, value: &str) -> Result<()> {
         let tags = tags(&[(key.to_owned(), value.to_owned())])?;
         let mut tx = self.begin().await?;
@@ -229,6 +238,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound`.
+    #[boxed]
     pub async fn delete_model_tag(&self, ctx: &Ctx, name: &str, key: &str) -> Result<()> {
         let mut tx = self.begin().await?;
         let model = find(&mut tx, ctx, name).await?;
@@ -247,6 +257,7 @@ impl Services {
     /// # Errors
     /// `NotFound` without such a model or version; `Invalid` for a wrong alias; `Forbidden` when an environment protects
     /// it, with the address where its promotion is requested or under way.
+    #[boxed]
     pub async fn set_alias(&self, ctx: &Ctx, name: &str, alias: &str, version: i32) -> Result<()> {
         let alias = AliasName::parse(alias)?;
         let mut tx = self.begin().await?;
@@ -282,6 +293,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound` without such a model; `Invalid` for a wrong alias; `Forbidden` when an environment protects it.
+    #[boxed]
     pub async fn delete_alias(&self, ctx: &Ctx, name: &str, alias: &str) -> Result<()> {
         let alias = AliasName::lookup(alias)?;
         let mut tx = self.begin().await?;
@@ -307,6 +319,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound` without such a model; `Invalid` for a wrong alias, or one that points nowhere, as MLflow has it.
+    #[boxed]
     pub async fn version_by_alias(&self, ctx: &Ctx, name: &str, alias: &str) -> Result<ModelVersion> {
         let alias = AliasName::lookup(alias)?;
         let mut conn = self.conn().await?;

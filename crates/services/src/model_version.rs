@@ -2,7 +2,7 @@
 //! of the source is looked up among our own artifacts and never opened.
 
 use crate::{
-    Ctx, Event, Result, Services, commit, experiment,
+    Ctx, Event, Result, Services, boxed, commit, experiment,
     model::{check_description, tag_details, tags},
     page_rows,
 };
@@ -75,6 +75,7 @@ impl Services {
     /// # Errors
     /// `NotFound` without such a model, run, logged model or version; `Invalid` for a source that is not ours or does not
     /// belong to the run or logged model that is named with it, or a wrong tag.
+    #[boxed]
     pub async fn create_model_version(&self, ctx: &Ctx, new: NewModelVersion) -> Result<ModelVersion> {
         check_description(&new.description)?;
         if new.run_link.chars().count() > 500 || new.run_link.contains('\0') {
@@ -138,6 +139,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound`.
+    #[boxed]
     pub async fn model_version(&self, ctx: &Ctx, model: &str, version: i32) -> Result<ModelVersion> {
         find(&mut *self.conn().await?, ctx, model, version).await
     }
@@ -146,6 +148,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound`.
+    #[boxed]
     pub async fn version_detail(&self, ctx: &Ctx, model: &str, version: i32) -> Result<VersionDetail> {
         let mut conn = self.conn().await?;
         let version = find(&mut conn, ctx, model, version).await?;
@@ -158,6 +161,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound`.
+    #[boxed]
     pub async fn version_download_uri(&self, ctx: &Ctx, model: &str, version: i32) -> Result<String> {
         let mut conn = self.conn().await?;
         let version = find(&mut conn, ctx, model, version).await?;
@@ -172,6 +176,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn version_run_links(&self, versions: &[ModelVersion]) -> Result<BTreeMap<ModelVersionId, String>> {
         let ids: Vec<ModelVersionId> = versions.iter().map(|version| version.id).collect();
         Ok(store::model_version::run_links(&mut *self.conn().await?, &ids).await?)
@@ -181,6 +186,7 @@ impl Services {
     ///
     /// # Errors
     /// `Invalid` for a wrong filter, order or page token.
+    #[boxed]
     pub async fn search_model_versions(&self, ctx: &Ctx, wanted: &VersionSearch<'_>) -> Result<Page<ModelVersion>> {
         let after: Option<store::keyset::Place> = wanted.page_token.map(page::decode).transpose()?;
         let search = store::model_version::Search {
@@ -197,6 +203,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound` without such a model; `Invalid` for a page token that is not of this list.
+    #[boxed]
     pub async fn model_versions(
         &self,
         ctx: &Ctx,
@@ -217,6 +224,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn latest_versions(&self, ctx: &Ctx, models: &[domain::model::Model]) -> Result<Vec<ModelVersion>> {
         let ids: Vec<_> = models.iter().map(|model| model.id).collect();
         let mut conn = self.conn().await?;
@@ -227,6 +235,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound`; `Invalid` when the text is too long.
+    #[boxed]
     pub async fn describe_version(
         &self,
         ctx: &Ctx,
@@ -262,6 +271,7 @@ impl Services {
     /// # Errors
     /// `NotFound`; `Invalid` for a wrong stage, or when versions of a stage that is not active shall be archived;
     /// `Forbidden` when an environment of the stage's name is protected, with the address of the promotion.
+    #[boxed]
     pub async fn move_to_stage(
         &self,
         ctx: &Ctx,
@@ -303,6 +313,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound`; `Forbidden` while it is in a protected environment.
+    #[boxed]
     pub async fn delete_model_version(&self, ctx: &Ctx, model: &str, version: i32) -> Result<()> {
         let mut tx = self.begin().await?;
         let found = crate::model::find(&mut tx, ctx, model).await?;
@@ -322,6 +333,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound`; `Invalid` for a wrong tag.
+    #[boxed]
     pub async fn set_version_tag(&self, ctx: &Ctx, model: &str, version: i32, key: &str, value: &str) -> Result<()> {
         let tags = tags(&[(key.to_owned(), value.to_owned())])?;
         let mut tx = self.begin().await?;
@@ -339,6 +351,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound`.
+    #[boxed]
     pub async fn delete_version_tag(&self, ctx: &Ctx, model: &str, version: i32, key: &str) -> Result<()> {
         let mut tx = self.begin().await?;
         let found = find(&mut tx, ctx, model, version).await?;

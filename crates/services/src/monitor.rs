@@ -1,7 +1,7 @@
 //! Watching traffic: checks for drift. What follows from one is in [`alert`](crate::alert) and
 //! [`trigger`](crate::trigger).
 
-use crate::{Ctx, Event, Result, Services, alert, commit, prediction::never_served, reference::Reference};
+use crate::{Ctx, Event, Result, Services, alert, boxed, commit, prediction::never_served, reference::Reference};
 use chrono::{DateTime, Utc};
 use domain::{
     Error,
@@ -36,6 +36,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn monitors(&self, ctx: &Ctx) -> Result<Vec<Monitor>> {
         Ok(store::monitor::list(&mut *self.conn().await?, ctx.workspace_id()).await?)
     }
@@ -44,6 +45,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound` when the model has never served there.
+    #[boxed]
     pub async fn monitor(&self, ctx: &Ctx, environment: &str, model: &str) -> Result<Monitor> {
         store::monitor::find(&mut *self.conn().await?, ctx.workspace_id(), environment, model)
             .await?
@@ -54,6 +56,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn checks(&self, monitor: &Monitor, limit: usize) -> Result<Vec<Check>> {
         Ok(store::monitor::checks(&mut *self.conn().await?, monitor.id, limit.clamp(1, page::MAX_PAGE) as i64).await?)
     }
@@ -62,6 +65,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn check_of_alert(&self, alert: &Alert) -> Result<Option<Check>> {
         Ok(store::monitor::check_of_alert(&mut *self.conn().await?, alert.id).await?)
     }
@@ -70,6 +74,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound` without such a monitor, `Invalid` for a number outside the limits.
+    #[boxed]
     pub async fn change_monitor(
         &self,
         ctx: &Ctx,
@@ -114,6 +119,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn check_monitors(&self) -> Result<()> {
         let due = store::monitor::due(&mut *self.conn().await?).await?;
         for due in due {

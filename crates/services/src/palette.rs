@@ -1,6 +1,6 @@
 //! Finding objects by name while somebody types.
 
-use crate::{Ctx, Result, Services, link::Links};
+use crate::{Ctx, Result, Services, boxed, link::Links};
 use domain::{
     audit::ObjectKind,
     palette::{Hit, MAX_HITS},
@@ -11,6 +11,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn find_by_name(&self, ctx: &Ctx, text: &str) -> Result<Vec<Hit>> {
         let text: String = text.trim().chars().filter(|c| *c != '\0').take(200).collect();
         if text.is_empty() {

@@ -1,6 +1,6 @@
 //! Pipelines: keeping the versions of a file, and finding them.
 
-use crate::{Ctx, Event, Result, Services, commit};
+use crate::{Ctx, Event, Result, Services, boxed, commit};
 use domain::{
     Error, Page,
     audit::{Object, ObjectKind},
@@ -52,6 +52,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn store_pipeline(&self, ctx: &Ctx, file: PipelineFile) -> Result<StoredPipeline> {
         let PipelineFile { source, spec } = file;
         let mut tx = self.begin().await?;
@@ -82,6 +83,7 @@ impl Services {
     ///
     /// # Errors
     /// `Invalid` for a page token that is not of this list.
+    #[boxed]
     pub async fn pipelines(&self, ctx: &Ctx, page_token: Option<&str>, limit: usize) -> Result<Page<PipelineSummary>> {
         let after: Option<String> = page_token.map(page::decode).transpose()?;
         let limit = limit.clamp(1, page::MAX_PAGE);
@@ -95,6 +97,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound`.
+    #[boxed]
     pub async fn pipeline(&self, ctx: &Ctx, name: &str) -> Result<PipelineSummary> {
         let mut conn = self.conn().await?;
         let mut found = store::pipeline::list(&mut conn, ctx.workspace_id(), Some(name), None, 1).await?;
@@ -105,6 +108,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound` without such a pipeline, `Invalid` for a page token that is not of this list.
+    #[boxed]
     pub async fn pipeline_versions(
         &self,
         ctx: &Ctx,
@@ -124,6 +128,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound`.
+    #[boxed]
     pub async fn pipeline_version(&self, ctx: &Ctx, name: &str, number: Option<i32>) -> Result<PipelineVersion> {
         let mut conn = self.conn().await?;
         let pipeline = find(&mut conn, ctx, name).await?;

@@ -3,7 +3,7 @@
 //! How its steps go on is in [`crate::step`].
 
 use crate::{
-    Credential, Ctx, Event, Result, Services, commit, pipeline,
+    Credential, Ctx, Event, Result, Services, boxed, commit, pipeline,
     step::{account, settle},
 };
 use domain::{
@@ -66,6 +66,7 @@ impl Services {
     /// # Errors
     /// `NotFound` without such a pipeline or version, `Invalid` for params that it does not take, `Conflict` when the key
     /// was used for something else.
+    #[boxed]
     pub async fn start_pipeline_run(&self, ctx: &Ctx, new: NewRun) -> Result<StartedRun> {
         let key = new.idempotency_key.as_deref().map(sender_key).transpose()?;
         let mut tx = self.begin().await?;
@@ -102,6 +103,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound` when the pipeline or its file is gone, `Invalid` for params that it does not take.
+    #[boxed]
     pub async fn start_run_for_trigger(
         &self,
         conn: &mut PgConnection,
@@ -132,6 +134,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound` for a pipeline that there is not, `Invalid` for a page token that is not of this list.
+    #[boxed]
     pub async fn pipeline_runs(
         &self,
         ctx: &Ctx,
@@ -155,6 +158,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound`.
+    #[boxed]
     pub async fn pipeline_run(&self, ctx: &Ctx, number: i64) -> Result<PipelineRunDetail> {
         let mut conn = self.conn().await?;
         let run = by_number(&mut conn, ctx, number).await?;
@@ -166,6 +170,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound` without such a run or step.
+    #[boxed]
     pub async fn step_attempts(&self, ctx: &Ctx, number: i64, step: &str) -> Result<Vec<StepAttempt>> {
         let detail = self.pipeline_run(ctx, number).await?;
         let found = detail.steps.iter().find(|known| known.name == step).ok_or_else(|| no_step(number, step))?;
@@ -176,6 +181,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound`.
+    #[boxed]
     pub async fn pipeline_run_attempts(&self, ctx: &Ctx, number: i64) -> Result<BTreeMap<String, Vec<StepAttempt>>> {
         let mut conn = self.conn().await?;
         let run = by_number(&mut conn, ctx, number).await?;
@@ -186,6 +192,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound`, or `Conflict` when it has ended otherwise.
+    #[boxed]
     pub async fn cancel_pipeline_run(&self, ctx: &Ctx, number: i64) -> Result<PipelineRun> {
         let mut tx = self.begin().await?;
         let id = by_number(&mut tx, ctx, number).await?.id;

@@ -4,7 +4,7 @@
 //! What is recorded of a prediction is bounded before it is queued: of many rows the first ones, of a long text its
 //! beginning with `…` at the end, and of a row that is larger than anybody looks at, nothing but that it was asked about.
 
-use crate::{Ctx, Result, Services, endpoint::LiveEndpoint};
+use crate::{Ctx, Result, Services, boxed, endpoint::LiveEndpoint};
 use chrono::{DateTime, Utc};
 use domain::{
     Error, Page,
@@ -230,6 +230,7 @@ fn dropped(predictions: usize) {
 
 impl Services {
     /// Waits until every prediction that was answered up to now is recorded: before the process stops.
+    #[boxed]
     pub async fn flush_predictions(&self) {
         self.predictions.flush().await;
     }
@@ -238,6 +239,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound` when the model has never served there, `Invalid` for a page token that is not of this list.
+    #[boxed]
     pub async fn predictions(
         &self,
         ctx: &Ctx,

@@ -1,6 +1,6 @@
 //! One's own browser sessions.
 
-use crate::{Caller, Event, Result, Services, commit};
+use crate::{Caller, Event, Result, Services, boxed, commit};
 use domain::{
     Error,
     audit::{Object, ObjectKind},
@@ -12,6 +12,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn sessions(&self, caller: &Caller) -> Result<Vec<Session>> {
         Ok(store::session::list(&mut *self.conn().await?, caller.user.id, caller.session()).await?)
     }
@@ -20,6 +21,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound` when it ended already or is somebody else's.
+    #[boxed]
     pub async fn revoke_session(&self, caller: &Caller, handle: &str) -> Result<()> {
         let mut tx = self.begin().await?;
         let (user_agent, address) = store::session::revoke(&mut tx, caller.user.id, handle)

@@ -1,7 +1,7 @@
 //! The first steps of an installation: its default workspace, its first administrator, and users made by command.
 
 use crate::{
-    Event, Result, Services, commit,
+    Event, Result, Services, boxed, commit,
     token::{hash_secret, new_secret},
 };
 use chrono::{Duration, Utc};
@@ -54,6 +54,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn ensure_default_workspace(&self) -> Result<Workspace> {
         let mut tx = self.begin().await?;
         if let Some(workspace) = store::workspace::by_slug(&mut tx, DEFAULT_WORKSPACE).await? {
@@ -88,6 +89,7 @@ impl Services {
     ///
     /// # Errors
     /// `AlreadyExists` when the address is taken.
+    #[boxed]
     pub async fn create_user(&self, new: NewUser, role: Role) -> Result<User> {
         let workspace = self.ensure_default_workspace().await?;
         let user = new.user()?;
@@ -103,6 +105,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn setup_link(&self) -> Result<Option<String>> {
         let mut tx = self.begin().await?;
         if store::user::any_with_password(&mut tx).await? {
@@ -118,6 +121,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn is_setup_link(&self, secret: &str) -> Result<bool> {
         let mut conn = self.conn().await?;
         Ok(store::user::link(&mut conn, &hash_secret(secret)).await? == Some(None))
@@ -127,6 +131,7 @@ impl Services {
     ///
     /// # Errors
     /// `Forbidden` when the link was used or has expired.
+    #[boxed]
     pub async fn set_up(&self, secret: &str, new: NewUser) -> Result<User> {
         let workspace = self.ensure_default_workspace().await?;
         let user = new.user()?;

@@ -1,6 +1,6 @@
 //! API tokens: made once, shown once, known by their hash.
 
-use crate::{Caller, Credential, Ctx, Event, Result, Services, commit};
+use crate::{Caller, Credential, Ctx, Event, Result, Services, boxed, commit};
 use chrono::{DateTime, Duration, Utc};
 use domain::{
     Error,
@@ -73,6 +73,7 @@ impl Services {
     /// # Errors
     /// `Invalid` for a name or a duration outside the limits, `Forbidden` for a service account, and when a token asks
     /// for one that would outlive it.
+    #[boxed]
     pub async fn create_token(&self, ctx: &Ctx, new: NewToken) -> Result<IssuedToken> {
         let caller = ctx.caller.as_ref().ok_or_else(Error::internal)?;
         check_person(caller)?;
@@ -83,6 +84,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound` when no user has the address.
+    #[boxed]
     pub async fn create_token_for(&self, email: &Email, new: NewToken) -> Result<IssuedToken> {
         let (user, _) = store::user::by_email(&mut *self.conn().await?, email)
             .await?
@@ -150,6 +152,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn bearer(&self, secret: &str) -> Result<Option<store::token::Bearer>> {
         Ok(store::token::bearer(&mut *self.conn().await?, &hash_secret(secret)).await?)
     }
@@ -158,6 +161,7 @@ impl Services {
     ///
     /// # Errors
     /// `Forbidden` for a service account.
+    #[boxed]
     pub async fn tokens(&self, caller: &Caller) -> Result<Vec<Token>> {
         check_person(caller)?;
         Ok(store::token::list(&mut *self.conn().await?, caller.user.id).await?)
@@ -167,6 +171,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound` when there is no such token that works, `Forbidden` for a service account.
+    #[boxed]
     pub async fn revoke_token(&self, caller: &Caller, id: TokenId) -> Result<()> {
         check_person(caller)?;
         let mut tx = self.begin().await?;

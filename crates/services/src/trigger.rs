@@ -1,6 +1,6 @@
 //! The triggers that start a pipeline when an alert opens.
 
-use crate::{Ctx, Event, Result, Services, alert, commit, monitor::name, prediction::never_served};
+use crate::{Ctx, Event, Result, Services, alert, boxed, commit, monitor::name, prediction::never_served};
 use domain::{
     Error, ErrorKind,
     audit::{Object, ObjectKind},
@@ -33,6 +33,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn triggers(&self, ctx: &Ctx) -> Result<Vec<Trigger>> {
         Ok(store::trigger::list(&mut *self.conn().await?, ctx.workspace_id(), None).await?)
     }
@@ -41,6 +42,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound` without such a monitor or pipeline, `Invalid` for parameters that the pipeline does not take.
+    #[boxed]
     pub async fn set_trigger(&self, ctx: &Ctx, new: NewTrigger) -> Result<(Trigger, bool)> {
         if new.cool_down_s < 0 {
             return Err(Error::invalid_field("cool_down_s", "A cool-down is 0 seconds or more."));

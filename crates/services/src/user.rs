@@ -1,6 +1,6 @@
 //! Signing in, and one's own account.
 
-use crate::{Caller, Event, Result, Services, commit};
+use crate::{Caller, Event, Result, Services, boxed, commit};
 use domain::{
     Error,
     audit::{Object, ObjectKind},
@@ -14,6 +14,7 @@ impl Services {
     ///
     /// # Errors
     /// `Unauthenticated` when there is no such pair; it does not say which half is wrong.
+    #[boxed]
     pub async fn sign_in(&self, email: &str, password: &str) -> Result<User> {
         let known = match Email::parse(email) {
             Ok(email) => store::user::by_email(&mut *self.conn().await?, &email).await?,
@@ -34,6 +35,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn user(&self, id: domain::id::UserId) -> Result<Option<User>> {
         Ok(store::user::by_id(&mut *self.conn().await?, id).await?)
     }
@@ -42,6 +44,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn workspaces_of(&self, user: &User) -> Result<Vec<(Workspace, BTreeSet<Role>)>> {
         Ok(store::workspace::of_user(&mut *self.conn().await?, user.id).await?)
     }
@@ -50,6 +53,7 @@ impl Services {
     ///
     /// # Errors
     /// `Invalid` when the present password is wrong.
+    #[boxed]
     pub async fn change_password(&self, caller: &Caller, present: &str, new: Password) -> Result<()> {
         let known = store::user::by_email(&mut *self.conn().await?, &caller.user.email).await?;
         let hash = known.and_then(|(_, hash)| hash);

@@ -1,6 +1,6 @@
 //! Workspaces and who is a member of them.
 
-use crate::{Caller, Ctx, Event, NewUser, Result, Services, commit};
+use crate::{Caller, Ctx, Event, NewUser, Result, Services, boxed, commit};
 use chrono::Utc;
 use domain::{
     Error,
@@ -17,6 +17,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn enter(&self, caller: Caller, slug: Option<&str>) -> Result<Option<Ctx>> {
         let mut conn = self.conn().await?;
         let entered = match slug {
@@ -36,6 +37,7 @@ impl Services {
     ///
     /// # Errors
     /// `AlreadyExists` when the slug is taken, `Invalid` when it is no slug.
+    #[boxed]
     pub async fn create_workspace(&self, caller: &Caller, slug: &str, name: &str) -> Result<Workspace> {
         let name = name.trim();
         if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
@@ -67,6 +69,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn members(&self, ctx: &Ctx) -> Result<Vec<Member>> {
         Ok(store::workspace::members(&mut *self.conn().await?, ctx.workspace_id()).await?)
     }
@@ -75,6 +78,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound` when no user has the address, `AlreadyExists` when they are a member.
+    #[boxed]
     pub async fn add_member(&self, ctx: &Ctx, email: &Email, roles: BTreeSet<Role>) -> Result<User> {
         check_roles(&roles)?;
         let mut tx = self.begin().await?;
@@ -104,6 +108,7 @@ impl Services {
     ///
     /// # Errors
     /// `AlreadyExists` when the address is taken.
+    #[boxed]
     pub async fn add_new_member(&self, ctx: &Ctx, new: NewUser, roles: BTreeSet<Role>) -> Result<User> {
         check_roles(&roles)?;
         let user = new.user()?;
@@ -118,6 +123,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound` when they are no member, `Conflict` when the workspace would be left without an administrator.
+    #[boxed]
     pub async fn set_member_roles(&self, ctx: &Ctx, user: UserId, roles: BTreeSet<Role>) -> Result<()> {
         check_roles(&roles)?;
         let mut tx = self.begin().await?;
@@ -135,6 +141,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound` when they are no member, `Conflict` when the workspace would be left without an administrator.
+    #[boxed]
     pub async fn remove_member(&self, ctx: &Ctx, user: UserId) -> Result<()> {
         let mut tx = self.begin().await?;
         let member = self.member_to_change(&mut tx, ctx, user, false).await?;

@@ -88,7 +88,7 @@ async fn search(State(state): State<AppState>, Context(ctx): Context, fields: Fi
         page_token: fields.page_token()?,
         limit: fields.max_results(50, 10_000)?,
     };
-    let page = state.services.search_logged_models(&ctx, wanted).await?;
+    let page = state.services.search_logged_models(&ctx, &wanted).await?;
     let models: Vec<Value> = page.items.iter().map(|model| answer::logged_model(model, &[])).collect();
     Ok(Json(answer::page("models", &models, page.next_page_token)).into_response())
 }

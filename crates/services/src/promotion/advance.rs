@@ -11,7 +11,7 @@ use super::{
     present::{Present, Standing, standing},
     run_gates_again, write_as_system,
 };
-use crate::{Event, Result, Services, commit, deployment, promotion::no_promotion};
+use crate::{Event, Result, Services, boxed, commit, deployment, promotion::no_promotion};
 use domain::{
     Error, ErrorKind,
     deployment::{Deployment, DeploymentState},
@@ -48,6 +48,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound` for an unknown id, `Unavailable` when the database does not answer.
+    #[boxed]
     pub async fn advance_promotion(&self, id: PromotionId) -> Result<PromotionState> {
         let mut state = PromotionState::GatesRunning;
         for _ in 0..TURNS {
@@ -74,6 +75,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn promotions_to_advance(&self, sweep: &mut Sweep) -> Result<Vec<PromotionId>> {
         let mut conn = self.conn().await?;
         let mut all = store::promotion::moving(&mut conn, sweep.moving, SWEEP).await?;

@@ -5,7 +5,7 @@ use super::{
     present::{Present, Standing, standing},
     run_gates_again, write_as_system,
 };
-use crate::{Ctx, Result, Services, commit};
+use crate::{Ctx, Result, Services, boxed, commit};
 use domain::{
     Digest, Error,
     id::DecisionId,
@@ -35,6 +35,7 @@ impl Services {
     /// # Errors
     /// `Forbidden` when they may not decide on this one; `Conflict` when they decided otherwise before, when what they
     /// saw has changed, or when nothing is to be decided.
+    #[boxed]
     pub async fn decide_promotion(&self, ctx: &Ctx, number: i64, new: NewDecision) -> Result<(Decision, bool)> {
         ctx.require(Permission::DecidePromotion)?;
         let comment = checked_comment(&new.comment)?;

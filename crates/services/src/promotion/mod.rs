@@ -16,7 +16,7 @@ pub use decide::NewDecision;
 pub use store::promotion::Filter as PromotionFilter;
 
 use crate::{
-    Ctx, Event, Result, Services, commit,
+    Ctx, Event, Result, Services, boxed, commit,
     environment::{self, is_name},
     step::account,
 };
@@ -54,6 +54,7 @@ impl Services {
     /// # Errors
     /// `NotFound` for an unknown environment, model or version; `Invalid` when the version cannot be served; `AlreadyExists`
     /// when the same is asked for already; `Conflict` when the version serves there already.
+    #[boxed]
     pub async fn request_promotion(&self, ctx: &Ctx, new: NewPromotion) -> Result<Promotion> {
         let comment = checked_comment(&new.comment)?;
         let mut tx = self.begin().await?;
@@ -131,6 +132,7 @@ impl Services {
     ///
     /// # Errors
     /// `Forbidden` to others than the requester and admins; `Conflict` when it has ended or is being deployed.
+    #[boxed]
     pub async fn withdraw_promotion(&self, ctx: &Ctx, number: i64) -> Result<Promotion> {
         let mut tx = self.begin().await?;
         let mut promotion = locked(&mut tx, ctx, number).await?;
@@ -163,6 +165,7 @@ impl Services {
     ///
     /// # Errors
     /// `Conflict` when it has ended, or is past that.
+    #[boxed]
     pub async fn rerun_gates(&self, ctx: &Ctx, number: i64) -> Result<Promotion> {
         let mut tx = self.begin().await?;
         let found = store::promotion::by_number(&mut tx, ctx.workspace_id(), number).await?;

@@ -1,7 +1,7 @@
 //! What is shown of promotions.
 
 use super::{PromotionFilter, no_promotion};
-use crate::{Ctx, Result, Services, environment::is_name};
+use crate::{Ctx, Result, Services, boxed, environment::is_name};
 use domain::{
     Page,
     deployment::Deployment,
@@ -21,6 +21,7 @@ impl Services {
     ///
     /// # Errors
     /// `Invalid` for a page token that is not of this list.
+    #[boxed]
     pub async fn promotions(
         &self,
         ctx: &Ctx,
@@ -42,6 +43,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn promotions_waiting_for_me(&self, ctx: &Ctx) -> Result<Vec<Promotion>> {
         let Some(user) = ctx.user().filter(|user| !user.is_service && ctx.may(Permission::DecidePromotion)) else {
             return Ok(Vec::new());
@@ -53,6 +55,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn count_waiting_for_me(&self, ctx: &Ctx) -> Result<i64> {
         let Some(user) = ctx.user().filter(|user| !user.is_service && ctx.may(Permission::DecidePromotion)) else {
             return Ok(0);
@@ -64,6 +67,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn promotions_awaiting_approval(&self, ctx: &Ctx) -> Result<i64> {
         Ok(store::promotion::count_awaiting(&mut *self.conn().await?, ctx.workspace_id()).await?)
     }
@@ -73,6 +77,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn approvers(&self, ctx: &Ctx, deployment: &Deployment) -> Result<Vec<String>> {
         let Some(number) = deployment.promotion_number else { return Ok(Vec::new()) };
         let mut conn = self.conn().await?;
@@ -87,6 +92,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound`.
+    #[boxed]
     pub async fn promotion(&self, ctx: &Ctx, number: i64) -> Result<PromotionDetail> {
         let mut conn = self.conn().await?;
         // The digest first: what is read after it can only be newer, and whoever saw newer evidence with an older digest

@@ -1,7 +1,7 @@
 //! What clients log to a run. Each request is one transaction, and the same request again changes nothing.
 
 use super::{RUN_NAME, active, check_active, find, note_name};
-use crate::{Ctx, Result, Services, commit};
+use crate::{Ctx, Result, Services, boxed, commit};
 use domain::{
     Error, ErrorKind,
     dataset::{MAX_DATASETS, ValidDatasetInput},
@@ -27,6 +27,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound` without such a run or model; `Invalid` for a wrong key or time, or when the run is deleted.
+    #[boxed]
     pub async fn log_metric(&self, ctx: &Ctx, id: RunId, metric: &RawMetric) -> Result<()> {
         let (point, of_model) = metric.parse("")?;
         let batch =
@@ -39,6 +40,7 @@ impl Services {
     /// # Errors
     /// `NotFound` without such a run; `Invalid` for a wrong key, when the run is deleted, or the parameter has another
     /// value already.
+    #[boxed]
     pub async fn log_param(&self, ctx: &Ctx, id: RunId, key: &str, value: &str) -> Result<bool> {
         let key = ParamKey::parse(key, "key")?;
         let value = ParamValue::parse(value, "value")?;
@@ -57,6 +59,7 @@ impl Services {
     /// # Errors
     /// `NotFound` without such a run or model; `Invalid` when the run is deleted or a parameter has another value
     /// already.
+    #[boxed]
     pub async fn log_batch(&self, ctx: &Ctx, id: RunId, batch: &LogBatch) -> Result<()> {
         let tags: BTreeMap<&str, &str> = batch.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         check_run_name(&tags)?;
@@ -89,6 +92,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound` without such a run; `Invalid` for a wrong tag, or when the run is deleted.
+    #[boxed]
     pub async fn set_run_tag(&self, ctx: &Ctx, id: RunId, key: &str, value: &str) -> Result<bool> {
         let key = domain::names::TagKey::parse(key, "key")?;
         let value = TagValue::for_run(value, "value")?;
@@ -106,6 +110,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound` without such a run or tag; `Invalid` when the run is deleted.
+    #[boxed]
     pub async fn delete_run_tag(&self, ctx: &Ctx, id: RunId, key: &str) -> Result<()> {
         let mut conn = self.conn().await?;
         let run = active(&mut conn, ctx, id).await?;
@@ -120,6 +125,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound` without such a run or model; `Invalid` for a wrong data set, or when the run is deleted.
+    #[boxed]
     pub async fn log_inputs(
         &self,
         ctx: &Ctx,
@@ -146,6 +152,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound` without such a run or model; `Invalid` when the run is deleted.
+    #[boxed]
     pub async fn log_outputs(&self, ctx: &Ctx, id: RunId, models: &[ModelLink]) -> Result<()> {
         let mut tx = self.begin().await?;
         let run = active(&mut tx, ctx, id).await?;
@@ -158,6 +165,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound` without such a run; `Invalid` when the run is deleted, or there are too many models.
+    #[boxed]
     pub async fn log_run_model(&self, ctx: &Ctx, id: RunId, model: serde_json::Value) -> Result<()> {
         let mut tx = self.begin().await?;
         let run = active(&mut tx, ctx, id).await?;

@@ -1,7 +1,7 @@
 //! Histories of metrics, whole and thinned for charts.
 
 use super::find;
-use crate::{Ctx, Result, Services};
+use crate::{Ctx, Result, Services, boxed};
 use domain::{
     Error, Page,
     id::RunId,
@@ -23,6 +23,7 @@ impl Services {
     ///
     /// # Errors
     /// `Invalid` for a page token that is not of this list.
+    #[boxed]
     pub async fn metric_history(
         &self,
         ctx: &Ctx,
@@ -46,6 +47,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound` without such a run or metric.
+    #[boxed]
     pub async fn metric_series(&self, ctx: &Ctx, id: RunId, key: &str, points: usize) -> Result<MetricSeries> {
         let points = points.clamp(2, MAX_CHART_POINTS);
         let mut conn = self.conn().await?;

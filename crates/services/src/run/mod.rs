@@ -10,7 +10,7 @@ pub(crate) use name::random as random_name;
 pub(crate) use search::resolve as resolve_experiments;
 pub use search::{RunSearch, RunTableSearch};
 
-use crate::{Credential, Ctx, Event, Result, Services, commit, experiment};
+use crate::{Credential, Ctx, Event, Result, Services, boxed, commit, experiment};
 use domain::{
     Error, ErrorKind,
     audit::{Object, ObjectKind},
@@ -69,6 +69,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound` without such an experiment; `Invalid` for a wrong name, time or tag, or a deleted experiment.
+    #[boxed]
     pub async fn create_run(&self, ctx: &Ctx, new: NewExperimentRun) -> Result<Run> {
         let start_time = Millis::parse(new.start_time, "start_time")?.get();
         let mut tags = LogBatch::parse(&[], &[], &new.tags)?.tags;
@@ -129,6 +130,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound`.
+    #[boxed]
     pub async fn run(&self, ctx: &Ctx, id: RunId) -> Result<Run> {
         let mut conn = self.conn().await?;
         let (key, _) = find(&mut conn, ctx, id).await?;
@@ -139,6 +141,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound`.
+    #[boxed]
     pub async fn run_detail(&self, ctx: &Ctx, id: RunId) -> Result<RunDetail> {
         let mut conn = self.conn().await?;
         let (key, info) = find(&mut conn, ctx, id).await?;
@@ -153,6 +156,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound`; `Invalid` for a wrong name or time, or when the run is deleted.
+    #[boxed]
     pub async fn update_run(&self, ctx: &Ctx, id: RunId, change: RunChange) -> Result<RunInfo> {
         let end_time = change.end_time.map(|time| Millis::parse(time, "end_time")).transpose()?.map(Millis::get);
         let name = change.name.filter(|name| !name.is_empty());
@@ -177,6 +181,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound`.
+    #[boxed]
     pub async fn delete_run(&self, ctx: &Ctx, id: RunId) -> Result<()> {
         self.set_run_stage(ctx, id, LifecycleStage::Deleted).await
     }
@@ -185,6 +190,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound`.
+    #[boxed]
     pub async fn restore_run(&self, ctx: &Ctx, id: RunId) -> Result<()> {
         self.set_run_stage(ctx, id, LifecycleStage::Active).await
     }
@@ -201,6 +207,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound` when there is no such experiment, or one of them is no run of it.
+    #[boxed]
     pub async fn delete_runs(&self, ctx: &Ctx, experiment: ExperimentId, ids: &BTreeSet<RunId>) -> Result<usize> {
         let mut tx = self.begin().await?;
         let experiment = experiment::experiment(&mut tx, ctx, experiment).await?;

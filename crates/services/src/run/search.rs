@@ -1,6 +1,6 @@
 //! Finding runs, and the table of an experiment's runs.
 
-use crate::{Ctx, Result, Services, experiment, page_rows};
+use crate::{Ctx, Result, Services, boxed, experiment, page_rows};
 use domain::{
     Page,
     experiment::ViewType,
@@ -63,6 +63,7 @@ impl Services {
     ///
     /// # Errors
     /// `Invalid` for a wrong filter, order or page token.
+    #[boxed]
     pub async fn search_runs(&self, ctx: &Ctx, wanted: &RunSearch<'_>) -> Result<Page<Run>> {
         let after: Option<Place> = wanted.page_token.map(page::decode).transpose()?;
         let filter = search::run_filter(wanted.filter)?;
@@ -83,6 +84,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn runs(&self, ctx: &Ctx, ids: &[RunId]) -> Result<Vec<Run>> {
         let mut conn = self.conn().await?;
         let keys = store::run::keys(&mut conn, ctx.workspace_id(), ids).await?;
@@ -93,6 +95,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound` without such an experiment.
+    #[boxed]
     pub async fn run_columns(&self, ctx: &Ctx, id: ExperimentId) -> Result<(Vec<String>, Vec<String>)> {
         let mut conn = self.conn().await?;
         let search = store::run::search::Search {
@@ -111,6 +114,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound` without such an experiment; `Invalid` for a wrong filter, order, page token, or too many columns.
+    #[boxed]
     pub async fn run_table(&self, ctx: &Ctx, wanted: &RunTableSearch<'_>) -> Result<RunTable> {
         let after: Option<Place> = wanted.page_token.map(page::decode).transpose()?;
         for chosen in [&wanted.metric_keys, &wanted.param_keys].into_iter().flatten() {

@@ -1,7 +1,7 @@
 //! The end of a worker's hold on a step, from whichever side.
 
 use super::{Lease, settle, settle::Settled};
-use crate::{Result, Services, commit};
+use crate::{Result, Services, boxed, commit};
 use domain::{
     pipeline_run::{AfterAttempt, AttemptOutcome, StepState, after_attempt},
     step::StepOutput,
@@ -71,6 +71,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer. It may have been carried out all the same; doing it again is harmless.
+    #[boxed]
     pub async fn let_go(&self, lease: &Lease, how: &LetGo) -> Result<Option<StepState>> {
         let mut tx = self.begin().await?;
         let Some(run) = store::pipeline_run::lock(&mut tx, lease.run_id).await? else { return Ok(None) };

@@ -2,7 +2,7 @@
 //!
 //! A file is a blob. A folder is a blob too: its *manifest*, the list of its files and links as JSON.
 
-use crate::{Ctx, Services, pipeline_run};
+use crate::{Ctx, Services, boxed, pipeline_run};
 use artifacts::{Artifacts, Content};
 use domain::{
     Digest,
@@ -80,6 +80,7 @@ impl Services {
     ///
     /// # Errors
     /// When one is not there any more, is damaged, or cannot be written.
+    #[boxed]
     pub async fn put_inputs(&self, dir: &StepDir, inputs: &[StepInput]) -> Result<()> {
         for input in inputs {
             let missing = || FileTrouble::Step(format!("The input \"{}\" ({}) was not given.", input.name, input.from));
@@ -127,6 +128,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound`.
+    #[boxed]
     pub async fn step_output(
         &self,
         ctx: &Ctx,
@@ -150,6 +152,7 @@ impl Services {
     ///
     /// # Errors
     /// When an output is not there as the pipeline's file says, or cannot be stored.
+    #[boxed]
     pub async fn take_outputs(&self, dir: &StepDir, outputs: &BTreeMap<String, String>) -> Result<Vec<StepOutput>> {
         let mut taken = Vec::new();
         for (name, path) in outputs {

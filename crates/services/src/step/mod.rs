@@ -12,7 +12,7 @@ pub use end::{AttemptEnd, LetGo};
 pub use files::{FileTrouble, StepInput};
 pub use store::step::lease::{Claimed, Lease, Renewed};
 
-use crate::{Result, Services, commit};
+use crate::{Result, Services, boxed, commit};
 use chrono::Utc;
 use domain::{
     Error,
@@ -65,6 +65,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer. A step may have been taken all the same: see [`Services::held_besides`].
+    #[boxed]
     pub async fn claim_step(
         &self,
         worker: &str,
@@ -79,6 +80,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn next_step_due(&self, pools: &[String]) -> Result<Option<Duration>> {
         Ok(store::step::lease::next_due(&mut *self.conn().await?, pools).await?)
     }
@@ -87,6 +89,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn renew_leases(&self, held: &[(StepId, i64)], ttl: Duration) -> Result<Vec<Renewed>> {
         Ok(store::step::lease::renew(&mut *self.conn().await?, held, ttl).await?)
     }
@@ -95,6 +98,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn expired_leases(&self, grace: Duration) -> Result<Vec<Lease>> {
         Ok(store::step::lease::expired(&mut *self.conn().await?, grace, 100).await?)
     }
@@ -103,6 +107,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn lease_owners(&self) -> Result<Vec<String>> {
         Ok(store::step::lease::owners(&mut *self.conn().await?).await?)
     }
@@ -111,6 +116,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn held_besides(&self, worker: &str, fences: &[i64]) -> Result<Vec<Lease>> {
         Ok(store::step::lease::of_owner(&mut *self.conn().await?, worker, fences).await?)
     }
@@ -119,6 +125,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn begin_attempt(&self, held: &Claimed, public_url: &str) -> Result<Option<StepWork>> {
         let mut tx = self.begin().await?;
         // Whoever ends a try holds the run too: none ends between this look and the token, which would outlive it.
@@ -190,6 +197,7 @@ impl Services {
     ///
     /// # Errors
     /// When the database does not answer.
+    #[boxed]
     pub async fn settle_runs(&self) -> Result<usize> {
         let ids = store::pipeline_run::unsettled(&mut *self.conn().await?, 100).await?;
         let mut settled = 0;

@@ -5,7 +5,7 @@ use crate::{
     access::{Access, Context},
     error::{ApiError, Problem},
     extract::{Path, Query},
-    router::Routes,
+    router::{Routes, operation},
     state::AppState,
 };
 use axum::{Json, extract::State};
@@ -15,15 +15,14 @@ use domain::{
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::routes;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
     let (read, handle) = (Access::Needs(Permission::Read), Access::Needs(Permission::HandleAlerts));
     routes
-        .api(read, routes!(list))
-        .api(read, routes!(get))
-        .api(handle, routes!(acknowledge))
-        .api(handle, routes!(resolve))
+        .api(read, operation!(list))
+        .api(read, operation!(get))
+        .api(handle, operation!(acknowledge))
+        .api(handle, operation!(resolve))
 }
 
 /// Which alerts.

@@ -5,7 +5,7 @@ use crate::{
     access::{Access, Context},
     error::{ApiError, Problem},
     extract::{Body, Path, Query},
-    router::Routes,
+    router::{Routes, operation},
     state::AppState,
 };
 use axum::{Json, extract::State, http::StatusCode};
@@ -17,15 +17,14 @@ use domain::{
 use serde::Deserialize;
 use services::{DeploymentFilter, NewRollback};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::routes;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
     let read = Access::Needs(Permission::Read);
     routes
-        .api(read, routes!(list))
-        .api(read, routes!(get))
-        .api(read, routes!(endpoints))
-        .api(Access::Needs(Permission::Deploy), routes!(rollback))
+        .api(read, operation!(list))
+        .api(read, operation!(get))
+        .api(read, operation!(endpoints))
+        .api(Access::Needs(Permission::Deploy), operation!(rollback))
 }
 
 /// Which deployments.

@@ -5,7 +5,7 @@ use crate::{
     access::{Access, Context},
     error::{ApiError, Problem},
     extract::{Body, Path},
-    router::Routes,
+    router::{Routes, operation},
     state::AppState,
 };
 use axum::{
@@ -18,13 +18,12 @@ use domain::{
     environment::{EnvironmentDetail, EnvironmentOverview, Policy, PolicyDocument},
     permission::Permission,
 };
-use utoipa_axum::routes;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
     routes
-        .api(Access::Needs(Permission::Read), routes!(list))
-        .api(Access::Needs(Permission::Read), routes!(get))
-        .api(Access::Needs(Permission::WritePolicies), routes!(set_policy))
+        .api(Access::Needs(Permission::Read), operation!(list))
+        .api(Access::Needs(Permission::Read), operation!(get))
+        .api(Access::Needs(Permission::WritePolicies), operation!(set_policy))
 }
 
 /// The environments, in the order of promotion.

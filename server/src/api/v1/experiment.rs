@@ -5,7 +5,7 @@ use crate::{
     access::{Access, Context},
     error::{ApiError, Problem},
     extract::{Path, Query},
-    router::Routes,
+    router::{Routes, operation},
     state::AppState,
 };
 use axum::{Json, extract::State};
@@ -17,10 +17,9 @@ use domain::{
 use serde::Deserialize;
 use services::ExperimentSearch;
 use utoipa::IntoParams;
-use utoipa_axum::routes;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
-    routes.api(Access::Needs(Permission::Read), routes!(list)).api(Access::Needs(Permission::Read), routes!(get))
+    routes.api(Access::Needs(Permission::Read), operation!(list)).api(Access::Needs(Permission::Read), operation!(get))
 }
 
 /// Which, in which order.

@@ -5,7 +5,7 @@ use crate::{
     error::{ApiError, Problem},
     events::{self, Events},
     extract::{Path, Query},
-    router::Routes,
+    router::{Routes, operation},
     state::AppState,
 };
 use axum::{
@@ -27,7 +27,6 @@ use services::{Services, log_topic};
 use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::routes;
 
 /// Lines in one event, and in one part of a whole log.
 const PART: usize = 1000;
@@ -36,7 +35,7 @@ const LOOK: Duration = Duration::from_secs(2);
 
 pub(crate) fn routes(routes: Routes) -> Routes {
     let read = Access::Needs(Permission::Read);
-    routes.api(read, routes!(lines)).api(read, routes!(follow))
+    routes.api(read, operation!(lines)).api(read, operation!(follow))
 }
 
 /// Which try: run, step, number of the try.

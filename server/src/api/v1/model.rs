@@ -5,7 +5,7 @@ use crate::{
     access::{Access, Context},
     error::{ApiError, Problem},
     extract::{Path, Query},
-    router::Routes,
+    router::{Routes, operation},
     state::AppState,
 };
 use axum::{Json, extract::State};
@@ -17,10 +17,9 @@ use domain::{
 use serde::Serialize;
 use services::ModelSearch;
 use utoipa::ToSchema;
-use utoipa_axum::routes;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
-    routes.api(Access::Needs(Permission::Read), routes!(list)).api(Access::Needs(Permission::Read), routes!(get))
+    routes.api(Access::Needs(Permission::Read), operation!(list)).api(Access::Needs(Permission::Read), operation!(get))
 }
 
 /// The models, by name, with what their versions come to.

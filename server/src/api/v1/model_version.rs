@@ -4,7 +4,7 @@ use crate::{
     access::{Access, Context},
     error::{ApiError, Problem},
     extract::Path,
-    router::Routes,
+    router::{Routes, operation},
     state::AppState,
 };
 use axum::{Json, extract::State};
@@ -14,10 +14,9 @@ use domain::{
 };
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::routes;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
-    routes.api(Access::Needs(Permission::Read), routes!(get))
+    routes.api(Access::Needs(Permission::Read), operation!(get))
 }
 
 /// A version with its files.

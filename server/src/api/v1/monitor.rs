@@ -5,7 +5,7 @@ use crate::{
     access::{Access, Context},
     error::{ApiError, Problem},
     extract::{Body, Path, Query},
-    router::Routes,
+    router::{Routes, operation},
     state::AppState,
 };
 use axum::{Json, extract::State, http::StatusCode};
@@ -17,18 +17,17 @@ use domain::{
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
-use utoipa_axum::routes;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
     let (read, write) = (Access::Needs(Permission::Read), Access::Needs(Permission::WriteMonitors));
     routes
-        .api(read, routes!(list))
-        .api(read, routes!(get))
-        .api(write, routes!(change))
-        .api(read, routes!(checks))
-        .api(read, routes!(predictions))
-        .api(read, routes!(triggers))
-        .api(write, routes!(set_trigger))
+        .api(read, operation!(list))
+        .api(read, operation!(get))
+        .api(write, operation!(change))
+        .api(read, operation!(checks))
+        .api(read, operation!(predictions))
+        .api(read, operation!(triggers))
+        .api(write, operation!(set_trigger))
 }
 
 /// The monitors, by model.

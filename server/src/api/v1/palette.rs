@@ -5,17 +5,16 @@ use crate::{
     access::{Access, Context},
     error::ApiError,
     extract::Query,
-    router::Routes,
+    router::{Routes, operation},
     state::AppState,
 };
 use axum::{Json, extract::State};
 use domain::{palette::Hit, permission::Permission};
 use serde::Deserialize;
 use utoipa::IntoParams;
-use utoipa_axum::routes;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
-    routes.api(Access::Needs(Permission::Read), routes!(search))
+    routes.api(Access::Needs(Permission::Read), operation!(search))
 }
 
 /// What was typed.

@@ -5,7 +5,7 @@ use crate::{
     access::{Access, Context},
     error::{ApiError, Problem},
     extract::{Path, Query, too_large},
-    router::Routes,
+    router::{Routes, operation},
     state::AppState,
 };
 use axum::{
@@ -23,16 +23,15 @@ use domain::{
 use serde::{Deserialize, Serialize};
 use services::PipelineFile;
 use utoipa::ToSchema;
-use utoipa_axum::routes;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
     let (read, write) = (Access::Needs(Permission::Read), Access::Needs(Permission::WritePipelines));
     routes
-        .api(read, routes!(list))
-        .api(write, routes!(store))
-        .api(read, routes!(get))
-        .api(read, routes!(versions))
-        .api(read, routes!(version))
+        .api(read, operation!(list))
+        .api(write, operation!(store))
+        .api(read, operation!(get))
+        .api(read, operation!(versions))
+        .api(read, operation!(version))
 }
 
 /// A pipeline's file.

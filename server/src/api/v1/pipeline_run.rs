@@ -5,7 +5,7 @@ use crate::{
     access::{Access, Context},
     error::{ApiError, Problem},
     extract::{Body, Path, Query},
-    router::Routes,
+    router::{Routes, operation},
     state::AppState,
 };
 use axum::{
@@ -24,11 +24,14 @@ use serde_json::Value;
 use services::{NewRun, RunFilter};
 use std::collections::BTreeMap;
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::routes;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
     let (read, run) = (Access::Needs(Permission::Read), Access::Needs(Permission::RunPipelines));
-    routes.api(run, routes!(start)).api(read, routes!(list)).api(read, routes!(get)).api(run, routes!(cancel))
+    routes
+        .api(run, operation!(start))
+        .api(read, operation!(list))
+        .api(read, operation!(get))
+        .api(run, operation!(cancel))
 }
 
 /// A run to be started.

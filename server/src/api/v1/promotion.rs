@@ -5,7 +5,7 @@ use crate::{
     access::{Access, Context},
     error::{ApiError, Problem},
     extract::{Body, Path, Query},
-    router::Routes,
+    router::{Routes, operation},
     state::AppState,
 };
 use axum::{Json, extract::State, http::StatusCode};
@@ -17,17 +17,16 @@ use domain::{
 use serde::Deserialize;
 use services::PromotionFilter;
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::routes;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
     let (read, request) = (Access::Needs(Permission::Read), Access::Needs(Permission::RequestPromotion));
     routes
-        .api(read, routes!(list))
-        .api(request, routes!(create))
-        .api(read, routes!(get))
-        .api(Access::Needs(Permission::DecidePromotion), routes!(decide))
-        .api(request, routes!(withdraw))
-        .api(request, routes!(run_gates))
+        .api(read, operation!(list))
+        .api(request, operation!(create))
+        .api(read, operation!(get))
+        .api(Access::Needs(Permission::DecidePromotion), operation!(decide))
+        .api(request, operation!(withdraw))
+        .api(request, operation!(run_gates))
 }
 
 /// Which promotions.

@@ -6,7 +6,7 @@ use crate::{
     download,
     error::{ApiError, Problem},
     extract::{Path, Query},
-    router::Routes,
+    router::{Routes, operation},
     state::AppState,
 };
 use axum::{Json, extract::State, http::HeaderMap, response::Response};
@@ -20,16 +20,15 @@ use domain::{
 use serde::{Deserialize, Serialize};
 use services::RunSearch;
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::routes;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
     let read = Access::Needs(Permission::Read);
     routes
-        .api(read, routes!(list))
-        .api(read, routes!(get))
-        .api(read, routes!(series))
-        .api(read, routes!(artifacts))
-        .api(read, routes!(artifact))
+        .api(read, operation!(list))
+        .api(read, operation!(get))
+        .api(read, operation!(series))
+        .api(read, operation!(artifacts))
+        .api(read, operation!(artifact))
 }
 
 /// Of which experiments.

@@ -5,15 +5,14 @@ use crate::{
     access::{Access, SignedIn},
     error::{ApiError, Problem},
     extract::Path,
-    router::Routes,
+    router::{Routes, operation},
     state::AppState,
 };
 use axum::{Json, extract::State, http::StatusCode};
 use domain::{permission::Scope, user::Session};
-use utoipa_axum::routes;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
-    routes.api(Access::SignedIn(Scope::Read), routes!(list)).api(Access::SignedIn(Scope::Write), routes!(revoke))
+    routes.api(Access::SignedIn(Scope::Read), operation!(list)).api(Access::SignedIn(Scope::Write), operation!(revoke))
 }
 
 /// One's own sessions, last used first.

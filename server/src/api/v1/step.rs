@@ -5,7 +5,7 @@ use crate::{
     access::{Access, Context},
     error::{ApiError, Problem},
     extract::Path,
-    router::Routes,
+    router::{Routes, operation},
     state::AppState,
 };
 use axum::{
@@ -16,11 +16,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use domain::{permission::Permission, step::StepAttempt};
-use utoipa_axum::routes;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
     let read = Access::Needs(Permission::Read);
-    routes.api(read, routes!(attempts)).api(read, routes!(output))
+    routes.api(read, operation!(attempts)).api(read, operation!(output))
 }
 
 /// The tries of a step, first to last.

@@ -5,7 +5,7 @@ use crate::{
     access::{Access, Context, SignedIn},
     error::{ApiError, Problem},
     extract::{Body, Path},
-    router::Routes,
+    router::{Routes, operation},
     state::AppState,
 };
 use axum::{Json, extract::State, http::StatusCode};
@@ -16,13 +16,12 @@ use domain::{
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_axum::routes;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
     routes
-        .api(Access::SignedIn(Scope::Read), routes!(list))
-        .api(Access::Needs(Permission::MakeTokens), routes!(create))
-        .api(Access::SignedIn(Scope::Write), routes!(revoke))
+        .api(Access::SignedIn(Scope::Read), operation!(list))
+        .api(Access::Needs(Permission::MakeTokens), operation!(create))
+        .api(Access::SignedIn(Scope::Write), operation!(revoke))
 }
 
 /// A token to be made.

@@ -3,7 +3,7 @@
 use crate::{
     access::{Access, SignedIn},
     error::{ApiError, Problem},
-    router::Routes,
+    router::{Routes, operation},
     state::AppState,
 };
 use axum::{Json, extract::State};
@@ -14,10 +14,9 @@ use domain::{
 use serde::Serialize;
 use std::collections::BTreeSet;
 use utoipa::ToSchema;
-use utoipa_axum::routes;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
-    routes.api(Access::SignedIn(Scope::Read), routes!(me))
+    routes.api(Access::SignedIn(Scope::Read), operation!(me))
 }
 
 /// Who asks, and where they may work.

@@ -5,7 +5,7 @@ use crate::{
     access::{Access, Context, SignedIn},
     error::{ApiError, Problem},
     extract::{Body, Path},
-    router::Routes,
+    router::{Routes, operation},
     state::AppState,
 };
 use axum::{Json, extract::State, http::StatusCode};
@@ -18,15 +18,14 @@ use serde::Deserialize;
 use services::NewUser;
 use std::collections::BTreeSet;
 use utoipa::ToSchema;
-use utoipa_axum::routes;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
     routes
-        .api(Access::SignedIn(Scope::Admin), routes!(create))
-        .api(Access::Needs(Permission::Read), routes!(members))
-        .api(Access::Needs(Permission::ManageMembers), routes!(add_member))
-        .api(Access::Needs(Permission::ManageMembers), routes!(set_roles))
-        .api(Access::Needs(Permission::ManageMembers), routes!(remove_member))
+        .api(Access::SignedIn(Scope::Admin), operation!(create))
+        .api(Access::Needs(Permission::Read), operation!(members))
+        .api(Access::Needs(Permission::ManageMembers), operation!(add_member))
+        .api(Access::Needs(Permission::ManageMembers), operation!(set_roles))
+        .api(Access::Needs(Permission::ManageMembers), operation!(remove_member))
 }
 
 /// A workspace to be made.

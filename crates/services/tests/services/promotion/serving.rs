@@ -56,7 +56,7 @@ async fn endpoint(world: &World) -> Result<Arc<LiveEndpoint>, Error> {
 
 async fn infer(world: &World, endpoint: &Arc<LiveEndpoint>, body: &Value) -> Result<Value, Error> {
     let admitted = world.services.admit(endpoint)?;
-    let answer = world.services.infer(admitted, body.to_string()).await.answer?;
+    let answer = world.services.infer(admitted, body.to_string().into()).await.answer?;
     Ok(serde_json::to_value(answer).unwrap())
 }
 
@@ -150,7 +150,7 @@ async fn a_request_that_nobody_waits_for_holds_its_room_until_its_model_is_done(
     let (world, endpoint) = serving(Limits { inference, of_model: 1, ..Limits::default() }).await;
     let admitted = world.services.admit(&endpoint).unwrap();
     // It begins, and its client goes away.
-    assert!(world.services.infer(admitted, asked(FOR_EVER).to_string()).now_or_never().is_none());
+    assert!(world.services.infer(admitted, asked(FOR_EVER).to_string().into()).now_or_never().is_none());
     assert_eq!(world.services.admit(&endpoint).unwrap_err().kind, ErrorKind::Unavailable);
     while let Err(refused) = infer(&world, &endpoint, &asked(1)).await {
         assert_eq!(refused.kind, ErrorKind::Unavailable, "{refused:?}");
