@@ -5,7 +5,7 @@ mod address;
 mod body;
 mod field;
 mod form;
-mod header;
+mod headers;
 mod logged;
 mod mlflow;
 mod query;

@@ -103,7 +103,7 @@ pub(super) async fn serving(app: &TestApp) {
         features: vec![feature],
     };
     let found = store::monitor::insert_check(&mut conn, monitor.id, &check).await.unwrap();
-    store::monitor::open_alert(&mut conn, &monitor, live, 1, found, &check.reason).await.unwrap().unwrap();
+    store::alert::open(&mut conn, &monitor, live, 1, found, &check.reason).await.unwrap().unwrap();
 }
 
 #[tokio::test]
@@ -180,8 +180,8 @@ async fn an_alert_shows_the_check_that_found_it_last() {
     let html = operator.get("/alerts/1").await.shows(200, &["alcohol"]);
     assert!(!html.contains("sulphates"), "{html}");
 
-    let (alert, _) = store::monitor::unresolved_alert(&mut conn, monitor.id).await.unwrap().unwrap();
-    store::monitor::alert_seen(&mut conn, alert, later, "1 of 1 features drifted").await.unwrap();
+    let (alert, _) = store::alert::unresolved(&mut conn, monitor.id).await.unwrap().unwrap();
+    store::alert::seen(&mut conn, alert, later, "1 of 1 features drifted").await.unwrap();
     let html = operator.get("/alerts/1").await.shows(200, &["sulphates"]);
     assert!(!html.contains("alcohol"), "{html}");
 }
