@@ -23,7 +23,8 @@ export default defineConfig({
   use: {
     baseURL: BASE_URL,
     viewport: { width: 1440, height: 900 },
-    trace: "retain-on-failure",
+    // Each action would wait for its part of a trace. To have one: playwright test --trace on.
+    screenshot: "only-on-failure",
     launchOptions: {
       executablePath: process.env.CHROMIUM_PATH,
       args: [

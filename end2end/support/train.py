@@ -54,7 +54,14 @@ def main() -> None:
             reference = pathlib.Path(folder) / "reference.csv"
             train_x.to_csv(reference, index=False)
             mlflow.log_artifact(str(reference))
-        logged = mlflow.onnx.log_model(onnx, name="model", signature=signature, input_example=test_x.head(3))
+        logged = mlflow.onnx.log_model(
+            onnx,
+            name="model",
+            signature=signature,
+            input_example=test_x.head(3),
+            # Else the client loads the model in another process to find out, which takes longer than the training.
+            pip_requirements=["onnxruntime"],
+        )
         version = None
         if options.register or options.promote:
             version = int(mlflow.register_model(logged.model_uri, options.model).version)

@@ -2,12 +2,14 @@
 # The browser that Playwright drives.
 
 # Reads to the end: with pipefail, what is cut off counts as failed.
-packaged() { have apt-cache && apt-cache show chromium 2>/dev/null | grep '^Package: chromium$' >/dev/null; }
+packaged() { have apt-cache && apt-cache show "$1" 2>/dev/null | grep "^Package: $1\$" >/dev/null; }
 there() { "$checkout/scripts/chromium-bin.sh" >/dev/null; }
 playwright() { "$checkout/end2end/node_modules/.bin/playwright" "$@"; }
 
 if ! there; then
-    if may_be_root && packaged; then
+    if may_be_root && packaged chromium-headless-shell; then
+        install_packages "Chromium" chromium-headless-shell fonts-liberation
+    elif may_be_root && packaged chromium; then
         install_packages "Chromium" chromium fonts-liberation
     else
         # For one user it needs nobody's leave, unless the system lacks libraries that it loads.
