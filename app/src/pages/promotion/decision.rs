@@ -34,7 +34,7 @@ pub(super) fn Decide(page: PromotionPage, links: Links, draft: Draft) -> impl In
                 <FormErrors draft=draft.clone() fields=&["comment"]/>
                 <input type="hidden" name="subject_digest" value=digest.as_str().to_owned()/>
                 <p class="muted">"Your decision names digest "<code>{digest.short().to_owned()}</code>". It falls away when anything behind it changes."</p>
-                <TextArea label="Comment" name="comment" hint="A rejection needs one." draft=draft.clone()/>
+                <TextArea label="Comment" name="comment" hint="A rejection needs one." optional=true draft=draft.clone()/>
                 <button class="btn primary lg block" type="submit" name="verdict" value="approve">
                     <Icon symbol=Symbol::Pass/>
                     {format!("Approve v{version} for {environment}")}
