@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Prints the path of the Chromium that the browser tests drive: the system's, else the one Playwright fetched. One that has
-# no windows starts faster and is smaller.
+# Prints the path of the Chromium that the browser tests drive: the system's, else the one Playwright fetched. The one
+# that cannot show windows is preferred: it is the smaller.
 set -euo pipefail
 
 fetched=$(find "${PLAYWRIGHT_BROWSERS_PATH:-$HOME/.cache/ms-playwright}" -path '*/chrome-linux*/chrome' -type f 2>/dev/null | sort -V | tail -n 1 || true)
