@@ -32,12 +32,15 @@ pub enum Command {
     },
     /// Start a run of a pipeline and print its number, alone, on standard output.
     Run(Run),
-    /// Print the logs of a run, and follow them while it goes on.
+    /// Print the logs of a run.
     Logs {
         /// The run's number.
         number: i64,
         /// Only the log of this step.
         step: Option<String>,
+        /// Go on printing until the run, or the step, has ended.
+        #[arg(short, long)]
+        follow: bool,
         /// Which server, and as whom.
         #[command(flatten)]
         remote: Remote,
@@ -79,7 +82,13 @@ pub async fn run(command: Command) -> Result<()> {
     match command {
         Command::Apply { file, remote } => apply(&remote.client()?, &file).await,
         Command::Run(options) => start(&options.remote.client()?, &options).await,
-        Command::Logs { number, step, remote } => Logs::new(remote.client()?, number, step).follow().await.map(|_| ()),
+        Command::Logs { number, step, follow, remote } => {
+            let mut logs = Logs::new(remote.client()?, number, step);
+            while !logs.print_new().await? && follow {
+                tokio::time::sleep(PAUSE).await;
+            }
+            Ok(())
+        }
         Command::Cancel { number, remote } => cancel(&remote.client()?, number).await,
     }
 }
@@ -181,25 +190,21 @@ impl Logs {
         Self { client, number, only, printed: BTreeMap::new() }
     }
 
-    async fn follow(&mut self) -> Result<PipelineRunState> {
-        loop {
-            let detail = detail(&self.client, self.number).await?;
-            if let Some(only) = &self.only
-                && !detail.steps.iter().any(|step| step.name == *only)
-            {
-                bail!("{} #{} has no step \"{only}\"", detail.run.pipeline_name, self.number);
-            }
-            // Asked before the lines: what is there after its end is all there is.
+    /// Prints what is new. Answers with whether that was the end of it.
+    async fn print_new(&mut self) -> Result<bool> {
+        // Asked before the lines: what is there after its end is all there is.
+        let detail = detail(&self.client, self.number).await?;
+        let Some(only) = self.only.clone() else {
             for step in &detail.steps {
-                if self.only.as_ref().is_none_or(|only| *only == step.name) {
-                    self.print(&step.name, step.attempts).await?;
-                }
+                self.print(&step.name, step.attempts).await?;
             }
-            if detail.run.state.is_final() {
-                return Ok(detail.run.state);
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
+            return Ok(detail.run.state.is_final());
+        };
+        let Some(step) = detail.steps.iter().find(|step| step.name == only) else {
+            bail!("{} #{} has no step \"{only}\"", detail.run.pipeline_name, self.number);
+        };
+        self.print(&only, step.attempts).await?;
+        Ok(step.state.is_final())
     }
 
     /// Prints what is new of a step: the rest of the try that was printed last, and those after it.

@@ -51,19 +51,24 @@ async fn a_file_is_stored_run_and_followed_from_the_command_line() {
     let (one, _) = both(&slipway.cli(&["pipeline", "logs", "1", "greet"]));
     assert!(one.starts_with("[slipway] greet #1: step greet, try 1 of 1, on "), "{one}");
 
+    // Not waited for, but followed to its end.
+    slipway.cli(&["pipeline", "run", "greet", "-p", "whom=all"]);
+    let (logs, _) = both(&slipway.cli(&["pipeline", "logs", "2", "--follow"]));
+    assert!(logs.contains("greet | hello all\n") && logs.contains("after | hello all\n"), "{logs}");
+
     let failed = slipway.cli(&["pipeline", "run", "greet", "-p", "fails=true", "--wait"]);
     let (_, said) = both(&failed);
     assert!(!failed.status.success(), "{failed:?}");
     assert!(said.contains("greet failed: exit status 7\nafter skipped: greet failed\n"), "{said}");
-    assert!(said.ends_with("slipway: greet #2 failed; slipway pipeline logs 2 shows why\n"), "{said}");
+    assert!(said.ends_with("slipway: greet #3 failed; slipway pipeline logs 3 shows why\n"), "{said}");
     let unknown = slipway.cli(&["pipeline", "run", "great"]);
     assert_eq!(text(&unknown.stderr), "slipway: No pipeline \"great\" in this workspace.\n");
 
     let metrics = reqwest::get(format!("{}/metrics", slipway.url)).await.unwrap().text().await.unwrap();
     for line in [
-        "slipway_pipeline_runs_total{state=\"succeeded\"} 1",
+        "slipway_pipeline_runs_total{state=\"succeeded\"} 2",
         "slipway_pipeline_runs_total{state=\"failed\"} 1",
-        "slipway_step_attempts_total{outcome=\"succeeded\"} 2",
+        "slipway_step_attempts_total{outcome=\"succeeded\"} 4",
         "slipway_step_attempts_total{outcome=\"failed\"} 1",
         "slipway_queue_depth{queue=\"default\"} 0",
     ] {
