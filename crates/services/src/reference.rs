@@ -117,6 +117,8 @@ impl Reference {
         }
         let mut reader = csv::Reader::from_reader(&*self.bytes);
         let mut record = csv::StringRecord::new();
+        // Else the first row is said to be where the head is.
+        reader.byte_headers().map_err(|error| of_csv(&self.file, &error))?;
         while reader.read_record(&mut record).map_err(|error| of_csv(&self.file, &error))? {
             for (name, cell) in self.names.iter().zip(&record) {
                 let cell = (!cell.is_empty()).then_some(Cell::Text(cell));
