@@ -155,27 +155,34 @@ impl World {
 
     /// Makes all these changes to a request at once, and in halves when that is refused otherwise than the request as it
     /// is: the first change that is refused hides the others. What is not refused has passed over or taken every one.
+    /// Answers with the changes that are refused alone.
     async fn answer_in_halves<T: Clone>(
         &self,
         plain: &(StatusCode, Vec<u8>),
         changes: &[T],
         changed: impl Fn(&[T]) -> Option<Sent>,
-    ) {
+    ) -> Vec<T> {
+        let mut refused = Vec::new();
         let mut groups = vec![changes.to_vec()];
         while let Some(group) = groups.pop() {
             // What is no address at all cannot be sent, as when it is too long.
             let is_refused = match changed(&group) {
                 Some(sent) => {
+                    let is_page = sent.route.surface == Surface::Page;
                     let answer = self.answer(sent).await;
-                    answer.0.is_client_error() && answer != *plain
+                    // A page that says that something is missing shows its own address, with the changes.
+                    answer.0.is_client_error() && if is_page { answer.0 != plain.0 } else { answer != *plain }
                 }
                 None => true,
             };
             if is_refused && group.len() > 1 {
                 let (left, right) = group.split_at(group.len() / 2);
                 groups.extend([left.to_vec(), right.to_vec()]);
+            } else if is_refused {
+                refused.extend(group);
             }
         }
+        refused
     }
 
     fn check(&self, route: &Route, what: &str, status: StatusCode, kind: Option<&HeaderValue>, body: &[u8]) {
