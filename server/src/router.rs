@@ -27,7 +27,7 @@ use utoipa_axum::router::UtoipaMethodRouter;
 /// A handler without its type: what axum builds around one is then compiled once, and not for each route. Why that matters
 /// is told in `docs/decisions/0008-futures-stop-at-two-places.md`.
 #[derive(Clone, Copy)]
-pub struct Erased(&'static (dyn Fn(Request, AppState) -> BoxFuture<'static, Response> + Send + Sync));
+pub(crate) struct Erased(&'static (dyn Fn(Request, AppState) -> BoxFuture<'static, Response> + Send + Sync));
 
 impl Handler<(), AppState> for Erased {
     type Future = BoxFuture<'static, Response>;
@@ -123,8 +123,7 @@ impl Routes {
         // The table lives as long as the process.
         let (api, ajax): (&'static str, &'static str) =
             (format!("/api{path}").leak(), format!("/ajax-api{path}").leak());
-        let handler = erased(handler);
-        self.handler(Surface::Mlflow, method.clone(), api, access, handler).handler(
+        self.handler(Surface::Mlflow, method.clone(), api, access, handler.clone()).handler(
             Surface::Mlflow,
             method,
             ajax,
