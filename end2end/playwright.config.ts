@@ -23,6 +23,8 @@ export default defineConfig({
   use: {
     baseURL: BASE_URL,
     viewport: { width: 1440, height: 900 },
+    // What turns for ever is painted for ever, and colours that fade are not the page's.
+    contextOptions: { reducedMotion: "reduce" },
     // Each action would wait for its part of a trace. To have one: playwright test --trace on.
     screenshot: "only-on-failure",
     launchOptions: {

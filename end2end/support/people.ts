@@ -14,3 +14,13 @@ export async function signIn(page: Page, role: Role): Promise<void> {
 export async function signOut(page: Page): Promise<void> {
   await page.context().clearCookies();
 }
+
+/** Collects what pages complain about to the console, from now on. */
+export function complaintsOf(page: Page): string[] {
+  const complaints: string[] = [];
+  page.on("console", (message) => {
+    if (message.type() === "error" || message.type() === "warning") complaints.push(`${page.url()}: ${message.text()}`);
+  });
+  page.on("pageerror", (error) => complaints.push(`${page.url()}: ${error.message}`));
+  return complaints;
+}

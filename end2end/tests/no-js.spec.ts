@@ -84,7 +84,7 @@ test("the loop is walked by forms alone", async ({ page }) => {
     await signOut(page);
     await signIn(page, "contributor");
     await page.goto("/w/default/pipelines/new");
-    await page.getByLabel("File").fill(retraining("retrain-by-form", model));
+    await page.getByRole("textbox", { name: "File" }).fill(retraining("retrain-by-form", model));
     await page.getByRole("button", { name: "Store pipeline" }).click();
     await expect(page).toHaveURL(/\/pipelines\/retrain-by-form/);
   });
@@ -97,7 +97,7 @@ test("the loop is walked by forms alone", async ({ page }) => {
     await page.getByLabel("Rows, at least").fill("50");
     await page.getByRole("button", { name: "Save" }).click();
     await expect(page.getByLabel("Rows, at least")).toHaveValue("50");
-    await page.getByLabel("Pipeline").selectOption("retrain-by-form");
+    await page.getByRole("combobox", { name: "Pipeline", exact: true }).selectOption("retrain-by-form");
     await page.getByRole("button", { name: "Set trigger" }).click();
     await expect(page.getByRole("row", { name: /retrain-by-form/ })).toContainText("On");
   });

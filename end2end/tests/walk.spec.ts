@@ -1,6 +1,6 @@
 // The loop, as people walk it: see a run, ask for production, approve, call the endpoint, watch it drift, find the candidate.
 import { expect, test } from "@playwright/test";
-import { signIn, signOut } from "../support/people";
+import { complaintsOf, signIn, signOut } from "../support/people";
 import { api, apiJson, readState, until } from "../support/slipway";
 import { type Listed, retraining, sendShifted, wines } from "../support/walk";
 
@@ -8,6 +8,7 @@ const MODEL = "wine-cultivar";
 
 test("a model goes from a run to production, drifts, and comes back as a candidate", async ({ page }) => {
   const { runId, runName } = readState();
+  const complaints = complaintsOf(page);
 
   await test.step("the run that MLflow's client logged is there, with its curve", async () => {
     await signIn(page, "contributor");
@@ -86,4 +87,5 @@ test("a model goes from a run to production, drifts, and comes back as a candida
     await page.goto(`/w/default/promotions/${candidate.number}`);
     await expect(page.getByRole("button", { name: "Approve v2 for production" })).toBeVisible();
   });
+  expect(complaints).toEqual([]);
 });
