@@ -19,6 +19,8 @@ export async function signOut(page: Page): Promise<void> {
 export function complaintsOf(page: Page): string[] {
   const complaints: string[] = [];
   page.on("console", (message) => {
+    // That tells how slow the machine is.
+    if (message.text().includes("preloaded using link preload but not used within")) return;
     if (message.type() === "error" || message.type() === "warning") complaints.push(`${page.url()}: ${message.text()}`);
   });
   page.on("pageerror", (error) => complaints.push(`${page.url()}: ${error.message}`));

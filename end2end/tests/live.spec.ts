@@ -3,7 +3,7 @@ import { type Page, expect, test } from "@playwright/test";
 import { chmodSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { signIn, signOut } from "../support/people";
+import { complaintsOf, signIn, signOut } from "../support/people";
 import { apiJson } from "../support/slipway";
 
 test("a log is followed while its step runs, without loading the page again", async ({ page }) => {
@@ -20,6 +20,7 @@ test("a log is followed while its step runs, without loading the page again", as
   await apiJson("contributor", "PUT", "/api/v1/pipelines", { source });
   const run = await apiJson<{ number: number }>("contributor", "POST", "/api/v1/pipelines/followed/runs", {});
 
+  const complaints = complaintsOf(page);
   await signIn(page, "viewer");
   await page.goto(`/w/default/pipeline-runs/${run.number}?step=talk`);
   const log = page.getByRole("region", { name: "Log of talk" });
@@ -30,6 +31,7 @@ test("a log is followed while its step runs, without loading the page again", as
   await expect(log.getByText("it went on", { exact: true })).toBeVisible();
   await expect(page.getByRole("heading", { level: 1 }).locator("..")).toContainText("Succeeded");
   await expect(page.locator("body[data-same-page]")).toHaveCount(1);
+  expect(complaints).toEqual([]);
 });
 
 test("the palette finds a model by a part of its name", async ({ page }) => {
@@ -86,6 +88,20 @@ test("a page in the background holds no stream, and is current when it comes bac
   await streams.setHidden(false);
   await expect(shown(second)).toBeVisible();
   await expect.poll(streams.open).toBe(1);
+});
+
+test("what happened while a page was on its way is shown", async ({ page }) => {
+  const source = ["name: early", "steps:", "  only:", '    command: "true"'].join("\n");
+  await apiJson("contributor", "PUT", "/api/v1/pipelines", { source });
+  await signIn(page, "viewer");
+  let run: { number: number } | undefined;
+  await page.route("**/events?*", async (route) => {
+    run ??= await apiJson<{ number: number }>("contributor", "POST", "/api/v1/pipelines/early/runs", {});
+    await route.continue();
+  });
+  await page.goto("/w/default/pipelines/early");
+  await expect.poll(() => run?.number).toBeGreaterThan(0);
+  await expect(page.getByRole("link", { name: `#${run?.number}`, exact: true })).toBeVisible();
 });
 
 test("a page whose reader was signed out elsewhere leads to the form", async ({ page }) => {

@@ -16,13 +16,15 @@ function sort(address: string): string {
 
 /** Follows links from the home page and looks at one address of each sort. That none leads nowhere, of any sort, the tests
  * of the API ask. */
-async function followAll(page: Page, look: (address: string) => Promise<void>): Promise<void> {
+async function followAll(page: Page, look: () => Promise<void>): Promise<void> {
   const queue = ["/w/default"];
   const seen = new Set(queue.map(sort));
   for (let address = queue.shift(); address !== undefined; address = queue.shift()) {
     const answer = await page.goto(address);
     expect(answer?.ok(), `${address} answers ${answer?.status()}`).toBe(true);
-    await look(address);
+    // The file of a pipeline as it is, say.
+    if (!answer?.headers()["content-type"]?.startsWith("text/html")) continue;
+    await look();
     // Ours, and of this workspace; what a download or a stream gives is no page.
     const links = await page.locator("a[href^='/w/default']:not([download])").evaluateAll((all) => all.map((a) => a.getAttribute("href") ?? ""));
     for (const link of links.filter((href) => !/\/(api|events)\//.test(href))) {
@@ -40,7 +42,7 @@ async function faults(page: Page, scheme: "light" | "dark"): Promise<string[]> {
   await page.emulateMedia({ colorScheme: scheme });
   if (scheme === "light") await page.evaluate(axe.source);
   const violations = await page.evaluate(async (rules) => {
-    const options: axe.RunOptions = { resultTypes: ["violations"], ...(rules && { runOnly: rules }) };
+    const options: axe.RunOptions = { resultTypes: ["violations"], preload: false, ...(rules && { runOnly: rules }) };
     return (await (globalThis as unknown as { axe: typeof axe }).axe.run(document, options)).violations;
   }, scheme === "dark" ? ["color-contrast"] : undefined);
   const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
@@ -57,6 +59,8 @@ async function tooWide(page: Page): Promise<string[]> {
 }
 
 test("axe finds nothing serious, no page is wider than a phone, and none complains to the console", async ({ page }) => {
+  // Some forty pages, and axe takes seconds for each on a slow machine.
+  test.setTimeout(1_200_000);
   const wrong = complaintsOf(page);
   const hold = async () => {
     wrong.push(...(await faults(page, "light")), ...(await faults(page, "dark")), ...(await tooWide(page)));
@@ -70,11 +74,4 @@ test("axe finds nothing serious, no page is wider than a phone, and none complai
   await page.goto("/w/default/no-such-page");
   await hold();
   expect(wrong.filter((what) => !what.includes("404"))).toEqual([]);
-});
-
-test("no page complains to the console when somebody looks at it who may change nothing", async ({ page }) => {
-  const complaints = complaintsOf(page);
-  await signIn(page, "viewer");
-  await followAll(page, async () => {});
-  expect(complaints).toEqual([]);
 });

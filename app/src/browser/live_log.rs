@@ -98,7 +98,7 @@ pub(crate) fn start(id: &str, events: String) {
             *heard.ended.borrow_mut() = Some(state);
             heard.show();
         }
-        Told::Back => {}
+        Told::Connected => {}
     });
 }
 

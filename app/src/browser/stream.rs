@@ -10,8 +10,8 @@ use web_sys::{EventSource, MessageEvent};
 
 /// What a stream tells.
 pub(super) enum Told {
-    /// It is connected again, and events may have been missed.
-    Back,
+    /// It is connected, and events may have been missed: since the page was rendered, or since the connection before.
+    Connected,
     /// An event, by its place among the names that were asked for, and its data.
     Event(usize, String),
 }
@@ -48,7 +48,7 @@ pub(super) fn listen(
         told: Box::new(told),
         source: RefCell::default(),
         failures: Cell::default(),
-        missed: Cell::default(),
+        missed: Cell::new(true),
         over,
     });
     connect(&stream);
@@ -83,7 +83,7 @@ fn connect(stream: &Rc<Stream>) {
             say_offline(false);
             stream.failures.set(0);
             if stream.missed.replace(false) {
-                (stream.told)(Told::Back);
+                (stream.told)(Told::Connected);
             }
         }
     });
