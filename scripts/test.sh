@@ -21,7 +21,9 @@ shift
 parts=("$@")
 
 # Python's memory in large pages, as the compiler's is (say.sh): MLflow's client then loads in half the time.
-large_pages=(env PYTHONMALLOC=malloc GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.top_pad=33554432)
+# SLIPWAY_STEP_ENV has the steps of pipelines do the same.
+large_pages=(env PYTHONMALLOC=malloc GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.top_pad=33554432
+    "SLIPWAY_STEP_ENV=PYTHONMALLOC,GLIBC_TUNABLES")
 # What the tests of the whole program start and drive.
 export SLIPWAY_BIN=$CARGO_TARGET_DIR/debug/slipway
 results=$checkout/test-results

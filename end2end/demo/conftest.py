@@ -68,8 +68,12 @@ def program() -> Path:
 
 def environment(**more) -> dict[str, str]:
     """Ours without what would change the program; the training runs in the environment of these tests."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SLIPWAY_", "MLFLOW_"))}
-    kept.pop("DATABASE_URL", None)
+    changing = ("SLIPWAY_", "MLFLOW_", "DATABASE_URL")
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(changing) or name == "SLIPWAY_STEP_ENV"
+    }
     return kept | {"SLIPWAY_DEMO_PYTHON": sys.prefix, "SLIPWAY_MONITOR_INTERVAL": "1"} | more
 
 

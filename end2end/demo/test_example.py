@@ -20,7 +20,7 @@ def test_the_example_of_an_empty_workspace_walks_by_one_click(folder, serve):
         assert "Load the example" not in loaded.text
         # Asking twice starts it once.
         assert browser.post(f"{url}/w/default/example", timeout=30).ok
-        deadline = time.monotonic() + 600
+        deadline = time.monotonic() + 1500
         states = []
         while states[:1] != ["awaiting_approval"] or len(states) < 2:
             assert time.monotonic() < deadline, states

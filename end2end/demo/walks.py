@@ -35,7 +35,7 @@ def walk(url, data_dir, **variables):
     """Walks, and gives the exit code, the last line of standard output, and what was told."""
     command = [program(), "demo", "--url", url, "--data-dir", data_dir]
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=600, env=environment(**variables), check=False
+        command, capture_output=True, text=True, timeout=1500, env=environment(**variables), check=False
     )
     lines = done.stdout.splitlines()
     assert len(lines) == 1, done.stdout + done.stderr

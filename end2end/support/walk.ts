@@ -22,8 +22,6 @@ export async function sendShifted(model: string): Promise<void> {
 /** A pipeline file that trains the model again, on shifted wines too, and asks for production. */
 export function retraining(name: string, model: string): string {
   const script = join(import.meta.dirname, "train.py");
-  // A step gets nothing of the server's environment, and Python's memory in large pages is faster here too.
-  const memory = ["PYTHONMALLOC", "GLIBC_TUNABLES"].filter((name) => process.env[name] !== undefined);
   return [
     `name: ${name}`,
     "steps:",
@@ -32,6 +30,5 @@ export function retraining(name: string, model: string): string {
     "    timeout: 5m",
     "    env:",
     "      GIT_PYTHON_REFRESH: quiet",
-    ...memory.map((name) => `      ${name}: ${process.env[name]}`),
   ].join("\n");
 }

@@ -1,7 +1,7 @@
 // Forms and pages without JavaScript.
 import { expect, test } from "@playwright/test";
 import { signIn, signOut } from "../support/people";
-import { apiJson, until } from "../support/slipway";
+import { apiJson, readState, train, until } from "../support/slipway";
 import { retraining, sendShifted, wines } from "../support/walk";
 
 test.use({ javaScriptEnabled: false });
@@ -57,10 +57,7 @@ test("the loop is walked by forms alone", async ({ page }) => {
     }).toPass({ timeout: 300_000 });
 
   await test.step("a contributor requests production for what MLflow's client registered", async () => {
-    const asked = "/api/2.0/mlflow/model-versions/get?name=wine-cultivar&version=1";
-    const { source, run_id } = (await apiJson<{ model_version: Record<string, string> }>("contributor", "GET", asked)).model_version;
-    await apiJson("contributor", "POST", "/api/2.0/mlflow/registered-models/create", { name: model });
-    await apiJson("contributor", "POST", "/api/2.0/mlflow/model-versions/create", { name: model, source, run_id });
+    train(readState().tokens.contributor, ["--model", model, "--register"]);
     await signIn(page, "contributor");
     await page.goto(`/w/default/models/${model}/versions/1`);
     await page.getByRole("link", { name: "Request promotion" }).first().click();

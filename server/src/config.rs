@@ -119,6 +119,9 @@ pub struct Work {
         value_name = "NAMES"
     )]
     pub pools: Vec<String>,
+    /// Variables of this process that steps get too, where their file does not set them: proxies, certificates, licences.
+    #[arg(long, env = "SLIPWAY_STEP_ENV", value_delimiter = ',', value_name = "NAMES")]
+    pub step_env: Vec<String>,
     /// Seconds between two looks at the traffic of deployed models.
     #[arg(long, env = "SLIPWAY_MONITOR_INTERVAL", default_value_t = 15, value_name = "S", value_parser = clap::value_parser!(u16).range(1..))]
     pub monitor_interval: u16,

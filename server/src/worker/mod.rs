@@ -11,6 +11,7 @@ use crate::supervise::supervise;
 use executors::Shim;
 use services::Services;
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -44,6 +45,8 @@ pub struct Options {
     pub steps: usize,
     /// The pools whose steps it runs.
     pub pools: Vec<String>,
+    /// Variables that steps get where their file does not set them.
+    pub step_env: BTreeMap<String, String>,
     /// Where the directories of steps are made. Workers of a machine may share it.
     pub steps_dir: PathBuf,
     /// How a program becomes the supervisor of a step.
@@ -74,6 +77,7 @@ impl Options {
             name,
             steps: usize::from(work.steps),
             pools: work.pools.clone(),
+            step_env: work.step_env.iter().filter_map(|name| Some((name.clone(), std::env::var(name).ok()?))).collect(),
             steps_dir: data_dir.join("steps"),
             shim: Shim::this_program(&["step-shim"]),
             public_url: public_url.to_owned(),

@@ -38,6 +38,7 @@ impl Worker {
             lease: Duration::from_secs(20),
             monitor_interval: Duration::from_secs(600),
             keep_predictions: chrono::TimeDelta::days(30),
+            step_env: Default::default(),
         };
         let stop = CancellationToken::new();
         tokio::spawn(app.state.events.clone().listen(app.database.pool.clone()));

@@ -8,7 +8,7 @@ params: { whom: nobody, fails: false }
 steps:
   greet:
     command: |
-      echo "hello $PARAM_WHOM"
+      echo "hello $PARAM_WHOM, passed on: ${CARGO_PKG_NAME:-nothing}, ${CARGO_MANIFEST_DIR:-nothing}"
       if [ "$PARAM_FAILS" = true ]; then exit 7; fi
   after:
     command: "PROGRAM pipeline logs $SLIPWAY_PIPELINE_RUN greet"
@@ -25,7 +25,7 @@ fn both(output: &Output) -> (String, String) {
 
 #[tokio::test]
 async fn a_file_is_stored_run_and_followed_from_the_command_line() {
-    let (slipway, mut server) = Slipway::start(&["--steps", "2"]).await;
+    let (slipway, mut server) = Slipway::start(&["--steps", "2", "--step-env", "CARGO_PKG_NAME"]).await;
     let program = env!("CARGO_BIN_EXE_slipway");
     let file = slipway.data().join("greet.yaml");
     let yaml = FILE.replace("PROGRAM", program);
@@ -47,14 +47,19 @@ async fn a_file_is_stored_run_and_followed_from_the_command_line() {
     assert!(said.contains("greet succeeded\n") && said.ends_with("greet #1 succeeded\n"), "{said}");
     // The second step has asked for the log of the first, with the token and the address that it was given.
     let (logs, _) = both(&slipway.cli(&["pipeline", "logs", "1"]));
-    assert!(logs.contains("greet | hello the world\n") && logs.contains("after | hello the world\n"), "{logs}");
+    assert!(
+        ["greet", "after"]
+            .iter()
+            .all(|step| logs.contains(&format!("{step} | hello the world, passed on: server, nothing\n"))),
+        "{logs}"
+    );
     let (one, _) = both(&slipway.cli(&["pipeline", "logs", "1", "greet"]));
     assert!(one.starts_with("[slipway] greet #1: step greet, try 1 of 1, on "), "{one}");
 
     // Not waited for, but followed to its end.
     slipway.cli(&["pipeline", "run", "greet", "-p", "whom=all"]);
     let (logs, _) = both(&slipway.cli(&["pipeline", "logs", "2", "--follow"]));
-    assert!(logs.contains("greet | hello all\n") && logs.contains("after | hello all\n"), "{logs}");
+    assert!(logs.contains("greet | hello all, ") && logs.contains("after | hello all, "), "{logs}");
 
     let failed = slipway.cli(&["pipeline", "run", "greet", "-p", "fails=true", "--wait"]);
     let (_, said) = both(&failed);

@@ -87,8 +87,9 @@ impl Steps {
         if hand.is_over() {
             return None;
         }
-        let process =
-            StepProcess { argv: work.invocation.argv, env: work.invocation.env, timeout: work.timeout, grace: GRACE };
+        let mut env = self.options.step_env.clone();
+        env.extend(work.invocation.env);
+        let process = StepProcess { argv: work.invocation.argv, env, timeout: work.timeout, grace: GRACE };
         let (sender, lines) = mpsc::channel(UNSTORED);
         let controls = Controls { deadline: hand.deadline.clone(), cancel: hand.cancel.clone(), log: sender };
         let (finished, ()) = tokio::join!(self.executor.run(dir, &process, controls), log.follow(lines));
