@@ -93,10 +93,12 @@ test("a page in the background holds no stream, and is current when it comes bac
 test("what happened while a page was on its way is shown", async ({ page }) => {
   const source = ["name: early", "steps:", "  only:", '    command: "true"'].join("\n");
   await apiJson("contributor", "PUT", "/api/v1/pipelines", { source });
+  const start = () => apiJson<{ number: number }>("contributor", "POST", "/api/v1/pipelines/early/runs", {});
+  await start();
   await signIn(page, "viewer");
   let run: { number: number } | undefined;
   await page.route("**/events?*", async (route) => {
-    run ??= await apiJson<{ number: number }>("contributor", "POST", "/api/v1/pipelines/early/runs", {});
+    run ??= await start();
     await route.continue();
   });
   await page.goto("/w/default/pipelines/early");
