@@ -6,17 +6,17 @@ export default defineConfig({
   testDir: "tests",
   // What fills the workspace comes first, so that the pages are looked at as people see them.
   projects: [
-    { name: "walks", testMatch: ["walk.spec.ts", "no-js.spec.ts", "live.spec.ts"] },
-    { name: "pages", testMatch: "pages.spec.ts" },
+    // One after the other: each trains, with all of a small machine.
+    { name: "walks", testMatch: ["walk.spec.ts", "no-js.spec.ts", "live.spec.ts"], workers: 1 },
+    { name: "pages", testMatch: "pages.spec.ts", dependencies: ["walks"], fullyParallel: true },
   ],
   outputDir: "test-results",
   globalSetup: "./support/setup.ts",
   globalTeardown: "./support/teardown.ts",
-  // The walk changes what the others look at, and there are two cores.
-  workers: 1,
+  workers: 2,
   fullyParallel: false,
   retries: 0,
-  timeout: 600_000,
+  timeout: 900_000,
   expect: { timeout: 60_000 },
   forbidOnly: true,
   reporter: [["list"]],

@@ -8,6 +8,12 @@ checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=$HOME/.cache/slipway
 # Setup puts a tool there only where PATH has none that will do.
 export PATH=$cache/tools/bin:$PATH:$HOME/.cargo/bin
+# In a home without toolchains, those beside the rustup that PATH has will do.
+if [ -z "${RUSTUP_HOME:-}" ] && [ ! -d "$HOME/.rustup/toolchains" ] && rustup=$(command -v rustup); then
+    beside=${rustup%/.cargo/bin/rustup}/.rustup
+    [ ! -d "$beside/toolchains" ] || export RUSTUP_HOME=$beside
+    unset beside
+fi
 logs=$cache/logs
 mkdir -p "$logs"
 

@@ -396,6 +396,7 @@ pub fn runs() -> ExperimentPage {
         all_metrics: keys(&["f1_macro", "loss", "p99_ms", "accuracy", "recall_low"]),
         all_params: keys(&["model", "learning_rate", "max_depth", "max_iter"]),
         may_write: true,
+        events: Vec::new(),
     }
 }
 
@@ -481,6 +482,7 @@ pub fn run() -> RunPage {
                 file("model/input_example.json", 412),
             ],
         },
+        events: Vec::new(),
     }
 }
 

@@ -48,6 +48,7 @@ def test_an_interrupted_walk_stops_the_server_that_it_started(folder):
     assert walking.returncode == 1
     line = json.loads(out)
     assert line["seen"] == "an interruption", told + rest
+    assert line["stations"]["server"] == {"id": url, "state": "started"}
     assert line["stations"]["pipeline"]["state"] == "stored"
     with pytest.raises(requests.ConnectionError):
         requests.get(f"{url}/healthz", timeout=5)

@@ -19,6 +19,15 @@ export async function sendShifted(model: string): Promise<void> {
   for (let sent = 0; sent < 4; sent += 1) await apiJson("operator", "POST", `/v2/models/${model}/infer`, wines(50, 1.5));
 }
 
+/** Registers what the setup's run logged as another model too, as MLflow's client would. */
+export async function registerAs(name: string): Promise<void> {
+  const mlflow = <T>(method: string, path: string, body?: unknown) => apiJson<T>("contributor", method, `/api/2.0/mlflow/${path}`, body);
+  const logged = await mlflow<{ model_version: { source: string; run_id: string; model_id?: string } }>("GET", "model-versions/get?name=wine-cultivar&version=1");
+  const { source, run_id, model_id } = logged.model_version;
+  await mlflow("POST", "registered-models/create", { name });
+  await mlflow("POST", "model-versions/create", { name, source, run_id, model_id });
+}
+
 /** A pipeline file that trains the model again, on shifted wines too, and asks for production. */
 export function retraining(name: string, model: string): string {
   const script = join(import.meta.dirname, "train.py");

@@ -74,14 +74,10 @@ test("a model goes from a run to production, drifts, and comes back as a candida
   });
 
   await test.step("the retrained candidate waits for approval", async () => {
-    const candidate = await until(
-      "The candidate",
-      async () => {
-        const listed = await apiJson<Listed<{ number: number; version: number; state: string }>>("approver", "GET", `/api/v1/promotions?model=${MODEL}`);
-        return listed.items.find((item) => item.version === 2 && item.state === "awaiting_approval");
-      },
-      150,
-    );
+    const candidate = await until("The candidate", async () => {
+      const listed = await apiJson<Listed<{ number: number; version: number; state: string }>>("approver", "GET", `/api/v1/promotions?model=${MODEL}`);
+      return listed.items.find((item) => item.version === 2 && item.state === "awaiting_approval");
+    });
     const runs = await apiJson<Listed<unknown>>("contributor", "GET", "/api/v1/pipeline-runs?pipeline=retrain-wine");
     expect(runs.items).toHaveLength(1);
     await page.goto(`/w/default/promotions/${candidate.number}`);

@@ -9,7 +9,13 @@ use std::{
 
 /// Continuous delivery of machine-learning models: experiments, pipelines, approvals, serving and monitoring.
 #[derive(Debug, Parser)]
-#[command(name = "slipway", version, propagate_version = true)]
+#[command(
+    name = "slipway",
+    version,
+    propagate_version = true,
+    after_help = "SLIPWAY_LOG says what is logged to standard error: debug, or info,server::worker=debug. \
+        NO_COLOR=1 keeps colours out."
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -48,7 +54,8 @@ pub struct Data {
     /// The folder for artifacts, working files and, without a database URL, the database.
     #[arg(long, env = "SLIPWAY_DATA_DIR", default_value = ".slipway", value_name = "DIR")]
     pub data_dir: PathBuf,
-    /// A Postgres database to use. Without one, Slipway runs a private cluster in the data folder.
+    /// A Postgres database to use; DATABASE_URL is read as well. Without one, Slipway runs a private cluster in the data
+    /// folder.
     #[arg(long, env = "SLIPWAY_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: Option<String>,
 }
@@ -153,16 +160,16 @@ pub enum Admin {
     /// Add a person, as a member of the default workspace.
     CreateUser {
         /// Their e-mail address.
-        #[arg(long)]
+        #[arg(long, env = "SLIPWAY_EMAIL")]
         email: String,
         /// Their name. Without one, the address up to the at sign.
-        #[arg(long, default_value = "")]
+        #[arg(long, env = "SLIPWAY_NAME", default_value = "")]
         name: String,
-        /// What they are in the default workspace.
-        #[arg(long)]
-        role: Role,
+        /// What they are in the default workspace. May be given several times, or as a list.
+        #[arg(long = "role", env = "SLIPWAY_ROLE", required = true, value_delimiter = ',', value_name = "ROLE")]
+        roles: Vec<Role>,
         /// Read the password from standard input, up to the end of the line.
-        #[arg(long, required = true)]
+        #[arg(long, env = "SLIPWAY_PASSWORD_STDIN", required = true)]
         password_stdin: bool,
         /// Where the data is.
         #[command(flatten)]
@@ -171,16 +178,16 @@ pub enum Admin {
     /// Make an API token and print it, alone, on standard output.
     CreateToken {
         /// Whose it is.
-        #[arg(long)]
+        #[arg(long, env = "SLIPWAY_EMAIL")]
         email: String,
         /// What to call it.
-        #[arg(long)]
+        #[arg(long, env = "SLIPWAY_NAME")]
         name: String,
-        /// What it may be used for.
-        #[arg(long, default_value = "write")]
+        /// What it may be used for, of what its owner may: read, write, or admin for everything.
+        #[arg(long, env = "SLIPWAY_SCOPE", default_value = "admin")]
         scope: Scope,
         /// For how many days.
-        #[arg(long, default_value_t = 90)]
+        #[arg(long, env = "SLIPWAY_DAYS", default_value_t = 90)]
         days: u32,
         /// Where the data is.
         #[command(flatten)]
@@ -190,12 +197,38 @@ pub enum Admin {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cli, Command};
+    use super::{Admin, Cli, Command};
     use clap::{CommandFactory as _, Parser as _};
+    use domain::permission::Role;
 
     #[test]
     fn no_option_is_in_anothers_way() {
         Cli::command().debug_assert();
+    }
+
+    fn without_variable(command: &clap::Command, found: &mut Vec<String>) {
+        let options = command.get_arguments().filter(|arg| !arg.is_positional() && arg.get_env().is_none());
+        found.extend(options.map(|arg| format!("{} {arg}", command.get_name())));
+        command.get_subcommands().for_each(|each| without_variable(each, found));
+    }
+
+    #[test]
+    fn every_option_can_come_from_the_environment() {
+        let mut found = Vec::new();
+        without_variable(&Cli::command(), &mut found);
+        assert_eq!(found, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_person_may_be_made_with_several_roles() {
+        let arguments = ["slipway", "admin", "create-user", "--email", "a@b.test", "--password-stdin", "--role"];
+        let roles = |more: &[&str]| match Cli::try_parse_from(arguments.iter().chain(more)).map(|cli| cli.command) {
+            Ok(Command::Admin(Admin::CreateUser { roles, .. })) => Some(roles),
+            _ => None,
+        };
+        assert_eq!(roles(&["viewer,approver"]), Some(vec![Role::Viewer, Role::Approver]));
+        assert_eq!(roles(&["viewer", "--role", "approver"]), Some(vec![Role::Viewer, Role::Approver]));
+        assert_eq!(roles(&["owner"]), None);
     }
 
     #[test]

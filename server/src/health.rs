@@ -14,10 +14,12 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::timeout};
 
 /// How long a look is good for: looking writes to the artifact store, and anybody may ask.
 const FRESH: Duration = Duration::from_secs(2);
+/// How long each may take to answer: whoever asks has an answer before they lose patience.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 pub(crate) fn routes(routes: Routes) -> Routes {
     routes.page(Method::GET, "/healthz", Access::Open, alive).page(Method::GET, "/readyz", Access::Open, ready).page(
@@ -72,18 +74,26 @@ impl Readiness {
 }
 
 async fn report(services: &Services) -> Report {
-    let (database, migrations) = match store::is_migrated(services.pool()).await {
-        Ok(true) => ("ok", "ok"),
-        Ok(false) => ("ok", "missing"),
-        Err(error) => {
+    let (database, migrations) = match timeout(PATIENCE, store::is_migrated(services.pool())).await {
+        Ok(Ok(true)) => ("ok", "ok"),
+        Ok(Ok(false)) => ("ok", "missing"),
+        Ok(Err(error)) => {
             tracing::warn!(%error, "not ready: the database");
             ("unavailable", "unknown")
         }
+        Err(_) => {
+            tracing::warn!("not ready: the database did not answer in time");
+            ("unavailable", "unknown")
+        }
     };
-    let artifacts = match services.check_artifacts().await {
-        Ok(()) => "ok",
-        Err(error) => {
+    let artifacts = match timeout(PATIENCE, services.check_artifacts()).await {
+        Ok(Ok(())) => "ok",
+        Ok(Err(error)) => {
             tracing::warn!(%error, "not ready: the artifact store");
+            "unavailable"
+        }
+        Err(_) => {
+            tracing::warn!("not ready: the artifact store did not answer in time");
             "unavailable"
         }
     };

@@ -52,6 +52,10 @@ impl IntoResponse for InferenceError {
     fn into_response(self) -> Response {
         let status = status(self.0.kind);
         let mut response = (status, Json(json!({ "error": self.0.message }))).into_response();
+        if status == StatusCode::UNAUTHORIZED {
+            let bearer = HeaderValue::from_static("Bearer realm=\"slipway\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, bearer);
+        }
         if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
         }

@@ -64,8 +64,8 @@ async fn run(cli: Cli) -> Result<ExitCode> {
 
 async fn admin(command: Admin) -> Result<()> {
     match command {
-        Admin::CreateUser { email, name, role, password_stdin: _, data } => {
-            create_user(&email, name, role, &data).await
+        Admin::CreateUser { email, name, roles, password_stdin: _, data } => {
+            create_user(&email, name, roles, &data).await
         }
         Admin::CreateToken { email, name, scope, days, data } => {
             let email = Email::parse(&email)?;
@@ -83,13 +83,13 @@ async fn admin(command: Admin) -> Result<()> {
     }
 }
 
-async fn create_user(email: &str, name: String, role: Role, data: &Data) -> Result<()> {
+async fn create_user(email: &str, name: String, roles: Vec<Role>, data: &Data) -> Result<()> {
     let email = Email::parse(email)?;
     let mut password = String::new();
     std::io::stdin().lock().read_line(&mut password).context("the password could not be read from standard input")?;
     let password = Password::choose(password.trim_end_matches(['\r', '\n']).to_owned())?;
     with_services(data, CONNECTIONS, false, async |services, _| {
-        services.create_user(NewUser { email, name, password }, role).await?;
+        services.create_user(NewUser { email, name, password }, roles.into_iter().collect()).await?;
         Ok(())
     })
     .await

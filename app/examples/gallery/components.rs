@@ -49,7 +49,7 @@ pub(crate) fn write(out: &Path) -> io::Result<()> {
     })?;
     page(out, "setup", door("Set up"), || {
         let draft = Draft::of([("name", "Platform lead"), ("email", "platform@example.com")])
-            .refused(&Error::invalid_field("password", "A password has at least 10 characters."));
+            .refused(&Error::invalid_field("password", "A password has at least 8 characters."));
         view! { <Setup token="one-time" draft/> }
     })?;
 

@@ -344,6 +344,7 @@ pub fn monitor_page() -> MonitorPage {
         triggers: vec![trigger("train-wine", true), trigger("weekly-report", false)],
         pipelines: ["digits-nightly", "train-wine", "weekly-report"].map(str::to_owned).to_vec(),
         may_write: true,
+        events: Vec::new(),
     }
 }
 
@@ -517,10 +518,11 @@ pub fn environment() -> EnvironmentPage {
             revisions: (1..=3).rev().map(policy).collect(),
         },
         serving,
-        history: Page {
+        deployments: Page {
             items: history().into_iter().filter(|one| one.environment == "production").collect(),
             next_page_token: None,
         },
         may_write: true,
+        events: Vec::new(),
     }
 }

@@ -421,6 +421,7 @@ pub fn pipeline() -> PipelinePage {
         key: "0198a1".to_owned(),
         may_write: true,
         may_run: true,
+        events: Vec::new(),
     }
 }
 

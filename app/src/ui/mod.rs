@@ -39,7 +39,7 @@ pub mod prelude {
         state::{Badge, State, StateMark, StateShape, Tag, Tone},
         table::{FilterBar, Head, Pager, SortHead, Table},
         time::{Took, Until, When, from_ms, now},
-        timeline::{Comment, Prose, Timeline},
+        timeline::{Comment, Happened, Prose, Timeline},
         value::{Delta, DigestText, Maybe, Meaning, Num},
         verdict::{Answer, Answers, Lineage, Station},
     };

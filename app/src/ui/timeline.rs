@@ -1,6 +1,12 @@
 //! The history of an object: its audit events, oldest first or latest first, as the page gives them.
 
-use super::{avatar::Avatar, icon::Icon, state::State, time::When};
+use super::{
+    avatar::Avatar,
+    icon::Icon,
+    panel::{Body, Panel},
+    state::State,
+    time::When,
+};
 use crate::links::Links;
 use chrono::{DateTime, Utc};
 use domain::audit::{Actor, AuditEvent};
@@ -38,6 +44,22 @@ pub fn Timeline(
                 .collect_view()}
         </ol>
     }
+}
+
+/// The panel with an object's history.
+#[component]
+pub fn Happened(
+    /// What happened, latest first.
+    events: Vec<AuditEvent>,
+    /// The addresses of the workspace.
+    links: Links,
+) -> impl IntoView {
+    let told = if events.is_empty() {
+        view! { <p class="muted">"Nothing was changed yet."</p> }.into_any()
+    } else {
+        view! { <Timeline events links/> }.into_any()
+    };
+    view! { <Panel title="History" id="history"><Body>{told}</Body></Panel> }
 }
 
 #[component]

@@ -111,17 +111,17 @@ pub enum Permission {
     RequestPromotion,
     /// Approve or reject a promotion.
     DecidePromotion,
-    /// Roll back, retry a deployment.
+    /// Roll back a deployment.
     Deploy,
     /// Acknowledge and resolve alerts.
     HandleAlerts,
     /// Change monitors and triggers.
     WriteMonitors,
-    /// Change environments and their promotion policies.
+    /// Change the promotion policies of environments.
     WritePolicies,
     /// Invite, change and remove members.
     ManageMembers,
-    /// Rename the workspace, change its settings.
+    /// Load the example into the workspace.
     ManageWorkspace,
 }
 

@@ -70,8 +70,8 @@ impl std::fmt::Display for Email {
 pub struct Password(String);
 
 impl Password {
-    /// The least length, in characters.
-    pub const MIN: usize = 10;
+    /// The least length, in characters (NIST SP 800-63B, 5.1.1.2).
+    pub const MIN: usize = 8;
     /// The greatest length, in characters: hashing a book costs the server, not the sender.
     pub const MAX: usize = 1024;
 

@@ -95,9 +95,13 @@ impl Services {
                 return Err(Error::conflict(format!("Somebody else handled alert #{number} just now; look again.")));
             }
             let action = if to == AlertState::Resolved { "alert.resolved" } else { "alert.acknowledged" };
-            Event::new(action, object(alert.id, number), format!("{} alert #{number}", to.as_str()))
-                .write(&mut tx, ctx)
-                .await?;
+            let mut event = Event::new(action, object(alert.id, number), format!("{} alert #{number}", to.as_str()));
+            if let Some(monitor) =
+                store::monitor::find(&mut tx, ctx.workspace_id(), &alert.environment, &alert.model).await?
+            {
+                event = event.related(model(&monitor));
+            }
+            event.write(&mut tx, ctx).await?;
             store::event::notify(&mut tx, &format!("alerts:{}", ctx.workspace_id())).await?;
             commit(tx).await?;
         }
@@ -118,7 +122,7 @@ impl Services {
         if let Some((alert, number)) = store::alert::unresolved(tx, monitor.id).await? {
             store::alert::seen(tx, alert, key, &check.reason).await?;
             for trigger in store::trigger::held_back(tx, alert).await? {
-                self.fire(tx, ctx, &trigger, alert, number).await?;
+                self.fire(tx, ctx, &trigger, alert, number, &model(monitor)).await?;
             }
             return tell(tx, monitor).await;
         }
@@ -130,12 +134,12 @@ impl Services {
             object(alert, number),
             format!("opened alert #{number}: {} of {} v{}", check.reason, name(monitor), check.version),
         )
-        .related(Object::new(ObjectKind::Model, monitor.model_id, &monitor.model))
+        .related(model(monitor))
         .related(Object::new(ObjectKind::Deployment, due.deployment, name(monitor)))
         .write(tx, ctx)
         .await?;
         for trigger in store::trigger::list(tx, monitor.workspace_id, Some(monitor.id)).await? {
-            self.fire(tx, ctx, &trigger, alert, number).await?;
+            self.fire(tx, ctx, &trigger, alert, number, &model(monitor)).await?;
         }
         tell(tx, monitor).await
     }
@@ -148,13 +152,15 @@ pub(crate) async fn resolve(tx: &mut PgConnection, ctx: &Ctx, monitor: &Monitor)
         if store::alert::move_to(tx, alert, from, AlertState::Resolved, "Slipway").await? {
             let text =
                 format!("resolved alert #{number}: the traffic of {} looks like the reference again", name(monitor));
-            Event::new("alert.resolved", object(alert, number), text)
-                .related(Object::new(ObjectKind::Model, monitor.model_id, &monitor.model))
-                .write(tx, ctx)
-                .await?;
+            Event::new("alert.resolved", object(alert, number), text).related(model(monitor)).write(tx, ctx).await?;
         }
     }
     tell(tx, monitor).await
+}
+
+/// The monitored model, as history names it.
+fn model(monitor: &Monitor) -> Object {
+    Object::new(ObjectKind::Model, monitor.model_id, &monitor.model)
 }
 
 /// Tells open pages that an alert of a monitor changed.

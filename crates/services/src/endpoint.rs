@@ -118,11 +118,19 @@ struct State {
     /// What the database said when it was last asked: each environment, by workspace, …
     environments: HashSet<(String, String)>,
     /// … and what is to answer.
-    served: HashMap<Key, (DeploymentId, i32)>,
+    served: HashMap<Key, Wanted>,
     /// When that was, and why it said nothing.
     asked: Option<(Instant, Result<()>)>,
     loading: HashSet<DeploymentId>,
     troubles: HashMap<DeploymentId, Trouble>,
+}
+
+/// A version that is to answer.
+struct Wanted {
+    deployment: DeploymentId,
+    version: i32,
+    /// Of its files.
+    digest: Digest,
 }
 
 /// A version that could not be loaded.
@@ -169,9 +177,13 @@ impl Endpoints {
         self.read().live.get(key).cloned()
     }
 
-    fn in_environment(&self, workspace: &str, environment: &str) -> Vec<Arc<LiveEndpoint>> {
-        let here = |key: &&Key| key.0 == workspace && key.1 == environment;
-        self.read().live.iter().filter(|(key, _)| here(key)).map(|(_, endpoint)| Arc::clone(endpoint)).collect()
+    /// The models that are to answer in an environment, loaded or not, by name.
+    fn in_environment(&self, workspace: &str, environment: &str) -> Vec<String> {
+        let state = self.read();
+        let here = state.served.keys().filter(|key| key.0 == workspace && key.1 == environment);
+        let mut models: Vec<String> = here.map(|(_, _, model)| model.clone()).collect();
+        models.sort_unstable();
+        models
     }
 
     /// What the database said a moment ago: that it answered, or why not. None when it has to be asked again.
@@ -190,7 +202,7 @@ impl Endpoints {
         let is_settled = || {
             let state = self.read();
             let mut served = state.served.iter().filter(|(key, _)| matters(key));
-            !served.any(|(_, (deployment, _))| state.loading.contains(deployment))
+            !served.any(|(_, wanted)| state.loading.contains(&wanted.deployment))
         };
         let mut loaded = self.loaded.subscribe();
         let all = async { while !is_settled() && loaded.changed().await.is_ok() {} };
@@ -202,10 +214,15 @@ impl State {
     /// Takes over what the database says, and gives what is to be loaded for it.
     fn follow(&mut self, environments: HashSet<(String, String)>, served: Vec<Served>) -> Vec<Served> {
         self.environments = environments;
-        self.served = served.iter().map(|served| (key(served), (served.deployment_id, served.version))).collect();
+        let wanted = |served: &Served| Wanted {
+            deployment: served.deployment_id,
+            version: served.version,
+            digest: served.digest.clone(),
+        };
+        self.served = served.iter().map(|served| (key(served), wanted(served))).collect();
         // What is replaced answers until the other is loaded; what nothing replaces ends.
         self.live.retain(|key, _| self.served.contains_key(key));
-        let stands: HashSet<DeploymentId> = self.served.values().map(|(deployment, _)| *deployment).collect();
+        let stands: HashSet<DeploymentId> = self.served.values().map(|wanted| wanted.deployment).collect();
         self.troubles.retain(|deployment, _| stands.contains(deployment));
         let now = Instant::now();
         let mut new = served;
@@ -220,7 +237,7 @@ impl State {
     /// Takes over what came of loading a version.
     fn take(&mut self, key: Key, deployment: DeploymentId, loaded: Result<LiveEndpoint>) {
         self.loading.remove(&deployment);
-        if self.served.get(&key).is_none_or(|(wanted, _)| *wanted != deployment) {
+        if self.served.get(&key).is_none_or(|wanted| wanted.deployment != deployment) {
             return;
         }
         match loaded {
@@ -237,15 +254,12 @@ impl State {
         }
     }
 
-    /// Why no model answers in an environment.
+    /// Why no model is to answer in an environment.
     fn nothing_in(&self, workspace: &str, environment: &str) -> Error {
-        let mut served = self.served.keys().filter(|key| key.0 == workspace && key.1 == environment);
-        match served.next() {
-            Some(key) => self.absence(key),
-            None if self.has_environment(workspace, environment) => {
-                Error::new(ErrorKind::NotFound, format!("No model serves in {environment} yet."))
-            }
-            None => Error::not_found("environment", environment),
+        if self.has_environment(workspace, environment) {
+            Error::new(ErrorKind::NotFound, format!("No model serves in {environment} yet."))
+        } else {
+            Error::not_found("environment", environment)
         }
     }
 
@@ -259,7 +273,7 @@ impl State {
         if !self.has_environment(workspace, environment) {
             return Error::not_found("environment", environment);
         }
-        let Some((deployment, version)) = self.served.get(key) else {
+        let Some(Wanted { deployment, version, .. }) = self.served.get(key) else {
             return Error::new(
                 ErrorKind::NotFound,
                 format!("No version of model \"{model}\" serves in {environment}. Promote one to it first."),
@@ -370,11 +384,15 @@ impl Services {
         })
     }
 
-    /// Lets go of models that nothing answers with. One that is being tried, or loaded, may be among them: whoever does
-    /// that holds it, so that forgetting it costs a load at most.
+    /// Lets go of models that nothing answers with, or is to. One that is being tried may be among them: whoever does that
+    /// holds it, so that forgetting it costs a load at most.
     fn forget_unused(&self) {
         let Ok(models) = self.models() else { return };
-        let used: HashSet<Digest> = self.endpoints.read().live.values().map(|live| live.digest.clone()).collect();
+        let used: HashSet<Digest> = {
+            let state = self.endpoints.read();
+            let wanted = state.served.values().map(|wanted| &wanted.digest);
+            state.live.values().map(|live| &live.digest).chain(wanted).cloned().collect()
+        };
         models.retain(|digest| used.contains(digest));
     }
 
@@ -483,25 +501,24 @@ impl Services {
     /// The one endpoint of an environment: for addresses that name no model.
     ///
     /// # Errors
-    /// `NotFound` when nothing serves there or there is no such environment, `Invalid` when several models do.
+    /// `NotFound` when nothing serves there or there is no such environment, `Invalid` when several models do, also while
+    /// one of them cannot answer.
     #[boxed]
     pub async fn only_endpoint(&self, ctx: &Ctx, environment: &str) -> Result<Arc<LiveEndpoint>> {
         self.models()?;
         let workspace = &ctx.workspace.slug;
         if self.endpoints.in_environment(workspace, environment).is_empty() {
             self.ask_unless_just_asked().await?;
-            self.endpoints.settled(PATIENCE, |loading| loading.0 == *workspace && loading.1 == environment).await;
         }
-        let mut live = self.endpoints.in_environment(workspace, environment);
-        if live.len() > 1 {
-            let mut names: Vec<_> = live.iter().map(|endpoint| endpoint.model.as_str()).collect();
-            names.sort_unstable();
-            return Err(Error::invalid_field(
+        let models = self.endpoints.in_environment(workspace, environment);
+        match models.as_slice() {
+            [] => Err(self.endpoints.read().nothing_in(workspace, environment)),
+            [model] => self.endpoint(ctx, environment, model).await,
+            several => Err(Error::invalid_field(
                 "model",
-                format!("Several models serve in {environment}: {}. Name one with ?model=<name>.", names.join(", ")),
-            ));
+                format!("Several models serve in {environment}: {}. Name one with ?model=<name>.", several.join(", ")),
+            )),
         }
-        live.pop().ok_or_else(|| self.endpoints.read().nothing_in(workspace, environment))
     }
 
     /// Answers a request of the Open Inference Protocol: its body as it came.
@@ -643,6 +660,19 @@ mod tests {
             digest: Digest::blake3([0; 32]),
             signature: None,
         }
+    }
+
+    #[test]
+    fn models_that_are_to_answer_count_while_they_cannot() {
+        let endpoints = Endpoints::default();
+        let here = HashSet::from([("default".to_owned(), "production".to_owned())]);
+        let another = Served { model: "iris".to_owned(), ..served(DeploymentId::new()) };
+        endpoints.write().follow(here, vec![served(DeploymentId::new()), another]);
+        assert_eq!(endpoints.in_environment("default", "production"), ["iris", "wine"]);
+        assert_eq!(endpoints.in_environment("default", "staging"), Vec::<String>::new());
+        let nothing = |environment| endpoints.read().nothing_in("default", environment).message;
+        assert_eq!(nothing("production"), "No model serves in production yet.");
+        assert_eq!(nothing("staging"), "No environment \"staging\" in this workspace.");
     }
 
     #[test]

@@ -84,18 +84,18 @@ impl Services {
         }
     }
 
-    /// Adds a person who is a member of the default workspace with this role: for the command line, whose user may do
+    /// Adds a person who is a member of the default workspace with these roles: for the command line, whose user may do
     /// everything anyway.
     ///
     /// # Errors
     /// `AlreadyExists` when the address is taken.
     #[boxed]
-    pub async fn create_user(&self, new: NewUser, role: Role) -> Result<User> {
+    pub async fn create_user(&self, new: NewUser, roles: BTreeSet<Role>) -> Result<User> {
         let workspace = self.ensure_default_workspace().await?;
         let user = new.user()?;
         let hash = self.passwords.hash(new.password).await?;
         let mut tx = self.begin().await?;
-        self.insert_member(&mut tx, &user, &hash, workspace.id, BTreeSet::from([role]), Actor::System).await?;
+        self.insert_member(&mut tx, &user, &hash, workspace.id, roles, Actor::System).await?;
         commit(tx).await?;
         Ok(user)
     }

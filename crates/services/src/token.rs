@@ -80,7 +80,7 @@ impl Services {
         self.issue_token(&caller.user, &ctx.workspace, new, Some(caller)).await
     }
 
-    /// Makes a token for the user of this address, for the default workspace: for the command line.
+    /// Makes a token for the user of this address, for the first of their workspaces: for the command line.
     ///
     /// # Errors
     /// `NotFound` when no user has the address.

@@ -85,7 +85,7 @@ impl Services {
     }
 
     /// Starts the pipeline of a trigger for an alert, once. One that holds back is asked again at the next check that finds
-    /// the same; history tells of it when the reason is another.
+    /// the same; history tells of it when the reason is another, on the timeline of the monitored `model` too.
     pub(crate) async fn fire(
         &self,
         tx: &mut PgConnection,
@@ -93,6 +93,7 @@ impl Services {
         trigger: &Trigger,
         alert: AlertId,
         number: i64,
+        model: &Object,
     ) -> Result<()> {
         if !trigger.enabled || !store::trigger::take_firing(tx, trigger.id, alert).await? {
             return Ok(());
@@ -111,6 +112,7 @@ impl Services {
                         format!("started {} #{}", trigger.pipeline, run.number),
                     )
                     .related(alert::object(alert, number))
+                    .related(model.clone())
                     .related(Object::new(ObjectKind::PipelineRun, run.id, format!("#{}", run.number)))
                     .write(tx, ctx)
                     .await;
@@ -125,6 +127,7 @@ impl Services {
         }
         Event::new("trigger.held_back", object, format!("did not start {}: {why}", trigger.pipeline))
             .related(alert::object(alert, number))
+            .related(model.clone())
             .write(tx, ctx)
             .await
     }

@@ -101,7 +101,7 @@ pub async fn by_id(conn: &mut PgConnection, workspace: WorkspaceId, id: ModelId)
 /// # Errors
 /// When the statement fails.
 pub async fn lock(conn: &mut PgConnection, id: ModelId) -> Result<()> {
-    sqlx::query("select id from models where id = $1 for update").bind(id).execute(conn).await?;
+    sqlx::query("select id from models where id = $1 for no key update").bind(id).execute(conn).await?;
     Ok(())
 }
 

@@ -243,7 +243,7 @@ pub async fn latest_of_stages(
     rows.into_iter().map(ModelVersion::try_from).collect()
 }
 
-/// The versions made from a run or a logged model, oldest first.
+/// The versions made from logged models, oldest first.
 ///
 /// # Errors
 /// When the statement fails.

@@ -202,7 +202,7 @@ pub async fn remove_member(conn: &mut PgConnection, workspace: WorkspaceId, user
 /// # Errors
 /// When the statement fails.
 pub async fn lock(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<()> {
-    sqlx::query("select id from workspaces where id = $1 for update").bind(workspace).execute(conn).await?;
+    sqlx::query("select id from workspaces where id = $1 for no key update").bind(workspace).execute(conn).await?;
     Ok(())
 }
 

@@ -39,7 +39,7 @@ pub enum Command {
         /// Only the log of this step.
         step: Option<String>,
         /// Go on printing until the run, or the step, has ended.
-        #[arg(short, long)]
+        #[arg(short, long, env = "SLIPWAY_FOLLOW")]
         follow: bool,
         /// Which server, and as whom.
         #[command(flatten)]
@@ -61,13 +61,13 @@ pub struct Run {
     /// The pipeline's name.
     name: String,
     /// A param that shall not have its default. May be given several times.
-    #[arg(short = 'p', long = "param", value_name = "NAME=VALUE")]
+    #[arg(short = 'p', long = "param", env = "SLIPWAY_PARAM", value_name = "NAME=VALUE")]
     params: Vec<String>,
     /// The number of the file's version. Without one, the version that was stored last.
-    #[arg(long, value_name = "N")]
+    #[arg(long, env = "SLIPWAY_FILE_VERSION", value_name = "N")]
     file_version: Option<i32>,
     /// Wait for its end. Fails when the run does not succeed.
-    #[arg(long)]
+    #[arg(long, env = "SLIPWAY_WAIT")]
     wait: bool,
     /// Which server, and as whom.
     #[command(flatten)]

@@ -14,12 +14,16 @@ use tokio::process::Command;
 
 /// How long installing the packages may take.
 const INSTALLING: Duration = Duration::from_secs(900);
-/// How long anything else may take; importing everything for the first time is slow on a cold disk.
+/// How long anything else may take, on a slow machine with a cold disk.
 const ASKING: Duration = Duration::from_secs(120);
 /// Interpreters that are looked for, the usual one first.
 const INTERPRETERS: [&str; 5] = ["python3", "python3.14", "python3.13", "python3.12", "python3.11"];
-/// What the scripts import.
-const IMPORTS: &str = "import mlflow.onnx, onnxruntime, pandas, skl2onnx, sklearn";
+/// Says which of the packages that the scripts import is missing. Looking for them takes a moment; importing them takes
+/// as long as a step.
+const LOOK: &str = "import sys; from importlib.util import find_spec; \
+    needed = ['mlflow', 'numpy', 'onnx', 'onnxruntime', 'pandas', 'requests', 'skl2onnx', 'sklearn']; \
+    missing = [name for name in needed if find_spec(name) is None]; \
+    missing and sys.exit('no ' + ', '.join(missing))";
 
 /// The folder of the environment's programs. `given` is an environment that has the packages already; without one, it
 /// is made in `folder`.
@@ -27,7 +31,7 @@ pub(super) async fn prepare(folder: &Path, given: Option<&Path>, progress: &Prog
     if let Some(given) = given {
         let given = std::path::absolute(given).unwrap_or_else(|_| given.to_owned());
         let programs = given.join("bin");
-        return match run(&programs.join("python"), &["-c", IMPORTS], ASKING).await {
+        return match run(&programs.join("python"), &["-c", LOOK], ASKING).await {
             Ok(_) => Ok(programs),
             Err(said) => {
                 Err(Failure::new(format!("a Python environment in {} with the packages", given.display()), said))
@@ -45,7 +49,7 @@ pub(super) async fn prepare(folder: &Path, given: Option<&Path>, progress: &Prog
     let environment = folder.join("python");
     let (programs, stamp) = (environment.join("bin"), environment.join("installed"));
     let is_whole = fs::read_to_string(&stamp).is_ok_and(|installed| installed == REQUIREMENTS);
-    if is_whole && run(&programs.join("python"), &["-c", IMPORTS], ASKING).await.is_ok() {
+    if is_whole && run(&programs.join("python"), &["-c", LOOK], ASKING).await.is_ok() {
         return Ok(programs);
     }
     let interpreter = interpreter().await?;
@@ -120,6 +124,7 @@ async fn run(program: &Path, arguments: &[&str], at_most: Duration) -> Result<St
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
 
     #[tokio::test]
     async fn a_given_environment_must_have_the_packages() {
@@ -128,6 +133,14 @@ mod tests {
         let failure = prepare(folder.path(), Some(&given), &Progress::default()).await.unwrap_err();
         assert!(failure.expected.contains("with the packages"), "{failure:?}");
         assert!(failure.seen.contains("cannot be run"), "{failure:?}");
+
+        let bare = folder.path().join("bare");
+        fs::create_dir_all(bare.join("bin")).unwrap();
+        let script = "#!/bin/sh\nexec python3 -S -I \"$@\"\n";
+        fs::write(bare.join("bin/python"), script).unwrap();
+        fs::set_permissions(bare.join("bin/python"), fs::Permissions::from_mode(0o755)).unwrap();
+        let failure = prepare(folder.path(), Some(&bare), &Progress::default()).await.unwrap_err();
+        assert!(failure.seen.starts_with("no mlflow, numpy"), "{failure:?}");
     }
 
     #[tokio::test]

@@ -7,13 +7,15 @@ use app::{
     shell::Section,
 };
 use axum::http::Method;
-use domain::{Error, environment::Policy, permission::Permission};
+use domain::{Error, audit::ObjectKind, environment::Policy, permission::Permission};
 use leptos::prelude::*;
 use services::DeploymentFilter;
 
 const SECTION: Option<Section> = Some(Section::Environments);
 /// How many deployments a page shows.
 const ROWS: usize = 50;
+/// How many events the page of one shows.
+const EVENTS: usize = 10;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
     let (read, write) = (Access::Needs(Permission::Read), Access::Needs(Permission::WritePolicies));
@@ -47,8 +49,10 @@ async fn show(view: View, Path(name): Path<String>, chosen: Chosen) -> PageResul
     let filter = DeploymentFilter { environment: Some(name.clone()), ..DeploymentFilter::default() };
     let mut serving = services.endpoints(ctx).await?;
     serving.retain(|one| one.deployment.environment_id == detail.environment.id);
+    let object_id = detail.environment.id.to_string();
     let page = EnvironmentPage {
-        history: services.deployments(ctx, &filter, chosen.get("page_token"), ROWS).await?,
+        events: services.audit_events(ctx, Some((ObjectKind::Environment, &object_id)), None, EVENTS).await?.items,
+        deployments: services.deployments(ctx, &filter, chosen.get("page_token"), ROWS).await?,
         serving,
         may_write: ctx.may(Permission::WritePolicies),
         detail,

@@ -10,6 +10,7 @@ use app::{
 use axum::http::Method;
 use domain::{
     Error, ErrorKind, Page,
+    audit::ObjectKind,
     experiment::ViewType,
     id::{ExperimentId, RunId},
     permission::Permission,
@@ -22,6 +23,8 @@ use std::collections::BTreeSet;
 const SECTION: Option<Section> = Some(Section::Experiments);
 /// How many experiments or runs a page shows.
 const ROWS: usize = 50;
+/// How many events the page of one shows.
+const EVENTS: usize = 10;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
     let read = Access::Needs(Permission::Read);
@@ -107,7 +110,9 @@ async fn show(view: View, Path(id): Path<ExperimentId>, chosen: Chosen) -> PageR
     };
     let (table, error) = shown(services.run_table(ctx, &search).await, nothing)?;
     let (all_metrics, all_params) = services.run_columns(ctx, id).await?;
+    let object_id = experiment.id.to_string();
     let page = ExperimentPage {
+        events: services.audit_events(ctx, Some((ObjectKind::Experiment, &object_id)), None, EVENTS).await?.items,
         champion: services.champion(ctx, experiment.id).await?,
         experiment,
         table,

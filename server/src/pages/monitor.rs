@@ -8,7 +8,7 @@ use app::{
     ui::field::Draft,
 };
 use axum::http::Method;
-use domain::{Error, ErrorKind, permission::Permission};
+use domain::{Error, ErrorKind, audit::ObjectKind, permission::Permission};
 use leptos::prelude::*;
 use serde_json::{Map, Value};
 use services::{MonitorChange, NewTrigger};
@@ -16,6 +16,8 @@ use services::{MonitorChange, NewTrigger};
 const SECTION: Option<Section> = Some(Section::Deployments);
 /// How many pipelines the form offers.
 const MOST_PIPELINES: usize = 500;
+/// How many events the page shows.
+const EVENTS: usize = 10;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
     let (read, write) = (Access::Needs(Permission::Read), Access::Needs(Permission::WriteMonitors));
@@ -42,7 +44,9 @@ async fn monitor_page(view: View, environment: &str, model: &str, refused: Optio
     let mut triggers = services.triggers(ctx).await?;
     triggers.retain(|trigger| trigger.monitor_id == monitor.id);
     let pipelines = services.pipelines(ctx, None, MOST_PIPELINES).await?.items;
+    let object_id = monitor.id.to_string();
     let page = MonitorPage {
+        events: services.audit_events(ctx, Some((ObjectKind::Monitor, &object_id)), None, EVENTS).await?.items,
         monitor,
         triggers,
         pipelines: pipelines.into_iter().map(|summary| summary.pipeline.name).collect(),

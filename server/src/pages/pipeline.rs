@@ -13,6 +13,7 @@ use axum::{
 };
 use domain::{
     Digest, Error, ErrorKind,
+    audit::ObjectKind,
     id::PipelineRunId,
     permission::Permission,
     pipeline::{PipelineSpec, Problem},
@@ -25,6 +26,8 @@ use std::collections::BTreeMap;
 const SECTION: Option<Section> = Some(Section::Pipelines);
 /// How many pipelines, runs or versions a page shows.
 const ROWS: usize = 50;
+/// How many events the page of one shows.
+const EVENTS: usize = 10;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
     let read = Access::Needs(Permission::Read);
@@ -86,8 +89,11 @@ async fn pipeline_page(view: View, name: &str, chosen: Chosen, draft: Draft, ref
     let filter = RunFilter { pipeline: Some(name.to_owned()), state };
     let mut triggers = services.triggers(ctx).await?;
     triggers.retain(|trigger| trigger.pipeline == name);
+    let summary = services.pipeline(ctx, name).await?;
+    let object_id = summary.pipeline.id.to_string();
     let page = PipelinePage {
-        summary: services.pipeline(ctx, name).await?,
+        events: services.audit_events(ctx, Some((ObjectKind::Pipeline, &object_id)), None, EVENTS).await?.items,
+        summary,
         version: services.pipeline_version(ctx, name, None).await?,
         runs: services.pipeline_runs(ctx, &filter, chosen.get("page_token"), ROWS).await?,
         triggers,

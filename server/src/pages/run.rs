@@ -7,7 +7,7 @@ use app::{
     shell::Section,
 };
 use axum::http::Method;
-use domain::{Error, ErrorKind, id::RunId, permission::Permission, run::MetricSeries};
+use domain::{Error, ErrorKind, audit::ObjectKind, id::RunId, permission::Permission, run::MetricSeries};
 use leptos::prelude::*;
 use services::{Ctx, PromotionFilter, Services};
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 const SECTION: Option<Section> = Some(Section::Experiments);
 /// About how many points of a curve are drawn.
 const POINTS: usize = 400;
-/// How many promotions the page names.
+/// How many promotions the page names, and how many events.
 const ROWS: usize = 20;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
@@ -41,7 +41,9 @@ async fn show(view: View, Path(id): Path<RunId>, chosen: Chosen) -> PageResult {
     promotions.sort_by_key(|promotion| std::cmp::Reverse(promotion.number));
     let folder = chosen.get("path").unwrap_or_default().to_owned();
     let (_, entries) = services.run_artifacts(ctx, id, &folder).await?;
+    let object_id = id.to_string();
     let page = RunPage {
+        events: services.audit_events(ctx, Some((ObjectKind::Run, &object_id)), None, ROWS).await?.items,
         run: detail.run,
         experiment: detail.experiment,
         lineage: detail.lineage,

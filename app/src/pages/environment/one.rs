@@ -4,6 +4,7 @@ use super::{Needs, agreement, gate_words};
 use crate::{format, pages::deployment::History, ui::prelude::*};
 use domain::{
     Page,
+    audit::AuditEvent,
     deployment::{Deployment, Endpoint},
     environment::{EnvironmentDetail, Policy, PolicyDocument},
 };
@@ -17,9 +18,11 @@ pub struct EnvironmentPage {
     /// What serves there.
     pub serving: Vec<Endpoint>,
     /// What was brought there, newest first.
-    pub history: Page<Deployment>,
+    pub deployments: Page<Deployment>,
     /// Whether the reader may change the policy.
     pub may_write: bool,
+    /// What happened there, latest first.
+    pub events: Vec<AuditEvent>,
 }
 
 /// The page of an environment.
@@ -32,18 +35,18 @@ pub fn One(
     /// The environment.
     page: EnvironmentPage,
 ) -> impl IntoView {
-    let EnvironmentPage { detail: EnvironmentDetail { environment, policy, revisions }, serving, history, may_write } =
-        page;
+    let EnvironmentPage { detail, serving, deployments, may_write, events } = page;
+    let EnvironmentDetail { environment, policy, revisions } = detail;
     let name = environment.name.clone();
     let edit = format!("{}/policy", links.environment(&name));
     let promotions = format!("{}?environment={name}", links.promotions());
     let serves = view! { <super::Serves links=links.clone() serving environment=name.clone()/> };
     let needs = view! { <Needs document=policy.document.clone()/> };
-    let (shown, next) = (history.items.len(), history.next_page_token);
-    let deployments = if history.items.is_empty() {
+    let (shown, next) = (deployments.items.len(), deployments.next_page_token);
+    let deployments = if deployments.items.is_empty() {
         view! { <Body><p class="muted">"Nothing was brought here yet."</p></Body> }.into_any()
     } else {
-        view! { <History links=links.clone() deployments=history.items of_place=true/> }.into_any()
+        view! { <History links=links.clone() deployments=deployments.items of_place=true/> }.into_any()
     };
     let list = view! { <Revisions revisions/> };
     let badge = view! { <Badge state=State::Passed word="Protected"/> };
@@ -61,7 +64,7 @@ pub fn One(
         />
         <div class="with-aside mt-4">
             {list}
-            <aside class="stack" aria-label="Policy in force, and what serves">
+            <aside class="stack" aria-label="Policy in force, what serves, and history">
                 <section class="panel" aria-label="Policy in force">
                     <div class="body stack tight">{needs}</div>
                     <footer>
@@ -69,10 +72,11 @@ pub fn One(
                     </footer>
                 </section>
                 <section class="panel" aria-label="What serves"><div class="body stack tight">{serves}</div></section>
+                <Happened events links=links.clone()/>
             </aside>
         </div>
         <div class="mt-4">
-            <Panel title="Deployments" id="history">{deployments}</Panel>
+            <Panel title="Deployments" id="deployments">{deployments}</Panel>
             <Pager address shown next one="deployment" many="deployments"/>
         </div>
     }

@@ -3,6 +3,7 @@
 use super::Nothing;
 use crate::{islands::LiveRegion, pages::run::state, ui::prelude::*};
 use domain::{
+    audit::AuditEvent,
     environment::Better,
     experiment::{Champion, Experiment, LifecycleStage},
     run::{RunRow, RunStatus, RunTable},
@@ -31,6 +32,8 @@ pub struct ExperimentPage {
     pub all_params: Vec<String>,
     /// Whether the reader may delete runs.
     pub may_write: bool,
+    /// What happened to it and its runs, latest first.
+    pub events: Vec<AuditEvent>,
 }
 
 /// The runs of an experiment. `compare` gets the selected runs as `run`; `experiments/{id}/runs` deletes them.
@@ -75,6 +78,7 @@ pub fn Runs(
             })}
     };
     let back = links.experiments();
+    let history = page.events.clone();
     view! {
         <Crumbs items=vec![Crumb::to("Experiments", back), Crumb::here(experiment.name.clone())]/>
         <PageHead
@@ -100,6 +104,7 @@ pub fn Runs(
                 view! { <RunsTable links=links.clone() address page error/> }.into_any()
             }}
         </div>
+        <div class="mt-4"><Happened events=history links=links.clone()/></div>
         <LiveRegion events/>
     }
 }

@@ -71,7 +71,7 @@ pub fn Detail(
             <aside class="stack" aria-label="Promotions, aliases and history">
                 <Open links=links.clone() promotions=page.promotions/>
                 <Moves moves=page.moves/>
-                <Panel title="History" id="history"><Body><Timeline events=page.events links/></Body></Panel>
+                <Happened events=page.events links/>
             </aside>
         </div>
     }

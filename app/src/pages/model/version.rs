@@ -96,7 +96,7 @@ pub fn Version(
             </div>
             <aside class="stack" aria-label="Promotions and history">
                 <Promotions links=links.clone() promotions=page.promotions.clone()/>
-                <Panel title="History" id="history"><Body><Timeline events=page.events links/></Body></Panel>
+                <Happened events=page.events links/>
             </aside>
         </div>
     }

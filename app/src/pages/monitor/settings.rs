@@ -2,7 +2,10 @@
 
 use crate::{format, ui::prelude::*};
 use chrono::TimeDelta;
-use domain::monitor::{Monitor, Trigger};
+use domain::{
+    audit::AuditEvent,
+    monitor::{Monitor, Trigger},
+};
 use leptos::prelude::*;
 
 /// What the page of a monitor shows.
@@ -16,6 +19,8 @@ pub struct MonitorPage {
     pub pipelines: Vec<String>,
     /// Whether the reader may change it.
     pub may_write: bool,
+    /// What happened to it, latest first.
+    pub events: Vec<AuditEvent>,
 }
 
 /// The page of a monitor. Sends to `…/monitor` (`window_rows`, `min_rows`, `enabled`) and to `…/monitor/triggers`
@@ -34,7 +39,7 @@ pub fn Settings(
     #[prop(optional)]
     trigger_draft: Draft,
 ) -> impl IntoView {
-    let MonitorPage { monitor, triggers, pipelines, may_write } = page;
+    let MonitorPage { monitor, triggers, pipelines, may_write, events } = page;
     let (environment, model) = (monitor.environment.clone(), monitor.model.clone());
     let action = links.monitor(&environment, &model);
     let list = view! { <Triggers links=links.clone() triggers action=format!("{action}/triggers") may_write/> };
@@ -53,7 +58,7 @@ pub fn Settings(
         <PageHead title=format!("Monitor of {model} in {environment}").into_any()/>
         <div class="with-aside mt-4">
             <div class="stack">{list}{new}</div>
-            <aside class="stack" aria-label="What a check looks at">{what}</aside>
+            <aside class="stack" aria-label="What a check looks at, and history">{what}<Happened events links/></aside>
         </div>
     }
 }

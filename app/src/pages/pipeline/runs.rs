@@ -4,6 +4,7 @@ use super::{Head as PipelineHead, Part, list::Recent};
 use crate::{format, islands::LiveRegion, pages::pipeline_run::state, ui::prelude::*};
 use domain::{
     Page,
+    audit::AuditEvent,
     monitor::Trigger,
     pipeline::{ParamValue, PipelineSpec, PipelineSummary, PipelineVersion},
     pipeline_run::{PipelineRunState, PipelineRunSummary, RunCause},
@@ -27,6 +28,8 @@ pub struct PipelinePage {
     pub may_write: bool,
     /// Whether the reader may start it.
     pub may_run: bool,
+    /// What happened to it and its runs, latest first.
+    pub events: Vec<AuditEvent>,
 }
 
 /// The page of a pipeline. The form sends to `pipelines/{name}/runs`: `version`, `key`, and `params.<name>` for each
@@ -43,7 +46,7 @@ pub fn Pipeline(
     #[prop(optional)]
     draft: Draft,
 ) -> impl IntoView {
-    let PipelinePage { summary, version, runs, triggers, key, may_write, may_run } = page;
+    let PipelinePage { summary, version, runs, triggers, key, may_write, may_run, events: history } = page;
     let name = summary.pipeline.name.clone();
     let topic = format!("pipeline_runs:{}", summary.pipeline.workspace_id);
     let events = links.events(&[topic]);
@@ -60,9 +63,10 @@ pub fn Pipeline(
         />
         <div class="with-aside">
             <Runs links=links.clone() address runs recent=summary.recent/>
-            <aside class="stack" aria-label="How it starts">
+            <aside class="stack" aria-label="How it starts, and its history">
                 {may_run.then(|| view! { <Start links=links.clone() name=name.clone() version=version.number spec key draft/> })}
-                <Triggers links triggers/>
+                <Triggers links=links.clone() triggers/>
+                <Happened events=history links/>
             </aside>
         </div>
         <LiveRegion events/>

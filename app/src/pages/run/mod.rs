@@ -9,6 +9,7 @@ pub use compare::{Compare, ComparePage, MOST_RUNS};
 
 use crate::{islands::LiveRegion, ui::prelude::*};
 use domain::{
+    audit::AuditEvent,
     experiment::{Champion, Experiment, LifecycleStage},
     promotion::Promotion,
     run::{DatasetInput, MetricSeries, Run, RunLineage, RunStatus},
@@ -44,6 +45,8 @@ pub struct RunPage {
     pub champion: Option<Champion>,
     /// The files in the folder that is shown.
     pub files: Listing,
+    /// What happened to it, latest first.
+    pub events: Vec<AuditEvent>,
 }
 
 /// The most charts of a page.
@@ -188,6 +191,7 @@ fn Overview(links: Links, address: Address, page: RunPage) -> impl IntoView {
                 <Params run=page.run.clone()/>
                 <artifacts::Files links=links.clone() address=address.with("tab", "artifacts") run=page.run.info.id files=page.files/>
                 <Datasets datasets=page.run.datasets/>
+                <Happened events=page.events links/>
             </aside>
         </div>
     }

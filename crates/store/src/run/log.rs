@@ -94,7 +94,7 @@ pub async fn delete_tag(conn: &mut PgConnection, run: RunKey, key: &str) -> Resu
 /// # Errors
 /// When the statement fails.
 pub async fn lock_tag(conn: &mut PgConnection, run: RunKey, key: &str) -> Result<Option<String>> {
-    sqlx::query("select key from runs where key = $1 for update").bind(run).execute(&mut *conn).await?;
+    sqlx::query("select key from runs where key = $1 for no key update").bind(run).execute(&mut *conn).await?;
     Ok(sqlx::query_scalar("select value from run_tags where run_key = $1 and key = $2")
         .bind(run)
         .bind(key)

@@ -47,8 +47,9 @@ async fn a_saved_policy_is_a_revision_and_a_wrong_one_is_kept() {
 
     let saved = admin.form("/environments/production/policy", &form("0.8")).await;
     assert_eq!(saved.leads_to(), "/w/default/environments/production");
-    let words = ["Revision 2 is in force.", "f1 at least 0.8", "2 different approvers", "accuracy at least 0.7"];
-    admin.get("/environments/production").await.shows(200, &words);
+    let policy = ["Revision 2 is in force.", "f1 at least 0.8", "2 different approvers", "accuracy at least 0.7"];
+    admin.get("/environments/production").await.shows(200, &policy);
+    admin.get("/environments/production").await.shows(200, &["changed the policy of"]);
 
     // Somebody who looked at the first revision does not undo the second.
     let stale = admin.form("/environments/production/policy", &form("0.1")).await;

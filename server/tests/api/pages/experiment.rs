@@ -27,7 +27,8 @@ async fn selected_runs_are_deleted_all_or_none() {
     let both = fields(&[("run", &one), ("run", &other), ("run", &one)]);
     let page = format!("/experiments/{experiment}");
     assert_eq!(browser.form(&path, &both).await.leads_to(), format!("/w/default{page}"));
-    browser.get(&page).await.shows(200, &["2 runs are deleted."]);
+    browser.get(&page).await.shows(200, &["2 runs are deleted.", "created the experiment", "deleted the run"]);
+    browser.get(&format!("/runs/{one}")).await.shows(200, &["started the run", "deleted the run"]);
     assert_eq!((stage(&one).await.as_str(), stage(&other).await.as_str()), ("deleted", "deleted"));
     browser.form(&path, &both).await.leads_to();
     browser.get(&page).await.shows(200, &["Nothing changed"]);

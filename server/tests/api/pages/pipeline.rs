@@ -62,7 +62,7 @@ async fn a_new_version_is_stored_under_the_same_name_only() {
     contributor
         .get("/pipelines/wine")
         .await
-        .shows(200, &["Version 2 is stored, and runs from now on.", "30 in the file"]);
+        .shows(200, &["Version 2 is stored, and runs from now on.", "30 in the file", "stored version 2"]);
     contributor.form("/pipelines/wine/edit", &fields(&[("source", FILE)])).await.leads_to();
     contributor.get("/pipelines/wine").await.shows(200, &["The file says the same as version 1", "20 in the file"]);
     contributor.get("/pipelines/wine/file?version=2").await.shows(200, &["Version 2 does not run any more."]);

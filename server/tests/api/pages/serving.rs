@@ -141,7 +141,7 @@ async fn a_monitor_is_changed_and_a_wrong_number_is_kept() {
     operator.form(&path, &fields(&[("window_rows", "many"), ("min_rows", "50")])).await.shows(400, &["whole number"]);
     let right = fields(&[("window_rows", "200"), ("min_rows", "50")]);
     assert_eq!(operator.form(&path, &right).await.leads_to(), format!("/w/default{path}"));
-    operator.get(&path).await.shows(200, &["Saved. The monitor is off.", "value=\"200\""]);
+    operator.get(&path).await.shows(200, &["Saved. The monitor is off.", "value=\"200\"", "changed the monitor of"]);
     browser(&app, Role::Viewer).await.get(&path).await.shows(200, &["50 to 200"]);
 }
 

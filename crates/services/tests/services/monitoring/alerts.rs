@@ -1,7 +1,10 @@
 //! From drift to an alert and back.
 
 use crate::monitoring::world::{MODEL, PRODUCTION, World, rows};
-use domain::monitor::{AlertState, CheckState};
+use domain::{
+    audit::ObjectKind,
+    monitor::{AlertState, CheckState},
+};
 use futures::future::join_all;
 use store::event::Listener;
 
@@ -46,6 +49,10 @@ async fn an_acknowledged_alert_ends_by_itself_as_well() {
     assert_eq!(world.alerts().await[0].state, AlertState::Acknowledged);
     world.usual().await;
     assert_eq!(world.alerts().await[0].state, AlertState::Resolved);
+    let model = world.services.model(&world.ctx(), MODEL).await.unwrap().id.to_string();
+    let told = world.services.audit_events(&world.ctx(), Some((ObjectKind::Model, &model)), None, 100).await.unwrap();
+    let told: Vec<&str> = told.items.iter().map(|event| event.action.as_str()).collect();
+    assert_eq!(told[..3], ["alert.resolved", "alert.acknowledged", "alert.opened"], "{told:?}");
 }
 
 #[tokio::test]
