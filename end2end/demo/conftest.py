@@ -2,22 +2,15 @@
 the built program, to walk with."""
 
 import os
-import re
 import shutil
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
-from pathlib import Path
-
-# Before mlflow is imported: it looks at these once.
-os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-os.environ["GIT_PYTHON_REFRESH"] = "quiet"
 
 import pytest
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+from program import CHECKOUT, Server, reachable, step_environment
+from walks import DEMO_ENV
+
 DEMO = CHECKOUT / "demo"
 sys.path.insert(0, str(DEMO))
 
@@ -31,7 +24,7 @@ def steps(tmp_path_factory):
     params = {"INSTRUMENT": "as-delivered", "SEED": "10", "EPOCHS": "40", "LEARNING_RATE": "0.003", "PROMOTE": "", "COMMIT": ""}
 
     def run(script, *, expect=0, **variables):
-        env = {
+        env = step_environment() | {
             "PATH": os.environ["PATH"],
             "HOME": str(folder),
             "MLFLOW_TRACKING_URI": (folder / "mlruns").as_uri(),
@@ -59,34 +52,12 @@ def trained(steps):
     return steps.folder
 
 
-def program() -> Path:
-    """The slipway that is tested: SLIPWAY_BIN, or the one that cargo built last."""
-    if "SLIPWAY_BIN" in os.environ:
-        return Path(os.environ["SLIPWAY_BIN"])
-    return Path(os.environ.get("CARGO_TARGET_DIR", CHECKOUT / "target")) / "debug" / "slipway"
-
-
-def environment(**more) -> dict[str, str]:
-    """Ours without what would change the program; the training runs in the environment of these tests."""
-    changing = ("SLIPWAY_", "MLFLOW_", "DATABASE_URL")
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(changing) or name == "SLIPWAY_STEP_ENV"
-    }
-    return kept | {"SLIPWAY_DEMO_PYTHON": sys.prefix, "SLIPWAY_MONITOR_INTERVAL": "1"} | more
-
-
 @pytest.fixture
 def folder(tmp_path_factory):
     """Makes folders that a private database can live in."""
 
     def make(name):
-        made = tmp_path_factory.mktemp(name)
-        # The database's own user must reach it.
-        for each in [made, *made.parents][:3]:
-            each.chmod(0o755)
-        return made
+        return reachable(tmp_path_factory.mktemp(name))
 
     return make
 
@@ -97,27 +68,9 @@ def serve():
     running = []
 
     def start(data_dir):
-        log = data_dir / "serve.log"
-        with log.open("w") as file:
-            command = [program(), "serve", "--listen", "127.0.0.1:0", "--data-dir", data_dir]
-            server = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=environment())
-        running.append(server)
-        deadline = time.monotonic() + 90
-        while time.monotonic() < deadline and server.poll() is None:
-            if said := re.search(r"Slipway serves at (http://\S+)", log.read_text()):
-                try:
-                    urllib.request.urlopen(f"{said[1]}/readyz", timeout=5).close()
-                    return said[1]
-                except (urllib.error.URLError, TimeoutError):
-                    pass
-            time.sleep(0.1)
-        raise AssertionError(f"the server did not start:\n{log.read_text()}")
+        running.append(Server.start(data_dir, **DEMO_ENV))
+        return running[-1].url
 
     yield start
     for server in running:
-        server.terminate()
-        try:
-            server.wait(timeout=60)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait(timeout=10)
+        server.stop()

@@ -9,8 +9,8 @@ import subprocess
 import pytest
 import requests
 
-from conftest import environment, program
-from walks import free_address, walk
+from program import environment, program
+from walks import DEMO_ENV, free_address, walk
 
 
 def test_a_server_elsewhere_that_is_not_there_is_not_started_here(tmp_path):
@@ -37,7 +37,7 @@ def test_a_server_with_another_database_is_told(folder, serve):
 def test_an_interrupted_walk_stops_the_server_that_it_started(folder):
     url, data_dir = free_address(), folder("interrupted")
     command = [program(), "demo", "--url", url, "--data-dir", data_dir]
-    walking = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
+    walking = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(**DEMO_ENV))
     told = ""
     while not re.search(r"✓ Pipeline  ", told):
         line = walking.stderr.readline()

@@ -3,11 +3,14 @@
 import json
 import socket
 import subprocess
+import sys
 
 import requests
 
-from conftest import environment, program
+from program import admin, environment, program
 
+# The training runs in the environment of these tests.
+DEMO_ENV = {"SLIPWAY_DEMO_PYTHON": sys.prefix, "SLIPWAY_MONITOR_INTERVAL": "1"}
 PASSWORD = "a long enough password"
 STATES = {
     "policy": "in_force",
@@ -35,7 +38,7 @@ def walk(url, data_dir, **variables):
     """Walks, and gives the exit code, the last line of standard output, and what was told."""
     command = [program(), "demo", "--url", url, "--data-dir", data_dir]
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=1500, env=environment(**variables), check=False
+        command, capture_output=True, text=True, timeout=1500, env=environment(**(DEMO_ENV | variables)), check=False
     )
     lines = done.stdout.splitlines()
     assert len(lines) == 1, done.stdout + done.stderr
@@ -50,16 +53,10 @@ class Reader:
     """An administrator who looks at what a walk has left."""
 
     def __init__(self, url, data_dir):
-        def admin(*arguments, stdin=""):
-            command = [program(), "admin", *arguments, "--data-dir", data_dir]
-            done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60, env=environment())
-            assert done.returncode == 0, done.stderr
-            return done.stdout.strip()
-
         email = ["--email", "administrator@slipway.test"]
-        admin("create-user", *email, "--role", "admin", "--password-stdin", stdin=PASSWORD)
+        admin(data_dir, "create-user", *email, "--role", "admin", "--password-stdin", stdin=PASSWORD)
         self.url = url
-        self.token = admin("create-token", *email, "--name", "tests", "--scope", "admin")
+        self.token = admin(data_dir, "create-token", *email, "--name", "tests", "--scope", "admin")
 
     def get(self, path):
         headers = {"Authorization": f"Bearer {self.token}"}
