@@ -40,9 +40,9 @@ run_part() {
             return $status
             ;;
         python)
-            # The longest first: nothing waits for it in the end.
+            # The longest first: nothing waits for them in the end.
             "$cache/python-test/bin/python" -m pytest --quiet --numprocesses=2 --dist=loadfile --no-loadscope-reorder \
-                --junitxml="$results/python.xml" end2end/demo/test_walk.py end2end/*/test_*.py
+                --junitxml="$results/python.xml" end2end/demo/test_walk.py end2end/demo/test_training.py end2end/*/test_*.py
             ;;
         browser)
             (cd end2end && CHROMIUM_PATH=$("$checkout/scripts/chromium-bin.sh") \
