@@ -56,7 +56,7 @@ test("the loop is walked by forms alone", async ({ page }) => {
       await expect(page.getByText(what).first()).toBeVisible({ timeout: 500 });
     }).toPass({ intervals: [1_000, 2_000, 5_000], timeout: 300_000 });
 
-  await test.step("a contributor requests production for what MLflow's client registered", async () => {
+  await test.step("a contributor requests production for what MLflow's client logged", async () => {
     await registerAs(model);
     await signIn(page, "contributor");
     await page.goto(`/w/default/models/${model}/versions/1`);
