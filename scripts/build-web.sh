@@ -14,7 +14,7 @@ cd "$checkout"
 profile=wasm-release
 [ "${1:-}" != --quick ] || profile=dev
 work=$CARGO_TARGET_DIR/web
-mkdir -p "$work" site
+mkdir -p "$work" site # Not there where an image is built.
 
 digest_of() { # PATH...: of what these files, and the files below these folders, are called and hold
     find "$@" -type f ! -name '*.snap' ! -name '*.md' -print0 | sort -z | xargs -0 sha256sum | sha256sum | cut -c1-64

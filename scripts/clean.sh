@@ -8,4 +8,5 @@ for folder in "$HOME"/.cache/slipway/target*; do
     [ "$(cat "$folder/.checkout" 2>/dev/null)" != "$PWD" ] || rm -rf "$folder"
 done
 # Without a slash at its end: target may be a link.
-rm -rf target site node_modules end2end/node_modules test-results end2end/test-results end2end/playwright-report
+find site -mindepth 1 ! -name .gitignore -delete
+rm -rf target node_modules end2end/node_modules test-results end2end/test-results end2end/playwright-report

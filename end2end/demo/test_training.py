@@ -152,7 +152,10 @@ def test_the_traffic_carries_the_answers_that_the_model_gave(trained, tracking):
         file = mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=f"traffic/{part}.json")
         traffic = json.loads(open(file).read())
         assert len(traffic["dataframe_split"]["data"]) == 114
-        assert network.predict(model, traffic["dataframe_split"]["data"]) == traffic["outputs"]
+        answers = network.predict(model, traffic["dataframe_split"]["data"])
+        assert answers["label"] == traffic["outputs"]["label"]
+        # The order in which sums are taken depends on how the numbers lie in memory.
+        assert answers["probability"] == pytest.approx(traffic["outputs"]["probability"], rel=1e-5)
 
 
 def test_the_logged_model_loads_back_and_names_what_it_gives(trained, tracking):

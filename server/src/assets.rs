@@ -11,7 +11,6 @@ use std::collections::BTreeMap;
 
 #[derive(RustEmbed)]
 #[folder = "../site"]
-#[allow_missing = true]
 struct Site;
 
 /// Which files a page loads; none when the build of them is missing.

@@ -26,6 +26,9 @@ pub struct Problem {
     pub field: Option<String>,
 }
 
+/// What a client without a token is told to send.
+pub(crate) const BEARER: HeaderValue = HeaderValue::from_static("Bearer realm=\"slipway\"");
+
 /// The status that a sort of refusal has on the web.
 #[must_use]
 pub fn status(kind: ErrorKind) -> StatusCode {
@@ -64,10 +67,7 @@ impl ApiError {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if status == StatusCode::UNAUTHORIZED {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"slipway\""));
-        }
-        if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+            headers.insert(header::WWW_AUTHENTICATE, BEARER);
         }
         response
     }

@@ -5,7 +5,7 @@
 
 use crate::{
     access::{Access, Context},
-    error::status,
+    error::{BEARER, status},
     extract::{Path, Query},
     router::Routes,
     state::AppState,
@@ -53,11 +53,7 @@ impl IntoResponse for InferenceError {
         let status = status(self.0.kind);
         let mut response = (status, Json(json!({ "error": self.0.message }))).into_response();
         if status == StatusCode::UNAUTHORIZED {
-            let bearer = HeaderValue::from_static("Bearer realm=\"slipway\"");
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, bearer);
-        }
-        if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, BEARER);
         }
         response
     }

@@ -140,11 +140,12 @@ pub fn service(state: &AppState) -> Router {
 /// Routes inside the layers of the whole service.
 pub fn layered(routes: Routes, state: &AppState) -> Router {
     let (_, _, routes) = routes.finish();
+    let is_https = state.public_url.starts_with("https://");
     let sessions = SessionManagerLayer::new(Sessions(state.services.pool().clone()))
         .with_name("slipway_session")
         .with_http_only(true)
         .with_same_site(SameSite::Lax)
-        .with_secure(state.public_url.starts_with("https://"))
+        .with_secure(is_https)
         .with_expiry(Expiry::OnInactivity(time::Duration::days(SESSION_DAYS)));
     let anywhere = Route { method: "GET", path: "*", access: Access::Public, surface: Surface::Page };
     let guard = from_fn_with_state((state.clone(), anywhere), access::guard);
@@ -158,7 +159,7 @@ pub fn layered(routes: Routes, state: &AppState) -> Router {
         // A route catches its own; this is for the layers between.
         .layer(CatchPanicLayer::custom(Panicked(Surface::Api)))
         .layer(from_fn(telemetry::measure))
-        .layer(from_fn(security::headers))
+        .layer(from_fn_with_state(is_https, security::headers))
         .layer(from_fn(telemetry::request_id))
         .with_state(state.clone());
     // The prefix must be gone before a route is chosen, so this layer lies around the router as a whole.

@@ -1,11 +1,13 @@
-//! Settings: who is a member, one's own tokens, sessions and password.
+//! Settings: who is a member, one's own tokens, sessions and password, and workspaces.
 
 use crate::ui::prelude::*;
 use domain::{
+    audit::AuditEvent,
     permission::{Role, Scope},
-    user::{Member, Session, Token},
+    user::{Member, Session, Token, Workspace},
 };
 use leptos::prelude::*;
+use std::collections::BTreeSet;
 
 /// Which of the settings is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +15,7 @@ enum Part {
     Members,
     Tokens,
     Account,
+    Workspaces,
 }
 
 #[component]
@@ -26,6 +29,7 @@ fn Frame(links: Links, part: Part, children: Children) -> impl IntoView {
                 tab("Members", "settings/members", Part::Members),
                 tab("Your tokens", "settings/tokens", Part::Tokens),
                 tab("Your account", "settings/account", Part::Account),
+                tab("Workspaces", "settings/workspaces", Part::Workspaces),
             ]
         />
         {children()}
@@ -302,6 +306,8 @@ pub fn Account(
     links: Links,
     /// One's sessions, last used first.
     sessions: Vec<Session>,
+    /// The latest history of one's account, newest first.
+    events: Vec<AuditEvent>,
     /// What was typed to change the password, and why it was refused.
     #[prop(optional)]
     draft: Draft,
@@ -332,6 +338,7 @@ pub fn Account(
     view! {
         <Frame links=links.clone() part=Part::Account>
             <div class="with-aside">
+                <div class="stack">
                 <Panel title="Your sessions" id="sessions">
                     <Table label="Your sessions" roomy=true keys=true>
                         <thead>
@@ -345,6 +352,8 @@ pub fn Account(
                         <tbody>{rows}</tbody>
                     </Table>
                 </Panel>
+                <Happened events links=links.clone()/>
+                </div>
                 <aside class="stack" aria-label="Change your password">
                     <Panel title="Change your password" id="password-panel">
                         <Body>
@@ -360,6 +369,78 @@ pub fn Account(
                                     draft
                                 />
                                 <Button text="Change password" kind=Kind::Primary/>
+                            </form>
+                        </Body>
+                    </Panel>
+                </aside>
+            </div>
+        </Frame>
+    }
+}
+
+/// The workspaces that one is a member of, and the form to make another, which sends `name` and `slug` to
+/// `settings/workspaces`.
+#[component]
+pub fn Workspaces(
+    /// The addresses of the workspace in use.
+    links: Links,
+    /// One's workspaces, with one's roles there.
+    workspaces: Vec<(Workspace, BTreeSet<Role>)>,
+    /// What was typed to make one, and why it was refused.
+    #[prop(optional)]
+    draft: Draft,
+) -> impl IntoView {
+    let action = links.to("settings/workspaces");
+    let rows = workspaces
+        .into_iter()
+        .map(|(workspace, roles)| {
+            let home = Links::new(workspace.slug.clone()).home();
+            view! {
+                <tr>
+                    <th scope="row">
+                        <a class="strong" href=home.clone()>{workspace.name}</a>
+                        <code class="sub">{home}</code>
+                    </th>
+                    <td>
+                        <span class="tags">{roles.into_iter().map(|role| view! { <Tag text=role_name(role)/> }).collect_view()}</span>
+                    </td>
+                    <td><When at=workspace.created_at/></td>
+                </tr>
+            }
+        })
+        .collect_view();
+    view! {
+        <Frame links=links part=Part::Workspaces>
+            <div class="with-aside">
+                <Panel title="Your workspaces" id="workspaces-panel">
+                    <Table label="Your workspaces" roomy=true keys=true>
+                        <thead>
+                            <tr>
+                                <Head label="Name"/>
+                                <Head label="Your roles"/>
+                                <Head label="Made"/>
+                            </tr>
+                        </thead>
+                        <tbody>{rows}</tbody>
+                    </Table>
+                </Panel>
+                <aside class="stack" aria-label="Make a workspace">
+                    <Panel title="Make a workspace" id="make">
+                        <Body>
+                            <p class="muted">
+                                "A workspace has its own experiments, models, pipelines, environments and members. You administer those that you make."
+                            </p>
+                            <form class="stack" method="post" action=action>
+                                <FormErrors draft=draft.clone() fields=&["name", "slug"]/>
+                                <TextField label="Name" name="name" autocomplete="off" draft=draft.clone()/>
+                                <TextField
+                                    label="Address"
+                                    name="slug"
+                                    autocomplete="off"
+                                    hint="What follows /w/ in its addresses: lower-case letters, digits and hyphens. It stays as it is."
+                                    draft
+                                />
+                                <Button text="Make workspace" kind=Kind::Primary/>
                             </form>
                         </Body>
                     </Panel>

@@ -290,7 +290,7 @@ pub fn endpoint_page() -> EndpointPage {
         checks,
         alert: Some(alert(5, AlertState::Open, 62, "8 of 12 features drifted", "wine-quality")),
         predictions: predictions(),
-        history: history()
+        deployments: history()
             .into_iter()
             .filter(|one| one.model == "wine-quality" && one.environment == "production")
             .collect(),
@@ -302,6 +302,24 @@ pub fn endpoint_page() -> EndpointPage {
             features: COLUMNS.map(str::to_owned).to_vec(),
             sample: Some(json!({ "alcohol": [9.4], "pH": [3.51] })),
         },
+        events: vec![
+            event(
+                62,
+                Actor::System,
+                "alert.opened",
+                ObjectKind::Alert,
+                "#5",
+                "opened alert #5: 8 of 12 features drifted",
+            ),
+            event(
+                60 * 30,
+                Actor::System,
+                "deployment.live",
+                ObjectKind::Deployment,
+                "#41",
+                "deployed wine-quality v12 to production",
+            ),
+        ],
         may_deploy: true,
     }
 }
@@ -319,7 +337,8 @@ pub fn new_endpoint() -> EndpointPage {
     page.checks = Vec::new();
     page.alert = None;
     page.predictions = Page { items: Vec::new(), next_page_token: None };
-    page.history = vec![page.endpoint.deployment.clone()];
+    page.deployments = vec![page.endpoint.deployment.clone()];
+    page.events = Vec::new();
     page.call.environment = Some("staging".to_owned());
     page.call.model = "digits".to_owned();
     page.call.inputs = Vec::new();

@@ -117,6 +117,8 @@ fn TopBar(chrome: Chrome, workspace: WorkspaceChip, links: Links) -> impl IntoVi
                         }
                     })
                     .collect_view()}
+                <hr/>
+                <a href=links.to("settings/workspaces")><Icon symbol=Symbol::Sliders/>"All workspaces"</a>
             </nav>
             <button class="search" type="button" popovertarget="palette">
                 <Icon symbol=Symbol::Search/>

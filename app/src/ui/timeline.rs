@@ -59,7 +59,7 @@ pub fn Happened(
     } else {
         view! { <Timeline events links/> }.into_any()
     };
-    view! { <Panel title="History" id="history"><Body>{told}</Body></Panel> }
+    view! { <Panel title="History" id="history" live=true><Body>{told}</Body></Panel> }
 }
 
 #[component]

@@ -116,7 +116,7 @@ impl LoggedModelId {
 }
 
 /// An experiment's number. MLflow's clients expect a decimal number, and `0` for the default experiment of the
-/// workspace in use; `0` itself is never stored.
+/// workspace in use; that of the default workspace has it for its own.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "sqlx", derive(sqlx::Type), sqlx(transparent))]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = i64))]

@@ -41,7 +41,7 @@ impl Role {
     pub fn may(self, permission: Permission) -> bool {
         use Permission as P;
         match permission {
-            P::Read | P::Predict | P::ManageAccount | P::MakeTokens => true,
+            P::Read | P::Predict | P::ManageAccount | P::MakeTokens | P::MakeWorkspaces => true,
             P::WriteTracking | P::WriteRegistry | P::WritePipelines | P::RunPipelines | P::RequestPromotion => {
                 matches!(self, Self::Contributor | Self::Admin)
             }
@@ -99,6 +99,8 @@ pub enum Permission {
     ManageAccount,
     /// Make API tokens of one's own.
     MakeTokens,
+    /// Make workspaces, and administer them.
+    MakeWorkspaces,
     /// Log experiments, runs, metrics, artifacts.
     WriteTracking,
     /// Register models and versions, move aliases that no environment protects.
@@ -127,11 +129,12 @@ pub enum Permission {
 
 impl Permission {
     /// All permissions.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Read,
         Self::Predict,
         Self::ManageAccount,
         Self::MakeTokens,
+        Self::MakeWorkspaces,
         Self::WriteTracking,
         Self::WriteRegistry,
         Self::WritePipelines,
@@ -151,7 +154,11 @@ impl Permission {
     pub fn scope(self) -> Scope {
         match self {
             Self::Read | Self::Predict => Scope::Read,
-            Self::MakeTokens | Self::WritePolicies | Self::ManageMembers | Self::ManageWorkspace => Scope::Admin,
+            Self::MakeTokens
+            | Self::MakeWorkspaces
+            | Self::WritePolicies
+            | Self::ManageMembers
+            | Self::ManageWorkspace => Scope::Admin,
             _ => Scope::Write,
         }
     }
@@ -164,6 +171,7 @@ impl Permission {
             Self::Predict => "send inference requests",
             Self::ManageAccount => "change your account",
             Self::MakeTokens => "make tokens",
+            Self::MakeWorkspaces => "make workspaces",
             Self::WriteTracking => "log experiments and runs",
             Self::WriteRegistry => "change registered models",
             Self::WritePipelines => "change pipelines",
@@ -247,6 +255,7 @@ mod tests {
         Predict (read): viewer contributor operator approver admin
         ManageAccount (write): viewer contributor operator approver admin
         MakeTokens (admin): viewer contributor operator approver admin
+        MakeWorkspaces (admin): viewer contributor operator approver admin
         WriteTracking (write): contributor admin
         WriteRegistry (write): contributor admin
         WritePipelines (write): contributor admin

@@ -1,6 +1,9 @@
 //! The alerts that checks of monitors open and resolve, and who handles them.
 
-use crate::{Ctx, Event, Result, Services, boxed, commit, monitor::name};
+use crate::{
+    Ctx, Event, Result, Services, boxed, commit,
+    monitor::{name, on},
+};
 use domain::{
     Error, Page,
     audit::{Object, ObjectKind},
@@ -99,7 +102,7 @@ impl Services {
             if let Some(monitor) =
                 store::monitor::find(&mut tx, ctx.workspace_id(), &alert.environment, &alert.model).await?
             {
-                event = event.related(model(&monitor));
+                event = on(event, &monitor);
             }
             event.write(&mut tx, ctx).await?;
             store::event::notify(&mut tx, &format!("alerts:{}", ctx.workspace_id())).await?;
@@ -122,24 +125,20 @@ impl Services {
         if let Some((alert, number)) = store::alert::unresolved(tx, monitor.id).await? {
             store::alert::seen(tx, alert, key, &check.reason).await?;
             for trigger in store::trigger::held_back(tx, alert).await? {
-                self.fire(tx, ctx, &trigger, alert, number, &model(monitor)).await?;
+                self.fire(tx, ctx, &trigger, alert, number, monitor).await?;
             }
             return tell(tx, monitor).await;
         }
         let number = store::counter::next(tx, monitor.workspace_id, "alert").await?;
         let opened = store::alert::open(tx, monitor, due.deployment, number, key, &check.reason).await?;
         let Some(alert) = opened else { return Ok(()) };
-        Event::new(
-            "alert.opened",
-            object(alert, number),
-            format!("opened alert #{number}: {} of {} v{}", check.reason, name(monitor), check.version),
-        )
-        .related(model(monitor))
-        .related(Object::new(ObjectKind::Deployment, due.deployment, name(monitor)))
-        .write(tx, ctx)
-        .await?;
+        let summary = format!("opened alert #{number}: {} of {} v{}", check.reason, name(monitor), check.version);
+        on(Event::new("alert.opened", object(alert, number), summary), monitor)
+            .related(Object::new(ObjectKind::Deployment, due.deployment, name(monitor)))
+            .write(tx, ctx)
+            .await?;
         for trigger in store::trigger::list(tx, monitor.workspace_id, Some(monitor.id)).await? {
-            self.fire(tx, ctx, &trigger, alert, number, &model(monitor)).await?;
+            self.fire(tx, ctx, &trigger, alert, number, monitor).await?;
         }
         tell(tx, monitor).await
     }
@@ -152,15 +151,10 @@ pub(crate) async fn resolve(tx: &mut PgConnection, ctx: &Ctx, monitor: &Monitor)
         if store::alert::move_to(tx, alert, from, AlertState::Resolved, "Slipway").await? {
             let text =
                 format!("resolved alert #{number}: the traffic of {} looks like the reference again", name(monitor));
-            Event::new("alert.resolved", object(alert, number), text).related(model(monitor)).write(tx, ctx).await?;
+            on(Event::new("alert.resolved", object(alert, number), text), monitor).write(tx, ctx).await?;
         }
     }
     tell(tx, monitor).await
-}
-
-/// The monitored model, as history names it.
-fn model(monitor: &Monitor) -> Object {
-    Object::new(ObjectKind::Model, monitor.model_id, &monitor.model)
 }
 
 /// Tells open pages that an alert of a monitor changed.

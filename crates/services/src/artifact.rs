@@ -1,7 +1,7 @@
 //! Files of runs and logged models. A path names a root of ours by the ids in it; whoever may not see its owner finds
 //! nothing there.
 
-use crate::{Ctx, Result, Services, boxed, commit};
+use crate::{Ctx, Event, Result, Services, boxed, commit};
 use artifacts::{ByteRange, Content};
 use bytes::Bytes;
 use domain::{
@@ -174,7 +174,21 @@ impl Services {
         }
         let mut tx = self.begin().await?;
         check_owner(&mut tx, ctx, root).await?;
-        store::artifact::delete(&mut tx, root.owner, &path).await?;
+        if store::artifact::delete(&mut tx, root.owner, &path).await? > 0 {
+            let path = path.as_str();
+            match root.owner {
+                ArtifactOwner::Run(id) => {
+                    let (_, run) = crate::run::find(&mut tx, ctx, id).await?;
+                    let summary = format!("deleted {path} of {}", run.name);
+                    Event::new("run.artifact_deleted", crate::run::object(&run), summary).write(&mut tx, ctx).await?;
+                }
+                ArtifactOwner::LoggedModel(id) => {
+                    let model = crate::logged_model::find(&mut tx, ctx, id).await?;
+                    let verb = format!("deleted {path} of");
+                    crate::logged_model::note(&mut tx, ctx, "logged_model.artifact_deleted", &verb, &model).await?;
+                }
+            }
+        }
         commit(tx).await
     }
 }

@@ -82,7 +82,7 @@ impl Event {
 }
 
 impl Services {
-    /// History of the workspace, or of one object of it, newest first.
+    /// History of the workspace, newest first: of all of it, or of what concerns every one of these objects.
     ///
     /// # Errors
     /// `Invalid` for a page token that is not of this list.
@@ -90,14 +90,33 @@ impl Services {
     pub async fn audit_events(
         &self,
         ctx: &Ctx,
-        object: Option<(ObjectKind, &str)>,
+        objects: &[(ObjectKind, &str)],
         page_token: Option<&str>,
         limit: usize,
     ) -> Result<Page<AuditEvent>> {
         let before: Option<AuditEventId> = page_token.map(page::decode).transpose()?;
         let limit = limit.clamp(1, page::MAX_PAGE);
         let mut conn = self.conn().await?;
-        let events = store::audit::list(&mut conn, ctx.workspace_id(), object, before, limit as i64 + 1).await?;
+        let events = store::audit::list(&mut conn, Some(ctx.workspace_id()), objects, before, limit as i64 + 1).await?;
+        Ok(Page::cut(events, limit, |event| event.id))
+    }
+
+    /// History of one's own account, in every workspace and in none, newest first.
+    ///
+    /// # Errors
+    /// `Invalid` for a page token that is not of this list.
+    #[boxed]
+    pub async fn audit_events_of_account(
+        &self,
+        caller: &Caller,
+        page_token: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<AuditEvent>> {
+        let before: Option<AuditEventId> = page_token.map(page::decode).transpose()?;
+        let limit = limit.clamp(1, page::MAX_PAGE);
+        let id = caller.user.id.to_string();
+        let account = [(ObjectKind::User, id.as_str())];
+        let events = store::audit::list(&mut *self.conn().await?, None, &account, before, limit as i64 + 1).await?;
         Ok(Page::cut(events, limit, |event| event.id))
     }
 

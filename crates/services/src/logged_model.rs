@@ -244,7 +244,13 @@ async fn active(conn: &mut PgConnection, ctx: &Ctx, id: LoggedModelId) -> Result
 }
 
 /// Writes down what happened to a model, on the timelines of its experiment and run too.
-async fn note(conn: &mut PgConnection, ctx: &Ctx, action: &'static str, verb: &str, model: &LoggedModel) -> Result<()> {
+pub(crate) async fn note(
+    conn: &mut PgConnection,
+    ctx: &Ctx,
+    action: &'static str,
+    verb: &str,
+    model: &LoggedModel,
+) -> Result<()> {
     let object = Object::new(ObjectKind::LoggedModel, model.id.wire(), &model.name);
     let mut event = Event::new(action, object, format!("{verb} the model {}", model.name));
     let experiment = experiment::experiment(conn, ctx, model.experiment_id).await?;

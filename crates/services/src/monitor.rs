@@ -104,8 +104,8 @@ impl Services {
             return Ok(monitor);
         }
         store::monitor::update(&mut tx, &monitor).await?;
-        Event::new("monitor.changed", object(&monitor), format!("changed the monitor of {}", name(&monitor)))
-            .related(Object::new(ObjectKind::Model, monitor.model_id, &monitor.model))
+        let summary = format!("changed the monitor of {}", name(&monitor));
+        on(Event::new("monitor.changed", object(&monitor), summary), &monitor)
             .details(serde_json::json!({
                 "window_rows": monitor.window_rows, "min_rows": monitor.min_rows, "enabled": monitor.enabled,
             }))
@@ -192,6 +192,14 @@ pub(crate) fn name(monitor: &Monitor) -> String {
 
 fn object(monitor: &Monitor) -> Object {
     Object::new(ObjectKind::Monitor, monitor.id, name(monitor))
+}
+
+/// An event that is on the timelines of a monitor, and of the model and environment that it watches.
+pub(crate) fn on(event: Event, monitor: &Monitor) -> Event {
+    event
+        .related(object(monitor))
+        .related(Object::new(ObjectKind::Model, monitor.model_id, &monitor.model))
+        .related(Object::new(ObjectKind::Environment, monitor.environment_id, &monitor.environment))
 }
 
 /// The columns of predictions, one below the other, and how many rows they have: `most` at most, and of the last prediction

@@ -175,11 +175,12 @@ impl Services {
     pub async fn revoke_token(&self, caller: &Caller, id: TokenId) -> Result<()> {
         check_person(caller)?;
         let mut tx = self.begin().await?;
-        let name = store::token::revoke(&mut tx, caller.user.id, id)
+        let (workspace, name) = store::token::revoke(&mut tx, caller.user.id, id)
             .await?
             .ok_or_else(|| Error::new(domain::ErrorKind::NotFound, "This token does not work any more."))?;
         Event::new("token.revoked", Object::new(ObjectKind::Token, id, &name), format!("revoked the token {name}"))
-            .write_by(&mut tx, caller)
+            .related(Object::new(ObjectKind::User, caller.user.id, &caller.user.name))
+            .write_as(&mut tx, Some(workspace), caller.actor(), caller.request_id.as_deref())
             .await?;
         commit(tx).await
     }

@@ -1,11 +1,15 @@
 //! The triggers that start a pipeline when an alert opens.
 
-use crate::{Ctx, Event, Result, Services, alert, boxed, commit, monitor::name, prediction::never_served};
+use crate::{
+    Ctx, Event, Result, Services, alert, boxed, commit,
+    monitor::{name, on},
+    prediction::never_served,
+};
 use domain::{
     Error, ErrorKind,
     audit::{Object, ObjectKind},
     id::{AlertId, TriggerId},
-    monitor::Trigger,
+    monitor::{Monitor, Trigger},
 };
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -70,22 +74,19 @@ impl Services {
         let (id, is_new) = store::trigger::set(&mut tx, ctx.workspace_id(), &trigger).await?;
         trigger.id = id;
         let action = if is_new { "trigger.created" } else { "trigger.changed" };
-        Event::new(
-            action,
-            Object::new(ObjectKind::Trigger, id, &trigger.pipeline),
-            format!("let alerts of {} start {}", name(&monitor), trigger.pipeline),
-        )
-        .related(Object::new(ObjectKind::Model, monitor.model_id, &monitor.model))
-        .related(Object::new(ObjectKind::Pipeline, pipeline_id, &trigger.pipeline))
-        .details(serde_json::json!({ "enabled": trigger.enabled, "cool_down_s": trigger.cool_down_s }))
-        .write(&mut tx, ctx)
-        .await?;
+        let object = Object::new(ObjectKind::Trigger, id, &trigger.pipeline);
+        let summary = format!("let alerts of {} start {}", name(&monitor), trigger.pipeline);
+        on(Event::new(action, object, summary), &monitor)
+            .related(Object::new(ObjectKind::Pipeline, pipeline_id, &trigger.pipeline))
+            .details(serde_json::json!({ "enabled": trigger.enabled, "cool_down_s": trigger.cool_down_s }))
+            .write(&mut tx, ctx)
+            .await?;
         commit(tx).await?;
         Ok((trigger, is_new))
     }
 
     /// Starts the pipeline of a trigger for an alert, once. One that holds back is asked again at the next check that finds
-    /// the same; history tells of it when the reason is another, on the timeline of the monitored `model` too.
+    /// the same; history tells of it when the reason is another.
     pub(crate) async fn fire(
         &self,
         tx: &mut PgConnection,
@@ -93,7 +94,7 @@ impl Services {
         trigger: &Trigger,
         alert: AlertId,
         number: i64,
-        model: &Object,
+        monitor: &Monitor,
     ) -> Result<()> {
         if !trigger.enabled || !store::trigger::take_firing(tx, trigger.id, alert).await? {
             return Ok(());
@@ -106,16 +107,12 @@ impl Services {
             match self.start_run_for_trigger(tx, ctx, trigger.pipeline_id, &params, trigger.id, alert).await {
                 Ok(run) => {
                     store::trigger::end_firing(tx, trigger.id, alert, Ok(run.id)).await?;
-                    return Event::new(
-                        "trigger.fired",
-                        object,
-                        format!("started {} #{}", trigger.pipeline, run.number),
-                    )
-                    .related(alert::object(alert, number))
-                    .related(model.clone())
-                    .related(Object::new(ObjectKind::PipelineRun, run.id, format!("#{}", run.number)))
-                    .write(tx, ctx)
-                    .await;
+                    let summary = format!("started {} #{}", trigger.pipeline, run.number);
+                    return on(Event::new("trigger.fired", object, summary), monitor)
+                        .related(alert::object(alert, number))
+                        .related(Object::new(ObjectKind::PipelineRun, run.id, format!("#{}", run.number)))
+                        .write(tx, ctx)
+                        .await;
                 }
                 // The pipeline changed since the trigger was made. The alert matters all the same.
                 Err(error) if matches!(error.kind, ErrorKind::Invalid | ErrorKind::NotFound) => error.message,
@@ -125,9 +122,9 @@ impl Services {
         if !store::trigger::end_firing(tx, trigger.id, alert, Err(&why)).await? {
             return Ok(());
         }
-        Event::new("trigger.held_back", object, format!("did not start {}: {why}", trigger.pipeline))
+        let summary = format!("did not start {}: {why}", trigger.pipeline);
+        on(Event::new("trigger.held_back", object, summary), monitor)
             .related(alert::object(alert, number))
-            .related(model.clone())
             .write(tx, ctx)
             .await
     }

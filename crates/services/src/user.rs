@@ -1,9 +1,8 @@
 //! Signing in, and one's own account.
 
-use crate::{Caller, Event, Result, Services, boxed, commit};
+use crate::{Caller, Result, Services, boxed, commit, session::account_event};
 use domain::{
     Error,
-    audit::{Object, ObjectKind},
     permission::Role,
     user::{Email, Password, User, Workspace},
 };
@@ -23,10 +22,7 @@ impl Services {
         let (user, hash) = known.map_or((None, None), |(user, hash)| (Some(user), hash));
         let is_right = self.passwords.verify(Password::given(password), hash).await?;
         match user {
-            Some(user) if is_right => {
-                store::user::seen(&mut *self.conn().await?, user.id).await?;
-                Ok(user)
-            }
+            Some(user) if is_right => Ok(user),
             _ => Err(Error::unauthenticated("No account has this e-mail address and password.").in_field("password")),
         }
     }
@@ -64,13 +60,9 @@ impl Services {
         let mut tx = self.begin().await?;
         store::user::set_password(&mut tx, caller.user.id, &hash).await?;
         store::session::revoke_others(&mut tx, caller.user.id, caller.session()).await?;
-        Event::new(
-            "user.password_changed",
-            Object::new(ObjectKind::User, caller.user.id, &caller.user.name),
-            "changed their password",
-        )
-        .write_by(&mut tx, caller)
-        .await?;
+        account_event("user.password_changed", &caller.user, "changed their password")
+            .write_by(&mut tx, caller)
+            .await?;
         commit(tx).await
     }
 }

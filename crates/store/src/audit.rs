@@ -81,15 +81,15 @@ pub async fn append(conn: &mut PgConnection, workspace: Option<WorkspaceId>, eve
     Ok(())
 }
 
-/// Up to `limit` events of a workspace, newest first; those before `before`, and only those about or related to
-/// `object`, when given.
+/// Up to `limit` events, newest first: those of `workspace` and before `before`, when given, that are about or related to
+/// each of `objects`.
 ///
 /// # Errors
 /// When the statement fails.
 pub async fn list(
     conn: &mut PgConnection,
-    workspace: WorkspaceId,
-    object: Option<(ObjectKind, &str)>,
+    workspace: Option<WorkspaceId>,
+    objects: &[(ObjectKind, &str)],
     before: Option<AuditEventId>,
     limit: i64,
 ) -> Result<Vec<AuditEvent>> {
@@ -97,10 +97,12 @@ pub async fn list(
         "select id, at, user_id, actor_name, actor_is_service, action, object_kind, object_id, object_name,
              related, summary, details, request_id
          from audit_events
-         where workspace_id = ",
+         where true",
     );
-    query.push_bind(workspace);
-    if let Some((kind, id)) = object {
+    if let Some(workspace) = workspace {
+        query.push(" and workspace_id = ").push_bind(workspace);
+    }
+    for &(kind, id) in objects {
         query.push(" and (object_kind = ").push_bind(kind.as_str());
         query.push(" and object_id = ").push_bind(id.to_owned());
         let related = serde_json::json!([{ "kind": kind.as_str(), "id": id }]);

@@ -172,6 +172,14 @@ pub async fn revoke(conn: &mut PgConnection, user: UserId, handle: &str) -> Resu
     Ok(ended)
 }
 
+/// Ends the session of this id. Tells whether it was there.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn end(conn: &mut PgConnection, id: &str) -> Result<bool> {
+    Ok(sqlx::query("delete from sessions where id = $1").bind(id).execute(conn).await?.rows_affected() == 1)
+}
+
 /// Ends all of a user's sessions but the one of this id.
 ///
 /// # Errors

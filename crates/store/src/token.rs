@@ -160,22 +160,22 @@ pub async fn list(conn: &mut PgConnection, user: UserId) -> Result<Vec<Token>> {
         .collect()
 }
 
-/// Revokes a user's token. Answers with its name, or none when the user has no such token that works.
+/// Revokes a user's token. Answers with its workspace and name, or none when the user has no such token that works.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn revoke(conn: &mut PgConnection, user: UserId, id: TokenId) -> Result<Option<String>> {
-    let name = sqlx::query_scalar(
+pub async fn revoke(conn: &mut PgConnection, user: UserId, id: TokenId) -> Result<Option<(WorkspaceId, String)>> {
+    let revoked = sqlx::query_as(
         "update tokens
          set revoked_at = now()
          where id = $1 and user_id = $2 and revoked_at is null
-         returning name",
+         returning workspace_id, name",
     )
     .bind(id)
     .bind(user)
     .fetch_optional(conn)
     .await?;
-    Ok(name)
+    Ok(revoked)
 }
 
 /// Deletes up to `limit` tokens that expired or were revoked before a moment. A step's try forgets which one it had. Tells

@@ -6,7 +6,7 @@ use domain::{
     environment::PolicyDocument,
     id::{EnvironmentId, PolicyId, UserId, WorkspaceId},
     permission::Role,
-    user::{Member, Workspace},
+    user::{DEFAULT_WORKSPACE, Member, Workspace},
 };
 use sqlx::{FromRow, PgConnection, types::Json};
 use std::collections::BTreeSet;
@@ -47,12 +47,16 @@ pub async fn insert(conn: &mut PgConnection, workspace: &Workspace) -> Result<()
         .bind(workspace.created_at)
         .execute(&mut *conn)
         .await?;
+    // 0 is the number that MLflow's clients know; only one experiment can have it for its own.
     sqlx::query(
-        "insert into experiments (workspace_id, name, is_default, creation_time, last_update_time)
-         values ($1, 'Default', true, $2, $2)",
+        "insert into experiments (id, workspace_id, name, is_default, creation_time, last_update_time)
+         overriding system value
+         values (case when $3 then 0 else nextval(pg_get_serial_sequence('experiments', 'id')) end,
+             $1, 'Default', true, $2, $2)",
     )
     .bind(workspace.id)
     .bind(workspace.created_at.timestamp_millis())
+    .bind(workspace.slug == DEFAULT_WORKSPACE)
     .execute(&mut *conn)
     .await?;
     for (position, name) in (1..).zip(["staging", domain::environment::PRODUCTION]) {

@@ -1,8 +1,8 @@
-//! Headers that keep a browser from doing what no page of ours needs.
+//! Headers that every answer carries: what keeps a browser from doing what no page of ours needs, and when to come again.
 
 use axum::{
-    extract::Request,
-    http::{HeaderName, HeaderValue, header},
+    extract::{Request, State},
+    http::{HeaderName, HeaderValue, StatusCode, header},
     middleware::Next,
     response::Response,
 };
@@ -19,9 +19,19 @@ pub fn page_policy(nonce: &str) -> String {
     )
 }
 
-/// Sets the headers that every answer carries.
-pub async fn headers(request: Request, next: Next) -> Response {
+/// In how many seconds to come again, when an answer says later.
+fn retry_after(status: StatusCode) -> Option<HeaderValue> {
+    match status {
+        StatusCode::TOO_MANY_REQUESTS => Some(HeaderValue::from_static("60")),
+        StatusCode::SERVICE_UNAVAILABLE => Some(HeaderValue::from_static("2")),
+        _ => None,
+    }
+}
+
+/// Sets the headers that every answer carries. `is_https`: browsers reach this installation by https, and need no other way.
+pub async fn headers(State(is_https): State<bool>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
+    let retry_after = retry_after(response.status());
     let headers = response.headers_mut();
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(NOTHING);
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -33,6 +43,12 @@ pub async fn headers(request: Request, next: Next) -> Response {
     );
     headers.insert(HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin"));
     headers.insert(HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin"));
+    if is_https {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    }
+    if let Some(seconds) = retry_after {
+        headers.insert(header::RETRY_AFTER, seconds);
+    }
     // What concerns a person is kept by nobody; assets say otherwise themselves.
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response

@@ -45,9 +45,6 @@ impl IntoResponse for MlflowError {
             let basic = HeaderValue::from_static("Basic realm=\"slipway\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, basic);
         }
-        if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
-        }
         response
     }
 }

@@ -53,12 +53,11 @@ async fn show(view: View, Path(number): Path<i64>) -> PageResult {
         consequences.push(consequence(services, ctx, firing).await?);
     }
     let triggers = services.triggers(ctx).await?;
-    let id = alert.id.to_string();
     let page = AlertPage {
         check: services.check_of_alert(&alert).await?,
         consequences,
         has_triggers: triggers.iter().any(|trigger| trigger.monitor_id == alert.monitor_id && trigger.enabled),
-        events: services.audit_events(ctx, Some((ObjectKind::Alert, &id)), None, ROWS).await?.items,
+        events: view.history(ObjectKind::Alert, alert.id, ROWS).await?,
         may_handle: ctx.may(Permission::HandleAlerts),
         alert,
     };

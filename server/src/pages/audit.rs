@@ -18,7 +18,7 @@ async fn list(view: View, chosen: Chosen) -> PageResult {
     let ctx = view.ctx()?;
     let token = chosen.get("page_token");
     let events = match chosen.get("kind") {
-        None => view.services().audit_events(ctx, None, token, ROWS).await?,
+        None => view.services().audit_events(ctx, &[], token, ROWS).await?,
         Some(name) => {
             let kind = ObjectKind::parse(name).ok_or_else(|| Error::invalid("There is no such sort of object."))?;
             view.services().audit_events_of_kind(ctx, kind, token, ROWS).await?

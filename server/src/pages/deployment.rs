@@ -44,8 +44,7 @@ async fn list(view: View, chosen: Chosen) -> PageResult {
 async fn show(view: View, Path(number): Path<i64>) -> PageResult {
     let ctx = view.ctx()?;
     let deployment = view.services().deployment(ctx, number).await?;
-    let id = deployment.id.to_string();
-    let events = view.services().audit_events(ctx, Some((ObjectKind::Deployment, &id)), None, ROWS).await?.items;
+    let events = view.history(ObjectKind::Deployment, deployment.id, ROWS).await?;
     let page = DeploymentPage { deployment, events };
     let links = view.links.clone();
     view.page(format!("Deployment #{number}"), SECTION, move || view! { <One links page/> }).await

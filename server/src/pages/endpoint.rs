@@ -10,6 +10,7 @@ use app::{
 use axum::http::Method;
 use domain::{
     Error, ErrorKind,
+    audit::ObjectKind,
     deployment::{Deployment, Prediction},
     environment::PRODUCTION,
     inference::feature_names,
@@ -19,7 +20,7 @@ use leptos::prelude::*;
 use services::{Ctx, DeploymentFilter, NewRollback, Services};
 
 const SECTION: Option<Section> = Some(Section::Deployments);
-/// How many checks, and how many deployments, the page shows.
+/// How many checks, deployments and events the page shows.
 const FEW: usize = 12;
 /// How many predictions it shows.
 const ROWS: usize = 25;
@@ -63,10 +64,13 @@ async fn endpoint_page(
         ..DeploymentFilter::default()
     };
     let base = format!("{}{}", view.public_url(), view.links.home());
+    let ids = (endpoint.deployment.environment_id.to_string(), endpoint.deployment.model_id.to_string());
+    let objects = [(ObjectKind::Environment, ids.0.as_str()), (ObjectKind::Model, ids.1.as_str())];
     let page = EndpointPage {
+        events: services.audit_events(ctx, &objects, None, FEW).await?.items,
         approved_by: services.approvers(ctx, &endpoint.deployment).await?,
         checks: services.checks(&monitor, FEW).await?,
-        history: services.deployments(ctx, &filter, None, FEW).await?.items,
+        deployments: services.deployments(ctx, &filter, None, FEW).await?.items,
         call: call(services, ctx, &endpoint.deployment, base, &predictions.items).await?,
         may_deploy: ctx.may(Permission::Deploy),
         alert,

@@ -49,9 +49,8 @@ async fn show(view: View, Path(name): Path<String>, chosen: Chosen) -> PageResul
     let filter = DeploymentFilter { environment: Some(name.clone()), ..DeploymentFilter::default() };
     let mut serving = services.endpoints(ctx).await?;
     serving.retain(|one| one.deployment.environment_id == detail.environment.id);
-    let object_id = detail.environment.id.to_string();
     let page = EnvironmentPage {
-        events: services.audit_events(ctx, Some((ObjectKind::Environment, &object_id)), None, EVENTS).await?.items,
+        events: view.history(ObjectKind::Environment, detail.environment.id, EVENTS).await?,
         deployments: services.deployments(ctx, &filter, chosen.get("page_token"), ROWS).await?,
         serving,
         may_write: ctx.may(Permission::WritePolicies),

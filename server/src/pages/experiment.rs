@@ -110,9 +110,8 @@ async fn show(view: View, Path(id): Path<ExperimentId>, chosen: Chosen) -> PageR
     };
     let (table, error) = shown(services.run_table(ctx, &search).await, nothing)?;
     let (all_metrics, all_params) = services.run_columns(ctx, id).await?;
-    let object_id = experiment.id.to_string();
     let page = ExperimentPage {
-        events: services.audit_events(ctx, Some((ObjectKind::Experiment, &object_id)), None, EVENTS).await?.items,
+        events: view.history(ObjectKind::Experiment, experiment.id, EVENTS).await?,
         champion: services.champion(ctx, experiment.id).await?,
         experiment,
         table,

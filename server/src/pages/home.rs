@@ -51,7 +51,7 @@ async fn home(State(state): State<AppState>, view: View, slug: Option<Extension<
         endpoints: services.endpoints(ctx).await?,
         running,
         alerts: services.alerts(ctx, true, None, ROWS).await?.items,
-        activity: services.audit_events(ctx, None, None, ROWS).await?.items,
+        activity: services.audit_events(ctx, &[], None, ROWS).await?.items,
         may_load_example: example.is_some() && demo::is_offered(&state, ctx).await?,
         example,
         may_invite: ctx.may(Permission::ManageMembers),

@@ -53,8 +53,7 @@ async fn show(view: View, Path(name): Path<String>, chosen: Chosen) -> PageResul
     let open = PromotionState::ALL.into_iter().filter(|state| state.is_open()).collect();
     let filter = PromotionFilter { states: open, model: Some(name.clone()), ..PromotionFilter::default() };
     let promotions = services.promotions(ctx, &filter, None, ROWS).await?.items;
-    let id = detail.model.id.to_string();
-    let events = services.audit_events(ctx, Some((ObjectKind::Model, &id)), None, ROWS).await?.items;
+    let events = view.history(ObjectKind::Model, detail.model.id, ROWS).await?;
     let page = ModelPage {
         model: detail.model,
         versions: detail.versions.items,
@@ -89,8 +88,7 @@ async fn show_version(view: View, Path((name, number)): Path<(String, i32)>) -> 
     let promotions = services.promotions(ctx, &filter, None, ROWS).await?.items;
     let live = services.endpoints(ctx).await?.into_iter().map(|endpoint| endpoint.deployment);
     let live = live.filter(|deployment| deployment.model_version_id == detail.version.id).collect();
-    let id = detail.version.id.to_string();
-    let events = services.audit_events(ctx, Some((ObjectKind::ModelVersion, &id)), None, ROWS).await?.items;
+    let events = view.history(ObjectKind::ModelVersion, detail.version.id, ROWS).await?;
     let page = VersionPage {
         lineage,
         promotions,

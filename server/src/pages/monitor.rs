@@ -44,9 +44,8 @@ async fn monitor_page(view: View, environment: &str, model: &str, refused: Optio
     let mut triggers = services.triggers(ctx).await?;
     triggers.retain(|trigger| trigger.monitor_id == monitor.id);
     let pipelines = services.pipelines(ctx, None, MOST_PIPELINES).await?.items;
-    let object_id = monitor.id.to_string();
     let page = MonitorPage {
-        events: services.audit_events(ctx, Some((ObjectKind::Monitor, &object_id)), None, EVENTS).await?.items,
+        events: view.history(ObjectKind::Monitor, monitor.id, EVENTS).await?,
         monitor,
         triggers,
         pipelines: pipelines.into_iter().map(|summary| summary.pipeline.name).collect(),

@@ -90,9 +90,8 @@ async fn pipeline_page(view: View, name: &str, chosen: Chosen, draft: Draft, ref
     let mut triggers = services.triggers(ctx).await?;
     triggers.retain(|trigger| trigger.pipeline == name);
     let summary = services.pipeline(ctx, name).await?;
-    let object_id = summary.pipeline.id.to_string();
     let page = PipelinePage {
-        events: services.audit_events(ctx, Some((ObjectKind::Pipeline, &object_id)), None, EVENTS).await?.items,
+        events: view.history(ObjectKind::Pipeline, summary.pipeline.id, EVENTS).await?,
         summary,
         version: services.pipeline_version(ctx, name, None).await?,
         runs: services.pipeline_runs(ctx, &filter, chosen.get("page_token"), ROWS).await?,

@@ -41,8 +41,7 @@ async fn show(view: View, Path(number): Path<i64>, chosen: Chosen) -> PageResult
         Some(attempt) => services.last_log_lines(attempt, LOG_TAIL).await?,
         None => Vec::new(),
     };
-    let id = run.id.to_string();
-    let events = services.audit_events(ctx, Some((ObjectKind::PipelineRun, &id)), None, EVENTS).await?.items;
+    let events = view.history(ObjectKind::PipelineRun, run.id, EVENTS).await?;
     let title = format!("{} #{number}", run.pipeline_name);
     let page = RunPage {
         spec: version.spec,

@@ -61,8 +61,7 @@ async fn detail(view: View, number: i64, refused: Option<(Error, Draft)>) -> Pag
     let ctx = view.ctx()?;
     let services = view.services();
     let detail = services.promotion(ctx, number).await?;
-    let id = detail.promotion.id.to_string();
-    let events = services.audit_events(ctx, Some((ObjectKind::Promotion, &id)), None, EVENTS).await?.items;
+    let events = view.history(ObjectKind::Promotion, detail.promotion.id, EVENTS).await?;
     let me = view.caller()?.user.clone();
     let page = PromotionPage {
         events,

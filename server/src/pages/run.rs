@@ -41,9 +41,8 @@ async fn show(view: View, Path(id): Path<RunId>, chosen: Chosen) -> PageResult {
     promotions.sort_by_key(|promotion| std::cmp::Reverse(promotion.number));
     let folder = chosen.get("path").unwrap_or_default().to_owned();
     let (_, entries) = services.run_artifacts(ctx, id, &folder).await?;
-    let object_id = id.to_string();
     let page = RunPage {
-        events: services.audit_events(ctx, Some((ObjectKind::Run, &object_id)), None, ROWS).await?.items,
+        events: view.history(ObjectKind::Run, id, ROWS).await?,
         run: detail.run,
         experiment: detail.experiment,
         lineage: detail.lineage,

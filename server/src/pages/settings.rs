@@ -1,9 +1,10 @@
-//! Settings: members, one's own tokens, sessions and password.
+//! Settings: members, one's own tokens, sessions and password, and workspaces.
 
 use super::{Form, PageResult, View, form::can_mend};
 use crate::{access::Access, extract::Path, router::Routes};
 use app::{
-    pages::settings::{Account, Members, Tokens},
+    links::Links,
+    pages::settings::{Account, Members, Tokens, Workspaces},
     shell::Section,
     ui::field::Draft,
 };
@@ -21,6 +22,8 @@ use std::collections::BTreeSet;
 const MEMBERS: &str = "settings/members";
 const TOKENS: &str = "settings/tokens";
 const ACCOUNT: &str = "settings/account";
+/// How much of the account's history its page shows.
+const EVENTS: usize = 30;
 const SECTION: Option<Section> = Some(Section::Settings);
 
 pub(crate) fn routes(routes: Routes) -> Routes {
@@ -36,6 +39,8 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         .page(Method::GET, "/settings/account", read, account)
         .page(Method::POST, "/settings/account", own, change_password)
         .page(Method::POST, "/settings/sessions/{handle}/revoke", own, revoke_session)
+        .page(Method::GET, "/settings/workspaces", read, workspaces)
+        .page(Method::POST, "/settings/workspaces", Access::Needs(Permission::MakeWorkspaces), create_workspace)
 }
 
 async fn members(view: View) -> PageResult {
@@ -129,12 +134,15 @@ async fn account(view: View) -> PageResult {
 }
 
 async fn account_page(view: View, refused: Option<(Error, Draft)>) -> PageResult {
-    let sessions = view.services().sessions(view.caller()?).await?;
+    let (services, caller) = (view.services(), view.caller()?);
+    let sessions = services.sessions(caller).await?;
+    let events = services.audit_events_of_account(caller, None, EVENTS).await?.items;
     let links = view.links.clone();
     match refused {
-        None => view.page("Your account", SECTION, move || view! { <Account links sessions/> }).await,
+        None => view.page("Your account", SECTION, move || view! { <Account links sessions events/> }).await,
         Some((error, draft)) => {
-            view.refused(&error, "Your account", SECTION, move || view! { <Account links sessions draft/> }).await
+            let again = move || view! { <Account links sessions events draft/> };
+            view.refused(&error, "Your account", SECTION, again).await
         }
     }
 }
@@ -159,4 +167,33 @@ async fn change_password(view: View, form: Form) -> PageResult {
 async fn revoke_session(view: View, Path(handle): Path<String>) -> PageResult {
     view.services().revoke_session(view.caller()?, &handle).await?;
     view.done(&view.links.to(ACCOUNT), "The session has ended.").await
+}
+
+async fn workspaces(view: View) -> PageResult {
+    workspaces_page(view, None).await
+}
+
+async fn workspaces_page(view: View, refused: Option<(Error, Draft)>) -> PageResult {
+    let workspaces = view.services().workspaces_of(&view.caller()?.user).await?;
+    let links = view.links.clone();
+    match refused {
+        None => view.page("Workspaces", SECTION, move || view! { <Workspaces links workspaces/> }).await,
+        Some((error, draft)) => {
+            view.refused(&error, "Workspaces", SECTION, move || view! { <Workspaces links workspaces draft/> }).await
+        }
+    }
+}
+
+async fn create_workspace(view: View, form: Form) -> PageResult {
+    match view.services().create_workspace(view.caller()?, form.text("slug"), form.text("name")).await {
+        Ok(workspace) => {
+            let notice = format!("{} is made. You administer it.", workspace.name);
+            view.done(&Links::new(workspace.slug).home(), notice).await
+        }
+        Err(error) if can_mend(&error) => {
+            let draft = form.refused(&error);
+            workspaces_page(view, Some((error, draft))).await
+        }
+        Err(error) => Err(error.into()),
+    }
 }

@@ -19,10 +19,9 @@ use domain::{
 };
 use leptos::prelude::*;
 use serde::Deserialize;
-use services::NewUser;
+use services::{Browser, NewUser};
 use std::net::IpAddr;
 use store::session::key;
-use tower_sessions::Session;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
     routes
@@ -77,7 +76,8 @@ async fn sign_in(
     };
     match entered.await {
         Ok(user) => {
-            begin_session(view.session(), &user, &headers, address).await?;
+            begin_session(&view, &user, &headers, address).await?;
+            state.sign_in_limit.forget(form.text("email"));
             Ok(Redirect::to(local(form.text("next"))).into_response())
         }
         Err(error) if can_mend(&error) => {
@@ -89,12 +89,7 @@ async fn sign_in(
 }
 
 /// Begins the session anew, so that an id from before cannot become a signed-in one.
-async fn begin_session(
-    session: &Session,
-    user: &User,
-    headers: &HeaderMap,
-    address: Option<IpAddr>,
-) -> Result<(), Error> {
+async fn begin_session(view: &View, user: &User, headers: &HeaderMap, address: Option<IpAddr>) -> Result<(), Error> {
     let address = address.map(|address| address.to_string()).unwrap_or_default();
     let agent: String = headers
         .get(header::USER_AGENT)
@@ -103,11 +98,14 @@ async fn begin_session(
         .chars()
         .take(300)
         .collect();
+    let from = Browser { user_agent: agent, address };
+    view.services().begin_session(user, &from, view.request_id()).await?;
+    let session = view.session();
     let begin = async {
         session.cycle_id().await?;
         session.insert(key::USER, user.id).await?;
-        session.insert(key::USER_AGENT, agent).await?;
-        session.insert(key::ADDRESS, address).await
+        session.insert(key::USER_AGENT, from.user_agent).await?;
+        session.insert(key::ADDRESS, from.address).await
     };
     begin.await.map_err(|error: tower_sessions::session::Error| {
         tracing::warn!(%error, "a session could not be begun");
@@ -116,6 +114,9 @@ async fn begin_session(
 }
 
 async fn sign_out(view: View) -> PageResult {
+    if let Ok(caller) = view.caller() {
+        view.services().sign_out(caller).await?;
+    }
     view.session().flush().await.map_err(|error| {
         tracing::warn!(%error, "a session could not be ended");
         Error::internal()
@@ -154,7 +155,7 @@ async fn set_up(
     };
     match added.await {
         Ok(user) => {
-            begin_session(view.session(), &user, &headers, address).await?;
+            begin_session(&view, &user, &headers, address).await?;
             view.done("/", "Welcome. You administer this installation.").await
         }
         Err(error) if can_mend(&error) => {

@@ -19,7 +19,10 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
     response::{Html, IntoResponse, Redirect, Response},
 };
-use domain::Error;
+use domain::{
+    Error,
+    audit::{AuditEvent, ObjectKind},
+};
 use leptos::prelude::*;
 use services::{Caller, Ctx};
 use tower_sessions::{Session, cookie::Cookie};
@@ -88,9 +91,25 @@ impl View {
         self.caller.as_ref().ok_or_else(|| Error::unauthenticated("Sign in first."))
     }
 
+    /// The latest history of an object of the workspace, newest first.
+    pub(crate) async fn history(
+        &self,
+        kind: ObjectKind,
+        id: impl ToString,
+        limit: usize,
+    ) -> Result<Vec<AuditEvent>, Error> {
+        let id = id.to_string();
+        Ok(self.services().audit_events(self.ctx()?, &[(kind, id.as_str())], None, limit).await?.items)
+    }
+
     /// The address that people and clients use.
     pub(crate) fn public_url(&self) -> &str {
         &self.state.public_url
+    }
+
+    /// The request, to be found in the log.
+    pub(crate) fn request_id(&self) -> Option<&str> {
+        Some(self.request_id.as_str()).filter(|id| !id.is_empty())
     }
 
     /// The session of the browser.

@@ -1,6 +1,6 @@
 //! Signing in by cookie and by token.
 
-use crate::app::{PROXY, TestApp};
+use crate::app::{Answer, Client, PROXY, TestApp};
 use axum::{
     body::Body,
     extract::ConnectInfo,
@@ -87,6 +87,68 @@ async fn ending_a_session_stands_in_the_history() {
     );
     assert_eq!(events().await, [written]);
     browser.get("/api/v1/user").await.refused(401);
+}
+
+/// Somebody with a password, and their browser.
+async fn reader(app: &TestApp) -> Client {
+    let admin = app.member(Role::Admin).await;
+    let ada = json!({ "email": "ada@slipway.test", "name": "Ada", "password": "correct horse", "roles": ["viewer"] });
+    admin.post("/api/v1/members", ada).await.ok();
+    app.anonymous()
+}
+
+async fn sign_in(somebody: &Client, password: &str) -> Answer {
+    somebody.form("/sign-in", &format!("email=Ada@slipway.test&password={password}")).await
+}
+
+#[tokio::test]
+async fn signing_in_and_out_stand_in_the_history_of_the_account_and_of_no_workspace() {
+    let app = TestApp::start().await;
+    let ada = reader(&app).await;
+    assert_eq!(sign_in(&ada, "wrong").await.status.as_u16(), 401);
+    let entered = sign_in(&ada.clone().with(header::USER_AGENT, "Firefox/140"), "correct+horse").await;
+    let cookie = entered.header("set-cookie").split(';').next().unwrap().to_owned();
+    let browser = ada.clone().with(header::COOKIE, &cookie);
+    let history = browser.get("/api/v1/user/audit-events").await.ok();
+    let actions = |history: &Value| -> Vec<String> {
+        history["items"].as_array().unwrap().iter().map(|one| one["action"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(actions(&history), ["user.signed_in", "user.added"]);
+    assert_eq!(history["items"][0]["details"]["user_agent"], "Firefox/140");
+    assert!(browser.get("/w/default/settings/account").await.text().contains("</b> signed in"));
+
+    assert_eq!(browser.form("/sign-out", "").await.header("location"), "/sign-in");
+    browser.get("/api/v1/user").await.refused(401);
+    let again = sign_in(&ada, "correct+horse").await;
+    let browser = ada.with(header::COOKIE, again.header("set-cookie").split(';').next().unwrap());
+    let history = browser.get("/api/v1/user/audit-events?limit=3").await.ok();
+    assert_eq!(actions(&history), ["user.signed_in", "user.signed_out", "user.signed_in"]);
+    let next = history["next_page_token"].as_str().unwrap();
+    let rest = browser.get(&format!("/api/v1/user/audit-events?limit=3&page_token={next}")).await.ok();
+    assert_eq!(actions(&rest), ["user.added"]);
+    assert_eq!(actions(&browser.get("/api/v1/audit-events").await.ok()), ["user.added"]);
+    // Nobody else's.
+    let other = app.member(Role::Admin).await;
+    assert!(
+        actions(&other.get("/api/v1/user/audit-events").await.ok()).iter().all(|action| action != "user.signed_in")
+    );
+}
+
+#[tokio::test]
+async fn guessing_a_password_is_slowed_down_and_knowing_it_is_not() {
+    let app = TestApp::start().await;
+    let ada = reader(&app).await;
+    for _ in 0..12 {
+        assert_eq!(sign_in(&ada, "correct+horse").await.status.as_u16(), 303);
+    }
+    for _ in 0..10 {
+        assert_eq!(sign_in(&ada, "wrong").await.status.as_u16(), 401);
+    }
+    let limited = sign_in(&ada, "correct+horse").await;
+    assert_eq!(limited.header("retry-after"), "60");
+    assert_eq!(limited.status.as_u16(), 429);
+    let page = limited.text();
+    assert!(page.contains("Too many attempts to sign in.") && page.contains("Ada@slipway.test"), "{page}");
 }
 
 #[tokio::test]

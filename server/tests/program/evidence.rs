@@ -4,8 +4,11 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
 
-/// A pipeline of layers, each step needing all of the layer before. Every step runs for about so many beats and leaves
-/// evidence in this folder.
+/// While this file is in the folder of the evidence, no step ends.
+pub(crate) const HOLD: &str = "hold";
+
+/// A pipeline of layers, each step needing all of the layer before. Every step runs for so many beats, and while it is held,
+/// and leaves evidence in this folder.
 pub(crate) fn pipeline(evidence: &Path, layers: &[usize], beats: usize) -> String {
     let mut yaml = format!(
         "name: crash
@@ -15,6 +18,7 @@ files:
     note() {{ read now _ < /proc/uptime; echo \"$1 $now\" >> {evidence}/$SLIPWAY_STEP.$SLIPWAY_FENCE; }}
     note start
     for beat in $(seq {beats}); do sleep 0.03; note beat; done
+    while [ -e {evidence}/{HOLD} ]; do sleep 0.03; note beat; done
     cat inputs/* > out.txt 2>/dev/null
     echo $SLIPWAY_STEP >> out.txt
     note end
@@ -50,7 +54,7 @@ pub(crate) fn read(evidence: &Path) -> BTreeMap<String, Vec<Execution>> {
     for file in fs::read_dir(evidence).unwrap() {
         let path = file.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap();
-        let (step, fence) = name.rsplit_once('.').unwrap();
+        let Some((step, fence)) = name.rsplit_once('.') else { continue };
         let text = fs::read_to_string(&path).unwrap();
         let lines: Vec<(&str, f64)> = text
             .lines()

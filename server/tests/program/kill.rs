@@ -64,8 +64,10 @@ async fn a_worker_is_stopped_for_longer_than_its_lease_and_goes_on() {
     let (slipway, _server) = Slipway::start(&["--no-worker"]).await;
     let mut stopped = slipway.work(&["--lease", "8", "--steps", "2"]);
     let layers = [2, 1];
-    // Longer than the lease of a worker that does not renew it.
-    let run = slipway.run(&evidence::pipeline(evidence.path(), &layers, 110)).await;
+    // However fast the machine, they outlast the lease of a worker that does not renew it.
+    let hold = evidence.path().join(evidence::HOLD);
+    std::fs::write(&hold, "").unwrap();
+    let run = slipway.run(&evidence::pipeline(evidence.path(), &layers, 10)).await;
     mid_step(evidence.path(), 10).await;
     signal(stopped.pid(), "STOP");
     // The commands end by themselves, though their worker is not there to end them; then another takes the steps over.
@@ -75,6 +77,7 @@ async fn a_worker_is_stopped_for_longer_than_its_lease_and_goes_on() {
     })
     .await;
     signal(stopped.pid(), "CONT");
+    std::fs::remove_file(hold).unwrap();
     let detail = slipway.ended(run).await;
     succeeded_once(&slipway, &detail).await;
     let found = evidence::check(evidence.path(), &layers);

@@ -19,6 +19,7 @@ use crate::{
 use chrono::{TimeDelta, Timelike};
 use domain::{
     Page,
+    audit::AuditEvent,
     deployment::{Deployment, Endpoint, Prediction},
     monitor::{Alert, Check, CheckState, Monitor},
 };
@@ -40,7 +41,9 @@ pub struct EndpointPage {
     /// The latest predictions.
     pub predictions: Page<Prediction>,
     /// Deployments of this model here, newest first.
-    pub history: Vec<Deployment>,
+    pub deployments: Vec<Deployment>,
+    /// The latest history of this model here, newest first.
+    pub events: Vec<AuditEvent>,
     /// How to call it.
     pub call: Call,
     /// Whether the reader may roll back.
@@ -68,6 +71,7 @@ pub fn Serving(
         if features > 0 { Tab::new("Drift", "#drift").count(features) } else { Tab::new("Drift", "#drift") },
         Tab::new("Predictions", "#predictions"),
         Tab::new("Call it", "#call"),
+        Tab::new("Deployments", "#deployments"),
         Tab::new("History", "#history"),
     ];
     let head = view! { <ServingHead links=links.clone() page=page.clone()/> };
@@ -77,8 +81,9 @@ pub fn Serving(
     let checks = view! { <Checks checks=page.checks.clone()/> };
     let predictions = view! { <predictions::Predictions predictions=page.predictions address/> };
     let call = view! { <call::HowToCall call=page.call/> };
-    let history =
-        view! { <crate::pages::deployment::History links=links.clone() deployments=page.history of_one=true/> };
+    let deployments =
+        view! { <crate::pages::deployment::History links=links.clone() deployments=page.deployments of_one=true/> };
+    let history = view! { <Happened events=page.events links=links.clone()/> };
     let aside = view! {
         <WhatServes deployment=deployment.clone() approved_by=page.approved_by previous=page.endpoint.previous links=links.clone()/>
         <Watching monitor=page.monitor alert=page.alert links=links.clone()/>
@@ -100,7 +105,8 @@ pub fn Serving(
             {drift}
             {predictions}
             {call}
-            <Panel title="Deployments here" id="history" live=true>{history}</Panel>
+            <Panel title="Deployments here" id="deployments" live=true>{deployments}</Panel>
+            {history}
         </div>
         <LiveRegion events/>
     }

@@ -2,7 +2,7 @@
 
 use super::{Listed, Paging};
 use crate::{
-    access::{Access, Context},
+    access::{Access, Context, SignedIn},
     error::{ApiError, Problem},
     extract::Query,
     router::{Routes, operation},
@@ -12,13 +12,15 @@ use axum::{Json, extract::State};
 use domain::{
     Error,
     audit::{AuditEvent, ObjectKind},
-    permission::Permission,
+    permission::{Permission, Scope},
 };
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
-    routes.api(Access::Needs(Permission::Read), operation!(list))
+    routes
+        .api(Access::Needs(Permission::Read), operation!(list))
+        .api(Access::SignedIn(Scope::Read), operation!(of_account))
 }
 
 /// Of what.
@@ -39,7 +41,20 @@ async fn list(
     Query(paging): Query<Paging>,
 ) -> Result<Json<Listed<AuditEvent>>, ApiError> {
     let object = about.object.as_deref().map(parse_object).transpose()?;
-    let page = state.services.audit_events(&ctx, object, paging.page_token.as_deref(), paging.limit()).await?;
+    let objects = object.as_slice();
+    let page = state.services.audit_events(&ctx, objects, paging.page_token.as_deref(), paging.limit()).await?;
+    Ok(Json(page.into()))
+}
+
+/// History of one's own account, newest first: signing in and out, password, tokens, memberships.
+#[utoipa::path(get, path = "/api/v1/user/audit-events", tag = "history", params(Paging),
+    responses((status = 200, body = Listed<AuditEvent>), (status = 400, body = Problem)))]
+async fn of_account(
+    State(state): State<AppState>,
+    SignedIn(caller): SignedIn,
+    Query(paging): Query<Paging>,
+) -> Result<Json<Listed<AuditEvent>>, ApiError> {
+    let page = state.services.audit_events_of_account(&caller, paging.page_token.as_deref(), paging.limit()).await?;
     Ok(Json(page.into()))
 }
 

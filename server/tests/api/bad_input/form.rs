@@ -5,13 +5,14 @@ use super::{DIGEST, FORM, NOBODY, PIPELINE, World, escaped};
 #[tokio::test]
 async fn a_field_of_a_form_with_a_strange_value_is_refused() {
     let world = World::start().await;
-    let forms: [(&str, &[(&str, &str)]); 14] = [
+    let forms: [(&str, &[(&str, &str)]); 15] = [
         (
             "/settings/members",
             &[("email", "a@slipway.test"), ("name", "A"), ("password", "correct horse"), ("roles", "viewer")],
         ),
         ("/settings/members/{id}", &[("do", "save"), ("roles", "viewer")]),
         ("/settings/tokens", &[("name", "t"), ("scope", "read"), ("days", "1")]),
+        ("/settings/workspaces", &[("name", "Lab"), ("slug", "lab")]),
         ("/settings/account", &[("present", "a"), ("password", "correct horse battery")]),
         ("/pipelines/new", &[("source", PIPELINE)]),
         ("/pipelines/{name}/edit", &[("source", PIPELINE)]),

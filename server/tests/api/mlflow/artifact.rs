@@ -139,6 +139,11 @@ async fn files_and_folders_are_deleted() {
     let left = ada.ml_get(&format!("artifacts/list?run_id={run}")).await.ok();
     assert_eq!(left["files"], json!([{ "path": "ab", "is_dir": false, "file_size": 1 }]));
     ada.delete(&format!("{ARTIFACTS}/{root}")).await.refused(400);
+    let id = run.parse::<domain::id::RunId>().unwrap();
+    let history = ada.get(&format!("/api/v1/audit-events?object=run:{id}")).await.ok();
+    let history = history["items"].as_array().unwrap();
+    let told: Vec<&str> = history.iter().map(|event| event["action"].as_str().unwrap()).collect();
+    assert_eq!(told, ["run.artifact_deleted", "run.artifact_deleted", "run.created"]);
     let missing = ada.download(&format!("{root}/c")).await.refused(404);
     assert_eq!(missing["error_code"], "RESOURCE_DOES_NOT_EXIST");
     assert_eq!(missing["message"], format!("No such artifact: '{root}/c'"));
@@ -179,8 +184,9 @@ async fn whoever_may_not_see_the_run_finds_no_file() {
     assert_eq!(viewer.download(&file).await.text(), "1");
     viewer.upload(&file, b"2").await.refused(403);
     viewer.delete(&format!("{ARTIFACTS}/{file}")).await.refused(403);
-    // Nor is it there by the number that only operations know.
-    ada.download(&format!("0/{run}/artifacts/a.txt")).await.refused(404);
+    // Nor is it there with the number of another experiment of the same workspace.
+    let other = ada.experiment("other").await;
+    ada.download(&format!("{other}/{run}/artifacts/a.txt")).await.refused(404);
     assert_eq!(ada.download(&file).await.text(), "1");
 }
 

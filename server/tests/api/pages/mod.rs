@@ -7,6 +7,7 @@ mod links;
 mod palette;
 mod pipeline;
 mod serving;
+mod settings;
 mod trouble;
 
 use crate::app::{Answer, Client, TestApp};

@@ -49,10 +49,18 @@ async fn an_acknowledged_alert_ends_by_itself_as_well() {
     assert_eq!(world.alerts().await[0].state, AlertState::Acknowledged);
     world.usual().await;
     assert_eq!(world.alerts().await[0].state, AlertState::Resolved);
-    let model = world.services.model(&world.ctx(), MODEL).await.unwrap().id.to_string();
-    let told = world.services.audit_events(&world.ctx(), Some((ObjectKind::Model, &model)), None, 100).await.unwrap();
-    let told: Vec<&str> = told.items.iter().map(|event| event.action.as_str()).collect();
-    assert_eq!(told[..3], ["alert.resolved", "alert.acknowledged", "alert.opened"], "{told:?}");
+    let monitor = world.monitor().await;
+    let (id, model, environment) =
+        (monitor.id.to_string(), monitor.model_id.to_string(), monitor.environment_id.to_string());
+    let (model, environment) = ((ObjectKind::Model, model.as_str()), (ObjectKind::Environment, environment.as_str()));
+    for objects in [&[(ObjectKind::Monitor, id.as_str())][..], &[model], &[environment], &[model, environment]] {
+        let told = world.services.audit_events(&world.ctx(), objects, None, 3).await.unwrap();
+        let told: Vec<&str> = told.items.iter().map(|event| event.action.as_str()).collect();
+        assert_eq!(told, ["alert.resolved", "alert.acknowledged", "alert.opened"], "{objects:?}");
+    }
+    // What concerns the one and not the other is no part of their history together.
+    let none = [model, (ObjectKind::Environment, "elsewhere")];
+    assert!(world.services.audit_events(&world.ctx(), &none, None, 3).await.unwrap().items.is_empty());
 }
 
 #[tokio::test]

@@ -6,7 +6,6 @@ use domain::{
     Digest,
     artifact_path::ArtifactPath,
     artifact_root::ArtifactOwner,
-    audit::ObjectKind,
     deployment::{Deployment, DeploymentState, Prediction},
     id::{DeploymentId, EnvironmentId, ModelId, ModelVersionId, PredictionId, RunId},
     monitor::{Alert, Check, Firing, Monitor},
@@ -287,7 +286,7 @@ impl World {
 
     /// What history has of this action.
     pub(crate) async fn told(&self, action: &str) -> usize {
-        let events = self.services.audit_events(&self.ctx(), None::<(ObjectKind, &str)>, None, 1000).await.unwrap();
+        let events = self.services.audit_events(&self.ctx(), &[], None, 1000).await.unwrap();
         events.items.iter().filter(|event| event.action == action).count()
     }
 

@@ -135,7 +135,7 @@ impl Engine {
     pub(crate) async fn history(&self, number: i64) -> Vec<String> {
         let run = self.detail(number).await.run;
         let object = (domain::audit::ObjectKind::PipelineRun, &*run.id.to_string());
-        let events = self.services.audit_events(&self.ctx(), Some(object), None, 100).await.unwrap();
+        let events = self.services.audit_events(&self.ctx(), &[object], None, 100).await.unwrap();
         events.items.into_iter().rev().map(|event| format!("{}: {}", event.action, event.summary)).collect()
     }
 }

@@ -36,7 +36,7 @@ async fn a_file_that_says_the_same_is_the_same_version_and_the_newest_again() {
     engine.store(&graph(&[("a", &[])])).await;
     assert_eq!(newest().await, 1);
     let object = (domain::audit::ObjectKind::Pipeline, &*first.pipeline.id.to_string());
-    let history = engine.services.audit_events(&engine.ctx(), Some(object), None, 10).await.unwrap();
+    let history = engine.services.audit_events(&engine.ctx(), &[object], None, 10).await.unwrap();
     let history: Vec<_> = history.items.iter().rev().map(|event| event.summary.as_str()).collect();
     assert_eq!(
         history,

@@ -437,7 +437,7 @@ impl World {
     /// What happened, oldest first: `actor action`.
     pub(crate) async fn history(&self, object: (domain::audit::ObjectKind, &str)) -> Vec<String> {
         let mut events: Vec<AuditEvent> =
-            self.services.audit_events(&self.admin, Some(object), None, 1000).await.unwrap().items;
+            self.services.audit_events(&self.admin, &[object], None, 1000).await.unwrap().items;
         events.reverse();
         events.into_iter().map(|event| format!("{} {}", event.actor.name(), event.action)).collect()
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// What happened to an object, oldest first.
 async fn history(world: &World, kind: ObjectKind, id: &str) -> Vec<String> {
-    let events = world.services.audit_events(&world.ctx(), Some((kind, id)), None, 100).await.unwrap();
+    let events = world.services.audit_events(&world.ctx(), &[(kind, id)], None, 100).await.unwrap();
     events.items.into_iter().rev().map(|event| format!("{}: {}", event.action, event.summary)).collect()
 }
 
