@@ -194,6 +194,7 @@ pub fn home() -> HomePage {
             endpoint(staging, "wine-quality", 14, 120, Some(0.08)),
             endpoint(staging, "digits", 31, 0, None),
         ],
+        more_run: false,
         running: vec![
             PipelineRunSummary { run: pipeline_run(512, PipelineRunState::Running), steps_total: 9, steps_ended: 5 },
             PipelineRunSummary { run: pipeline_run(513, PipelineRunState::Queued), steps_total: 9, steps_ended: 0 },

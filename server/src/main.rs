@@ -14,7 +14,11 @@ use server::{
     serve, worker,
 };
 use services::{NewToken, NewUser};
-use std::{io::BufRead as _, process::ExitCode, time::Duration};
+use std::{
+    io::{BufRead as _, IsTerminal as _},
+    process::ExitCode,
+    time::Duration,
+};
 
 /// The connections of a command that does one thing.
 const CONNECTIONS: u32 = 4;
@@ -48,7 +52,8 @@ async fn run(cli: Cli) -> Result<ExitCode> {
     // The demo tells what it does in its own words.
     let usual = if matches!(cli.command, Command::Demo(_)) { "error" } else { "info,sqlx=warn" };
     let filter = tracing_subscriber::EnvFilter::try_from_env("SLIPWAY_LOG").unwrap_or_else(|_| usual.into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).init();
     rustls::crypto::ring::default_provider().install_default().map_err(|_| anyhow!("TLS could not be set up"))?;
     match cli.command {
         Command::Demo(options) => return demo::run(options).await,

@@ -79,7 +79,7 @@ async fn serve(
     let public_url = public_url.trim_end_matches('/').to_owned();
     services = services.with_public_url(&public_url);
     let events = Events::default();
-    let _parts = keep_informed(&services, &events, stop);
+    let informed = keep_informed(&services, &events, stop);
     let state = AppState {
         services: services.clone(),
         public_url: public_url.as_str().into(),
@@ -113,6 +113,8 @@ async fn serve(
             }
         };
         tokio::join!(working, services.flush_predictions());
+        // It would find the database gone, and say so.
+        drop(informed);
         services.pool().close().await;
     })
     .await;

@@ -19,6 +19,8 @@ use services::{Ctx, PromotionFilter, RunFilter};
 const SECTION: Option<Section> = Some(Section::Home);
 /// How many rows each part of the page shows.
 const ROWS: usize = 20;
+/// How many of the runs that are under way.
+const RUNNING: usize = 8;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
     routes.page(Method::GET, "/", Access::Needs(Permission::Read), home)
@@ -34,12 +36,17 @@ async fn home(State(state): State<AppState>, view: View, slug: Option<Extension<
     if let Some(page) = welcome(&state, ctx).await? {
         return view.page("Welcome", SECTION, move || view! { <Welcome links page/> }).await;
     }
+    // What is under way first; what waits for it after that.
     let mut running = Vec::new();
+    let mut more_run = false;
     for state in [PipelineRunState::Running, PipelineRunState::Cancelling, PipelineRunState::Queued] {
         let filter = RunFilter { pipeline: None, state: Some(state) };
-        running.extend(services.pipeline_runs(ctx, &filter, None, ROWS).await?.items);
+        let page = services.pipeline_runs(ctx, &filter, None, RUNNING).await?;
+        more_run |= page.next_page_token.is_some();
+        running.extend(page.items);
     }
-    running.sort_by_key(|row| std::cmp::Reverse(row.run.number));
+    more_run |= running.len() > RUNNING;
+    running.truncate(RUNNING);
     let environments = services.environments(ctx).await?.into_iter().map(|overview| overview.environment).collect();
     let mut waiting = services.promotions_waiting_for_me(ctx).await?;
     waiting.sort_by_key(|promotion| promotion.number);
@@ -50,6 +57,7 @@ async fn home(State(state): State<AppState>, view: View, slug: Option<Extension<
         environments,
         endpoints: services.endpoints(ctx).await?,
         running,
+        more_run,
         alerts: services.alerts(ctx, true, None, ROWS).await?.items,
         activity: services.audit_events(ctx, &[], None, ROWS).await?.items,
         may_load_example: example.is_some() && demo::is_offered(&state, ctx).await?,

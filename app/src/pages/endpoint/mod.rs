@@ -255,7 +255,7 @@ fn Strip(page: EndpointPage) -> impl IntoView {
         ),
         drift,
     ];
-    view! { <div class="mt-4"><Answers label="How it does" id="strip" items live=true/></div> }
+    view! { <Answers label="How it does" id="strip" items live=true/> }
 }
 
 /// How many requests a minute or an hour that is.

@@ -33,8 +33,10 @@ pub struct HomePage {
     pub environments: Vec<Environment>,
     /// What serves in each.
     pub endpoints: Vec<Endpoint>,
-    /// Pipeline runs that have not ended, newest first.
+    /// Pipeline runs that have not ended: those that run before those that wait, newest first.
     pub running: Vec<PipelineRunSummary>,
+    /// Whether there are more of them.
+    pub more_run: bool,
     /// Alerts that are not resolved, newest first.
     pub alerts: Vec<Alert>,
     /// What happened last, newest first.
@@ -91,7 +93,7 @@ pub fn Home(
                     .map(|walk| view! { <Example links=links.clone() walk may_load=page.may_load_example/> })}
                 <WaitingForYou links=links.clone() promotions=page.waiting/>
                 <Board links=links.clone() environments=page.environments endpoints=page.endpoints/>
-                <RunningNow links=links.clone() runs=page.running/>
+                <RunningNow links=links.clone() runs=page.running more=page.more_run/>
             </div>
             <aside class="stack" aria-label="Alerts and activity">
                 <Alerts links=links.clone() alerts=page.alerts/>
@@ -153,13 +155,13 @@ fn WaitingForYou(links: Links, promotions: Vec<Promotion>) -> impl IntoView {
 }
 
 #[component]
-fn RunningNow(links: Links, runs: Vec<PipelineRunSummary>) -> impl IntoView {
-    let count = runs.len();
+fn RunningNow(links: Links, runs: Vec<PipelineRunSummary>, more: bool) -> impl IntoView {
+    let count = format!("{}{}", runs.len(), if more { "+" } else { "" });
     view! {
         <Panel
             title="Running now"
             id="running"
-            note=count.to_string()
+            note=count
             actions=view! { <a href=links.pipelines()>"All pipelines"</a> }.into_any()
             live=true
         >
