@@ -79,6 +79,20 @@ function move(by: number) {
 const isTyping = (target: EventTarget | null) =>
   target instanceof HTMLElement && (target.isContentEditable || target.matches("textarea, select, input:not([type=checkbox], [type=radio])"));
 
+// Whoever speaks to the machine, or hits keys by accident, can do without keys that are one letter.
+const SINGLE_KEYS = "slipway.single-keys";
+const singleKeys = () => {
+  try {
+    return localStorage.getItem(SINGLE_KEYS) !== "off";
+  } catch {
+    return true; // Nothing is kept here: as on the first visit.
+  }
+};
+for (const box of document.querySelectorAll<HTMLInputElement>("[data-single-keys]")) {
+  box.checked = singleKeys();
+  box.addEventListener("change", () => localStorage.setItem(SINGLE_KEYS, box.checked ? "on" : "off"));
+}
+
 let leader = 0; // When `g` was pressed.
 
 document.addEventListener("keydown", (event) => {
@@ -87,7 +101,7 @@ document.addEventListener("keydown", (event) => {
     show("palette");
     return;
   }
-  if (event.metaKey || event.ctrlKey || event.altKey || isTyping(event.target)) return;
+  if (event.metaKey || event.ctrlKey || event.altKey || isTyping(event.target) || !singleKeys()) return;
   const floats = document.querySelector(".dialog:popover-open, .palette:popover-open");
   if (floats && event.key !== "?") return;
   if (performance.now() - leader < 1500) {

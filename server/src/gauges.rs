@@ -1,7 +1,7 @@
 //! The gauges: what the database says of the whole installation. Told by every server, also by one that does not work
 //! itself; not by workers, whose number would multiply it.
 
-use services::{Gauges, Services};
+use services::{DriftScore, Gauges, Services};
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -26,7 +26,7 @@ pub(crate) async fn watch(services: Services) {
 struct Told {
     pools: BTreeSet<String>,
     /// Labels of the scores that were there at the last look.
-    drift: BTreeSet<[String; 4]>,
+    drift: BTreeSet<[String; 5]>,
 }
 
 impl Default for Told {
@@ -47,21 +47,26 @@ impl Told {
             metrics::gauge!("slipway_promotions_pending", "environment" => environment.clone()).set(*count as f64);
         }
         metrics::gauge!("slipway_alerts_open").set(gauges.alerts_open as f64);
-        // What two environments serve has one score: that of the last environment.
-        let drift: BTreeMap<[String; 4], f64> = gauges
+        let drift: BTreeMap<[String; 5], f64> = gauges
             .drift
             .iter()
             .map(|drift| {
-                let version = drift.version.to_string();
-                ([drift.workspace.clone(), drift.model.clone(), version, drift.feature.clone()], drift.score)
+                let DriftScore { workspace, environment, model, version, feature, score } = drift.clone();
+                ([workspace, environment, model, version.to_string(), feature], score)
             })
             .collect();
         let gone = self.drift.iter().filter(|labels| !drift.contains_key(*labels));
         for (labels, score) in
             drift.iter().map(|(labels, score)| (labels, *score)).chain(gone.map(|gone| (gone, f64::NAN)))
         {
-            let [workspace, model, version, feature] = labels.clone();
-            let labels = [("workspace", workspace), ("model", model), ("version", version), ("feature", feature)];
+            let [workspace, environment, model, version, feature] = labels.clone();
+            let labels = [
+                ("workspace", workspace),
+                ("environment", environment),
+                ("model", model),
+                ("version", version),
+                ("feature", feature),
+            ];
             metrics::gauge!("slipway_drift_score", &labels).set(score);
         }
         self.drift = drift.into_keys().collect();
@@ -72,15 +77,15 @@ impl Told {
 mod tests {
     use super::*;
     use metrics_exporter_prometheus::PrometheusBuilder;
-    use services::DriftScore;
 
     #[test]
     fn what_is_there_no_more_is_told_too() {
         let recorder = PrometheusBuilder::new().build_recorder();
         let kept = recorder.handle();
         let mut told = Told::default();
-        let score = |version, score| DriftScore {
+        let score = |environment: &str, version, score| DriftScore {
             workspace: "default".to_owned(),
+            environment: environment.to_owned(),
             model: "wine".to_owned(),
             version,
             feature: "acid".to_owned(),
@@ -90,8 +95,7 @@ mod tests {
             steps_waiting: vec![("gpu".to_owned(), 3)],
             promotions_pending: vec![("production".to_owned(), 1)],
             alerts_open: 2,
-            // By environment: staging, then production.
-            drift: vec![score(1, 0.5), score(1, 0.25)],
+            drift: vec![score("staging", 1, 0.5), score("production", 1, 0.25)],
         };
         let mut tell = |gauges: &Gauges| {
             metrics::with_local_recorder(&recorder, || told.tell(gauges));
@@ -101,12 +105,14 @@ mod tests {
             lines.sort();
             lines
         };
-        let drift = |version| {
-            format!(r#"slipway_drift_score{{workspace="default",model="wine",version="{version}",feature="acid"}}"#)
+        let drift = |environment: &str, version| {
+            let labels = format!(r#"environment="{environment}",model="wine",version="{version}",feature="acid""#);
+            format!(r#"slipway_drift_score{{workspace="default",{labels}}}"#)
         };
         let first = [
             "slipway_alerts_open 2".to_owned(),
-            format!("{} 0.25", drift(1)),
+            format!("{} 0.25", drift("production", 1)),
+            format!("{} 0.5", drift("staging", 1)),
             r#"slipway_promotions_pending{environment="production"} 1"#.to_owned(),
             r#"slipway_queue_depth{queue="default"} 0"#.to_owned(),
             r#"slipway_queue_depth{queue="gpu"} 3"#.to_owned(),
@@ -114,10 +120,10 @@ mod tests {
         assert_eq!(tell(&gauges), first);
 
         gauges.steps_waiting.clear();
-        gauges.drift = vec![score(2, 0.75)];
+        gauges.drift = vec![score("production", 2, 0.75)];
         let lines = tell(&gauges);
         assert!(lines.contains(&r#"slipway_queue_depth{queue="gpu"} 0"#.to_owned()), "{lines:?}");
-        assert!(lines.contains(&format!("{} NaN", drift(1))), "{lines:?}");
-        assert!(lines.contains(&format!("{} 0.75", drift(2))), "{lines:?}");
+        assert!(lines.contains(&format!("{} NaN", drift("staging", 1))), "{lines:?}");
+        assert!(lines.contains(&format!("{} 0.75", drift("production", 2))), "{lines:?}");
     }
 }

@@ -10,6 +10,7 @@ use axum::{
 use serde::Serialize;
 use services::Services;
 use std::{
+    fmt::Display,
     future::Future,
     sync::Arc,
     time::{Duration, Instant},
@@ -74,31 +75,28 @@ impl Readiness {
 }
 
 async fn report(services: &Services) -> Report {
-    let (database, migrations) = match timeout(PATIENCE, store::is_migrated(services.pool())).await {
-        Ok(Ok(true)) => ("ok", "ok"),
-        Ok(Ok(false)) => ("ok", "missing"),
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "not ready: the database");
-            ("unavailable", "unknown")
-        }
-        Err(_) => {
-            tracing::warn!("not ready: the database did not answer in time");
-            ("unavailable", "unknown")
-        }
+    let (database, artifacts) = tokio::join!(
+        answer("the database", store::is_migrated(services.pool())),
+        answer("the artifact store", services.check_artifacts()),
+    );
+    let (database, migrations) = match database {
+        Some(true) => ("ok", "ok"),
+        Some(false) => ("ok", "missing"),
+        None => ("unavailable", "unknown"),
     };
-    let artifacts = match timeout(PATIENCE, services.check_artifacts()).await {
-        Ok(Ok(())) => "ok",
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "not ready: the artifact store");
-            "unavailable"
-        }
-        Err(_) => {
-            tracing::warn!("not ready: the artifact store did not answer in time");
-            "unavailable"
-        }
-    };
+    let artifacts = if artifacts.is_some() { "ok" } else { "unavailable" };
     let ready = [database, migrations, artifacts].iter().all(|part| *part == "ok");
     Report { ready, database, migrations, artifacts }
+}
+
+/// What `part` answers, in time; none when it does not.
+async fn answer<T, E: Display>(part: &str, asked: impl Future<Output = Result<T, E>>) -> Option<T> {
+    match timeout(PATIENCE, asked).await {
+        Ok(Ok(answer)) => return Some(answer),
+        Ok(Err(error)) => tracing::warn!(part, %error, "not ready"),
+        Err(_) => tracing::warn!(part, "not ready: no answer in time"),
+    }
+    None
 }
 
 async fn ready(State(state): State<AppState>) -> impl IntoResponse {

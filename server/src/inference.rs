@@ -199,18 +199,16 @@ async fn invoke(
 
 /// Takes a request in and reads its body, making room for that as it arrives.
 async fn take_in(state: &AppState, endpoint: &Arc<LiveEndpoint>, request: Request) -> Result<(Admitted, Bytes), Error> {
-    let announced = check_head(request.headers())?;
+    check_head(request.headers())?;
     let mut admitted = state.services.admit(endpoint)?;
-    admitted.make_room(announced)?;
     let body = tokio::time::timeout(UPLOAD, read(&mut admitted, request.into_body())).await.unwrap_or_else(|_| {
         Err(Error::invalid(format!("The body did not arrive within {} s; send it again.", UPLOAD.as_secs())))
     })?;
     Ok((admitted, body.into()))
 }
 
-/// Refuses a body that could not be understood, before it is read. Gives how many bytes it is announced to have; none
-/// when the client does not know.
-fn check_head(headers: &HeaderMap) -> Result<usize, Error> {
+/// Refuses a body that could not be understood or is too long, before it is read.
+fn check_head(headers: &HeaderMap) -> Result<(), Error> {
     if headers.contains_key(BINARY) {
         return Err(Error::invalid(
             "The protocol's binary data extension is not offered: send all data in the JSON, and no \
@@ -222,10 +220,7 @@ fn check_head(headers: &HeaderMap) -> Result<usize, Error> {
         return Err(Error::new(ErrorKind::UnsupportedMediaType, text));
     }
     let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    match length.unwrap_or(0) {
-        length if length > BODY_LIMIT => Err(too_large()),
-        length => Ok(length),
-    }
+    if length.is_some_and(|length| length > BODY_LIMIT) { Err(too_large()) } else { Ok(()) }
 }
 
 async fn read(admitted: &mut Admitted, body: Body) -> Result<Vec<u8>, Error> {

@@ -2,7 +2,9 @@
 
 use crate::{
     access::{self, Access, Route, Surface},
-    assets, config, demo,
+    assets,
+    client::url_of,
+    config, demo,
     events::Events,
     gauges,
     health::Readiness,
@@ -92,7 +94,8 @@ async fn serve(
         metrics,
     };
     let working = (!options.no_worker).then(|| {
-        let how = worker::Options::new(&options.work, data_dir, &public_url);
+        // Steps are on this machine, from which the public address need not be reachable.
+        let how = worker::Options::new(&options.work, data_dir, &url_of(address));
         AbortOnDropHandle::new(tokio::spawn(worker::run(services.clone(), how, stop.asked().clone())))
     });
     let server = axum::serve(listener, service(&state).into_make_service_with_connect_info::<SocketAddr>());
@@ -213,8 +216,8 @@ pub(crate) fn open_engine(library: Option<std::path::PathBuf>) -> Option<Arc<Mod
 async fn follow_endpoints(services: Services, events: Events) {
     let mut changes = events.subscribe();
     loop {
-        if let Err(error) = services.refresh_endpoints().await {
-            tracing::warn!(%error, "endpoints could not be refreshed");
+        if let Err(error) = services.follow_endpoints().await {
+            tracing::warn!(%error, "endpoints could not be followed");
         }
         let told = async {
             loop {

@@ -192,7 +192,7 @@ fn clock(ms: &JsValue) -> String {
     String::from(js_sys::Date::new(ms).to_iso_string()).get(11..19).unwrap_or_default().to_owned()
 }
 
-/// The same markup as `ui::log::LogRow`.
+/// The same markup as `ui::log::LogRow`, without the date that its time has as a title.
 fn render(line: &Line) -> Result<Element, JsValue> {
     let document = page().ok_or(JsValue::NULL)?;
     let number = line.number.to_string();

@@ -66,14 +66,16 @@ fn sync(old: &Element, new: &Element) {
     if is_island(old) || old.has_attribute("data-keep") {
         return;
     }
-    for name in names(new) {
+    // Which row the keys are at is the reader's, too.
+    let has_cursor = old.matches(".cursor").unwrap_or(false);
+    for name in names(new).into_iter().filter(|name| !has_cursor || name != "class") {
         if old.get_attribute(&name) != new.get_attribute(&name) {
             let _ = old.set_attribute(&name, &attribute(new, &name));
         }
     }
     for name in names(old) {
         // Whether a disclosure is open is the reader's.
-        if !new.has_attribute(&name) && name != "open" {
+        if !new.has_attribute(&name) && name != "open" && !(has_cursor && name == "class") {
             let _ = old.remove_attribute(&name);
         }
     }

@@ -17,7 +17,10 @@ struct Palette {
     note: Element,
     hint: Option<String>,
     active: Cell<usize>,
+    /// What was typed last …
     asked: RefCell<String>,
+    /// … and what the hits that are shown were found for.
+    shown: RefCell<String>,
 }
 
 pub(crate) fn start(search: String) -> Option<()> {
@@ -31,6 +34,7 @@ pub(crate) fn start(search: String) -> Option<()> {
         note,
         active: Cell::new(0),
         asked: RefCell::default(),
+        shown: RefCell::default(),
         input,
     });
     on(&palette.input, "input", {
@@ -74,6 +78,7 @@ impl Palette {
     }
 
     fn show(&self, query: &str, answer: &JsValue) -> Option<()> {
+        *self.shown.borrow_mut() = query.to_owned();
         self.list.set_inner_html("");
         self.active.set(0);
         let items = get(answer, "items");
@@ -111,6 +116,7 @@ impl Palette {
 
     /// Says which of what was found is chosen.
     fn mark(&self) {
+        let _ = self.input.remove_attribute("aria-activedescendant");
         for (at, option) in find_all(&self.list, "[role=option]").iter().enumerate() {
             let chosen = at == self.active.get();
             set_attribute(option, "aria-selected", if chosen { "true" } else { "false" });
@@ -123,6 +129,10 @@ impl Palette {
 
     /// Does what the key does here; none when it does nothing.
     fn key(&self, key: &str) -> Option<()> {
+        // What is found for what was typed before is chosen by nobody.
+        if *self.shown.borrow() != *self.asked.borrow() {
+            return None;
+        }
         let options = find_all(&self.list, "[role=option]");
         let count = options.len();
         let active = self.active.get();

@@ -229,7 +229,10 @@ fn Navigation(chrome: Chrome, links: Links) -> impl IntoView {
                     <Icon symbol=Symbol::Sliders/>
                     "Settings"
                 </a>
-                <p>"Slipway "{chrome.version}" · "<kbd>"?"</kbd>" keys"</p>
+                <p>
+                    "Slipway "{chrome.version}" · "
+                    <button type="button" popovertarget="keys"><kbd>"?"</kbd>" keys"</button>
+                </p>
             </div>
         </nav>
     }
@@ -306,6 +309,7 @@ fn Keys(links: Links) -> impl IntoView {
                 </dl>
             </div>
             <footer>
+                <label class="check"><input type="checkbox" checked data-single-keys/><span>"Keys without Ctrl or ⌘"</span></label>
                 <button class="btn" type="button" popovertarget="keys" popovertargetaction="hide">"Close"</button>
             </footer>
         </section>

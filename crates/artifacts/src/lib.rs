@@ -150,29 +150,6 @@ impl Artifacts {
         Ok(bytes)
     }
 
-    /// The blob's length in bytes, or `None` when it is not there.
-    ///
-    /// # Errors
-    /// [`Error::Store`].
-    pub async fn size(&self, digest: &Digest) -> Result<Option<u64>, Error> {
-        match location(digest) {
-            Ok(location) => match self.head(&location, digest).await {
-                Ok(size) => Ok(Some(size)),
-                Err(Error::NotFound { .. }) => Ok(None),
-                Err(error) => Err(error),
-            },
-            Err(_) => Ok(None),
-        }
-    }
-
-    /// Whether the blob is there.
-    ///
-    /// # Errors
-    /// [`Error::Store`].
-    pub async fn exists(&self, digest: &Digest) -> Result<bool, Error> {
-        Ok(self.size(digest).await?.is_some())
-    }
-
     /// Whether the store takes, gives back and deletes an object now.
     ///
     /// # Errors

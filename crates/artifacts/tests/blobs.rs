@@ -78,7 +78,6 @@ async fn an_empty_blob_can_be_stored_and_read() {
 
     assert_eq!(blob.size, 0);
     assert!(read(&f.artifacts, &blob.digest, None).await.is_empty());
-    assert!(f.artifacts.exists(&blob.digest).await.unwrap());
     let refused = f.artifacts.get(&blob.digest, Some(ByteRange::Offset(0))).await.err().unwrap();
     assert!(matches!(refused, Error::NotSatisfiable { size: 0 }));
 }
@@ -126,7 +125,8 @@ async fn a_stream_that_fails_leaves_nothing() {
     let broken = stream::iter([Ok(first.clone()), Err(io::Error::from(io::ErrorKind::ConnectionReset))]);
 
     assert!(matches!(f.artifacts.put(broken).await, Err(Error::Source(_))));
-    assert!(!f.artifacts.exists(&Digest::blake3(blake3::hash(&first).into())).await.unwrap());
+    let half = Digest::blake3(blake3::hash(&first).into());
+    assert!(matches!(f.artifacts.get(&half, None).await, Err(Error::NotFound { .. })));
     f.no_file_remains().await;
 }
 
@@ -178,8 +178,6 @@ async fn what_was_never_stored_is_not_found() {
     let f = open().await;
     for name in ["blake3", "sha256"] {
         let digest: Digest = format!("{name}:{}", "0".repeat(64)).parse().unwrap();
-        assert!(!f.artifacts.exists(&digest).await.unwrap());
-        assert_eq!(f.artifacts.size(&digest).await.unwrap(), None);
         assert!(matches!(f.artifacts.get(&digest, None).await, Err(Error::NotFound { .. })));
         assert!(matches!(f.artifacts.get(&digest, Some(ByteRange::Offset(1))).await, Err(Error::NotFound { .. })));
         let error = f.artifacts.get_bytes(&digest, 100).await.unwrap_err();

@@ -6,7 +6,7 @@
 use crate::{
     artifact_path::{ArtifactFolder, ArtifactPath},
     error::Error,
-    id::{ExperimentId, LoggedModelId, RunId},
+    id::{ExperimentId, LoggedModelId, ModelVersionId, RunId},
     names::{AliasName, RegisteredModelName},
     wording::quoted,
 };
@@ -38,27 +38,22 @@ impl ArtifactRoot {
         format!("mlflow-artifacts:/{self}")
     }
 
-    /// Reads a path below the artifact service that names a root and a file there.
+    /// Reads a path below the artifact service that names a root and a file there: to be written.
     ///
     /// # Errors
-    /// When the path is unsafe, names no root, or no file in it.
+    /// When the path is unsafe, names no root, no file in it, or a file of a version, which stays as it is.
     pub fn parse_file(text: &str) -> Result<(Self, ArtifactPath), Error> {
-        // As a file's path it may not end with a slash.
-        ArtifactPath::parse(text)?;
-        let (root, folder) = Self::parse_folder(text)?;
-        let file = folder.as_file().ok_or_else(|| refused(text, "it names no file"))?;
-        Ok((root, file))
+        let (address, file) = ArtifactAddress::parse_file(text)?;
+        Ok((address.to_be_written(text)?, file))
     }
 
-    /// Reads a path below the artifact service that names a root and a folder there, or the root itself.
+    /// Reads a path below the artifact service that names a root and a folder there, or the root itself: to be written.
     ///
     /// # Errors
-    /// When the path is unsafe or names no root.
+    /// When the path is unsafe, names no root, or a version's, which stays as it is.
     pub fn parse_folder(text: &str) -> Result<(Self, ArtifactFolder), Error> {
-        let path = ArtifactFolder::parse(text)?;
-        Self::split(path.as_str()).ok_or_else(|| {
-            refused(text, "artifacts lie below <experiment>/<run>/artifacts or <experiment>/models/<model>/artifacts")
-        })
+        let (address, folder) = ArtifactAddress::parse_folder(text)?;
+        Ok((address.to_be_written(text)?, folder))
     }
 
     fn split(path: &str) -> Option<(Self, ArtifactFolder)> {
@@ -87,6 +82,65 @@ impl fmt::Display for ArtifactRoot {
         match self.owner {
             ArtifactOwner::Run(id) => write!(f, "{}/{}/artifacts", self.experiment_id, id.simple()),
             ArtifactOwner::LoggedModel(id) => write!(f, "{}/models/{}/artifacts", self.experiment_id, id.wire()),
+        }
+    }
+}
+
+/// What a path below the artifact service begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ArtifactAddress {
+    /// What a run or logged model has now.
+    Root(ArtifactRoot),
+    /// What a model version was registered with: `versions/<id>`. Nobody changes it.
+    Version(ModelVersionId),
+}
+
+impl ArtifactAddress {
+    /// Reads a path below the artifact service that names a file.
+    ///
+    /// # Errors
+    /// When the path is unsafe, names no root, or no file in it.
+    pub fn parse_file(text: &str) -> Result<(Self, ArtifactPath), Error> {
+        // As a file's path it may not end with a slash.
+        ArtifactPath::parse(text)?;
+        let (address, folder) = Self::parse_folder(text)?;
+        let file = folder.as_file().ok_or_else(|| refused(text, "it names no file"))?;
+        Ok((address, file))
+    }
+
+    /// Reads a path below the artifact service that names a folder, or a root itself.
+    ///
+    /// # Errors
+    /// When the path is unsafe or names no root.
+    pub fn parse_folder(text: &str) -> Result<(Self, ArtifactFolder), Error> {
+        let path = ArtifactFolder::parse(text)?;
+        let version = || Self::split(path.as_str()).map(|(id, folder)| (Self::Version(id), folder));
+        let root = || ArtifactRoot::split(path.as_str()).map(|(root, folder)| (Self::Root(root), folder));
+        version().or_else(root).ok_or_else(|| {
+            refused(text, "artifacts lie below <experiment>/<run>/artifacts or <experiment>/models/<model>/artifacts")
+        })
+    }
+
+    fn split(path: &str) -> Option<(ModelVersionId, ArtifactFolder)> {
+        let rest = path.strip_prefix("versions/")?;
+        let (id, below) = rest.split_once('/').unwrap_or((rest, ""));
+        let id = id.parse().ok().filter(|version: &ModelVersionId| version.to_string() == id)?;
+        Some((id, if below.is_empty() { ArtifactFolder::root() } else { ArtifactFolder::parse(below).ok()? }))
+    }
+
+    fn to_be_written(self, text: &str) -> Result<ArtifactRoot, Error> {
+        match self {
+            Self::Root(root) => Ok(root),
+            Self::Version(_) => Err(refused(text, "the files of a registered version stay as they are")),
+        }
+    }
+
+    /// The address that clients are given: `mlflow-artifacts:/versions/<id>`.
+    #[must_use]
+    pub fn uri(&self) -> String {
+        match self {
+            Self::Root(root) => root.uri(),
+            Self::Version(id) => format!("mlflow-artifacts:/versions/{id}"),
         }
     }
 }
@@ -219,6 +273,26 @@ mod tests {
 
     fn folder(text: &str) -> ArtifactFolder {
         ArtifactFolder::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_versions_files_are_read_by_its_id_and_written_by_nobody() {
+        let version = ModelVersionId::new();
+        let address = ArtifactAddress::Version(version);
+        let path = address.uri().replace("mlflow-artifacts:/", "");
+        assert_eq!(ArtifactAddress::parse_folder(&path), Ok((address, ArtifactFolder::root())));
+        assert_eq!(ArtifactAddress::parse_folder(&format!("{path}/data")), Ok((address, folder("data"))));
+        let file = format!("{path}/data/model.onnx");
+        assert_eq!(ArtifactAddress::parse_file(&file), Ok((address, ArtifactPath::parse("data/model.onnx").unwrap())));
+        assert!(ArtifactAddress::parse_file(&path).is_err());
+        for wrong in
+            [format!("versions/{}", version.to_string().to_uppercase()), "versions".into(), "versions/1".into()]
+        {
+            assert!(ArtifactAddress::parse_folder(&wrong).is_err(), "{wrong}");
+        }
+        let refused = ArtifactRoot::parse_file(&file).unwrap_err();
+        assert!(refused.message.contains("the files of a registered version stay as they are"), "{refused}");
+        assert!(ArtifactRoot::parse_folder(&path).is_err());
     }
 
     #[test]

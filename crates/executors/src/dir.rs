@@ -12,19 +12,10 @@ use std::{
     collections::BTreeMap,
     fs::{self, File, OpenOptions, Permissions, TryLockError},
     io,
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _, symlink},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     time::Duration,
 };
-
-/// A file or directory to put into a step's directory.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Input {
-    /// Where to, relative to the step's directory: `inputs/data`.
-    pub path: String,
-    /// Where from. It is copied, not linked: what a step does to its inputs must not reach what they were made from.
-    pub source: PathBuf,
-}
 
 /// The directory of one try of a step.
 #[derive(Debug)]
@@ -50,12 +41,7 @@ pub enum OutputError {
 
 impl StepDir {
     /// Makes the directory with what the step needs in it. Blocks.
-    pub(crate) fn create(
-        root: &Path,
-        name: &str,
-        files: &BTreeMap<String, String>,
-        inputs: &[Input],
-    ) -> Result<Self, Error> {
+    pub(crate) fn create(root: &Path, name: &str, files: &BTreeMap<String, String>) -> Result<Self, Error> {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if name.is_empty() || name.len() > 128 || !name.chars().all(is_plain) {
             return Err(Error::new("the step's directory could not be named", io::ErrorKind::InvalidInput));
@@ -74,14 +60,6 @@ impl StepDir {
         }
         for (path, text) in files {
             write_file(&dir.inside(path)?, text).doing(format!("the file \"{path}\" could not be written"))?;
-        }
-        for input in inputs {
-            let target = dir.inside(&input.path)?;
-            let doing = format!("the input \"{}\" could not be copied", input.path);
-            target.parent().map_or(Ok(()), fs::create_dir_all).doing(doing.clone())?;
-            // What the caller gives may itself be a link; what is below it is copied as it is.
-            let source = fs::canonicalize(&input.source).doing(doing.clone())?;
-            copy(&source, &target).doing(doing)?;
         }
         Ok(dir)
     }
@@ -197,63 +175,26 @@ fn write_file(path: &Path, text: &str) -> io::Result<()> {
     io::Write::write_all(&mut file, text.as_bytes())
 }
 
-/// Copies a file or a tree. Links stay links; sockets and the like are left out.
-fn copy(source: &Path, target: &Path) -> io::Result<()> {
-    let kind = fs::symlink_metadata(source)?.file_type();
-    if kind.is_symlink() {
-        symlink(fs::read_link(source)?, target)
-    } else if kind.is_dir() {
-        fs::create_dir(target)?;
-        for entry in fs::read_dir(source)? {
-            let entry = entry?;
-            copy(&entry.path(), &target.join(entry.file_name()))?;
-        }
-        Ok(())
-    } else if kind.is_file() {
-        fs::copy(source, target)?;
-        // Stores keep their blobs read-only; a copy belongs to the step.
-        let mode = fs::metadata(target)?.permissions().mode();
-        fs::set_permissions(target, Permissions::from_mode(mode | 0o600))
-    } else {
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::symlink;
 
-    fn create(root: &Path, name: &str, inputs: &[Input]) -> StepDir {
+    fn create(root: &Path, name: &str) -> StepDir {
         let files = BTreeMap::from([
             ("train.py".to_owned(), "print(1)\n".to_owned()),
             ("bin/run".to_owned(), "#!/bin/sh\n".to_owned()),
         ]);
-        StepDir::create(root, name, &files, inputs).unwrap()
+        StepDir::create(root, name, &files).unwrap()
     }
 
     #[test]
-    fn files_and_inputs_lie_where_the_pipeline_says() {
+    fn files_lie_where_the_pipeline_says_and_scripts_can_be_run() {
         let root = tempfile::tempdir().unwrap();
-        let source = tempfile::tempdir().unwrap();
-        fs::create_dir(source.path().join("nested")).unwrap();
-        fs::write(source.path().join("nested/table.csv"), "a,b\n").unwrap();
-        fs::set_permissions(source.path().join("nested/table.csv"), Permissions::from_mode(0o444)).unwrap();
-        symlink("/etc/hostname", source.path().join("link")).unwrap();
-        let inputs = [
-            Input { path: "inputs/all".to_owned(), source: source.path().to_owned() },
-            Input { path: "inputs/one".to_owned(), source: source.path().join("nested/table.csv") },
-        ];
-        let dir = create(root.path(), "7", &inputs);
-        let read = |path: &str| fs::read_to_string(dir.work().join(path)).unwrap();
-        assert_eq!(read("train.py"), "print(1)\n");
-        assert_eq!(read("inputs/all/nested/table.csv"), "a,b\n");
-        assert_eq!(read("inputs/one"), "a,b\n");
+        let dir = create(root.path(), "7");
+        assert_eq!(fs::read_to_string(dir.work().join("train.py")).unwrap(), "print(1)\n");
         let mode = |path: &str| fs::metadata(dir.work().join(path)).unwrap().permissions().mode() & 0o777;
-        assert_eq!((mode("bin/run"), mode("inputs/one")), (0o755, 0o644));
-        // A link is not followed: the copy holds what the output held.
-        assert!(fs::symlink_metadata(dir.work().join("inputs/all/link")).unwrap().is_symlink());
-        fs::write(dir.work().join("inputs/one"), "changed").unwrap();
-        assert_eq!(fs::read_to_string(source.path().join("nested/table.csv")).unwrap(), "a,b\n");
+        assert_eq!((mode("bin/run"), mode("train.py")), (0o755, 0o644));
     }
 
     #[test]
@@ -261,17 +202,17 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         for path in ["/tmp/x", "../x", "a/../../x"] {
             let files = BTreeMap::from([(path.to_owned(), String::new())]);
-            assert!(StepDir::create(root.path(), &format!("n{}", path.len()), &files, &[]).is_err(), "{path}");
+            assert!(StepDir::create(root.path(), &format!("n{}", path.len()), &files).is_err(), "{path}");
         }
         for name in ["", "..", "a/b", "."] {
-            assert!(StepDir::create(root.path(), name, &BTreeMap::new(), &[]).is_err(), "{name}");
+            assert!(StepDir::create(root.path(), name, &BTreeMap::new()).is_err(), "{name}");
         }
     }
 
     #[test]
     fn outputs_must_be_there_and_be_the_steps_own() {
         let root = tempfile::tempdir().unwrap();
-        let dir = create(root.path(), "1", &[]);
+        let dir = create(root.path(), "1");
         fs::write(dir.work().join("model.onnx"), "x").unwrap();
         symlink("model.onnx", dir.work().join("latest")).unwrap();
         symlink("/etc/hostname", dir.work().join("stolen")).unwrap();
@@ -289,7 +230,7 @@ mod tests {
     #[test]
     fn a_directory_made_read_only_is_removed_all_the_same() {
         let root = tempfile::tempdir().unwrap();
-        let dir = create(root.path(), "1", &[]);
+        let dir = create(root.path(), "1");
         fs::set_permissions(dir.work().join("bin"), Permissions::from_mode(0o500)).unwrap();
         dir.remove().unwrap();
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
@@ -298,8 +239,8 @@ mod tests {
     #[test]
     fn a_sweep_takes_only_what_nobody_holds() {
         let root = tempfile::tempdir().unwrap();
-        let held = create(root.path(), "held", &[]);
-        drop(create(root.path(), "left", &[]));
+        let held = create(root.path(), "held");
+        drop(create(root.path(), "left"));
         fs::create_dir(root.path().join("being-made")).unwrap();
         assert_eq!(sweep(root.path()).unwrap(), 1);
         assert!(held.work().exists() && root.path().join("being-made").exists() && !root.path().join("left").exists());

@@ -33,7 +33,7 @@ pub mod shim;
 mod tree;
 
 pub use clock::Deadline;
-pub use dir::{Input, OutputError, StepDir};
+pub use dir::{OutputError, StepDir};
 pub use process::{Controls, Ended, Finished, LogLine, ProcessExecutor, Shim, StepProcess, Usage};
 
 /// What keeps a step from running that is no fault of the step.

@@ -3,7 +3,7 @@
 use crate::{
     Doing as _, Error,
     clock::Deadline,
-    dir::{self, Input, StepDir},
+    dir::{self, StepDir},
     lines::Lines,
     protocol::{self, Cause, FromShim, Launch, Report, Start, ToShim},
     tree,
@@ -199,14 +199,9 @@ impl ProcessExecutor {
     ///
     /// # Errors
     /// When the directory exists, a path leaves it, or it cannot be written.
-    pub async fn prepare(
-        &self,
-        name: &str,
-        files: BTreeMap<String, String>,
-        inputs: Vec<Input>,
-    ) -> Result<StepDir, Error> {
+    pub async fn prepare(&self, name: &str, files: BTreeMap<String, String>) -> Result<StepDir, Error> {
         let (root, name) = (self.root.clone(), name.to_owned());
-        let create = move || StepDir::create(&root, &name, &files, &inputs);
+        let create = move || StepDir::create(&root, &name, &files);
         tokio::task::spawn_blocking(create)
             .await
             .map_err(|join| Error::new("the step's directory", io::Error::other(join)))?

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use domain::pipeline_run::AttemptOutcome;
-use executors::{Controls, Deadline, Ended, Finished, Input, LogLine, ProcessExecutor, Shim, StepDir, StepProcess};
+use executors::{Controls, Deadline, Ended, Finished, LogLine, ProcessExecutor, Shim, StepDir, StepProcess};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -46,7 +46,7 @@ impl Bench {
     }
 
     async fn start(&self, step: StepProcess) -> Running {
-        let dir = self.executor.prepare("1", BTreeMap::new(), Vec::new()).await.unwrap();
+        let dir = self.executor.prepare("1", BTreeMap::new()).await.unwrap();
         self.start_in(dir, step)
     }
 
@@ -135,7 +135,7 @@ async fn lines_arrive_in_the_order_they_were_written() {
 #[tokio::test]
 async fn both_streams_are_merged_as_they_come() {
     let bench = Bench::new();
-    let dir = bench.executor.prepare("1", BTreeMap::new(), Vec::new()).await.unwrap();
+    let dir = bench.executor.prepare("1", BTreeMap::new()).await.unwrap();
     let gates = ["first", "second"].map(|name| dir.work().join(name));
     for gate in &gates {
         nix::unistd::mkfifo(gate, nix::sys::stat::Mode::S_IRWXU).unwrap();
@@ -192,7 +192,7 @@ async fn a_command_that_is_missing_fails_with_a_sentence() {
 async fn a_script_without_its_interpreter_fails_with_a_sentence() {
     let bench = Bench::new();
     let files = BTreeMap::from([("run".to_owned(), "#!/nowhere/interpreter\n".to_owned())]);
-    let dir = bench.executor.prepare("1", files, Vec::new()).await.unwrap();
+    let dir = bench.executor.prepare("1", files).await.unwrap();
     let (_, finished) = bench.start_in(dir, program(&["./run"])).end().await;
     assert!(finished.ended.to_string().contains("the interpreter in its first line was not found"), "{finished:?}");
 }
@@ -201,7 +201,7 @@ async fn a_script_without_its_interpreter_fails_with_a_sentence() {
 async fn a_machine_without_the_shim_is_an_error() {
     let root = tempfile::tempdir().unwrap();
     let executor = ProcessExecutor::new(Shim::at("/nowhere/shim", &[]), root.path());
-    let dir = executor.prepare("1", BTreeMap::new(), Vec::new()).await.unwrap();
+    let dir = executor.prepare("1", BTreeMap::new()).await.unwrap();
     let (log, _lines) = mpsc::channel(1);
     let (_lease, deadline) = watch::channel(Deadline::after(Duration::from_secs(60)));
     let controls = Controls { deadline, cancel: CancellationToken::new(), log };
@@ -243,14 +243,12 @@ async fn a_command_has_no_input_no_terminal_and_no_line_to_its_worker() {
 }
 
 #[tokio::test]
-async fn files_and_inputs_are_there_and_outputs_are_found() {
+async fn files_are_there_and_outputs_are_found() {
     let bench = Bench::new();
-    let source = bench.root.path().join("data.csv");
-    fs::write(&source, "1,2\n").unwrap();
-    let files =
-        BTreeMap::from([("bin/make".to_owned(), "#!/bin/sh\nmkdir out && cp inputs/data out/copy.csv\n".to_owned())]);
-    let inputs = vec![Input { path: "inputs/data".to_owned(), source }];
-    let dir = bench.executor.prepare("1", files, inputs).await.unwrap();
+    let make = "#!/bin/sh\nmkdir out && cp data.csv out/copy.csv\n";
+    let files = [("bin/make", make), ("data.csv", "1,2\n")];
+    let files = files.map(|(path, text)| (path.to_owned(), text.to_owned())).into();
+    let dir = bench.executor.prepare("1", files).await.unwrap();
     let running = bench.start_in(dir, program(&["bin/make"]));
     let (dir, finished) = running.task.await.unwrap();
     assert_eq!(finished.ended, Ended::Exited(0));
@@ -262,8 +260,8 @@ async fn files_and_inputs_are_there_and_outputs_are_found() {
 #[tokio::test]
 async fn a_directory_is_not_used_twice() {
     let bench = Bench::new();
-    let _first = bench.executor.prepare("1", BTreeMap::new(), Vec::new()).await.unwrap();
-    assert!(bench.executor.prepare("1", BTreeMap::new(), Vec::new()).await.is_err());
+    let _first = bench.executor.prepare("1", BTreeMap::new()).await.unwrap();
+    assert!(bench.executor.prepare("1", BTreeMap::new()).await.is_err());
 }
 
 #[tokio::test]
@@ -537,7 +535,7 @@ async fn many_steps_run_beside_each_other() {
     let bench = Bench::new();
     let mut steps = Vec::new();
     for number in 0..20 {
-        let dir = bench.executor.prepare(&format!("n{number}"), BTreeMap::new(), Vec::new()).await.unwrap();
+        let dir = bench.executor.prepare(&format!("n{number}"), BTreeMap::new()).await.unwrap();
         steps.push(bench.start_in(dir, shell(&format!("echo {number}; exit {number}"))));
     }
     for (number, step) in steps.into_iter().enumerate() {

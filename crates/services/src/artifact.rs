@@ -7,12 +7,14 @@ use bytes::Bytes;
 use domain::{
     Digest, Error, ErrorKind,
     artifact_path::{ArtifactFolder, ArtifactPath},
-    artifact_root::{ArtifactOwner, ArtifactRoot},
+    artifact_root::{ArtifactAddress, ArtifactOwner, ArtifactRoot},
     experiment::LifecycleStage,
     id::{LoggedModelId, RunId},
+    model::VersionFile,
     run::ArtifactEntry,
 };
 use futures::{Stream, StreamExt as _};
+use std::collections::BTreeMap;
 use store::PgConnection;
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -72,18 +74,32 @@ impl Services {
         commit(tx).await
     }
 
-    /// A file of a run or logged model, by its path below the artifact service.
+    /// A file of a run, logged model or model version, by its path below the artifact service.
     ///
     /// # Errors
     /// `Invalid` for an unsafe path or a folder; `NotFound`.
     #[boxed]
     pub async fn artifact(&self, ctx: &Ctx, path: &str) -> Result<Artifact> {
-        let (root, file) = ArtifactRoot::parse_file(path)?;
+        let (address, file) = ArtifactAddress::parse_file(path)?;
         let mut conn = self.conn().await?;
-        if store::artifact::owner_stage(&mut conn, ctx.workspace_id(), root).await?.is_none() {
-            return Err(no_artifact(path));
-        }
-        stored_file(&mut conn, root.owner, file).await?.ok_or_else(|| no_artifact(path))
+        let found = match address {
+            ArtifactAddress::Root(root) => {
+                match store::artifact::owner_stage(&mut conn, ctx.workspace_id(), root).await? {
+                    Some(_) => stored_file(&mut conn, root.owner, file).await?,
+                    None => None,
+                }
+            }
+            ArtifactAddress::Version(id) => {
+                let files = store::model_version::files_in_use(&mut conn, ctx.workspace_id(), id).await?;
+                let same = files.into_iter().flatten().find(|one| one.path == file.as_str());
+                same.map(|one| Artifact {
+                    path: file,
+                    digest: one.digest,
+                    size: u64::try_from(one.size).unwrap_or_default(),
+                })
+            }
+        };
+        found.ok_or_else(|| no_artifact(path))
     }
 
     /// A file of a run, by its path from the run's root.
@@ -107,19 +123,27 @@ impl Services {
         self.artifacts.get(&artifact.digest, range).await.map_err(of_store)
     }
 
-    /// What lies right in a folder of a run or logged model, by the folder's path below the artifact service. A folder
+    /// What lies right in a folder of a run, logged model or model version, by the folder's path below the artifact service. A folder
     /// that does not exist is empty.
     ///
     /// # Errors
     /// `Invalid` for an unsafe path.
     #[boxed]
     pub async fn list_artifacts(&self, ctx: &Ctx, path: &str) -> Result<Vec<ArtifactEntry>> {
-        let (root, folder) = ArtifactRoot::parse_folder(path)?;
+        let (address, folder) = ArtifactAddress::parse_folder(path)?;
         let mut conn = self.conn().await?;
-        if store::artifact::owner_stage(&mut conn, ctx.workspace_id(), root).await?.is_none() {
-            return Ok(Vec::new());
+        match address {
+            ArtifactAddress::Root(root) => {
+                match store::artifact::owner_stage(&mut conn, ctx.workspace_id(), root).await? {
+                    Some(_) => Ok(store::artifact::list(&mut conn, root.owner, &folder).await?),
+                    None => Ok(Vec::new()),
+                }
+            }
+            ArtifactAddress::Version(id) => {
+                let files = store::model_version::files_in_use(&mut conn, ctx.workspace_id(), id).await?;
+                Ok(entries(&files.unwrap_or_default(), &folder))
+            }
         }
-        Ok(store::artifact::list(&mut conn, root.owner, &folder).await?)
     }
 
     /// The root of a run's artifacts, and what lies right in a folder there.
@@ -210,6 +234,19 @@ pub(crate) fn of_store(error: artifacts::Error) -> Error {
 fn too_large() -> Error {
     let message = format!("A file has at most {} GiB; split this one.", MAX_ARTIFACT >> 30);
     Error::new(ErrorKind::TooLarge, message)
+}
+
+/// What lies right in a folder, by name.
+fn entries(files: &[VersionFile], folder: &ArtifactFolder) -> Vec<ArtifactEntry> {
+    let mut entries: BTreeMap<String, ArtifactEntry> = BTreeMap::new();
+    for file in files {
+        let Some(rest) = file.path.strip_prefix(&folder.prefix()) else { continue };
+        let (name, is_dir) = rest.split_once('/').map_or((rest, false), |(name, _)| (name, true));
+        let path = format!("{}{name}", folder.prefix());
+        let size = (!is_dir).then_some(file.size);
+        entries.entry(path.clone()).or_insert(ArtifactEntry { path, is_dir, size });
+    }
+    entries.into_values().collect()
 }
 
 fn no_artifact(path: &str) -> Error {

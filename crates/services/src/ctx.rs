@@ -1,4 +1,4 @@
-//! Who asks, where, and with what rights: the first argument of every use case.
+//! Who asks, where, and with what rights: the first argument of use cases that somebody asks for.
 
 use domain::{
     Error,

@@ -225,6 +225,9 @@ impl Services {
         let tags = experiment_tags(&[(key.to_owned(), value.to_owned())])?;
         let mut tx = self.begin().await?;
         let found = active(&mut tx, ctx, id).await?;
+        if found.tags.get(key).map(String::as_str) == Some(value) {
+            return Ok(());
+        }
         store::experiment::set_tags(&mut tx, found.id, &tags).await?;
         let summary = format!("set the tag {key} of the experiment {}", found.name);
         Event::new("experiment.tag_set", object(&found), summary)

@@ -12,7 +12,7 @@ pub struct Gauges {
     pub promotions_pending: Vec<(String, i64)>,
     /// How many alerts are not resolved.
     pub alerts_open: i64,
-    /// What the last checks of what serves found, by environment in their order.
+    /// What the last checks of what serves found.
     pub drift: Vec<DriftScore>,
 }
 

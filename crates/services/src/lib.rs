@@ -28,6 +28,7 @@ mod pipeline_run;
 mod prediction;
 mod promotion;
 mod reference;
+mod retention;
 mod run;
 mod session;
 mod setup;

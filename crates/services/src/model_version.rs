@@ -9,7 +9,7 @@ use crate::{
 use domain::{
     Error, ErrorKind, Page,
     artifact_path::ArtifactFolder,
-    artifact_root::{ArtifactOwner, ArtifactRoot, ModelSource},
+    artifact_root::{ArtifactAddress, ArtifactOwner, ArtifactRoot, ModelSource},
     audit::{Object, ObjectKind},
     id::{LoggedModelId, ModelVersionId, RunId},
     mlmodel::{self, MlModel},
@@ -156,8 +156,8 @@ impl Services {
         Ok(VersionDetail { version, files })
     }
 
-    /// Where clients download a version from: the folder of ours that it was registered from, or what its source said
-    /// when that is none.
+    /// Where clients download a version from: the files that it was registered with, whatever became of the run or logged
+    /// model that they are from. What its source said, when it has none of ours.
     ///
     /// # Errors
     /// `NotFound`.
@@ -165,6 +165,10 @@ impl Services {
     pub async fn version_download_uri(&self, ctx: &Ctx, model: &str, version: i32) -> Result<String> {
         let mut conn = self.conn().await?;
         let version = find(&mut conn, ctx, model, version).await?;
+        if version.digest.is_some() {
+            return Ok(ArtifactAddress::Version(version.id).uri());
+        }
+        // It had none when it was registered, and may have some now.
         Ok(match store::model_version::folder(&mut conn, version.id).await? {
             Some((root, folder)) if folder.is_empty() => root.uri(),
             Some((root, folder)) => format!("{}/{folder}", root.uri()),

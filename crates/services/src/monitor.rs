@@ -4,7 +4,7 @@
 use crate::{Ctx, Event, Result, Services, alert, boxed, commit, prediction::never_served, reference::Reference};
 use chrono::{DateTime, Utc};
 use domain::{
-    Error,
+    Error, Page,
     audit::{Object, ObjectKind},
     drift::{Column, DatasetDrift, FeatureDrift, Kind, feature_drift},
     model::Signature,
@@ -13,7 +13,7 @@ use domain::{
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
-use store::monitor::Due;
+use store::monitor::{CheckKey, Due};
 
 /// The most values, rows times features, that a check reads: of a wide model it looks at fewer rows.
 const MOST_VALUES: usize = 2 << 20;
@@ -55,10 +55,14 @@ impl Services {
     /// The last checks of a monitor, newest first.
     ///
     /// # Errors
-    /// When the database does not answer.
+    /// `Invalid` for a page token that is not of this list.
     #[boxed]
-    pub async fn checks(&self, monitor: &Monitor, limit: usize) -> Result<Vec<Check>> {
-        Ok(store::monitor::checks(&mut *self.conn().await?, monitor.id, limit.clamp(1, page::MAX_PAGE) as i64).await?)
+    pub async fn checks(&self, monitor: &Monitor, page_token: Option<&str>, limit: usize) -> Result<Page<Check>> {
+        let before: Option<CheckKey> = page_token.map(page::decode).transpose()?;
+        let limit = limit.clamp(1, page::MAX_PAGE);
+        let checks = store::monitor::checks(&mut *self.conn().await?, monitor.id, before, limit as i64 + 1).await?;
+        let Page { items, next_page_token } = Page::cut(checks, limit, |(key, _)| *key);
+        Ok(Page { items: items.into_iter().map(|(_, check)| check).collect(), next_page_token })
     }
 
     /// The last check that found an alert; none when it is of a time when that was not kept.

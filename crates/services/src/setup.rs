@@ -112,7 +112,7 @@ impl Services {
             return Ok(None);
         }
         let secret = new_secret("link_");
-        store::user::insert_link(&mut tx, &hash_secret(&secret), None, Utc::now() + LINK_LASTS).await?;
+        store::user::insert_link(&mut tx, &hash_secret(&secret), Utc::now() + LINK_LASTS).await?;
         commit(tx).await?;
         Ok(Some(secret))
     }
@@ -124,7 +124,7 @@ impl Services {
     #[boxed]
     pub async fn is_setup_link(&self, secret: &str) -> Result<bool> {
         let mut conn = self.conn().await?;
-        Ok(store::user::link(&mut conn, &hash_secret(secret)).await? == Some(None))
+        Ok(store::user::is_link(&mut conn, &hash_secret(secret)).await?)
     }
 
     /// Uses a set-up link: the first administrator, who holds all roles of the default workspace.
@@ -133,16 +133,18 @@ impl Services {
     /// `Forbidden` when the link was used or has expired.
     #[boxed]
     pub async fn set_up(&self, secret: &str, new: NewUser) -> Result<User> {
-        let workspace = self.ensure_default_workspace().await?;
         let user = new.user()?;
+        // Before anything that takes long: anybody may send this.
+        if !self.is_setup_link(secret).await? {
+            return Err(used_link());
+        }
+        let workspace = self.ensure_default_workspace().await?;
         let hash = self.passwords.hash(new.password).await?;
         let mut tx = self.begin().await?;
         if !store::user::use_link(&mut tx, &hash_secret(secret)).await?
             || store::user::any_with_password(&mut tx).await?
         {
-            return Err(Error::forbidden(
-                "This link was used or has expired. Start the server again to get a new one, or sign in.",
-            ));
+            return Err(used_link());
         }
         let roles = BTreeSet::from([Role::Admin, Role::Approver]);
         self.insert_member(&mut tx, &user, &hash, workspace.id, roles, Actor::System).await?;
@@ -177,4 +179,8 @@ impl Services {
         .write_as(tx, Some(workspace), actor, None)
         .await
     }
+}
+
+fn used_link() -> Error {
+    Error::forbidden("This link was used or has expired. Start the server again to get a new one, or sign in.")
 }

@@ -27,6 +27,15 @@ impl Services {
         }
     }
 
+    /// Notes that somebody was here now.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    #[boxed]
+    pub async fn seen(&self, user: &User) -> Result<()> {
+        Ok(store::user::seen(&mut *self.conn().await?, user.id).await?)
+    }
+
     /// The user of this id.
     ///
     /// # Errors

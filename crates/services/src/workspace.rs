@@ -128,6 +128,9 @@ impl Services {
         check_roles(&roles)?;
         let mut tx = self.begin().await?;
         let member = self.member_to_change(&mut tx, ctx, user, roles.contains(&Role::Admin)).await?;
+        if member.roles == roles {
+            return Ok(());
+        }
         store::workspace::set_member(&mut tx, ctx.workspace_id(), user, &roles).await?;
         let summary = format!("changed {} from {} to {}", member.user.name, list(&member.roles), list(&roles));
         Event::new("user.roles_changed", object(&member.user), summary)

@@ -91,7 +91,8 @@ pub async fn root_of_logged_model(
     Ok(experiment.map(|experiment_id| ArtifactRoot { experiment_id, owner: ArtifactOwner::LoggedModel(id) }))
 }
 
-/// Says that the file has this content from now on. False when the path is a folder, or lies below a file.
+/// Says that the file has this content from now on. False when the path is a folder, or lies below a file. Of two that would
+/// make of one path both, the later waits for the earlier's transaction.
 ///
 /// # Errors
 /// When the statement fails.
@@ -102,6 +103,10 @@ pub async fn put(
     digest: &Digest,
     size: i64,
 ) -> Result<bool> {
+    sqlx::query("select pg_advisory_xact_lock(hashtextextended($1::text, 0))")
+        .bind(root_id(owner))
+        .execute(&mut *conn)
+        .await?;
     let ancestors: Vec<&str> = path.as_str().match_indices('/').map(|(at, _)| &path.as_str()[..at]).collect();
     let put = sqlx::query(
         "insert into artifacts (root_id, path, root_kind, digest, size)

@@ -84,18 +84,6 @@ pub async fn by_name(conn: &mut PgConnection, workspace: WorkspaceId, name: &str
     Ok(row.map(Model::from))
 }
 
-/// The model of this id.
-///
-/// # Errors
-/// When the statement fails.
-pub async fn by_id(conn: &mut PgConnection, workspace: WorkspaceId, id: ModelId) -> Result<Option<Model>> {
-    let mut query =
-        QueryBuilder::new(format!("select {COLUMNS} from models m where m.deleted_at is null and m.workspace_id = "));
-    query.push_bind(workspace).push(" and m.id = ").push_bind(id);
-    let row: Option<Row> = query.build_query_as().fetch_optional(conn).await?;
-    Ok(row.map(Model::from))
-}
-
 /// Holds other changes of the model, its versions' numbers and its aliases back until the transaction ends.
 ///
 /// # Errors

@@ -185,19 +185,21 @@ pub async fn by_number(
     row.map(ModelVersion::try_from).transpose()
 }
 
-/// The version of this id.
+/// The files of a version of the workspace that is in use, by path; none when there is no such version.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn by_id(
+pub async fn files_in_use(
     conn: &mut PgConnection,
     workspace: WorkspaceId,
     id: ModelVersionId,
-) -> Result<Option<ModelVersion>> {
+) -> Result<Option<Vec<VersionFile>>> {
     let mut query = select();
     query.push_bind(workspace).push(" and v.id = ").push_bind(id);
-    let row: Option<Row> = query.build_query_as().fetch_optional(conn).await?;
-    row.map(ModelVersion::try_from).transpose()
+    match query.build().fetch_optional(&mut *conn).await? {
+        Some(_) => files(conn, id).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 /// The versions of a model, newest first; those below a number, when one is given.

@@ -8,6 +8,7 @@ use domain::{
     model::Signature,
     monitor::{Check, CheckState, Monitor},
 };
+use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgConnection, Postgres, QueryBuilder, types::Json};
 
 #[derive(FromRow)]
@@ -231,7 +232,8 @@ pub async fn take(
 }
 
 /// Which check it is, among all that were made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
+#[serde(transparent)]
 #[sqlx(transparent)]
 pub struct CheckKey(i64);
 
@@ -287,25 +289,37 @@ impl TryFrom<CheckRow> for Check {
     }
 }
 
-/// The last checks of a monitor, newest first.
+/// The last checks of a monitor, newest first; those before `before`, when given. Each with its key.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn checks(conn: &mut PgConnection, monitor: MonitorId, limit: i64) -> Result<Vec<Check>> {
-    let rows: Vec<CheckRow> = sqlx::query_as(
-        "select c.at, c.deployment_id, v.version, c.state, c.reason, c.rows, c.share, c.features
+pub async fn checks(
+    conn: &mut PgConnection,
+    monitor: MonitorId,
+    before: Option<CheckKey>,
+    limit: i64,
+) -> Result<Vec<(CheckKey, Check)>> {
+    #[derive(FromRow)]
+    struct Keyed {
+        id: CheckKey,
+        #[sqlx(flatten)]
+        check: CheckRow,
+    }
+    let rows: Vec<Keyed> = sqlx::query_as(
+        "select c.id, c.at, c.deployment_id, v.version, c.state, c.reason, c.rows, c.share, c.features
          from checks c
          join deployments d on d.id = c.deployment_id
          join model_versions v on v.id = d.model_version_id
-         where c.monitor_id = $1
+         where c.monitor_id = $1 and ($2::bigint is null or c.id < $2)
          order by c.id desc
-         limit $2",
+         limit $3",
     )
     .bind(monitor)
+    .bind(before)
     .bind(limit)
     .fetch_all(conn)
     .await?;
-    rows.into_iter().map(Check::try_from).collect()
+    rows.into_iter().map(|row| Ok((row.id, row.check.try_into()?))).collect()
 }
 
 /// Deletes up to `limit` checks that were made before a moment, the oldest first: but none that an alert refers to, and
@@ -357,6 +371,8 @@ pub async fn check_of_alert(conn: &mut PgConnection, alert: AlertId) -> Result<O
 pub struct DriftScore {
     /// The workspace's slug.
     pub workspace: String,
+    /// The environment's name.
+    pub environment: String,
     /// The model's name.
     pub model: String,
     /// The number of the version that serves.
@@ -367,14 +383,14 @@ pub struct DriftScore {
     pub score: f64,
 }
 
-/// What the last check of each live deployment found, over all workspaces, by environment in their order. Of a deployment
+/// What the last check of each live deployment found, over all workspaces. Of a deployment
 /// that was not checked yet, and of features that could not be compared, there is nothing.
 ///
 /// # Errors
 /// When the statement fails.
 pub async fn drift_scores(conn: &mut PgConnection) -> Result<Vec<DriftScore>> {
     let scores = sqlx::query_as(
-        "select w.slug as workspace, o.name as model, v.version, f ->> 'feature' as feature,
+        "select w.slug as workspace, e.name as environment, o.name as model, v.version, f ->> 'feature' as feature,
              (f -> 'verdict' ->> 'score')::double precision as score
          from monitors m
          join workspaces w on w.id = m.workspace_id
@@ -391,7 +407,7 @@ pub async fn drift_scores(conn: &mut PgConnection) -> Result<Vec<DriftScore>> {
          ) c on c.deployment_id = d.id
          cross join lateral jsonb_array_elements(c.features) f
          where m.enabled and jsonb_typeof(f -> 'verdict' -> 'score') = 'number'
-         order by e.position, w.slug, o.name, feature",
+         order by w.slug, e.position, o.name, feature",
     )
     .fetch_all(conn)
     .await?;

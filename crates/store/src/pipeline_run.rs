@@ -283,15 +283,16 @@ pub async fn request_cancel(conn: &mut PgConnection, id: PipelineRunId) -> Resul
 }
 
 /// Up to `limit` open runs that do not stand as their steps do: nothing is left that could move them on, or a step waits
-/// for nothing.
+/// for nothing. Only `this` one, when given.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn unsettled(conn: &mut PgConnection, limit: i64) -> Result<Vec<PipelineRunId>> {
+pub async fn unsettled(conn: &mut PgConnection, this: Option<PipelineRunId>, limit: i64) -> Result<Vec<PipelineRunId>> {
     let ids = sqlx::query_scalar(
         "select r.id
          from pipeline_runs r
          where r.state in ('queued', 'running', 'cancelling')
+             and ($2::uuid is null or r.id = $2)
              and (not exists (select from steps s where s.run_id = r.id and s.state in ('ready', 'running'))
                   or exists (select from steps s where s.run_id = r.id and s.state = 'waiting' and s.needs_left <= 0)
                   or (r.state = 'cancelling'
@@ -300,6 +301,7 @@ pub async fn unsettled(conn: &mut PgConnection, limit: i64) -> Result<Vec<Pipeli
          limit $1",
     )
     .bind(limit)
+    .bind(this)
     .fetch_all(conn)
     .await?;
     Ok(ids)

@@ -105,11 +105,16 @@ pub async fn bearer(conn: &mut PgConnection, hash: &[u8]) -> Result<Option<Beare
     .fetch_optional(&mut *conn)
     .await?;
     let Some(row) = row else { return Ok(None) };
+    let user = User::from(row.user);
     if row.stale {
-        sqlx::query("update tokens set last_used_at = now() where id = $1").bind(row.token_id).execute(conn).await?;
+        sqlx::query("update tokens set last_used_at = now() where id = $1")
+            .bind(row.token_id)
+            .execute(&mut *conn)
+            .await?;
+        crate::user::seen(conn, user.id).await?;
     }
     let scope = row.scope.parse().map_err(|_| Error::unknown("scope", &row.scope))?;
-    Ok(Some(Bearer { token_id: row.token_id, user: row.user.into(), scope, workspace: row.workspace }))
+    Ok(Some(Bearer { token_id: row.token_id, user, scope, workspace: row.workspace }))
 }
 
 /// When a token ends by itself; none when it does not work any more. It cannot be revoked before the transaction ends.

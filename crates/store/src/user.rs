@@ -110,43 +110,32 @@ pub async fn any_with_password(conn: &mut PgConnection) -> Result<bool> {
     Ok(sqlx::query_scalar("select exists (select from users where password_hash is not null)").fetch_one(conn).await?)
 }
 
-/// Adds a link that signs in once, until it expires. `user` is none for the one that sets up the installation; there is
-/// only ever one of those.
+/// Adds a link that sets up the installation, once, until it expires. It takes the place of the one before.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn insert_link(
-    conn: &mut PgConnection,
-    hash: &[u8],
-    user: Option<UserId>,
-    expires_at: DateTime<Utc>,
-) -> Result<()> {
-    if user.is_none() {
-        sqlx::query("delete from sign_in_links where user_id is null").execute(&mut *conn).await?;
-    }
-    sqlx::query("insert into sign_in_links (hash, user_id, expires_at) values ($1, $2, $3)")
+pub async fn insert_link(conn: &mut PgConnection, hash: &[u8], expires_at: DateTime<Utc>) -> Result<()> {
+    sqlx::query("delete from sign_in_links").execute(&mut *conn).await?;
+    sqlx::query("insert into sign_in_links (hash, expires_at) values ($1, $2)")
         .bind(hash)
-        .bind(user)
         .bind(expires_at)
         .execute(conn)
         .await?;
     Ok(())
 }
 
-/// Whether a link can still be used, and whose it is.
+/// Whether a link can still be used.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn link(conn: &mut PgConnection, hash: &[u8]) -> Result<Option<Option<UserId>>> {
-    let row: Option<(Option<UserId>,)> = sqlx::query_as(
-        "select user_id
-         from sign_in_links
-         where hash = $1 and used_at is null and expires_at > now()",
+pub async fn is_link(conn: &mut PgConnection, hash: &[u8]) -> Result<bool> {
+    let is_one = sqlx::query_scalar(
+        "select exists (select from sign_in_links where hash = $1 and used_at is null and expires_at > now())",
     )
     .bind(hash)
-    .fetch_optional(conn)
+    .fetch_one(conn)
     .await?;
-    Ok(row.map(|(user,)| user))
+    Ok(is_one)
 }
 
 /// Uses a link up. Tells whether it could still be used: of two at once, one is told so.

@@ -24,8 +24,6 @@ pub enum Wake {
         /// The promotion.
         id: PromotionId,
     },
-    /// Traffic to check for drift.
-    Monitors,
 }
 
 /// Sends a wake-up when the transaction commits.

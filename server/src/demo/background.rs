@@ -4,12 +4,12 @@ use super::{
     Route, client, file, go, local,
     station::{Line, Progress, Station},
 };
-use crate::{events::Events, state::AppState};
+use crate::{client::url_of, events::Events, state::AppState};
 use domain::{Error, ErrorKind, id::WorkspaceId, permission::Permission};
 use services::Ctx;
 use std::{
     convert::Infallible,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -52,12 +52,7 @@ impl Background {
     /// Walks of the server that listens there and has this data folder.
     #[must_use]
     pub fn new(listening: SocketAddr, data_dir: &Path) -> Self {
-        let ip = match listening.ip() {
-            IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
-            ip => ip,
-        };
-        let url = format!("http://{}", SocketAddr::new(ip, listening.port()));
+        let url = url_of(listening);
         let python = std::env::var_os("SLIPWAY_DEMO_PYTHON").filter(|path| !path.is_empty()).map(PathBuf::from);
         let place = Place { url, data_dir: data_dir.to_owned(), python };
         Self(Arc::new(Walks { place: Some(place), last: Mutex::default() }))

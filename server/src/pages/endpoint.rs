@@ -69,7 +69,7 @@ async fn endpoint_page(
     let page = EndpointPage {
         events: services.audit_events(ctx, &objects, None, FEW).await?.items,
         approved_by: services.approvers(ctx, &endpoint.deployment).await?,
-        checks: services.checks(&monitor, FEW).await?,
+        checks: services.checks(&monitor, None, FEW).await?.items,
         deployments: services.deployments(ctx, &filter, None, FEW).await?.items,
         call: call(services, ctx, &endpoint.deployment, base, &predictions.items).await?,
         may_deploy: ctx.may(Permission::Deploy),

@@ -22,6 +22,7 @@ use axum::{
 use domain::{
     Error,
     audit::{AuditEvent, ObjectKind},
+    user::User,
 };
 use leptos::prelude::*;
 use services::{Caller, Ctx};
@@ -170,7 +171,7 @@ impl View {
         };
         let notice = match &self.caller {
             Some(caller) if caller.session().is_some() => {
-                self.keep_session().await;
+                self.keep_session(&caller.user).await;
                 self.notice().await
             }
             _ => None,
@@ -212,13 +213,17 @@ impl View {
     }
 
     /// Puts off the end of the session, in the database and in the browser: once a minute, since it is a write.
-    async fn keep_session(&self) {
+    async fn keep_session(&self, user: &User) {
         let now = chrono::Utc::now().timestamp();
         let kept = async {
             match self.session.get::<i64>(SEEN).await? {
-                Some(seen) if now - seen < SEEN_EVERY => Ok(()),
-                _ => self.session.insert(SEEN, now).await,
+                Some(seen) if now - seen < SEEN_EVERY => return Ok(()),
+                _ => self.session.insert(SEEN, now).await?,
             }
+            if let Err(error) = self.services().seen(user).await {
+                tracing::debug!(%error, "when somebody was last seen is not noted");
+            }
+            Ok(())
         };
         let kept: Result<(), tower_sessions::session::Error> = kept.await;
         if let Err(error) = kept {

@@ -34,8 +34,8 @@ async fn work(options: &config::Worker, mut services: Services, data_dir: &Path,
     if let Some(models) = serve::open_engine(options.work.onnxruntime.clone()) {
         services = services.with_models(models);
     }
-    let public_url = options.public_url.trim_end_matches('/');
-    let how = Options::new(&options.work, data_dir, public_url);
+    let server_url = options.public_url.trim_end_matches('/');
+    let how = Options::new(&options.work, data_dir, server_url);
     let working = AbortOnDropHandle::new(tokio::spawn(super::run(services.clone(), how, stop.asked().clone())));
     stop.asked().cancelled().await;
     tracing::info!("stopping");

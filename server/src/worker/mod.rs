@@ -30,8 +30,6 @@ pub(crate) struct Worker {
     steps: Arc<Notify>,
     /// One for each step that may run at once.
     slots: Arc<Semaphore>,
-    /// Told when traffic should be checked now.
-    monitors: Arc<Notify>,
     options: Options,
     stop: CancellationToken,
 }
@@ -51,8 +49,8 @@ pub struct Options {
     pub steps_dir: PathBuf,
     /// How a program becomes the supervisor of a step.
     pub shim: Shim,
-    /// The address of the server, for the steps that log to it.
-    pub public_url: String,
+    /// The address at which steps reach the server.
+    pub server_url: String,
     /// For how long a step is held before the worker must say that it still lives.
     pub lease: Duration,
     /// Between two looks at the traffic of deployed models.
@@ -68,9 +66,9 @@ impl Options {
         self.name.split('/').take(2).collect::<Vec<_>>().join("-")
     }
 
-    /// From the command line. `data_dir` is absolute, `public_url` has no slash at the end.
+    /// From the command line. `data_dir` is absolute, `server_url` has no slash at the end.
     #[must_use]
-    pub fn new(work: &crate::config::Work, data_dir: &Path, public_url: &str) -> Self {
+    pub fn new(work: &crate::config::Work, data_dir: &Path, server_url: &str) -> Self {
         let name = process::ProcessName::own()
             .map_or_else(|| format!("worker-{}", uuid::Uuid::now_v7().simple()), |name| name.to_string());
         Self {
@@ -80,7 +78,7 @@ impl Options {
             step_env: work.step_env.iter().filter_map(|name| Some((name.clone(), std::env::var(name).ok()?))).collect(),
             steps_dir: data_dir.join("steps"),
             shim: Shim::this_program(&["step-shim"]),
-            public_url: public_url.to_owned(),
+            server_url: server_url.to_owned(),
             lease: Duration::from_secs(u64::from(work.lease)),
             monitor_interval: Duration::from_secs(u64::from(work.monitor_interval)),
             keep_predictions: chrono::TimeDelta::days(i64::from(work.prediction_days)),
@@ -92,7 +90,7 @@ impl Options {
 pub async fn run(services: Services, options: Options, stop: CancellationToken) {
     tracing::info!(worker = %options.name, steps = options.steps, "working");
     let slots = Arc::new(Semaphore::new(options.steps));
-    let worker = Worker { services, steps: Arc::default(), slots, monitors: Arc::default(), options, stop };
+    let worker = Worker { services, steps: Arc::default(), slots, options, stop };
     let mut parts = JoinSet::new();
     worker.part(&mut parts, "the job queue", wake::listen);
     worker.part(&mut parts, "running steps", steps::run);

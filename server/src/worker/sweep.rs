@@ -1,15 +1,13 @@
 //! Looking at the tables again and again, for whatever a lost wake-up left lying.
 
 use super::Worker;
-use chrono::{TimeDelta, Utc};
+use chrono::Utc;
 use domain::id::PromotionId;
-use futures::{FutureExt as _, future::BoxFuture};
 use services::Sweep;
 use std::{
     collections::{HashMap, VecDeque},
     time::Duration,
 };
-use store::PgConnection;
 use tokio::{
     task::{self, JoinSet},
     time::{Instant, MissedTickBehavior, interval_at},
@@ -21,14 +19,8 @@ const PROMOTIONS: Duration = Duration::from_secs(5);
 const AT_ONCE: usize = 4;
 /// Between two rounds of tidying.
 const LEFTOVERS: Duration = Duration::from_secs(60);
-/// How long finished wake-ups are kept, for whoever looks into a fault.
-const KEEP_JOBS_S: i32 = 3600;
-/// For how many days tokens are kept that expired or were revoked.
-const KEEP_TOKENS_DAYS: i64 = 30;
 /// Between two looks for predictions, checks and tokens that have had their time.
 const OLD: Duration = Duration::from_secs(3600);
-/// How many rows a statement deletes, so that none takes long.
-const ROWS: i64 = 5000;
 
 /// Goes on with promotions that wait for nobody.
 pub(super) async fn promotions(worker: Worker) {
@@ -105,68 +97,33 @@ impl Worker {
 
 /// Looks at the traffic of deployed models.
 pub(super) async fn monitors(worker: Worker) {
-    loop {
-        tokio::select! {
-            () = worker.stop.cancelled() => return,
-            () = worker.monitors.notified() => {}
-            () = tokio::time::sleep(worker.options.monitor_interval) => {}
-        }
+    while worker.pause(worker.options.monitor_interval).await {
         if let Err(error) = worker.services.check_monitors().await {
             tracing::warn!(%error, "traffic could not be checked");
         }
     }
 }
 
-/// Deletes what has had its time: jobs that are done, sessions and tokens that ended, old predictions and checks.
+/// Deletes what has had its time.
 pub(super) async fn leftovers(worker: Worker) {
     let mut look_for_old = Instant::now();
     while worker.pause(LEFTOVERS).await {
-        let Ok(mut conn) = worker.services.pool().acquire().await else { continue };
-        if let Err(error) = store::wake::clean(&mut conn, KEEP_JOBS_S).await {
-            tracing::warn!(%error, "finished jobs could not be deleted");
-        }
-        if let Err(error) = store::session::delete_expired(&mut conn).await {
-            tracing::warn!(%error, "ended sessions could not be deleted");
+        if let Err(error) = worker.services.delete_finished().await {
+            tracing::warn!(%error, "what is finished could not be deleted");
         }
         if look_for_old <= Instant::now() {
             look_for_old = Instant::now() + OLD;
-            worker.delete_old(&mut conn).await;
-        }
-    }
-}
-
-impl Worker {
-    /// Deletes predictions and checks that are older than they are kept, and tokens that ended long ago.
-    async fn delete_old(&self, conn: &mut PgConnection) {
-        let kept_from = Utc::now() - self.options.keep_predictions;
-        let tokens_from = Utc::now() - TimeDelta::days(KEEP_TOKENS_DAYS);
-        self.delete(conn, "predictions", |conn| store::prediction::delete_before(conn, kept_from, ROWS).boxed()).await;
-        self.delete(conn, "checks", |conn| store::monitor::delete_checks_before(conn, kept_from, ROWS).boxed()).await;
-        self.delete(conn, "tokens", |conn| store::token::delete_ended_before(conn, tokens_from, ROWS).boxed()).await;
-    }
-
-    /// Repeats a statement that deletes up to [`ROWS`] rows until it deletes fewer.
-    async fn delete(
-        &self,
-        conn: &mut PgConnection,
-        what: &str,
-        statement: impl for<'c> Fn(&'c mut PgConnection) -> BoxFuture<'c, store::Result<u64>>,
-    ) {
-        let mut count = 0;
-        loop {
-            match statement(conn).await {
-                Ok(deleted) => {
-                    count += deleted;
-                    if deleted == ROWS.unsigned_abs() && !self.stop.is_cancelled() {
-                        continue;
+            let kept_from = Utc::now() - worker.options.keep_predictions;
+            while !worker.stop.is_cancelled() {
+                match worker.services.delete_old(kept_from).await {
+                    Ok(true) => {}
+                    Ok(false) => break,
+                    Err(error) => {
+                        tracing::warn!(%error, "old rows could not be deleted");
+                        break;
                     }
                 }
-                Err(error) => tracing::warn!(what, %error, "old rows could not be deleted"),
             }
-            if count > 0 {
-                tracing::info!(what, count, "old rows were deleted");
-            }
-            return;
         }
     }
 }

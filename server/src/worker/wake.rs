@@ -57,7 +57,6 @@ async fn handle(wake: serde_json::Value, worker: Data<Worker>) -> Result<(), Box
     // A job that this version does not know is of a newer one; the sweeper sees to what it meant.
     match serde_json::from_value(wake) {
         Ok(Wake::Steps { pool }) => worker.steps_ready(&pool).await,
-        Ok(Wake::Monitors) => worker.monitors.notify_one(),
         Ok(Wake::Promotion { id }) => worker.advance_promotion(id).await,
         Err(error) => tracing::warn!(%error, "an unknown wake-up"),
     }

@@ -34,7 +34,7 @@ impl Worker {
             pools: vec!["default".to_owned()],
             steps_dir: directory.path().join("steps"),
             shim: Shim::at(env!("CARGO_BIN_EXE_slipway"), &["step-shim"]),
-            public_url: PUBLIC_URL.to_owned(),
+            server_url: PUBLIC_URL.to_owned(),
             lease: Duration::from_secs(20),
             monitor_interval: Duration::from_secs(600),
             keep_predictions: chrono::TimeDelta::days(30),

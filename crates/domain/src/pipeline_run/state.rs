@@ -40,7 +40,8 @@ impl PipelineRunState {
     #[must_use]
     pub fn next(self) -> &'static [Self] {
         match self {
-            Self::Queued => &[Self::Running, Self::Cancelling, Self::Cancelled],
+            // A try that was taken may end before it has begun, as one does whose worker died in between.
+            Self::Queued => &[Self::Running, Self::Cancelling, Self::Succeeded, Self::Failed, Self::Cancelled],
             Self::Running => &[Self::Cancelling, Self::Succeeded, Self::Failed, Self::Cancelled],
             // The last step may end well before it hears of the request; then nothing was cancelled.
             Self::Cancelling => &[Self::Cancelled, Self::Succeeded],
@@ -260,7 +261,7 @@ mod tests {
             table += &format!("try {} -> {}\n", state.as_str(), next.join(" "));
         }
         insta::assert_snapshot!(table, @r"
-        run queued -> running cancelling cancelled
+        run queued -> running cancelling succeeded failed cancelled
         run running -> cancelling succeeded failed cancelled
         run cancelling -> cancelled succeeded
         run succeeded -> 

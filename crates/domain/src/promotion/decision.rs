@@ -80,19 +80,54 @@ pub struct Eligibility {
     pub decision: Option<DecisionVerdict>,
 }
 
+/// Why somebody may not decide on a promotion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bar {
+    /// It is no person.
+    Service,
+    /// They requested it.
+    Requester,
+    /// They started the pipeline run that requested it.
+    Starter,
+    /// They are no approver in the workspace.
+    NoApprover,
+}
+
+impl Bar {
+    /// Said of them, to others.
+    #[must_use]
+    pub fn of_them(self) -> &'static str {
+        match self {
+            Self::Service => "A service account never counts as a person who decides.",
+            Self::Requester => "Requested this promotion.",
+            Self::Starter => "Started the pipeline run that requested this promotion.",
+            Self::NoApprover => "Is not an approver in this workspace.",
+        }
+    }
+
+    /// Said to them, to end a sentence.
+    #[must_use]
+    pub fn to_them(self) -> &'static str {
+        match self {
+            Self::Service => "a service account never counts as a person who decides",
+            Self::Requester => "you requested it",
+            Self::Starter => "you started the pipeline run that requested it",
+            Self::NoApprover => "you are not an approver in this workspace",
+        }
+    }
+}
+
 /// Why somebody may not decide on a promotion; none when they may.
 #[must_use]
-pub fn barred(user: &User, is_approver: bool, promotion: &Promotion) -> Option<String> {
+pub fn barred(user: &User, is_approver: bool, promotion: &Promotion) -> Option<Bar> {
     if user.is_service {
-        Some("A service account never counts as a person who decides.".to_owned())
+        Some(Bar::Service)
     } else if promotion.requested_by == Some(user.id) {
-        Some("Requested this promotion.".to_owned())
+        Some(Bar::Requester)
     } else if promotion.on_behalf_of == Some(user.id) {
-        Some("Started the pipeline run that requested this promotion.".to_owned())
-    } else if !is_approver {
-        Some("Is not an approver in this workspace.".to_owned())
+        Some(Bar::Starter)
     } else {
-        None
+        (!is_approver).then_some(Bar::NoApprover)
     }
 }
 
@@ -191,10 +226,7 @@ mod tests {
     fn whoever_let_a_pipeline_ask_is_barred_like_the_one_who_asks() {
         let (pipelines, starter) = (member(&[Role::Contributor], true), member(&[Role::Approver], false));
         let asked = promotion(pipelines.user.id, Some(starter.user.id));
-        assert_eq!(
-            barred(&starter.user, true, &asked).as_deref(),
-            Some("Started the pipeline run that requested this promotion.")
-        );
+        assert_eq!(barred(&starter.user, true, &asked), Some(Bar::Starter));
         assert!(eligible(&[pipelines, starter], &asked).is_empty());
     }
 

@@ -14,7 +14,7 @@ async fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [shim, root, seconds, script] = args.try_into().unwrap();
     let executor = ProcessExecutor::new(Shim::at(shim, &[]), root);
-    let dir = executor.prepare("killed", BTreeMap::new(), Vec::new()).await.unwrap();
+    let dir = executor.prepare("killed", BTreeMap::new()).await.unwrap();
     let (_lease, deadline) = watch::channel(Deadline::after(Duration::from_secs(seconds.parse().unwrap())));
     let (log, mut lines) = mpsc::channel::<executors::LogLine>(16);
     let step = StepProcess {

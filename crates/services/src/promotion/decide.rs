@@ -54,16 +54,8 @@ impl Services {
         // As they are now, not as they were when the request came in.
         let members = store::workspace::members(&mut tx, ctx.workspace_id()).await?;
         let is_approver = members.iter().any(|m| m.user.id == user.id && m.may(Permission::DecidePromotion));
-        if barred(user, is_approver, &promotion).is_some() {
-            let why = if user.is_service {
-                "a service account never counts as a person who decides"
-            } else if promotion.requested_by == Some(user.id) {
-                "you requested it"
-            } else if promotion.on_behalf_of == Some(user.id) {
-                "you started the pipeline run that requested it"
-            } else {
-                "you are not an approver in this workspace"
-            };
+        if let Some(bar) = barred(user, is_approver, &promotion) {
+            let why = bar.to_them();
             return Err(Error::forbidden(format!("You may not decide on promotion #{number}: {why}.")));
         }
         if let Some(earlier) =

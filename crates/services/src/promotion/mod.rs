@@ -1,8 +1,8 @@
 //! Promotions: asking for one, taking it back, running its gates again, and everything that is shown of it. Deciding is
 //! in `decide`, and what goes on by itself in `advance`.
 //!
-//! Whoever changes anything about a promotion locks in one order: its environment, then the promotion, then others of
-//! the same environment by id. `standing` in [`present`] reads what the digest is made of under those locks.
+//! Whoever changes anything about a promotion locks in one order: its environment, when that matters to the change, then
+//! the promotion, then others of the same environment by id. `standing` in [`present`] reads what the digest is made of under those locks.
 
 mod advance;
 mod decide;

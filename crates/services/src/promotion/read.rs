@@ -124,7 +124,7 @@ impl Services {
             let is_approver = member.may(Permission::DecidePromotion);
             let theirs = decisions.iter().find(|d| d.user_id == member.user.id && Some(&d.subject_digest) == digest);
             Eligibility {
-                barred: barred(&member.user, is_approver, &promotion),
+                barred: barred(&member.user, is_approver, &promotion).map(|bar| bar.of_them().to_owned()),
                 decision: theirs.map(|decision| decision.verdict),
                 user: member.user,
             }

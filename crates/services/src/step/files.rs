@@ -2,10 +2,11 @@
 //!
 //! A file is a blob. A folder is a blob too: its *manifest*, the list of its files and links as JSON.
 
-use crate::{Ctx, Services, boxed, pipeline_run};
-use artifacts::{Artifacts, Content};
+use crate::{Artifact, Ctx, Services, artifact, boxed, pipeline_run};
+use artifacts::Artifacts;
 use domain::{
     Digest,
+    artifact_path::ArtifactPath,
     pipeline::{check_relative_path, input_path},
     step::StepOutput,
 };
@@ -124,18 +125,12 @@ impl Services {
         Ok(())
     }
 
-    /// An output of a step that has succeeded, with its content: the bytes of a file, the manifest of a folder.
+    /// An output of a step that has succeeded: a file, or the manifest of a folder as one.
     ///
     /// # Errors
     /// `NotFound`.
     #[boxed]
-    pub async fn step_output(
-        &self,
-        ctx: &Ctx,
-        number: i64,
-        step: &str,
-        name: &str,
-    ) -> crate::Result<(StepOutput, Content)> {
+    pub async fn step_output(&self, ctx: &Ctx, number: i64, step: &str, name: &str) -> crate::Result<Artifact> {
         let detail = self.pipeline_run(ctx, number).await?;
         let found = detail.steps.into_iter().find(|known| known.name == step);
         let found = found.ok_or_else(|| pipeline_run::no_step(number, step))?;
@@ -144,8 +139,9 @@ impl Services {
             let message = format!("Step \"{}\" of pipeline run #{number} has given no output \"{name}\".", found.name);
             domain::Error::new(domain::ErrorKind::NotFound, message)
         })?;
-        let content = self.artifacts.get(&output.digest, None).await?;
-        Ok((output, content))
+        let stored = self.artifacts.get(&output.digest, None).await.map_err(artifact::of_store)?;
+        let path = if output.is_folder { format!("{}.json", output.path) } else { output.path };
+        Ok(Artifact { path: ArtifactPath::parse(&path)?, digest: output.digest, size: stored.size })
     }
 
     /// Stores what a step gives on. Nobody sees it before the end of the step is recorded.

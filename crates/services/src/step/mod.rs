@@ -126,7 +126,7 @@ impl Services {
     /// # Errors
     /// When the database does not answer.
     #[boxed]
-    pub async fn begin_attempt(&self, held: &Claimed, public_url: &str) -> Result<Option<StepWork>> {
+    pub async fn begin_attempt(&self, held: &Claimed, server_url: &str) -> Result<Option<StepWork>> {
         let mut tx = self.begin().await?;
         // Whoever ends a try holds the run too: none ends between this look and the token, which would outlive it.
         let Some(run) = store::pipeline_run::lock(&mut tx, held.run_id).await? else { return Ok(None) };
@@ -163,7 +163,7 @@ impl Services {
         commit(tx).await?;
 
         let tracking = [
-            ("MLFLOW_TRACKING_URI", format!("{public_url}/w/{}", work.workspace.slug)),
+            ("MLFLOW_TRACKING_URI", format!("{server_url}/w/{}", work.workspace.slug)),
             ("MLFLOW_TRACKING_TOKEN", secret.clone()),
         ];
         for (name, value) in tracking {
@@ -171,7 +171,7 @@ impl Services {
             invocation.env.entry(name.to_owned()).or_insert(value);
         }
         let ours = [
-            ("SLIPWAY_URL", public_url.to_owned()),
+            ("SLIPWAY_URL", server_url.to_owned()),
             ("SLIPWAY_TOKEN", secret),
             ("SLIPWAY_WORKSPACE", work.workspace.slug),
             ("SLIPWAY_PIPELINE_RUN", work.run_number.to_string()),
@@ -199,7 +199,7 @@ impl Services {
     /// When the database does not answer.
     #[boxed]
     pub async fn settle_runs(&self) -> Result<usize> {
-        let ids = store::pipeline_run::unsettled(&mut *self.conn().await?, 100).await?;
+        let ids = store::pipeline_run::unsettled(&mut *self.conn().await?, None, 100).await?;
         let mut settled = 0;
         for id in ids {
             settled += usize::from(self.settle_run(id).await?);
@@ -211,7 +211,7 @@ impl Services {
         let mut tx = self.begin().await?;
         let Some(run) = store::pipeline_run::lock(&mut tx, id).await? else { return Ok(false) };
         // Under the lock it may prove to be as it should be.
-        if !store::pipeline_run::unsettled(&mut tx, 100).await?.contains(&id) {
+        if store::pipeline_run::unsettled(&mut tx, Some(id), 1).await?.is_empty() {
             return Ok(false);
         }
         let settled = settle::whole(&mut tx, &run).await?;

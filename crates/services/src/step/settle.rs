@@ -5,6 +5,7 @@
 
 use crate::{Event, Result, pipeline_run};
 use domain::{
+    Error,
     audit::{Actor, Object, ObjectKind},
     id::StepId,
     pipeline_run::{AttemptOutcome, PipelineRun, PipelineRunState, StepState},
@@ -103,6 +104,10 @@ async fn finish(conn: &mut PgConnection, run: &PipelineRun, state: PipelineRunSt
     if state == run.state {
         return Ok(Settled::default());
     }
+    let state = run.state.move_to(state).map_err(|illegal| {
+        tracing::error!(run = %run.id, %illegal, "an illegal move");
+        Error::internal()
+    })?;
     store::pipeline_run::set_state(conn, run.id, state).await?;
     store::event::notify(conn, &format!("pipeline_runs:{}", run.workspace_id)).await?;
     let name = pipeline_run::name(run);

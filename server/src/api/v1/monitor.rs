@@ -77,7 +77,7 @@ async fn change(
     Ok(Json(state.services.change_monitor(&ctx, &environment, &model, change).await?))
 }
 
-/// The last checks of a monitor, newest first, each with every feature.
+/// The checks of a monitor, newest first, each with every feature.
 #[utoipa::path(get, path = "/api/v1/environments/{environment}/models/{model}/checks", tag = "monitoring",
     params(("environment" = String, Path), ("model" = String, Path), Paging),
     responses((status = 200, body = Listed<Check>), (status = 404, body = Problem)))]
@@ -88,7 +88,8 @@ async fn checks(
     Query(paging): Query<Paging>,
 ) -> Result<Json<Listed<Check>>, ApiError> {
     let monitor = state.services.monitor(&ctx, &environment, &model).await?;
-    Ok(Json(state.services.checks(&monitor, paging.limit()).await?.into()))
+    let page = state.services.checks(&monitor, paging.page_token.as_deref(), paging.limit()).await?;
+    Ok(Json(page.into()))
 }
 
 /// The predictions of a model in an environment, newest first, with features and output.

@@ -45,6 +45,12 @@ struct Wanted {
     waiting_for: Option<String>,
 }
 
+impl Wanted {
+    fn is_alone(&self) -> bool {
+        self.state.is_none() && self.model.is_none() && self.version.is_none() && self.environment.is_none()
+    }
+}
+
 /// Promotions, newest first.
 #[utoipa::path(get, path = "/api/v1/promotions", tag = "promotion", params(Wanted, Paging),
     responses((status = 200, body = Listed<Promotion>), (status = 400, body = Problem)))]
@@ -56,7 +62,13 @@ async fn list(
 ) -> Result<Json<Listed<Promotion>>, ApiError> {
     match wanted.waiting_for.as_deref() {
         None => {}
-        Some("me") => return Ok(Json(state.services.promotions_waiting_for_me(&ctx).await?.into())),
+        Some("me") if wanted.is_alone() && paging.page_token.is_none() => {
+            return Ok(Json(state.services.promotions_waiting_for_me(&ctx).await?.into()));
+        }
+        Some("me") => {
+            let message = "What waits for you is one list; it goes with no other filter and has no further pages.";
+            return Err(Error::invalid_field("waiting_for", message).into());
+        }
         Some(_) => return Err(Error::invalid_field("waiting_for", "Only \"me\" can be waited for.").into()),
     }
     let filter = PromotionFilter {

@@ -2,19 +2,14 @@
 
 use super::Listed;
 use crate::{
-    access::{Access, Context},
+    access::{Access, Context, Surface},
+    download,
     error::{ApiError, Problem},
     extract::Path,
     router::{Routes, operation},
     state::AppState,
 };
-use axum::{
-    Json,
-    body::Body,
-    extract::State,
-    http::header,
-    response::{IntoResponse, Response},
-};
+use axum::{Json, extract::State, http::HeaderMap, response::Response};
 use domain::{permission::Permission, step::StepAttempt};
 
 pub(crate) fn routes(routes: Routes) -> Routes {
@@ -42,18 +37,8 @@ async fn output(
     State(state): State<AppState>,
     Context(ctx): Context,
     Path((number, step, name)): Path<(i64, String, String)>,
+    headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let (output, content) = state.services.step_output(&ctx, number, &step, &name).await?;
-    let file = output.path.rsplit('/').next().unwrap_or_default();
-    // Nothing in the name can end the quotes or the header.
-    let plain: String =
-        file.chars().map(|c| if c.is_ascii_graphic() && !matches!(c, '"' | '\\') { c } else { '_' }).collect();
-    let (content_type, suffix) =
-        if output.is_folder { ("application/json", ".json") } else { ("application/octet-stream", "") };
-    let headers = [
-        (header::CONTENT_TYPE, content_type.to_owned()),
-        (header::CONTENT_LENGTH, content.size.to_string()),
-        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{plain}{suffix}\"")),
-    ];
-    Ok((headers, Body::from_stream(content.stream)).into_response())
+    let output = state.services.step_output(&ctx, number, &step, &name).await?;
+    Ok(download::send(&state, Surface::Api, &output, &headers).await?)
 }

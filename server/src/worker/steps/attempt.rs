@@ -43,7 +43,7 @@ impl Steps {
             work.max_attempts.max(held.number),
             self.options.label()
         ));
-        let how = match self.executor.prepare(&held.attempt_id.to_string(), work.files.clone(), Vec::new()).await {
+        let how = match self.executor.prepare(&held.attempt_id.to_string(), work.files.clone()).await {
             Ok(dir) => {
                 let how = self.run_in(&dir, work, hand, &mut log).await;
                 let removed = tokio::task::spawn_blocking(move || dir.remove()).await;
@@ -65,7 +65,7 @@ impl Steps {
     async fn begin(&self, held: &Claimed, hand: &Hand) -> Begun {
         let mut wait = Duration::from_millis(50);
         while !hand.is_over() {
-            match self.services.begin_attempt(held, &self.options.public_url).await {
+            match self.services.begin_attempt(held, &self.options.server_url).await {
                 Ok(Some(work)) => return Begun::Work(work),
                 Ok(None) => return Begun::Lost,
                 Err(error) if error.kind != ErrorKind::Unavailable => {

@@ -82,7 +82,7 @@ async fn a_version_is_the_files_of_its_source_when_it_was_registered() {
     );
     let root = ada.read_run(&run).await["info"]["artifact_uri"].as_str().unwrap().to_owned();
     let uri = ada.ml_get("model-versions/get-download-uri?name=churn&version=1").await.ok();
-    assert_eq!(uri["artifact_uri"], format!("{root}/model"));
+    let files = uri["artifact_uri"].as_str().unwrap().replace("mlflow-artifacts:/", "");
 
     let read = ada.get("/api/v1/models/churn/versions/1").await.ok();
     let paths = names(&read["files"], "/path");
@@ -100,6 +100,18 @@ async fn a_version_is_the_files_of_its_source_when_it_was_registered() {
     ada.version("churn", &format!("runs:/{run}/model")).await;
     assert_ne!(ada.get("/api/v1/models/churn/versions/3").await.ok()["version"]["digest"], digest);
     assert_eq!(ada.get("/api/v1/models/churn/versions/1").await.ok()["version"]["digest"], digest);
+    // Clients load what was registered, and nobody changes that.
+    assert_eq!(files, format!("versions/{}", read["version"]["id"].as_str().unwrap()));
+    assert_eq!(ada.download(&format!("{files}/model.onnx")).await.text(), "onnx");
+    let listed = ada.get(&format!("/api/2.0/mlflow-artifacts/artifacts?path={files}")).await.ok();
+    assert_eq!(names(&listed["files"], "/path"), ["MLmodel", "model.onnx"]);
+    let nothing = ada.get(&format!("/api/2.0/mlflow-artifacts/artifacts?path={files}/data")).await.ok();
+    assert_eq!(nothing, json!({}));
+    ada.download(&format!("{files}/other")).await.refused(404);
+    ada.upload(&format!("{files}/model.onnx"), b"other").await.refused(400);
+    ada.delete(&format!("/api/2.0/mlflow-artifacts/artifacts/{files}/model.onnx")).await.refused(400);
+    let (_, stranger) = app.second_workspace("elsewhere").await;
+    stranger.download(&format!("{files}/model.onnx")).await.refused(404);
     // Another version's files are taken over as they were.
     ada.version("churn", "models:/churn/1").await;
     assert_eq!(ada.get("/api/v1/models/churn/versions/4").await.ok()["version"]["digest"], digest);
@@ -129,7 +141,7 @@ async fn a_version_of_a_logged_model_knows_its_run() {
         );
         let version = made["model_version"]["version"].as_str().unwrap();
         let uri = ada.ml_get(&format!("model-versions/get-download-uri?name=churn&version={version}")).await.ok();
-        assert_eq!(uri["artifact_uri"], root);
+        assert!(uri["artifact_uri"].as_str().unwrap().starts_with("mlflow-artifacts:/versions/"), "{uri}");
     }
     let registrations = ada.ml_get(&format!("logged-models/{id}")).await.ok()["model"]["info"]["registrations"].clone();
     assert_eq!(registrations[1], json!({ "name": "churn", "version": "2" }));

@@ -171,7 +171,7 @@ async fn an_alert_shows_the_check_that_found_it_last() {
     serving(&app).await;
     let mut conn = app.database.pool.acquire().await.unwrap();
     let monitor = store::monitor::find(&mut conn, app.workspace.id, "production", "wine").await.unwrap().unwrap();
-    let mut check = store::monitor::checks(&mut conn, monitor.id, 1).await.unwrap().remove(0);
+    let mut check = store::monitor::checks(&mut conn, monitor.id, None, 1).await.unwrap().remove(0).1;
     check.at = Utc::now();
     check.features[0].feature = "sulphates".to_owned();
     // Made right after the first, before the alert notes that it is there still.

@@ -240,7 +240,7 @@ impl World {
 
     /// What was found, newest first.
     pub(crate) async fn checks(&self) -> Vec<Check> {
-        self.services.checks(&self.monitor().await, 100).await.unwrap()
+        self.services.checks(&self.monitor().await, None, 100).await.unwrap().items
     }
 
     /// All alerts, newest first.

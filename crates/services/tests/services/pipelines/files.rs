@@ -12,7 +12,7 @@ use std::{
 
 async fn directory(engine: &Engine, name: &str) -> StepDir {
     let executor = ProcessExecutor::new(Shim::at("/nonexistent", &[]), engine.directory.path().join("steps"));
-    executor.prepare(name, BTreeMap::new(), Vec::new()).await.unwrap()
+    executor.prepare(name, BTreeMap::new()).await.unwrap()
 }
 
 fn outputs(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {

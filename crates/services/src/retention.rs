@@ -1,0 +1,45 @@
+//! Deleting what has had its time: jobs that are done, sessions and tokens that ended, old predictions and checks.
+
+use crate::{Result, Services, boxed};
+use chrono::{DateTime, TimeDelta, Utc};
+
+/// How long finished wake-ups are kept, for whoever looks into a fault.
+const KEEP_JOBS_S: i32 = 3600;
+/// For how many days tokens are kept that expired or were revoked.
+const KEEP_TOKENS_DAYS: i64 = 30;
+/// How many rows a statement deletes, so that none takes long.
+const ROWS: u32 = 5000;
+
+impl Services {
+    /// Deletes wake-ups that were handled, and sessions that ended by themselves.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    #[boxed]
+    pub async fn delete_finished(&self) -> Result<()> {
+        let mut conn = self.conn().await?;
+        store::wake::clean(&mut conn, KEEP_JOBS_S).await?;
+        store::session::delete_expired(&mut conn).await?;
+        Ok(())
+    }
+
+    /// Deletes some predictions and checks from before a moment, and tokens that ended long ago. Tells whether there may be
+    /// more.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    #[boxed]
+    pub async fn delete_old(&self, kept_from: DateTime<Utc>) -> Result<bool> {
+        let (mut conn, rows) = (self.conn().await?, i64::from(ROWS));
+        let tokens_from = Utc::now() - TimeDelta::days(KEEP_TOKENS_DAYS);
+        let deleted = [
+            ("predictions", store::prediction::delete_before(&mut conn, kept_from, rows).await?),
+            ("checks", store::monitor::delete_checks_before(&mut conn, kept_from, rows).await?),
+            ("tokens", store::token::delete_ended_before(&mut conn, tokens_from, rows).await?),
+        ];
+        for (what, count) in deleted.iter().filter(|(_, count)| *count > 0) {
+            tracing::info!(what, count, "old rows were deleted");
+        }
+        Ok(deleted.iter().any(|(_, count)| *count == u64::from(ROWS)))
+    }
+}
