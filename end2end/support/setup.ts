@@ -1,6 +1,6 @@
 // Starts a Slipway of the tests' own, makes its people, and logs a first run with MLflow's client.
 import { spawn } from "node:child_process";
-import { mkdtempSync, openSync } from "node:fs";
+import { mkdtempSync, openSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { BASE_URL, BINARY, LISTEN, PASSWORD, PEOPLE, type Role, type State, admin, train, until, writeState } from "./slipway";
@@ -15,7 +15,11 @@ export default async function setup(): Promise<void> {
   if (server.pid === undefined) throw new Error(`${BINARY} cannot be started`);
   const state: State = { pid: server.pid, dataDir, tokens: { viewer: "", contributor: "", approver: "", operator: "", admin: "" }, runId: "", runName: "" };
   writeState(state);
+  let ended = false;
+  server.once("exit", () => (ended = true));
   await until("The server's readiness", async () => {
+    // Else the tests would go to whatever else answers at its address.
+    if (ended) throw new Error(`The server ended: ${readFileSync(join(dataDir, "server.log"), "utf8").slice(-2000)}`);
     const answer = await fetch(`${BASE_URL}/readyz`).catch(() => undefined);
     return answer?.ok ? true : undefined;
   });
