@@ -7,6 +7,27 @@ const isMac = /Mac|iPhone|iPad/.test(navigator.platform);
 const element = <T extends Element>(from: EventTarget | null, selector: string): T | null =>
   from instanceof Element ? from.closest<T>(selector) : null;
 
+// ---- the addresses that MLflow's clients print are of MLflow's own pages: to ours of the same things
+
+function ours(hash: string, home: string): string | null {
+  const [kind, first, second, third] = hash.replace(/^#\//, "").split(/[?]/)[0].split("/");
+  if (!hash.startsWith("#/") || !first) return null;
+  if (kind === "experiments") return second === "runs" && third ? `${home}/runs/${third}` : `${home}/experiments/${first}`;
+  if (kind === "models") return second === "versions" && third ? `${home}/models/${first}/versions/${third}` : `${home}/models/${first}`;
+  return null;
+}
+
+function follow(): void {
+  const home = document.querySelector<HTMLElement>("[data-home]")?.dataset.home;
+  const form = document.querySelector<HTMLFormElement>('form[action="/sign-in"]');
+  // Whoever has to sign in first gets there after it.
+  if (form && location.hash.startsWith("#/")) form.action = `/sign-in${location.hash}`;
+  const page = home ? ours(location.hash, home) : null;
+  if (page) location.replace(page);
+}
+follow();
+addEventListener("hashchange", follow);
+
 // ---- copying
 
 document.addEventListener("click", async (event) => {

@@ -4,7 +4,7 @@ import { chmodSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { complaintsOf, signIn, signOut } from "../support/people";
-import { apiJson } from "../support/slipway";
+import { PASSWORD, PEOPLE, apiJson, readState } from "../support/slipway";
 
 test("a log is followed while its step runs, without loading the page again", async ({ page }) => {
   const folder = mkdtempSync(join(tmpdir(), "slipway-e2e-go-"));
@@ -104,6 +104,18 @@ test("what happened while a page was on its way is shown", async ({ page }) => {
   await page.goto("/w/default/pipelines/early");
   await expect.poll(() => run?.number).toBeGreaterThan(0);
   await expect(page.getByRole("link", { name: `#${run?.number}`, exact: true })).toBeVisible();
+});
+
+test("the address that MLflow's client prints leads to the page here, also through the sign-in", async ({ page }) => {
+  const run = readState().runId;
+  await page.goto(`/#/experiments/0/runs/${run}`);
+  await expect(page).toHaveURL(/\/sign-in/);
+  await page.getByLabel("E-mail").fill(PEOPLE.viewer);
+  await page.getByLabel("Password").fill(PASSWORD);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await expect(page).toHaveURL(`/w/default/runs/${run}`);
+  await page.goto("/w/default#/models/wine-cultivar/versions/1");
+  await expect(page).toHaveURL("/w/default/models/wine-cultivar/versions/1");
 });
 
 test("a page whose reader was signed out elsewhere leads to the form", async ({ page }) => {

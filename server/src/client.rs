@@ -12,6 +12,18 @@ use std::{
 /// The longest that one request may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Reads the address of a server, as an option gives it.
+///
+/// # Errors
+/// When it is none of a web server.
+pub(crate) fn parse_url(text: &str) -> Result<String, String> {
+    let is_one = reqwest::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    if is_one {
+        return Ok(text.trim_end_matches('/').to_owned());
+    }
+    Err("an address begins with http:// or https://, such as http://127.0.0.1:3000".to_owned())
+}
+
 /// Where clients on the same machine reach a server that listens there.
 pub(crate) fn url_of(listening: SocketAddr) -> String {
     let ip = match listening.ip() {

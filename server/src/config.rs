@@ -1,9 +1,13 @@
 //! The command line. Every option can come from the environment as well.
 
-use clap::{Args, Parser, Subcommand};
+use crate::client::parse_url;
+use clap::{
+    Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
+    builder::{FalseyValueParser, Resettable},
+};
 use domain::permission::{Role, Scope};
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, SocketAddr, ToSocketAddrs as _},
     path::PathBuf,
 };
 
@@ -20,6 +24,26 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// Reads the command line and the environment. A variable that is empty is as one that is not set.
+    #[must_use]
+    pub fn read() -> Self {
+        let mut matches = without_empty(Self::command()).get_matches();
+        Self::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.exit())
+    }
+}
+
+fn without_empty(command: clap::Command) -> clap::Command {
+    let is_empty = |arg: &clap::Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+    command.mut_args(|arg| if is_empty(&arg) { arg.env(Resettable::Reset) } else { arg }).mut_subcommands(without_empty)
+}
+
+/// Reads an address to listen at; a name is looked up.
+fn parse_listen(text: &str) -> Result<SocketAddr, String> {
+    let first = text.to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
+    first.ok_or_else(|| "an address is a host and a port, such as 127.0.0.1:3000".to_owned())
 }
 
 /// The roles of the binary.
@@ -72,10 +96,10 @@ impl Data {
 #[derive(Debug, Clone, Args)]
 pub struct Serve {
     /// The address to listen on.
-    #[arg(long, env = "SLIPWAY_LISTEN", default_value = "127.0.0.1:3000", value_name = "ADDR")]
+    #[arg(long, env = "SLIPWAY_LISTEN", default_value = "127.0.0.1:3000", value_name = "ADDR", value_parser = parse_listen)]
     pub listen: SocketAddr,
     /// The address that people and clients use, when it is not the one listened on. With https, cookies are secure.
-    #[arg(long, env = "SLIPWAY_PUBLIC_URL", value_name = "URL")]
+    #[arg(long, env = "SLIPWAY_PUBLIC_URL", value_name = "URL", value_parser = parse_url)]
     pub public_url: Option<String>,
     /// The addresses of the proxies before it: what they put last into X-Forwarded-For is where a request comes from.
     #[arg(long, env = "SLIPWAY_TRUSTED_PROXY", value_delimiter = ',', value_name = "IPS")]
@@ -87,7 +111,7 @@ pub struct Serve {
     #[command(flatten)]
     pub work: Work,
     /// Serve only; jobs are worked on by `slipway worker`.
-    #[arg(long, env = "SLIPWAY_NO_WORKER")]
+    #[arg(long, env = "SLIPWAY_NO_WORKER", value_parser = FalseyValueParser::new())]
     pub no_worker: bool,
 }
 
@@ -95,7 +119,7 @@ pub struct Serve {
 #[derive(Debug, Clone, Args)]
 pub struct Worker {
     /// The address of the server, for the steps that log to it.
-    #[arg(long, env = "SLIPWAY_PUBLIC_URL", default_value = "http://127.0.0.1:3000", value_name = "URL")]
+    #[arg(long, env = "SLIPWAY_PUBLIC_URL", default_value = "http://127.0.0.1:3000", value_name = "URL", value_parser = parse_url)]
     pub public_url: String,
     /// An address at which to answer to /metrics and /healthz. Without one, the worker listens nowhere.
     #[arg(long, env = "SLIPWAY_METRICS_LISTEN", value_name = "ADDR")]
@@ -143,8 +167,8 @@ pub struct Work {
 /// Options of `slipway demo`.
 #[derive(Debug, Clone, Args)]
 pub struct Demo {
-    /// The server. When none listens at the default address, one is started.
-    #[arg(long, env = "SLIPWAY_URL", default_value = "http://127.0.0.1:3000", value_name = "URL")]
+    /// The server. When none listens there and the address is this machine's, one is started.
+    #[arg(long, env = "SLIPWAY_URL", default_value = "http://127.0.0.1:3000", value_name = "URL", value_parser = parse_url)]
     pub url: String,
     /// A Python environment with the packages of the training. By default one is made in the data folder.
     #[arg(long, env = "SLIPWAY_DEMO_PYTHON", value_name = "DIR")]
@@ -169,7 +193,7 @@ pub enum Admin {
         #[arg(long = "role", env = "SLIPWAY_ROLE", required = true, value_delimiter = ',', value_name = "ROLE")]
         roles: Vec<Role>,
         /// Read the password from standard input, up to the end of the line.
-        #[arg(long, env = "SLIPWAY_PASSWORD_STDIN", required = true)]
+        #[arg(long, env = "SLIPWAY_PASSWORD_STDIN", required = true, value_parser = FalseyValueParser::new())]
         password_stdin: bool,
         /// Where the data is.
         #[command(flatten)]
@@ -217,6 +241,18 @@ mod tests {
         let mut found = Vec::new();
         without_variable(&Cli::command(), &mut found);
         assert_eq!(found, Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_address_that_is_none_is_refused_at_once() {
+        let url = |url: &str| Cli::try_parse_from(["slipway", "demo", "--url", url]).map(|cli| cli.command);
+        assert!(
+            matches!(url("http://127.0.0.1:4000/"), Ok(Command::Demo(demo)) if demo.url == "http://127.0.0.1:4000")
+        );
+        for wrong in ["127.0.0.1:4000", "ftp://127.0.0.1", "localhost", "http://", ""] {
+            let refused = url(wrong).err().map(|error| error.to_string()).unwrap_or_default();
+            assert!(refused.contains("an address begins with http:// or https://"), "{wrong}: {refused}");
+        }
     }
 
     #[test]

@@ -10,7 +10,11 @@ use axum::{
     response::Response,
 };
 use domain::{Error, ErrorKind};
-use serde::de::DeserializeOwned;
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, MapAccess, Visitor, value::MapAccessDeserializer},
+};
+use std::{fmt, marker::PhantomData};
 
 /// The most characters of a reason.
 const MOST_SHOWN: usize = 300;
@@ -22,10 +26,33 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        match axum::Json::<T>::from_request(request, state).await {
-            Ok(axum::Json(value)) => Ok(Self(value)),
+        match axum::Json::<Object<T>>::from_request(request, state).await {
+            Ok(axum::Json(Object(value))) => Ok(Self(value)),
             Err(rejection) => Err(ApiError(body_error(&rejection))),
         }
+    }
+}
+
+/// What is read from a JSON object alone. Of itself serde takes a list as well, for the fields in their order.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+
+        deserializer.deserialize_map(Fields(PhantomData)).map(Object)
     }
 }
 
@@ -57,8 +84,23 @@ pub fn too_large() -> Error {
 /// The cause behind a rejection's own introduction: `a.b: invalid type: …`. It may repeat what was sent, of any length.
 fn reason(text: &str) -> String {
     let cause = text.split_once(": ").map_or(text, |(_, cause)| cause).trim_end_matches('.');
+    let cause = plain(cause);
     let shown: String = cause.chars().take(MOST_SHOWN).collect();
     if shown.len() < cause.len() { format!("{shown}…") } else { shown }
+}
+
+/// What serde expected, in words that say nothing of our types.
+fn plain(cause: &str) -> String {
+    let Some((before, expected)) = cause.rsplit_once("expected ") else { return cause.to_owned() };
+    let name = expected.split([' ', ',']).next().unwrap_or_default();
+    let (known, words) = match name {
+        "i8" | "i16" | "i32" | "i64" | "isize" => (name.to_owned(), "a whole number"),
+        "u8" | "u16" | "u32" | "u64" | "usize" => (name.to_owned(), "a whole number of 0 or more"),
+        "f32" | "f64" => (name.to_owned(), "a number"),
+        "struct" => (expected.split(' ').take(2).collect::<Vec<_>>().join(" "), "an object"),
+        _ => return cause.to_owned(),
+    };
+    format!("{before}expected {words}{}", &expected[known.len()..])
 }
 
 /// The refusal of a part of the request, as the clients of its route understand it.
@@ -104,4 +146,32 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
 #[must_use]
 pub fn query_error(rejection: &QueryRejection) -> Error {
     Error::invalid(format!("The query does not fit: {}.", reason(&rejection.body_text())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Row {
+        rows: u8,
+    }
+
+    #[test]
+    fn a_body_is_an_object_and_no_list_of_its_fields() {
+        let Object(row) = serde_json::from_str::<Object<Row>>(r#"{"rows":1}"#).unwrap();
+        assert_eq!(row, Row { rows: 1 });
+        let refused = |text| plain(&serde_json::from_str::<Object<Row>>(text).err().unwrap().to_string());
+        assert!(refused("[1]").starts_with("invalid type: sequence, expected an object"));
+        assert!(refused("1").starts_with("invalid type: integer `1`, expected an object"));
+        assert!(refused(r#"{"rows":-1}"#).contains("expected a whole number of 0 or more at line 1"));
+    }
+
+    #[test]
+    fn what_is_expected_is_said_without_our_types() {
+        assert_eq!(plain("a: invalid type: map, expected i32"), "a: invalid type: map, expected a whole number");
+        assert_eq!(plain("expected struct ApprovalRule at line 1"), "expected an object at line 1");
+        assert_eq!(plain("expected one of `a`, `b`"), "expected one of `a`, `b`");
+        assert_eq!(plain("no more"), "no more");
+    }
 }

@@ -67,7 +67,11 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let mut routes = routes
         .inference(Method::GET, "/v2", Access::Open, server)
         .inference(Method::GET, "/v2/health/live", Access::Open, live)
-        .inference(Method::GET, "/v2/health/ready", Access::Open, ready);
+        .inference(Method::GET, "/v2/health/ready", Access::Open, ready)
+        // What is said of the server is the same everywhere, and tells nobody which environments there are.
+        .inference(Method::GET, "/environments/{environment}/v2", Access::Open, server)
+        .inference(Method::GET, "/environments/{environment}/v2/health/live", Access::Open, live)
+        .inference(Method::GET, "/environments/{environment}/v2/health/ready", Access::Open, ready);
     let places: [[&'static str; 8]; 2] = [
         [
             "/v2/models/{model}",

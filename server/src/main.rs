@@ -1,7 +1,6 @@
 //! The slipway command.
 
 use anyhow::{Context as _, Result, anyhow};
-use clap::Parser as _;
 use domain::{
     permission::Role,
     user::{Email, Password},
@@ -26,7 +25,7 @@ const CONNECTIONS: u32 = 4;
 const LEFT_OVER: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::read();
     // Before anything else is started: a shim has one thread, and nothing open but what it was given.
     if let Command::StepShim { args } = cli.command {
         return executors::shim::main(args);

@@ -248,7 +248,9 @@ fn missing_assets() -> app::shell::Assets {
 async fn announce(services: &Services, public_url: &str) -> Result<()> {
     println!("Slipway serves at {public_url}");
     if let Some(secret) = services.setup_link().await? {
-        println!("Nobody can sign in yet. Set up the first administrator, once, at\n{public_url}/setup?link={secret}");
+        println!(
+            "Nobody administers it yet. Set up the first administrator, once, at\n{public_url}/setup?link={secret}"
+        );
     }
     Ok(())
 }

@@ -152,6 +152,7 @@ fn MemberRow(links: Links, member: Member, may_manage: bool) -> impl IntoView {
     let action = links.to(&format!("settings/members/{}", user.id));
     let remove = format!("remove-{}", user.id);
     let draft = Draft::of(member.roles.iter().map(|role| ("roles", role.as_str())));
+    let seen = member.roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(",");
     let name = user.name.clone();
     view! {
         <tr>
@@ -178,6 +179,7 @@ fn MemberRow(links: Links, member: Member, may_manage: bool) -> impl IntoView {
                         view! {
                             <More label=format!("Change {name}")>
                                 <form class="stack" method="post" action=save>
+                                    <input type="hidden" name="instead_of" value=seen/>
                                     <RoleChoice draft/>
                                     <div class="actions">
                                         <Button text="Save roles" name="do" value="roles"/>
@@ -386,6 +388,8 @@ pub fn Workspaces(
     links: Links,
     /// One's workspaces, with one's roles there.
     workspaces: Vec<(Workspace, BTreeSet<Role>)>,
+    /// Whether the reader may make another.
+    may_make: bool,
     /// What was typed to make one, and why it was refused.
     #[prop(optional)]
     draft: Draft,
@@ -425,25 +429,30 @@ pub fn Workspaces(
                     </Table>
                 </Panel>
                 <aside class="stack" aria-label="Make a workspace">
-                    <Panel title="Make a workspace" id="make">
-                        <Body>
-                            <p class="muted">
-                                "A workspace has its own experiments, models, pipelines, environments and members. You administer those that you make."
-                            </p>
-                            <form class="stack" method="post" action=action>
-                                <FormErrors draft=draft.clone() fields=&["name", "slug"]/>
-                                <TextField label="Name" name="name" autocomplete="off" draft=draft.clone()/>
-                                <TextField
-                                    label="Address"
-                                    name="slug"
-                                    autocomplete="off"
-                                    hint="What follows /w/ in its addresses: lower-case letters, digits and hyphens. It stays as it is."
-                                    draft
-                                />
-                                <Button text="Make workspace" kind=Kind::Primary/>
-                            </form>
-                        </Body>
-                    </Panel>
+                    {may_make
+                        .then(|| {
+                            view! {
+                                <Panel title="Make a workspace" id="make">
+                                    <Body>
+                                        <p class="muted">
+                                            "A workspace has its own experiments, models, pipelines, environments and members. You administer those that you make."
+                                        </p>
+                                        <form class="stack" method="post" action=action>
+                                            <FormErrors draft=draft.clone() fields=&["name", "slug"]/>
+                                            <TextField label="Name" name="name" autocomplete="off" draft=draft.clone()/>
+                                            <TextField
+                                                label="Address"
+                                                name="slug"
+                                                autocomplete="off"
+                                                hint="What follows /w/ in its addresses: lower-case letters, digits and hyphens. It stays as it is."
+                                                draft
+                                            />
+                                            <Button text="Make workspace" kind=Kind::Primary/>
+                                        </form>
+                                    </Body>
+                                </Panel>
+                            }
+                        })}
                 </aside>
             </div>
         </Frame>

@@ -154,6 +154,8 @@ pub enum ModelSource {
     Run { id: RunId, folder: ArtifactFolder },
     /// `mlflow-artifacts:/7/<run>/artifacts/<folder>`: an address that the server gave.
     Artifacts { root: ArtifactRoot, folder: ArtifactFolder },
+    /// `mlflow-artifacts:/versions/<id>`: another version, by the address of its files, which are taken over.
+    VersionFiles(ModelVersionId),
     /// `models:/churn/7`: another version, whose files are taken over.
     Version { model: RegisteredModelName, version: i32 },
     /// `models:/churn@champion`
@@ -202,9 +204,13 @@ impl ModelSource {
         let source = match scheme {
             "runs" => Self::Run { id: run(first).ok_or_else(|| refused(ours))?, folder: below_folder()? },
             "mlflow-artifacts" => {
-                let (root, folder) = ArtifactRoot::parse_folder(folder.as_str())
+                let (address, below) = ArtifactAddress::parse_folder(folder.as_str())
                     .map_err(|error| refused(error.message.trim_end_matches('.')))?;
-                Self::Artifacts { root, folder }
+                match address {
+                    ArtifactAddress::Root(root) => Self::Artifacts { root, folder: below },
+                    ArtifactAddress::Version(id) if below.is_root() => Self::VersionFiles(id),
+                    ArtifactAddress::Version(_) => return Err(refused("a version is taken over as a whole")),
+                }
             }
             "models" => match (logged_model(first), first.split_once('@')) {
                 (Some(id), _) => Self::LoggedModel { id, folder: below_folder()? },

@@ -32,6 +32,14 @@ pub struct Monitor {
     pub enabled: bool,
 }
 
+impl Monitor {
+    /// How it is set, in a word that a form sends back: whoever changes it says what they saw.
+    #[must_use]
+    pub fn mark(&self) -> String {
+        format!("{}-{}-{}", self.window_rows, self.min_rows, if self.enabled { "on" } else { "off" })
+    }
+}
+
 /// What a check found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

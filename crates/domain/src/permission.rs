@@ -41,13 +41,13 @@ impl Role {
     pub fn may(self, permission: Permission) -> bool {
         use Permission as P;
         match permission {
-            P::Read | P::Predict | P::ManageAccount | P::MakeTokens | P::MakeWorkspaces => true,
+            P::Read | P::Predict | P::ManageAccount | P::MakeTokens => true,
             P::WriteTracking | P::WriteRegistry | P::WritePipelines | P::RunPipelines | P::RequestPromotion => {
                 matches!(self, Self::Contributor | Self::Admin)
             }
             P::Deploy | P::HandleAlerts | P::WriteMonitors => matches!(self, Self::Operator | Self::Admin),
             P::DecidePromotion => self == Self::Approver,
-            P::WritePolicies | P::ManageMembers | P::ManageWorkspace => self == Self::Admin,
+            P::WritePolicies | P::ManageMembers | P::ManageWorkspace | P::MakeWorkspaces => self == Self::Admin,
         }
     }
 }
@@ -99,7 +99,7 @@ pub enum Permission {
     ManageAccount,
     /// Make API tokens of one's own.
     MakeTokens,
-    /// Make workspaces, and administer them.
+    /// Make further workspaces, and administer them. Whoever may, may do everything in some workspace already.
     MakeWorkspaces,
     /// Log experiments, runs, metrics, artifacts.
     WriteTracking,
@@ -255,7 +255,7 @@ mod tests {
         Predict (read): viewer contributor operator approver admin
         ManageAccount (write): viewer contributor operator approver admin
         MakeTokens (admin): viewer contributor operator approver admin
-        MakeWorkspaces (admin): viewer contributor operator approver admin
+        MakeWorkspaces (admin): admin
         WriteTracking (write): contributor admin
         WriteRegistry (write): contributor admin
         WritePipelines (write): contributor admin

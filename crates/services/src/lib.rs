@@ -58,7 +58,7 @@ pub use pipeline_run::{NewRun, RunFilter, StartedRun};
 pub use promotion::{NewDecision, NewPromotion, PromotionFilter, Sweep, may_withdraw};
 pub use run::{NewExperimentRun, RunChange, RunDetail, RunSearch, RunTableSearch, no_run};
 pub use session::Browser;
-pub use setup::NewUser;
+pub use setup::{NewUser, used_link};
 pub use step::{AttemptEnd, Claimed, FileTrouble, Lease, LetGo, Renewed, StepInput, StepWork};
 pub use token::{IssuedToken, NewToken};
 pub use trigger::NewTrigger;

@@ -412,7 +412,10 @@ pub(crate) fn object(model: &Model) -> Object {
 }
 
 pub(crate) fn check_description(text: &str) -> Result<()> {
-    if text.chars().count() > MAX_DESCRIPTION || text.contains('\0') {
+    if text.contains('\0') {
+        return Err(Error::invalid_field("description", "A description cannot hold the character NUL."));
+    }
+    if text.chars().count() > MAX_DESCRIPTION {
         return Err(Error::invalid_field(
             "description",
             format!("A description has at most {MAX_DESCRIPTION} characters."),

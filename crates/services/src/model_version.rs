@@ -409,6 +409,12 @@ async fn resolve(conn: &mut PgConnection, ctx: &Ctx, new: &NewModelVersion, sour
                 ArtifactOwner::LoggedModel(id) => of_logged_model(conn, ctx, id, folder).await?,
             }
         }
+        ModelSource::VersionFiles(id) => {
+            let found = store::model_version::name_in_use(conn, ctx.workspace_id(), id).await?;
+            let (model, version) = found
+                .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("No artifacts are at '{}'.", new.source)))?;
+            of_version(conn, ctx, &model, version).await?
+        }
         ModelSource::Version { model, version } => of_version(conn, ctx, model.as_str(), version).await?,
         ModelSource::Alias { model, alias } => {
             let found = crate::model::find(conn, ctx, model.as_str()).await?;

@@ -29,6 +29,8 @@ pub struct MonitorChange {
     pub min_rows: Option<i32>,
     /// Whether it checks.
     pub enabled: Option<bool>,
+    /// How it was set when whoever changes it looked: [`Monitor::mark`]. None changes it however it is set.
+    pub instead_of: Option<String>,
 }
 
 impl Services {
@@ -77,7 +79,8 @@ impl Services {
     /// Changes what a monitor looks at.
     ///
     /// # Errors
-    /// `NotFound` without such a monitor, `Invalid` for a number outside the limits.
+    /// `NotFound` without such a monitor, `Invalid` for a number outside the limits, `Conflict` when it was set otherwise
+    /// meanwhile.
     #[boxed]
     pub async fn change_monitor(
         &self,
@@ -90,6 +93,11 @@ impl Services {
         let before = store::monitor::lock(&mut tx, ctx.workspace_id(), environment, model)
             .await?
             .ok_or_else(|| never_served(environment, model))?;
+        if change.instead_of.is_some_and(|seen| seen != before.mark()) {
+            return Err(Error::conflict(
+                "Somebody changed this monitor since you opened the page. Look at how it is set now, and save again.",
+            ));
+        }
         let monitor = Monitor {
             window_rows: change.window_rows.unwrap_or(before.window_rows),
             min_rows: change.min_rows.unwrap_or(before.min_rows),

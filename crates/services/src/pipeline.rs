@@ -48,16 +48,32 @@ pub struct StoredPipeline {
 
 impl Services {
     /// Stores a file as a version of the pipeline that it names. A file that says the same as one that was stored before
-    /// is that version, which then is the newest again.
+    /// is that version, which then is the newest again. `instead_of` is the newest that whoever stores it has seen.
     ///
     /// # Errors
-    /// When the database does not answer.
+    /// `Conflict` when another is the newest meanwhile.
     #[boxed]
-    pub async fn store_pipeline(&self, ctx: &Ctx, file: PipelineFile) -> Result<StoredPipeline> {
+    pub async fn store_pipeline(
+        &self,
+        ctx: &Ctx,
+        file: PipelineFile,
+        instead_of: Option<i32>,
+    ) -> Result<StoredPipeline> {
         let PipelineFile { source, spec } = file;
         let mut tx = self.begin().await?;
-        let (pipeline, _) = store::pipeline::find_or_insert(&mut tx, ctx.workspace_id(), &spec.name).await?;
-        let newest = store::pipeline::version(&mut tx, pipeline.id, None).await?.map(|version| version.id);
+        let pipeline = store::pipeline::find_or_insert(&mut tx, ctx.workspace_id(), &spec.name).await?;
+        let newest = store::pipeline::version(&mut tx, pipeline.id, None).await?;
+        if let (Some(seen), Some(newest)) = (instead_of, &newest)
+            && seen != newest.number
+            && newest.digest != spec.digest()
+        {
+            return Err(Error::conflict(format!(
+                "Somebody stored version {} of this pipeline since you opened version {seen}. Look at what it says, and \
+                 store yours again.",
+                newest.number
+            )));
+        }
+        let newest = newest.map(|version| version.id);
         let known = store::pipeline::renew_version(&mut tx, pipeline.id, &spec.digest()).await?;
         let is_new = known.is_none();
         let version = match known {

@@ -100,15 +100,15 @@ impl Services {
         Ok(user)
     }
 
-    /// A link's secret with which the first administrator can set up the installation; none when some person can sign
-    /// in already. A new one takes the place of the one before.
+    /// A link's secret with which the first administrator can set up the installation; none when some person
+    /// administers it already. A new one takes the place of the one before.
     ///
     /// # Errors
     /// When the database does not answer.
     #[boxed]
     pub async fn setup_link(&self) -> Result<Option<String>> {
         let mut tx = self.begin().await?;
-        if store::user::any_with_password(&mut tx).await? {
+        if store::user::any_administrator(&mut tx).await? {
             return Ok(None);
         }
         let secret = new_secret("link_");
@@ -124,7 +124,8 @@ impl Services {
     #[boxed]
     pub async fn is_setup_link(&self, secret: &str) -> Result<bool> {
         let mut conn = self.conn().await?;
-        Ok(store::user::is_link(&mut conn, &hash_secret(secret)).await?)
+        let is_link = store::user::is_link(&mut conn, &hash_secret(secret)).await?;
+        Ok(is_link && !store::user::any_administrator(&mut conn).await?)
     }
 
     /// Uses a set-up link: the first administrator, who holds all roles of the default workspace.
@@ -142,7 +143,7 @@ impl Services {
         let hash = self.passwords.hash(new.password).await?;
         let mut tx = self.begin().await?;
         if !store::user::use_link(&mut tx, &hash_secret(secret)).await?
-            || store::user::any_with_password(&mut tx).await?
+            || store::user::any_administrator(&mut tx).await?
         {
             return Err(used_link());
         }
@@ -181,6 +182,11 @@ impl Services {
     }
 }
 
-fn used_link() -> Error {
-    Error::forbidden("This link was used or has expired. Start the server again to get a new one, or sign in.")
+/// What is said of a set-up link that does not work.
+#[must_use]
+pub fn used_link() -> Error {
+    Error::forbidden(
+        "This link was used or has expired, or somebody administers this installation already: then sign in. Else start \
+         the server again to get a new one.",
+    )
 }

@@ -57,7 +57,7 @@ impl NewToken {
     fn validate(&self) -> Result<i64> {
         let name = self.name.trim();
         if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
-            return Err(Error::invalid_field("name", "Give the token a name of 1 to 100 characters."));
+            return Err(Error::invalid_field("name", "Give the token a name of 1 to 100 characters, on one line."));
         }
         let days = self.days.unwrap_or(DEFAULT_DAYS);
         if days == 0 || days > MAX_DAYS {

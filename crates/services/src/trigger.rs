@@ -71,14 +71,30 @@ impl Services {
             enabled: new.enabled,
             cool_down_s: new.cool_down_s,
         };
+        let before = store::trigger::list(&mut tx, ctx.workspace_id(), Some(monitor.id)).await?;
+        let before = before.into_iter().find(|before| before.pipeline_id == pipeline_id);
+        if let Some(before) = &before {
+            trigger.id = before.id;
+            if *before == trigger {
+                return Ok((trigger, false));
+            }
+        }
         let (id, is_new) = store::trigger::set(&mut tx, ctx.workspace_id(), &trigger).await?;
         trigger.id = id;
         let action = if is_new { "trigger.created" } else { "trigger.changed" };
         let object = Object::new(ObjectKind::Trigger, id, &trigger.pipeline);
-        let summary = format!("let alerts of {} start {}", name(&monitor), trigger.pipeline);
+        let (alerts, pipeline) = (format!("alerts of {}", name(&monitor)), &trigger.pipeline);
+        let summary = match (before.is_some_and(|before| before.enabled), trigger.enabled) {
+            (true, true) => format!("changed how {alerts} start {pipeline}"),
+            (true, false) => format!("stopped {alerts} from starting {pipeline}"),
+            (false, true) => format!("let {alerts} start {pipeline}"),
+            (false, false) => format!("changed how {alerts} would start {pipeline}, which is off"),
+        };
         on(Event::new(action, object, summary), &monitor)
-            .related(Object::new(ObjectKind::Pipeline, pipeline_id, &trigger.pipeline))
-            .details(serde_json::json!({ "enabled": trigger.enabled, "cool_down_s": trigger.cool_down_s }))
+            .related(Object::new(ObjectKind::Pipeline, pipeline_id, pipeline))
+            .details(serde_json::json!({
+                "enabled": trigger.enabled, "cool_down_s": trigger.cool_down_s, "params": trigger.params,
+            }))
             .write(&mut tx, ctx)
             .await?;
         commit(tx).await?;

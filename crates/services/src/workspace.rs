@@ -119,17 +119,31 @@ impl Services {
         Ok(user)
     }
 
-    /// Changes a member's roles.
+    /// Changes a member's roles; only from those in `instead_of`, when given.
     ///
     /// # Errors
-    /// `NotFound` when they are no member, `Conflict` when the workspace would be left without an administrator.
+    /// `NotFound` when they are no member, `Conflict` when the workspace would be left without an administrator, or when
+    /// they have other roles meanwhile.
     #[boxed]
-    pub async fn set_member_roles(&self, ctx: &Ctx, user: UserId, roles: BTreeSet<Role>) -> Result<()> {
+    pub async fn set_member_roles(
+        &self,
+        ctx: &Ctx,
+        user: UserId,
+        roles: BTreeSet<Role>,
+        instead_of: Option<&BTreeSet<Role>>,
+    ) -> Result<()> {
         check_roles(&roles)?;
         let mut tx = self.begin().await?;
         let member = self.member_to_change(&mut tx, ctx, user, roles.contains(&Role::Admin)).await?;
         if member.roles == roles {
             return Ok(());
+        }
+        if instead_of.is_some_and(|seen| *seen != member.roles) {
+            return Err(Error::conflict(format!(
+                "Somebody changed what {} is since you opened the page: {} now. Look again.",
+                member.user.name,
+                list(&member.roles)
+            )));
         }
         store::workspace::set_member(&mut tx, ctx.workspace_id(), user, &roles).await?;
         let summary = format!("changed {} from {} to {}", member.user.name, list(&member.roles), list(&roles));

@@ -253,14 +253,14 @@ pub async fn alias_moves(
     Ok(rows.into_iter().map(|(alias, version, at, by)| AliasMove { alias, version, at, by }).collect())
 }
 
-/// Whether an environment of the workspace protects the alias of this name.
+/// Whether an environment of the workspace protects the alias of this name, however it is written.
 ///
 /// # Errors
 /// When the statement fails.
 pub async fn is_protected(conn: &mut PgConnection, workspace: WorkspaceId, alias: &str) -> Result<bool> {
-    Ok(sqlx::query_scalar("select exists (select from environments where workspace_id = $1 and name = $2)")
+    Ok(sqlx::query_scalar("select exists (select from environments where workspace_id = $1 and lower(name) = $2)")
         .bind(workspace)
-        .bind(alias)
+        .bind(alias.to_lowercase())
         .fetch_one(conn)
         .await?)
 }

@@ -185,6 +185,20 @@ pub async fn by_number(
     row.map(ModelVersion::try_from).transpose()
 }
 
+/// The model and number of a version of the workspace that is in use; none when there is no such version.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn name_in_use(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    id: ModelVersionId,
+) -> Result<Option<(String, i32)>> {
+    let mut query = QueryBuilder::new(format!("select m.name, v.version {IN_USE}"));
+    query.push_bind(workspace).push(" and v.id = ").push_bind(id);
+    Ok(query.build_query_as().fetch_optional(conn).await?)
+}
+
 /// The files of a version of the workspace that is in use, by path; none when there is no such version.
 ///
 /// # Errors
@@ -194,9 +208,7 @@ pub async fn files_in_use(
     workspace: WorkspaceId,
     id: ModelVersionId,
 ) -> Result<Option<Vec<VersionFile>>> {
-    let mut query = select();
-    query.push_bind(workspace).push(" and v.id = ").push_bind(id);
-    match query.build().fetch_optional(&mut *conn).await? {
+    match name_in_use(conn, workspace, id).await? {
         Some(_) => files(conn, id).await.map(Some),
         None => Ok(None),
     }

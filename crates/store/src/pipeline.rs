@@ -52,13 +52,12 @@ impl From<VersionRow> for PipelineVersion {
     }
 }
 
-/// The pipeline of this name, made when there is none, and locked: whoever stores versions of it goes one by one. Tells
-/// whether it is new.
+/// The pipeline of this name, made when there is none, and locked: whoever stores versions of it goes one by one.
 ///
 /// # Errors
 /// When a statement fails.
-pub async fn find_or_insert(conn: &mut PgConnection, workspace: WorkspaceId, name: &str) -> Result<(Pipeline, bool)> {
-    let inserted = sqlx::query(
+pub async fn find_or_insert(conn: &mut PgConnection, workspace: WorkspaceId, name: &str) -> Result<Pipeline> {
+    sqlx::query(
         "insert into pipelines (id, workspace_id, name)
          values ($1, $2, $3)
          on conflict (workspace_id, name) do nothing",
@@ -78,7 +77,7 @@ pub async fn find_or_insert(conn: &mut PgConnection, workspace: WorkspaceId, nam
     .bind(name)
     .fetch_one(conn)
     .await?;
-    Ok((row.into(), inserted.rows_affected() == 1))
+    Ok(row.into())
 }
 
 /// Makes the version with this digest, if there is one, the newest again, and answers with it.

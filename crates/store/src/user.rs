@@ -4,7 +4,7 @@ use crate::Result;
 use chrono::{DateTime, Utc};
 use domain::{
     id::UserId,
-    user::{Email, User},
+    user::{DEFAULT_WORKSPACE, Email, User},
 };
 use sqlx::{FromRow, PgConnection};
 
@@ -102,12 +102,23 @@ pub async fn seen(conn: &mut PgConnection, id: UserId) -> Result<()> {
     Ok(())
 }
 
-/// Whether some person can sign in with a password.
+/// Whether some person can sign in with a password and administers the default workspace.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn any_with_password(conn: &mut PgConnection) -> Result<bool> {
-    Ok(sqlx::query_scalar("select exists (select from users where password_hash is not null)").fetch_one(conn).await?)
+pub async fn any_administrator(conn: &mut PgConnection) -> Result<bool> {
+    let is_any = sqlx::query_scalar(
+        "select exists (
+             select from users u
+             join members m on m.user_id = u.id and 'admin' = any(m.roles)
+             join workspaces w on w.id = m.workspace_id and w.slug = $1
+             where u.password_hash is not null
+         )",
+    )
+    .bind(DEFAULT_WORKSPACE)
+    .fetch_one(conn)
+    .await?;
+    Ok(is_any)
 }
 
 /// Adds a link that sets up the installation, once, until it expires. It takes the place of the one before.

@@ -2,7 +2,7 @@
 
 pub mod pipeline;
 
-use crate::client::{Client, Refusal, http};
+use crate::client::{Client, Refusal, http, parse_url};
 use anyhow::{Context as _, anyhow};
 use app::ui::query::encode;
 use clap::Args;
@@ -11,7 +11,7 @@ use clap::Args;
 #[derive(Debug, Clone, Args)]
 pub struct Remote {
     /// The server.
-    #[arg(long, env = "SLIPWAY_URL", default_value = "http://127.0.0.1:3000", value_name = "URL")]
+    #[arg(long, env = "SLIPWAY_URL", default_value = "http://127.0.0.1:3000", value_name = "URL", value_parser = parse_url)]
     url: String,
     /// An API token.
     #[arg(long, env = "SLIPWAY_TOKEN", hide_env_values = true, value_name = "TOKEN")]

@@ -39,7 +39,7 @@ pub enum Command {
         /// Only the log of this step.
         step: Option<String>,
         /// Go on printing until the run, or the step, has ended.
-        #[arg(short, long, env = "SLIPWAY_FOLLOW")]
+        #[arg(short, long, env = "SLIPWAY_FOLLOW", value_parser = clap::builder::FalseyValueParser::new())]
         follow: bool,
         /// Which server, and as whom.
         #[command(flatten)]
@@ -67,7 +67,7 @@ pub struct Run {
     #[arg(long, env = "SLIPWAY_FILE_VERSION", value_name = "N")]
     file_version: Option<i32>,
     /// Wait for its end. Fails when the run does not succeed.
-    #[arg(long, env = "SLIPWAY_WAIT")]
+    #[arg(long, env = "SLIPWAY_WAIT", value_parser = clap::builder::FalseyValueParser::new())]
     wait: bool,
     /// Which server, and as whom.
     #[command(flatten)]

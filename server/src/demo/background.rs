@@ -14,7 +14,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
-use tokio_util::task::AbortOnDropHandle;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 /// How long after its beginning a walk is told on the home page.
 const TOLD: Duration = Duration::from_secs(3600);
@@ -92,8 +92,10 @@ pub async fn start(state: &AppState, ctx: &Ctx) -> Result<(), Error> {
     let (workspace, events, topic) = (ctx.workspace_id(), state.events.clone(), topic(ctx.workspace_id()));
     let work = tokio::spawn(async move {
         let route = Route { url: &url, folder, python: python.as_deref() };
+        // It ends with the server, or by itself.
+        let stop = CancellationToken::new();
         let ended = tokio::select! {
-            ended = go(&services, &ctx, &route, &http, &walked) => ended,
+            ended = go(&services, &ctx, &route, &http, &walked, &stop) => ended,
             never = tell(&walked, &events, &topic) => match never {},
         };
         match ended {

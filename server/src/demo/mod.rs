@@ -115,10 +115,7 @@ async fn with_database(
         let route = Route { url, folder: local::folder(data_dir), python: options.python.as_deref() };
         let ctx = Ctx::system(workspace);
         // In here, so that a private database is stopped however the walk ends.
-        Ok(tokio::select! {
-            walked = go(&services, &ctx, &route, http, progress) => walked,
-            () = stop.cancelled() => Err(interrupted()),
-        })
+        Ok(go(&services, &ctx, &route, http, progress, stop).await)
     })
     .await
 }
@@ -127,26 +124,36 @@ fn interrupted() -> Failure {
     Failure::new("the end of the walk", "an interruption")
 }
 
-/// Prepares what the walk needs beside a server, and walks.
+/// Prepares what the walk needs beside a server, and walks, until `stop`.
 async fn go(
     services: &Services,
     ctx: &Ctx,
     route: &Route<'_>,
     http: &reqwest::Client,
     progress: &Progress,
+    stop: &CancellationToken,
 ) -> Result<(), Failure> {
     let preparing = async {
         let programs = python::prepare(&route.folder, route.python, progress).await?;
         let place = programs.parent().unwrap_or(&programs).to_string_lossy().into_owned();
         Ok((Reached::new(place.as_str(), "ready", format!("MLflow and scikit-learn in {place}")), programs))
     };
-    let programs = progress.station(Station::Python, preparing).await?;
+    let programs = tokio::select! {
+        prepared = progress.station(Station::Python, preparing) => prepared?,
+        () = stop.cancelled() => return Err(interrupted()),
+    };
     let people = match People::admit(services, ctx, http, route.url).await {
         Ok(people) => people,
         Err(failure) => return progress.station(Station::People, async { Err(failure) }).await,
     };
     let links = Links::new(ctx.workspace.slug.as_str());
-    let walked = Walk::new(&people, links, progress.clone()).go(&file::whole(&programs)).await;
+    let walk = Walk::new(&people, links, progress.clone());
+    let whole = file::whole(&programs);
+    let walked = tokio::select! {
+        walked = walk.go(&whole) => walked,
+        () = stop.cancelled() => Err(interrupted()),
+    };
+    // However it ended: nobody uses their tokens any more.
     people.leave().await;
     walked
 }

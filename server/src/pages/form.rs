@@ -43,6 +43,11 @@ impl Form {
         self.0.iter().find(|(field, _)| field == name).map_or("", |(_, value)| value)
     }
 
+    /// What stood when whoever fills in the form looked; none when the form does not say.
+    pub(crate) fn seen(&self) -> Option<String> {
+        Some(self.text("instead_of")).filter(|seen| !seen.is_empty()).map(ToOwned::to_owned)
+    }
+
     /// Every value of a field.
     pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(field, _)| field == name).map(|(_, value)| value.as_str())

@@ -76,6 +76,7 @@ async fn change(view: View, Path((environment, model)): Path<(String, String)>, 
             window_rows: rows("window_rows")?,
             min_rows: rows("min_rows")?,
             enabled: Some(form.text("enabled") == "on"),
+            instead_of: form.seen(),
         };
         view.services().change_monitor(view.ctx()?, &environment, &model, change).await
     };

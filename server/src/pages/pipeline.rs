@@ -195,11 +195,17 @@ async fn edit_page(
     problems: Vec<Problem>,
     refused: Option<Error>,
 ) -> PageResult {
+    let newest = match &name {
+        Some(name) => Some(view.services().pipeline_version(view.ctx()?, name, None).await?.number),
+        None => None,
+    };
     let links = view.links.clone();
     let title = name.as_ref().map_or_else(|| "New pipeline".to_owned(), |name| format!("Edit {name}"));
     match refused {
-        None => view.page(title, SECTION, move || view! { <Edit links name draft/> }).await,
-        Some(error) => view.refused(&error, title, SECTION, move || view! { <Edit links name draft problems/> }).await,
+        None => view.page(title, SECTION, move || view! { <Edit links name newest draft/> }).await,
+        Some(error) => {
+            view.refused(&error, title, SECTION, move || view! { <Edit links name newest draft problems/> }).await
+        }
     }
 }
 
@@ -225,7 +231,9 @@ async fn store(view: View, name: Option<String>, form: Form) -> PageResult {
     };
     let stored = async {
         agrees(name.as_deref(), file.spec())?;
-        view.services().store_pipeline(view.ctx()?, file).await
+        let unknown = |_| Error::invalid("The form does not say which version you looked at. Open it again.");
+        let seen = form.seen().map(|seen| seen.parse::<i32>().map_err(unknown)).transpose()?;
+        view.services().store_pipeline(view.ctx()?, file, seen).await
     };
     match stored.await {
         Ok(stored) => {

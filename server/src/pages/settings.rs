@@ -8,7 +8,10 @@ use app::{
     shell::Section,
     ui::field::Draft,
 };
-use axum::http::Method;
+use axum::{
+    http::Method,
+    response::{IntoResponse as _, Redirect},
+};
 use domain::{
     Error,
     id::{TokenId, UserId},
@@ -30,6 +33,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let (read, manage) = (Access::Needs(Permission::Read), Access::Needs(Permission::ManageMembers));
     let (own, make) = (Access::Needs(Permission::ManageAccount), Access::Needs(Permission::MakeTokens));
     routes
+        .page(Method::GET, "/settings", read, settings)
         .page(Method::GET, "/settings/members", read, members)
         .page(Method::POST, "/settings/members", manage, add_member)
         .page(Method::POST, "/settings/members/{id}", manage, change_member)
@@ -41,6 +45,10 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         .page(Method::POST, "/settings/sessions/{handle}/revoke", own, revoke_session)
         .page(Method::GET, "/settings/workspaces", read, workspaces)
         .page(Method::POST, "/settings/workspaces", Access::Needs(Permission::MakeWorkspaces), create_workspace)
+}
+
+async fn settings(view: View) -> PageResult {
+    Ok(Redirect::to(&view.links.to(MEMBERS)).into_response())
 }
 
 async fn members(view: View) -> PageResult {
@@ -85,7 +93,9 @@ async fn change_member(view: View, Path(id): Path<UserId>, form: Form) -> PageRe
         return view.done(&view.links.to(MEMBERS), "They are no member any more.").await;
     }
     let roles = form.parse_all::<Role, BTreeSet<_>>("roles")?;
-    view.services().set_member_roles(view.ctx()?, id, roles).await?;
+    let seen: Option<BTreeSet<Role>> =
+        form.seen().map(|seen| seen.split(',').filter_map(|role| role.parse().ok()).collect());
+    view.services().set_member_roles(view.ctx()?, id, roles, seen.as_ref()).await?;
     view.done(&view.links.to(MEMBERS), "Their roles are changed.").await
 }
 
@@ -175,11 +185,13 @@ async fn workspaces(view: View) -> PageResult {
 
 async fn workspaces_page(view: View, refused: Option<(Error, Draft)>) -> PageResult {
     let workspaces = view.services().workspaces_of(&view.caller()?.user).await?;
+    let may_make = view.ctx()?.may(Permission::MakeWorkspaces);
     let links = view.links.clone();
     match refused {
-        None => view.page("Workspaces", SECTION, move || view! { <Workspaces links workspaces/> }).await,
+        None => view.page("Workspaces", SECTION, move || view! { <Workspaces links workspaces may_make/> }).await,
         Some((error, draft)) => {
-            view.refused(&error, "Workspaces", SECTION, move || view! { <Workspaces links workspaces draft/> }).await
+            let again = move || view! { <Workspaces links workspaces may_make draft/> };
+            view.refused(&error, "Workspaces", SECTION, again).await
         }
     }
 }

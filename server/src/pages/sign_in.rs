@@ -132,10 +132,7 @@ struct Link {
 async fn show_setup(State(state): State<AppState>, view: View, Query(query): Query<Link>) -> PageResult {
     let link = query.link.unwrap_or_default();
     if !state.services.is_setup_link(&link).await? {
-        return Err(Error::forbidden(
-            "This link was used or has expired. Start the server again to get a new one, or sign in.",
-        )
-        .into());
+        return Err(services::used_link().into());
     }
     view.page("Set up", None, move || view! { <Setup token=link/> }).await
 }
@@ -166,9 +163,10 @@ async fn set_up(
     }
 }
 
-async fn set_theme(form: Form) -> PageResult {
+async fn set_theme(view: View, form: Form) -> PageResult {
     let theme = Theme::parse(form.text("theme"));
-    let cookie = format!("{THEME_COOKIE}={}; Path=/; Max-Age=31536000; SameSite=Lax", theme.as_str());
+    let secure = if view.public_url().starts_with("https://") { "; Secure" } else { "" };
+    let cookie = format!("{THEME_COOKIE}={}; Path=/; Max-Age=31536000; SameSite=Lax; HttpOnly{secure}", theme.as_str());
     let mut response = Redirect::to(local(form.text("next"))).into_response();
     if let Ok(cookie) = HeaderValue::from_str(&cookie) {
         response.headers_mut().append(header::SET_COOKIE, cookie);

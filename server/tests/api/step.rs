@@ -120,6 +120,8 @@ steps:
   join:
     command: [sh, -c, 'cat "$INPUT_COUNT" "$INPUT_LABEL"; echo; echo "$MLFLOW_TRACKING_URI $SLIPWAY_PIPELINE_RUN"']
     inputs: { count: count.count, label: flaky.label }
+  leak:
+    command: echo "this is $SLIPWAY_TOKEN."; [ ${#SLIPWAY_TOKEN} -gt 60 ]
 "#,
     )
     .await;
@@ -145,6 +147,9 @@ steps:
         .collect();
     assert_eq!(outcomes, [(&json!("failed"), &json!(3)), (&json!("succeeded"), &json!(0))]);
     assert!(log(&client, run, "flaky", 1).await.contains(&("err".to_owned(), "not today".to_owned())));
+
+    // Everybody who may look reads logs: what a step may do is kept out of them.
+    assert!(log(&client, run, "leak", 1).await.contains(&("out".to_owned(), "this is ***.".to_owned())));
 
     let lines = log(&client, run, "join", 1).await;
     let (said, printed): (Vec<_>, Vec<_>) = lines.into_iter().partition(|(stream, _)| stream == "sys");

@@ -65,6 +65,7 @@ pub fn Settings(
 
 #[component]
 fn Watch(monitor: Monitor, action: String, draft: Draft) -> impl IntoView {
+    let mark = monitor.mark();
     let draft = if draft.is_refused() {
         draft
     } else {
@@ -79,6 +80,7 @@ fn Watch(monitor: Monitor, action: String, draft: Draft) -> impl IntoView {
         <Panel title="What a check looks at" id="watch">
             <Body>
                 <form class="stack" method="post" action=action>
+                    <input type="hidden" name="instead_of" value=mark/>
                     <FormErrors draft=draft.clone() fields=&["window_rows", "min_rows"]/>
                     <TextField
                         label="Rows, at most"

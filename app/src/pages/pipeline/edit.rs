@@ -11,7 +11,7 @@ pub fn example() -> &'static str {
     include_str!("example.yaml")
 }
 
-/// The form for a file. Sends `source` to `pipelines/new` or `pipelines/{name}/edit`.
+/// The form for a file. Sends `source`, and as `instead_of` the newest version, to `pipelines/new` or `pipelines/{name}/edit`.
 #[component]
 pub fn Edit(
     /// The addresses of the workspace.
@@ -19,6 +19,9 @@ pub fn Edit(
     /// The pipeline whose file it is; none for a new one.
     #[prop(optional_no_strip)]
     name: Option<String>,
+    /// The number of its newest version.
+    #[prop(optional_no_strip)]
+    newest: Option<i32>,
     /// The file as it was typed, under `source`, and why it was refused.
     draft: Draft,
     /// What is wrong in it, line by line.
@@ -56,6 +59,7 @@ pub fn Edit(
             <div class="stack">
                 <Problems problems source=source.clone()/>
                 <form class="stack" method="post" action=action>
+                    {newest.map(|newest| view! { <input type="hidden" name="instead_of" value=newest.to_string()/> })}
                     <FormErrors draft=told.clone() fields=&["source"]/>
                     <TextArea label="File" name="source" draft=told rows mono=true/>
                     <div class="form">

@@ -44,9 +44,12 @@ pub(super) fn Sealed(page: PromotionPage, links: Links) -> impl IntoView {
     let version = links.version(&subject.model, subject.version);
     let environment = links.environment(&subject.environment);
     let gates = format!("{} gates", page.detail.gates.len());
+    let (state, place) = (page.detail.promotion.state, &subject.environment);
     let foot = match &subject.champion {
-        Some(champion) => format!("It would replace {champion}, which serves in {} now.", subject.environment),
-        None => format!("Nothing serves in {} yet.", subject.environment),
+        Some(champion) if state.is_open() => format!("It would replace {champion}, which serves in {place} now."),
+        Some(champion) => format!("{champion} served in {place} at that time."),
+        None if state.is_open() => format!("Nothing serves in {place} yet."),
+        None => format!("Nothing served in {place} at that time."),
     };
     view! {
         <Panel

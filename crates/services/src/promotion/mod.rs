@@ -57,6 +57,10 @@ impl Services {
     #[boxed]
     pub async fn request_promotion(&self, ctx: &Ctx, new: NewPromotion) -> Result<Promotion> {
         let comment = checked_comment(&new.comment)?;
+        // Before anything is held: loading takes a while.
+        if let Some(sentence) = self.known_not_to_serve(ctx, &new).await? {
+            return Err(Error::invalid_field("version", sentence));
+        }
         let mut tx = self.begin().await?;
         let environment = environment::named(&mut tx, ctx, &new.environment).await;
         let environment = environment.map_err(|error| error.in_field("environment"))?;
@@ -126,6 +130,27 @@ impl Services {
         store::wake::push(&mut tx, &Wake::Promotion { id: promotion.id }).await?;
         commit(tx).await?;
         Ok(promotion)
+    }
+
+    /// Why the version that is asked for is known not to serve; none when it can be loaded, or nothing can be told here.
+    async fn known_not_to_serve(&self, ctx: &Ctx, new: &NewPromotion) -> Result<Option<String>> {
+        let files = {
+            let mut conn = self.conn().await?;
+            let candidate = match is_name(&new.model) {
+                true => {
+                    let workspace = ctx.workspace_id();
+                    store::promotion::candidate_by_number(&mut conn, workspace, &new.model, new.version).await?
+                }
+                false => None,
+            };
+            match candidate.filter(|candidate| present::unfit(candidate).is_none()) {
+                Some(candidate) => store::promotion::files(&mut conn, candidate.id).await?,
+                // What is wrong with it is told where it is looked up.
+                None => return Ok(None),
+            }
+        };
+        let sentence = self.refusal(&files).await?;
+        Ok(sentence.map(|why| format!("{} v{} cannot be served: {why}", new.model, new.version)))
     }
 
     /// Takes a request back. Doing it again changes nothing.

@@ -1,7 +1,7 @@
 //! What clients log to a run. Each request is one transaction, and the same request again changes nothing.
 
 use super::{RUN_NAME, active, check_active, find, note_name};
-use crate::{Ctx, Result, Services, boxed, commit};
+use crate::{Ctx, Event, Result, Services, boxed, commit};
 use domain::{
     Error, ErrorKind,
     dataset::{MAX_DATASETS, ValidDatasetInput},
@@ -143,7 +143,14 @@ impl Services {
         let (run, info) = find(&mut tx, ctx, id).await?;
         check_active(&info)?;
         check_models(&mut tx, ctx, models.to_vec()).await?;
-        input::add_datasets(&mut tx, run, info.experiment_id, &datasets).await?;
+        let new = input::add_datasets(&mut tx, run, info.experiment_id, &datasets).await?;
+        if !new.is_empty() {
+            let summary = format!("noted that {} read {}", info.name, new.join(", "));
+            Event::new("run.inputs_logged", super::object(&info), summary)
+                .details(serde_json::json!({ "datasets": new }))
+                .write(&mut tx, ctx)
+                .await?;
+        }
         input::add_models(&mut tx, run, input::Direction::Input, &links).await?;
         commit(tx).await
     }

@@ -11,7 +11,7 @@ use sqlx::{FromRow, PgConnection, types::Json};
 use std::collections::{BTreeMap, HashMap};
 
 /// Notes that the run read these data sets, each once by name and digest. What is known of a data set of the experiment,
-/// or of the run's use of it, stays as it is.
+/// or of the run's use of it, stays as it is. Answers with the names of those that were not noted yet.
 ///
 /// # Errors
 /// When a statement fails.
@@ -20,9 +20,9 @@ pub async fn add_datasets(
     run: RunKey,
     experiment: ExperimentId,
     datasets: &[ValidDatasetInput],
-) -> Result<()> {
+) -> Result<Vec<String>> {
     if datasets.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let mut datasets: Vec<&ValidDatasetInput> = datasets.iter().collect();
     datasets.sort_by(|a, b| (&a.name, &a.digest).cmp(&(&b.name, &b.digest)));
@@ -48,21 +48,25 @@ pub async fn add_datasets(
     .execute(&mut *conn)
     .await?;
     let tags: Vec<Json<&BTreeMap<String, String>>> = datasets.iter().map(|input| Json(&input.tags)).collect();
-    sqlx::query(
-        "insert into run_datasets (run_key, dataset_id, tags)
-         select $1, d.id, i.tags
-         from unnest($3::text[], $4::text[], $5::jsonb[]) as i (name, digest, tags)
-         join datasets d on d.experiment_id = $2 and d.name = i.name and d.digest = i.digest
-         on conflict (run_key, dataset_id) do nothing",
+    let new = sqlx::query_scalar(
+        "with added as (
+             insert into run_datasets (run_key, dataset_id, tags)
+             select $1, d.id, i.tags
+             from unnest($3::text[], $4::text[], $5::jsonb[]) as i (name, digest, tags)
+             join datasets d on d.experiment_id = $2 and d.name = i.name and d.digest = i.digest
+             on conflict (run_key, dataset_id) do nothing
+             returning dataset_id
+         )
+         select d.name from added a join datasets d on d.id = a.dataset_id order by d.name",
     )
     .bind(run)
     .bind(experiment)
     .bind(&names)
     .bind(&digests)
     .bind(tags)
-    .execute(conn)
+    .fetch_all(conn)
     .await?;
-    Ok(())
+    Ok(new)
 }
 
 /// Which side of a run a logged model is on.

@@ -72,8 +72,12 @@ async fn change(
     Path((environment, model)): Path<(String, String)>,
     Body(change): Body<MonitorChange>,
 ) -> Result<Json<Monitor>, ApiError> {
-    let change =
-        services::MonitorChange { window_rows: change.window_rows, min_rows: change.min_rows, enabled: change.enabled };
+    let change = services::MonitorChange {
+        window_rows: change.window_rows,
+        min_rows: change.min_rows,
+        enabled: change.enabled,
+        instead_of: None,
+    };
     Ok(Json(state.services.change_monitor(&ctx, &environment, &model, change).await?))
 }
 

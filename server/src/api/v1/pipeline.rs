@@ -108,7 +108,7 @@ async fn store(
     request: Request,
 ) -> Result<(StatusCode, Json<PipelineVersion>), StoreError> {
     let file = PipelineFile::read(source(request, &state).await?).map_err(StoreError::File)?;
-    let stored = state.services.store_pipeline(&ctx, file).await?;
+    let stored = state.services.store_pipeline(&ctx, file, None).await?;
     let status = if stored.is_new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(stored.version)))
 }
@@ -126,7 +126,11 @@ async fn source(request: Request, state: &AppState) -> Result<String, Error> {
             .map_err(|error| Error::invalid(format!("The body is not JSON with the file as \"source\": {error}.")))?;
         return Ok(file.source);
     }
-    String::from_utf8(bytes.into()).map_err(|_| Error::invalid_field("source", "The file is not UTF-8 text."))
+    String::from_utf8(bytes.into()).map_err(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
+        Error::invalid_field("source", format!("The file is not UTF-8 text: line {line} has bytes that are none."))
+    })
 }
 
 /// The pipeline of this name.

@@ -11,7 +11,7 @@ use crate::{
 use axum::{Json, extract::State, http::StatusCode};
 use domain::{
     id::UserId,
-    permission::{Permission, Role, Scope},
+    permission::{Permission, Role},
     user::{Email, Member, Password, User, Workspace},
 };
 use serde::Deserialize;
@@ -21,7 +21,7 @@ use utoipa::ToSchema;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
     routes
-        .api(Access::SignedIn(Scope::Admin), operation!(create))
+        .api(Access::Needs(Permission::MakeWorkspaces), operation!(create))
         .api(Access::Needs(Permission::Read), operation!(members))
         .api(Access::Needs(Permission::ManageMembers), operation!(add_member))
         .api(Access::Needs(Permission::ManageMembers), operation!(set_roles))
@@ -38,7 +38,7 @@ struct NewWorkspace {
     name: String,
 }
 
-/// Makes a workspace; whoever makes it is its administrator.
+/// Makes a workspace; whoever makes it is its administrator. It takes the role admin in the workspace that is named.
 #[utoipa::path(post, path = "/api/v1/workspaces", tag = "people", request_body = NewWorkspace,
     responses((status = 201, body = Workspace), (status = 400, body = Problem), (status = 409, body = Problem)))]
 async fn create(
@@ -107,7 +107,7 @@ async fn set_roles(
     Path(user): Path<UserId>,
     Body(new): Body<Roles>,
 ) -> Result<StatusCode, ApiError> {
-    state.services.set_member_roles(&ctx, user, new.roles).await?;
+    state.services.set_member_roles(&ctx, user, new.roles, None).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -89,6 +89,7 @@ impl Steps {
         }
         let mut env = self.options.step_env.clone();
         env.extend(work.invocation.env);
+        log.hide(env.get("SLIPWAY_TOKEN"));
         let process = StepProcess { argv: work.invocation.argv, env, timeout: work.timeout, grace: GRACE };
         let (sender, lines) = mpsc::channel(UNSTORED);
         let controls = Controls { deadline: hand.deadline.clone(), cancel: hand.cancel.clone(), log: sender };

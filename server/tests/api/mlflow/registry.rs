@@ -115,9 +115,17 @@ async fn a_version_is_the_files_of_its_source_when_it_was_registered() {
     // Another version's files are taken over as they were.
     ada.version("churn", "models:/churn/1").await;
     assert_eq!(ada.get("/api/v1/models/churn/versions/4").await.ok()["version"]["digest"], digest);
+    ada.version("churn", &format!("mlflow-artifacts:/{files}")).await;
+    assert_eq!(ada.get("/api/v1/models/churn/versions/5").await.ok()["version"]["digest"], digest);
+    for wrong in
+        [format!("mlflow-artifacts:/{files}/data"), format!("mlflow-artifacts:/versions/{}", uuid::Uuid::now_v7())]
+    {
+        let answer = ada.ml("model-versions/create", json!({ "name": "churn", "source": wrong })).await;
+        assert!(answer.status.is_client_error(), "{wrong}");
+    }
     // Without files there is nothing to name.
     ada.version("churn", &format!("runs:/{run}/nothing")).await;
-    assert_eq!(ada.get("/api/v1/models/churn/versions/5").await.ok()["version"]["digest"], Value::Null);
+    assert_eq!(ada.get("/api/v1/models/churn/versions/6").await.ok()["version"]["digest"], Value::Null);
 }
 
 #[tokio::test]

@@ -66,6 +66,15 @@ async fn a_new_version_is_stored_under_the_same_name_only() {
     contributor.form("/pipelines/wine/edit", &fields(&[("source", FILE)])).await.leads_to();
     contributor.get("/pipelines/wine").await.shows(200, &["The file says the same as version 1", "20 in the file"]);
     contributor.get("/pipelines/wine/file?version=2").await.shows(200, &["Version 2 does not run any more."]);
+    // Whoever looked at the version before overwrites nothing, and loses nothing.
+    let third = FILE.replace("rounds: 20", "rounds: 40");
+    let stale = fields(&[("source", &third), ("instead_of", "2")]);
+    let html = contributor.form("/pipelines/wine/edit", &stale).await;
+    let html =
+        html.shows(409, &["Somebody stored version 1 of this pipeline since you opened version 2.", "rounds: 40"]);
+    let again = fields(&[("source", &third), ("instead_of", &value(&html, "instead_of"))]);
+    contributor.form("/pipelines/wine/edit", &again).await.leads_to();
+    contributor.get("/pipelines/wine").await.shows(200, &["Version 3 is stored"]);
     let source = contributor.get("/pipelines/wine/source?version=2").await;
     assert_eq!((source.text(), source.header("content-type")), (next, "text/plain; charset=utf-8"));
 }

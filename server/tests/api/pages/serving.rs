@@ -143,6 +143,15 @@ async fn a_monitor_is_changed_and_a_wrong_number_is_kept() {
     assert_eq!(operator.form(&path, &right).await.leads_to(), format!("/w/default{path}"));
     operator.get(&path).await.shows(200, &["Saved. The monitor is off.", "value=\"200\"", "changed the monitor of"]);
     browser(&app, Role::Viewer).await.get(&path).await.shows(200, &["50 to 200"]);
+
+    // Somebody else was faster: nothing is overwritten, and what was typed stays.
+    let seen = value(&operator.get(&path).await.text(), "instead_of");
+    let form = |rows: &str, seen: &str| fields(&[("window_rows", rows), ("min_rows", "60"), ("instead_of", seen)]);
+    operator.form(&path, &form("300", &seen)).await.leads_to();
+    let stale = operator.form(&path, &form("400", &seen)).await;
+    let html = stale.shows(409, &["Somebody changed this monitor since you opened the page.", "value=\"400\""]);
+    operator.form(&path, &form("400", &value(&html, "instead_of"))).await.leads_to();
+    operator.get(&path).await.shows(200, &["value=\"400\""]);
 }
 
 #[tokio::test]

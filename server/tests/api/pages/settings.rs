@@ -5,21 +5,50 @@ use crate::app::TestApp;
 use domain::permission::Role;
 
 #[tokio::test]
+async fn roles_are_changed_only_from_those_that_were_seen() {
+    let app = TestApp::start().await;
+    let admin = browser(&app, Role::Admin).await;
+    let member = app.member(Role::Viewer).await.user().id;
+    let path = format!("/settings/members/{member}");
+    let form = |seen: &str, roles: &[&str]| {
+        let roles = roles.iter().map(|role| ("roles", *role));
+        fields(&[("do", "roles"), ("instead_of", seen)].into_iter().chain(roles).collect::<Vec<_>>())
+    };
+    assert!(admin.get("/settings/members").await.text().contains("name=\"instead_of\" value=\"viewer\""));
+    admin.form(&path, &form("viewer", &["viewer", "approver"])).await.leads_to();
+    let stale = admin.form(&path, &form("viewer", &["contributor"])).await;
+    stale.shows(409, &["since you opened the page: viewer, approver now."]);
+    // What it is already needs no question.
+    admin.form(&path, &form("viewer", &["viewer", "approver"])).await.leads_to();
+    admin.form(&path, &form("viewer,approver", &["contributor"])).await.leads_to();
+}
+
+#[tokio::test]
 async fn whoever_makes_a_workspace_administers_it() {
     let app = TestApp::start().await;
     let viewer = browser(&app, Role::Viewer).await;
-    viewer.get("/settings/workspaces").await.shows(200, &["Make a workspace", "/w/default"]);
-    let refused = viewer.form("/settings/workspaces", &fields(&[("name", "Fraud lab"), ("slug", "Fraud lab")])).await;
+    let html = viewer.get("/settings/workspaces").await.shows(200, &["/w/default"]);
+    assert!(!html.contains("Make workspace"), "{html}");
+    // Whoever administers a workspace may have commands run there.
+    viewer
+        .form("/settings/workspaces", &fields(&[("name", "Lab"), ("slug", "lab")]))
+        .await
+        .shows(403, &["the role admin"]);
+
+    let admin = browser(&app, Role::Admin).await;
+    admin.get("/settings/workspaces").await.shows(200, &["Make a workspace", "/w/default"]);
+    let refused = admin.form("/settings/workspaces", &fields(&[("name", "Fraud lab"), ("slug", "Fraud lab")])).await;
     refused.shows(400, &["lower-case letters, digits and hyphens, and starts with a letter", "Fraud lab"]);
-    let made = viewer.form("/settings/workspaces", &fields(&[("name", "Fraud lab"), ("slug", "fraud-lab")])).await;
+    let made = admin.form("/settings/workspaces", &fields(&[("name", "Fraud lab"), ("slug", "fraud-lab")])).await;
     assert_eq!(made.leads_to(), "/w/fraud-lab");
-    let taken = viewer.form("/settings/workspaces", &fields(&[("name", "Another"), ("slug", "fraud-lab")])).await;
+    let taken = admin.form("/settings/workspaces", &fields(&[("name", "Another"), ("slug", "fraud-lab")])).await;
     taken.shows(409, &["There is a workspace at /w/fraud-lab already."]);
 
-    let inside = viewer.clone().in_workspace("fraud-lab");
+    let inside = admin.clone().in_workspace("fraud-lab");
     inside.get("/settings/workspaces").await.shows(200, &["Fraud lab", "/w/fraud-lab", "Admin"]);
     inside.get("/settings/members").await.shows(200, &["Add somebody"]);
     inside.get("/audit").await.shows(200, &["created the workspace"]);
+    assert_eq!(inside.get("/settings").await.leads_to(), "/w/fraud-lab/settings/members");
     let stranger = browser(&app, Role::Admin).await.in_workspace("fraud-lab");
     stranger.get("/settings/members").await.shows(404, &["or you are not a member of it"]);
 }

@@ -6,7 +6,7 @@ use domain::{deployment::DeploymentState, monitor::CheckState};
 use serde_json::json;
 use services::MonitorChange;
 
-const OFF: MonitorChange = MonitorChange { window_rows: None, min_rows: None, enabled: Some(false) };
+const OFF: MonitorChange = MonitorChange { window_rows: None, min_rows: None, enabled: Some(false), instead_of: None };
 
 #[tokio::test]
 async fn traffic_is_checked_once_and_new_traffic_again() {
@@ -28,7 +28,7 @@ async fn traffic_is_checked_once_and_new_traffic_again() {
 #[tokio::test]
 async fn a_check_looks_at_the_latest_rows_and_no_more() {
     let world = World::start().await;
-    world.change(MonitorChange { window_rows: Some(70), min_rows: Some(70), enabled: None }).await;
+    world.change(MonitorChange { window_rows: Some(70), min_rows: Some(70), enabled: None, instead_of: None }).await;
     world.answer(rows(50, 100.0)).await;
     world.answer(rows(50, 0.0)).await;
     world.check().await;
@@ -112,7 +112,9 @@ async fn a_model_with_more_features_than_can_be_compared_says_so() {
     let columns: serde_json::Map<_, _> = (0..3000).map(|i| (format!("f{i}"), json!([1, 2]))).collect();
     let file = serde_json::Value::Object(columns).to_string();
     world.deploy(world.version(&[("reference.json", &file)], None).await).await;
-    world.change(MonitorChange { window_rows: Some(1000), min_rows: Some(1000), enabled: None }).await;
+    world
+        .change(MonitorChange { window_rows: Some(1000), min_rows: Some(1000), enabled: None, instead_of: None })
+        .await;
     world.answer(json!({ "f1": [1, 2] })).await;
     world.check().await;
     let check = world.checks().await.remove(0);
@@ -135,8 +137,8 @@ async fn a_model_whose_rows_are_not_recorded_says_so() {
 async fn changes_of_a_monitor_at_once_are_all_kept() {
     let world = World::start().await;
     for round in 0..20 {
-        let window = MonitorChange { window_rows: Some(1000 + round), min_rows: None, enabled: None };
-        let least = MonitorChange { window_rows: None, min_rows: Some(100 + round), enabled: None };
+        let window = MonitorChange { window_rows: Some(1000 + round), min_rows: None, enabled: None, instead_of: None };
+        let least = MonitorChange { window_rows: None, min_rows: Some(100 + round), enabled: None, instead_of: None };
         let enabled = MonitorChange { enabled: Some(round % 2 == 0), ..OFF };
         tokio::join!(world.change(window), world.change(least), world.change(enabled));
         let monitor = world.monitor().await;
@@ -155,6 +157,7 @@ async fn a_change_that_changes_nothing_is_not_told() {
         window_rows: Some(monitor.window_rows),
         min_rows: Some(monitor.min_rows),
         enabled: Some(monitor.enabled),
+        instead_of: None,
     };
     for change in [MonitorChange::default(), same] {
         let unchanged = world.services.change_monitor(&world.ctx(), PRODUCTION, MODEL, change).await.unwrap();

@@ -28,6 +28,25 @@ async fn an_alert_starts_the_pipeline_once_however_often_it_is_seen() {
     assert_eq!(world.started().await, 2);
 }
 
+#[tokio::test]
+async fn a_trigger_has_a_line_for_what_changed_and_none_for_the_same_again() {
+    let world = World::start().await;
+    for (cool_down_s, enabled) in [(0, true), (0, true), (DAY, true), (DAY, false), (DAY, false), (0, false), (0, true)]
+    {
+        world.trigger(cool_down_s, enabled).await;
+    }
+    let events = world.services.audit_events(&world.ctx(), &[], None, 100).await.unwrap().items;
+    let told = events.into_iter().rev().filter(|event| event.action.starts_with("trigger."));
+    let told: Vec<String> = told.map(|event| format!("{}: {}", event.action, event.summary)).collect();
+    insta::assert_snapshot!(told.join("\n"), @r"
+    trigger.created: let alerts of iris in production start retrain
+    trigger.changed: changed how alerts of iris in production start retrain
+    trigger.changed: stopped alerts of iris in production from starting retrain
+    trigger.changed: changed how alerts of iris in production would start retrain, which is off
+    trigger.changed: let alerts of iris in production start retrain
+    ");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn monitors_that_find_the_same_at_once_start_the_pipeline_once() {
     let world = World::start().await;

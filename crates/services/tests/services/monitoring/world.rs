@@ -231,7 +231,7 @@ impl World {
 
     /// Looks at 50 rows, no more and no less.
     pub(crate) async fn watch_fifty(&self) {
-        self.change(MonitorChange { window_rows: Some(50), min_rows: Some(50), enabled: None }).await;
+        self.change(MonitorChange { window_rows: Some(50), min_rows: Some(50), enabled: None, instead_of: None }).await;
     }
 
     pub(crate) async fn change(&self, change: MonitorChange) {
@@ -252,7 +252,7 @@ impl World {
     pub(crate) async fn trigger(&self, cool_down_s: i32, enabled: bool) {
         let file = format!("name: {PIPELINE}\nsteps:\n  train:\n    command: 'true'\n");
         let file = PipelineFile::read(file).unwrap_or_else(|problems| panic!("{problems}"));
-        self.services.store_pipeline(&self.ctx(), file).await.unwrap();
+        self.services.store_pipeline(&self.ctx(), file, None).await.unwrap();
         let new = NewTrigger {
             model: MODEL.to_owned(),
             environment: PRODUCTION.to_owned(),

@@ -39,7 +39,7 @@ impl Engine {
     /// Stores a file.
     pub(crate) async fn store(&self, yaml: &str) -> services::StoredPipeline {
         let file = PipelineFile::read(yaml.to_owned()).unwrap_or_else(|problems| panic!("{problems}"));
-        self.services.store_pipeline(&self.ctx(), file).await.unwrap()
+        self.services.store_pipeline(&self.ctx(), file, None).await.unwrap()
     }
 
     /// Stores a file and starts a run of it.

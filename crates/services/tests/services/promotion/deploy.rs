@@ -91,7 +91,7 @@ async fn a_version_that_cannot_be_loaded_fails_and_what_serves_goes_on() {
     world.live(first).await;
     world.set_policy(PRODUCTION, vec![metric_gate(0.7)], 0).await;
     let broken = world.version_of(MODEL, NewVersion { onnx: b"no model".to_vec(), ..NewVersion::default() }).await;
-    let promotion = world.request(broken).await;
+    let promotion = world.request_elsewhere(broken).await;
     assert_eq!(world.advance(&promotion).await, PromotionState::Failed);
     let promotion = world.read(&promotion).await;
     assert!(promotion.state_reason.starts_with("The file is not an ONNX model"), "{}", promotion.state_reason);
@@ -139,7 +139,7 @@ async fn a_version_whose_files_are_gone_fails() {
     let world = World::start().await;
     world.set_policy(PRODUCTION, vec![], 0).await;
     let version = world.version().await;
-    let promotion = world.request(version).await;
+    let promotion = world.request_elsewhere(version).await;
     world.empty_artifacts();
     assert_eq!(world.advance(&promotion).await, PromotionState::Failed);
 }

@@ -16,7 +16,7 @@ async fn verdicts(world: &World, promotion: &Promotion) -> Vec<Verdict> {
 async fn golden_finding(world: &World, new: NewVersion) -> (PromotionState, Verdict, String) {
     world.set_policy(PRODUCTION, vec![GOLDEN], 1).await;
     let version = world.version_of(MODEL, new).await;
-    let promotion = world.request(version).await;
+    let promotion = world.request_elsewhere(version).await;
     let state = world.advance(&promotion).await;
     let finding = world.detail(&promotion).await.gates[0].finding.clone().unwrap();
     (state, finding.verdict, finding.reason)
@@ -193,7 +193,7 @@ async fn gates_wait_while_the_artifact_store_does_not_answer() {
 async fn a_file_that_is_gone_is_the_versions_fault() {
     let world = World::start().await;
     let version = world.version().await;
-    let promotion = world.request(version).await;
+    let promotion = world.request_elsewhere(version).await;
     world.empty_artifacts();
     assert_eq!(world.advance(&promotion).await, PromotionState::Blocked);
     let finding = world.detail(&promotion).await.gates[2].finding.clone().unwrap();

@@ -49,8 +49,17 @@ async fn what_does_not_exist_or_cannot_serve_is_refused_with_a_sentence() {
     let refused = world.try_request(bare, PRODUCTION).await.unwrap_err();
     assert!(refused.message.starts_with("iris v2 has no files here"), "{}", refused.message);
 
+    let broken = world.version_of(MODEL, NewVersion { onnx: b"no model".to_vec(), ..NewVersion::default() }).await;
+    let refused = world.try_request(broken, PRODUCTION).await.unwrap_err();
+    let text = "iris v3 cannot be served: The file is not an ONNX model, or it is damaged.";
+    assert_eq!(
+        (refused.kind, refused.field.as_deref(), refused.message.as_str()),
+        (ErrorKind::Invalid, Some("version"), text)
+    );
+    assert_eq!(world.count("select count(*) from promotions").await, 0);
+
     let deleted = world.version().await;
-    world.meddle("update model_versions set deleted_at = now() where version = 3").await;
+    world.meddle("update model_versions set deleted_at = now() where version = 4").await;
     for (version, environment) in [(deleted, PRODUCTION), (99, PRODUCTION), (bare, "moon"), (bare, "a\0b")] {
         assert_eq!(world.try_request(version, environment).await.unwrap_err().kind, ErrorKind::NotFound);
     }

@@ -151,7 +151,7 @@ impl World {
     pub(crate) async fn step_of(&self, who: &Ctx) -> Ctx {
         let file = PipelineFile::read("name: train\nsteps:\n  fit:\n    command: 'true'\n".to_owned());
         let file = file.unwrap_or_else(|problems| panic!("{problems}"));
-        self.services.store_pipeline(&Ctx::system(self.workspace.clone()), file).await.unwrap();
+        self.services.store_pipeline(&Ctx::system(self.workspace.clone()), file, None).await.unwrap();
         let new = NewRun { pipeline: "train".to_owned(), ..NewRun::default() };
         self.services.start_pipeline_run(who, new).await.unwrap();
         let (pools, lease) = (["default".to_owned()], Duration::from_secs(600));
@@ -176,7 +176,7 @@ impl World {
     /// Gives a member exactly these roles.
     pub(crate) async fn set_roles(&self, who: &Ctx, roles: &[Role]) {
         let roles = roles.iter().copied().collect();
-        self.services.set_member_roles(&self.admin, who.user().unwrap().id, roles).await.unwrap();
+        self.services.set_member_roles(&self.admin, who.user().unwrap().id, roles, None).await.unwrap();
     }
 
     /// Runs a statement that no use case would: somebody meddles with the tables.
@@ -342,6 +342,13 @@ impl World {
     /// The contributor asks for a version of [`MODEL`] in production.
     pub(crate) async fn request(&self, version: i32) -> Promotion {
         self.try_request(version, PRODUCTION).await.unwrap()
+    }
+
+    /// The same, of a process that has no engine and so knows nothing of the version.
+    pub(crate) async fn request_elsewhere(&self, version: i32) -> Promotion {
+        let (model, environment) = (MODEL.to_owned(), PRODUCTION.to_owned());
+        let new = NewPromotion { model, version, environment, comment: "better".to_owned() };
+        self.process_without_engine().await.request_promotion(&self.contributor, new).await.unwrap()
     }
 
     pub(crate) async fn try_request(&self, version: i32, environment: &str) -> Result<Promotion, Error> {

@@ -11,7 +11,7 @@ async fn a_run_logged_with_a_steps_token_is_the_steps() {
     let ctx = world.ctx();
     let yaml = "name: train\nsteps:\n  fit:\n    command: 'true'\n";
     let file = PipelineFile::read(yaml.to_owned()).unwrap_or_else(|problems| panic!("{problems}"));
-    world.services.store_pipeline(&ctx, file).await.unwrap();
+    world.services.store_pipeline(&ctx, file, None).await.unwrap();
     let started = NewRun { pipeline: "train".to_owned(), ..NewRun::default() };
     let started = world.services.start_pipeline_run(&ctx, started).await.unwrap().run;
     let pools = ["default".to_owned()];
