@@ -151,7 +151,7 @@ impl Services {
         let (target, files) = {
             let mut conn = self.conn().await?;
             let target = can_return(&mut conn, live).await?;
-            let files = store::promotion::files(&mut conn, target.model_version_id).await?;
+            let files = store::model_version::files(&mut conn, target.model_version_id).await?;
             (target, files)
         };
         match self.refusal(&files).await? {

@@ -159,6 +159,8 @@ impl Services {
     pub async fn rename_experiment(&self, ctx: &Ctx, id: ExperimentId, name: &str) -> Result<()> {
         let name = ExperimentName::parse(name, "new_name")?;
         let mut tx = self.begin().await?;
+        let id = experiment(&mut tx, ctx, id).await?.id;
+        store::experiment::lock(&mut tx, id).await?;
         let before = experiment(&mut tx, ctx, id).await?;
         if before.lifecycle_stage != LifecycleStage::Active {
             return Err(Error::invalid("Cannot rename a non-active experiment. Restore it first."));

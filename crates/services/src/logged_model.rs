@@ -197,7 +197,7 @@ impl Services {
     ) -> Result<LoggedModel> {
         let tags = tags(new)?;
         let mut tx = self.begin().await?;
-        active(&mut tx, ctx, id).await?;
+        check_in_use(&mut tx, ctx, id).await?;
         store::logged_model::set_tags(&mut tx, id, &tags).await?;
         let model = find(&mut tx, ctx, id).await?;
         commit(tx).await?;
@@ -211,7 +211,7 @@ impl Services {
     #[boxed]
     pub async fn delete_logged_model_tag(&self, ctx: &Ctx, id: LoggedModelId, key: &str) -> Result<()> {
         let mut conn = self.conn().await?;
-        active(&mut conn, ctx, id).await?;
+        check_in_use(&mut conn, ctx, id).await?;
         if store::logged_model::delete_tag(&mut conn, id, key).await? {
             return Ok(());
         }
@@ -227,7 +227,7 @@ impl Services {
     pub async fn log_logged_model_params(&self, ctx: &Ctx, id: LoggedModelId, new: &[(String, String)]) -> Result<()> {
         let params = params(new)?;
         let mut conn = self.conn().await?;
-        active(&mut conn, ctx, id).await?;
+        check_in_use(&mut conn, ctx, id).await?;
         Ok(store::logged_model::add_params(&mut conn, id, &params).await?)
     }
 }
@@ -241,6 +241,12 @@ pub(crate) async fn find(conn: &mut PgConnection, ctx: &Ctx, id: LoggedModelId) 
 async fn active(conn: &mut PgConnection, ctx: &Ctx, id: LoggedModelId) -> Result<LoggedModel> {
     let model = find(conn, ctx, id).await?;
     if model.deleted { Err(no_logged_model(&id.wire())) } else { Ok(model) }
+}
+
+/// Refuses a logged model that is not there, or deleted.
+async fn check_in_use(conn: &mut PgConnection, ctx: &Ctx, id: LoggedModelId) -> Result<()> {
+    let is_in_use = store::logged_model::is_in_use(conn, ctx.workspace_id(), id).await?;
+    if is_in_use { Ok(()) } else { Err(no_logged_model(&id.wire())) }
 }
 
 /// Writes down what happened to a model, on the timelines of its experiment and run too.

@@ -150,7 +150,7 @@ impl Services {
     pub async fn describe_model(&self, ctx: &Ctx, name: &str, description: &str) -> Result<Model> {
         check_description(description)?;
         let mut tx = self.begin().await?;
-        let model = find(&mut tx, ctx, name).await?;
+        let model = locked(&mut tx, ctx, name).await?;
         if model.description == description {
             return Ok(model);
         }
@@ -222,7 +222,7 @@ impl Services {
     pub async fn set_model_tag(&self, ctx: &Ctx, name: &str, key: &str, value: &str) -> Result<()> {
         let tags = tags(&[(key.to_owned(), value.to_owned())])?;
         let mut tx = self.begin().await?;
-        let model = find(&mut tx, ctx, name).await?;
+        let model = locked(&mut tx, ctx, name).await?;
         if model.tags.get(key).is_some_and(|before| before == value) {
             return Ok(());
         }
@@ -404,6 +404,13 @@ pub(crate) async fn find(conn: &mut PgConnection, ctx: &Ctx, name: &str) -> Resu
     store::model::by_name(conn, ctx.workspace_id(), name)
         .await?
         .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("Registered Model with name={name} not found")))
+}
+
+/// The model as it stands until the transaction ends: nobody else changes it meanwhile.
+async fn locked(conn: &mut PgConnection, ctx: &Ctx, name: &str) -> Result<Model> {
+    let found = find(conn, ctx, name).await?;
+    store::model::lock(conn, found.id).await?;
+    find(conn, ctx, name).await
 }
 
 /// The model as history names it.

@@ -249,7 +249,7 @@ impl Services {
     ) -> Result<ModelVersion> {
         check_description(description)?;
         let mut tx = self.begin().await?;
-        let before = find(&mut tx, ctx, model, version).await?;
+        let before = locked(&mut tx, ctx, model, version).await?;
         if before.description == description {
             return Ok(before);
         }
@@ -296,8 +296,7 @@ impl Services {
             ));
         }
         let mut tx = self.begin().await?;
-        let before = find(&mut tx, ctx, model, version).await?;
-        store::model::lock(&mut tx, before.model_id).await?;
+        let before = locked(&mut tx, ctx, model, version).await?;
         let environment = stage.as_str().to_lowercase();
         if store::model::is_protected(&mut tx, ctx.workspace_id(), &environment).await? {
             return Err(self.only_by_promotion(&mut tx, ctx, &before, &environment).await?);
@@ -341,7 +340,7 @@ impl Services {
     pub async fn set_version_tag(&self, ctx: &Ctx, model: &str, version: i32, key: &str, value: &str) -> Result<()> {
         let tags = tags(&[(key.to_owned(), value.to_owned())])?;
         let mut tx = self.begin().await?;
-        let found = find(&mut tx, ctx, model, version).await?;
+        let found = locked(&mut tx, ctx, model, version).await?;
         if found.tags.get(key).is_some_and(|before| before == value) {
             return Ok(());
         }
@@ -516,6 +515,13 @@ pub(crate) async fn find(conn: &mut PgConnection, ctx: &Ctx, model: &str, versio
         let message = format!("Model Version (name={model}, version={version}) not found");
         Error::new(ErrorKind::NotFound, message)
     })
+}
+
+/// The version as it stands until the transaction ends: nobody else changes its model meanwhile.
+async fn locked(conn: &mut PgConnection, ctx: &Ctx, model: &str, version: i32) -> Result<ModelVersion> {
+    let found = find(conn, ctx, model, version).await?;
+    store::model::lock(conn, found.model_id).await?;
+    find(conn, ctx, model, version).await
 }
 
 /// The version as history names it.

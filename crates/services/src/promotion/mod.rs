@@ -144,7 +144,7 @@ impl Services {
                 false => None,
             };
             match candidate.filter(|candidate| present::unfit(candidate).is_none()) {
-                Some(candidate) => store::promotion::files(&mut conn, candidate.id).await?,
+                Some(candidate) => store::model_version::files(&mut conn, candidate.id).await?,
                 // What is wrong with it is told where it is looked up.
                 None => return Ok(None),
             }

@@ -65,7 +65,7 @@ impl Present {
         if let Some(sentence) = unfit(&candidate) {
             return Ok(Err(sentence));
         }
-        let files = store::promotion::files(conn, candidate.id).await?;
+        let files = store::model_version::files(conn, candidate.id).await?;
         let Some(digest) = candidate.digest.clone().filter(|_| !files.is_empty()) else {
             return Ok(Err(format!("The files of {title} are gone.")));
         };

@@ -111,6 +111,21 @@ pub async fn by_id(conn: &mut PgConnection, workspace: WorkspaceId, id: LoggedMo
     Ok(load(conn, workspace, &[id]).await?.pop())
 }
 
+/// Whether the workspace has this logged model, and it is not deleted.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn is_in_use(conn: &mut PgConnection, workspace: WorkspaceId, id: LoggedModelId) -> Result<bool> {
+    let is_in_use = sqlx::query_scalar(
+        "select exists (select from logged_models where workspace_id = $1 and id = $2 and not deleted)",
+    )
+    .bind(workspace)
+    .bind(id)
+    .fetch_one(conn)
+    .await?;
+    Ok(is_in_use)
+}
+
 /// Every point that was logged of each model, by metric, time and step.
 async fn metrics(
     conn: &mut PgConnection,

@@ -4,7 +4,7 @@ use crate::Result;
 use domain::{
     Digest,
     id::{ModelId, ModelVersionId, RunId, WorkspaceId},
-    model::{Signature, VersionFile},
+    model::Signature,
 };
 use sqlx::{FromRow, PgConnection, types::Json};
 use std::collections::BTreeMap;
@@ -102,23 +102,6 @@ pub async fn candidate_by_number(
     .fetch_optional(conn)
     .await?;
     Ok(row.map(Candidate::from))
-}
-
-/// The files of a version, by path.
-///
-/// # Errors
-/// When the statement fails.
-pub async fn files(conn: &mut PgConnection, version: ModelVersionId) -> Result<Vec<VersionFile>> {
-    let files: Vec<(String, Digest, i64)> = sqlx::query_as(
-        "select path, digest, size
-         from model_version_files
-         where model_version_id = $1
-         order by path",
-    )
-    .bind(version)
-    .fetch_all(conn)
-    .await?;
-    Ok(files.into_iter().map(|(path, digest, size)| VersionFile { path, digest, size }).collect())
 }
 
 /// The latest value of each metric of a run.

@@ -4,7 +4,7 @@ mod candidate;
 mod decision;
 mod gate;
 
-pub use candidate::{Candidate, candidate, candidate_by_number, commit_of_run, datasets_of_run, files, metrics_of_run};
+pub use candidate::{Candidate, candidate, candidate_by_number, commit_of_run, datasets_of_run, metrics_of_run};
 pub use decision::{decision_of, decisions, insert_decision};
 pub use gate::{gates, reset_gates, set_findings, set_waiting};
 

@@ -314,7 +314,7 @@ impl World {
     /// The files of the version of a promotion, as they are stored now.
     pub(crate) async fn files(&self, promotion: &Promotion) -> Vec<VersionFile> {
         let mut conn = self.database.pool.acquire().await.unwrap();
-        store::promotion::files(&mut conn, promotion.model_version_id).await.unwrap()
+        store::model_version::files(&mut conn, promotion.model_version_id).await.unwrap()
     }
 
     /// Logs another value of a metric to the run of a version of [`MODEL`].
