@@ -1,0 +1,52 @@
+//! Settings: who is a member, one's own tokens, sessions and password, and workspaces.
+
+mod account;
+mod members;
+mod tokens;
+mod workspaces;
+
+pub use account::Account;
+pub use members::Members;
+pub use tokens::Tokens;
+pub use workspaces::Workspaces;
+
+use crate::ui::prelude::*;
+use domain::permission::Role;
+use leptos::prelude::*;
+
+/// Which of the settings is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Members,
+    Tokens,
+    Account,
+    Workspaces,
+}
+
+#[component]
+fn Frame(links: Links, part: Part, children: Children) -> impl IntoView {
+    let tab = |name: &str, path: &str, this: Part| Tab::new(name, links.to(path)).current(part == this);
+    view! {
+        <PageHead title="Settings".into_any()/>
+        <Tabs
+            label="Settings"
+            items=vec![
+                tab("Members", "settings/members", Part::Members),
+                tab("Your tokens", "settings/tokens", Part::Tokens),
+                tab("Your account", "settings/account", Part::Account),
+                tab("Workspaces", "settings/workspaces", Part::Workspaces),
+            ]
+        />
+        {children()}
+    }
+}
+
+fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::Viewer => "Viewer",
+        Role::Contributor => "Contributor",
+        Role::Operator => "Operator",
+        Role::Approver => "Approver",
+        Role::Admin => "Admin",
+    }
+}
