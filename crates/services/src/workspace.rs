@@ -21,13 +21,7 @@ impl Services {
     pub async fn enter(&self, caller: Caller, slug: Option<&str>) -> Result<Option<Ctx>> {
         let mut conn = self.conn().await?;
         let entered = match slug {
-            Some(slug) => match store::workspace::by_slug(&mut conn, slug).await? {
-                Some(workspace) => {
-                    let roles = store::workspace::roles(&mut conn, workspace.id, caller.user.id).await?;
-                    Some((workspace, roles)).filter(|(_, roles)| !roles.is_empty())
-                }
-                None => None,
-            },
+            Some(slug) => store::workspace::membership(&mut conn, slug, caller.user.id).await?,
             None => store::workspace::of_user(&mut conn, caller.user.id).await?.into_iter().next(),
         };
         Ok(entered.map(|(workspace, roles)| Ctx { caller: Some(caller), workspace, roles }))

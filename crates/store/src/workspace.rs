@@ -26,6 +26,13 @@ impl From<Row> for Workspace {
 }
 
 #[derive(FromRow)]
+struct OfUser {
+    #[sqlx(flatten)]
+    workspace: Row,
+    roles: Vec<String>,
+}
+
+#[derive(FromRow)]
 struct MemberRow {
     #[sqlx(flatten)]
     user: user::Row,
@@ -96,17 +103,33 @@ pub async fn by_slug(conn: &mut PgConnection, slug: &str) -> Result<Option<Works
     Ok(row.map(Workspace::from))
 }
 
+/// The workspace of this slug, with a user's roles there; none when it does not exist or they are no member.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn membership(
+    conn: &mut PgConnection,
+    slug: &str,
+    user: UserId,
+) -> Result<Option<(Workspace, BTreeSet<Role>)>> {
+    let row: Option<OfUser> = sqlx::query_as(
+        "select w.id, w.slug, w.name, w.created_at, m.roles
+         from workspaces w
+         join members m on m.workspace_id = w.id and m.user_id = $2
+         where w.slug = $1",
+    )
+    .bind(slug)
+    .bind(user)
+    .fetch_optional(conn)
+    .await?;
+    row.map(|row| Ok((row.workspace.into(), parse_roles(&row.roles)?))).transpose()
+}
+
 /// The workspaces that a user is a member of, by name, with the roles there.
 ///
 /// # Errors
 /// When the statement fails.
 pub async fn of_user(conn: &mut PgConnection, user: UserId) -> Result<Vec<(Workspace, BTreeSet<Role>)>> {
-    #[derive(FromRow)]
-    struct OfUser {
-        #[sqlx(flatten)]
-        workspace: Row,
-        roles: Vec<String>,
-    }
     let rows: Vec<OfUser> = sqlx::query_as(
         "select w.id, w.slug, w.name, w.created_at, m.roles
          from members m
