@@ -170,8 +170,8 @@ async fn rows(
     param_keys: &[String],
 ) -> Result<Vec<RunRow>> {
     let infos = store::run::infos(conn, keys).await?;
-    let mut metrics = metric::latest(conn, keys, Some(metric_keys)).await?;
-    let mut params = log::params(conn, keys, Some(param_keys)).await?;
+    let mut metrics = metric::latest(conn, keys, metric_keys).await?;
+    let mut params = log::params(conn, keys, param_keys).await?;
     let mut datasets = input::dataset_names(conn, keys).await?;
     let mut versions = store::run::versions(conn, keys).await?;
     let row = |(info, key)| RunRow {

@@ -102,37 +102,24 @@ pub async fn lock_tag(conn: &mut PgConnection, run: RunKey, key: &str) -> Result
         .await?)
 }
 
-/// The params of each run, all of them or those of these keys.
+/// Those params of each run that have one of these keys.
 ///
 /// # Errors
 /// When the statement fails.
 pub async fn params(
     conn: &mut PgConnection,
     runs: &[RunKey],
-    only: Option<&[String]>,
+    only: &[String],
 ) -> Result<HashMap<RunKey, BTreeMap<String, String>>> {
     let rows: Vec<(RunKey, String, String)> = sqlx::query_as(
         "select run_key, key, value
          from params
-         where run_key = any($1) and ($2::text[] is null or key = any($2))",
+         where run_key = any($1) and key = any($2)",
     )
     .bind(runs)
     .bind(only)
     .fetch_all(conn)
     .await?;
-    Ok(pairs(rows))
-}
-
-/// The tags of each run.
-///
-/// # Errors
-/// When the statement fails.
-pub async fn tags(conn: &mut PgConnection, runs: &[RunKey]) -> Result<HashMap<RunKey, BTreeMap<String, String>>> {
-    let rows: Vec<(RunKey, String, String)> =
-        sqlx::query_as("select run_key, key, value from run_tags where run_key = any($1)")
-            .bind(runs)
-            .fetch_all(conn)
-            .await?;
     Ok(pairs(rows))
 }
 

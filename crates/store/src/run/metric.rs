@@ -157,20 +157,16 @@ struct Row {
     value: f64,
 }
 
-/// The latest point of each metric of each run, by key; of all metrics, or of these keys.
+/// The latest point of each of these metrics of each run, by key.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn latest(
-    conn: &mut PgConnection,
-    runs: &[RunKey],
-    only: Option<&[String]>,
-) -> Result<HashMap<RunKey, Vec<Metric>>> {
+pub async fn latest(conn: &mut PgConnection, runs: &[RunKey], only: &[String]) -> Result<HashMap<RunKey, Vec<Metric>>> {
     let rows: Vec<(RunKey, String, f64, i64, i64)> = sqlx::query_as(
         "select l.run_key, k.name, l.value, l.timestamp, l.step
          from latest_metrics l
          join metric_keys k on k.id = l.metric_id
-         where l.run_key = any($1) and ($2::text[] is null or k.name = any($2))
+         where l.run_key = any($1) and k.name = any($2)
          order by l.run_key, k.name",
     )
     .bind(runs)
