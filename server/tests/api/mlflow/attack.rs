@@ -24,6 +24,7 @@ async fn state(app: &TestApp) -> Value {
 }
 
 struct Target {
+    /// Its database goes with it: whoever does not need it holds it all the same.
     app: TestApp,
     ada: Client,
     run: String,
@@ -241,7 +242,7 @@ async fn no_path_leaves_its_root() {
 /// CVE-2023-1177's second half and its relatives: routes that MLflow's own pages use do not exist.
 #[tokio::test]
 async fn there_is_no_second_way_to_an_artifact() {
-    let Target { ada, run, .. } = target().await;
+    let Target { app: _app, ada, run, .. } = target().await;
     for path in [
         format!("/get-artifact?run_uuid={run}&path=../../../../etc/passwd"),
         "/model-versions/get-artifact?path=passwd&name=churn&version=1".to_owned(),
@@ -310,7 +311,7 @@ async fn another_site_cannot_make_a_browser_write() {
 /// CVE-2023-6568, 2026-33865: nothing that was sent is shown to a browser as something to run.
 #[tokio::test]
 async fn what_was_sent_is_never_shown_as_a_page() {
-    let Target { ada, root, .. } = target().await;
+    let Target { app: _app, ada, root, .. } = target().await;
     let script = b"<script>alert(1)</script>";
     for name in ["x.html", "x.svg", "x.js", "x.xhtml", "x.MHTML"] {
         let request =
