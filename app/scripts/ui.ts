@@ -9,8 +9,11 @@ const element = <T extends Element>(from: EventTarget | null, selector: string):
 
 // ---- the addresses that MLflow's clients print are of MLflow's own pages: to ours of the same things
 
-function ours(hash: string, home: string): string | null {
-  const [kind, first, second, third] = hash.replace(/^#\//, "").split(/[?]/)[0].split("/");
+function ours(hash: string, here: string): string | null {
+  const [path, query] = hash.replace(/^#\//, "").split("?");
+  const [kind, first, second, third] = path.split("/");
+  const workspace = new URLSearchParams(query).get("workspace");
+  const home = workspace ? `/w/${encodeURIComponent(workspace)}` : here;
   if (!hash.startsWith("#/") || !first) return null;
   if (kind === "experiments") return second === "runs" && third ? `${home}/runs/${third}` : `${home}/experiments/${first}`;
   if (kind === "models") return second === "versions" && third ? `${home}/models/${first}/versions/${third}` : `${home}/models/${first}`;
@@ -57,6 +60,14 @@ document.addEventListener("click", async (event) => {
 document.addEventListener("click", (event) => {
   for (const menu of document.querySelectorAll<HTMLDetailsElement>("details.more[open]"))
     if (!(event.target instanceof Node && menu.contains(event.target))) menu.open = false;
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  for (const menu of document.querySelectorAll<HTMLDetailsElement>("details.more[open]")) {
+    menu.open = false;
+    menu.querySelector<HTMLElement>("summary")?.focus();
+  }
 });
 
 // ---- rows that are selected

@@ -167,9 +167,10 @@ async fn enter(state: &AppState, route: Route, session: Session, request: &mut R
                     "You are not a member of any workspace; ask an administrator to add you.",
                 ),
             })?;
-            ctx.require(permission)?;
+            // Also for the frame around a refusal.
             request.extensions_mut().insert(caller);
-            request.extensions_mut().insert(ctx);
+            request.extensions_mut().insert(ctx.clone());
+            ctx.require(permission)?;
         }
     }
     Ok(())

@@ -122,7 +122,7 @@ pub struct Worker {
     #[arg(long, env = "SLIPWAY_PUBLIC_URL", default_value = "http://127.0.0.1:3000", value_name = "URL", value_parser = parse_url)]
     pub public_url: String,
     /// An address at which to answer to /metrics and /healthz. Without one, the worker listens nowhere.
-    #[arg(long, env = "SLIPWAY_METRICS_LISTEN", value_name = "ADDR")]
+    #[arg(long, env = "SLIPWAY_METRICS_LISTEN", value_name = "ADDR", value_parser = parse_listen)]
     pub metrics_listen: Option<SocketAddr>,
     /// Where the data is.
     #[command(flatten)]

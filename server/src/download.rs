@@ -47,8 +47,8 @@ pub async fn send(
     }
     let length = content.range.end - content.range.start;
     set(&mut response, header::CONTENT_LENGTH, &length.to_string());
-    set(&mut response, header::CONTENT_TYPE, kind(artifact.path.file_name()));
-    set(&mut response, header::CONTENT_DISPOSITION, &attachment(artifact.path.file_name()));
+    set(&mut response, header::CONTENT_TYPE, kind(&artifact.name));
+    set(&mut response, header::CONTENT_DISPOSITION, &attachment(&artifact.name));
     set(&mut response, header::ACCEPT_RANGES, "bytes");
     // The bytes as they are: what is compressed on the way has no length, and no parts.
     set(&mut response, header::CONTENT_ENCODING, "identity");

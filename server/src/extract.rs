@@ -34,7 +34,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 }
 
 /// What is read from a JSON object alone. Of itself serde takes a list as well, for the fields in their order.
-struct Object<T>(T);
+pub(crate) struct Object<T>(pub(crate) T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -98,6 +98,7 @@ fn plain(cause: &str) -> String {
         "u8" | "u16" | "u32" | "u64" | "usize" => (name.to_owned(), "a whole number of 0 or more"),
         "f32" | "f64" => (name.to_owned(), "a number"),
         "struct" => (expected.split(' ').take(2).collect::<Vec<_>>().join(" "), "an object"),
+        "internally" => (expected.split(' ').take(4).collect::<Vec<_>>().join(" "), "an object that says its kind"),
         _ => return cause.to_owned(),
     };
     format!("{before}expected {words}{}", &expected[known.len()..])
@@ -171,6 +172,8 @@ mod tests {
     fn what_is_expected_is_said_without_our_types() {
         assert_eq!(plain("a: invalid type: map, expected i32"), "a: invalid type: map, expected a whole number");
         assert_eq!(plain("expected struct ApprovalRule at line 1"), "expected an object at line 1");
+        let gate = "expected internally tagged enum GateSpec at line 1";
+        assert_eq!(plain(gate), "expected an object that says its kind at line 1");
         assert_eq!(plain("expected one of `a`, `b`"), "expected one of `a`, `b`");
         assert_eq!(plain("no more"), "no more");
     }

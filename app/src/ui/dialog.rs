@@ -57,11 +57,14 @@ pub fn More(
     /// Of what.
     #[prop(into)]
     label: String,
+    /// Whether it is open from the start.
+    #[prop(optional)]
+    open: bool,
     /// Links and buttons of class `item`.
     children: Children,
 ) -> impl IntoView {
     view! {
-        <details class="more">
+        <details class="more" open=open>
             <summary class="icon-btn" aria-label=label><Icon symbol=Symbol::More/></summary>
             <div class="menu">{children()}</div>
         </details>

@@ -131,6 +131,9 @@ pub fn Pager(
     /// Whether the table takes keys, to say which.
     #[prop(optional)]
     keys: bool,
+    /// Whether its rows can be selected.
+    #[prop(optional)]
+    selects: bool,
 ) -> impl IntoView {
     let is_first = address.get("page_token").is_none();
     // Rows of one page: far below 2⁶³.
@@ -138,7 +141,8 @@ pub fn Pager(
     let text = match total {
         Some(total) if is_first && next.is_none() => format::count(total, one, many),
         Some(total) => format!("{} of {}", format::integer(shown), format::count(total, one, many)),
-        None => format::count(shown, one, many),
+        None if is_first && next.is_none() => format::count(shown, one, many),
+        None => format!("{} on this page", format::count(shown, one, many)),
     };
     let has_pages = !is_first || next.is_some();
     let first = address.without("page_token").href();
@@ -153,7 +157,9 @@ pub fn Pager(
                 .then(|| {
                     view! {
                         <span class="only-wide">
-                            <kbd>"j"</kbd>" "<kbd>"k"</kbd>" move, "<kbd>"x"</kbd>" select, "<kbd>"↵"</kbd>" open"
+                            <kbd>"j"</kbd>" "<kbd>"k"</kbd>" move, "
+                            {selects.then(|| view! { <kbd>"x"</kbd>" select, " })}
+                            <kbd>"↵"</kbd>" open"
                         </span>
                     }
                 })}

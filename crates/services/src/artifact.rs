@@ -25,8 +25,8 @@ pub const MAX_ARTIFACT: u64 = 10 << 30;
 /// A file to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Artifact {
-    /// Where it lies.
-    pub path: ArtifactPath,
+    /// What it is called, without its folder.
+    pub name: String,
     /// Of its bytes.
     pub digest: Digest,
     /// Its length in bytes.
@@ -93,7 +93,7 @@ impl Services {
                 let files = store::model_version::files_in_use(&mut conn, ctx.workspace_id(), id).await?;
                 let same = files.into_iter().flatten().find(|one| one.path == file.as_str());
                 same.map(|one| Artifact {
-                    path: file,
+                    name: file.file_name().to_owned(),
                     digest: one.digest,
                     size: u64::try_from(one.size).unwrap_or_default(),
                 })
@@ -256,7 +256,11 @@ fn no_artifact(path: &str) -> Error {
 
 async fn stored_file(conn: &mut PgConnection, owner: ArtifactOwner, path: ArtifactPath) -> Result<Option<Artifact>> {
     let found = store::artifact::get(conn, owner, &path).await?;
-    Ok(found.map(|(digest, size)| Artifact { path, digest, size: u64::try_from(size).unwrap_or_default() }))
+    Ok(found.map(|(digest, size)| Artifact {
+        name: path.file_name().to_owned(),
+        digest,
+        size: u64::try_from(size).unwrap_or_default(),
+    }))
 }
 
 /// The owner must be the workspace's, and in use.

@@ -35,7 +35,8 @@ pub async fn find(conn: &mut PgConnection, workspace: WorkspaceId, text: &str, l
     let rows: Vec<Row> = sqlx::query_as(
         "with found as (
              (select 'model' as kind, 1 as sort, m.name as key, m.name as title, m.created_at::text as age,
-                  (select count(*) from model_versions v where v.model_id = m.id and v.deleted_at is null) || ' versions' as detail
+                  (select count(*) || case when count(*) = 1 then ' version' else ' versions' end
+                   from model_versions v where v.model_id = m.id and v.deleted_at is null) as detail
               from models m
               where m.workspace_id = $1 and m.deleted_at is null and m.name collate \"default\" ilike $2
               order by not m.name collate \"default\" ilike $3, m.created_at desc

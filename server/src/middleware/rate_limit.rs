@@ -20,7 +20,8 @@ pub struct SignInLimit {
 }
 
 const ACCOUNT_A_MINUTE: NonZeroU32 = NonZeroU32::new(10).unwrap();
-const CLIENT_A_MINUTE: NonZeroU32 = NonZeroU32::new(60).unwrap();
+/// Many people may have one address.
+const CLIENT_A_MINUTE: NonZeroU32 = NonZeroU32::new(300).unwrap();
 
 impl Default for SignInLimit {
     fn default() -> Self {

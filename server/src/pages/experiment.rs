@@ -38,7 +38,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
 
 async fn list(view: View, chosen: Chosen) -> PageResult {
     let ctx = view.ctx()?;
-    let filter = plain_or_filter(chosen.get("q").unwrap_or_default());
+    let filter = plain_or_filter(chosen.get("q").unwrap_or_default(), "name");
     let sort = Sort::parse(chosen.get("sort").unwrap_or("-updated"));
     let order = match sort.key.as_str() {
         "name" => "name",
@@ -66,11 +66,11 @@ async fn list(view: View, chosen: Chosen) -> PageResult {
     .await
 }
 
-/// A word alone is looked for in names; anything else is a filter.
-fn plain_or_filter(text: &str) -> String {
+/// A word alone is looked for in the names, which the search language calls so; anything else is a filter.
+pub(super) fn plain_or_filter(text: &str, name: &str) -> String {
     let is_word = !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ' '));
     let is_filter = [" like ", " ilike ", " is ", " in "].iter().any(|word| text.to_lowercase().contains(word));
-    if is_word && !is_filter { format!("name ILIKE '%{text}%'") } else { text.to_owned() }
+    if is_word && !is_filter { format!("{name} ILIKE '%{text}%'") } else { text.to_owned() }
 }
 
 /// What was found, or nothing and what is wrong with what was typed: a person sees at once how to mend it.
@@ -91,9 +91,10 @@ async fn show(view: View, Path(id): Path<ExperimentId>, chosen: Chosen) -> PageR
     let order = [format!("{} {direction}", order_key(&sort.key))];
     let columns =
         |name: &str| Some(chosen.all(name).map(ToOwned::to_owned).collect::<Vec<_>>()).filter(|keys| !keys.is_empty());
+    let filter = plain_or_filter(chosen.get("q").unwrap_or_default(), "attributes.run_name");
     let search = RunTableSearch {
         experiment_id: id,
-        filter: chosen.get("q").unwrap_or_default(),
+        filter: &filter,
         order: &order,
         metric_keys: columns("metric"),
         param_keys: columns("param"),
@@ -150,9 +151,9 @@ mod tests {
 
     #[test]
     fn a_word_alone_is_looked_for_in_names() {
-        assert_eq!(plain_or_filter("wine"), "name ILIKE '%wine%'");
-        assert_eq!(plain_or_filter("name = 'wine'"), "name = 'wine'");
-        assert_eq!(plain_or_filter(""), "");
+        assert_eq!(plain_or_filter("wine", "name"), "name ILIKE '%wine%'");
+        assert_eq!(plain_or_filter("name = 'wine'", "name"), "name = 'wine'");
+        assert_eq!(plain_or_filter("", "name"), "");
     }
 
     #[test]

@@ -67,7 +67,11 @@ impl Form {
 
     /// What to show again, refused for this reason. Passwords are not sent back.
     pub(crate) fn refused(&self, error: &Error) -> Draft {
-        let kept = self.0.iter().filter(|(name, _)| !name.contains("password") && name != "present").cloned();
+        // What stood before stays said until somebody has seen what stands now.
+        let is_stale = error.kind == ErrorKind::Conflict;
+        let is_kept =
+            |name: &str| !name.contains("password") && name != "present" && !(is_stale && name == "instead_of");
+        let kept = self.0.iter().filter(|(name, _)| is_kept(name)).cloned();
         Draft::of(kept).refused(error)
     }
 }

@@ -12,13 +12,22 @@ use axum::{
     http::Method,
     response::{IntoResponse, Redirect},
 };
-use domain::{Error, permission::Permission, pipeline_run::PipelineRunState};
+use domain::{
+    Error,
+    audit::{AuditEvent, ObjectKind},
+    permission::Permission,
+    pipeline_run::PipelineRunState,
+};
 use leptos::prelude::*;
 use services::{Ctx, PromotionFilter, RunFilter};
 
 const SECTION: Option<Section> = Some(Section::Home);
 /// How many rows each part of the page shows.
 const ROWS: usize = 20;
+/// How many events are looked through for those that the page tells of …
+const LOOKED_THROUGH: usize = 200;
+/// … and how many it tells of.
+const TOLD: usize = 12;
 /// How many of the runs that are under way.
 const RUNNING: usize = 8;
 
@@ -59,13 +68,21 @@ async fn home(State(state): State<AppState>, view: View, slug: Option<Extension<
         running,
         more_run,
         alerts: services.alerts(ctx, true, None, ROWS).await?.items,
-        activity: services.audit_events(ctx, &[], None, ROWS).await?.items,
+        activity: decisive(services.audit_events(ctx, &[], None, LOOKED_THROUGH).await?.items),
         may_load_example: example.is_some() && demo::is_offered(&state, ctx).await?,
         example,
         may_invite: ctx.may(Permission::ManageMembers),
         may_run: ctx.may(Permission::RunPipelines),
     };
     view.page("Home", SECTION, move || view! { <Home links page/> }).await
+}
+
+/// What a team wants to know of: not each run that is logged, and of a pipeline's run how it was started and ended.
+fn decisive(events: Vec<AuditEvent>) -> Vec<AuditEvent> {
+    let is_told = |event: &AuditEvent| {
+        !matches!(event.object.kind, ObjectKind::Run | ObjectKind::LoggedModel) && event.action != "pipeline_run.begun"
+    };
+    events.into_iter().filter(is_told).take(TOLD).collect()
 }
 
 /// How far a workspace has come in which nothing was promoted yet; none when something was.

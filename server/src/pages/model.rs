@@ -1,6 +1,6 @@
 //! The pages of models and their versions.
 
-use super::{PageResult, View, chosen::Chosen};
+use super::{PageResult, View, chosen::Chosen, experiment::plain_or_filter};
 use crate::{access::Access, extract::Path, router::Routes};
 use app::{
     pages::model::{Detail, List, ModelPage, Version, VersionLineage, VersionPage},
@@ -27,8 +27,9 @@ pub(crate) fn routes(routes: Routes) -> Routes {
 
 async fn list(view: View, chosen: Chosen) -> PageResult {
     let ctx = view.ctx()?;
-    let filter = chosen.get("q").unwrap_or_default();
-    let search = ModelSearch { filter, page_token: chosen.get("page_token"), limit: ROWS, ..ModelSearch::default() };
+    let filter = plain_or_filter(chosen.get("q").unwrap_or_default(), "name");
+    let search =
+        ModelSearch { filter: &filter, page_token: chosen.get("page_token"), limit: ROWS, ..ModelSearch::default() };
     let (page, error) = match view.services().model_summaries(ctx, &search).await {
         Ok(page) => (page, None),
         // A filter is typed by a person, who sees at once what is wrong with it.

@@ -221,12 +221,16 @@ async fn edit(view: View, Path(name): Path<String>, form: Form) -> PageResult {
 async fn store(view: View, name: Option<String>, form: Form) -> PageResult {
     // Browsers send line ends as the wire wants them; the file has those of the place where it lives.
     let source = form.raw("source").replace("\r\n", "\n");
-    let draft = || Draft::of([("source", source.clone())]);
+    let seen = form.seen();
+    let draft = |is_stale: bool| {
+        let seen = seen.clone().filter(|_| !is_stale).map(|seen| ("instead_of", seen));
+        Draft::of([("source", source.clone())].into_iter().chain(seen))
+    };
     let file = match PipelineFile::read(source.clone()) {
         Ok(file) => file,
         Err(problems) => {
             let error = Error::from(problems.clone());
-            return edit_page(view, name, draft(), problems.0, Some(error)).await;
+            return edit_page(view, name, draft(false), problems.0, Some(error)).await;
         }
     };
     let stored = async {
@@ -246,7 +250,7 @@ async fn store(view: View, name: Option<String>, form: Form) -> PageResult {
             view.done(&view.links.pipeline(&stored.pipeline.name), notice).await
         }
         Err(error) if can_mend(&error) => {
-            let draft = draft().refused(&error);
+            let draft = draft(error.kind == ErrorKind::Conflict).refused(&error);
             edit_page(view, name, draft, Vec::new(), Some(error)).await
         }
         Err(error) => Err(error.into()),

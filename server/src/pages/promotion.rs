@@ -135,8 +135,11 @@ async fn request_page(view: View, draft: Draft, refused: Option<Error>) -> PageR
             1 => "1 approver".to_owned(),
             many => format!("{many} approvers"),
         };
-        let gates = overview.policy.document.gates.len();
-        let words = format!("{}: {gates} gates, {asks}", overview.environment.name);
+        let gates = match overview.policy.document.gates.len() {
+            1 => "1 gate".to_owned(),
+            many => format!("{many} gates"),
+        };
+        let words = format!("{}: {gates}, {asks}", overview.environment.name);
         (overview.environment.name, words)
     });
     let page = RequestPage { versions: versions.collect(), environments: environments.collect() };

@@ -13,7 +13,7 @@ use axum::{
     response::{IntoResponse as _, Redirect},
 };
 use domain::{
-    Error,
+    Error, ErrorKind,
     id::{TokenId, UserId},
     permission::{Permission, Role},
     user::{Email, Password},
@@ -55,14 +55,27 @@ async fn members(view: View) -> PageResult {
     members_page(view, None).await
 }
 
-async fn members_page(view: View, refused: Option<(Error, Draft)>) -> PageResult {
+/// Which form of the members' page was refused.
+enum Refused {
+    /// Adding somebody.
+    New(Draft),
+    /// The roles of this member.
+    Roles(UserId, Draft),
+}
+
+async fn members_page(view: View, refused: Option<(Error, Refused)>) -> PageResult {
     let ctx = view.ctx()?;
     let (members, may_manage) = (view.services().members(ctx).await?, ctx.may(Permission::ManageMembers));
     let links = view.links.clone();
     match refused {
         None => view.page("Members", SECTION, move || view! { <Members links members may_manage/> }).await,
-        Some((error, draft)) => {
+        Some((error, Refused::New(draft))) => {
             view.refused(&error, "Members", SECTION, move || view! { <Members links members may_manage draft/> }).await
+        }
+        Some((error, Refused::Roles(id, draft))) => {
+            let changed = (id, draft);
+            let again = move || view! { <Members links members may_manage changed/> };
+            view.refused(&error, "Members", SECTION, again).await
         }
     }
 }
@@ -81,7 +94,7 @@ async fn add_member(view: View, form: Form) -> PageResult {
         Ok(user) => view.done(&view.links.to(MEMBERS), format!("{} is a member now.", user.name)).await,
         Err(error) if can_mend(&error) => {
             let draft = form.refused(&error);
-            members_page(view, Some((error, draft))).await
+            members_page(view, Some((error, Refused::New(draft)))).await
         }
         Err(error) => Err(error.into()),
     }
@@ -92,11 +105,20 @@ async fn change_member(view: View, Path(id): Path<UserId>, form: Form) -> PageRe
         view.services().remove_member(view.ctx()?, id).await?;
         return view.done(&view.links.to(MEMBERS), "They are no member any more.").await;
     }
-    let roles = form.parse_all::<Role, BTreeSet<_>>("roles")?;
-    let seen: Option<BTreeSet<Role>> =
-        form.seen().map(|seen| seen.split(',').filter_map(|role| role.parse().ok()).collect());
-    view.services().set_member_roles(view.ctx()?, id, roles, seen.as_ref()).await?;
-    view.done(&view.links.to(MEMBERS), "Their roles are changed.").await
+    let changed = async {
+        let roles = form.parse_all::<Role, BTreeSet<_>>("roles")?;
+        let seen: Option<BTreeSet<Role>> =
+            form.seen().map(|seen| seen.split(',').filter_map(|role| role.parse().ok()).collect());
+        view.services().set_member_roles(view.ctx()?, id, roles, seen.as_ref()).await
+    };
+    match changed.await {
+        Ok(()) => view.done(&view.links.to(MEMBERS), "Their roles are changed.").await,
+        Err(error) if can_mend(&error) && error.kind != ErrorKind::NotFound => {
+            let draft = form.refused(&error);
+            members_page(view, Some((error, Refused::Roles(id, draft)))).await
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 async fn tokens(view: View) -> PageResult {

@@ -217,7 +217,7 @@ fn RunsTable(links: Links, address: Address, page: ExperimentPage, error: Option
                     {delete}
                 </div>
             </form>
-            <Pager address=address.clone() shown total=filtered next=table.next_page_token one="run" many="runs" keys=true/>
+            <Pager address=address.clone() shown total=filtered next=table.next_page_token one="run" many="runs" keys=true selects=true/>
             {page
                 .may_write
                 .then(|| view! { <DeleteRuns action=links.to(&format!("experiments/{}/runs", page.experiment.id))/> })}

@@ -128,7 +128,7 @@ fn BoardLine(links: Links, row: BoardRow) -> impl IntoView {
     view! {
         <tr id=format!("board-{}", row.model)>
             <th scope="row">
-                <a class="strong" href=links.model(&row.model)>{row.model.clone()}</a>
+                <a class="strong model ellipsis" href=links.model(&row.model)>{row.model.clone()}</a>
                 <span class="sub">{main.deployment.environment.clone()}</span>
             </th>
             {row

@@ -42,8 +42,14 @@ pub fn Settings(
     let MonitorPage { monitor, triggers, pipelines, may_write, events } = page;
     let (environment, model) = (monitor.environment.clone(), monitor.model.clone());
     let action = links.monitor(&environment, &model);
+    // One that has a trigger is turned on and off in the list: set anew, it would lose its params.
+    let pipelines: Vec<String> = pipelines
+        .into_iter()
+        .filter(|name| trigger_draft.is_refused() || !triggers.iter().any(|trigger| trigger.pipeline == *name))
+        .collect();
+    let has_triggers = !triggers.is_empty();
     let list = view! { <Triggers links=links.clone() triggers action=format!("{action}/triggers") may_write/> };
-    let new = may_write.then(|| view! { <NewTrigger links=links.clone() pipelines action=format!("{action}/triggers") draft=trigger_draft/> });
+    let new = may_write.then(|| view! { <NewTrigger links=links.clone() pipelines has_triggers action=format!("{action}/triggers") draft=trigger_draft/> });
     let what = if may_write {
         view! { <Watch monitor action draft/> }.into_any()
     } else {
@@ -65,7 +71,7 @@ pub fn Settings(
 
 #[component]
 fn Watch(monitor: Monitor, action: String, draft: Draft) -> impl IntoView {
-    let mark = monitor.mark();
+    let mark = draft.value("instead_of").map_or_else(|| monitor.mark(), ToOwned::to_owned);
     let draft = if draft.is_refused() {
         draft
     } else {
@@ -193,7 +199,10 @@ pub fn written(trigger: &Trigger) -> String {
 }
 
 #[component]
-fn NewTrigger(links: Links, pipelines: Vec<String>, action: String, draft: Draft) -> impl IntoView {
+fn NewTrigger(links: Links, pipelines: Vec<String>, has_triggers: bool, action: String, draft: Draft) -> impl IntoView {
+    if pipelines.is_empty() && has_triggers {
+        return ().into_any();
+    }
     if pipelines.is_empty() {
         let pipelines = links.pipelines();
         return view! {

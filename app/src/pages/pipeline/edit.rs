@@ -29,6 +29,7 @@ pub fn Edit(
     problems: Vec<Problem>,
 ) -> impl IntoView {
     let source = draft.value("source").unwrap_or_default().to_owned();
+    let seen = draft.value("instead_of").map(ToOwned::to_owned).or(newest.map(|newest| newest.to_string()));
     let (action, title, crumbs, back) = match &name {
         Some(name) => (
             format!("{}/edit", links.pipeline(name)),
@@ -59,7 +60,7 @@ pub fn Edit(
             <div class="stack">
                 <Problems problems source=source.clone()/>
                 <form class="stack" method="post" action=action>
-                    {newest.map(|newest| view! { <input type="hidden" name="instead_of" value=newest.to_string()/> })}
+                    {seen.map(|seen| view! { <input type="hidden" name="instead_of" value=seen/> })}
                     <FormErrors draft=told.clone() fields=&["source"]/>
                     <TextArea label="File" name="source" draft=told rows mono=true/>
                     <div class="form">

@@ -116,6 +116,7 @@ fn Failure(step: Step, attempt: Option<StepAttempt>) -> impl IntoView {
         Some(AttemptOutcome::Lost) => (Tone::Warn, Symbol::Warn, ""),
         Some(AttemptOutcome::Failed) | None if failed => (Tone::Fail, Symbol::Fail, "The end of its log says more."),
         Some(AttemptOutcome::Failed) => (Tone::Warn, Symbol::Warn, "Another try followed."),
+        Some(AttemptOutcome::Succeeded) => (Tone::Pass, Symbol::Pass, ""),
         _ => (Tone::Idle, Symbol::Cancel, ""),
     };
     let end = if reason.ends_with(['.', '?', '!']) { " " } else { ". " };

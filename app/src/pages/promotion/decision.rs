@@ -14,7 +14,9 @@ pub(super) fn Decide(page: PromotionPage, links: Links, draft: Draft) -> impl In
     let decided = mine.as_ref().and_then(|person| person.decision);
     let asked =
         promotion.state == PromotionState::AwaitingApproval && barred.is_none() && decided.is_none() && mine.is_some();
-    let Some(digest) = promotion.subject_digest.clone().filter(|_| asked || draft.is_refused()) else {
+    // What was refused is told beside the form, as long as there is something to decide.
+    let again = draft.is_refused() && promotion.state == PromotionState::AwaitingApproval;
+    let Some(digest) = promotion.subject_digest.clone().filter(|_| asked || again) else {
         return view! { <Standing page barred decided/> }.into_any();
     };
     let action = format!("{}/decisions", links.promotion(promotion.number));
@@ -64,7 +66,7 @@ fn Standing(page: PromotionPage, barred: Option<String>, decided: Option<Decisio
     let text = match (promotion.state, decided, barred) {
         (_, Some(DecisionVerdict::Approve), _) => "You approved this.".to_owned(),
         (_, Some(DecisionVerdict::Reject), _) => "You rejected this.".to_owned(),
-        (PromotionState::AwaitingApproval, None, Some(barred)) => format!("You may not decide: {}", lower(&barred)),
+        (PromotionState::AwaitingApproval, None, Some(barred)) => format!("You may not decide: {}", of_reader(&barred)),
         (PromotionState::AwaitingApproval, None, None) => "Approvers of this workspace are asked.".to_owned(),
         (PromotionState::GatesRunning, ..) => "People are asked when every gate has passed.".to_owned(),
         (PromotionState::Blocked, ..) => {
@@ -84,7 +86,13 @@ fn Standing(page: PromotionPage, barred: Option<String>, decided: Option<Decisio
     }
 }
 
-fn lower(sentence: &str) -> String {
+/// What is said of somebody, said to them.
+fn of_reader(sentence: &str) -> String {
     let mut letters = sentence.chars();
-    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
+    let lower: String = letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default();
+    match lower.strip_prefix("is ") {
+        Some(rest) => format!("you are {rest}"),
+        None if lower.starts_with("a ") => lower,
+        None => format!("you {lower}"),
+    }
 }

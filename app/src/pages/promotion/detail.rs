@@ -137,7 +137,7 @@ fn DetailHead(page: PromotionPage, links: Links) -> impl IntoView {
                 .into_any()
             live=true
         />
-        {comment.map(|comment| view! { <p class="muted mt-2">{comment}</p> })}
+        {comment.map(|comment| view! { <p class="muted mt-2 breaks">{comment}</p> })}
         {reason}
     }
 }

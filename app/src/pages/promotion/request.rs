@@ -48,9 +48,11 @@ pub fn Request(
                         draft=draft.clone()
                     />
                     <TextArea label="Why" name="comment" hint="What is better, and what approvers should look at." optional=true draft/>
-                    <div class="actions">
-                        <Button text="Request promotion" kind=Kind::Primary/>
-                        <ButtonLink text="Cancel" href=back/>
+                    <div class="form">
+                        <div class="go">
+                            <Button text="Request promotion" kind=Kind::Primary/>
+                            <ButtonLink text="Cancel" href=back/>
+                        </div>
                     </div>
                 </form>
             </Body>

@@ -2,7 +2,7 @@
 
 use super::{Frame, Part, role_name};
 use crate::ui::prelude::*;
-use domain::{permission::Role, user::Member};
+use domain::{id::UserId, permission::Role, user::Member};
 use leptos::prelude::*;
 
 /// The members of the workspace. `may_manage` shows the forms, which send to `settings/members` and
@@ -18,12 +18,20 @@ pub fn Members(
     /// What was typed to add somebody, and why it was refused.
     #[prop(optional)]
     draft: Draft,
+    /// Whose roles were refused, what was chosen, and why.
+    #[prop(optional, into)]
+    changed: Option<(UserId, Draft)>,
 ) -> impl IntoView {
     let count = members.len();
     let note = if count == 1 { "1 person".to_owned() } else { format!("{count} people and service accounts") };
     let action = links.to("settings/members");
-    let rows =
-        members.into_iter().map(|member| view! { <MemberRow links=links.clone() member may_manage/> }).collect_view();
+    let rows = members
+        .into_iter()
+        .map(|member| {
+            let refused = changed.as_ref().filter(|(id, _)| *id == member.user.id).map(|(_, draft)| draft.clone());
+            view! { <MemberRow links=links.clone() member may_manage refused/> }
+        })
+        .collect_view();
     view! {
         <Frame links=links.clone() part=Part::Members>
             <div class="with-aside">
@@ -73,12 +81,14 @@ pub fn Members(
 }
 
 #[component]
-fn MemberRow(links: Links, member: Member, may_manage: bool) -> impl IntoView {
+fn MemberRow(links: Links, member: Member, may_manage: bool, refused: Option<Draft>) -> impl IntoView {
     let user = member.user;
     let action = links.to(&format!("settings/members/{}", user.id));
     let remove = format!("remove-{}", user.id);
-    let draft = Draft::of(member.roles.iter().map(|role| ("roles", role.as_str())));
+    let open = refused.is_some();
     let seen = member.roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(",");
+    let seen = refused.as_ref().and_then(|draft| draft.value("instead_of")).map_or(seen, ToOwned::to_owned);
+    let draft = refused.unwrap_or_else(|| Draft::of(member.roles.iter().map(|role| ("roles", role.as_str()))));
     let name = user.name.clone();
     view! {
         <tr>
@@ -103,9 +113,10 @@ fn MemberRow(links: Links, member: Member, may_manage: bool) -> impl IntoView {
                     .then(|| {
                         let (save, opens) = (action.clone(), remove.clone());
                         view! {
-                            <More label=format!("Change {name}")>
+                            <More label=format!("Change {name}") open>
                                 <form class="stack" method="post" action=save>
                                     <input type="hidden" name="instead_of" value=seen/>
+                                    <FormErrors draft=draft.clone() fields=&["roles"]/>
                                     <RoleChoice draft/>
                                     <div class="actions">
                                         <Button text="Save roles" name="do" value="roles"/>

@@ -54,10 +54,10 @@ pub fn Workspaces(
                         <tbody>{rows}</tbody>
                     </Table>
                 </Panel>
-                <aside class="stack" aria-label="Make a workspace">
-                    {may_make
+                {may_make
                         .then(|| {
                             view! {
+                            <aside class="stack" aria-label="Make a workspace">
                                 <Panel title="Make a workspace" id="make">
                                     <Body>
                                         <p class="muted">
@@ -77,9 +77,9 @@ pub fn Workspaces(
                                         </form>
                                     </Body>
                                 </Panel>
+                            </aside>
                             }
                         })}
-                </aside>
             </div>
         </Frame>
     }

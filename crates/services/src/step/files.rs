@@ -6,7 +6,6 @@ use crate::{Artifact, Ctx, Services, artifact, boxed, pipeline_run};
 use artifacts::Artifacts;
 use domain::{
     Digest,
-    artifact_path::ArtifactPath,
     pipeline::{check_relative_path, input_path},
     step::StepOutput,
 };
@@ -140,8 +139,9 @@ impl Services {
             domain::Error::new(domain::ErrorKind::NotFound, message)
         })?;
         let stored = self.artifacts.get(&output.digest, None).await.map_err(artifact::of_store)?;
-        let path = if output.is_folder { format!("{}.json", output.path) } else { output.path };
-        Ok(Artifact { path: ArtifactPath::parse(&path)?, digest: output.digest, size: stored.size })
+        let name = output.path.rsplit('/').next().unwrap_or_default();
+        let name = if output.is_folder { format!("{name}.json") } else { name.to_owned() };
+        Ok(Artifact { name, digest: output.digest, size: stored.size })
     }
 
     /// Stores what a step gives on. Nobody sees it before the end of the step is recorded.

@@ -4,7 +4,7 @@ use super::{Listed, Paging};
 use crate::{
     access::{Access, Context},
     error::{ApiError, Problem},
-    extract::{Path, Query, too_large},
+    extract::{Object, Path, Query, too_large},
     router::{Routes, operation},
     state::AppState,
 };
@@ -122,7 +122,7 @@ async fn source(request: Request, state: &AppState) -> Result<String, Error> {
         _ => Error::invalid("The body could not be read to its end."),
     })?;
     if is_json {
-        let file: File = serde_json::from_slice(&bytes)
+        let Object(file): Object<File> = serde_json::from_slice(&bytes)
             .map_err(|error| Error::invalid(format!("The body is not JSON with the file as \"source\": {error}.")))?;
         return Ok(file.source);
     }

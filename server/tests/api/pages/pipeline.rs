@@ -66,6 +66,10 @@ async fn a_new_version_is_stored_under_the_same_name_only() {
     contributor.form("/pipelines/wine/edit", &fields(&[("source", FILE)])).await.leads_to();
     contributor.get("/pipelines/wine").await.shows(200, &["The file says the same as version 1", "20 in the file"]);
     contributor.get("/pipelines/wine/file?version=2").await.shows(200, &["Version 2 does not run any more."]);
+    // A mistake does not make one have seen what was stored meanwhile.
+    let broken = fields(&[("source", "name: wine\nsteps: 1\n"), ("instead_of", "2")]);
+    let html = contributor.form("/pipelines/wine/edit", &broken).await.shows(400, &["nothing was stored"]);
+    assert_eq!(value(&html, "instead_of"), "2");
     // Whoever looked at the version before overwrites nothing, and loses nothing.
     let third = FILE.replace("rounds: 20", "rounds: 40");
     let stale = fields(&[("source", &third), ("instead_of", "2")]);

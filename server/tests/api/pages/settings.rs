@@ -17,7 +17,16 @@ async fn roles_are_changed_only_from_those_that_were_seen() {
     assert!(admin.get("/settings/members").await.text().contains("name=\"instead_of\" value=\"viewer\""));
     admin.form(&path, &form("viewer", &["viewer", "approver"])).await.leads_to();
     let stale = admin.form(&path, &form("viewer", &["contributor"])).await;
-    stale.shows(409, &["since you opened the page: viewer, approver now."]);
+    stale.shows(
+        409,
+        &[
+            "since you opened the page: viewer, approver now.",
+            "<details open class=\"more\">",
+            "name=\"instead_of\" value=\"viewer,approver\"",
+        ],
+    );
+    let nothing = admin.form(&path, &form("viewer,approver", &[])).await;
+    nothing.shows(400, &["Choose at least one role.", "Add somebody"]);
     // What it is already needs no question.
     admin.form(&path, &form("viewer", &["viewer", "approver"])).await.leads_to();
     admin.form(&path, &form("viewer,approver", &["contributor"])).await.leads_to();
