@@ -36,9 +36,11 @@ test("a log is followed while its step runs, without loading the page again", as
 
 test("the palette finds a model by a part of its name", async ({ page }) => {
   await signIn(page, "viewer");
+  // Keys are heard once the page's script is there.
+  await expect(page.locator("html[data-js]")).toBeAttached();
   await page.keyboard.press("Control+k");
   await page.keyboard.type("wine-cul");
-  await page.getByRole("option", { name: /wine-cultivar/ }).first().waitFor();
+  await expect(page.getByRole("option", { name: /wine-cultivar/ }).first()).toBeVisible();
   await page.keyboard.press("Enter");
   await expect(page).toHaveURL(/\/models\/wine-cultivar/);
 });

@@ -41,6 +41,10 @@ pub(crate) fn start(search: String) -> Option<()> {
         let palette = Rc::clone(&palette);
         move |_| Palette::ask(&palette)
     });
+    // What was typed before this was here.
+    if !palette.input.value().is_empty() {
+        Palette::ask(&palette);
+    }
     on(&palette.input, "keydown", {
         let palette = Rc::clone(&palette);
         move |event| {
