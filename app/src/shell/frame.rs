@@ -51,6 +51,7 @@ const GROUPS: [(&str, &[Entry]); 4] = [
         &[
             entry(Section::Deployments, "Deployments", Symbol::Live, "deployments", 'd'),
             entry(Section::Alerts, "Alerts", Symbol::Bell, "alerts", 'a'),
+            entry(Section::Audit, "Audit", Symbol::List, "audit", 'u'),
         ],
     ),
 ];

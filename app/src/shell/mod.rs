@@ -123,6 +123,8 @@ pub enum Section {
     Deployments,
     /// What somebody should look at.
     Alerts,
+    /// Who did what, when.
+    Audit,
     /// Members, tokens, sessions.
     Settings,
 }

@@ -2,7 +2,7 @@
 
 use super::{PageResult, View, chosen::Chosen};
 use crate::{access::Access, router::Routes};
-use app::pages::audit::Audit;
+use app::{pages::audit::Audit, shell::Section};
 use axum::http::Method;
 use domain::{Error, audit::ObjectKind, permission::Permission};
 use leptos::prelude::*;
@@ -26,5 +26,5 @@ async fn list(view: View, chosen: Chosen) -> PageResult {
     };
     let links = view.links.clone();
     let address = chosen.address(links.to("audit"));
-    view.page("Audit", None, move || view! { <Audit links address events/> }).await
+    view.page("Audit", Some(Section::Audit), move || view! { <Audit links address events/> }).await
 }
