@@ -94,11 +94,7 @@ impl Services {
         page_token: Option<&str>,
         limit: usize,
     ) -> Result<Page<AuditEvent>> {
-        let before: Option<AuditEventId> = page_token.map(page::decode).transpose()?;
-        let limit = limit.clamp(1, page::MAX_PAGE);
-        let mut conn = self.conn().await?;
-        let events = store::audit::list(&mut conn, Some(ctx.workspace_id()), objects, before, limit as i64 + 1).await?;
-        Ok(Page::cut(events, limit, |event| event.id))
+        self.audit_events_in(Some(ctx.workspace_id()), objects, page_token, limit).await
     }
 
     /// History of one's own account, in every workspace and in none, newest first.
@@ -112,11 +108,21 @@ impl Services {
         page_token: Option<&str>,
         limit: usize,
     ) -> Result<Page<AuditEvent>> {
+        let id = caller.user.id.to_string();
+        self.audit_events_in(None, &[(ObjectKind::User, &id)], page_token, limit).await
+    }
+
+    /// Of one workspace, or of all and of none.
+    async fn audit_events_in(
+        &self,
+        workspace: Option<WorkspaceId>,
+        objects: &[(ObjectKind, &str)],
+        page_token: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<AuditEvent>> {
         let before: Option<AuditEventId> = page_token.map(page::decode).transpose()?;
         let limit = limit.clamp(1, page::MAX_PAGE);
-        let id = caller.user.id.to_string();
-        let account = [(ObjectKind::User, id.as_str())];
-        let events = store::audit::list(&mut *self.conn().await?, None, &account, before, limit as i64 + 1).await?;
+        let events = store::audit::list(&mut *self.conn().await?, workspace, objects, before, limit as i64 + 1).await?;
         Ok(Page::cut(events, limit, |event| event.id))
     }
 

@@ -236,7 +236,7 @@ async fn store(view: View, name: Option<String>, form: Form) -> PageResult {
     let stored = async {
         agrees(name.as_deref(), file.spec())?;
         let unknown = |_| Error::invalid("The form does not say which version you looked at. Open it again.");
-        let seen = form.seen().map(|seen| seen.parse::<i32>().map_err(unknown)).transpose()?;
+        let seen = seen.as_deref().map(|seen| seen.parse::<i32>().map_err(unknown)).transpose()?;
         view.services().store_pipeline(view.ctx()?, file, seen).await
     };
     match stored.await {

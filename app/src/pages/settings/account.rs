@@ -45,20 +45,20 @@ pub fn Account(
         <Frame links=links.clone() part=Part::Account>
             <div class="with-aside">
                 <div class="stack">
-                <Panel title="Your sessions" id="sessions">
-                    <Table label="Your sessions" roomy=true keys=true>
-                        <thead>
-                            <tr>
-                                <Head label="Browser"/>
-                                <Head label="Signed in"/>
-                                <Head label="Last used"/>
-                                <Head label="End" quiet=true/>
-                            </tr>
-                        </thead>
-                        <tbody>{rows}</tbody>
-                    </Table>
-                </Panel>
-                <Happened events links=links.clone()/>
+                    <Panel title="Your sessions" id="sessions">
+                        <Table label="Your sessions" roomy=true keys=true>
+                            <thead>
+                                <tr>
+                                    <Head label="Browser"/>
+                                    <Head label="Signed in"/>
+                                    <Head label="Last used"/>
+                                    <Head label="End" quiet=true/>
+                                </tr>
+                            </thead>
+                            <tbody>{rows}</tbody>
+                        </Table>
+                    </Panel>
+                    <Happened events links=links.clone()/>
                 </div>
                 <aside class="stack" aria-label="Change your password">
                     <Panel title="Change your password" id="password-panel">

@@ -55,8 +55,8 @@ pub fn Workspaces(
                     </Table>
                 </Panel>
                 {may_make
-                        .then(|| {
-                            view! {
+                    .then(|| {
+                        view! {
                             <aside class="stack" aria-label="Make a workspace">
                                 <Panel title="Make a workspace" id="make">
                                     <Body>
@@ -78,8 +78,8 @@ pub fn Workspaces(
                                     </Body>
                                 </Panel>
                             </aside>
-                            }
-                        })}
+                        }
+                    })}
             </div>
         </Frame>
     }
