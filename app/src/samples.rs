@@ -23,6 +23,7 @@ use domain::{
     pipeline_run::{PipelineRun, PipelineRunState, PipelineRunSummary, RunCause},
     promotion::{Promotion, PromotionState},
     run::{ArtifactEntry, DatasetInput, Metric, MetricSeries, Run, RunInfo, RunLineage, RunRow, RunStatus, RunTable},
+    series::Point,
 };
 use std::collections::BTreeMap;
 
@@ -402,9 +403,8 @@ pub fn runs() -> ExperimentPage {
 }
 
 fn series(key: &str, f: impl Fn(f64) -> f64) -> MetricSeries {
-    let points: Vec<Metric> = (0..=48_i32)
-        .map(|at| Metric {
-            key: key.to_owned(),
+    let points: Vec<Point> = (0..=48_i32)
+        .map(|at| Point {
             value: f(f64::from(at) * 10.0) + (f64::from(at) * 1.7).sin() * 0.012,
             timestamp: ago(240).timestamp_millis() + i64::from(at) * 4000,
             step: i64::from(at) * 10,

@@ -3,6 +3,7 @@
 use crate::{
     experiment::LifecycleStage,
     id::{ExperimentId, LoggedModelId, PipelineRunId, RunId, UserId, WorkspaceId},
+    series::Point,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -192,7 +193,7 @@ pub struct MetricSeries {
     /// How many points were logged.
     pub total: i64,
     /// Points by step and time: the first, the last, and the least and the greatest of each stretch between.
-    pub points: Vec<Metric>,
+    pub points: Vec<Point>,
 }
 
 /// A file or folder among the artifacts of a run or logged model.

@@ -1,80 +1,87 @@
-//! Thinning the points of a metric for a chart, so that no peak is lost.
+//! Points of a metric in order, and thinned for a chart so that no peak is lost.
 
-use crate::run::Metric;
+use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 
-/// Takes points in order and keeps some: the first, the last, and of each stretch between, the least and the greatest.
-#[derive(Debug)]
-pub struct Thinner {
-    /// How many points make a stretch; 0 when all are kept.
-    stretch: usize,
-    taken: usize,
-    kept: Vec<Metric>,
-    least: Option<(usize, Metric)>,
-    greatest: Option<(usize, Metric)>,
-    last: Option<(usize, Metric)>,
+/// One value of a metric of a run. Which metric is said beside many of them.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Point {
+    /// Which step of the training; any number.
+    pub step: i64,
+    /// When it was measured, as the client says, in milliseconds since 1970.
+    pub timestamp: i64,
+    /// The value; not a number is allowed and kept.
+    pub value: f64,
 }
 
-impl Thinner {
-    /// For about `total` points, of which about `wanted` are kept.
+impl Point {
+    /// The order of histories: time, step, value. Two that are equal here are one point that was sent twice.
     #[must_use]
-    pub fn new(total: usize, wanted: usize) -> Self {
-        // Two of each stretch, and one at either end.
-        let stretches = (wanted.saturating_sub(2) / 2).max(1);
-        let stretch = if total <= wanted { 0 } else { total.div_ceil(stretches) };
-        Self { stretch, taken: 0, kept: Vec::new(), least: None, greatest: None, last: None }
+    pub fn by_time(&self, other: &Self) -> Ordering {
+        (self.timestamp, self.step).cmp(&(other.timestamp, other.step)).then_with(|| by_value(self.value, other.value))
     }
 
-    /// Takes the next point.
-    pub fn push(&mut self, point: Metric) {
-        let at = self.taken;
-        self.taken += 1;
-        if self.stretch == 0 {
-            self.kept.push(point);
-            return;
-        }
-        if at.is_multiple_of(self.stretch) {
-            self.close();
-        }
-        if at == 0 {
-            self.kept.push(point.clone());
-        } else {
-            // Not-a-number is neither less nor greater; a stretch of nothing else keeps one, as a gap.
-            if self.least.as_ref().is_none_or(|(_, least)| point.value < least.value || least.value.is_nan()) {
-                self.least = Some((at, point.clone()));
-            }
-            if self
-                .greatest
-                .as_ref()
-                .is_none_or(|(_, greatest)| point.value > greatest.value || greatest.value.is_nan())
-            {
-                self.greatest = Some((at, point.clone()));
-            }
-        }
-        self.last = Some((at, point));
-    }
-
-    /// Keeps the extremes of the stretch, in order.
-    fn close(&mut self) {
-        let mut extremes: Vec<(usize, Metric)> = self.least.take().into_iter().chain(self.greatest.take()).collect();
-        extremes.sort_by_key(|(at, _)| *at);
-        extremes.dedup_by_key(|(at, _)| *at);
-        self.kept.extend(extremes.into_iter().map(|(_, point)| point));
-    }
-
-    /// The points that were kept, in order.
+    /// The order of charts: step, time, value.
     #[must_use]
-    pub fn finish(mut self) -> Vec<Metric> {
-        let last = self.last.take().filter(|(at, _)| *at > 0);
-        let is_extreme = |extreme: &Option<(usize, Metric)>| {
-            extreme.as_ref().zip(last.as_ref()).is_some_and(|((at, _), (last, _))| at == last)
-        };
-        let last_is_kept = is_extreme(&self.least) || is_extreme(&self.greatest);
-        self.close();
-        if !last_is_kept {
-            self.kept.extend(last.map(|(_, point)| point));
-        }
-        self.kept
+    pub fn by_step(&self, other: &Self) -> Ordering {
+        (self.step, self.timestamp).cmp(&(other.step, other.timestamp)).then_with(|| by_value(self.value, other.value))
     }
+
+    /// The order in which the greatest is a metric's latest value, as MLflow has it: step, time, value, with
+    /// not-a-number for 0.
+    #[must_use]
+    pub fn by_age(&self, other: &Self) -> Ordering {
+        let number = |value: f64| if value.is_nan() { 0.0 } else { value };
+        (self.step, self.timestamp)
+            .cmp(&(other.step, other.timestamp))
+            .then_with(|| by_value(number(self.value), number(other.value)))
+    }
+}
+
+impl PartialEq for Point {
+    fn eq(&self, other: &Self) -> bool {
+        self.by_time(other).is_eq()
+    }
+}
+
+impl Eq for Point {}
+
+/// Not-a-number is equal to itself and greater than every number; both zeros are equal.
+fn by_value(one: f64, other: f64) -> Ordering {
+    one.partial_cmp(&other).unwrap_or_else(|| one.is_nan().cmp(&other.is_nan()))
+}
+
+/// About `wanted` of these points, which stand in order: the first, the last, and of each stretch between, the least and
+/// the greatest. All of them when they are no more than `wanted`.
+#[must_use]
+pub fn thin(points: &[Point], wanted: usize) -> Vec<Point> {
+    let [first, between @ .., last] = points else { return points.to_vec() };
+    if points.len() <= wanted {
+        return points.to_vec();
+    }
+    // Two of each stretch, and one at either end.
+    let stretches = (wanted.saturating_sub(2) / 2).max(1);
+    let mut kept = Vec::with_capacity(2 * stretches + 2);
+    kept.push(*first);
+    for stretch in between.chunks(between.len().div_ceil(stretches)) {
+        // Not-a-number is neither less nor greater; a stretch of nothing else keeps one, as a gap.
+        let (mut least, mut greatest) = (0, 0);
+        for (at, point) in stretch.iter().enumerate() {
+            if point.value < stretch[least].value || stretch[least].value.is_nan() {
+                least = at;
+            }
+            if point.value > stretch[greatest].value || stretch[greatest].value.is_nan() {
+                greatest = at;
+            }
+        }
+        kept.push(stretch[least.min(greatest)]);
+        if least != greatest {
+            kept.push(stretch[least.max(greatest)]);
+        }
+    }
+    kept.push(*last);
+    kept
 }
 
 #[cfg(test)]
@@ -82,27 +89,26 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn point(step: usize, value: f64) -> Metric {
-        Metric { key: "loss".to_owned(), value, timestamp: step as i64, step: step as i64 }
+    fn curve(values: &[f64]) -> Vec<Point> {
+        let point = |(step, value): (usize, &f64)| Point { step: step as i64, timestamp: step as i64, value: *value };
+        values.iter().enumerate().map(point).collect()
     }
 
-    fn thin(values: &[f64], wanted: usize) -> Vec<Metric> {
-        let mut thinner = Thinner::new(values.len(), wanted);
-        values.iter().enumerate().for_each(|(step, value)| thinner.push(point(step, *value)));
-        thinner.finish()
+    fn thinned(values: &[f64], wanted: usize) -> Vec<Point> {
+        thin(&curve(values), wanted)
     }
 
     #[test]
     fn a_short_series_is_kept_whole() {
-        assert_eq!(thin(&[1.0, 2.0, f64::NAN], 3).len(), 3);
-        assert!(thin(&[], 3).is_empty());
+        assert_eq!(thinned(&[1.0, 2.0, f64::NAN], 3).len(), 3);
+        assert!(thinned(&[], 3).is_empty());
     }
 
     #[test]
     fn a_single_peak_survives() {
         let mut values = vec![0.0; 100_000];
         values[54_321] = 9.0;
-        let kept = thin(&values, 100);
+        let kept = thinned(&values, 100);
         assert!(kept.len() <= 100, "{}", kept.len());
         assert!(kept.iter().any(|point| point.step == 54_321 && point.value == 9.0));
     }
@@ -111,7 +117,24 @@ mod tests {
     fn a_stretch_without_numbers_stays_as_a_gap() {
         let mut values = vec![1.0; 1000];
         values[400..800].fill(f64::NAN);
-        assert!(thin(&values, 22).iter().any(|point| point.value.is_nan()));
+        assert!(thinned(&values, 22).iter().any(|point| point.value.is_nan()));
+    }
+
+    #[test]
+    fn a_point_that_was_sent_twice_is_one_point() {
+        let point = |step, timestamp, value| Point { step, timestamp, value };
+        assert_eq!(point(1, 2, f64::NAN), point(1, 2, f64::NAN));
+        assert_eq!(point(1, 2, 0.0), point(1, 2, -0.0));
+        assert_ne!(point(1, 2, 3.0), point(1, 3, 3.0));
+    }
+
+    #[test]
+    fn the_latest_is_of_the_greatest_step_then_time_then_value() {
+        let point = |step, timestamp, value| Point { step, timestamp, value };
+        let latest = [point(1, 9, 9.0), point(2, 5, 1.0), point(2, 6, -1.0), point(2, 6, f64::NAN)];
+        let of = |points: &[Point]| *points.iter().max_by(|one, other| one.by_age(other)).unwrap();
+        assert!(of(&latest).value.is_nan(), "not-a-number counts as 0, which is more than -1");
+        assert_eq!(of(&latest[..2]), latest[1]);
     }
 
     proptest! {
@@ -120,7 +143,7 @@ mod tests {
             values in proptest::collection::vec(-5.0..5.0_f64, 1..400),
             wanted in 2_usize..60,
         ) {
-            let kept = thin(&values, wanted);
+            let kept = thinned(&values, wanted);
             prop_assert!(kept.len() <= wanted.max(4).max(values.len().min(wanted)), "{} of {wanted}", kept.len());
             prop_assert!(kept.windows(2).all(|pair| pair[0].step < pair[1].step));
             prop_assert_eq!(kept[0].step, 0);
@@ -129,14 +152,6 @@ mod tests {
             let greatest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             prop_assert!(kept.iter().any(|point| point.value == least));
             prop_assert!(kept.iter().any(|point| point.value == greatest));
-        }
-
-        #[test]
-        fn a_series_that_grew_meanwhile_is_thinned_all_the_same(total in 1_usize..50, more in 0_usize..50) {
-            let mut thinner = Thinner::new(total, 10);
-            (0..total + more).for_each(|step| thinner.push(point(step, (step % 7) as f64)));
-            let kept = thinner.finish();
-            prop_assert_eq!(kept[kept.len() - 1].step, (total + more) as i64 - 1);
         }
     }
 }

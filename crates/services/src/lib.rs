@@ -84,6 +84,8 @@ pub struct Services {
     endpoints: Arc<endpoint::Endpoints>,
     admission: Arc<admission::Admission>,
     predictions: prediction::Recorder,
+    known: Arc<run::Known>,
+    packer: run::Packer,
     passwords: Arc<password::Passwords>,
     public_url: Arc<str>,
 }
@@ -94,6 +96,8 @@ impl Services {
     pub fn new(pool: PgPool, artifacts: Artifacts) -> Self {
         Self {
             predictions: prediction::Recorder::start(pool.clone()),
+            known: Arc::default(),
+            packer: run::Packer::start(pool.clone()),
             pool,
             artifacts,
             models: None,

@@ -28,6 +28,9 @@ pub enum Error {
         /// The value.
         value: String,
     },
+    /// Stored points of a metric cannot be read.
+    #[error(transparent)]
+    Damaged(#[from] points::Damaged),
     /// A text holds NUL, which the database keeps in none.
     #[error("a text holds a character that cannot be stored")]
     Unstorable,

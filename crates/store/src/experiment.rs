@@ -150,11 +150,15 @@ pub async fn set_stage(conn: &mut PgConnection, id: ExperimentId, stage: Lifecyc
         .bind(now)
         .execute(&mut *conn)
         .await?;
-    let runs = sqlx::query("update runs set lifecycle_stage = $2 where experiment_id = $1 and lifecycle_stage <> $2")
-        .bind(id)
-        .bind(stage.as_str())
-        .execute(conn)
-        .await?;
+    let runs = sqlx::query(
+        "update runs
+         set lifecycle_stage = $2, version = version + 1
+         where experiment_id = $1 and lifecycle_stage <> $2",
+    )
+    .bind(id)
+    .bind(stage.as_str())
+    .execute(conn)
+    .await?;
     Ok(runs.rows_affected())
 }
 

@@ -52,11 +52,20 @@ pub(crate) struct Column {
     pub(crate) direction: Direction,
     /// Whether rows may have no value there.
     pub(crate) nullable: bool,
+    /// Whether rows may have not-a-number there.
+    pub(crate) not_a_number: bool,
 }
 
 impl Column {
     pub(crate) fn new(sql: impl Into<String>, kind: Kind, direction: Direction) -> Self {
-        Self { sql: sql.into(), kind, direction, nullable: false }
+        Self { sql: sql.into(), kind, direction, nullable: false, not_a_number: kind == Kind::Float }
+    }
+
+    /// The same of rows that have a value there, and a number. Such a column is in the order of an index.
+    pub(crate) fn present(mut self) -> Self {
+        self.nullable = false;
+        self.not_a_number = false;
+        self
     }
 
     pub(crate) fn nullable(mut self) -> Self {
@@ -74,12 +83,12 @@ pub(crate) fn push_columns(query: &mut QueryBuilder<Postgres>, columns: &[Column
 
 /// Adds the order: ` order by …`.
 pub(crate) fn push_order(query: &mut QueryBuilder<Postgres>, columns: &[Column]) {
-    for (index, Column { sql, kind, direction, nullable }) in columns.iter().enumerate() {
+    for (index, Column { sql, direction, nullable, not_a_number, .. }) in columns.iter().enumerate() {
         query.push(if index == 0 { " order by " } else { ", " });
         if *nullable {
             query.push(format_args!("({sql} is null), "));
         }
-        if *kind == Kind::Float {
+        if *not_a_number {
             query.push(format_args!("({sql} = 'NaN'), "));
         }
         query.push(format_args!("{sql} {}", direction.as_str()));
@@ -95,7 +104,8 @@ pub(crate) fn push_after(query: &mut QueryBuilder<Postgres>, columns: &[Column],
     let Column { sql, direction, nullable, .. } = column;
     query.push("(");
     // A bound on the first column alone is one that an index can begin at.
-    if !nullable && !columns.is_empty() {
+    let bounded = !nullable && !column.not_a_number && !columns.is_empty();
+    if bounded {
         query.push(format_args!("{sql} {} ", if *direction == Direction::Asc { ">=" } else { "<=" }));
         push_mark(query, mark);
         query.push(" and (");
@@ -107,7 +117,7 @@ pub(crate) fn push_after(query: &mut QueryBuilder<Postgres>, columns: &[Column],
             query.push(format_args!("({sql} {} ", if *direction == Direction::Asc { ">" } else { "<" }));
             push_mark(query, mark);
             // Ascending, not-a-number is greater than every number by itself.
-            if column.kind == Kind::Float && *direction == Direction::Desc {
+            if column.not_a_number && *direction == Direction::Desc {
                 query.push(format_args!(" or {sql} = 'NaN'"));
             }
             if *nullable {
@@ -129,7 +139,7 @@ pub(crate) fn push_after(query: &mut QueryBuilder<Postgres>, columns: &[Column],
         query.push(" and ");
         push_after(query, columns, place);
         query.push(")");
-        if !nullable {
+        if bounded {
             query.push(")");
         }
     }
@@ -194,20 +204,44 @@ impl<T> Found<T> {
     }
 }
 
+/// Some rows of a list.
+#[derive(Debug)]
+pub(crate) struct Part<T> {
+    /// The rows, in order.
+    pub(crate) items: Vec<T>,
+    /// Where the last of them stands.
+    pub(crate) last: Option<Place>,
+    /// Whether there are more after it.
+    pub(crate) has_more: bool,
+}
+
 /// Runs a query that selects the order's columns, for the page of `limit` rows after `after`. `start` has the query up
 /// to and with its `where` conditions.
 pub(crate) async fn page<T>(
+    conn: &mut sqlx::PgConnection,
+    start: QueryBuilder<Postgres>,
+    columns: &[Column],
+    after: Option<&[Mark]>,
+    limit: i64,
+    read: impl Fn(&PgRow) -> Result<T>,
+) -> Result<Found<T>> {
+    if after.is_some_and(|after| !fits(columns, after)) {
+        return Err(Error::ForeignPlace);
+    }
+    let part = part(conn, start, columns, after, limit, read).await?;
+    Ok(Found { items: part.items, next: part.last.filter(|_| part.has_more) })
+}
+
+/// The same for a place that [`fits`], and telling where the last row stands also when there are no more.
+pub(crate) async fn part<T>(
     conn: &mut sqlx::PgConnection,
     mut start: QueryBuilder<Postgres>,
     columns: &[Column],
     after: Option<&[Mark]>,
     limit: i64,
     read: impl Fn(&PgRow) -> Result<T>,
-) -> Result<Found<T>> {
+) -> Result<Part<T>> {
     if let Some(after) = after {
-        if !fits(columns, after) {
-            return Err(Error::ForeignPlace);
-        }
         start.push(" and ");
         push_after(&mut start, columns, after);
     }
@@ -216,9 +250,6 @@ pub(crate) async fn page<T>(
     let mut rows = start.build().fetch_all(conn).await?;
     let has_more = rows.len() as i64 > limit;
     rows.truncate(usize::try_from(limit).unwrap_or_default());
-    let next = match rows.last() {
-        Some(last) if has_more => Some(place(last, columns)?),
-        _ => None,
-    };
-    Ok(Found { items: rows.iter().map(read).collect::<Result<_>>()?, next })
+    let last = rows.last().map(|last| place(last, columns)).transpose()?;
+    Ok(Part { items: rows.iter().map(read).collect::<Result<_>>()?, last, has_more })
 }

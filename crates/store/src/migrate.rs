@@ -58,8 +58,6 @@ mod tests {
             "delete from policies",
             "delete from decisions",
             "delete from alias_moves",
-            "update metrics set value = 1",
-            "delete from metrics",
             "update model_version_files set digest = ''",
             "delete from model_version_files",
         ] {

@@ -14,6 +14,7 @@ use domain::{
     logged_model::{LoggedModel, LoggedModelStatus},
     model::{Model, ModelVersion},
     run::{ArtifactEntry, DatasetInput, Metric, ModelLink, Run, RunInfo},
+    series::Point,
     values::MetricValue,
 };
 use futures::{StreamExt as _, stream};
@@ -115,14 +116,16 @@ pub(super) struct WireMetric<'a> {
     step: i64,
 }
 
+impl<'a> WireMetric<'a> {
+    pub(super) fn new(key: &'a str, point: &Point) -> Self {
+        Self { key, value: MetricValue::new(point.value).to_json(), timestamp: point.timestamp, step: point.step }
+    }
+}
+
 impl<'a> From<&'a Metric> for WireMetric<'a> {
     fn from(metric: &'a Metric) -> Self {
-        Self {
-            key: &metric.key,
-            value: MetricValue::new(metric.value).to_json(),
-            timestamp: metric.timestamp,
-            step: metric.step,
-        }
+        let Metric { key, value, timestamp, step } = metric;
+        Self::new(key, &Point { value: *value, timestamp: *timestamp, step: *step })
     }
 }
 

@@ -293,7 +293,7 @@ async fn history(
         id => id?,
     };
     let page = state.services.metric_history(&ctx, id, key, fields.page_token()?, limit.min(POINTS)).await?;
-    let metrics: Vec<WireMetric<'_>> = page.items.iter().map(Into::into).collect();
+    let metrics: Vec<WireMetric<'_>> = page.items.iter().map(|point| WireMetric::new(key, point)).collect();
     if page.next_page_token.is_none() || limit <= POINTS {
         return Ok(Json(answer::page("metrics", &metrics, page.next_page_token)).into_response());
     }
@@ -303,7 +303,8 @@ async fn history(
         let (services, ctx, key) = (services.clone(), ctx.clone(), key.clone());
         async move {
             let page = services.metric_history(&ctx, id, &key, Some(&token), left.min(POINTS)).await?;
-            Part::new(&page.items.iter().map(WireMetric::from).collect::<Vec<_>>(), page.next_page_token)
+            let metrics: Vec<WireMetric<'_>> = page.items.iter().map(|point| WireMetric::new(&key, point)).collect();
+            Part::new(&metrics, page.next_page_token)
         }
     }))
 }

@@ -96,6 +96,7 @@ pub async fn run(services: Services, options: Options, stop: CancellationToken) 
     worker.part(&mut parts, "running steps", steps::run);
     worker.part(&mut parts, "advancing promotions", sweep::promotions);
     worker.part(&mut parts, "checking monitors", sweep::monitors);
+    worker.part(&mut parts, "packing points", sweep::points);
     worker.part(&mut parts, "tidying", sweep::leftovers);
     while let Some(ended) = parts.join_next().await {
         if let Err(error) = ended {

@@ -17,6 +17,8 @@ use tokio::{
 const PROMOTIONS: Duration = Duration::from_secs(5);
 /// How many promotions are gone on with at once. One that is tried may take minutes, and must not hold up the others.
 const AT_ONCE: usize = 4;
+/// Between two looks for points that wait to be packed.
+const POINTS: Duration = Duration::from_secs(15);
 /// Between two rounds of tidying.
 const LEFTOVERS: Duration = Duration::from_secs(60);
 /// Between two looks for predictions, checks and tokens that have had their time.
@@ -100,6 +102,22 @@ pub(super) async fn monitors(worker: Worker) {
     while worker.pause(worker.options.monitor_interval).await {
         if let Err(error) = worker.services.check_monitors().await {
             tracing::warn!(%error, "traffic could not be checked");
+        }
+    }
+}
+
+/// Packs points that nobody packed: of runs that ended while a process died, or were logged to after their end.
+pub(super) async fn points(worker: Worker) {
+    while worker.pause(POINTS).await {
+        while !worker.stop.is_cancelled() {
+            match worker.services.pack_runs().await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    tracing::warn!(%error, "points could not be packed");
+                    break;
+                }
+            }
         }
     }
 }

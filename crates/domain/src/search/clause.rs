@@ -33,16 +33,14 @@ impl<C> Filter<C> {
         }
     }
 
-    /// Whether one of the comparisons, wherever it stands, is of this sort.
-    pub fn any(&self, mut of_this_sort: impl FnMut(&C) -> bool) -> bool {
-        fn any<C>(filter: &Filter<C>, of_this_sort: &mut dyn FnMut(&C) -> bool) -> bool {
-            match filter {
-                Filter::And(parts) | Filter::Or(parts) => parts.iter().any(|part| any(part, of_this_sort)),
-                Filter::Not(part) => any(part, of_this_sort),
-                Filter::Is(comparison) => of_this_sort(comparison),
-            }
+    /// Its comparisons, wherever they stand.
+    #[must_use]
+    pub fn comparisons(&self) -> Vec<&C> {
+        match self {
+            Self::And(parts) | Self::Or(parts) => parts.iter().flat_map(Self::comparisons).collect(),
+            Self::Not(part) => part.comparisons(),
+            Self::Is(comparison) => vec![comparison],
         }
-        any(self, &mut of_this_sort)
     }
 }
 

@@ -87,7 +87,7 @@ impl Filter<ModelClause> {
     /// Whether the filter says something about prompts. Without that, a search leaves them out.
     #[must_use]
     pub fn mentions_prompts(&self) -> bool {
-        self.any(|clause| matches!(clause, ModelClause::Prompt(_)))
+        self.comparisons().into_iter().any(|clause| matches!(clause, ModelClause::Prompt(_)))
     }
 }
 
@@ -95,7 +95,7 @@ impl Filter<VersionClause> {
     /// Whether the filter says something about prompts. Without that, a search leaves them out.
     #[must_use]
     pub fn mentions_prompts(&self) -> bool {
-        self.any(|clause| matches!(clause, VersionClause::Prompt(_)))
+        self.comparisons().into_iter().any(|clause| matches!(clause, VersionClause::Prompt(_)))
     }
 }
 

@@ -1,20 +1,26 @@
 //! What clients log to a run. Each request is one transaction, and the same request again changes nothing.
 
-use super::{RUN_NAME, active, check_active, find, note_name};
+use super::{RUN_NAME, find, note_name, open};
 use crate::{Ctx, Event, Result, Services, boxed, commit};
 use domain::{
     Error, ErrorKind,
     dataset::{MAX_DATASETS, ValidDatasetInput},
-    id::{LoggedModelId, RunId},
-    log_batch::{self, LogBatch, RawMetric},
-    names::{ParamKey, RunName},
+    id::{ExperimentId, LoggedModelId, RunId},
+    log_batch::{self, LogBatch, MetricPoint, RawMetric},
+    names::{ParamKey, RunName, TagKey},
     run::{DatasetInput, ModelLink, RunInfo},
+    series::Point,
     values::{ParamValue, TagValue},
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use store::{
     PgConnection,
-    run::{RunKey, input, log, metric},
+    run::{
+        Opened, input,
+        key::{KeyId, KeyKind, NamedKey},
+        log,
+        metric::{self, Append},
+    },
 };
 
 /// The tag with what older clients log of models.
@@ -44,11 +50,15 @@ impl Services {
     pub async fn log_param(&self, ctx: &Ctx, id: RunId, key: &str, value: &str) -> Result<bool> {
         let key = ParamKey::parse(key, "key")?;
         let value = ParamValue::parse(value, "value")?;
-        let mut tx = self.begin().await?;
-        let run = active(&mut tx, ctx, id).await?;
+        let mut conn = self.conn().await?;
+        let run = self.run_identity(&mut conn, ctx, id).await?;
         let params = BTreeMap::from([(key.as_str(), value.as_str())]);
-        if let Some((key, old, new)) = log::insert_params(&mut tx, run, &params).await?.pop() {
-            return Err(log_batch::param_changed(&key, &id.simple(), &old, &new));
+        let pairs = self.pairs(&mut conn, run.experiment, KeyKind::Param, &params).await?;
+        drop(conn);
+        let mut tx = self.begin().await?;
+        let (opened, _) = open(&mut tx, ctx, id).await?;
+        if let Some((_, old)) = log::insert_params(&mut tx, &opened, &pairs).await?.pop() {
+            return Err(log_batch::param_changed(key.as_str(), &id.simple(), &old, value.as_str()));
         }
         commit(tx).await?;
         Ok(value.was_truncated())
@@ -63,29 +73,80 @@ impl Services {
     pub async fn log_batch(&self, ctx: &Ctx, id: RunId, batch: &LogBatch) -> Result<()> {
         let tags: BTreeMap<&str, &str> = batch.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         check_run_name(&tags)?;
+        let params: BTreeMap<&str, &str> =
+            batch.params.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         let mut conn = self.conn().await?;
-        let (run, info) = find(&mut conn, ctx, id).await?;
-        check_active(&info)?;
+        let run = self.run_identity(&mut conn, ctx, id).await?;
+        if batch.is_empty() {
+            return super::check_active(&find(&mut conn, ctx, id).await?.1);
+        }
+        let points = self.points(&mut conn, run.experiment, &batch.metrics).await?;
+        let append = [Append { run: run.key, points: &points }];
+        if params.is_empty() && tags.is_empty() && batch.model_metrics.is_empty() {
+            // One statement is a transaction by itself.
+            return match metric::append(&mut conn, &append).await?.get(&run.key) {
+                Some(version) => {
+                    self.packer.written(run.key, *version);
+                    Ok(())
+                }
+                None => Err(super::not_active(&find(&mut conn, ctx, id).await?.1)),
+            };
+        }
         let models = batch.model_metrics.iter().map(|point| point.model_id).collect();
         check_models(&mut conn, ctx, models).await?;
-        let keys: Vec<&str> = batch.metrics.iter().map(|point| point.key.as_str()).collect();
-        let ids = metric::ids(&mut conn, &keys).await?;
-        if batch.params.is_empty() && batch.tags.is_empty() && batch.model_metrics.is_empty() {
-            // One statement is a transaction by itself.
-            return Ok(metric::insert(&mut conn, run, &batch.metrics, &ids).await?);
-        }
+        let params_by_id = self.pairs(&mut conn, run.experiment, KeyKind::Param, &params).await?;
+        let tags_by_id = self.pairs(&mut conn, run.experiment, KeyKind::Tag, &tags).await?;
         drop(conn);
 
         let mut tx = self.begin().await?;
-        let params = batch.params.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-        let changed = log::insert_params(&mut tx, run, &params).await?;
+        let (opened, info) = open(&mut tx, ctx, id).await?;
+        let changed = log::insert_params(&mut tx, &opened, &params_by_id).await?;
         if !changed.is_empty() {
+            let old = |key: &KeyId| changed.iter().find(|(changed, _)| changed == key).map(|(_, old)| old.clone());
+            let changed: Vec<(String, String, String)> = (params.iter().zip(&params_by_id))
+                .filter_map(|((key, new), (id, _))| Some(((*key).to_owned(), old(id)?, (*new).to_owned())))
+                .collect();
             return Err(log_batch::params_changed(&id.simple(), &changed));
         }
-        metric::insert(&mut tx, run, &batch.metrics, &ids).await?;
-        metric::insert_of_models(&mut tx, run, &batch.model_metrics, &ids).await?;
-        set_tags(&mut tx, ctx, (run, &info), &tags).await?;
-        commit(tx).await
+        let versions = metric::append(&mut tx, &append).await?;
+        metric::insert_of_models(&mut tx, run.key, &batch.model_metrics).await?;
+        set_tags(&mut tx, ctx, (&opened, &info), (&tags, &tags_by_id)).await?;
+        commit(tx).await?;
+        if let Some(version) = versions.get(&run.key) {
+            self.packer.written(run.key, *version);
+        }
+        Ok(())
+    }
+
+    /// Points with their metrics by number.
+    async fn points(
+        &self,
+        conn: &mut PgConnection,
+        experiment: ExperimentId,
+        metrics: &[MetricPoint],
+    ) -> Result<Vec<(KeyId, Point)>> {
+        let names: BTreeSet<&str> = metrics.iter().map(|point| point.key.as_str()).collect();
+        let keys: Vec<NamedKey<'_>> = names.iter().map(|name| (KeyKind::Metric, *name)).collect();
+        let ids = self.key_ids(conn, experiment, &keys).await?;
+        let ids: HashMap<&str, KeyId> = names.into_iter().zip(ids).collect();
+        let point = |logged: &MetricPoint| {
+            let point = Point { step: logged.step, timestamp: logged.timestamp.get(), value: logged.value.get() };
+            Some((*ids.get(logged.key.as_str())?, point))
+        };
+        Ok(metrics.iter().filter_map(point).collect())
+    }
+
+    /// Params or tags with their keys by number, in the order of the keys. Not for use in a transaction.
+    pub(crate) async fn pairs<'a>(
+        &self,
+        conn: &mut PgConnection,
+        experiment: ExperimentId,
+        kind: KeyKind,
+        pairs: &BTreeMap<&str, &'a str>,
+    ) -> Result<Vec<log::Pair<'a>>> {
+        let keys: Vec<NamedKey<'_>> = pairs.keys().map(|name| (kind, *name)).collect();
+        let ids = self.key_ids(conn, experiment, &keys).await?;
+        Ok(ids.into_iter().zip(pairs.values().copied()).collect())
     }
 
     /// Sets a tag of a run; `mlflow.runName` renames it. Tells whether the value was cut.
@@ -94,14 +155,17 @@ impl Services {
     /// `NotFound` without such a run; `Invalid` for a wrong tag, or when the run is deleted.
     #[boxed]
     pub async fn set_run_tag(&self, ctx: &Ctx, id: RunId, key: &str, value: &str) -> Result<bool> {
-        let key = domain::names::TagKey::parse(key, "key")?;
+        let key = TagKey::parse(key, "key")?;
         let value = TagValue::for_run(value, "value")?;
         let tags = BTreeMap::from([(key.as_str(), value.as_str())]);
         check_run_name(&tags)?;
+        let mut conn = self.conn().await?;
+        let run = self.run_identity(&mut conn, ctx, id).await?;
+        let tags_by_id = self.pairs(&mut conn, run.experiment, KeyKind::Tag, &tags).await?;
+        drop(conn);
         let mut tx = self.begin().await?;
-        let (run, info) = find(&mut tx, ctx, id).await?;
-        check_active(&info)?;
-        set_tags(&mut tx, ctx, (run, &info), &tags).await?;
+        let (opened, info) = open(&mut tx, ctx, id).await?;
+        set_tags(&mut tx, ctx, (&opened, &info), (&tags, &tags_by_id)).await?;
         commit(tx).await?;
         Ok(value.was_truncated())
     }
@@ -112,10 +176,10 @@ impl Services {
     /// `NotFound` without such a run or tag; `Invalid` when the run is deleted.
     #[boxed]
     pub async fn delete_run_tag(&self, ctx: &Ctx, id: RunId, key: &str) -> Result<()> {
-        let mut conn = self.conn().await?;
-        let run = active(&mut conn, ctx, id).await?;
-        if log::delete_tag(&mut conn, run, key).await? {
-            return Ok(());
+        let mut tx = self.begin().await?;
+        let (opened, _) = open(&mut tx, ctx, id).await?;
+        if log::delete_tag(&mut tx, &opened, key).await? {
+            return commit(tx).await;
         }
         let message = format!("No tag with name: {key} in run with id {}", id.simple());
         Err(Error::new(ErrorKind::NotFound, message))
@@ -140,10 +204,9 @@ impl Services {
         let datasets: Vec<ValidDatasetInput> = datasets.into_iter().enumerate().map(parse).collect::<Result<_>>()?;
         let links: Vec<ModelLink> = models.iter().map(|model_id| ModelLink { model_id: *model_id, step: 0 }).collect();
         let mut tx = self.begin().await?;
-        let (run, info) = find(&mut tx, ctx, id).await?;
-        check_active(&info)?;
+        let (run, info) = open(&mut tx, ctx, id).await?;
         check_models(&mut tx, ctx, models.to_vec()).await?;
-        let new = input::add_datasets(&mut tx, run, info.experiment_id, &datasets).await?;
+        let new = input::add_datasets(&mut tx, &run, info.experiment_id, &datasets).await?;
         if !new.is_empty() {
             let summary = format!("noted that {} read {}", info.name, new.join(", "));
             Event::new("run.inputs_logged", super::object(&info), summary)
@@ -151,7 +214,7 @@ impl Services {
                 .write(&mut tx, ctx)
                 .await?;
         }
-        input::add_models(&mut tx, run, input::Direction::Input, &links).await?;
+        input::add_models(&mut tx, &run, input::Direction::Input, &links).await?;
         commit(tx).await
     }
 
@@ -162,9 +225,9 @@ impl Services {
     #[boxed]
     pub async fn log_outputs(&self, ctx: &Ctx, id: RunId, models: &[ModelLink]) -> Result<()> {
         let mut tx = self.begin().await?;
-        let run = active(&mut tx, ctx, id).await?;
+        let (run, _) = open(&mut tx, ctx, id).await?;
         check_models(&mut tx, ctx, models.iter().map(|link| link.model_id).collect()).await?;
-        input::add_models(&mut tx, run, input::Direction::Output, models).await?;
+        input::add_models(&mut tx, &run, input::Direction::Output, models).await?;
         commit(tx).await
     }
 
@@ -174,9 +237,13 @@ impl Services {
     /// `NotFound` without such a run; `Invalid` when the run is deleted, or there are too many models.
     #[boxed]
     pub async fn log_run_model(&self, ctx: &Ctx, id: RunId, model: serde_json::Value) -> Result<()> {
+        let mut conn = self.conn().await?;
+        let known = self.run_identity(&mut conn, ctx, id).await?;
+        let tag = self.key_ids(&mut conn, known.experiment, &[(KeyKind::Tag, LOGGED_MODELS)]).await?;
+        drop(conn);
         let mut tx = self.begin().await?;
-        let run = active(&mut tx, ctx, id).await?;
-        let before = log::lock_tag(&mut tx, run, LOGGED_MODELS).await?;
+        let (run, _) = open(&mut tx, ctx, id).await?;
+        let before = log::tag(&mut tx, run.key(), LOGGED_MODELS).await?;
         let mut models: Vec<serde_json::Value> =
             before.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
         if models.contains(&model) {
@@ -187,7 +254,8 @@ impl Services {
         if value.len() > MAX_LOGGED_MODELS {
             return Err(Error::invalid("This run has too many models; log further ones to another run."));
         }
-        log::set_tags(&mut tx, run, &BTreeMap::from([(LOGGED_MODELS, value.as_str())])).await?;
+        let tags: Vec<log::Pair<'_>> = tag.into_iter().map(|key| (key, value.as_str())).collect();
+        log::set_tags(&mut tx, &run, &tags).await?;
         commit(tx).await
     }
 }
@@ -204,14 +272,13 @@ fn check_run_name(tags: &BTreeMap<&str, &str>) -> Result<()> {
 async fn set_tags(
     conn: &mut PgConnection,
     ctx: &Ctx,
-    (run, before): (RunKey, &RunInfo),
-    tags: &BTreeMap<&str, &str>,
+    (run, before): (&Opened, &RunInfo),
+    (tags, by_id): (&BTreeMap<&str, &str>, &[log::Pair<'_>]),
 ) -> Result<()> {
-    log::set_tags(conn, run, tags).await?;
-    match tags.get(RUN_NAME) {
-        Some(name) => note_name(conn, ctx, before, name).await,
-        None => Ok(()),
-    }
+    log::set_tags(conn, run, by_id).await?;
+    let Some(name) = tags.get(RUN_NAME) else { return Ok(()) };
+    store::run::rename(conn, run, name).await?;
+    note_name(conn, ctx, before, name).await
 }
 
 /// Refuses ids that no logged model of the workspace has.

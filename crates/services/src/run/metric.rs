@@ -1,21 +1,29 @@
 //! Histories of metrics, whole and thinned for charts.
 
-use super::find;
 use crate::{Ctx, Result, Services, boxed};
 use domain::{
-    Error, Page,
+    Error, ErrorKind, Page,
     id::RunId,
     page,
-    run::{Metric, MetricSeries},
-    series::Thinner,
+    run::MetricSeries,
+    series::{self, Point},
 };
-use futures::{TryStreamExt as _, pin_mut};
-use store::run::metric::{self, HistoryPlace};
+use std::collections::HashMap;
+use store::{
+    PgConnection,
+    run::{
+        key::{self, KeyId, KeyKind, NamedKey},
+        metric,
+    },
+};
 
 /// How many points a page of a history may have.
 const MAX_POINTS: usize = 100_000;
 /// How many points a chart may have.
 const MAX_CHART_POINTS: usize = 10_000;
+
+/// Where a page of a history begins after: time, step, and the bits of the value.
+type Place = (i64, i64, u64);
 
 impl Services {
     /// A page of the points of a metric of a run, by time, step and value. A run without the metric has none, and so has a run that
@@ -31,16 +39,21 @@ impl Services {
         key: &str,
         page_token: Option<&str>,
         limit: usize,
-    ) -> Result<Page<Metric>> {
-        let after: Option<HistoryPlace> = page_token.map(page::decode).transpose()?;
+    ) -> Result<Page<Point>> {
+        let after: Option<Place> = page_token.map(page::decode).transpose()?;
+        let after = after.map(|(timestamp, step, bits)| Point { timestamp, step, value: f64::from_bits(bits) });
+        let nothing = Page { items: Vec::new(), next_page_token: None };
         let mut conn = self.conn().await?;
-        let Some((run, _)) = store::run::find(&mut conn, ctx.workspace_id(), id).await? else {
-            return Ok(Page { items: Vec::new(), next_page_token: None });
+        let run = match self.run_identity(&mut conn, ctx, id).await {
+            Err(error) if error.kind == ErrorKind::NotFound => return Ok(nothing),
+            run => run?,
         };
-        let limit = limit.clamp(1, MAX_POINTS);
-        let points = metric::history(&mut conn, run, key, after, limit as i64 + 1).await?;
-        let place = |point: &Metric| -> HistoryPlace { (point.timestamp, point.step, point.value.to_bits()) };
-        Ok(Page::cut(points, limit, place))
+        let keys = known_metrics(&mut conn, run.experiment, &[key]).await?;
+        let Some((metric, _)) = keys.first() else { return Ok(nothing) };
+        let found = metric::history(&mut conn, run.key, *metric, after, limit.clamp(1, MAX_POINTS)).await?;
+        let place = |point: &Point| -> Place { (point.timestamp, point.step, point.value.to_bits()) };
+        let next_page_token = found.points.last().filter(|_| found.has_more).map(|last| page::encode(&place(last)));
+        Ok(Page { items: found.points, next_page_token })
     }
 
     /// A metric of a run with about `points` points for a chart, extremes kept.
@@ -49,19 +62,45 @@ impl Services {
     /// `NotFound` without such a run or metric.
     #[boxed]
     pub async fn metric_series(&self, ctx: &Ctx, id: RunId, key: &str, points: usize) -> Result<MetricSeries> {
+        let mut found = self.metric_series_of(ctx, id, &[key], points).await?;
+        found.pop().ok_or_else(|| Error::not_found("metric of this run", key))
+    }
+
+    /// Several metrics of a run, in their order, each with about `points` points for a chart, extremes kept; without
+    /// those that the run does not have.
+    ///
+    /// # Errors
+    /// `NotFound` without such a run.
+    #[boxed]
+    pub async fn metric_series_of(
+        &self,
+        ctx: &Ctx,
+        id: RunId,
+        keys: &[&str],
+        points: usize,
+    ) -> Result<Vec<MetricSeries>> {
         let points = points.clamp(2, MAX_CHART_POINTS);
         let mut conn = self.conn().await?;
-        let (run, _) = find(&mut conn, ctx, id).await?;
-        let total = metric::count(&mut conn, run, key).await?;
-        if total == 0 {
-            return Err(Error::not_found("metric of this run", key));
-        }
-        let mut thinner = Thinner::new(usize::try_from(total).unwrap_or(usize::MAX), points);
-        let all = metric::series(&mut conn, run, key);
-        pin_mut!(all);
-        while let Some(point) = all.try_next().await? {
-            thinner.push(point);
-        }
-        Ok(MetricSeries { key: key.to_owned(), total, points: thinner.finish() })
+        let run = self.run_identity(&mut conn, ctx, id).await?;
+        let metrics = known_metrics(&mut conn, run.experiment, keys).await?;
+        let ids: Vec<KeyId> = metrics.iter().map(|(id, _)| *id).collect();
+        let mut all: HashMap<KeyId, Vec<Point>> = metric::series(&mut conn, run.key, &ids).await?;
+        let series = |(id, key): (KeyId, &str)| {
+            let all = all.remove(&id)?;
+            let total = i64::try_from(all.len()).unwrap_or(i64::MAX);
+            Some(MetricSeries { key: key.to_owned(), total, points: series::thin(&all, points) })
+        };
+        Ok(metrics.into_iter().filter_map(series).collect())
     }
+}
+
+/// The numbers of those metrics that were ever logged in the experiment, in their order.
+async fn known_metrics<'a>(
+    conn: &mut PgConnection,
+    experiment: domain::id::ExperimentId,
+    keys: &[&'a str],
+) -> Result<Vec<(KeyId, &'a str)>> {
+    let named: Vec<NamedKey<'a>> = keys.iter().map(|key| (KeyKind::Metric, *key)).collect();
+    let known = key::known(conn, &[experiment], &named).await?;
+    Ok(named.iter().filter_map(|key| Some((*known.get(key)?.first()?, key.1))).collect())
 }

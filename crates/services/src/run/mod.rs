@@ -1,12 +1,16 @@
 //! Runs of experiments: making, changing and reading them. What clients log to them is in [`log`], finding them in
-//! [`search`], curves in [`metric`].
+//! [`search`], curves in [`metric`], how their points are packed in [`pack`].
 
+mod known;
 mod log;
 mod metric;
 mod name;
+mod pack;
 mod search;
 
+pub(crate) use known::Known;
 pub(crate) use name::random as random_name;
+pub(crate) use pack::Packer;
 pub(crate) use search::resolve as resolve_experiments;
 pub use search::{RunSearch, RunTableSearch};
 
@@ -22,7 +26,10 @@ use domain::{
     values::Millis,
 };
 use std::collections::{BTreeMap, BTreeSet};
-use store::{PgConnection, run::RunKey};
+use store::{
+    PgConnection,
+    run::{Opened, RunKey, key::KeyKind},
+};
 
 /// The tag that is a run's name.
 const RUN_NAME: &str = "mlflow.runName";
@@ -95,8 +102,10 @@ impl Services {
             "" => caller.map(|caller| caller.user.name.clone()).unwrap_or_default(),
             given => given.chars().filter(|c| *c != '\0').take(256).collect(),
         };
+        let experiment_id = self.experiment(ctx, new.experiment_id).await?.id;
+        let tags = self.pairs(&mut *self.conn().await?, experiment_id, KeyKind::Tag, &tags).await?;
         let mut tx = self.begin().await?;
-        let experiment = experiment::active(&mut tx, ctx, new.experiment_id).await?;
+        let experiment = experiment::active(&mut tx, ctx, experiment_id).await?;
         let row = store::run::NewRun {
             id: RunId::new(),
             workspace: ctx.workspace_id(),
@@ -110,8 +119,8 @@ impl Services {
                 Credential::Session(_) => None,
             }),
         };
-        let key = store::run::insert(&mut tx, &row).await?;
-        store::run::log::set_tags(&mut tx, key, &tags).await?;
+        let run = store::run::insert(&mut tx, &row).await?;
+        store::run::log::set_tags(&mut tx, &run, &tags).await?;
         Event::new(
             "run.created",
             Object::new(ObjectKind::Run, row.id, name.as_str()),
@@ -120,7 +129,7 @@ impl Services {
         .related(experiment::object(&experiment))
         .write(&mut tx, ctx)
         .await?;
-        let run = load(&mut tx, key).await?;
+        let run = load(&mut tx, run.key()).await?;
         announce(&mut tx, &run.info).await?;
         commit(tx).await?;
         Ok(run)
@@ -161,19 +170,27 @@ impl Services {
         let end_time = change.end_time.map(|time| Millis::parse(time, "end_time")).transpose()?.map(Millis::get);
         let name = change.name.filter(|name| !name.is_empty());
         let name = name.map(|name| RunName::parse(&name, "run_name")).transpose()?;
+        let name = name.as_ref().map(RunName::as_str);
+        let tags: BTreeMap<&str, &str> = name.map(|name| (RUN_NAME, name)).into_iter().collect();
+        let mut conn = self.conn().await?;
+        let run = self.run_identity(&mut conn, ctx, id).await?;
+        let tags = self.pairs(&mut conn, run.experiment, KeyKind::Tag, &tags).await?;
+        drop(conn);
         let mut tx = self.begin().await?;
         let found = store::run::lock(&mut tx, ctx.workspace_id(), id).await?;
         let (key, before) = found.ok_or_else(|| no_run(&id.simple()))?;
         check_active(&before)?;
-        let info =
-            store::run::update(&mut tx, key, change.status, end_time, name.as_ref().map(RunName::as_str)).await?;
-        if let Some(name) = &name {
-            store::run::log::set_tags(&mut tx, key, &BTreeMap::from([(RUN_NAME, name.as_str())])).await?;
-            note_name(&mut tx, ctx, &before, name.as_str()).await?;
+        let (info, opened) = store::run::update(&mut tx, key, change.status, end_time, name).await?;
+        store::run::log::set_tags(&mut tx, &opened, &tags).await?;
+        if let Some(name) = name {
+            note_name(&mut tx, ctx, &before, name).await?;
         }
         note_status(&mut tx, ctx, before.status, &info).await?;
         announce(&mut tx, &info).await?;
         commit(tx).await?;
+        if matches!(info.status, RunStatus::Finished | RunStatus::Failed | RunStatus::Killed) {
+            self.packer.ended(key);
+        }
         Ok(info)
     }
 
@@ -211,12 +228,18 @@ impl Services {
     pub async fn delete_runs(&self, ctx: &Ctx, experiment: ExperimentId, ids: &BTreeSet<RunId>) -> Result<usize> {
         let mut tx = self.begin().await?;
         let experiment = experiment::experiment(&mut tx, ctx, experiment).await?;
-        let mut deleted = 0;
+        let mut runs = Vec::new();
         for id in ids {
             let (key, info) = find(&mut tx, ctx, *id).await?;
             if info.experiment_id != experiment.id {
                 return Err(no_run(&id.simple()));
             }
+            runs.push((key, info));
+        }
+        // As everybody takes several runs, so that no two wait for each other.
+        runs.sort_by_key(|(key, _)| *key);
+        let mut deleted = 0;
+        for (key, info) in runs {
             let was_in_use = set_stage(&mut tx, ctx, &experiment, (key, &info), LifecycleStage::Deleted).await?;
             deleted += usize::from(was_in_use);
         }
@@ -300,22 +323,25 @@ pub(crate) async fn find(conn: &mut PgConnection, ctx: &Ctx, id: RunId) -> Resul
     store::run::find(conn, ctx.workspace_id(), id).await?.ok_or_else(|| no_run(&id.simple()))
 }
 
-/// The run of this id, which must be in use.
-pub(crate) async fn active(conn: &mut PgConnection, ctx: &Ctx, id: RunId) -> Result<RunKey> {
+/// Opens the run of this id, which must be in use, to be written to.
+async fn open(conn: &mut PgConnection, ctx: &Ctx, id: RunId) -> Result<(Opened, RunInfo)> {
     let (key, info) = find(conn, ctx, id).await?;
-    check_active(&info)?;
-    Ok(key)
+    match store::run::open(conn, key).await? {
+        Some(opened) => Ok((opened, info)),
+        None => Err(not_active(&info)),
+    }
 }
 
 fn check_active(info: &RunInfo) -> Result<()> {
-    if info.lifecycle_stage == LifecycleStage::Active {
-        return Ok(());
-    }
-    Err(Error::invalid(format!(
+    if info.lifecycle_stage == LifecycleStage::Active { Ok(()) } else { Err(not_active(info)) }
+}
+
+fn not_active(info: &RunInfo) -> Error {
+    Error::invalid(format!(
         "The run {} must be in the 'active' state. Current state is {}.",
         info.id.simple(),
-        info.lifecycle_stage.as_str()
-    )))
+        LifecycleStage::Deleted.as_str()
+    ))
 }
 
 async fn load(conn: &mut PgConnection, key: RunKey) -> Result<Run> {

@@ -143,13 +143,12 @@ async fn metrics(
         dataset_digest: String,
     }
     let rows: Vec<Row> = sqlx::query_as(
-        "select m.logged_model_id, k.name as key, r.id as run_id, m.step, m.timestamp, m.value, m.dataset_name,
+        "select m.logged_model_id, m.key, r.id as run_id, m.step, m.timestamp, m.value, m.dataset_name,
              m.dataset_digest
          from logged_model_metrics m
-         join metric_keys k on k.id = m.metric_id
          join runs r on r.key = m.run_key
          where m.logged_model_id = any($1)
-         order by m.logged_model_id, k.name, m.timestamp, m.step",
+         order by m.logged_model_id, m.key, m.timestamp, m.step",
     )
     .bind(ids)
     .fetch_all(conn)

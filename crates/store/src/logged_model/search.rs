@@ -62,9 +62,9 @@ impl Search {
                 " left join lateral (
                      select x.value
                      from logged_model_metrics x
-                     where x.logged_model_id = m.id and x.metric_id = (select id from metric_keys where name = ",
+                     where x.logged_model_id = m.id and x.key = ",
             );
-            query.push_bind(key.clone()).push(")");
+            query.push_bind(key.clone());
             if let Some(dataset) = dataset {
                 query.push(" and ");
                 push_dataset(query, dataset);
@@ -92,9 +92,9 @@ impl Search {
                 }
                 query.push(
                     "exists (select from logged_model_metrics x
-                     where x.logged_model_id = m.id and x.metric_id = (select id from metric_keys where name = ",
+                     where x.logged_model_id = m.id and x.key = ",
                 );
-                query.push_bind(key.clone()).push(")");
+                query.push_bind(key.clone());
                 if let Keyed::Is(test) = test {
                     query.push(" and ");
                     condition::push_number(query, "x.value", test);

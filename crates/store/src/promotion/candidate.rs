@@ -113,7 +113,7 @@ pub async fn metrics_of_run(conn: &mut PgConnection, run: RunId) -> Result<BTree
         "select k.name, l.value
          from runs r
          join latest_metrics l on l.run_key = r.key
-         join metric_keys k on k.id = l.metric_id
+         join log_keys k on k.id = l.key_id
          where r.id = $1",
     )
     .bind(run)
@@ -150,7 +150,8 @@ pub async fn commit_of_run(conn: &mut PgConnection, run: RunId) -> Result<Option
         "select t.value
          from runs r
          join run_tags t on t.run_key = r.key
-         where r.id = $1 and t.key = 'mlflow.source.git.commit'",
+         join log_keys k on k.id = t.key_id
+         where r.id = $1 and k.name = 'mlflow.source.git.commit'",
     )
     .bind(run)
     .fetch_optional(conn)

@@ -1,6 +1,6 @@
 //! What runs read and wrote: data sets and logged models.
 
-use super::{RunKey, by_run};
+use super::{Opened, RunKey, by_run};
 use crate::Result;
 use domain::{
     dataset::ValidDatasetInput,
@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, HashMap};
 /// When a statement fails.
 pub async fn add_datasets(
     conn: &mut PgConnection,
-    run: RunKey,
+    run: &Opened,
     experiment: ExperimentId,
     datasets: &[ValidDatasetInput],
 ) -> Result<Vec<String>> {
@@ -59,7 +59,7 @@ pub async fn add_datasets(
          )
          select d.name from added a join datasets d on d.id = a.dataset_id order by d.name",
     )
-    .bind(run)
+    .bind(run.key())
     .bind(experiment)
     .bind(&names)
     .bind(&digests)
@@ -84,7 +84,7 @@ pub enum Direction {
 /// When the statement fails.
 pub async fn add_models(
     conn: &mut PgConnection,
-    run: RunKey,
+    run: &Opened,
     direction: Direction,
     models: &[ModelLink],
 ) -> Result<()> {
@@ -95,7 +95,7 @@ pub async fn add_models(
          order by id, position
          on conflict (run_key, logged_model_id, direction) do nothing",
     )
-    .bind(run)
+    .bind(run.key())
     .bind(match direction {
         Direction::Input => "input",
         Direction::Output => "output",

@@ -1,160 +1,114 @@
-//! Points of metrics.
+//! Points of metrics: adding them, and reading histories. How they are packed meanwhile is in [`super::pack`].
 
-use super::{RunKey, by_run};
+use super::{RunKey, by_run, key::KeyId};
 use crate::Result;
-use domain::{
-    id::LoggedModelId,
-    log_batch::{MetricPoint, ModelPoint},
-    run::Metric,
-};
-use futures::{Stream, StreamExt as _};
+use domain::{id::LoggedModelId, log_batch::ModelPoint, run::Metric, series::Point};
+use points::{chunk, journal};
 use sqlx::{FromRow, PgConnection};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
-/// The small number that points carry instead of their metric's key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, sqlx::Type)]
-#[sqlx(transparent)]
-pub struct MetricId(i32);
+/// Points for a run.
+#[derive(Debug, Clone, Copy)]
+pub struct Append<'a> {
+    /// The run.
+    pub run: RunKey,
+    /// Which metrics, and the points.
+    pub points: &'a [(KeyId, Point)],
+}
 
-/// The numbers of these keys, given now to those that have none. Not for use in a transaction: two that give the same
-/// number wait for each other.
+/// Adds points to runs that are in use, and keeps the latest of each metric. Answers with the version that each of these
+/// runs has then; a run that is not among them was put away, or there was nothing for it.
 ///
-/// # Errors
-/// When a statement fails.
-pub async fn ids(conn: &mut PgConnection, keys: &[&str]) -> Result<HashMap<String, MetricId>> {
-    let keys: BTreeSet<&str> = keys.iter().copied().collect();
-    if keys.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let keys: Vec<&str> = keys.into_iter().collect();
-    let mut ids = known_ids(conn, &keys).await?;
-    let missing: Vec<&str> = keys.into_iter().filter(|key| !ids.contains_key(*key)).collect();
-    if !missing.is_empty() {
-        sqlx::query("insert into metric_keys (name) select unnest($1::text[]) on conflict do nothing")
-            .bind(&missing)
-            .execute(&mut *conn)
-            .await?;
-        ids.extend(known_ids(conn, &missing).await?);
-    }
-    Ok(ids)
-}
-
-async fn known_ids(conn: &mut PgConnection, keys: &[&str]) -> Result<HashMap<String, MetricId>> {
-    let rows: Vec<(String, MetricId)> =
-        sqlx::query_as("select name, id from metric_keys where name = any($1)").bind(keys).fetch_all(conn).await?;
-    Ok(rows.into_iter().collect())
-}
-
-/// Adds points that are not there yet, and keeps the latest of each metric. `ids` has the number of every key.
+/// One statement, and so one transaction by itself. A point that is there already is stored again, and read once.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn insert(
-    conn: &mut PgConnection,
-    run: RunKey,
-    points: &[MetricPoint],
-    ids: &HashMap<String, MetricId>,
-) -> Result<()> {
-    if points.is_empty() {
-        return Ok(());
+pub async fn append(conn: &mut PgConnection, appends: &[Append<'_>]) -> Result<HashMap<RunKey, i64>> {
+    if appends.iter().all(|append| append.points.is_empty()) {
+        return Ok(HashMap::new());
     }
-    let columns = Columns::of(points.iter(), ids);
-    // Rows are taken in one order by everybody, so that no two batches wait for each other.
-    sqlx::query(
-        "with points as (
-             select *, coalesce(nullif(value, 'NaN'), 0) as rank
-             from unnest($2::integer[], $3::bigint[], $4::bigint[], $5::double precision[])
-                 as p (metric_id, step, timestamp, value)
-         ),
-         added as (
-             insert into metrics (run_key, metric_id, step, timestamp, value)
-             select $1, metric_id, step, timestamp, value
-             from points
-             order by metric_id, timestamp, step, value
-             on conflict do nothing
-         )
-         insert into latest_metrics as latest (run_key, metric_id, step, timestamp, value)
-         select distinct on (metric_id) $1, metric_id, step, timestamp, value
-         from points
-         order by metric_id, step desc, timestamp desc, rank desc
-         on conflict (run_key, metric_id) do update
-         set step = excluded.step, timestamp = excluded.timestamp, value = excluded.value
-         where (excluded.step, excluded.timestamp, coalesce(nullif(excluded.value, 'NaN'), 0))
-             > (latest.step, latest.timestamp, coalesce(nullif(latest.value, 'NaN'), 0))",
-    )
-    .bind(run)
-    .bind(columns.metric_ids)
-    .bind(columns.steps)
-    .bind(columns.timestamps)
-    .bind(columns.values)
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-/// Points as columns, for `unnest`.
-#[derive(Default)]
-struct Columns {
-    metric_ids: Vec<Option<MetricId>>,
-    steps: Vec<i64>,
-    timestamps: Vec<i64>,
-    values: Vec<f64>,
-}
-
-impl Columns {
-    fn of<'a>(points: impl Iterator<Item = &'a MetricPoint>, ids: &HashMap<String, MetricId>) -> Self {
-        let mut columns = Self::default();
-        for point in points {
-            columns.metric_ids.push(ids.get(point.key.as_str()).copied());
-            columns.steps.push(point.step);
-            columns.timestamps.push(point.timestamp.get());
-            columns.values.push(point.value.get());
+    let mut latest: HashMap<(RunKey, KeyId), Point> = HashMap::new();
+    let (mut runs, mut rows): (Vec<RunKey>, Vec<Vec<u8>>) = (Vec::new(), Vec::new());
+    for Append { run, points } in appends {
+        for part in points.chunks(journal::MAX_POINTS) {
+            runs.push(*run);
+            rows.push(journal::encode(part.iter().map(|(key, point)| (key.0, *point))));
         }
-        columns
+        for (key, point) in *points {
+            let kept = latest.entry((*run, *key)).or_insert(*point);
+            if kept.by_age(point).is_lt() {
+                *kept = *point;
+            }
+        }
     }
+    let latest: Vec<((RunKey, KeyId), Point)> = latest.into_iter().collect();
+    // Runs are taken in one order by everybody who takes several, so that no two wait for each other.
+    let opened: Vec<(RunKey, i64)> = sqlx::query_as(
+        "with wanted as materialized (
+             select key from runs where key = any($1) and lifecycle_stage = 'active' order by key for no key update
+         ),
+         opened as (
+             update runs r set version = r.version + 1 from wanted w where r.key = w.key returning r.key, r.version
+         ),
+         written as (
+             insert into metric_journal (run_key, points)
+             select p.run_key, p.points
+             from unnest($1::bigint[], $2::bytea[]) as p (run_key, points)
+             join opened o on o.key = p.run_key
+         ),
+         kept as (
+             insert into latest_metrics as latest (run_key, key_id, step, timestamp, value)
+             select p.run_key, p.key_id, p.step, p.timestamp, p.value
+             from unnest($3::bigint[], $4::integer[], $5::bigint[], $6::bigint[], $7::double precision[])
+                 as p (run_key, key_id, step, timestamp, value)
+             join opened o on o.key = p.run_key
+             on conflict (run_key, key_id) do update
+             set step = excluded.step, timestamp = excluded.timestamp, value = excluded.value
+             where (excluded.step, excluded.timestamp, coalesce(nullif(excluded.value, 'NaN'), 0))
+                 > (latest.step, latest.timestamp, coalesce(nullif(latest.value, 'NaN'), 0))
+         )
+         select key, version from opened",
+    )
+    .bind(&runs)
+    .bind(rows)
+    .bind(latest.iter().map(|((run, _), _)| *run).collect::<Vec<_>>())
+    .bind(latest.iter().map(|((_, key), _)| *key).collect::<Vec<_>>())
+    .bind(latest.iter().map(|(_, point)| point.step).collect::<Vec<_>>())
+    .bind(latest.iter().map(|(_, point)| point.timestamp).collect::<Vec<_>>())
+    .bind(latest.iter().map(|(_, point)| point.value).collect::<Vec<_>>())
+    .fetch_all(conn)
+    .await?;
+    Ok(opened.into_iter().collect())
 }
 
 /// Adds points of logged models that are not there yet.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn insert_of_models(
-    conn: &mut PgConnection,
-    run: RunKey,
-    points: &[ModelPoint],
-    ids: &HashMap<String, MetricId>,
-) -> Result<()> {
+pub async fn insert_of_models(conn: &mut PgConnection, run: RunKey, points: &[ModelPoint]) -> Result<()> {
     if points.is_empty() {
         return Ok(());
     }
-    let columns = Columns::of(points.iter().map(|point| &point.point), ids);
     sqlx::query(
         "insert into logged_model_metrics
-             (logged_model_id, metric_id, run_key, step, timestamp, value, dataset_name, dataset_digest)
-         select model_id, metric_id, $1, step, timestamp, value, dataset_name, dataset_digest
-         from unnest($2::uuid[], $3::integer[], $4::bigint[], $5::bigint[], $6::double precision[], $7::text[], $8::text[])
-             as p (model_id, metric_id, step, timestamp, value, dataset_name, dataset_digest)
-         order by model_id, metric_id, timestamp, step, value, dataset_name, dataset_digest
+             (logged_model_id, key, run_key, step, timestamp, value, dataset_name, dataset_digest)
+         select model_id, key, $1, step, timestamp, value, dataset_name, dataset_digest
+         from unnest($2::uuid[], $3::text[], $4::bigint[], $5::bigint[], $6::double precision[], $7::text[], $8::text[])
+             as p (model_id, key, step, timestamp, value, dataset_name, dataset_digest)
+         order by model_id, key, timestamp, step, value, dataset_name, dataset_digest
          on conflict do nothing",
     )
     .bind(run)
     .bind(points.iter().map(|point| point.model_id).collect::<Vec<LoggedModelId>>())
-    .bind(columns.metric_ids)
-    .bind(columns.steps)
-    .bind(columns.timestamps)
-    .bind(columns.values)
+    .bind(points.iter().map(|point| point.point.key.as_str()).collect::<Vec<_>>())
+    .bind(points.iter().map(|point| point.point.step).collect::<Vec<_>>())
+    .bind(points.iter().map(|point| point.point.timestamp.get()).collect::<Vec<_>>())
+    .bind(points.iter().map(|point| point.point.value.get()).collect::<Vec<_>>())
     .bind(points.iter().map(|point| point.dataset_name.as_str()).collect::<Vec<_>>())
     .bind(points.iter().map(|point| point.dataset_digest.as_str()).collect::<Vec<_>>())
     .execute(conn)
     .await?;
     Ok(())
-}
-
-#[derive(FromRow)]
-struct Row {
-    step: i64,
-    timestamp: i64,
-    value: f64,
 }
 
 /// The latest point of each of these metrics of each run, by key.
@@ -165,7 +119,7 @@ pub async fn latest(conn: &mut PgConnection, runs: &[RunKey], only: &[String]) -
     let rows: Vec<(RunKey, String, f64, i64, i64)> = sqlx::query_as(
         "select l.run_key, k.name, l.value, l.timestamp, l.step
          from latest_metrics l
-         join metric_keys k on k.id = l.metric_id
+         join log_keys k on k.id = l.key_id
          where l.run_key = any($1) and k.name = any($2)
          order by l.run_key, k.name",
     )
@@ -184,7 +138,7 @@ pub async fn keys(conn: &mut PgConnection, runs: &[RunKey], limit: i64) -> Resul
     Ok(sqlx::query_scalar(
         "select k.name
          from latest_metrics l
-         join metric_keys k on k.id = l.metric_id
+         join log_keys k on k.id = l.key_id
          where l.run_key = any($1)
          group by k.name
          order by count(*) desc, k.name
@@ -196,77 +150,119 @@ pub async fn keys(conn: &mut PgConnection, runs: &[RunKey], limit: i64) -> Resul
     .await?)
 }
 
-/// Where a page of a history begins after: time, step, and the bits of the value.
-pub type HistoryPlace = (i64, i64, u64);
+/// The points of one metric of a run, in the order of histories.
+#[derive(Debug)]
+pub struct History {
+    /// The points, in order, each once.
+    pub points: Vec<Point>,
+    /// Whether there are more after these.
+    pub has_more: bool,
+}
 
-/// Points of a metric of a run, by time, step and value: those after a place, at most `limit`.
+/// How many points of a history are read before anything is said of whether they are wanted.
+const MARGIN: i64 = 2 * chunk::MAX_POINTS as i64;
+
+/// Points of a metric of a run: those after a place, about `limit` or a few more, all of them when there are no more.
 ///
 /// # Errors
-/// When the statement fails.
+/// When the statement fails, or points are damaged.
 pub async fn history(
     conn: &mut PgConnection,
     run: RunKey,
-    key: &str,
-    after: Option<HistoryPlace>,
-    limit: i64,
-) -> Result<Vec<Metric>> {
-    let (timestamp, step, bits) = after.unwrap_or((i64::MIN, i64::MIN, f64::NEG_INFINITY.to_bits()));
-    let rows: Vec<Row> = sqlx::query_as(
-        "select step, timestamp, value
-         from metrics
-         where run_key = $1
-           and metric_id = (select id from metric_keys where name = $2)
-           and (timestamp, step, value) > ($3, $4, $5)
-         order by timestamp, step, value
-         limit $6",
-    )
-    .bind(run)
-    .bind(key)
-    .bind(timestamp)
-    .bind(step)
-    .bind(f64::from_bits(bits))
-    .bind(limit)
-    .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(|row| row.metric(key)).collect())
-}
-
-impl Row {
-    fn metric(self, key: &str) -> Metric {
-        Metric { key: key.to_owned(), value: self.value, timestamp: self.timestamp, step: self.step }
+    key: KeyId,
+    after: Option<Point>,
+    limit: usize,
+) -> Result<History> {
+    #[derive(FromRow)]
+    struct Row {
+        is_chunk: bool,
+        points: Vec<u8>,
+        /// Nothing of what was left out is earlier than this.
+        rest: Option<i64>,
+    }
+    let mut wanted = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(MARGIN);
+    loop {
+        // One statement, so that nothing is seen both where it was and where it is being packed to, nor in neither.
+        let rows: Vec<Row> = sqlx::query_as(
+            "with chunks as (
+                 select number, first_timestamp,
+                     sum(count) over (order by first_timestamp, number) - count as before
+                 from metric_chunks
+                 where run_key = $1 and key_id = $2 and last_timestamp >= $3
+             )
+             select true as is_chunk, c.points,
+                 (select min(first_timestamp) from chunks where before >= $4) as rest
+             from metric_chunks c
+             where c.run_key = $1 and c.key_id = $2 and c.number in (select number from chunks where before < $4)
+             union all
+             select false, points, null from metric_journal where run_key = $1",
+        )
+        .bind(run)
+        .bind(key)
+        .bind(after.map_or(i64::MIN, |point| point.timestamp))
+        .bind(wanted)
+        .fetch_all(&mut *conn)
+        .await?;
+        let rest = rows.iter().find_map(|row| row.rest);
+        let mut found = Vec::new();
+        for row in &rows {
+            if row.is_chunk {
+                found.extend(chunk::unpack(&row.points)?);
+            } else {
+                let entries = journal::decode(&row.points)?;
+                found.extend(entries.filter(|(metric, _)| *metric == key.0).map(|(_, point)| point));
+            }
+        }
+        if let Some(after) = after {
+            found.retain(|point| point.by_time(&after).is_gt());
+        }
+        if let Some(rest) = rest {
+            found.retain(|point| point.timestamp < rest);
+        }
+        points::arrange(&mut found);
+        // A stretch of one moment that is longer than what was read: read more of it.
+        if found.is_empty() && rest.is_some() {
+            wanted = wanted.saturating_mul(2);
+            continue;
+        }
+        let has_more = rest.is_some() || found.len() > limit;
+        found.truncate(limit);
+        return Ok(History { points: found, has_more });
     }
 }
 
-/// How many points a metric of a run has.
+/// All points of these metrics of a run, by metric, in the order of charts. Metrics without points are left out.
 ///
 /// # Errors
-/// When the statement fails.
-pub async fn count(conn: &mut PgConnection, run: RunKey, key: &str) -> Result<i64> {
-    Ok(sqlx::query_scalar(
-        "select count(*)
-         from metrics
-         where run_key = $1 and metric_id = (select id from metric_keys where name = $2)",
+/// When the statement fails, or points are damaged.
+pub async fn series(conn: &mut PgConnection, run: RunKey, keys: &[KeyId]) -> Result<HashMap<KeyId, Vec<Point>>> {
+    let rows: Vec<(Option<KeyId>, Vec<u8>)> = sqlx::query_as(
+        "select key_id, points from metric_chunks where run_key = $1 and key_id = any($2)
+         union all
+         select null, points from metric_journal where run_key = $1",
     )
     .bind(run)
-    .bind(key)
-    .fetch_one(conn)
-    .await?)
-}
-
-/// All points of a metric of a run, by step, time and value, as they come.
-pub fn series<'a>(
-    conn: &'a mut PgConnection,
-    run: RunKey,
-    key: &'a str,
-) -> impl Stream<Item = Result<Metric>> + Send + 'a {
-    sqlx::query_as::<_, Row>(
-        "select step, timestamp, value
-         from metrics
-         where run_key = $1 and metric_id = (select id from metric_keys where name = $2)
-         order by step, timestamp, value",
-    )
-    .bind(run)
-    .bind(key)
-    .fetch(conn)
-    .map(move |row| Ok(row?.metric(key)))
+    .bind(keys)
+    .fetch_all(conn)
+    .await?;
+    let mut found: HashMap<KeyId, Vec<Point>> = HashMap::new();
+    for (key, bytes) in &rows {
+        match key {
+            Some(key) => found.entry(*key).or_default().extend(chunk::unpack(bytes)?),
+            None => {
+                for (metric, point) in journal::decode(bytes)? {
+                    if keys.contains(&KeyId(metric)) {
+                        found.entry(KeyId(metric)).or_default().push(point);
+                    }
+                }
+            }
+        }
+    }
+    for points in found.values_mut() {
+        if !points.is_sorted_by(|one, next| one.by_step(next).is_lt()) {
+            points.sort_unstable_by(Point::by_step);
+            points.dedup();
+        }
+    }
+    Ok(found)
 }

@@ -1,9 +1,11 @@
-//! Runs: making, changing and reading them. What is logged to them is in [`log`], their points in [`metric`], what they
-//! read and wrote in [`input`], finding them in [`search`].
+//! Runs: making, changing and reading them. What is logged to them is in [`log`], their points in [`metric`], the keys of
+//! both in [`key`], how points are packed in [`pack`], what they read and wrote in [`input`], finding them in [`search`].
 
 pub mod input;
+pub mod key;
 pub mod log;
 pub mod metric;
+pub mod pack;
 pub mod search;
 
 use crate::{Error, Result, experiment::stage};
@@ -19,6 +21,19 @@ use std::collections::HashMap;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, sqlx::Type)]
 #[sqlx(transparent)]
 pub struct RunKey(pub(crate) i64);
+
+/// A run that a transaction writes to: it was in use, its version is one more, and until the transaction ends others that
+/// write to it wait. What is logged asks for this, so that no change goes without a new version.
+#[derive(Debug)]
+pub struct Opened(RunKey);
+
+impl Opened {
+    /// Which run.
+    #[must_use]
+    pub fn key(&self) -> RunKey {
+        self.0
+    }
+}
 
 #[derive(FromRow)]
 struct Row {
@@ -96,7 +111,7 @@ pub struct NewRun<'a> {
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn insert(conn: &mut PgConnection, new: &NewRun<'_>) -> Result<RunKey> {
+pub async fn insert(conn: &mut PgConnection, new: &NewRun<'_>) -> Result<Opened> {
     let key = sqlx::query_scalar(
         "insert into runs (id, workspace_id, experiment_id, name, start_time, user_id, user_name, step_attempt_id)
          values ($1, $2, $3, $4, $5, $6, $7, (select a.id from step_attempts a where a.token_id = $8 limit 1))
@@ -112,7 +127,19 @@ pub async fn insert(conn: &mut PgConnection, new: &NewRun<'_>) -> Result<RunKey>
     .bind(new.token)
     .fetch_one(conn)
     .await?;
-    Ok(key)
+    Ok(Opened(key))
+}
+
+/// Opens a run to be written to; none when it is put away.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn open(conn: &mut PgConnection, key: RunKey) -> Result<Option<Opened>> {
+    let opened = sqlx::query("update runs set version = version + 1 where key = $1 and lifecycle_stage = 'active'")
+        .bind(key)
+        .execute(conn)
+        .await?;
+    Ok((opened.rows_affected() > 0).then_some(Opened(key)))
 }
 
 /// The run of this id, with its key.
@@ -132,7 +159,7 @@ pub async fn find(conn: &mut PgConnection, workspace: WorkspaceId, id: RunId) ->
     row.map(|row| Ok((row.key, row.try_into()?))).transpose()
 }
 
-/// The same, with other changes of the run held back until the transaction ends. What is logged to it goes on.
+/// The same, with other changes of the run held back until the transaction ends.
 ///
 /// # Errors
 /// When the statement fails.
@@ -168,7 +195,7 @@ pub async fn keys(conn: &mut PgConnection, workspace: WorkspaceId, ids: &[RunId]
     .await?)
 }
 
-/// Changes what is given, and answers with the run as it is then.
+/// Changes what is given of a run, held by [`lock`], that is in use, and answers with it as it is then.
 ///
 /// # Errors
 /// When the statement fails.
@@ -178,10 +205,11 @@ pub async fn update(
     status: Option<RunStatus>,
     end_time: Option<i64>,
     name: Option<&str>,
-) -> Result<RunInfo> {
+) -> Result<(RunInfo, Opened)> {
     let row: Row = sqlx::query_as(
         "update runs
-         set status = coalesce($2, status), end_time = coalesce($3, end_time), name = coalesce($4, name)
+         set status = coalesce($2, status), end_time = coalesce($3, end_time), name = coalesce($4, name),
+             version = version + 1
          where key = $1
          returning key, id, workspace_id, experiment_id, name, status, lifecycle_stage, start_time, end_time, user_id, user_name",
     )
@@ -191,7 +219,16 @@ pub async fn update(
     .bind(name)
     .fetch_one(conn)
     .await?;
-    row.try_into()
+    Ok((row.try_into()?, Opened(key)))
+}
+
+/// Renames a run.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn rename(conn: &mut PgConnection, run: &Opened, name: &str) -> Result<()> {
+    sqlx::query("update runs set name = $2 where key = $1").bind(run.key()).bind(name).execute(conn).await?;
+    Ok(())
 }
 
 /// Puts a run away or brings it back. Tells whether that changed anything.
@@ -199,11 +236,13 @@ pub async fn update(
 /// # Errors
 /// When the statement fails.
 pub async fn set_stage(conn: &mut PgConnection, key: RunKey, stage: LifecycleStage) -> Result<bool> {
-    let changed = sqlx::query("update runs set lifecycle_stage = $2 where key = $1 and lifecycle_stage <> $2")
-        .bind(key)
-        .bind(stage.as_str())
-        .execute(conn)
-        .await?;
+    let changed = sqlx::query(
+        "update runs set lifecycle_stage = $2, version = version + 1 where key = $1 and lifecycle_stage <> $2",
+    )
+    .bind(key)
+    .bind(stage.as_str())
+    .execute(conn)
+    .await?;
     Ok(changed.rows_affected() > 0)
 }
 
@@ -245,18 +284,20 @@ pub async fn load(conn: &mut PgConnection, keys: &[RunKey]) -> Result<Vec<Run>> 
                  coalesce(array_agg(l.timestamp order by k.name), '{}') as timestamps,
                  coalesce(array_agg(l.step order by k.name), '{}') as steps
              from latest_metrics l
-             join metric_keys k on k.id = l.metric_id
+             join log_keys k on k.id = l.key_id
              where l.run_key = r.key
          ) m
          cross join lateral (
-             select coalesce(array_agg(key), '{}') as params, coalesce(array_agg(value), '{}') as param_values
-             from params
-             where run_key = r.key
+             select coalesce(array_agg(k.name), '{}') as params, coalesce(array_agg(p.value), '{}') as param_values
+             from params p
+             join log_keys k on k.id = p.key_id
+             where p.run_key = r.key
          ) p
          cross join lateral (
-             select coalesce(array_agg(key), '{}') as tags, coalesce(array_agg(value), '{}') as tag_values
-             from run_tags
-             where run_key = r.key
+             select coalesce(array_agg(k.name), '{}') as tags, coalesce(array_agg(t.value), '{}') as tag_values
+             from run_tags t
+             join log_keys k on k.id = t.key_id
+             where t.run_key = r.key
          ) t
          order by wanted.position",
     )

@@ -1,10 +1,13 @@
 //! Finding runs.
 
-use super::RunKey;
+use super::{
+    RunKey,
+    key::{self, KeyId, KeyKind, NamedKey},
+};
 use crate::{
-    Result, condition,
+    Error, Result, condition,
     experiment::push_view,
-    keyset::{self, Column, Found, Kind, Mark},
+    keyset::{self, Column, Found, Kind, Mark, Part},
 };
 use domain::{
     experiment::ViewType,
@@ -12,6 +15,7 @@ use domain::{
     search::{DatasetField, Keyed, OrderBy, RunClause, RunFilter, RunOrderKey, RunText, RunTime, TextTest},
 };
 use sqlx::{PgConnection, Postgres, QueryBuilder, Row as _};
+use std::collections::{BTreeSet, HashMap};
 
 /// Which runs are wanted, and in which order.
 #[derive(Debug, Clone)]
@@ -35,6 +39,102 @@ const SORTED_CHARACTERS: usize = 250;
 const ARTIFACT_URI: &str =
     "('mlflow-artifacts:/' || r.experiment_id || '/' || replace(r.id::text, '-', '') || '/artifacts')";
 
+/// Which of the runs a statement is about: an order by what not every run has is asked for in stretches, each of which an
+/// index can give in its order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stretch {
+    /// All of them.
+    All,
+    /// Those that have what the order begins with; if it is a metric, a number.
+    Present,
+    /// Those whose metric is not a number.
+    NotANumber,
+    /// Those that do not have it.
+    Missing,
+}
+
+impl Stretch {
+    /// The stretches of an order, one after the other.
+    fn of(order: &[OrderBy<RunOrderKey>]) -> &'static [Self] {
+        match order.first().map(|by| &by.key) {
+            Some(RunOrderKey::Metric(_)) => &[Self::Present, Self::NotANumber, Self::Missing],
+            Some(RunOrderKey::Param(_) | RunOrderKey::Tag(_)) => &[Self::Present, Self::Missing],
+            _ => &[Self::All],
+        }
+    }
+
+    /// The mark that all of its runs have in the first column, when they have the same.
+    fn mark(self) -> Option<Mark> {
+        match self {
+            Self::All | Self::Present => None,
+            Self::NotANumber => Some(Mark::NotANumber),
+            Self::Missing => Some(Mark::Missing),
+        }
+    }
+
+    /// Whether a run with this mark in the first column is one of these.
+    fn holds(self, first: &Mark) -> bool {
+        match self {
+            Self::All => true,
+            Self::Present => !matches!(first, Mark::NotANumber | Mark::Missing),
+            Self::NotANumber => *first == Mark::NotANumber,
+            Self::Missing => *first == Mark::Missing,
+        }
+    }
+}
+
+/// The numbers of the keys that a search names, in its experiments.
+struct Keys<'a>(HashMap<NamedKey<'a>, Vec<KeyId>>);
+
+impl<'a> Keys<'a> {
+    async fn of(conn: &mut PgConnection, search: &'a Search) -> Result<Self> {
+        let mut named: BTreeSet<NamedKey<'a>> = search.order.iter().filter_map(|by| order_key(&by.key)).collect();
+        if let Some(filter) = &search.filter {
+            named.extend(filter.comparisons().into_iter().filter_map(clause_key));
+        }
+        let named: Vec<NamedKey<'a>> = named.into_iter().collect();
+        Ok(Self(key::known(conn, &search.experiments, &named).await?))
+    }
+
+    /// Adds the condition that a column has one of the numbers of a key.
+    fn push(&self, query: &mut QueryBuilder<Postgres>, column: &str, key: NamedKey<'_>) {
+        match self.0.get(&key).map(Vec::as_slice) {
+            None | Some([]) => query.push("false"),
+            Some([only]) => query.push(format_args!("{column} = ")).push_bind(*only),
+            Some(several) => query.push(format_args!("{column} = any(")).push_bind(several.to_vec()).push(")"),
+        };
+    }
+}
+
+/// The key that an order is by.
+fn order_key(key: &RunOrderKey) -> Option<NamedKey<'_>> {
+    match key {
+        RunOrderKey::Metric(name) => Some((KeyKind::Metric, name)),
+        RunOrderKey::Param(name) => Some((KeyKind::Param, name)),
+        RunOrderKey::Tag(name) => Some((KeyKind::Tag, name)),
+        RunOrderKey::Text(_) | RunOrderKey::Time(_) => None,
+    }
+}
+
+/// The key that a comparison is of.
+fn clause_key(clause: &RunClause) -> Option<NamedKey<'_>> {
+    match clause {
+        RunClause::Metric { key, .. } => Some((KeyKind::Metric, key)),
+        RunClause::Param { key, .. } => Some((KeyKind::Param, key)),
+        RunClause::Tag { key, .. } => Some((KeyKind::Tag, key)),
+        RunClause::Text { .. } | RunClause::Time { .. } | RunClause::Dataset { .. } => None,
+    }
+}
+
+/// The table of what is logged, by kind.
+fn table(kind: KeyKind) -> &'static str {
+    match kind {
+        KeyKind::Metric => "latest_metrics",
+        KeyKind::Param => "params",
+        KeyKind::Tag => "run_tags",
+    }
+}
+
 impl Search {
     fn columns(&self) -> Vec<Column> {
         let column = |(index, by): (usize, &OrderBy<RunOrderKey>)| {
@@ -54,27 +154,20 @@ impl Search {
     }
 
     /// Adds what the order needs of other tables.
-    fn push_joins(&self, query: &mut QueryBuilder<Postgres>) {
+    fn push_joins(&self, query: &mut QueryBuilder<Postgres>, keys: &Keys<'_>, stretch: Stretch) {
         for (index, by) in self.order.iter().enumerate() {
-            let (table, key) = match &by.key {
-                RunOrderKey::Metric(key) => {
-                    query.push(format_args!(
-                        " left join latest_metrics o{index} on o{index}.run_key = r.key
-                          and o{index}.metric_id = (select id from metric_keys where name = "
-                    ));
-                    query.push_bind(key.clone()).push(")");
-                    continue;
-                }
-                RunOrderKey::Param(key) => ("params", key),
-                RunOrderKey::Tag(key) => ("run_tags", key),
-                RunOrderKey::Text(_) | RunOrderKey::Time(_) => continue,
+            let Some(key) = order_key(&by.key) else { continue };
+            let join = match (index, stretch) {
+                (0, Stretch::Missing) => continue,
+                (0, Stretch::Present | Stretch::NotANumber) => "join",
+                _ => "left join",
             };
-            query.push(format_args!(" left join {table} o{index} on o{index}.run_key = r.key and o{index}.key = "));
-            query.push_bind(key.clone());
+            query.push(format_args!(" {join} {} o{index} on o{index}.run_key = r.key and ", table(key.0)));
+            keys.push(query, &format!("o{index}.key_id"), key);
         }
     }
 
-    fn push_where(&self, query: &mut QueryBuilder<Postgres>) {
+    fn push_where(&self, query: &mut QueryBuilder<Postgres>, keys: &Keys<'_>, stretch: Stretch) {
         // With one experiment, its index gives the usual order for nothing.
         match self.experiments[..] {
             [only] => query.push(" where r.experiment_id = ").push_bind(only),
@@ -84,8 +177,51 @@ impl Search {
         push_view(query, "r.lifecycle_stage", self.view);
         if let Some(filter) = &self.filter {
             query.push(" and ");
-            condition::push(query, filter, &push_clause);
+            condition::push(query, filter, &|query: &mut QueryBuilder<Postgres>, clause: &RunClause| {
+                push_clause(query, keys, clause);
+            });
         }
+        let first = self.order.first().and_then(|by| order_key(&by.key));
+        match (stretch, first) {
+            (Stretch::Present, Some((KeyKind::Metric, _))) => _ = query.push(" and o0.value < 'NaN'"),
+            (Stretch::NotANumber, _) => _ = query.push(" and o0.value = 'NaN'"),
+            (Stretch::Missing, Some(key)) => {
+                query
+                    .push(format_args!(" and not exists (select from {} o where o.run_key = r.key and ", table(key.0)));
+                keys.push(query, "o.key_id", key);
+                query.push(")");
+            }
+            _ => {}
+        }
+    }
+
+    /// Some of one stretch.
+    async fn part(
+        &self,
+        conn: &mut PgConnection,
+        keys: &Keys<'_>,
+        stretch: Stretch,
+        after: Option<&[Mark]>,
+        limit: i64,
+    ) -> Result<Part<RunKey>> {
+        let mut columns = self.columns();
+        match stretch {
+            Stretch::All => {}
+            Stretch::Present => columns[0] = columns[0].clone().present(),
+            Stretch::NotANumber | Stretch::Missing => _ = columns.remove(0),
+        }
+        let mut query = QueryBuilder::new("select r.key");
+        keyset::push_columns(&mut query, &columns);
+        query.push(" from runs r");
+        self.push_joins(&mut query, keys, stretch);
+        self.push_where(&mut query, keys, stretch);
+        let mark = stretch.mark();
+        let after = after.map(|after| if mark.is_some() { &after[1..] } else { after });
+        let mut part = keyset::part(conn, query, &columns, after, limit, |row| Ok(row.try_get("key")?)).await?;
+        if let (Some(mark), Some(last)) = (mark, &mut part.last) {
+            last.insert(0, mark);
+        }
+        Ok(part)
     }
 }
 
@@ -99,26 +235,15 @@ fn text_column(text: RunText) -> &'static str {
     }
 }
 
-fn push_clause(query: &mut QueryBuilder<Postgres>, clause: &RunClause) {
+fn push_clause(query: &mut QueryBuilder<Postgres>, keys: &Keys<'_>, clause: &RunClause) {
     match clause {
         RunClause::Metric { key, test } => {
-            query.push(match test {
-                Keyed::Absent => "not exists (",
-                Keyed::Present | Keyed::Is(_) => "exists (",
+            push_keyed(query, keys, (KeyKind::Metric, key), test, |query, test| {
+                condition::push_number(query, "l.value", test);
             });
-            query.push(
-                "select from latest_metrics m
-                 where m.run_key = r.key and m.metric_id = (select id from metric_keys where name = ",
-            );
-            query.push_bind(key.clone()).push(")");
-            if let Keyed::Is(test) = test {
-                query.push(" and ");
-                condition::push_number(query, "m.value", test);
-            }
-            query.push(")");
         }
-        RunClause::Param { key, test } => push_keyed(query, "params", key, test),
-        RunClause::Tag { key, test } => push_keyed(query, "run_tags", key, test),
+        RunClause::Param { key, test } => push_keyed(query, keys, (KeyKind::Param, key), test, push_value),
+        RunClause::Tag { key, test } => push_keyed(query, keys, (KeyKind::Tag, key), test, push_value),
         RunClause::Text { attribute: RunText::RunId, test } => push_id(query, test),
         RunClause::Text { attribute, test } => condition::push_text(query, text_column(*attribute), test),
         RunClause::Time { attribute: RunTime::Start, test } => condition::push_integer(query, "r.start_time", test),
@@ -144,17 +269,36 @@ fn push_clause(query: &mut QueryBuilder<Postgres>, clause: &RunClause) {
     }
 }
 
-fn push_keyed(query: &mut QueryBuilder<Postgres>, table: &str, key: &str, test: &Keyed<TextTest>) {
+/// Adds a comparison of what is logged under a key; `push` adds that of its value.
+fn push_keyed<T: PartialEq>(
+    query: &mut QueryBuilder<Postgres>,
+    keys: &Keys<'_>,
+    key: NamedKey<'_>,
+    test: &Keyed<T>,
+    push: impl Fn(&mut QueryBuilder<Postgres>, &T),
+) {
     if *test == Keyed::Absent {
         query.push("not ");
     }
-    query.push(format_args!("exists (select from {table} t where t.run_key = r.key and t.key = "));
-    query.push_bind(key.to_owned());
+    query.push(format_args!("exists (select from {} l where l.run_key = r.key and ", table(key.0)));
+    keys.push(query, "l.key_id", key);
     if let Keyed::Is(test) = test {
         query.push(" and ");
-        condition::push_text(query, "t.value", test);
+        push(query, test);
     }
     query.push(")");
+}
+
+/// A comparison of a param's or tag's value, by the index when whole values are meant.
+fn push_value(query: &mut QueryBuilder<Postgres>, test: &TextTest) {
+    let start = |text: &String| text.chars().take(SORTED_CHARACTERS).collect::<String>();
+    let starts = match test {
+        TextTest::Eq(text) => vec![start(text)],
+        TextTest::In(values) => values.iter().map(start).collect(),
+        test => return condition::push_text(query, "l.value", test),
+    };
+    query.push(format_args!("left(l.value, {SORTED_CHARACTERS}) = any(")).push_bind(starts).push(") and ");
+    condition::push_text(query, "l.value", test);
 }
 
 /// A comparison of the run's id, by the index when whole ids are meant.
@@ -178,13 +322,24 @@ pub async fn search(
     after: Option<&[Mark]>,
     limit: i64,
 ) -> Result<Found<RunKey>> {
-    let columns = search.columns();
-    let mut query = QueryBuilder::new("select r.key");
-    keyset::push_columns(&mut query, &columns);
-    query.push(" from runs r");
-    search.push_joins(&mut query);
-    search.push_where(&mut query);
-    keyset::page(conn, query, &columns, after, limit, |row| Ok(row.try_get("key")?)).await
+    if after.is_some_and(|after| !keyset::fits(&search.columns(), after)) {
+        return Err(Error::ForeignPlace);
+    }
+    let keys = Keys::of(conn, search).await?;
+    let (mut items, mut last) = (Vec::new(), None);
+    let mut after = after;
+    for stretch in Stretch::of(&search.order) {
+        if after.is_some_and(|after| !stretch.holds(&after[0])) {
+            continue;
+        }
+        let part = search.part(conn, &keys, *stretch, after.take(), limit - items.len() as i64).await?;
+        items.extend(part.items);
+        last = part.last.or(last);
+        if part.has_more {
+            return Ok(Found { items, next: last });
+        }
+    }
+    Ok(Found { items, next: None })
 }
 
 /// How many runs there are.
@@ -192,7 +347,8 @@ pub async fn search(
 /// # Errors
 /// When the statement fails.
 pub async fn count(conn: &mut PgConnection, search: &Search) -> Result<i64> {
+    let keys = Keys::of(conn, search).await?;
     let mut query = QueryBuilder::new("select count(*) from runs r");
-    search.push_where(&mut query);
+    search.push_where(&mut query, &keys, Stretch::All);
     Ok(query.build_query_scalar().fetch_one(conn).await?)
 }

@@ -247,9 +247,10 @@ async fn a_history_that_is_too_long_for_the_memory_comes_whole_all_the_same() {
     let id = ada.run("0").await;
     ada.ml("runs/log-metric", json!({ "run_id": id, "key": "loss", "value": 0, "timestamp": 0, "step": 0 })).await.ok();
     sqlx::query(
-        "insert into metrics (run_key, metric_id, step, timestamp, value)
-         select run_key, metric_id, n, n / 3, case n when 20001 then 'NaN' else n::float8 end
-         from metrics, generate_series(1, 25000) as n",
+        "insert into metric_journal (run_key, points)
+         select run_key, int4send(key_id) || int8send(n) || int8send(n / 3)
+             || float8send(case n when 20001 then 'NaN' else n::float8 end)
+         from latest_metrics, generate_series(1, 25000) as n",
     )
     .execute(&app.database.pool)
     .await

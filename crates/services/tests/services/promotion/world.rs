@@ -233,8 +233,10 @@ impl World {
         if let Some(accuracy) = new.accuracy {
             self.log(key, "accuracy", accuracy).await;
         }
-        sqlx::query("insert into run_tags (run_key, key, value) values ($1, 'mlflow.source.git.commit', '9f03a71')")
+        let tag = self.key(key, "tag", "mlflow.source.git.commit").await;
+        sqlx::query("insert into run_tags (run_key, key_id, value) values ($1, $2, '9f03a71')")
             .bind(key)
+            .bind(tag)
             .execute(pool)
             .await
             .unwrap();
@@ -292,19 +294,30 @@ impl World {
         number
     }
 
-    async fn log(&self, run_key: i64, metric: &str, value: f64) {
-        sqlx::query("insert into metric_keys (name) values ($1) on conflict do nothing")
-            .bind(metric)
-            .execute(&self.database.pool)
-            .await
-            .unwrap();
-        sqlx::query(
-            "insert into latest_metrics (run_key, metric_id, step, timestamp, value)
-             select $1, id, 0, 0, $3 from metric_keys where name = $2
-             on conflict (run_key, metric_id) do update set value = excluded.value",
+    /// The number of a key of the run's experiment.
+    async fn key(&self, run_key: i64, kind: &str, name: &str) -> i32 {
+        sqlx::query_scalar(
+            "insert into log_keys (experiment_id, kind, name)
+             select experiment_id, $2, $3 from runs where key = $1
+             on conflict (experiment_id, kind, name) do update set name = excluded.name
+             returning id",
         )
         .bind(run_key)
-        .bind(metric)
+        .bind(kind)
+        .bind(name)
+        .fetch_one(&self.database.pool)
+        .await
+        .unwrap()
+    }
+
+    async fn log(&self, run_key: i64, metric: &str, value: f64) {
+        let key = self.key(run_key, "metric", metric).await;
+        sqlx::query(
+            "insert into latest_metrics (run_key, key_id, step, timestamp, value) values ($1, $2, 0, 0, $3)
+             on conflict (run_key, key_id) do update set value = excluded.value",
+        )
+        .bind(run_key)
+        .bind(key)
         .bind(value)
         .execute(&self.database.pool)
         .await

@@ -1,0 +1,66 @@
+//! Packing the points of runs behind the requests that log them. What is not packed is read all the same, so whatever is
+//! left lying here when a process ends waits for the worker's next look.
+
+use crate::{Result, Services, boxed, commit};
+use sqlx::PgPool;
+use store::run::{RunKey, pack};
+use tokio::sync::mpsc;
+
+/// How often a run is packed while it is written to: once in so many changes.
+const EVERY: i64 = 256;
+/// How many runs may wait.
+const WAITING: usize = 1024;
+/// How many runs are looked for at once.
+const ROUND: i64 = 500;
+
+/// Packs runs, one after the other.
+#[derive(Clone)]
+pub(crate) struct Packer(mpsc::Sender<(RunKey, bool)>);
+
+impl Packer {
+    pub(crate) fn start(pool: PgPool) -> Self {
+        let (sender, mut runs) = mpsc::channel(WAITING);
+        tokio::spawn(async move {
+            while let Some((run, whole)) = runs.recv().await {
+                if let Err(error) = pack_run(&pool, run, whole).await {
+                    tracing::warn!(%error, "the points of a run could not be packed");
+                }
+            }
+        });
+        Self(sender)
+    }
+
+    /// A run was written to, and has this version now.
+    pub(crate) fn written(&self, run: RunKey, version: i64) {
+        if version % EVERY == 0 {
+            // Those that find no place are found by the worker.
+            _ = self.0.try_send((run, false));
+        }
+    }
+
+    /// A run has ended.
+    pub(crate) fn ended(&self, run: RunKey) {
+        _ = self.0.try_send((run, true));
+    }
+}
+
+impl Services {
+    /// Packs points of runs that have ended, or of which much waits. Tells whether there may be more.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    #[boxed]
+    pub async fn pack_runs(&self) -> Result<bool> {
+        let waiting = pack::waiting(&mut *self.conn().await?, ROUND).await?;
+        for (run, has_ended) in &waiting {
+            pack_run(&self.pool, *run, *has_ended).await?;
+        }
+        Ok(waiting.len() as i64 == ROUND)
+    }
+}
+
+async fn pack_run(pool: &PgPool, run: RunKey, whole: bool) -> Result<()> {
+    let mut tx = pool.begin().await.map_err(store::Error::from)?;
+    pack::pack(&mut tx, run, whole).await?;
+    commit(tx).await
+}
