@@ -492,7 +492,7 @@ pub fn run() -> RunPage {
 pub fn compare() -> ComparePage {
     let one = |gain: f64| Some(series("f1_macro", move |x| 0.43 + gain - 0.3 * (-x / 90.0).exp()));
     ComparePage {
-        runs: vec![logged("hgb-lr0.05-depth6", "6"), logged("hgb-lr0.05-depth8", "8")],
+        runs: [logged("hgb-lr0.05-depth6", "6"), logged("hgb-lr0.05-depth8", "8")].map(Into::into).into(),
         series: BTreeMap::from([("f1_macro".to_owned(), vec![one(0.027), one(0.0)])]),
         champion: Some(champion()),
     }

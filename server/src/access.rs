@@ -19,9 +19,11 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use domain::{
     Error, ErrorKind,
     id::UserId,
-    permission::{Permission, Scope},
+    permission::{Permission, Role, Scope},
+    user::Workspace,
 };
 use services::{Caller, Credential, Ctx};
+use std::collections::BTreeSet;
 use tower_sessions::Session;
 
 /// Who may use a route.
@@ -124,7 +126,9 @@ async fn enter(state: &AppState, route: Route, session: Session, request: &mut R
         return Ok(());
     }
     let request_id = request.headers().get("x-request-id").and_then(|id| id.to_str().ok()).map(ToOwned::to_owned);
-    let found = identify(state, request.headers(), session, request_id).await;
+    let named = named_workspace(route.surface, request);
+    let slug = named.as_ref().ok().and_then(Option::as_deref);
+    let found = identify(state, request.headers(), session, request_id, slug).await;
     let by_token = matches!(&found, Ok(Some((caller, _))) if matches!(caller.credential, Credential::Token(_)));
     if !by_token && is_cross_site(request.method(), request.headers()) {
         return Err(Error::forbidden("This request came from another site, so it was not carried out."));
@@ -155,13 +159,22 @@ async fn enter(state: &AppState, route: Route, session: Session, request: &mut R
             }
             request.extensions_mut().insert(caller);
         }
-        (Access::Needs(permission), Some((caller, default))) => {
-            let slug = named_workspace(route.surface, request)?.or(default);
-            let ctx = state.services.enter(caller.clone(), slug.as_deref()).await?.ok_or_else(|| match slug {
+        (Access::Needs(permission), Some((caller, place))) => {
+            let slug = named?;
+            let ctx = match (&caller.credential, place) {
+                (Credential::Token(_), place) => {
+                    place.map(|(workspace, roles)| Ctx { caller: Some(caller.clone()), workspace, roles })
+                }
+                (Credential::Session(_), _) => state.services.enter(caller.clone(), slug.as_deref()).await?,
+            };
+            let ctx = ctx.ok_or_else(|| match slug {
                 Some(slug) => Error::new(
                     ErrorKind::NotFound,
                     format!("There is no workspace at /w/{slug}, or you are not a member of it."),
                 ),
+                None if by_token => {
+                    Error::new(ErrorKind::NotFound, "You are no longer a member of the workspace of this token.")
+                }
                 None => Error::new(
                     ErrorKind::Forbidden,
                     "You are not a member of any workspace; ask an administrator to add you.",
@@ -190,24 +203,28 @@ fn named_workspace(surface: Surface, request: &Request) -> Result<Option<String>
     }
 }
 
-/// Who asks, and the workspace that their token works in. None when no credential came; an error when one came that
-/// does not work.
+/// A workspace, and somebody's roles there.
+type Place = (Workspace, BTreeSet<Role>);
+
+/// Who asks; and, of a token, what its owner is in the workspace of this slug, or in the token's own when none is named.
+/// None when no credential came; an error when one came that does not work.
 async fn identify(
     state: &AppState,
     headers: &HeaderMap,
     session: Session,
     request_id: Option<String>,
-) -> Result<Option<(Caller, Option<String>)>, Error> {
+    slug: Option<&str>,
+) -> Result<Option<(Caller, Option<Place>)>, Error> {
     if let Some(value) = headers.get(header::AUTHORIZATION) {
         let secret = value.to_str().ok().and_then(secret).ok_or_else(|| {
             Error::unauthenticated("Send the token as \"Authorization: Bearer <token>\", or as the password of Basic.")
         })?;
-        let bearer = state.services.bearer(&secret).await?.ok_or_else(|| {
+        let bearer = state.services.bearer(&secret, slug).await?.ok_or_else(|| {
             Error::unauthenticated("This token does not work: it is unknown, has expired or was revoked.")
         })?;
         let credential = Credential::Token(bearer.token_id);
         let caller = Caller { user: bearer.user, credential, scope: bearer.scope, request_id };
-        return Ok(Some((caller, Some(bearer.workspace))));
+        return Ok(Some((caller, bearer.place)));
     }
     let unavailable = |error: tower_sessions::session::Error| {
         tracing::warn!(%error, "a session could not be read");

@@ -56,7 +56,7 @@ pub use monitor::MonitorChange;
 pub use pipeline::{PipelineFile, StoredPipeline};
 pub use pipeline_run::{NewRun, RunFilter, StartedRun};
 pub use promotion::{NewDecision, NewPromotion, PromotionFilter, Sweep, may_withdraw};
-pub use run::{NewExperimentRun, RunChange, RunDetail, RunSearch, RunTableSearch, no_run};
+pub use run::{NewExperimentRun, RunChange, RunDetail, RunSearch, RunTableSearch, Unpacked, no_run};
 pub use session::Browser;
 pub use setup::{NewUser, used_link};
 pub use step::{AttemptEnd, Claimed, FileTrouble, Lease, LetGo, Renewed, StepInput, StepWork};
@@ -85,6 +85,7 @@ pub struct Services {
     admission: Arc<admission::Admission>,
     predictions: prediction::Recorder,
     known: Arc<run::Known>,
+    appender: run::Appender,
     packer: run::Packer,
     passwords: Arc<password::Passwords>,
     public_url: Arc<str>,
@@ -97,6 +98,7 @@ impl Services {
         Self {
             predictions: prediction::Recorder::start(pool.clone()),
             known: Arc::default(),
+            appender: run::Appender::start(&pool),
             packer: run::Packer::start(pool.clone()),
             pool,
             artifacts,

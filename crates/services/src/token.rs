@@ -148,13 +148,14 @@ impl Services {
         Ok(IssuedToken { token, secret })
     }
 
-    /// Who a token's secret speaks for, and the slug of its workspace; none when it does not work.
+    /// Who a token's secret speaks for, and what they are in the workspace of this slug, or in the token's own; none when it
+    /// does not work.
     ///
     /// # Errors
     /// When the database does not answer.
     #[boxed]
-    pub async fn bearer(&self, secret: &str) -> Result<Option<store::token::Bearer>> {
-        Ok(store::token::bearer(&mut *self.conn().await?, &hash_secret(secret)).await?)
+    pub async fn bearer(&self, secret: &str, slug: Option<&str>) -> Result<Option<store::token::Bearer>> {
+        Ok(store::token::bearer(&mut *self.conn().await?, &hash_secret(secret), slug).await?)
     }
 
     /// One's own tokens that still work, newest first.

@@ -41,7 +41,10 @@ pub use error::{Error, Result};
 pub use migrate::{is_migrated, migrate, schema_key};
 pub use sqlx::{PgConnection, PgPool};
 
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{
+    Connection as _,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
 use std::{str::FromStr as _, time::Duration};
 
 /// How long a transaction may lie still. A process that was stopped in the middle of one must not hold up all others.
@@ -62,6 +65,17 @@ pub fn connect_beside(other: &PgPool, connections: u32) -> PgPool {
     pool((*other.connect_options()).clone(), connections)
 }
 
+/// A connection that was used so lately is taken for good: asking the database each time whether it still lives would be a
+/// question more for every request.
+const SURELY_ALIVE: Duration = Duration::from_secs(5);
+
 fn pool(options: PgConnectOptions, connections: u32) -> PgPool {
-    PgPoolOptions::new().max_connections(connections).acquire_timeout(Duration::from_secs(5)).connect_lazy_with(options)
+    PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(Duration::from_secs(5))
+        .test_before_acquire(false)
+        .before_acquire(|conn, used| {
+            Box::pin(async move { Ok(used.idle_for < SURELY_ALIVE || conn.ping().await.is_ok()) })
+        })
+        .connect_lazy_with(options)
 }

@@ -1,13 +1,14 @@
 //! API tokens. Only the SHA-256 of a secret is stored.
 
-use crate::{Error, Result, user};
+use crate::{Error, Result, user, workspace::parse_roles};
 use chrono::{DateTime, Utc};
 use domain::{
     id::{TokenId, UserId, WorkspaceId},
-    permission::Scope,
-    user::{Token, User},
+    permission::{Role, Scope},
+    user::{Token, User, Workspace},
 };
 use sqlx::{FromRow, PgConnection};
+use std::collections::BTreeSet;
 
 /// A token to be stored.
 #[derive(Debug)]
@@ -39,8 +40,9 @@ pub struct Bearer {
     pub user: User,
     /// What it may be used for.
     pub scope: Scope,
-    /// The slug of the workspace it works in when a request names none.
-    pub workspace: String,
+    /// The workspace that was asked for, or that the token works in when none was, and the owner's roles there; none when
+    /// it does not exist or the owner is no member, which are the same to them.
+    pub place: Option<(Workspace, BTreeSet<Role>)>,
 }
 
 #[derive(FromRow)]
@@ -77,31 +79,38 @@ pub async fn insert(conn: &mut PgConnection, token: &NewToken<'_>) -> Result<()>
     Ok(())
 }
 
-/// Who the token of this hash speaks for; none when there is no such token, or it ended or was revoked. Notes the use,
-/// at most once a minute.
+/// Who the token of this hash speaks for, and what they are in the workspace of this slug; none when there is no such
+/// token, or it ended or was revoked. Notes the use, at most once a minute.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn bearer(conn: &mut PgConnection, hash: &[u8]) -> Result<Option<Bearer>> {
+pub async fn bearer(conn: &mut PgConnection, hash: &[u8], slug: Option<&str>) -> Result<Option<Bearer>> {
     #[derive(FromRow)]
     struct BearerRow {
         token_id: TokenId,
         scope: String,
-        workspace: String,
         stale: bool,
+        workspace_id: WorkspaceId,
+        slug: String,
+        workspace_name: String,
+        workspace_created_at: DateTime<Utc>,
+        roles: Option<Vec<String>>,
         #[sqlx(flatten)]
         user: user::Row,
     }
     let row: Option<BearerRow> = sqlx::query_as(
-        "select t.id as token_id, t.scope, w.slug as workspace,
+        "select t.id as token_id, t.scope,
              coalesce(t.last_used_at < now() - interval '1 minute', true) as stale,
-             u.id, u.email, u.name, u.is_service, u.created_at
+             u.id, u.email, u.name, u.is_service, u.created_at,
+             w.id as workspace_id, w.slug, w.name as workspace_name, w.created_at as workspace_created_at, m.roles
          from tokens t
          join users u on u.id = t.user_id
-         join workspaces w on w.id = t.workspace_id
+         join workspaces w on w.id = coalesce((select id from workspaces where slug = $2), t.workspace_id)
+         left join members m on m.workspace_id = w.id and m.user_id = u.id and ($2 is null or w.slug = $2)
          where t.hash = $1 and t.revoked_at is null and t.expires_at > now()",
     )
     .bind(hash)
+    .bind(slug)
     .fetch_optional(&mut *conn)
     .await?;
     let Some(row) = row else { return Ok(None) };
@@ -114,7 +123,14 @@ pub async fn bearer(conn: &mut PgConnection, hash: &[u8]) -> Result<Option<Beare
         crate::user::seen(conn, user.id).await?;
     }
     let scope = row.scope.parse().map_err(|_| Error::unknown("scope", &row.scope))?;
-    Ok(Some(Bearer { token_id: row.token_id, user, scope, workspace: row.workspace }))
+    let workspace = Workspace {
+        id: row.workspace_id,
+        slug: row.slug,
+        name: row.workspace_name,
+        created_at: row.workspace_created_at,
+    };
+    let place = row.roles.map(|roles| Ok::<_, Error>((workspace, parse_roles(&roles)?))).transpose()?;
+    Ok(Some(Bearer { token_id: row.token_id, user, scope, place }))
 }
 
 /// When a token ends by itself; none when it does not work any more. It cannot be revoked before the transaction ends.

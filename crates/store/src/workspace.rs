@@ -233,6 +233,6 @@ pub async fn lock(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<()>
     Ok(())
 }
 
-fn parse_roles(names: &[String]) -> Result<BTreeSet<Role>> {
+pub(crate) fn parse_roles(names: &[String]) -> Result<BTreeSet<Role>> {
     names.iter().map(|name| name.parse().map_err(|_| Error::unknown("role", name))).collect()
 }

@@ -74,7 +74,7 @@ async fn create(State(state): State<AppState>, Context(ctx): Context, fields: Fi
 
 async fn get(State(state): State<AppState>, Context(ctx): Context, fields: Fields) -> Result<Response, MlflowError> {
     let run = state.services.run(&ctx, fields.run_id()?).await?;
-    Ok(Json(json!({ "run": WireRun::from(&run) })).into_response())
+    Ok(Json(json!({ "run": WireRun::from(&*run) })).into_response())
 }
 
 async fn update(State(state): State<AppState>, Context(ctx): Context, fields: Fields) -> Result<Response, MlflowError> {
@@ -100,7 +100,7 @@ async fn restore(State(state): State<AppState>, Context(ctx): Context, fields: F
 async fn search(State(state): State<AppState>, Context(ctx): Context, fields: Fields) -> Result<Response, MlflowError> {
     let limit = fields.max_results(1000, 50_000)?;
     let page = found(&state.services, &ctx, &fields, fields.page_token()?, limit).await?;
-    let runs: Vec<WireRun<'_>> = page.items.iter().map(Into::into).collect();
+    let runs: Vec<WireRun<'_>> = page.items.iter().map(|run| WireRun::from(&**run)).collect();
     if page.next_page_token.is_none() || limit <= RUNS {
         return Ok(Json(answer::page("runs", &runs, page.next_page_token)).into_response());
     }
@@ -110,7 +110,7 @@ async fn search(State(state): State<AppState>, Context(ctx): Context, fields: Fi
         let (services, ctx, fields) = (services.clone(), ctx.clone(), Arc::clone(&fields));
         async move {
             let page = found(&services, &ctx, &fields, Some(&token), left).await?;
-            Part::new(&page.items.iter().map(WireRun::from).collect::<Vec<_>>(), page.next_page_token)
+            Part::new(&page.items.iter().map(|run| WireRun::from(&**run)).collect::<Vec<_>>(), page.next_page_token)
         }
     }))
 }
@@ -122,7 +122,7 @@ async fn found(
     fields: &Fields,
     page_token: Option<&str>,
     limit: usize,
-) -> Result<Page<Run>, Error> {
+) -> Result<Page<Arc<Run>>, Error> {
     let order = fields.texts("order_by")?;
     let wanted = RunSearch {
         experiments: fields.experiment_ids()?,

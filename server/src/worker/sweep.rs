@@ -3,7 +3,7 @@
 use super::Worker;
 use chrono::Utc;
 use domain::id::PromotionId;
-use services::Sweep;
+use services::{Sweep, Unpacked};
 use std::{
     collections::{HashMap, VecDeque},
     time::Duration,
@@ -18,7 +18,7 @@ const PROMOTIONS: Duration = Duration::from_secs(5);
 /// How many promotions are gone on with at once. One that is tried may take minutes, and must not hold up the others.
 const AT_ONCE: usize = 4;
 /// Between two looks for points that wait to be packed.
-const POINTS: Duration = Duration::from_secs(15);
+const POINTS: Duration = Duration::from_secs(20);
 /// Between two rounds of tidying.
 const LEFTOVERS: Duration = Duration::from_secs(60);
 /// Between two looks for predictions, checks and tokens that have had their time.
@@ -108,16 +108,10 @@ pub(super) async fn monitors(worker: Worker) {
 
 /// Packs points that nobody packed: of runs that ended while a process died, or were logged to after their end.
 pub(super) async fn points(worker: Worker) {
+    let mut seen = Unpacked::default();
     while worker.pause(POINTS).await {
-        while !worker.stop.is_cancelled() {
-            match worker.services.pack_runs().await {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(error) => {
-                    tracing::warn!(%error, "points could not be packed");
-                    break;
-                }
-            }
+        if let Err(error) = worker.services.pack_runs(&mut seen).await {
+            tracing::warn!(%error, "points could not be packed");
         }
     }
 }

@@ -7,7 +7,10 @@ use domain::{
     run::{MetricSeries, Run},
 };
 use leptos::prelude::*;
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// The most runs that are compared: as many as there are colours.
 pub const MOST_RUNS: usize = 5;
@@ -16,7 +19,7 @@ pub const MOST_RUNS: usize = 5;
 #[derive(Debug, Clone)]
 pub struct ComparePage {
     /// The runs, in the order they were chosen, at most [`MOST_RUNS`].
-    pub runs: Vec<Run>,
+    pub runs: Vec<Arc<Run>>,
     /// For each metric that is drawn, the curve of each run that has one; in the order of `runs`.
     pub series: BTreeMap<String, Vec<Option<MetricSeries>>>,
     /// What they are held against.
@@ -78,7 +81,7 @@ pub fn Compare(
 
 /// The runs themselves, each with its colour in the charts.
 #[component]
-fn Heads(links: Links, runs: Vec<Run>) -> impl IntoView {
+fn Heads(links: Links, runs: Vec<Arc<Run>>) -> impl IntoView {
     view! {
         <Table label="Runs">
             <thead><tr><Head label="Run"/><Head label="State"/><Head label="Started"/><Head label="Took" num=true/><Head label="By"/></tr></thead>
@@ -92,12 +95,12 @@ fn Heads(links: Links, runs: Vec<Run>) -> impl IntoView {
                         view! {
                             <tr>
                                 <th scope="row">
-                                    <span class="legend"><i class=curve::COLOURS[at % 5]></i><a href=links.run(&run.info.id)>{run.info.name}</a></span>
+                                    <span class="legend"><i class=curve::COLOURS[at % 5]></i><a href=links.run(&run.info.id)>{run.info.name.clone()}</a></span>
                                 </th>
                                 <td><StateMark state=shape word/></td>
                                 <td class="muted"><When at=started/></td>
                                 <td class="num"><Took from=started to=run.info.end_time.map(from_ms)/></td>
-                                <td><Avatar name=run.info.user_name size=AvatarSize::Row named=true/></td>
+                                <td><Avatar name=run.info.user_name.clone() size=AvatarSize::Row named=true/></td>
                             </tr>
                         }
                     })
@@ -119,7 +122,7 @@ fn Column(at: usize, name: String) -> impl IntoView {
 
 /// What each run reached. The best of a row is strong, where it is known which way is better.
 #[component]
-fn Metrics(runs: Vec<Run>, champion: Option<Champion>) -> impl IntoView {
+fn Metrics(runs: Vec<Arc<Run>>, champion: Option<Champion>) -> impl IntoView {
     let keys: BTreeSet<String> =
         runs.iter().flat_map(|run| run.metrics.iter().map(|metric| metric.key.clone())).collect();
     let total = keys.len();
@@ -156,7 +159,7 @@ fn Metrics(runs: Vec<Run>, champion: Option<Champion>) -> impl IntoView {
 
 /// The params of each run, those that differ first.
 #[component]
-fn Params(runs: Vec<Run>) -> impl IntoView {
+fn Params(runs: Vec<Arc<Run>>) -> impl IntoView {
     let keys: BTreeSet<String> = runs.iter().flat_map(|run| run.params.keys().cloned()).collect();
     let differs = |key: &String| {
         let mut values = runs.iter().map(|run| run.params.get(key));

@@ -1,14 +1,19 @@
-//! What never changes of runs and keys, remembered: which run an id means, and the number of a key. Looking it up would
-//! cost as much as logging a point does.
+//! What is remembered of runs and keys, so that the database need not be asked again: which run an id means and the number
+//! of a key, which never change; and runs as they were read, which are good while their version is the same.
 
 use super::no_run;
 use crate::{Ctx, Result, Services};
-use domain::id::{ExperimentId, RunId, WorkspaceId};
-use quick_cache::sync::Cache;
+use domain::{
+    Error,
+    id::{ExperimentId, RunId, WorkspaceId},
+    run::Run,
+};
+use quick_cache::{Weighter, sync::Cache};
+use std::{collections::HashMap, sync::Arc};
 use store::{
     PgConnection,
     run::{
-        RunKey,
+        RunKey, Stamp,
         key::{self, KeyId, KeyKind, NamedKey},
     },
 };
@@ -16,16 +21,39 @@ use store::{
 /// How many runs, and how many keys, are remembered: about 5 MB of each.
 const RUNS: usize = 50_000;
 const KEYS: usize = 50_000;
+/// How many bytes runs that were read may take, about.
+const READ_BYTES: u64 = 24 << 20;
 
 /// What is remembered.
 pub(crate) struct Known {
     runs: Cache<RunId, Identity>,
     keys: Cache<(ExperimentId, KeyKind, Box<str>), KeyId>,
+    read: Cache<RunKey, (i64, Arc<Run>), Size>,
 }
 
 impl Default for Known {
     fn default() -> Self {
-        Self { runs: Cache::new(RUNS), keys: Cache::new(KEYS) }
+        let read = Cache::with_weighter(4096, READ_BYTES, Size);
+        Self { runs: Cache::new(RUNS), keys: Cache::new(KEYS), read }
+    }
+}
+
+/// What a run takes in memory, about.
+#[derive(Debug, Clone, Copy)]
+struct Size;
+
+impl Weighter<RunKey, (i64, Arc<Run>)> for Size {
+    fn weight(&self, _: &RunKey, (_, run): &(i64, Arc<Run>)) -> u64 {
+        let pairs = |map: &std::collections::BTreeMap<String, String>| -> usize {
+            map.iter().map(|(key, value)| key.len() + value.len() + 80).sum()
+        };
+        let metrics: usize = run.metrics.iter().map(|metric| metric.key.len() + 64).sum();
+        let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let inputs: usize = (run.datasets.iter())
+            .map(|input| input.source.len() + length(&input.schema) + length(&input.profile) + pairs(&input.tags) + 300)
+            .sum();
+        let links = 32 * (run.model_inputs.len() + run.model_outputs.len());
+        (400 + metrics + pairs(&run.params) + pairs(&run.tags) + inputs + links) as u64
     }
 }
 
@@ -47,6 +75,25 @@ impl Services {
         let identity = Identity { key, workspace: info.workspace_id, experiment: info.experiment_id };
         self.known.runs.insert(id, identity);
         Ok(identity)
+    }
+
+    /// The runs of these stamps, in their order, as they are or as they have become since.
+    pub(crate) async fn load_runs(&self, conn: &mut PgConnection, stamps: &[Stamp]) -> Result<Vec<Arc<Run>>> {
+        let remembered = |stamp: &Stamp| {
+            self.known.read.get(&stamp.key).filter(|(version, _)| *version == stamp.version).map(|(_, run)| run)
+        };
+        let mut found: HashMap<RunKey, Arc<Run>> =
+            stamps.iter().filter_map(|stamp| Some((stamp.key, remembered(stamp)?))).collect();
+        let missing: Vec<RunKey> =
+            stamps.iter().map(|stamp| stamp.key).filter(|key| !found.contains_key(key)).collect();
+        if !missing.is_empty() {
+            for (stamp, run) in store::run::load(conn, &missing).await? {
+                let run = Arc::new(run);
+                self.known.read.insert(stamp.key, (stamp.version, Arc::clone(&run)));
+                found.insert(stamp.key, run);
+            }
+        }
+        stamps.iter().map(|stamp| found.get(&stamp.key).cloned().ok_or_else(Error::internal)).collect()
     }
 
     /// The numbers of keys of an experiment, in their order, given now to those that have none. Not for use in a

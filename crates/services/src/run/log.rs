@@ -81,15 +81,14 @@ impl Services {
             return super::check_active(&find(&mut conn, ctx, id).await?.1);
         }
         let points = self.points(&mut conn, run.experiment, &batch.metrics).await?;
-        let append = [Append { run: run.key, points: &points }];
         if params.is_empty() && tags.is_empty() && batch.model_metrics.is_empty() {
-            // One statement is a transaction by itself.
-            return match metric::append(&mut conn, &append).await?.get(&run.key) {
+            drop(conn);
+            return match self.appender.append(run.key, points).await? {
                 Some(version) => {
-                    self.packer.written(run.key, *version);
+                    self.packer.written(run.key, version);
                     Ok(())
                 }
-                None => Err(super::not_active(&find(&mut conn, ctx, id).await?.1)),
+                None => Err(super::not_active(&find(&mut *self.conn().await?, ctx, id).await?.1)),
             };
         }
         let models = batch.model_metrics.iter().map(|point| point.model_id).collect();
@@ -108,7 +107,7 @@ impl Services {
                 .collect();
             return Err(log_batch::params_changed(&id.simple(), &changed));
         }
-        let versions = metric::append(&mut tx, &append).await?;
+        let versions = metric::append(&mut tx, &[Append { run: run.key, points: &points }]).await?;
         metric::insert_of_models(&mut tx, run.key, &batch.model_metrics).await?;
         set_tags(&mut tx, ctx, (&opened, &info), (&tags, &tags_by_id)).await?;
         commit(tx).await?;

@@ -1,6 +1,7 @@
 //! Runs of experiments: making, changing and reading them. What clients log to them is in [`log`], finding them in
 //! [`search`], curves in [`metric`], how their points are packed in [`pack`].
 
+mod appender;
 mod known;
 mod log;
 mod metric;
@@ -8,9 +9,11 @@ mod name;
 mod pack;
 mod search;
 
+pub(crate) use appender::Appender;
 pub(crate) use known::Known;
 pub(crate) use name::random as random_name;
 pub(crate) use pack::Packer;
+pub use pack::Unpacked;
 pub(crate) use search::resolve as resolve_experiments;
 pub use search::{RunSearch, RunTableSearch};
 
@@ -25,7 +28,10 @@ use domain::{
     run::{Run, RunInfo, RunLineage, RunStatus},
     values::Millis,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 use store::{
     PgConnection,
     run::{Opened, RunKey, key::KeyKind},
@@ -140,10 +146,8 @@ impl Services {
     /// # Errors
     /// `NotFound`.
     #[boxed]
-    pub async fn run(&self, ctx: &Ctx, id: RunId) -> Result<Run> {
-        let mut conn = self.conn().await?;
-        let (key, _) = find(&mut conn, ctx, id).await?;
-        load(&mut conn, key).await
+    pub async fn run(&self, ctx: &Ctx, id: RunId) -> Result<Arc<Run>> {
+        self.runs(ctx, &[id]).await?.pop().ok_or_else(|| no_run(&id.simple()))
     }
 
     /// The run of this id, with its experiment and lineage.
@@ -345,7 +349,8 @@ fn not_active(info: &RunInfo) -> Error {
 }
 
 async fn load(conn: &mut PgConnection, key: RunKey) -> Result<Run> {
-    store::run::load(conn, &[key]).await?.pop().ok_or_else(Error::internal)
+    let (_, run) = store::run::load(conn, &[key]).await?.pop().ok_or_else(Error::internal)?;
+    Ok(run)
 }
 
 /// The run as history names it.

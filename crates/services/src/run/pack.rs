@@ -3,6 +3,7 @@
 
 use crate::{Result, Services, boxed, commit};
 use sqlx::PgPool;
+use std::collections::HashMap;
 use store::run::{RunKey, pack};
 use tokio::sync::mpsc;
 
@@ -11,7 +12,7 @@ const EVERY: i64 = 256;
 /// How many runs may wait.
 const WAITING: usize = 1024;
 /// How many runs are looked for at once.
-const ROUND: i64 = 500;
+const ROUND: i64 = 10_000;
 
 /// Packs runs, one after the other.
 #[derive(Clone)]
@@ -44,18 +45,29 @@ impl Packer {
     }
 }
 
+/// What one look at the runs leaves to the next.
+#[derive(Debug, Default)]
+pub struct Unpacked(HashMap<RunKey, i64>);
+
 impl Services {
-    /// Packs points of runs that have ended, or of which much waits. Tells whether there may be more.
+    /// Packs points of runs of which much waits, and of those that have ended and that nobody has written to since the
+    /// last look. `seen` is what that look left.
     ///
     /// # Errors
     /// When the database does not answer.
     #[boxed]
-    pub async fn pack_runs(&self) -> Result<bool> {
+    pub async fn pack_runs(&self, seen: &mut Unpacked) -> Result<()> {
         let waiting = pack::waiting(&mut *self.conn().await?, ROUND).await?;
-        for (run, has_ended) in &waiting {
-            pack_run(&self.pool, *run, *has_ended).await?;
+        let mut left = HashMap::new();
+        for pack::Waiting { stamp, has_ended, is_much } in waiting {
+            if is_much || seen.0.get(&stamp.key) == Some(&stamp.version) {
+                pack_run(&self.pool, stamp.key, has_ended).await?;
+            } else {
+                left.insert(stamp.key, stamp.version);
+            }
         }
-        Ok(waiting.len() as i64 == ROUND)
+        seen.0 = left;
+        Ok(())
     }
 }
 

@@ -9,6 +9,7 @@ use domain::{
     run::{Run, RunRow, RunTable},
     search,
 };
+use std::sync::Arc;
 use store::{
     PgConnection,
     keyset::Place,
@@ -64,7 +65,7 @@ impl Services {
     /// # Errors
     /// `Invalid` for a wrong filter, order or page token.
     #[boxed]
-    pub async fn search_runs(&self, ctx: &Ctx, wanted: &RunSearch<'_>) -> Result<Page<Run>> {
+    pub async fn search_runs(&self, ctx: &Ctx, wanted: &RunSearch<'_>) -> Result<Page<Arc<Run>>> {
         let after: Option<Place> = wanted.page_token.map(page::decode).transpose()?;
         let filter = search::run_filter(wanted.filter)?;
         let order = search::run_order(wanted.order)?;
@@ -76,7 +77,7 @@ impl Services {
         let search =
             store::run::search::Search { workspace: ctx.workspace_id(), experiments, view: wanted.view, filter, order };
         let found = store::run::search::search(&mut conn, &search, after.as_deref(), page_rows(wanted.limit)).await?;
-        let runs = store::run::load(&mut conn, &found.items).await?;
+        let runs = self.load_runs(&mut conn, &found.items).await?;
         Ok(experiment::to_page(found.with(runs)))
     }
 
@@ -85,10 +86,10 @@ impl Services {
     /// # Errors
     /// When the database does not answer.
     #[boxed]
-    pub async fn runs(&self, ctx: &Ctx, ids: &[RunId]) -> Result<Vec<Run>> {
+    pub async fn runs(&self, ctx: &Ctx, ids: &[RunId]) -> Result<Vec<Arc<Run>>> {
         let mut conn = self.conn().await?;
-        let keys = store::run::keys(&mut conn, ctx.workspace_id(), ids).await?;
-        Ok(store::run::load(&mut conn, &keys).await?)
+        let stamps = store::run::stamps(&mut conn, ctx.workspace_id(), ids).await?;
+        self.load_runs(&mut conn, &stamps).await
     }
 
     /// The keys of the metrics and of the params that the newest runs of an experiment have, the most frequent first.
@@ -106,6 +107,7 @@ impl Services {
             order: search::run_order(&["start_time DESC"])?,
         };
         let newest = store::run::search::search(&mut conn, &search, None, page_rows(page::MAX_PAGE)).await?.items;
+        let newest: Vec<RunKey> = newest.iter().map(|stamp| stamp.key).collect();
         let metrics = metric::keys(&mut conn, &newest, MAX_COLUMNS).await?;
         Ok((metrics, log::param_keys(&mut conn, &newest, MAX_COLUMNS).await?))
     }
@@ -135,6 +137,7 @@ impl Services {
         };
         let limit = page_rows(wanted.limit.min(page::MAX_PAGE));
         let found = store::run::search::search(&mut conn, &search, after.as_deref(), limit).await?;
+        let keys: Vec<RunKey> = found.items.iter().map(|stamp| stamp.key).collect();
         let filtered = store::run::search::count(&mut conn, &search).await?;
         let total = match search.filter.take() {
             Some(_) => store::run::search::count(&mut conn, &search).await?,
@@ -142,13 +145,13 @@ impl Services {
         };
         let metric_keys = match &wanted.metric_keys {
             Some(keys) => keys.clone(),
-            None => metric::keys(&mut conn, &found.items, SHOWN).await?,
+            None => metric::keys(&mut conn, &keys, SHOWN).await?,
         };
         let param_keys = match &wanted.param_keys {
             Some(keys) => keys.clone(),
-            None => log::param_keys(&mut conn, &found.items, SHOWN).await?,
+            None => log::param_keys(&mut conn, &keys, SHOWN).await?,
         };
-        let rows = rows(&mut conn, &found.items, &metric_keys, &param_keys).await?;
+        let rows = rows(&mut conn, &keys, &metric_keys, &param_keys).await?;
         let next_page_token = found.next.map(|place| page::encode(&place));
         Ok(RunTable { rows, metric_keys, param_keys, total, filtered, next_page_token })
     }

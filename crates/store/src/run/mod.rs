@@ -55,6 +55,7 @@ struct Row {
 struct Loaded {
     #[sqlx(flatten)]
     run: Row,
+    version: i64,
     metrics: Vec<String>,
     metric_values: Vec<f64>,
     timestamps: Vec<i64>,
@@ -177,13 +178,22 @@ pub async fn lock(conn: &mut PgConnection, workspace: WorkspaceId, id: RunId) ->
     row.map(|row| Ok((row.key, row.try_into()?))).transpose()
 }
 
-/// The keys of the runs of these ids, in the order of the ids; of those that the workspace has.
+/// Which run, and which version of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, FromRow)]
+pub struct Stamp {
+    /// The run.
+    pub key: RunKey,
+    /// One more with each change of the run or of what was logged to it.
+    pub version: i64,
+}
+
+/// The present versions of the runs of these ids, in the order of the ids; of those that the workspace has.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn keys(conn: &mut PgConnection, workspace: WorkspaceId, ids: &[RunId]) -> Result<Vec<RunKey>> {
-    Ok(sqlx::query_scalar(
-        "select r.key
+pub async fn stamps(conn: &mut PgConnection, workspace: WorkspaceId, ids: &[RunId]) -> Result<Vec<Stamp>> {
+    Ok(sqlx::query_as(
+        "select r.key, r.version
          from unnest($2::uuid[]) with ordinality as wanted (id, position)
          join runs r on r.id = wanted.id
          where r.workspace_id = $1
@@ -264,15 +274,16 @@ pub async fn infos(conn: &mut PgConnection, keys: &[RunKey]) -> Result<Vec<RunIn
     rows.into_iter().map(RunInfo::try_from).collect()
 }
 
-/// The runs of these keys with the latest of all that was logged to them, in the order of the keys.
+/// The runs of these keys with the latest of all that was logged to them, in the order of the keys. What a run holds is
+/// that of its version or of a later one.
 ///
 /// # Errors
 /// When a statement fails.
-pub async fn load(conn: &mut PgConnection, keys: &[RunKey]) -> Result<Vec<Run>> {
+pub async fn load(conn: &mut PgConnection, keys: &[RunKey]) -> Result<Vec<(Stamp, Run)>> {
     // One question for what every run has: a column of keys and one of values travels and is read faster than rows.
     let rows: Vec<Loaded> = sqlx::query_as(
         "select r.key, r.id, r.workspace_id, r.experiment_id, r.name, r.status, r.lifecycle_stage, r.start_time, r.end_time,
-             r.user_id, r.user_name, m.metrics, m.metric_values, m.timestamps, m.steps, p.params, p.param_values,
+             r.user_id, r.user_name, r.version, m.metrics, m.metric_values, m.timestamps, m.steps, p.params, p.param_values,
              t.tags, t.tag_values,
              exists (select from run_datasets where run_key = r.key) as has_datasets,
              exists (select from run_models where run_key = r.key) as has_models
@@ -319,7 +330,7 @@ pub async fn load(conn: &mut PgConnection, keys: &[RunKey]) -> Result<Vec<Run>> 
         .map(|row| {
             let key = row.run.key;
             let (model_inputs, model_outputs) = models.remove(&key).unwrap_or_default();
-            Ok(Run {
+            let run = Run {
                 metrics: (row.metrics.into_iter().zip(row.metric_values).zip(row.timestamps).zip(row.steps))
                     .map(|(((key, value), timestamp), step)| Metric { key, value, timestamp, step })
                     .collect(),
@@ -329,7 +340,8 @@ pub async fn load(conn: &mut PgConnection, keys: &[RunKey]) -> Result<Vec<Run>> 
                 datasets: datasets.remove(&key).unwrap_or_default(),
                 model_inputs,
                 model_outputs,
-            })
+            };
+            Ok((Stamp { key, version: row.version }, run))
         })
         .collect()
 }

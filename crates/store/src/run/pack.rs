@@ -3,11 +3,11 @@
 //!
 //! Readers look at both in one statement, so it makes no difference to them when this happens, or whether.
 
-use super::{RunKey, key::KeyId};
+use super::{RunKey, Stamp, key::KeyId};
 use crate::Result;
 use domain::series::Point;
 use points::{chunk, journal};
-use sqlx::PgConnection;
+use sqlx::{FromRow, PgConnection};
 use std::collections::BTreeMap;
 
 /// With fewer points than this a metric stays in the journal: a chunk has a head of its own.
@@ -165,13 +165,25 @@ async fn write_chunks(conn: &mut PgConnection, run: RunKey, chunks: &[Chunk]) ->
     Ok(())
 }
 
-/// Runs with points that wait to be packed, and whether they have ended: those that have, and those of which much waits.
+/// A run with points that wait to be packed.
+#[derive(Debug, Clone, Copy, FromRow)]
+pub struct Waiting {
+    /// Which, and its version.
+    #[sqlx(flatten)]
+    pub stamp: Stamp,
+    /// Whether it has ended.
+    pub has_ended: bool,
+    /// Whether so much waits that it is worth packing while the run goes on.
+    pub is_much: bool,
+}
+
+/// Runs with points that wait to be packed: those that have ended, and those of which much waits.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn waiting(conn: &mut PgConnection, limit: i64) -> Result<Vec<(RunKey, bool)>> {
+pub async fn waiting(conn: &mut PgConnection, limit: i64) -> Result<Vec<Waiting>> {
     Ok(sqlx::query_as(
-        "select j.run_key, r.status in ('FINISHED', 'FAILED', 'KILLED')
+        "select r.key, r.version, r.status in ('FINISHED', 'FAILED', 'KILLED') as has_ended, j.rows >= 256 as is_much
          from (
              select run_key, count(*) as rows from metric_journal where not packed group by run_key
          ) j

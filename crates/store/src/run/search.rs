@@ -1,7 +1,7 @@
 //! Finding runs.
 
 use super::{
-    RunKey,
+    Stamp,
     key::{self, KeyId, KeyKind, NamedKey},
 };
 use crate::{
@@ -14,7 +14,7 @@ use domain::{
     id::{ExperimentId, RunId, WorkspaceId},
     search::{DatasetField, Keyed, OrderBy, RunClause, RunFilter, RunOrderKey, RunText, RunTime, TextTest},
 };
-use sqlx::{PgConnection, Postgres, QueryBuilder, Row as _};
+use sqlx::{FromRow as _, PgConnection, Postgres, QueryBuilder};
 use std::collections::{BTreeSet, HashMap};
 
 /// Which runs are wanted, and in which order.
@@ -39,36 +39,24 @@ const SORTED_CHARACTERS: usize = 250;
 const ARTIFACT_URI: &str =
     "('mlflow-artifacts:/' || r.experiment_id || '/' || replace(r.id::text, '-', '') || '/artifacts')";
 
-/// Which of the runs a statement is about: an order by what not every run has is asked for in stretches, each of which an
-/// index can give in its order.
+/// Which of the runs a statement is about: an order by what not every run has is asked for in two stretches, so that an
+/// index can give the first in its order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stretch {
     /// All of them.
     All,
     /// Those that have what the order begins with; if it is a metric, a number.
     Present,
-    /// Those whose metric is not a number.
-    NotANumber,
-    /// Those that do not have it.
-    Missing,
+    /// The others.
+    Rest,
 }
 
 impl Stretch {
     /// The stretches of an order, one after the other.
     fn of(order: &[OrderBy<RunOrderKey>]) -> &'static [Self] {
-        match order.first().map(|by| &by.key) {
-            Some(RunOrderKey::Metric(_)) => &[Self::Present, Self::NotANumber, Self::Missing],
-            Some(RunOrderKey::Param(_) | RunOrderKey::Tag(_)) => &[Self::Present, Self::Missing],
-            _ => &[Self::All],
-        }
-    }
-
-    /// The mark that all of its runs have in the first column, when they have the same.
-    fn mark(self) -> Option<Mark> {
-        match self {
-            Self::All | Self::Present => None,
-            Self::NotANumber => Some(Mark::NotANumber),
-            Self::Missing => Some(Mark::Missing),
+        match order.first().and_then(|by| order_key(&by.key)) {
+            Some(_) => &[Self::Present, Self::Rest],
+            None => &[Self::All],
         }
     }
 
@@ -77,8 +65,7 @@ impl Stretch {
         match self {
             Self::All => true,
             Self::Present => !matches!(first, Mark::NotANumber | Mark::Missing),
-            Self::NotANumber => *first == Mark::NotANumber,
-            Self::Missing => *first == Mark::Missing,
+            Self::Rest => matches!(first, Mark::NotANumber | Mark::Missing),
         }
     }
 }
@@ -157,11 +144,7 @@ impl Search {
     fn push_joins(&self, query: &mut QueryBuilder<Postgres>, keys: &Keys<'_>, stretch: Stretch) {
         for (index, by) in self.order.iter().enumerate() {
             let Some(key) = order_key(&by.key) else { continue };
-            let join = match (index, stretch) {
-                (0, Stretch::Missing) => continue,
-                (0, Stretch::Present | Stretch::NotANumber) => "join",
-                _ => "left join",
-            };
+            let join = if index == 0 && stretch == Stretch::Present { "join" } else { "left join" };
             query.push(format_args!(" {join} {} o{index} on o{index}.run_key = r.key and ", table(key.0)));
             keys.push(query, &format!("o{index}.key_id"), key);
         }
@@ -181,18 +164,13 @@ impl Search {
                 push_clause(query, keys, clause);
             });
         }
-        let first = self.order.first().and_then(|by| order_key(&by.key));
-        match (stretch, first) {
-            (Stretch::Present, Some((KeyKind::Metric, _))) => _ = query.push(" and o0.value < 'NaN'"),
-            (Stretch::NotANumber, _) => _ = query.push(" and o0.value = 'NaN'"),
-            (Stretch::Missing, Some(key)) => {
-                query
-                    .push(format_args!(" and not exists (select from {} o where o.run_key = r.key and ", table(key.0)));
-                keys.push(query, "o.key_id", key);
-                query.push(")");
-            }
-            _ => {}
-        }
+        let is_metric = matches!(self.order.first().map(|by| &by.key), Some(RunOrderKey::Metric(_)));
+        match (stretch, is_metric) {
+            (Stretch::Present, true) => query.push(" and o0.value < 'NaN'"),
+            (Stretch::Rest, true) => query.push(" and (o0.value is null or o0.value = 'NaN')"),
+            (Stretch::Rest, false) => query.push(" and o0.value is null"),
+            _ => query,
+        };
     }
 
     /// Some of one stretch.
@@ -203,25 +181,17 @@ impl Search {
         stretch: Stretch,
         after: Option<&[Mark]>,
         limit: i64,
-    ) -> Result<Part<RunKey>> {
+    ) -> Result<Part<Stamp>> {
         let mut columns = self.columns();
-        match stretch {
-            Stretch::All => {}
-            Stretch::Present => columns[0] = columns[0].clone().present(),
-            Stretch::NotANumber | Stretch::Missing => _ = columns.remove(0),
+        if stretch == Stretch::Present {
+            columns[0] = columns[0].clone().present();
         }
-        let mut query = QueryBuilder::new("select r.key");
+        let mut query = QueryBuilder::new("select r.key, r.version");
         keyset::push_columns(&mut query, &columns);
         query.push(" from runs r");
         self.push_joins(&mut query, keys, stretch);
         self.push_where(&mut query, keys, stretch);
-        let mark = stretch.mark();
-        let after = after.map(|after| if mark.is_some() { &after[1..] } else { after });
-        let mut part = keyset::part(conn, query, &columns, after, limit, |row| Ok(row.try_get("key")?)).await?;
-        if let (Some(mark), Some(last)) = (mark, &mut part.last) {
-            last.insert(0, mark);
-        }
-        Ok(part)
+        keyset::part(conn, query, &columns, after, limit, |row| Ok(Stamp::from_row(row)?)).await
     }
 }
 
@@ -312,7 +282,7 @@ fn push_id(query: &mut QueryBuilder<Postgres>, test: &TextTest) {
     query.push("r.id = any(").push_bind(ids).push(")");
 }
 
-/// A page of runs: their keys.
+/// A page of runs: their keys and versions.
 ///
 /// # Errors
 /// [`crate::Error::ForeignPlace`] when `after` is of another order.
@@ -321,7 +291,7 @@ pub async fn search(
     search: &Search,
     after: Option<&[Mark]>,
     limit: i64,
-) -> Result<Found<RunKey>> {
+) -> Result<Found<Stamp>> {
     if after.is_some_and(|after| !keyset::fits(&search.columns(), after)) {
         return Err(Error::ForeignPlace);
     }

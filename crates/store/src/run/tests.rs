@@ -1,7 +1,7 @@
 //! Against a real database: pages in every order join to the whole, and points are read however they lie.
 
 use super::{
-    NewRun, RunKey, insert,
+    NewRun, RunKey, Stamp, insert,
     key::{self, KeyId, KeyKind},
     log,
     metric::{self, Append},
@@ -89,7 +89,7 @@ async fn pages_in_any_order_join_to_the_whole() {
         let whole = search::search(&mut conn, &search, None, 100).await.unwrap();
         assert_eq!((whole.items.len(), whole.next), (60, None));
         for limit in [1, 7, 59, 60] {
-            let mut joined: Vec<RunKey> = Vec::new();
+            let mut joined: Vec<Stamp> = Vec::new();
             let mut after: Option<Vec<Mark>> = None;
             loop {
                 let page = search::search(&mut conn, &search, after.as_deref(), limit).await.unwrap();

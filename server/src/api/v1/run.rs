@@ -19,6 +19,7 @@ use domain::{
 };
 use serde::{Deserialize, Serialize};
 use services::RunSearch;
+use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
 
 pub(crate) fn routes(routes: Routes) -> Routes {
@@ -48,7 +49,7 @@ async fn list(
     Query(within): Query<Within>,
     Query(wanted): Query<Wanted>,
     Query(paging): Query<Paging>,
-) -> Result<Json<Listed<Run>>, ApiError> {
+) -> Result<Json<Listed<Arc<Run>>>, ApiError> {
     let wrong = |_| Error::invalid_field("experiment_id", "Name experiments by their numbers: experiment_id=3,7");
     let search = RunSearch {
         experiments: within

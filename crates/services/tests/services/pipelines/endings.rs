@@ -132,7 +132,7 @@ async fn a_try_has_a_token_of_its_own_that_ends_with_it() {
     let (first, second) = (first.unwrap().unwrap(), second.unwrap().unwrap());
     let secret = &first.invocation.env["SLIPWAY_TOKEN"];
     assert_ne!(secret, &second.invocation.env["SLIPWAY_TOKEN"]);
-    let bearer = engine.services.bearer(secret).await.unwrap().unwrap();
+    let bearer = engine.services.bearer(secret, None).await.unwrap().unwrap();
     assert_eq!(bearer.user.email.as_str(), "pipelines@default.slipway.invalid");
     assert!(bearer.user.is_service);
     let attempt: Uuid = sqlx::query_scalar("select id from step_attempts where token_id = $1")
@@ -158,7 +158,7 @@ async fn a_try_has_a_token_of_its_own_that_ends_with_it() {
     assert_eq!((&env["MLFLOW_TRACKING_TOKEN"], &env["SLIPWAY_FENCE"]), (secret, &one.fence.to_string()));
 
     engine.end(&one, O::Failed).await;
-    assert!(engine.services.bearer(secret).await.unwrap().is_none());
+    assert!(engine.services.bearer(secret, None).await.unwrap().is_none());
     assert!(engine.services.begin_attempt(&one, "http://slipway.test").await.unwrap().is_none());
 }
 
@@ -185,7 +185,7 @@ async fn a_try_that_is_given_up_while_it_begins_leaves_no_token_that_works() {
     assert_eq!(giving_up.await.unwrap(), Some(S::Ready));
     let begun = beginning.await.unwrap();
     if let Some(work) = begun {
-        assert!(engine.services.bearer(&work.invocation.env["SLIPWAY_TOKEN"]).await.unwrap().is_none());
+        assert!(engine.services.bearer(&work.invocation.env["SLIPWAY_TOKEN"], None).await.unwrap().is_none());
     }
     let live: i64 = sqlx::query_scalar(
         "select count(*)

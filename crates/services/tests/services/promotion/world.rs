@@ -157,10 +157,11 @@ impl World {
         let (pools, lease) = (["default".to_owned()], Duration::from_secs(600));
         let held = self.services.claim_step("worker", "worker", &pools, lease).await.unwrap().unwrap();
         let work = self.services.begin_attempt(&held, "http://slipway.test").await.unwrap().unwrap();
-        let bearer = self.services.bearer(&work.invocation.env["SLIPWAY_TOKEN"]).await.unwrap().unwrap();
+        let bearer = self.services.bearer(&work.invocation.env["SLIPWAY_TOKEN"], None).await.unwrap().unwrap();
         let credential = Credential::Token(bearer.token_id);
         let caller = Caller { user: bearer.user, credential, scope: bearer.scope, request_id: None };
-        self.services.enter(caller, Some(&bearer.workspace)).await.unwrap().unwrap()
+        let (workspace, roles) = bearer.place.unwrap();
+        Ctx { caller: Some(caller), workspace, roles }
     }
 
     /// A new member with these roles.

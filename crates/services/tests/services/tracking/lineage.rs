@@ -2,7 +2,7 @@
 
 use crate::tracking::world::World;
 use domain::permission::Scope;
-use services::{Caller, Credential, NewExperimentRun, NewRun, PipelineFile};
+use services::{Caller, Credential, Ctx, NewExperimentRun, NewRun, PipelineFile};
 use std::time::Duration;
 
 #[tokio::test]
@@ -17,14 +17,15 @@ async fn a_run_logged_with_a_steps_token_is_the_steps() {
     let pools = ["default".to_owned()];
     let held = world.services.claim_step("worker", "worker", &pools, Duration::from_secs(60)).await.unwrap().unwrap();
     let work = world.services.begin_attempt(&held, "http://slipway.test").await.unwrap().unwrap();
-    let bearer = world.services.bearer(&work.invocation.env["MLFLOW_TRACKING_TOKEN"]).await.unwrap().unwrap();
+    let bearer = world.services.bearer(&work.invocation.env["MLFLOW_TRACKING_TOKEN"], None).await.unwrap().unwrap();
     let caller = Caller {
         user: bearer.user,
         credential: Credential::Token(bearer.token_id),
         scope: Scope::Write,
         request_id: None,
     };
-    let step = world.services.enter(caller, Some(&bearer.workspace)).await.unwrap().unwrap();
+    let (workspace, roles) = bearer.place.unwrap();
+    let step = Ctx { caller: Some(caller), workspace, roles };
 
     let run = world.services.create_run(&step, NewExperimentRun::default()).await.unwrap();
     let lineage = world.services.run_detail(&ctx, run.info.id).await.unwrap().lineage;

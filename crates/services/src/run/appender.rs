@@ -1,0 +1,94 @@
+//! Points of many requests, written together: what waits while one statement is under way goes with the next. Each request
+//! is answered when its points are committed, and costs a fraction of a commit of its own.
+
+use crate::{Error, Result};
+use domain::series::Point;
+use sqlx::PgPool;
+use std::{collections::HashMap, sync::Arc};
+use store::run::{
+    RunKey,
+    key::KeyId,
+    metric::{self, Append},
+};
+use tokio::sync::{Mutex, mpsc, oneshot};
+
+/// How many statements are under way at once: while one waits for the disk, the next is made.
+const LANES: usize = 2;
+/// The most requests in one statement, and from how many points on it takes no more of them.
+const REQUESTS: usize = 64;
+const POINTS: usize = 4096;
+/// How many requests may wait. Those that come then wait to wait.
+const WAITING: usize = 1024;
+
+/// What one request logs.
+struct Job {
+    run: RunKey,
+    points: Vec<(KeyId, Point)>,
+    /// Takes the run's version after it; none when the run is not in use.
+    done: oneshot::Sender<Result<Option<i64>>>,
+}
+
+/// Writes points.
+#[derive(Clone)]
+pub(crate) struct Appender(mpsc::Sender<Job>);
+
+impl Appender {
+    pub(crate) fn start(pool: &PgPool) -> Self {
+        let (sender, jobs) = mpsc::channel(WAITING);
+        let jobs = Arc::new(Mutex::new(jobs));
+        for _ in 0..LANES {
+            let (pool, jobs) = (pool.clone(), Arc::clone(&jobs));
+            tokio::spawn(async move {
+                loop {
+                    let taken = take(&mut *jobs.lock().await).await;
+                    if taken.is_empty() {
+                        return;
+                    }
+                    write(&pool, taken).await;
+                }
+            });
+        }
+        Self(sender)
+    }
+
+    /// Adds points to a run. Answers, once they are committed, with the version that the run has then; with none when it
+    /// is not in use, and got nothing.
+    ///
+    /// # Errors
+    /// When the statement fails.
+    pub(crate) async fn append(&self, run: RunKey, points: Vec<(KeyId, Point)>) -> Result<Option<i64>> {
+        let (done, written) = oneshot::channel();
+        // Both ends live as long as the process.
+        self.0.send(Job { run, points, done }).await.map_err(|_| Error::internal())?;
+        written.await.map_err(|_| Error::internal())?
+    }
+}
+
+/// Waits for a job, and takes those that wait as well. None when no more will come.
+async fn take(jobs: &mut mpsc::Receiver<Job>) -> Vec<Job> {
+    let mut taken: Vec<Job> = jobs.recv().await.into_iter().collect();
+    let mut points: usize = taken.iter().map(|job| job.points.len()).sum();
+    while !taken.is_empty()
+        && taken.len() < REQUESTS
+        && points < POINTS
+        && let Ok(job) = jobs.try_recv()
+    {
+        points += job.points.len();
+        taken.push(job);
+    }
+    taken
+}
+
+async fn write(pool: &PgPool, jobs: Vec<Job>) {
+    let appends: Vec<Append<'_>> = jobs.iter().map(|job| Append { run: job.run, points: &job.points }).collect();
+    let written: Result<HashMap<RunKey, i64>> = async {
+        let mut conn = pool.acquire().await.map_err(store::Error::from)?;
+        Ok(metric::append(&mut conn, &appends).await?)
+    }
+    .await;
+    for job in jobs {
+        let answer = written.as_ref().map(|versions| versions.get(&job.run).copied()).map_err(Clone::clone);
+        // Whoever does not wait any more need not know.
+        _ = job.done.send(answer);
+    }
+}
