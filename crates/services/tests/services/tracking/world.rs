@@ -14,7 +14,7 @@ pub(crate) struct World {
     pub(crate) services: Services,
     pub(crate) workspace: Workspace,
     pub(crate) database: TestDatabase,
-    _artifacts: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl World {
@@ -25,7 +25,12 @@ impl World {
         let artifacts = Artifacts::open_dir(directory.path()).await.unwrap();
         let services = Services::new(database.pool.clone(), artifacts);
         let workspace = services.ensure_default_workspace().await.unwrap();
-        Self { services, workspace, database, _artifacts: directory }
+        Self { services, workspace, database, directory }
+    }
+
+    /// The artifact store, as another process opens it.
+    pub(crate) async fn artifacts(&self) -> Artifacts {
+        Artifacts::open_dir(self.directory.path()).await.unwrap()
     }
 
     /// Slipway itself.
