@@ -10,8 +10,8 @@ use domain::{
     model::Model,
     page,
     webhook::{
-        self, Announced, Delivery, DeliveryState, Ending, Happening, MAX_ATTEMPTS, Webhook, WebhookEvent, WebhookStatus,
-        WebhookUrl,
+        self, Announced, Delivery, DeliveryState, Ending, Happening, MAX_ATTEMPTS, Webhook, WebhookEvent,
+        WebhookStatus, WebhookUrl,
     },
 };
 use outbound::{Message, Outbound, PATIENCE};
@@ -137,6 +137,8 @@ impl Services {
             .details(details)
             .write(&mut tx, ctx)
             .await?;
+        // As it reads from now on: the database keeps microseconds.
+        let webhook = find(&mut tx, ctx, webhook.id).await?;
         commit(tx).await?;
         Ok(webhook)
     }

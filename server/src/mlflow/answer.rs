@@ -382,9 +382,7 @@ pub(super) fn version(version: &ModelVersion, run_link: Option<&str>) -> Value {
 
 /// A webhook. Its secret is never answered.
 pub(super) fn webhook(webhook: &Webhook) -> Value {
-    let event = |event: &WebhookEvent| {
-        json!({ "entity": event.entity().to_uppercase(), "action": event.action().to_uppercase() })
-    };
+    let event = |event: &WebhookEvent| json!({ "entity": event.entity().to_uppercase(), "action": event.action().to_uppercase() });
     let mut wire = json!({
         "webhook_id": webhook.id.to_string(),
         "name": webhook.name,

@@ -155,7 +155,8 @@ mod tests {
 
     #[test]
     fn an_address_is_kept_as_it_was_given() {
-        for text in ["https://ci.example.com", "https://ci.example.com:8443/a?b=c@d", "https://1.1.1.1/", "HTTPS://A.b"] {
+        for text in ["https://ci.example.com", "https://ci.example.com:8443/a?b=c@d", "https://1.1.1.1/", "HTTPS://A.b"]
+        {
             assert_eq!(WebhookUrl::parse(text, false).unwrap().as_str(), text);
         }
         assert_eq!(WebhookUrl::parse("https://[2606:4700::1111]/x", false).unwrap().host(), "2606:4700::1111");

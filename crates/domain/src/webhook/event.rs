@@ -265,10 +265,9 @@ impl Happening<'_> {
                 either(E::ModelVersionAliasCreated, E::PromptAliasCreated),
                 json!({ "name": name, "alias": alias, "version": version.to_string() }),
             ),
-            Self::AliasDeleted(alias) => (
-                either(E::ModelVersionAliasDeleted, E::PromptAliasDeleted),
-                json!({ "name": name, "alias": alias }),
-            ),
+            Self::AliasDeleted(alias) => {
+                (either(E::ModelVersionAliasDeleted, E::PromptAliasDeleted), json!({ "name": name, "alias": alias }))
+            }
         })
     }
 }

@@ -119,10 +119,8 @@ async fn a_webhook_hears_what_it_asked_for_in_its_own_workspace() {
     let (world, services) = start().await;
     let ctx = world.ctx();
     let hook = webhook(&world, &services, "http://127.0.0.1:9/").await;
-    let only = WebhookChange {
-        events: Some(BTreeSet::from([WebhookEvent::ModelVersionCreated])),
-        ..WebhookChange::default()
-    };
+    let only =
+        WebhookChange { events: Some(BTreeSet::from([WebhookEvent::ModelVersionCreated])), ..WebhookChange::default() };
     services.change_webhook(&ctx, hook.id, only).await.unwrap();
     model(&world, &services, "churn", &[]).await;
     assert_eq!(deliveries(&world, &services, &hook).await.len(), 0);
