@@ -11,11 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import mlflow
 import pytest
-from conftest import Tested
 from mlflow.entities.webhook import WebhookAction, WebhookEntity, WebhookEvent, WebhookStatus
 from mlflow.exceptions import MlflowException
-
-from program import reachable
 
 SECRET = "a secret of both"
 PATIENCE = 60
@@ -56,19 +53,15 @@ class Receiver:
 
 
 @pytest.fixture(scope="module")
-def sending(tmp_path_factory):
-    """A server that works, and may send to this machine."""
-    running = Tested.start(reachable(tmp_path_factory.mktemp("sending")), "--webhook-allow-private")
-    yield running
-    running.stop()
+def keeper(sending) -> str:
+    """A token of somebody who may set up webhooks there."""
+    return sending.person("keeper", "admin", scope="admin")
 
 
 @pytest.fixture
-def client(sending, monkeypatch):
-    """The client of an administrator."""
-    if not hasattr(sending, "token"):
-        sending.token = sending.person("keeper", "admin", scope="admin")
-    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", sending.token)
+def client(sending, keeper, monkeypatch):
+    """Their client."""
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", keeper)
     mlflow.set_tracking_uri(sending.url)
     mlflow.set_registry_uri(sending.url)
     return mlflow.MlflowClient()
