@@ -36,3 +36,4 @@ create table webhook_deliveries (
 );
 create index webhook_deliveries_webhook on webhook_deliveries (webhook_id, id desc);
 create index webhook_deliveries_open on webhook_deliveries (webhook_id, next_at) where state in ('waiting', 'sending');
+create index webhook_deliveries_sending on webhook_deliveries (webhook_id) where state = 'sending';

@@ -4,7 +4,7 @@ use super::{Frame, Part};
 use crate::ui::prelude::*;
 use domain::{
     Page,
-    webhook::{Delivery, DeliveryState, MAX_ATTEMPTS, Webhook, WebhookEvent, WebhookStatus},
+    webhook::{Delivery, DeliveryState, MAX_ATTEMPTS, Webhook, WebhookEvent, WebhookStatus, WebhookUrl},
 };
 use leptos::prelude::*;
 
@@ -47,34 +47,38 @@ pub fn Webhooks(
             let shown = items.len();
             let list = if items.is_empty() && next_page_token.is_none() && address.get("page_token").is_none() {
                 view! {
-                    <Empty
-                        symbol=Symbol::Bell
-                        title="Nobody is told yet"
-                        text="A webhook tells a service of yours, such as CI or a chat, when a model or version is registered, tagged or gets an alias. Add one in the form here."
-                    />
+                    <Panel title="Webhooks" id="webhooks">
+                        <Empty
+                            symbol=Symbol::Bell
+                            title="Nobody is told yet"
+                            text="A webhook tells a service of yours, such as CI or a chat, when a model or version is registered, tagged or gets an alias. Add one in the form here."
+                        />
+                    </Panel>
                 }
                 .into_any()
             } else {
                 let rows = items.into_iter().map(|row| view! { <Line links=links.clone() row/> }).collect_view();
                 view! {
-                    <Table label="Webhooks" roomy=true keys=true>
-                        <thead>
-                            <tr>
-                                <Head label="Name"/>
-                                <Head label="State"/>
-                                <Head label="Told of"/>
-                                <Head label="Last delivery"/>
-                            </tr>
-                        </thead>
-                        <tbody>{rows}</tbody>
-                    </Table>
+                    <Panel title="Webhooks" id="webhooks">
+                        <Table label="Webhooks" roomy=true keys=true>
+                            <thead>
+                                <tr>
+                                    <Head label="Name"/>
+                                    <Head label="State"/>
+                                    <Head label="Told of"/>
+                                    <Head label="Last delivery"/>
+                                </tr>
+                            </thead>
+                            <tbody>{rows}</tbody>
+                        </Table>
+                    </Panel>
                     <Pager address=address.clone() shown next=next_page_token one="webhook" many="webhooks" keys=true/>
                 }
                 .into_any()
             };
             view! {
                 <div class="with-aside">
-                    <Panel title="Webhooks" id="webhooks">{list}</Panel>
+                    <div>{list}</div>
                     <aside class="stack" aria-label="Add a webhook">
                         <Panel title="Add a webhook" id="add">
                             <Body>
@@ -106,13 +110,15 @@ pub fn Webhooks(
 fn Line(links: Links, row: WebhookRow) -> impl IntoView {
     let WebhookRow { webhook, last } = row;
     let (state, word) = of_status(webhook.status);
+    let host = WebhookUrl::parse(&webhook.url, true).map(|url| url.host().to_owned()).unwrap_or_default();
     let events = webhook.events.len();
     let first = webhook.events.first().map(|event| event.as_str()).unwrap_or_default();
     view! {
         <tr>
             <th scope="row">
                 <a class="strong" href=links.to(&format!("settings/webhooks/{}", webhook.id))>{webhook.name}</a>
-                <span class="sub ellipsis">{webhook.url}</span>
+                // The path of an address may be a secret of another service, and is long.
+                <span class="sub">{host}</span>
             </th>
             <td><StateMark state word/></td>
             <td>
@@ -232,7 +238,7 @@ pub fn WebhookView(
     };
     let draft = if draft.is_refused() { draft } else { present(&webhook) };
     let examples = webhook.events.iter().map(|event| (event.as_str().to_owned(), event.as_str().to_owned())).collect();
-    let Webhook { name, url, has_secret, created_at, updated_at, .. } = webhook;
+    let Webhook { name, url, description, has_secret, created_at, updated_at, .. } = webhook;
     let (save, test, delete) = (action.clone(), action.clone(), action.clone());
     view! {
         <Frame links=links.clone() part=Part::Webhooks>
@@ -250,6 +256,7 @@ pub fn WebhookView(
                     >
                         <Body>
                             <Facts>
+                                {(!description.is_empty()).then(|| view! { <Fact name="For">{description}</Fact> })}
                                 <Fact name="URL"><code class="breaks">{url}</code></Fact>
                                 <Fact name="Signed">{if has_secret { "with its secret" } else { "no: it has no secret" }}</Fact>
                                 <Fact name="Added"><When at=created_at/></Fact>
@@ -340,7 +347,7 @@ fn Deliveries(address: Address, deliveries: Page<Delivery>) -> impl IntoView {
                     <td>
                         <StateMark state word/>
                         {(!delivery.error.is_empty()).then(|| view! { <span class="sub">{delivery.error.clone()}</span> })}
-                        {delivery.next_at.filter(|_| delivery.attempts > 0).map(|at| view! { <span class="sub"><Until at/></span> })}
+                        {delivery.next_at.filter(|_| delivery.attempts > 0).map(|at| view! { <span class="sub">"Next try: "<Until at/></span> })}
                     </td>
                     <td class="num">{match answer {
                         Some(status) => view! { <code>{status}</code> }.into_any(),
@@ -353,21 +360,23 @@ fn Deliveries(address: Address, deliveries: Page<Delivery>) -> impl IntoView {
         })
         .collect_view();
     view! {
-        <Panel title="Deliveries" id="deliveries" note="Kept for 30 days">
-            <Table label="Deliveries" roomy=true keys=true>
-                <thead>
-                    <tr>
-                        <Head label="Event"/>
-                        <Head label="State"/>
-                        <Head label="Answer" num=true/>
-                        <Head label="Tries" num=true/>
-                        <Head label="Happened"/>
-                    </tr>
-                </thead>
-                <tbody>{rows}</tbody>
-            </Table>
-            <Pager address shown next=next_page_token one="delivery" many="deliveries" keys=true/>
-        </Panel>
+        <div>
+            <Panel title="Deliveries" id="deliveries" note="Kept for 30 days">
+                <Table label="Deliveries" roomy=true>
+                    <thead>
+                        <tr>
+                            <Head label="Event"/>
+                            <Head label="State"/>
+                            <Head label="Answer" num=true/>
+                            <Head label="Tries" num=true/>
+                            <Head label="Happened"/>
+                        </tr>
+                    </thead>
+                    <tbody>{rows}</tbody>
+                </Table>
+            </Panel>
+            <Pager address shown next=next_page_token one="delivery" many="deliveries"/>
+        </div>
     }
     .into_any()
 }
