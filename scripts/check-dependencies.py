@@ -11,11 +11,12 @@ import re
 import subprocess
 import sys
 
-LAYERS = {"artifacts", "executors", "serving", "store"}
+LAYERS = {"artifacts", "executors", "outbound", "serving", "store"}
 MAY_USE = {
     "domain": set(),
     "artifacts": {"domain"},
     "executors": {"domain"},
+    "outbound": {"domain"},
     "serving": {"domain"},
     "points": {"domain"},
     "store": {"domain", "points"},

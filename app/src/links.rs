@@ -214,7 +214,8 @@ impl Links {
             | ObjectKind::Token
             | ObjectKind::Policy
             | ObjectKind::Monitor
-            | ObjectKind::Trigger => None,
+            | ObjectKind::Trigger
+            | ObjectKind::Webhook => None,
         }
     }
 }

@@ -34,6 +34,14 @@ def server(tmp_path_factory):
     running.stop()
 
 
+@pytest.fixture(scope="module")
+def sending(tmp_path_factory):
+    """Another, which works on jobs too, and whose webhooks may send to this machine."""
+    running = Tested.start(reachable(tmp_path_factory.mktemp("sending")), "--webhook-allow-private")
+    yield running
+    running.stop()
+
+
 @pytest.fixture(scope="session")
 def contributor(server) -> str:
     """A token of somebody who may log and register."""

@@ -162,6 +162,10 @@ pub struct Work {
     /// Days for which predictions, and the checks that were made of them, are kept.
     #[arg(long, env = "SLIPWAY_PREDICTION_DAYS", default_value_t = 30, value_name = "DAYS", value_parser = clap::value_parser!(u16).range(1..=3650))]
     pub prediction_days: u16,
+    /// Let webhooks send to private addresses too, and by http. For networks in which nobody who may set up webhooks could do
+    /// harm with what the server reaches.
+    #[arg(long, env = "SLIPWAY_WEBHOOK_ALLOW_PRIVATE", value_parser = FalseyValueParser::new())]
+    pub webhook_allow_private: bool,
 }
 
 /// Options of `slipway demo`.
@@ -265,6 +269,19 @@ mod tests {
         assert_eq!(roles(&["viewer,approver"]), Some(vec![Role::Viewer, Role::Approver]));
         assert_eq!(roles(&["viewer", "--role", "approver"]), Some(vec![Role::Viewer, Role::Approver]));
         assert_eq!(roles(&["owner"]), None);
+    }
+
+    #[test]
+    fn webhooks_send_to_public_addresses_unless_it_is_said_otherwise() {
+        let allowed = |arguments: &[&str]| match Cli::try_parse_from(arguments).map(|cli| cli.command) {
+            Ok(Command::Serve(serve)) => Some(serve.work.webhook_allow_private),
+            Ok(Command::Worker(worker)) => Some(worker.work.webhook_allow_private),
+            _ => None,
+        };
+        assert_eq!(allowed(&["slipway", "serve"]), Some(false));
+        assert_eq!(allowed(&["slipway", "worker"]), Some(false));
+        assert_eq!(allowed(&["slipway", "serve", "--webhook-allow-private"]), Some(true));
+        assert_eq!(allowed(&["slipway", "worker", "--webhook-allow-private"]), Some(true));
     }
 
     #[test]

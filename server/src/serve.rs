@@ -31,6 +31,7 @@ use axum::{
 };
 use domain::{Error, ErrorKind};
 use metrics_exporter_prometheus::PrometheusHandle;
+use outbound::Outbound;
 use services::Services;
 use serving::{Engine, ModelCache};
 use std::{future::IntoFuture as _, net::SocketAddr, path::Path, sync::Arc, time::Duration};
@@ -72,6 +73,7 @@ async fn serve(
     if let Some(models) = open_engine(options.work.onnxruntime.clone()) {
         services = services.with_models(models);
     }
+    services = services.with_outbound(Outbound::new(options.work.webhook_allow_private));
     services.ensure_default_workspace().await?;
 
     let listener =

@@ -9,7 +9,7 @@ use domain::{
 use leptos::prelude::*;
 
 /// The sorts of objects that the list can be narrowed to, with the word for several.
-pub const KINDS: [(ObjectKind, &str); 16] = [
+pub const KINDS: [(ObjectKind, &str); 17] = [
     (ObjectKind::Promotion, "Promotions"),
     (ObjectKind::Deployment, "Deployments"),
     (ObjectKind::Alert, "Alerts"),
@@ -26,6 +26,7 @@ pub const KINDS: [(ObjectKind, &str); 16] = [
     (ObjectKind::LoggedModel, "Logged models"),
     (ObjectKind::User, "Members"),
     (ObjectKind::Token, "Tokens"),
+    (ObjectKind::Webhook, "Webhooks"),
 ];
 
 /// History of the workspace: `kind` in the address narrows it, `page_token` goes on.

@@ -26,6 +26,7 @@ pub enum ObjectKind {
     Monitor,
     Alert,
     Trigger,
+    Webhook,
 }
 
 impl ObjectKind {
@@ -50,6 +51,7 @@ impl ObjectKind {
             Self::Monitor => "monitor",
             Self::Alert => "alert",
             Self::Trigger => "trigger",
+            Self::Webhook => "webhook",
         }
     }
 
@@ -75,6 +77,7 @@ impl ObjectKind {
             O::Monitor,
             O::Alert,
             O::Trigger,
+            O::Webhook,
         ]
         .into_iter()
         .find(|kind| kind.as_str() == text)

@@ -87,6 +87,10 @@ ids! {
     AlertId,
     /// A rule that starts a pipeline by itself.
     TriggerId,
+    /// A webhook.
+    WebhookId,
+    /// What is sent to a webhook for one event.
+    DeliveryId,
     /// One line of history.
     AuditEventId,
 }

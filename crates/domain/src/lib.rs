@@ -35,6 +35,7 @@ pub mod series;
 pub mod step;
 pub mod user;
 pub mod values;
+pub mod webhook;
 mod wording;
 
 pub use digest::Digest;

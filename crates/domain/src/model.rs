@@ -30,6 +30,14 @@ pub struct Model {
     pub aliases: BTreeMap<String, i32>,
 }
 
+impl Model {
+    /// Whether it is a prompt: MLflow keeps prompts as registered models with a tag.
+    #[must_use]
+    pub fn is_prompt(&self) -> bool {
+        self.tags.get(crate::search::PROMPT_TAG).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+    }
+}
+
 /// MLflow's stages. Deprecated there, still used by clients.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -47,7 +47,9 @@ impl Role {
             }
             P::Deploy | P::HandleAlerts | P::WriteMonitors => matches!(self, Self::Operator | Self::Admin),
             P::DecidePromotion => self == Self::Approver,
-            P::WritePolicies | P::ManageMembers | P::ManageWorkspace | P::MakeWorkspaces => self == Self::Admin,
+            P::WritePolicies | P::ManageMembers | P::ManageWebhooks | P::ManageWorkspace | P::MakeWorkspaces => {
+                self == Self::Admin
+            }
         }
     }
 }
@@ -123,13 +125,15 @@ pub enum Permission {
     WritePolicies,
     /// Invite, change and remove members.
     ManageMembers,
+    /// See and change webhooks: their addresses may hold secrets of other services.
+    ManageWebhooks,
     /// Load the example into the workspace.
     ManageWorkspace,
 }
 
 impl Permission {
     /// All permissions.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Read,
         Self::Predict,
         Self::ManageAccount,
@@ -146,6 +150,7 @@ impl Permission {
         Self::WriteMonitors,
         Self::WritePolicies,
         Self::ManageMembers,
+        Self::ManageWebhooks,
         Self::ManageWorkspace,
     ];
 
@@ -158,6 +163,7 @@ impl Permission {
             | Self::MakeWorkspaces
             | Self::WritePolicies
             | Self::ManageMembers
+            | Self::ManageWebhooks
             | Self::ManageWorkspace => Scope::Admin,
             _ => Scope::Write,
         }
@@ -183,6 +189,7 @@ impl Permission {
             Self::WriteMonitors => "change monitors and triggers",
             Self::WritePolicies => "change environments and policies",
             Self::ManageMembers => "manage members",
+            Self::ManageWebhooks => "manage webhooks",
             Self::ManageWorkspace => "change the workspace",
         }
     }
@@ -203,7 +210,7 @@ pub enum Scope {
     Read,
     /// Also log, register, run, request, decide, deploy.
     Write,
-    /// Also change policies and members, and make tokens.
+    /// Also change policies, members and webhooks, and make tokens.
     Admin,
 }
 
@@ -267,6 +274,7 @@ mod tests {
         WriteMonitors (write): operator admin
         WritePolicies (admin): admin
         ManageMembers (admin): admin
+        ManageWebhooks (admin): admin
         ManageWorkspace (admin): admin
         ");
     }

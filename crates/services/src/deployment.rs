@@ -5,6 +5,7 @@ use crate::{
     Ctx, Event, Result, Services, boxed, commit,
     environment::{self, is_name},
     promotion::{self, checked_comment, now, supersede},
+    webhook::tell_webhooks,
 };
 use domain::{
     Error, ErrorKind, Page,
@@ -13,6 +14,7 @@ use domain::{
     id::DeploymentId,
     page,
     promotion::PromotionState,
+    webhook::Happening,
 };
 pub use store::deployment::Filter as DeploymentFilter;
 use store::{PgConnection, promotion::Candidate};
@@ -241,7 +243,12 @@ pub(crate) async fn make_live(tx: &mut PgConnection, deployment: &Deployment, by
     move_to(tx, deployment, DeploymentState::Live, "").await?;
     store::deployment::fix_reference(tx, deployment.id).await?;
     let (model, version) = (deployment.model_id, Some(deployment.model_version_id));
-    store::model::move_alias(tx, model, &deployment.environment, version, by).await?;
+    if store::model::move_alias(tx, model, &deployment.environment, version, by).await?
+        && let Some(model) = store::model::by_name(tx, deployment.workspace_id, &deployment.model).await?
+    {
+        let moved = Happening::AliasSet { alias: &deployment.environment, version: deployment.version };
+        tell_webhooks(tx, &model, &moved).await?;
+    }
     store::monitor::ensure(tx, deployment.workspace_id, deployment.environment_id, deployment.model_id).await?;
     announce(tx, deployment).await
 }

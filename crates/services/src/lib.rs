@@ -36,6 +36,7 @@ mod step;
 mod token;
 mod trigger;
 mod user;
+mod webhook;
 mod workspace;
 
 pub use admission::{Admitted, Limits};
@@ -62,12 +63,14 @@ pub use setup::{NewUser, used_link};
 pub use step::{AttemptEnd, Claimed, FileTrouble, Lease, LetGo, Renewed, StepInput, StepWork};
 pub use token::{IssuedToken, NewToken};
 pub use trigger::NewTrigger;
+pub use webhook::{NewWebhook, TakenDelivery, WebhookChange, WebhookSummary, WebhookTest, no_webhook};
 
 /// Gives a use case a boxed future. Else each of its callers would compile everything below it again, and prove of every
 /// piece that it may move to another thread, which takes minutes.
 pub(crate) use async_recursion::async_recursion as boxed;
 
 use artifacts::Artifacts;
+use outbound::Outbound;
 use serving::ModelCache;
 use sqlx::{PgPool, Postgres, Transaction};
 use std::sync::Arc;
@@ -88,6 +91,7 @@ pub struct Services {
     appender: run::Appender,
     packer: run::Packer,
     passwords: Arc<password::Passwords>,
+    outbound: Arc<Outbound>,
     public_url: Arc<str>,
 }
 
@@ -106,6 +110,7 @@ impl Services {
             endpoints: Arc::default(),
             admission: Arc::default(),
             passwords: Arc::default(),
+            outbound: Arc::default(),
             public_url: "".into(),
         }
     }

@@ -1,7 +1,7 @@
 //! Registered models and their aliases. An alias that an environment of the workspace protects moves by a promotion and
 //! no other way.
 
-use crate::{Ctx, Event, Result, Services, boxed, commit, experiment, link::Links, page_rows};
+use crate::{Ctx, Event, Result, Services, boxed, commit, experiment, link::Links, page_rows, webhook::tell_webhooks};
 use chrono::Utc;
 use domain::{
     Error, ErrorKind, Page,
@@ -11,6 +11,7 @@ use domain::{
     names::{AliasName, RegisteredModelName, TagKey},
     page, search,
     values::TagValue,
+    webhook::Happening,
 };
 use std::collections::BTreeMap;
 use store::{PgConnection, keyset::Place};
@@ -86,6 +87,7 @@ impl Services {
         Event::new("model.created", object(&model), format!("created the model {}", model.name))
             .write(&mut tx, ctx)
             .await?;
+        tell_webhooks(&mut tx, &model, &Happening::Created).await?;
         commit(tx).await?;
         Ok(model)
     }
@@ -204,7 +206,7 @@ impl Services {
         let actor = ctx.actor();
         let aliases = find(&mut tx, ctx, name).await?.aliases;
         for alias in aliases.keys() {
-            store::model::move_alias(&mut tx, model.id, alias, None, actor.name()).await?;
+            remove_alias(&mut tx, &model, alias, actor.name()).await?;
         }
         store::model::delete(&mut tx, model.id).await?;
         Event::new("model.deleted", object(&model), format!("deleted the model {name} with its versions"))
@@ -231,6 +233,9 @@ impl Services {
             .details(tag_details(key, Some(value)))
             .write(&mut tx, ctx)
             .await?;
+        // With this tag it may be a prompt.
+        let model = find(&mut tx, ctx, name).await?;
+        tell_webhooks(&mut tx, &model, &Happening::TagSet { key, value }).await?;
         commit(tx).await
     }
 
@@ -249,6 +254,8 @@ impl Services {
             .details(tag_details(key, None))
             .write(&mut tx, ctx)
             .await?;
+        let model = find(&mut tx, ctx, name).await?;
+        tell_webhooks(&mut tx, &model, &Happening::TagDeleted(key)).await?;
         commit(tx).await
     }
 
@@ -272,6 +279,7 @@ impl Services {
             return Err(self.only_by_promotion(&mut tx, ctx, &to, alias.as_str()).await?);
         }
         store::model::move_alias(&mut tx, model.id, alias.as_str(), Some(to.id), ctx.actor().name()).await?;
+        tell_webhooks(&mut tx, &model, &Happening::AliasSet { alias: alias.as_str(), version }).await?;
         let summary = match before {
             Some((_, before)) => format!("moved @{alias} of {name} from v{before} to v{version}"),
             None => format!("set @{alias} of {name} to v{version}"),
@@ -306,7 +314,7 @@ impl Services {
         if store::model::is_protected(&mut tx, ctx.workspace_id(), alias.as_str()).await? {
             return Err(self.only_by_promotion(&mut tx, ctx, &from, alias.as_str()).await?);
         }
-        store::model::move_alias(&mut tx, model.id, alias.as_str(), None, ctx.actor().name()).await?;
+        remove_alias(&mut tx, &model, alias.as_str(), ctx.actor().name()).await?;
         Event::new("model.alias_removed", object(&model), format!("removed @{alias} of {name} from v{version}"))
             .related(crate::model_version::object(&from))
             .details(serde_json::json!({ "alias": alias.as_str(), "from": version }))
@@ -411,6 +419,14 @@ async fn locked(conn: &mut PgConnection, ctx: &Ctx, name: &str) -> Result<Model>
     let found = find(conn, ctx, name).await?;
     store::model::lock(conn, found.id).await?;
     find(conn, ctx, name).await
+}
+
+/// Takes an alias from a model, and tells whoever is told of that. The caller holds the model.
+pub(crate) async fn remove_alias(conn: &mut PgConnection, model: &Model, alias: &str, by: &str) -> Result<()> {
+    if store::model::move_alias(conn, model.id, alias, None, by).await? {
+        tell_webhooks(conn, model, &Happening::AliasDeleted(alias)).await?;
+    }
+    Ok(())
 }
 
 /// The model as history names it.

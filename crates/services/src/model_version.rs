@@ -3,8 +3,9 @@
 
 use crate::{
     Ctx, Event, Result, Services, boxed, commit, experiment,
-    model::{check_description, tag_details, tags},
+    model::{check_description, remove_alias, tag_details, tags},
     page_rows,
+    webhook::tell_webhooks,
 };
 use domain::{
     Error, ErrorKind, Page,
@@ -15,6 +16,7 @@ use domain::{
     mlmodel::{self, MlModel},
     model::{ModelVersion, Stage, VersionFile, manifest_digest},
     page, search,
+    webhook::Happening,
 };
 use std::collections::BTreeMap;
 use store::PgConnection;
@@ -121,6 +123,7 @@ impl Services {
             event = event.related(crate::run::object(&crate::run::find(&mut tx, ctx, run).await?.1));
         }
         event.write(&mut tx, ctx).await?;
+        tell_webhooks(&mut tx, &model, &Happening::Version(&version)).await?;
         commit(tx).await?;
         Ok(version)
     }
@@ -324,7 +327,7 @@ impl Services {
         let before = find(&mut tx, ctx, model, version).await?;
         self.refuse_protected(&mut tx, ctx, &found, Some(version), "deleted").await?;
         for alias in &before.aliases {
-            store::model::move_alias(&mut tx, found.id, alias, None, ctx.actor().name()).await?;
+            remove_alias(&mut tx, &found, alias, ctx.actor().name()).await?;
         }
         store::model_version::delete(&mut tx, &before).await?;
         let details = serde_json::json!({ "aliases": before.aliases, "digest": before.digest });
@@ -347,6 +350,8 @@ impl Services {
         store::model_version::set_tags(&mut tx, found.id, &tags).await?;
         let verb = format!("set the tag {key} of");
         self.version_event(&mut tx, ctx, &found, "model_version.tag_set", &verb, tag_details(key, Some(value))).await?;
+        let model = crate::model::find(&mut tx, ctx, model).await?;
+        tell_webhooks(&mut tx, &model, &Happening::VersionTagSet { version, key, value }).await?;
         commit(tx).await
     }
 
@@ -363,6 +368,8 @@ impl Services {
         }
         let verb = format!("removed the tag {key} of");
         self.version_event(&mut tx, ctx, &found, "model_version.tag_deleted", &verb, tag_details(key, None)).await?;
+        let model = crate::model::find(&mut tx, ctx, model).await?;
+        tell_webhooks(&mut tx, &model, &Happening::VersionTagDeleted { version, key }).await?;
         commit(tx).await
     }
 

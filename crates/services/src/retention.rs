@@ -1,4 +1,4 @@
-//! Deleting what has had its time: jobs that are done, sessions and tokens that ended, old predictions and checks.
+//! Deleting what has had its time: jobs that are done, sessions and tokens that ended, old predictions, checks and deliveries.
 
 use crate::{Result, Services, boxed};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -7,11 +7,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 const KEEP_JOBS_S: i32 = 3600;
 /// For how many days tokens are kept that expired or were revoked.
 const KEEP_TOKENS_DAYS: i64 = 30;
+/// For how many days deliveries of webhooks are kept.
+const KEEP_DELIVERIES_DAYS: i64 = 30;
 /// How many rows a statement deletes, so that none takes long.
 const ROWS: u32 = 5000;
 
 impl Services {
-    /// Deletes wake-ups that were handled, and sessions that ended by themselves.
+    /// Deletes wake-ups that were handled, and sessions that ended by themselves. Deliveries that nobody will send are dropped.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -20,10 +22,11 @@ impl Services {
         let mut conn = self.conn().await?;
         store::wake::clean(&mut conn, KEEP_JOBS_S).await?;
         store::session::delete_expired(&mut conn).await?;
+        store::webhook::delivery::drop_lost(&mut conn).await?;
         Ok(())
     }
 
-    /// Deletes some predictions and checks from before a moment, and tokens that ended long ago. Tells whether there may be
+    /// Deletes some predictions and checks from before a moment, and tokens and deliveries that ended long ago. Tells whether there may be
     /// more.
     ///
     /// # Errors
@@ -32,10 +35,12 @@ impl Services {
     pub async fn delete_old(&self, kept_from: DateTime<Utc>) -> Result<bool> {
         let (mut conn, rows) = (self.conn().await?, i64::from(ROWS));
         let tokens_from = Utc::now() - TimeDelta::days(KEEP_TOKENS_DAYS);
+        let deliveries_from = Utc::now() - TimeDelta::days(KEEP_DELIVERIES_DAYS);
         let deleted = [
             ("predictions", store::prediction::delete_before(&mut conn, kept_from, rows).await?),
             ("checks", store::monitor::delete_checks_before(&mut conn, kept_from, rows).await?),
             ("tokens", store::token::delete_ended_before(&mut conn, tokens_from, rows).await?),
+            ("deliveries", store::webhook::delivery::delete_before(&mut conn, deliveries_from, rows).await?),
         ];
         for (what, count) in deleted.iter().filter(|(_, count)| *count > 0) {
             tracing::info!(what, count, "old rows were deleted");

@@ -35,6 +35,7 @@ pub mod token;
 pub mod trigger;
 pub mod user;
 pub mod wake;
+pub mod webhook;
 pub mod workspace;
 
 pub use error::{Error, Result};

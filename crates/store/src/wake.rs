@@ -24,6 +24,8 @@ pub enum Wake {
         /// The promotion.
         id: PromotionId,
     },
+    /// Deliveries of webhooks that wait to be sent.
+    Webhooks,
 }
 
 /// Sends a wake-up when the transaction commits.

@@ -16,6 +16,7 @@ use domain::{
     run::{ArtifactEntry, DatasetInput, Metric, ModelLink, Run, RunInfo},
     series::Point,
     values::MetricValue,
+    webhook::{Webhook, WebhookEvent},
 };
 use futures::{StreamExt as _, stream};
 use serde::Serialize;
@@ -379,6 +380,22 @@ pub(super) fn version(version: &ModelVersion, run_link: Option<&str>) -> Value {
     if !version.aliases.is_empty() {
         wire["aliases"] = json!(version.aliases);
     }
+    wire
+}
+
+/// A webhook. Its secret is never answered.
+pub(super) fn webhook(webhook: &Webhook) -> Value {
+    let event = |event: &WebhookEvent| json!({ "entity": event.entity().to_uppercase(), "action": event.action().to_uppercase() });
+    let mut wire = json!({
+        "webhook_id": webhook.id.to_string(),
+        "name": webhook.name,
+        "url": webhook.url,
+        "events": webhook.events.iter().map(event).collect::<Vec<_>>(),
+        "status": webhook.status.as_str(),
+        "creation_timestamp": webhook.created_at.timestamp_millis(),
+        "last_updated_timestamp": webhook.updated_at.timestamp_millis(),
+    });
+    set(&mut wire, "description", &webhook.description);
     wire
 }
 

@@ -15,6 +15,7 @@ use domain::{
     logged_model::LoggedModelStatus,
     run::RunStatus,
     values::MetricValue,
+    webhook::WebhookStatus,
 };
 use futures::StreamExt as _;
 use serde_json::{Map, Value};
@@ -390,6 +391,26 @@ impl Fields {
                 number.as_u64().and_then(|number| BY_NUMBER.get(usize::try_from(number.checked_sub(1)?).ok()?)).copied()
             }
             Some(other) => return Err(wrong_type("status", other)),
+        })
+    }
+
+    /// Whether a webhook is told anything, by name or number; names that nobody knows say nothing.
+    pub(crate) fn webhook_status(&self) -> Result<Option<WebhookStatus>, Error> {
+        let name = self.name_or_number("status", &["", "ACTIVE", "DISABLED"])?;
+        Ok(WebhookStatus::parse(&name))
+    }
+
+    /// The name of a choice, which may be given as its number; empty when it is missing.
+    pub(crate) fn name_or_number(&self, name: &str, names: &[&str]) -> Result<String, Error> {
+        let by_number = |number: &str| names.get(number.parse::<usize>().ok()?).map(|known| (*known).to_owned());
+        Ok(match self.value(name)? {
+            None => String::new(),
+            Some(Value::String(text)) => by_number(text).unwrap_or_else(|| text.clone()),
+            Some(Value::Number(number)) => {
+                let number = number.to_string();
+                by_number(&number).unwrap_or(number)
+            }
+            Some(other) => return Err(wrong_type(name, other)),
         })
     }
 

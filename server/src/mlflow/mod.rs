@@ -13,6 +13,7 @@ mod model;
 mod model_version;
 mod run;
 mod server_info;
+mod webhook;
 
 pub use error::{MlflowError, no_endpoint};
 
@@ -25,5 +26,6 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = logged_model::routes(routes);
     let routes = artifact::routes(routes);
     let routes = model::routes(routes);
-    model_version::routes(routes)
+    let routes = model_version::routes(routes);
+    webhook::routes(routes)
 }

@@ -65,12 +65,12 @@ impl Form {
             .collect()
     }
 
-    /// What to show again, refused for this reason. Passwords are not sent back.
+    /// What to show again, refused for this reason. Passwords and secrets are not sent back.
     pub(crate) fn refused(&self, error: &Error) -> Draft {
         // What stood before stays said until somebody has seen what stands now.
         let is_stale = error.kind == ErrorKind::Conflict;
-        let is_kept =
-            |name: &str| !name.contains("password") && name != "present" && !(is_stale && name == "instead_of");
+        let is_secret = |name: &str| name.contains("password") || ["present", "secret"].contains(&name);
+        let is_kept = |name: &str| !(is_secret(name) || is_stale && name == "instead_of");
         let kept = self.0.iter().filter(|(name, _)| is_kept(name)).cloned();
         Draft::of(kept).refused(error)
     }

@@ -22,6 +22,7 @@ mod run;
 mod settings;
 pub mod sign_in;
 mod view;
+mod webhook;
 
 pub use error::PageError;
 pub(crate) use error::Unframed;
@@ -47,6 +48,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = promotion::routes(routes);
     let routes = run::routes(routes);
     let routes = settings::routes(routes);
+    let routes = webhook::routes(routes);
     sign_in::routes(routes)
 }
 

@@ -5,6 +5,7 @@ use crate::{config, installation::with_services, recorder, serve, stop::Stop};
 use anyhow::{Context as _, Result};
 use axum::{Router, routing::get};
 use metrics_exporter_prometheus::PrometheusHandle;
+use outbound::Outbound;
 use services::Services;
 use std::{
     io::{self, Write as _},
@@ -34,6 +35,7 @@ async fn work(options: &config::Worker, mut services: Services, data_dir: &Path,
     if let Some(models) = serve::open_engine(options.work.onnxruntime.clone()) {
         services = services.with_models(models);
     }
+    services = services.with_outbound(Outbound::new(options.work.webhook_allow_private));
     let server_url = options.public_url.trim_end_matches('/');
     let how = Options::new(&options.work, data_dir, server_url);
     let working = AbortOnDropHandle::new(tokio::spawn(super::run(services.clone(), how, stop.asked().clone())));

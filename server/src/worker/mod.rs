@@ -6,6 +6,7 @@ mod process;
 mod steps;
 mod sweep;
 mod wake;
+mod webhooks;
 
 use crate::supervise::supervise;
 use executors::Shim;
@@ -28,6 +29,8 @@ pub(crate) struct Worker {
     services: Services,
     /// Told when steps may be ready.
     steps: Arc<Notify>,
+    /// Told when deliveries may wait to be sent.
+    webhooks: Arc<Notify>,
     /// One for each step that may run at once.
     slots: Arc<Semaphore>,
     options: Options,
@@ -90,13 +93,14 @@ impl Options {
 pub async fn run(services: Services, options: Options, stop: CancellationToken) {
     tracing::info!(worker = %options.name, steps = options.steps, "working");
     let slots = Arc::new(Semaphore::new(options.steps));
-    let worker = Worker { services, steps: Arc::default(), slots, options, stop };
+    let worker = Worker { services, steps: Arc::default(), webhooks: Arc::default(), slots, options, stop };
     let mut parts = JoinSet::new();
     worker.part(&mut parts, "the job queue", wake::listen);
     worker.part(&mut parts, "running steps", steps::run);
     worker.part(&mut parts, "advancing promotions", sweep::promotions);
     worker.part(&mut parts, "checking monitors", sweep::monitors);
     worker.part(&mut parts, "packing points", sweep::points);
+    worker.part(&mut parts, "sending webhooks", webhooks::run);
     worker.part(&mut parts, "tidying", sweep::leftovers);
     while let Some(ended) = parts.join_next().await {
         if let Err(error) = ended {

@@ -20,6 +20,7 @@ use domain::{
     user::{Email, User, Workspace},
 };
 use metrics_exporter_prometheus::PrometheusBuilder;
+use outbound::Outbound;
 use serde_json::Value;
 use server::{events::Events, health::Readiness, peer::TrustedProxies, serve, state::AppState};
 use services::{Caller, Credential, Limits, NewToken, Services};
@@ -66,6 +67,11 @@ impl TestApp {
             .unwrap_or_else(|error| panic!("the tests need the ONNX Runtime; run `make setup`: {error}"));
         let models = Arc::new(serving::ModelCache::new(engine));
         Self::with(|services| services.with_models(models).with_limits(limits)).await
+    }
+
+    /// A new one whose webhooks may send to this machine.
+    pub async fn with_private_webhooks() -> Self {
+        Self::with(|services| services.with_outbound(Outbound::new(true))).await
     }
 
     async fn with(what: impl FnOnce(Services) -> Services) -> Self {

@@ -20,3 +20,4 @@ mod serve;
 mod session;
 mod step;
 mod token;
+mod webhook;

@@ -8,3 +8,4 @@ mod kill;
 mod lifecycle;
 mod metrics;
 mod slipway;
+mod webhook;

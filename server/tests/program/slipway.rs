@@ -109,6 +109,11 @@ impl Slipway {
         (self, server)
     }
 
+    /// Its database, where that is the test's.
+    pub(crate) fn pool(&self) -> &sqlx::PgPool {
+        &self.database.as_ref().expect("a database of the test").pool
+    }
+
     pub(crate) fn data(&self) -> &Path {
         self.data.path()
     }

@@ -150,7 +150,7 @@ fn role_hint(role: Role) -> &'static str {
         Role::Contributor => "logs runs, registers models, runs pipelines, requests promotions",
         Role::Operator => "rolls back, handles alerts, changes monitors",
         Role::Approver => "decides on promotions that others requested",
-        Role::Admin => "does all of this but deciding, and manages members and policies",
+        Role::Admin => "does all of this but deciding, and manages members, policies and webhooks",
     }
 }
 

@@ -1,13 +1,15 @@
-//! Settings: who is a member, one's own tokens, sessions and password, and workspaces.
+//! Settings: who is a member, one's own tokens, sessions and password, webhooks, and workspaces.
 
 mod account;
 mod members;
 mod tokens;
+mod webhooks;
 mod workspaces;
 
 pub use account::Account;
 pub use members::Members;
 pub use tokens::Tokens;
+pub use webhooks::{WebhookPage, WebhookRow, WebhookView, Webhooks};
 pub use workspaces::Workspaces;
 
 use crate::ui::prelude::*;
@@ -20,6 +22,7 @@ enum Part {
     Members,
     Tokens,
     Account,
+    Webhooks,
     Workspaces,
 }
 
@@ -34,6 +37,7 @@ fn Frame(links: Links, part: Part, children: Children) -> impl IntoView {
                 tab("Members", "settings/members", Part::Members),
                 tab("Your tokens", "settings/tokens", Part::Tokens),
                 tab("Your account", "settings/account", Part::Account),
+                tab("Webhooks", "settings/webhooks", Part::Webhooks),
                 tab("Workspaces", "settings/workspaces", Part::Workspaces),
             ]
         />

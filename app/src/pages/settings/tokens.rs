@@ -47,7 +47,7 @@ pub fn Tokens(
         let what = match scope {
             Scope::Read => "read: look, and send inference requests",
             Scope::Write => "write: also log, register, run, request, decide",
-            Scope::Admin => "admin: also change members and policies",
+            Scope::Admin => "admin: also change members, policies and webhooks",
         };
         (scope.as_str().to_owned(), what.to_owned())
     });

@@ -5,3 +5,4 @@ mod monitoring;
 mod pipelines;
 mod promotion;
 mod tracking;
+mod webhooks;

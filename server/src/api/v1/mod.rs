@@ -18,6 +18,7 @@ mod session;
 mod step;
 mod token;
 mod user;
+mod webhook;
 mod workspace;
 
 use crate::router::Routes;
@@ -44,6 +45,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = step::routes(routes);
     let routes = token::routes(routes);
     let routes = user::routes(routes);
+    let routes = webhook::routes(routes);
     workspace::routes(routes)
 }
 

@@ -80,6 +80,10 @@ impl World {
             "password" => json!("correct horse battery"),
             "subject_digest" => json!(DIGEST),
             "params" => json!({ "rate": 0.2 }),
+            // Nobody is asked before there is something to tell.
+            "url" => json!("https://1.1.1.1/hook"),
+            "event" => json!("model_version.created"),
+            "events" => json!(["model_version.created"]),
             _ => Value::Null,
         };
         if !known.is_null() {

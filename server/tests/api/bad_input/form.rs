@@ -5,7 +5,7 @@ use super::{DIGEST, FORM, NOBODY, PIPELINE, World, escaped};
 #[tokio::test]
 async fn a_field_of_a_form_with_a_strange_value_is_refused() {
     let world = World::start().await;
-    let forms: [(&str, &[(&str, &str)]); 15] = [
+    let forms: [(&str, &[(&str, &str)]); 16] = [
         (
             "/settings/members",
             &[("email", "a@slipway.test"), ("name", "A"), ("password", "correct horse"), ("roles", "viewer")],
@@ -13,6 +13,16 @@ async fn a_field_of_a_form_with_a_strange_value_is_refused() {
         ("/settings/members/{id}", &[("do", "save"), ("roles", "viewer")]),
         ("/settings/tokens", &[("name", "t"), ("scope", "read"), ("days", "1")]),
         ("/settings/workspaces", &[("name", "Lab"), ("slug", "lab")]),
+        (
+            "/settings/webhooks",
+            &[
+                ("name", "ci"),
+                ("url", "https://1.1.1.1/hook"),
+                ("events", "model_version.created"),
+                ("description", "d"),
+                ("secret", "s"),
+            ],
+        ),
         ("/settings/account", &[("present", "a"), ("password", "correct horse battery")]),
         ("/pipelines/new", &[("source", PIPELINE)]),
         ("/pipelines/{name}/edit", &[("source", PIPELINE)]),

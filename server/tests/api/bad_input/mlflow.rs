@@ -106,6 +106,14 @@ impl World {
             ("POST", "model-versions/transition-stage", stage),
             ("POST", "model-versions/set-tag", json!({ "name": "churn", "version": "1", "key": "k", "value": "v" })),
             ("DELETE", "model-versions/delete-tag", json!({ "name": "churn", "version": "1", "key": "k" })),
+            (
+                "POST",
+                "webhooks",
+                json!({
+                    "name": "ci", "url": "https://1.1.1.1/hook", "description": "d", "secret": "s", "status": "ACTIVE",
+                    "events": [{ "entity": "MODEL_VERSION", "action": "CREATED" }],
+                }),
+            ),
             ("POST", "registered-models/rename", json!({ "name": "nobody", "new_name": "somebody" })),
         ]
     }

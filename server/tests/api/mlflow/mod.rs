@@ -8,6 +8,7 @@ mod logged_model;
 mod registry;
 mod run;
 mod search;
+mod webhook;
 mod wire;
 
 use crate::app::{Answer, Client};

@@ -59,6 +59,9 @@ async fn busy(app: &TestApp) {
     app.services().begin_attempt(&held, PUBLIC_URL).await.unwrap().unwrap();
     let trigger = json!({ "model": "wine", "pipeline": "wine" });
     admin.post("/api/v1/triggers", trigger).await.ok();
+    let webhook = json!({ "name": "ci", "url": "https://1.1.1.1/", "events": ["registered_model.created"] });
+    admin.post("/api/v1/webhooks", webhook).await.ok();
+    ada.model("told").await;
 }
 
 /// What a page refers to: method and address.
@@ -166,6 +169,7 @@ async fn every_link_and_form_of_a_busy_workspace_leads_somewhere() {
         "/pipelines/wine/file?",
         "/search?",
         "/settings/account?",
+        "/settings/webhooks/",
     ] {
         assert!(seen.keys().any(|sort| sort.contains(part)), "{part} is among {:#?}", seen.keys());
     }

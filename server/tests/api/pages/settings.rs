@@ -61,3 +61,43 @@ async fn whoever_makes_a_workspace_administers_it() {
     let stranger = browser(&app, Role::Admin).await.in_workspace("fraud-lab");
     stranger.get("/settings/members").await.shows(404, &["or you are not a member of it"]);
 }
+
+#[tokio::test]
+async fn a_webhook_is_added_tried_changed_and_deleted_by_forms() {
+    let app = TestApp::with_private_webhooks().await;
+    let viewer = browser(&app, Role::Viewer).await;
+    viewer.get("/settings/webhooks").await.shows(200, &["Administrators see the webhooks"]);
+    let admin = browser(&app, Role::Admin).await;
+    admin.get("/settings/webhooks").await.shows(200, &["Nobody is told yet", "Add a webhook"]);
+    let (url, _, _serving) = crate::webhook::receiver(200, None).await;
+    let form = |name: &str, more: &[(&str, &str)]| {
+        let pairs = [("name", name), ("url", &url), ("events", "model_version.created"), ("secret", "hush-hush")];
+        fields(&pairs.into_iter().chain(more.iter().copied()).collect::<Vec<_>>())
+    };
+    let refused = admin.form("/settings/webhooks", &form("CI", &[])).await;
+    let html = refused.shows(400, &["Webhook name 'CI' is invalid", &url, "value=\"model_version.created\" checked"]);
+    assert!(!html.contains("hush-hush"), "a secret is not sent back");
+    let made = admin.form("/settings/webhooks", &form("ci", &[("events", "prompt.created")])).await;
+    let page = made.leads_to().trim_start_matches("/w/default").to_owned();
+    let html =
+        admin.get(&page).await.shows(200, &["Nothing was sent yet", "with its secret", "ci is told from now on."]);
+    assert!(!html.contains("hush-hush"));
+    admin.get("/settings/webhooks").await.shows(200, &["and 1 more", "never", "Active"]);
+
+    admin.form(&page, &fields(&[("do", "test"), ("event", "prompt.created")])).await.leads_to();
+    admin.get(&page).await.shows(200, &["The example was delivered: the receiver answered 200."]);
+    admin.form(&page, &fields(&[("do", "test"), ("event", "nothing")])).await.shows(400, &["is not one of"]);
+
+    let ada = app.member(Role::Contributor).await;
+    ada.model("churn").await;
+    ada.version("churn", "dummy-source").await;
+    admin.get(&page).await.shows(200, &["<code>model_version.created</code>", "Waits", "0 of 8"]);
+    admin.form(&page, &fields(&[("do", "disable")])).await.leads_to();
+    admin.get(&page).await.shows(200, &["Disabled", "Enable", "Dropped", "The webhook was disabled."]);
+    admin.form(&page, &form("CD", &[("do", "save")])).await.shows(400, &["Webhook name 'CD' is invalid"]);
+    admin.form(&page, &form("cd", &[("do", "save"), ("unsigned", "on")])).await.leads_to();
+    admin.get(&page).await.shows(200, &["no: it has no secret", "The webhook is changed."]);
+    assert_eq!(admin.form(&page, &fields(&[("do", "delete")])).await.leads_to(), "/w/default/settings/webhooks");
+    admin.get("/settings/webhooks").await.shows(200, &["cd is deleted.", "Nobody is told yet"]);
+    admin.get(&page).await.shows(404, &[]);
+}

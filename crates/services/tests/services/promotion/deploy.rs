@@ -8,8 +8,9 @@ use domain::{
     drift::{FeatureDrift, Method, Reason, Verdict},
     monitor::{Check, CheckState},
     promotion::PromotionState,
+    webhook::WebhookEvent,
 };
-use services::DeploymentFilter;
+use services::{DeploymentFilter, NewWebhook};
 use std::time::Duration;
 
 #[tokio::test]
@@ -43,6 +44,26 @@ async fn going_live_moves_the_alias_starts_the_monitor_and_is_history_of_all_it_
     ] {
         assert_eq!(world.history((kind, &id)).await, story, "{kind:?}");
     }
+}
+
+#[tokio::test]
+async fn webhooks_are_told_when_a_promotion_or_a_rollback_moves_the_alias() {
+    let world = World::start().await;
+    let new = NewWebhook {
+        name: "ci".to_owned(),
+        url: "https://1.1.1.1/".to_owned(),
+        events: [WebhookEvent::ModelVersionAliasCreated].into(),
+        ..NewWebhook::default()
+    };
+    world.services.create_webhook(&world.admin, new).await.unwrap();
+    let (first, second) = (world.version().await, world.version().await);
+    world.live(first).await;
+    world.live(second).await;
+    world.roll_back().await.unwrap();
+    let told =
+        "select string_agg(body::jsonb -> 'data' ->> 'alias' || ' ' || (body::jsonb -> 'data' ->> 'version'), ', '
+                               order by id) from webhook_deliveries";
+    assert_eq!(world.text(told).await.as_deref(), Some("production 1, production 2, production 1"));
 }
 
 #[tokio::test]

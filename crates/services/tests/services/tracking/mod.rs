@@ -6,4 +6,4 @@ mod history;
 mod lineage;
 mod model;
 mod table;
-mod world;
+pub(crate) mod world;

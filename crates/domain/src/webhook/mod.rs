@@ -1,0 +1,169 @@
+//! Webhooks: addresses that are told when something happens in the registry. Names, events and bodies are those of MLflow.
+
+mod address;
+mod delivery;
+mod event;
+
+pub use address::{WebhookUrl, is_public};
+pub use delivery::{Delivery, DeliveryState, Ending, MAX_ATTEMPTS, after_attempt, retry_delay};
+pub use event::{Announced, Happening, WebhookEvent};
+
+use crate::{
+    error::Error,
+    id::{WebhookId, WorkspaceId},
+    wording::{check_length, check_nul},
+};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// A webhook. Its secret is not among this: whoever set it knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Webhook {
+    /// The webhook.
+    pub id: WebhookId,
+    /// Where it lives.
+    pub workspace_id: WorkspaceId,
+    /// Its name. Several may have one name.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
+    /// Where deliveries are sent, as it was given.
+    pub url: String,
+    /// What it is told of.
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
+    pub events: BTreeSet<WebhookEvent>,
+    /// Whether anything is sent.
+    pub status: WebhookStatus,
+    /// Whether deliveries are signed.
+    pub has_secret: bool,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// Whether a webhook is told anything.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "UPPERCASE")]
+pub enum WebhookStatus {
+    /// It is.
+    #[default]
+    Active,
+    /// It is not, and what waited to be sent is dropped.
+    Disabled,
+}
+
+impl WebhookStatus {
+    /// The name on the wire and in the database.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "ACTIVE",
+            Self::Disabled => "DISABLED",
+        }
+    }
+
+    /// Reads the name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Active, Self::Disabled].into_iter().find(|status| status.as_str() == text)
+    }
+}
+
+/// The most characters of a name.
+const MAX_NAME: usize = 63;
+/// The most characters of a description.
+const MAX_DESCRIPTION: usize = 1000;
+/// The most characters of a secret.
+const MAX_SECRET: usize = 1000;
+
+/// Refuses what is no webhook's name.
+///
+/// # Errors
+/// When it is empty, longer than 63 characters, holds anything but lower-case letters, digits, dots, underscores and
+/// hyphens, or begins or ends with one of the last three.
+pub fn check_name(name: &str) -> Result<(), Error> {
+    let is_end = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    let bytes = name.as_bytes();
+    let fits = bytes.len() <= MAX_NAME
+        && is_end(bytes.first())
+        && is_end(bytes.last())
+        && bytes.iter().all(|byte| is_end(Some(byte)) || b"._-".contains(byte));
+    if fits {
+        return Ok(());
+    }
+    let shown: String = name.chars().take(100).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    Err(Error::invalid_field(
+        "name",
+        format!(
+            "Webhook name '{shown}' is invalid. It has at most {MAX_NAME} lower-case letters, digits, dots (.), \
+             underscores (_) and hyphens (-), and starts and ends with a letter or digit."
+        ),
+    ))
+}
+
+/// Refuses a description that is too long.
+///
+/// # Errors
+/// When it has more than 1000 characters, or holds the NUL character.
+pub fn check_description(text: &str) -> Result<(), Error> {
+    check_nul(text, "description")?;
+    check_length(text, MAX_DESCRIPTION, "description", "description")
+}
+
+/// Refuses a secret that cannot be kept. An empty one is none.
+///
+/// # Errors
+/// When it has more than 1000 characters, or holds the NUL character. The message does not repeat it.
+pub fn check_secret(secret: &str) -> Result<(), Error> {
+    if secret.contains('\0') {
+        return Err(Error::invalid_field("secret", "A secret cannot hold the NUL character."));
+    }
+    check_length(secret, MAX_SECRET, "secret", "secret")
+}
+
+/// Refuses a webhook that is told of nothing.
+///
+/// # Errors
+/// When there is no event.
+pub fn check_events(events: &BTreeSet<WebhookEvent>) -> Result<(), Error> {
+    if events.is_empty() {
+        return Err(Error::invalid_field("events", "Choose at least one event that the webhook is told of."));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_a_short_word_of_lower_case_letters() {
+        for name in ["a", "7", "ci-hook", "a.b_c-d", "0-0", &"x".repeat(63)] {
+            assert_eq!(check_name(name), Ok(()), "{name}");
+        }
+        for name in ["", " ", "A", "Hook", "-a", "a-", ".a", "a_", "a b", "é", "a\n", "a\0b", &"x".repeat(64)] {
+            let error = check_name(name).unwrap_err();
+            assert_eq!(error.field.as_deref(), Some("name"), "{name:?}");
+            assert!(error.message.len() < 400);
+        }
+    }
+
+    #[test]
+    fn a_wrong_secret_is_not_repeated() {
+        assert_eq!(check_secret(""), Ok(()));
+        assert_eq!(check_secret(&"s".repeat(1000)), Ok(()));
+        for secret in ["hush\0", &"hush".repeat(300)] {
+            assert!(!check_secret(secret).unwrap_err().message.contains("hush"));
+        }
+    }
+
+    #[test]
+    fn a_webhook_is_told_of_something() {
+        assert!(check_events(&BTreeSet::new()).is_err());
+        assert!(check_events(&BTreeSet::from([WebhookEvent::PromptCreated])).is_ok());
+    }
+}

@@ -1,0 +1,443 @@
+//! Webhooks: who is told what happens in the registry. What is to be sent is written in the transaction of what it tells
+//! of; sending it, again when need be, is the workers' part, and may be broken off at any moment.
+
+use crate::{Ctx, Event, Result, Services, boxed, commit};
+use chrono::Utc;
+use domain::{
+    Error, ErrorKind, Page,
+    audit::{Object, ObjectKind},
+    id::{DeliveryId, WebhookId},
+    model::Model,
+    page,
+    webhook::{
+        self, Announced, Delivery, DeliveryState, Ending, Happening, MAX_ATTEMPTS, Webhook, WebhookEvent,
+        WebhookStatus, WebhookUrl,
+    },
+};
+use outbound::{Message, Outbound, PATIENCE};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use store::{
+    PgConnection,
+    wake::Wake,
+    webhook::delivery::{Ended, Taken},
+};
+
+/// For how long a worker has a delivery: three times what a request may take.
+const LEASE: Duration = PATIENCE.saturating_mul(3);
+/// How many deliveries of one webhook are under way at once.
+const AT_ONCE: i64 = 4;
+
+/// A webhook to be made.
+#[derive(Debug, Clone, Default)]
+pub struct NewWebhook {
+    /// Its name.
+    pub name: String,
+    /// Where deliveries are sent.
+    pub url: String,
+    /// What it is told of.
+    pub events: BTreeSet<WebhookEvent>,
+    /// What it is for.
+    pub description: String,
+    /// What deliveries are signed with; empty for nothing.
+    pub secret: String,
+    /// Whether it is told anything.
+    pub status: WebhookStatus,
+}
+
+/// What of a webhook is to be another.
+#[derive(Debug, Clone, Default)]
+pub struct WebhookChange {
+    /// Its name.
+    pub name: Option<String>,
+    /// Where deliveries are sent.
+    pub url: Option<String>,
+    /// What it is told of.
+    pub events: Option<BTreeSet<WebhookEvent>>,
+    /// What it is for.
+    pub description: Option<String>,
+    /// What deliveries are signed with; empty for nothing.
+    pub secret: Option<String>,
+    /// Whether it is told anything.
+    pub status: Option<WebhookStatus>,
+}
+
+/// A webhook in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookSummary {
+    /// The webhook.
+    pub webhook: Webhook,
+    /// The last that was sent to it, or is to be.
+    pub last: Option<Delivery>,
+}
+
+/// How a try with an example went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookTest {
+    /// Whether the receiver took it.
+    pub success: bool,
+    /// The status of its answer.
+    pub response_status: Option<u16>,
+    /// The beginning of its answer.
+    pub response_body: Option<String>,
+    /// Why it did not go well.
+    pub error: Option<String>,
+}
+
+/// A delivery that this process has taken, to be sent soon.
+#[derive(Debug)]
+pub struct TakenDelivery {
+    taken: Taken,
+    /// When it was asked for. Its lease began no earlier.
+    asked: Instant,
+}
+
+impl Services {
+    /// The same, sending webhooks by this.
+    #[must_use]
+    pub fn with_outbound(mut self, outbound: Outbound) -> Self {
+        self.outbound = Arc::new(outbound);
+        self
+    }
+
+    /// Makes a webhook.
+    ///
+    /// # Errors
+    /// `Invalid` for a wrong name, description or secret, without events, and for a URL that webhooks may not send to.
+    #[boxed]
+    pub async fn create_webhook(&self, ctx: &Ctx, new: NewWebhook) -> Result<Webhook> {
+        webhook::check_name(&new.name)?;
+        webhook::check_description(&new.description)?;
+        webhook::check_secret(&new.secret)?;
+        webhook::check_events(&new.events)?;
+        let url = self.check_url(&new.url).await?;
+        let now = Utc::now();
+        let webhook = Webhook {
+            id: WebhookId::new(),
+            workspace_id: ctx.workspace_id(),
+            name: new.name,
+            description: new.description,
+            url: new.url,
+            events: new.events,
+            status: new.status,
+            has_secret: !new.secret.is_empty(),
+            created_at: now,
+            updated_at: now,
+        };
+        let mut tx = self.begin().await?;
+        store::webhook::insert(&mut tx, &webhook, &new.secret).await?;
+        // Not the whole address: some services have a secret in its path.
+        let details = serde_json::json!({
+            "host": url.host(), "events": webhook.events, "status": webhook.status, "signed": webhook.has_secret,
+        });
+        Event::new("webhook.created", object(&webhook), format!("added the webhook {}", webhook.name))
+            .details(details)
+            .write(&mut tx, ctx)
+            .await?;
+        // As it reads from now on: the database keeps microseconds.
+        let webhook = find(&mut tx, ctx, webhook.id).await?;
+        commit(tx).await?;
+        Ok(webhook)
+    }
+
+    /// Reads an address, and looks whether webhooks may send there.
+    async fn check_url(&self, url: &str) -> Result<WebhookUrl> {
+        let url = WebhookUrl::parse(url, self.outbound.allows_private())?;
+        self.outbound.check(&url).await.map_err(|error| Error::invalid_field("url", error.to_string()))?;
+        Ok(url)
+    }
+
+    /// The webhook of this id.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    #[boxed]
+    pub async fn webhook(&self, ctx: &Ctx, id: WebhookId) -> Result<Webhook> {
+        find(&mut *self.conn().await?, ctx, id).await
+    }
+
+    /// A page of the webhooks, newest first.
+    ///
+    /// # Errors
+    /// `Invalid` for a page token that is not of this list.
+    #[boxed]
+    pub async fn webhooks(&self, ctx: &Ctx, page_token: Option<&str>, limit: usize) -> Result<Page<Webhook>> {
+        let before: Option<WebhookId> = page_token.map(page::decode).transpose()?;
+        let limit = limit.clamp(1, page::MAX_PAGE);
+        let mut conn = self.conn().await?;
+        let webhooks = store::webhook::list(&mut conn, ctx.workspace_id(), before, limit as i64 + 1).await?;
+        Ok(Page::cut(webhooks, limit, |webhook| webhook.id))
+    }
+
+    /// A page of the webhooks, newest first, each with its last delivery.
+    ///
+    /// # Errors
+    /// `Invalid` for a page token that is not of this list.
+    #[boxed]
+    pub async fn webhook_summaries(
+        &self,
+        ctx: &Ctx,
+        page_token: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<WebhookSummary>> {
+        let webhooks = self.webhooks(ctx, page_token, limit).await?;
+        let ids: Vec<WebhookId> = webhooks.items.iter().map(|webhook| webhook.id).collect();
+        let last = store::webhook::delivery::last_of_each(&mut *self.conn().await?, &ids).await?;
+        let mut last: BTreeMap<_, _> = last.into_iter().map(|delivery| (delivery.webhook_id, delivery)).collect();
+        Ok(webhooks.map(|webhook| WebhookSummary { last: last.remove(&webhook.id), webhook }))
+    }
+
+    /// What was sent to a webhook and what is to be, newest first.
+    ///
+    /// # Errors
+    /// `NotFound`; `Invalid` for a page token that is not of this list.
+    #[boxed]
+    pub async fn webhook_deliveries(
+        &self,
+        ctx: &Ctx,
+        id: WebhookId,
+        page_token: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<Delivery>> {
+        let before: Option<DeliveryId> = page_token.map(page::decode).transpose()?;
+        let limit = limit.clamp(1, page::MAX_PAGE);
+        let mut conn = self.conn().await?;
+        find(&mut conn, ctx, id).await?;
+        let deliveries = store::webhook::delivery::list(&mut conn, id, before, limit as i64 + 1).await?;
+        Ok(Page::cut(deliveries, limit, |delivery| delivery.id))
+    }
+
+    /// Changes a webhook. Disabling it drops what waits to be sent to it.
+    ///
+    /// # Errors
+    /// `NotFound`; `Invalid` as when it is made.
+    #[boxed]
+    pub async fn change_webhook(&self, ctx: &Ctx, id: WebhookId, change: WebhookChange) -> Result<Webhook> {
+        self.webhook(ctx, id).await?;
+        change.name.as_deref().map_or(Ok(()), webhook::check_name)?;
+        change.description.as_deref().map_or(Ok(()), webhook::check_description)?;
+        change.secret.as_deref().map_or(Ok(()), webhook::check_secret)?;
+        change.events.as_ref().map_or(Ok(()), webhook::check_events)?;
+        if let Some(url) = &change.url {
+            self.check_url(url).await?;
+        }
+        let mut tx = self.begin().await?;
+        store::webhook::lock(&mut tx, id).await?;
+        let before = find(&mut tx, ctx, id).await?;
+        let secret_before = store::webhook::secret(&mut tx, id).await?;
+        let new_secret = change.secret.filter(|secret| *secret != secret_before);
+        let after = Webhook {
+            name: change.name.unwrap_or_else(|| before.name.clone()),
+            url: change.url.unwrap_or_else(|| before.url.clone()),
+            events: change.events.unwrap_or_else(|| before.events.clone()),
+            description: change.description.unwrap_or_else(|| before.description.clone()),
+            status: change.status.unwrap_or(before.status),
+            has_secret: new_secret.as_ref().map_or(before.has_secret, |secret| !secret.is_empty()),
+            ..before.clone()
+        };
+        if after == before && new_secret.is_none() {
+            return Ok(before);
+        }
+        store::webhook::update(&mut tx, &after, new_secret.as_deref()).await?;
+        if after.status == WebhookStatus::Disabled {
+            store::webhook::delivery::drop_waiting(&mut tx, id, "The webhook was disabled.").await?;
+        }
+        let mut changed = Vec::new();
+        for (name, is_changed) in [
+            ("name", after.name != before.name),
+            ("url", after.url != before.url),
+            ("events", after.events != before.events),
+            ("description", after.description != before.description),
+            ("secret", new_secret.is_some()),
+        ] {
+            if is_changed {
+                changed.push(name);
+            }
+        }
+        let verb = match (before.status, after.status) {
+            (WebhookStatus::Active, WebhookStatus::Disabled) => "disabled",
+            (WebhookStatus::Disabled, WebhookStatus::Active) => "enabled",
+            _ => "changed",
+        };
+        Event::new("webhook.changed", object(&after), format!("{verb} the webhook {}", after.name))
+            .details(serde_json::json!({ "changed": changed, "events": after.events, "status": after.status }))
+            .write(&mut tx, ctx)
+            .await?;
+        let after = find(&mut tx, ctx, id).await?;
+        commit(tx).await?;
+        Ok(after)
+    }
+
+    /// Deletes a webhook. What waits to be sent to it is dropped.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    #[boxed]
+    pub async fn delete_webhook(&self, ctx: &Ctx, id: WebhookId) -> Result<()> {
+        let mut tx = self.begin().await?;
+        store::webhook::lock(&mut tx, id).await?;
+        let webhook = find(&mut tx, ctx, id).await?;
+        store::webhook::delete(&mut tx, id).await?;
+        store::webhook::delivery::drop_waiting(&mut tx, id, "The webhook was deleted.").await?;
+        Event::new("webhook.deleted", object(&webhook), format!("deleted the webhook {}", webhook.name))
+            .write(&mut tx, ctx)
+            .await?;
+        commit(tx).await
+    }
+
+    /// Sends an example of an event to a webhook, also to one that is disabled: of the first that it is told of, when none
+    /// is given. It is sent once, now.
+    ///
+    /// # Errors
+    /// `NotFound`. What goes wrong on the way is an answer.
+    #[boxed]
+    pub async fn test_webhook(&self, ctx: &Ctx, id: WebhookId, event: Option<WebhookEvent>) -> Result<WebhookTest> {
+        let (webhook, secret) = {
+            let mut conn = self.conn().await?;
+            (find(&mut conn, ctx, id).await?, store::webhook::secret(&mut conn, id).await?)
+        };
+        let event = event.or_else(|| webhook.events.first().copied()).unwrap_or(WebhookEvent::RegisteredModelCreated);
+        let body = body(event, &event.example(), &ctx.workspace.slug)?;
+        let delivery = DeliveryId::new().to_string();
+        let message = Message { id: &delivery, body: &body, secret: Some(&secret) };
+        Ok(match self.outbound.post(&webhook.url, &message).await {
+            Ok(answer) => {
+                let success = (200..300).contains(&answer.status);
+                WebhookTest {
+                    success,
+                    error: (!success).then(|| answered(answer.status)),
+                    response_status: Some(answer.status),
+                    response_body: Some(answer.body),
+                }
+            }
+            Err(error) => WebhookTest {
+                success: false,
+                response_status: None,
+                response_body: None,
+                error: Some(error.to_string()),
+            },
+        })
+    }
+
+    /// Takes a delivery that may be sent now, if there is one. It must be sent soon: another takes it when its lease ends.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    #[boxed]
+    pub async fn take_delivery(&self) -> Result<Option<TakenDelivery>> {
+        let asked = Instant::now();
+        let taken = store::webhook::delivery::take(&mut *self.conn().await?, LEASE, AT_ONCE).await?;
+        Ok(taken.map(|taken| TakenDelivery { taken, asked }))
+    }
+
+    /// Sends a delivery, and notes how that went. Answers with where it stands then; none when it was too late, and is
+    /// somebody else's.
+    ///
+    /// # Errors
+    /// When the database does not answer. What was sent is sent again when the lease has ended: receivers know it by its id.
+    #[boxed]
+    pub async fn send_delivery(&self, taken: TakenDelivery) -> Result<Option<DeliveryState>> {
+        let TakenDelivery { taken, asked } = taken;
+        if asked.elapsed() > LEASE - PATIENCE * 2 {
+            // This process stood still since. What is sent now might be under way when another takes it.
+            return Ok(None);
+        }
+        let (state, pause, status, error) = if taken.attempts > MAX_ATTEMPTS {
+            let why = "The workers that tried to send it were lost.".to_owned();
+            (DeliveryState::Failed, Duration::ZERO, None, why)
+        } else {
+            self.attempt(&taken).await
+        };
+        let ended = Ended { state, response_status: status.map(i32::from), error: &error, pause };
+        let stands = store::webhook::delivery::end(&mut *self.conn().await?, &taken, &ended).await?;
+        let outcome = match stands {
+            Some(DeliveryState::Waiting) => "retried",
+            Some(state) => state.as_str(),
+            None => "late",
+        };
+        metrics::counter!("slipway_webhook_deliveries_total", "outcome" => outcome).increment(1);
+        if stands == Some(DeliveryState::Failed) {
+            tracing::warn!(webhook = %taken.webhook, delivery = %taken.id, attempts = taken.attempts, %error,
+                "a delivery was given up");
+        }
+        Ok(stands)
+    }
+
+    /// One try: where the delivery stands after it, the pause before another, the answer's status, and what went wrong.
+    async fn attempt(&self, taken: &Taken) -> (DeliveryState, Duration, Option<u16>, String) {
+        let id = taken.id.to_string();
+        let message = Message { id: &id, body: &taken.body, secret: Some(&taken.secret) };
+        let posted = self.outbound.post(&taken.url, &message).await;
+        let (ending, asked, status, error) = match posted {
+            Ok(answer) => {
+                let is_taken = (200..300).contains(&answer.status);
+                let error = if is_taken { String::new() } else { answered(answer.status) };
+                (Ending::Answered(answer.status), answer.retry_after, Some(answer.status), error)
+            }
+            Err(outbound::Error::Refused(why)) => (Ending::Refused, None, None, why),
+            Err(outbound::Error::Unreached(why)) => (Ending::Unreached, None, None, why),
+        };
+        let state = webhook::after_attempt(taken.attempts, ending);
+        (state, webhook::retry_delay(taken.attempts, chance(), asked), status, error)
+    }
+
+    /// How long until a delivery may be taken, should one wait for its time.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    #[boxed]
+    pub async fn next_delivery_due(&self) -> Result<Option<Duration>> {
+        Ok(store::webhook::delivery::next_due(&mut *self.conn().await?).await?)
+    }
+}
+
+/// Writes what is to be sent to the webhooks that are told of what happened to a model, in the transaction in which it
+/// happens, and wakes a worker.
+pub(crate) async fn tell_webhooks(conn: &mut PgConnection, model: &Model, what: &Happening<'_>) -> Result<()> {
+    let Some((event, data)) = what.of(model) else { return Ok(()) };
+    let told = store::webhook::told_of(conn, model.workspace_id, event).await?;
+    let Some((_, slug)) = told.first() else { return Ok(()) };
+    let body = body(event, &data, slug)?;
+    let webhooks: Vec<WebhookId> = told.iter().map(|(id, _)| *id).collect();
+    store::webhook::delivery::insert(conn, &webhooks, event, &body).await?;
+    store::wake::push(conn, &Wake::Webhooks).await?;
+    Ok(())
+}
+
+fn body(event: WebhookEvent, data: &serde_json::Value, workspace: &str) -> Result<String> {
+    serde_json::to_string(&Announced::new(event, Utc::now(), data, workspace)).map_err(|error| {
+        tracing::error!(%error, "what is told of has no JSON form");
+        Error::internal()
+    })
+}
+
+/// What is said of an answer that is no success.
+fn answered(status: u16) -> String {
+    if (300..400).contains(&status) {
+        format!("The receiver answered {status}, and redirects are not followed; give the address that it leads to.")
+    } else {
+        format!("The receiver answered {status}.")
+    }
+}
+
+/// A number from 0 to 1 that nobody foresees; 0 when there is none to be had.
+fn chance() -> f64 {
+    getrandom::u32().map_or(0.0, |number| f64::from(number) / f64::from(u32::MAX))
+}
+
+async fn find(conn: &mut PgConnection, ctx: &Ctx, id: WebhookId) -> Result<Webhook> {
+    store::webhook::by_id(conn, ctx.workspace_id(), id).await?.ok_or_else(|| no_webhook(id))
+}
+
+/// What is said of a webhook that is not there.
+#[must_use]
+pub fn no_webhook(id: impl std::fmt::Display) -> Error {
+    Error::new(ErrorKind::NotFound, format!("Webhook with ID {id} not found."))
+}
+
+fn object(webhook: &Webhook) -> Object {
+    Object::new(ObjectKind::Webhook, webhook.id, &webhook.name)
+}

@@ -1,0 +1,200 @@
+//! Webhooks. What is sent to them is in [`delivery`].
+
+pub mod delivery;
+#[cfg(test)]
+mod tests;
+
+use crate::{Error, Result};
+use chrono::{DateTime, Utc};
+use domain::{
+    id::{WebhookId, WorkspaceId},
+    webhook::{Webhook, WebhookEvent, WebhookStatus},
+};
+use sqlx::{FromRow, PgConnection};
+use std::collections::BTreeSet;
+
+#[derive(FromRow)]
+struct Row {
+    id: WebhookId,
+    workspace_id: WorkspaceId,
+    name: String,
+    description: String,
+    url: String,
+    events: Vec<String>,
+    status: String,
+    has_secret: bool,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+impl TryFrom<Row> for Webhook {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Self> {
+        Ok(Self {
+            id: row.id,
+            workspace_id: row.workspace_id,
+            name: row.name,
+            description: row.description,
+            url: row.url,
+            events: row.events.iter().map(|event| parse_event(event)).collect::<Result<_>>()?,
+            status: WebhookStatus::parse(&row.status).ok_or_else(|| Error::unknown("webhook status", &row.status))?,
+            has_secret: row.has_secret,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        })
+    }
+}
+
+fn parse_event(text: &str) -> Result<WebhookEvent> {
+    text.parse().map_err(|_| Error::unknown("webhook event", text))
+}
+
+fn names(events: &BTreeSet<WebhookEvent>) -> Vec<&'static str> {
+    events.iter().map(|event| event.as_str()).collect()
+}
+
+/// Adds a webhook. An empty secret is none.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn insert(conn: &mut PgConnection, webhook: &Webhook, secret: &str) -> Result<()> {
+    sqlx::query(
+        "insert into webhooks (id, workspace_id, name, description, url, events, status, secret, created_at, updated_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+    )
+    .bind(webhook.id)
+    .bind(webhook.workspace_id)
+    .bind(&webhook.name)
+    .bind(&webhook.description)
+    .bind(&webhook.url)
+    .bind(names(&webhook.events))
+    .bind(webhook.status.as_str())
+    .bind(secret)
+    .bind(webhook.created_at)
+    .bind(webhook.updated_at)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// A webhook of a workspace.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn by_id(conn: &mut PgConnection, workspace: WorkspaceId, id: WebhookId) -> Result<Option<Webhook>> {
+    let row: Option<Row> = sqlx::query_as(
+        "select id, workspace_id, name, description, url, events, status, secret <> '' as has_secret, created_at,
+             updated_at
+         from webhooks
+         where id = $2 and workspace_id = $1 and deleted_at is null",
+    )
+    .bind(workspace)
+    .bind(id)
+    .fetch_optional(conn)
+    .await?;
+    row.map(Webhook::try_from).transpose()
+}
+
+/// Holds a webhook: until the transaction ends nobody else changes it, nor writes anything that is to be sent to it.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn lock(conn: &mut PgConnection, id: WebhookId) -> Result<()> {
+    sqlx::query("select id from webhooks where id = $1 for no key update").bind(id).execute(conn).await?;
+    Ok(())
+}
+
+/// What a webhook signs with; empty when it does not sign.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn secret(conn: &mut PgConnection, id: WebhookId) -> Result<String> {
+    Ok(sqlx::query_scalar("select secret from webhooks where id = $1").bind(id).fetch_one(conn).await?)
+}
+
+/// Up to `limit` webhooks of a workspace, newest first; those before `before`.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn list(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    before: Option<WebhookId>,
+    limit: i64,
+) -> Result<Vec<Webhook>> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "select id, workspace_id, name, description, url, events, status, secret <> '' as has_secret, created_at,
+             updated_at
+         from webhooks
+         where workspace_id = $1 and deleted_at is null and ($2::uuid is null or id < $2)
+         order by id desc
+         limit $3",
+    )
+    .bind(workspace)
+    .bind(before)
+    .bind(limit)
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(Webhook::try_from).collect()
+}
+
+/// Changes a webhook to what is given, and its secret when there is one here.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn update(conn: &mut PgConnection, webhook: &Webhook, secret: Option<&str>) -> Result<()> {
+    sqlx::query(
+        "update webhooks
+         set name = $2, description = $3, url = $4, events = $5, status = $6, secret = coalesce($7, secret),
+             updated_at = now()
+         where id = $1",
+    )
+    .bind(webhook.id)
+    .bind(&webhook.name)
+    .bind(&webhook.description)
+    .bind(&webhook.url)
+    .bind(names(&webhook.events))
+    .bind(webhook.status.as_str())
+    .bind(secret)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Puts a webhook away, and forgets its secret. What was sent to it stays for as long as deliveries are kept.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn delete(conn: &mut PgConnection, id: WebhookId) -> Result<()> {
+    sqlx::query("update webhooks set deleted_at = now(), secret = '', status = 'DISABLED' where id = $1")
+        .bind(id)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// The webhooks of a workspace that are told of an event, and the workspace's slug. None of them is disabled or deleted
+/// before the transaction ends.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn told_of(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    event: WebhookEvent,
+) -> Result<Vec<(WebhookId, String)>> {
+    let found = sqlx::query_as(
+        "select w.id, s.slug
+         from webhooks w
+         join workspaces s on s.id = w.workspace_id
+         where w.workspace_id = $1 and w.deleted_at is null and w.status = 'ACTIVE' and $2 = any (w.events)
+         order by w.id
+         for share of w",
+    )
+    .bind(workspace)
+    .bind(event.as_str())
+    .fetch_all(conn)
+    .await?;
+    Ok(found)
+}
