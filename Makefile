@@ -21,7 +21,7 @@ test: ## run every test: Rust, Python with the MLflow client, browser (ONLY=rust
 check: ## format, lints, dependency directions, licences, links, page sizes; changes nothing
 	@exec scripts/check.sh
 
-bench: ## measure a release build under load: logging, search, history, reading a run
+bench: ## measure a release build beside MLflow: logging, search, history, reading a run, memory, disk (SECONDS_EACH=20, OUT=file.md)
 	@exec scripts/bench.sh
 
 setup: ## only install what run, check and test need
