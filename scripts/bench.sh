@@ -63,14 +63,15 @@ ready() {
     done
     return 1
 }
-# What an ended run logged is packed in the background: it has ended when the journal is empty, or no longer changes.
+# What an ended run logged is packed in the background: that is over when the journal is empty, or as good as over when it has
+# not changed for half of the time that we wait.
 packed() {
-    local now before=-1 same=0
+    local limit=${PACKING_SECONDS:-120} now before='' same=0
     [ "$(sql slipway "select to_regclass('metric_journal') is not null")" = t ] || return 0
-    for _ in $(seq "${PACKING_SECONDS:-120}"); do
+    for _ in $(seq "$limit"); do
         now=$(sql slipway "select count(*) from metric_journal")
-        [ "$now" != "$before" ] && same=0 || same=$((same + 1))
-        [ "$now" -gt 0 ] && [ "$same" -lt 20 ] || return 0
+        if [ "$now" = "$before" ]; then same=$((same + 1)); else same=0; fi
+        [ "$now" -gt 0 ] && [ "$same" -lt $((limit / 2)) ] || return 0
         before=$now
         sleep 1
     done
@@ -108,7 +109,8 @@ measure() { # SIDE TABLE...
     for table in "$@"; do
         [ "$(sql "$side" "select to_regclass('$table') is not null")" = t ] || continue
         sql "$side" "vacuum $table"
-        bytes=$((bytes + $(sql "$side" "select pg_total_relation_size('$table')")))
+        # With its partitions, if it has any.
+        bytes=$((bytes + $(sql "$side" "select sum(pg_total_relation_size(relid)) from pg_partition_tree('$table')")))
     done
     printf '%s disk %s\n' "$side" "$bytes" >>"$RESULTS"
 }
