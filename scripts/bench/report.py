@@ -28,8 +28,10 @@ def measured(side: str, what: str) -> list[list[str]]:
 
 
 def rate(side: str, workload: str) -> tuple[float, str, bool]:
-    [(_, each, p50, p99, bad)] = [row for row in measured(side, "rate") if row[0] == workload]
-    return float(each), f"{float(each):,.1f}/s ({float(p50):.1f} / {float(p99):.1f} ms)", bad == "0"
+    rounds = [tuple(map(float, row[1:])) for row in measured(side, "rate") if row[0] == workload]
+    each, p50, p99, _ = max(rounds)
+    # A server that refuses is quick.
+    return each, f"{each:,.1f}/s ({p50:.1f} / {p99:.1f} ms)", not any(bad for *_, bad in rounds)
 
 
 def memory(side: str) -> tuple[float, str]:
@@ -48,7 +50,6 @@ rows = []
 for workload, title, bound in RATES:
     (theirs, their_words, they_did), (ours, our_words, we_did) = rate("mlflow", workload), rate("slipway", workload)
     times = ours / theirs
-    # A server that refuses is quick.
     rows.append((title, their_words, our_words, times, bound, times >= bound and they_did and we_did))
 for title, of, bound in [("memory under this load", memory, MEMORY), ("disk for a metric point", disk, DISK)]:
     (theirs, their_words), (ours, our_words) = of("mlflow"), of("slipway")
@@ -66,7 +67,7 @@ where = (
     f"{slipway}, {mlflow}, {postgres} (durable, shared by both); {cpu}, {os.cpu_count()} cores, {memory_size:.0f} GiB, "
     f"{platform.system()} {platform.release().split('-')[0]}, {datetime.date.today()}."
 )
-how = "Requests a second, with p50 / p99. Load, database and server are on the same cores."
+how = "Requests a second in the best round, with p50 / p99. Load, database and server are on the same cores."
 print("\n" + "\n".join(ruled) + f"\n\n{where}\n{how}")
 if out:
     Path(out[0]).write_text("\n".join(["# Beside MLflow", where, how, "", *ruled]) + "\n", encoding="utf-8")

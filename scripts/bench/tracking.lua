@@ -17,18 +17,19 @@ local sent = 0
 -- Points of one request.
 local points_each = { ["log-metric"] = 1, ["log-batch"] = 100 }
 
--- Each thread of wrk has a state of its own: without this all would send the same points.
+-- Each thread of wrk, and each round, has a state of its own: without this all would send the same points.
+local round = tonumber(os.getenv("ROUND"))
 local threads = 0
 function setup(thread)
   threads = threads + 1
   thread:set("number", threads)
 end
 function init(_)
-  math.randomseed(number)
+  math.randomseed(10 * round + number)
 end
 -- The next step, of the two threads' one the odd and one the even.
 local function step()
-  return sent * 2 + number
+  return round * 1000000 + sent * 2 + number
 end
 
 local function post(path, body)
