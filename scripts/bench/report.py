@@ -1,6 +1,6 @@
 """Turns what the bench measured into one table, and fails when a bound is missed.
 
-usage: report.py RESULTS [OUT.md] SLIPWAY MLFLOW POSTGRES     (the versions in words)
+usage: report.py RESULTS [OUT.md] CONNECTIONS SLIPWAY MLFLOW POSTGRES     (the versions in words)
 """
 
 import datetime
@@ -19,7 +19,7 @@ RATES = [
 ]
 MEMORY, DISK = 20, 6
 
-results, *out, slipway, mlflow, postgres = sys.argv[1:]
+results, *out, connections, slipway, mlflow, postgres = sys.argv[1:]
 lines = [line.split() for line in Path(results).read_text(encoding="utf-8").splitlines()]
 
 
@@ -30,6 +30,8 @@ def measured(side: str, what: str) -> list[list[str]]:
 def rate(side: str, workload: str) -> tuple[float, str, bool]:
     rounds = [tuple(map(float, row[1:])) for row in measured(side, "rate") if row[0] == workload]
     each, p50, p99, _ = max(rounds)
+    if each == 0:
+        sys.exit(f"{side} answered not once to {workload}: the rounds are too short for it (SECONDS_EACH).")
     # A server that refuses is quick.
     return each, f"{each:,.1f}/s ({p50:.1f} / {p99:.1f} ms)", not any(bad for *_, bad in rounds)
 
@@ -67,7 +69,10 @@ where = (
     f"{slipway}, {mlflow}, {postgres} (durable, shared by both); {cpu}, {os.cpu_count()} cores, {memory_size:.0f} GiB, "
     f"{platform.system()} {platform.release().split('-')[0]}, {datetime.date.today()}."
 )
-how = "Requests a second in the best round, with p50 / p99. Load, database and server are on the same cores."
+how = (
+    f"Requests a second over {connections} connections that stay open, in the best round, with p50 / p99. Load, database and "
+    "server are on the same cores."
+)
 print("\n" + "\n".join(ruled) + f"\n\n{where}\n{how}")
 if out:
     Path(out[0]).write_text("\n".join(["# Beside MLflow", where, how, "", *ruled]) + "\n", encoding="utf-8")
