@@ -2,9 +2,9 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 
-.PHONY: help run demo dev test check bench setup clean
+.PHONY: help run demo dev test test-mlflow check bench setup clean
 help: ## list the targets
-	@grep -hE '^[a-z-]+: .*## ' $(MAKEFILE_LIST) | sed 's/: .*## /\t/' | expand -t 9 | sed 's/^/  make /'
+	@grep -hE '^[a-z-]+: .*## ' $(MAKEFILE_LIST) | sed 's/: .*## /\t/' | expand -t 13 | sed 's/^/  make /'
 
 run: ## install what is missing, build and start Slipway (LISTEN=127.0.0.1:3000 DATA_DIR=.slipway)
 	@exec scripts/run.sh
@@ -18,10 +18,13 @@ dev: ## start Slipway from a quick build, and again whenever a file changes
 test: ## run every test: Rust, Python with the MLflow client, browser (ONLY=rust|python|browser for a part)
 	@exec scripts/test.sh $(ONLY)
 
+test-mlflow: ## ask MLflow's own server and ours the same, and compare the answers
+	@exec scripts/test.sh mlflow
+
 check: ## format, lints, dependency directions, licences, links, page sizes; changes nothing
 	@exec scripts/check.sh
 
-bench: ## measure a release build under load: logging, search, history, reading a run
+bench: ## measure a release build beside MLflow: logging, search, history, reading a run, memory, disk (SECONDS_EACH=20, OUT=file.md)
 	@exec scripts/bench.sh
 
 setup: ## only install what run, check and test need

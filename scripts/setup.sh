@@ -3,7 +3,8 @@
 #   scripts/setup.sh run             what `make run` needs
 #   scripts/setup.sh image           what the Dockerfile needs to build
 #   scripts/setup.sh check           what `make check` needs
-#   scripts/setup.sh bench           what makes the load of `make bench`
+#   scripts/setup.sh bench           what `make bench` needs: the load, and MLflow's server to compare with
+#   scripts/setup.sh test-mlflow     what the differential test needs
 #   scripts/setup.sh test-rust       what a part of `make test` needs; test-python and test-browser are the others
 # Several can be named at once.
 . "$(dirname "$0")/say.sh"
@@ -15,7 +16,8 @@ for purpose in "${@:-run}"; do
         run) wanted_steps+=("${run[@]}") ;;
         image) wanted_steps+=(rust wasm node python onnxruntime) ;;
         check) wanted_steps+=(rust wasm node python end2end shellcheck) ;;
-        bench) wanted_steps+=(wrk) ;;
+        bench) wanted_steps+=(postgres python wrk mlflow-server) ;;
+        test-mlflow) wanted_steps+=("${run[@]}" python-test mlflow-server) ;;
         test-rust) wanted_steps+=("${run[@]}" nextest) ;;
         test-python) wanted_steps+=("${run[@]}" python-test) ;;
         test-browser) wanted_steps+=("${run[@]}" end2end chromium python-test) ;;

@@ -4,9 +4,15 @@
 # The command finds it in SLIPWAY_TEST_DATABASE_URL; tests create their own databases there.
 # The server listens on a socket only, in a folder that only its own user may enter, and keeps nothing safe from a
 # power cut: everything in it is made up. Several can run at once.
+# With --durable first it writes as one that people rely on does, which is what a measurement needs.
 . "$(dirname "$0")/say.sh"
+durable=
+if [ "${1:-}" = --durable ]; then
+    durable=yes
+    shift
+fi
 [ $# -gt 0 ] || fail "scripts/test-postgres.sh: say which command to run"
-[ -z "${SLIPWAY_TEST_DATABASE_URL:-}" ] || exec "$@"
+[ -n "$durable" ] || [ -z "${SLIPWAY_TEST_DATABASE_URL:-}" ] || exec "$@"
 
 bin=$("$checkout/scripts/postgres-bin.sh") || fail "PostgreSQL is missing: make setup"
 
@@ -45,6 +51,8 @@ listen_addresses = ''
 unix_socket_directories = '$folder'
 max_connections = 300
 shared_buffers = 256MB
+CONF
+    [ -n "$durable" ] || cat >>"$folder/data/postgresql.conf" <<CONF
 fsync = off
 synchronous_commit = off
 full_page_writes = off
@@ -58,7 +66,7 @@ CONF
     "${as_server[@]}" "$bin/pg_ctl" start --wait --silent --pgdata="$folder/data" --log="$folder/log"
 }
 cd /
-quietly "PostgreSQL for the tests: starting" start
+quietly "PostgreSQL of its own, to be thrown away: starting" start
 cd "$OLDPWD"
 
 export SLIPWAY_TEST_DATABASE_URL="postgres://postgres@localhost/postgres?host=$folder"

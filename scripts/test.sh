@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Every test there is, against a throw-away PostgreSQL server, and one line of totals at the end.
 #   scripts/test.sh [rust|python|browser]...    these parts alone, and nothing installed that others need
+#   scripts/test.sh mlflow                      the differential test alone, with MLflow's server, which is large; once that
+#                                               is installed, the part python has this test too
 # (--prepared is what it calls itself with once everything is built and the server is there.)
 . "$(dirname "$0")/say.sh"
 cd "$checkout"
@@ -9,7 +11,8 @@ if [ "${1:-}" != --prepared ]; then
     parts=(rust python browser)
     [ $# -eq 0 ] || parts=("$@")
     for part in "${parts[@]}"; do
-        [[ $part =~ ^(rust|python|browser)$ ]] || fail "scripts/test.sh: the parts are rust, python and browser, not \"$part\""
+        [[ $part =~ ^(rust|python|browser|mlflow)$ ]] ||
+            fail "scripts/test.sh: the parts are rust, python, browser and mlflow, not \"$part\""
     done
     "$checkout/scripts/setup.sh" "${parts[@]/#/test-}"
     "$checkout/scripts/build-web.sh"
@@ -43,6 +46,9 @@ run_part() {
             # The longest first: nothing waits for them in the end.
             "$cache/python-test/bin/python" -m pytest --quiet --numprocesses=2 --dist=loadfile --no-loadscope-reorder \
                 --junitxml="$results/python.xml" end2end/demo/test_walk.py end2end/demo/test_training.py end2end/*/test_*.py
+            ;;
+        mlflow)
+            "$cache/python-test/bin/python" -m pytest --quiet --junitxml="$results/mlflow.xml" end2end/differential
             ;;
         browser)
             (cd end2end && CHROMIUM_PATH=$("$checkout/scripts/chromium-bin.sh") \

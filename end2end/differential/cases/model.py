@@ -1,0 +1,81 @@
+"""Registered models: create, read, update, rename, delete, tags."""
+
+from exchange import delete, get, patch, post
+
+
+def create(case: str, /, **body) -> object:
+    return post(f"model {case}", "registered-models/create", body)
+
+
+CASES = [
+    post("model create", "registered-models/create", {"name": "wine", "description": "red", "tags": [{"key": "team", "value": "cellar"}]}),
+    create("create with nothing but a name", name="bare"),
+    create("create with a name that is taken", name="wine"),
+    post("model create without a name", "registered-models/create", {}, says=True),
+    post("model create with an empty name", "registered-models/create", {"name": ""}, says=True),
+    post("model create with a number for a name", "registered-models/create", {"name": 1}, says=True),
+    *[create(f"create named {name!r}", name=name) for name in ["a/b", "a:b", " ", "..", ".", "a b", "é日本", "a%2Fb", "a'b"]],
+    create("create with a name of 256", name="n" * 256),
+    create("create with a name of 257", name="n" * 257),
+    create("create with a tag without a key", name="t1", tags=[{"value": "x"}]),
+    create("create with a tag without a value", name="t2", tags=[{"key": "x"}]),
+    create("create with a tag twice", name="t3", tags=[{"key": "x", "value": "1"}, {"key": "x", "value": "2"}]),
+    create("create with a wrong tag", name="t4", tags=[{"key": "a@b", "value": "1"}]),
+    create("create with tags that are no list", name="t5", tags="x"),
+    create("create with a description of 5001", name="t6", description="d" * 5001),
+    create("create with an empty description", name="t7", description=""),
+    get("model get", "registered-models/get", {"name": "wine"}),
+    get("model get of nothing but a name", "registered-models/get", {"name": "bare"}),
+    get("model get of nobody", "registered-models/get", {"name": "none"}, says=True),
+    get("model get without a name", "registered-models/get", {}, says=True),
+    get("model get of another case", "registered-models/get", {"name": "WINE"}),
+    get("model get with a wrong name", "registered-models/get", {"name": "a/b"}),
+    patch("model update", "registered-models/update", {"name": "wine", "description": "white"}),
+    patch("model update with nothing", "registered-models/update", {"name": "wine"}),
+    patch("model update with an empty description", "registered-models/update", {"name": "bare", "description": ""}),
+    patch("model update with a number", "registered-models/update", {"name": "wine", "description": 1}, says=True),
+    patch("model update of nobody", "registered-models/update", {"name": "none", "description": "x"}),
+    patch("model update without a name", "registered-models/update", {"description": "x"}, says=True),
+    # Tags
+    post("model tag", "registered-models/set-tag", {"name": "wine", "key": "t", "value": "1"}),
+    post("model tag again", "registered-models/set-tag", {"name": "wine", "key": "t", "value": "2"}),
+    post("model tag without a value", "registered-models/set-tag", {"name": "wine", "key": "empty"}),
+    post("model tag without a key", "registered-models/set-tag", {"name": "wine", "value": "1"}, says=True),
+    post("model tag with a wrong key", "registered-models/set-tag", {"name": "wine", "key": "a@b", "value": "1"}),
+    post("model tag with a number", "registered-models/set-tag", {"name": "wine", "key": "n", "value": 1}, says=True),
+    post("model tag of 100000", "registered-models/set-tag", {"name": "wine", "key": "long", "value": "v" * 100_000}),
+    post("model tag of 100001", "registered-models/set-tag", {"name": "wine", "key": "longer", "value": "v" * 100_001}),
+    post("model tag of nobody", "registered-models/set-tag", {"name": "none", "key": "t", "value": "1"}),
+    delete("model tag deleted", "registered-models/delete-tag", {"name": "wine", "key": "long"}),
+    delete("model tag deleted twice", "registered-models/delete-tag", {"name": "wine", "key": "long"}),
+    delete("model tag deleted without a key", "registered-models/delete-tag", {"name": "wine"}, says=True),
+    delete("model tag deleted of nobody", "registered-models/delete-tag", {"name": "none", "key": "t"}),
+    delete("model tag deleted by a query", "/api/2.0/mlflow/registered-models/delete-tag?name=bare&key=none"),
+    get("model get with its tags", "registered-models/get", {"name": "wine"}),
+    # Rename
+    create("create to rename", name="old"),
+    post("model rename", "registered-models/rename", {"name": "old", "new_name": "new"}),
+    get("model get by its old name", "registered-models/get", {"name": "old"}),
+    post("model rename to one that is taken", "registered-models/rename", {"name": "new", "new_name": "wine"}),
+    post("model rename to the same", "registered-models/rename", {"name": "new", "new_name": "new"}),
+    post("model rename to a wrong name", "registered-models/rename", {"name": "new", "new_name": "a/b"}),
+    post("model rename to an empty name", "registered-models/rename", {"name": "new", "new_name": ""}),
+    post("model rename without a name", "registered-models/rename", {"name": "new"}),
+    post("model rename of nobody", "registered-models/rename", {"name": "none", "new_name": "x"}),
+    # Delete
+    delete("model delete", "registered-models/delete", {"name": "new"}),
+    delete("model delete twice", "registered-models/delete", {"name": "new"}),
+    delete("model delete without a name", "registered-models/delete", {}, says=True),
+    delete("model delete by a query", "/api/2.0/mlflow/registered-models/delete?name=bare"),
+    create("create with a name that is free again", name="new"),
+    get("model get of one that is new again", "registered-models/get", {"name": "new"}),
+    delete("model delete of one that is new again", "registered-models/delete", {"name": "new"}),
+    # Prompts
+    create("create of a prompt", name="greet", tags=[{"key": "mlflow.prompt.is_prompt", "value": "true"}]),
+    get("model get of a prompt", "registered-models/get", {"name": "greet"}),
+    post("version of a prompt", "model-versions/create", {"name": "greet", "source": "dummy-source", "tags": [{"key": "mlflow.prompt.is_prompt", "value": "true"}, {"key": "mlflow.prompt.text", "value": "Hello {{name}}"}]}),
+    get("version get of a prompt", "model-versions/get", {"name": "greet", "version": "1"}),
+    post("alias of a prompt", "registered-models/alias", {"name": "greet", "alias": "live", "version": "1"}),
+    post("version of a prompt with another tag", "model-versions/create", {"name": "greet", "source": "dummy-source", "tags": [{"key": "mlflow.prompt.is_prompt", "value": "false"}]}),
+    post("version of a prompt with a place", "model-versions/create", {"name": "greet", "source": "/etc", "tags": [{"key": "mlflow.prompt.is_prompt", "value": "true"}]}),
+]
