@@ -16,12 +16,13 @@ MAY_USE = {
     "domain": set(),
     "artifacts": {"domain"},
     "executors": {"domain"},
+    "preview": {"domain"},
     "serving": {"domain"},
     "store": {"domain"},
     "services": {"domain"} | LAYERS,
     "app": {"domain"},
     "frontend": {"app"},
-    "server": {"app", "domain", "services"} | LAYERS,
+    "server": {"app", "domain", "preview", "services"} | LAYERS,
     "testkit": set(),
 }
 ONLY_IN_TESTS = {"testkit"}
@@ -31,6 +32,7 @@ ONLY_IN = {
     "leptos_axum": {"server"},
     "object_store": {"artifacts"},
     "ort": {"serving"},
+    "parquet": {"preview"},
 }
 ONE_COPY = {"axum", "axum-core", "hyper", "leptos", "reqwest", "rustls", "sqlx", "sqlx-core", "tokio"}
 
