@@ -42,6 +42,10 @@ const MOST_UNPACKED: i64 = 16 << 20;
 const MOST_IN_DICTIONARY: i64 = 1 << 20;
 /// The most values of all columns of lists together: a row may have any number of them.
 const MOST_IN_LISTS: i64 = 1 << 20;
+/// The most bytes that the open pages and dictionaries of all columns take once they are unpacked.
+const MOST_OPEN: i64 = 256 << 20;
+/// About how many bytes a value of a dictionary takes besides its own.
+const DICTIONARY_VALUE: i64 = 40;
 /// Bytes at the end of every file: the footer's length, and `PAR1`.
 const END: u64 = 8;
 
@@ -51,6 +55,15 @@ pub enum Footer {
     Longer(u64),
     /// Where the first rows are.
     Here(Box<Plan>),
+}
+
+/// How much a column takes.
+#[derive(Default)]
+struct Weight {
+    /// How many values its lists have.
+    in_lists: i64,
+    /// How many bytes are in memory while it is read.
+    open: i64,
 }
 
 /// Where the first rows of a file are.
@@ -183,12 +196,15 @@ impl Plan {
         let parts = self.ranges.iter().map(|range| range.start).zip(parts);
         let file = Parts { size: self.size, tail: self.tail.clone(), parts: parts.collect() };
         let before = self.roots.len();
-        let mut in_lists = 0;
+        let mut all = Weight::default();
         let roots = std::mem::take(&mut self.roots);
         for root in roots {
             match self.look_over(&file, root) {
-                Ok(values) if in_lists + values <= MOST_IN_LISTS => {
-                    in_lists += values;
+                Ok(Some(Weight { in_lists, open }))
+                    if in_lists <= MOST_IN_LISTS - all.in_lists && open <= MOST_OPEN - all.open =>
+                {
+                    all.in_lists += in_lists;
+                    all.open += open;
                     self.roots.push(root);
                 }
                 Ok(_) => {}
@@ -202,17 +218,20 @@ impl Plan {
         }
     }
 
-    /// Looks the pages of a column over, and says how many values its lists have. More than can be shown when one of its
-    /// pages is written in a way that is not.
-    fn look_over(&self, file: &Parts, root: usize) -> Result<i64, Reason> {
-        let mut in_lists = 0_i64;
+    /// Looks the pages of a column over, and says how much it takes. None when one of them is written in a way that is not
+    /// shown.
+    fn look_over(&self, file: &Parts, root: usize) -> Result<Option<Weight>, Reason> {
+        let mut weight = Weight::default();
         for group in &self.metadata.row_groups()[..self.groups] {
+            // One row group is read after the other.
+            let mut open = 0;
             for leaf in leaves(&self.metadata, root) {
                 let column = group.column(leaf);
                 let range = range(column, self.size).ok_or_else(|| damaged("a column lies outside the file"))?;
                 let chunk = file.bytes(range.start, usize::try_from(range.end - range.start).unwrap_or(usize::MAX));
                 let chunk = chunk.map_err(|_| damaged("it ends too soon"))?;
                 let is_list = column.column_descr().max_rep_level() > 0;
+                let (mut page, mut dictionary) = (0, 0);
                 let mut rest = &chunk[..];
                 while !rest.is_empty() {
                     let header = thrift::page_header(rest).map_err(|_| damaged("a page is broken"))?;
@@ -229,16 +248,23 @@ impl Plan {
                     // Plain, by dictionary, in runs, by differences of whole numbers, split by bytes. Others make room for
                     // as many values as they say they have.
                     if !matches!(header.encoding, 0 | 2 | 3 | 5 | 8 | 9) {
-                        return Ok(MOST_IN_LISTS + 1);
+                        return Ok(None);
                     }
-                    if is_list && !is_dictionary {
-                        in_lists = in_lists.saturating_add(header.values);
+                    if is_dictionary {
+                        dictionary = header.unpacked + header.values * DICTIONARY_VALUE;
+                    } else {
+                        page = header.unpacked.max(page);
+                        if is_list {
+                            weight.in_lists = weight.in_lists.saturating_add(header.values);
+                        }
                     }
                     rest = &rest[next..];
                 }
+                open += page + dictionary;
             }
+            weight.open = weight.open.max(open);
         }
-        Ok(in_lists)
+        Ok(Some(weight))
     }
 
     /// The column of the schema at this place.
@@ -270,7 +296,7 @@ impl Plan {
         let mut notes = Vec::new();
         if left_out > 0 {
             let names = if left_out == 1 { "One column is".to_owned() } else { format!("{left_out} columns are") };
-            notes.push(format!("{names} left out: lists too long to show, or written in a way that is not shown."));
+            notes.push(format!("{names} left out: too large to show, or written in a way that is not shown."));
         }
         Table {
             columns,

@@ -12,7 +12,9 @@ pub(super) fn File(links: FileLinks, address: Address, file: ShownFile, base: St
     let name = file.path.file_name().to_owned();
     let shown = links.shown(&path);
     let download = links.content(&path);
+    let has_lines = matches!(file.preview, Preview::Text(_) | Preview::Json(_));
     let actions = view! {
+        {has_lines.then(|| view! { <label class="check wrap-lines"><input type="checkbox" autocomplete="off"/>"Wrap"</label> })}
         <CopyButton text=path.clone() label="Copy path"/>
         <a class="btn" href=download.clone() download="">
             <Icon symbol=Symbol::Download/>

@@ -56,29 +56,39 @@ fn Level(address: Address, open: Vec<TreePage>, chosen: String) -> impl IntoView
         })
         .collect_view();
     let shown = i64::try_from(shown).unwrap_or(i64::MAX);
-    let is_part = shown < total;
-    let pages = is_part.then(|| {
-        let here = if page.folder.is_empty() {
-            address.without("path").without("from")
-        } else {
-            address.with("path", page.folder.clone()).without("from")
-        };
-        let text = if before == 0 {
-            format!("{} of {}", format::integer(shown), format::integer(total))
-        } else {
-            format!("{} to {} of {}", format::integer(before + 1), format::integer(before + shown), format::integer(total))
-        };
-        let rest = total - before - shown;
-        let step = i64::try_from(PAGE).unwrap_or(i64::MAX).min(rest);
+    let here = match page.folder.is_empty() {
+        true => address.without("path").without("from"),
+        false => address.with("path", page.folder.clone()).without("from"),
+    };
+    let earlier = (before > 0).then(|| {
         view! {
             <li class="pages">
-                <span>{text}</span>
-                {(before > 0).then(|| view! { <a href=here.href()>"First"</a> })}
-                {page.next.map(|from| view! { <a href=here.with("from", from).href()>{format!("Next {}", format::integer(step))}</a> })}
+                <span>{format!("{} earlier", format::integer(before))}</span>
+                <a href=here.href()>"First"</a>
             </li>
         }
     });
-    view! { <ul>{rows}{pages}</ul> }.into_any()
+    let later = (shown < total).then(|| {
+        let text = if before == 0 {
+            format!("{} of {}", format::integer(shown), format::integer(total))
+        } else {
+            format!(
+                "{} to {} of {}",
+                format::integer(before + 1),
+                format::integer(before + shown),
+                format::integer(total)
+            )
+        };
+        let step = i64::try_from(PAGE).unwrap_or(i64::MAX).min(total - before - shown);
+        let next = page.next.map(|from| here.with("from", from).href());
+        view! {
+            <li class="pages">
+                <span>{text}</span>
+                {next.map(|href| view! { <a href=href>{format!("Next {}", format::integer(step))}</a> })}
+            </li>
+        }
+    });
+    view! { <ul>{earlier}{rows}{later}</ul> }.into_any()
 }
 
 /// A folder or file. The link of a folder that is chosen closes it.
