@@ -4,9 +4,8 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { expect, test } from "@playwright/test";
-import { ORDINARY, runWith } from "../support/files";
+import { ORDINARY, runWith, withoutFiles } from "../support/files";
 import { complaintsOf, signIn } from "../support/people";
-import { apiJson } from "../support/slipway";
 
 /** Tries every way out, and writes down what became of each. */
 const hostile = (elsewhere: string) => `<!doctype html><title>hostile</title><pre id="result"></pre><script>
@@ -118,5 +117,5 @@ test("a document runs apart: it reaches neither the page around it nor the netwo
   expect(heard).toEqual([]);
   site.close();
   // Whoever looks at every page after this would hear the browser complain of what it refused.
-  await apiJson("contributor", "POST", "/api/2.0/mlflow/runs/delete", { run_id: run });
+  await withoutFiles(run, ["hostile.html", "leaving.html", "drawn.svg"]);
 });
