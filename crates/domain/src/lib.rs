@@ -5,6 +5,7 @@
 
 pub mod artifact_path;
 pub mod artifact_root;
+pub mod artifact_tree;
 pub mod audit;
 pub mod dataset;
 pub mod deployment;
@@ -28,6 +29,7 @@ pub mod palette;
 pub mod permission;
 pub mod pipeline;
 pub mod pipeline_run;
+pub mod preview;
 pub mod promotion;
 pub mod run;
 pub mod search;
