@@ -9,6 +9,7 @@ mod alert;
 mod artifact;
 mod artifact_tree;
 mod audit;
+mod bearer;
 mod ctx;
 mod demo;
 mod deployment;
@@ -89,6 +90,7 @@ pub struct Services {
     endpoints: Arc<endpoint::Endpoints>,
     admission: Arc<admission::Admission>,
     predictions: prediction::Recorder,
+    bearers: Arc<bearer::Bearers>,
     known: Arc<run::Known>,
     appender: run::Appender,
     packer: run::Packer,
@@ -103,6 +105,7 @@ impl Services {
     pub fn new(pool: PgPool, artifacts: Artifacts) -> Self {
         Self {
             predictions: prediction::Recorder::start(pool.clone()),
+            bearers: Arc::default(),
             known: Arc::default(),
             appender: run::Appender::start(&pool),
             packer: run::Packer::start(pool.clone()),

@@ -95,6 +95,7 @@ impl Services {
             .write(&mut tx, ctx)
             .await?;
         commit(tx).await?;
+        self.bearers.forget();
         Ok(user)
     }
 
@@ -145,7 +146,9 @@ impl Services {
             .details(serde_json::json!({ "from": member.roles, "to": roles }))
             .write(&mut tx, ctx)
             .await?;
-        commit(tx).await
+        commit(tx).await?;
+        self.bearers.forget();
+        Ok(())
     }
 
     /// Ends a membership.
@@ -160,7 +163,9 @@ impl Services {
         Event::new("user.removed", object(&member.user), format!("removed {}", member.user.name))
             .write(&mut tx, ctx)
             .await?;
-        commit(tx).await
+        commit(tx).await?;
+        self.bearers.forget();
+        Ok(())
     }
 
     /// The member, under a lock of all members; refuses to lose the last administrator.

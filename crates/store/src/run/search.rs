@@ -36,6 +36,9 @@ pub struct Search {
 /// and page tokens stay short.
 const SORTED_CHARACTERS: usize = 250;
 
+/// From so many runs on they are gone through in the order of an index; fewer are all looked at and sorted.
+const MANY: i64 = if cfg!(test) { 40 } else { 5000 };
+
 const ARTIFACT_URI: &str =
     "('mlflow-artifacts:/' || r.experiment_id || '/' || replace(r.id::text, '-', '') || '/artifacts')";
 
@@ -306,9 +309,13 @@ pub async fn search(
         return Err(Error::ForeignPlace);
     }
     let keys = Keys::of(conn, search).await?;
+    let stretches: &[Stretch] = match Stretch::of(&search.order) {
+        [_, _] if !has_many(conn, &search.experiments).await? => &[Stretch::All],
+        stretches => stretches,
+    };
     let (mut items, mut last) = (Vec::new(), None);
     let mut after = after;
-    for stretch in Stretch::of(&search.order) {
+    for stretch in stretches {
         if after.is_some_and(|after| !stretch.holds(&after[0])) {
             continue;
         }
@@ -320,6 +327,15 @@ pub async fn search(
         }
     }
     Ok(Found { items, next: None })
+}
+
+/// Whether there are so many runs that it is worth going through them in the order of an index.
+async fn has_many(conn: &mut PgConnection, experiments: &[ExperimentId]) -> Result<bool> {
+    Ok(sqlx::query_scalar("select count(*) = $2 from (select from runs where experiment_id = any($1) limit $2) as r")
+        .bind(experiments)
+        .bind(MANY)
+        .fetch_one(conn)
+        .await?)
 }
 
 /// How many runs there are.
