@@ -107,7 +107,7 @@ impl Services {
                 .collect();
             return Err(log_batch::params_changed(&id.simple(), &changed));
         }
-        let versions = metric::append(&mut tx, &[Append { run: run.key, points: &points }]).await?;
+        let versions = metric::append(&mut tx, &[Append { run: run.key, points: &points }], true).await?;
         metric::insert_of_models(&mut tx, run.key, &batch.model_metrics).await?;
         set_tags(&mut tx, ctx, (&opened, &info), (&tags, &tags_by_id)).await?;
         commit(tx).await?;

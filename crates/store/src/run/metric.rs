@@ -16,14 +16,51 @@ pub struct Append<'a> {
     pub points: &'a [(KeyId, Point)],
 }
 
+/// The statement of [`append`], with what it does about a run that somebody else writes to.
+macro_rules! append_statement {
+    ($busy:literal) => {
+        concat!(
+            "with wanted as materialized (
+         select key from runs where key = any($1) and lifecycle_stage = 'active' order by key for no key update",
+            $busy,
+            "
+     ),
+     opened as (
+         update runs r set version = r.version + 1 from wanted w where r.key = w.key returning r.key, r.version
+     ),
+     written as (
+         insert into metric_journal (run_key, points)
+         select p.run_key, p.points
+         from unnest($1::bigint[], $2::bytea[]) as p (run_key, points)
+         join opened o on o.key = p.run_key
+     ),
+     kept as (
+         insert into latest_metrics as latest (run_key, key_id, step, timestamp, value)
+         select p.run_key, p.key_id, p.step, p.timestamp, p.value
+         from unnest($3::bigint[], $4::integer[], $5::bigint[], $6::bigint[], $7::double precision[])
+             as p (run_key, key_id, step, timestamp, value)
+         join opened o on o.key = p.run_key
+         on conflict (run_key, key_id) do update
+         set step = excluded.step, timestamp = excluded.timestamp, value = excluded.value
+         where (excluded.step, excluded.timestamp, coalesce(nullif(excluded.value, 'NaN'), 0))
+             > (latest.step, latest.timestamp, coalesce(nullif(latest.value, 'NaN'), 0))
+     )
+     select key, version from opened"
+        )
+    };
+}
+const APPEND_WAITING: &str = append_statement!("");
+const APPEND_SKIPPING: &str = append_statement!(" skip locked");
+
 /// Adds points to runs that are in use, and keeps the latest of each metric. Answers with the version that each of these
 /// runs has then; a run that is not among them was put away, or there was nothing for it.
 ///
-/// One statement, and so one transaction by itself. A point that is there already is stored again, and read once.
+/// One statement, and so one transaction by itself. A point that is there already is stored again, and read once. A run
+/// that somebody else writes to is waited for, or is left out as well when `waits` is not set.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn append(conn: &mut PgConnection, appends: &[Append<'_>]) -> Result<HashMap<RunKey, i64>> {
+pub async fn append(conn: &mut PgConnection, appends: &[Append<'_>], waits: bool) -> Result<HashMap<RunKey, i64>> {
     if appends.iter().all(|append| append.points.is_empty()) {
         return Ok(HashMap::new());
     }
@@ -43,41 +80,17 @@ pub async fn append(conn: &mut PgConnection, appends: &[Append<'_>]) -> Result<H
     }
     let latest: Vec<((RunKey, KeyId), Point)> = latest.into_iter().collect();
     // Runs are taken in one order by everybody who takes several, so that no two wait for each other.
-    let opened: Vec<(RunKey, i64)> = sqlx::query_as(
-        "with wanted as materialized (
-             select key from runs where key = any($1) and lifecycle_stage = 'active' order by key for no key update
-         ),
-         opened as (
-             update runs r set version = r.version + 1 from wanted w where r.key = w.key returning r.key, r.version
-         ),
-         written as (
-             insert into metric_journal (run_key, points)
-             select p.run_key, p.points
-             from unnest($1::bigint[], $2::bytea[]) as p (run_key, points)
-             join opened o on o.key = p.run_key
-         ),
-         kept as (
-             insert into latest_metrics as latest (run_key, key_id, step, timestamp, value)
-             select p.run_key, p.key_id, p.step, p.timestamp, p.value
-             from unnest($3::bigint[], $4::integer[], $5::bigint[], $6::bigint[], $7::double precision[])
-                 as p (run_key, key_id, step, timestamp, value)
-             join opened o on o.key = p.run_key
-             on conflict (run_key, key_id) do update
-             set step = excluded.step, timestamp = excluded.timestamp, value = excluded.value
-             where (excluded.step, excluded.timestamp, coalesce(nullif(excluded.value, 'NaN'), 0))
-                 > (latest.step, latest.timestamp, coalesce(nullif(latest.value, 'NaN'), 0))
-         )
-         select key, version from opened",
-    )
-    .bind(&runs)
-    .bind(rows)
-    .bind(latest.iter().map(|((run, _), _)| *run).collect::<Vec<_>>())
-    .bind(latest.iter().map(|((_, key), _)| *key).collect::<Vec<_>>())
-    .bind(latest.iter().map(|(_, point)| point.step).collect::<Vec<_>>())
-    .bind(latest.iter().map(|(_, point)| point.timestamp).collect::<Vec<_>>())
-    .bind(latest.iter().map(|(_, point)| point.value).collect::<Vec<_>>())
-    .fetch_all(conn)
-    .await?;
+    let statement = if waits { APPEND_WAITING } else { APPEND_SKIPPING };
+    let opened: Vec<(RunKey, i64)> = sqlx::query_as(statement)
+        .bind(&runs)
+        .bind(rows)
+        .bind(latest.iter().map(|((run, _), _)| *run).collect::<Vec<_>>())
+        .bind(latest.iter().map(|((_, key), _)| *key).collect::<Vec<_>>())
+        .bind(latest.iter().map(|(_, point)| point.step).collect::<Vec<_>>())
+        .bind(latest.iter().map(|(_, point)| point.timestamp).collect::<Vec<_>>())
+        .bind(latest.iter().map(|(_, point)| point.value).collect::<Vec<_>>())
+        .fetch_all(conn)
+        .await?;
     Ok(opened.into_iter().collect())
 }
 

@@ -173,7 +173,7 @@ async fn run_with_metrics(conn: &mut PgConnection, names: &[&str]) -> (RunKey, V
 }
 
 async fn append(conn: &mut PgConnection, run: RunKey, points: &[(KeyId, Point)]) -> i64 {
-    metric::append(conn, &[Append { run, points }]).await.unwrap()[&run]
+    metric::append(conn, &[Append { run, points }], true).await.unwrap()[&run]
 }
 
 /// All points of a metric, by pages of this size.
@@ -273,7 +273,7 @@ async fn the_latest_point_is_kept_and_a_point_twice_is_one() {
     assert_eq!(whole_history(&mut conn, run, keys[0], 10).await.len(), 5);
     // To a run that is put away nothing comes.
     super::set_stage(&mut conn, run, domain::experiment::LifecycleStage::Deleted).await.unwrap();
-    let refused = metric::append(&mut conn, &[Append { run, points: &[point(7, 7, 7.0)] }]).await.unwrap();
+    let refused = metric::append(&mut conn, &[Append { run, points: &[point(7, 7, 7.0)] }], true).await.unwrap();
     assert!(refused.is_empty());
     assert_eq!(whole_history(&mut conn, run, keys[0], 10).await.len(), 5);
 }
@@ -349,7 +349,7 @@ async fn who_writes_to_several_runs_at_once_waits_for_nobody_for_ever() {
                 for step in 0..200 {
                     let points = [(key, Point { step, timestamp: 0, value: 0.0 })];
                     let both = [Append { run: one, points: &points }, Append { run: other, points: &points }];
-                    let opened = metric::append(&mut pool.acquire().await.unwrap(), &both).await.unwrap();
+                    let opened = metric::append(&mut pool.acquire().await.unwrap(), &both, true).await.unwrap();
                     assert_eq!(opened.len(), 2);
                 }
             })

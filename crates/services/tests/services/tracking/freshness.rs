@@ -104,3 +104,22 @@ async fn of_requests_that_are_written_together_each_gets_its_own_answer() {
     assert!(services.metric_history(ctx, deleted, "loss", None, 1000).await.unwrap().items.is_empty());
     assert_eq!(services.run(ctx, used).await.unwrap().metric("loss"), Some(199.0));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_is_held_up_holds_up_no_other() {
+    let world = World::start().await;
+    let (services, ctx) = (&world.services, &world.ctx());
+    let experiment = world.experiment("wine").await;
+    let (held, free) = (world.run(experiment, "held", &[], &[]).await, world.run(experiment, "free", &[], &[]).await);
+    let mut holder = world.database.pool.begin().await.unwrap();
+    sqlx::query("update runs set version = version where id = $1").bind(held).execute(&mut *holder).await.unwrap();
+    let (services_, ctx_) = (services.clone(), ctx.clone());
+    let waiting = tokio::spawn(async move { services_.log_metric(&ctx_, held, &metric("loss", 0, 1.0)).await });
+    for step in 0..20 {
+        services.log_metric(ctx, free, &metric("loss", step, 1.0)).await.unwrap();
+    }
+    assert!(!waiting.is_finished());
+    holder.commit().await.unwrap();
+    waiting.await.unwrap().unwrap();
+    assert_eq!(services.run(ctx, held).await.unwrap().metric("loss"), Some(1.0));
+}
