@@ -91,6 +91,8 @@ ids! {
     WebhookId,
     /// What is sent to a webhook for one event.
     DeliveryId,
+    /// A file that comes in parts.
+    UploadId,
     /// One line of history.
     AuditEventId,
 }

@@ -33,6 +33,7 @@ pub mod run;
 pub mod search;
 pub mod series;
 pub mod step;
+pub mod upload;
 pub mod user;
 pub mod values;
 pub mod webhook;

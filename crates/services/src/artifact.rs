@@ -52,25 +52,10 @@ impl Services {
         }
         // Before the bytes are taken: nobody uploads for nothing.
         check_owner(&mut *self.conn().await?, ctx, root).await?;
-        let mut taken = 0;
-        let limited = stream.map(move |chunk| {
-            let chunk: Bytes = chunk.map_err(Into::<Cause>::into)?;
-            taken += chunk.len() as u64;
-            if taken > MAX_ARTIFACT { Err::<_, Cause>(TooMuch.into()) } else { Ok(chunk) }
-        });
-        let blob = self.artifacts.put(limited).await.map_err(|error| match error {
-            artifacts::Error::Source(cause) if cause.is::<TooMuch>() => too_large(),
-            error => of_store(error),
-        })?;
+        let blob = self.artifacts.put(limited(stream, MAX_ARTIFACT)).await.map_err(unless_too_large)?;
         let mut tx = self.begin().await?;
         check_owner(&mut tx, ctx, root).await?;
-        let size = i64::try_from(blob.size).map_err(|_| too_large())?;
-        if !store::artifact::put(&mut tx, root.owner, &file, &blob.digest, size).await? {
-            return Err(Error::invalid_field(
-                "path",
-                format!("\"{file}\" cannot be a file: it is a folder, or a part of its path is a file."),
-            ));
-        }
+        note_file(&mut tx, root, &file, &blob).await?;
         commit(tx).await
     }
 
@@ -222,6 +207,43 @@ impl Services {
 #[error("too many bytes")]
 struct TooMuch;
 
+/// The stream, which fails after so many bytes: see [`unless_too_large`].
+pub(crate) fn limited<S, E>(stream: S, room: u64) -> impl Stream<Item = std::result::Result<Bytes, Cause>> + Send
+where
+    S: Stream<Item = std::result::Result<Bytes, E>> + Send,
+    E: Into<Cause>,
+{
+    let mut taken = 0;
+    stream.map(move |chunk| {
+        let chunk: Bytes = chunk.map_err(Into::<Cause>::into)?;
+        taken += chunk.len() as u64;
+        if taken > room { Err::<_, Cause>(TooMuch.into()) } else { Ok(chunk) }
+    })
+}
+
+/// Why a limited stream was not stored.
+pub(crate) fn unless_too_large(error: artifacts::Error) -> Error {
+    match error {
+        artifacts::Error::Source(cause) if cause.is::<TooMuch>() => too_large(),
+        error => of_store(error),
+    }
+}
+
+/// Says that the file has this content from now on.
+pub(crate) async fn note_file(
+    conn: &mut PgConnection,
+    root: ArtifactRoot,
+    file: &ArtifactPath,
+    blob: &artifacts::Blob,
+) -> Result<()> {
+    let size = i64::try_from(blob.size).map_err(|_| too_large())?;
+    if store::artifact::put(conn, root.owner, file, &blob.digest, size).await? {
+        return Ok(());
+    }
+    let message = format!("\"{file}\" cannot be a file: it is a folder, or a part of its path is a file.");
+    Err(Error::invalid_field("path", message))
+}
+
 /// For the person who asked; what is our trouble is logged.
 pub(crate) fn of_store(error: artifacts::Error) -> Error {
     use artifacts::Error as E;
@@ -231,7 +253,7 @@ pub(crate) fn of_store(error: artifacts::Error) -> Error {
     error.into()
 }
 
-fn too_large() -> Error {
+pub(crate) fn too_large() -> Error {
     let message = format!("A file has at most {} GiB; split this one.", MAX_ARTIFACT >> 30);
     Error::new(ErrorKind::TooLarge, message)
 }
@@ -264,7 +286,7 @@ async fn stored_file(conn: &mut PgConnection, owner: ArtifactOwner, path: Artifa
 }
 
 /// The owner must be the workspace's, and in use.
-async fn check_owner(conn: &mut PgConnection, ctx: &Ctx, root: ArtifactRoot) -> Result<()> {
+pub(crate) async fn check_owner(conn: &mut PgConnection, ctx: &Ctx, root: ArtifactRoot) -> Result<()> {
     match store::artifact::owner_stage(conn, ctx.workspace_id(), root).await? {
         Some(LifecycleStage::Active) => Ok(()),
         Some(LifecycleStage::Deleted) => {

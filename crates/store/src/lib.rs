@@ -33,6 +33,7 @@ pub mod session;
 pub mod step;
 pub mod token;
 pub mod trigger;
+pub mod upload;
 pub mod user;
 pub mod wake;
 pub mod webhook;

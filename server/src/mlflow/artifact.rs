@@ -32,10 +32,9 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .mlflow(Method::GET, "/2.0/mlflow-artifacts/artifacts/{*path}", read, get)
         .mlflow(Method::PUT, "/2.0/mlflow-artifacts/artifacts/{*path}", write, put)
         .mlflow(Method::DELETE, "/2.0/mlflow-artifacts/artifacts/{*path}", write, delete)
-        .mlflow(Method::POST, "/2.0/mlflow-artifacts/mpu/create/{*path}", write, not_offered)
-        .mlflow(Method::POST, "/2.0/mlflow-artifacts/mpu/complete/{*path}", write, not_offered)
-        .mlflow(Method::POST, "/2.0/mlflow-artifacts/mpu/abort/{*path}", write, not_offered)
         .mlflow(Method::GET, "/2.0/mlflow-artifacts/presigned/{*path}", read, not_offered)
+        .mlflow(Method::POST, "/2.0/mlflow/artifacts/presigned-upload-url", write, not_offered)
+        .mlflow(Method::POST, "/2.0/mlflow/artifacts/presigned-download-url", read, not_offered)
 }
 
 /// What lies in a folder, with paths from the root.
@@ -104,8 +103,8 @@ async fn delete(
     Ok(done())
 }
 
-/// The clients then send the file in one piece.
+/// The clients then go through the server.
 async fn not_offered() -> Result<Empty, MlflowError> {
-    let message = "Multipart and presigned transfers are not offered here; send and fetch files in one piece.";
+    let message = "Presigned addresses are not offered here: files lie on the server, and go and come through it.";
     Err(Error::new(ErrorKind::NotImplemented, message).into())
 }

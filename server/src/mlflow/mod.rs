@@ -13,6 +13,7 @@ mod model;
 mod model_version;
 mod run;
 mod server_info;
+mod upload;
 mod webhook;
 
 pub use error::{MlflowError, no_endpoint};
@@ -25,6 +26,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = run::routes(routes);
     let routes = logged_model::routes(routes);
     let routes = artifact::routes(routes);
+    let routes = upload::routes(routes);
     let routes = model::routes(routes);
     let routes = model_version::routes(routes);
     webhook::routes(routes)

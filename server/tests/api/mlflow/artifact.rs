@@ -228,19 +228,15 @@ async fn an_upload_that_breaks_off_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn multipart_and_presigned_transfers_are_not_offered() {
+async fn presigned_transfers_are_not_offered() {
     let app = TestApp::start().await;
     let ada = app.member(Role::Contributor).await;
-    for operation in ["create", "complete", "abort"] {
-        let refused = ada
-            .post(&format!("/api/2.0/mlflow-artifacts/mpu/{operation}/1/x/artifacts/a"), json!({}))
-            .await
-            .refused(501);
-        assert_eq!(refused["error_code"], "NOT_IMPLEMENTED");
-    }
-    ada.get("/api/2.0/mlflow-artifacts/presigned/1/x/artifacts/a").await.refused(501);
+    let refused = ada.get("/api/2.0/mlflow-artifacts/presigned/1/x/artifacts/a").await.refused(501);
+    assert_eq!(refused["error_code"], "NOT_IMPLEMENTED");
+    ada.ml("artifacts/presigned-upload-url", json!({ "run_id": "x", "path": "a" })).await.refused(501);
+    ada.ml("artifacts/presigned-download-url", json!({ "run_id": "x", "path": "a" })).await.refused(501);
     let info = app.anonymous().get("/api/3.0/mlflow/server-info").await.ok();
-    assert_eq!((&info["multipart_uploads_enabled"], &info["workspaces_enabled"]), (&json!(false), &json!(true)));
+    assert_eq!((&info["multipart_downloads_enabled"], &info["workspaces_enabled"]), (&json!(false), &json!(true)));
     assert_eq!(app.anonymous().get("/version").await.text(), "3.17.2");
     assert_eq!(app.anonymous().get("/health").await.text(), "OK");
 }

@@ -8,6 +8,7 @@ mod logged_model;
 mod registry;
 mod run;
 mod search;
+mod upload;
 mod webhook;
 mod wire;
 
