@@ -62,7 +62,7 @@ impl Services {
     /// A file of a run, logged model or model version, by its path below the artifact service.
     ///
     /// # Errors
-    /// `Invalid` for an unsafe path or a folder; `NotFound`.
+    /// `Invalid` for an unsafe path, or that of a folder; `NotFound`.
     #[boxed]
     pub async fn artifact(&self, ctx: &Ctx, path: &str) -> Result<Artifact> {
         let (address, file) = ArtifactAddress::parse_file(path)?;
@@ -84,6 +84,12 @@ impl Services {
                 })
             }
         };
+        drop(conn);
+        if found.is_none() && !self.list_artifacts(ctx, path).await?.is_empty() {
+            let shown: String = path.chars().take(300).collect();
+            let message = format!("Artifact path refers to a directory, not a file: '{shown}'");
+            return Err(Error::invalid_field("path", message));
+        }
         found.ok_or_else(|| no_artifact(path))
     }
 

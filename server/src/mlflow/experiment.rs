@@ -52,7 +52,7 @@ async fn create(
 
 async fn get(State(state): State<AppState>, Context(ctx): Context, fields: Fields) -> Result<Response, MlflowError> {
     let experiment = state.services.experiment(&ctx, fields.experiment_id()?).await?;
-    Ok(Json(json!({ "experiment": WireExperiment::from(&experiment) })).into_response())
+    Ok(Json(json!({ "experiment": WireExperiment::new(&experiment, &ctx.workspace.slug) })).into_response())
 }
 
 async fn get_by_name(
@@ -61,7 +61,7 @@ async fn get_by_name(
     fields: Fields,
 ) -> Result<Response, MlflowError> {
     let experiment = state.services.experiment_by_name(&ctx, fields.required("experiment_name")?).await?;
-    Ok(Json(json!({ "experiment": WireExperiment::from(&experiment) })).into_response())
+    Ok(Json(json!({ "experiment": WireExperiment::new(&experiment, &ctx.workspace.slug) })).into_response())
 }
 
 async fn search(State(state): State<AppState>, Context(ctx): Context, fields: Fields) -> Result<Response, MlflowError> {
@@ -74,7 +74,8 @@ async fn search(State(state): State<AppState>, Context(ctx): Context, fields: Fi
         limit: fields.max_results(1000, 50_000)?,
     };
     let page = state.services.search_experiments(&ctx, &wanted).await?;
-    let experiments: Vec<WireExperiment<'_>> = page.items.iter().map(Into::into).collect();
+    let wire = |experiment| WireExperiment::new(experiment, &ctx.workspace.slug);
+    let experiments: Vec<WireExperiment<'_>> = page.items.iter().map(wire).collect();
     Ok(Json(answer::page("experiments", &experiments, page.next_page_token)).into_response())
 }
 

@@ -4,7 +4,7 @@ use super::{
     MlflowError,
     answer::{self, Empty, done},
     artifact,
-    fields::{Fields, logged_model_id},
+    fields::{Fields, logged_model_id, missing},
 };
 use crate::{
     access::{Access, Context},
@@ -55,15 +55,13 @@ async fn create(
         tags: fields.pairs("tags")?,
     };
     let model = state.services.create_logged_model(&ctx, new).await?;
-    Ok(Json(json!({ "model": answer::logged_model(&model, &[]) })))
+    Ok(Json(json!({ "model": answer::logged_model(&model) })))
 }
 
 async fn search(State(state): State<AppState>, Context(ctx): Context, fields: Fields) -> Result<Response, MlflowError> {
     let experiments = fields.experiment_ids()?;
     if experiments.is_empty() {
-        return Err(
-            Error::invalid_field("experiment_ids", "Missing value for required parameter 'experiment_ids'.").into()
-        );
+        return Err(missing("experiment_ids").into());
     }
     let text = |fields: &Fields, name: &str| fields.text(name).map(|text| text.map(ToOwned::to_owned));
     let mut datasets = Vec::new();
@@ -89,7 +87,7 @@ async fn search(State(state): State<AppState>, Context(ctx): Context, fields: Fi
         limit: fields.max_results(50, 10_000)?,
     };
     let page = state.services.search_logged_models(&ctx, &wanted).await?;
-    let models: Vec<Value> = page.items.iter().map(|model| answer::logged_model(model, &[])).collect();
+    let models: Vec<Value> = page.items.iter().map(answer::logged_model).collect();
     Ok(Json(answer::page("models", &models, page.next_page_token)).into_response())
 }
 
@@ -101,8 +99,7 @@ async fn get(
 ) -> Result<Json<Value>, MlflowError> {
     let allow_deleted = fields.boolean("allow_deleted")?.unwrap_or(false);
     let model = state.services.logged_model(&ctx, logged_model_id(&id)?, allow_deleted).await?;
-    let registrations = state.services.versions_of_logged_model(&ctx, model.id).await?;
-    Ok(Json(json!({ "model": answer::logged_model(&model, &registrations) })))
+    Ok(Json(json!({ "model": answer::logged_model(&model) })))
 }
 
 async fn finalize(
@@ -116,7 +113,7 @@ async fn finalize(
     }
     let status = fields.logged_model_status()?;
     let model = state.services.finalize_logged_model(&ctx, logged_model_id(&id)?, status).await?;
-    Ok(Json(json!({ "model": answer::logged_model(&model, &[]) })))
+    Ok(Json(json!({ "model": answer::logged_model(&model) })))
 }
 
 async fn delete(
@@ -133,9 +130,9 @@ async fn set_tags(
     Context(ctx): Context,
     Path(id): Path<String>,
     fields: Fields,
-) -> Result<Json<Value>, MlflowError> {
-    let model = state.services.set_logged_model_tags(&ctx, logged_model_id(&id)?, &fields.pairs("tags")?).await?;
-    Ok(Json(json!({ "model": answer::logged_model(&model, &[]) })))
+) -> Result<Empty, MlflowError> {
+    state.services.set_logged_model_tags(&ctx, logged_model_id(&id)?, &fields.pairs("tags")?).await?;
+    Ok(done())
 }
 
 async fn delete_tag(

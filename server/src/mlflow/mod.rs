@@ -8,6 +8,7 @@ mod artifact;
 mod error;
 mod experiment;
 mod fields;
+mod history;
 mod logged_model;
 mod model;
 mod model_version;
@@ -24,6 +25,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = server_info::routes(routes);
     let routes = experiment::routes(routes);
     let routes = run::routes(routes);
+    let routes = history::routes(routes);
     let routes = logged_model::routes(routes);
     let routes = artifact::routes(routes);
     let routes = upload::routes(routes);
