@@ -141,6 +141,15 @@ impl Routes {
         self.handler(Surface::Mlflow, method, format!("/ajax-api{path}").leak(), access, handler)
     }
 
+    /// An operation that MLflow has at the root.
+    pub(crate) fn mlflow_root<H, T>(self, method: Method, path: &'static str, access: Access, handler: H) -> Self
+    where
+        H: Handler<T, AppState>,
+        T: 'static,
+    {
+        self.handler(Surface::Mlflow, method, path, access, handler)
+    }
+
     /// An address of the data plane.
     pub(crate) fn inference<H, T>(self, method: Method, path: &'static str, access: Access, handler: H) -> Self
     where

@@ -93,6 +93,8 @@ ids! {
     DeliveryId,
     /// A file that comes in parts.
     UploadId,
+    /// What somebody says of a run or a version.
+    CommentId,
     /// One line of history.
     AuditEventId,
 }

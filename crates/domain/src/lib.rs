@@ -6,6 +6,7 @@
 pub mod artifact_path;
 pub mod artifact_root;
 pub mod audit;
+pub mod comment;
 pub mod dataset;
 pub mod deployment;
 pub mod digest;

@@ -77,11 +77,7 @@ impl Services {
             ArtifactAddress::Version(id) => {
                 let files = store::model_version::files_in_use(&mut conn, ctx.workspace_id(), id).await?;
                 let same = files.into_iter().flatten().find(|one| one.path == file.as_str());
-                same.map(|one| Artifact {
-                    name: file.file_name().to_owned(),
-                    digest: one.digest,
-                    size: u64::try_from(one.size).unwrap_or_default(),
-                })
+                same.map(|one| of_version(&file, one))
             }
         };
         drop(conn);
@@ -103,6 +99,31 @@ impl Services {
         let mut conn = self.conn().await?;
         let (_, info) = crate::run::find(&mut conn, ctx, id).await?;
         stored_file(&mut conn, ArtifactOwner::Run(info.id), file).await?.ok_or_else(|| no_artifact(path))
+    }
+
+    /// A file of a logged model, by its path from the model's root.
+    ///
+    /// # Errors
+    /// `Invalid` for an unsafe path or a folder; `NotFound`.
+    #[boxed]
+    pub async fn logged_model_artifact(&self, ctx: &Ctx, id: LoggedModelId, path: &str) -> Result<Artifact> {
+        let file = ArtifactPath::parse(path)?;
+        let mut conn = self.conn().await?;
+        let root = store::artifact::root_of_logged_model(&mut conn, ctx.workspace_id(), id).await?;
+        let root = root.ok_or_else(|| crate::logged_model::no_logged_model(&id.wire()))?;
+        stored_file(&mut conn, root.owner, file).await?.ok_or_else(|| no_artifact(path))
+    }
+
+    /// A file of a model version, by its path among the version's files.
+    ///
+    /// # Errors
+    /// `Invalid` for an unsafe path or a folder; `NotFound`.
+    #[boxed]
+    pub async fn version_artifact(&self, ctx: &Ctx, model: &str, version: i32, path: &str) -> Result<Artifact> {
+        let file = ArtifactPath::parse(path)?;
+        let detail = self.version_detail(ctx, model, version).await?;
+        let found = detail.files.into_iter().find(|one| one.path == file.as_str());
+        found.map(|one| of_version(&file, one)).ok_or_else(|| no_artifact(path))
     }
 
     /// The bytes of a file, or a part of them.
@@ -275,6 +296,14 @@ fn entries(files: &[VersionFile], folder: &ArtifactFolder) -> Vec<ArtifactEntry>
         entries.entry(path.clone()).or_insert(ArtifactEntry { path, is_dir, size });
     }
     entries.into_values().collect()
+}
+
+fn of_version(path: &ArtifactPath, file: VersionFile) -> Artifact {
+    Artifact {
+        name: path.file_name().to_owned(),
+        digest: file.digest,
+        size: u64::try_from(file.size).unwrap_or_default(),
+    }
 }
 
 fn no_artifact(path: &str) -> Error {

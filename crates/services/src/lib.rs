@@ -8,6 +8,7 @@ mod admission;
 mod alert;
 mod artifact;
 mod audit;
+mod comment;
 mod ctx;
 mod demo;
 mod deployment;

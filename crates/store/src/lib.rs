@@ -7,6 +7,7 @@
 pub mod alert;
 pub mod artifact;
 pub mod audit;
+pub mod comment;
 mod condition;
 pub mod counter;
 pub mod demo;

@@ -34,6 +34,7 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .mlflow(Method::POST, "/2.0/mlflow/experiments/restore", write, restore)
         .mlflow(Method::POST, "/2.0/mlflow/experiments/set-experiment-tag", write, set_tag)
         .mlflow(Method::POST, "/2.0/mlflow/experiments/delete-experiment-tag", write, delete_tag)
+        .ajax(Method::POST, "/2.0/mlflow/experiments/search-datasets", read, search_datasets)
 }
 
 async fn create(
@@ -107,4 +108,25 @@ async fn delete_tag(
 ) -> Result<Empty, MlflowError> {
     state.services.delete_experiment_tag(&ctx, fields.experiment_id()?, fields.required("key")?).await?;
     Ok(done())
+}
+
+async fn search_datasets(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    fields: Fields,
+) -> Result<Json<Value>, MlflowError> {
+    let found = state.services.search_datasets(&ctx, &fields.experiment_ids()?).await?;
+    let summaries: Vec<Value> = found
+        .iter()
+        .map(|found| {
+            let mut summary = json!({
+                "experiment_id": found.experiment_id.to_string(), "name": found.name, "digest": found.digest,
+            });
+            if let Some(context) = &found.context {
+                summary["context"] = context.as_str().into();
+            }
+            summary
+        })
+        .collect();
+    Ok(Json(if summaries.is_empty() { json!({}) } else { json!({ "dataset_summaries": summaries }) }))
 }

@@ -7,7 +7,8 @@ use super::{
     fields::{Fields, logged_model_id, missing},
 };
 use crate::{
-    access::{Access, Context},
+    access::{Access, Context, Surface},
+    download,
     extract::Path,
     router::Routes,
     state::AppState,
@@ -15,7 +16,7 @@ use crate::{
 use axum::{
     Json,
     extract::State,
-    http::Method,
+    http::{HeaderMap, Method},
     response::{IntoResponse, Response},
 };
 use domain::{
@@ -39,6 +40,7 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .mlflow(Method::DELETE, "/2.0/mlflow/logged-models/{model_id}/tags/{tag_key}", write, delete_tag)
         .mlflow(Method::POST, "/2.0/mlflow/logged-models/{model_id}/params", write, log_params)
         .mlflow(Method::GET, "/2.0/mlflow/logged-models/{model_id}/artifacts/directories", read, list_artifacts)
+        .ajax(Method::GET, "/2.0/mlflow/logged-models/{model_id}/artifacts/files", read, get_artifact)
 }
 
 async fn create(
@@ -163,4 +165,16 @@ async fn list_artifacts(
     let folder = fields.text_or_empty("artifact_directory_path")?;
     let (root, entries) = state.services.logged_model_artifacts(&ctx, logged_model_id(&id)?, folder).await?;
     Ok(Json(artifact::listing(root, &entries)))
+}
+
+async fn get_artifact(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    fields: Fields,
+) -> Result<Response, MlflowError> {
+    let path = fields.required("artifact_file_path")?;
+    let artifact = state.services.logged_model_artifact(&ctx, logged_model_id(&id)?, path).await?;
+    Ok(download::send(&state, Surface::Mlflow, &artifact, &headers).await?)
 }

@@ -14,8 +14,10 @@ mod model;
 mod model_version;
 mod run;
 mod server_info;
+mod transition;
 mod upload;
 mod webhook;
+mod workspace;
 
 pub use error::{MlflowError, no_endpoint};
 
@@ -31,5 +33,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = upload::routes(routes);
     let routes = model::routes(routes);
     let routes = model_version::routes(routes);
-    webhook::routes(routes)
+    let routes = webhook::routes(routes);
+    let routes = transition::routes(routes);
+    workspace::routes(routes)
 }

@@ -89,7 +89,10 @@ async fn one_field_is_not_spelt_two_ways() {
     ] {
         ada.ml("runs/set-tag", body).await.refused(400);
     }
-    ada.ml("runs/set-tag", json!({ "runId": mine, "key": "a", "value": "b" })).await.ok();
+    // What must be there has its own name alone; of the rest, either does.
+    ada.ml("runs/set-tag", json!({ "runId": mine, "key": "a", "value": "b" })).await.refused(400);
+    ada.ml("runs/update", json!({ "run_id": mine, "runName": "camel" })).await.ok();
+    assert_eq!(ada.read_run(&mine).await["info"]["run_name"], "camel");
     ada.ml_get(&format!("runs/get?run_id={mine}&run_id={other}")).await.refused(400);
     ada.ml_get(&format!("runs/get?runId={mine}")).await.refused(400);
 }
