@@ -531,7 +531,11 @@ mod tests {
         }
         let both = Lineage { run_id: Some(RunId::new()), ..of_model };
         assert_eq!(check(&model, both), Ok(()), "whose run it is, is looked up");
-        for text in ["models:/churn/7".to_owned(), "models:/churn@champion".to_owned(), ArtifactAddress::Version(ModelVersionId::new()).uri()] {
+        for text in [
+            "models:/churn/7".to_owned(),
+            "models:/churn@champion".to_owned(),
+            ArtifactAddress::Version(ModelVersionId::new()).uri(),
+        ] {
             assert_eq!(check(&text, nothing), Ok(()));
             assert!(check(&text, prompt).is_err());
         }

@@ -325,7 +325,10 @@ mod tests {
         let error = LogBatch::parse(&[metric("a", 1.0, 0, 0), metric("b@", 1.0, 0, 0)], &[], &[]).unwrap_err();
         assert_eq!(error.field.as_deref(), Some("metrics[1].name"));
         let error = LogBatch::parse(&[], &pairs(&[("", "1")]), &[]).unwrap_err();
-        assert_eq!(error.message, "Missing value for required parameter 'params[0].key'. See the API docs for more information about request parameters.");
+        assert_eq!(
+            error.message,
+            "Missing value for required parameter 'params[0].key'. See the API docs for more information about request parameters."
+        );
         let error = LogBatch::parse(&[], &[], &pairs(&[("a", "\0")])).unwrap_err();
         assert_eq!(error.field.as_deref(), Some("tags[0].value"));
     }

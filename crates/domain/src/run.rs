@@ -231,8 +231,10 @@ impl RunModel {
     /// When it lacks what every model has.
     pub fn read(model: &serde_json::Value) -> Result<Self, Error> {
         let given = |name: &str| model.get(name).filter(|value| !value.is_null()).cloned();
-        let missing: Vec<&str> =
-            ["artifact_path", "flavors", "utc_time_created", "run_id"].into_iter().filter(|name| given(name).is_none()).collect();
+        let missing: Vec<&str> = ["artifact_path", "flavors", "utc_time_created", "run_id"]
+            .into_iter()
+            .filter(|name| given(name).is_none())
+            .collect();
         if !missing.is_empty() {
             let message = format!("Model json is missing mandatory fields: {}", missing.join(", "));
             return Err(Error::invalid_field("model_json", message));
@@ -253,4 +255,3 @@ impl RunModel {
         })
     }
 }
-

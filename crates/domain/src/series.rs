@@ -92,8 +92,7 @@ pub fn sample(points: &[Point], wanted: usize) -> Vec<Point> {
     let Some(last) = points.last().filter(|_| points.len() > wanted) else { return points.to_vec() };
     // Stretches as of NTILE in SQL: the first ones have one point more, when it does not come out even.
     let (length, longer) = (points.len() / wanted, points.len() % wanted);
-    let mut kept: Vec<Point> =
-        (0..wanted).map(|stretch| points[stretch * length + stretch.min(longer)]).collect();
+    let mut kept: Vec<Point> = (0..wanted).map(|stretch| points[stretch * length + stretch.min(longer)]).collect();
     if let Some(end) = kept.last_mut() {
         *end = *last;
     }

@@ -45,7 +45,11 @@ pub struct BegunUpload {
 pub(crate) struct Joining(Mutex<HashMap<UploadId, Shared<BoxFuture<'static, Result<()>>>>>);
 
 impl Joining {
-    fn wait_for(self: &Arc<Self>, id: UploadId, work: BoxFuture<'static, Result<()>>) -> impl Future<Output = Result<()>> {
+    fn wait_for(
+        self: &Arc<Self>,
+        id: UploadId,
+        work: BoxFuture<'static, Result<()>>,
+    ) -> impl Future<Output = Result<()>> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = all.entry(id).or_insert_with(|| {
             let ends = Ends(Arc::clone(self), id);
@@ -80,7 +84,9 @@ fn no_upload() -> Error {
 
 fn is_over(state: UploadState) -> Error {
     Error::conflict(match state {
-        UploadState::Completed => "This upload is complete, and the file is there; delete the file if it should not be.",
+        UploadState::Completed => {
+            "This upload is complete, and the file is there; delete the file if it should not be."
+        }
         UploadState::Open | UploadState::Aborted => "This upload was given up; begin another.",
     })
 }
@@ -148,9 +154,10 @@ impl Services {
         S: Stream<Item = std::result::Result<Bytes, E>> + Send,
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let number = u32::try_from(number).ok().filter(|number| (1..=upload.parts).contains(number)).ok_or_else(|| {
-            Error::invalid(format!("The upload has the parts 1 to {}, and no part {number}.", upload.parts))
-        })?;
+        let number =
+            u32::try_from(number).ok().filter(|number| (1..=upload.parts).contains(number)).ok_or_else(|| {
+                Error::invalid(format!("The upload has the parts 1 to {}, and no part {number}.", upload.parts))
+            })?;
         if upload.state != UploadState::Open {
             return Err(is_over(upload.state));
         }

@@ -372,7 +372,10 @@ impl Fields {
             && id.chars().count() <= 256;
         if !is_well_formed {
             let shown = Value::from(shown(id));
-            return Err(Error::invalid_field("run_id", format!("Invalid value {shown} for parameter 'run_id' supplied.")));
+            return Err(Error::invalid_field(
+                "run_id",
+                format!("Invalid value {shown} for parameter 'run_id' supplied."),
+            ));
         }
         run_id(id)
     }
@@ -585,7 +588,10 @@ mod tests {
     fn an_experiments_number_that_cannot_be_is_one_that_is_not_there() {
         for number in ["-1", "99999999999999999999999"] {
             let error = body(json!({ "experiment_id": number })).experiment_id().unwrap_err();
-            assert_eq!((error.kind, error.message), (ErrorKind::NotFound, format!("No Experiment with id={number} exists")));
+            assert_eq!(
+                (error.kind, error.message),
+                (ErrorKind::NotFound, format!("No Experiment with id={number} exists"))
+            );
             assert_eq!(body(json!({ "experiment_ids": [number] })).experiment_ids(), Ok(vec![ExperimentId(-1)]));
         }
         for text in ["1.5", "x", "-", "1 "] {
@@ -645,7 +651,9 @@ mod tests {
         assert!(body(json!({ "run_id": id, "run_uuid": id })).run_id().is_ok());
         assert!(body(json!({ "run_uuid": id })).run_id().is_ok());
         assert_eq!(body(json!({ "run_uuid": id })).only_run_id().unwrap_err().message, "Run with id= not found");
-        for (wrong, kind) in [("no run", ErrorKind::Invalid), ("-x", ErrorKind::Invalid), ("nobody", ErrorKind::NotFound)] {
+        for (wrong, kind) in
+            [("no run", ErrorKind::Invalid), ("-x", ErrorKind::Invalid), ("nobody", ErrorKind::NotFound)]
+        {
             assert_eq!(body(json!({ "run_id": wrong })).well_formed_run_id().unwrap_err().kind, kind, "{wrong}");
         }
         assert_eq!(body(json!({ "run_uuid": id })).well_formed_run_id().unwrap_err().kind, ErrorKind::Invalid);

@@ -168,9 +168,9 @@ async fn of_runs(
         );
         return Err(Error::invalid_field("run_id", message).into());
     }
-    let key = fields.text("metric_key")?.ok_or_else(|| {
-        Error::invalid_field("metric_key", "GetMetricHistoryBulk request must specify a metric_key.")
-    })?;
+    let key = fields
+        .text("metric_key")?
+        .ok_or_else(|| Error::invalid_field("metric_key", "GetMetricHistoryBulk request must specify a metric_key."))?;
     let mut left = fields.max_results(WHOLE, usize::MAX)?.min(WHOLE);
     ids.sort_unstable();
     ids.dedup();

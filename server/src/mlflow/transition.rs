@@ -145,7 +145,8 @@ async fn create(
         Ok(promotion) => promotion,
         Err(mut error) if error.kind == ErrorKind::AlreadyExists => {
             if let Ok((_, open)) = open_request(&state, &ctx, &fields).await {
-                error.message = format!("{} See {}", error.message, state.services.promotion_address(&ctx, open.number));
+                error.message =
+                    format!("{} See {}", error.message, state.services.promotion_address(&ctx, open.number));
             }
             return Err(error.into());
         }

@@ -131,14 +131,18 @@ mod tests {
     #[test]
     fn parts_go_where_the_client_reached_the_server() {
         let at = |public: &str, pairs: &[(&'static str, &str)]| {
-            let pairs = pairs.iter().map(|(name, value)| (header::HeaderName::from_static(name), value.parse().unwrap()));
+            let pairs =
+                pairs.iter().map(|(name, value)| (header::HeaderName::from_static(name), value.parse().unwrap()));
             address(public, &pairs.collect())
         };
         let public = "https://slipway.example";
         assert_eq!(at(public, &[("host", "slipway.example")]), public);
         assert_eq!(at(public, &[]), public);
         assert_eq!(at(public, &[("host", "slipway:3000")]), "http://slipway:3000");
-        assert_eq!(at("http://0.0.0.0:3000", &[("host", "ml.example"), ("x-forwarded-proto", "https")]), "https://ml.example");
+        assert_eq!(
+            at("http://0.0.0.0:3000", &[("host", "ml.example"), ("x-forwarded-proto", "https")]),
+            "https://ml.example"
+        );
         assert_eq!(at("https://ml.example/slipway", &[("host", "ml.example")]), "https://ml.example/slipway");
     }
 }

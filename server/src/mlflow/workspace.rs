@@ -1,10 +1,7 @@
 //! Workspaces, as MLflow's clients see them: by their slug, with the name to show as the description. Only those of the
 //! caller are there.
 
-use super::{
-    MlflowError,
-    fields::Fields,
-};
+use super::{MlflowError, fields::Fields};
 use crate::{
     access::{Access, Context, SignedIn},
     extract::Path,
@@ -107,6 +104,7 @@ async fn delete(
     Path(slug): Path<String>,
 ) -> Result<Json<Value>, MlflowError> {
     entered(&state, caller, &slug).await?;
-    let message = "A workspace is not deleted here: its history is kept. Remove its members, and nobody sees it any more.";
+    let message =
+        "A workspace is not deleted here: its history is kept. Remove its members, and nobody sees it any more.";
     Err(Error::new(ErrorKind::NotImplemented, message).into())
 }

@@ -192,9 +192,12 @@ async fn data_sets_are_summed_up_over_experiments() {
     let app = TestApp::start().await;
     let ada = app.member(Role::Contributor).await;
     let (wine, other) = (ada.experiment("wine").await, ada.experiment("other").await);
-    for (experiment, name, context) in
-        [(&wine, "grapes", Some("training")), (&wine, "grapes", Some("training")), (&wine, "grapes", Some("eval")), (&other, "hops", None)]
-    {
+    for (experiment, name, context) in [
+        (&wine, "grapes", Some("training")),
+        (&wine, "grapes", Some("training")),
+        (&wine, "grapes", Some("eval")),
+        (&other, "hops", None),
+    ] {
         let run = ada.run(experiment).await;
         let tags: Vec<Value> =
             context.iter().map(|context| json!({ "key": "mlflow.data.context", "value": context })).collect();

@@ -9,6 +9,7 @@ mod logged_model;
 mod registry;
 mod run;
 mod search;
+mod transition;
 mod upload;
 mod webhook;
 mod wire;

@@ -46,7 +46,10 @@ async fn a_workspace_of_others_is_not_there() {
     let app = TestApp::start().await;
     let viewer = app.member(Role::Viewer).await;
     app.second_workspace("other-lab").await;
-    assert_eq!(viewer.get(WORKSPACES).await.ok()["workspaces"], json!([{ "name": "default", "description": "Default" }]));
+    assert_eq!(
+        viewer.get(WORKSPACES).await.ok()["workspaces"],
+        json!([{ "name": "default", "description": "Default" }])
+    );
     let path = format!("{WORKSPACES}/other-lab");
     viewer.get(&path).await.refused(404);
     viewer.json(Method::PATCH, &path, json!({ "description": "mine" })).await.refused(404);
