@@ -106,6 +106,41 @@ async fn a_get_without_a_query_may_have_a_body() {
     assert_eq!(answer["run"]["info"]["run_id"], run);
 }
 
+/// What MLflow 3.18 offers under either prefix is here, or says in a form that clients know that it is not.
+#[tokio::test]
+async fn every_operation_of_mlflow_is_here_or_says_that_it_is_not() {
+    let app = TestApp::start().await;
+    let admin = app.member(Role::Admin).await;
+    let table = server::router::table(&app.state);
+    // Names of parts differ, and what stands for them does not.
+    let shape = |path: &str| -> String {
+        path.split('/').map(|part| if part.starts_with('{') { "{}" } else { part }).collect::<Vec<_>>().join("/")
+    };
+    let (mut here, mut missing) = (0, 0);
+    for line in include_str!("endpoints.txt").lines() {
+        let (method, path) = line.split_once(' ').unwrap();
+        for prefix in ["/api", "/ajax-api"] {
+            let path = format!("{prefix}{path}");
+            if table.iter().any(|route| route.method == method && shape(route.path) == shape(&path)) {
+                here += 1;
+                continue;
+            }
+            let sent = shape(&path).replace("{}", "1");
+            let answer = admin.json(method.parse().unwrap(), &sent, json!({})).await;
+            let (status, body) = (answer.status.as_u16(), answer.body_json());
+            // Where another operation has the address, it is the method that is not taken.
+            assert!([404, 405].contains(&status), "{method} {sent} answered {status}: {body}");
+            assert!(body["error_code"].is_string() && body["message"].is_string(), "{method} {sent}: {body}");
+            missing += 1;
+        }
+    }
+    assert!(here > 120 && missing > 100, "{here} are here, {missing} are not");
+    for path in ["/v1/traces", "/graphql", "/w/default/v1/traces", "/gateway/chat/invocations"] {
+        let refused = admin.post(path, json!({})).await.refused(404);
+        assert_eq!(refused["error_code"], "ENDPOINT_NOT_FOUND", "{path}");
+    }
+}
+
 #[tokio::test]
 async fn an_operation_that_is_not_there_is_an_error_that_clients_know() {
     let app = TestApp::start().await;
