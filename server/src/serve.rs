@@ -190,13 +190,16 @@ async fn wrong_method(request: Request) -> Response {
     surface(&request).refuse_as(StatusCode::METHOD_NOT_ALLOWED, Error::invalid(message))
 }
 
+/// How addresses begin that MLflow's server has, and its clients ask for: traces are sent to `/v1/traces`.
+const MLFLOWS: [&str; 5] = ["/api/", "/ajax-api/", "/v1/", "/graphql", "/gateway/"];
+
 /// Which sort of client asks for an address that is none.
 fn surface(request: &Request) -> Surface {
     use Surface as S;
     let path = request.uri().path();
     if path.starts_with("/api/v1") {
         S::Api
-    } else if path.starts_with("/api/") || path.starts_with("/ajax-api/") {
+    } else if MLFLOWS.iter().any(|prefix| path.starts_with(prefix)) {
         S::Mlflow
     } else if path.starts_with("/v2") || path.starts_with("/environments/") && path.contains("/v2") {
         S::Inference

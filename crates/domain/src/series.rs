@@ -84,6 +84,21 @@ pub fn thin(points: &[Point], wanted: usize) -> Vec<Point> {
     kept
 }
 
+/// At most `wanted` of these points, which stand in order, as MLflow samples them: the first of each of so many stretches of
+/// equal length, and the last; all of them when they are no more than `wanted`, and the last alone when it is 1.
+#[must_use]
+pub fn sample(points: &[Point], wanted: usize) -> Vec<Point> {
+    let wanted = wanted.max(1);
+    let Some(last) = points.last().filter(|_| points.len() > wanted) else { return points.to_vec() };
+    // Stretches as of NTILE in SQL: the first ones have one point more, when it does not come out even.
+    let (length, longer) = (points.len() / wanted, points.len() % wanted);
+    let mut kept: Vec<Point> = (0..wanted).map(|stretch| points[stretch * length + stretch.min(longer)]).collect();
+    if let Some(end) = kept.last_mut() {
+        *end = *last;
+    }
+    kept
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,6 +150,23 @@ mod tests {
         let of = |points: &[Point]| *points.iter().max_by(|one, other| one.by_age(other)).unwrap();
         assert!(of(&latest).value.is_nan(), "not-a-number counts as 0, which is more than -1");
         assert_eq!(of(&latest[..2]), latest[1]);
+    }
+
+    #[test]
+    fn a_sample_is_the_first_of_each_stretch_and_the_last() {
+        let steps = |count: i32, wanted: usize| -> Vec<i64> {
+            let values: Vec<f64> = (0..count).map(f64::from).collect();
+            sample(&curve(&values), wanted).iter().map(|point| point.step).collect()
+        };
+        assert_eq!(steps(10, 1), [9]);
+        assert_eq!(steps(10, 2), [0, 9]);
+        // As PostgreSQL's ntile(4) has it: 3, 3, 2 and 2 rows.
+        assert_eq!(steps(10, 4), [0, 3, 6, 9]);
+        assert_eq!(steps(11, 4), [0, 3, 6, 10]);
+        assert_eq!(steps(3, 3), [0, 1, 2]);
+        assert_eq!(steps(3, 9), [0, 1, 2]);
+        assert!(steps(0, 5).is_empty());
+        assert_eq!(steps(10_000, 2500).len(), 2500);
     }
 
     proptest! {

@@ -10,6 +10,7 @@ mod artifact;
 mod artifact_tree;
 mod audit;
 mod bearer;
+mod comment;
 mod ctx;
 mod demo;
 mod deployment;
@@ -37,6 +38,7 @@ mod setup;
 mod step;
 mod token;
 mod trigger;
+mod upload;
 mod user;
 mod webhook;
 mod workspace;
@@ -66,6 +68,7 @@ pub use setup::{NewUser, used_link};
 pub use step::{AttemptEnd, Claimed, FileTrouble, Lease, LetGo, Renewed, StepInput, StepWork};
 pub use token::{IssuedToken, NewToken};
 pub use trigger::NewTrigger;
+pub use upload::BegunUpload;
 pub use webhook::{NewWebhook, TakenDelivery, WebhookChange, WebhookSummary, WebhookTest, no_webhook};
 
 /// Gives a use case a boxed future. Else each of its callers would compile everything below it again, and prove of every
@@ -96,6 +99,7 @@ pub struct Services {
     packer: run::Packer,
     passwords: Arc<password::Passwords>,
     outbound: Arc<Outbound>,
+    joining: Arc<upload::Joining>,
     public_url: Arc<str>,
 }
 
@@ -116,6 +120,7 @@ impl Services {
             admission: Arc::default(),
             passwords: Arc::default(),
             outbound: Arc::default(),
+            joining: Arc::default(),
             public_url: "".into(),
         }
     }

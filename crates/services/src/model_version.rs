@@ -84,6 +84,11 @@ impl Services {
             return Err(Error::invalid_field("run_link", "A link has at most 500 characters."));
         }
         let source = ModelSource::parse(&new.source)?;
+        // The logged model that is registered itself; one that a run's folder or another version leads to is not.
+        let registered = match &source {
+            ModelSource::LoggedModel { id, .. } => Some(*id),
+            _ => new.logged_model_id,
+        };
         let tags = tags(&new.tags)?;
         let mut conn = self.conn().await?;
         let model = crate::model::find(&mut conn, ctx, &new.model).await?;
@@ -123,6 +128,9 @@ impl Services {
             event = event.related(crate::run::object(&crate::run::find(&mut tx, ctx, run).await?.1));
         }
         event.write(&mut tx, ctx).await?;
+        if let Some(id) = registered {
+            crate::logged_model::note_version(&mut tx, ctx, id, &model.name, number).await?;
+        }
         tell_webhooks(&mut tx, &model, &Happening::Version(&version)).await?;
         commit(tx).await?;
         Ok(version)

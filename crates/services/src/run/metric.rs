@@ -8,7 +8,7 @@ use domain::{
     run::MetricSeries,
     series::{self, Point},
 };
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::RangeInclusive};
 use store::{
     PgConnection,
     run::{
@@ -54,6 +54,37 @@ impl Services {
         let place = |point: &Point| -> Place { (point.timestamp, point.step, point.value.to_bits()) };
         let next_page_token = found.points.last().filter(|_| found.has_more).map(|last| page::encode(&place(last)));
         Ok(Page { items: found.points, next_page_token })
+    }
+
+    /// At most `limit` points of a metric of a run in the order of charts, as MLflow samples them, of those between two
+    /// steps when they are given. A run without the metric has none, and so has a run that does not exist.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    #[boxed]
+    pub async fn metric_sample(
+        &self,
+        ctx: &Ctx,
+        id: RunId,
+        key: &str,
+        steps: Option<RangeInclusive<i64>>,
+        limit: usize,
+    ) -> Result<Vec<Point>> {
+        let mut conn = self.conn().await?;
+        let run = match self.run_identity(&mut conn, ctx, id).await {
+            Err(error) if error.kind == ErrorKind::NotFound => return Ok(Vec::new()),
+            run => run?,
+        };
+        let keys = known_metrics(&mut conn, run.experiment, &[key]).await?;
+        let Some((metric, _)) = keys.first() else { return Ok(Vec::new()) };
+        let mut all = metric::series(&mut conn, run.key, &[*metric]).await?;
+        let points = all.remove(metric).unwrap_or_default();
+        let within = steps.map_or(&points[..], |steps| {
+            let from = points.partition_point(|point| point.step < *steps.start());
+            let to = points.partition_point(|point| point.step <= *steps.end());
+            points.get(from..to).unwrap_or_default()
+        });
+        Ok(series::sample(within, limit))
     }
 
     /// A metric of a run with about `points` points for a chart, extremes kept.

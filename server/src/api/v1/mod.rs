@@ -2,6 +2,7 @@
 
 mod alert;
 mod audit;
+mod comment;
 mod deployment;
 mod environment;
 mod experiment;
@@ -29,6 +30,7 @@ use utoipa::{IntoParams, ToSchema};
 pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = alert::routes(routes);
     let routes = audit::routes(routes);
+    let routes = comment::routes(routes);
     let routes = deployment::routes(routes);
     let routes = environment::routes(routes);
     let routes = experiment::routes(routes);
