@@ -5,6 +5,7 @@
 
 pub mod artifact_path;
 pub mod artifact_root;
+pub mod as_of;
 pub mod audit;
 pub mod dataset;
 pub mod deployment;
@@ -21,6 +22,7 @@ pub mod logged_model;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod mlmodel;
 pub mod model;
+pub mod model_card;
 pub mod monitor;
 pub mod names;
 pub mod page;
@@ -33,8 +35,10 @@ pub mod run;
 pub mod search;
 pub mod series;
 pub mod step;
+pub mod text_diff;
 pub mod user;
 pub mod values;
+pub mod version_diff;
 pub mod webhook;
 mod wording;
 
