@@ -17,13 +17,14 @@ MAY_USE = {
     "artifacts": {"domain"},
     "executors": {"domain"},
     "outbound": {"domain"},
+    "preview": {"domain"},
     "serving": {"domain"},
     "points": {"domain"},
     "store": {"domain", "points"},
     "services": {"domain"} | LAYERS,
     "app": {"domain"},
     "frontend": {"app"},
-    "server": {"app", "domain", "services"} | LAYERS,
+    "server": {"app", "domain", "preview", "services"} | LAYERS,
     "testkit": set(),
 }
 ONLY_IN_TESTS = {"testkit"}
@@ -33,6 +34,7 @@ ONLY_IN = {
     "leptos_axum": {"server"},
     "object_store": {"artifacts"},
     "ort": {"serving"},
+    "parquet": {"preview"},
 }
 ONE_COPY = {"axum", "axum-core", "hyper", "leptos", "reqwest", "rustls", "sqlx", "sqlx-core", "tokio"}
 

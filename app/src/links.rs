@@ -51,10 +51,18 @@ impl Links {
         self.to(&format!("runs/{}", id.simple()))
     }
 
-    /// A file among the artifacts of a run, to download.
+    /// The files of a run.
     #[must_use]
-    pub fn artifact(&self, run: &domain::id::RunId, path: &str) -> String {
-        self.to(&format!("api/v1/runs/{}/artifacts/content?path={}", run.simple(), encode(path)))
+    pub fn run_files(&self, run: &domain::id::RunId) -> FileLinks {
+        let files = self.to(&format!("api/v1/runs/{}/artifacts", run.simple()));
+        FileLinks { files, shown: format!("{}/shown", self.run(run)) }
+    }
+
+    /// The files of a version.
+    #[must_use]
+    pub fn version_files(&self, model: &str, version: i32) -> FileLinks {
+        let files = self.to(&format!("api/v1/models/{}/versions/{version}/files", encode(model)));
+        FileLinks { files, shown: format!("{}/shown", self.version(model, version)) }
     }
 
     /// The points of a metric of a run, for a chart.
@@ -220,6 +228,36 @@ impl Links {
     }
 }
 
+/// Where files themselves are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileLinks {
+    files: String,
+    shown: String,
+}
+
+impl FileLinks {
+    /// A file, to download.
+    #[must_use]
+    pub fn content(&self, path: &str) -> String {
+        format!("{}/content?path={}", self.files, encode(path))
+    }
+
+    /// A folder with all that is in it, to download.
+    #[must_use]
+    pub fn archive(&self, folder: &str) -> String {
+        match folder {
+            "" => format!("{}.zip", self.files),
+            folder => format!("{}.zip?path={}", self.files, encode(folder)),
+        }
+    }
+
+    /// A picture or document, to be a part of a page.
+    #[must_use]
+    pub fn shown(&self, path: &str) -> String {
+        format!("{}?path={}", self.shown, encode(path))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -230,7 +268,7 @@ mod tests {
         assert_eq!(links.version("a/b c", 3), "/w/lab/models/a%2Fb%20c/versions/3");
         let run = domain::id::RunId::new();
         let file = format!("/w/lab/api/v1/runs/{}/artifacts/content?path=plots%2F50%25%20%26%20up.png", run.simple());
-        assert_eq!(links.artifact(&run, "plots/50% & up.png"), file);
+        assert_eq!(links.run_files(&run).content("plots/50% & up.png"), file);
     }
 
     #[test]

@@ -5,12 +5,15 @@ pub mod pipelines;
 
 use crate::pages::{
     experiment::ExperimentPage,
+    files::{FilesPage, ShownFile},
     home::{ExampleStation, ExampleWalk, HomePage, WelcomePage},
-    run::{ComparePage, Listing, RunPage},
+    run::{ComparePage, RunPage},
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     Digest,
+    artifact_path::ArtifactPath,
+    artifact_tree::{TreeEntry, TreePage},
     audit::{Actor, AuditEvent, Object, ObjectKind},
     deployment::{Deployment, DeploymentState, Endpoint, Traffic},
     environment::{Better, Environment},
@@ -21,8 +24,9 @@ use domain::{
     },
     monitor::{Alert, AlertState},
     pipeline_run::{PipelineRun, PipelineRunState, PipelineRunSummary, RunCause},
+    preview::Preview,
     promotion::{Promotion, PromotionState},
-    run::{ArtifactEntry, DatasetInput, Metric, MetricSeries, Run, RunInfo, RunLineage, RunRow, RunStatus, RunTable},
+    run::{DatasetInput, Metric, MetricSeries, Run, RunInfo, RunLineage, RunRow, RunStatus, RunTable},
     series::Point,
 };
 use std::collections::BTreeMap;
@@ -460,7 +464,6 @@ fn logged(name: &str, depth: &str) -> Run {
 /// The page of a run.
 #[must_use]
 pub fn run() -> RunPage {
-    let file = |path: &str, size: i64| ArtifactEntry { path: path.to_owned(), is_dir: false, size: Some(size) };
     RunPage {
         run: logged("hgb-lr0.05-depth6-balanced", "6"),
         experiment: experiment(1, "wine-quality"),
@@ -474,17 +477,49 @@ pub fn run() -> RunPage {
             series("loss", |x| 0.741 + 0.9 * (-x / 90.0).exp()),
         ],
         champion: Some(champion()),
-        files: Listing {
-            folder: "model".to_owned(),
-            entries: vec![
-                ArtifactEntry { path: "model/metadata".to_owned(), is_dir: true, size: None },
-                file("model/MLmodel", 1130),
-                file("model/model.onnx", 4_823_449),
-                file("model/input_example.json", 412),
-            ],
-        },
+        files: files(),
         events: Vec::new(),
     }
+}
+
+/// Files, with a folder open that has more than a page of them.
+#[must_use]
+pub fn files() -> FilesPage {
+    let entry =
+        |path: &str, is_dir: bool, size: i64, files: i64| TreeEntry { path: path.to_owned(), is_dir, size, files };
+    let root = TreePage {
+        entries: vec![entry("model", true, 4_823_449, 341), entry("notes.md", false, 412, 1)],
+        total: 2,
+        files: 342,
+        size: 4_823_861,
+        ..TreePage::default()
+    };
+    let mut within = vec![
+        entry("model/metadata", true, 2210, 2),
+        entry("model/MLmodel", false, 1130, 1),
+        entry("model/model.onnx", false, 4_823_449, 1),
+    ];
+    within.extend((4..=12).map(|step| entry(&format!("model/step-{step}.bin"), false, 4, 1)));
+    let model = TreePage {
+        folder: "model".to_owned(),
+        entries: within,
+        total: 340,
+        files: 341,
+        size: 4_823_449,
+        before: 0,
+        next: Some("model/step-13.bin".to_owned()),
+    };
+    FilesPage { open: vec![root, model], file: None, missing: None }
+}
+
+/// A file that is looked at.
+///
+/// # Panics
+/// For a path that no file may have.
+#[must_use]
+#[allow(clippy::expect_used, reason = "an example has an ordinary path")]
+pub fn shown(path: &str, preview: Preview) -> ShownFile {
+    ShownFile { path: ArtifactPath::parse(path).expect("an ordinary path"), size: 4 << 20, digest: digest(3), preview }
 }
 
 /// Two runs beside each other.

@@ -13,7 +13,9 @@ function sort(address: string): string {
     .replace(/\/\d+(?=\/|$)/g, "/{number}")
     .replace(/\/(models|pipelines|environments)\/(?!new(?:\/|$))[^/]+/g, "/$1/{name}");
   const shown = ["tab", "view", "step"].filter((name) => url.searchParams.has(name));
-  return `${path}?${shown.map((name) => (name === "step" ? name : `${name}=${url.searchParams.get(name)}`)).join("&")}`;
+  // Files of one sort are shown as one sort of page.
+  const ending = /\.\w+$/.exec(url.searchParams.get("path") ?? "")?.[0] ?? "";
+  return `${path}?${shown.map((name) => (name === "step" ? name : `${name}=${url.searchParams.get(name)}`)).join("&")}${ending}`;
 }
 
 /** Follows links from the home page and looks at one address of each sort. That none leads nowhere, of any sort, the tests

@@ -1,14 +1,28 @@
-//! Sending stored files: whole or in part, as attachments. Nothing of a file is ever shown in our own origin.
+//! Sending stored files: whole or in part, as attachments, which is the rule; or embedded in a page of ours, under a policy that
+//! keeps them out of our origin. Why that policy is as it is: `docs/decisions/0010-what-an-artifact-may-do.md`.
 
-use crate::{access::Surface, state::AppState};
+use crate::{access::Surface, archive, state::AppState};
 use artifacts::ByteRange;
 use axum::{
     body::Body,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use domain::Error;
+use domain::{
+    Error, ErrorKind,
+    preview::{Kind, MAX_EMBEDDED},
+};
 use services::Artifact;
+
+/// What a picture made of shapes may do: draw itself.
+const SVG: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; frame-ancestors 'none'; sandbox";
+
+/// What a document may do: run the scripts that are in it, in an origin of its own, and reach nothing. Within our page, and
+/// nowhere else.
+const DOCUMENT: &str = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; \
+                        img-src data: blob:; media-src data: blob:; font-src data:; connect-src 'none'; form-action 'none'; \
+                        base-uri 'none'; frame-ancestors 'self'; sandbox allow-scripts";
 
 /// The file as an answer: `Range`, `If-Range` and `If-None-Match` are heeded. A part that is not there is refused in the
 /// form of the surface.
@@ -53,6 +67,56 @@ pub async fn send(
     // The bytes as they are: what is compressed on the way has no length, and no parts.
     set(&mut response, header::CONTENT_ENCODING, "identity");
     Ok(with_validators(response, &etag))
+}
+
+/// The file as a part of a page of ours: a picture, or a document in a frame. None when a browser asks for a document as a page
+/// of its own: people would take what it shows for ours, whose address stands above it.
+///
+/// # Errors
+/// `Invalid` for other sorts of files; `TooLarge`; when the artifact store does not answer.
+pub async fn embed(state: &AppState, artifact: &Artifact, headers: &HeaderMap) -> Result<Option<Response>, Error> {
+    let (media, policy) = match Kind::of(&artifact.name) {
+        Kind::Image(media) => (media, None),
+        Kind::Svg => ("image/svg+xml", Some(SVG)),
+        Kind::Html => {
+            let place = headers.get("sec-fetch-dest").and_then(|place| place.to_str().ok());
+            if place.is_some_and(|place| place != "iframe") {
+                return Ok(None);
+            }
+            ("text/html; charset=utf-8", Some(DOCUMENT))
+        }
+        _ => return Err(Error::invalid("This sort of file is not shown by its own address; download it.")),
+    };
+    if artifact.size > MAX_EMBEDDED {
+        let message = format!("Files of more than {} MiB are not shown; download this one.", MAX_EMBEDDED >> 20);
+        return Err(Error::new(ErrorKind::TooLarge, message));
+    }
+    let mut response = send(state, Surface::Api, artifact, headers).await?;
+    // Also where a browser is told that its copy is still good: it takes the policy from there.
+    if response.status().is_success() || response.status() == StatusCode::NOT_MODIFIED {
+        if let Some(policy) = policy {
+            set(&mut response, header::CONTENT_SECURITY_POLICY, policy);
+        }
+        if media.starts_with("text/html") {
+            set(&mut response, header::X_FRAME_OPTIONS, "SAMEORIGIN");
+        }
+        response.headers_mut().remove(header::CONTENT_DISPOSITION);
+    }
+    if response.status().is_success() {
+        set(&mut response, header::CONTENT_TYPE, media);
+    }
+    Ok(Some(response))
+}
+
+/// Files as one, to be saved as `<name>.zip`.
+pub fn archive(state: &AppState, name: &str, files: Vec<(String, Artifact)>) -> Response {
+    let (length, stream) = archive::stream(state.services.clone(), files);
+    let mut response = Response::new(Body::from_stream(stream));
+    set(&mut response, header::CONTENT_LENGTH, &length.to_string());
+    set(&mut response, header::CONTENT_TYPE, "application/zip");
+    set(&mut response, header::CONTENT_DISPOSITION, &attachment(&format!("{name}.zip")));
+    set(&mut response, header::CONTENT_ENCODING, "identity");
+    response
 }
 
 fn set(response: &mut Response, name: HeaderName, value: &str) {

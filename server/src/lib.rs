@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod api;
+mod archive;
 pub mod assets;
 pub mod cli;
 mod client;
@@ -22,6 +23,7 @@ pub mod pages;
 pub mod peer;
 pub mod postgres;
 pub mod prefix;
+mod preview;
 mod recorder;
 pub mod router;
 pub mod serve;

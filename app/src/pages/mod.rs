@@ -8,6 +8,7 @@ pub mod door;
 pub mod endpoint;
 pub mod environment;
 pub mod experiment;
+pub mod files;
 pub mod home;
 pub mod model;
 pub mod monitor;

@@ -75,6 +75,7 @@ symbols! {
     Star "i-star" r#"<path d="m8 1.5 2 4.2 4.6.6-3.4 3.2.9 4.6L8 11.9l-4.1 2.2.9-4.6L1.4 6.3 6 5.7Z"/>"#;
     File "i-file" r#"<path fill="none" stroke="currentColor" stroke-width="1.4" stroke-linejoin="round" d="M3.5 1.8h5.7l3.3 3.3v9.1h-9ZM9 1.8v3.5h3.5"/>"#;
     Folder "i-dir" r#"<path fill="none" stroke="currentColor" stroke-width="1.4" stroke-linejoin="round" d="M1.8 3h4.4l1.5 1.8h6.5v8.2H1.8Z"/>"#;
+    Download "i-download" r#"<path fill="none" stroke="currentColor" stroke-width="1.5" stroke-linecap="round" stroke-linejoin="round" d="M8 2.2v8M4.7 7 8 10.3 11.3 7M2.5 13.8h11"/>"#;
     Check "i-ok" r#"<path fill="none" stroke="currentColor" stroke-width="1.8" stroke-linecap="round" stroke-linejoin="round" d="m3 8.5 3.3 3.3L13 4.8"/>"#;
     More "i-more" r#"<path d="M3 6.7a1.3 1.3 0 1 1 0 2.6 1.3 1.3 0 0 1 0-2.6Zm5 0a1.3 1.3 0 1 1 0 2.6 1.3 1.3 0 0 1 0-2.6Zm5 0a1.3 1.3 0 1 1 0 2.6 1.3 1.3 0 0 1 0-2.6Z"/>"#;
     ChevronUp "i-chevron-up" r#"<path fill="none" stroke="currentColor" stroke-width="1.6" stroke-linecap="round" stroke-linejoin="round" d="m4.5 9.7 3.5-3.5 3.5 3.5"/>"#;

@@ -5,6 +5,7 @@
 
 pub mod artifact_path;
 pub mod artifact_root;
+pub mod artifact_tree;
 pub mod as_of;
 pub mod audit;
 pub mod dataset;
@@ -30,6 +31,7 @@ pub mod palette;
 pub mod permission;
 pub mod pipeline;
 pub mod pipeline_run;
+pub mod preview;
 pub mod promotion;
 pub mod run;
 pub mod search;

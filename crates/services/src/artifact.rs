@@ -102,18 +102,6 @@ impl Services {
         found.ok_or_else(|| no_artifact(path))
     }
 
-    /// A file of a run, by its path from the run's root.
-    ///
-    /// # Errors
-    /// `Invalid` for an unsafe path or a folder; `NotFound`.
-    #[boxed]
-    pub async fn run_artifact(&self, ctx: &Ctx, id: RunId, path: &str) -> Result<Artifact> {
-        let file = ArtifactPath::parse(path)?;
-        let mut conn = self.conn().await?;
-        let (_, info) = crate::run::find(&mut conn, ctx, id).await?;
-        stored_file(&mut conn, ArtifactOwner::Run(info.id), file).await?.ok_or_else(|| no_artifact(path))
-    }
-
     /// The bytes of a file, or a part of them.
     ///
     /// # Errors
@@ -249,12 +237,16 @@ fn entries(files: &[VersionFile], folder: &ArtifactFolder) -> Vec<ArtifactEntry>
     entries.into_values().collect()
 }
 
-fn no_artifact(path: &str) -> Error {
+pub(crate) fn no_artifact(path: &str) -> Error {
     let shown: String = path.chars().take(300).collect();
     Error::new(ErrorKind::NotFound, format!("No such artifact: '{shown}'"))
 }
 
-async fn stored_file(conn: &mut PgConnection, owner: ArtifactOwner, path: ArtifactPath) -> Result<Option<Artifact>> {
+pub(crate) async fn stored_file(
+    conn: &mut PgConnection,
+    owner: ArtifactOwner,
+    path: ArtifactPath,
+) -> Result<Option<Artifact>> {
     let found = store::artifact::get(conn, owner, &path).await?;
     Ok(found.map(|(digest, size)| Artifact {
         name: path.file_name().to_owned(),

@@ -7,6 +7,7 @@
 mod admission;
 mod alert;
 mod artifact;
+mod artifact_tree;
 mod audit;
 mod ctx;
 mod demo;
@@ -41,6 +42,7 @@ mod workspace;
 
 pub use admission::{Admitted, Limits};
 pub use artifact::{Artifact, MAX_ARTIFACT};
+pub use artifact_tree::{ArtifactTree, FilesOf};
 pub use audit::Event;
 pub use ctx::{Caller, Credential, Ctx};
 pub use demo::DemoPerson;

@@ -5,6 +5,7 @@ use domain::{
     Digest,
     artifact_path::{ArtifactFolder, ArtifactPath},
     artifact_root::{ArtifactOwner, ArtifactRoot},
+    artifact_tree::{TreeEntry, TreePage},
     experiment::LifecycleStage,
     id::{ExperimentId, LoggedModelId, RunId, WorkspaceId},
     model::VersionFile,
@@ -173,6 +174,94 @@ pub async fn list(
     .await?;
     let entry = |(name, is_dir, size)| ArtifactEntry { path: format!("{}{name}", folder.prefix()), is_dir, size };
     Ok(rows.into_iter().map(entry).collect())
+}
+
+/// A page of what lies right in a folder, with how much there is in all: folders first, each sort by name. It begins with the
+/// entry of the name `from`, or with the first when there is none, and has up to `limit` entries.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn tree(
+    conn: &mut PgConnection,
+    owner: ArtifactOwner,
+    folder: &ArtifactFolder,
+    from: Option<&str>,
+    limit: usize,
+) -> Result<TreePage> {
+    #[derive(sqlx::FromRow)]
+    struct Row {
+        name: String,
+        is_dir: bool,
+        size: i64,
+        files: i64,
+        place: i64,
+        total: i64,
+        all_files: i64,
+        all_size: i64,
+    }
+    let rows: Vec<Row> = sqlx::query_as(
+        "with entries as (
+             select split_part(rest, '/', 1) as name, position('/' in rest) > 0 as is_dir,
+                    sum(size)::bigint as size, count(*) as files
+             from (
+                 select substr(path, char_length($2) + 1) as rest, size
+                 from artifacts
+                 where root_id = $1 and path >= $2 and ($3::text is null or path < $3)
+             ) below
+             group by 1, 2
+         ), placed as (
+             select *, row_number() over (order by is_dir desc, name) as place, count(*) over () as total,
+                    (sum(files) over ())::bigint as all_files, (sum(size) over ())::bigint as all_size
+             from entries
+         )
+         select *
+         from placed
+         where place >= coalesce((select place from placed where name = $4), 1)
+         order by place
+         limit $5",
+    )
+    .bind(root_id(owner))
+    .bind(folder.prefix())
+    .bind(end(folder))
+    .bind(from)
+    // One more tells where the next page begins.
+    .bind(i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX))
+    .fetch_all(conn)
+    .await?;
+    let mut page = TreePage { folder: folder.as_str().to_owned(), ..TreePage::default() };
+    if let Some(first) = rows.first() {
+        (page.total, page.files, page.size, page.before) =
+            (first.total, first.all_files, first.all_size, first.place - 1);
+    }
+    page.next = rows.get(limit).map(|row| format!("{}{}", folder.prefix(), row.name));
+    page.entries = rows
+        .into_iter()
+        .take(limit)
+        .map(|row| TreeEntry {
+            path: format!("{}{}", folder.prefix(), row.name),
+            is_dir: row.is_dir,
+            size: row.size,
+            files: row.files,
+        })
+        .collect();
+    Ok(page)
+}
+
+/// How many files are below a folder, and how many bytes they have.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn measure(conn: &mut PgConnection, owner: ArtifactOwner, folder: &ArtifactFolder) -> Result<(i64, i64)> {
+    Ok(sqlx::query_as(
+        "select count(*), coalesce(sum(size), 0)::bigint
+         from artifacts
+         where root_id = $1 and path >= $2 and ($3::text is null or path < $3)",
+    )
+    .bind(root_id(owner))
+    .bind(folder.prefix())
+    .bind(end(folder))
+    .fetch_one(conn)
+    .await?)
 }
 
 /// What the paths of all files in a folder are less than; none for the root. `0` is the character after the slash.

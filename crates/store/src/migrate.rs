@@ -65,4 +65,65 @@ mod tests {
             assert!(refused.to_string().contains("is append-only"), "{statement}: {refused}");
         }
     }
+
+    #[tokio::test]
+    async fn what_was_logged_before_points_were_packed_is_there_afterwards() {
+        use crate::run::{RunKey, log, metric};
+        // A key of its own: this database is changed further by each test that takes it, and made again.
+        let key = format!("{}_before_points", schema_key());
+        let database = testkit::database(&key, |pool| async move {
+            apalis_postgres::PostgresStorage::migrations().run(&pool).await.unwrap();
+            let before = MIGRATIONS.iter().filter(|migration| migration.version < 10).cloned().collect();
+            Migrator::with_migrations(before).run(&pool).await.unwrap();
+        })
+        .await;
+        sqlx::raw_sql(
+            "insert into workspaces (id, slug, name) values (gen_random_uuid(), 'lab', 'Lab');
+             insert into experiments (workspace_id, name, creation_time, last_update_time)
+             select id, 'one', 0, 0 from workspaces union all select id, 'other', 0, 0 from workspaces;
+             insert into runs (id, workspace_id, experiment_id, name, start_time)
+             select gen_random_uuid(), e.workspace_id, e.id, e.name, 0 from experiments e order by e.id;
+             insert into params (run_key, key, value) select key, 'depth', name from runs;
+             insert into run_tags (run_key, key, value) select key, 'team', name from runs;
+             insert into metric_keys (name) values ('loss'), ('acc');
+             insert into metrics (run_key, metric_id, step, timestamp, value)
+             select r.key, k.id, n, n * 10, case n when 300 then 'NaN'::float8 else n + r.key * 1000 end
+             from runs r, metric_keys k, generate_series(1, 600) n;
+             insert into latest_metrics (run_key, metric_id, step, timestamp, value)
+             select r.key, k.id, 600, 6000, 600 + r.key * 1000 from runs r, metric_keys k;
+             insert into logged_models (id, workspace_id, experiment_id, name, creation_time, last_update_time)
+             select gen_random_uuid(), workspace_id, id, 'm', 0, 0 from experiments limit 1;
+             insert into logged_model_metrics (logged_model_id, metric_id, run_key, step, timestamp, value)
+             select m.id, k.id, r.key, 1, 2, 3 from logged_models m, metric_keys k, runs r where r.name = 'one';",
+        )
+        .execute(&database.pool)
+        .await
+        .unwrap();
+        migrate(&database.pool).await.unwrap();
+
+        let mut conn = database.pool.acquire().await.unwrap();
+        let runs: Vec<(RunKey, String)> =
+            sqlx::query_as("select key, name from runs order by key").fetch_all(&mut *conn).await.unwrap();
+        let keys = sqlx::query_scalar("select id from log_keys where kind = 'metric' and name = 'loss' order by id")
+            .fetch_all(&mut *conn)
+            .await
+            .unwrap();
+        assert_eq!((runs.len(), keys.len()), (2, 2), "a key belongs to an experiment");
+        for ((run, name), key) in runs.iter().zip(keys) {
+            let points = metric::history(&mut conn, *run, key, None, 1000).await.unwrap().points;
+            assert_eq!(points.len(), 600);
+            assert!(points[299].value.is_nan() && points[0].step == 1 && points[599].timestamp == 6000);
+            assert_eq!(points[599].value, 600.0 + 1000.0 * (points[599].value / 1000.0).floor());
+            let latest = metric::latest(&mut conn, &[*run], &["acc".to_owned()]).await.unwrap();
+            assert_eq!(latest[run][0].value, points[599].value);
+            let params = log::params(&mut conn, &[*run], &["depth".to_owned()]).await.unwrap();
+            assert_eq!(params[run]["depth"], *name);
+            assert_eq!(log::tag(&mut conn, *run, "team").await.unwrap().as_deref(), Some(name.as_str()));
+        }
+        let models: Vec<String> = sqlx::query_scalar("select key from logged_model_metrics order by key")
+            .fetch_all(&mut *conn)
+            .await
+            .unwrap();
+        assert_eq!(models, ["acc", "loss"]);
+    }
 }

@@ -10,12 +10,14 @@ use axum::{
 /// What a response may load and do when it says nothing stricter itself: nothing.
 const NOTHING: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; sandbox");
 
-/// The policy of a page whose one inline script carries this nonce.
+/// The policy of a page whose one inline script carries this nonce. A page that shows a document has a frame, which holds
+/// nothing but what is ours to send, and cannot be led elsewhere by what is in it.
 #[must_use]
-pub fn page_policy(nonce: &str) -> String {
+pub fn page_policy(nonce: &str, has_frame: bool) -> String {
+    let frames = if has_frame { " frame-src 'self';" } else { "" };
     format!(
         "default-src 'none'; script-src 'self' 'nonce-{nonce}' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; \
-         font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+         font-src 'self'; connect-src 'self';{frames} form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
 }
 
@@ -35,7 +37,7 @@ pub async fn headers(State(is_https): State<bool>, request: Request, next: Next)
     let headers = response.headers_mut();
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(NOTHING);
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.entry(header::X_FRAME_OPTIONS).or_insert(HeaderValue::from_static("DENY"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     headers.insert(
         HeaderName::from_static("permissions-policy"),

@@ -10,6 +10,7 @@ mod environment;
 mod error;
 mod example;
 mod experiment;
+mod files;
 mod form;
 mod home;
 mod model;

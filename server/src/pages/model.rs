@@ -1,6 +1,6 @@
 //! The pages of models and their versions.
 
-use super::{PageResult, View, chosen::Chosen, experiment::plain_or_filter};
+use super::{PageResult, View, chosen::Chosen, experiment::plain_or_filter, files};
 use crate::{access::Access, extract::Path, router::Routes};
 use app::{
     pages::model::{Detail, List, ModelPage, Version, VersionLineage, VersionPage},
@@ -9,7 +9,7 @@ use app::{
 use axum::http::Method;
 use domain::{Error, ErrorKind, Page, audit::ObjectKind, permission::Permission, promotion::PromotionState};
 use leptos::prelude::*;
-use services::{ModelSearch, PromotionFilter};
+use services::{FilesOf, ModelSearch, PromotionFilter};
 
 const SECTION: Option<Section> = Some(Section::Models);
 /// How many models, versions, promotions or events a page shows.
@@ -17,12 +17,11 @@ const ROWS: usize = 50;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
     let read = Access::Needs(Permission::Read);
-    routes.page(Method::GET, "/models", read, list).page(Method::GET, "/models/{model}", read, show).page(
-        Method::GET,
-        "/models/{model}/versions/{version}",
-        read,
-        show_version,
-    )
+    routes
+        .page(Method::GET, "/models", read, list)
+        .page(Method::GET, "/models/{model}", read, show)
+        .page(Method::GET, "/models/{model}/versions/{version}", read, show_version)
+        .stream("/models/{model}/versions/{version}/shown", read, files::of_version)
 }
 
 async fn list(view: View, chosen: Chosen) -> PageResult {
@@ -70,7 +69,7 @@ async fn show(view: View, Path(name): Path<String>, chosen: Chosen) -> PageResul
     view.page(name, SECTION, move || view! { <Detail links address page/> }).await
 }
 
-async fn show_version(view: View, Path((name, number)): Path<(String, i32)>) -> PageResult {
+async fn show_version(view: View, Path((name, number)): Path<(String, i32)>, chosen: Chosen) -> PageResult {
     let ctx = view.ctx()?;
     let services = view.services();
     let detail = services.version_detail(ctx, &name, number).await?;
@@ -90,7 +89,12 @@ async fn show_version(view: View, Path((name, number)): Path<(String, i32)>) -> 
     let live = services.endpoints(ctx).await?.into_iter().map(|endpoint| endpoint.deployment);
     let live = live.filter(|deployment| deployment.model_version_id == detail.version.id).collect();
     let events = view.history(ObjectKind::ModelVersion, detail.version.id, ROWS).await?;
+    let is_about_files = chosen.get("tab") == Some("files");
+    let of = FilesOf::Version(name.clone(), number);
+    let looked_at = files::look(services, ctx, &of, &chosen, is_about_files).await?;
+    let (has_frame, is_missing) = (looked_at.has_frame(), looked_at.missing.is_some());
     let page = VersionPage {
+        looked_at,
         lineage,
         promotions,
         live,
@@ -99,6 +103,11 @@ async fn show_version(view: View, Path((name, number)): Path<(String, i32)>) -> 
         may_request: ctx.may(Permission::RequestPromotion),
         version: detail.version,
     };
-    let links = view.links.clone();
-    view.page(page.version.title(), SECTION, move || view! { <Version links page/> }).await
+    let (links, address) = (view.links.clone(), chosen.address(view.links.version(&name, number)));
+    let (title, view) = (page.version.title(), view.with_frame(has_frame));
+    let body = move || view! { <Version links address page/> };
+    if is_missing {
+        return view.refused(&files::no_file(), title, SECTION, body).await;
+    }
+    view.page(title, SECTION, body).await
 }

@@ -1,15 +1,15 @@
 //! The pages of tracked runs.
 
-use super::{PageResult, View, chosen::Chosen};
+use super::{PageResult, View, chosen::Chosen, files};
 use crate::{access::Access, extract::Path, router::Routes};
 use app::{
-    pages::run::{Compare, ComparePage, Detail, Listing, MOST_RUNS, RunPage},
+    pages::run::{Compare, ComparePage, Detail, MOST_RUNS, RunPage},
     shell::Section,
 };
 use axum::http::Method;
 use domain::{Error, ErrorKind, audit::ObjectKind, id::RunId, permission::Permission, run::MetricSeries};
 use leptos::prelude::*;
-use services::{Ctx, PromotionFilter, Services};
+use services::{Ctx, FilesOf, PromotionFilter, Services};
 use std::collections::BTreeMap;
 
 const SECTION: Option<Section> = Some(Section::Experiments);
@@ -20,7 +20,11 @@ const ROWS: usize = 20;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
     let read = Access::Needs(Permission::Read);
-    routes.page(Method::GET, "/runs/compare", read, compare).page(Method::GET, "/runs/{run_id}", read, show)
+    routes.page(Method::GET, "/runs/compare", read, compare).page(Method::GET, "/runs/{run_id}", read, show).stream(
+        "/runs/{run_id}/shown",
+        read,
+        files::of_run,
+    )
 }
 
 async fn show(view: View, Path(id): Path<RunId>, chosen: Chosen) -> PageResult {
@@ -39,8 +43,9 @@ async fn show(view: View, Path(id): Path<RunId>, chosen: Chosen) -> PageResult {
         promotions.extend(services.promotions(ctx, &filter, None, ROWS).await?.items);
     }
     promotions.sort_by_key(|promotion| std::cmp::Reverse(promotion.number));
-    let folder = chosen.get("path").unwrap_or_default().to_owned();
-    let (_, entries) = services.run_artifacts(ctx, id, &folder).await?;
+    let is_about_files = chosen.get("tab") == Some("artifacts");
+    let looked_at = files::look(services, ctx, &FilesOf::Run(id), &chosen, is_about_files).await?;
+    let (has_frame, is_missing) = (looked_at.has_frame(), looked_at.missing.is_some());
     let page = RunPage {
         events: view.history(ObjectKind::Run, id, ROWS).await?,
         run: detail.run,
@@ -49,10 +54,15 @@ async fn show(view: View, Path(id): Path<RunId>, chosen: Chosen) -> PageResult {
         promotions,
         series,
         champion,
-        files: Listing { folder, entries },
+        files: looked_at,
     };
     let (links, address) = (view.links.clone(), chosen.address(view.links.run(&id)));
-    view.page(page.run.info.name.clone(), SECTION, move || view! { <Detail links address page/> }).await
+    let (title, view) = (page.run.info.name.clone(), view.with_frame(has_frame));
+    let body = move || view! { <Detail links address page/> };
+    if is_missing {
+        return view.refused(&files::no_file(), title, SECTION, body).await;
+    }
+    view.page(title, SECTION, body).await
 }
 
 /// The curve of a metric; none when it has one point only, or none.

@@ -49,6 +49,7 @@ pub(crate) struct View {
     here: String,
     theme: Theme,
     request_id: String,
+    has_frame: bool,
 }
 
 impl FromRequestParts<AppState> for View {
@@ -69,11 +70,18 @@ impl FromRequestParts<AppState> for View {
             here,
             theme: theme(&parts.headers),
             request_id: parts.headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned(),
+            has_frame: false,
         })
     }
 }
 
 impl View {
+    /// The same, for a page that shows a document in a frame.
+    pub(crate) fn with_frame(mut self, has_frame: bool) -> Self {
+        self.has_frame = has_frame;
+        self
+    }
+
     /// The use cases.
     pub(crate) fn services(&self) -> &services::Services {
         &self.state.services
@@ -147,7 +155,7 @@ impl View {
         page: impl FnOnce() -> V + Send + 'static,
     ) -> super::PageResult {
         let chrome = self.chrome(title.into(), section).await?;
-        Ok(document(status, chrome, page))
+        Ok(document(status, self.has_frame, chrome, page))
     }
 
     /// Sends the browser to a page of ours, after a change. `notice` is told there, once.
@@ -249,7 +257,7 @@ impl View {
         match self.chrome("Error".to_owned(), None).await {
             Ok(chrome) => {
                 let code = status.as_u16();
-                document(status, chrome, move || view! { <Trouble status=code error links request_id/> })
+                document(status, false, chrome, move || view! { <Trouble status=code error links request_id/> })
             }
             // The frame needs the database, which may be what is missing.
             Err(_) => (status, error.message).into_response(),
@@ -259,12 +267,13 @@ impl View {
 
 fn document<V: IntoView + 'static>(
     status: StatusCode,
+    has_frame: bool,
     chrome: Chrome,
     page: impl FnOnce() -> V + Send + 'static,
 ) -> Response {
     let rendered = render(move || view! { <Document chrome>{page()}</Document> });
     let mut response = (status, Html(rendered.html)).into_response();
-    if let Ok(policy) = HeaderValue::from_str(&page_policy(&rendered.nonce)) {
+    if let Ok(policy) = HeaderValue::from_str(&page_policy(&rendered.nonce, has_frame)) {
         response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     }
     response

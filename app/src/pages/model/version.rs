@@ -1,6 +1,10 @@
 //! The page of a version: what it is, what made it, where it went.
 
-use crate::{format, ui::prelude::*};
+use crate::{
+    format,
+    pages::files::{Files as FileTree, FilesPage},
+    ui::prelude::*,
+};
 use domain::{
     audit::AuditEvent,
     deployment::Deployment,
@@ -26,6 +30,8 @@ pub struct VersionPage {
     pub version: ModelVersion,
     /// Its files.
     pub files: Vec<VersionFile>,
+    /// Those that are looked at, on the tab of the files.
+    pub looked_at: FilesPage,
     /// What made it.
     pub lineage: Lineage,
     /// Its promotions, newest first.
@@ -43,10 +49,19 @@ pub struct VersionPage {
 pub fn Version(
     /// The addresses of the workspace.
     links: Links,
+    /// This page, with what was chosen: `tab` is `files`, `path` is a folder or file.
+    address: Address,
     /// The version.
     page: VersionPage,
 ) -> impl IntoView {
     let version = page.version.clone();
+    let is_files = address.get("tab") == Some("files");
+    let plain = address.without("tab").without("path").without("from");
+    let files = plain.with("tab", "files");
+    let tabs = vec![
+        Tab::new("Overview", plain.href()).current(!is_files),
+        Tab::new("Files", files.href()).count(page.files.len()).current(is_files),
+    ];
     let badge = page.live.first().map_or_else(
         || (!version.is_servable()).then(|| view! { <Badge state=State::Skipped word="Not servable"/> }.into_any()),
         |live| Some(view! { <Badge state=State::Live word=format!("Live in {}", live.environment)/> }.into_any()),
@@ -86,13 +101,37 @@ pub fn Version(
                 .into_any()
         />
         {why_not}
+        <Tabs label="Version" items=tabs/>
+        {if is_files {
+            view! {
+                <FileTree
+                    links=links.version_files(&version.model, version.version)
+                    address
+                    page=page.looked_at
+                    base=format!("models:/{}/{}", version.model, version.version)
+                    empty="It was registered without files of ours. Register it from a logged model, models:/<model id>, to have them noted."
+                    command=None
+                />
+            }
+                .into_any()
+        } else {
+            view! { <Overview links address=files page/> }.into_any()
+        }}
+    }
+}
+
+/// What it is, what made it and where it went.
+#[component]
+fn Overview(links: Links, address: Address, page: VersionPage) -> impl IntoView {
+    let version = page.version.clone();
+    view! {
         <Chain links=links.clone() page=page.clone()/>
         {(!version.description.is_empty()).then(|| view! { <div class="mt-4"><Prose text=version.description.clone()/></div> })}
         <div class="with-aside mt-4">
             <div class="stack">
                 <Measured page=page.clone()/>
                 <Signature version=version.clone()/>
-                <Files files=page.files.clone()/>
+                <Files address files=page.files.clone()/>
             </div>
             <aside class="stack" aria-label="Promotions and history">
                 <Promotions links=links.clone() promotions=page.promotions.clone()/>
@@ -241,7 +280,7 @@ fn Signature(version: ModelVersion) -> impl IntoView {
 
 /// Its files, as they were when it was registered.
 #[component]
-fn Files(files: Vec<VersionFile>) -> impl IntoView {
+fn Files(address: Address, files: Vec<VersionFile>) -> impl IntoView {
     let total: i64 = files.iter().map(|file| file.size).sum();
     let note = format!(
         "{}, {}",
@@ -251,9 +290,10 @@ fn Files(files: Vec<VersionFile>) -> impl IntoView {
     let rows = files
         .into_iter()
         .map(|file| {
+            let href = address.with("path", file.path.clone()).href();
             view! {
                 <tr>
-                    <th scope="row" class="mono">{file.path}</th>
+                    <th scope="row" class="mono"><a href=href>{file.path}</a></th>
                     <td class="num">{format::bytes(file.size.unsigned_abs())}</td>
                     <td><code>{file.digest.short().to_owned()}</code></td>
                 </tr>

@@ -1,13 +1,15 @@
 //! Runs: the page of one with its curves, params and files, and several beside each other.
 
-mod artifacts;
 mod compare;
 mod metrics;
 
-pub use artifacts::Listing;
 pub use compare::{Compare, ComparePage, MOST_RUNS};
 
-use crate::{islands::LiveRegion, ui::prelude::*};
+use crate::{
+    islands::LiveRegion,
+    pages::files::{Files, FilesPage, Glance},
+    ui::prelude::*,
+};
 use domain::{
     audit::AuditEvent,
     experiment::{Champion, Experiment, LifecycleStage},
@@ -43,8 +45,8 @@ pub struct RunPage {
     pub series: Vec<MetricSeries>,
     /// What it is held against.
     pub champion: Option<Champion>,
-    /// The files in the folder that is shown.
-    pub files: Listing,
+    /// Its files, as far as they are looked at.
+    pub files: FilesPage,
     /// What happened to it, latest first.
     pub events: Vec<AuditEvent>,
 }
@@ -77,7 +79,8 @@ impl RunPage {
 pub fn Detail(
     /// The addresses of the workspace.
     links: Links,
-    /// This page, with what was chosen: `tab` is `metrics` or `artifacts`, `metric` finds metrics, `path` is a folder.
+    /// This page, with what was chosen: `tab` is `metrics` or `artifacts`, `metric` finds metrics, `path` is a
+    /// folder or file.
     address: Address,
     /// What it shows.
     page: RunPage,
@@ -86,13 +89,15 @@ pub fn Detail(
     let (shape, word) = state(info.status);
     let id = info.id.simple();
     let tab = address.get("tab").unwrap_or("overview").to_owned();
-    let plain = address.without("tab").without("path").without("metric");
+    let plain = address.without("tab").without("path").without("from").without("metric");
     let tabs = vec![
         Tab::new("Overview", plain.href()).current(tab == "overview"),
         Tab::new("Metrics", plain.with("tab", "metrics").href())
             .count(page.run.metrics.len())
             .current(tab == "metrics"),
-        Tab::new("Artifacts", plain.with("tab", "artifacts").href()).current(tab == "artifacts"),
+        Tab::new("Artifacts", plain.with("tab", "artifacts").href())
+            .count(format::integer(page.files.all().0))
+            .current(tab == "artifacts"),
     ];
     let commit = page.run.tags.get("mlflow.source.git.commit").cloned();
     let events = (info.status == RunStatus::Running).then(|| links.events(&[format!("run:{}", info.id)]));
@@ -129,11 +134,17 @@ pub fn Detail(
         "metrics" => view! { <metrics::All links=links.clone() address=address.clone() page/> }.into_any(),
         "artifacts" => {
             let run = info.id;
+            let command = format!("mlflow artifacts log-artifact --run-id {} --local-file plot.png", run.simple());
             view! {
-                <div class="with-aside">
-                    <artifacts::Files links=links.clone() address=address.clone() run files=page.files.clone()/>
-                    <aside class="stack" aria-label="Details"><artifacts::Load run files=page.files.clone()/></aside>
-                </div>
+                <Files
+                    links=links.run_files(&run)
+                    address=address.without("metric")
+                    page=page.files.clone()
+                    base=format!("runs:/{}", run.simple())
+                    empty="What the run logs with mlflow.log_artifact appears here: plots, tables, models. To add a file to it:"
+                    command=Some(command)
+                    live=true
+                />
             }
             .into_any()
         }
@@ -189,7 +200,7 @@ fn Overview(links: Links, address: Address, page: RunPage) -> impl IntoView {
             </div>
             <aside class="stack" aria-label="Details">
                 <Params run=page.run.clone()/>
-                <artifacts::Files links=links.clone() address=address.with("tab", "artifacts") run=page.run.info.id files=page.files/>
+                <Glance address=address.with("tab", "artifacts") page=page.files/>
                 <Datasets datasets=page.run.datasets/>
                 <Happened events=page.events links/>
             </aside>
@@ -348,8 +359,10 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_is_a_link_and_a_file_has_its_size() {
+    fn files_are_on_a_tab_of_their_own_and_named_beside_the_curves() {
         let html = page(&[("tab", "artifacts"), ("path", "model")]);
         assert!(html.contains("4.6 MiB") && html.contains("model.onnx"), "{html}");
+        let html = page(&[]);
+        assert!(html.contains("?tab=artifacts&amp;path=model\"") && !html.contains("model.onnx"), "{html}");
     }
 }

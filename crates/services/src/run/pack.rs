@@ -11,8 +11,6 @@ use tokio::sync::mpsc;
 const EVERY: i64 = 256;
 /// How many runs may wait.
 const WAITING: usize = 1024;
-/// How many runs are looked for at once.
-const ROUND: i64 = 10_000;
 
 /// Packs runs, one after the other.
 #[derive(Clone)]
@@ -57,7 +55,7 @@ impl Services {
     /// When the database does not answer.
     #[boxed]
     pub async fn pack_runs(&self, seen: &mut Unpacked) -> Result<()> {
-        let waiting = pack::waiting(&mut *self.conn().await?, ROUND).await?;
+        let waiting = pack::waiting(&mut *self.conn().await?).await?;
         let mut left = HashMap::new();
         for pack::Waiting { stamp, has_ended, is_much } in waiting {
             if is_much || seen.0.get(&stamp.key) == Some(&stamp.version) {

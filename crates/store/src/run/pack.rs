@@ -181,17 +181,15 @@ pub struct Waiting {
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn waiting(conn: &mut PgConnection, limit: i64) -> Result<Vec<Waiting>> {
+pub async fn waiting(conn: &mut PgConnection) -> Result<Vec<Waiting>> {
     Ok(sqlx::query_as(
         "select r.key, r.version, r.status in ('FINISHED', 'FAILED', 'KILLED') as has_ended, j.rows >= 256 as is_much
          from (
              select run_key, count(*) as rows from metric_journal where not packed group by run_key
          ) j
          join runs r on r.key = j.run_key
-         where j.rows >= 256 or j.rows >= 2 and r.status in ('FINISHED', 'FAILED', 'KILLED')
-         limit $1",
+         where j.rows >= 256 or j.rows >= 2 and r.status in ('FINISHED', 'FAILED', 'KILLED')",
     )
-    .bind(limit)
     .fetch_all(conn)
     .await?)
 }

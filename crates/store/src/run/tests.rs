@@ -255,7 +255,7 @@ async fn what_was_logged_is_read_however_it_lies() {
             .await
             .unwrap();
     assert!(packed.iter().any(|(key, count)| *key == keys[0] && *count as usize >= logged[0].len()));
-    assert!(pack::waiting(&mut conn, 10).await.unwrap().is_empty());
+    assert!(pack::waiting(&mut conn).await.unwrap().is_empty());
 }
 
 #[tokio::test]

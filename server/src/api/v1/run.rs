@@ -18,7 +18,7 @@ use domain::{
     run::{ArtifactEntry, MetricSeries, Run, RunLineage},
 };
 use serde::{Deserialize, Serialize};
-use services::RunSearch;
+use services::{FilesOf, RunSearch};
 use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
 
@@ -30,6 +30,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         .api(read, operation!(series))
         .api(read, operation!(artifacts))
         .api(read, operation!(artifact))
+        .api(read, operation!(archive))
 }
 
 /// Of which experiments.
@@ -116,10 +117,10 @@ async fn series(
 /// Where among the files.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct At {
-    /// The path from the run's root; empty for the root itself.
+pub(super) struct At {
+    /// The path from the root; empty for the root itself.
     #[serde(default)]
-    path: String,
+    pub(super) path: String,
 }
 
 /// What lies in a folder of a run.
@@ -147,6 +148,20 @@ async fn artifact(
     Query(at): Query<At>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let artifact = state.services.run_artifact(&ctx, id, &at.path).await?;
+    let artifact = state.services.artifact_of(&ctx, &FilesOf::Run(id), &at.path).await?;
     Ok(download::send(&state, Surface::Api, &artifact, &headers).await?)
+}
+
+/// A folder of a run with all that is in it, as one ZIP archive: at most 10,000 files and 10 GiB.
+#[utoipa::path(get, path = "/api/v1/runs/{id}/artifacts.zip", tag = "tracking", params(("id" = RunId, Path), At),
+    responses((status = 200, content_type = "application/zip"), (status = 404, body = Problem),
+        (status = 413, body = Problem)))]
+async fn archive(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Path(id): Path<RunId>,
+    Query(at): Query<At>,
+) -> Result<Response, ApiError> {
+    let files = state.services.artifacts_below(&ctx, &FilesOf::Run(id), &at.path).await?;
+    Ok(download::archive(&state, &id.simple(), files))
 }

@@ -41,7 +41,9 @@ async fn busy(app: &TestApp) {
              returning id
          )
          insert into model_version_files (model_version_id, path, digest, size)
-         select id, 'model.onnx', 'blake3:' || repeat('0', 64), 1 from version",
+         select version.id, 'model.onnx', artifacts.digest, artifacts.size
+         from version, artifacts
+         where artifacts.path = 'notes.txt'",
     )
     .execute(&app.database.pool)
     .await
@@ -156,6 +158,8 @@ async fn every_link_and_form_of_a_busy_workspace_leads_somewhere() {
     // What would not be followed when a page no longer showed it.
     for part in [
         "artifacts/content?{\"path\"}",
+        "artifacts.zip?",
+        "/files/content?{\"path\"}",
         "/series?{\"key\"}",
         "/attempts/1/log?",
         "/attempts/1/log/stream?",
@@ -189,7 +193,7 @@ async fn a_file_of_a_run_is_saved_from_its_page() {
     let root = ada.read_run(&run).await["info"]["artifact_uri"].as_str().unwrap().replace("mlflow-artifacts:/", "");
     ada.upload(&format!("{root}/plots/a%20%26%20b.txt"), b"seen").await.ok();
     let browser = app.browser(ada.user()).await.in_workspace("default");
-    let html = browser.get(&format!("/runs/{run}?tab=artifacts&path=plots")).await.text();
+    let html = browser.get(&format!("/runs/{run}?tab=artifacts&path=plots%2Fa%20%26%20b.txt")).await.text();
     let (_, file) = references(&html).into_iter().find(|(_, address)| address.contains("content?path=")).unwrap();
     let saved = ada.get(below(&file)).await;
     assert_eq!((saved.status.as_u16(), saved.text().as_str()), (200, "seen"));

@@ -2,6 +2,7 @@
 
 mod environment;
 mod experiment;
+mod files;
 mod home;
 mod links;
 mod palette;

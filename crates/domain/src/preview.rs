@@ -1,0 +1,271 @@
+//! What of a file is shown on a page: values that hold nothing a browser could run. `preview` makes them of bytes, and
+//! `app` draws them.
+
+use crate::artifact_path::ArtifactPath;
+
+/// What sort of file something is, by its name. What its bytes are is another question: whoever reads them is prepared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A picture made of pixels, with its media type.
+    Image(&'static str),
+    /// A picture made of shapes: a document that could hold scripts.
+    Svg,
+    /// A document that could hold scripts.
+    Html,
+    /// JSON.
+    Json,
+    /// A table of text, its fields separated by this byte.
+    Delimited(u8),
+    /// A table in columns.
+    Parquet,
+    /// Markdown.
+    Markdown,
+    /// A Jupyter notebook.
+    Notebook,
+    /// Text, also code, logs and settings.
+    Text,
+    /// Nothing is known: text, when its bytes are.
+    Unknown,
+}
+
+impl Kind {
+    /// The kind of the file with this name.
+    #[must_use]
+    pub fn of(name: &str) -> Self {
+        let name = name.rsplit('/').next().unwrap_or(name);
+        let ending = name.rsplit_once('.').map_or(name, |(_, ending)| ending).to_ascii_lowercase();
+        match ending.as_str() {
+            "png" => Self::Image("image/png"),
+            "jpg" | "jpeg" => Self::Image("image/jpeg"),
+            "gif" => Self::Image("image/gif"),
+            "webp" => Self::Image("image/webp"),
+            "svg" => Self::Svg,
+            "html" | "htm" => Self::Html,
+            "json" => Self::Json,
+            "csv" => Self::Delimited(b','),
+            "tsv" => Self::Delimited(b'\t'),
+            "parquet" => Self::Parquet,
+            "md" | "markdown" => Self::Markdown,
+            "ipynb" => Self::Notebook,
+            "txt" | "log" | "yaml" | "yml" | "toml" | "cfg" | "ini" | "py" | "r" | "sql" | "sh" | "rs" | "ts"
+            | "js" | "css" | "xml" | "jsonl" | "mlmodel" | "dockerfile" => Self::Text,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// Whether the file is shown by its own address, rather than by values.
+    #[must_use]
+    pub fn is_embedded(self) -> bool {
+        matches!(self, Self::Image(_) | Self::Svg | Self::Html)
+    }
+}
+
+/// The most bytes of a file that is shown by its own address.
+pub const MAX_EMBEDDED: u64 = 32 << 20;
+
+/// How much is shown, of how much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// So many bytes are shown.
+    pub shown: u64,
+    /// So many the file has.
+    pub of: u64,
+}
+
+impl Part {
+    /// Whether that is all.
+    #[must_use]
+    pub fn is_whole(self) -> bool {
+        self.shown >= self.of
+    }
+}
+
+/// What is shown of a file.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Preview {
+    /// A picture, by its address.
+    Image,
+    /// A document in a frame that is kept from everything around it, by its address.
+    Frame,
+    /// Text.
+    Text(Text),
+    /// JSON, laid out.
+    Json(Text),
+    /// A table.
+    Table(Table),
+    /// Prose with headings, lists, tables, code.
+    Markdown {
+        /// The prose.
+        blocks: Vec<Block>,
+        /// How much of it this is.
+        part: Part,
+    },
+    /// A notebook.
+    Notebook(Notebook),
+    /// Nothing, and why.
+    Nothing(Reason),
+}
+
+/// Why nothing of a file is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// It has no bytes.
+    Empty,
+    /// Its bytes are no text, and its name says nothing of what they are.
+    Binary,
+    /// It is larger than what is shown of its kind; so many bytes would be.
+    TooLarge(u64),
+    /// It is not what its name says, or broken: in a sentence.
+    Damaged(String),
+}
+
+/// The first lines of a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Text {
+    /// The lines, without what ends them. Bytes that are no text are replaced by `�`.
+    pub lines: Vec<String>,
+    /// How much of the file this is.
+    pub part: Part,
+    /// How many of the lines go on beyond what is shown.
+    pub cut_lines: usize,
+}
+
+/// The first rows of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    /// Its columns, as far as they are shown.
+    pub columns: Vec<Column>,
+    /// Its rows, each with a cell for every column; none where there is no value.
+    pub rows: Vec<Vec<Option<String>>>,
+    /// How many columns there are in all.
+    pub total_columns: usize,
+    /// How many rows there are in all, where that is known.
+    pub total_rows: Option<u64>,
+    /// What else there is to know, each in a sentence.
+    pub notes: Vec<String>,
+}
+
+/// A column of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// Its type, where the file says it.
+    pub dtype: Option<String>,
+    /// Whether it holds numbers.
+    pub is_number: bool,
+}
+
+/// A part of prose that stands for itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Block {
+    /// A heading, of level 1 to 6.
+    Heading(u8, Vec<Inline>),
+    /// A paragraph.
+    Paragraph(Vec<Inline>),
+    /// Code, as it is.
+    Code(String),
+    /// A quotation.
+    Quote(Vec<Block>),
+    /// A list; with a number, one that counts from there.
+    List(Option<u64>, Vec<Vec<Block>>),
+    /// A table: its head, and its rows.
+    Table(Vec<Vec<Inline>>, Vec<Vec<Vec<Inline>>>),
+    /// A rule across.
+    Rule,
+}
+
+/// A part of a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Inline {
+    /// Text.
+    Text(String),
+    /// Code.
+    Code(String),
+    /// Stressed.
+    Emphasis(Vec<Inline>),
+    /// Stressed more.
+    Strong(Vec<Inline>),
+    /// Struck out.
+    Struck(Vec<Inline>),
+    /// A link.
+    Link(Target, Vec<Inline>),
+    /// A picture among the same artifacts, and what it shows in words.
+    Image(ArtifactPath, String),
+    /// A new line.
+    Break,
+    /// The box of a task, ticked or not.
+    Task(bool),
+}
+
+/// Where a link of prose leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// Out: an address that begins with `http:`, `https:` or `mailto:`.
+    Web(String),
+    /// To another file of the same artifacts.
+    Artifact(ArtifactPath),
+}
+
+/// The first cells of a notebook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notebook {
+    /// The language of its code, where it says it.
+    pub language: Option<String>,
+    /// Its cells.
+    pub cells: Vec<Cell>,
+    /// How many cells it has in all.
+    pub total: usize,
+}
+
+/// A cell of a notebook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cell {
+    /// Prose.
+    Markdown(Vec<Block>),
+    /// Code that was run, or not.
+    Code {
+        /// In which turn it was run.
+        count: Option<i64>,
+        /// The code.
+        source: String,
+        /// What came of it.
+        outputs: Vec<Output>,
+    },
+    /// Text as it is.
+    Raw(String),
+}
+
+/// What came of a cell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Text.
+    Text(String),
+    /// An error, with where it came from.
+    Error(String),
+    /// A picture, as an address that holds it.
+    Image(String),
+    /// Something that could run in a browser, or that nobody here can draw: its media type.
+    LeftOut(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_is_found_by_the_ending_alone() {
+        for (name, kind) in [
+            ("plots/roc.PNG", Kind::Image("image/png")),
+            ("a.html.txt", Kind::Text),
+            ("model/MLmodel", Kind::Text),
+            ("run.svg", Kind::Svg),
+            ("png", Kind::Image("image/png")),
+            ("weights.bin", Kind::Unknown),
+            ("", Kind::Unknown),
+        ] {
+            assert_eq!(Kind::of(name), kind, "{name}");
+        }
+        assert!(Kind::Html.is_embedded() && !Kind::Markdown.is_embedded());
+    }
+}

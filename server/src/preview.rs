@@ -1,0 +1,78 @@
+//! From a stored file to what is shown of it: which of its bytes are read, and no more.
+
+use artifacts::ByteRange;
+use bytes::{Bytes, BytesMut};
+use domain::{
+    Error, ErrorKind,
+    preview::{Kind, Preview, Reason},
+};
+use futures::TryStreamExt as _;
+use preview::parquet::{self, Footer};
+use services::{Artifact, Services};
+use tokio::sync::Semaphore;
+
+/// How many files in columns are read at a time: each may take as much memory as `parquet::MOST_BYTES`, and some more.
+static COLUMNS: Semaphore = Semaphore::const_new(2);
+
+/// What is shown of the file at this path.
+///
+/// # Errors
+/// When the artifact store does not answer.
+pub(crate) async fn of(services: &Services, path: &str, file: &Artifact) -> Result<Preview, Error> {
+    match read(services, path, file).await {
+        // It is noted and not there. That is ours to mend; the page around it is still worth its while.
+        Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::Internal) => {
+            Ok(Preview::Nothing(Reason::Damaged("What is stored of this file is missing or damaged.".to_owned())))
+        }
+        other => other,
+    }
+}
+
+async fn read(services: &Services, path: &str, file: &Artifact) -> Result<Preview, Error> {
+    let kind = Kind::of(path);
+    if kind == Kind::Parquet && file.size > 0 {
+        return columns(services, file).await;
+    }
+    let wanted = preview::wanted(kind).min(file.size);
+    let bytes = if wanted == 0 { Bytes::new() } else { part(services, file, 0..wanted).await? };
+    let (path, size) = (path.to_owned(), file.size);
+    off_thread(move || preview::read(&path, &bytes, size)).await
+}
+
+async fn columns(services: &Services, file: &Artifact) -> Result<Preview, Error> {
+    let _turn = COLUMNS.acquire().await.map_err(|_| Error::internal())?;
+    let mut tail = parquet::TAIL.min(file.size);
+    for _ in 0..2 {
+        let bytes = part(services, file, file.size - tail..file.size).await?;
+        let size = file.size;
+        let plan = match off_thread(move || parquet::footer(&bytes, size)).await? {
+            Err(reason) => return Ok(Preview::Nothing(reason)),
+            Ok(Footer::Longer(more)) => {
+                tail = more.min(file.size);
+                continue;
+            }
+            Ok(Footer::Here(plan)) => plan,
+        };
+        let mut parts = Vec::new();
+        for range in plan.ranges().to_vec() {
+            parts.push(part(services, file, range).await?);
+        }
+        return off_thread(move || plan.read(parts)).await;
+    }
+    Ok(Preview::Nothing(Reason::Damaged("The file says of its length what cannot be.".to_owned())))
+}
+
+/// These bytes of a file.
+async fn part(services: &Services, file: &Artifact, range: std::ops::Range<u64>) -> Result<Bytes, Error> {
+    let content = services.artifact_content(file, Some(ByteRange::Bounded(range))).await?;
+    let all = content.stream.try_fold(BytesMut::new(), |mut all, bytes| async move {
+        all.extend_from_slice(&bytes);
+        Ok(all)
+    });
+    Ok(all.await?.freeze())
+}
+
+/// Off the threads that answer requests: it takes as long as the file is large.
+async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| Error::internal())
+}
