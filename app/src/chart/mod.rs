@@ -6,6 +6,7 @@ pub mod curve;
 pub mod dag;
 pub mod gantt;
 pub mod histogram;
+pub mod lineage;
 pub mod path;
 pub mod scale;
 pub mod spark;

@@ -37,6 +37,12 @@ impl AsOf {
         self.before
     }
 
+    /// The last moment that is asked about, as far as the database tells moments apart.
+    #[must_use]
+    pub fn last(&self) -> DateTime<Utc> {
+        self.before - TimeDelta::microseconds(1)
+    }
+
     /// The text as it was given.
     #[must_use]
     pub fn as_str(&self) -> &str {
