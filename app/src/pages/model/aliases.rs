@@ -150,7 +150,7 @@ fn Standing(links: Links, address: Address, page: AliasesPage) -> impl IntoView 
                 (then, now) if then == now => view! { <span class="muted">"the same"</span> }.into_any(),
                 (Some(a), Some(b)) if !deleted => {
                     let href = links.compare_versions(&model, a, b);
-                    view! { <a class="mono" href=links.version(&model, b)>{format!("v{b}")}</a>" "<a href=href>"Compare"</a> }.into_any()
+                    view! { <a class="mono" href=links.version(&model, b)>{format!("v{b}")}</a>" · "<a href=href>"Compare"</a> }.into_any()
                 }
                 (_, Some(b)) => view! { <a class="mono" href=links.version(&model, b)>{format!("v{b}")}</a> }.into_any(),
                 (_, None) => view! { <span class="muted">"removed"</span> }.into_any(),
@@ -248,9 +248,9 @@ fn History(links: Links, address: Address, page: AliasesPage) -> impl IntoView {
             view! {
                 {line}
                 <tr>
-                    <td class="muted"><When at=one.at/></td>
                     <th scope="row" class="mono"><span class="strong">{format!("@{}", one.alias)}</span></th>
                     <td><span class="muted">{what}" "</span>{step}</td>
+                    <td class="muted"><When at=one.at/></td>
                     <td><span class="who"><Avatar name=by.clone() size=AvatarSize::Row/>{by}</span></td>
                     <td><Through links=links.clone() one/></td>
                 </tr>
@@ -263,9 +263,9 @@ fn History(links: Links, address: Address, page: AliasesPage) -> impl IntoView {
             <Table label="Moves of aliases" keys=true>
                 <thead>
                     <tr>
-                        <Head label="When"/>
                         <Head label="Alias"/>
                         <Head label="Move"/>
+                        <Head label="When"/>
                         <Head label="By"/>
                         <Head label="Through"/>
                     </tr>

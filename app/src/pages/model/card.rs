@@ -78,7 +78,7 @@ pub fn Card(
         (None, Some((a, b, diff)), _) => {
             view! { <Compared here=here.clone() a b diff/> }.into_any()
         }
-        (None, None, Some(shown)) => view! { <Shown here=here.clone() shown latest=page.latest/> }.into_any(),
+        (None, None, Some(shown)) => view! { <Shown here=here.clone() shown latest=page.latest may_write=page.may_write/> }.into_any(),
         (None, None, None) => view! {
             <div class="panel">
                 <Empty
@@ -109,7 +109,7 @@ pub fn Card(
 
 /// A card as it reads.
 #[component]
-fn Shown(here: String, shown: ShownCard, latest: Option<i32>) -> impl IntoView {
+fn Shown(here: String, shown: ShownCard, latest: Option<i32>, may_write: bool) -> impl IntoView {
     let ShownCard { card, blocks } = shown;
     let is_old = latest.is_some_and(|latest| latest != card.number);
     let was = card.number;
@@ -121,7 +121,13 @@ fn Shown(here: String, shown: ShownCard, latest: Option<i32>) -> impl IntoView {
                 view! {
                     <Callout symbol=Symbol::Undo>
                         "This is version "{was}". "<a href=here.clone()>{format!("Version {} is in force", latest.unwrap_or_default())}</a>
-                        "; "<a href=compare>"what changed since"</a>"."
+                        "; "<a href=compare>"what changed since"</a>
+                        {may_write
+                            .then(|| {
+                                let again = format!("{here}?number={was}&edit=1");
+                                view! { "; "<a href=again>"start again from it"</a> }
+                            })}
+                        "."
                     </Callout>
                 }
             })}
@@ -159,6 +165,8 @@ fn Editor(here: String, edit: CardEdit) -> impl IntoView {
     let CardEdit { draft, instead_of, preview, meanwhile } = edit;
     let number = instead_of.map_or(1, |number| number + 1);
     let leave = here.clone();
+    // What somebody else changed is told above, with the difference.
+    let errors = if meanwhile.is_some() { Draft::default() } else { draft.clone() };
     view! {
         {meanwhile
             .map(|(card, diff)| {
@@ -180,18 +188,17 @@ fn Editor(here: String, edit: CardEdit) -> impl IntoView {
         <form class="panel card-form" id="edit" method="post" action=here aria-labelledby="h-edit">
             <header><h2 id="h-edit">{format!("Version {number} of the card")}</h2></header>
             <div class="body stack">
-                <FormErrors draft=draft.clone() fields=&["text"]/>
+                <FormErrors draft=errors fields=&["text"]/>
                 <input type="hidden" name="instead_of" value=instead_of.map(|number| number.to_string())/>
                 <TextArea
-                    label="Card"
+                    label="Text"
                     name="text"
                     draft
                     rows=18
                     mono=true
-                    optional=true
                     hint="Markdown: headings, lists, tables, code, links. Raw HTML and pictures are left out."
                 />
-                <div class="btn-group">
+                <div class="buttons">
                     <Button text="Preview" name="do" value="preview"/>
                     <Button text="Save card" kind=Kind::Primary name="do" value="save"/>
                     <ButtonLink text="Leave" href=leave kind=Kind::Ghost/>
@@ -261,7 +268,7 @@ fn Versions(here: String, address: Address, page: CardPage) -> impl IntoView {
             <header>
                 <h2 id="h-versions">"Versions"</h2>
                 <span class="note n">{page.latest}</span>
-                {several.then(|| view! { <div class="push actions"><Button text="Compare" kind=Kind::Ghost/></div> })}
+                {several.then(|| view! { <div class="push actions"><Button text="Compare"/></div> })}
             </header>
             <ul class="list link">{rows}</ul>
         </form>

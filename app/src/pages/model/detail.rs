@@ -256,7 +256,7 @@ fn Versions(links: Links, address: Address, page: ModelPage) -> impl IntoView {
             <header>
                 <h2 id="h-versions">"Versions"</h2>
                 <span class="note n">{format::integer(total)}</span>
-                {several.then(|| view! { <div class="push actions"><Button text="Compare the chosen two" kind=Kind::Ghost/></div> })}
+                {several.then(|| view! { <div class="push actions"><Button text="Compare the chosen two"/></div> })}
             </header>
             <Table label="Versions" roomy=true keys=true>
                 <thead>
@@ -298,13 +298,13 @@ fn VersionLine(
         .collect_view();
     let environments = serves.iter().map(|name| view! { <StateMark state=State::Live word=name.clone()/> }).collect_view();
     let stage = (version.stage != Stage::None).then(|| view! { <Tag text=format!("stage {}", version.stage.as_str())/> });
-    let more = version.tags.len().saturating_sub(2);
+    let more = version.tags.len().saturating_sub(1);
     let all_tags = version.tags.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(", ");
     let cut = |text: String| if text.chars().count() > 24 { format!("{}…", text.chars().take(23).collect::<String>()) } else { text };
     let tags = version
         .tags
         .iter()
-        .take(2)
+        .take(1)
         .map(|(key, value)| view! { <Tag text=cut(format!("{key}={value}")) mono=true/> })
         .collect_view();
     let source = match (version.run_id, run) {
