@@ -2,7 +2,9 @@
 
 use crate::{chrome, page};
 use app::{
-    pages::model::{Aliases, AliasesPage, Asked, Card, CardPage, Compare, Detail, List, ModelPage, Version, VersionPage},
+    pages::model::{
+        Aliases, AliasesPage, Asked, Card, CardPage, Compare, Detail, List, ModelPage, Version, VersionPage,
+    },
     samples::{ago, models as m},
     shell::Section,
     ui::prelude::{Address, Links},
@@ -56,7 +58,12 @@ pub(crate) fn write(out: &Path) -> io::Result<()> {
             view! { <Aliases links=links() address=at("models/wine/aliases", &query) page=sample/> }
         })?;
     }
-    let none = CardPage { latest: None, shown: None, history: domain::Page { items: Vec::new(), next_page_token: None }, ..m::card() };
+    let none = CardPage {
+        latest: None,
+        shown: None,
+        history: domain::Page { items: Vec::new(), next_page_token: None },
+        ..m::card()
+    };
     for (name, sample) in [
         ("model-card", m::card()),
         ("model-card-edit", m::card_edit()),

@@ -37,10 +37,8 @@ const GAP: f64 = 44.0;
 #[must_use]
 pub fn draw(stops: &[Stop]) -> (String, f64, f64) {
     let index: BTreeMap<&str, usize> = stops.iter().enumerate().map(|(at, stop)| (stop.id.as_str(), at)).collect();
-    let after: Vec<Vec<usize>> = stops
-        .iter()
-        .map(|stop| stop.after.iter().filter_map(|id| index.get(id.as_str()).copied()).collect())
-        .collect();
+    let after: Vec<Vec<usize>> =
+        stops.iter().map(|stop| stop.after.iter().filter_map(|id| index.get(id.as_str()).copied()).collect()).collect();
     let (places, width, height) = arrange(&after, WIDTH, HEIGHT, GAP);
     let mut shapes = String::new();
     for (to, all) in after.iter().enumerate() {

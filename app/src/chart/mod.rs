@@ -9,6 +9,7 @@ pub mod histogram;
 pub mod lineage;
 pub mod path;
 pub mod scale;
+pub mod spans;
 pub mod spark;
 
 use leptos::prelude::*;

@@ -167,7 +167,8 @@ fn rows() -> Vec<VersionRow> {
         match number {
             14 => {
                 version.aliases = vec!["challenger".to_owned(), "staging".to_owned()];
-                version.tags = pairs(&[("sweep", "lr-2"), ("reviewed", "yes"), ("ticket", "ML-2041-rebalance-classes")]);
+                version.tags =
+                    pairs(&[("sweep", "lr-2"), ("reviewed", "yes"), ("ticket", "ML-2041-rebalance-classes")]);
             }
             12 => version.aliases = vec!["champion".to_owned(), "production".to_owned()],
             9 => version.stage = Stage::Archived,
@@ -248,26 +249,30 @@ fn golden() -> GoldenRows {
 
 fn model_record() -> Model {
     let mut model = registered(NAME, "Quality of red and white wine from eleven measurements of the lab.", 0);
-    model.aliases =
-        [("challenger", 14), ("champion", 12), ("production", 12), ("staging", 14)].map(|(a, v)| (a.to_owned(), v)).into();
+    model.aliases = [("challenger", 14), ("champion", 12), ("production", 12), ("staging", 14)]
+        .map(|(a, v)| (a.to_owned(), v))
+        .into();
     model
 }
 
 fn moves() -> Vec<AliasMove> {
-    let one = |id: i64, alias: &str, from: Option<i32>, version: Option<i32>, days: i64, by: &str, promotion: Option<i64>| AliasMove {
-        id,
-        alias: alias.to_owned(),
-        from,
-        version,
-        is_deleted: matches!(version, Some(8 | 3)),
-        at: ago(60 * 24 * days + id),
-        by: by.to_owned(),
-        cause: promotion.map(|number| AliasCause {
-            deployment: number * 2,
-            promotion: (number > 0).then_some(number),
-            is_rollback: number == 77,
-        }),
-    };
+    let one =
+        |id: i64, alias: &str, from: Option<i32>, version: Option<i32>, days: i64, by: &str, promotion: Option<i64>| {
+            AliasMove {
+                id,
+                alias: alias.to_owned(),
+                from,
+                version,
+                is_deleted: matches!(version, Some(8 | 3)),
+                at: ago(60 * 24 * days + id),
+                by: by.to_owned(),
+                cause: promotion.map(|number| AliasCause {
+                    deployment: number * 2,
+                    promotion: (number > 0).then_some(number),
+                    is_rollback: number == 77,
+                }),
+            }
+        };
     vec![
         one(12, "staging", Some(13), Some(14), 0, "Data scientist", Some(86)),
         one(11, "challenger", Some(13), Some(14), 1, "CI job", None),
@@ -311,8 +316,22 @@ pub fn model() -> ModelPage {
         }),
         described: Some(Described { version: 12, signature: Some(signature()), golden: Some(Ok(golden())) }),
         events: vec![
-            event(130, person("CI job"), "model_version.registered", ObjectKind::ModelVersion, "wine-quality-classifier v14", "registered wine-quality-classifier v14"),
-            event(1500, person("Data scientist"), "model.card_saved", ObjectKind::Model, NAME, "saved version 3 of the card of wine-quality-classifier"),
+            event(
+                130,
+                person("CI job"),
+                "model_version.registered",
+                ObjectKind::ModelVersion,
+                "wine-quality-classifier v14",
+                "registered wine-quality-classifier v14",
+            ),
+            event(
+                1500,
+                person("Data scientist"),
+                "model.card_saved",
+                ObjectKind::Model,
+                NAME,
+                "saved version 3 of the card of wine-quality-classifier",
+            ),
             event(13_000, person("Risk approver"), "promotion.approved", ObjectKind::Promotion, "#80", "approved #80"),
         ],
         may_request: true,
@@ -331,7 +350,14 @@ pub fn model_empty() -> ModelPage {
         moves: Vec::new(),
         card: None,
         described: None,
-        events: vec![event(1, person("Data scientist"), "model.created", ObjectKind::Model, "churn", "created the model churn")],
+        events: vec![event(
+            1,
+            person("Data scientist"),
+            "model.created",
+            ObjectKind::Model,
+            "churn",
+            "created the model churn",
+        )],
         ..model()
     }
 }
@@ -362,7 +388,8 @@ pub fn aliases() -> AliasesPage {
     }
 }
 
-const CARD: &str = "## What it is for\n\nSorts wine into seven classes.\n\n## Data\n\nGrown in one valley.\n\n## Owners\n\nWine lab\n";
+const CARD: &str =
+    "## What it is for\n\nSorts wine into seven classes.\n\n## Data\n\nGrown in one valley.\n\n## Owners\n\nWine lab\n";
 
 fn saved(number: i32, text: &str) -> ModelCard {
     ModelCard { number, text: text.to_owned(), author: "Data scientist".to_owned(), created_at: ago(60 * 24 * 2) }
@@ -411,7 +438,9 @@ pub fn card_edit() -> CardPage {
 #[must_use]
 pub fn card_conflict() -> CardPage {
     let typed = CARD.replace("Grown in one valley.", "Grown in two valleys.");
-    let error = Error::conflict("Data scientist saved version 3 of the card meanwhile. Look at what changed, and save again to replace it.");
+    let error = Error::conflict(
+        "Data scientist saved version 3 of the card meanwhile. Look at what changed, and save again to replace it.",
+    );
     let edit = CardEdit {
         meanwhile: Some((saved(3, CARD), TextDiff::of(CARD, &typed))),
         draft: Draft::of([("text", typed)]).refused(&error),
@@ -433,7 +462,9 @@ fn champion() -> Champion {
         model: NAME.to_owned(),
         version: 12,
         metrics: [("accuracy", 0.684), ("f1_macro", 0.421), ("loss", 0.792), ("p99_ms", 8.4)].map(super::own).into(),
-        better: [("f1_macro", Better::Higher), ("loss", Better::Lower), ("p99_ms", Better::Lower)].map(super::own).into(),
+        better: [("f1_macro", Better::Higher), ("loss", Better::Lower), ("p99_ms", Better::Lower)]
+            .map(super::own)
+            .into(),
     }
 }
 
@@ -470,9 +501,14 @@ pub fn version_page() -> VersionPage {
         golden: Some(Ok(golden())),
         created_by: Some("Data scientist".to_owned()),
         previous: Some(13),
-        events: vec![
-            event(95, person("Data scientist"), "model_version.registered", ObjectKind::ModelVersion, "wine-quality-classifier v14", "registered wine-quality-classifier v14"),
-        ],
+        events: vec![event(
+            95,
+            person("Data scientist"),
+            "model_version.registered",
+            ObjectKind::ModelVersion,
+            "wine-quality-classifier v14",
+            "registered wine-quality-classifier v14",
+        )],
         may_request: true,
     }
 }

@@ -54,7 +54,8 @@ impl AsOf {
 fn read(text: &str) -> Option<DateTime<Utc>> {
     let (day, rest) = text.split_at_checked(10)?;
     let well_formed = |part: &str, form: &str| {
-        part.len() == form.len() && part.bytes().zip(form.bytes()).all(|(c, f)| if f == b'0' { c.is_ascii_digit() } else { c == f })
+        part.len() == form.len()
+            && part.bytes().zip(form.bytes()).all(|(c, f)| if f == b'0' { c.is_ascii_digit() } else { c == f })
     };
     if !well_formed(day, "0000-00-00") {
         return None;
@@ -124,11 +125,7 @@ mod tests {
             ("2026-11-23T09:05:12 0100", "2026-11-23T08:05:13.000000Z"),
             ("2026-11-23T09:05:12-05:30", "2026-11-23T14:35:13.000000Z"),
         ] {
-            if text.contains("123456789") {
-                assert!(before(text) > "2026-11-23T09:05:12.123456Z".to_owned(), "{text}");
-            } else {
-                assert_eq!(before(text), end, "{text}");
-            }
+            assert_eq!(before(text), end, "{text}");
         }
     }
 

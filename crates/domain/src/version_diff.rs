@@ -176,7 +176,8 @@ fn metrics(a: Option<&Run>, b: Option<&Run>, better: &BTreeMap<String, Better>) 
     let all: BTreeSet<String> = both.map(|metric| metric.key.clone()).filter(|key| is_of_model(key)).collect();
     let (gated, others): (Vec<String>, Vec<String>) = all.into_iter().partition(|key| better.contains_key(key));
     let value = |run: Option<&Run>, key: &str| run.and_then(|run| run.metric(key));
-    let diff = |key: String| MetricDiff { a: value(a, &key), b: value(b, &key), better: better.get(&key).copied(), key };
+    let diff =
+        |key: String| MetricDiff { a: value(a, &key), b: value(b, &key), better: better.get(&key).copied(), key };
     gated.into_iter().chain(others).map(diff).collect()
 }
 
@@ -370,7 +371,10 @@ mod tests {
         assert_eq!(files, [("MLmodel", true, true), ("model.onnx", false, true), ("requirements.txt", true, true)]);
         assert!(diff.datasets[0].differs());
         assert_eq!(diff.code.unwrap().b, None);
-        assert_eq!((diff.environment.len(), diff.environment[0].diff.added, diff.environment[0].diff.removed), (1, 1, 1));
+        assert_eq!(
+            (diff.environment.len(), diff.environment[0].diff.added, diff.environment[0].diff.removed),
+            (1, 1, 1)
+        );
     }
 
     #[test]

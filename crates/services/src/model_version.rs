@@ -181,9 +181,9 @@ impl Services {
         let features = version.signature.as_ref().map(feature_names).unwrap_or_default();
         match self.artifacts.get_bytes(&file.digest, MAX_SHOWN_BYTES).await {
             Ok(bytes) => Ok(Some(GoldenRows::read(name, &bytes, &features).map_err(|error| error.message))),
-            Err(artifacts::Error::TooLarge { .. }) => {
-                Ok(Some(Err(format!("{name} is larger than what is shown of golden rows; the gate replays it all the same."))))
-            }
+            Err(artifacts::Error::TooLarge { .. }) => Ok(Some(Err(format!(
+                "{name} is larger than what is shown of golden rows; the gate replays it all the same."
+            )))),
             Err(error @ artifacts::Error::Store(_)) => Err(crate::artifact::of_store(error)),
             Err(error) => {
                 tracing::warn!(%error, digest = %file.digest, "golden rows cannot be read");
@@ -225,8 +225,11 @@ impl Services {
         let runs: Vec<RunId> = runs.into_iter().collect();
         let stamps = store::run::stamps(&mut conn, ctx.workspace_id(), &runs).await?;
         let keys: Vec<RunKey> = stamps.iter().map(|stamp| stamp.key).collect();
-        let present: BTreeSet<String> =
-            store::run::metric::keys(&mut conn, &keys, 1000).await?.into_iter().filter(|key| is_of_model(key)).collect();
+        let present: BTreeSet<String> = store::run::metric::keys(&mut conn, &keys, 1000)
+            .await?
+            .into_iter()
+            .filter(|key| is_of_model(key))
+            .collect();
         let mut metric_keys: Vec<String> = better.keys().filter(|key| present.contains(*key)).cloned().collect();
         // Without gates that ask for any, some of those that the runs have.
         metric_keys.extend(present.into_iter().filter(|key| !better.contains_key(key)));

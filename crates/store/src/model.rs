@@ -479,7 +479,9 @@ pub async fn summaries(
     limit: i64,
 ) -> Result<Found<ModelSummary>> {
     let columns = search.columns();
-    let mut query = QueryBuilder::new(format!("select {COLUMNS}, s.versions, n.version as latest, n.created_at as latest_at, u.name as latest_by"));
+    let mut query = QueryBuilder::new(format!(
+        "select {COLUMNS}, s.versions, n.version as latest, n.created_at as latest_at, u.name as latest_by"
+    ));
     keyset::push_columns(&mut query, &columns);
     query.push(
         " from models m

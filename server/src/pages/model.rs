@@ -12,15 +12,8 @@ use app::{
 };
 use axum::http::Method;
 use domain::{
-    Error, ErrorKind, Page,
-    as_of::AsOf,
-    audit::ObjectKind,
-    environment::PRODUCTION,
-    model_card::ModelCard,
-    permission::Permission,
-    preview::Block,
-    promotion::PromotionState,
-    text_diff::TextDiff,
+    Error, ErrorKind, Page, as_of::AsOf, audit::ObjectKind, environment::PRODUCTION, model_card::ModelCard,
+    permission::Permission, preview::Block, promotion::PromotionState, text_diff::TextDiff,
 };
 use leptos::prelude::*;
 use services::{DeploymentFilter, FilesOf, ModelSearch, PromotionFilter, no_card};
@@ -179,9 +172,7 @@ async fn card_page(view: &View, name: &str, chosen: &Chosen) -> Result<CardPage,
     let latest = services.model_card(ctx, name, None).await?;
     let latest_number = latest.as_ref().map(|card| card.number);
     let card = match number(chosen, "number")? {
-        Some(number) => {
-            Some(services.model_card(ctx, name, Some(number)).await?.ok_or_else(|| no_card(name, number))?)
-        }
+        Some(number) => Some(services.model_card(ctx, name, Some(number)).await?.ok_or_else(|| no_card(name, number))?),
         None => latest,
     };
     let shown = match card {
@@ -223,7 +214,8 @@ async fn save_card(view: View, Path(name): Path<String>, form: Form) -> PageResu
     // A browser sends the line break that a text area drops with what was typed, and ends lines in two characters.
     let text = form.raw("text").replace("\r\n", "\n");
     let instead_of = form.seen().map(|seen| seen.parse::<i32>()).transpose();
-    let instead_of = instead_of.map_err(|_| Error::invalid("The form does not say which card it is to replace; open the page again."))?;
+    let instead_of = instead_of
+        .map_err(|_| Error::invalid("The form does not say which card it is to replace; open the page again."))?;
     let (links, chosen) = (view.links.clone(), Chosen::default());
     let address = chosen.address(links.card(&name));
     let title = format!("Card of {name}");

@@ -55,8 +55,7 @@ fn block(block: Block, among: Among<'_>) -> AnyView {
             let rows = rows
                 .into_iter()
                 .map(|row| {
-                    let cells =
-                        row.into_iter().map(|cell| view! { <td>{inlines(cell, among)}</td> }).collect_view();
+                    let cells = row.into_iter().map(|cell| view! { <td>{inlines(cell, among)}</td> }).collect_view();
                     view! { <tr>{cells}</tr> }
                 })
                 .collect_view();

@@ -1,7 +1,11 @@
 //! Where the aliases of a model point, where they pointed at a moment, and every move.
 
 use super::parts::{Part, Through, Top, VersionLink};
-use crate::{format, ui::prelude::*};
+use crate::{
+    chart::spans::{self, Span},
+    format,
+    ui::prelude::*,
+};
 use chrono::{DateTime, Utc};
 use domain::{
     Page,
@@ -92,7 +96,9 @@ fn Moment(address: Address, asked: Option<Asked>) -> impl IntoView {
     let invalid = error.is_some().then_some("true");
     let describedby = if error.is_some() { "as-of-hint as-of-error" } else { "as-of-hint" };
     let hidden: Vec<_> = address.others(&["as_of"]).collect();
-    let clear = asked.is_some().then(|| view! { <ButtonLink text="Now" href=address.without("as_of").href() kind=Kind::Ghost/> });
+    let clear = asked
+        .is_some()
+        .then(|| view! { <ButtonLink text="Now" href=address.without("as_of").href() kind=Kind::Ghost/> });
     view! {
         <form class="as-of" method="get" action=address.path().to_owned()>
             {hidden
@@ -202,13 +208,61 @@ fn Standing(links: Links, address: Address, page: AliasesPage) -> impl IntoView 
     }
 }
 
+/// The most aliases that have a lane.
+const MOST_LANES: usize = 12;
+
+/// Each alias over time, as far back as the moves that are shown. It says nothing that the tables do not.
+#[component]
+fn Lanes(moves: Vec<AliasMove>, at: Option<DateTime<Utc>>) -> impl IntoView {
+    let (Some(first), end) = (moves.iter().map(|one| one.at).min(), now()) else { return ().into_any() };
+    // Milliseconds of some years are far below what loses digits.
+    #[allow(clippy::cast_precision_loss)]
+    let share =
+        |at: DateTime<Utc>| (at - first).num_milliseconds() as f64 / (end - first).num_milliseconds().max(1) as f64;
+    let mut names: Vec<String> = moves.iter().map(|one| one.alias.clone()).collect();
+    names.sort();
+    names.dedup();
+    if moves.len() < 2 || names.len() > MOST_LANES {
+        return ().into_any();
+    }
+    let lanes = names
+        .into_iter()
+        .map(|name| {
+            let mut steps: Vec<&AliasMove> = moves.iter().filter(|one| one.alias == name).collect();
+            steps.reverse();
+            let spans: Vec<Span> = steps
+                .iter()
+                .enumerate()
+                .filter_map(|(at, one)| {
+                    let label = format!("v{}", one.version?);
+                    let next = steps.get(at + 1).map(|next| next.at);
+                    let until = next.map_or_else(|| "until now".to_owned(), |next| format!("to {}", format::exact(next)));
+                    let title = format!("@{name} {label}, {} {until}", format::exact(one.at));
+                    Some(Span { from: share(one.at), to: share(next.unwrap_or(end)), label, title, is_open: next.is_none() })
+                })
+                .collect();
+            let shapes = spans::draw(&spans, at.map(share).filter(|share| (0.0..=1.0).contains(share)));
+            view! { <li><span class="mono ellipsis">{format!("@{name}")}</span><svg class="lane" inner_html=shapes></svg></li> }
+        })
+        .collect_view();
+    view! {
+        <div class="lanes" aria-hidden="true">
+            <ul>{lanes}</ul>
+            <p><span>{format::minute(first)}</span><span>"now"</span></p>
+        </div>
+    }
+    .into_any()
+}
+
 /// Every move.
 #[component]
 fn History(links: Links, address: Address, page: AliasesPage) -> impl IntoView {
     let chosen = address.get("alias").map(str::to_owned);
-    let total: i64 = page.ever.iter().filter(|(alias, _)| chosen.as_ref().is_none_or(|c| c == alias)).map(|(_, n)| n).sum();
+    let total: i64 =
+        page.ever.iter().filter(|(alias, _)| chosen.as_ref().is_none_or(|c| c == alias)).map(|(_, n)| n).sum();
     let all: i64 = page.ever.iter().map(|(_, moves)| moves).sum();
-    let mut choices = vec![(format!("All {}", format::integer(all)), address.without("alias").href(), chosen.is_none())];
+    let mut choices =
+        vec![(format!("All {}", format::integer(all)), address.without("alias").href(), chosen.is_none())];
     choices.extend(page.ever.iter().map(|(alias, moves)| {
         let href = address.with("alias", alias.clone()).href();
         (format!("@{alias} {}", format::integer(*moves)), href, chosen.as_deref() == Some(alias))
@@ -220,6 +274,8 @@ fn History(links: Links, address: Address, page: AliasesPage) -> impl IntoView {
     let model = page.model.name.clone();
     let shown = page.history.items.len();
     // Between the first move that was made by the moment and the one after it.
+    let lanes = page.history.items.clone();
+    let is_first = address.get("page_token").is_none();
     let mark = asked.and_then(|at| page.history.items.iter().position(|one| one.at <= at)).filter(|at| *at > 0);
     let rows = page
         .history
@@ -260,6 +316,7 @@ fn History(links: Links, address: Address, page: AliasesPage) -> impl IntoView {
     view! {
         <Panel title="Every move" id="moves" note=format::count(total, "move", "moves")>
             <div class="panel-bar"><Choice label="Alias" items=choices/></div>
+            {is_first.then(|| view! { <Lanes moves=lanes at=asked/> })}
             <Table label="Moves of aliases" keys=true>
                 <thead>
                     <tr>
@@ -296,7 +353,9 @@ mod tests {
     fn a_moment_shows_what_was_and_leads_to_what_is() {
         let page = AliasesPage { asked: Some(Asked::At(ago(60 * 24 * 10))), ..models::aliases() };
         let html = html(page, &[("as_of", "2026-11-13")]);
-        for part in ["Where they pointed", "versions/compare?a=", "Promotion #80", "deleted since", r#"type="datetime-local""#] {
+        for part in
+            ["Where they pointed", "versions/compare?a=", "Promotion #80", "deleted since", r#"type="datetime-local""#]
+        {
             assert!(html.contains(part), "{part} in {html}");
         }
     }

@@ -189,7 +189,7 @@ fn Editor(here: String, edit: CardEdit) -> impl IntoView {
             <header><h2 id="h-edit">{format!("Version {number} of the card")}</h2></header>
             <div class="body stack">
                 <FormErrors draft=errors fields=&["text"]/>
-                <input type="hidden" name="instead_of" value=instead_of.map(|number| number.to_string())/>
+                <input type="hidden" name="instead_of" value=instead_of.map(|number| number.to_string()).unwrap_or_default()/>
                 <TextArea
                     label="Text"
                     name="text"
@@ -224,7 +224,8 @@ fn Editor(here: String, edit: CardEdit) -> impl IntoView {
 /// All there were; two of them can be compared.
 #[component]
 fn Versions(here: String, address: Address, page: CardPage) -> impl IntoView {
-    let shown = page.shown.as_ref().map(|shown| shown.card.number).filter(|_| page.edit.is_none() && page.compared.is_none());
+    let shown =
+        page.shown.as_ref().map(|shown| shown.card.number).filter(|_| page.edit.is_none() && page.compared.is_none());
     let entries = page.history.items;
     let newest = entries.first().map(|entry| entry.number);
     let second = entries.get(1).map(|entry| entry.number);
@@ -290,7 +291,12 @@ mod tests {
     #[test]
     fn a_card_that_was_refused_keeps_what_was_typed_and_shows_what_somebody_else_changed() {
         let html = html(models::card_conflict());
-        for part in ["Grown in two valleys.", "saved version 3 while you were writing", r#"name="instead_of" value="3""#, "Removed: "] {
+        for part in [
+            "Grown in two valleys.",
+            "saved version 3 while you were writing",
+            r#"name="instead_of" value="3""#,
+            "Removed: ",
+        ] {
             assert!(html.contains(part), "{part} in {html}");
         }
     }

@@ -93,7 +93,9 @@ fn answers(a: &VersionSide, b: &VersionSide, diff: &VersionDiff) -> Vec<Answer> 
     let moved = diff.metrics.iter().filter(|metric| metric.a != metric.b).count();
     let metrics = match (diff.metrics.is_empty(), up + down) {
         (true, _) => ("None known".to_owned(), "neither run logged any".to_owned()),
-        (false, 0) => (format!("{moved} of {} moved", diff.metrics.len()), "no gate says which way is better".to_owned()),
+        (false, 0) => {
+            (format!("{moved} of {} moved", diff.metrics.len()), "no gate says which way is better".to_owned())
+        }
         (false, _) => (format!("{up} better, {down} worse"), format!("{moved} of {} moved", diff.metrics.len())),
     };
     let params = diff.params.iter().filter(|param| param.differs()).count();
@@ -165,7 +167,8 @@ fn Both(links: Links, model: String, a: VersionSide, b: VersionSide, diff: Versi
 fn Sides(links: Links, model: String, a: VersionSide, b: VersionSide) -> impl IntoView {
     let row = |side: VersionSide| {
         let version = side.version;
-        let aliases = version.aliases.iter().map(|alias| view! { <Tag text=format!("@{alias}") mono=true/> }).collect_view();
+        let aliases =
+            version.aliases.iter().map(|alias| view! { <Tag text=format!("@{alias}") mono=true/> }).collect_view();
         let run = match (side.run, version.run_id) {
             (Some(run), _) => view! { <a class="ellipsis" href=links.run(&run.info.id)>{run.info.name}</a> }.into_any(),
             (None, _) => view! { <span class="none">"–"</span> }.into_any(),

@@ -77,10 +77,18 @@ pub fn Detail(
     page: ModelPage,
 ) -> impl IntoView {
     let model = page.model.clone();
-    let newest = page.versions.rows.iter().map(|row| &row.version).filter(|version| version.is_servable()).map(|v| v.version).max();
+    let newest = page
+        .versions
+        .rows
+        .iter()
+        .map(|row| &row.version)
+        .filter(|version| version.is_servable())
+        .map(|v| v.version)
+        .max();
     let request = newest.filter(|_| page.may_request).map(|version| {
         let href = links.new_promotion(&model.name, version);
-        view! { <ButtonLink text=format!("Promote v{version}") href kind=Kind::Primary symbol=Symbol::Promote/> }.into_any()
+        view! { <ButtonLink text=format!("Promote v{version}") href kind=Kind::Primary symbol=Symbol::Promote/> }
+            .into_any()
     });
     let described = page.described.clone();
     view! {
@@ -236,7 +244,8 @@ fn Versions(links: Links, address: Address, page: ModelPage) -> impl IntoView {
     // From what is in production to the newest is what people ask first; else from the second to the first.
     let newest = rows.first().map(|row| row.version.version);
     let second = rows.get(1).map(|row| row.version.version);
-    let in_production = live.iter().find(|(_, environment)| environment == domain::environment::PRODUCTION).map(|(v, _)| *v);
+    let in_production =
+        live.iter().find(|(_, environment)| environment == domain::environment::PRODUCTION).map(|(v, _)| *v);
     let is_here = |number: &i32| rows.iter().any(|row| row.version.version == *number) && Some(*number) != newest;
     let from = in_production.filter(is_here).or(second);
     let several = shown > 1;
@@ -288,7 +297,8 @@ fn VersionLine(
 ) -> impl IntoView {
     let VersionRow { version, created_by, run, metrics } = row;
     let number = version.version;
-    let nothing = serves.is_empty() && version.aliases.is_empty() && version.stage == Stage::None && version.tags.is_empty();
+    let nothing =
+        serves.is_empty() && version.aliases.is_empty() && version.stage == Stage::None && version.tags.is_empty();
     let aliases = version
         .aliases
         .iter()
@@ -296,11 +306,15 @@ fn VersionLine(
         .filter(|alias| !serves.contains(alias))
         .map(|alias| view! { <Tag text=format!("@{alias}") mono=true/> })
         .collect_view();
-    let environments = serves.iter().map(|name| view! { <StateMark state=State::Live word=name.clone()/> }).collect_view();
-    let stage = (version.stage != Stage::None).then(|| view! { <Tag text=format!("stage {}", version.stage.as_str())/> });
+    let environments =
+        serves.iter().map(|name| view! { <StateMark state=State::Live word=name.clone()/> }).collect_view();
+    let stage =
+        (version.stage != Stage::None).then(|| view! { <Tag text=format!("stage {}", version.stage.as_str())/> });
     let more = version.tags.len().saturating_sub(1);
     let all_tags = version.tags.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(", ");
-    let cut = |text: String| if text.chars().count() > 24 { format!("{}…", text.chars().take(23).collect::<String>()) } else { text };
+    let cut = |text: String| {
+        if text.chars().count() > 24 { format!("{}…", text.chars().take(23).collect::<String>()) } else { text }
+    };
     let tags = version
         .tags
         .iter()
@@ -326,7 +340,10 @@ fn VersionLine(
     let radio = |name: &'static str, label: String, checked: bool| {
         view! { <input type="radio" name=name value=number.to_string() aria-label=label checked=checked/> }
     };
-    let cells = metric_keys.iter().map(|key| view! { <td class="num"><Num value=metrics.get(key).copied()/></td> }).collect_view();
+    let cells = metric_keys
+        .iter()
+        .map(|key| view! { <td class="num"><Num value=metrics.get(key).copied()/></td> })
+        .collect_view();
     view! {
         <tr>
             {several

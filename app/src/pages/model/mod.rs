@@ -116,7 +116,8 @@ pub fn List(
 fn suggestions(models: &[ModelSummary]) -> Vec<String> {
     let quoted = |text: &str| text.replace('\'', "''");
     let plain = |key: &&String| key.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_');
-    let mut all: Vec<String> = models.iter().map(|summary| format!("name = '{}'", quoted(&summary.model.name))).collect();
+    let mut all: Vec<String> =
+        models.iter().map(|summary| format!("name = '{}'", quoted(&summary.model.name))).collect();
     let tags = models.iter().flat_map(|summary| &summary.model.tags);
     all.extend(
         tags.filter(|(key, value)| plain(key) && value.chars().count() <= 40)
@@ -195,7 +196,9 @@ mod tests {
             let address = Address::new("/w/lab/models", []);
             view! { <List links=Links::new("lab") address models total=213 next=Some("ab".into()) endpoints error=None/> }
         });
-        for part in ["production v12", "staging v14", "@champion v12", "50 of 213 models", "name = &#x27;", "by Data scientist"] {
+        for part in
+            ["production v12", "staging v14", "@champion v12", "50 of 213 models", "name = &#x27;", "by Data scientist"]
+        {
             let part = part.replace("&#x27;", "'");
             assert!(html.contains(&part), "{part} in {html}");
         }

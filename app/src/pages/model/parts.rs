@@ -61,10 +61,8 @@ pub(super) fn Top(
         Tab::new("Aliases", links.aliases(&model.name)).count(model.aliases.len()).current(part == Part::Aliases),
         Tab::new("Card", links.card(&model.name)).current(part == Part::Card),
     ];
-    let tabs: Vec<Tab> = tabs
-        .into_iter()
-        .map(|tab| if tab.name == "Card" && !has_card { tab.count("none") } else { tab })
-        .collect();
+    let tabs: Vec<Tab> =
+        tabs.into_iter().map(|tab| if tab.name == "Card" && !has_card { tab.count("none") } else { tab }).collect();
     let description = model.description.clone();
     view! {
         <Crumbs items=vec![Crumb::to("Models", links.models()), Crumb::here(model.name.clone())]/>
@@ -94,7 +92,9 @@ pub(super) fn Through(links: Links, one: AliasMove) -> impl IntoView {
                 return view! { <a href=href>{format!("Rollback, deployment #{}", cause.deployment)}</a> }.into_any();
             }
             match cause.promotion {
-                Some(number) => view! { <a href=links.promotion(number)>{format!("Promotion #{number}")}</a> }.into_any(),
+                Some(number) => {
+                    view! { <a href=links.promotion(number)>{format!("Promotion #{number}")}</a> }.into_any()
+                }
                 None => view! { <a href=href>{format!("Deployment #{}", cause.deployment)}</a> }.into_any(),
             }
         }
@@ -103,7 +103,12 @@ pub(super) fn Through(links: Links, one: AliasMove) -> impl IntoView {
 
 /// A version of a model as a link; struck out when it was deleted.
 #[component]
-pub(super) fn VersionLink(links: Links, model: String, version: Option<i32>, #[prop(optional)] deleted: bool) -> impl IntoView {
+pub(super) fn VersionLink(
+    links: Links,
+    model: String,
+    version: Option<i32>,
+    #[prop(optional)] deleted: bool,
+) -> impl IntoView {
     match version {
         None => view! { <span class="none">"–"</span> }.into_any(),
         Some(version) if deleted => {

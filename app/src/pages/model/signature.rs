@@ -75,7 +75,8 @@ pub(super) fn Golden(rows: Option<Result<GoldenRows, String>>) -> impl IntoView 
         Ok(rows) => rows,
         Err(why) => {
             return Some(
-                view! { <Panel title="Golden rows" id="golden"><Body><p class="muted">{why}</p></Body></Panel> }.into_any(),
+                view! { <Panel title="Golden rows" id="golden"><Body><p class="muted">{why}</p></Body></Panel> }
+                    .into_any(),
             );
         }
     };

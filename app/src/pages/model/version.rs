@@ -235,7 +235,10 @@ fn lineage(links: &Links, page: &VersionPage) -> Vec<Stop> {
         before_version.push("run".to_owned());
     }
     let digest = version.digest.as_ref().map_or_else(String::new, |digest| digest.short().to_owned());
-    stops.push(Stop { after: before_version, ..stop("version".to_owned(), "Version, this page", version.title(), digest) });
+    stops.push(Stop {
+        after: before_version,
+        ..stop("version".to_owned(), "Version, this page", version.title(), digest)
+    });
     for promotion in page.promotions.iter().take(MOST_DRAWN) {
         let (state, word) = crate::pages::promotion::state(promotion.state);
         let name = format!("#{} → {}", promotion.number, promotion.environment);

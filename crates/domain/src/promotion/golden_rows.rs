@@ -125,9 +125,8 @@ fn named_columns(named: Map<String, Value>) -> Columns {
 /// Rows of equal width become a column for each place; other rows one column. `name` is for what has none.
 fn by_row(name: &str, rows: Vec<Value>, names: &[String]) -> Columns {
     let width = rows.first().and_then(Value::as_array).map_or(0, Vec::len);
-    let is_flat = |row: &Value| {
-        row.as_array().is_some_and(|row| row.len() == width && row.iter().all(|value| !value.is_array()))
-    };
+    let is_flat =
+        |row: &Value| row.as_array().is_some_and(|row| row.len() == width && row.iter().all(|value| !value.is_array()));
     if width == 0 || !rows.iter().all(is_flat) {
         let name = if names.len() == 1 { names[0].clone() } else { name.to_owned() };
         return vec![(name, rows)];
@@ -215,7 +214,11 @@ mod tests {
             ),
         ] {
             let rows = read(file, text);
-            assert_eq!((rows.inputs, rows.outputs), (vec!["a".to_owned(), "b".to_owned()], vec!["output".to_owned()]), "{text}");
+            assert_eq!(
+                (rows.inputs, rows.outputs),
+                (vec!["a".to_owned(), "b".to_owned()], vec!["output".to_owned()]),
+                "{text}"
+            );
             assert_eq!(rows.rows, [["1", "2", "3"], ["3", "4", "7"]], "{text}");
             assert_eq!(rows.total, 2);
         }

@@ -21,7 +21,11 @@ use utoipa::{IntoParams, ToSchema};
 
 pub(crate) fn routes(routes: Routes) -> Routes {
     let read = Access::Needs(Permission::Read);
-    routes.api(read, operation!(get)).api(read, operation!(compare)).api(read, operation!(file)).api(read, operation!(files))
+    routes
+        .api(read, operation!(get))
+        .api(read, operation!(compare))
+        .api(read, operation!(file))
+        .api(read, operation!(files))
 }
 
 /// A version with its files.

@@ -129,13 +129,7 @@ async fn the_history_of_an_alias_comes_a_page_at_a_time_and_says_from_where() {
             break;
         }
     }
-    let expected = [
-        (Some(2), None),
-        (Some(3), Some(2)),
-        (Some(2), Some(3)),
-        (Some(1), Some(2)),
-        (None, Some(1)),
-    ];
+    let expected = [(Some(2), None), (Some(3), Some(2)), (Some(2), Some(3)), (Some(1), Some(2)), (None, Some(1))];
     assert_eq!(steps, expected);
     let all = world.services.alias_history(&ctx, MODEL, None, None, 100).await.unwrap();
     assert_eq!(all.items.len(), 9);
