@@ -89,6 +89,24 @@ impl Links {
         self.to(&format!("models/{}/versions/{version}", encode(model)))
     }
 
+    /// Where the aliases of a model point and pointed.
+    #[must_use]
+    pub fn aliases(&self, model: &str) -> String {
+        format!("{}/aliases", self.model(model))
+    }
+
+    /// The card of a model.
+    #[must_use]
+    pub fn card(&self, model: &str) -> String {
+        format!("{}/card", self.model(model))
+    }
+
+    /// Two versions of a model beside each other.
+    #[must_use]
+    pub fn compare_versions(&self, model: &str, a: i32, b: i32) -> String {
+        format!("{}/versions/compare?a={a}&b={b}", self.model(model))
+    }
+
     /// All promotions.
     #[must_use]
     pub fn promotions(&self) -> String {

@@ -7,6 +7,7 @@
 //! Style and scripts are those of `site/manifest.json` when that exists, so serve the folder beside `site/pkg`.
 
 mod components;
+mod models;
 mod operate;
 mod pages;
 
@@ -69,6 +70,7 @@ fn main() -> io::Result<()> {
     let out = Path::new(&out);
     fs::create_dir_all(out)?;
     components::write(out)?;
+    models::write(out)?;
     pages::write(out)?;
     operate::write(out)
 }

@@ -50,26 +50,31 @@ pub fn layout(nodes: &[Node]) -> (Vec<Place>, f64, f64) {
         .iter()
         .map(|node| node.needs.iter().filter_map(|need| index.get(need.as_str()).copied()).collect())
         .collect();
+    arrange(&needs, WIDTH, HEIGHT, GAP_X)
+}
+
+/// The same, for boxes of any size: `needs` are those that each stands after.
+pub(super) fn arrange(needs: &[Vec<usize>], box_width: f64, box_height: f64, gap: f64) -> (Vec<Place>, f64, f64) {
     // Longest paths, by as many rounds as there are steps: a cycle, which no stored pipeline has, ends too.
-    let mut layer = vec![0_usize; nodes.len()];
-    for _ in 0..nodes.len() {
-        for at in 0..nodes.len() {
+    let mut layer = vec![0_usize; needs.len()];
+    for _ in 0..needs.len() {
+        for at in 0..needs.len() {
             if let Some(last) = needs[at].iter().map(|need| layer[*need] + 1).max() {
-                layer[at] = last.min(nodes.len() - 1);
+                layer[at] = last.min(needs.len() - 1);
             }
         }
     }
     let layers = layer.iter().max().map_or(0, |last| last + 1);
     let mut rows: Vec<Vec<usize>> = vec![Vec::new(); layers];
-    for at in 0..nodes.len() {
+    for at in 0..needs.len() {
         rows[layer[at]].push(at);
     }
     let tallest = rows.iter().map(Vec::len).max().unwrap_or(0);
     // Steps of one pipeline: at most some hundreds.
     #[allow(clippy::cast_precision_loss)]
     let float = |n: usize| n as f64;
-    let height = 2.0 * MARGIN + float(tallest.max(1)) * HEIGHT + float(tallest.saturating_sub(1)) * GAP_Y;
-    let mut places = vec![Place { x: 0.0, y: 0.0 }; nodes.len()];
+    let height = 2.0 * MARGIN + float(tallest.max(1)) * box_height + float(tallest.saturating_sub(1)) * GAP_Y;
+    let mut places = vec![Place { x: 0.0, y: 0.0 }; needs.len()];
     for (column, row) in rows.iter_mut().enumerate() {
         if column > 0 {
             let middle = |at: usize| {
@@ -78,14 +83,14 @@ pub fn layout(nodes: &[Node]) -> (Vec<Place>, f64, f64) {
             };
             row.sort_by(|a, b| middle(*a).total_cmp(&middle(*b)).then(a.cmp(b)));
         }
-        let used = float(row.len()) * HEIGHT + float(row.len().saturating_sub(1)) * GAP_Y;
+        let used = float(row.len()) * box_height + float(row.len().saturating_sub(1)) * GAP_Y;
         let top = (height - used) / 2.0;
         for (line, at) in row.iter().enumerate() {
             places[*at] =
-                Place { x: MARGIN + float(column) * (WIDTH + GAP_X), y: top + float(line) * (HEIGHT + GAP_Y) };
+                Place { x: MARGIN + float(column) * (box_width + gap), y: top + float(line) * (box_height + GAP_Y) };
         }
     }
-    let width = 2.0 * MARGIN + float(layers) * WIDTH + float(layers.saturating_sub(1)) * GAP_X;
+    let width = 2.0 * MARGIN + float(layers) * box_width + float(layers.saturating_sub(1)) * gap;
     (places, width, height)
 }
 

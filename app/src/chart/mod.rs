@@ -6,8 +6,10 @@ pub mod curve;
 pub mod dag;
 pub mod gantt;
 pub mod histogram;
+pub mod lineage;
 pub mod path;
 pub mod scale;
+pub mod spans;
 pub mod spark;
 
 use leptos::prelude::*;

@@ -6,6 +6,7 @@ pub mod avatar;
 pub mod button;
 pub mod copy;
 pub mod dialog;
+pub mod diff;
 pub mod field;
 pub mod head;
 pub mod icon;
@@ -28,6 +29,7 @@ pub mod prelude {
         button::{Act, Button, ButtonLink, Kind, Size as ButtonSize},
         copy::{CodeBlock, Command, CopyButton},
         dialog::{Confirm, More},
+        diff::{Diff, DiffCount},
         field::{CheckField, Draft, FormErrors, SelectField, TextArea, TextField},
         head::{Choice, Crumb, Crumbs, PageHead, Tab, Tabs},
         icon::{Icon, Symbol},

@@ -197,6 +197,9 @@ pub fn FilterBar(
     /// An example.
     #[prop(optional, into)]
     placeholder: Option<String>,
+    /// Filters that may be meant, for browsers to complete from while one types.
+    #[prop(optional)]
+    suggestions: Vec<String>,
     /// What is wrong with the filter.
     #[prop(optional_no_strip)]
     error: Option<String>,
@@ -208,6 +211,7 @@ pub fn FilterBar(
     let hidden: Vec<_> = address.others(&[name]).collect();
     let invalid = error.is_some().then_some("true");
     let describedby = error.is_some().then_some("filter-error");
+    let list = (!suggestions.is_empty()).then_some("filter-suggestions");
     view! {
         <form class="filter" role="search" aria-label=label.clone() method="get" action=address.path().to_owned()>
             {hidden
@@ -224,10 +228,16 @@ pub fn FilterBar(
                     aria-label=label.clone()
                     aria-invalid=invalid
                     aria-describedby=describedby
+                    list=list
                     spellcheck="false"
                     autocomplete="off"
                     data-filter=""
                 />
+                {list
+                    .map(|id| {
+                        let options = suggestions.into_iter().map(|value| view! { <option value=value></option> });
+                        view! { <datalist id=id>{options.collect_view()}</datalist> }
+                    })}
                 <kbd class="only-wide">"/"</kbd>
             </div>
             {children.map(|children| children())}

@@ -6,6 +6,7 @@
 pub mod artifact_path;
 pub mod artifact_root;
 pub mod artifact_tree;
+pub mod as_of;
 pub mod audit;
 pub mod comment;
 pub mod dataset;
@@ -23,6 +24,7 @@ pub mod logged_model;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod mlmodel;
 pub mod model;
+pub mod model_card;
 pub mod monitor;
 pub mod names;
 pub mod page;
@@ -36,9 +38,11 @@ pub mod run;
 pub mod search;
 pub mod series;
 pub mod step;
+pub mod text_diff;
 pub mod upload;
 pub mod user;
 pub mod values;
+pub mod version_diff;
 pub mod webhook;
 mod wording;
 

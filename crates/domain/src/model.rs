@@ -184,20 +184,70 @@ pub struct ModelSummary {
     pub latest: Option<i32>,
     /// When that was registered.
     pub latest_at: Option<DateTime<Utc>>,
+    /// Who registered it, by name.
+    pub latest_by: Option<String>,
+}
+
+/// A version in a table of its model, with the names and values that are shown.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct VersionRow {
+    /// The version.
+    pub version: ModelVersion,
+    /// Who registered it, by name.
+    pub created_by: Option<String>,
+    /// The name of the run that made it.
+    pub run: Option<String>,
+    /// The latest value of each shown metric that its run has.
+    pub metrics: BTreeMap<String, f64>,
+}
+
+/// A page of a model's versions, newest first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct VersionTable {
+    /// The versions.
+    pub rows: Vec<VersionRow>,
+    /// The metrics that are shown, in order: those that gates of production ask for, or a few that the runs share.
+    pub metric_keys: Vec<String>,
+    /// How many versions the model has.
+    pub total: i64,
+    /// Ask with this for the versions after these; absent on the last page.
+    pub next_page_token: Option<String>,
 }
 
 /// A move of an alias: the history answers what `@champion` was on a day.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AliasMove {
+    /// The move; greater than those before it.
+    pub id: i64,
     /// Which alias.
     pub alias: String,
+    /// The version it pointed at until then; none when it was not there.
+    pub from: Option<i32>,
     /// The version it points at from then on; none when it was removed.
     pub version: Option<i32>,
+    /// Whether that version was deleted since.
+    pub is_deleted: bool,
     /// When.
     pub at: DateTime<Utc>,
     /// Who moved it.
     pub by: String,
+    /// What moved it, when no client did.
+    pub cause: Option<AliasCause>,
+}
+
+/// What moved an alias that no client may move.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct AliasCause {
+    /// The deployment that went live: its number in the workspace.
+    pub deployment: i64,
+    /// The promotion that allowed it, by its number.
+    pub promotion: Option<i64>,
+    /// Whether it went back to an earlier version.
+    pub is_rollback: bool,
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ mod table;
 mod text;
 mod thrift;
 
-use domain::preview::{Kind, MAX_EMBEDDED, Part, Preview, Reason};
+use domain::preview::{Block, Kind, MAX_EMBEDDED, Part, Preview, Reason};
 
 /// How many bytes from a file's beginning are read to show it. Parquet is read from its end: see [`parquet`].
 #[must_use]
@@ -47,4 +47,10 @@ pub fn read(path: &str, bytes: &[u8], size: u64) -> Preview {
         Kind::Notebook => notebook::read(bytes, part, path),
         Kind::Text | Kind::Unknown => Preview::Text(text::read(bytes, part)),
     }
+}
+
+/// Markdown that stands by itself, without files around it: what it says of other files is words alone.
+#[must_use]
+pub fn prose(text: &str) -> Vec<Block> {
+    markdown::read(text, "")
 }

@@ -22,6 +22,7 @@ mod link;
 mod log;
 mod logged_model;
 mod model;
+mod model_card;
 mod model_version;
 mod monitor;
 mod palette;
@@ -40,6 +41,7 @@ mod token;
 mod trigger;
 mod upload;
 mod user;
+mod version_diff;
 mod webhook;
 mod workspace;
 
@@ -57,6 +59,7 @@ pub use gauges::{DriftScore, Gauges};
 pub use log::{Appended, log_topic};
 pub use logged_model::{LoggedModelSearch, NewLoggedModel, no_logged_model};
 pub use model::{ModelDetail, ModelSearch, NewModel};
+pub use model_card::no_card;
 pub use model_version::{NewModelVersion, VersionDetail, VersionSearch, parse_stage};
 pub use monitor::MonitorChange;
 pub use pipeline::{PipelineFile, StoredPipeline};
@@ -69,6 +72,7 @@ pub use step::{AttemptEnd, Claimed, FileTrouble, Lease, LetGo, Renewed, StepInpu
 pub use token::{IssuedToken, NewToken};
 pub use trigger::NewTrigger;
 pub use upload::BegunUpload;
+pub use version_diff::ComparedVersions;
 pub use webhook::{NewWebhook, TakenDelivery, WebhookChange, WebhookSummary, WebhookTest, no_webhook};
 
 /// Gives a use case a boxed future. Else each of its callers would compile everything below it again, and prove of every

@@ -5,7 +5,10 @@ use crate::{Ctx, Event, Result, Services, boxed, commit, experiment, link::Links
 use chrono::Utc;
 use domain::{
     Error, ErrorKind, Page,
+    as_of::AsOf,
     audit::{Object, ObjectKind},
+    environment::PRODUCTION,
+    experiment::Champion,
     id::ModelId,
     model::{AliasMove, Model, ModelSummary, ModelVersion},
     names::{AliasName, RegisteredModelName, TagKey},
@@ -116,7 +119,7 @@ impl Services {
         let versions = self.model_versions(ctx, name, page_token, limit).await?;
         let mut conn = self.conn().await?;
         let model = find(&mut conn, ctx, name).await?;
-        let alias_moves = store::model::alias_moves(&mut conn, model.id, None, page_rows(limit)).await?;
+        let alias_moves = store::model::alias_moves(&mut conn, model.id, None, None, page_rows(limit)).await?;
         Ok(ModelDetail { model, versions, alias_moves })
     }
 
@@ -142,6 +145,87 @@ impl Services {
         let mut conn = self.conn().await?;
         let found = store::model::summaries(&mut conn, &search, after.as_deref(), page_rows(wanted.limit)).await?;
         Ok(experiment::to_page(found))
+    }
+
+    /// How many models a filter leaves.
+    ///
+    /// # Errors
+    /// `Invalid` for a wrong filter.
+    #[boxed]
+    pub async fn count_models(&self, ctx: &Ctx, filter: &str) -> Result<i64> {
+        let (search, _) = ModelSearch { filter, ..ModelSearch::default() }.parse(ctx)?;
+        Ok(store::model::count(&mut *self.conn().await?, &search).await?)
+    }
+
+    /// For each alias of a model that pointed at a version at a moment, the move that made it so, by alias. Without a
+    /// moment, now.
+    ///
+    /// # Errors
+    /// `NotFound` without such a model.
+    #[boxed]
+    pub async fn aliases_as_of(&self, ctx: &Ctx, name: &str, as_of: Option<&AsOf>) -> Result<Vec<AliasMove>> {
+        let mut conn = self.conn().await?;
+        let model = find(&mut conn, ctx, name).await?;
+        Ok(store::model::aliases_as_of(&mut conn, model.id, as_of.map(AsOf::before)).await?)
+    }
+
+    /// A page of the moves of a model's aliases, or of one of them, newest first.
+    ///
+    /// # Errors
+    /// `NotFound` without such a model, or when it never had this alias; `Invalid` for a wrong alias, or a page token that is
+    /// not of this list.
+    #[boxed]
+    pub async fn alias_history(
+        &self,
+        ctx: &Ctx,
+        name: &str,
+        alias: Option<&str>,
+        page_token: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<AliasMove>> {
+        let alias = alias.map(AliasName::lookup).transpose()?;
+        let alias = alias.as_ref().map(AliasName::as_str);
+        let before: Option<i64> = page_token.map(page::decode).transpose()?;
+        let limit = limit.clamp(1, page::MAX_PAGE);
+        let mut conn = self.conn().await?;
+        let model = find(&mut conn, ctx, name).await?;
+        let moves = store::model::alias_moves(&mut conn, model.id, alias, before, page_rows(limit + 1)).await?;
+        if let Some(alias) = alias.filter(|_| moves.is_empty() && before.is_none()) {
+            return Err(Error::new(ErrorKind::NotFound, format!("The model {name} never had an alias {alias}.")));
+        }
+        Ok(Page::cut(moves, limit, |one| one.id))
+    }
+
+    /// The aliases that a model has, or had once, with how often each moved, by alias.
+    ///
+    /// # Errors
+    /// `NotFound` without such a model.
+    #[boxed]
+    pub async fn aliases_ever(&self, ctx: &Ctx, name: &str) -> Result<Vec<(String, i64)>> {
+        let mut conn = self.conn().await?;
+        let model = find(&mut conn, ctx, name).await?;
+        Ok(store::model::aliases_ever(&mut conn, model.id).await?)
+    }
+
+    /// What candidates of a model are held against: its version in production. None while there is none.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    #[boxed]
+    pub async fn champion_of_model(&self, ctx: &Ctx, model: &str) -> Result<Option<Champion>> {
+        let better = self.better_in_production(ctx).await?;
+        let mut conn = self.conn().await?;
+        let Some(production) = store::environment::by_name(&mut conn, ctx.workspace_id(), PRODUCTION).await? else {
+            return Ok(None);
+        };
+        let live = store::deployment::live_by_name(&mut conn, production.id, model).await?;
+        let Some(live) = live else { return Ok(None) };
+        let candidate = store::promotion::candidate(&mut conn, live.model_version_id).await?;
+        let metrics = match candidate.and_then(|candidate| candidate.run_id) {
+            Some(run) => store::promotion::metrics_of_run(&mut conn, run).await?,
+            None => BTreeMap::new(),
+        };
+        Ok(Some(Champion { model: live.model, version: live.version, metrics, better }))
     }
 
     /// Says what a model is for.
@@ -415,7 +499,7 @@ pub(crate) async fn find(conn: &mut PgConnection, ctx: &Ctx, name: &str) -> Resu
 }
 
 /// The model as it stands until the transaction ends: nobody else changes it meanwhile.
-async fn locked(conn: &mut PgConnection, ctx: &Ctx, name: &str) -> Result<Model> {
+pub(crate) async fn locked(conn: &mut PgConnection, ctx: &Ctx, name: &str) -> Result<Model> {
     let found = find(conn, ctx, name).await?;
     store::model::lock(conn, found.id).await?;
     find(conn, ctx, name).await

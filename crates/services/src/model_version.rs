@@ -13,13 +13,19 @@ use domain::{
     artifact_root::{ArtifactAddress, ArtifactOwner, ArtifactRoot, ModelSource},
     audit::{Object, ObjectKind},
     id::{LoggedModelId, ModelVersionId, RunId},
+    inference::feature_names,
     mlmodel::{self, MlModel},
-    model::{ModelVersion, Stage, VersionFile, manifest_digest},
-    page, search,
+    model::{ModelVersion, Stage, VersionFile, VersionRow, VersionTable, manifest_digest},
+    page,
+    promotion::{GoldenRows, MAX_SHOWN_BYTES, golden, is_of_model},
+    search,
     webhook::Happening,
 };
-use std::collections::BTreeMap;
-use store::PgConnection;
+use std::collections::{BTreeMap, BTreeSet};
+use store::{PgConnection, run::RunKey};
+
+/// The most metrics of a table of versions.
+const SHOWN_METRICS: usize = 3;
 
 /// A version to be registered.
 #[derive(Debug, Clone, Default)]
@@ -165,6 +171,96 @@ impl Services {
         let version = find(&mut conn, ctx, model, version).await?;
         let files = store::model_version::files(&mut conn, version.id).await?;
         Ok(VersionDetail { version, files })
+    }
+
+    /// The golden rows of a version as a table; none when it has none that a page shows. What cannot be replayed is told in
+    /// a sentence.
+    ///
+    /// # Errors
+    /// `Unavailable` when the artifact store does not answer.
+    #[boxed]
+    pub async fn version_golden_rows(
+        &self,
+        version: &ModelVersion,
+        files: &[VersionFile],
+    ) -> Result<Option<std::result::Result<GoldenRows, String>>> {
+        let named = |name: &'static str| Some((name, files.iter().find(|file| file.path == name)?));
+        let Some((name, file)) = golden::FILES.into_iter().find_map(named) else { return Ok(None) };
+        let features = version.signature.as_ref().map(feature_names).unwrap_or_default();
+        match self.artifacts.get_bytes(&file.digest, MAX_SHOWN_BYTES).await {
+            Ok(bytes) => Ok(Some(GoldenRows::read(name, &bytes, &features).map_err(|error| error.message))),
+            Err(artifacts::Error::TooLarge { .. }) => Ok(Some(Err(format!(
+                "{name} is larger than what is shown of golden rows; the gate replays it all the same."
+            )))),
+            Err(error @ artifacts::Error::Store(_)) => Err(crate::artifact::of_store(error)),
+            Err(error) => {
+                tracing::warn!(%error, digest = %file.digest, "golden rows cannot be read");
+                Ok(Some(Err(format!("{name} cannot be read from the artifact store."))))
+            }
+        }
+    }
+
+    /// Who registered a version, by name; none when it was Slipway itself.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    #[boxed]
+    pub async fn registered_by(&self, version: &ModelVersion) -> Result<Option<String>> {
+        let names = store::model_version::creators(&mut *self.conn().await?, &[version.id]).await?;
+        Ok(names.into_values().next())
+    }
+
+    /// A page of a model's versions as a table, newest first, with metrics of their runs.
+    ///
+    /// # Errors
+    /// `NotFound` without such a model; `Invalid` for a page token that is not of this list.
+    #[boxed]
+    pub async fn version_table(
+        &self,
+        ctx: &Ctx,
+        model: &str,
+        page_token: Option<&str>,
+        limit: usize,
+    ) -> Result<VersionTable> {
+        let page = self.model_versions(ctx, model, page_token, limit).await?;
+        let better = self.better_in_production(ctx).await?;
+        let mut conn = self.conn().await?;
+        let model = crate::model::find(&mut conn, ctx, model).await?;
+        let total = store::model_version::count(&mut conn, model.id).await?;
+        let ids: Vec<ModelVersionId> = page.items.iter().map(|version| version.id).collect();
+        let creators = store::model_version::creators(&mut conn, &ids).await?;
+        let runs: BTreeSet<RunId> = page.items.iter().filter_map(|version| version.run_id).collect();
+        let runs: Vec<RunId> = runs.into_iter().collect();
+        let stamps = store::run::stamps(&mut conn, ctx.workspace_id(), &runs).await?;
+        let keys: Vec<RunKey> = stamps.iter().map(|stamp| stamp.key).collect();
+        let present: BTreeSet<String> = store::run::metric::keys(&mut conn, &keys, 1000)
+            .await?
+            .into_iter()
+            .filter(|key| is_of_model(key))
+            .collect();
+        let mut metric_keys: Vec<String> = better.keys().filter(|key| present.contains(*key)).cloned().collect();
+        // Without gates that ask for any, some of those that the runs have.
+        metric_keys.extend(present.into_iter().filter(|key| !better.contains_key(key)));
+        metric_keys.truncate(SHOWN_METRICS);
+        let mut metrics = store::run::metric::latest(&mut conn, &keys, &metric_keys).await?;
+        let infos = store::run::infos(&mut conn, &keys).await?;
+        let known: BTreeMap<RunId, (String, BTreeMap<String, f64>)> = keys
+            .iter()
+            .zip(infos)
+            .map(|(key, info)| {
+                let metrics = metrics.remove(key).unwrap_or_default();
+                (info.id, (info.name, metrics.into_iter().map(|metric| (metric.key, metric.value)).collect()))
+            })
+            .collect();
+        let row = |version: ModelVersion| {
+            let (run, metrics) = match version.run_id.and_then(|run| known.get(&run)) {
+                Some((name, metrics)) => (Some(name.clone()), metrics.clone()),
+                None => (None, BTreeMap::new()),
+            };
+            VersionRow { created_by: creators.get(&version.id).cloned(), version, run, metrics }
+        };
+        let rows = page.items.into_iter().map(row).collect();
+        Ok(VersionTable { rows, metric_keys, total, next_page_token: page.next_page_token })
     }
 
     /// Where clients download a version from: the files that it was registered with, whatever became of the run or logged

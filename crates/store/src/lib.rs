@@ -22,6 +22,7 @@ pub mod log;
 pub mod logged_model;
 mod migrate;
 pub mod model;
+pub mod model_card;
 pub mod model_version;
 pub mod monitor;
 pub mod palette;

@@ -58,6 +58,7 @@ mod tests {
             "delete from policies",
             "delete from decisions",
             "delete from alias_moves",
+            "update model_cards set text = ''",
             "update model_version_files set digest = ''",
             "delete from model_version_files",
         ] {

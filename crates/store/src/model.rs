@@ -7,7 +7,7 @@ use crate::{
 use chrono::{DateTime, Utc};
 use domain::{
     id::{ModelId, ModelVersionId, PromotionId, WorkspaceId},
-    model::{AliasMove, Model, ModelSummary},
+    model::{AliasCause, AliasMove, Model, ModelSummary},
     search::{Keyed, ModelClause, ModelFilter, ModelOrderKey, OrderBy},
 };
 use sqlx::{FromRow, PgConnection, Postgres, QueryBuilder, Row as _, types::Json};
@@ -227,7 +227,65 @@ pub async fn move_alias(
     Ok(true)
 }
 
-/// The moves of a model's aliases, or of one of them, newest first.
+#[derive(FromRow)]
+struct MoveRow {
+    id: i64,
+    alias: String,
+    before: Option<i32>,
+    version: Option<i32>,
+    is_deleted: bool,
+    at: DateTime<Utc>,
+    by_name: String,
+    deployment: Option<i64>,
+    promotion: Option<i64>,
+    is_rollback: Option<bool>,
+}
+
+impl From<MoveRow> for AliasMove {
+    fn from(row: MoveRow) -> Self {
+        let (promotion, is_rollback) = (row.promotion, row.is_rollback.unwrap_or_default());
+        Self {
+            id: row.id,
+            alias: row.alias,
+            from: row.before,
+            version: row.version,
+            is_deleted: row.is_deleted,
+            at: row.at,
+            by: row.by_name,
+            cause: row.deployment.map(|deployment| AliasCause { deployment, promotion, is_rollback }),
+        }
+    }
+}
+
+/// What [`MoveRow`] is read from, for moves called `h`.
+///
+/// The alias of an environment moves in the transaction in which a deployment goes live there, and a version cannot go live
+/// again before another did: so what moved it is the first deployment of that version there that went live at or after
+/// the transaction's time.
+const MOVES: &str = "
+    select h.id, h.alias, b.version as before, v.version, v.deleted_at is not null as is_deleted, h.at, h.by_name,
+        d.number as deployment, d.promotion, d.is_rollback
+    from alias_moves h
+    left join model_versions v on v.id = h.model_version_id
+    left join lateral (
+        select p.model_version_id
+        from alias_moves p
+        where p.model_id = h.model_id and p.alias = h.alias and p.id < h.id
+        order by p.id desc
+        limit 1
+    ) p on true
+    left join model_versions b on b.id = p.model_version_id
+    left join lateral (
+        select l.number, o.number as promotion, l.rollback_of is not null as is_rollback
+        from deployments l
+        join environments e on e.id = l.environment_id
+        left join promotions o on o.id = l.promotion_id
+        where l.model_version_id = h.model_version_id and e.name = h.alias and l.live_at >= h.at
+        order by l.live_at
+        limit 1
+    ) d on true";
+
+/// The moves of a model's aliases, or of one of them, newest first; those before a move, when one is given.
 ///
 /// # Errors
 /// When the statement fails.
@@ -235,22 +293,65 @@ pub async fn alias_moves(
     conn: &mut PgConnection,
     model: ModelId,
     alias: Option<&str>,
+    before: Option<i64>,
     limit: i64,
 ) -> Result<Vec<AliasMove>> {
-    let rows: Vec<(String, Option<i32>, DateTime<Utc>, String)> = sqlx::query_as(
-        "select h.alias, v.version, h.at, h.by_name
-         from alias_moves h
-         left join model_versions v on v.id = h.model_version_id
-         where h.model_id = $1 and ($2::text is null or h.alias = $2)
-         order by h.id desc
-         limit $3",
+    let mut query = QueryBuilder::new(format!("{MOVES} where h.model_id = "));
+    query.push_bind(model);
+    if let Some(alias) = alias {
+        query.push(" and h.alias = ").push_bind(alias);
+    }
+    if let Some(before) = before {
+        query.push(" and h.id < ").push_bind(before);
+    }
+    query.push(" order by h.id desc limit ").push_bind(limit);
+    let rows: Vec<MoveRow> = query.build_query_as().fetch_all(conn).await?;
+    Ok(rows.into_iter().map(AliasMove::from).collect())
+}
+
+/// For each alias that pointed at a version before this time, the move that made it do so, by alias. Without a time, now.
+///
+/// Moves count in the order in which they were made. A move carries the time at which its transaction began, which may be
+/// a little before that of a move made earlier: then both were made at the later of the two.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn aliases_as_of(
+    conn: &mut PgConnection,
+    model: ModelId,
+    before: Option<DateTime<Utc>>,
+) -> Result<Vec<AliasMove>> {
+    let mut query = QueryBuilder::new(format!(
+        "{MOVES} where h.id in (
+             select distinct on (m.alias) m.id
+             from alias_moves m
+             where m.model_id = "
+    ));
+    query.push_bind(model);
+    if let Some(before) = before {
+        query.push(" and m.id < coalesce((select min(n.id) from alias_moves n where n.model_id = ").push_bind(model);
+        query.push(" and n.at >= ").push_bind(before).push("), m.id + 1)");
+    }
+    query.push(" order by m.alias, m.id desc) and h.model_version_id is not null order by h.alias");
+    let rows: Vec<MoveRow> = query.build_query_as().fetch_all(conn).await?;
+    Ok(rows.into_iter().map(AliasMove::from).collect())
+}
+
+/// The aliases that a model has, or had once, with how often each moved, by alias.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn aliases_ever(conn: &mut PgConnection, model: ModelId) -> Result<Vec<(String, i64)>> {
+    Ok(sqlx::query_as(
+        "select alias, count(*)
+         from alias_moves
+         where model_id = $1
+         group by alias
+         order by alias",
     )
     .bind(model)
-    .bind(alias)
-    .bind(limit)
     .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(|(alias, version, at, by)| AliasMove { alias, version, at, by }).collect())
+    .await?)
 }
 
 /// Whether an environment of the workspace protects the alias of this name, however it is written.
@@ -378,15 +479,25 @@ pub async fn summaries(
     limit: i64,
 ) -> Result<Found<ModelSummary>> {
     let columns = search.columns();
-    let mut query = QueryBuilder::new(format!("select {COLUMNS}, s.versions, s.latest, s.latest_at"));
+    let mut query = QueryBuilder::new(format!(
+        "select {COLUMNS}, s.versions, n.version as latest, n.created_at as latest_at, u.name as latest_by"
+    ));
     keyset::push_columns(&mut query, &columns);
     query.push(
         " from models m
          cross join lateral (
-             select count(*) as versions, max(v.version) as latest, max(v.created_at) as latest_at
+             select count(*) as versions
              from model_versions v
              where v.model_id = m.id and v.deleted_at is null
-         ) s",
+         ) s
+         left join lateral (
+             select v.version, v.created_at, v.created_by
+             from model_versions v
+             where v.model_id = m.id and v.deleted_at is null
+             order by v.version desc
+             limit 1
+         ) n on true
+         left join users u on u.id = n.created_by",
     );
     search.push_where(&mut query);
     keyset::page(conn, query, &columns, after, limit, |row| {
@@ -395,7 +506,18 @@ pub async fn summaries(
             versions: row.try_get("versions")?,
             latest: row.try_get("latest")?,
             latest_at: row.try_get("latest_at")?,
+            latest_by: row.try_get("latest_by")?,
         })
     })
     .await
+}
+
+/// How many models a search finds.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn count(conn: &mut PgConnection, search: &Search) -> Result<i64> {
+    let mut query = QueryBuilder::new("select count(*) from models m");
+    search.push_where(&mut query);
+    Ok(query.build_query_scalar().fetch_one(conn).await?)
 }

@@ -235,6 +235,34 @@ pub async fn of_model(
     rows.into_iter().map(ModelVersion::try_from).collect()
 }
 
+/// How many versions of a model are in use.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn count(conn: &mut PgConnection, model: ModelId) -> Result<i64> {
+    Ok(sqlx::query_scalar("select count(*) from model_versions where model_id = $1 and deleted_at is null")
+        .bind(model)
+        .fetch_one(conn)
+        .await?)
+}
+
+/// Who registered these versions, by name; those that Slipway itself did are not among them.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn creators(conn: &mut PgConnection, ids: &[ModelVersionId]) -> Result<BTreeMap<ModelVersionId, String>> {
+    let rows: Vec<(ModelVersionId, String)> = sqlx::query_as(
+        "select v.id, u.name
+         from model_versions v
+         join users u on u.id = v.created_by
+         where v.id = any($1)",
+    )
+    .bind(ids)
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().collect())
+}
+
 /// The newest version of each stage, of each of these models.
 ///
 /// # Errors

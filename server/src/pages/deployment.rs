@@ -28,6 +28,7 @@ async fn list(view: View, chosen: Chosen) -> PageResult {
         model: chosen.get("model").map(str::to_owned),
         environment: chosen.get("environment").map(str::to_owned),
         state: chosen.get("state").map(|name| DeploymentState::parse(name).ok_or_else(unknown)).transpose()?,
+        ..DeploymentFilter::default()
     };
     let environments = services.environments(ctx).await?.into_iter().map(|overview| overview.environment);
     let page = DeploymentsPage {

@@ -1,25 +1,38 @@
-//! The pages of models and their versions.
+//! The pages of models: the list, one with its versions, its aliases, its card, and its versions.
 
-use super::{PageResult, View, chosen::Chosen, experiment::plain_or_filter, files};
+use super::{Form, PageResult, View, chosen::Chosen, experiment::plain_or_filter, files, form::can_mend};
 use crate::{access::Access, extract::Path, router::Routes};
 use app::{
-    pages::model::{Detail, List, ModelPage, Version, VersionLineage, VersionPage},
+    pages::model::{
+        Aliases, AliasesPage, Asked, Card, CardEdit, CardLead, CardPage, Compare, ComparePage, Described, Detail, List,
+        ModelPage, OUTLINE, ShownCard, Version, VersionLineage, VersionPage,
+    },
     shell::Section,
+    ui::{field::Draft, query::Sort},
 };
 use axum::http::Method;
-use domain::{Error, ErrorKind, Page, audit::ObjectKind, permission::Permission, promotion::PromotionState};
+use domain::{
+    Error, ErrorKind, Page, as_of::AsOf, audit::ObjectKind, environment::PRODUCTION, model_card::ModelCard,
+    permission::Permission, preview::Block, promotion::PromotionState, text_diff::TextDiff,
+};
 use leptos::prelude::*;
-use services::{FilesOf, ModelSearch, PromotionFilter};
+use services::{DeploymentFilter, FilesOf, ModelSearch, PromotionFilter, no_card};
 
 const SECTION: Option<Section> = Some(Section::Models);
-/// How many models, versions, promotions or events a page shows.
+/// How many models, versions, promotions or moves a page shows.
 const ROWS: usize = 50;
+/// How many events and moves the page of one shows beside the rest.
+const FEW: usize = 8;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
-    let read = Access::Needs(Permission::Read);
+    let (read, write) = (Access::Needs(Permission::Read), Access::Needs(Permission::WriteRegistry));
     routes
         .page(Method::GET, "/models", read, list)
         .page(Method::GET, "/models/{model}", read, show)
+        .page(Method::GET, "/models/{model}/aliases", read, show_aliases)
+        .page(Method::GET, "/models/{model}/card", read, show_card)
+        .page(Method::POST, "/models/{model}/card", write, save_card)
+        .page(Method::GET, "/models/{model}/versions/compare", read, compare)
         .page(Method::GET, "/models/{model}/versions/{version}", read, show_version)
         .stream("/models/{model}/versions/{version}/shown", read, files::of_version)
 }
@@ -27,13 +40,23 @@ pub(crate) fn routes(routes: Routes) -> Routes {
 async fn list(view: View, chosen: Chosen) -> PageResult {
     let ctx = view.ctx()?;
     let filter = plain_or_filter(chosen.get("q").unwrap_or_default(), "name");
-    let search =
-        ModelSearch { filter: &filter, page_token: chosen.get("page_token"), limit: ROWS, ..ModelSearch::default() };
-    let (page, error) = match view.services().model_summaries(ctx, &search).await {
-        Ok(page) => (page, None),
+    let sort = Sort::parse(chosen.get("sort").unwrap_or("-changed"));
+    let key = match sort.key.as_str() {
+        "name" => "name",
+        "created" => "creation_timestamp",
+        _ => "last_updated_timestamp",
+    };
+    let order = [format!("{key} {}", if sort.descending { "DESC" } else { "ASC" })];
+    let search = ModelSearch { filter: &filter, order: &order, page_token: chosen.get("page_token"), limit: ROWS };
+    let found = async {
+        let page = view.services().model_summaries(ctx, &search).await?;
+        Ok((page, view.services().count_models(ctx, &filter).await?))
+    };
+    let ((page, total), error) = match found.await {
+        Ok(found) => (found, None),
         // A filter is typed by a person, who sees at once what is wrong with it.
-        Err(error) if error.kind == ErrorKind::Invalid => {
-            (Page { items: Vec::new(), next_page_token: None }, Some(error.message))
+        Err(Error { kind: ErrorKind::Invalid, message, .. }) => {
+            ((Page { items: Vec::new(), next_page_token: None }, 0), Some(message))
         }
         Err(error) => return Err(error.into()),
     };
@@ -41,32 +64,223 @@ async fn list(view: View, chosen: Chosen) -> PageResult {
     let links = view.links.clone();
     let address = chosen.address(links.models());
     let (models, next) = (page.items, page.next_page_token);
-    view.page("Models", SECTION, move || view! { <List links address models next endpoints error/> }).await
+    view.page("Models", SECTION, move || view! { <List links address models total next endpoints error/> }).await
 }
 
 async fn show(view: View, Path(name): Path<String>, chosen: Chosen) -> PageResult {
     let ctx = view.ctx()?;
     let services = view.services();
-    let detail = services.model_detail(ctx, &name, chosen.get("page_token"), ROWS).await?;
-    let endpoints =
-        services.endpoints(ctx).await?.into_iter().filter(|e| e.deployment.model_id == detail.model.id).collect();
+    let model = services.model(ctx, &name).await?;
+    let versions = services.version_table(ctx, &name, chosen.get("page_token"), ROWS).await?;
+    let mut endpoints = services.endpoints(ctx).await?;
+    endpoints.retain(|endpoint| endpoint.deployment.model_id == model.id);
     let open = PromotionState::ALL.into_iter().filter(|state| state.is_open()).collect();
     let filter = PromotionFilter { states: open, model: Some(name.clone()), ..PromotionFilter::default() };
-    let promotions = services.promotions(ctx, &filter, None, ROWS).await?.items;
-    let events = view.history(ObjectKind::Model, detail.model.id, ROWS).await?;
+    let in_production = endpoints.iter().find(|endpoint| endpoint.deployment.environment == PRODUCTION);
+    let newest = versions.rows.first().map(|row| row.version.version);
+    let described = match in_production.map(|endpoint| endpoint.deployment.version).or(newest) {
+        Some(number) => describe(&view, &name, number).await?,
+        None => None,
+    };
+    let card = services.model_card(ctx, &name, None).await?.filter(|card| !card.text.is_empty());
     let page = ModelPage {
-        model: detail.model,
-        versions: detail.versions.items,
-        next: detail.versions.next_page_token,
-        endpoints,
-        promotions,
-        moves: detail.alias_moves,
-        events,
+        environments: services.environments(ctx).await?.into_iter().map(|one| one.environment).collect(),
+        promotions: services.promotions(ctx, &filter, None, ROWS).await?.items,
+        moves: services.alias_history(ctx, &name, None, None, FEW).await?.items,
+        card: match card {
+            Some(card) => Some(lead(card).await?),
+            None => None,
+        },
+        events: view.history(ObjectKind::Model, model.id, FEW).await?,
         may_request: ctx.may(Permission::RequestPromotion),
+        may_write: ctx.may(Permission::WriteRegistry),
+        described,
+        versions,
+        endpoints,
+        model,
     };
     let links = view.links.clone();
     let address = chosen.address(links.model(&name));
     view.page(name, SECTION, move || view! { <Detail links address page/> }).await
+}
+
+/// What a version takes and gives. None when it was deleted meanwhile.
+async fn describe(view: &View, model: &str, number: i32) -> Result<Option<Described>, Error> {
+    let detail = match view.services().version_detail(view.ctx()?, model, number).await {
+        Ok(detail) => detail,
+        Err(Error { kind: ErrorKind::NotFound, .. }) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let golden = view.services().version_golden_rows(&detail.version, &detail.files).await?;
+    Ok(Some(Described { version: number, signature: detail.version.signature, golden }))
+}
+
+/// What a card's Markdown says. Off the threads that answer requests: it takes as long as the card is.
+async fn prose(text: String) -> Result<Vec<Block>, Error> {
+    tokio::task::spawn_blocking(move || preview::prose(&text)).await.map_err(|error| {
+        tracing::error!(%error, "a card could not be read");
+        Error::internal()
+    })
+}
+
+/// The beginning of a card: what its first heading is followed by.
+async fn lead(card: ModelCard) -> Result<CardLead, Error> {
+    let blocks = prose(card.text).await?;
+    let blocks = blocks.into_iter().filter(|block| !matches!(block, Block::Heading(..))).take(1).collect();
+    Ok(CardLead { number: card.number, author: card.author, at: card.created_at, blocks })
+}
+
+async fn show_aliases(view: View, Path(name): Path<String>, chosen: Chosen) -> PageResult {
+    let ctx = view.ctx()?;
+    let services = view.services();
+    let model = services.model(ctx, &name).await?;
+    // A moment is typed by a person, who sees at once what is wrong with it.
+    let (asked, as_of) = match chosen.get("as_of").map(AsOf::parse) {
+        None => (None, None),
+        Some(Ok(as_of)) => (Some(Asked::At(as_of.last())), Some(as_of)),
+        Some(Err(error)) => (Some(Asked::Refused(error.message)), None),
+    };
+    let now = services.aliases_as_of(ctx, &name, None).await?;
+    let then = match &as_of {
+        Some(as_of) => services.aliases_as_of(ctx, &name, Some(as_of)).await?,
+        None => now.clone(),
+    };
+    let page = AliasesPage {
+        has_card: services.model_card(ctx, &name, None).await?.is_some_and(|card| !card.text.is_empty()),
+        ever: services.aliases_ever(ctx, &name).await?,
+        history: services.alias_history(ctx, &name, chosen.get("alias"), chosen.get("page_token"), ROWS).await?,
+        model,
+        asked,
+        then,
+        now,
+    };
+    let links = view.links.clone();
+    let address = chosen.address(links.aliases(&name));
+    view.page(format!("Aliases of {name}"), SECTION, move || view! { <Aliases links address page/> }).await
+}
+
+/// The number of a card in the address.
+fn number(chosen: &Chosen, name: &str) -> Result<Option<i32>, Error> {
+    let wrong = |_| Error::invalid_field(name, "The versions of a card are numbered 1, 2, 3.");
+    chosen.get(name).map(|text| text.parse().map_err(wrong)).transpose()
+}
+
+/// The page of a card, without what is written.
+async fn card_page(view: &View, name: &str, chosen: &Chosen) -> Result<CardPage, Error> {
+    let ctx = view.ctx()?;
+    let services = view.services();
+    let latest = services.model_card(ctx, name, None).await?;
+    let latest_number = latest.as_ref().map(|card| card.number);
+    let card = match number(chosen, "number")? {
+        Some(number) => Some(services.model_card(ctx, name, Some(number)).await?.ok_or_else(|| no_card(name, number))?),
+        None => latest,
+    };
+    let shown = match card {
+        Some(card) => Some(ShownCard { blocks: prose(card.text.clone()).await?, card }),
+        None => None,
+    };
+    let compared = match (number(chosen, "a")?, number(chosen, "b")?) {
+        (Some(a), Some(b)) => Some((a, b, services.model_card_diff(ctx, name, a, b).await?)),
+        _ => None,
+    };
+    Ok(CardPage {
+        model: services.model(ctx, name).await?,
+        latest: latest_number,
+        shown,
+        compared,
+        edit: None,
+        history: services.model_cards(ctx, name, chosen.get("page_token"), ROWS).await?,
+        may_write: ctx.may(Permission::WriteRegistry),
+    })
+}
+
+async fn show_card(view: View, Path(name): Path<String>, chosen: Chosen) -> PageResult {
+    let mut page = card_page(&view, &name, &chosen).await?;
+    if chosen.get("edit").is_some() {
+        view.ctx()?.require(Permission::WriteRegistry)?;
+        let text = match &page.shown {
+            Some(shown) if !shown.card.text.is_empty() => shown.card.text.clone(),
+            _ => OUTLINE.to_owned(),
+        };
+        page.edit =
+            Some(CardEdit { draft: Draft::of([("text", text)]), instead_of: page.latest, ..CardEdit::default() });
+    }
+    let links = view.links.clone();
+    let address = chosen.address(links.card(&name));
+    view.page(format!("Card of {name}"), SECTION, move || view! { <Card links address page/> }).await
+}
+
+async fn save_card(view: View, Path(name): Path<String>, form: Form) -> PageResult {
+    // A browser sends the line break that a text area drops with what was typed, and ends lines in two characters.
+    let text = form.raw("text").replace("\r\n", "\n");
+    let instead_of = form.seen().map(|seen| seen.parse::<i32>()).transpose();
+    let instead_of = instead_of
+        .map_err(|_| Error::invalid("The form does not say which card it is to replace; open the page again."))?;
+    let (links, chosen) = (view.links.clone(), Chosen::default());
+    let address = chosen.address(links.card(&name));
+    let title = format!("Card of {name}");
+    let draft = Draft::of([("text", text.clone())]);
+    if form.text("do") == "preview" {
+        let mut page = card_page(&view, &name, &chosen).await?;
+        page.edit = Some(CardEdit { draft, instead_of, preview: Some(prose(text).await?), meanwhile: None });
+        return view.page(title, SECTION, move || view! { <Card links address page/> }).await;
+    }
+    match view.services().save_model_card(view.ctx()?, &name, &text, instead_of).await {
+        Ok(card) => {
+            let notice = if card.text.is_empty() {
+                "The card is taken away. Its versions stay.".to_owned()
+            } else {
+                format!("Version {} of the card is saved.", card.number)
+            };
+            view.done(&links.card(&name), notice).await
+        }
+        Err(error) if can_mend(&error) && error.kind != ErrorKind::NotFound => {
+            let mut page = card_page(&view, &name, &chosen).await?;
+            // Somebody else's is what is replaced next, now that it has been seen.
+            let meanwhile = match &page.shown {
+                Some(shown) if error.kind == ErrorKind::Conflict => {
+                    let (theirs, mine) = (shown.card.clone(), text);
+                    let diff = {
+                        let before = theirs.text.clone();
+                        tokio::task::spawn_blocking(move || TextDiff::of(&before, &mine)).await
+                    };
+                    Some((theirs, diff.map_err(|_| Error::internal())?))
+                }
+                _ => None,
+            };
+            let instead_of = if meanwhile.is_some() { page.latest } else { instead_of };
+            page.edit = Some(CardEdit { draft: draft.refused(&error), instead_of, preview: None, meanwhile });
+            view.refused(&error, title, SECTION, move || view! { <Card links address page/> }).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn compare(view: View, Path(name): Path<String>, chosen: Chosen) -> PageResult {
+    let ctx = view.ctx()?;
+    view.services().model(ctx, &name).await?;
+    let asked = (chosen.get("a").unwrap_or_default().to_owned(), chosen.get("b").unwrap_or_default().to_owned());
+    let pair = asked.0.parse::<i32>().ok().zip(asked.1.parse::<i32>().ok());
+    let compared = match pair {
+        None => Err("Say the numbers of two versions, such as 12 and 14.".to_owned()),
+        Some((a, b)) => match view.services().compare_versions(ctx, &name, a, b).await {
+            Ok(both) => Ok(Box::new((both.a, both.b, both.diff))),
+            Err(Error { kind: ErrorKind::NotFound, .. }) => {
+                Err(format!("{name} has no version {a} or no version {b}, or one of them was deleted."))
+            }
+            Err(error) => return Err(error.into()),
+        },
+    };
+    let links = view.links.clone();
+    let missing = pair.is_some() && compared.is_err();
+    let page = ComparePage { model: name.clone(), asked, compared };
+    let title = format!("Compare versions of {name}");
+    let body = move || view! { <Compare links page/> };
+    if missing {
+        let error = Error::new(ErrorKind::NotFound, String::new());
+        return view.refused(&error, title, SECTION, body).await;
+    }
+    view.page(title, SECTION, body).await
 }
 
 async fn show_version(view: View, Path((name, number)): Path<(String, i32)>, chosen: Chosen) -> PageResult {
@@ -86,8 +300,10 @@ async fn show_version(view: View, Path((name, number)): Path<(String, i32)>, cho
     };
     let filter = PromotionFilter { model: Some(name.clone()), version: Some(number), ..PromotionFilter::default() };
     let promotions = services.promotions(ctx, &filter, None, ROWS).await?.items;
-    let live = services.endpoints(ctx).await?.into_iter().map(|endpoint| endpoint.deployment);
-    let live = live.filter(|deployment| deployment.model_version_id == detail.version.id).collect();
+    let filter = DeploymentFilter { version: Some(detail.version.id), ..DeploymentFilter::default() };
+    let deployments = services.deployments(ctx, &filter, None, ROWS).await?.items;
+    let before = domain::page::encode(&number);
+    let previous = services.model_versions(ctx, &name, Some(&before), 1).await?.items.first().map(|v| v.version);
     let events = view.history(ObjectKind::ModelVersion, detail.version.id, ROWS).await?;
     let is_about_files = chosen.get("tab") == Some("files");
     let of = FilesOf::Version(name.clone(), number);
@@ -97,7 +313,11 @@ async fn show_version(view: View, Path((name, number)): Path<(String, i32)>, cho
         looked_at,
         lineage,
         promotions,
-        live,
+        deployments,
+        champion: services.champion_of_model(ctx, &name).await?,
+        golden: services.version_golden_rows(&detail.version, &detail.files).await?,
+        created_by: services.registered_by(&detail.version).await?,
+        previous,
         events,
         files: detail.files,
         may_request: ctx.may(Permission::RequestPromotion),

@@ -11,6 +11,7 @@ mod experiment;
 mod inference;
 mod mlflow;
 mod model;
+mod model_card;
 mod pages;
 mod palette;
 mod pipeline;

@@ -1,7 +1,7 @@
 //! Files, as they are looked at: beside a tree of folders the file that is chosen, drawn as what it is. For the files of a run and
 //! for those of a version.
 
-mod prose;
+pub(in crate::pages) mod prose;
 mod show;
 mod tree;
 

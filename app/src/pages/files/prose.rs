@@ -4,13 +4,25 @@ use crate::{links::FileLinks, ui::prelude::*};
 use domain::preview::{Block, Cell, Inline, Notebook, Output, Target};
 use leptos::prelude::*;
 
+/// The files that prose stands among, and the page that shows them. None: it stands by itself.
+type Among<'a> = Option<(&'a FileLinks, &'a Address)>;
+
 /// Prose, with its links and pictures among these files.
 pub(super) fn blocks(blocks: Vec<Block>, links: &FileLinks, address: &Address) -> AnyView {
-    blocks.into_iter().map(|one| block(one, links, address)).collect_view().into_any()
+    all(blocks, Some((links, address)))
 }
 
-fn block(block: Block, links: &FileLinks, address: &Address) -> AnyView {
-    let line = |parts: Vec<Inline>| inlines(parts, links, address);
+/// Prose that stands by itself: of files that it speaks of there are the words, and no pictures.
+pub(in crate::pages) fn alone(blocks: Vec<Block>) -> AnyView {
+    all(blocks, None)
+}
+
+fn all(blocks: Vec<Block>, among: Among<'_>) -> AnyView {
+    blocks.into_iter().map(|one| block(one, among)).collect_view().into_any()
+}
+
+fn block(block: Block, among: Among<'_>) -> AnyView {
+    let line = |parts: Vec<Inline>| inlines(parts, among);
     match block {
         // The page has a title, and the panel one: those of the prose are below.
         Block::Heading(1, parts) => view! { <h3 class="h1">{line(parts)}</h3> }.into_any(),
@@ -19,7 +31,7 @@ fn block(block: Block, links: &FileLinks, address: &Address) -> AnyView {
         Block::Heading(_, parts) => view! { <h6>{line(parts)}</h6> }.into_any(),
         Block::Paragraph(parts) => view! { <p>{line(parts)}</p> }.into_any(),
         Block::Code(code) => view! { <pre tabindex="0"><code>{code}</code></pre> }.into_any(),
-        Block::Quote(inner) => view! { <blockquote>{blocks(inner, links, address)}</blockquote> }.into_any(),
+        Block::Quote(inner) => view! { <blockquote>{all(inner, among)}</blockquote> }.into_any(),
         Block::List(start, items) => {
             let items = items
                 .into_iter()
@@ -27,8 +39,8 @@ fn block(block: Block, links: &FileLinks, address: &Address) -> AnyView {
                     // An item of one paragraph is a line.
                     let inner = match <[Block; 1]>::try_from(item) {
                         Ok([Block::Paragraph(parts)]) => line(parts),
-                        Ok([other]) => blocks(vec![other], links, address),
-                        Err(item) => blocks(item, links, address),
+                        Ok([other]) => all(vec![other], among),
+                        Err(item) => all(item, among),
                     };
                     view! { <li>{inner}</li> }
                 })
@@ -43,8 +55,7 @@ fn block(block: Block, links: &FileLinks, address: &Address) -> AnyView {
             let rows = rows
                 .into_iter()
                 .map(|row| {
-                    let cells =
-                        row.into_iter().map(|cell| view! { <td>{inlines(cell, links, address)}</td> }).collect_view();
+                    let cells = row.into_iter().map(|cell| view! { <td>{inlines(cell, among)}</td> }).collect_view();
                     view! { <tr>{cells}</tr> }
                 })
                 .collect_view();
@@ -54,27 +65,31 @@ fn block(block: Block, links: &FileLinks, address: &Address) -> AnyView {
     }
 }
 
-fn inlines(parts: Vec<Inline>, links: &FileLinks, address: &Address) -> AnyView {
-    parts.into_iter().map(|part| inline(part, links, address)).collect_view().into_any()
+fn inlines(parts: Vec<Inline>, among: Among<'_>) -> AnyView {
+    parts.into_iter().map(|part| inline(part, among)).collect_view().into_any()
 }
 
-fn inline(part: Inline, links: &FileLinks, address: &Address) -> AnyView {
+fn inline(part: Inline, among: Among<'_>) -> AnyView {
     match part {
         Inline::Text(text) => text.into_any(),
         Inline::Code(code) => view! { <code>{code}</code> }.into_any(),
-        Inline::Emphasis(parts) => view! { <em>{inlines(parts, links, address)}</em> }.into_any(),
-        Inline::Strong(parts) => view! { <strong>{inlines(parts, links, address)}</strong> }.into_any(),
-        Inline::Struck(parts) => view! { <s>{inlines(parts, links, address)}</s> }.into_any(),
+        Inline::Emphasis(parts) => view! { <em>{inlines(parts, among)}</em> }.into_any(),
+        Inline::Strong(parts) => view! { <strong>{inlines(parts, among)}</strong> }.into_any(),
+        Inline::Struck(parts) => view! { <s>{inlines(parts, among)}</s> }.into_any(),
         Inline::Link(Target::Web(href), parts) => {
-            view! { <a href=href rel="noopener noreferrer nofollow">{inlines(parts, links, address)}</a> }.into_any()
+            view! { <a href=href rel="noopener noreferrer nofollow">{inlines(parts, among)}</a> }.into_any()
         }
-        Inline::Link(Target::Artifact(path), parts) => {
-            let href = address.with("path", path.to_string()).href();
-            view! { <a href=href>{inlines(parts, links, address)}</a> }.into_any()
-        }
-        Inline::Image(path, words) => {
-            view! { <img src=links.shown(path.as_str()) alt=words loading="lazy"/> }.into_any()
-        }
+        Inline::Link(Target::Artifact(path), parts) => match among {
+            Some((_, address)) => {
+                let href = address.with("path", path.to_string()).href();
+                view! { <a href=href>{inlines(parts, among)}</a> }.into_any()
+            }
+            None => inlines(parts, among),
+        },
+        Inline::Image(path, words) => match among {
+            Some((links, _)) => view! { <img src=links.shown(path.as_str()) alt=words loading="lazy"/> }.into_any(),
+            None => words.into_any(),
+        },
         Inline::Break => view! { <br/> }.into_any(),
         Inline::Task(done) => {
             let word = if done { "Done" } else { "To do" };
@@ -126,6 +141,18 @@ fn output(output: Output) -> AnyView {
 mod tests {
     use super::*;
     use crate::render::fragment;
+
+    #[test]
+    fn prose_by_itself_has_words_where_files_would_be() {
+        let path = ArtifactPath::parse("plots/a.png").unwrap();
+        let html = fragment(move || {
+            alone(vec![Block::Paragraph(vec![
+                Inline::Link(Target::Artifact(path.clone()), vec![Inline::Text("curve".to_owned())]),
+                Inline::Image(path, "A curve".to_owned()),
+            ])])
+        });
+        assert_eq!(html, "<p>curveA curve</p>");
+    }
     use domain::artifact_path::ArtifactPath;
 
     fn html(parts: Vec<Block>) -> String {

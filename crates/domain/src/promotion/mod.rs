@@ -4,11 +4,13 @@
 mod decision;
 mod gate;
 pub mod golden;
+mod golden_rows;
 mod state;
 mod subject;
 
 pub use decision::{Decision, DecisionVerdict, Eligibility, approvals, barred, count_approvals, eligible};
 pub use gate::{Finding, Gate, Verdict, better_than_champion, metric_threshold};
+pub use golden_rows::{GoldenRows, MAX_SHOWN_BYTES};
 pub use state::{PromotionState, after_gates};
 pub use subject::{Evidence, Subject, is_of_model};
 

@@ -56,6 +56,7 @@ async fn list(
         state: wanted.state.as_deref().map(parse).transpose()?,
         model: wanted.model,
         environment: wanted.environment,
+        ..DeploymentFilter::default()
     };
     let page = state.services.deployments(&ctx, &filter, paging.page_token.as_deref(), paging.limit()).await?;
     Ok(Json(page.into()))

@@ -8,6 +8,7 @@ mod environment;
 mod experiment;
 mod log;
 mod model;
+mod model_card;
 mod model_version;
 mod monitor;
 mod palette;
@@ -36,6 +37,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = experiment::routes(routes);
     let routes = log::routes(routes);
     let routes = model::routes(routes);
+    let routes = model_card::routes(routes);
     let routes = model_version::routes(routes);
     let routes = monitor::routes(routes);
     let routes = palette::routes(routes);

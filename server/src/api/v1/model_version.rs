@@ -13,14 +13,19 @@ use axum::{Json, extract::State, http::HeaderMap, response::Response};
 use domain::{
     model::{ModelVersion, VersionFile},
     permission::Permission,
+    version_diff::VersionDiff,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use services::FilesOf;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 pub(crate) fn routes(routes: Routes) -> Routes {
     let read = Access::Needs(Permission::Read);
-    routes.api(read, operation!(get)).api(read, operation!(file)).api(read, operation!(files))
+    routes
+        .api(read, operation!(get))
+        .api(read, operation!(compare))
+        .api(read, operation!(file))
+        .api(read, operation!(files))
 }
 
 /// A version with its files.
@@ -43,6 +48,29 @@ async fn get(
 ) -> Result<Json<VersionRecord>, ApiError> {
     let detail = state.services.version_detail(&ctx, &name, version).await?;
     Ok(Json(VersionRecord { version: detail.version, files: detail.files }))
+}
+
+/// Which two versions.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Pair {
+    /// The number of the first.
+    a: i32,
+    /// The number of the second.
+    b: i32,
+}
+
+/// What is different between two versions of a model, from `a` to `b`.
+#[utoipa::path(get, path = "/api/v1/models/{name}/versions/compare", tag = "registry",
+    params(("name" = String, Path), Pair),
+    responses((status = 200, body = VersionDiff), (status = 400, body = Problem), (status = 404, body = Problem)))]
+async fn compare(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Path(name): Path<String>,
+    Query(pair): Query<Pair>,
+) -> Result<Json<VersionDiff>, ApiError> {
+    Ok(Json(state.services.compare_versions(&ctx, &name, pair.a, pair.b).await?.diff))
 }
 
 /// A file of a version, to be saved. `Range` is heeded.

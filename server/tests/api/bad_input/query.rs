@@ -52,7 +52,7 @@ fn wrong_values() -> Vec<String> {
 }
 
 /// Names that pages read from their address.
-const CHOICES: [&str; 20] = [
+const CHOICES: [&str; 25] = [
     "page_token",
     "q",
     "sort",
@@ -73,6 +73,11 @@ const CHOICES: [&str; 20] = [
     "link",
     "topic",
     "after",
+    "as_of",
+    "alias",
+    "number",
+    "a",
+    "b",
 ];
 
 #[tokio::test]

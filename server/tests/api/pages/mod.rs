@@ -5,6 +5,7 @@ mod experiment;
 mod files;
 mod home;
 mod links;
+mod model;
 mod palette;
 mod pipeline;
 mod serving;

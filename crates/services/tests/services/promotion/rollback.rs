@@ -1,7 +1,7 @@
 //! Going back.
 
 use crate::promotion::world::{MODEL, World};
-use domain::{ErrorKind, audit::ObjectKind, deployment::DeploymentState, promotion::PromotionState};
+use domain::{ErrorKind, audit::ObjectKind, deployment::DeploymentState, model::AliasCause, promotion::PromotionState};
 use std::cell::Cell;
 
 async fn previous(world: &World) -> Option<i32> {
@@ -25,6 +25,18 @@ async fn going_back_is_one_action_that_nobody_approves() {
     assert_eq!(second.state_reason, "Refuses every third customer.");
     let moves = "select string_agg(v.version::text, ' ' order by a.id) from alias_moves a join model_versions v on v.id = a.model_version_id";
     assert_eq!(world.text(moves).await.as_deref(), Some("1 2 1"));
+    let moves = world.services.alias_history(&world.admin, MODEL, Some("production"), None, 10).await.unwrap().items;
+    let causes: Vec<_> = moves.iter().map(|one| (one.from, one.version, one.cause.clone().unwrap())).collect();
+    let cause = |deployment, promotion, is_rollback| AliasCause { deployment, promotion: Some(promotion), is_rollback };
+    let (first_number, second_number) = (first.number, second.number);
+    assert_eq!(
+        causes,
+        [
+            (Some(2), Some(1), cause(3, first_number, true)),
+            (Some(1), Some(2), cause(2, second_number, false)),
+            (None, Some(1), cause(1, first_number, false)),
+        ]
+    );
     let story = world.history((ObjectKind::Promotion, &second.id.to_string())).await;
     assert_eq!(story.last().unwrap(), "Person 1 promotion.rolled_back");
     let of_version = world.history((ObjectKind::ModelVersion, &second.model_version_id.to_string())).await;
