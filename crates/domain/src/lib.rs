@@ -30,6 +30,7 @@ pub mod pipeline;
 pub mod pipeline_run;
 pub mod promotion;
 pub mod run;
+pub mod run_table;
 pub mod search;
 pub mod series;
 pub mod step;
