@@ -5,7 +5,7 @@ pub mod operations;
 pub mod pipelines;
 
 use crate::pages::{
-    experiment::ExperimentPage,
+    experiment::{ExperimentPage, ShownRuns},
     files::{FilesPage, ShownFile},
     home::{ExampleStation, ExampleWalk, HomePage, WelcomePage},
     run::{ComparePage, RunPage},
@@ -27,7 +27,8 @@ use domain::{
     pipeline_run::{PipelineRun, PipelineRunState, PipelineRunSummary, RunCause},
     preview::Preview,
     promotion::{Promotion, PromotionState},
-    run::{DatasetInput, Metric, MetricSeries, Run, RunInfo, RunLineage, RunRow, RunStatus, RunTable},
+    run::{DatasetInput, Metric, MetricSeries, Run, RunInfo, RunLineage, RunStatus},
+    run_table::{MetricSummary, RunColumn, RunGroup, RunGroups, RunRow, RunTable},
     series::Point,
 };
 use std::collections::BTreeMap;
@@ -356,8 +357,10 @@ pub fn runs() -> ExperimentPage {
             .filter_map(|(key, value)| value.map(|value| own((key, value))))
             .collect(),
         params: BTreeMap::from([("model", model.to_owned()), ("learning_rate", "0.05".to_owned())].map(own)),
+        tags: BTreeMap::new(),
         datasets: vec!["wine-quality@2026-11".to_owned()],
         versions: Vec::new(),
+        curve: Vec::new(),
     };
     let mut rows = vec![
         row("hgb-lr0.05-depth8-balanced", RunStatus::Running, 2, 0, Some(0.413), Some(0.752), "hgb"),
@@ -388,22 +391,66 @@ pub fn runs() -> ExperimentPage {
             "et",
         ));
     }
-    let keys = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>();
+    for (at, row) in rows.iter_mut().enumerate().filter(|(at, _)| *at != 1) {
+        row.curve = series("loss", |step| 0.7 + 0.02 * at as f64 + (-step / 90.0).exp()).points;
+    }
     ExperimentPage {
         experiment: experiment(1, "wine-quality"),
-        table: RunTable {
+        shown: ShownRuns::Table(RunTable {
             rows,
-            metric_keys: keys(&["f1_macro", "loss", "p99_ms"]),
-            param_keys: keys(&["model", "learning_rate"]),
+            columns: columns(&[
+                "status",
+                "start_time",
+                "duration",
+                "user_id",
+                "metrics.f1_macro",
+                "metrics.loss",
+                "metrics.p99_ms",
+                "params.model",
+                "params.learning_rate",
+                "datasets",
+            ]),
             total: 1284,
             filtered: 1284,
             next_page_token: Some("ab".to_owned()),
-        },
+        }),
         champion: Some(champion()),
-        all_metrics: keys(&["f1_macro", "loss", "p99_ms", "accuracy", "recall_low"]),
-        all_params: keys(&["model", "learning_rate", "max_depth", "max_iter"]),
+        keys: 214,
+        usual: columns(&["metrics.f1_macro", "metrics.accuracy", "params.model", "params.max_depth", "tags.team"]),
+        no_column: None,
         may_write: true,
         events: Vec::new(),
+    }
+}
+
+fn columns(names: &[&str]) -> Vec<RunColumn> {
+    names.iter().filter_map(|name| name.parse().ok()).collect()
+}
+
+/// The runs of an experiment in groups.
+#[must_use]
+pub fn run_groups() -> RunGroups {
+    let summary = |mean: f64| MetricSummary {
+        runs: 12,
+        mean,
+        min: mean - 0.04,
+        min_run: RunId::new(),
+        max: mean + 0.03,
+        max_run: RunId::new(),
+    };
+    let group = |value: Option<&str>, runs: i64, f1: f64| RunGroup {
+        value: value.map(ToOwned::to_owned),
+        runs,
+        latest: ago(runs).timestamp_millis(),
+        metrics: BTreeMap::from([("f1_macro".to_owned(), summary(f1))]),
+        filter: value.map_or_else(|| "params.model IS NULL".to_owned(), |value| format!("params.model = '{value}'")),
+    };
+    RunGroups {
+        by: RunColumn::Param("model".to_owned()),
+        metrics: vec!["f1_macro".to_owned(), "loss".to_owned()],
+        groups: vec![group(Some("hgb"), 812, 0.431), group(Some("et"), 440, 0.394), group(None, 32, 0.2)],
+        all: 3,
+        runs: 1284,
     }
 }
 

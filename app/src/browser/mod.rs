@@ -1,5 +1,6 @@
 //! The browser's part of the islands: plain calls into the DOM, so that what travels stays small.
 
+pub(crate) mod completion;
 mod dom;
 pub(crate) mod live_log;
 pub(crate) mod live_region;

@@ -35,6 +35,7 @@ pub mod pipeline_run;
 pub mod preview;
 pub mod promotion;
 pub mod run;
+pub mod run_table;
 pub mod search;
 pub mod series;
 pub mod step;

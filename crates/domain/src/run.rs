@@ -151,40 +151,6 @@ pub struct RunLineage {
     pub versions: Vec<(String, i32)>,
 }
 
-/// A run in a table: what it is, and the values of the columns that are shown.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct RunRow {
-    /// The run.
-    pub info: RunInfo,
-    /// The latest value of each shown metric that it has.
-    pub metrics: BTreeMap<String, f64>,
-    /// Each shown parameter that it has.
-    pub params: BTreeMap<String, String>,
-    /// The data sets that it read, by name.
-    pub datasets: Vec<String>,
-    /// Registered versions made from it: model name, version.
-    pub versions: Vec<(String, i32)>,
-}
-
-/// A page of an experiment's runs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct RunTable {
-    /// The runs, in order.
-    pub rows: Vec<RunRow>,
-    /// The metrics that are shown, in order.
-    pub metric_keys: Vec<String>,
-    /// The parameters that are shown, in order.
-    pub param_keys: Vec<String>,
-    /// How many active runs the experiment has.
-    pub total: i64,
-    /// How many of them the filter leaves.
-    pub filtered: i64,
-    /// Ask with this for the runs after these; absent on the last page.
-    pub next_page_token: Option<String>,
-}
-
 /// The points of one metric of a run, thinned for a chart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -55,6 +55,7 @@ pub use deployment::{DeploymentFilter, NewRollback};
 pub use domain::{Error, ErrorKind};
 pub use endpoint::{LiveEndpoint, Outcome};
 pub use experiment::{ExperimentSearch, NewExperiment};
+pub use export::Format as ExportFormat;
 pub use gauges::{DriftScore, Gauges};
 pub use log::{Appended, log_topic};
 pub use logged_model::{LoggedModelSearch, NewLoggedModel, no_logged_model};
@@ -65,7 +66,10 @@ pub use monitor::MonitorChange;
 pub use pipeline::{PipelineFile, StoredPipeline};
 pub use pipeline_run::{NewRun, RunFilter, StartedRun};
 pub use promotion::{NewDecision, NewPromotion, PromotionFilter, Sweep, may_withdraw};
-pub use run::{NewExperimentRun, RunChange, RunDetail, RunSearch, RunTableSearch, Unpacked, no_run};
+pub use run::{
+    NewExperimentRun, RunChange, RunDetail, RunExport, RunExportSearch, RunGroupSearch, RunSearch, RunTableSearch,
+    RunsChange, Unpacked, no_run,
+};
 pub use session::Browser;
 pub use setup::{NewUser, used_link};
 pub use step::{AttemptEnd, Claimed, FileTrouble, Lease, LetGo, Renewed, StepInput, StepWork};

@@ -12,6 +12,7 @@ use std::{collections::HashMap, ops::RangeInclusive};
 use store::{
     PgConnection,
     run::{
+        RunKey,
         key::{self, KeyId, KeyKind, NamedKey},
         metric,
     },
@@ -77,8 +78,8 @@ impl Services {
         };
         let keys = known_metrics(&mut conn, run.experiment, &[key]).await?;
         let Some((metric, _)) = keys.first() else { return Ok(Vec::new()) };
-        let mut all = metric::series(&mut conn, run.key, &[*metric]).await?;
-        let points = all.remove(metric).unwrap_or_default();
+        let mut all = metric::series(&mut conn, &[run.key], &[*metric], None).await?;
+        let points = all.remove(&(run.key, *metric)).unwrap_or_default();
         let within = steps.map_or(&points[..], |steps| {
             let from = points.partition_point(|point| point.step < *steps.start());
             let to = points.partition_point(|point| point.step <= *steps.end());
@@ -115,9 +116,9 @@ impl Services {
         let run = self.run_identity(&mut conn, ctx, id).await?;
         let metrics = known_metrics(&mut conn, run.experiment, keys).await?;
         let ids: Vec<KeyId> = metrics.iter().map(|(id, _)| *id).collect();
-        let mut all: HashMap<KeyId, Vec<Point>> = metric::series(&mut conn, run.key, &ids).await?;
+        let mut all: HashMap<(RunKey, KeyId), Vec<Point>> = metric::series(&mut conn, &[run.key], &ids, None).await?;
         let series = |(id, key): (KeyId, &str)| {
-            let all = all.remove(&id)?;
+            let all = all.remove(&(run.key, id))?;
             let total = i64::try_from(all.len()).unwrap_or(i64::MAX);
             Some(MetricSeries { key: key.to_owned(), total, points: series::thin(&all, points) })
         };

@@ -165,6 +165,32 @@ pub async fn dataset_names(conn: &mut PgConnection, runs: &[RunKey]) -> Result<H
     Ok(by_run(rows.into_iter()))
 }
 
+/// The first names, or digests, of an experiment's data sets that begin with a text.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn known_datasets(
+    conn: &mut PgConnection,
+    experiment: ExperimentId,
+    digests: bool,
+    start: &str,
+    limit: i64,
+) -> Result<Vec<String>> {
+    Ok(sqlx::query_scalar(
+        "select distinct case when $2 then digest else name end as value
+         from datasets
+         where experiment_id = $1 and starts_with(case when $2 then digest else name end, $3)
+         order by value
+         limit $4",
+    )
+    .bind(experiment)
+    .bind(digests)
+    .bind(start)
+    .bind(limit)
+    .fetch_all(conn)
+    .await?)
+}
+
 /// The logged models that each run read, and those that it wrote.
 ///
 /// # Errors

@@ -2,7 +2,7 @@
 
 use super::{RunKey, by_run, key::KeyId};
 use crate::Result;
-use domain::{id::LoggedModelId, log_batch::ModelPoint, run::Metric, series::Point};
+use domain::{id::LoggedModelId, log_batch::ModelPoint, series::Point};
 use points::{chunk, journal};
 use sqlx::{FromRow, PgConnection};
 use std::collections::HashMap;
@@ -124,43 +124,29 @@ pub async fn insert_of_models(conn: &mut PgConnection, run: RunKey, points: &[Mo
     Ok(())
 }
 
-/// The latest point of each of these metrics of each run, by key.
+/// The latest point of each of these metrics of each run.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn latest(conn: &mut PgConnection, runs: &[RunKey], only: &[String]) -> Result<HashMap<RunKey, Vec<Metric>>> {
-    let rows: Vec<(RunKey, String, f64, i64, i64)> = sqlx::query_as(
-        "select l.run_key, k.name, l.value, l.timestamp, l.step
-         from latest_metrics l
-         join log_keys k on k.id = l.key_id
-         where l.run_key = any($1) and k.name = any($2)
-         order by l.run_key, k.name",
+pub async fn latest(
+    conn: &mut PgConnection,
+    runs: &[RunKey],
+    keys: &[KeyId],
+) -> Result<HashMap<RunKey, Vec<(KeyId, Point)>>> {
+    if keys.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<(RunKey, KeyId, f64, i64, i64)> = sqlx::query_as(
+        "select run_key, key_id, value, timestamp, step
+         from latest_metrics
+         where run_key = any($1) and key_id = any($2)",
     )
     .bind(runs)
-    .bind(only)
+    .bind(keys)
     .fetch_all(conn)
     .await?;
-    Ok(by_run(rows.into_iter().map(|(run, key, value, timestamp, step)| (run, Metric { key, value, timestamp, step }))))
-}
-
-/// The keys of metrics that any of these runs has, the most frequent first.
-///
-/// # Errors
-/// When the statement fails.
-pub async fn keys(conn: &mut PgConnection, runs: &[RunKey], limit: i64) -> Result<Vec<String>> {
-    Ok(sqlx::query_scalar(
-        "select k.name
-         from latest_metrics l
-         join log_keys k on k.id = l.key_id
-         where l.run_key = any($1)
-         group by k.name
-         order by count(*) desc, k.name
-         limit $2",
-    )
-    .bind(runs)
-    .bind(limit)
-    .fetch_all(conn)
-    .await?)
+    let rows = rows.into_iter();
+    Ok(by_run(rows.map(|(run, key, value, timestamp, step)| (run, (key, Point { step, timestamp, value })))))
 }
 
 /// The points of one metric of a run, in the order of histories.
@@ -244,28 +230,41 @@ pub async fn history(
     }
 }
 
-/// All points of these metrics of a run, by metric, in the order of charts. Metrics without points are left out.
+/// The points of these metrics of each run, in the order of charts. Metrics without points are left out. With `chunks`,
+/// of a long curve so many packed stretches, the first and the last among them: as much as a small drawing shows.
 ///
 /// # Errors
 /// When the statement fails, or points are damaged.
-pub async fn series(conn: &mut PgConnection, run: RunKey, keys: &[KeyId]) -> Result<HashMap<KeyId, Vec<Point>>> {
-    let rows: Vec<(Option<KeyId>, Vec<u8>)> = sqlx::query_as(
-        "select key_id, points from metric_chunks where run_key = $1 and key_id = any($2)
+pub async fn series(
+    conn: &mut PgConnection,
+    runs: &[RunKey],
+    keys: &[KeyId],
+    chunks: Option<i64>,
+) -> Result<HashMap<(RunKey, KeyId), Vec<Point>>> {
+    let rows: Vec<(RunKey, Option<KeyId>, Vec<u8>)> = sqlx::query_as(
+        "select run_key, key_id, points
+         from (select run_key, key_id, points,
+                   row_number() over (partition by run_key, key_id order by first_timestamp, number) as place,
+                   count(*) over (partition by run_key, key_id) as places
+               from metric_chunks
+               where run_key = any($1) and key_id = any($2)) c
+         where $3::bigint is null or place = places or (place - 1) % (1 + places / $3) = 0
          union all
-         select null, points from metric_journal where run_key = $1",
+         select run_key, null, points from metric_journal where run_key = any($1)",
     )
-    .bind(run)
+    .bind(runs)
     .bind(keys)
+    .bind(chunks)
     .fetch_all(conn)
     .await?;
-    let mut found: HashMap<KeyId, Vec<Point>> = HashMap::new();
-    for (key, bytes) in &rows {
+    let mut found: HashMap<(RunKey, KeyId), Vec<Point>> = HashMap::new();
+    for (run, key, bytes) in &rows {
         match key {
-            Some(key) => found.entry(*key).or_default().extend(chunk::unpack(bytes)?),
+            Some(key) => found.entry((*run, *key)).or_default().extend(chunk::unpack(bytes)?),
             None => {
                 for (metric, point) in journal::decode(bytes)? {
                     if keys.contains(&KeyId(metric)) {
-                        found.entry(KeyId(metric)).or_default().push(point);
+                        found.entry((*run, KeyId(metric))).or_default().push(point);
                     }
                 }
             }

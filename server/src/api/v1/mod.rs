@@ -16,6 +16,7 @@ mod pipeline;
 mod pipeline_run;
 mod promotion;
 mod run;
+mod run_table;
 mod session;
 mod step;
 mod token;
@@ -45,6 +46,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = pipeline_run::routes(routes);
     let routes = promotion::routes(routes);
     let routes = run::routes(routes);
+    let routes = run_table::routes(routes);
     let routes = session::routes(routes);
     let routes = step::routes(routes);
     let routes = token::routes(routes);

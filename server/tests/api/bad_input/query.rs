@@ -52,7 +52,15 @@ fn wrong_values() -> Vec<String> {
 }
 
 /// Names that pages read from their address.
-const CHOICES: [&str; 25] = [
+const CHOICES: [&str; 33] = [
+    "col",
+    "pin",
+    "curve",
+    "group",
+    "order",
+    "view",
+    "add",
+    "change",
     "page_token",
     "q",
     "sort",
