@@ -6,7 +6,7 @@ use domain::{
     ErrorKind,
     id::RunId,
     log_batch::{LogBatch, RawMetric},
-    run::{DatasetInput, ModelLink, Run, RunStatus},
+    run::{DatasetInput, ModelLink, Run, RunModel, RunStatus},
     values::MetricValue,
 };
 use futures::future::join_all;
@@ -66,7 +66,8 @@ async fn a_run_is_read_anew_after_every_sort_of_change() {
     has_changed("a model that it read").await;
     services.log_outputs(ctx, id, &[ModelLink { model_id: model, step: 3 }]).await.unwrap();
     has_changed("a model that it wrote").await;
-    services.log_run_model(ctx, id, serde_json::json!({ "artifact_path": "m" })).await.unwrap();
+    let old = serde_json::json!({ "artifact_path": "m", "flavors": {}, "utc_time_created": "t", "run_id": id });
+    services.log_run_model(ctx, id, RunModel::read(&old).unwrap()).await.unwrap();
     has_changed("a model by its old name").await;
     services.delete_run(ctx, id).await.unwrap();
     has_changed("a deletion").await;
