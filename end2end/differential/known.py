@@ -166,7 +166,7 @@ DIFFERENT_ON_PURPOSE = {
         "models by ['creation_timestamp']": "200",
         "logged models of a dataset by name alone": "200",
     },
-    "not-a-number": {
+    "a metric of not-a-number": {
         "run with what was half readable": "200",
         "logged model get with what is no number": "200",
     },

@@ -92,6 +92,7 @@ def test_a_large_file_goes_below_the_address_of_a_workspace(server, administrato
     mlflow.create_workspace("uploads", "Where large files go")
     file = large(tmp_path)
     mlflow.set_tracking_uri(f"{server.url}/w/uploads")
+    mlflow.set_experiment("large")
     with mlflow.start_run() as run:
         mlflow.log_artifact(str(file))
     assert len(parts) == 6

@@ -2,6 +2,7 @@
 
 mod artifact;
 mod attack;
+mod clients;
 mod experiment;
 mod history;
 mod log;
