@@ -21,6 +21,27 @@ impl Address {
         self.pairs.iter().find(|(n, v)| n == name && !v.is_empty()).map(|(_, v)| v.as_str())
     }
 
+    /// All values under this name that are not empty.
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.pairs.iter().filter(move |(n, v)| n == name && !v.is_empty()).map(|(_, v)| v.as_str())
+    }
+
+    /// The same page with one more value under this name, on its first page of rows.
+    #[must_use]
+    pub fn and(&self, name: &str, value: impl Into<String>) -> Self {
+        let mut more = self.without("page_token");
+        more.pairs.push((name.to_owned(), value.into()));
+        more
+    }
+
+    /// The same page without this one of the values under a name, on its first page of rows.
+    #[must_use]
+    pub fn without_value(&self, name: &str, value: &str) -> Self {
+        let mut fewer = self.without("page_token");
+        fewer.pairs.retain(|(n, v)| n != name || v != value);
+        fewer
+    }
+
     /// The same page with this value, on its first page of rows.
     #[must_use]
     pub fn with(&self, name: &str, value: impl Into<String>) -> Self {

@@ -59,7 +59,10 @@ pub use monitor::MonitorChange;
 pub use pipeline::{PipelineFile, StoredPipeline};
 pub use pipeline_run::{NewRun, RunFilter, StartedRun};
 pub use promotion::{NewDecision, NewPromotion, PromotionFilter, Sweep, may_withdraw};
-pub use run::{NewExperimentRun, RunChange, RunDetail, RunSearch, RunTableSearch, Unpacked, no_run};
+pub use run::{
+    Curves, MAX_CHART_KEYS, MAX_CHART_RUNS, NewExperimentRun, RunChange, RunDetail, RunSearch, RunTableSearch,
+    Unpacked, no_run,
+};
 pub use session::Browser;
 pub use setup::{NewUser, used_link};
 pub use step::{AttemptEnd, Claimed, FileTrouble, Lease, LetGo, Renewed, StepInput, StepWork};

@@ -11,6 +11,7 @@ mod search;
 
 pub(crate) use appender::Appender;
 pub(crate) use known::Known;
+pub use metric::{Curves, MAX_CHART_KEYS, MAX_CHART_RUNS};
 pub(crate) use name::random as random_name;
 pub(crate) use pack::Packer;
 pub use pack::Unpacked;

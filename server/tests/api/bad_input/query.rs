@@ -52,7 +52,7 @@ fn wrong_values() -> Vec<String> {
 }
 
 /// Names that pages read from their address.
-const CHOICES: [&str; 20] = [
+const CHOICES: [&str; 39] = [
     "page_token",
     "q",
     "sort",
@@ -73,6 +73,25 @@ const CHOICES: [&str; 20] = [
     "link",
     "topic",
     "after",
+    "tab",
+    "x",
+    "y",
+    "smoothing",
+    "outliers",
+    "start",
+    "end",
+    "open",
+    "rows",
+    "values",
+    "about",
+    "hide",
+    "differ",
+    "axis",
+    "sx",
+    "sy",
+    "colour",
+    "bar",
+    "limit",
 ];
 
 #[tokio::test]
@@ -142,6 +161,7 @@ impl World {
         match parameter["name"].as_str().unwrap() {
             "experiment_id" => self.experiment.clone(),
             "key" => "loss".to_owned(),
+            "run" => self.run.clone(),
             _ => String::new(),
         }
     }

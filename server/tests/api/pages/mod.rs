@@ -7,6 +7,7 @@ mod home;
 mod links;
 mod palette;
 mod pipeline;
+mod run;
 mod serving;
 mod settings;
 mod trouble;

@@ -1,6 +1,7 @@
 //! Experiments, runs and models as pages read them, over a real database and a real artifact store. What clients send is
 //! tested where it comes in, in `server/tests/api/mlflow`.
 
+mod curves;
 mod freshness;
 mod history;
 mod lineage;
