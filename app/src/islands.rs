@@ -68,19 +68,19 @@ pub fn LiveLog(
     drop((log, events));
 }
 
-/// Draws the chart with the id `chart`, which `ui::metric` renders, anew with the chart library when somebody reaches
-/// for it: then it can be zoomed, read, smoothed. The points of a curve are at its `data-url`, which answers
-/// as a `domain::run::MetricSeries`: `{"points":[{"step","timestamp","value"}]}`, where null is a value that is no number.
+/// Brings the charts of the board with the id `board`, which `ui::metric` renders, to life: they can be zoomed, read and
+/// smoothed together, their groups load when they are opened, and while a run runs they follow it. One for all charts of a
+/// page: it loads `app/scripts/chart.ts`, which does the rest, from the board's `data-library`.
 #[island]
-pub fn MetricChart(
-    /// The id of the chart's panel.
+pub fn Charts(
+    /// The board's id.
     #[prop(into)]
-    chart: String,
+    board: String,
 ) -> impl IntoView {
     #[cfg(feature = "hydrate")]
-    crate::browser::metric_chart::start(&chart);
+    crate::browser::charts::start(&board);
     #[cfg(not(feature = "hydrate"))]
-    drop(chart);
+    drop(board);
 }
 
 /// Finds things while one types into the palette, which the shell renders. `GET <search>?q=…` answers

@@ -4,11 +4,14 @@ pub mod models;
 pub mod operations;
 pub mod pipelines;
 
-use crate::pages::{
-    experiment::{ExperimentPage, ShownRuns},
-    files::{FilesPage, ShownFile},
-    home::{ExampleStation, ExampleWalk, HomePage, WelcomePage},
-    run::{ComparePage, RunPage},
+use crate::{
+    pages::{
+        experiment::{ExperimentPage, ShownRuns},
+        files::{FilesPage, ShownFile},
+        home::{ExampleStation, ExampleWalk, HomePage, WelcomePage},
+        run::{About, Board, ComparePage, RunPage},
+    },
+    ui::query::Address,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
@@ -27,7 +30,7 @@ use domain::{
     pipeline_run::{PipelineRun, PipelineRunState, PipelineRunSummary, RunCause},
     preview::Preview,
     promotion::{Promotion, PromotionState},
-    run::{DatasetInput, Metric, MetricSeries, Run, RunInfo, RunLineage, RunStatus},
+    run::{DatasetInput, Metric, MetricSeries, Run, RunInfo, RunLineage, RunSeries, RunStatus},
     run_table::{MetricSummary, RunColumn, RunGroup, RunGroups, RunRow, RunTable},
     series::Point,
 };
@@ -480,7 +483,7 @@ fn logged(name: &str, depth: &str) -> Run {
             metric("f1_macro", 0.457),
             metric("loss", 0.741),
             metric("p99_ms", 11.9),
-            metric("system/cpu", 3.8),
+            metric("system/cpu_utilization_percentage", 38.0),
         ],
         params: BTreeMap::from(
             [("class_weight", "balanced"), ("learning_rate", "0.05"), ("max_depth", depth), ("max_iter", "480")]
@@ -509,24 +512,43 @@ fn logged(name: &str, depth: &str) -> Run {
     }
 }
 
-/// The page of a run.
+/// How many points the metrics of a run have.
+fn lengths() -> BTreeMap<String, i64> {
+    [("accuracy", 1), ("f1_macro", 480), ("loss", 480), ("p99_ms", 1), ("system/cpu_utilization_percentage", 22)]
+        .map(own)
+        .into()
+}
+
+/// The page of a run, with the curves that any of its parts draws.
 #[must_use]
 pub fn run() -> RunPage {
+    let run = logged("hgb-lr0.05-depth6-balanced", "6");
+    let (lengths, champion) = (lengths(), champion());
+    let of = |series: MetricSeries| RunSeries { run_id: run.info.id, series };
+    let found = vec![
+        of(series("f1_macro", |x| 0.457 - 0.3 * (-x / 90.0).exp())),
+        of(series("loss", |x| 0.741 + 0.9 * (-x / 90.0).exp())),
+        of(series("system/cpu_utilization_percentage", |x| 38.0 + (x / 20.0).sin())),
+    ];
+    let mut board = Board::plan(&Address::default(), &lengths, Some(&champion), About::Training, 24).with(found);
+    board.groups.extend(Board::plan(&Address::default(), &lengths, None, About::System, 24).groups);
     RunPage {
-        run: logged("hgb-lr0.05-depth6-balanced", "6"),
+        run,
         experiment: experiment(1, "wine-quality"),
         lineage: RunLineage {
             pipeline_run: Some((PipelineRunId::new(), "train-wine".to_owned(), 511)),
             versions: vec![("wine-quality".to_owned(), 14)],
         },
         promotions: vec![promotion(87, "wine-quality", 14, "production", PromotionState::AwaitingApproval)],
-        series: vec![
-            series("f1_macro", |x| 0.457 - 0.3 * (-x / 90.0).exp()),
-            series("loss", |x| 0.741 + 0.9 * (-x / 90.0).exp()),
-        ],
-        champion: Some(champion()),
+        deployments: Vec::new(),
+        about: Vec::new(),
+        lengths,
+        board,
+        champion: Some(champion),
         files: files(),
+        models: Vec::new(),
         events: Vec::new(),
+        tracking_url: "https://slipway.example.com/w/lab".to_owned(),
     }
 }
 
@@ -573,10 +595,18 @@ pub fn shown(path: &str, preview: Preview) -> ShownFile {
 /// Two runs beside each other.
 #[must_use]
 pub fn compare() -> ComparePage {
-    let one = |gain: f64| Some(series("f1_macro", move |x| 0.43 + gain - 0.3 * (-x / 90.0).exp()));
+    let runs = [logged("hgb-lr0.05-depth6", "6"), logged("hgb-lr0.05-depth8", "8")];
+    let one = |run: &Run, gain: f64| RunSeries {
+        run_id: run.info.id,
+        series: series("f1_macro", move |x| 0.43 + gain - 0.3 * (-x / 90.0).exp()),
+    };
+    let found = vec![one(&runs[0], 0.027), one(&runs[1], 0.0)];
+    let (lengths, champion) = (lengths(), champion());
+    let address = Address::new("/", [("metric".to_owned(), "f1".to_owned())]);
     ComparePage {
-        runs: [logged("hgb-lr0.05-depth6", "6"), logged("hgb-lr0.05-depth8", "8")].map(Into::into).into(),
-        series: BTreeMap::from([("f1_macro".to_owned(), vec![one(0.027), one(0.0)])]),
-        champion: Some(champion()),
+        board: ComparePage::board(&address, &lengths, Some(&champion)).with(found),
+        runs: runs.map(Into::into).into(),
+        lengths,
+        champion: Some(champion),
     }
 }

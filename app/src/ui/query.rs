@@ -34,6 +34,22 @@ impl Address {
         changed
     }
 
+    /// The same page with one more value under this name, on its first page of rows.
+    #[must_use]
+    pub fn and(&self, name: &str, value: impl Into<String>) -> Self {
+        let mut more = self.without("page_token");
+        more.pairs.push((name.to_owned(), value.into()));
+        more
+    }
+
+    /// The same page without this one of the values under a name, on its first page of rows.
+    #[must_use]
+    pub fn without_value(&self, name: &str, value: &str) -> Self {
+        let mut fewer = self.without("page_token");
+        fewer.pairs.retain(|(n, v)| n != name || v != value);
+        fewer
+    }
+
     /// The same page with this value, on its first page of rows.
     #[must_use]
     pub fn with(&self, name: &str, value: impl Into<String>) -> Self {

@@ -163,6 +163,17 @@ pub struct MetricSeries {
     pub points: Vec<Point>,
 }
 
+/// A curve of one of several runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RunSeries {
+    /// Whose.
+    pub run_id: RunId,
+    /// The metric and its points.
+    #[serde(flatten)]
+    pub series: MetricSeries,
+}
+
 /// A file or folder among the artifacts of a run or logged model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

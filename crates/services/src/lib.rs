@@ -67,8 +67,8 @@ pub use pipeline::{PipelineFile, StoredPipeline};
 pub use pipeline_run::{NewRun, RunFilter, StartedRun};
 pub use promotion::{NewDecision, NewPromotion, PromotionFilter, Sweep, may_withdraw};
 pub use run::{
-    NewExperimentRun, RunChange, RunDetail, RunExport, RunExportSearch, RunGroupSearch, RunSearch, RunTableSearch,
-    RunsChange, Unpacked, no_run,
+    Curves, MAX_CHART_KEYS, MAX_CHART_RUNS, NewExperimentRun, RunChange, RunDetail, RunExport, RunExportSearch,
+    RunGroupSearch, RunSearch, RunTableSearch, RunsChange, Unpacked, no_run,
 };
 pub use session::Browser;
 pub use setup::{NewUser, used_link};

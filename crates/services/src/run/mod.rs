@@ -18,6 +18,7 @@ pub(crate) use appender::Appender;
 pub use change::RunsChange;
 pub use export::{RunExport, RunExportSearch};
 pub(crate) use known::Known;
+pub use metric::{Curves, MAX_CHART_KEYS, MAX_CHART_RUNS};
 pub(crate) use name::random as random_name;
 pub(crate) use pack::Packer;
 pub use pack::Unpacked;

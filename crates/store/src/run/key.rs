@@ -205,6 +205,16 @@ fn named((kind, name): (String, String)) -> Result<(KeyKind, String)> {
     Ok((known.ok_or_else(|| crate::Error::unknown("kind of key", &kind))?, name))
 }
 
+/// The names of these keys.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn names(conn: &mut PgConnection, keys: &[KeyId]) -> Result<HashMap<KeyId, String>> {
+    let rows: Vec<(KeyId, String)> =
+        sqlx::query_as("select id, name from log_keys where id = any($1)").bind(keys).fetch_all(conn).await?;
+    Ok(rows.into_iter().collect())
+}
+
 fn columns<'a>(keys: &[NamedKey<'a>]) -> (Vec<&'static str>, Vec<&'a str>) {
     keys.iter().map(|(kind, name)| (kind.as_str(), *name)).unzip()
 }

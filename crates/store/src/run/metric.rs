@@ -278,3 +278,50 @@ pub async fn series(
     }
     Ok(found)
 }
+
+/// How many points each metric of these runs has, of the run that has the most of it. A single point that was sent several
+/// times is one; of more, each time that one was sent may count.
+///
+/// # Errors
+/// When the statement fails, or points are damaged.
+pub async fn lengths(conn: &mut PgConnection, runs: &[RunKey]) -> Result<HashMap<KeyId, i64>> {
+    #[derive(FromRow)]
+    struct Row {
+        run_key: RunKey,
+        key_id: Option<KeyId>,
+        count: i64,
+        points: Option<Vec<u8>>,
+    }
+    let rows: Vec<Row> = sqlx::query_as(
+        "select run_key, key_id, sum(count)::bigint as count, null::bytea as points
+         from metric_chunks
+         where run_key = any($1)
+         group by run_key, key_id
+         union all
+         select run_key, null, 0, points from metric_journal where run_key = any($1)",
+    )
+    .bind(runs)
+    .fetch_all(conn)
+    .await?;
+    let mut found: HashMap<(RunKey, KeyId), (i64, Option<Point>)> = HashMap::new();
+    for row in &rows {
+        if let Some(key) = row.key_id {
+            found.entry((row.run_key, key)).or_default().0 += row.count;
+        }
+        if let Some(points) = &row.points {
+            for (metric, point) in journal::decode(points)? {
+                let (count, first) = found.entry((row.run_key, KeyId(metric))).or_default();
+                if first.is_none_or(|first| first != point) {
+                    *count += 1;
+                }
+                first.get_or_insert(point);
+            }
+        }
+    }
+    let mut longest: HashMap<KeyId, i64> = HashMap::new();
+    for ((_, key), (count, _)) in found {
+        let most = longest.entry(key).or_default();
+        *most = count.max(*most);
+    }
+    Ok(longest)
+}
