@@ -16,6 +16,7 @@ mod pipeline;
 mod pipeline_run;
 mod promotion;
 mod run;
+mod run_table;
 mod serve;
 mod session;
 mod step;
