@@ -52,6 +52,8 @@ pub enum ShownRuns {
     Table(RunTable),
     /// What they share, and what they come to.
     Groups(RunGroups),
+    /// Nothing: the filter or the order is wrong.
+    Nothing,
 }
 
 /// What is wrong with a filter.
@@ -83,7 +85,7 @@ pub fn Runs(
             let running = table.rows.iter().filter(|row| row.info.status == RunStatus::Running).count();
             (Some(table.total), running)
         }
-        ShownRuns::Groups(_) => (None, 0),
+        ShownRuns::Groups(_) | ShownRuns::Nothing => (None, 0),
     };
     let of_deleted = address.get("view") == Some("deleted");
     let is_new = total == Some(0) && error.is_none() && !of_deleted;
@@ -170,11 +172,12 @@ fn Body(
     let is_filtered = address.get("q").is_some();
     let grouped = match &page.shown {
         ShownRuns::Groups(groups) => Some(groups.by.clone()),
-        ShownRuns::Table(_) => None,
+        ShownRuns::Table(_) | ShownRuns::Nothing => None,
     };
     let (columns, filtered) = match &page.shown {
         ShownRuns::Table(table) => (table.columns.clone(), table.filtered),
         ShownRuns::Groups(groups) => (groups.metrics.iter().cloned().map(RunColumn::Metric).collect(), groups.runs),
+        ShownRuns::Nothing => (Vec::new(), 0),
     };
     let delta = page.champion.as_ref().and_then(|champion| compared(&columns, champion));
     let note = match (&page.shown, &delta, &page.champion) {
@@ -195,6 +198,7 @@ fn Body(
             )
         }
         ShownRuns::Table(_) => " runs".to_owned(),
+        ShownRuns::Nothing => String::new(),
     };
     let order = match &page.shown {
         ShownRuns::Table(_) => {
@@ -205,7 +209,9 @@ fn Body(
             }
         }
         ShownRuns::Groups(groups) => format!("Grouped by {}", groups.by),
+        ShownRuns::Nothing => String::new(),
     };
+    let is_wrong = matches!(page.shown, ShownRuns::Nothing);
     let filter_address = address.clone();
     let no_column = page.no_column.clone();
     let usual = page.usual.clone();
@@ -231,7 +237,7 @@ fn Body(
             }
             .into_any()
         }
-        _ if error.is_some() => ().into_any(),
+        ShownRuns::Nothing => ().into_any(),
         _ if of_deleted && !is_filtered => view! {
             <div class="panel">
                 <Empty
@@ -255,7 +261,7 @@ fn Body(
             search=format!("{api}/columns?grouping=true")
         />
     };
-    let (chooser, column_form) = match grouped.is_none() {
+    let (chooser, column_form) = match grouped.is_none() && !is_wrong {
         true => {
             let chooser = view! {
                 <ChooseColumns
@@ -287,8 +293,13 @@ fn Body(
         <GroupForm address/>
         {column_form}
         <p class="filter-note">
-            <span><b>{format::integer(filtered)}</b>{counted}</span>
-            <span>{order}</span>
+            {(!is_wrong)
+                .then(|| {
+                    view! {
+                        <span><b>{format::integer(filtered)}</b>{counted}</span>
+                        <span>{order}</span>
+                    }
+                })}
             {note.map(|note| view! { <span>{note}</span> })}
             {is_filtered.then(|| view! { <a href=filter_address.without("q").href()>"Clear filter"</a> })}
             {grouped
@@ -375,7 +386,9 @@ mod tests {
     #[test]
     fn a_wrong_filter_says_why_and_where_and_stays() {
         let wrong = WrongFilter { message: "A value is expected.".into(), at: Some(11) };
-        let html = page(&[("q", "metrics.f1 ==")], samples::runs(), Some(wrong));
+        let mut runs = samples::runs();
+        runs.shown = ShownRuns::Nothing;
+        let html = page(&[("q", "metrics.f1 ==")], runs, Some(wrong));
         assert!(html.contains("A value is expected.") && html.contains("metrics.f1 ==\n           ^"), "{html}");
     }
 
