@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 
-.PHONY: help run demo dev test test-mlflow check bench setup clean
+.PHONY: help run demo dev test test-mlflow check bench bench-scale setup clean
 help: ## list the targets
 	@grep -hE '^[a-z-]+: .*## ' $(MAKEFILE_LIST) | sed 's/: .*## /\t/' | expand -t 13 | sed 's/^/  make /'
 
@@ -26,6 +26,9 @@ check: ## format, lints, dependency directions, licences, links, page sizes; cha
 
 bench: ## measure a release build beside MLflow: logging, search, history, reading a run, memory, disk (SECONDS_EACH=20, OUT=file.md)
 	@exec scripts/bench.sh
+
+bench-scale: ## measure a release build on 100,000 runs and 50 million points
+	@exec scripts/bench-scale.sh
 
 setup: ## only install what run, check and test need
 	@exec scripts/setup.sh run check test-rust test-python test-browser

@@ -7,7 +7,11 @@ export default defineConfig({
   // What fills the workspace comes first, so that the pages are looked at as people see them.
   projects: [
     // One after the other: each trains, with all of a small machine.
-    { name: "walks", testMatch: ["walk.spec.ts", "no-js.spec.ts", "live.spec.ts", "files.spec.ts", "models.spec.ts"], workers: 1 },
+    {
+      name: "walks",
+      testMatch: ["walk.spec.ts", "no-js.spec.ts", "live.spec.ts", "files.spec.ts", "models.spec.ts", "charts.spec.ts"],
+      workers: 1,
+    },
     { name: "pages", testMatch: "pages.spec.ts", dependencies: ["walks"], fullyParallel: true },
   ],
   outputDir: "test-results",

@@ -11,11 +11,12 @@ import re
 import subprocess
 import sys
 
-LAYERS = {"artifacts", "executors", "outbound", "serving", "store"}
+LAYERS = {"artifacts", "executors", "export", "outbound", "serving", "store"}
 MAY_USE = {
     "domain": set(),
     "artifacts": {"domain"},
     "executors": {"domain"},
+    "export": set(),
     "outbound": {"domain"},
     "preview": {"domain"},
     "serving": {"domain"},

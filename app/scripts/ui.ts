@@ -72,19 +72,47 @@ document.addEventListener("keydown", (event) => {
 
 // ---- rows that are selected
 
-document.addEventListener("change", (event) => {
-  const box = event.target;
-  if (!(box instanceof HTMLInputElement) || box.type !== "checkbox" || !box.form) return;
-  const boxes = [...box.form.querySelectorAll<HTMLInputElement>("tbody input[type=checkbox]")];
-  const all = box.form.querySelector<HTMLInputElement>("thead [data-all]");
-  if (box === all) for (const other of boxes) other.checked = all.checked;
+function count(form: HTMLFormElement): void {
+  const boxes = [...form.querySelectorAll<HTMLInputElement>("tbody input[type=checkbox]")];
+  const all = form.querySelector<HTMLInputElement>("thead [data-all]");
   const chosen = boxes.filter((other) => other.checked).length;
-  const count = box.form.querySelector("[data-selected]");
-  if (count) count.textContent = `${chosen} selected`;
+  const words = form.querySelector("[data-selected]");
+  if (words) words.textContent = `${chosen} selected`;
   if (all) {
     all.checked = chosen > 0 && chosen === boxes.length;
     all.indeterminate = chosen > 0 && chosen < boxes.length;
   }
+}
+
+document.addEventListener("change", (event) => {
+  const box = event.target;
+  if (!(box instanceof HTMLInputElement) || box.type !== "checkbox" || !box.form) return;
+  if (box.matches("thead [data-all]"))
+    for (const other of box.form.querySelectorAll<HTMLInputElement>("tbody input[type=checkbox]")) other.checked = box.checked;
+  count(box.form);
+});
+
+document.addEventListener("reset", ({ target }) => {
+  // Once the boxes are empty.
+  if (target instanceof HTMLFormElement) setTimeout(() => count(target));
+});
+
+// ---- a form of its own for what is done with them, which gets them when it opens
+
+document.addEventListener("click", (event) => {
+  const button = element<HTMLButtonElement>(event.target, "button[data-opens]");
+  const dialog = document.getElementById(button?.dataset.opens ?? "");
+  const form = dialog?.querySelector<HTMLFormElement>("form[data-of]");
+  if (!button?.form || !dialog || !form) return;
+  event.preventDefault();
+  for (const copied of form.querySelectorAll("[data-copied]")) copied.remove();
+  for (const run of new FormData(button.form).getAll("run")) {
+    const field = Object.assign(document.createElement("input"), { type: "hidden", name: "run", value: String(run) });
+    field.dataset.copied = "";
+    form.append(field);
+  }
+  dialog.showPopover();
+  form.querySelector<HTMLInputElement>("input:not([type=hidden])")?.focus();
 });
 
 // ---- keys

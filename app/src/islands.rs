@@ -7,8 +7,9 @@
 use leptos::prelude::*;
 
 /// Keeps the page current. `events` is a stream whose `change` events say that this page is out of date; the page is
-/// then asked for again, and each element with an id and `data-live` is changed in place to what it says now. Once in
-/// a page.
+/// then asked for again, and each element with an id and `data-live` is changed in place to what it says now. While
+/// something in the page has `data-look-again`, the page is asked for every few seconds as well, for what no event tells
+/// of. Once in a page.
 #[island]
 pub fn LiveRegion(
     /// The address of the stream.
@@ -19,6 +20,31 @@ pub fn LiveRegion(
     crate::browser::live_region::start(events);
     #[cfg(not(feature = "hydrate"))]
     drop(events);
+}
+
+/// Completes what is typed into the field with the id `input`, with the list with the id `list`, both in an element of
+/// the class `complete`. `GET <search>?text=…&cursor=…` answers `{"items":[{"text","label","detail"}]}`, and where a part
+/// of the text is completed, `from` and `to`, characters into it. What is taken stands in the field, and with `then` as
+/// `send` the button beside it is pressed.
+#[island]
+pub fn Completion(
+    /// The field.
+    #[prop(into)]
+    input: String,
+    /// The list.
+    #[prop(into)]
+    list: String,
+    /// The address to ask.
+    #[prop(into)]
+    search: String,
+    /// What comes after something was taken.
+    #[prop(into)]
+    then: String,
+) -> impl IntoView {
+    #[cfg(feature = "hydrate")]
+    crate::browser::completion::start(&input, &list, search, &then);
+    #[cfg(not(feature = "hydrate"))]
+    drop((input, list, search, then));
 }
 
 /// Appends the lines of a running log to the list in the panel with the id `log`, which `ui::log` renders.
@@ -42,19 +68,19 @@ pub fn LiveLog(
     drop((log, events));
 }
 
-/// Draws the chart with the id `chart`, which `ui::metric` renders, anew with the chart library when somebody reaches
-/// for it: then it can be zoomed, read, smoothed. The points of a curve are at its `data-url`, which answers
-/// as a `domain::run::MetricSeries`: `{"points":[{"step","timestamp","value"}]}`, where null is a value that is no number.
+/// Brings the charts of the board with the id `board`, which `ui::metric` renders, to life: they can be zoomed, read and
+/// smoothed together, their groups load when they are opened, and while a run runs they follow it. One for all charts of a
+/// page: it loads `app/scripts/chart.ts`, which does the rest, from the board's `data-library`.
 #[island]
-pub fn MetricChart(
-    /// The id of the chart's panel.
+pub fn Charts(
+    /// The board's id.
     #[prop(into)]
-    chart: String,
+    board: String,
 ) -> impl IntoView {
     #[cfg(feature = "hydrate")]
-    crate::browser::metric_chart::start(&chart);
+    crate::browser::charts::start(&board);
     #[cfg(not(feature = "hydrate"))]
-    drop(chart);
+    drop(board);
 }
 
 /// Finds things while one types into the palette, which the shell renders. `GET <search>?q=…` answers

@@ -4,11 +4,14 @@ pub mod models;
 pub mod operations;
 pub mod pipelines;
 
-use crate::pages::{
-    experiment::ExperimentPage,
-    files::{FilesPage, ShownFile},
-    home::{ExampleStation, ExampleWalk, HomePage, WelcomePage},
-    run::{ComparePage, RunPage},
+use crate::{
+    pages::{
+        experiment::{ExperimentPage, ShownRuns},
+        files::{FilesPage, ShownFile},
+        home::{ExampleStation, ExampleWalk, HomePage, WelcomePage},
+        run::{About, Board, ComparePage, RunPage},
+    },
+    ui::query::Address,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
@@ -27,7 +30,8 @@ use domain::{
     pipeline_run::{PipelineRun, PipelineRunState, PipelineRunSummary, RunCause},
     preview::Preview,
     promotion::{Promotion, PromotionState},
-    run::{DatasetInput, Metric, MetricSeries, Run, RunInfo, RunLineage, RunRow, RunStatus, RunTable},
+    run::{DatasetInput, Metric, MetricSeries, Run, RunInfo, RunLineage, RunSeries, RunStatus},
+    run_table::{MetricSummary, RunColumn, RunGroup, RunGroups, RunRow, RunTable},
     series::Point,
 };
 use std::collections::BTreeMap;
@@ -356,8 +360,10 @@ pub fn runs() -> ExperimentPage {
             .filter_map(|(key, value)| value.map(|value| own((key, value))))
             .collect(),
         params: BTreeMap::from([("model", model.to_owned()), ("learning_rate", "0.05".to_owned())].map(own)),
+        tags: BTreeMap::new(),
         datasets: vec!["wine-quality@2026-11".to_owned()],
         versions: Vec::new(),
+        curve: Vec::new(),
     };
     let mut rows = vec![
         row("hgb-lr0.05-depth8-balanced", RunStatus::Running, 2, 0, Some(0.413), Some(0.752), "hgb"),
@@ -388,22 +394,66 @@ pub fn runs() -> ExperimentPage {
             "et",
         ));
     }
-    let keys = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>();
+    for (at, row) in rows.iter_mut().enumerate().filter(|(at, _)| *at != 1) {
+        row.curve = series("loss", |step| 0.7 + 0.02 * at as f64 + (-step / 90.0).exp()).points;
+    }
     ExperimentPage {
         experiment: experiment(1, "wine-quality"),
-        table: RunTable {
+        shown: ShownRuns::Table(RunTable {
             rows,
-            metric_keys: keys(&["f1_macro", "loss", "p99_ms"]),
-            param_keys: keys(&["model", "learning_rate"]),
+            columns: columns(&[
+                "status",
+                "start_time",
+                "duration",
+                "user_id",
+                "metrics.f1_macro",
+                "metrics.loss",
+                "metrics.p99_ms",
+                "params.model",
+                "params.learning_rate",
+                "datasets",
+            ]),
             total: 1284,
             filtered: 1284,
             next_page_token: Some("ab".to_owned()),
-        },
+        }),
         champion: Some(champion()),
-        all_metrics: keys(&["f1_macro", "loss", "p99_ms", "accuracy", "recall_low"]),
-        all_params: keys(&["model", "learning_rate", "max_depth", "max_iter"]),
+        keys: 214,
+        usual: columns(&["metrics.f1_macro", "metrics.accuracy", "params.model", "params.max_depth", "tags.team"]),
+        no_column: None,
         may_write: true,
         events: Vec::new(),
+    }
+}
+
+fn columns(names: &[&str]) -> Vec<RunColumn> {
+    names.iter().filter_map(|name| name.parse().ok()).collect()
+}
+
+/// The runs of an experiment in groups.
+#[must_use]
+pub fn run_groups() -> RunGroups {
+    let summary = |mean: f64| MetricSummary {
+        runs: 12,
+        mean,
+        min: mean - 0.04,
+        min_run: RunId::new(),
+        max: mean + 0.03,
+        max_run: RunId::new(),
+    };
+    let group = |value: Option<&str>, runs: i64, f1: f64| RunGroup {
+        value: value.map(ToOwned::to_owned),
+        runs,
+        latest: ago(runs).timestamp_millis(),
+        metrics: BTreeMap::from([("f1_macro".to_owned(), summary(f1))]),
+        filter: value.map_or_else(|| "params.model IS NULL".to_owned(), |value| format!("params.model = '{value}'")),
+    };
+    RunGroups {
+        by: RunColumn::Param("model".to_owned()),
+        metrics: vec!["f1_macro".to_owned(), "loss".to_owned()],
+        groups: vec![group(Some("hgb"), 812, 0.431), group(Some("et"), 440, 0.394), group(None, 32, 0.2)],
+        all: 3,
+        runs: 1284,
     }
 }
 
@@ -433,7 +483,7 @@ fn logged(name: &str, depth: &str) -> Run {
             metric("f1_macro", 0.457),
             metric("loss", 0.741),
             metric("p99_ms", 11.9),
-            metric("system/cpu", 3.8),
+            metric("system/cpu_utilization_percentage", 38.0),
         ],
         params: BTreeMap::from(
             [("class_weight", "balanced"), ("learning_rate", "0.05"), ("max_depth", depth), ("max_iter", "480")]
@@ -462,24 +512,43 @@ fn logged(name: &str, depth: &str) -> Run {
     }
 }
 
-/// The page of a run.
+/// How many points the metrics of a run have.
+fn lengths() -> BTreeMap<String, i64> {
+    [("accuracy", 1), ("f1_macro", 480), ("loss", 480), ("p99_ms", 1), ("system/cpu_utilization_percentage", 22)]
+        .map(own)
+        .into()
+}
+
+/// The page of a run, with the curves that any of its parts draws.
 #[must_use]
 pub fn run() -> RunPage {
+    let run = logged("hgb-lr0.05-depth6-balanced", "6");
+    let (lengths, champion) = (lengths(), champion());
+    let of = |series: MetricSeries| RunSeries { run_id: run.info.id, series };
+    let found = vec![
+        of(series("f1_macro", |x| 0.457 - 0.3 * (-x / 90.0).exp())),
+        of(series("loss", |x| 0.741 + 0.9 * (-x / 90.0).exp())),
+        of(series("system/cpu_utilization_percentage", |x| 38.0 + (x / 20.0).sin())),
+    ];
+    let mut board = Board::plan(&Address::default(), &lengths, Some(&champion), About::Training, 24).with(found);
+    board.groups.extend(Board::plan(&Address::default(), &lengths, None, About::System, 24).groups);
     RunPage {
-        run: logged("hgb-lr0.05-depth6-balanced", "6"),
+        run,
         experiment: experiment(1, "wine-quality"),
         lineage: RunLineage {
             pipeline_run: Some((PipelineRunId::new(), "train-wine".to_owned(), 511)),
             versions: vec![("wine-quality".to_owned(), 14)],
         },
         promotions: vec![promotion(87, "wine-quality", 14, "production", PromotionState::AwaitingApproval)],
-        series: vec![
-            series("f1_macro", |x| 0.457 - 0.3 * (-x / 90.0).exp()),
-            series("loss", |x| 0.741 + 0.9 * (-x / 90.0).exp()),
-        ],
-        champion: Some(champion()),
+        deployments: Vec::new(),
+        about: Vec::new(),
+        lengths,
+        board,
+        champion: Some(champion),
         files: files(),
+        models: Vec::new(),
         events: Vec::new(),
+        tracking_url: "https://slipway.example.com/w/lab".to_owned(),
     }
 }
 
@@ -526,10 +595,18 @@ pub fn shown(path: &str, preview: Preview) -> ShownFile {
 /// Two runs beside each other.
 #[must_use]
 pub fn compare() -> ComparePage {
-    let one = |gain: f64| Some(series("f1_macro", move |x| 0.43 + gain - 0.3 * (-x / 90.0).exp()));
+    let runs = [logged("hgb-lr0.05-depth6", "6"), logged("hgb-lr0.05-depth8", "8")];
+    let one = |run: &Run, gain: f64| RunSeries {
+        run_id: run.info.id,
+        series: series("f1_macro", move |x| 0.43 + gain - 0.3 * (-x / 90.0).exp()),
+    };
+    let found = vec![one(&runs[0], 0.027), one(&runs[1], 0.0)];
+    let (lengths, champion) = (lengths(), champion());
+    let address = Address::new("/", [("metric".to_owned(), "f1".to_owned())]);
     ComparePage {
-        runs: [logged("hgb-lr0.05-depth6", "6"), logged("hgb-lr0.05-depth8", "8")].map(Into::into).into(),
-        series: BTreeMap::from([("f1_macro".to_owned(), vec![one(0.027), one(0.0)])]),
-        champion: Some(champion()),
+        board: ComparePage::board(&address, &lengths, Some(&champion)).with(found),
+        runs: runs.map(Into::into).into(),
+        lengths,
+        champion: Some(champion),
     }
 }

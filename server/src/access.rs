@@ -11,7 +11,7 @@ use crate::{
 };
 use axum::{
     extract::{FromRequestParts, OptionalFromRequestParts, Request, State},
-    http::{HeaderMap, Method, StatusCode, header, request::Parts},
+    http::{HeaderMap, HeaderName, Method, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -20,6 +20,7 @@ use domain::{
     Error, ErrorKind,
     id::UserId,
     permission::{Permission, Role, Scope},
+    upload::Upload,
     user::Workspace,
 };
 use services::{Caller, Credential, Ctx};
@@ -37,7 +38,13 @@ pub enum Access {
     SignedIn(Scope),
     /// Members of the workspace who have the permission.
     Needs(Permission),
+    /// Whoever has the key of an upload: MLflow's clients send the parts of a file without their credentials. Who may begin
+    /// one, and make a file of it, is asked there.
+    UploadKey,
 }
+
+/// The header that the key of an upload comes in.
+pub(crate) const UPLOAD_KEY: HeaderName = HeaderName::from_static("x-slipway-upload-key");
 
 /// Which sort of client a route is for: how it is told of a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,20 +132,33 @@ async fn enter(state: &AppState, route: Route, session: Session, request: &mut R
     if route.access == Access::Open {
         return Ok(());
     }
+    if route.access == Access::UploadKey {
+        if is_cross_site(request.method(), request.headers()) {
+            return Err(cross_site());
+        }
+        let key = request.headers().get(UPLOAD_KEY).and_then(|key| key.to_str().ok());
+        let found = match key {
+            Some(key) => state.services.upload_of_key(key).await?,
+            None => None,
+        };
+        let upload = found.ok_or_else(|| Error::unauthenticated("This upload is over, or its key is another."))?;
+        request.extensions_mut().insert(upload);
+        return Ok(());
+    }
     let request_id = request.headers().get("x-request-id").and_then(|id| id.to_str().ok()).map(ToOwned::to_owned);
     let named = named_workspace(route.surface, request);
     let slug = named.as_ref().ok().and_then(Option::as_deref);
     let found = identify(state, request.headers(), session, request_id, slug).await;
     let by_token = matches!(&found, Ok(Some((caller, _))) if matches!(caller.credential, Credential::Token(_)));
     if !by_token && is_cross_site(request.method(), request.headers()) {
-        return Err(Error::forbidden("This request came from another site, so it was not carried out."));
+        return Err(cross_site());
     }
     let found = match found {
         Err(_) if route.access == Access::Public => None,
         found => found?,
     };
     match (route.access, found) {
-        (Access::Open | Access::Public, found) => {
+        (Access::Open | Access::UploadKey | Access::Public, found) => {
             if let Some((caller, _)) = found {
                 // Only for the frame around what everybody may see.
                 if let Some(WorkspaceSlug(slug)) = request.extensions().get::<WorkspaceSlug>().cloned()
@@ -187,6 +207,10 @@ async fn enter(state: &AppState, route: Route, session: Session, request: &mut R
         }
     }
     Ok(())
+}
+
+fn cross_site() -> Error {
+    Error::forbidden("This request came from another site, so it was not carried out.")
 }
 
 /// The workspace that the request names: by its address, or as MLflow's clients may, by a header.
@@ -285,6 +309,20 @@ impl<S: Send + Sync> FromRequestParts<S> for Context {
 
 /// The context that the guard made. For routes with [`Access::Needs`].
 pub struct Context(pub Ctx);
+
+/// The upload whose key came. For routes with [`Access::UploadKey`].
+pub(crate) struct Uploading(pub(crate) Upload);
+
+impl<S: Send + Sync> FromRequestParts<S> for Uploading {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        parts.extensions.get::<Upload>().cloned().map(Self).ok_or_else(|| {
+            tracing::error!(path = %parts.uri.path(), "a handler wants an upload that its route does not give");
+            ApiError(Error::internal())
+        })
+    }
+}
 
 /// Who asks. For routes with [`Access::SignedIn`], or any, when optional.
 pub struct SignedIn(pub Caller);

@@ -184,7 +184,7 @@ fn kind(name: &str) -> &'static str {
 }
 
 /// To be saved under this name, whatever characters it has.
-fn attachment(name: &str) -> String {
+pub(crate) fn attachment(name: &str) -> String {
     use std::fmt::Write as _;
     let plain: String =
         name.chars().map(|c| if c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '%') { c } else { '_' }).collect();

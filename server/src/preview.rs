@@ -4,7 +4,7 @@ use artifacts::ByteRange;
 use bytes::{Bytes, BytesMut};
 use domain::{
     Error, ErrorKind,
-    preview::{Kind, Preview, Reason},
+    preview::{Block, Kind, Preview, Reason},
 };
 use futures::TryStreamExt as _;
 use preview::parquet::{self, Footer};
@@ -13,6 +13,9 @@ use tokio::sync::Semaphore;
 
 /// How many files in columns are read at a time: each may take as much memory as `parquet::MOST_BYTES`, and some more.
 static COLUMNS: Semaphore = Semaphore::const_new(2);
+
+/// The most characters of prose that are read.
+const MOST_PROSE: usize = 100_000;
 
 /// What is shown of the file at this path.
 ///
@@ -60,6 +63,20 @@ async fn columns(services: &Services, file: &Artifact) -> Result<Preview, Error>
         return off_thread(move || plan.read(parts)).await;
     }
     Ok(Preview::Nothing(Reason::Damaged("The file says of its length what cannot be.".to_owned())))
+}
+
+/// Markdown that people typed.
+///
+/// # Errors
+/// When this process is stopping.
+pub(crate) async fn prose(text: &str) -> Result<Vec<Block>, Error> {
+    // As a file of that kind is read, and no more of it.
+    let text: String = text.chars().take(MOST_PROSE).collect();
+    let size = text.len() as u64;
+    match off_thread(move || preview::read("README.md", text.as_bytes(), size)).await? {
+        Preview::Markdown { blocks, .. } => Ok(blocks),
+        _ => Ok(Vec::new()),
+    }
 }
 
 /// These bytes of a file.

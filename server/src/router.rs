@@ -132,6 +132,24 @@ impl Routes {
         )
     }
 
+    /// An operation that MLflow has under `/ajax-api` alone. `path` begins with the version: `/2.0/mlflow/…`.
+    pub(crate) fn ajax<H, T>(self, method: Method, path: &str, access: Access, handler: H) -> Self
+    where
+        H: Handler<T, AppState>,
+        T: 'static,
+    {
+        self.handler(Surface::Mlflow, method, format!("/ajax-api{path}").leak(), access, handler)
+    }
+
+    /// An operation that MLflow has at the root.
+    pub(crate) fn mlflow_root<H, T>(self, method: Method, path: &'static str, access: Access, handler: H) -> Self
+    where
+        H: Handler<T, AppState>,
+        T: 'static,
+    {
+        self.handler(Surface::Mlflow, method, path, access, handler)
+    }
+
     /// An address of the data plane.
     pub(crate) fn inference<H, T>(self, method: Method, path: &'static str, access: Access, handler: H) -> Self
     where

@@ -36,7 +36,7 @@ use services::Services;
 use serving::{Engine, ModelCache};
 use std::{future::IntoFuture as _, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use store::session::Sessions;
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{net::TcpListener, sync::broadcast::error::RecvError, task::JoinSet};
 use tokio_util::task::AbortOnDropHandle;
 use tower::Layer as _;
 use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
@@ -132,6 +132,8 @@ fn keep_informed(services: &Services, events: &Events, stop: &Stop) -> JoinSet<(
     let asked = || stop.asked().clone();
     let (heard, pool) = (events.clone(), services.pool().clone());
     parts.spawn(supervise("listening for changes", asked(), move || heard.clone().listen(pool.clone())));
+    let (heard, remembering) = (events.clone(), services.clone());
+    parts.spawn(supervise("hearing who may", asked(), move || hear_access(remembering.clone(), heard.clone())));
     let (heard, live) = (events.clone(), services.clone());
     parts.spawn(supervise("following endpoints", asked(), move || follow_endpoints(live.clone(), heard.clone())));
     let counted = services.clone();
@@ -188,13 +190,16 @@ async fn wrong_method(request: Request) -> Response {
     surface(&request).refuse_as(StatusCode::METHOD_NOT_ALLOWED, Error::invalid(message))
 }
 
+/// How addresses begin that MLflow's server has, and its clients ask for: traces are sent to `/v1/traces`.
+const MLFLOWS: [&str; 5] = ["/api/", "/ajax-api/", "/v1/", "/graphql", "/gateway/"];
+
 /// Which sort of client asks for an address that is none.
 fn surface(request: &Request) -> Surface {
     use Surface as S;
     let path = request.uri().path();
     if path.starts_with("/api/v1") {
         S::Api
-    } else if path.starts_with("/api/") || path.starts_with("/ajax-api/") {
+    } else if MLFLOWS.iter().any(|prefix| path.starts_with(prefix)) {
         S::Mlflow
     } else if path.starts_with("/v2") || path.starts_with("/environments/") && path.contains("/v2") {
         S::Inference
@@ -230,6 +235,21 @@ async fn follow_endpoints(services: Services, events: Events) {
             }
         };
         let _ = tokio::time::timeout(Duration::from_secs(5), told).await;
+    }
+}
+
+/// Has what is remembered of who may do what forgotten as soon as it changes.
+async fn hear_access(services: Services, events: Events) {
+    let mut changes = events.subscribe();
+    services.access_changed(true);
+    loop {
+        match changes.recv().await {
+            Ok(Some(topic)) if *topic == *"access" => services.access_changed(true),
+            Ok(Some(_)) => {}
+            // The connection was lost or is there again, and something may have been missed.
+            Ok(None) | Err(RecvError::Lagged(_)) => services.access_changed(true),
+            Err(RecvError::Closed) => return services.access_changed(false),
+        }
     }
 }
 

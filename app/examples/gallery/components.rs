@@ -4,9 +4,11 @@ use crate::{chrome, moment, page};
 use app::{
     chart::{
         Figure,
+        curve::Series,
         dag::{Dag, Node},
         gantt::{Gantt, Lane},
         histogram::{self, Bins, Pair},
+        look::Look,
         spark::Spark,
     },
     islands::LiveRegion,
@@ -201,15 +203,19 @@ fn curve(f: impl Fn(f64) -> f64) -> Vec<(f64, f64)> {
 
 #[component]
 fn Charts() -> impl IntoView {
-    let loss = |name: &str, points: Vec<(f64, f64)>| Metric {
-        name: name.into(),
-        url: format!("/api/history-{name}.json"),
-        points,
-    };
+    let loss = |name: &str, hue: usize, points: Vec<(f64, f64)>| Series { name: name.into(), points, hue };
     let loss = vec![
-        loss("validation", curve(|x| 0.74 + 0.9 * (-x / 90.0).exp())),
-        loss("train", curve(|x| 0.55 + 1.1 * (-x / 130.0).exp())),
+        loss("validation", 0, curve(|x| 0.74 + 0.9 * (-x / 90.0).exp())),
+        loss("train", 1, curve(|x| 0.55 + 1.1 * (-x / 130.0).exp())),
     ];
+    let many: Vec<Series> = (0..50)
+        .map(|hue| Series {
+            name: format!("run {hue}"),
+            points: curve(|x| 0.02 * f64::from(u32::try_from(hue).unwrap_or_default()) + (-x / 90.0).exp()),
+            hue,
+        })
+        .collect();
+    let smooth = Look { smoothing: 0.8, ..Look::default() };
     let pair = Pair {
         bins: Bins::Edges((0..=20).map(|i| 8.0 + f64::from(i) * 0.3).collect()),
         reference: (0..20).map(|i| (-(f64::from(i) - 6.0).powi(2) / 20.0).exp() / 8.0).collect(),
@@ -223,9 +229,18 @@ fn Charts() -> impl IntoView {
         of: "colour".into(),
     };
     view! {
-        <ChartControls/>
+        <ChartControls address=Address::new("/gallery", [])/>
         <div class="charts">
-            <MetricPanel id="c-loss" title="Log loss" note="by iteration" metrics=loss level=("champion v12".to_owned(), 0.792)/>
+            <ChartPanel
+                key="loss"
+                title="Log loss"
+                note=Some("by iteration".to_owned())
+                series=loss
+                level=Some(("champion v12".to_owned(), 0.792))
+                look=smooth
+                figures=true
+            />
+            <ChartPanel key="many" title="Fifty lines" note=None series=many level=None look=Look::default()/>
             <Panel title="alcohol" id="c-hist" note="PSI 0.31">
                 <Body><Figure drawing=histogram::draw(&pair)/></Body>
             </Panel>

@@ -60,7 +60,12 @@ pub(crate) fn write(out: &Path) -> io::Result<()> {
             view! { <run::Detail links=links() address page=samples::run()/> }
         })?;
     }
-    page(out, "compare", chrome("Compare runs", section()), move || {
-        view! { <run::Compare links=links() page=samples::compare()/> }
-    })
+    for tab in ["charts", "values", "parallel", "scatter", "bars"] {
+        let address = at("runs/compare", &[("tab", tab)]);
+        let name = format!("compare-{tab}");
+        page(out, &name, chrome("Compare runs", section()), move || {
+            view! { <run::Compare links=links() address page=samples::compare()/> }
+        })?;
+    }
+    Ok(())
 }

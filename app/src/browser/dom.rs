@@ -86,11 +86,6 @@ pub(super) fn text(object: &JsValue, key: &str) -> String {
     get(object, key).as_string().unwrap_or_default()
 }
 
-/// Sets a property of an object that we made.
-pub(super) fn set(object: &JsValue, key: &str, value: impl Into<JsValue>) {
-    let _ = js_sys::Reflect::set(object, &JsValue::from_str(key), &value.into());
-}
-
 /// A whole number from JavaScript, where all numbers are floating.
 pub(super) fn whole(value: &JsValue) -> u32 {
     // Out of range saturates, which is as good as any other line number that cannot be.

@@ -3,7 +3,7 @@
 //! to date first.
 
 use super::{
-    dom::{Page, attribute, find_all, later, page, page_again, spawn, window},
+    dom::{Page, attribute, find, find_all, is_hidden, later, page, page_again, spawn, window},
     stream::listen,
 };
 use std::{cell::Cell, rc::Rc};
@@ -11,9 +11,23 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{DomParser, Element, Node, SupportedType};
 
+/// How long what no event tells of may be old, in milliseconds.
+const LOOK_AGAIN: i32 = 5000;
+
 pub(crate) fn start(events: String) {
     let refresh = Rc::new(Refresh::default());
+    look_again(Rc::clone(&refresh));
     listen(move || events.clone(), &["change"], Rc::default(), move |_| Refresh::ask(&refresh));
+}
+
+fn look_again(refresh: Rc<Refresh>) {
+    later(LOOK_AGAIN, move || {
+        let is_wanted = page().is_some_and(|page| matches!(page.query_selector("[data-look-again]"), Ok(Some(_))));
+        if is_wanted && !is_hidden() {
+            Refresh::ask(&refresh);
+        }
+        look_again(refresh);
+    });
 }
 
 /// Events come in bursts, so they are gathered for a moment, and only one question is under way: an event that comes
@@ -114,6 +128,10 @@ fn sync_children(old: &Element, new: &Element) {
     }
     while let Some(node) = next {
         next = node.next_sibling();
+        // A row that somebody selected stays until they have done what they wanted with it.
+        if node.dyn_ref::<Element>().is_some_and(|element| find(element, "input:checked").is_some()) {
+            continue;
+        }
         let _ = old.remove_child(&node);
     }
 }

@@ -1,14 +1,20 @@
 //! Charts that the server draws: scales, ticks and paths are plain functions, a chart is SVG text, and everything it
-//! says can be read without scripts. Curves get an island on top ([`crate::islands::metric_chart`]); nothing else does.
+//! says can be read without scripts. What can be reached into in the browser is a [`crate::islands::Charts`].
 
+pub mod bars;
 pub mod columns;
 pub mod curve;
 pub mod dag;
+pub mod dimension;
 pub mod gantt;
 pub mod histogram;
+pub mod hue;
 pub mod lineage;
+pub mod look;
+pub mod parallel;
 pub mod path;
 pub mod scale;
+pub mod scatter;
 pub mod spans;
 pub mod spark;
 

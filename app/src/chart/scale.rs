@@ -148,9 +148,80 @@ pub fn label(value: f64, ticks: &[f64]) -> String {
     if text.trim_matches(|c| c == '0' || c == '.' || c == '−').is_empty() { "0".to_owned() } else { text }
 }
 
+/// Steps between ticks of a time axis, in seconds: what clocks and calendars make round.
+const CLOCK: [f64; 20] = [
+    1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 10_800.0, 21_600.0,
+    43_200.0, 86_400.0, 172_800.0, 604_800.0,
+];
+
+/// Round moments of a range in milliseconds since 1970, and what is written at each, in UTC. None for what is shorter than
+/// a second or no calendar holds.
+#[must_use]
+pub fn moments((low, high): (f64, f64), count: usize) -> Vec<(f64, String)> {
+    let span = (high - low) / 1000.0;
+    // A count of ticks is small.
+    #[allow(clippy::cast_precision_loss)]
+    let rough = span / count.max(1) as f64;
+    if !span.is_finite() || span < 1.0 {
+        return Vec::new();
+    }
+    let week = CLOCK[CLOCK.len() - 1];
+    let step = CLOCK.iter().copied().find(|step| *step >= rough).unwrap_or_else(|| (rough / week).ceil() * week);
+    let written = if step >= 86_400.0 {
+        "%-d %b"
+    } else if step >= 60.0 {
+        "%H:%M"
+    } else {
+        "%H:%M:%S"
+    };
+    let mut at = (low / 1000.0 / step).ceil() * step;
+    let mut ticks = Vec::new();
+    while at <= high / 1000.0 && ticks.len() <= 2 * count {
+        // What is out of range saturates, and is no moment of the calendar.
+        #[allow(clippy::cast_possible_truncation)]
+        let moment = chrono::DateTime::from_timestamp(at as i64, 0);
+        ticks.extend(moment.map(|moment| (at * 1000.0, moment.format(written).to_string())));
+        at += step;
+    }
+    ticks
+}
+
+/// Round lengths of time of a range in seconds, and what is written at each.
+#[must_use]
+pub fn lengths((low, high): (f64, f64), count: usize) -> Vec<(f64, String)> {
+    let reach = low.abs().max(high.abs());
+    let (unit, name) = match reach {
+        reach if reach < 120.0 => (1.0, "s"),
+        reach if reach < 7200.0 => (60.0, "min"),
+        reach if reach < 172_800.0 => (3600.0, "h"),
+        _ => (86_400.0, "d"),
+    };
+    let ticks = Scale::new(Spread::Linear, (low / unit, high / unit), (0.0, 1.0)).ticks(count);
+    ticks
+        .iter()
+        .map(|tick| {
+            let text = label(*tick, &ticks);
+            (tick * unit, if text == "0" { text } else { format!("{text} {name}") })
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_round_by_the_clock() {
+        let texts = |low: f64, high: f64| moments((low, high), 4).into_iter().map(|tick| tick.1).collect::<Vec<_>>();
+        let day = 1_795_392_000_000.0; // Mon 23 Nov 2026, 00:00 UTC.
+        assert_eq!(texts(day + 3e5, day + 39e5), ["00:15", "00:30", "00:45", "01:00"]);
+        assert_eq!(texts(day, day + 12e3), ["00:00:00", "00:00:05", "00:00:10"]);
+        assert_eq!(texts(day, day + 3.0 * 864e5), ["23 Nov", "24 Nov", "25 Nov", "26 Nov"]);
+        assert!(texts(-1e300, 1e300).is_empty() && texts(5.0, 5.0).is_empty());
+        let lengths = |high: f64| lengths((0.0, high), 4).into_iter().map(|tick| tick.1).collect::<Vec<_>>();
+        assert_eq!(lengths(90.0), ["0", "20 s", "40 s", "60 s", "80 s"]);
+        assert_eq!(lengths(3600.0), ["0", "20 min", "40 min", "60 min"]);
+    }
 
     fn shown(low: f64, high: f64) -> Vec<String> {
         let ticks = Scale::new(Spread::Linear, (low, high), (0.0, 1.0)).nice(4).ticks(4);

@@ -88,6 +88,12 @@ symbols! {
     Moon "i-moon" r#"<path fill="none" stroke="currentColor" stroke-width="1.5" stroke-linecap="round" stroke-linejoin="round" d="M13.5 9.5A5.8 5.8 0 0 1 6.5 2.5a5.8 5.8 0 1 0 7 7Z"/>"#;
     Screen "i-screen" r#"<path fill="none" stroke="currentColor" stroke-width="1.5" stroke-linecap="round" stroke-linejoin="round" d="M2 3h12v8H2ZM5.5 13.5h5M8 11v2.5"/>"#;
     Leave "i-leave" r#"<path fill="none" stroke="currentColor" stroke-width="1.5" stroke-linecap="round" stroke-linejoin="round" d="M9.5 2.5h-6v11h6M6.5 8h7.5M11.5 5.5 14 8l-2.5 2.5"/>"#;
+    /// A pin: it can be kept in view.
+    Pin "i-pin" r#"<path fill="none" stroke="currentColor" stroke-width="1.4" stroke-linecap="round" stroke-linejoin="round" d="M5.5 2h5M6.3 2v4.6L4 9.3h8L9.7 6.600V2M8 9.300V14"/>"#;
+    /// A filled pin: it is kept in view.
+    Pinned "i-pinned" r#"<path d="M5 1.300h6v1.400h-.6v3.700l2.300 2.700v.900H3.300v-.900l2.300-2.700V2.700H5Z"/><path fill="none" stroke="currentColor" stroke-width="1.400" stroke-linecap="round" d="M8 10v4"/>"#;
+    /// A pulse in a frame: its course is drawn.
+    Drawn "i-drawn" r#"<path fill="none" stroke="currentColor" stroke-width="1.500" stroke-linecap="round" stroke-linejoin="round" d="M1.800 2.500h12.400v11H1.800ZM4 8.500h1.700l1.300-3 1.900 5 1.200-2h1.900"/>"#;
     Offline "i-offline" r#"<path fill="none" stroke="currentColor" stroke-width="1.5" stroke-linecap="round" stroke-linejoin="round" d="M2 2l12 12M3.5 6.5c1.2-1 2.6-1.5 4.5-1.5 1.8 0 3.3.6 4.5 1.5M5.5 9a4 4 0 0 1 5 0M8 12v.1"/>"#;
 }
 

@@ -35,7 +35,7 @@ pub mod prelude {
         icon::{Icon, Symbol},
         log::{LogPanel, LogRow},
         meter::{Meter, Progress},
-        metric::{ChartControls, Metric, MetricPanel},
+        metric::{BoardRun, ChartBoard, ChartControls, ChartGroup, ChartPanel},
         panel::{Body, Callout, Empty, Fact, Facts, Panel, Row, Rows},
         query::{Address, Sort},
         state::{Badge, State, StateMark, StateShape, Tag, Tone},

@@ -21,6 +21,35 @@ impl Address {
         self.pairs.iter().find(|(n, v)| n == name && !v.is_empty()).map(|(_, v)| v.as_str())
     }
 
+    /// Every value under this name that is not empty.
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.pairs.iter().filter(move |(n, v)| n == name && !v.is_empty()).map(|(_, v)| v.as_str())
+    }
+
+    /// The same page with these values, on its first page of rows.
+    #[must_use]
+    pub fn with_all(&self, name: &str, values: impl IntoIterator<Item = String>) -> Self {
+        let mut changed = self.without(name);
+        changed.pairs.extend(values.into_iter().map(|value| (name.to_owned(), value)));
+        changed
+    }
+
+    /// The same page with one more value under this name, on its first page of rows.
+    #[must_use]
+    pub fn and(&self, name: &str, value: impl Into<String>) -> Self {
+        let mut more = self.without("page_token");
+        more.pairs.push((name.to_owned(), value.into()));
+        more
+    }
+
+    /// The same page without this one of the values under a name, on its first page of rows.
+    #[must_use]
+    pub fn without_value(&self, name: &str, value: &str) -> Self {
+        let mut fewer = self.without("page_token");
+        fewer.pairs.retain(|(n, v)| n != name || v != value);
+        fewer
+    }
+
     /// The same page with this value, on its first page of rows.
     #[must_use]
     pub fn with(&self, name: &str, value: impl Into<String>) -> Self {
@@ -33,6 +62,13 @@ impl Address {
     #[must_use]
     pub fn without(&self, name: &str) -> Self {
         let pairs = self.pairs.iter().filter(|(n, _)| n != name && n != "page_token").cloned().collect();
+        Self { path: self.path.clone(), pairs }
+    }
+
+    /// The same page and the same rows without what is in these names.
+    #[must_use]
+    pub fn dropping(&self, names: &[&str]) -> Self {
+        let pairs = self.pairs.iter().filter(|(n, _)| !names.contains(&n.as_str())).cloned().collect();
         Self { path: self.path.clone(), pairs }
     }
 
@@ -50,14 +86,18 @@ impl Address {
     /// The whole address, encoded.
     #[must_use]
     pub fn href(&self) -> String {
-        let mut text = self.path.clone();
-        for (at, (name, value)) in self.pairs.iter().enumerate() {
-            text.push(if at == 0 { '?' } else { '&' });
-            text.push_str(&encode(name));
-            text.push('=');
-            text.push_str(&encode(value));
-        }
-        text
+        let query = self.query();
+        if query.is_empty() { self.path.clone() } else { format!("{}?{query}", self.path) }
+    }
+
+    /// What stands after the question mark, encoded.
+    #[must_use]
+    pub fn query(&self) -> String {
+        self.pairs
+            .iter()
+            .map(|(name, value)| format!("{}={}", encode(name), encode(value)))
+            .collect::<Vec<_>>()
+            .join("&")
     }
 }
 

@@ -4,7 +4,7 @@ use super::{
     icon::{Icon, Symbol},
     query::{Address, Sort},
 };
-use crate::format;
+use crate::{format, islands::Completion};
 use leptos::prelude::*;
 
 /// The frame. It takes focus, so that it can be scrolled by keys.
@@ -203,10 +203,18 @@ pub fn FilterBar(
     /// What is wrong with the filter.
     #[prop(optional_no_strip)]
     error: Option<String>,
+    /// Where in the filter that is: characters before that place.
+    #[prop(optional_no_strip)]
+    error_at: Option<usize>,
+    /// Where it is asked what may stand at the cursor, where that is known.
+    #[prop(optional, into)]
+    completions: Option<String>,
     /// Buttons beside it.
     #[prop(optional)]
     children: Option<Children>,
 ) -> impl IntoView {
+    let shown = error.as_ref().and(error_at).map(|at| pointed(address.get(name).unwrap_or_default(), at));
+    let completes = completions.is_some();
     let value = address.get(name).unwrap_or_default().to_owned();
     let hidden: Vec<_> = address.others(&[name]).collect();
     let invalid = error.is_some().then_some("true");
@@ -218,10 +226,11 @@ pub fn FilterBar(
                 .into_iter()
                 .map(|(name, value)| view! { <input type="hidden" name=name value=value/> })
                 .collect_view()}
-            <div class="query">
+            <div class="query complete" data-keep=completes.then_some("")>
                 <Icon symbol=Symbol::Search/>
                 <input
                     type="text"
+                    id="filter"
                     name=name
                     value=value
                     placeholder=placeholder
@@ -239,19 +248,40 @@ pub fn FilterBar(
                         view! { <datalist id=id>{options.collect_view()}</datalist> }
                     })}
                 <kbd class="only-wide">"/"</kbd>
+                {completes
+                    .then(|| {
+                        view! {
+                            <div class="completions" id="filter-options" role="listbox" aria-label=label.clone() hidden=""></div>
+                        }
+                    })}
             </div>
+            {completions
+                .map(|search| view! { <Completion input="filter" list="filter-options" search then="go on"/> })}
             {children.map(|children| children())}
         </form>
         {error
             .map(|error| {
                 view! {
-                    <p class="filter-note error" id="filter-error" role="alert">
+                    <div class="filter-note error" id="filter-error" role="alert">
                         <Icon symbol=Symbol::Warn/>
                         <span>{error}</span>
-                    </p>
+                    </div>
                 }
             })}
+        {shown.map(|shown| view! { <pre class="pointed" aria-hidden="true">{shown}</pre> })}
     }
+}
+
+/// The most characters of a filter that are shown before and after a place.
+const AROUND: usize = 40;
+
+/// The part of a filter around a place, and a caret below the place.
+fn pointed(filter: &str, at: usize) -> String {
+    let start = at.saturating_sub(AROUND);
+    let part: String =
+        filter.chars().skip(start).take(2 * AROUND).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let (before, more) = if start > 0 { ("…", 1) } else { ("", 0) };
+    format!("{before}{part}\n{}^", " ".repeat(at - start + more))
 }
 
 #[cfg(test)]
@@ -282,6 +312,14 @@ mod tests {
         assert!(html.contains("24 of 412 runs"), "{html}");
         assert!(html.contains(r#"href="/w/lab/models?q=churn""#), "{html}");
         assert!(html.contains("page_token=cd"), "{html}");
+    }
+
+    #[test]
+    fn a_caret_stands_below_what_is_wrong() {
+        assert_eq!(pointed("a == 1", 3), "a == 1\n   ^");
+        assert_eq!(pointed("é == 1", 99), "…\n                                         ^".to_owned());
+        let long = pointed(&"x".repeat(100), 50);
+        assert_eq!(long.lines().map(|line| line.chars().count()).collect::<Vec<_>>(), [81, 42]);
     }
 
     #[test]

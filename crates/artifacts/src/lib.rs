@@ -7,12 +7,14 @@
 //! ```text
 //! blobs/ab/cdef…     the blob with digest blake3:abcdef…
 //! uploads/<uuid>     what is still being written
+//! parts/<name>       a part of a blob that comes in several; its name says whose and which
 //! probes/<uuid>      what a readiness check wrote and deletes at once
 //! ```
 //! A blob appears under `blobs/` by a rename, whole or not at all, and is on disk before [`Artifacts::put`] returns.
 
 mod error;
 mod local;
+mod part;
 
 use blake3::Hasher;
 use bytes::Bytes;
@@ -69,7 +71,7 @@ impl Artifacts {
     pub async fn open_dir(path: impl AsRef<Path>) -> Result<Self, Error> {
         let root = path.as_ref().to_owned();
         tokio::task::spawn_blocking(move || {
-            local::prepare(&root, ABANDONED_AFTER)?;
+            local::prepare(&root, ABANDONED_AFTER, part::ABANDONED_AFTER)?;
             let store = LocalFileSystem::new_with_prefix(&root)?.with_fsync(true);
             Ok(Self { store: Arc::new(store) })
         })
@@ -87,21 +89,30 @@ impl Artifacts {
         S: Stream<Item = Result<Bytes, E>> + Send,
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let staged = Location::from_iter(["uploads".to_owned(), Uuid::now_v7().to_string()]);
-        let mut upload = self.store.put_multipart(&staged).await?;
-        let blob = match write_all(upload.as_mut(), stream).await {
-            Ok(blob) => blob,
-            Err(error) => {
-                if let Err(cause) = upload.abort().await {
-                    tracing::warn!(%cause, "an interrupted upload could not be removed; the next start removes it");
-                }
-                return Err(error);
-            }
-        };
+        let (staged, blob) = self.stage(stream).await?;
         // Also when the blob is there already: whoever put it there may not have reached the disk yet, and the sender
         // of this copy must not be told that it is safe before it is.
         self.store.rename(&staged, &location(&blob.digest)?).await?;
         Ok(blob)
+    }
+
+    /// Writes what the stream gives to where nobody looks for it.
+    async fn stage<S, E>(&self, stream: S) -> Result<(Location, Blob), Error>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let staged = Location::from_iter(["uploads".to_owned(), Uuid::now_v7().to_string()]);
+        let mut upload = self.store.put_multipart(&staged).await?;
+        match write_all(upload.as_mut(), stream).await {
+            Ok(blob) => Ok((staged, blob)),
+            Err(error) => {
+                if let Err(cause) = upload.abort().await {
+                    tracing::warn!(%cause, "an interrupted upload could not be removed; the next start removes it");
+                }
+                Err(error)
+            }
+        }
     }
 
     /// [`Artifacts::put`] for bytes already in memory.

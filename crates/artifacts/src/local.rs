@@ -6,11 +6,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// Creates the root, and removes uploads and probes untouched for `abandoned_after`. Younger ones may belong to another
-/// process that is writing them right now.
-pub(crate) fn prepare(root: &Path, abandoned_after: Duration) -> io::Result<()> {
+/// Creates the root, and removes uploads and probes untouched for `abandoned_after`, and parts for longer: a file that
+/// comes in parts may take its time. Younger ones may belong to another process that is writing them right now.
+pub(crate) fn prepare(root: &Path, abandoned_after: Duration, parts_after: Duration) -> io::Result<()> {
     fs::create_dir_all(root)?;
     sweep(&root.join("uploads"), abandoned_after)?;
+    sweep(&root.join("parts"), parts_after)?;
     sweep(&root.join("probes"), abandoned_after)
 }
 

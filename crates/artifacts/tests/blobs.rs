@@ -3,7 +3,7 @@
 
 use artifacts::{Artifacts, ByteRange, Error};
 use bytes::Bytes;
-use domain::digest::Digest;
+use domain::{digest::Digest, id::UploadId};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use std::{
     fs, io,
@@ -239,4 +239,52 @@ async fn opening_clears_abandoned_uploads_and_keeps_those_in_progress() {
     assert!(!old.exists());
     assert!(young.exists());
     assert_eq!(again.get_bytes(&digest, 10).await.unwrap(), "kept");
+}
+
+#[tokio::test]
+async fn parts_make_a_blob_and_are_gone_when_they_are_deleted() {
+    let fixture = open().await;
+    let (artifacts, upload) = (&fixture.artifacts, UploadId::new());
+    let part = async |number: u32, bytes: &'static [u8]| {
+        artifacts.put_part(upload, number, chunks(vec![Bytes::from_static(bytes)])).await.unwrap()
+    };
+    let (second, first, empty) = (part(2, b"two").await, part(1, b"one ").await, part(3, b"").await);
+    assert_eq!(part(2, b"two").await, second, "the same part again");
+    // The same bytes as another part, or of another upload, lie by themselves.
+    let other = artifacts.put_part(UploadId::new(), 2, chunks(vec![Bytes::from_static(b"two")])).await.unwrap();
+    assert_eq!(other.digest, second.digest);
+    let names = [(1, &first.digest), (2, &second.digest), (3, &empty.digest)];
+    let whole = artifacts.join_parts(upload, &names).await.unwrap();
+    assert_eq!((whole.size, read(artifacts, &whole.digest, None).await), (7, b"one two".to_vec()));
+    assert_eq!(artifacts.put_bytes(&b"one two"[..]).await.unwrap(), whole, "the blob is as one that came whole");
+
+    artifacts.delete_parts(upload, &names).await.unwrap();
+    artifacts.delete_parts(upload, &names).await.unwrap();
+    assert!(matches!(artifacts.join_parts(upload, &names).await, Err(Error::NotFound { .. })));
+    assert_eq!(fixture.files().len(), 2, "the blob, and the other upload's part");
+}
+
+#[tokio::test]
+async fn a_part_that_breaks_off_leaves_nothing() {
+    let fixture = open().await;
+    let broken = stream::iter([Ok(Bytes::from_static(b"half")), Err(io::Error::other("gone"))]);
+    let refused = fixture.artifacts.put_part(UploadId::new(), 1, broken).await;
+    assert!(matches!(refused, Err(Error::Source(_))), "{refused:?}");
+    fixture.no_file_remains().await;
+}
+
+#[tokio::test]
+async fn parts_that_nobody_came_back_for_are_swept_at_the_start() {
+    let fixture = open().await;
+    let upload = UploadId::new();
+    for number in [1, 2] {
+        fixture.artifacts.put_part(upload, number, chunks(vec![Bytes::from_static(b"x")])).await.unwrap();
+    }
+    let old =
+        fixture.files().into_iter().find(|path| path.to_string_lossy().contains(&format!("{upload}-1-"))).unwrap();
+    let long_ago = SystemTime::now() - Duration::from_hours(80);
+    fs::File::options().append(true).open(&old).unwrap().set_modified(long_ago).unwrap();
+    Artifacts::open_dir(fixture.directory.path().join("artifacts")).await.unwrap();
+    assert_eq!(fixture.files().len(), 1, "the younger one may still be completed");
+    assert!(!old.exists());
 }

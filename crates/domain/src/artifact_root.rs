@@ -168,6 +168,9 @@ pub enum ModelSource {
 /// The most characters of a source.
 pub const MAX_SOURCE: usize = 500;
 
+/// What clients send as the source of a prompt.
+const PLACEHOLDER: &str = "dummy-source";
+
 /// Schemes of stores that a source may name although nothing is ever fetched from there.
 const ELSEWHERE: [&str; 11] = ["s3", "gs", "r2", "b2", "abfss", "wasbs", "azureml", "hdfs", "viewfs", "dbfs", "oci"];
 
@@ -183,8 +186,7 @@ impl ModelSource {
         if text.chars().count() > MAX_SOURCE {
             return Err(refused(&format!("it has more than {MAX_SOURCE} characters")));
         }
-        // What MLflow's clients send for a prompt, which has no files.
-        if text == "dummy-source" {
+        if text == PLACEHOLDER {
             return Ok(Self::Elsewhere(text.to_owned()));
         }
         let ours = "it must be models:/<logged model>, runs:/<run>/<folder> or an artifact address of this server";
@@ -226,6 +228,69 @@ impl ModelSource {
             _ => return Err(refused(ours)),
         };
         Ok(source)
+    }
+}
+
+/// What a client of MLflow names beside the source of a new version.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Lineage {
+    /// The run that made it.
+    pub run_id: Option<RunId>,
+    /// The logged model that it is.
+    pub model_id: Option<LoggedModelId>,
+    /// Whether its tags make it a prompt, which has no files.
+    pub is_prompt: bool,
+}
+
+impl Lineage {
+    /// Checks that the run or logged model that is named is the one that contains the source: MLflow takes no source
+    /// without it, so that nobody registers what they were not given. `text` is the source as it was sent.
+    ///
+    /// # Errors
+    /// When it names nothing, or another.
+    pub fn check(self, source: &ModelSource, text: &str) -> Result<(), Error> {
+        use ModelSource as S;
+        let not_named = |name: &str| {
+            let message = format!(
+                "Invalid model version source: {}. The {name} request parameter must identify the resource that contains the \
+                 source.",
+                quoted(text)
+            );
+            Err(Error::invalid_field("source", message))
+        };
+        let (of_run, of_model) = match source {
+            S::Elsewhere(placeholder) if placeholder == PLACEHOLDER => {
+                if self.is_prompt {
+                    return Ok(());
+                }
+                let message = format!(
+                    "Invalid model version source: {}. It stands for the files of a prompt, which has none; a model is \
+                     registered from models:/<logged model> or runs:/<run>/<folder>.",
+                    quoted(text)
+                );
+                return Err(Error::invalid_field("source", message));
+            }
+            _ if self.is_prompt => {
+                let message =
+                    format!("Invalid prompt source: {}. Prompt sources must use an MLflow placeholder.", quoted(text));
+                return Err(Error::invalid_field("source", message));
+            }
+            // Of a version, what it is from is known.
+            S::Elsewhere(_) | S::Version { .. } | S::Alias { .. } | S::VersionFiles(_) => return Ok(()),
+            S::LoggedModel { id, .. } => (None, Some(*id)),
+            S::Run { id, .. } => (Some(*id), None),
+            S::Artifacts { root, .. } => match root.owner {
+                ArtifactOwner::Run(id) => (Some(id), None),
+                ArtifactOwner::LoggedModel(id) => (None, Some(id)),
+            },
+        };
+        let is_model = matches!(source, S::LoggedModel { .. });
+        match (self.model_id, self.run_id) {
+            (Some(model), _) if of_model == Some(model) => Ok(()),
+            (Some(_), _) => not_named("model_id"),
+            (None, Some(run)) if of_run == Some(run) => Ok(()),
+            (None, _) => not_named(if is_model { "model_id" } else { "run_id" }),
+        }
     }
 }
 
@@ -444,6 +509,38 @@ mod tests {
         ]) {
             assert!(ModelSource::parse(&text).is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_source_is_of_the_run_or_model_that_is_named_with_it() {
+        let root = |owner| ArtifactRoot { experiment_id: ExperimentId(7), owner }.uri();
+        let (run, model) = (format!("runs:/{RUN}/model"), format!("models:/m-{RUN}"));
+        let run_file = format!("{}/model", root(ArtifactOwner::Run(run_id())));
+        let model_file = root(ArtifactOwner::LoggedModel(model_id()));
+        let nothing = Lineage::default();
+        let of_run = Lineage { run_id: Some(run_id()), ..nothing };
+        let of_model = Lineage { model_id: Some(model_id()), ..nothing };
+        let other_run = Lineage { run_id: Some(RunId::new()), ..nothing };
+        let other_model = Lineage { model_id: Some(LoggedModelId::new()), run_id: Some(run_id()), ..nothing };
+        let prompt = Lineage { is_prompt: true, ..nothing };
+        let check = |text: &str, lineage: Lineage| lineage.check(&ModelSource::parse(text).unwrap(), text);
+        for (text, right) in [(&run, of_run), (&model, of_model), (&run_file, of_run), (&model_file, of_model)] {
+            for lineage in [nothing, of_run, of_model, other_run, other_model, prompt] {
+                assert_eq!(check(text, lineage).is_ok(), lineage == right, "{text} {lineage:?}");
+            }
+        }
+        let both = Lineage { run_id: Some(RunId::new()), ..of_model };
+        assert_eq!(check(&model, both), Ok(()), "whose run it is, is looked up");
+        for text in [
+            "models:/churn/7".to_owned(),
+            "models:/churn@champion".to_owned(),
+            ArtifactAddress::Version(ModelVersionId::new()).uri(),
+        ] {
+            assert_eq!(check(&text, nothing), Ok(()));
+            assert!(check(&text, prompt).is_err());
+        }
+        assert_eq!(check("dummy-source", prompt), Ok(()));
+        assert!(check("dummy-source", of_run).is_err());
     }
 
     #[test]

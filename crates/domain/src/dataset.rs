@@ -111,7 +111,10 @@ mod tests {
     #[test]
     fn a_missing_field_is_named_by_its_place() {
         let error = refusal(|input| input.digest.clear());
-        assert_eq!(error.message, "Missing value for required parameter 'datasets[1].dataset.digest'.");
+        assert_eq!(
+            error.message,
+            "Missing value for required parameter 'datasets[1].dataset.digest'. See the API docs for more information about request parameters."
+        );
     }
 
     #[test]

@@ -91,6 +91,10 @@ ids! {
     WebhookId,
     /// What is sent to a webhook for one event.
     DeliveryId,
+    /// A file that comes in parts.
+    UploadId,
+    /// What somebody says of a run or a version.
+    CommentId,
     /// One line of history.
     AuditEventId,
 }

@@ -39,7 +39,8 @@ impl MetricPoint {
     /// When the key or the time is wrong.
     pub fn parse(key: &str, value: MetricValue, timestamp: i64, step: i64, path: &str) -> Result<Self, Error> {
         let at = |field: &str| if path.is_empty() { field.to_owned() } else { format!("{path}.{field}") };
-        let name = MetricKey::parse(key, &at("name"))?;
+        // MLflow calls it a name only when it is a wrong one.
+        let name = MetricKey::parse(key, &at(if key.is_empty() { "key" } else { "name" }))?;
         let hint = || {
             let value = value.to_json();
             format!("metric '{key}' (value={value}). Timestamp must be a nonnegative long (64-bit integer) ")
@@ -324,7 +325,10 @@ mod tests {
         let error = LogBatch::parse(&[metric("a", 1.0, 0, 0), metric("b@", 1.0, 0, 0)], &[], &[]).unwrap_err();
         assert_eq!(error.field.as_deref(), Some("metrics[1].name"));
         let error = LogBatch::parse(&[], &pairs(&[("", "1")]), &[]).unwrap_err();
-        assert_eq!(error.message, "Missing value for required parameter 'params[0].key'.");
+        assert_eq!(
+            error.message,
+            "Missing value for required parameter 'params[0].key'. See the API docs for more information about request parameters."
+        );
         let error = LogBatch::parse(&[], &[], &pairs(&[("a", "\0")])).unwrap_err();
         assert_eq!(error.field.as_deref(), Some("tags[0].value"));
     }

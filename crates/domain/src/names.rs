@@ -350,7 +350,10 @@ mod tests {
 
     #[test]
     fn a_missing_key_is_said_to_be_missing() {
-        assert_eq!(message(MetricKey::parse("", "key")), "Missing value for required parameter 'key'.");
+        assert_eq!(
+            message(MetricKey::parse("", "key")),
+            "Missing value for required parameter 'key'. See the API docs for more information about request parameters."
+        );
     }
 
     #[test]
@@ -404,7 +407,10 @@ mod tests {
             message(RegisteredModelName::parse("a/b", "name")),
             "Invalid model name 'a/b'. Names cannot contain '/' or ':'."
         );
-        assert_eq!(message(RegisteredModelName::parse(" ", "name")), "Missing value for required parameter 'name'.");
+        assert_eq!(
+            message(RegisteredModelName::parse(" ", "name")),
+            "Missing value for required parameter 'name'. See the API docs for more information about request parameters."
+        );
         assert!(message(RegisteredModelName::parse("..", "name")).contains("must not resolve to other names"));
         for text in [
             ".",

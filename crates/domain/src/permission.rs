@@ -42,6 +42,7 @@ impl Role {
         use Permission as P;
         match permission {
             P::Read | P::Predict | P::ManageAccount | P::MakeTokens => true,
+            P::Comment => self != Self::Viewer,
             P::WriteTracking | P::WriteRegistry | P::WritePipelines | P::RunPipelines | P::RequestPromotion => {
                 matches!(self, Self::Contributor | Self::Admin)
             }
@@ -105,6 +106,8 @@ pub enum Permission {
     MakeWorkspaces,
     /// Log experiments, runs, metrics, artifacts.
     WriteTracking,
+    /// Say something of runs and versions, and change what one said.
+    Comment,
     /// Register models and versions, move aliases that no environment protects.
     WriteRegistry,
     /// Store pipeline files.
@@ -133,13 +136,14 @@ pub enum Permission {
 
 impl Permission {
     /// All permissions.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Read,
         Self::Predict,
         Self::ManageAccount,
         Self::MakeTokens,
         Self::MakeWorkspaces,
         Self::WriteTracking,
+        Self::Comment,
         Self::WriteRegistry,
         Self::WritePipelines,
         Self::RunPipelines,
@@ -179,6 +183,7 @@ impl Permission {
             Self::MakeTokens => "make tokens",
             Self::MakeWorkspaces => "make workspaces",
             Self::WriteTracking => "log experiments and runs",
+            Self::Comment => "comment",
             Self::WriteRegistry => "change registered models",
             Self::WritePipelines => "change pipelines",
             Self::RunPipelines => "start or cancel pipeline runs",
@@ -264,6 +269,7 @@ mod tests {
         MakeTokens (admin): viewer contributor operator approver admin
         MakeWorkspaces (admin): admin
         WriteTracking (write): contributor admin
+        Comment (write): contributor operator approver admin
         WriteRegistry (write): contributor admin
         WritePipelines (write): contributor admin
         RunPipelines (write): contributor admin

@@ -1,6 +1,7 @@
 //! Runs: what a training logged. Written through MLflow's clients, read everywhere.
 
 use crate::{
+    error::Error,
     experiment::LifecycleStage,
     id::{ExperimentId, LoggedModelId, PipelineRunId, RunId, UserId, WorkspaceId},
     series::Point,
@@ -150,40 +151,6 @@ pub struct RunLineage {
     pub versions: Vec<(String, i32)>,
 }
 
-/// A run in a table: what it is, and the values of the columns that are shown.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct RunRow {
-    /// The run.
-    pub info: RunInfo,
-    /// The latest value of each shown metric that it has.
-    pub metrics: BTreeMap<String, f64>,
-    /// Each shown parameter that it has.
-    pub params: BTreeMap<String, String>,
-    /// The data sets that it read, by name.
-    pub datasets: Vec<String>,
-    /// Registered versions made from it: model name, version.
-    pub versions: Vec<(String, i32)>,
-}
-
-/// A page of an experiment's runs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct RunTable {
-    /// The runs, in order.
-    pub rows: Vec<RunRow>,
-    /// The metrics that are shown, in order.
-    pub metric_keys: Vec<String>,
-    /// The parameters that are shown, in order.
-    pub param_keys: Vec<String>,
-    /// How many active runs the experiment has.
-    pub total: i64,
-    /// How many of them the filter leaves.
-    pub filtered: i64,
-    /// Ask with this for the runs after these; absent on the last page.
-    pub next_page_token: Option<String>,
-}
-
 /// The points of one metric of a run, thinned for a chart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -196,6 +163,17 @@ pub struct MetricSeries {
     pub points: Vec<Point>,
 }
 
+/// A curve of one of several runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RunSeries {
+    /// Whose.
+    pub run_id: RunId,
+    /// The metric and its points.
+    #[serde(flatten)]
+    pub series: MetricSeries,
+}
+
 /// A file or folder among the artifacts of a run or logged model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -206,4 +184,51 @@ pub struct ArtifactEntry {
     pub is_dir: bool,
     /// Bytes, for a file.
     pub size: Option<i64>,
+}
+/// What is kept of a model that an older client logged, out of its MLmodel file as JSON; in the order of MLflow's fields.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunModel {
+    /// The run, as the client says.
+    pub run_id: serde_json::Value,
+    /// Which folder of the run.
+    pub artifact_path: serde_json::Value,
+    /// When it was made, as the client says.
+    pub utc_time_created: serde_json::Value,
+    /// What the client calls it.
+    #[serde(default)]
+    pub model_uuid: serde_json::Value,
+    /// What can load it.
+    pub flavors: serde_json::Value,
+}
+
+impl RunModel {
+    /// Reads the file, which has more than is kept.
+    ///
+    /// # Errors
+    /// When it lacks what every model has.
+    pub fn read(model: &serde_json::Value) -> Result<Self, Error> {
+        let given = |name: &str| model.get(name).filter(|value| !value.is_null()).cloned();
+        let missing: Vec<&str> = ["artifact_path", "flavors", "utc_time_created", "run_id"]
+            .into_iter()
+            .filter(|name| given(name).is_none())
+            .collect();
+        if !missing.is_empty() {
+            let message = format!("Model json is missing mandatory fields: {}", missing.join(", "));
+            return Err(Error::invalid_field("model_json", message));
+        }
+        let field = |name: &str| given(name).unwrap_or_default();
+        let mut flavors = field("flavors");
+        for flavor in flavors.as_object_mut().into_iter().flat_map(|flavors| flavors.values_mut()) {
+            if let Some(flavor) = flavor.as_object_mut() {
+                flavor.remove("config");
+            }
+        }
+        Ok(Self {
+            run_id: field("run_id"),
+            artifact_path: field("artifact_path"),
+            utc_time_created: field("utc_time_created"),
+            model_uuid: field("model_uuid"),
+            flavors,
+        })
+    }
 }

@@ -4,6 +4,7 @@ use crate::{
     error::Error,
     wording::{check_length, check_nul, invalid_json, missing_value, quoted},
 };
+use std::io;
 
 /// The value of a parameter. MLflow cuts long ones; so do we, and the answer says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -180,6 +181,30 @@ impl Millis {
     }
 }
 
+/// JSON as MLflow's server and its Python client write it into tags, with spaces after commas and colons.
+pub fn spaced_json<T: serde::Serialize>(value: &T) -> String {
+    struct Spaced;
+
+    impl serde_json::ser::Formatter for Spaced {
+        fn begin_array_value<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+            if first { Ok(()) } else { writer.write_all(b", ") }
+        }
+
+        fn begin_object_key<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+            if first { Ok(()) } else { writer.write_all(b", ") }
+        }
+
+        fn begin_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+            writer.write_all(b": ")
+        }
+    }
+
+    let mut out = Vec::new();
+    // Writing into memory does not fail, and what has no JSON form is written as far as it has.
+    let _ = value.serialize(&mut serde_json::Serializer::with_formatter(&mut out, Spaced));
+    String::from_utf8(out).unwrap_or_default()
+}
+
 /// The first characters of a text.
 fn cut(text: &str, limit: usize) -> &str {
     text.char_indices().nth(limit).map_or(text, |(end, _)| &text[..end])
@@ -189,6 +214,11 @@ fn cut(text: &str, limit: usize) -> &str {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn json_in_a_tag_has_spaces() {
+        assert_eq!(spaced_json(&json!([{ "a": [1, 2], "b": null }, {}])), r#"[{"a": [1, 2], "b": null}, {}]"#);
+    }
 
     #[test]
     fn a_long_param_value_is_cut_and_says_so() {
@@ -250,7 +280,7 @@ mod tests {
         }
         assert_eq!(
             MetricValue::from_json(&json!(null), "value").unwrap_err().message,
-            "Missing value for required parameter 'value'."
+            "Missing value for required parameter 'value'. See the API docs for more information about request parameters."
         );
     }
 

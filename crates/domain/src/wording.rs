@@ -17,7 +17,10 @@ pub(crate) fn invalid_json(path: &str, value: &str, hint: &str) -> Error {
 
 /// The value is needed and not there.
 pub(crate) fn missing_value(path: &str) -> Error {
-    Error::invalid_field(path, format!("Missing value for required parameter '{path}'."))
+    let message = format!(
+        "Missing value for required parameter '{path}'. See the API docs for more information about request parameters."
+    );
+    Error::invalid_field(path, message)
 }
 
 /// The value named `what` is longer than that many characters.

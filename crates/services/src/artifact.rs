@@ -52,32 +52,17 @@ impl Services {
         }
         // Before the bytes are taken: nobody uploads for nothing.
         check_owner(&mut *self.conn().await?, ctx, root).await?;
-        let mut taken = 0;
-        let limited = stream.map(move |chunk| {
-            let chunk: Bytes = chunk.map_err(Into::<Cause>::into)?;
-            taken += chunk.len() as u64;
-            if taken > MAX_ARTIFACT { Err::<_, Cause>(TooMuch.into()) } else { Ok(chunk) }
-        });
-        let blob = self.artifacts.put(limited).await.map_err(|error| match error {
-            artifacts::Error::Source(cause) if cause.is::<TooMuch>() => too_large(),
-            error => of_store(error),
-        })?;
+        let blob = self.artifacts.put(limited(stream, MAX_ARTIFACT)).await.map_err(unless_too_large)?;
         let mut tx = self.begin().await?;
         check_owner(&mut tx, ctx, root).await?;
-        let size = i64::try_from(blob.size).map_err(|_| too_large())?;
-        if !store::artifact::put(&mut tx, root.owner, &file, &blob.digest, size).await? {
-            return Err(Error::invalid_field(
-                "path",
-                format!("\"{file}\" cannot be a file: it is a folder, or a part of its path is a file."),
-            ));
-        }
+        note_file(&mut tx, root, &file, &blob).await?;
         commit(tx).await
     }
 
     /// A file of a run, logged model or model version, by its path below the artifact service.
     ///
     /// # Errors
-    /// `Invalid` for an unsafe path or a folder; `NotFound`.
+    /// `Invalid` for an unsafe path, or that of a folder; `NotFound`.
     #[boxed]
     pub async fn artifact(&self, ctx: &Ctx, path: &str) -> Result<Artifact> {
         let (address, file) = ArtifactAddress::parse_file(path)?;
@@ -92,13 +77,15 @@ impl Services {
             ArtifactAddress::Version(id) => {
                 let files = store::model_version::files_in_use(&mut conn, ctx.workspace_id(), id).await?;
                 let same = files.into_iter().flatten().find(|one| one.path == file.as_str());
-                same.map(|one| Artifact {
-                    name: file.file_name().to_owned(),
-                    digest: one.digest,
-                    size: u64::try_from(one.size).unwrap_or_default(),
-                })
+                same.map(|one| of_version(&file, &one))
             }
         };
+        drop(conn);
+        if found.is_none() && !self.list_artifacts(ctx, path).await?.is_empty() {
+            let shown: String = path.chars().take(300).collect();
+            let message = format!("Artifact path refers to a directory, not a file: '{shown}'");
+            return Err(Error::invalid_field("path", message));
+        }
         found.ok_or_else(|| no_artifact(path))
     }
 
@@ -210,6 +197,43 @@ impl Services {
 #[error("too many bytes")]
 struct TooMuch;
 
+/// The stream, which fails after so many bytes: see [`unless_too_large`].
+pub(crate) fn limited<S, E>(stream: S, room: u64) -> impl Stream<Item = std::result::Result<Bytes, Cause>> + Send
+where
+    S: Stream<Item = std::result::Result<Bytes, E>> + Send,
+    E: Into<Cause>,
+{
+    let mut taken = 0;
+    stream.map(move |chunk| {
+        let chunk: Bytes = chunk.map_err(Into::<Cause>::into)?;
+        taken += chunk.len() as u64;
+        if taken > room { Err::<_, Cause>(TooMuch.into()) } else { Ok(chunk) }
+    })
+}
+
+/// Why a limited stream was not stored.
+pub(crate) fn unless_too_large(error: artifacts::Error) -> Error {
+    match error {
+        artifacts::Error::Source(cause) if cause.is::<TooMuch>() => too_large(),
+        error => of_store(error),
+    }
+}
+
+/// Says that the file has this content from now on.
+pub(crate) async fn note_file(
+    conn: &mut PgConnection,
+    root: ArtifactRoot,
+    file: &ArtifactPath,
+    blob: &artifacts::Blob,
+) -> Result<()> {
+    let size = i64::try_from(blob.size).map_err(|_| too_large())?;
+    if store::artifact::put(conn, root.owner, file, &blob.digest, size).await? {
+        return Ok(());
+    }
+    let message = format!("\"{file}\" cannot be a file: it is a folder, or a part of its path is a file.");
+    Err(Error::invalid_field("path", message))
+}
+
 /// For the person who asked; what is our trouble is logged.
 pub(crate) fn of_store(error: artifacts::Error) -> Error {
     use artifacts::Error as E;
@@ -219,7 +243,7 @@ pub(crate) fn of_store(error: artifacts::Error) -> Error {
     error.into()
 }
 
-fn too_large() -> Error {
+pub(crate) fn too_large() -> Error {
     let message = format!("A file has at most {} GiB; split this one.", MAX_ARTIFACT >> 30);
     Error::new(ErrorKind::TooLarge, message)
 }
@@ -235,6 +259,15 @@ fn entries(files: &[VersionFile], folder: &ArtifactFolder) -> Vec<ArtifactEntry>
         entries.entry(path.clone()).or_insert(ArtifactEntry { path, is_dir, size });
     }
     entries.into_values().collect()
+}
+
+/// A file of a version.
+pub(crate) fn of_version(path: &ArtifactPath, file: &VersionFile) -> Artifact {
+    Artifact {
+        name: path.file_name().to_owned(),
+        digest: file.digest.clone(),
+        size: u64::try_from(file.size).unwrap_or_default(),
+    }
 }
 
 pub(crate) fn no_artifact(path: &str) -> Error {
@@ -256,7 +289,7 @@ pub(crate) async fn stored_file(
 }
 
 /// The owner must be the workspace's, and in use.
-async fn check_owner(conn: &mut PgConnection, ctx: &Ctx, root: ArtifactRoot) -> Result<()> {
+pub(crate) async fn check_owner(conn: &mut PgConnection, ctx: &Ctx, root: ArtifactRoot) -> Result<()> {
     match store::artifact::owner_stage(conn, ctx.workspace_id(), root).await? {
         Some(LifecycleStage::Active) => Ok(()),
         Some(LifecycleStage::Deleted) => {

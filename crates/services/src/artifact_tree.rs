@@ -7,7 +7,7 @@ use domain::{
     artifact_path::{ArtifactFolder, ArtifactPath},
     artifact_root::ArtifactOwner,
     artifact_tree::{MAX_ARCHIVE, MAX_ARCHIVE_FILES, PAGE, TreePage},
-    id::RunId,
+    id::{LoggedModelId, RunId},
     model::VersionFile,
 };
 use store::PgConnection;
@@ -17,6 +17,8 @@ use store::PgConnection;
 pub enum FilesOf {
     /// A run's.
     Run(RunId),
+    /// A logged model's.
+    LoggedModel(LoggedModelId),
     /// A version's, by the model's name and the number.
     Version(String, i32),
 }
@@ -135,6 +137,10 @@ async fn source(conn: &mut PgConnection, ctx: &Ctx, of: &FilesOf) -> Result<Sour
             let (_, run) = crate::run::find(conn, ctx, *id).await?;
             Ok(Source::Root(ArtifactOwner::Run(run.id)))
         }
+        FilesOf::LoggedModel(id) => {
+            let root = store::artifact::root_of_logged_model(conn, ctx.workspace_id(), *id).await?;
+            Ok(Source::Root(root.ok_or_else(|| crate::no_logged_model(&id.wire()))?.owner))
+        }
         FilesOf::Version(model, number) => {
             let version = crate::model_version::find(conn, ctx, model, *number).await?;
             Ok(Source::List(store::model_version::files(conn, version.id).await?))
@@ -146,11 +152,10 @@ impl Source {
     async fn file(&self, conn: &mut PgConnection, path: &ArtifactPath) -> Result<Option<Artifact>> {
         match self {
             Self::Root(owner) => artifact::stored_file(conn, *owner, path.clone()).await,
-            Self::List(files) => Ok(files.iter().find(|file| file.path == path.as_str()).map(|file| Artifact {
-                name: path.file_name().to_owned(),
-                digest: file.digest.clone(),
-                size: u64::try_from(file.size).unwrap_or_default(),
-            })),
+            Self::List(files) => {
+                let same = files.iter().find(|file| file.path == path.as_str());
+                Ok(same.map(|file| artifact::of_version(path, file)))
+            }
         }
     }
 

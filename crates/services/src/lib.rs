@@ -9,6 +9,8 @@ mod alert;
 mod artifact;
 mod artifact_tree;
 mod audit;
+mod bearer;
+mod comment;
 mod ctx;
 mod demo;
 mod deployment;
@@ -37,6 +39,7 @@ mod setup;
 mod step;
 mod token;
 mod trigger;
+mod upload;
 mod user;
 mod version_diff;
 mod webhook;
@@ -52,6 +55,7 @@ pub use deployment::{DeploymentFilter, NewRollback};
 pub use domain::{Error, ErrorKind};
 pub use endpoint::{LiveEndpoint, Outcome};
 pub use experiment::{ExperimentSearch, NewExperiment};
+pub use export::Format as ExportFormat;
 pub use gauges::{DriftScore, Gauges};
 pub use log::{Appended, log_topic};
 pub use logged_model::{LoggedModelSearch, NewLoggedModel, no_logged_model};
@@ -62,12 +66,16 @@ pub use monitor::MonitorChange;
 pub use pipeline::{PipelineFile, StoredPipeline};
 pub use pipeline_run::{NewRun, RunFilter, StartedRun};
 pub use promotion::{NewDecision, NewPromotion, PromotionFilter, Sweep, may_withdraw};
-pub use run::{NewExperimentRun, RunChange, RunDetail, RunSearch, RunTableSearch, Unpacked, no_run};
+pub use run::{
+    Curves, MAX_CHART_KEYS, MAX_CHART_RUNS, NewExperimentRun, RunChange, RunDetail, RunExport, RunExportSearch,
+    RunGroupSearch, RunSearch, RunTableSearch, RunsChange, Unpacked, no_run,
+};
 pub use session::Browser;
 pub use setup::{NewUser, used_link};
 pub use step::{AttemptEnd, Claimed, FileTrouble, Lease, LetGo, Renewed, StepInput, StepWork};
 pub use token::{IssuedToken, NewToken};
 pub use trigger::NewTrigger;
+pub use upload::BegunUpload;
 pub use version_diff::ComparedVersions;
 pub use webhook::{NewWebhook, TakenDelivery, WebhookChange, WebhookSummary, WebhookTest, no_webhook};
 
@@ -93,11 +101,13 @@ pub struct Services {
     endpoints: Arc<endpoint::Endpoints>,
     admission: Arc<admission::Admission>,
     predictions: prediction::Recorder,
+    bearers: Arc<bearer::Bearers>,
     known: Arc<run::Known>,
     appender: run::Appender,
     packer: run::Packer,
     passwords: Arc<password::Passwords>,
     outbound: Arc<Outbound>,
+    joining: Arc<upload::Joining>,
     public_url: Arc<str>,
 }
 
@@ -107,6 +117,7 @@ impl Services {
     pub fn new(pool: PgPool, artifacts: Artifacts) -> Self {
         Self {
             predictions: prediction::Recorder::start(pool.clone()),
+            bearers: Arc::default(),
             known: Arc::default(),
             appender: run::Appender::start(&pool),
             packer: run::Packer::start(pool.clone()),
@@ -117,6 +128,7 @@ impl Services {
             admission: Arc::default(),
             passwords: Arc::default(),
             outbound: Arc::default(),
+            joining: Arc::default(),
             public_url: "".into(),
         }
     }

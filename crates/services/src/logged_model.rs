@@ -3,11 +3,10 @@
 use crate::{Ctx, Event, Result, Services, boxed, commit, experiment, page_rows};
 use chrono::Utc;
 use domain::{
-    Error, ErrorKind, Page,
+    Digest, Error, ErrorKind, Page,
     audit::{Object, ObjectKind},
     id::{ExperimentId, LoggedModelId, RunId},
-    logged_model::{LoggedModel, LoggedModelStatus},
-    model::ModelVersion,
+    logged_model::{LoggedModel, LoggedModelStatus, VERSIONS_TAG, check_unchanged, with_version},
     names::{LoggedModelName, ParamKey, TagKey},
     page,
     search::{self, DatasetRef, LoggedModelOrderField},
@@ -48,6 +47,19 @@ pub struct LoggedModelSearch<'a> {
     pub page_token: Option<&'a str>,
     /// The most models of the page.
     pub limit: usize,
+}
+
+impl LoggedModelSearch<'_> {
+    /// What a page's token belongs to.
+    fn fingerprint(&self) -> Result<Digest> {
+        let order = self.order.iter().map(|by| (&by.field_name, by.ascending, &by.dataset_name, &by.dataset_digest));
+        let datasets = self.datasets.iter().map(|dataset| (&dataset.name, &dataset.digest));
+        let search = (&self.experiments, self.filter, datasets.collect::<Vec<_>>(), order.collect::<Vec<_>>());
+        Digest::of_json(&search).map_err(|error| {
+            tracing::error!(%error, "a search has no digest");
+            Error::internal()
+        })
+    }
 }
 
 impl Services {
@@ -106,23 +118,17 @@ impl Services {
         if model.deleted && !allow_deleted { Err(no_logged_model(&id.wire())) } else { Ok(model) }
     }
 
-    /// The versions registered from a logged model, oldest first.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    #[boxed]
-    pub async fn versions_of_logged_model(&self, ctx: &Ctx, id: LoggedModelId) -> Result<Vec<ModelVersion>> {
-        let mut conn = self.conn().await?;
-        Ok(store::model_version::of_logged_models(&mut conn, ctx.workspace_id(), &[id]).await?)
-    }
-
     /// A page of logged models in use.
     ///
     /// # Errors
     /// `Invalid` for a wrong filter, order or page token.
     #[boxed]
     pub async fn search_logged_models(&self, ctx: &Ctx, wanted: &LoggedModelSearch<'_>) -> Result<Page<LoggedModel>> {
-        let after: Option<Place> = wanted.page_token.map(page::decode).transpose()?;
+        let of = wanted.fingerprint()?;
+        let after: Option<Place> = match wanted.page_token.map(page::decode::<(Digest, Place)>).transpose()? {
+            Some((digest, _)) if digest != of => return Err(page::foreign_token()),
+            after => after.map(|(_, place)| place),
+        };
         let filter = search::logged_model_filter(wanted.filter)?;
         let order = search::logged_model_order(wanted.order.clone())?;
         let mut conn = self.conn().await?;
@@ -136,7 +142,8 @@ impl Services {
         let found =
             store::logged_model::search::search(&mut conn, &search, after.as_deref(), page_rows(wanted.limit)).await?;
         let models = store::logged_model::load(&mut conn, ctx.workspace_id(), &found.items).await?;
-        Ok(experiment::to_page(found.with(models)))
+        let next_page_token = found.next.map(|place| page::encode(&(of, place)));
+        Ok(Page { items: models, next_page_token })
     }
 
     /// Says that a logged model is complete, or that its upload failed.
@@ -219,16 +226,19 @@ impl Services {
         Err(Error::new(ErrorKind::NotFound, message))
     }
 
-    /// Adds parameters to a logged model; what is there stays as it is.
+    /// Adds parameters to a logged model. The same again changes nothing.
     ///
     /// # Errors
-    /// `NotFound`, also when it is deleted; `Invalid` for a wrong parameter.
+    /// `NotFound`, also when it is deleted; `Invalid` for a wrong parameter, or one that has another value already.
     #[boxed]
     pub async fn log_logged_model_params(&self, ctx: &Ctx, id: LoggedModelId, new: &[(String, String)]) -> Result<()> {
         let params = params(new)?;
-        let mut conn = self.conn().await?;
-        check_in_use(&mut conn, ctx, id).await?;
-        Ok(store::logged_model::add_params(&mut conn, id, &params).await?)
+        let mut tx = self.begin().await?;
+        store::logged_model::lock(&mut tx, ctx.workspace_id(), id).await?;
+        let model = active(&mut tx, ctx, id).await?;
+        check_unchanged(id, &model.params, &params)?;
+        store::logged_model::add_params(&mut tx, id, &params).await?;
+        commit(tx).await
     }
 }
 
@@ -265,6 +275,25 @@ pub(crate) async fn note(
         event = event.related(crate::run::object(&crate::run::find(conn, ctx, run).await?.1));
     }
     event.write(conn, ctx).await
+}
+
+/// Notes in the model's tags that a version was registered from it.
+pub(crate) async fn note_version(
+    conn: &mut PgConnection,
+    ctx: &Ctx,
+    id: LoggedModelId,
+    name: &str,
+    version: i32,
+) -> Result<()> {
+    store::logged_model::lock(conn, ctx.workspace_id(), id).await?;
+    let model = find(conn, ctx, id).await?;
+    let versions = with_version(model.tags.get(VERSIONS_TAG).map(String::as_str), name, version);
+    if versions.len() > TagValue::MAX_MODEL {
+        // The versions themselves are there; the tag is for those who look at the logged model alone.
+        return Ok(());
+    }
+    store::logged_model::set_tags(conn, id, &BTreeMap::from([(VERSIONS_TAG.to_owned(), versions)])).await?;
+    Ok(())
 }
 
 /// The refusal of an id that no logged model of the workspace has.

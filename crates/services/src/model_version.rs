@@ -22,7 +22,7 @@ use domain::{
     webhook::Happening,
 };
 use std::collections::{BTreeMap, BTreeSet};
-use store::{PgConnection, run::RunKey};
+use store::PgConnection;
 
 /// The most metrics of a table of versions.
 const SHOWN_METRICS: usize = 3;
@@ -90,6 +90,11 @@ impl Services {
             return Err(Error::invalid_field("run_link", "A link has at most 500 characters."));
         }
         let source = ModelSource::parse(&new.source)?;
+        // The logged model that is registered itself; one that a run's folder or another version leads to is not.
+        let registered = match &source {
+            ModelSource::LoggedModel { id, .. } => Some(*id),
+            _ => new.logged_model_id,
+        };
         let tags = tags(&new.tags)?;
         let mut conn = self.conn().await?;
         let model = crate::model::find(&mut conn, ctx, &new.model).await?;
@@ -129,6 +134,9 @@ impl Services {
             event = event.related(crate::run::object(&crate::run::find(&mut tx, ctx, run).await?.1));
         }
         event.write(&mut tx, ctx).await?;
+        if let Some(id) = registered {
+            crate::logged_model::note_version(&mut tx, ctx, id, &model.name, number).await?;
+        }
         tell_webhooks(&mut tx, &model, &Happening::Version(&version)).await?;
         commit(tx).await?;
         Ok(version)
@@ -224,24 +232,18 @@ impl Services {
         let runs: BTreeSet<RunId> = page.items.iter().filter_map(|version| version.run_id).collect();
         let runs: Vec<RunId> = runs.into_iter().collect();
         let stamps = store::run::stamps(&mut conn, ctx.workspace_id(), &runs).await?;
-        let keys: Vec<RunKey> = stamps.iter().map(|stamp| stamp.key).collect();
-        let present: BTreeSet<String> = store::run::metric::keys(&mut conn, &keys, 1000)
-            .await?
-            .into_iter()
-            .filter(|key| is_of_model(key))
-            .collect();
+        let runs = self.load_runs(&mut conn, &stamps).await?;
+        let present: BTreeSet<&String> =
+            runs.iter().flat_map(|run| &run.metrics).map(|metric| &metric.key).filter(|key| is_of_model(key)).collect();
         let mut metric_keys: Vec<String> = better.keys().filter(|key| present.contains(*key)).cloned().collect();
         // Without gates that ask for any, some of those that the runs have.
-        metric_keys.extend(present.into_iter().filter(|key| !better.contains_key(key)));
+        metric_keys.extend(present.into_iter().filter(|key| !better.contains_key(*key)).cloned());
         metric_keys.truncate(SHOWN_METRICS);
-        let mut metrics = store::run::metric::latest(&mut conn, &keys, &metric_keys).await?;
-        let infos = store::run::infos(&mut conn, &keys).await?;
-        let known: BTreeMap<RunId, (String, BTreeMap<String, f64>)> = keys
+        let known: BTreeMap<RunId, (String, BTreeMap<String, f64>)> = runs
             .iter()
-            .zip(infos)
-            .map(|(key, info)| {
-                let metrics = metrics.remove(key).unwrap_or_default();
-                (info.id, (info.name, metrics.into_iter().map(|metric| (metric.key, metric.value)).collect()))
+            .map(|run| {
+                let shown = run.metrics.iter().filter(|metric| metric_keys.contains(&metric.key));
+                (run.info.id, (run.info.name.clone(), shown.map(|metric| (metric.key.clone(), metric.value)).collect()))
             })
             .collect();
         let row = |version: ModelVersion| {

@@ -14,16 +14,19 @@ const ROWS: u32 = 5000;
 
 impl Services {
     /// Deletes wake-ups that were handled, and sessions that ended by themselves. Deliveries that nobody will send are dropped.
+    /// Uploads that took too long are given up.
     ///
     /// # Errors
-    /// When the database does not answer.
+    /// When the database or the artifact store does not answer.
     #[boxed]
     pub async fn delete_finished(&self) -> Result<()> {
         let mut conn = self.conn().await?;
         store::wake::clean(&mut conn, KEEP_JOBS_S).await?;
         store::session::delete_expired(&mut conn).await?;
         store::webhook::delivery::drop_lost(&mut conn).await?;
-        Ok(())
+        drop(conn);
+        // Last: of all this, it alone needs the artifact store.
+        self.delete_ended_uploads().await
     }
 
     /// Deletes some predictions and checks from before a moment, and tokens and deliveries that ended long ago. Tells whether there may be

@@ -148,16 +148,6 @@ impl Services {
         Ok(IssuedToken { token, secret })
     }
 
-    /// Who a token's secret speaks for, and what they are in the workspace of this slug, or in the token's own; none when it
-    /// does not work.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    #[boxed]
-    pub async fn bearer(&self, secret: &str, slug: Option<&str>) -> Result<Option<store::token::Bearer>> {
-        Ok(store::token::bearer(&mut *self.conn().await?, &hash_secret(secret), slug).await?)
-    }
-
     /// One's own tokens that still work, newest first.
     ///
     /// # Errors
@@ -183,7 +173,9 @@ impl Services {
             .related(Object::new(ObjectKind::User, caller.user.id, &caller.user.name))
             .write_as(&mut tx, Some(workspace), caller.actor(), caller.request_id.as_deref())
             .await?;
-        commit(tx).await
+        commit(tx).await?;
+        self.bearers.forget();
+        Ok(())
     }
 }
 

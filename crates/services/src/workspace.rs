@@ -6,7 +6,7 @@ use domain::{
     Error,
     audit::{Object, ObjectKind},
     id::{UserId, WorkspaceId},
-    permission::Role,
+    permission::{Permission, Role},
     user::{Email, Member, User, Workspace, parse_slug},
 };
 use std::collections::BTreeSet;
@@ -33,10 +33,7 @@ impl Services {
     /// `AlreadyExists` when the slug is taken, `Invalid` when it is no slug.
     #[boxed]
     pub async fn create_workspace(&self, caller: &Caller, slug: &str, name: &str) -> Result<Workspace> {
-        let name = name.trim();
-        if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
-            return Err(Error::invalid_field("name", "Give the workspace a name of 1 to 100 characters."));
-        }
+        let name = check_name(name)?;
         let workspace = Workspace {
             id: WorkspaceId::new(),
             slug: parse_slug(slug)?,
@@ -54,6 +51,29 @@ impl Services {
         let object = Object::new(ObjectKind::Workspace, workspace.id, &workspace.name);
         Event::new("workspace.created", object, format!("created the workspace {name}"))
             .write_as(&mut tx, Some(workspace.id), caller.actor(), caller.request_id.as_deref())
+            .await?;
+        commit(tx).await?;
+        Ok(workspace)
+    }
+
+    /// Gives a workspace another name to show. Its slug stays: addresses are made of it.
+    ///
+    /// # Errors
+    /// `Invalid` for a name that is none; `Forbidden` for those who do not manage the workspace.
+    #[boxed]
+    pub async fn rename_workspace(&self, ctx: &Ctx, name: &str) -> Result<Workspace> {
+        ctx.require(Permission::ManageWorkspace)?;
+        let workspace = Workspace { name: check_name(name)?.to_owned(), ..ctx.workspace.clone() };
+        if workspace.name == ctx.workspace.name {
+            return Ok(workspace);
+        }
+        let mut tx = self.begin().await?;
+        store::workspace::rename(&mut tx, workspace.id, &workspace.name).await?;
+        let object = Object::new(ObjectKind::Workspace, workspace.id, &workspace.name);
+        let summary = format!("renamed the workspace {} to {}", ctx.workspace.name, workspace.name);
+        Event::new("workspace.renamed", object, summary)
+            .details(serde_json::json!({ "from": ctx.workspace.name, "to": workspace.name }))
+            .write(&mut tx, ctx)
             .await?;
         commit(tx).await?;
         Ok(workspace)
@@ -95,6 +115,7 @@ impl Services {
             .write(&mut tx, ctx)
             .await?;
         commit(tx).await?;
+        self.bearers.forget();
         Ok(user)
     }
 
@@ -145,7 +166,9 @@ impl Services {
             .details(serde_json::json!({ "from": member.roles, "to": roles }))
             .write(&mut tx, ctx)
             .await?;
-        commit(tx).await
+        commit(tx).await?;
+        self.bearers.forget();
+        Ok(())
     }
 
     /// Ends a membership.
@@ -160,7 +183,9 @@ impl Services {
         Event::new("user.removed", object(&member.user), format!("removed {}", member.user.name))
             .write(&mut tx, ctx)
             .await?;
-        commit(tx).await
+        commit(tx).await?;
+        self.bearers.forget();
+        Ok(())
     }
 
     /// The member, under a lock of all members; refuses to lose the last administrator.
@@ -186,6 +211,14 @@ impl Services {
         }
         Ok(member)
     }
+}
+
+fn check_name(name: &str) -> Result<&str> {
+    let name = name.trim();
+    if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
+        return Err(Error::invalid_field("name", "Give the workspace a name of 1 to 100 characters."));
+    }
+    Ok(name)
 }
 
 fn check_roles(roles: &BTreeSet<Role>) -> Result<()> {

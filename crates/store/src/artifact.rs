@@ -15,10 +15,18 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 /// The id that the rows of a root carry.
-fn root_id(owner: ArtifactOwner) -> Uuid {
+pub(crate) fn root_id(owner: ArtifactOwner) -> Uuid {
     match owner {
         ArtifactOwner::Run(id) => id.0,
         ArtifactOwner::LoggedModel(id) => id.0,
+    }
+}
+
+/// What the rows of a root say of its owner.
+pub(crate) fn root_kind(owner: ArtifactOwner) -> &'static str {
+    match owner {
+        ArtifactOwner::Run(_) => "run",
+        ArtifactOwner::LoggedModel(_) => "logged_model",
     }
 }
 
@@ -121,10 +129,7 @@ pub async fn put(
     )
     .bind(root_id(owner))
     .bind(path.as_str())
-    .bind(match owner {
-        ArtifactOwner::Run(_) => "run",
-        ArtifactOwner::LoggedModel(_) => "logged_model",
-    })
+    .bind(root_kind(owner))
     .bind(digest)
     .bind(size)
     .bind(ancestors)

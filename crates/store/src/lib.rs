@@ -7,6 +7,7 @@
 pub mod alert;
 pub mod artifact;
 pub mod audit;
+pub mod comment;
 mod condition;
 pub mod counter;
 pub mod demo;
@@ -34,6 +35,7 @@ pub mod session;
 pub mod step;
 pub mod token;
 pub mod trigger;
+pub mod upload;
 pub mod user;
 pub mod wake;
 pub mod webhook;

@@ -32,7 +32,7 @@ pub struct NewToken<'a> {
 }
 
 /// Who a token speaks for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Bearer {
     /// The token.
     pub token_id: TokenId,
@@ -40,6 +40,8 @@ pub struct Bearer {
     pub user: User,
     /// What it may be used for.
     pub scope: Scope,
+    /// When it ends by itself.
+    pub expires_at: DateTime<Utc>,
     /// The workspace that was asked for, or that the token works in when none was, and the owner's roles there; none when
     /// it does not exist or the owner is no member, which are the same to them.
     pub place: Option<(Workspace, BTreeSet<Role>)>,
@@ -89,6 +91,7 @@ pub async fn bearer(conn: &mut PgConnection, hash: &[u8], slug: Option<&str>) ->
     struct BearerRow {
         token_id: TokenId,
         scope: String,
+        expires_at: DateTime<Utc>,
         stale: bool,
         workspace_id: WorkspaceId,
         slug: String,
@@ -99,7 +102,7 @@ pub async fn bearer(conn: &mut PgConnection, hash: &[u8], slug: Option<&str>) ->
         user: user::Row,
     }
     let row: Option<BearerRow> = sqlx::query_as(
-        "select t.id as token_id, t.scope,
+        "select t.id as token_id, t.scope, t.expires_at,
              coalesce(t.last_used_at < now() - interval '1 minute', true) as stale,
              u.id, u.email, u.name, u.is_service, u.created_at,
              w.id as workspace_id, w.slug, w.name as workspace_name, w.created_at as workspace_created_at, m.roles
@@ -130,7 +133,7 @@ pub async fn bearer(conn: &mut PgConnection, hash: &[u8], slug: Option<&str>) ->
         created_at: row.workspace_created_at,
     };
     let place = row.roles.map(|roles| Ok::<_, Error>((workspace, parse_roles(&roles)?))).transpose()?;
-    Ok(Some(Bearer { token_id: row.token_id, user, scope, place }))
+    Ok(Some(Bearer { token_id: row.token_id, user, scope, expires_at: row.expires_at, place }))
 }
 
 /// When a token ends by itself; none when it does not work any more. It cannot be revoked before the transaction ends.

@@ -41,6 +41,15 @@ struct MemberRow {
     last_seen_at: Option<DateTime<Utc>>,
 }
 
+/// Gives a workspace another name to show.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn rename(conn: &mut PgConnection, id: WorkspaceId, name: &str) -> Result<()> {
+    sqlx::query("update workspaces set name = $2 where id = $1").bind(id).bind(name).execute(conn).await?;
+    Ok(())
+}
+
 /// Makes a workspace with all that every workspace has: its default experiment, and the environments staging and
 /// production with their first policies.
 ///

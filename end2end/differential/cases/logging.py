@@ -121,7 +121,43 @@ CASES = [
     get("bulk history", "/ajax-api/2.0/mlflow/metrics/get-history-bulk", {"run_id": ["$log"], "metric_key": "m", "max_results": "100"}),
     get("bulk history by intervals", "metrics/get-history-bulk-interval", {"run_ids": ["$log"], "metric_key": "m", "max_results": "100"}),
     get("bulk history by intervals below ajax-api", "/ajax-api/2.0/mlflow/metrics/get-history-bulk-interval", {"run_ids": ["$log"], "metric_key": "m", "start_step": "0", "end_step": "2"}),
-    get("bulk history without runs", "metrics/get-history-bulk-interval", {"metric_key": "m"}),
+    get("bulk history without runs", "metrics/get-history-bulk-interval", {"metric_key": "m"}, says=True),
+    *[
+        get(f"bulk history by intervals, {name}", "metrics/get-history-bulk-interval", {"run_ids": ["$log"], "metric_key": "m", **query}, says=True)
+        for name, query in {
+            "one point": {"max_results": "1"},
+            "two points": {"max_results": "2"},
+            "three points": {"max_results": "3"},
+            "five points": {"max_results": "5"},
+            "three of some steps": {"start_step": "0", "end_step": "2", "max_results": "3"},
+            "one step": {"start_step": "2", "end_step": "2"},
+            "negative steps": {"start_step": "-9", "end_step": "-1"},
+            "no points": {"max_results": "0"},
+            "too many points": {"max_results": "2501"},
+            "points in words": {"max_results": "all"},
+            "a beginning alone": {"start_step": "0"},
+            "an end alone": {"end_step": "0"},
+            "an end before the beginning": {"start_step": "2", "end_step": "1"},
+            "of not-a-number": {"metric_key": "nan"},
+            "of infinity": {"metric_key": "inf"},
+            "of a key nobody logged": {"metric_key": "none"},
+            "without a key": {"metric_key": ""},
+            "of nobody": {"run_ids": [NOBODY]},
+            "of nobody too": {"run_ids": [NOBODY, "$log"], "max_results": "2"},
+            "of no run": {"run_ids": ["x"]},
+            "of too many": {"run_ids": [NOBODY] * 101},
+        }.items()
+    ],
+    *[
+        get(f"bulk history {name}", "/ajax-api/2.0/mlflow/metrics/get-history-bulk", query, says=True)
+        for name, query in {
+            "of no run": {"metric_key": "m"},
+            "without a key": {"run_id": ["$log"]},
+            "of nobody": {"run_id": [NOBODY], "metric_key": "m"},
+            "of nobody too": {"run_id": [NOBODY, "$log"], "metric_key": "m", "max_results": "3"},
+            "of too many": {"run_id": [NOBODY] * 101, "metric_key": "m"},
+        }.items()
+    ],
     # Params
     post("run for batches", "runs/create", {"experiment_id": "$exp", "run_name": "batch", "start_time": 200}, save={"batch": "run.info.run_id"}),
     *[

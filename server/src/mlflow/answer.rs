@@ -57,10 +57,12 @@ pub(super) struct WireExperiment<'a> {
     creation_time: i64,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tags: Vec<Pair<'a>>,
+    workspace: &'a str,
 }
 
-impl<'a> From<&'a Experiment> for WireExperiment<'a> {
-    fn from(experiment: &'a Experiment) -> Self {
+impl<'a> WireExperiment<'a> {
+    /// An experiment of the workspace of this slug.
+    pub(super) fn new(experiment: &'a Experiment, workspace: &'a str) -> Self {
         Self {
             experiment_id: experiment.id.to_string(),
             name: &experiment.name,
@@ -69,6 +71,7 @@ impl<'a> From<&'a Experiment> for WireExperiment<'a> {
             last_update_time: experiment.last_update_time,
             creation_time: experiment.creation_time,
             tags: pairs(&experiment.tags),
+            workspace,
         }
     }
 }
@@ -127,6 +130,20 @@ impl<'a> From<&'a Metric> for WireMetric<'a> {
     fn from(metric: &'a Metric) -> Self {
         let Metric { key, value, timestamp, step } = metric;
         Self::new(key, &Point { value: *value, timestamp: *timestamp, step: *step })
+    }
+}
+
+/// A point of a metric of one of several runs.
+#[derive(Serialize)]
+pub(super) struct WireRunMetric<'a> {
+    #[serde(flatten)]
+    metric: WireMetric<'a>,
+    run_id: &'a str,
+}
+
+impl<'a> WireRunMetric<'a> {
+    pub(super) fn new(run_id: &'a str, key: &'a str, point: &Point) -> Self {
+        Self { metric: WireMetric::new(key, point), run_id }
     }
 }
 
@@ -206,7 +223,15 @@ pub(super) struct WireRun<'a> {
     info: WireRunInfo<'a>,
     data: WireRunData<'a>,
     inputs: WireInputs<'a>,
-    outputs: WireOutputs,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outputs: Option<WireOutputs>,
+}
+
+impl<'a> WireRun<'a> {
+    /// A run that was just made: of its outputs nothing is said.
+    pub(super) fn new_one(run: &'a Run) -> Self {
+        Self { outputs: None, ..run.into() }
+    }
 }
 
 impl<'a> From<&'a Run> for WireRun<'a> {
@@ -224,7 +249,7 @@ impl<'a> From<&'a Run> for WireRun<'a> {
                 dataset_inputs: run.datasets.iter().map(Into::into).collect(),
                 model_inputs: run.model_inputs.iter().map(input).collect(),
             },
-            outputs: WireOutputs { model_outputs: run.model_outputs.iter().map(output).collect() },
+            outputs: Some(WireOutputs { model_outputs: run.model_outputs.iter().map(output).collect() }),
         }
     }
 }
@@ -273,6 +298,11 @@ impl Part {
         })?;
         Ok(Self { items: json[1..json.len() - 1].to_owned(), count: items.len(), next })
     }
+
+    /// Whether nothing is in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
 }
 
 /// A page that is too long to be in memory as a whole: it is sent part by part, `first` and then what `read` gives after a
@@ -305,24 +335,20 @@ where
 /// A file or folder; `path` is as the operation has it.
 pub(super) fn file(entry: &ArtifactEntry, path: &str) -> Value {
     let mut file = json!({ "path": path, "is_dir": entry.is_dir });
-    if let Some(size) = entry.size {
+    if let Some(size) = entry.size.filter(|size| *size > 0) {
         file["file_size"] = size.into();
     }
     file
 }
 
-/// A logged model. `registrations` are the versions made from it.
-pub(super) fn logged_model(model: &LoggedModel, registrations: &[ModelVersion]) -> Value {
+/// A logged model.
+pub(super) fn logged_model(model: &LoggedModel) -> Value {
     let status = match model.status {
         LoggedModelStatus::Pending => "LOGGED_MODEL_PENDING",
         LoggedModelStatus::Ready => "LOGGED_MODEL_READY",
         LoggedModelStatus::UploadFailed => "LOGGED_MODEL_UPLOAD_FAILED",
     };
     let root = ArtifactRoot { experiment_id: model.experiment_id, owner: ArtifactOwner::LoggedModel(model.id) };
-    let registrations: Vec<Value> = registrations
-        .iter()
-        .map(|version| json!({ "name": version.model, "version": version.version.to_string() }))
-        .collect();
     let metrics: Vec<Value> = model
         .metrics
         .iter()
@@ -348,15 +374,21 @@ pub(super) fn logged_model(model: &LoggedModel, registrations: &[ModelVersion]) 
         "last_updated_timestamp_ms": model.last_update_time,
         "artifact_uri": root.uri(),
         "status": status,
-        "tags": pairs(&model.tags),
+        "model_type": model.model_type,
+        "source_run_id": model.source_run_id.as_ref().map(RunId::simple).unwrap_or_default(),
     });
-    set(&mut info, "model_type", &model.model_type);
-    set(&mut info, "source_run_id", &model.source_run_id.as_ref().map(RunId::simple).unwrap_or_default());
     set(&mut info, "status_message", &model.status_message);
-    if !registrations.is_empty() {
-        info["registrations"] = registrations.into();
+    let mut data = json!({});
+    if !model.tags.is_empty() {
+        info["tags"] = json!(pairs(&model.tags));
     }
-    json!({ "info": info, "data": { "params": pairs(&model.params), "metrics": metrics } })
+    if !model.params.is_empty() {
+        data["params"] = json!(pairs(&model.params));
+    }
+    if !metrics.is_empty() {
+        data["metrics"] = metrics.into();
+    }
+    json!({ "info": info, "data": data })
 }
 
 /// A version of a registered model.
@@ -369,10 +401,10 @@ pub(super) fn version(version: &ModelVersion, run_link: Option<&str>) -> Value {
         "current_stage": version.stage.as_str(),
         "source": version.source,
         "status": "READY",
+        "description": version.description,
+        "run_id": version.run_id.as_ref().map(RunId::simple).unwrap_or_default(),
+        "run_link": run_link.unwrap_or_default(),
     });
-    set(&mut wire, "description", &version.description);
-    set(&mut wire, "run_id", &version.run_id.as_ref().map(RunId::simple).unwrap_or_default());
-    set(&mut wire, "run_link", run_link.unwrap_or_default());
     set(&mut wire, "model_id", &version.logged_model_id.map(|id| id.wire()).unwrap_or_default());
     if !version.tags.is_empty() {
         wire["tags"] = json!(pairs(&version.tags));

@@ -4,12 +4,12 @@
 use super::{
     MlflowError,
     answer::{self, Empty, done},
-    fields::Fields,
+    fields::{Fields, run_id},
 };
 use crate::{
     access::{Access, Context, Surface},
     download,
-    extract::Path,
+    extract::{Path, Query},
     router::Routes,
     state::AppState,
 };
@@ -22,6 +22,8 @@ use axum::{
 };
 use domain::{Error, ErrorKind, artifact_root::ArtifactRoot, permission::Permission, run::ArtifactEntry};
 use serde_json::{Value, json};
+use services::FilesOf;
+use std::collections::BTreeMap;
 
 pub(super) fn routes(routes: Routes) -> Routes {
     let read = Access::Needs(Permission::Read);
@@ -32,10 +34,12 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .mlflow(Method::GET, "/2.0/mlflow-artifacts/artifacts/{*path}", read, get)
         .mlflow(Method::PUT, "/2.0/mlflow-artifacts/artifacts/{*path}", write, put)
         .mlflow(Method::DELETE, "/2.0/mlflow-artifacts/artifacts/{*path}", write, delete)
-        .mlflow(Method::POST, "/2.0/mlflow-artifacts/mpu/create/{*path}", write, not_offered)
-        .mlflow(Method::POST, "/2.0/mlflow-artifacts/mpu/complete/{*path}", write, not_offered)
-        .mlflow(Method::POST, "/2.0/mlflow-artifacts/mpu/abort/{*path}", write, not_offered)
+        .mlflow_root(Method::GET, "/get-artifact", read, get_of_run)
+        .mlflow_root(Method::GET, "/model-versions/get-artifact", read, get_of_version)
+        .ajax(Method::POST, "/2.0/mlflow/upload-artifact", write, upload_to_run)
         .mlflow(Method::GET, "/2.0/mlflow-artifacts/presigned/{*path}", read, not_offered)
+        .mlflow(Method::POST, "/2.0/mlflow/artifacts/presigned-upload-url", write, none_to_ask_for)
+        .mlflow(Method::POST, "/2.0/mlflow/artifacts/presigned-download-url", read, none_to_ask_for)
 }
 
 /// What lies in a folder, with paths from the root.
@@ -104,8 +108,66 @@ async fn delete(
     Ok(done())
 }
 
-/// The clients then send the file in one piece.
+/// A file of a run, by the run.
+async fn get_of_run(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    headers: HeaderMap,
+    fields: Fields,
+) -> Result<Response, MlflowError> {
+    let artifact = state.services.artifact_of(&ctx, &FilesOf::Run(fields.run_id()?), fields.required("path")?).await?;
+    Ok(download::send(&state, Surface::Mlflow, &artifact, &headers).await?)
+}
+
+/// A file of a model version, by the version.
+async fn get_of_version(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    headers: HeaderMap,
+    fields: Fields,
+) -> Result<Response, MlflowError> {
+    let (name, version, path) = (fields.model_name()?, fields.version()?, fields.required("path")?);
+    let artifact = state.services.artifact_of(&ctx, &FilesOf::Version(name.to_owned(), version), path).await?;
+    Ok(download::send(&state, Surface::Mlflow, &artifact, &headers).await?)
+}
+
+/// The most bytes of a file that is sent by the run: such are plots and tables of somebody's own page.
+const SMALL: usize = 10 << 20;
+
+/// A small file for a run: the query says whose and where, and the body is the file.
+async fn upload_to_run(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Query(query): Query<BTreeMap<String, String>>,
+    request: Request,
+) -> Result<Json<Value>, MlflowError> {
+    let given = |name: &str| query.get(name).map(String::as_str).filter(|text| !text.is_empty());
+    let run = given("run_uuid").or_else(|| given("run_id"));
+    let run = run.ok_or_else(|| Error::invalid_field("run_uuid", "Request must specify run_uuid."))?;
+    let path = given("path").ok_or_else(|| Error::invalid_field("path", "Request must specify path."))?;
+    let too_large = || Error::invalid("Artifact size is too large. Max size is 10MB.");
+    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    if length.is_some_and(|length: u64| length > SMALL as u64) {
+        return Err(too_large().into());
+    }
+    let (root, _) = state.services.run_artifacts(&ctx, run_id(run)?, "").await?;
+    let bytes = axum::body::to_bytes(request.into_body(), SMALL).await.map_err(|_| too_large())?;
+    if bytes.is_empty() {
+        return Err(Error::invalid("Request must specify data.").into());
+    }
+    let size = bytes.len() as u64;
+    let stream = futures::stream::iter([Ok::<_, std::io::Error>(bytes)]);
+    state.services.put_artifact(&ctx, &format!("{root}/{path}"), Some(size), stream).await?;
+    Ok(Json(json!({})))
+}
+
+/// The clients then go through the server.
 async fn not_offered() -> Result<Empty, MlflowError> {
-    let message = "Multipart and presigned transfers are not offered here; send and fetch files in one piece.";
+    let message = "Presigned addresses are not offered here: files lie on the server, and go and come through it.";
     Err(Error::new(ErrorKind::NotImplemented, message).into())
+}
+
+/// The same, to a request that could be read.
+async fn none_to_ask_for(_: Fields) -> Result<Empty, MlflowError> {
+    not_offered().await
 }

@@ -34,6 +34,7 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .mlflow(Method::POST, "/2.0/mlflow/experiments/restore", write, restore)
         .mlflow(Method::POST, "/2.0/mlflow/experiments/set-experiment-tag", write, set_tag)
         .mlflow(Method::POST, "/2.0/mlflow/experiments/delete-experiment-tag", write, delete_tag)
+        .ajax(Method::POST, "/2.0/mlflow/experiments/search-datasets", read, search_datasets)
 }
 
 async fn create(
@@ -52,7 +53,7 @@ async fn create(
 
 async fn get(State(state): State<AppState>, Context(ctx): Context, fields: Fields) -> Result<Response, MlflowError> {
     let experiment = state.services.experiment(&ctx, fields.experiment_id()?).await?;
-    Ok(Json(json!({ "experiment": WireExperiment::from(&experiment) })).into_response())
+    Ok(Json(json!({ "experiment": WireExperiment::new(&experiment, &ctx.workspace.slug) })).into_response())
 }
 
 async fn get_by_name(
@@ -61,7 +62,7 @@ async fn get_by_name(
     fields: Fields,
 ) -> Result<Response, MlflowError> {
     let experiment = state.services.experiment_by_name(&ctx, fields.required("experiment_name")?).await?;
-    Ok(Json(json!({ "experiment": WireExperiment::from(&experiment) })).into_response())
+    Ok(Json(json!({ "experiment": WireExperiment::new(&experiment, &ctx.workspace.slug) })).into_response())
 }
 
 async fn search(State(state): State<AppState>, Context(ctx): Context, fields: Fields) -> Result<Response, MlflowError> {
@@ -74,7 +75,8 @@ async fn search(State(state): State<AppState>, Context(ctx): Context, fields: Fi
         limit: fields.max_results(1000, 50_000)?,
     };
     let page = state.services.search_experiments(&ctx, &wanted).await?;
-    let experiments: Vec<WireExperiment<'_>> = page.items.iter().map(Into::into).collect();
+    let wire = |experiment| WireExperiment::new(experiment, &ctx.workspace.slug);
+    let experiments: Vec<WireExperiment<'_>> = page.items.iter().map(wire).collect();
     Ok(Json(answer::page("experiments", &experiments, page.next_page_token)).into_response())
 }
 
@@ -106,4 +108,25 @@ async fn delete_tag(
 ) -> Result<Empty, MlflowError> {
     state.services.delete_experiment_tag(&ctx, fields.experiment_id()?, fields.required("key")?).await?;
     Ok(done())
+}
+
+async fn search_datasets(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    fields: Fields,
+) -> Result<Json<Value>, MlflowError> {
+    let found = state.services.search_datasets(&ctx, &fields.experiment_ids()?).await?;
+    let summaries: Vec<Value> = found
+        .iter()
+        .map(|found| {
+            let mut summary = json!({
+                "experiment_id": found.experiment_id.to_string(), "name": found.name, "digest": found.digest,
+            });
+            if let Some(context) = &found.context {
+                summary["context"] = context.as_str().into();
+            }
+            summary
+        })
+        .collect();
+    Ok(Json(if summaries.is_empty() { json!({}) } else { json!({ "dataset_summaries": summaries }) }))
 }

@@ -1,7 +1,8 @@
 //! Reading requests as MLflow's clients send them: the query of a GET, JSON otherwise.
 //!
-//! A field may be spelt `run_id` or, in JSON, `runId`; both at once are refused, so that nobody checks one and acts on the
-//! other. Whole numbers may come as numbers or as texts. What nobody asks for is ignored.
+//! A field may be spelt `run_id` or, in JSON, `runId`, unless it must be there: then MLflow knows the first alone. Both at
+//! once are refused, so that nobody checks one and acts on the other. Whole numbers may come as numbers or as texts. What
+//! nobody asks for is ignored.
 
 use super::MlflowError;
 use axum::{
@@ -184,7 +185,8 @@ fn wrong_type(name: &str, value: &Value) -> Error {
     )
 }
 
-fn missing(name: &str) -> Error {
+/// The refusal of a request without a field that must be there.
+pub(crate) fn missing(name: &str) -> Error {
     Error::invalid_field(name, format!("Missing value for required parameter '{name}'. {API_DOCS}"))
 }
 
@@ -235,9 +237,28 @@ impl Fields {
         Ok(self.text(name)?.unwrap_or_default())
     }
 
+    /// Refuses a field that is not there under its own name.
+    pub(crate) fn require(&self, name: &str) -> Result<(), Error> {
+        match self.map.get(name) {
+            None | Some(Value::Null) => Err(missing(name)),
+            Some(Value::String(text)) if text.is_empty() => Err(missing(name)),
+            Some(_) => Ok(()),
+        }
+    }
+
     /// A text that must be there.
     pub(crate) fn required(&self, name: &str) -> Result<&str, Error> {
-        self.text(name)?.filter(|text| !text.is_empty()).ok_or_else(|| missing(name))
+        // Both spellings at once are told first.
+        let text = self.text(name)?;
+        self.require(name)?;
+        text.filter(|text| !text.is_empty()).ok_or_else(|| missing(name))
+    }
+
+    /// A whole number that must be there; `path` is where it stands in the request.
+    pub(crate) fn required_integer(&self, name: &str, path: &str) -> Result<i64, Error> {
+        let number = self.integer(name)?;
+        self.require(name).map_err(|_| missing(path))?;
+        number.ok_or_else(|| missing(path))
     }
 
     /// A whole number.
@@ -269,7 +290,7 @@ impl Fields {
 
     /// A metric's value, which must be there.
     pub(crate) fn metric_value(&self, name: &str, path: &str) -> Result<MetricValue, Error> {
-        let value = self.value(name)?.ok_or_else(|| missing(path))?;
+        let value = self.value(name)?.filter(|_| self.require(name).is_ok()).ok_or_else(|| missing(path))?;
         MetricValue::from_json(value, path)
     }
 
@@ -318,9 +339,11 @@ impl Fields {
 
     /// The run, by `run_id` or its old name `run_uuid`.
     pub(crate) fn run_id(&self) -> Result<RunId, Error> {
-        let given =
-            (self.text("run_id")?.filter(|id| !id.is_empty()), self.text("run_uuid")?.filter(|id| !id.is_empty()));
-        let id = match given {
+        let text = |name: &str| -> Result<Option<&str>, Error> {
+            let text = self.text(name)?.filter(|id| !id.is_empty());
+            Ok(text.filter(|_| self.require(name).is_ok()))
+        };
+        let id = match (text("run_id")?, text("run_uuid")?) {
             (Some(one), Some(other)) if one != other => {
                 let message = "Request specifies 'run_id' and 'run_uuid' with different values; provide only run_id.";
                 return Err(Error::invalid_field("run_id", message));
@@ -329,6 +352,42 @@ impl Fields {
             (None, None) => return Err(missing("run_id")),
         };
         run_id(id)
+    }
+
+    /// The run, by `run_id`: of operations that are younger than the old name, which then names no run.
+    pub(crate) fn only_run_id(&self) -> Result<RunId, Error> {
+        let run = self.run_id()?;
+        if self.text("run_id")?.is_none_or(str::is_empty) { Err(services::no_run("")) } else { Ok(run) }
+    }
+
+    /// The run of a request that logs many things at once, whose id must be well-formed before it is looked up.
+    pub(crate) fn well_formed_run_id(&self) -> Result<RunId, Error> {
+        if self.text("run_uuid")?.is_none_or(str::is_empty) {
+            self.required("run_id")?;
+        }
+        let id = self.text_or_empty("run_id")?;
+        let mut chars = id.chars();
+        let is_well_formed = chars.next().is_some_and(|first| first.is_ascii_alphanumeric())
+            && chars.all(|c| c.is_alphanumeric() || matches!(c, '_' | '-'))
+            && id.chars().count() <= 256;
+        if !is_well_formed {
+            let shown = Value::from(shown(id));
+            return Err(Error::invalid_field(
+                "run_id",
+                format!("Invalid value {shown} for parameter 'run_id' supplied."),
+            ));
+        }
+        run_id(id)
+    }
+
+    /// The name of a registered model, which must be there.
+    pub(crate) fn model_name(&self) -> Result<&str, Error> {
+        let name = self.required("name")?;
+        if name.contains(['/', ':']) {
+            let message = format!("Invalid model name '{}'. Names cannot contain '/' or ':'.", shown(name));
+            return Err(Error::invalid_field("name", message));
+        }
+        Ok(name)
     }
 
     /// A run in a field that may be missing or empty.
@@ -341,6 +400,11 @@ impl Fields {
         self.text(name)?.filter(|id| !id.is_empty()).map(logged_model_id).transpose()
     }
 
+    /// An experiment in a field that may be missing or empty.
+    pub(crate) fn optional_experiment(&self, name: &str) -> Result<Option<ExperimentId>, Error> {
+        self.text(name)?.filter(|id| !id.is_empty()).map(experiment_id).transpose()
+    }
+
     /// The experiment, which must be there.
     pub(crate) fn experiment_id(&self) -> Result<ExperimentId, Error> {
         experiment_id(self.required("experiment_id")?)
@@ -348,13 +412,18 @@ impl Fields {
 
     /// Experiments.
     pub(crate) fn experiment_ids(&self) -> Result<Vec<ExperimentId>, Error> {
-        self.texts("experiment_ids")?.iter().map(|id| experiment_id(id)).collect()
+        let id = |id: &String| match experiment_id(id) {
+            // No experiment has this number, and so a search finds nothing there.
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(ExperimentId(-1)),
+            id => id,
+        };
+        self.texts("experiment_ids")?.iter().map(id).collect()
     }
 
     /// The number of a version, which must be there.
     pub(crate) fn version(&self) -> Result<i32, Error> {
         let text = self.required("version")?;
-        text.parse().ok().filter(|version| *version > 0).ok_or_else(|| {
+        text.parse().ok().ok_or_else(|| {
             let shown: String = text.chars().take(100).collect();
             Error::invalid_field("version", format!("Model version must be an integer, got '{shown}'"))
         })
@@ -382,16 +451,19 @@ impl Fields {
     pub(crate) fn run_status(&self) -> Result<Option<RunStatus>, Error> {
         const BY_NUMBER: [RunStatus; 5] =
             [RunStatus::Running, RunStatus::Scheduled, RunStatus::Finished, RunStatus::Failed, RunStatus::Killed];
-        Ok(match self.value("status")? {
-            None => None,
-            Some(Value::String(text)) => {
-                RunStatus::parse(text).or_else(|| BY_NUMBER.get(text.parse::<usize>().ok()?.checked_sub(1)?).copied())
+        let Some(value) = self.value("status")? else { return Ok(None) };
+        let by_number = |number: Option<u64>| {
+            let status = number.and_then(|number| BY_NUMBER.get(usize::try_from(number.checked_sub(1)?).ok()?));
+            status.copied().map(Some).ok_or_else(|| wrong_type("status", value))
+        };
+        match value {
+            Value::String(text) if text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() => {
+                by_number(text.parse().ok())
             }
-            Some(Value::Number(number)) => {
-                number.as_u64().and_then(|number| BY_NUMBER.get(usize::try_from(number.checked_sub(1)?).ok()?)).copied()
-            }
-            Some(other) => return Err(wrong_type("status", other)),
-        })
+            Value::String(text) => Ok(RunStatus::parse(text)),
+            Value::Number(number) => by_number(number.as_u64()),
+            other => Err(wrong_type("status", other)),
+        }
     }
 
     /// Whether a webhook is told anything, by name or number; names that nobody knows say nothing.
@@ -452,11 +524,10 @@ impl Fields {
     }
 }
 
-/// A number without its fraction, as MLflow takes it.
+/// A whole number that is written as one with a fraction: `7.0`.
 fn whole(number: f64) -> Option<i64> {
-    let number = number.trunc();
-    // Beyond 2^53 a number with a fraction has lost digits already.
-    (number.abs() <= 9_007_199_254_740_992.0).then_some(number as i64)
+    // Beyond 2^53 it has lost digits already.
+    (number.fract() == 0.0 && number.abs() <= 9_007_199_254_740_992.0).then_some(number as i64)
 }
 
 /// Reads a run's id; one that has another form is no run's.
@@ -474,6 +545,10 @@ pub(crate) fn logged_model_id(text: &str) -> Result<LoggedModelId, Error> {
 
 fn experiment_id(text: &str) -> Result<ExperimentId, Error> {
     text.parse().map_err(|_| {
+        let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+        if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Error::new(ErrorKind::NotFound, format!("No Experiment with id={} exists", shown(text)));
+        }
         let message = format!("Invalid experiment ID '{}'. Experiment ID must be a valid integer.", shown(text));
         Error::invalid_field("experiment_id", message)
     })
@@ -503,6 +578,28 @@ mod tests {
     }
 
     #[test]
+    fn what_must_be_there_has_one_spelling() {
+        let camel = body(json!({ "experimentId": "1", "runId": RunId::new().simple() }));
+        assert_eq!(camel.required("experiment_id").unwrap_err(), missing("experiment_id"));
+        assert_eq!(camel.run_id().unwrap_err(), missing("run_id"));
+    }
+
+    #[test]
+    fn an_experiments_number_that_cannot_be_is_one_that_is_not_there() {
+        for number in ["-1", "99999999999999999999999"] {
+            let error = body(json!({ "experiment_id": number })).experiment_id().unwrap_err();
+            assert_eq!(
+                (error.kind, error.message),
+                (ErrorKind::NotFound, format!("No Experiment with id={number} exists"))
+            );
+            assert_eq!(body(json!({ "experiment_ids": [number] })).experiment_ids(), Ok(vec![ExperimentId(-1)]));
+        }
+        for text in ["1.5", "x", "-", "1 "] {
+            assert_eq!(body(json!({ "experiment_id": text })).experiment_id().unwrap_err().kind, ErrorKind::Invalid);
+        }
+    }
+
+    #[test]
     fn a_query_has_one_spelling_and_each_scalar_once() {
         let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
         let query = Fields::of_query(vec![pair("runId", "a"), pair("name", "x"), pair("name", "y"), pair("id", "1")]);
@@ -514,11 +611,11 @@ mod tests {
 
     #[test]
     fn whole_numbers_come_as_numbers_and_texts() {
-        for value in [json!(7), json!("7"), json!(7.9), json!("7.0")] {
+        for value in [json!(7), json!("7"), json!(7.0), json!("7.0")] {
             assert_eq!(body(json!({ "step": value })).integer("step"), Ok(Some(7)), "{value}");
         }
         assert_eq!(body(json!({ "step": i64::MIN })).integer("step"), Ok(Some(i64::MIN)));
-        for value in [json!("x"), json!(true), json!([7]), json!(1e30), json!(u64::MAX)] {
+        for value in [json!("x"), json!(true), json!([7]), json!(1e30), json!(u64::MAX), json!(7.9), json!("7.9")] {
             assert!(body(json!({ "step": value })).integer("step").is_err(), "{value}");
         }
     }
@@ -542,7 +639,9 @@ mod tests {
     fn names_of_a_choice_that_nobody_knows_say_nothing() {
         assert_eq!(body(json!({ "status": "NOPE" })).run_status(), Ok(None));
         assert_eq!(body(json!({ "status": 3 })).run_status(), Ok(Some(RunStatus::Finished)));
-        assert_eq!(body(json!({ "status": 0 })).run_status(), Ok(None));
+        for number in [json!(0), json!(77), json!("77"), json!(-1), json!(1.5)] {
+            assert!(body(json!({ "status": number })).run_status().is_err(), "{number}");
+        }
         assert_eq!(body(json!({ "view": "ALL" })).view("view"), Ok(ViewType::All));
     }
 
@@ -551,6 +650,14 @@ mod tests {
         let id = RunId::new().simple();
         assert!(body(json!({ "run_id": id, "run_uuid": id })).run_id().is_ok());
         assert!(body(json!({ "run_uuid": id })).run_id().is_ok());
+        assert_eq!(body(json!({ "run_uuid": id })).only_run_id().unwrap_err().message, "Run with id= not found");
+        for (wrong, kind) in
+            [("no run", ErrorKind::Invalid), ("-x", ErrorKind::Invalid), ("nobody", ErrorKind::NotFound)]
+        {
+            assert_eq!(body(json!({ "run_id": wrong })).well_formed_run_id().unwrap_err().kind, kind, "{wrong}");
+        }
+        assert_eq!(body(json!({ "run_uuid": id })).well_formed_run_id().unwrap_err().kind, ErrorKind::Invalid);
+        assert_eq!(body(json!({})).well_formed_run_id().unwrap_err(), missing("run_id"));
         let other = RunId::new().simple();
         assert_eq!(body(json!({ "run_id": id, "run_uuid": other })).run_id().unwrap_err().kind, ErrorKind::Invalid);
         assert_eq!(body(json!({ "run_id": id.to_uppercase() })).run_id().unwrap_err().kind, ErrorKind::NotFound);

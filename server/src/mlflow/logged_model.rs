@@ -4,10 +4,11 @@ use super::{
     MlflowError,
     answer::{self, Empty, done},
     artifact,
-    fields::{Fields, logged_model_id},
+    fields::{Fields, logged_model_id, missing},
 };
 use crate::{
-    access::{Access, Context},
+    access::{Access, Context, Surface},
+    download,
     extract::Path,
     router::Routes,
     state::AppState,
@@ -15,7 +16,7 @@ use crate::{
 use axum::{
     Json,
     extract::State,
-    http::Method,
+    http::{HeaderMap, Method},
     response::{IntoResponse, Response},
 };
 use domain::{
@@ -24,7 +25,7 @@ use domain::{
     search::{DatasetRef, LoggedModelOrderField},
 };
 use serde_json::{Value, json};
-use services::{LoggedModelSearch, NewLoggedModel};
+use services::{FilesOf, LoggedModelSearch, NewLoggedModel};
 
 pub(super) fn routes(routes: Routes) -> Routes {
     let read = Access::Needs(Permission::Read);
@@ -39,6 +40,7 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .mlflow(Method::DELETE, "/2.0/mlflow/logged-models/{model_id}/tags/{tag_key}", write, delete_tag)
         .mlflow(Method::POST, "/2.0/mlflow/logged-models/{model_id}/params", write, log_params)
         .mlflow(Method::GET, "/2.0/mlflow/logged-models/{model_id}/artifacts/directories", read, list_artifacts)
+        .ajax(Method::GET, "/2.0/mlflow/logged-models/{model_id}/artifacts/files", read, get_artifact)
 }
 
 async fn create(
@@ -55,15 +57,13 @@ async fn create(
         tags: fields.pairs("tags")?,
     };
     let model = state.services.create_logged_model(&ctx, new).await?;
-    Ok(Json(json!({ "model": answer::logged_model(&model, &[]) })))
+    Ok(Json(json!({ "model": answer::logged_model(&model) })))
 }
 
 async fn search(State(state): State<AppState>, Context(ctx): Context, fields: Fields) -> Result<Response, MlflowError> {
     let experiments = fields.experiment_ids()?;
     if experiments.is_empty() {
-        return Err(
-            Error::invalid_field("experiment_ids", "Missing value for required parameter 'experiment_ids'.").into()
-        );
+        return Err(missing("experiment_ids").into());
     }
     let text = |fields: &Fields, name: &str| fields.text(name).map(|text| text.map(ToOwned::to_owned));
     let mut datasets = Vec::new();
@@ -89,7 +89,7 @@ async fn search(State(state): State<AppState>, Context(ctx): Context, fields: Fi
         limit: fields.max_results(50, 10_000)?,
     };
     let page = state.services.search_logged_models(&ctx, &wanted).await?;
-    let models: Vec<Value> = page.items.iter().map(|model| answer::logged_model(model, &[])).collect();
+    let models: Vec<Value> = page.items.iter().map(answer::logged_model).collect();
     Ok(Json(answer::page("models", &models, page.next_page_token)).into_response())
 }
 
@@ -101,8 +101,7 @@ async fn get(
 ) -> Result<Json<Value>, MlflowError> {
     let allow_deleted = fields.boolean("allow_deleted")?.unwrap_or(false);
     let model = state.services.logged_model(&ctx, logged_model_id(&id)?, allow_deleted).await?;
-    let registrations = state.services.versions_of_logged_model(&ctx, model.id).await?;
-    Ok(Json(json!({ "model": answer::logged_model(&model, &registrations) })))
+    Ok(Json(json!({ "model": answer::logged_model(&model) })))
 }
 
 async fn finalize(
@@ -116,7 +115,7 @@ async fn finalize(
     }
     let status = fields.logged_model_status()?;
     let model = state.services.finalize_logged_model(&ctx, logged_model_id(&id)?, status).await?;
-    Ok(Json(json!({ "model": answer::logged_model(&model, &[]) })))
+    Ok(Json(json!({ "model": answer::logged_model(&model) })))
 }
 
 async fn delete(
@@ -133,9 +132,9 @@ async fn set_tags(
     Context(ctx): Context,
     Path(id): Path<String>,
     fields: Fields,
-) -> Result<Json<Value>, MlflowError> {
-    let model = state.services.set_logged_model_tags(&ctx, logged_model_id(&id)?, &fields.pairs("tags")?).await?;
-    Ok(Json(json!({ "model": answer::logged_model(&model, &[]) })))
+) -> Result<Empty, MlflowError> {
+    state.services.set_logged_model_tags(&ctx, logged_model_id(&id)?, &fields.pairs("tags")?).await?;
+    Ok(done())
 }
 
 async fn delete_tag(
@@ -166,4 +165,16 @@ async fn list_artifacts(
     let folder = fields.text_or_empty("artifact_directory_path")?;
     let (root, entries) = state.services.logged_model_artifacts(&ctx, logged_model_id(&id)?, folder).await?;
     Ok(Json(artifact::listing(root, &entries)))
+}
+
+async fn get_artifact(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    fields: Fields,
+) -> Result<Response, MlflowError> {
+    let path = fields.required("artifact_file_path")?;
+    let artifact = state.services.artifact_of(&ctx, &FilesOf::LoggedModel(logged_model_id(&id)?), path).await?;
+    Ok(download::send(&state, Surface::Mlflow, &artifact, &headers).await?)
 }

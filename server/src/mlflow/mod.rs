@@ -8,12 +8,16 @@ mod artifact;
 mod error;
 mod experiment;
 mod fields;
+mod history;
 mod logged_model;
 mod model;
 mod model_version;
 mod run;
 mod server_info;
+mod transition;
+mod upload;
 mod webhook;
+mod workspace;
 
 pub use error::{MlflowError, no_endpoint};
 
@@ -23,9 +27,13 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = server_info::routes(routes);
     let routes = experiment::routes(routes);
     let routes = run::routes(routes);
+    let routes = history::routes(routes);
     let routes = logged_model::routes(routes);
     let routes = artifact::routes(routes);
+    let routes = upload::routes(routes);
     let routes = model::routes(routes);
     let routes = model_version::routes(routes);
-    webhook::routes(routes)
+    let routes = webhook::routes(routes);
+    let routes = transition::routes(routes);
+    workspace::routes(routes)
 }

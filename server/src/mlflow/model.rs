@@ -60,7 +60,7 @@ async fn create(
 }
 
 async fn get(State(state): State<AppState>, Context(ctx): Context, fields: Fields) -> Result<Json<Value>, MlflowError> {
-    let model = state.services.model(&ctx, fields.required("name")?).await?;
+    let model = state.services.model(&ctx, fields.model_name()?).await?;
     registered(&state, &ctx, &model).await
 }
 
@@ -70,7 +70,7 @@ async fn update(
     fields: Fields,
 ) -> Result<Json<Value>, MlflowError> {
     let description = fields.text_or_empty("description")?;
-    let model = state.services.describe_model(&ctx, fields.required("name")?, description).await?;
+    let model = state.services.describe_model(&ctx, fields.model_name()?, description).await?;
     registered(&state, &ctx, &model).await
 }
 
@@ -79,12 +79,12 @@ async fn rename(
     Context(ctx): Context,
     fields: Fields,
 ) -> Result<Json<Value>, MlflowError> {
-    let model = state.services.rename_model(&ctx, fields.required("name")?, fields.required("new_name")?).await?;
+    let model = state.services.rename_model(&ctx, fields.model_name()?, fields.required("new_name")?).await?;
     registered(&state, &ctx, &model).await
 }
 
 async fn delete(State(state): State<AppState>, Context(ctx): Context, fields: Fields) -> Result<Empty, MlflowError> {
-    state.services.delete_model(&ctx, fields.required("name")?).await?;
+    state.services.delete_model(&ctx, fields.model_name()?).await?;
     Ok(done())
 }
 
@@ -109,7 +109,7 @@ async fn latest_versions(
 ) -> Result<Response, MlflowError> {
     let stages = fields.texts("stages")?;
     let stages = stages.iter().map(|stage| services::parse_stage(stage)).collect::<Result<Vec<_>, _>>()?;
-    let model = state.services.model(&ctx, fields.required("name")?).await?;
+    let model = state.services.model(&ctx, fields.model_name()?).await?;
     let latest = state.services.latest_versions(&ctx, &[model]).await?;
     let versions: Vec<Value> = latest
         .iter()
@@ -120,7 +120,7 @@ async fn latest_versions(
 }
 
 async fn set_tag(State(state): State<AppState>, Context(ctx): Context, fields: Fields) -> Result<Empty, MlflowError> {
-    let (name, key) = (fields.required("name")?, fields.required("key")?);
+    let (name, key) = (fields.model_name()?, fields.required("key")?);
     state.services.set_model_tag(&ctx, name, key, fields.text_or_empty("value")?).await?;
     Ok(done())
 }
@@ -130,12 +130,12 @@ async fn delete_tag(
     Context(ctx): Context,
     fields: Fields,
 ) -> Result<Empty, MlflowError> {
-    state.services.delete_model_tag(&ctx, fields.required("name")?, fields.required("key")?).await?;
+    state.services.delete_model_tag(&ctx, fields.model_name()?, fields.required("key")?).await?;
     Ok(done())
 }
 
 async fn set_alias(State(state): State<AppState>, Context(ctx): Context, fields: Fields) -> Result<Empty, MlflowError> {
-    let (name, alias) = (fields.required("name")?, fields.required("alias")?);
+    let (name, alias) = (fields.model_name()?, fields.required("alias")?);
     state.services.set_alias(&ctx, name, alias, fields.version()?).await?;
     Ok(done())
 }
@@ -145,7 +145,7 @@ async fn delete_alias(
     Context(ctx): Context,
     fields: Fields,
 ) -> Result<Empty, MlflowError> {
-    state.services.delete_alias(&ctx, fields.required("name")?, fields.required("alias")?).await?;
+    state.services.delete_alias(&ctx, fields.model_name()?, fields.required("alias")?).await?;
     Ok(done())
 }
 
@@ -154,6 +154,6 @@ async fn version_by_alias(
     Context(ctx): Context,
     fields: Fields,
 ) -> Result<Json<Value>, MlflowError> {
-    let version = state.services.version_by_alias(&ctx, fields.required("name")?, fields.required("alias")?).await?;
+    let version = state.services.version_by_alias(&ctx, fields.model_name()?, fields.required("alias")?).await?;
     Ok(Json(json!({ "model_version": answer::version(&version, None) })))
 }

@@ -16,7 +16,11 @@ use axum::{
     http::Method,
     response::{IntoResponse, Response},
 };
-use domain::{model::ModelVersion, permission::Permission};
+use domain::{
+    artifact_root::{Lineage, ModelSource},
+    model::ModelVersion,
+    permission::Permission,
+};
 use serde_json::{Value, json};
 use services::{NewModelVersion, VersionSearch};
 
@@ -34,6 +38,9 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .mlflow(Method::POST, "/2.0/mlflow/model-versions/set-tag", write, set_tag)
         .mlflow(Method::DELETE, "/2.0/mlflow/model-versions/delete-tag", write, delete_tag)
 }
+
+/// The tag that makes a prompt.
+const PROMPT_TAG: &str = "mlflow.prompt.is_prompt";
 
 /// The most versions of one page. Clients may ask for more and then get a token of the next page.
 const MAX_PAGE: usize = 10_000;
@@ -59,12 +66,20 @@ async fn create(
         description: fields.text_or_empty("description")?.to_owned(),
         tags: fields.pairs("tags")?,
     };
+    // Of a tag that stands there twice the last counts, here as when it is kept.
+    let prompt_tag = new.tags.iter().rfind(|(key, _)| key == PROMPT_TAG);
+    let lineage = Lineage {
+        run_id: new.run_id,
+        model_id: new.logged_model_id,
+        is_prompt: prompt_tag.is_some_and(|(_, value)| value.eq_ignore_ascii_case("true")),
+    };
+    lineage.check(&ModelSource::parse(&new.source)?, &new.source)?;
     let version = state.services.create_model_version(&ctx, new).await?;
     registered(&state, &version).await
 }
 
 async fn get(State(state): State<AppState>, Context(ctx): Context, fields: Fields) -> Result<Json<Value>, MlflowError> {
-    let version = state.services.model_version(&ctx, fields.required("name")?, fields.version()?).await?;
+    let version = state.services.model_version(&ctx, fields.model_name()?, fields.version()?).await?;
     registered(&state, &version).await
 }
 
@@ -73,14 +88,14 @@ async fn update(
     Context(ctx): Context,
     fields: Fields,
 ) -> Result<Json<Value>, MlflowError> {
-    let (name, version) = (fields.required("name")?, fields.version()?);
+    let (name, version) = (fields.model_name()?, fields.version()?);
     let description = fields.text_or_empty("description")?;
     let version = state.services.describe_version(&ctx, name, version, description).await?;
     registered(&state, &version).await
 }
 
 async fn delete(State(state): State<AppState>, Context(ctx): Context, fields: Fields) -> Result<Empty, MlflowError> {
-    state.services.delete_model_version(&ctx, fields.required("name")?, fields.version()?).await?;
+    state.services.delete_model_version(&ctx, fields.model_name()?, fields.version()?).await?;
     Ok(done())
 }
 
@@ -104,7 +119,7 @@ async fn download_uri(
     Context(ctx): Context,
     fields: Fields,
 ) -> Result<Json<Value>, MlflowError> {
-    let uri = state.services.version_download_uri(&ctx, fields.required("name")?, fields.version()?).await?;
+    let uri = state.services.version_download_uri(&ctx, fields.model_name()?, fields.version()?).await?;
     Ok(Json(json!({ "artifact_uri": uri })))
 }
 
@@ -113,14 +128,14 @@ async fn transition(
     Context(ctx): Context,
     fields: Fields,
 ) -> Result<Json<Value>, MlflowError> {
-    let (name, version, stage) = (fields.required("name")?, fields.version()?, fields.required("stage")?);
+    let (name, version, stage) = (fields.model_name()?, fields.version()?, fields.required("stage")?);
     let archive_others = fields.boolean("archive_existing_versions")?.unwrap_or(false);
     let version = state.services.move_to_stage(&ctx, name, version, stage, archive_others).await?;
     registered(&state, &version).await
 }
 
 async fn set_tag(State(state): State<AppState>, Context(ctx): Context, fields: Fields) -> Result<Empty, MlflowError> {
-    let (name, version, key) = (fields.required("name")?, fields.version()?, fields.required("key")?);
+    let (name, version, key) = (fields.model_name()?, fields.version()?, fields.required("key")?);
     state.services.set_version_tag(&ctx, name, version, key, fields.text_or_empty("value")?).await?;
     Ok(done())
 }
@@ -130,7 +145,7 @@ async fn delete_tag(
     Context(ctx): Context,
     fields: Fields,
 ) -> Result<Empty, MlflowError> {
-    let (name, version, key) = (fields.required("name")?, fields.version()?, fields.required("key")?);
+    let (name, version, key) = (fields.model_name()?, fields.version()?, fields.required("key")?);
     state.services.delete_version_tag(&ctx, name, version, key).await?;
     Ok(done())
 }

@@ -2,7 +2,7 @@
 
 use super::{
     MlflowError,
-    answer::{self, Empty, Part, WireMetric, WireRun, WireRunInfo, done},
+    answer::{self, Empty, Part, WireRun, WireRunInfo, done},
     fields::{Fields, logged_model_id},
 };
 use crate::{
@@ -18,10 +18,9 @@ use axum::{
 };
 use domain::{
     Error, Page,
-    id::ExperimentId,
     log_batch::{self, LogBatch, RawMetric},
     permission::Permission,
-    run::{DatasetInput, ModelLink, Run},
+    run::{DatasetInput, ModelLink, Run, RunModel},
 };
 use serde_json::{Value, json};
 use services::{Ctx, NewExperimentRun, RunChange, RunSearch, Services};
@@ -32,8 +31,6 @@ const TRUNCATED: HeaderName = HeaderName::from_static("x-slipway-truncated");
 
 /// The most runs that are in memory at once, with all that was logged to them, however many are asked for.
 const RUNS: usize = 1000;
-/// The most points of a history.
-const POINTS: usize = 10_000;
 
 pub(super) fn routes(routes: Routes) -> Routes {
     let read = Access::Needs(Permission::Read);
@@ -53,23 +50,18 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .mlflow(Method::POST, "/2.0/mlflow/runs/log-inputs", write, log_inputs)
         .mlflow(Method::POST, "/2.0/mlflow/runs/outputs", write, log_outputs)
         .mlflow(Method::POST, "/2.0/mlflow/runs/log-model", write, log_model)
-        .mlflow(Method::GET, "/2.0/mlflow/metrics/get-history", read, history)
 }
 
 async fn create(State(state): State<AppState>, Context(ctx): Context, fields: Fields) -> Result<Response, MlflowError> {
-    let experiment_id = match fields.text_or_empty("experiment_id")? {
-        "" => ExperimentId(0),
-        _ => fields.experiment_id()?,
-    };
     let new = NewExperimentRun {
-        experiment_id,
+        experiment_id: fields.optional_experiment("experiment_id")?.unwrap_or_default(),
         user_name: fields.text_or_empty("user_id")?.to_owned(),
         name: fields.text_or_empty("run_name")?.to_owned(),
         start_time: fields.integer("start_time")?.unwrap_or_default(),
         tags: fields.pairs("tags")?,
     };
     let run = state.services.create_run(&ctx, new).await?;
-    Ok(Json(json!({ "run": WireRun::from(&run) })).into_response())
+    Ok(Json(json!({ "run": WireRun::new_one(&run) })).into_response())
 }
 
 async fn get(State(state): State<AppState>, Context(ctx): Context, fields: Fields) -> Result<Response, MlflowError> {
@@ -88,12 +80,12 @@ async fn update(State(state): State<AppState>, Context(ctx): Context, fields: Fi
 }
 
 async fn delete(State(state): State<AppState>, Context(ctx): Context, fields: Fields) -> Result<Empty, MlflowError> {
-    state.services.delete_run(&ctx, fields.run_id()?).await?;
+    state.services.delete_run(&ctx, fields.only_run_id()?).await?;
     Ok(done())
 }
 
 async fn restore(State(state): State<AppState>, Context(ctx): Context, fields: Fields) -> Result<Empty, MlflowError> {
-    state.services.restore_run(&ctx, fields.run_id()?).await?;
+    state.services.restore_run(&ctx, fields.only_run_id()?).await?;
     Ok(done())
 }
 
@@ -138,13 +130,10 @@ async fn found(
 /// A metric in a request; `path` is where it stands: empty, or `metrics[3]`.
 fn metric(fields: &Fields, path: &str) -> Result<RawMetric, Error> {
     let at = |field: &str| if path.is_empty() { field.to_owned() } else { format!("{path}.{field}") };
-    let timestamp = fields.integer("timestamp")?.ok_or_else(|| {
-        Error::invalid_field(at("timestamp"), format!("Missing value for required parameter '{}'.", at("timestamp")))
-    })?;
     Ok(RawMetric {
         key: fields.text_or_empty("key")?.to_owned(),
         value: fields.metric_value("value", &at("value"))?,
-        timestamp,
+        timestamp: fields.required_integer("timestamp", &at("timestamp"))?,
         step: fields.integer("step")?.unwrap_or_default(),
         model_id: fields.optional_logged_model("model_id")?,
         dataset_name: fields.text_or_empty("dataset_name")?.to_owned(),
@@ -158,7 +147,12 @@ async fn log_metric(
     fields: Fields,
 ) -> Result<Empty, MlflowError> {
     fields.required("key")?;
-    state.services.log_metric(&ctx, fields.run_id()?, &metric(&fields, "")?).await?;
+    let (id, metric) = (fields.run_id()?, metric(&fields, "")?);
+    if metric.dataset_name.is_empty() != metric.dataset_digest.is_empty() {
+        let message = "Both dataset_name and dataset_digest must be provided if one is provided";
+        return Err(Error::invalid_field("dataset_name", message).into());
+    }
+    state.services.log_metric(&ctx, id, &metric).await?;
     Ok(done())
 }
 
@@ -177,7 +171,7 @@ async fn log_batch(
     Context(ctx): Context,
     fields: Fields,
 ) -> Result<Response, MlflowError> {
-    let id = fields.run_id()?;
+    let id = fields.well_formed_run_id()?;
     let (metrics, params, tags) = (fields.objects("metrics")?, fields.pairs("params")?, fields.pairs("tags")?);
     log_batch::check_counts(metrics.len(), params.len(), tags.len())?;
     let metric = |(index, fields): (usize, &Fields)| metric(fields, &format!("metrics[{index}]"));
@@ -213,7 +207,7 @@ async fn delete_tag(
     Context(ctx): Context,
     fields: Fields,
 ) -> Result<Empty, MlflowError> {
-    state.services.delete_run_tag(&ctx, fields.run_id()?, fields.required("key")?).await?;
+    state.services.delete_run_tag(&ctx, fields.only_run_id()?, fields.required("key")?).await?;
     Ok(done())
 }
 
@@ -222,7 +216,7 @@ async fn log_inputs(
     Context(ctx): Context,
     fields: Fields,
 ) -> Result<Empty, MlflowError> {
-    let id = fields.run_id()?;
+    let id = fields.well_formed_run_id()?;
     let dataset = |input: Fields| -> Result<DatasetInput, Error> {
         let dataset = input.object("dataset")?.unwrap_or_default();
         let text = |name: &str| dataset.text_or_empty(name).map(ToOwned::to_owned);
@@ -251,7 +245,8 @@ async fn log_outputs(
     Context(ctx): Context,
     fields: Fields,
 ) -> Result<Empty, MlflowError> {
-    let id = fields.run_id()?;
+    let id = fields.only_run_id()?;
+    fields.require("models")?;
     let link = |model: &Fields| -> Result<ModelLink, Error> {
         let model_id = logged_model_id(model.required("model_id")?)?;
         Ok(ModelLink { model_id, step: model.integer("step")?.unwrap_or_default() })
@@ -262,49 +257,9 @@ async fn log_outputs(
 }
 
 async fn log_model(State(state): State<AppState>, Context(ctx): Context, fields: Fields) -> Result<Empty, MlflowError> {
-    let id = fields.run_id()?;
+    let id = fields.only_run_id()?;
     let model: Value = serde_json::from_str(fields.required("model_json")?)
         .map_err(|_| Error::invalid_field("model_json", "Malformed model info: it is no valid JSON."))?;
-    let missing: Vec<&str> = ["artifact_path", "flavors", "utc_time_created", "run_id"]
-        .into_iter()
-        .filter(|name| model.get(name).is_none_or(Value::is_null))
-        .collect();
-    if !missing.is_empty() {
-        let message = format!("Model json is missing mandatory fields: {}", missing.join(", "));
-        return Err(Error::invalid_field("model_json", message).into());
-    }
-    state.services.log_run_model(&ctx, id, model).await?;
+    state.services.log_run_model(&ctx, id, RunModel::read(&model)?).await?;
     Ok(done())
-}
-
-async fn history(
-    State(state): State<AppState>,
-    Context(ctx): Context,
-    fields: Fields,
-) -> Result<Response, MlflowError> {
-    let key = fields.required("metric_key")?;
-    let limit = match fields.integer("max_results")? {
-        None => usize::MAX,
-        Some(_) => fields.max_results(usize::MAX, usize::MAX)?.min(100_000),
-    };
-    // A run that cannot be is one without points.
-    let id = match fields.run_id() {
-        Err(error) if error.kind == domain::ErrorKind::NotFound => return Ok(done().into_response()),
-        id => id?,
-    };
-    let page = state.services.metric_history(&ctx, id, key, fields.page_token()?, limit.min(POINTS)).await?;
-    let metrics: Vec<WireMetric<'_>> = page.items.iter().map(|point| WireMetric::new(key, point)).collect();
-    if page.next_page_token.is_none() || limit <= POINTS {
-        return Ok(Json(answer::page("metrics", &metrics, page.next_page_token)).into_response());
-    }
-    let first = Part::new(&metrics, page.next_page_token)?;
-    let (services, key) = (state.services, key.to_owned());
-    Ok(answer::in_parts("metrics", first, limit, move |token, left| {
-        let (services, ctx, key) = (services.clone(), ctx.clone(), key.clone());
-        async move {
-            let page = services.metric_history(&ctx, id, &key, Some(&token), left.min(POINTS)).await?;
-            let metrics: Vec<WireMetric<'_>> = page.items.iter().map(|point| WireMetric::new(&key, point)).collect();
-            Part::new(&metrics, page.next_page_token)
-        }
-    }))
 }

@@ -27,7 +27,8 @@ async fn info() -> Json<Value> {
         "store_type": "SqlStore",
         "workspaces_enabled": true,
         "trace_archival_enabled": false,
-        "multipart_uploads_enabled": false,
+        "multipart_uploads_enabled": true,
+        // Of no use here: the parts would come from the same server, after one more question for every file.
         "multipart_downloads_enabled": false,
         "presigned_upload_run_id_supported": false,
         "presigned_upload_model_id_supported": false,

@@ -3,21 +3,25 @@
 use super::{Form, PageResult, View, chosen::Chosen};
 use crate::{access::Access, extract::Path, router::Routes};
 use app::{
-    pages::experiment::{ExperimentPage, List, Runs},
+    pages::experiment::{ExperimentPage, List, Runs, ShownRuns, TagRuns, WrongFilter},
     shell::Section,
-    ui::query::Sort,
+    ui::query::{Address, Sort},
 };
-use axum::http::Method;
+use axum::{
+    http::Method,
+    response::{IntoResponse as _, Redirect},
+};
 use domain::{
     Error, ErrorKind, Page,
     audit::ObjectKind,
     experiment::ViewType,
     id::{ExperimentId, RunId},
     permission::Permission,
-    run::RunTable,
+    run_table::{MAX_COLUMNS, MAX_PINNED, RunColumn, RunTable},
+    search,
 };
 use leptos::prelude::*;
-use services::{ExperimentSearch, RunTableSearch};
+use services::{Ctx, ExperimentSearch, RunGroupSearch, RunTableSearch, RunsChange, Services};
 use std::collections::BTreeSet;
 
 const SECTION: Option<Section> = Some(Section::Experiments);
@@ -25,15 +29,21 @@ const SECTION: Option<Section> = Some(Section::Experiments);
 const ROWS: usize = 50;
 /// How many events the page of one shows.
 const EVENTS: usize = 10;
+/// How many groups of runs a page shows, and how many metrics it sums up.
+const GROUPS: usize = 200;
+const GROUP_METRICS: usize = 6;
+/// How many metrics, params and tags are offered where nothing can be asked for while somebody types.
+const USUAL: usize = 30;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
     let read = Access::Needs(Permission::Read);
-    routes.page(Method::GET, "/experiments", read, list).page(Method::GET, "/experiments/{id}", read, show).page(
-        Method::POST,
-        "/experiments/{id}/runs",
-        Access::Needs(Permission::WriteTracking),
-        delete_runs,
-    )
+    let write = Access::Needs(Permission::WriteTracking);
+    routes
+        .page(Method::GET, "/experiments", read, list)
+        .page(Method::GET, "/experiments/{id}", read, show)
+        .page(Method::POST, "/experiments/{id}/selected", read, choose)
+        .page(Method::GET, "/experiments/{id}/tag", write, tag)
+        .page(Method::POST, "/experiments/{id}/runs", write, change)
 }
 
 async fn list(view: View, chosen: Chosen) -> PageResult {
@@ -86,63 +96,254 @@ async fn show(view: View, Path(id): Path<ExperimentId>, chosen: Chosen) -> PageR
     let ctx = view.ctx()?;
     let services = view.services();
     let experiment = services.experiment(ctx, id).await?;
-    let sort = Sort::parse(chosen.get("sort").unwrap_or("-started"));
-    let direction = if sort.descending { "DESC" } else { "ASC" };
-    let order = [format!("{} {direction}", order_key(&sort.key))];
-    let columns =
-        |name: &str| Some(chosen.all(name).map(ToOwned::to_owned).collect::<Vec<_>>()).filter(|keys| !keys.is_empty());
+    let address = chosen.address(view.links.experiment(id));
+    let mut columns: Vec<RunColumn> = chosen.all("col").map(str::parse).collect::<Result<_, _>>()?;
+    let mut no_column = None;
+    // The buttons of the columns' disclosure, and what is typed there, come here first.
+    if let Some(change) = chosen.get("change").and_then(|change| change.split_once(':')) {
+        return Ok(Redirect::to(&with_columns(&changed(&address, &mut columns, change), &columns)).into_response());
+    }
+    if let Some(typed) = chosen.get("add") {
+        match added(services, ctx, id, &columns, typed).await {
+            Ok(columns) => return Ok(Redirect::to(&with_columns(&address, &columns)).into_response()),
+            Err(error) if error.kind == ErrorKind::Invalid => no_column = Some((typed.to_owned(), error.message)),
+            Err(error) => return Err(error.into()),
+        }
+    }
     let filter = plain_or_filter(chosen.get("q").unwrap_or_default(), "attributes.run_name");
-    let search = RunTableSearch {
-        experiment_id: id,
-        filter: &filter,
-        order: &order,
-        metric_keys: columns("metric"),
-        param_keys: columns("param"),
-        page_token: chosen.get("page_token"),
-        limit: ROWS,
+    let wrong = search::run_filter(&filter).err().map(|wrong| WrongFilter {
+        message: wrong.message,
+        at: Some(wrong.position).filter(|_| chosen.get("q") == Some(&filter)),
+    });
+    let columns = Some(columns).filter(|columns| !columns.is_empty());
+    let found = match (&wrong, chosen.get("group")) {
+        (Some(_), _) => Err(Error::invalid("")),
+        (None, Some(by)) => groups(services, ctx, id, &chosen, &filter, by.parse()?).await,
+        (None, None) => table(services, ctx, id, &chosen, &filter, columns.clone()).await,
     };
-    let nothing = || RunTable {
-        rows: Vec::new(),
-        metric_keys: Vec::new(),
-        param_keys: Vec::new(),
-        total: 1,
-        filtered: 0,
-        next_page_token: None,
+    let nothing = || {
+        ShownRuns::Table(RunTable {
+            rows: Vec::new(),
+            columns: columns.unwrap_or_default(),
+            total: 1,
+            filtered: 0,
+            next_page_token: None,
+        })
     };
-    let (table, error) = shown(services.run_table(ctx, &search).await, nothing)?;
-    let (all_metrics, all_params) = services.run_columns(ctx, id).await?;
+    let (shown, error) = shown(found, nothing)?;
+    let error = wrong.or(error.map(|message| WrongFilter { message, at: None }));
     let page = ExperimentPage {
         events: view.history(ObjectKind::Experiment, experiment.id, EVENTS).await?,
         champion: services.champion(ctx, experiment.id).await?,
+        keys: services.count_run_keys(experiment.id).await?,
+        usual: services.usual_run_columns(ctx, id, USUAL).await?,
         experiment,
-        table,
-        all_metrics,
-        all_params,
+        shown,
+        no_column,
         may_write: ctx.may(Permission::WriteTracking),
     };
-    let (links, address) = (view.links.clone(), chosen.address(view.links.experiment(id)));
+    let links = view.links.clone();
+    let address = address.dropping(&["add", "change"]);
     view.page(page.experiment.name.clone(), SECTION, move || view! { <Runs links address page error/> }).await
 }
 
-/// The name of a column in the address, in the search language.
-fn order_key(key: &str) -> String {
-    match key.split_once('.') {
-        Some((sort @ ("metrics" | "params"), name)) => format!("{sort}.`{}`", name.replace('`', "")),
-        _ if key == "name" => "attributes.run_name".to_owned(),
-        _ => "attributes.start_time".to_owned(),
-    }
+/// Runs in use, or those put away.
+fn view_type(chosen: &Chosen) -> ViewType {
+    if chosen.get("view") == Some("deleted") { ViewType::DeletedOnly } else { ViewType::ActiveOnly }
 }
 
-async fn delete_runs(view: View, Path(id): Path<ExperimentId>, form: Form) -> PageResult {
-    let runs: Result<BTreeSet<RunId>, _> = form.all("run").map(str::parse).collect();
-    let runs = runs.map_err(|_| Error::invalid("The form names something that is no run."))?;
-    let notice = match view.services().delete_runs(view.ctx()?, id, &runs).await? {
-        0 if runs.is_empty() => "No run was selected.".to_owned(),
-        0 => "Nothing changed: they were deleted before.".to_owned(),
-        1 => "1 run is deleted.".to_owned(),
-        many => format!("{many} runs are deleted."),
+/// The order that the address asks for, in the search language.
+fn order(chosen: &Chosen) -> Result<String, Error> {
+    let sort = Sort::parse(chosen.get("sort").unwrap_or("-start_time"));
+    let column: RunColumn = sort.key.parse()?;
+    Ok(format!("{} {}", column.order(), if sort.descending { "DESC" } else { "ASC" }))
+}
+
+async fn table(
+    services: &Services,
+    ctx: &Ctx,
+    id: ExperimentId,
+    chosen: &Chosen,
+    filter: &str,
+    columns: Option<Vec<RunColumn>>,
+) -> Result<ShownRuns, Error> {
+    let search = RunTableSearch {
+        experiment_id: id,
+        view: view_type(chosen),
+        filter,
+        order: &[order(chosen)?],
+        columns,
+        curve: chosen.get("curve"),
+        page_token: chosen.get("page_token"),
+        limit: ROWS,
     };
-    view.done(&view.links.experiment(id), notice).await
+    services.run_table(ctx, &search).await.map(ShownRuns::Table)
+}
+
+async fn groups(
+    services: &Services,
+    ctx: &Ctx,
+    id: ExperimentId,
+    chosen: &Chosen,
+    filter: &str,
+    by: RunColumn,
+) -> Result<ShownRuns, Error> {
+    let sort = Sort::parse(chosen.get("order").unwrap_or("-count"));
+    let metrics = chosen.all("col").filter_map(|column| column.strip_prefix("metrics.").map(ToOwned::to_owned));
+    let metrics: Vec<String> = metrics.take(GROUP_METRICS).collect();
+    let search = RunGroupSearch {
+        experiment_id: id,
+        view: view_type(chosen),
+        filter,
+        by,
+        metrics: Some(metrics).filter(|metrics| !metrics.is_empty()),
+        sort: (sort.key.parse()?, sort.descending),
+        limit: GROUPS,
+    };
+    services.run_groups(ctx, &search).await.map(ShownRuns::Groups)
+}
+
+/// The page with these columns, where their disclosure is open.
+fn with_columns(address: &Address, columns: &[RunColumn]) -> String {
+    let address = address.dropping(&["add", "change"]).with_all("col", columns.iter().map(ToString::to_string));
+    format!("{}#column-add", address.href())
+}
+
+/// Does what a button of a column says; one that is not there stays away.
+fn changed(address: &Address, columns: &mut Vec<RunColumn>, (change, name): (&str, &str)) -> Address {
+    let at = columns.iter().position(|column| column.to_string() == name);
+    let pins = || address.all("pin").filter(|pin| *pin != name).map(ToOwned::to_owned).collect::<Vec<_>>();
+    match (change, at) {
+        ("left", Some(at)) if at > 0 => columns.swap(at, at - 1),
+        ("right", Some(at)) if at + 1 < columns.len() => columns.swap(at, at + 1),
+        ("remove", Some(at)) => {
+            columns.remove(at);
+            return address.with_all("pin", pins());
+        }
+        ("unpin", _) => return address.with_all("pin", pins()),
+        ("pin", Some(_)) => {
+            // The last pinned give way to it.
+            let kept = pins().into_iter().take(MAX_PINNED - 1);
+            return address.with_all("pin", kept.chain([name.to_owned()]));
+        }
+        ("draw", Some(_)) => {
+            return name.strip_prefix("metrics.").map_or_else(|| address.clone(), |key| address.with("curve", key));
+        }
+        ("flat", _) => return address.without("curve"),
+        _ => {}
+    }
+    address.clone()
+}
+
+/// The columns, with those that somebody means by what they typed.
+async fn added(
+    services: &Services,
+    ctx: &Ctx,
+    id: ExperimentId,
+    columns: &[RunColumn],
+    typed: &str,
+) -> Result<Vec<RunColumn>, Error> {
+    let mut all = columns.to_vec();
+    for column in services.run_columns_named(ctx, id, typed).await? {
+        if !all.contains(&column) {
+            all.push(column);
+        }
+    }
+    if all.len() > MAX_COLUMNS {
+        return Err(Error::invalid(format!("A table shows at most {MAX_COLUMNS} columns; take some away first.")));
+    }
+    Ok(all)
+}
+
+/// The runs that a form names.
+fn selected(form: &Form) -> Result<BTreeSet<RunId>, Error> {
+    let runs: Result<BTreeSet<RunId>, _> = form.all("run").map(str::parse).collect();
+    runs.map_err(|_| Error::invalid("The form names something that is no run."))
+}
+
+/// What the page showed that a form was sent from.
+fn shown_before(view: &View, id: ExperimentId, form: &Form) -> Address {
+    let pairs: Vec<(String, String)> = serde_urlencoded::from_str(form.text("back")).unwrap_or_default();
+    Address::new(view.links.experiment(id), pairs)
+}
+
+/// Leads to what is done with the selected runs and changes nothing: comparing them, a file of them, or the form that tags
+/// them.
+async fn choose(view: View, Path(id): Path<ExperimentId>, form: Form) -> PageResult {
+    let runs = selected(&form)?;
+    let back = shown_before(&view, id, &form);
+    if runs.is_empty() {
+        return view.done(&back.href(), "No run was selected.").await;
+    }
+    let named = runs.iter().map(|run| ("run".to_owned(), run.simple()));
+    let to = match form.text("act") {
+        "compare" => Address::new(view.links.to("runs/compare"), named),
+        "tag" => {
+            let back = ("back".to_owned(), back.query());
+            Address::new(format!("{}/tag", view.links.experiment(id)), named.chain([back]))
+        }
+        format @ ("csv" | "parquet") => {
+            let format = ("format".to_owned(), format.to_owned());
+            let columns = back.all("col").map(|column| ("col".to_owned(), column.to_owned()));
+            let kept = [("sort", "sort"), ("view", "view")].into_iter();
+            let kept = kept.filter_map(|(from, to)| Some((to.to_owned(), back.get(from)?.to_owned())));
+            let pairs: Vec<_> = [format].into_iter().chain(kept).chain(columns).chain(named).collect();
+            Address::new(view.links.to(&format!("api/v1/experiments/{id}/runs/export")), pairs)
+        }
+        _ => return Err(Error::invalid("The form does not say what to do with the runs.").into()),
+    };
+    Ok(Redirect::to(&to.href()).into_response())
+}
+
+/// The form that tags runs.
+async fn tag(view: View, Path(id): Path<ExperimentId>, chosen: Chosen) -> PageResult {
+    let experiment = view.services().experiment(view.ctx()?, id).await?;
+    let links = view.links.clone();
+    let runs: Vec<String> = chosen.all("run").map(ToOwned::to_owned).collect();
+    let back = chosen.get("back").unwrap_or_default().to_owned();
+    view.page("Tag runs", SECTION, move || view! { <TagRuns links experiment runs back/> }).await
+}
+
+async fn change(view: View, Path(id): Path<ExperimentId>, form: Form) -> PageResult {
+    let runs = selected(&form)?;
+    let back = shown_before(&view, id, &form);
+    let change = match form.text("act") {
+        "delete" => RunsChange::Delete,
+        "restore" => RunsChange::Restore,
+        "tag" => RunsChange::Tag { key: form.text("key").to_owned(), value: form.raw("value").to_owned() },
+        _ => return Err(Error::invalid("The form does not say what to do with the runs.").into()),
+    };
+    if runs.is_empty() {
+        return view.done(&back.href(), "No run was selected.").await;
+    }
+    let ctx = view.ctx()?;
+    let changed = match view.services().change_runs(ctx, id, &runs, &change).await {
+        Err(error) if change_is_tag(&change) && error.kind == ErrorKind::Invalid => {
+            let experiment = view.services().experiment(ctx, id).await?;
+            let (links, draft, back) = (view.links.clone(), form.refused(&error), back.query());
+            let runs: Vec<String> = runs.iter().map(RunId::simple).collect();
+            return view
+                .refused(&error, "Tag runs", SECTION, move || view! { <TagRuns links experiment runs back draft/> })
+                .await;
+        }
+        changed => changed?,
+    };
+    let many = |done: &str| match changed {
+        1 => format!("1 run is {done}."),
+        many => format!("{many} runs are {done}."),
+    };
+    let notice = match (&change, changed) {
+        (RunsChange::Delete, 0) => "Nothing changed: they were deleted before.".to_owned(),
+        (RunsChange::Restore, 0) => "Nothing changed: they were in use already.".to_owned(),
+        (RunsChange::Delete, _) => many("deleted"),
+        (RunsChange::Restore, _) => many("restored"),
+        (RunsChange::Tag { .. }, _) => many("tagged"),
+    };
+    view.done(&back.href(), notice).await
+}
+
+fn change_is_tag(change: &RunsChange) -> bool {
+    matches!(change, RunsChange::Tag { .. })
 }
 
 #[cfg(test)]
@@ -157,8 +358,20 @@ mod tests {
     }
 
     #[test]
-    fn a_column_with_odd_characters_is_quoted() {
-        assert_eq!(order_key("metrics.val/f1 macro"), "metrics.`val/f1 macro`");
-        assert_eq!(order_key("started"), "attributes.start_time");
+    fn a_column_is_moved_pinned_and_taken_away() {
+        let here = Address::new("/e", [("pin".to_owned(), "status".to_owned())]);
+        let mut columns: Vec<RunColumn> =
+            ["status", "metrics.a:b", "params.c"].map(|name| name.parse().unwrap()).to_vec();
+        let names = |columns: &[RunColumn]| columns.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        changed(&here, &mut columns, ("left", "metrics.a:b"));
+        assert_eq!(names(&columns), "metrics.a:b status params.c");
+        changed(&here, &mut columns, ("left", "metrics.a:b"));
+        changed(&here, &mut columns, ("right", "params.c"));
+        changed(&here, &mut columns, ("right", "none"));
+        assert_eq!(names(&columns), "metrics.a:b status params.c");
+        assert_eq!(changed(&here, &mut columns, ("pin", "params.c")).href(), "/e?pin=status&pin=params.c");
+        assert_eq!(changed(&here, &mut columns, ("draw", "metrics.a:b")).href(), "/e?pin=status&curve=a%3Ab");
+        assert_eq!(changed(&here, &mut columns, ("remove", "status")).href(), "/e");
+        assert_eq!(names(&columns), "metrics.a:b params.c");
     }
 }

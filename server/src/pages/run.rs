@@ -1,22 +1,27 @@
 //! The pages of tracked runs.
 
 use super::{PageResult, View, chosen::Chosen, files};
-use crate::{access::Access, extract::Path, router::Routes};
+use crate::{access::Access, extract::Path, preview, router::Routes};
 use app::{
-    pages::run::{Compare, ComparePage, Detail, MOST_RUNS, RunPage},
+    chart::look::Look,
+    pages::run::{Board, Compare, ComparePage, Detail, MOST_RUNS, Part, RunPage},
     shell::Section,
+    ui::query::Address,
 };
 use axum::http::Method;
-use domain::{Error, ErrorKind, audit::ObjectKind, id::RunId, permission::Permission, run::MetricSeries};
+use domain::{Error, ErrorKind, audit::ObjectKind, id::RunId, permission::Permission, preview::Block, run::Run};
 use leptos::prelude::*;
-use services::{Ctx, FilesOf, PromotionFilter, Services};
-use std::collections::BTreeMap;
+use services::{Ctx, Curves, DeploymentFilter, FilesOf, PromotionFilter, Services};
 
 const SECTION: Option<Section> = Some(Section::Experiments);
-/// About how many points of a curve are drawn.
-const POINTS: usize = 400;
-/// How many promotions the page names, and how many events.
+/// About how many points of a curve are drawn of one run.
+const POINTS: usize = 300;
+/// How many promotions and deployments the page names.
 const ROWS: usize = 20;
+/// How many events the page tells of.
+const EVENTS: usize = 100;
+/// The tag that is a run's description.
+const NOTE: &str = "mlflow.note.content";
 
 pub(crate) fn routes(routes: Routes) -> Routes {
     let read = Access::Needs(Permission::Read);
@@ -30,33 +35,55 @@ pub(crate) fn routes(routes: Routes) -> Routes {
 async fn show(view: View, Path(id): Path<RunId>, chosen: Chosen) -> PageResult {
     let ctx = view.ctx()?;
     let services = view.services();
+    let address = chosen.address(view.links.run(&id));
+    let part = Part::of(&address);
     let detail = services.run_detail(ctx, id).await?;
     let champion = services.champion(ctx, detail.experiment.id).await?;
-    let mut series = Vec::new();
-    for key in RunPage::charted(&detail.run, champion.as_ref(), chosen.get("metric")) {
-        series.extend(curve(services, ctx, id, &key).await?);
-    }
-    let mut promotions = Vec::new();
+    let lengths = match part {
+        Part::Overview | Part::Metrics | Part::System => services.metric_lengths(ctx, &[id]).await?,
+        Part::Params | Part::Inputs | Part::Artifacts | Part::History => Default::default(),
+    };
+    let board = RunPage::board(part, &address, &detail.run, &lengths, champion.as_ref());
+    let board = drawn(services, ctx, &[id], &address, board, POINTS).await?;
+    let (mut promotions, mut deployments) = (Vec::new(), Vec::new());
     for (model, version) in &detail.lineage.versions {
         let filter =
             PromotionFilter { model: Some(model.clone()), version: Some(*version), ..PromotionFilter::default() };
         promotions.extend(services.promotions(ctx, &filter, None, ROWS).await?.items);
+        let filter = DeploymentFilter { model: Some(model.clone()), ..DeploymentFilter::default() };
+        let found = services.deployments(ctx, &filter, None, ROWS).await?.items;
+        deployments.extend(found.into_iter().filter(|deployment| deployment.version == *version));
     }
     promotions.sort_by_key(|promotion| std::cmp::Reverse(promotion.number));
-    let is_about_files = chosen.get("tab") == Some("artifacts");
-    let looked_at = files::look(services, ctx, &FilesOf::Run(id), &chosen, is_about_files).await?;
+    deployments.sort_by_key(|deployment| std::cmp::Reverse(deployment.number));
+    let looked_at = files::look(services, ctx, &FilesOf::Run(id), &chosen, part == Part::Artifacts).await?;
     let (has_frame, is_missing) = (looked_at.has_frame(), looked_at.missing.is_some());
+    let mut models = Vec::new();
+    if part == Part::Inputs {
+        for link in detail.run.model_inputs.iter().chain(&detail.run.model_outputs).take(200) {
+            match services.logged_model(ctx, link.model_id, true).await {
+                Ok(model) => models.push(model),
+                Err(error) if error.kind == ErrorKind::NotFound => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
     let page = RunPage {
-        events: view.history(ObjectKind::Run, id, ROWS).await?,
+        about: about(&detail.run).await?,
+        events: view.history(ObjectKind::Run, id, EVENTS).await?,
         run: detail.run,
         experiment: detail.experiment,
         lineage: detail.lineage,
         promotions,
-        series,
+        deployments,
+        lengths,
+        board,
         champion,
         files: looked_at,
+        models,
+        tracking_url: format!("{}{}", view.public_url(), view.links.home()),
     };
-    let (links, address) = (view.links.clone(), chosen.address(view.links.run(&id)));
+    let links = view.links.clone();
     let (title, view) = (page.run.info.name.clone(), view.with_frame(has_frame));
     let body = move || view! { <Detail links address page/> };
     if is_missing {
@@ -65,35 +92,61 @@ async fn show(view: View, Path(id): Path<RunId>, chosen: Chosen) -> PageResult {
     view.page(title, SECTION, body).await
 }
 
-/// The curve of a metric; none when it has one point only, or none.
-async fn curve(services: &Services, ctx: &Ctx, run: RunId, key: &str) -> Result<Option<MetricSeries>, Error> {
-    match services.metric_series(ctx, run, key, POINTS).await {
-        Ok(series) => Ok(Some(series).filter(|series| series.total > 1)),
-        Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
+/// What people wrote about a run, as it is read.
+async fn about(run: &Run) -> Result<Vec<Block>, Error> {
+    match run.tags.get(NOTE).filter(|text| !text.trim().is_empty()) {
+        Some(text) => preview::prose(text).await,
+        None => Ok(Vec::new()),
     }
+}
+
+/// A board with the points of its charts, of the part of them that an address shows.
+async fn drawn(
+    services: &Services,
+    ctx: &Ctx,
+    runs: &[RunId],
+    address: &Address,
+    board: Board,
+    points: usize,
+) -> Result<Board, Error> {
+    let keys = board.keys();
+    if keys.is_empty() {
+        return Ok(board);
+    }
+    let window = Look::of(address).window;
+    let found = services.metric_series(ctx, runs, &Curves { keys: &keys, points, window }).await?;
+    Ok(board.with(found))
 }
 
 async fn compare(view: View, chosen: Chosen) -> PageResult {
     let ctx = view.ctx()?;
     let services = view.services();
-    let ids: Result<Vec<RunId>, _> = chosen.all("run").take(MOST_RUNS).map(str::parse).collect();
-    let ids = ids.map_err(|_| Error::invalid("The address names something that is no run."))?;
+    let mut ids: Vec<RunId> = Vec::new();
+    for text in chosen.all("run") {
+        let id = text.parse().map_err(|_| Error::invalid("The address names something that is no run."))?;
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    if ids.len() > MOST_RUNS {
+        return Err(
+            Error::invalid(format!("At most {MOST_RUNS} runs are compared; the address names {}.", ids.len())).into()
+        );
+    }
     let runs = services.runs(ctx, &ids).await?;
+    let ids: Vec<RunId> = runs.iter().map(|run| run.info.id).collect();
     let champion = match runs.first() {
         Some(run) => services.champion(ctx, run.info.experiment_id).await?,
         None => None,
     };
-    let mut series: BTreeMap<String, Vec<Option<MetricSeries>>> = BTreeMap::new();
-    for (at, run) in runs.iter().enumerate() {
-        for key in RunPage::charted(run, champion.as_ref(), None) {
-            let curve = curve(services, ctx, run.info.id, &key).await?;
-            if curve.is_some() {
-                series.entry(key).or_insert_with(|| vec![None; runs.len()])[at] = curve;
-            }
-        }
-    }
-    let page = ComparePage { runs, series, champion };
+    let address = chosen.address(view.links.to("runs/compare"));
+    let lengths = services.metric_lengths(ctx, &ids).await?;
+    let board = match ids.len() {
+        0 | 1 => Board::default(),
+        _ => ComparePage::board(&address, &lengths, champion.as_ref()),
+    };
+    let board = drawn(services, ctx, &ids, &address, board, ComparePage::points(ids.len())).await?;
+    let page = ComparePage { runs, lengths, board, champion };
     let links = view.links.clone();
-    view.page("Compare runs", SECTION, move || view! { <Compare links page/> }).await
+    view.page("Compare runs", SECTION, move || view! { <Compare links address page/> }).await
 }

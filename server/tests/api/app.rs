@@ -51,7 +51,7 @@ pub struct TestApp {
     pub workspace: Workspace,
     service: Router,
     people: AtomicU32,
-    _artifacts: tempfile::TempDir,
+    artifacts: tempfile::TempDir,
 }
 
 impl TestApp {
@@ -100,12 +100,17 @@ impl TestApp {
             metrics: PrometheusBuilder::new().build_recorder().handle(),
         };
         let service = serve::service(&state);
-        Self { state, database, workspace, service, people: AtomicU32::new(1), _artifacts: directory }
+        Self { state, database, workspace, service, people: AtomicU32::new(1), artifacts: directory }
     }
 
     /// Its use cases.
     pub fn services(&self) -> &Services {
         &self.state.services
+    }
+
+    /// Where its artifacts lie.
+    pub fn artifacts_dir(&self) -> &std::path::Path {
+        self.artifacts.path()
     }
 
     /// Somebody without credentials.

@@ -6,6 +6,7 @@
 mod access;
 mod app;
 mod bad_input;
+mod comment;
 mod experiment;
 mod inference;
 mod mlflow;

@@ -13,16 +13,16 @@ use serde_json::{Value, json};
 
 const POLICY: &str = "/api/v1/environments/production/policy";
 
-struct People {
-    viewer: Client,
-    contributor: Client,
-    operator: Client,
-    approver: Client,
-    admin: Client,
+pub struct People {
+    pub viewer: Client,
+    pub contributor: Client,
+    pub operator: Client,
+    pub approver: Client,
+    pub admin: Client,
 }
 
 /// A Slipway whose production asks for approvals and no gates, with a version to promote.
-async fn start(approvals: u8) -> (TestApp, People) {
+pub async fn start(approvals: u8) -> (TestApp, People) {
     let app = TestApp::start().await;
     let people = People {
         viewer: app.member(Role::Viewer).await,
@@ -71,7 +71,7 @@ async fn request(client: &Client, version: i32) -> Value {
 }
 
 /// What a worker does when it is woken.
-async fn advance(app: &TestApp, promotion: &Value) -> PromotionState {
+pub async fn advance(app: &TestApp, promotion: &Value) -> PromotionState {
     let id = serde_json::from_value(promotion["id"].clone()).unwrap();
     app.services().advance_promotion(id).await.unwrap()
 }

@@ -69,7 +69,7 @@ async fn what_happens_waits_to_be_sent_and_another_workspace_sees_nothing_of_it(
     let made = admin.post(HOOKS, hook("https://1.1.1.1/hook")).await.ok();
     let path = format!("{HOOKS}/{}/deliveries", made["id"].as_str().unwrap());
     admin.model("churn").await;
-    admin.version("churn", "dummy-source").await;
+    admin.empty_version("churn").await;
     let deliveries = admin.get(&path).await.ok();
     let [delivery] = deliveries["items"].as_array().unwrap().as_slice() else { panic!("{deliveries}") };
     assert_eq!((&delivery["event"], &delivery["state"]), (&json!("model_version.created"), &json!("waiting")));

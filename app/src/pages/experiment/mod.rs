@@ -1,9 +1,14 @@
 //! Experiments: the list, and the table of the runs of one.
 
+mod columns;
+mod groups;
 mod runs;
+mod selected;
+mod table;
 
 pub(super) use runs::compare;
-pub use runs::{ExperimentPage, Runs};
+pub use runs::{ExperimentPage, Runs, ShownRuns, WrongFilter};
+pub use selected::TagRuns;
 
 use crate::ui::prelude::*;
 use domain::experiment::{ExperimentSummary, LifecycleStage};

@@ -1,12 +1,19 @@
-//! The runs of an experiment: filter, order, columns and the page of rows are all in the address.
+//! The runs of an experiment: filter, order, columns, groups and the page of rows are all in the address.
 
-use super::Nothing;
-use crate::{islands::LiveRegion, pages::run::state, ui::prelude::*};
+use super::{
+    Nothing,
+    columns::{ChooseColumns, ColumnForm},
+    groups::{ChooseGroup, GroupForm, GroupTable},
+    selected::{Selected, SelectedDialogs},
+    table::RunsTable,
+};
+use crate::{islands::LiveRegion, ui::prelude::*};
 use domain::{
     audit::AuditEvent,
     environment::Better,
     experiment::{Champion, Experiment, LifecycleStage},
-    run::{RunRow, RunStatus, RunTable},
+    run::RunStatus,
+    run_table::{RunColumn, RunGroups, RunTable},
 };
 use leptos::prelude::*;
 
@@ -22,41 +29,68 @@ pub(in crate::pages) fn compare(champion: &Champion, key: &str, value: f64) -> O
 pub struct ExperimentPage {
     /// The experiment.
     pub experiment: Experiment,
-    /// One page of its runs.
-    pub table: RunTable,
+    /// Its runs.
+    pub shown: ShownRuns,
     /// What they are held against.
     pub champion: Option<Champion>,
-    /// All metrics that a column could show.
-    pub all_metrics: Vec<String>,
-    /// All params that a column could show.
-    pub all_params: Vec<String>,
-    /// Whether the reader may delete runs.
+    /// How many metrics, params and tags a column could show.
+    pub keys: i64,
+    /// Those that are offered where nothing can be asked for while somebody types.
+    pub usual: Vec<RunColumn>,
+    /// What was typed to be a column and is none, and why.
+    pub no_column: Option<(String, String)>,
+    /// Whether the reader may change runs.
     pub may_write: bool,
     /// What happened to it and its runs, latest first.
     pub events: Vec<AuditEvent>,
 }
 
-/// The runs of an experiment. `compare` gets the selected runs as `run`; `experiments/{id}/runs` deletes them.
+/// One by one, or in groups.
+#[derive(Debug, Clone)]
+pub enum ShownRuns {
+    /// One page of them.
+    Table(RunTable),
+    /// What they share, and what they come to.
+    Groups(RunGroups),
+}
+
+/// What is wrong with a filter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WrongFilter {
+    /// A sentence.
+    pub message: String,
+    /// Where: characters before that place, if it is one.
+    pub at: Option<usize>,
+}
+
+/// The runs of an experiment.
 #[component]
 pub fn Runs(
     /// The addresses of the workspace.
     links: Links,
-    /// This page, with what was chosen: `q`, `sort`, `metric` and `param` for columns, `page_token`.
+    /// This page, with what was chosen: `q`, `sort`, `col` and `pin` for columns, `curve` for the metric that is drawn,
+    /// `group` and `order` for groups, `view`, `page_token`.
     address: Address,
     /// What it shows.
     page: ExperimentPage,
     /// What is wrong with the filter or the order.
     #[prop(optional_no_strip)]
-    error: Option<String>,
+    error: Option<WrongFilter>,
 ) -> impl IntoView {
     let experiment = page.experiment.clone();
-    let table = page.table.clone();
-    let running = table.rows.iter().filter(|row| row.info.status == RunStatus::Running).count();
-    let is_new = table.total == 0 && error.is_none();
+    let (total, running) = match &page.shown {
+        ShownRuns::Table(table) => {
+            let running = table.rows.iter().filter(|row| row.info.status == RunStatus::Running).count();
+            (Some(table.total), running)
+        }
+        ShownRuns::Groups(_) => (None, 0),
+    };
+    let of_deleted = address.get("view") == Some("deleted");
+    let is_new = total == Some(0) && error.is_none() && !of_deleted;
     let events = links.events(&[format!("experiment:{}", experiment.id)]);
     let put_away = experiment.lifecycle_stage == LifecycleStage::Deleted;
     let meta = view! {
-        <span>{format::count(table.total, "run", "runs")}</span>
+        {total.filter(|_| !of_deleted).map(|total| view! { <span>{format::count(total, "run", "runs")}</span> })}
         {(running > 0).then(|| view! { <span><StateMark state=State::Running word=format!("{running} running")/></span> })}
         {page
             .champion
@@ -79,6 +113,25 @@ pub fn Runs(
     };
     let back = links.experiments();
     let history = page.events.clone();
+    let command = format!("mlflow.set_experiment(\"{}\")", experiment.name.replace('"', "\\\""));
+    let deleted = address.with("view", "deleted").href();
+    let body = if is_new {
+        view! {
+            <Panel title="Runs" id="runs">
+                <Empty
+                    symbol=Symbol::Flask
+                    title="No run is logged in this experiment yet"
+                    text="Name it before you train; everything else stays as it is."
+                    command
+                >
+                    <ButtonLink text="Deleted runs" href=deleted/>
+                </Empty>
+            </Panel>
+        }
+        .into_any()
+    } else {
+        view! { <Body links=links.clone() address page error of_deleted/> }.into_any()
+    };
     view! {
         <Crumbs items=vec![Crumb::to("Experiments", back), Crumb::here(experiment.name.clone())]/>
         <PageHead
@@ -87,338 +140,195 @@ pub fn Runs(
             meta=meta.into_any()
             live=true
         />
-        <div class="mt-4">
-            {if is_new {
-                view! {
-                    <Panel title="Runs" id="runs">
-                        <Empty
-                            symbol=Symbol::Flask
-                            title="No run is logged in this experiment yet"
-                            text="Name it before you train; everything else stays as it is."
-                            command=format!("mlflow.set_experiment(\"{}\")", experiment.name.replace('"', "\\\""))
-                        />
-                    </Panel>
-                }
-                    .into_any()
-            } else {
-                view! { <RunsTable links=links.clone() address page error/> }.into_any()
-            }}
-        </div>
+        // Points that are logged are not announced one by one: while something runs, one looks again.
+        <div class="mt-4" id="runs-page" data-live="" data-look-again=(running > 0).then_some("")>{body}</div>
         <div class="mt-4"><Happened events=history links=links.clone()/></div>
         <LiveRegion events/>
     }
 }
 
+/// The metric that the champion is compared by: the first shown one that a gate says the better way of.
+fn compared(columns: &[RunColumn], champion: &Champion) -> Option<String> {
+    columns.iter().find_map(|column| match column {
+        RunColumn::Metric(key) if champion.better.contains_key(key) && champion.metrics.contains_key(key) => {
+            Some(key.clone())
+        }
+        _ => None,
+    })
+}
+
 #[component]
-fn RunsTable(links: Links, address: Address, page: ExperimentPage, error: Option<String>) -> impl IntoView {
-    let table = page.table;
-    let sort = Sort::parse(address.get("sort").unwrap_or("-started"));
+fn Body(
+    links: Links,
+    address: Address,
+    page: ExperimentPage,
+    error: Option<WrongFilter>,
+    of_deleted: bool,
+) -> impl IntoView {
+    let id = page.experiment.id;
+    let api = links.to(&format!("api/v1/experiments/{id}"));
     let is_filtered = address.get("q").is_some();
-    let shown = table.rows.len();
-    let order = match sort.key.as_str() {
-        "started" if sort.descending => "Sorted by start, newest first".to_owned(),
-        key => format!("Sorted by {key}, {}", if sort.descending { "largest first" } else { "smallest first" }),
+    let grouped = match &page.shown {
+        ShownRuns::Groups(groups) => Some(groups.by.clone()),
+        ShownRuns::Table(_) => None,
     };
-    // The metric that the champion is compared by: the first shown one that a gate says the better way of.
-    let delta = page.champion.as_ref().and_then(|champion| {
-        let key = table
-            .metric_keys
-            .iter()
-            .find(|key| champion.better.contains_key(*key) && champion.metrics.contains_key(*key));
-        key.cloned()
-    });
-    let note = delta
-        .as_ref()
-        .zip(page.champion.as_ref())
-        .map(|(key, champion)| format!("Δ is {key} against {} v{}", champion.model, champion.version));
-    let columns = Columns {
-        metrics: table.metric_keys.clone(),
-        params: table.param_keys.clone(),
-        delta,
-        champion: page.champion.clone(),
+    let (columns, filtered) = match &page.shown {
+        ShownRuns::Table(table) => (table.columns.clone(), table.filtered),
+        ShownRuns::Groups(groups) => (groups.metrics.iter().cloned().map(RunColumn::Metric).collect(), groups.runs),
     };
-    let (metrics, params) = (columns.metrics.len() + usize::from(columns.delta.is_some()), columns.params.len());
-    let address_ = address.clone();
-    let heads = move |columns: &Columns| {
-        let head = |label: String, key: String, class: &'static str, num: bool| {
-            view! { <ColumnHead label key address=address_.clone() sort=sort.clone() num class/> }
-        };
-        let mut first = true;
-        let mut edge = move || if std::mem::take(&mut first) { "edge" } else { "" };
-        let mut cells: Vec<AnyView> = Vec::new();
-        for key in &columns.metrics {
-            cells.push(head(key.clone(), format!("metrics.{key}"), edge(), true).into_any());
-            if columns.delta.as_ref() == Some(key) {
-                let name =
-                    columns.champion.as_ref().map_or_else(String::new, |champion| format!("Δ v{}", champion.version));
-                cells.push(view! { <Head label=name num=true/> }.into_any());
+    let delta = page.champion.as_ref().and_then(|champion| compared(&columns, champion));
+    let note = match (&page.shown, &delta, &page.champion) {
+        (ShownRuns::Table(_), Some(key), Some(champion)) => {
+            Some(format!("Δ is {key} against {} v{}", champion.model, champion.version))
+        }
+        _ => None,
+    };
+    let counted = match &page.shown {
+        ShownRuns::Table(table) if is_filtered => {
+            format!(" of {}", format::count(table.total, "run", "runs"))
+        }
+        ShownRuns::Groups(groups) => {
+            format!(
+                " {} in {}",
+                if groups.runs == 1 { "run" } else { "runs" },
+                format::count(groups.all, "group", "groups")
+            )
+        }
+        ShownRuns::Table(_) => " runs".to_owned(),
+    };
+    let order = match &page.shown {
+        ShownRuns::Table(_) => {
+            let sort = Sort::parse(address.get("sort").unwrap_or("-start_time"));
+            match sort.key.as_str() {
+                "start_time" => format!("Sorted by start, {} first", if sort.descending { "newest" } else { "oldest" }),
+                key => format!("Sorted by {key}, {} first", if sort.descending { "largest" } else { "smallest" }),
             }
         }
-        let mut first = true;
-        let mut edge = move || if std::mem::take(&mut first) { "edge" } else { "" };
-        for key in &columns.params {
-            cells.push(head(key.clone(), format!("params.{key}"), edge(), false).into_any());
-        }
-        let fixed = view! {
-            {head("Run".to_owned(), "name".to_owned(), "pin name", false)}
-            <Head label="State"/>
-            {head("Started".to_owned(), "started".to_owned(), "", false)}
-            <Head label="Took" num=true/>
-            <Head label="By"/>
-        };
-        view! { {fixed}{cells} }
+        ShownRuns::Groups(groups) => format!("Grouped by {}", groups.by),
     };
-    let head_row = heads(&columns);
     let filter_address = address.clone();
-    let chooser = Chooser {
-        address: address.clone(),
-        metrics: (page.all_metrics, table.metric_keys.clone()),
-        params: (page.all_params, table.param_keys.clone()),
-    };
-    let filtered = table.filtered;
-    let body = if table.rows.is_empty() && error.is_none() {
-        view! { <Nothing address=address.clone()/> }.into_any()
-    } else {
-        let rows = table
-            .rows
-            .into_iter()
-            .map(|row| view! { <Line links=links.clone() row columns=columns.clone()/> })
-            .collect_view();
-        let delete = page.may_write.then(|| view! { <Button text="Delete" kind=Kind::Danger opens="delete-runs"/> });
-        let group = |count: usize, name: &'static str| {
-            (count > 0).then(|| view! { <th class="group edge" scope="colgroup" colspan=count.to_string()>{name}</th> })
-        };
-        view! {
-            <form method="get" action=links.to("runs/compare") id="runs-form">
-                <Table label="Runs" tall=true keys=true id="runs" live=true>
-                    <thead>
-                        <tr>
-                            <td class="group tick pin"></td>
-                            <td class="group pin name"></td>
-                            <td class="group" colspan="4"></td>
-                            {group(metrics, "Metrics")}
-                            {group(params, "Params")}
-                            <td class="group edge"></td>
-                        </tr>
-                        <tr>
-                            <th class="tick pin" scope="col">
-                                <input type="checkbox" data-all="" aria-label="Select all on this page" autocomplete="off"/>
-                            </th>
-                            {head_row}
-                            <Head label="Data" class="edge"/>
-                        </tr>
-                    </thead>
-                    <tbody>{rows}</tbody>
-                </Table>
-                <div class="bulk" role="toolbar" aria-label="Selected runs">
-                    <b data-selected="">"Selected"</b>
-                    <Button text="Compare" kind=Kind::Primary/>
-                    {delete.is_some().then(|| view! { <span class="sep"></span> })}
-                    {delete}
-                </div>
-            </form>
-            <Pager address=address.clone() shown total=filtered next=table.next_page_token one="run" many="runs" keys=true selects=true/>
-            {page
-                .may_write
-                .then(|| view! { <DeleteRuns action=links.to(&format!("experiments/{}/runs", page.experiment.id))/> })}
+    let no_column = page.no_column.clone();
+    let usual = page.usual.clone();
+    let keys = page.keys;
+    let in_use = address.without("view").href();
+    let body = match page.shown.clone() {
+        ShownRuns::Groups(groups) if !groups.groups.is_empty() => {
+            view! { <GroupTable links=links.clone() address=address.clone() groups champion=page.champion.clone()/> }
+                .into_any()
         }
-        .into_any()
+        ShownRuns::Table(table) if !table.rows.is_empty() => {
+            let (shown, next) = (table.rows.len(), table.next_page_token.clone());
+            view! {
+                <form method="post" action=links.to(&format!("experiments/{id}/selected")) id="runs-form">
+                    <input type="hidden" name="back" value=address.query()/>
+                    <RunsTable links=links.clone() address=address.clone() table champion=page.champion.clone() delta/>
+                    <Selected may_write=page.may_write of_deleted/>
+                </form>
+                <Pager address=address.clone() shown total=filtered next one="run" many="runs" keys=true selects=true/>
+                {page
+                    .may_write
+                    .then(|| view! { <SelectedDialogs action=links.to(&format!("experiments/{id}/runs")) address=address.clone() of_deleted/> })}
+            }
+            .into_any()
+        }
+        _ if error.is_some() => ().into_any(),
+        _ if of_deleted && !is_filtered => view! {
+            <div class="panel">
+                <Empty
+                    symbol=Symbol::Flask
+                    title="No run of this experiment is deleted"
+                    text="What is deleted stays here, and can be restored."
+                >
+                    <ButtonLink text="Runs in use" href=in_use/>
+                </Empty>
+            </div>
+        }
+        .into_any(),
+        _ => view! { <Nothing address=address.clone()/> }.into_any(),
+    };
+    let (wrong, wrong_at) = error.map_or((None, None), |error| (Some(error.message), error.at));
+    let group = view! {
+        <ChooseGroup
+            address=address.clone()
+            grouped=grouped.clone()
+            usual=usual.clone()
+            search=format!("{api}/columns?grouping=true")
+        />
+    };
+    let (chooser, column_form) = match grouped.is_none() {
+        true => {
+            let chooser = view! {
+                <ChooseColumns
+                    address=address.clone()
+                    columns=columns.clone()
+                    keys
+                    usual
+                    no_column
+                    search=format!("{api}/columns")
+                />
+                <Export address=address.clone() columns=columns.clone() action=format!("{api}/runs/export")/>
+            };
+            (chooser.into_any(), view! { <ColumnForm address=address.clone() columns/> }.into_any())
+        }
+        false => (().into_any(), ().into_any()),
     };
     view! {
         <FilterBar
             label="Filter runs"
-            address=filter_address.without("metric").without("param")
+            address=filter_address.clone()
             placeholder="metrics.f1 > 0.3 and params.model = 'hgb'"
-            error
+            error=wrong
+            error_at=wrong_at
+            completions=format!("{api}/filter-completions")
         >
-            <ChooseColumns chooser/>
+            {group}
+            {chooser}
         </FilterBar>
+        <GroupForm address/>
+        {column_form}
         <p class="filter-note">
-            <span>
-                <b>{format::integer(filtered)}</b>
-                {if is_filtered { format!(" of {}", format::count(table.total, "run", "runs")) } else { " runs".to_owned() }}
-            </span>
+            <span><b>{format::integer(filtered)}</b>{counted}</span>
             <span>{order}</span>
             {note.map(|note| view! { <span>{note}</span> })}
             {is_filtered.then(|| view! { <a href=filter_address.without("q").href()>"Clear filter"</a> })}
+            {grouped
+                .is_some()
+                .then(|| view! { <a href=filter_address.without("group").without("order").href()>"Ungroup"</a> })}
+            {if of_deleted {
+                view! { <a href=filter_address.without("view").href()>"Runs in use"</a> }
+            } else {
+                view! { <a href=filter_address.with("view", "deleted").href()>"Deleted runs"</a> }
+            }}
         </p>
         {body}
     }
 }
 
-/// A head whose name in the address is made of a metric's or param's key.
+/// The runs that the filter leaves, as a file.
 #[component]
-fn ColumnHead(
-    label: String,
-    key: String,
-    address: Address,
-    sort: Sort,
-    num: bool,
-    class: &'static str,
-) -> impl IntoView {
-    let current = sort.key == key;
-    let next = Sort { key, descending: if current { !sort.descending } else { num } };
-    let direction = current.then_some(if sort.descending { "descending" } else { "ascending" });
-    let symbol = if sort.descending { Symbol::ChevronDown } else { Symbol::ChevronUp };
-    let class = match (num, class) {
-        (true, "") => "num",
-        (true, _) => "num edge",
-        (false, class) => class,
-    };
-    view! {
-        <th scope="col" class=class aria-sort=direction>
-            <a href=address.with("sort", next.to_string()).href()>{label}{current.then(|| view! { <Icon symbol/> })}</a>
-        </th>
-    }
-}
-
-#[derive(Debug, Clone)]
-struct Columns {
-    metrics: Vec<String>,
-    params: Vec<String>,
-    delta: Option<String>,
-    champion: Option<Champion>,
-}
-
-#[component]
-fn Line(links: Links, row: RunRow, columns: Columns) -> impl IntoView {
-    let info = row.info;
-    let (shape, word) = state(info.status);
-    let started = from_ms(info.start_time);
-    let ended = info.end_time.map(from_ms);
-    let took = match info.status {
-        RunStatus::Scheduled => view! { <span class="none">{format::NONE}</span> }.into_any(),
-        _ => view! { <Took from=started to=ended/> }.into_any(),
-    };
-    let mut cells: Vec<AnyView> = Vec::new();
-    for (at, key) in columns.metrics.iter().enumerate() {
-        let value = row.metrics.get(key).copied();
-        cells.push(view! { <td class=if at == 0 { "num edge strong" } else { "num" }><Num value/></td> }.into_any());
-        if columns.delta.as_ref() == Some(key) {
-            let compared = value.and_then(|value| compare(columns.champion.as_ref()?, key, value));
-            let delta = match compared {
-                Some((delta, meaning)) => view! { <Delta text=format::signed(delta) meaning/> }.into_any(),
-                None => view! { <span class="none">{format::NONE}</span> }.into_any(),
-            };
-            cells.push(view! { <td class="num">{delta}</td> }.into_any());
+fn Export(address: Address, columns: Vec<RunColumn>, action: String) -> impl IntoView {
+    let link = |format: &'static str, all: bool| {
+        let mut pairs = vec![("format".to_owned(), format.to_owned())];
+        for (from, to) in [("q", "filter"), ("sort", "sort"), ("view", "view")] {
+            pairs.extend(address.get(from).map(|value| (to.to_owned(), value.to_owned())));
         }
-    }
-    for (at, key) in columns.params.iter().enumerate() {
-        let value = row.params.get(key).cloned();
-        cells.push(view! { <td class=if at == 0 { "mono edge" } else { "mono" }><Short text=value/></td> }.into_any());
-    }
-    let id = info.id.simple();
-    let versions = row.versions;
-    view! {
-        <tr id=format!("run-{id}")>
-            <td class="tick pin">
-                <input type="checkbox" name="run" value=id.clone() autocomplete="off" aria-label=format!("Select {}", info.name)/>
-            </td>
-            <th scope="row" class="pin name">
-                <span class="name-cell">
-                    <a href=links.run(&info.id) title=info.name.clone()>{info.name.clone()}</a>
-                    {versions
-                        .into_iter()
-                        .take(1)
-                        .map(|(_, version)| view! { <Tag text=format!("v{version}") mono=true/> })
-                        .collect_view()}
-                </span>
-            </th>
-            <td><StateMark state=shape word/></td>
-            <td class="muted"><When at=started/></td>
-            <td class="num">{took}</td>
-            <td><Avatar name=info.user_name size=AvatarSize::Row named=true/></td>
-            {cells}
-            <td class="mono edge"><Short text=row.datasets.first().cloned()/></td>
-        </tr>
-    }
-}
-
-/// A param's or data set's text, cut to what a cell holds.
-#[component]
-fn Short(text: Option<String>) -> impl IntoView {
-    match text.filter(|text| !text.is_empty()) {
-        None => view! { <span class="none">{format::NONE}</span> }.into_any(),
-        Some(text) if text.chars().count() > 28 => {
-            let cut: String = text.chars().take(27).chain(['…']).collect();
-            view! { <span title=text>{cut}</span> }.into_any()
+        if !all {
+            pairs.extend(columns.iter().map(|column| ("col".to_owned(), column.to_string())));
         }
-        Some(text) => text.into_any(),
-    }
-}
-
-#[derive(Debug, Clone)]
-struct Chooser {
-    address: Address,
-    /// All there are, and those that are shown.
-    metrics: (Vec<String>, Vec<String>),
-    params: (Vec<String>, Vec<String>),
-}
-
-/// Which metrics and params are columns: a form in a disclosure, whose choice goes into the address.
-#[component]
-fn ChooseColumns(chooser: Chooser) -> impl IntoView {
-    let shown = chooser.metrics.1.len() + chooser.params.1.len();
-    let all = chooser.metrics.0.len().max(chooser.metrics.1.len()) + chooser.params.0.len().max(chooser.params.1.len());
-    if all <= shown && shown < 2 {
-        return ().into_any();
-    }
-    let boxes = |name: &'static str, (all, shown): (Vec<String>, Vec<String>)| {
-        // Columns that are shown come first; a filter form can hold no form, so its own fields carry the choice.
-        let rest: Vec<String> = all.into_iter().filter(|key| !shown.contains(key)).take(200).collect();
-        shown
-            .into_iter()
-            .map(|key| (key, true))
-            .chain(rest.into_iter().map(|key| (key, false)))
-            .map(|(key, checked)| {
-                view! {
-                    <label class="check">
-                        <input type="checkbox" name=name value=key.clone() checked=checked autocomplete="off"/>
-                        <span class="mono">{key}</span>
-                    </label>
-                }
-            })
-            .collect_view()
+        Address::new(action.clone(), pairs).href()
     };
-    let (metrics, params) = (boxes("metric", chooser.metrics), boxes("param", chooser.params));
     view! {
-        <details class="more columns">
-            <summary class="btn">
-                <Icon symbol=Symbol::Columns/>
-                "Columns "
-                <span class="muted">{format!("{shown} of {all}")}</span>
-            </summary>
+        <details class="more">
+            <summary class="btn"><Icon symbol=Symbol::File/>"Export"</summary>
             <div class="menu">
-                <p class="label">"Metrics"</p>
-                <div class="checks">{metrics}</div>
-                <p class="label">"Params"</p>
-                <div class="checks">{params}</div>
-                <div class="go">
-                    <Button text="Show these" kind=Kind::Primary/>
-                    <a class="btn" href=chooser.address.without("metric").without("param").href()>"Most used"</a>
-                </div>
+                <p class="label">"Shown columns"</p>
+                <a href=link("csv", false) download="">"CSV"</a>
+                <a href=link("parquet", false) download="">"Parquet"</a>
+                <p class="label">"All columns"</p>
+                <a href=link("csv", true) download="">"CSV"</a>
+                <a href=link("parquet", true) download="">"Parquet"</a>
             </div>
         </details>
-    }
-    .into_any()
-}
-
-/// The question before runs are deleted. The boxes of the table's form are sent with it.
-#[component]
-fn DeleteRuns(action: String) -> impl IntoView {
-    view! {
-        <section class="dialog" id="delete-runs" popover="" role="dialog" aria-labelledby="delete-runs-title">
-            <header><h2 id="delete-runs-title">"Delete the selected runs?"</h2></header>
-            <div class="body">
-                <p>
-                    "Their metrics, params and tags are put away with them, and MLflow's clients do not find them any more. They can be restored by a client. Versions that were registered from them stay as they are."
-                </p>
-            </div>
-            <footer>
-                <Button text="Keep them" closes="delete-runs"/>
-                <button class="btn danger" type="submit" form="runs-form" formmethod="post" formaction=action>"Delete runs"</button>
-            </footer>
-        </section>
     }
 }
 
@@ -427,7 +337,7 @@ mod tests {
     use super::*;
     use crate::{render::fragment, samples};
 
-    fn page(query: &[(&str, &str)], page: ExperimentPage, error: Option<String>) -> String {
+    fn page(query: &[(&str, &str)], page: ExperimentPage, error: Option<WrongFilter>) -> String {
         let pairs: Vec<(String, String)> = query.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
         fragment(move || {
             let address = Address::new("/w/lab/experiments/1", pairs);
@@ -446,25 +356,59 @@ mod tests {
     #[test]
     fn an_order_and_a_choice_of_columns_survive_a_new_filter() {
         let html = page(
-            &[("q", "metrics.f1_macro > 0.4"), ("sort", "-metrics.f1_macro"), ("metric", "loss")],
+            &[
+                ("q", "metrics.f1_macro > 0.4"),
+                ("sort", "-metrics.f1_macro"),
+                ("col", "metrics.loss"),
+                ("col", "tags.a"),
+            ],
             samples::runs(),
             None,
         );
-        assert!(html.contains(r#"type="hidden" name="sort" value="-metrics.f1_macro""#), "{html}");
+        for (name, value) in [("sort", "-metrics.f1_macro"), ("col", "metrics.loss"), ("col", "tags.a")] {
+            let field = format!(r#"type="hidden" name="{name}" value="{value}""#);
+            assert!(html.contains(&field), "{field} in {html}");
+        }
         assert!(html.contains(r#"aria-sort="descending""#), "{html}");
     }
 
     #[test]
-    fn a_wrong_filter_says_why_and_stays() {
-        let html =
-            page(&[("q", "metrics.f1 ==")], samples::runs(), Some("A value is expected at character 12.".into()));
-        assert!(html.contains("A value is expected at character 12.") && html.contains("metrics.f1 =="), "{html}");
+    fn a_wrong_filter_says_why_and_where_and_stays() {
+        let wrong = WrongFilter { message: "A value is expected.".into(), at: Some(11) };
+        let html = page(&[("q", "metrics.f1 ==")], samples::runs(), Some(wrong));
+        assert!(html.contains("A value is expected.") && html.contains("metrics.f1 ==\n           ^"), "{html}");
     }
 
     #[test]
-    fn readers_are_not_offered_to_delete() {
+    fn readers_are_not_offered_to_change_runs() {
         let mut runs = samples::runs();
         runs.may_write = false;
-        assert!(!page(&[], runs, None).contains("delete-runs"));
+        let html = page(&[], runs, None);
+        assert!(!html.contains("delete-runs") && !html.contains("tag-runs") && html.contains("Compare"), "{html}");
+    }
+
+    #[test]
+    fn pinned_columns_stand_before_the_others() {
+        let html = page(&[("pin", "metrics.p99_ms")], samples::runs(), None);
+        let at = |text: &str| html.find(text).unwrap_or_else(|| panic!("{text} in {html}"));
+        assert!(at(r#"title="metrics.p99_ms""#) < at(r#"title="status""#), "{html}");
+    }
+
+    #[test]
+    fn deleted_runs_are_restored_and_not_tagged() {
+        let html = page(&[("view", "deleted")], samples::runs(), None);
+        assert!(html.contains(r#"value="restore""#) && !html.contains("tag-runs"), "{html}");
+    }
+
+    #[test]
+    fn a_group_leads_to_its_runs_and_its_best_to_the_run() {
+        let mut shown = samples::runs();
+        let groups = samples::run_groups();
+        let best = groups.groups[0].metrics["f1_macro"].max_run;
+        shown.shown = ShownRuns::Groups(groups);
+        let html = page(&[("group", "params.model"), ("q", "metrics.f1_macro > 0.1")], shown, None);
+        assert!(html.contains("/w/lab/experiments/1?q=params.model%20%3D%20%27hgb%27\""), "{html}");
+        assert!(html.contains(&format!("/w/lab/runs/{}", best.simple())), "{html}");
+        assert!(html.contains("Grouped by params.model"), "{html}");
     }
 }

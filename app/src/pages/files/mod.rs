@@ -10,11 +10,16 @@ use domain::{
     Digest,
     artifact_path::ArtifactPath,
     artifact_tree::{MAX_ARCHIVE, MAX_ARCHIVE_FILES, TreePage},
-    preview::Preview,
+    preview::{Block, Preview},
 };
 use leptos::prelude::*;
 
 pub use tree::Glance;
+
+/// Prose that people wrote, with what it links to among these files.
+pub(crate) fn prose(blocks: Vec<Block>, links: &FileLinks, address: &Address) -> AnyView {
+    prose::blocks(blocks, links, address)
+}
 
 /// What is looked at.
 #[derive(Debug, Clone, Default)]

@@ -1,15 +1,22 @@
-//! A run's metrics: the headline, the curves, and all of them in a table.
+//! A run's metrics: the headline, the curves, and the values in a table.
 
-use super::{MOST_CHARTS, RunPage};
-use crate::{pages::experiment::compare, ui::prelude::*};
+use super::{
+    RunPage,
+    board::{About, Groups, Owner, is_system},
+};
+use crate::{
+    chart::{dimension::in_order, look::Look},
+    pages::experiment::compare,
+    ui::{metric::slug, prelude::*},
+};
 use domain::{
     experiment::Champion,
-    run::{Metric as Latest, MetricSeries, Run},
+    run::{Metric as Latest, Run, RunStatus},
 };
 use leptos::prelude::*;
 
-/// The most metrics of the table; the rest is found by name.
-const MOST_ROWS: usize = 300;
+/// The most rows of the table on one page.
+const ROWS: usize = 200;
 
 /// The metrics to show first: those that a gate names, then those that the champion has too, then by name.
 fn headline(run: &Run, champion: Option<&Champion>) -> Vec<Latest> {
@@ -18,9 +25,8 @@ fn headline(run: &Run, champion: Option<&Champion>) -> Vec<Latest> {
         Some(champion) if champion.metrics.contains_key(key) => 1,
         _ => 2,
     };
-    let mut metrics: Vec<Latest> =
-        run.metrics.iter().filter(|metric| !metric.key.starts_with("system/")).cloned().collect();
-    metrics.sort_by_key(|metric| (rank(&metric.key), metric.key.clone()));
+    let mut metrics: Vec<Latest> = run.metrics.iter().filter(|metric| !is_system(&metric.key)).cloned().collect();
+    metrics.sort_by(|one, other| rank(&one.key).cmp(&rank(&other.key)).then_with(|| in_order(&one.key, &other.key)));
     metrics.truncate(4);
     metrics
 }
@@ -32,7 +38,11 @@ pub(super) fn Headline(address: Address, page: RunPage) -> impl IntoView {
     let items: Vec<Answer> = metrics
         .into_iter()
         .map(|metric| Answer {
-            href: format!("{}#m-{}", address.with("tab", "metrics").href(), slug(&metric.key)),
+            href: format!(
+                "{}#chart-{}",
+                address.with("tab", "metrics").with("metric", metric.key.clone()).href(),
+                slug(&metric.key)
+            ),
             value: view! { <Num value=metric.value/> }.into_any(),
             reason: match page.champion.as_ref() {
                 Some(champion) => match compare(champion, &metric.key, metric.value) {
@@ -50,140 +60,193 @@ pub(super) fn Headline(address: Address, page: RunPage) -> impl IntoView {
     (!items.is_empty()).then(|| view! { <Answers label="Headline metrics" id="headline" items live=true/> })
 }
 
-/// The curves. A metric of one point has none; the table has it.
+/// The board of a run's charts; with `flat` without the heads of groups.
 #[component]
-pub(super) fn Charts(links: Links, address: Address, page: RunPage) -> impl IntoView {
-    let run = page.run.info.id;
-    let level = |key: &str| {
-        let champion = page.champion.as_ref()?;
-        champion.metrics.get(key).map(|value| (format!("champion v{}", champion.version), *value))
-    };
-    let charts: Vec<AnyView> = page
-        .series
-        .iter()
-        .filter(|series| series.points.len() > 1)
-        .map(|series| {
-            let note = format!("{} points", format::integer(series.total));
-            let metrics = vec![curve(&links, run, series, "this run")];
-            let id = format!("chart-{}", slug(&series.key));
-            match level(&series.key) {
-                Some(level) => view! { <MetricPanel id title=series.key.clone() note metrics level/> }.into_any(),
-                None => view! { <MetricPanel id title=series.key.clone() note metrics/> }.into_any(),
-            }
-        })
-        .collect();
-    if charts.is_empty() {
-        return view! {
+pub(super) fn Charts(
+    links: Links,
+    address: Address,
+    page: RunPage,
+    about: About,
+    #[prop(optional)] flat: bool,
+) -> impl IntoView {
+    let info = &page.run.info;
+    let is_running = info.status == RunStatus::Running;
+    let look = Look::of(&address);
+    let run =
+        BoardRun { id: info.id.to_string(), name: info.name.clone(), start: info.start_time, hue: 0, hidden: false };
+    let owners = vec![Owner { run: run.clone(), id: info.id }];
+    if page.board.groups.is_empty() && !is_running {
+        return nothing(&address, about);
+    }
+    let first = page.board.keys().first().map(|key| format!("&key={}", crate::ui::query::encode(key)));
+    let series = format!("{}{}", links.series([&info.id]), first.unwrap_or_else(|| "&key=-".to_owned()));
+    let has_charts = !page.board.groups.is_empty();
+    let rest: usize = page.board.groups.iter().map(|group| group.rest).sum();
+    let all = (flat && rest > 0).then(|| {
+        let text = format!("{} more charts", format::integer(i64::try_from(rest).unwrap_or_default()));
+        view! { <p class="filter-note"><a href=address.with("tab", "metrics").href()>{text}</a></p> }
+    });
+    let waits = (!has_charts).then(|| {
+        view! {
             <Panel title="Curves" id="curves">
-                <Body>
-                    <p class="muted">
-                        "No metric here has more than one point. Log it with a step, and its curve appears: "
-                        <code>"mlflow.log_metric(\"loss\", value, step=i)"</code>
-                    </p>
-                </Body>
+                <Body><p class="muted">"No metric has a second point yet. Its curve appears here as it is logged."</p></Body>
             </Panel>
         }
-        .into_any();
-    }
-    let more = page.run.metrics.len() > MOST_CHARTS;
+    });
     view! {
-        <div class="filter-note">
-            <ChartControls/>
-            {more
-                .then(|| {
-                    view! {
-                        <a class="push" href=address.with("tab", "metrics").href()>
-                            {format!("All {} metrics", format::integer(i64::try_from(page.run.metrics.len()).unwrap_or_default()))}
-                        </a>
-                    }
-                })}
-        </div>
-        <div class="charts">{charts}</div>
+        <ChartBoard runs=vec![run] series address=address.clone() live=is_running>
+            <ChartControls address=address.clone() anew=&["after"]/>
+            {waits}
+            <Groups address=address.clone() board=page.board about owners champion=page.champion look flat/>
+            {all}
+        </ChartBoard>
     }
     .into_any()
 }
 
-/// A series as a curve of a chart.
-pub(super) fn curve(links: &Links, run: domain::id::RunId, series: &MetricSeries, name: &str) -> Metric {
-    // Steps are far below what loses digits.
-    #[allow(clippy::cast_precision_loss)]
-    let points = series.points.iter().map(|point| (point.step as f64, point.value)).collect();
-    Metric { name: name.to_owned(), url: links.metric_series(&run, &series.key), points }
+fn nothing(address: &Address, about: About) -> AnyView {
+    if address.get("metric").is_some() {
+        return view! {
+            <p class="filter-note">
+                <span>"No metric with a curve has this in its name."</span>
+                <a href=address.without("metric").href()>"Clear"</a>
+            </p>
+        }
+        .into_any();
+    }
+    let (text, code) = match about {
+        About::Training => (
+            "No metric here has more than one point. Log it with a step, and its curve appears: ",
+            "mlflow.log_metric(\"loss\", value, step=i)",
+        ),
+        About::System => {
+            ("Nothing was measured of the machine. Before the run starts: ", "mlflow.enable_system_metrics_logging()")
+        }
+    };
+    view! { <Panel title="Curves" id="curves"><Body><p class="muted">{text}<code>{code}</code></p></Body></Panel> }
+        .into_any()
 }
 
-/// A key as a part of an id: letters and digits stay, what is between becomes a hyphen. Keys that differ by marks alone
-/// would meet, so the key's length is added.
-pub(super) fn slug(key: &str) -> String {
-    let text: String =
-        key.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
-    format!("{text}-{}", key.bytes().map(u32::from).sum::<u32>())
-}
-
-/// All metrics: the charts of those that were asked for, and a table.
+/// The metrics' tab: find, charts by group, values.
 #[component]
 pub(super) fn All(links: Links, address: Address, page: RunPage) -> impl IntoView {
-    let asked = address.get("metric").unwrap_or_default().to_lowercase();
-    let found: Vec<Latest> =
-        page.run.metrics.iter().filter(|metric| metric.key.to_lowercase().contains(&asked)).cloned().collect();
-    let (shown, total) = (found.len().min(MOST_ROWS), found.len());
-    let champion = page.champion.clone();
-    let against = champion.as_ref().map(|champion| format!("v{}", champion.version));
-    let has_champion = against.is_some();
-    let foot = if total > shown {
-        format!("{shown} of {total} metrics; find the others by name")
-    } else {
-        format!("{total} metrics")
-    };
+    let found = address.without("after").without("rows").without("open");
     view! {
         <div class="stack">
-            <FilterBar label="Find metrics by name" address=address.clone() name="metric" placeholder="loss"/>
-            <Charts links address page/>
-            <Table label="Metrics">
+            <FilterBar label="Find metrics by name" address=found name="metric" placeholder="loss"/>
+            <Charts links address=address.clone() page=page.clone() about=About::Training/>
+            <Values address page/>
+        </div>
+    }
+}
+
+/// What was measured of the machine.
+#[component]
+pub(super) fn System(links: Links, address: Address, page: RunPage) -> impl IntoView {
+    view! { <div class="stack"><Charts links address page about=About::System/></div> }
+}
+
+/// The latest values in a table: of metrics without a curve, or of all.
+#[component]
+fn Values(address: Address, page: RunPage) -> impl IntoView {
+    let asked = address.get("metric").unwrap_or_default().to_lowercase();
+    let mut all: Vec<Latest> = page
+        .run
+        .metrics
+        .iter()
+        .filter(|metric| !is_system(&metric.key) && metric.key.to_lowercase().contains(&asked))
+        .cloned()
+        .collect();
+    all.sort_by(|one, other| in_order(&one.key, &other.key));
+    let points = |key: &str| page.lengths.get(key).copied().unwrap_or(1);
+    let total = all.len();
+    let single: Vec<Latest> = all.iter().filter(|metric| points(&metric.key) < 2).cloned().collect();
+    let singles = single.len();
+    let wants_all = match address.get("values") {
+        Some("all") => true,
+        Some("single") => false,
+        _ => singles == 0,
+    };
+    let listed = if wants_all { all } else { single };
+    if total == 0 {
+        return ().into_any();
+    }
+    let from = address
+        .get("rows")
+        .and_then(|after| listed.iter().position(|metric| metric.key == after))
+        .map_or(0, |at| at + 1);
+    let shown: Vec<Latest> = listed.iter().skip(from).take(ROWS).cloned().collect();
+    let next = (from + shown.len() < listed.len()).then(|| shown.last().map(|metric| metric.key.clone())).flatten();
+    let place = address.without("rows");
+    let choice = vec![
+        (format!("One point {singles}"), format!("{}#values", place.with("values", "single").href()), !wants_all),
+        (format!("All {total}"), format!("{}#values", place.with("values", "all").href()), wants_all),
+    ];
+    let champion = page.champion.clone();
+    let against = champion.as_ref().map(|champion| format!("v{}", champion.version));
+    let columns = if against.is_some() { "7" } else { "5" };
+    let foot = format!("{} to {} of {}", from + 1, from + shown.len(), listed.len());
+    let rows = shown
+        .into_iter()
+        .map(|metric| {
+            let beside = champion.as_ref().map(|champion| {
+                let theirs = champion.metrics.get(&metric.key).copied();
+                let delta = compare(champion, &metric.key, metric.value);
+                view! {
+                    <td class="num"><Num value=theirs/></td>
+                    <td class="num">
+                        {match delta {
+                            Some((delta, meaning)) => view! { <Delta text=format::signed(delta) meaning/> }.into_any(),
+                            None => view! { <span class="none">{format::NONE}</span> }.into_any(),
+                        }}
+                    </td>
+                }
+            });
+            view! {
+                <tr id=format!("m-{}", slug(&metric.key))>
+                    <th scope="row" class="mono pin key">{metric.key.clone()}</th>
+                    <td class="num strong"><Num value=metric.value/></td>
+                    {beside}
+                    <td class="num">{format::integer(points(&metric.key))}</td>
+                    <td class="num">{format::integer(metric.step)}</td>
+                    <td class="muted"><When at=from_ms(metric.timestamp)/></td>
+                </tr>
+            }
+        })
+        .collect_view();
+    let body = if listed.is_empty() {
+        view! { <Body><p class="muted">"Each metric has a curve above."</p></Body> }.into_any()
+    } else {
+        view! {
+            <Table label="Values of metrics" id="metric-values" live=true>
                 <thead>
                     <tr>
-                        <Head label="Metric"/>
+                        <Head label="Metric" class="pin"/>
                         <Head label="Latest" num=true/>
                         {against.map(|name| view! { <Head label=name num=true/><Head label="Difference" num=true/> })}
+                        <Head label="Points" num=true/>
                         <Head label="Step" num=true/>
                         <Head label="Logged"/>
                     </tr>
                 </thead>
-                <tbody>
-                    {found
-                        .into_iter()
-                        .take(MOST_ROWS)
-                        .map(|metric| {
-                            let beside = champion
-                                .as_ref()
-                                .map(|champion| {
-                                    let theirs = champion.metrics.get(&metric.key).copied();
-                                    let delta = compare(champion, &metric.key, metric.value);
-                                    view! {
-                                        <td class="num"><Num value=theirs/></td>
-                                        <td class="num">
-                                            {match delta {
-                                                Some((delta, meaning)) => {
-                                                    view! { <Delta text=format::signed(delta) meaning/> }.into_any()
-                                                }
-                                                None => view! { <span class="none">{format::NONE}</span> }.into_any(),
-                                            }}
-                                        </td>
-                                    }
-                                });
-                            view! {
-                                <tr id=format!("m-{}", slug(&metric.key))>
-                                    <th scope="row" class="mono">{metric.key.clone()}</th>
-                                    <td class="num strong"><Num value=metric.value/></td>
-                                    {beside}
-                                    <td class="num">{format::integer(metric.step)}</td>
-                                    <td class="muted"><When at=from_ms(metric.timestamp)/></td>
-                                </tr>
-                            }
-                        })
-                        .collect_view()}
-                </tbody>
-                <tfoot><tr><td colspan=if has_champion { "6" } else { "4" }>{foot}</td></tr></tfoot>
+                <tbody>{rows}</tbody>
+                <tfoot>
+                    <tr>
+                        <td colspan=columns>
+                            {foot}
+                            {next.map(|after| {
+                                let href = format!("{}#values", address.with("rows", after).href());
+                                view! { " " <a href=href rel="next">"Next"</a> }
+                            })}
+                        </td>
+                    </tr>
+                </tfoot>
             </Table>
-        </div>
+        }
+        .into_any()
+    };
+    view! {
+        <Panel title="Values" id="values" actions=view! { <Choice label="Which values" items=choice/> }.into_any()>{body}</Panel>
     }
+    .into_any()
 }

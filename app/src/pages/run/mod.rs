@@ -1,22 +1,31 @@
 //! Runs: the page of one with its curves, params and files, and several beside each other.
 
+pub mod board;
 mod compare;
+mod inputs;
 mod metrics;
+mod params;
+mod python;
 
+pub use board::{About, Board};
 pub use compare::{Compare, ComparePage, MOST_RUNS};
 
 use crate::{
     islands::LiveRegion,
-    pages::files::{Files, FilesPage, Glance},
+    pages::files::{Files, FilesPage, Glance, prose},
     ui::prelude::*,
 };
 use domain::{
     audit::AuditEvent,
+    deployment::{Deployment, DeploymentState},
     experiment::{Champion, Experiment, LifecycleStage},
+    logged_model::LoggedModel,
+    preview::Block,
     promotion::Promotion,
-    run::{DatasetInput, MetricSeries, Run, RunLineage, RunStatus},
+    run::{Run, RunLineage, RunStatus},
 };
 use leptos::prelude::*;
+use std::collections::BTreeMap;
 
 /// Shape and word of a run's state.
 #[must_use]
@@ -27,6 +36,47 @@ pub fn state(status: RunStatus) -> (State, &'static str) {
         RunStatus::Finished => (State::Passed, "Finished"),
         RunStatus::Failed => (State::Failed, "Failed"),
         RunStatus::Killed => (State::Cancelled, "Killed"),
+    }
+}
+
+/// A part of the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Part {
+    /// What it is, how it went, what it is held against.
+    #[default]
+    Overview,
+    /// All curves.
+    Metrics,
+    /// What was measured of the machine.
+    System,
+    /// All params.
+    Params,
+    /// Data sets and logged models.
+    Inputs,
+    /// Its files.
+    Artifacts,
+    /// What happened to it.
+    History,
+}
+
+impl Part {
+    /// What an address says under `tab`; the overview when that is no part.
+    #[must_use]
+    pub fn of(address: &Address) -> Self {
+        let all = [Self::Metrics, Self::System, Self::Params, Self::Inputs, Self::Artifacts, Self::History];
+        all.into_iter().find(|part| Some(part.as_str()) == address.get("tab")).unwrap_or_default()
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Overview => "overview",
+            Self::Metrics => "metrics",
+            Self::System => "system",
+            Self::Params => "params",
+            Self::Inputs => "inputs",
+            Self::Artifacts => "artifacts",
+            Self::History => "history",
+        }
     }
 }
 
@@ -41,36 +91,45 @@ pub struct RunPage {
     pub lineage: RunLineage,
     /// Promotions of the versions made from it, newest first.
     pub promotions: Vec<Promotion>,
-    /// The curves that are drawn: of the metrics in [`RunPage::charted`].
-    pub series: Vec<MetricSeries>,
+    /// What serves, or served, of the versions made from it, newest first.
+    pub deployments: Vec<Deployment>,
+    /// What people wrote about it.
+    pub about: Vec<Block>,
+    /// How many points each metric has.
+    pub lengths: BTreeMap<String, i64>,
+    /// The charts of the part that is shown.
+    pub board: Board,
     /// What it is held against.
     pub champion: Option<Champion>,
     /// Its files, as far as they are looked at.
     pub files: FilesPage,
+    /// The logged models that it read or wrote, as far as they are there.
+    pub models: Vec<LoggedModel>,
     /// What happened to it, latest first.
     pub events: Vec<AuditEvent>,
+    /// What clients use as tracking server.
+    pub tracking_url: String,
 }
 
-/// The most charts of a page.
-pub const MOST_CHARTS: usize = 12;
-
 impl RunPage {
-    /// The metrics to draw as curves: those that match what was asked for, those that a gate names first. A metric of
-    /// one point is no curve; whether it has more is the caller's to find out.
+    /// How many charts the overview has.
+    const FEW: usize = 6;
+
+    /// The charts of a part of the page, still without their points.
     #[must_use]
-    pub fn charted(run: &Run, champion: Option<&Champion>, asked: Option<&str>) -> Vec<String> {
-        let asked = asked.map(str::to_lowercase);
-        let named = |key: &str| champion.is_some_and(|champion| champion.better.contains_key(key));
-        let mut keys: Vec<String> = run
-            .metrics
-            .iter()
-            .map(|metric| metric.key.clone())
-            .filter(|key| asked.as_ref().is_none_or(|asked| key.to_lowercase().contains(asked)))
-            .filter(|key| asked.is_some() || !key.starts_with("system/"))
-            .collect();
-        keys.sort_by_key(|key| (!named(key), key.clone()));
-        keys.truncate(MOST_CHARTS);
-        keys
+    pub fn board(
+        part: Part,
+        address: &Address,
+        run: &Run,
+        lengths: &BTreeMap<String, i64>,
+        champion: Option<&Champion>,
+    ) -> Board {
+        match part {
+            Part::Overview => Board::few(run, lengths, champion, Self::FEW),
+            Part::Metrics => Board::plan(address, lengths, champion, About::Training, board::MOST_CHARTS),
+            Part::System => Board::plan(address, lengths, None, About::System, board::MOST_CHARTS),
+            Part::Params | Part::Inputs | Part::Artifacts | Part::History => Board::default(),
+        }
     }
 }
 
@@ -79,8 +138,8 @@ impl RunPage {
 pub fn Detail(
     /// The addresses of the workspace.
     links: Links,
-    /// This page, with what was chosen: `tab` is `metrics` or `artifacts`, `metric` finds metrics, `path` is a
-    /// folder or file.
+    /// This page, with what was chosen: `tab` is a [`Part`]; `metric` and `param` find by name, `open` and `after` say which
+    /// charts, [`crate::chart::look::Look::NAMES`] how they are drawn; `path` is a folder or file.
     address: Address,
     /// What it shows.
     page: RunPage,
@@ -88,24 +147,38 @@ pub fn Detail(
     let info = page.run.info.clone();
     let (shape, word) = state(info.status);
     let id = info.id.simple();
-    let tab = address.get("tab").unwrap_or("overview").to_owned();
-    let plain = address.without("tab").without("path").without("from").without("metric");
-    let tabs = vec![
-        Tab::new("Overview", plain.href()).current(tab == "overview"),
-        Tab::new("Metrics", plain.with("tab", "metrics").href())
-            .count(page.run.metrics.len())
-            .current(tab == "metrics"),
-        Tab::new("Artifacts", plain.with("tab", "artifacts").href())
-            .count(format::integer(page.files.all().0))
-            .current(tab == "artifacts"),
+    let part = Part::of(&address);
+    // How charts are drawn stays from one part to the next; what is found and opened in one does not.
+    let mut plain = address.clone();
+    for name in ["tab", "path", "from", "metric", "param", "open", "after", "rows", "values", "start", "end"] {
+        plain = plain.without(name);
+    }
+    let tab = |part_of: Part, name: &'static str| {
+        let href = if part_of == Part::Overview { plain.href() } else { plain.with("tab", part_of.as_str()).href() };
+        Tab::new(name, href).current(part == part_of)
+    };
+    let system = page.run.metrics.iter().filter(|metric| board::is_system(&metric.key)).count();
+    let inputs = page.run.datasets.len() + page.run.model_inputs.len() + page.run.model_outputs.len();
+    let mut tabs = vec![
+        tab(Part::Overview, "Overview"),
+        tab(Part::Metrics, "Metrics").count(page.run.metrics.len() - system),
+        tab(Part::Params, "Params").count(page.run.params.len()),
+        tab(Part::Artifacts, "Artifacts").count(format::integer(page.files.all().0)),
     ];
+    if system > 0 || part == Part::System {
+        tabs.push(tab(Part::System, "System metrics").count(system));
+    }
+    tabs.push(tab(Part::Inputs, "Inputs and outputs").count(inputs));
+    tabs.push(tab(Part::History, "History"));
     let commit = page.run.tags.get("mlflow.source.git.commit").cloned();
     let events = (info.status == RunStatus::Running).then(|| links.events(&[format!("run:{}", info.id)]));
     let version = page.lineage.versions.last().cloned();
-    let actions = version.map(|(model, version)| {
+    let open = version.map(|(model, version)| {
         view! { <ButtonLink text=format!("Open v{version}") href=links.version(&model, version) kind=Kind::Primary/> }
     });
+    let actions = view! { <python::CopyAsPython page=page.clone()/>{open} };
     let started = from_ms(info.start_time);
+    let source = page.run.tags.get("mlflow.source.name").filter(|name| !name.is_empty()).cloned();
     let meta = view! {
         <span>
             <Avatar name=info.user_name.clone() size=AvatarSize::Small/>
@@ -117,12 +190,15 @@ pub fn Detail(
             let short: String = commit.chars().take(7).collect();
             view! { <span><Icon symbol=Symbol::Commit/><span class="mono" title=commit>{short}</span></span> }
         })}
+        {source.map(|source| {
+            let short = source.rsplit('/').next().unwrap_or(&source).chars().take(40).collect::<String>();
+            view! { <span><Icon symbol=Symbol::Play/><span class="mono" title=source>{short}</span></span> }
+        })}
         <span class="digest">
             <Icon symbol=Symbol::File/>
             <span class="mono">{id.clone()}</span>
             <CopyButton text=id.clone() label="Copy run id"/>
         </span>
-        <Tags run=page.run.clone()/>
     };
     let put_away = info.lifecycle_stage == LifecycleStage::Deleted;
     let crumbs = vec![
@@ -130,9 +206,13 @@ pub fn Detail(
         Crumb::to(page.experiment.name.clone(), links.experiment(page.experiment.id)),
         Crumb::here(info.name.clone()),
     ];
-    let body = match tab.as_str() {
-        "metrics" => view! { <metrics::All links=links.clone() address=address.clone() page/> }.into_any(),
-        "artifacts" => {
+    let body = match part {
+        Part::Metrics => view! { <metrics::All links=links.clone() address=address.clone() page/> }.into_any(),
+        Part::System => view! { <metrics::System links=links.clone() address=address.clone() page/> }.into_any(),
+        Part::Params => view! { <params::All address=address.clone() params=page.run.params/> }.into_any(),
+        Part::Inputs => view! { <inputs::All links=links.clone() page/> }.into_any(),
+        Part::History => view! { <Happened events=page.events links=links.clone()/> }.into_any(),
+        Part::Artifacts => {
             let run = info.id;
             let command = format!("mlflow artifacts log-artifact --run-id {} --local-file plot.png", run.simple());
             view! {
@@ -148,7 +228,10 @@ pub fn Detail(
             }
             .into_any()
         }
-        _ => view! { <Overview links=links.clone() address=plain page/> }.into_any(),
+        Part::Overview => {
+            let here = address.clone();
+            view! { <Overview links=links.clone() address=here plain page/> }.into_any()
+        }
     };
     view! {
         <Crumbs items=crumbs/>
@@ -164,7 +247,9 @@ pub fn Detail(
             live=true
         />
         <Tabs label="Run" items=tabs/>
-        {body}
+        <div class="mt-4">{body}</div>
+        // What the charts look at to know when they are whole.
+        <span id="run-running" hidden data-live="" data-is=if info.status == RunStatus::Running { "running" } else { "over" }></span>
         {events.map(|events| view! { <LiveRegion events/> })}
     }
 }
@@ -172,40 +257,98 @@ pub fn Detail(
 /// The tags that people set; those of clients begin with `mlflow.`.
 #[component]
 fn Tags(run: Run) -> impl IntoView {
-    let tags: Vec<String> = run
-        .tags
-        .iter()
-        .filter(|(key, _)| !key.starts_with("mlflow."))
-        .take(6)
-        .map(|(key, value)| format!("{key}={value}").chars().take(48).collect())
-        .collect();
-    (!tags.is_empty())
-        .then(|| view! { <span>{tags.into_iter().map(|text| view! { <Tag text mono=true/> }).collect_view()}</span> })
+    let tags: Vec<(String, String)> =
+        run.tags.into_iter().filter(|(key, _)| !key.starts_with("mlflow.")).take(100).collect();
+    (!tags.is_empty()).then(|| {
+        view! {
+            <Panel title="Tags" id="tags" note=tags.len().to_string() live=true>
+                <Body>
+                    <Facts small=true>
+                        {tags
+                            .into_iter()
+                            .map(|(key, value)| {
+                                let value = value.chars().take(300).collect::<String>();
+                                view! { <Fact name=key mono=true><span class="breaks">{value}</span></Fact> }
+                            })
+                            .collect_view()}
+                    </Facts>
+                </Body>
+            </Panel>
+        }
+    })
 }
 
 #[component]
-fn Overview(links: Links, address: Address, page: RunPage) -> impl IntoView {
-    let description = page.run.tags.get("mlflow.note.content").cloned();
+fn Overview(links: Links, address: Address, plain: Address, page: RunPage) -> impl IntoView {
     let chain = lineage(&page, &links);
+    let files = links.run_files(&page.run.info.id);
+    let artifacts = plain.with("tab", "artifacts");
+    let about = (!page.about.is_empty()).then(|| {
+        let text = prose(page.about.clone(), &files, &artifacts);
+        view! { <Panel title="About" id="about"><div class="body doc">{text}</div></Panel> }
+    });
+    let metrics_tab = plain.clone();
     view! {
         {(chain.len() > 1).then(|| view! { <Lineage items=chain/> })}
         <div class="with-aside mt-4">
             <div class="stack">
-                {description
-                    .map(|text| {
-                        view! { <Panel title="About" id="about"><Body><div class="prose"><Prose text/></div></Body></Panel> }
-                    })}
-                <metrics::Headline address=address.clone() page=page.clone()/>
-                <metrics::Charts links=links.clone() address=address.clone() page=page.clone()/>
+                {about}
+                <metrics::Headline address=metrics_tab page=page.clone()/>
+                <metrics::Charts links=links.clone() address page=page.clone() about=About::Training flat=true/>
             </div>
             <aside class="stack" aria-label="Details">
-                <Params run=page.run.clone()/>
-                <Glance address=address.with("tab", "artifacts") page=page.files/>
-                <Datasets datasets=page.run.datasets/>
-                <Happened events=page.events links/>
+                <params::Few address=plain.clone() params=page.run.params.clone()/>
+                <Glance address=artifacts page=page.files.clone()/>
+                <inputs::Datasets address=plain.clone() datasets=page.run.datasets.clone()/>
+                <Source tags=page.run.tags.clone()/>
+                <Tags run=page.run.clone()/>
+                <Happened events=page.events.iter().take(6).cloned().collect() links/>
             </aside>
         </div>
     }
+}
+
+/// Which code made the run, as its client says. Nothing of it is opened, so that only what is plainly an address is a link.
+#[component]
+fn Source(tags: BTreeMap<String, String>) -> impl IntoView {
+    let names = [
+        ("Source", "mlflow.source.name"),
+        ("Type", "mlflow.source.type"),
+        ("Commit", "mlflow.source.git.commit"),
+        ("Branch", "mlflow.source.git.branch"),
+        ("Repository", "mlflow.source.git.repoURL"),
+        ("Project entry", "mlflow.project.entryPoint"),
+    ];
+    let facts: Vec<(&str, String)> = names
+        .into_iter()
+        .filter_map(|(word, tag)| Some((word, tags.get(tag).filter(|value| !value.is_empty())?.clone())))
+        .collect();
+    (!facts.is_empty()).then(|| {
+        view! {
+            <Panel title="Source" id="source">
+                <Body>
+                    <Facts small=true>
+                        {facts
+                            .into_iter()
+                            .map(|(name, value)| {
+                                let shown: String = value.chars().take(200).collect();
+                                let link = value.starts_with("https://") && name == "Repository";
+                                view! {
+                                    <Fact name=name.to_owned() mono=true>
+                                        {if link {
+                                            view! { <a class="breaks" href=value rel="noopener noreferrer nofollow">{shown}</a> }.into_any()
+                                        } else {
+                                            view! { <span class="breaks">{shown}</span> }.into_any()
+                                        }}
+                                    </Fact>
+                                }
+                            })
+                            .collect_view()}
+                    </Facts>
+                </Body>
+            </Panel>
+        }
+    })
 }
 
 /// From the data to production, as far as it is known.
@@ -261,63 +404,24 @@ fn lineage(page: &RunPage, links: &Links) -> Vec<Station> {
             here: false,
         });
     }
-    chain
-}
-
-#[component]
-fn Params(run: Run) -> impl IntoView {
-    let count = run.params.len();
-    view! {
-        <Panel title="Params" id="params" note=count.to_string()>
-            {if run.params.is_empty() {
-                view! { <Body><p class="muted">"It logged no params."</p></Body> }.into_any()
-            } else {
-                view! {
-                    <Body>
-                        <Facts small=true>
-                            {run
-                                .params
-                                .into_iter()
-                                .take(200)
-                                .map(|(key, value)| {
-                                    view! { <Fact name=key mono=true>{value.chars().take(400).collect::<String>()}</Fact> }
-                                })
-                                .collect_view()}
-                        </Facts>
-                        {(count > 200).then(|| view! { <p class="muted">{format!("and {} more", count - 200)}</p> })}
-                    </Body>
-                }
-                    .into_any()
-            }}
-        </Panel>
+    // What answers now, of each environment; without any, what did last.
+    let live = page.deployments.iter().filter(|deployment| deployment.state == DeploymentState::Live);
+    let shown: Vec<&Deployment> = match live.collect::<Vec<_>>() {
+        none if none.is_empty() => page.deployments.iter().take(1).collect(),
+        live => live,
+    };
+    for deployment in shown {
+        let (state, word) = crate::pages::deployment::of_deployment(deployment.state);
+        chain.push(Station {
+            kind: "Deployment",
+            name: format!("#{} in {}", deployment.number, deployment.environment),
+            href: Some(links.deployment(deployment.number)),
+            sub: word.to_lowercase(),
+            state: Some(state),
+            here: false,
+        });
     }
-}
-
-#[component]
-fn Datasets(datasets: Vec<DatasetInput>) -> impl IntoView {
-    (!datasets.is_empty()).then(|| {
-        view! {
-            <Panel title="Data" id="data" note=datasets.len().to_string()>
-                <ul class="list">
-                    {datasets
-                        .into_iter()
-                        .map(|data| {
-                            let context = data.tags.get("mlflow.data.context").cloned();
-                            view! {
-                                <li>
-                                    <div class="grow">
-                                        <span class="t">{data.name}</span>
-                                        <div class="sub mono">{data.digest}</div>
-                                    </div>
-                                    {context.map(|text| view! { <Tag text/> })}
-                                </li>
-                            }
-                        })
-                        .collect_view()}
-                </ul>
-            </Panel>
-        }
-    })
+    chain
 }
 
 #[cfg(test)]
@@ -350,12 +454,31 @@ mod tests {
     }
 
     #[test]
-    fn gates_metrics_are_drawn_first_and_system_metrics_only_when_asked_for() {
+    fn gates_metrics_are_drawn_first_and_the_machines_on_a_part_of_their_own() {
         let page = samples::run();
-        let keys = RunPage::charted(&page.run, page.champion.as_ref(), None);
-        assert_eq!(keys.first().map(String::as_str), Some("f1_macro"));
-        assert!(!keys.iter().any(|key| key.starts_with("system/")), "{keys:?}");
-        assert_eq!(RunPage::charted(&page.run, None, Some("SYSTEM/")), ["system/cpu"]);
+        let board = |part, pairs: &[(&str, &str)]| {
+            let address = Address::new("/", pairs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())));
+            let board = RunPage::board(part, &address, &page.run, &page.lengths, page.champion.as_ref());
+            board.keys().into_iter().map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(board(Part::Overview, &[]), ["f1_macro", "loss"]);
+        assert_eq!(board(Part::Metrics, &[("metric", "LOSS")]), ["loss"]);
+        assert_eq!(board(Part::System, &[]), ["system/cpu_utilization_percentage"]);
+    }
+
+    #[test]
+    fn each_part_of_a_run_is_shown() {
+        for (tab, part) in [
+            ("metrics", "Ignore outliers"),
+            ("system", "CPU utilization"),
+            ("params", "learning_rate"),
+            ("inputs", "wine-quality@2026-11"),
+            ("history", "History"),
+            ("nonsense", "Headline metrics"),
+        ] {
+            let html = page(&[("tab", tab)]);
+            assert!(html.contains(part), "{part} in {html}");
+        }
     }
 
     #[test]

@@ -38,6 +38,7 @@
 //! value come last in both directions, and not-a-number comes after the numbers and before those.
 
 mod clause;
+mod complete;
 mod experiments;
 mod logged_models;
 mod models;
@@ -51,6 +52,7 @@ mod scanner;
 mod tests;
 
 pub use clause::{Filter, Finite, IntegerTest, Keyed, NumberOp, NumberTest, OneOf, Pattern, TextTest, Values};
+pub use complete::{Completion, KeyPlace, KeySort, ValueOf, ValuePlace, Word, complete};
 pub use experiments::{ExperimentAttribute, ExperimentClause, ExperimentTime};
 pub use logged_models::{
     DatasetRef, LoggedModelAttribute, LoggedModelClause, LoggedModelOrderField, LoggedModelOrderKey, LoggedModelText,

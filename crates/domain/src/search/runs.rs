@@ -114,12 +114,12 @@ impl DatasetField {
 }
 
 /// What an operand of runs names.
-enum Field {
+pub(super) enum Field {
     Dataset(DatasetField),
     Sortable(RunOrderKey),
 }
 
-fn field(operand: &Operand) -> Result<Field, Problem> {
+pub(super) fn field(operand: &Operand) -> Result<Field, Problem> {
     let key = || operand.key.clone();
     Ok(Field::Sortable(match operand.entity.as_deref() {
         Some("metric" | "metrics") => RunOrderKey::Metric(key()),

@@ -74,7 +74,7 @@ fn is_word(c: char) -> bool {
 
 /// Whether a key can stand after its entity without quotes. Keys that MLflow wants quoted, such as `val/loss`, may be
 /// bare here: there is no arithmetic that they could be mistaken for.
-fn is_key(c: char) -> bool {
+pub(super) fn is_key(c: char) -> bool {
     is_word(c) || matches!(c, '.' | '/' | ':' | '-')
 }
 

@@ -1,7 +1,7 @@
 //! What is shown of promotions.
 
 use super::{PromotionFilter, no_promotion};
-use crate::{Ctx, Result, Services, boxed, environment::is_name};
+use crate::{Ctx, Result, Services, boxed, environment::is_name, link::Links};
 use domain::{
     Page,
     deployment::Deployment,
@@ -86,6 +86,12 @@ impl Services {
         let Some(digest) = &promotion.subject_digest else { return Ok(Vec::new()) };
         let decisions = store::promotion::decisions(&mut conn, promotion.id).await?;
         Ok(approvals(&decisions, digest).map(|decision| decision.user_name.clone()).collect())
+    }
+
+    /// The address of a promotion's page, for messages.
+    #[must_use]
+    pub fn promotion_address(&self, ctx: &Ctx, number: i64) -> String {
+        Links { base: self.public_url(), slug: &ctx.workspace.slug }.promotion(number)
     }
 
     /// A promotion with everything an approver looks at.

@@ -4,16 +4,14 @@
 use crate::{Error, Result};
 use domain::series::Point;
 use sqlx::PgPool;
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 use store::run::{
     RunKey,
     key::KeyId,
     metric::{self, Append},
 };
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
-/// How many statements are under way at once: while one waits for the disk, the next is made.
-const LANES: usize = 2;
 /// The most requests in one statement, and from how many points on it takes no more of them.
 const REQUESTS: usize = 64;
 const POINTS: usize = 4096;
@@ -28,26 +26,30 @@ struct Job {
     done: oneshot::Sender<Result<Option<i64>>>,
 }
 
+impl Job {
+    fn answer(self, version: Result<Option<i64>>) {
+        // Whoever does not wait any more need not know.
+        _ = self.done.send(version);
+    }
+}
+
 /// Writes points.
 #[derive(Clone)]
 pub(crate) struct Appender(mpsc::Sender<Job>);
 
 impl Appender {
     pub(crate) fn start(pool: &PgPool) -> Self {
-        let (sender, jobs) = mpsc::channel(WAITING);
-        let jobs = Arc::new(Mutex::new(jobs));
-        for _ in 0..LANES {
-            let (pool, jobs) = (pool.clone(), Arc::clone(&jobs));
-            tokio::spawn(async move {
-                loop {
-                    let taken = take(&mut *jobs.lock().await).await;
-                    if taken.is_empty() {
-                        return;
-                    }
-                    write(&pool, taken).await;
+        let (sender, mut jobs) = mpsc::channel(WAITING);
+        let pool = pool.clone();
+        tokio::spawn(async move {
+            loop {
+                let taken = take(&mut jobs).await;
+                if taken.is_empty() {
+                    return;
                 }
-            });
-        }
+                write(&pool, taken).await;
+            }
+        });
         Self(sender)
     }
 
@@ -79,16 +81,28 @@ async fn take(jobs: &mut mpsc::Receiver<Job>) -> Vec<Job> {
     taken
 }
 
+/// Writes them in one statement, which waits for nobody: a run that somebody else writes to is waited for apart.
 async fn write(pool: &PgPool, jobs: Vec<Job>) {
-    let appends: Vec<Append<'_>> = jobs.iter().map(|job| Append { run: job.run, points: &job.points }).collect();
-    let written: Result<HashMap<RunKey, i64>> = async {
-        let mut conn = pool.acquire().await.map_err(store::Error::from)?;
-        Ok(metric::append(&mut conn, &appends).await?)
-    }
-    .await;
+    let written = append(pool, &jobs, false).await;
     for job in jobs {
-        let answer = written.as_ref().map(|versions| versions.get(&job.run).copied()).map_err(Clone::clone);
-        // Whoever does not wait any more need not know.
-        _ = job.done.send(answer);
+        match &written {
+            Ok(versions) => match versions.get(&job.run) {
+                Some(version) => job.answer(Ok(Some(*version))),
+                None => _ = tokio::spawn(write_alone(pool.clone(), job)),
+            },
+            Err(error) => job.answer(Err(error.clone())),
+        }
     }
+}
+
+async fn write_alone(pool: PgPool, job: Job) {
+    let written = append(&pool, std::slice::from_ref(&job), true).await;
+    let version = written.map(|versions| versions.get(&job.run).copied());
+    job.answer(version);
+}
+
+async fn append(pool: &PgPool, jobs: &[Job], waits: bool) -> Result<HashMap<RunKey, i64>> {
+    let appends: Vec<Append<'_>> = jobs.iter().map(|job| Append { run: job.run, points: &job.points }).collect();
+    let mut conn = pool.acquire().await.map_err(store::Error::from)?;
+    Ok(metric::append(&mut conn, &appends, waits).await?)
 }

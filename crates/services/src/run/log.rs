@@ -8,9 +8,9 @@ use domain::{
     id::{ExperimentId, LoggedModelId, RunId},
     log_batch::{self, LogBatch, MetricPoint, RawMetric},
     names::{ParamKey, RunName, TagKey},
-    run::{DatasetInput, ModelLink, RunInfo},
+    run::{DatasetInput, ModelLink, RunInfo, RunModel},
     series::Point,
-    values::{ParamValue, TagValue},
+    values::{ParamValue, TagValue, spaced_json},
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use store::{
@@ -107,7 +107,7 @@ impl Services {
                 .collect();
             return Err(log_batch::params_changed(&id.simple(), &changed));
         }
-        let versions = metric::append(&mut tx, &[Append { run: run.key, points: &points }]).await?;
+        let versions = metric::append(&mut tx, &[Append { run: run.key, points: &points }], true).await?;
         metric::insert_of_models(&mut tx, run.key, &batch.model_metrics).await?;
         set_tags(&mut tx, ctx, (&opened, &info), (&tags, &tags_by_id)).await?;
         commit(tx).await?;
@@ -230,12 +230,12 @@ impl Services {
         commit(tx).await
     }
 
-    /// Notes a model that an older client logged: `model` is its MLmodel file as JSON.
+    /// Notes a model that an older client logged.
     ///
     /// # Errors
     /// `NotFound` without such a run; `Invalid` when the run is deleted, or there are too many models.
     #[boxed]
-    pub async fn log_run_model(&self, ctx: &Ctx, id: RunId, model: serde_json::Value) -> Result<()> {
+    pub async fn log_run_model(&self, ctx: &Ctx, id: RunId, model: RunModel) -> Result<()> {
         let mut conn = self.conn().await?;
         let known = self.run_identity(&mut conn, ctx, id).await?;
         let tag = self.key_ids(&mut conn, known.experiment, &[(KeyKind::Tag, LOGGED_MODELS)]).await?;
@@ -243,13 +243,12 @@ impl Services {
         let mut tx = self.begin().await?;
         let (run, _) = open(&mut tx, ctx, id).await?;
         let before = log::tag(&mut tx, run.key(), LOGGED_MODELS).await?;
-        let mut models: Vec<serde_json::Value> =
-            before.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+        let mut models: Vec<RunModel> = before.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
         if models.contains(&model) {
             return Ok(());
         }
         models.push(model);
-        let value = serde_json::Value::from(models).to_string();
+        let value = spaced_json(&models);
         if value.len() > MAX_LOGGED_MODELS {
             return Err(Error::invalid("This run has too many models; log further ones to another run."));
         }

@@ -5,10 +5,13 @@ use domain::{
     Error, ErrorKind, Page,
     id::RunId,
     page,
-    run::MetricSeries,
-    series::{self, Point},
+    run::{MetricSeries, RunSeries},
+    series::{self, Axis, Point, Window},
 };
-use std::collections::HashMap;
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::RangeInclusive,
+};
 use store::{
     PgConnection,
     run::{
@@ -19,8 +22,46 @@ use store::{
 
 /// How many points a page of a history may have.
 const MAX_POINTS: usize = 100_000;
-/// How many points a chart may have.
+/// How many points a curve of a chart may have.
 const MAX_CHART_POINTS: usize = 10_000;
+/// How many points all curves of one answer have together, about: with more curves each gets fewer.
+const MAX_ANSWER_POINTS: usize = 250_000;
+/// The most runs whose curves are asked for at once.
+pub const MAX_CHART_RUNS: usize = 50;
+/// The most metrics whose curves are asked for at once.
+pub const MAX_CHART_KEYS: usize = 50;
+
+/// Which curves, and how much of them.
+#[derive(Debug, Clone, Copy)]
+pub struct Curves<'a> {
+    /// The metrics.
+    pub keys: &'a [&'a str],
+    /// About how many points each may have.
+    pub points: usize,
+    /// The part that is looked at.
+    pub window: Window,
+}
+
+impl Curves<'_> {
+    /// About how many points each curve of so many runs gets.
+    fn checked(&self, runs: usize) -> Result<usize> {
+        if runs > MAX_CHART_RUNS {
+            return Err(Error::invalid_field("run", format!("Ask for the curves of at most {MAX_CHART_RUNS} runs.")));
+        }
+        if self.keys.len() > MAX_CHART_KEYS {
+            return Err(Error::invalid_field("key", format!("Ask for at most {MAX_CHART_KEYS} metrics at once.")));
+        }
+        let Window { start, end, .. } = self.window;
+        if [start, end].into_iter().flatten().any(|at| !at.is_finite()) {
+            return Err(Error::invalid_field("start", "A range is from one number to another."));
+        }
+        if start.zip(end).is_some_and(|(start, end)| start > end) {
+            return Err(Error::invalid_field("end", "The range ends before it begins."));
+        }
+        let share = MAX_ANSWER_POINTS / (runs * self.keys.len()).max(1);
+        Ok(self.points.clamp(2, MAX_CHART_POINTS).min(share.max(2)))
+    }
+}
 
 /// Where a page of a history begins after: time, step, and the bits of the value.
 type Place = (i64, i64, u64);
@@ -56,41 +97,96 @@ impl Services {
         Ok(Page { items: found.points, next_page_token })
     }
 
-    /// A metric of a run with about `points` points for a chart, extremes kept.
+    /// At most `limit` points of a metric of a run in the order of charts, as MLflow samples them, of those between two
+    /// steps when they are given. A run without the metric has none, and so has a run that does not exist.
     ///
     /// # Errors
-    /// `NotFound` without such a run or metric.
+    /// When the database does not answer.
     #[boxed]
-    pub async fn metric_series(&self, ctx: &Ctx, id: RunId, key: &str, points: usize) -> Result<MetricSeries> {
-        let mut found = self.metric_series_of(ctx, id, &[key], points).await?;
-        found.pop().ok_or_else(|| Error::not_found("metric of this run", key))
+    pub async fn metric_sample(
+        &self,
+        ctx: &Ctx,
+        id: RunId,
+        key: &str,
+        steps: Option<RangeInclusive<i64>>,
+        limit: usize,
+    ) -> Result<Vec<Point>> {
+        let mut conn = self.conn().await?;
+        let run = match self.run_identity(&mut conn, ctx, id).await {
+            Err(error) if error.kind == ErrorKind::NotFound => return Ok(Vec::new()),
+            run => run?,
+        };
+        let keys = known_metrics(&mut conn, run.experiment, &[key]).await?;
+        let Some((metric, _)) = keys.first() else { return Ok(Vec::new()) };
+        let mut all = metric::series(&mut conn, &[run.key], &[*metric], None).await?;
+        let points = all.remove(&(run.key, *metric)).unwrap_or_default();
+        let within = steps.map_or(&points[..], |steps| {
+            let from = points.partition_point(|point| point.step < *steps.start());
+            let to = points.partition_point(|point| point.step <= *steps.end());
+            points.get(from..to).unwrap_or_default()
+        });
+        Ok(series::sample(within, limit))
     }
 
-    /// Several metrics of a run, in their order, each with about `points` points for a chart, extremes kept; without
-    /// those that the run does not have.
+    /// Several metrics of several runs for charts, by metric and then by run, in the orders that are given, without those
+    /// that a run does not have. Extremes are kept.
+    ///
+    /// # Errors
+    /// `NotFound` without such a run; `Invalid` for more than [`MAX_CHART_RUNS`] runs or [`MAX_CHART_KEYS`] metrics, or a
+    /// range that ends before it begins.
+    #[boxed]
+    pub async fn metric_series(&self, ctx: &Ctx, runs: &[RunId], wanted: &Curves<'_>) -> Result<Vec<RunSeries>> {
+        let points = wanted.checked(runs.len())?;
+        let mut conn = self.conn().await?;
+        let mut identities = Vec::with_capacity(runs.len());
+        for id in runs {
+            identities.push((*id, self.run_identity(&mut conn, ctx, *id).await?));
+        }
+        // When a run started matters to one axis alone.
+        let starts: HashMap<RunId, i64> = if wanted.window.axis == Axis::Relative {
+            let keys: Vec<_> = identities.iter().map(|(_, run)| run.key).collect();
+            store::run::infos(&mut conn, &keys).await?.into_iter().map(|run| (run.id, run.start_time)).collect()
+        } else {
+            HashMap::new()
+        };
+        let mut found: Vec<Vec<RunSeries>> = wanted.keys.iter().map(|_| Vec::new()).collect();
+        for (id, run) in identities {
+            let metrics = known_metrics(&mut conn, run.experiment, wanted.keys).await?;
+            let ids: Vec<KeyId> = metrics.iter().map(|(id, _)| *id).collect();
+            let mut all = metric::series(&mut conn, &[run.key], &ids, None).await?;
+            let start = starts.get(&id).copied().unwrap_or_default();
+            for (place, key) in wanted.keys.iter().enumerate() {
+                let number = metrics.iter().find(|(_, name)| name == key).map(|(number, _)| number);
+                let Some(of_run) = number.and_then(|number| all.remove(&(run.key, *number))) else { continue };
+                let total = i64::try_from(of_run.len()).unwrap_or(i64::MAX);
+                let within = wanted.window.of(of_run, start);
+                let series = MetricSeries { key: (*key).to_owned(), total, points: series::thin(&within, points) };
+                found[place].push(RunSeries { run_id: id, series });
+            }
+        }
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    /// How many points each metric of these runs has, of the run that has the most of it.
     ///
     /// # Errors
     /// `NotFound` without such a run.
     #[boxed]
-    pub async fn metric_series_of(
-        &self,
-        ctx: &Ctx,
-        id: RunId,
-        keys: &[&str],
-        points: usize,
-    ) -> Result<Vec<MetricSeries>> {
-        let points = points.clamp(2, MAX_CHART_POINTS);
+    pub async fn metric_lengths(&self, ctx: &Ctx, runs: &[RunId]) -> Result<BTreeMap<String, i64>> {
         let mut conn = self.conn().await?;
-        let run = self.run_identity(&mut conn, ctx, id).await?;
-        let metrics = known_metrics(&mut conn, run.experiment, keys).await?;
-        let ids: Vec<KeyId> = metrics.iter().map(|(id, _)| *id).collect();
-        let mut all: HashMap<KeyId, Vec<Point>> = metric::series(&mut conn, run.key, &ids).await?;
-        let series = |(id, key): (KeyId, &str)| {
-            let all = all.remove(&id)?;
-            let total = i64::try_from(all.len()).unwrap_or(i64::MAX);
-            Some(MetricSeries { key: key.to_owned(), total, points: series::thin(&all, points) })
-        };
-        Ok(metrics.into_iter().filter_map(series).collect())
+        let mut keys = Vec::with_capacity(runs.len());
+        for id in runs {
+            keys.push(self.run_identity(&mut conn, ctx, *id).await?.key);
+        }
+        let lengths = metric::lengths(&mut conn, &keys).await?;
+        let numbers: Vec<KeyId> = lengths.keys().copied().collect();
+        // One name may have several numbers: runs of several experiments are compared.
+        let mut by_name: BTreeMap<String, i64> = BTreeMap::new();
+        for (number, name) in key::names(&mut conn, &numbers).await? {
+            let most = by_name.entry(name).or_default();
+            *most = lengths.get(&number).copied().unwrap_or_default().max(*most);
+        }
+        Ok(by_name)
     }
 }
 

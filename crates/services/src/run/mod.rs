@@ -1,21 +1,30 @@
 //! Runs of experiments: making, changing and reading them. What clients log to them is in [`log`], finding them in
-//! [`search`], curves in [`metric`], how their points are packed in [`pack`].
+//! [`search`], the table of an experiment in [`table`], what completes a filter in [`complete`], changes of many in
+//! [`change`], files of them in [`export`], curves in [`metric`], how their points are packed in [`pack`].
 
 mod appender;
+mod change;
+mod complete;
+mod export;
 mod known;
 mod log;
 mod metric;
 mod name;
 mod pack;
 mod search;
+mod table;
 
 pub(crate) use appender::Appender;
+pub use change::RunsChange;
+pub use export::{RunExport, RunExportSearch};
 pub(crate) use known::Known;
+pub use metric::{Curves, MAX_CHART_KEYS, MAX_CHART_RUNS};
 pub(crate) use name::random as random_name;
 pub(crate) use pack::Packer;
 pub use pack::Unpacked;
+pub use search::RunSearch;
 pub(crate) use search::resolve as resolve_experiments;
-pub use search::{RunSearch, RunTableSearch};
+pub use table::{RunGroupSearch, RunTableSearch};
 
 use crate::{Credential, Ctx, Event, Result, Services, boxed, commit, experiment};
 use domain::{
@@ -28,10 +37,7 @@ use domain::{
     run::{Run, RunInfo, RunLineage, RunStatus},
     values::Millis,
 };
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 use store::{
     PgConnection,
     run::{Opened, RunKey, key::KeyKind},
@@ -222,33 +228,6 @@ impl Services {
         let experiment = experiment::experiment(&mut tx, ctx, info.experiment_id).await?;
         set_stage(&mut tx, ctx, &experiment, (key, &info), stage).await?;
         commit(tx).await
-    }
-
-    /// Puts runs of an experiment away, all or none of them. Tells how many were in use.
-    ///
-    /// # Errors
-    /// `NotFound` when there is no such experiment, or one of them is no run of it.
-    #[boxed]
-    pub async fn delete_runs(&self, ctx: &Ctx, experiment: ExperimentId, ids: &BTreeSet<RunId>) -> Result<usize> {
-        let mut tx = self.begin().await?;
-        let experiment = experiment::experiment(&mut tx, ctx, experiment).await?;
-        let mut runs = Vec::new();
-        for id in ids {
-            let (key, info) = find(&mut tx, ctx, *id).await?;
-            if info.experiment_id != experiment.id {
-                return Err(no_run(&id.simple()));
-            }
-            runs.push((key, info));
-        }
-        // As everybody takes several runs, so that no two wait for each other.
-        runs.sort_by_key(|(key, _)| *key);
-        let mut deleted = 0;
-        for (key, info) in runs {
-            let was_in_use = set_stage(&mut tx, ctx, &experiment, (key, &info), LifecycleStage::Deleted).await?;
-            deleted += usize::from(was_in_use);
-        }
-        commit(tx).await?;
-        Ok(deleted)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The use cases, over a real database.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod access;
 mod monitoring;
 mod pipelines;
 mod promotion;

@@ -4,7 +4,7 @@ use super::{Opened, RunKey, by_run};
 use crate::Result;
 use domain::{
     dataset::ValidDatasetInput,
-    id::{ExperimentId, LoggedModelId},
+    id::{ExperimentId, LoggedModelId, WorkspaceId},
     run::{DatasetInput, ModelLink},
 };
 use sqlx::{FromRow, PgConnection, types::Json};
@@ -165,6 +165,32 @@ pub async fn dataset_names(conn: &mut PgConnection, runs: &[RunKey]) -> Result<H
     Ok(by_run(rows.into_iter()))
 }
 
+/// The first names, or digests, of an experiment's data sets that begin with a text.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn known_datasets(
+    conn: &mut PgConnection,
+    experiment: ExperimentId,
+    digests: bool,
+    start: &str,
+    limit: i64,
+) -> Result<Vec<String>> {
+    Ok(sqlx::query_scalar(
+        "select distinct case when $2 then digest else name end as value
+         from datasets
+         where experiment_id = $1 and starts_with(case when $2 then digest else name end, $3)
+         order by value
+         limit $4",
+    )
+    .bind(experiment)
+    .bind(digests)
+    .bind(start)
+    .bind(limit)
+    .fetch_all(conn)
+    .await?)
+}
+
 /// The logged models that each run read, and those that it wrote.
 ///
 /// # Errors
@@ -188,4 +214,43 @@ pub async fn models(
         if is_input { inputs } else { outputs }.push(ModelLink { model_id, step });
     }
     Ok(by_run)
+}
+
+/// A data set that runs of an experiment read, and what for.
+#[derive(Debug, FromRow)]
+pub struct DatasetSummary {
+    /// The experiment.
+    pub experiment_id: ExperimentId,
+    /// The data set's name.
+    pub name: String,
+    /// Its digest.
+    pub digest: String,
+    /// What the runs say that they read it for; several give several rows.
+    pub context: Option<String>,
+}
+
+/// The data sets that runs of these experiments read, each once for every purpose.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn summaries(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    experiments: &[ExperimentId],
+    limit: i64,
+) -> Result<Vec<DatasetSummary>> {
+    Ok(sqlx::query_as(
+        "select distinct d.experiment_id, d.name, d.digest, i.tags ->> 'mlflow.data.context' as context
+         from datasets d
+         join experiments e on e.id = d.experiment_id
+         join run_datasets i on i.dataset_id = d.id
+         where e.workspace_id = $1 and d.experiment_id = any($2)
+         order by d.experiment_id, d.name, d.digest, context
+         limit $3",
+    )
+    .bind(workspace)
+    .bind(experiments)
+    .bind(limit)
+    .fetch_all(conn)
+    .await?)
 }

@@ -1,5 +1,6 @@
 //! Keys of what is logged, by number. A key belongs to an experiment and is never given up.
 
+use super::RunKey;
 use crate::Result;
 use domain::id::ExperimentId;
 use sqlx::PgConnection;
@@ -22,11 +23,23 @@ pub enum KeyKind {
 }
 
 impl KeyKind {
+    /// All of them, in the order in which they are listed.
+    pub const ALL: [Self; 3] = [Self::Metric, Self::Param, Self::Tag];
+
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Metric => "metric",
             Self::Param => "param",
             Self::Tag => "tag",
+        }
+    }
+
+    /// The table of what is logged.
+    pub(crate) fn table(self) -> &'static str {
+        match self {
+            Self::Metric => "latest_metrics",
+            Self::Param => "params",
+            Self::Tag => "run_tags",
         }
     }
 }
@@ -93,6 +106,113 @@ pub async fn known<'a>(
         }
     }
     Ok(known)
+}
+
+/// How many keys were ever logged in an experiment.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn count(conn: &mut PgConnection, experiment: ExperimentId) -> Result<i64> {
+    Ok(sqlx::query_scalar("select count(*) from log_keys where experiment_id = $1")
+        .bind(experiment)
+        .fetch_one(conn)
+        .await?)
+}
+
+/// The keys of an experiment of these kinds whose names begin with a text, in order of kind and name.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn beginning(
+    conn: &mut PgConnection,
+    experiment: ExperimentId,
+    kinds: &[KeyKind],
+    start: &str,
+    limit: i64,
+) -> Result<Vec<(KeyKind, String)>> {
+    let rows: Vec<(String, String)> = sqlx::query_as(
+        "select kind, name
+         from log_keys
+         where experiment_id = $1 and kind = any($2) and starts_with(name, $3)
+         order by kind, name
+         limit $4",
+    )
+    .bind(experiment)
+    .bind(kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>())
+    .bind(start)
+    .bind(limit)
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(named).collect()
+}
+
+/// The keys of an experiment of these kinds whose names hold a text, in any case: those that are it first, then those
+/// that begin with it, then those where a part of the name does; short ones first. Tags that clients write for
+/// themselves come last.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn matching(
+    conn: &mut PgConnection,
+    experiment: ExperimentId,
+    kinds: &[KeyKind],
+    text: &str,
+    limit: i64,
+) -> Result<Vec<(KeyKind, String)>> {
+    let rows: Vec<(String, String)> = sqlx::query_as(
+        "select kind, name
+         from (select kind, name, lower(name collate \"default\") as folded, lower($3 collate \"default\") as text
+               from log_keys
+               where experiment_id = $1 and kind = any($2)) k
+         where strpos(folded, text) > 0
+         order by kind = 'tag' and starts_with(name, 'mlflow.'), folded = text desc, starts_with(folded, text) desc,
+             strpos(translate(folded, '/.- ', '____'), '_' || text) > 0 desc,
+             length(name), kind, name
+         limit $4",
+    )
+    .bind(experiment)
+    .bind(kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>())
+    .bind(text)
+    .bind(limit)
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(named).collect()
+}
+
+/// The keys that most of these runs have, so many of each kind; the most frequent first, without the tags that clients
+/// write for themselves.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn common(conn: &mut PgConnection, runs: &[RunKey], kind: KeyKind, limit: i64) -> Result<Vec<String>> {
+    let table = kind.table();
+    Ok(sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
+        "select k.name
+         from (select key_id, count(*) as runs from {table} where run_key = any($1) group by key_id) l
+         join log_keys k on k.id = l.key_id
+         where not (k.kind = 'tag' and starts_with(k.name, 'mlflow.'))
+         order by l.runs desc, k.name
+         limit $2",
+    )))
+    .bind(runs)
+    .bind(limit)
+    .fetch_all(conn)
+    .await?)
+}
+
+fn named((kind, name): (String, String)) -> Result<(KeyKind, String)> {
+    let known = KeyKind::ALL.into_iter().find(|known| known.as_str() == kind);
+    Ok((known.ok_or_else(|| crate::Error::unknown("kind of key", &kind))?, name))
+}
+
+/// The names of these keys.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn names(conn: &mut PgConnection, keys: &[KeyId]) -> Result<HashMap<KeyId, String>> {
+    let rows: Vec<(KeyId, String)> =
+        sqlx::query_as("select id, name from log_keys where id = any($1)").bind(keys).fetch_all(conn).await?;
+    Ok(rows.into_iter().collect())
 }
 
 fn columns<'a>(keys: &[NamedKey<'a>]) -> (Vec<&'static str>, Vec<&'a str>) {

@@ -1,9 +1,13 @@
 //! Params and tags of runs.
 
-use super::{Opened, RunKey, key::KeyId};
+use super::{
+    Opened, RunKey, by_run,
+    key::{KeyId, KeyKind},
+    search::SORTED_CHARACTERS,
+};
 use crate::Result;
 use sqlx::PgConnection;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 /// A param or tag to be written: its key by number, and the value.
 pub type Pair<'a> = (KeyId, &'a str);
@@ -100,47 +104,75 @@ pub async fn tag(conn: &mut PgConnection, run: RunKey, key: &str) -> Result<Opti
     .await?)
 }
 
-/// Those params of each run that have one of these keys.
+/// Sets one tag of several runs.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn params(
-    conn: &mut PgConnection,
-    runs: &[RunKey],
-    only: &[String],
-) -> Result<HashMap<RunKey, BTreeMap<String, String>>> {
-    let rows: Vec<(RunKey, String, String)> = sqlx::query_as(
-        "select p.run_key, k.name, p.value
-         from params p
-         join log_keys k on k.id = p.key_id
-         where p.run_key = any($1) and k.name = any($2)",
+pub async fn set_tag(conn: &mut PgConnection, runs: &[Opened], (key, value): Pair<'_>) -> Result<()> {
+    sqlx::query(
+        "insert into run_tags (run_key, key_id, value)
+         select run_key, $2, $3 from unnest($1::bigint[]) as r (run_key)
+         on conflict (run_key, key_id) do update set value = excluded.value",
     )
-    .bind(runs)
-    .bind(only)
-    .fetch_all(conn)
+    .bind(runs.iter().map(Opened::key).collect::<Vec<_>>())
+    .bind(key)
+    .bind(value)
+    .execute(conn)
     .await?;
-    let mut by_run: HashMap<RunKey, BTreeMap<String, String>> = HashMap::new();
-    for (run, key, value) in rows {
-        by_run.entry(run).or_default().insert(key, value);
-    }
-    Ok(by_run)
+    Ok(())
 }
 
-/// The keys of params that any of these runs has, the most frequent first.
+/// The params or tags of each run that have one of these keys.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn param_keys(conn: &mut PgConnection, runs: &[RunKey], limit: i64) -> Result<Vec<String>> {
-    Ok(sqlx::query_scalar(
-        "select k.name
-         from params p
-         join log_keys k on k.id = p.key_id
-         where p.run_key = any($1)
-         group by k.name
-         order by count(*) desc, k.name
-         limit $2",
-    )
+pub async fn values(
+    conn: &mut PgConnection,
+    kind: KeyKind,
+    runs: &[RunKey],
+    keys: &[KeyId],
+) -> Result<HashMap<RunKey, Vec<(KeyId, String)>>> {
+    if keys.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let table = kind.table();
+    let rows: Vec<(RunKey, KeyId, String)> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
+        "select run_key, key_id, value from {table} where run_key = any($1) and key_id = any($2)",
+    )))
     .bind(runs)
+    .bind(keys)
+    .fetch_all(conn)
+    .await?;
+    Ok(by_run(rows.into_iter().map(|(run, key, value)| (run, (key, value)))))
+}
+
+/// The first values of a param or tag that begin with a text, each once, cut to what counts in an order. Each is one
+/// step into the index, however many runs have it.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn distinct_values(
+    conn: &mut PgConnection,
+    kind: KeyKind,
+    key: KeyId,
+    start: &str,
+    limit: i64,
+) -> Result<Vec<String>> {
+    let table = kind.table();
+    let value = format!("left(value, {SORTED_CHARACTERS})");
+    Ok(sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
+        "with recursive found (value, number) as (
+             (select {value}, 1 from {table} where key_id = $1 and {value} >= $2 order by {value} limit 1)
+             union all
+             select (select {value} from {table} where key_id = $1 and {value} > found.value order by {value} limit 1),
+                 number + 1
+             from found
+             where found.value is not null and starts_with(found.value, $2) and number < $3
+         )
+         select value from found where value is not null and starts_with(value, $2)",
+    )))
+    .bind(key)
+    .bind(start)
     .bind(limit)
     .fetch_all(conn)
     .await?)

@@ -2,7 +2,7 @@
 
 use super::{RunKey, by_run, key::KeyId};
 use crate::Result;
-use domain::{id::LoggedModelId, log_batch::ModelPoint, run::Metric, series::Point};
+use domain::{id::LoggedModelId, log_batch::ModelPoint, series::Point};
 use points::{chunk, journal};
 use sqlx::{FromRow, PgConnection};
 use std::collections::HashMap;
@@ -16,14 +16,51 @@ pub struct Append<'a> {
     pub points: &'a [(KeyId, Point)],
 }
 
+/// The statement of [`append`], with what it does about a run that somebody else writes to.
+macro_rules! append_statement {
+    ($busy:literal) => {
+        concat!(
+            "with wanted as materialized (
+         select key from runs where key = any($1) and lifecycle_stage = 'active' order by key for no key update",
+            $busy,
+            "
+     ),
+     opened as (
+         update runs r set version = r.version + 1 from wanted w where r.key = w.key returning r.key, r.version
+     ),
+     written as (
+         insert into metric_journal (run_key, points)
+         select p.run_key, p.points
+         from unnest($1::bigint[], $2::bytea[]) as p (run_key, points)
+         join opened o on o.key = p.run_key
+     ),
+     kept as (
+         insert into latest_metrics as latest (run_key, key_id, step, timestamp, value)
+         select p.run_key, p.key_id, p.step, p.timestamp, p.value
+         from unnest($3::bigint[], $4::integer[], $5::bigint[], $6::bigint[], $7::double precision[])
+             as p (run_key, key_id, step, timestamp, value)
+         join opened o on o.key = p.run_key
+         on conflict (run_key, key_id) do update
+         set step = excluded.step, timestamp = excluded.timestamp, value = excluded.value
+         where (excluded.step, excluded.timestamp, coalesce(nullif(excluded.value, 'NaN'), 0))
+             > (latest.step, latest.timestamp, coalesce(nullif(latest.value, 'NaN'), 0))
+     )
+     select key, version from opened"
+        )
+    };
+}
+const APPEND_WAITING: &str = append_statement!("");
+const APPEND_SKIPPING: &str = append_statement!(" skip locked");
+
 /// Adds points to runs that are in use, and keeps the latest of each metric. Answers with the version that each of these
 /// runs has then; a run that is not among them was put away, or there was nothing for it.
 ///
-/// One statement, and so one transaction by itself. A point that is there already is stored again, and read once.
+/// One statement, and so one transaction by itself. A point that is there already is stored again, and read once. A run
+/// that somebody else writes to is waited for, or is left out as well when `waits` is not set.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn append(conn: &mut PgConnection, appends: &[Append<'_>]) -> Result<HashMap<RunKey, i64>> {
+pub async fn append(conn: &mut PgConnection, appends: &[Append<'_>], waits: bool) -> Result<HashMap<RunKey, i64>> {
     if appends.iter().all(|append| append.points.is_empty()) {
         return Ok(HashMap::new());
     }
@@ -43,41 +80,17 @@ pub async fn append(conn: &mut PgConnection, appends: &[Append<'_>]) -> Result<H
     }
     let latest: Vec<((RunKey, KeyId), Point)> = latest.into_iter().collect();
     // Runs are taken in one order by everybody who takes several, so that no two wait for each other.
-    let opened: Vec<(RunKey, i64)> = sqlx::query_as(
-        "with wanted as materialized (
-             select key from runs where key = any($1) and lifecycle_stage = 'active' order by key for no key update
-         ),
-         opened as (
-             update runs r set version = r.version + 1 from wanted w where r.key = w.key returning r.key, r.version
-         ),
-         written as (
-             insert into metric_journal (run_key, points)
-             select p.run_key, p.points
-             from unnest($1::bigint[], $2::bytea[]) as p (run_key, points)
-             join opened o on o.key = p.run_key
-         ),
-         kept as (
-             insert into latest_metrics as latest (run_key, key_id, step, timestamp, value)
-             select p.run_key, p.key_id, p.step, p.timestamp, p.value
-             from unnest($3::bigint[], $4::integer[], $5::bigint[], $6::bigint[], $7::double precision[])
-                 as p (run_key, key_id, step, timestamp, value)
-             join opened o on o.key = p.run_key
-             on conflict (run_key, key_id) do update
-             set step = excluded.step, timestamp = excluded.timestamp, value = excluded.value
-             where (excluded.step, excluded.timestamp, coalesce(nullif(excluded.value, 'NaN'), 0))
-                 > (latest.step, latest.timestamp, coalesce(nullif(latest.value, 'NaN'), 0))
-         )
-         select key, version from opened",
-    )
-    .bind(&runs)
-    .bind(rows)
-    .bind(latest.iter().map(|((run, _), _)| *run).collect::<Vec<_>>())
-    .bind(latest.iter().map(|((_, key), _)| *key).collect::<Vec<_>>())
-    .bind(latest.iter().map(|(_, point)| point.step).collect::<Vec<_>>())
-    .bind(latest.iter().map(|(_, point)| point.timestamp).collect::<Vec<_>>())
-    .bind(latest.iter().map(|(_, point)| point.value).collect::<Vec<_>>())
-    .fetch_all(conn)
-    .await?;
+    let statement = if waits { APPEND_WAITING } else { APPEND_SKIPPING };
+    let opened: Vec<(RunKey, i64)> = sqlx::query_as(statement)
+        .bind(&runs)
+        .bind(rows)
+        .bind(latest.iter().map(|((run, _), _)| *run).collect::<Vec<_>>())
+        .bind(latest.iter().map(|((_, key), _)| *key).collect::<Vec<_>>())
+        .bind(latest.iter().map(|(_, point)| point.step).collect::<Vec<_>>())
+        .bind(latest.iter().map(|(_, point)| point.timestamp).collect::<Vec<_>>())
+        .bind(latest.iter().map(|(_, point)| point.value).collect::<Vec<_>>())
+        .fetch_all(conn)
+        .await?;
     Ok(opened.into_iter().collect())
 }
 
@@ -111,43 +124,29 @@ pub async fn insert_of_models(conn: &mut PgConnection, run: RunKey, points: &[Mo
     Ok(())
 }
 
-/// The latest point of each of these metrics of each run, by key.
+/// The latest point of each of these metrics of each run.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn latest(conn: &mut PgConnection, runs: &[RunKey], only: &[String]) -> Result<HashMap<RunKey, Vec<Metric>>> {
-    let rows: Vec<(RunKey, String, f64, i64, i64)> = sqlx::query_as(
-        "select l.run_key, k.name, l.value, l.timestamp, l.step
-         from latest_metrics l
-         join log_keys k on k.id = l.key_id
-         where l.run_key = any($1) and k.name = any($2)
-         order by l.run_key, k.name",
+pub async fn latest(
+    conn: &mut PgConnection,
+    runs: &[RunKey],
+    keys: &[KeyId],
+) -> Result<HashMap<RunKey, Vec<(KeyId, Point)>>> {
+    if keys.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<(RunKey, KeyId, f64, i64, i64)> = sqlx::query_as(
+        "select run_key, key_id, value, timestamp, step
+         from latest_metrics
+         where run_key = any($1) and key_id = any($2)",
     )
     .bind(runs)
-    .bind(only)
+    .bind(keys)
     .fetch_all(conn)
     .await?;
-    Ok(by_run(rows.into_iter().map(|(run, key, value, timestamp, step)| (run, Metric { key, value, timestamp, step }))))
-}
-
-/// The keys of metrics that any of these runs has, the most frequent first.
-///
-/// # Errors
-/// When the statement fails.
-pub async fn keys(conn: &mut PgConnection, runs: &[RunKey], limit: i64) -> Result<Vec<String>> {
-    Ok(sqlx::query_scalar(
-        "select k.name
-         from latest_metrics l
-         join log_keys k on k.id = l.key_id
-         where l.run_key = any($1)
-         group by k.name
-         order by count(*) desc, k.name
-         limit $2",
-    )
-    .bind(runs)
-    .bind(limit)
-    .fetch_all(conn)
-    .await?)
+    let rows = rows.into_iter();
+    Ok(by_run(rows.map(|(run, key, value, timestamp, step)| (run, (key, Point { step, timestamp, value })))))
 }
 
 /// The points of one metric of a run, in the order of histories.
@@ -231,28 +230,41 @@ pub async fn history(
     }
 }
 
-/// All points of these metrics of a run, by metric, in the order of charts. Metrics without points are left out.
+/// The points of these metrics of each run, in the order of charts. Metrics without points are left out. With `chunks`,
+/// of a long curve so many packed stretches, the first and the last among them: as much as a small drawing shows.
 ///
 /// # Errors
 /// When the statement fails, or points are damaged.
-pub async fn series(conn: &mut PgConnection, run: RunKey, keys: &[KeyId]) -> Result<HashMap<KeyId, Vec<Point>>> {
-    let rows: Vec<(Option<KeyId>, Vec<u8>)> = sqlx::query_as(
-        "select key_id, points from metric_chunks where run_key = $1 and key_id = any($2)
+pub async fn series(
+    conn: &mut PgConnection,
+    runs: &[RunKey],
+    keys: &[KeyId],
+    chunks: Option<i64>,
+) -> Result<HashMap<(RunKey, KeyId), Vec<Point>>> {
+    let rows: Vec<(RunKey, Option<KeyId>, Vec<u8>)> = sqlx::query_as(
+        "select run_key, key_id, points
+         from (select run_key, key_id, points,
+                   row_number() over (partition by run_key, key_id order by first_timestamp, number) as place,
+                   count(*) over (partition by run_key, key_id) as places
+               from metric_chunks
+               where run_key = any($1) and key_id = any($2)) c
+         where $3::bigint is null or place = places or (place - 1) % (1 + places / $3) = 0
          union all
-         select null, points from metric_journal where run_key = $1",
+         select run_key, null, points from metric_journal where run_key = any($1)",
     )
-    .bind(run)
+    .bind(runs)
     .bind(keys)
+    .bind(chunks)
     .fetch_all(conn)
     .await?;
-    let mut found: HashMap<KeyId, Vec<Point>> = HashMap::new();
-    for (key, bytes) in &rows {
+    let mut found: HashMap<(RunKey, KeyId), Vec<Point>> = HashMap::new();
+    for (run, key, bytes) in &rows {
         match key {
-            Some(key) => found.entry(*key).or_default().extend(chunk::unpack(bytes)?),
+            Some(key) => found.entry((*run, *key)).or_default().extend(chunk::unpack(bytes)?),
             None => {
                 for (metric, point) in journal::decode(bytes)? {
                     if keys.contains(&KeyId(metric)) {
-                        found.entry(KeyId(metric)).or_default().push(point);
+                        found.entry((*run, KeyId(metric))).or_default().push(point);
                     }
                 }
             }
@@ -265,4 +277,51 @@ pub async fn series(conn: &mut PgConnection, run: RunKey, keys: &[KeyId]) -> Res
         }
     }
     Ok(found)
+}
+
+/// How many points each metric of these runs has, of the run that has the most of it. A single point that was sent several
+/// times is one; of more, each time that one was sent may count.
+///
+/// # Errors
+/// When the statement fails, or points are damaged.
+pub async fn lengths(conn: &mut PgConnection, runs: &[RunKey]) -> Result<HashMap<KeyId, i64>> {
+    #[derive(FromRow)]
+    struct Row {
+        run_key: RunKey,
+        key_id: Option<KeyId>,
+        count: i64,
+        points: Option<Vec<u8>>,
+    }
+    let rows: Vec<Row> = sqlx::query_as(
+        "select run_key, key_id, sum(count)::bigint as count, null::bytea as points
+         from metric_chunks
+         where run_key = any($1)
+         group by run_key, key_id
+         union all
+         select run_key, null, 0, points from metric_journal where run_key = any($1)",
+    )
+    .bind(runs)
+    .fetch_all(conn)
+    .await?;
+    let mut found: HashMap<(RunKey, KeyId), (i64, Option<Point>)> = HashMap::new();
+    for row in &rows {
+        if let Some(key) = row.key_id {
+            found.entry((row.run_key, key)).or_default().0 += row.count;
+        }
+        if let Some(points) = &row.points {
+            for (metric, point) in journal::decode(points)? {
+                let (count, first) = found.entry((row.run_key, KeyId(metric))).or_default();
+                if first.is_none_or(|first| first != point) {
+                    *count += 1;
+                }
+                first.get_or_insert(point);
+            }
+        }
+    }
+    let mut longest: HashMap<KeyId, i64> = HashMap::new();
+    for ((_, key), (count, _)) in found {
+        let most = longest.entry(key).or_default();
+        *most = count.max(*most);
+    }
+    Ok(longest)
 }

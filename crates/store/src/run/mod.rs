@@ -1,6 +1,8 @@
 //! Runs: making, changing and reading them. What is logged to them is in [`log`], their points in [`metric`], the keys of
-//! both in [`key`], how points are packed in [`pack`], what they read and wrote in [`input`], finding them in [`search`].
+//! both in [`key`], how points are packed in [`pack`], what they read and wrote in [`input`], finding them in [`search`],
+//! what groups of them come to in [`group`].
 
+pub mod group;
 pub mod input;
 pub mod key;
 pub mod log;
@@ -176,6 +178,86 @@ pub async fn lock(conn: &mut PgConnection, workspace: WorkspaceId, id: RunId) ->
     .fetch_optional(conn)
     .await?;
     row.map(|row| Ok((row.key, row.try_into()?))).transpose()
+}
+
+/// Those of these runs that an experiment has, in the order of their keys, with changes of them by others held back until
+/// the transaction ends.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn lock_several(
+    conn: &mut PgConnection,
+    experiment: ExperimentId,
+    ids: &[RunId],
+) -> Result<Vec<(RunKey, RunInfo)>> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "select key, id, workspace_id, experiment_id, name, status, lifecycle_stage, start_time, end_time, user_id, user_name
+         from runs
+         where experiment_id = $1 and id = any($2)
+         order by key
+         for no key update",
+    )
+    .bind(experiment)
+    .bind(ids)
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(|row| Ok((row.key, row.try_into()?))).collect()
+}
+
+/// Opens runs, held by [`lock_several`], to be written to; those that are in use.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn open_several(conn: &mut PgConnection, keys: &[RunKey]) -> Result<Vec<Opened>> {
+    let opened: Vec<RunKey> = sqlx::query_scalar(
+        "update runs set version = version + 1 where key = any($1) and lifecycle_stage = 'active' returning key",
+    )
+    .bind(keys)
+    .fetch_all(conn)
+    .await?;
+    Ok(opened.into_iter().map(Opened).collect())
+}
+
+/// The ids of runs by their keys.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn ids(conn: &mut PgConnection, keys: &[RunKey]) -> Result<HashMap<RunKey, RunId>> {
+    let rows: Vec<(RunKey, RunId)> =
+        sqlx::query_as("select key, id from runs where key = any($1)").bind(keys).fetch_all(conn).await?;
+    Ok(rows.into_iter().collect())
+}
+
+/// The first names of runs, or of their users as the clients named them, that hold a text, of those that started last in
+/// an experiment.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn recent_names(
+    conn: &mut PgConnection,
+    experiment: ExperimentId,
+    of_users: bool,
+    text: &str,
+    limit: i64,
+) -> Result<Vec<String>> {
+    Ok(sqlx::query_scalar(
+        "select name
+         from (select case when $2 then user_name else name end as name
+               from runs
+               where experiment_id = $1 and lifecycle_stage = 'active'
+               order by start_time desc, id
+               limit 1000) r
+         where strpos(lower(name collate \"default\"), lower($3 collate \"default\")) > 0
+         group by name
+         order by count(*) desc, name
+         limit $4",
+    )
+    .bind(experiment)
+    .bind(of_users)
+    .bind(text)
+    .bind(limit)
+    .fetch_all(conn)
+    .await?)
 }
 
 /// Which run, and which version of it.

@@ -34,7 +34,10 @@ pub struct Search {
 
 /// The most characters of a param or tag that count in an order: what comes after them makes no difference to a reader,
 /// and page tokens stay short.
-const SORTED_CHARACTERS: usize = 250;
+pub(super) const SORTED_CHARACTERS: usize = 250;
+
+/// From so many runs on they are gone through in the order of an index; fewer are all looked at and sorted.
+const MANY: i64 = if cfg!(test) { 40 } else { 5000 };
 
 const ARTIFACT_URI: &str =
     "('mlflow-artifacts:/' || r.experiment_id || '/' || replace(r.id::text, '-', '') || '/artifacts')";
@@ -42,7 +45,7 @@ const ARTIFACT_URI: &str =
 /// Which of the runs a statement is about: an order by what not every run has is asked for in two stretches, so that an
 /// index can give the first in its order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stretch {
+pub(super) enum Stretch {
     /// All of them.
     All,
     /// Those that have what the order begins with; if it is a metric, a number.
@@ -71,10 +74,10 @@ impl Stretch {
 }
 
 /// The numbers of the keys that a search names, in its experiments.
-struct Keys<'a>(HashMap<NamedKey<'a>, Vec<KeyId>>);
+pub(super) struct Keys<'a>(HashMap<NamedKey<'a>, Vec<KeyId>>);
 
 impl<'a> Keys<'a> {
-    async fn of(conn: &mut PgConnection, search: &'a Search) -> Result<Self> {
+    pub(super) async fn of(conn: &mut PgConnection, search: &'a Search) -> Result<Self> {
         let mut named: BTreeSet<NamedKey<'a>> = search.order.iter().filter_map(|by| order_key(&by.key)).collect();
         if let Some(filter) = &search.filter {
             named.extend(filter.comparisons().into_iter().filter_map(clause_key));
@@ -113,15 +116,6 @@ fn clause_key(clause: &RunClause) -> Option<NamedKey<'_>> {
     }
 }
 
-/// The table of what is logged, by kind.
-fn table(kind: KeyKind) -> &'static str {
-    match kind {
-        KeyKind::Metric => "latest_metrics",
-        KeyKind::Param => "params",
-        KeyKind::Tag => "run_tags",
-    }
-}
-
 impl Search {
     fn columns(&self) -> Vec<Column> {
         let column = |(index, by): (usize, &OrderBy<RunOrderKey>)| {
@@ -145,12 +139,12 @@ impl Search {
         for (index, by) in self.order.iter().enumerate() {
             let Some(key) = order_key(&by.key) else { continue };
             let join = if index == 0 && stretch == Stretch::Present { "join" } else { "left join" };
-            query.push(format_args!(" {join} {} o{index} on o{index}.run_key = r.key and ", table(key.0)));
+            query.push(format_args!(" {join} {} o{index} on o{index}.run_key = r.key and ", key.0.table()));
             keys.push(query, &format!("o{index}.key_id"), key);
         }
     }
 
-    fn push_where(&self, query: &mut QueryBuilder<Postgres>, keys: &Keys<'_>, stretch: Stretch) {
+    pub(super) fn push_where(&self, query: &mut QueryBuilder<Postgres>, keys: &Keys<'_>, stretch: Stretch) {
         // With one experiment, its index gives the usual order for nothing.
         match self.experiments[..] {
             [only] => query.push(" where r.experiment_id = ").push_bind(only),
@@ -250,7 +244,7 @@ fn push_keyed<T: PartialEq>(
     if *test == Keyed::Absent {
         query.push("not ");
     }
-    query.push(format_args!("exists (select from {} l where l.run_key = r.key and ", table(key.0)));
+    query.push(format_args!("exists (select from {} l where l.run_key = r.key and ", key.0.table()));
     keys.push(query, "l.key_id", key);
     if let Keyed::Is(test) = test {
         query.push(" and ");
@@ -306,9 +300,13 @@ pub async fn search(
         return Err(Error::ForeignPlace);
     }
     let keys = Keys::of(conn, search).await?;
+    let stretches: &[Stretch] = match Stretch::of(&search.order) {
+        [_, _] if !has_many(conn, &search.experiments).await? => &[Stretch::All],
+        stretches => stretches,
+    };
     let (mut items, mut last) = (Vec::new(), None);
     let mut after = after;
-    for stretch in Stretch::of(&search.order) {
+    for stretch in stretches {
         if after.is_some_and(|after| !stretch.holds(&after[0])) {
             continue;
         }
@@ -320,6 +318,15 @@ pub async fn search(
         }
     }
     Ok(Found { items, next: None })
+}
+
+/// Whether there are so many runs that it is worth going through them in the order of an index.
+async fn has_many(conn: &mut PgConnection, experiments: &[ExperimentId]) -> Result<bool> {
+    Ok(sqlx::query_scalar("select count(*) = $2 from (select from runs where experiment_id = any($1) limit $2) as r")
+        .bind(experiments)
+        .bind(MANY)
+        .fetch_one(conn)
+        .await?)
 }
 
 /// How many runs there are.

@@ -173,7 +173,7 @@ async fn run_with_metrics(conn: &mut PgConnection, names: &[&str]) -> (RunKey, V
 }
 
 async fn append(conn: &mut PgConnection, run: RunKey, points: &[(KeyId, Point)]) -> i64 {
-    metric::append(conn, &[Append { run, points }]).await.unwrap()[&run]
+    metric::append(conn, &[Append { run, points }], true).await.unwrap()[&run]
 }
 
 /// All points of a metric, by pages of this size.
@@ -240,11 +240,11 @@ async fn what_was_logged_is_read_however_it_lies() {
                 assert!(read == *logged, "by {limit}");
             }
         }
-        let series = metric::series(&mut conn, run, &keys).await.unwrap();
+        let series = metric::series(&mut conn, &[run], &keys, None).await.unwrap();
         for (key, logged) in keys.iter().zip(&logged) {
             let mut by_step = logged.clone();
             by_step.sort_by(Point::by_step);
-            assert!(series[key] == by_step);
+            assert!(series[&(run, *key)] == by_step);
         }
         pack::pack(&mut conn, run, whole).await.unwrap();
     }
@@ -267,13 +267,13 @@ async fn the_latest_point_is_kept_and_a_point_twice_is_one() {
     assert_eq!(append(&mut conn, run, &[point(2, 5, 1.0), point(2, 6, -1.0), point(1, 9, 9.0)]).await, 1);
     assert_eq!(append(&mut conn, run, &[point(2, 6, -1.0)]).await, 2);
     assert_eq!(append(&mut conn, run, &[point(2, 6, f64::NAN), point(2, 6, -2.0)]).await, 3);
-    let latest = metric::latest(&mut conn, &[run], &["loss".to_owned()]).await.unwrap();
-    let [latest] = &latest[&run][..] else { panic!("one metric") };
+    let latest = metric::latest(&mut conn, &[run], &keys).await.unwrap();
+    let [(_, latest)] = &latest[&run][..] else { panic!("one metric") };
     assert!(latest.value.is_nan() && latest.step == 2, "not-a-number counts as 0: {latest:?}");
     assert_eq!(whole_history(&mut conn, run, keys[0], 10).await.len(), 5);
     // To a run that is put away nothing comes.
     super::set_stage(&mut conn, run, domain::experiment::LifecycleStage::Deleted).await.unwrap();
-    let refused = metric::append(&mut conn, &[Append { run, points: &[point(7, 7, 7.0)] }]).await.unwrap();
+    let refused = metric::append(&mut conn, &[Append { run, points: &[point(7, 7, 7.0)] }], true).await.unwrap();
     assert!(refused.is_empty());
     assert_eq!(whole_history(&mut conn, run, keys[0], 10).await.len(), 5);
 }
@@ -310,7 +310,7 @@ async fn nothing_is_lost_or_seen_twice_while_it_is_packed() {
         .collect();
     let mut before = 0;
     while !(writers.iter().all(|task| task.is_finished()) && packers.iter().all(|task| task.is_finished())) {
-        let count = metric::series(&mut conn, run, &keys).await.unwrap().get(&key).map_or(0, Vec::len);
+        let count = metric::series(&mut conn, &[run], &keys, None).await.unwrap().get(&(run, key)).map_or(0, Vec::len);
         assert!(count >= before, "{count} after {before}");
         before = count;
     }
@@ -349,7 +349,7 @@ async fn who_writes_to_several_runs_at_once_waits_for_nobody_for_ever() {
                 for step in 0..200 {
                     let points = [(key, Point { step, timestamp: 0, value: 0.0 })];
                     let both = [Append { run: one, points: &points }, Append { run: other, points: &points }];
-                    let opened = metric::append(&mut pool.acquire().await.unwrap(), &both).await.unwrap();
+                    let opened = metric::append(&mut pool.acquire().await.unwrap(), &both, true).await.unwrap();
                     assert_eq!(opened.len(), 2);
                 }
             })

@@ -2,6 +2,7 @@
 
 mod alert;
 mod audit;
+mod comment;
 mod deployment;
 mod environment;
 mod experiment;
@@ -15,6 +16,7 @@ mod pipeline;
 mod pipeline_run;
 mod promotion;
 mod run;
+mod run_table;
 mod session;
 mod step;
 mod token;
@@ -30,6 +32,7 @@ use utoipa::{IntoParams, ToSchema};
 pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = alert::routes(routes);
     let routes = audit::routes(routes);
+    let routes = comment::routes(routes);
     let routes = deployment::routes(routes);
     let routes = environment::routes(routes);
     let routes = experiment::routes(routes);
@@ -43,6 +46,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = pipeline_run::routes(routes);
     let routes = promotion::routes(routes);
     let routes = run::routes(routes);
+    let routes = run_table::routes(routes);
     let routes = session::routes(routes);
     let routes = step::routes(routes);
     let routes = token::routes(routes);

@@ -15,10 +15,11 @@ use domain::{
     experiment::{Experiment, ViewType},
     id::RunId,
     permission::Permission,
-    run::{ArtifactEntry, MetricSeries, Run, RunLineage},
+    run::{ArtifactEntry, MetricSeries, Run, RunLineage, RunSeries},
+    series::{Axis, Window},
 };
 use serde::{Deserialize, Serialize};
-use services::{FilesOf, RunSearch};
+use services::{Ctx, Curves, FilesOf, RunSearch, Services};
 use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
 
@@ -28,6 +29,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         .api(read, operation!(list))
         .api(read, operation!(get))
         .api(read, operation!(series))
+        .api(read, operation!(series_of_runs))
         .api(read, operation!(artifacts))
         .api(read, operation!(artifact))
         .api(read, operation!(archive))
@@ -90,28 +92,121 @@ async fn get(
     Ok(Json(RunRecord { run: detail.run, experiment: detail.experiment, lineage: detail.lineage }))
 }
 
-/// Which curve, how fine.
+/// Which curves, how fine, and which part of them.
 #[derive(Deserialize, IntoParams)]
+#[serde(try_from = "Vec<(String, String)>")]
 #[into_params(parameter_in = Query)]
-struct Curve {
-    /// The metric's key.
-    key: String,
-    /// About how many points; extremes are kept.
+struct WantedCurves {
+    /// Keys of metrics: `key=train/loss&key=val/loss`, at most 50.
+    #[param(required = true)]
+    key: Vec<String>,
+    /// About how many points each may have; extremes are kept. With many curves each gets fewer.
     #[param(minimum = 2, maximum = 10_000)]
     points: Option<usize>,
+    /// What `start` and `end` are on: `step`, `time` in milliseconds since 1970, or `relative` in seconds since the run's
+    /// start. The points come in its order.
+    axis: Option<Axis>,
+    /// Only what lies from here on, and one point before it.
+    start: Option<f64>,
+    /// Only what lies up to here, and one point after it.
+    end: Option<f64>,
 }
 
-/// The points of a metric, thinned for a chart: the first, the last, and the least and the greatest of each stretch
-/// between.
-#[utoipa::path(get, path = "/api/v1/runs/{id}/series", tag = "tracking", params(("id" = RunId, Path), Curve),
-    responses((status = 200, body = MetricSeries), (status = 404, body = Problem)))]
+impl TryFrom<Vec<(String, String)>> for WantedCurves {
+    type Error = String;
+
+    fn try_from(pairs: Vec<(String, String)>) -> Result<Self, String> {
+        let one = |name: &str| pairs.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
+        let number = |name: &str| {
+            let wrong = |text: &str| format!("{name} is a number, not {text:?}");
+            one(name).map(|text| text.parse::<f64>().map_err(|_| wrong(text))).transpose()
+        };
+        let points =
+            one("points").map(|text| text.parse().map_err(|_| format!("points is a whole number, not {text:?}")));
+        let axis = one("axis").map(|text| Axis::parse(text).ok_or("axis is step, time or relative"));
+        Ok(Self {
+            key: pairs.iter().filter(|(name, _)| name == "key").map(|(_, key)| key.clone()).collect(),
+            points: points.transpose()?,
+            axis: axis.transpose()?,
+            start: number("start")?,
+            end: number("end")?,
+        })
+    }
+}
+
+impl WantedCurves {
+    /// The curves of these runs.
+    async fn of(&self, services: &Services, ctx: &Ctx, runs: &[RunId]) -> Result<Vec<RunSeries>, Error> {
+        let mut keys: Vec<&str> = Vec::new();
+        for key in &self.key {
+            if !keys.contains(&key.as_str()) {
+                keys.push(key);
+            }
+        }
+        if keys.is_empty() {
+            return Err(Error::invalid_field("key", "Name the metrics by their keys: key=train/loss&key=val/loss"));
+        }
+        let window = Window { axis: self.axis.unwrap_or_default(), start: self.start, end: self.end };
+        services.metric_series(ctx, runs, &Curves { keys: &keys, points: self.points.unwrap_or(1000), window }).await
+    }
+}
+
+/// The points of metrics of a run, thinned for charts: the first, the last, and the least and the greatest of each stretch
+/// between. Metrics that the run does not have are left out.
+#[utoipa::path(get, path = "/api/v1/runs/{id}/series", tag = "tracking", params(("id" = RunId, Path), WantedCurves),
+    responses((status = 200, body = Listed<MetricSeries>), (status = 400, body = Problem), (status = 404, body = Problem)))]
 async fn series(
     State(state): State<AppState>,
     Context(ctx): Context,
     Path(id): Path<RunId>,
-    Query(curve): Query<Curve>,
-) -> Result<Json<MetricSeries>, ApiError> {
-    Ok(Json(state.services.metric_series(&ctx, id, &curve.key, curve.points.unwrap_or(1000)).await?))
+    Query(wanted): Query<WantedCurves>,
+) -> Result<Json<Listed<MetricSeries>>, ApiError> {
+    let found = wanted.of(&state.services, &ctx, &[id]).await?;
+    if found.is_empty() {
+        return Err(Error::not_found("metric of this run", wanted.key.join(", ")).into());
+    }
+    let items: Vec<MetricSeries> = found.into_iter().map(|found| found.series).collect();
+    Ok(Json(items.into()))
+}
+
+/// Whose.
+#[derive(Deserialize, IntoParams)]
+#[serde(try_from = "Vec<(String, String)>")]
+#[into_params(parameter_in = Query)]
+struct OfRuns {
+    /// Runs: `run=…&run=…`, at most 50.
+    #[param(required = true)]
+    run: Vec<RunId>,
+}
+
+impl TryFrom<Vec<(String, String)>> for OfRuns {
+    type Error = String;
+
+    fn try_from(pairs: Vec<(String, String)>) -> Result<Self, String> {
+        let mut run: Vec<RunId> = Vec::new();
+        for (_, text) in pairs.iter().filter(|(name, _)| name == "run") {
+            let id = text.parse().map_err(|_| "run is the id of a run".to_owned())?;
+            if !run.contains(&id) {
+                run.push(id);
+            }
+        }
+        Ok(Self { run })
+    }
+}
+
+/// The same of several runs, by metric and then by run, in the orders that are asked for.
+#[utoipa::path(get, path = "/api/v1/runs/series", tag = "tracking", params(OfRuns, WantedCurves),
+    responses((status = 200, body = Listed<RunSeries>), (status = 400, body = Problem), (status = 404, body = Problem)))]
+async fn series_of_runs(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Query(of): Query<OfRuns>,
+    Query(wanted): Query<WantedCurves>,
+) -> Result<Json<Listed<RunSeries>>, ApiError> {
+    if of.run.is_empty() {
+        return Err(Error::invalid_field("run", "Name the runs by their ids: run=…&run=…").into());
+    }
+    Ok(Json(wanted.of(&state.services, &ctx, &of.run).await?.into()))
 }
 
 /// Where among the files.

@@ -5,7 +5,7 @@ use super::{DIGEST, FORM, NOBODY, PIPELINE, World, escaped};
 #[tokio::test]
 async fn a_field_of_a_form_with_a_strange_value_is_refused() {
     let world = World::start().await;
-    let forms: [(&str, &[(&str, &str)]); 16] = [
+    let forms: [(&str, &[(&str, &str)]); 17] = [
         (
             "/settings/members",
             &[("email", "a@slipway.test"), ("name", "A"), ("password", "correct horse"), ("roles", "viewer")],
@@ -30,7 +30,8 @@ async fn a_field_of_a_form_with_a_strange_value_is_refused() {
         ("/pipeline-runs/{number}/rerun", &[("key", "k")]),
         ("/promotions", &[("subject", "churn/1"), ("environment", "production"), ("comment", "c")]),
         ("/promotions/{number}/decisions", &[("verdict", "approve"), ("subject_digest", DIGEST), ("comment", "c")]),
-        ("/experiments/{id}/runs", &[("run", NOBODY)]),
+        ("/experiments/{id}/runs", &[("act", "tag"), ("run", NOBODY), ("key", "k"), ("value", "v"), ("back", "q=a")]),
+        ("/experiments/{id}/selected", &[("act", "csv"), ("run", NOBODY), ("back", "q=a")]),
         (
             "/environments/{environment}/models/{model}/monitor/triggers",
             &[("pipeline", "train"), ("params", "rate=1"), ("enabled", "on"), ("cool_down", "1")],
@@ -39,7 +40,7 @@ async fn a_field_of_a_form_with_a_strange_value_is_refused() {
         ("/sign-in", &[("email", "a@slipway.test"), ("password", "p"), ("next", "/")]),
     ];
     // These say nothing when they say something else: the form is then another's.
-    let lenient = ["do", "next", "key", "version", "password", "present", "deployment", "enabled"];
+    let lenient = ["do", "next", "key", "version", "password", "present", "deployment", "enabled", "back"];
     let (mut all, mut nul) = (Vec::new(), Vec::new());
     for (path, fields) in forms {
         let route = world.table.iter().find(|route| route.method == "POST" && route.path == path).unwrap();

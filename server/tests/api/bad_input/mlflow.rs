@@ -114,6 +114,31 @@ impl World {
                     "events": [{ "entity": "MODEL_VERSION", "action": "CREATED" }],
                 }),
             ),
+            ("POST", "comments/create", json!({ "name": "churn", "version": "1", "comment": "c" })),
+            ("PATCH", "comments/update", json!({ "id": super::NOBODY, "comment": "c" })),
+            ("DELETE", "comments/delete", json!({ "id": super::NOBODY })),
+            (
+                "POST",
+                "transition-requests/create",
+                json!({ "name": "churn", "version": "1", "stage": "Staging", "comment": "c" }),
+            ),
+            (
+                "POST",
+                "transition-requests/approve",
+                json!({
+                    "name": "churn", "version": "1", "stage": "Staging", "archive_existing_versions": true, "comment": "c",
+                }),
+            ),
+            (
+                "POST",
+                "transition-requests/reject",
+                json!({ "name": "churn", "version": "1", "stage": "Staging", "comment": "c" }),
+            ),
+            (
+                "DELETE",
+                "transition-requests/delete",
+                json!({ "name": "churn", "version": "1", "stage": "Staging", "creator": "c" }),
+            ),
             ("POST", "registered-models/rename", json!({ "name": "nobody", "new_name": "somebody" })),
         ]
     }

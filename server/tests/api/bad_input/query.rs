@@ -52,7 +52,15 @@ fn wrong_values() -> Vec<String> {
 }
 
 /// Names that pages read from their address.
-const CHOICES: [&str; 25] = [
+const CHOICES: [&str; 52] = [
+    "col",
+    "pin",
+    "curve",
+    "group",
+    "order",
+    "view",
+    "add",
+    "change",
     "page_token",
     "q",
     "sort",
@@ -78,6 +86,25 @@ const CHOICES: [&str; 25] = [
     "number",
     "a",
     "b",
+    "tab",
+    "x",
+    "y",
+    "smoothing",
+    "outliers",
+    "start",
+    "end",
+    "open",
+    "rows",
+    "values",
+    "about",
+    "hide",
+    "differ",
+    "axis",
+    "sx",
+    "sy",
+    "colour",
+    "bar",
+    "limit",
 ];
 
 #[tokio::test]
@@ -147,6 +174,7 @@ impl World {
         match parameter["name"].as_str().unwrap() {
             "experiment_id" => self.experiment.clone(),
             "key" => "loss".to_owned(),
+            "run" => self.run.clone(),
             _ => String::new(),
         }
     }

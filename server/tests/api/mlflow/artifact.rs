@@ -228,19 +228,75 @@ async fn an_upload_that_breaks_off_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn multipart_and_presigned_transfers_are_not_offered() {
+async fn presigned_transfers_are_not_offered() {
     let app = TestApp::start().await;
     let ada = app.member(Role::Contributor).await;
-    for operation in ["create", "complete", "abort"] {
-        let refused = ada
-            .post(&format!("/api/2.0/mlflow-artifacts/mpu/{operation}/1/x/artifacts/a"), json!({}))
-            .await
-            .refused(501);
-        assert_eq!(refused["error_code"], "NOT_IMPLEMENTED");
-    }
-    ada.get("/api/2.0/mlflow-artifacts/presigned/1/x/artifacts/a").await.refused(501);
+    let refused = ada.get("/api/2.0/mlflow-artifacts/presigned/1/x/artifacts/a").await.refused(501);
+    assert_eq!(refused["error_code"], "NOT_IMPLEMENTED");
+    ada.ml("artifacts/presigned-upload-url", json!({ "run_id": "x", "path": "a" })).await.refused(501);
+    ada.ml("artifacts/presigned-download-url", json!({ "run_id": "x", "path": "a" })).await.refused(501);
     let info = app.anonymous().get("/api/3.0/mlflow/server-info").await.ok();
-    assert_eq!((&info["multipart_uploads_enabled"], &info["workspaces_enabled"]), (&json!(false), &json!(true)));
+    assert_eq!((&info["multipart_downloads_enabled"], &info["workspaces_enabled"]), (&json!(false), &json!(true)));
     assert_eq!(app.anonymous().get("/version").await.text(), "3.17.2");
     assert_eq!(app.anonymous().get("/health").await.text(), "OK");
+}
+
+#[tokio::test]
+async fn a_file_is_also_found_by_its_run_its_version_and_its_logged_model() {
+    let app = TestApp::start().await;
+    let ada = app.member(Role::Contributor).await;
+    let run = ada.run("0").await;
+    let root = ada.read_run(&run).await["info"]["artifact_uri"].as_str().unwrap().replace("mlflow-artifacts:/", "");
+    ada.upload(&format!("{root}/model/page.html"), b"<script>").await.ok();
+    ada.model("churn").await;
+    ada.version("churn", &format!("runs:/{run}/model")).await;
+    let model = ada.ml("logged-models", json!({ "experiment_id": "0" })).await.ok()["model"]["info"].clone();
+    let (id, uri) = (model["model_id"].as_str().unwrap(), model["artifact_uri"].as_str().unwrap());
+    ada.upload(&format!("{}/page.html", uri.replace("mlflow-artifacts:/", "")), b"<script>").await.ok();
+
+    let (_, stranger) = app.second_workspace("elsewhere").await;
+    for (path, file) in [
+        (format!("/get-artifact?run_uuid={run}"), "&path=model/page.html"),
+        (format!("/get-artifact?run_id={run}"), "&path=model/page.html"),
+        ("/model-versions/get-artifact?name=churn&version=1".to_owned(), "&path=page.html"),
+        (format!("/ajax-api/2.0/mlflow/logged-models/{id}/artifacts/files?x=1"), "&artifact_file_path=page.html"),
+    ] {
+        let got = ada.get(&format!("{path}{file}")).await;
+        assert_eq!((got.status.as_u16(), got.text().as_str()), (200, "<script>"), "{path}");
+        assert!(got.header("content-disposition").starts_with("attachment"), "{path}");
+        assert_eq!(got.header("content-type"), "application/octet-stream");
+        ada.get(&path).await.refused(400);
+        ada.get(&format!("{path}{}", file.replace("page", "other"))).await.refused(404);
+        ada.get(&format!("{path}{}", file.replace("page.html", ".."))).await.refused(400);
+        stranger.get(&format!("{path}{file}")).await.refused(404);
+        ada.get(&format!("/w/elsewhere{path}{file}")).await.refused(404);
+    }
+    let folder = ada.download(&format!("{root}/model")).await.refused(400);
+    assert_eq!(folder["message"], format!("Artifact path refers to a directory, not a file: '{root}/model'"));
+}
+
+#[tokio::test]
+async fn a_small_file_is_uploaded_by_its_run() {
+    let app = TestApp::start().await;
+    let ada = app.member(Role::Contributor).await;
+    let run = ada.run("0").await;
+    let root = ada.read_run(&run).await["info"]["artifact_uri"].as_str().unwrap().replace("mlflow-artifacts:/", "");
+    let upload = async |query: String, body: Vec<u8>| {
+        let path = format!("/ajax-api/2.0/mlflow/upload-artifact?{query}");
+        ada.send(ada.request(Method::POST, &path).body(Body::from(body)).unwrap()).await
+    };
+    upload(format!("run_uuid={run}&path=plots/a.txt"), b"text".to_vec()).await.ok();
+    upload(format!("run_id={run}&path=plots/b.txt"), b"text".to_vec()).await.ok();
+    assert_eq!(ada.download(&format!("{root}/plots/b.txt")).await.text(), "text");
+    for (query, body) in [
+        (format!("run_uuid={run}"), b"text".to_vec()),
+        ("path=a".to_owned(), b"text".to_vec()),
+        (format!("run_uuid={run}&path=a"), Vec::new()),
+        (format!("run_uuid={run}&path=a"), vec![0; (10 << 20) + 1]),
+        (format!("run_uuid={run}&path=a/"), b"text".to_vec()),
+    ] {
+        upload(query, body).await.refused(400);
+    }
+    upload("run_uuid=0123456789abcdef0123456789abcdef&path=a".to_owned(), b"text".to_vec()).await.refused(404);
+    upload(format!("run_uuid={run}&path=full"), vec![0; 10 << 20]).await.ok();
 }

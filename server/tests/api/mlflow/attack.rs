@@ -239,14 +239,23 @@ async fn no_path_leaves_its_root() {
     assert_eq!(state(&app).await, before);
 }
 
-/// CVE-2023-1177's second half and its relatives: routes that MLflow's own pages use do not exist.
+/// CVE-2023-1177's second half and its relatives: routes that MLflow's own pages use lead to the same files, or nowhere.
 #[tokio::test]
 async fn there_is_no_second_way_to_an_artifact() {
-    let Target { app: _app, ada, run, .. } = target().await;
+    let Target { app, ada, run, .. } = target().await;
+    let before = state(&app).await;
     for path in [
         format!("/get-artifact?run_uuid={run}&path=../../../../etc/passwd"),
+        format!("/get-artifact?run_uuid={run}&path=%2e%2e%2f%2e%2e%2fetc%2fpasswd"),
+        format!("/get-artifact?run_uuid={run}&path=%252e%252e%252fx"),
+        format!("/get-artifact?run_uuid={run}&path=/etc/passwd"),
+        format!("/get-artifact?run_uuid={run}&path=C:%5CWindows"),
         "/model-versions/get-artifact?path=passwd&name=churn&version=1".to_owned(),
-        format!("/ajax-api/2.0/mlflow/upload-artifact?run_uuid={run}&path=a"),
+        "/model-versions/get-artifact?path=../../etc/passwd&name=churn&version=1".to_owned(),
+        "/model-versions/get-artifact?path=random&name=..%2f..&version=1".to_owned(),
+        format!("/ajax-api/2.0/mlflow/upload-artifact?run_uuid={run}&path=..%5C..%5Cx"),
+        format!("/ajax-api/2.0/mlflow/upload-artifact?run_uuid={run}&path=a?/a"),
+        format!("/ajax-api/2.0/mlflow/upload-artifact?run_uuid={run}&path=../x"),
         format!("/ajax-api/2.0/mlflow/get-trace-artifact?request_id={run}"),
         "/ajax-api/2.0/mlflow/logged-models/m-x/artifacts/files?artifact_file_path=/etc/passwd".to_owned(),
         "/graphql".to_owned(),
@@ -264,6 +273,7 @@ async fn there_is_no_second_way_to_an_artifact() {
             assert!(is_refusal(status), "{path} answered {status}");
         }
     }
+    assert_eq!(state(&app).await, before);
 }
 
 /// CVE-2024-3099: two names that mean one thing to somebody.

@@ -186,3 +186,38 @@ async fn changes_of_experiments_are_history() {
     );
     assert_eq!(events["items"][0]["actor"]["id"], ada.user().id.to_string());
 }
+
+#[tokio::test]
+async fn data_sets_are_summed_up_over_experiments() {
+    let app = TestApp::start().await;
+    let ada = app.member(Role::Contributor).await;
+    let (wine, other) = (ada.experiment("wine").await, ada.experiment("other").await);
+    for (experiment, name, context) in [
+        (&wine, "grapes", Some("training")),
+        (&wine, "grapes", Some("training")),
+        (&wine, "grapes", Some("eval")),
+        (&other, "hops", None),
+    ] {
+        let run = ada.run(experiment).await;
+        let tags: Vec<Value> =
+            context.iter().map(|context| json!({ "key": "mlflow.data.context", "value": context })).collect();
+        let dataset = json!({ "name": name, "digest": "1", "source_type": "s", "source": "s" });
+        let inputs = json!({ "run_id": run, "datasets": [{ "dataset": dataset, "tags": tags }] });
+        ada.ml("runs/log-inputs", inputs).await.ok();
+    }
+    let path = "/ajax-api/2.0/mlflow/experiments/search-datasets";
+    let found = ada.post(path, json!({ "experiment_ids": [wine, other] })).await.ok();
+    assert_eq!(
+        found["dataset_summaries"],
+        json!([
+            { "experiment_id": wine, "name": "grapes", "digest": "1", "context": "eval" },
+            { "experiment_id": wine, "name": "grapes", "digest": "1", "context": "training" },
+            { "experiment_id": other, "name": "hops", "digest": "1" },
+        ])
+    );
+    assert_eq!(ada.post(path, json!({ "experiment_ids": ["0"] })).await.ok(), json!({}));
+    ada.post(path, json!({})).await.refused(400);
+    ada.post(path, json!({ "experiment_ids": vec!["0"; 21] })).await.refused(400);
+    let (_, stranger) = app.second_workspace("elsewhere").await;
+    assert_eq!(stranger.post(path, json!({ "experiment_ids": [wine] })).await.ok(), json!({}));
+}

@@ -48,9 +48,11 @@ async fn tags_and_params_of_a_logged_model_change_as_mlflow_has_it() {
     let path = format!("/api/2.0/mlflow/logged-models/{}", model["info"]["model_id"].as_str().unwrap());
     let pairs = |key: &str, value: &str| json!([{ "key": key, "value": value }]);
     for value in ["1", "2"] {
-        ada.patch(&format!("{path}/tags"), json!({ "tags": pairs("t", value) })).await.ok();
-        ada.post(&format!("{path}/params"), json!({ "params": pairs("p", value) })).await.ok();
+        assert_eq!(ada.patch(&format!("{path}/tags"), json!({ "tags": pairs("t", value) })).await.ok(), json!({}));
+        ada.post(&format!("{path}/params"), json!({ "params": pairs("p", "1") })).await.ok();
     }
+    let changed = ada.post(&format!("{path}/params"), json!({ "params": pairs("p", "2") })).await.refused(400);
+    assert!(changed["message"].as_str().unwrap().starts_with("Changing param values is not allowed."), "{changed}");
     let read = ada.get(&path).await.ok()["model"].clone();
     assert_eq!((of(&read["info"]["tags"], "t"), of(&read["data"]["params"], "p")), (&json!("2"), &json!("1")));
     ada.delete(&format!("{path}/tags/t")).await.ok();

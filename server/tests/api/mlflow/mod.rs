@@ -2,14 +2,19 @@
 
 mod artifact;
 mod attack;
+mod clients;
 mod experiment;
+mod history;
 mod log;
 mod logged_model;
 mod registry;
 mod run;
 mod search;
+mod transition;
+mod upload;
 mod webhook;
 mod wire;
+mod workspace;
 
 use crate::app::{Answer, Client};
 use serde_json::{Value, json};
@@ -51,8 +56,14 @@ impl Client {
 
     /// Registers a version from a source and gives its number.
     pub async fn version(&self, model: &str, source: &str) -> String {
-        let made = self.ml("model-versions/create", json!({ "name": model, "source": source })).await.ok();
+        let made = self.ml("model-versions/create", version_of(model, source)).await.ok();
         made["model_version"]["version"].as_str().unwrap().to_owned()
+    }
+
+    /// Registers a version that has no files and gives its number.
+    pub async fn empty_version(&self, model: &str) -> String {
+        let run = self.run("0").await;
+        self.version(model, &format!("runs:/{run}/nothing")).await
     }
 
     /// Uploads a file and gives the answer.
@@ -65,6 +76,21 @@ impl Client {
     pub async fn download(&self, path: &str) -> Answer {
         self.get(&format!("/api/2.0/mlflow-artifacts/artifacts/{path}")).await
     }
+}
+
+/// A version to be registered, with the run or logged model that its source lies in, as clients name it.
+pub fn version_of(model: &str, source: &str) -> Value {
+    let mut new = json!({ "name": model, "source": source });
+    let (scheme, path) = source.split_once(":/").unwrap_or_default();
+    let part = |at: usize| path.split('/').nth(at).unwrap_or_default();
+    match (scheme, part(0), part(1)) {
+        ("runs", run, _) => new["run_id"] = run.into(),
+        ("models", model, _) if model.starts_with("m-") => new["model_id"] = model.into(),
+        ("mlflow-artifacts", experiment, "models") if experiment != "versions" => new["model_id"] = part(2).into(),
+        ("mlflow-artifacts", experiment, run) if experiment != "versions" => new["run_id"] = run.into(),
+        _ => {}
+    }
+    new
 }
 
 /// The value of a key among `[{key, value}]`.

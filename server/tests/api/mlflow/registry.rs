@@ -1,6 +1,6 @@
 //! Registered models, versions, aliases.
 
-use super::{names, of};
+use super::{names, of, version_of};
 use crate::app::{Client, PUBLIC_URL, TestApp};
 use axum::http::Method;
 use domain::permission::Role;
@@ -24,7 +24,7 @@ async fn trained(ada: &Client) -> String {
 async fn prompt(ada: &Client, name: &str, versions: usize) {
     ada.model(name).await;
     for _ in 0..versions {
-        ada.version(name, "dummy-source").await;
+        ada.empty_version(name).await;
     }
 }
 
@@ -140,8 +140,7 @@ async fn a_version_of_a_logged_model_knows_its_run() {
     ada.model("churn").await;
     // By its id, by the run and its name, and by its address.
     for source in [format!("models:/{id}"), format!("runs:/{run}/tree"), root.to_owned()] {
-        let made =
-            ada.ml("model-versions/create", json!({ "name": "churn", "source": source, "model_id": id })).await.ok();
+        let made = ada.ml("model-versions/create", version_of("churn", &source)).await.ok();
         assert_eq!(
             (&made["model_version"]["run_id"], &made["model_version"]["model_id"]),
             (&json!(run), &json!(id)),
@@ -151,13 +150,22 @@ async fn a_version_of_a_logged_model_knows_its_run() {
         let uri = ada.ml_get(&format!("model-versions/get-download-uri?name=churn&version={version}")).await.ok();
         assert!(uri["artifact_uri"].as_str().unwrap().starts_with("mlflow-artifacts:/versions/"), "{uri}");
     }
-    let registrations = ada.ml_get(&format!("logged-models/{id}")).await.ok()["model"]["info"]["registrations"].clone();
-    assert_eq!(registrations[1], json!({ "name": "churn", "version": "2" }));
+    // Of the run's folder it is only known here that a logged model is behind it.
+    let read = ada.ml_get(&format!("logged-models/{id}")).await.ok()["model"]["info"].clone();
+    let versions = r#"[{"name": "churn", "version": 1}, {"name": "churn", "version": 3}]"#;
+    assert_eq!(of(&read["tags"], "mlflow.modelVersions"), versions);
     let other =
         ada.ml("logged-models", json!({ "experiment_id": "0" })).await.ok()["model"]["info"]["model_id"].clone();
     for wrong in [
         json!({ "name": "churn", "source": format!("models:/{id}"), "model_id": other }),
-        json!({ "name": "churn", "source": format!("models:/{id}"), "run_id": ada.run("0").await }),
+        json!({ "name": "churn", "source": format!("models:/{id}"), "run_id": run }),
+        json!({ "name": "churn", "source": format!("models:/{id}"), "model_id": id, "run_id": ada.run("0").await }),
+        json!({ "name": "churn", "source": format!("models:/{id}") }),
+        json!({ "name": "churn", "source": format!("runs:/{run}/tree") }),
+        json!({ "name": "churn", "source": format!("runs:/{run}/tree"), "model_id": id }),
+        json!({ "name": "churn", "source": root }),
+        json!({ "name": "churn", "source": root, "run_id": run }),
+        json!({ "name": "churn", "source": "dummy-source", "run_id": run }),
         json!({ "name": "churn", "source": format!("runs:/{run}/tree"), "run_id": ada.run("0").await }),
         json!({ "name": "churn", "source": format!("runs:/{run}/x"), "model_id": other }),
     ] {
@@ -190,7 +198,7 @@ async fn numbers_are_given_once_whoever_asks_at_once() {
         .ok();
     let racers = (0..12).map(|_| {
         let ada = ada.clone();
-        tokio::spawn(async move { ada.version("churn", "dummy-source").await.parse::<i32>().unwrap() })
+        tokio::spawn(async move { ada.empty_version("churn").await.parse::<i32>().unwrap() })
     });
     let mut numbers = Vec::new();
     for racer in racers.collect::<Vec<_>>() {
@@ -239,12 +247,15 @@ async fn aliases_move_and_their_history_stays() {
     let moves: Vec<_> = history.as_array().unwrap().iter().map(|entry| entry["version"].clone()).collect();
     assert_eq!(moves, [Value::Null, json!(2), json!(1)]);
     assert_eq!(history[0]["by"], ada.user().name);
-    for wrong in [("latest", "1"), ("v3", "1"), ("a b", "1"), ("", "1"), ("a", "x"), ("a", "0")] {
+    for wrong in [("latest", "1"), ("v3", "1"), ("a b", "1"), ("", "1"), ("a", "x"), ("a", "1.5")] {
         ada.ml("registered-models/alias", json!({ "name": "churn", "alias": wrong.0, "version": wrong.1 }))
             .await
             .refused(400);
     }
-    ada.ml("registered-models/alias", json!({ "name": "churn", "alias": "a", "version": "9" })).await.refused(404);
+    for none in ["9", "0", "-1"] {
+        let wrong = json!({ "name": "churn", "alias": "a", "version": none });
+        ada.ml("registered-models/alias", wrong).await.refused(404);
+    }
     ada.ml("registered-models/alias", json!({ "name": "none", "alias": "a", "version": "1" })).await.refused(404);
 }
 
@@ -414,13 +425,16 @@ async fn models_and_versions_are_searched() {
         ada.ml("registered-models/create", json!({ "name": name, "tags": [{ "key": "team", "value": team }] }))
             .await
             .ok();
-        ada.version(name, "dummy-source").await;
+        ada.empty_version(name).await;
     }
     let tags = json!([{ "key": "mlflow.prompt.is_prompt", "value": "true" }]);
     ada.ml("registered-models/create", json!({ "name": "a-prompt", "tags": tags })).await.ok();
-    let new = json!({ "name": "a-prompt", "source": "dummy-source", "tags": [{ "key": "mlflow.prompt.text", "value": "Hello {{x}}" }] });
+    let new = json!({
+        "name": "a-prompt", "source": "dummy-source",
+        "tags": [{ "key": "mlflow.prompt.is_prompt", "value": "true" }, { "key": "mlflow.prompt.text", "value": "Hello {{x}}" }],
+    });
     ada.ml("model-versions/create", new).await.ok();
-    ada.version("wine", "dummy-source").await;
+    ada.empty_version("wine").await;
 
     let models = async |filter: &str| {
         let found = ada.ml_get(&format!("registered-models/search?filter={}", super::escaped(filter))).await.ok();
@@ -466,7 +480,7 @@ async fn models_and_versions_are_searched() {
     assert_eq!(versions("").await, "churn-a1 churn-b1 wine1 wine2");
     assert_eq!(versions("name = 'wine'").await, "wine1 wine2");
     assert_eq!(versions("version_number > 1").await, "wine2");
-    assert_eq!(versions("name != 'wine' AND source_path = 'dummy-source'").await, "churn-a1 churn-b1");
+    assert_eq!(versions("name != 'wine' AND source_path LIKE '%/nothing'").await, "churn-a1 churn-b1");
     assert_eq!(versions("run_id = 'x'").await, "");
     assert_eq!(versions("tags.`mlflow.prompt.is_prompt` = 'true'").await, "a-prompt1");
     assert_eq!(versions("tags.a = 'b'").await, "");
@@ -485,7 +499,7 @@ async fn a_version_is_found_by_its_run() {
     let run = trained(&ada).await;
     ada.model("churn").await;
     ada.version("churn", &format!("runs:/{run}/model")).await;
-    ada.version("churn", "dummy-source").await;
+    ada.empty_version("churn").await;
     let found = ada.ml_get(&format!("model-versions/search?filter=run_id%20%3D%20%27{run}%27")).await.ok();
     assert_eq!(names(&found["model_versions"], "/version"), ["1"]);
 }
@@ -506,7 +520,7 @@ async fn a_model_is_known_in_its_workspace_alone() {
         "models:/churn/1".to_owned(),
         ada.read_run(&run).await["info"]["artifact_uri"].as_str().unwrap().to_owned(),
     ] {
-        stranger.ml("model-versions/create", json!({ "name": "churn", "source": source })).await.refused(404);
+        stranger.ml("model-versions/create", version_of("churn", &source)).await.refused(404);
     }
     assert_eq!(stranger.ml_get("model-versions/search").await.ok(), json!({}));
 }

@@ -89,7 +89,10 @@ async fn one_field_is_not_spelt_two_ways() {
     ] {
         ada.ml("runs/set-tag", body).await.refused(400);
     }
-    ada.ml("runs/set-tag", json!({ "runId": mine, "key": "a", "value": "b" })).await.ok();
+    // What must be there has its own name alone; of the rest, either does.
+    ada.ml("runs/set-tag", json!({ "runId": mine, "key": "a", "value": "b" })).await.refused(400);
+    ada.ml("runs/update", json!({ "run_id": mine, "runName": "camel" })).await.ok();
+    assert_eq!(ada.read_run(&mine).await["info"]["run_name"], "camel");
     ada.ml_get(&format!("runs/get?run_id={mine}&run_id={other}")).await.refused(400);
     ada.ml_get(&format!("runs/get?runId={mine}")).await.refused(400);
 }
@@ -101,6 +104,41 @@ async fn a_get_without_a_query_may_have_a_body() {
     let run = ada.run("0").await;
     let answer = ada.json(Method::GET, "/api/2.0/mlflow/runs/get", json!({ "run_id": run })).await.ok();
     assert_eq!(answer["run"]["info"]["run_id"], run);
+}
+
+/// What MLflow 3.18 offers under either prefix is here, or says in a form that clients know that it is not.
+#[tokio::test]
+async fn every_operation_of_mlflow_is_here_or_says_that_it_is_not() {
+    let app = TestApp::start().await;
+    let admin = app.member(Role::Admin).await;
+    let table = server::router::table(&app.state);
+    // Names of parts differ, and what stands for them does not.
+    let shape = |path: &str| -> String {
+        path.split('/').map(|part| if part.starts_with('{') { "{}" } else { part }).collect::<Vec<_>>().join("/")
+    };
+    let (mut here, mut missing) = (0, 0);
+    for line in include_str!("endpoints.txt").lines() {
+        let (method, path) = line.split_once(' ').unwrap();
+        for prefix in ["/api", "/ajax-api"] {
+            let path = format!("{prefix}{path}");
+            if table.iter().any(|route| route.method == method && shape(route.path) == shape(&path)) {
+                here += 1;
+                continue;
+            }
+            let sent = shape(&path).replace("{}", "1");
+            let answer = admin.json(method.parse().unwrap(), &sent, json!({})).await;
+            let (status, body) = (answer.status.as_u16(), answer.body_json());
+            // Where another operation has the address, it is the method that is not taken.
+            assert!([404, 405].contains(&status), "{method} {sent} answered {status}: {body}");
+            assert!(body["error_code"].is_string() && body["message"].is_string(), "{method} {sent}: {body}");
+            missing += 1;
+        }
+    }
+    assert!(here > 120 && missing > 100, "{here} are here, {missing} are not");
+    for path in ["/v1/traces", "/graphql", "/w/default/v1/traces", "/gateway/chat/invocations"] {
+        let refused = admin.post(path, json!({})).await.refused(404);
+        assert_eq!(refused["error_code"], "ENDPOINT_NOT_FOUND", "{path}");
+    }
 }
 
 #[tokio::test]

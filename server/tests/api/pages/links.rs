@@ -160,7 +160,7 @@ async fn every_link_and_form_of_a_busy_workspace_leads_somewhere() {
         "artifacts/content?{\"path\"}",
         "artifacts.zip?",
         "/files/content?{\"path\"}",
-        "/series?{\"key\"}",
+        "/runs/series?{\"key\", \"run\"}",
         "/attempts/1/log?",
         "/attempts/1/log/stream?",
         "/events?{\"topic\"}",

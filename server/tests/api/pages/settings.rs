@@ -90,7 +90,7 @@ async fn a_webhook_is_added_tried_changed_and_deleted_by_forms() {
 
     let ada = app.member(Role::Contributor).await;
     ada.model("churn").await;
-    ada.version("churn", "dummy-source").await;
+    ada.empty_version("churn").await;
     admin.get(&page).await.shows(200, &["<code>model_version.created</code>", "Waits", "0 of 8"]);
     admin.form(&page, &fields(&[("do", "disable")])).await.leads_to();
     admin.get(&page).await.shows(200, &["Disabled", "Enable", "Dropped", "The webhook was disabled."]);

@@ -192,6 +192,34 @@ fn read_all(text: &str) {
     }
 }
 
+/// Takes each suggestion at the cursor: the filter must then be right up to its end, and before it as it was.
+fn suggestions_are_right(text: &str, cursor: usize, name: &str, value: &str) -> Result<(), TestCaseError> {
+    let found = complete(text, cursor);
+    let mut taken: Vec<String> = found.words.iter().map(|word| found.insert_word(*word)).collect();
+    if let Some(place) = &found.keys {
+        for sort in [KeySort::Metric, KeySort::Param, KeySort::Tag] {
+            if place.sort.is_none_or(|wanted| wanted == sort) {
+                taken.push(found.insert_key(sort, name));
+            }
+        }
+    }
+    if let Some(place) = &found.values {
+        let value = if place.of == ValueOf::Time { "1700000000000" } else { value };
+        taken.push(found.insert_value(value));
+    }
+    let part = |range: std::ops::Range<usize>| text.chars().skip(range.start).take(range.len()).collect::<String>();
+    for inserted in taken {
+        let (head, tail) = (part(0..found.from), part(found.to..text.chars().count()));
+        let whole = format!("{head}{inserted}{tail}");
+        if let Err(error) = run_filter(&whole) {
+            let end = found.from + inserted.trim_end().chars().count();
+            // NUL is refused before anything is read.
+            prop_assert!(error.position >= end || tail.contains('\0'), "{text:?} at {cursor}: {whole:?}: {error}");
+        }
+    }
+    Ok(())
+}
+
 proptest! {
     #[test]
     fn a_filter_of_runs_reads_back_as_printed(filter in filter(run_clause())) {
@@ -231,6 +259,24 @@ proptest! {
     #[test]
     fn no_text_breaks_the_parser(text in any::<String>()) {
         read_all(&text);
+    }
+
+    #[test]
+    fn what_is_suggested_is_never_wrong_where_it_stands(
+        text in prop_oneof![soup(), filter(run_clause()).prop_map(|filter| filter.to_string())],
+        share in 0.0..=1.0_f64,
+        name in key(),
+        value in text(),
+    ) {
+        let length = text.chars().count();
+        suggestions_are_right(&text, (share * length as f64).round() as usize, &name, &value)?;
+    }
+
+    #[test]
+    fn no_cursor_breaks_the_completion(text in any::<String>(), cursor: usize) {
+        for cursor in [cursor, cursor % (text.len() + 2)] {
+            prop_assert!(complete(&text, cursor).to <= text.chars().count());
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use domain::{
     ErrorKind,
     id::RunId,
     log_batch::{LogBatch, RawMetric},
-    run::{DatasetInput, ModelLink, Run, RunStatus},
+    run::{DatasetInput, ModelLink, Run, RunModel, RunStatus},
     values::MetricValue,
 };
 use futures::future::join_all;
@@ -66,7 +66,8 @@ async fn a_run_is_read_anew_after_every_sort_of_change() {
     has_changed("a model that it read").await;
     services.log_outputs(ctx, id, &[ModelLink { model_id: model, step: 3 }]).await.unwrap();
     has_changed("a model that it wrote").await;
-    services.log_run_model(ctx, id, serde_json::json!({ "artifact_path": "m" })).await.unwrap();
+    let model = serde_json::json!({ "artifact_path": "m", "run_id": "r", "utc_time_created": "now", "flavors": {} });
+    services.log_run_model(ctx, id, RunModel::read(&model).unwrap()).await.unwrap();
     has_changed("a model by its old name").await;
     services.delete_run(ctx, id).await.unwrap();
     has_changed("a deletion").await;
@@ -103,4 +104,23 @@ async fn of_requests_that_are_written_together_each_gets_its_own_answer() {
     assert_eq!(sorted, expected);
     assert!(services.metric_history(ctx, deleted, "loss", None, 1000).await.unwrap().items.is_empty());
     assert_eq!(services.run(ctx, used).await.unwrap().metric("loss"), Some(199.0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_is_held_up_holds_up_no_other() {
+    let world = World::start().await;
+    let (services, ctx) = (&world.services, &world.ctx());
+    let experiment = world.experiment("wine").await;
+    let (held, free) = (world.run(experiment, "held", &[], &[]).await, world.run(experiment, "free", &[], &[]).await);
+    let mut holder = world.database.pool.begin().await.unwrap();
+    sqlx::query("update runs set version = version where id = $1").bind(held).execute(&mut *holder).await.unwrap();
+    let (services_, ctx_) = (services.clone(), ctx.clone());
+    let waiting = tokio::spawn(async move { services_.log_metric(&ctx_, held, &metric("loss", 0, 1.0)).await });
+    for step in 0..20 {
+        services.log_metric(ctx, free, &metric("loss", step, 1.0)).await.unwrap();
+    }
+    assert!(!waiting.is_finished());
+    holder.commit().await.unwrap();
+    waiting.await.unwrap().unwrap();
+    assert_eq!(services.run(ctx, held).await.unwrap().metric("loss"), Some(1.0));
 }

@@ -3,6 +3,7 @@
 
 mod aliases;
 mod cards;
+mod curves;
 mod freshness;
 mod history;
 mod lineage;

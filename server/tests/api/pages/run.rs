@@ -1,0 +1,148 @@
+//! The pages of runs: one with all its parts, and several beside each other.
+
+use super::browser;
+use crate::app::{Client, TestApp};
+use domain::permission::Role;
+use serde_json::{Value, json};
+
+/// Logs so many points of each of these metrics.
+async fn log(client: &Client, run: &str, keys: &[&str], points: i64) {
+    let metrics: Vec<Value> = (0..points)
+        .flat_map(|step| {
+            keys.iter().map(move |key| json!({ "key": key, "value": 1.0 / (1 + step) as f64, "timestamp": step * 1000, "step": step }))
+        })
+        .collect();
+    for part in metrics.chunks(1000) {
+        client.ml("runs/log-batch", json!({ "run_id": run, "metrics": part })).await.ok();
+    }
+}
+
+#[tokio::test]
+async fn curves_stand_in_groups_and_single_values_in_a_table() {
+    let app = TestApp::start().await;
+    let ada = app.member(Role::Contributor).await;
+    let browser = app.browser(ada.user()).await.in_workspace("default");
+    let run = ada.run("0").await;
+    log(&ada, &run, &["loss", "val/loss", "val/acc", "system/cpu_utilization_percentage"], 3).await;
+    log(&ada, &run, &["final/auc"], 1).await;
+
+    let page = browser
+        .get(&format!("/runs/{run}?tab=metrics"))
+        .await
+        .shows(200, &["data-group=\"val\"", "data-metric=\"val/acc\"", "final/auc", "One point 1", "All 4"]);
+    assert!(!page.contains("data-metric=\"final/auc\"") && !page.contains("data-metric=\"system/"), "{page}");
+    let found =
+        browser.get(&format!("/runs/{run}?tab=metrics&metric=VAL")).await.shows(200, &["data-metric=\"val/loss\""]);
+    assert!(!found.contains("data-metric=\"loss\""), "{found}");
+    browser.get(&format!("/runs/{run}?tab=system")).await.shows(200, &["CPU utilization", ">%<"]);
+}
+
+#[tokio::test]
+async fn a_run_of_thousands_of_metrics_shows_a_part_at_a_time() {
+    let app = TestApp::start().await;
+    let ada = app.member(Role::Contributor).await;
+    let browser = app.browser(ada.user()).await.in_workspace("default");
+    let run = ada.run("0").await;
+    let keys: Vec<String> = (0..3000).map(|at| format!("layer{}/grad/{at}", at / 1000)).collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    log(&ada, &run, &keys, 2).await;
+
+    let page = format!("/runs/{run}?tab=metrics");
+    let shown = ["1,000 charts", "layer2", "data-metric=\"layer0/grad/23\"", "976 more"];
+    let first = browser.get(&page).await.shows(200, &shown);
+    assert_eq!(first.matches("data-metric=").count(), 24);
+    let opened = browser.get(&format!("{page}&open=layer1")).await.shows(200, &["data-metric=\"layer1/grad/1000\""]);
+    assert!(!opened.contains("data-metric=\"layer0/"), "only what was opened is drawn");
+    let further = format!("{page}&open=layer1&after=layer1%2Fgrad%2F1023");
+    browser.get(&further).await.shows(200, &["data-metric=\"layer1/grad/1024\"", "952 more"]);
+}
+
+#[tokio::test]
+async fn settings_in_the_address_change_what_is_drawn() {
+    let app = TestApp::start().await;
+    let ada = app.member(Role::Contributor).await;
+    let browser = app.browser(ada.user()).await.in_workspace("default");
+    let run = ada.run("0").await;
+    log(&ada, &run, &["loss"], 50).await;
+    let page = format!("/runs/{run}?tab=metrics");
+    let raw = browser.get(&page).await.text();
+    assert!(!raw.contains("line k1 d0 raw"), "{raw}");
+    browser.get(&format!("{page}&smoothing=0.6")).await.shows(200, &["line k1 d0 raw"]);
+    browser
+        .get(&format!("{page}&x=relative&y=log&outliers=ignored&start=1&end=9"))
+        .await
+        .shows(200, &["Reset zoom", "Range set"]);
+    browser.get(&format!("{page}&x=up&y=down&smoothing=x&start=9&end=1")).await.shows(200, &["data-metric=\"loss\""]);
+}
+
+#[tokio::test]
+async fn what_a_run_read_is_shown_with_its_columns_and_its_note_as_prose() {
+    let app = TestApp::start().await;
+    let ada = app.member(Role::Contributor).await;
+    let browser = app.browser(ada.user()).await.in_workspace("default");
+    let run = ada.run("0").await;
+    let tag =
+        json!({ "run_id": run, "key": "mlflow.note.content", "value": "# Why\n\n**bold** <script>alert(1)</script>" });
+    ada.ml("runs/set-tag", tag).await.ok();
+    let dataset = json!({
+        "name": "wine", "digest": "5be2", "source_type": "local", "source": "{\"uri\": \"wine.csv\"}",
+        "schema": "{\"mlflow_colspec\": [{\"type\": \"double\", \"name\": \"alcohol\", \"required\": true}]}",
+        "profile": "{\"num_rows\": 6812}",
+    });
+    ada.ml("runs/log-inputs", json!({ "run_id": run, "datasets": [{ "dataset": dataset, "tags": [] }] })).await.ok();
+    let page =
+        browser.get(&format!("/runs/{run}")).await.shows(200, &["<strong>bold</strong>", "Use in Python", "wine"]);
+    assert!(!page.contains("<script>alert"), "{page}");
+    browser.get(&format!("/runs/{run}?tab=inputs")).await.shows(200, &["alcohol", "double", "6,812", "wine.csv"]);
+    browser.get(&format!("/runs/{run}?tab=history")).await.shows(200, &["started the run"]);
+    browser.get(&format!("/runs/{run}?tab=params")).await.shows(200, &["0 params"]);
+}
+
+#[tokio::test]
+async fn runs_are_compared_by_their_curves_and_by_what_differs() {
+    let app = TestApp::start().await;
+    let ada = app.member(Role::Contributor).await;
+    let browser = app.browser(ada.user()).await.in_workspace("default");
+    let mut runs = Vec::new();
+    for rate in ["0.1", "0.01", "0.001"] {
+        let run = ada.run("0").await;
+        log(&ada, &run, &["loss"], 20).await;
+        let params = json!([{ "key": "lr", "value": rate }, { "key": "same", "value": "1" }]);
+        ada.ml("runs/log-batch", json!({ "run_id": run, "params": params })).await.ok();
+        runs.push(run);
+    }
+    let query: Vec<String> = runs.iter().map(|run| format!("run={run}")).collect();
+    let page = format!("/runs/compare?{}", query.join("&"));
+    let charts = browser.get(&page).await.shows(200, &["Compare 3 runs", "data-metric=\"loss\"", "3 runs"]);
+    let lines = |html: &str| html.matches("\" d=\"M44").count();
+    assert_eq!(lines(&charts), 3);
+    let hidden = browser.get(&format!("{page}&hide={}", runs[1])).await.text();
+    assert_eq!(lines(&hidden), 2);
+    let values = browser.get(&format!("{page}&tab=values")).await.shows(200, &["1 of 2 differ", ">lr</th>"]);
+    assert!(!values.contains(">same</th>"), "{values}");
+    browser.get(&format!("{page}&tab=values&differ=all")).await.shows(200, &[">same</th>"]);
+    browser
+        .get(&format!("{page}&tab=parallel&axis=params.lr&axis=metrics.loss"))
+        .await
+        .shows(200, &["3 runs over 2 axes"]);
+    browser
+        .get(&format!("{page}&tab=scatter&sx=params.lr&sy=metrics.loss&colour=params.same"))
+        .await
+        .shows(200, &["loss by lr"]);
+    browser.get(&format!("{page}&tab=bars&bar=metrics.loss")).await.shows(200, &["loss of 3 runs"]);
+
+    let many: Vec<String> = (0..51).map(|_| format!("run={}", domain::id::RunId::new().simple())).collect();
+    browser.get(&format!("/runs/compare?{}", many.join("&"))).await.shows(400, &["At most 50 runs"]);
+    browser.get("/runs/compare?run=x").await.shows(400, &["no run"]);
+}
+
+#[tokio::test]
+async fn a_run_that_logged_nothing_says_how_to() {
+    let app = TestApp::start().await;
+    let ada = app.member(Role::Contributor).await;
+    let run = ada.run("0").await;
+    ada.ml("runs/update", json!({ "run_id": run, "status": "FINISHED" })).await.ok();
+    let viewer = browser(&app, Role::Viewer).await;
+    viewer.get(&format!("/runs/{run}")).await.shows(200, &["mlflow.log_metric", "It logged no params."]);
+    viewer.get(&format!("/runs/{run}?tab=inputs")).await.shows(200, &["mlflow.log_input"]);
+}
