@@ -104,7 +104,7 @@ pub fn Lineage(
 ) -> impl IntoView {
     let (shapes, width, height) = draw(&stops);
     view! {
-        <div class="dag lineage-graph" tabindex="0" role="region" aria-label="Lineage">
+        <div class="dag lineage-graph" tabindex="0" role="region" aria-label="Drawing of the lineage">
             <svg
                 width=short(width)
                 height=short(height)

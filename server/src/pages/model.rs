@@ -19,8 +19,10 @@ use leptos::prelude::*;
 use services::{DeploymentFilter, FilesOf, ModelSearch, PromotionFilter, no_card};
 
 const SECTION: Option<Section> = Some(Section::Models);
-/// How many models, versions, promotions or moves a page shows.
+/// How many models, promotions or moves a page shows.
 const ROWS: usize = 50;
+/// How many versions the page of a model shows.
+const VERSIONS: usize = 20;
 /// How many events and moves the page of one shows beside the rest.
 const FEW: usize = 8;
 
@@ -71,7 +73,7 @@ async fn show(view: View, Path(name): Path<String>, chosen: Chosen) -> PageResul
     let ctx = view.ctx()?;
     let services = view.services();
     let model = services.model(ctx, &name).await?;
-    let versions = services.version_table(ctx, &name, chosen.get("page_token"), ROWS).await?;
+    let versions = services.version_table(ctx, &name, chosen.get("page_token"), VERSIONS).await?;
     let mut endpoints = services.endpoints(ctx).await?;
     endpoints.retain(|endpoint| endpoint.deployment.model_id == model.id);
     let open = PromotionState::ALL.into_iter().filter(|state| state.is_open()).collect();

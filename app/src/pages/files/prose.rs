@@ -4,17 +4,28 @@ use crate::{links::FileLinks, ui::prelude::*};
 use domain::preview::{Block, Cell, Inline, Notebook, Output, Target};
 use leptos::prelude::*;
 
-/// The files that prose stands among, and the page that shows them. None: it stands by itself.
-type Among<'a> = Option<(&'a FileLinks, &'a Address)>;
+/// What prose stands among.
+#[derive(Clone, Copy)]
+struct Among<'a> {
+    /// The files, and the page that shows them. None: it stands by itself.
+    files: Option<(&'a FileLinks, &'a Address)>,
+    /// By how many levels its headings are raised for those who hear the page, so that none is skipped.
+    raised: u8,
+}
 
 /// Prose, with its links and pictures among these files.
 pub(super) fn blocks(blocks: Vec<Block>, links: &FileLinks, address: &Address) -> AnyView {
-    all(blocks, Some((links, address)))
+    all(blocks, Among { files: Some((links, address)), raised: 0 })
 }
 
 /// Prose that stands by itself: of files that it speaks of there are the words, and no pictures.
 pub(in crate::pages) fn alone(blocks: Vec<Block>) -> AnyView {
-    all(blocks, None)
+    let highest = blocks.iter().filter_map(|block| match block {
+        Block::Heading(level, _) => Some(*level),
+        _ => None,
+    });
+    let raised = highest.min().map_or(0, |level| level.saturating_sub(1));
+    all(blocks, Among { files: None, raised })
 }
 
 fn all(blocks: Vec<Block>, among: Among<'_>) -> AnyView {
@@ -25,10 +36,20 @@ fn block(block: Block, among: Among<'_>) -> AnyView {
     let line = |parts: Vec<Inline>| inlines(parts, among);
     match block {
         // The page has a title, and the panel one: those of the prose are below.
-        Block::Heading(1, parts) => view! { <h3 class="h1">{line(parts)}</h3> }.into_any(),
-        Block::Heading(2, parts) => view! { <h4 class="h2">{line(parts)}</h4> }.into_any(),
-        Block::Heading(3, parts) => view! { <h5 class="h3">{line(parts)}</h5> }.into_any(),
-        Block::Heading(_, parts) => view! { <h6>{line(parts)}</h6> }.into_any(),
+        Block::Heading(level, parts) => {
+            let class = match level {
+                1 => "h1",
+                2 => "h2",
+                3 => "h3",
+                _ => "h4",
+            };
+            match level.saturating_sub(among.raised) {
+                0 | 1 => view! { <h3 class=class>{line(parts)}</h3> }.into_any(),
+                2 => view! { <h4 class=class>{line(parts)}</h4> }.into_any(),
+                3 => view! { <h5 class=class>{line(parts)}</h5> }.into_any(),
+                _ => view! { <h6 class=class>{line(parts)}</h6> }.into_any(),
+            }
+        }
         Block::Paragraph(parts) => view! { <p>{line(parts)}</p> }.into_any(),
         Block::Code(code) => view! { <pre tabindex="0"><code>{code}</code></pre> }.into_any(),
         Block::Quote(inner) => view! { <blockquote>{all(inner, among)}</blockquote> }.into_any(),
@@ -79,14 +100,14 @@ fn inline(part: Inline, among: Among<'_>) -> AnyView {
         Inline::Link(Target::Web(href), parts) => {
             view! { <a href=href rel="noopener noreferrer nofollow">{inlines(parts, among)}</a> }.into_any()
         }
-        Inline::Link(Target::Artifact(path), parts) => match among {
+        Inline::Link(Target::Artifact(path), parts) => match among.files {
             Some((_, address)) => {
                 let href = address.with("path", path.to_string()).href();
                 view! { <a href=href>{inlines(parts, among)}</a> }.into_any()
             }
             None => inlines(parts, among),
         },
-        Inline::Image(path, words) => match among {
+        Inline::Image(path, words) => match among.files {
             Some((links, _)) => view! { <img src=links.shown(path.as_str()) alt=words loading="lazy"/> }.into_any(),
             None => words.into_any(),
         },

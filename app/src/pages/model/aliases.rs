@@ -153,6 +153,7 @@ fn Standing(links: Links, address: Address, page: AliasesPage) -> impl IntoView 
             let of_then = version(&then);
             let of_now = version(&now);
             let moved_since = match (of_then, of_now) {
+                (None, None) => view! { <span class="none">"–"</span> }.into_any(),
                 (then, now) if then == now => view! { <span class="muted">"the same"</span> }.into_any(),
                 (Some(a), Some(b)) if !deleted => {
                     let href = links.compare_versions(&model, a, b);

@@ -167,6 +167,7 @@ fn Both(links: Links, model: String, a: VersionSide, b: VersionSide, diff: Versi
 fn Sides(links: Links, model: String, a: VersionSide, b: VersionSide) -> impl IntoView {
     let row = |side: VersionSide| {
         let version = side.version;
+        let none = version.aliases.is_empty().then(|| view! { <span class="none">"–"</span> });
         let aliases =
             version.aliases.iter().map(|alias| view! { <Tag text=format!("@{alias}") mono=true/> }).collect_view();
         let run = match (side.run, version.run_id) {
@@ -176,7 +177,7 @@ fn Sides(links: Links, model: String, a: VersionSide, b: VersionSide) -> impl In
         view! {
             <tr>
                 <th scope="row"><a class="strong mono" href=links.version(&model, version.version)>{format!("v{}", version.version)}</a></th>
-                <td><span class="tags">{aliases}</span></td>
+                <td>{none}<span class="tags">{aliases}</span></td>
                 <td>{run}</td>
                 <td><Maybe text=Some(version.flavors.join(", "))/></td>
                 <td>{match version.digest {

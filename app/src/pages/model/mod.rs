@@ -61,7 +61,7 @@ pub fn List(
     } else {
         let suggestions = suggestions(&models);
         let [by_name, by_change, by_making] = [address.clone(), address.clone(), address.clone()];
-        let nothing = models.is_empty() && error.is_none();
+        let (nothing, refused) = (models.is_empty() && error.is_none(), error.is_some());
         let rows = models
             .into_iter()
             .map(|summary| view! { <ListRow links=links.clone() endpoints=endpoints.clone() summary/> })
@@ -74,7 +74,9 @@ pub fn List(
                 suggestions
                 error
             />
-            {if nothing {
+            {if refused {
+                ().into_any()
+            } else if nothing {
                 view! {
                     <div class="panel">
                         <Empty symbol=Symbol::Search title="No model is like that" text="Names are found by a part of them, tags by tags.team = 'risk'.">

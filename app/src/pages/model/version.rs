@@ -237,7 +237,7 @@ fn lineage(links: &Links, page: &VersionPage) -> Vec<Stop> {
     let digest = version.digest.as_ref().map_or_else(String::new, |digest| digest.short().to_owned());
     stops.push(Stop {
         after: before_version,
-        ..stop("version".to_owned(), "Version, this page", version.title(), digest)
+        ..stop("version".to_owned(), "Version, this page", format!("v{} of {}", version.version, version.model), digest)
     });
     for promotion in page.promotions.iter().take(MOST_DRAWN) {
         let (state, word) = crate::pages::promotion::state(promotion.state);
