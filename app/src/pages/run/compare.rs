@@ -656,7 +656,7 @@ fn ScatterView(address: Address, page: ComparePage, lines: Vec<Line>) -> impl In
             .into_any();
     };
     let shade = colour.as_deref().and_then(|name| dimension(&page, name));
-    let legend = shade.as_ref().map(|dimension| legend(dimension));
+    let legend = shade.as_ref().map(legend);
     let title = format!("{} by {}", ys.name, xs.name);
     let scatter = Scatter { x: xs, y: ys, colour: shade, runs };
     let fields = vec![("X", "sx", x, false), ("Y", "sy", y, false), ("Colour", "colour", colour, true)];
