@@ -10,7 +10,6 @@ const EVERY = 5000;
 /** How many metrics are asked for at once. */
 const AT_ONCE = 12;
 
-/** How this reader drew the charts of the page before, where its address says nothing. */
 export class Board {
   private look: Look;
   private readonly runs: Run[];
@@ -22,7 +21,7 @@ export class Board {
   private timer = 0;
 
   constructor(private readonly root: HTMLElement) {
-    this.look = read(new URLSearchParams(location.search), new URLSearchParams());
+    this.look = read(new URLSearchParams(location.search));
     this.runs = JSON.parse(root.dataset.runs ?? "[]") as Run[];
     this.eye = new IntersectionObserver((seen) => this.saw(seen), { rootMargin: "300px 0px" });
     this.adopt(root);
@@ -56,7 +55,8 @@ export class Board {
   }
 
   private listen(): void {
-    for (const reach of ["pointerenter", "focusin"]) this.root.addEventListener(reach, () => this.wake());
+    // A pointer may be there already when the page comes.
+    for (const reach of ["pointerenter", "pointermove", "focusin"]) this.root.addEventListener(reach, () => this.wake());
     this.root.addEventListener("click", (event) => {
       if (!(event.target instanceof Element) || event.ctrlKey || event.metaKey || event.shiftKey) return;
       const link = event.target.closest<HTMLElement>("[data-x], [data-y], [data-reset], [data-load]");
