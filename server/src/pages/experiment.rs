@@ -130,6 +130,7 @@ async fn show(view: View, Path(id): Path<ExperimentId>, chosen: Chosen) -> PageR
         usual: services.usual_run_columns(ctx, id, USUAL).await?,
         experiment,
         shown,
+        filter,
         no_column,
         may_write: ctx.may(Permission::WriteTracking),
     };

@@ -13,7 +13,7 @@ use domain::{
     environment::Better,
     experiment::{Champion, Experiment, LifecycleStage},
     run::RunStatus,
-    run_table::{RunColumn, RunGroups, RunTable},
+    run_table::{MAX_EXPORTED, RunAttribute, RunColumn, RunGroups, RunTable},
 };
 use leptos::prelude::*;
 
@@ -31,6 +31,8 @@ pub struct ExperimentPage {
     pub experiment: Experiment,
     /// Its runs.
     pub shown: ShownRuns,
+    /// The filter that left them, in the search language.
+    pub filter: String,
     /// What they are held against.
     pub champion: Option<Champion>,
     /// How many metrics, params and tags a column could show.
@@ -272,7 +274,7 @@ fn Body(
                     no_column
                     search=format!("{api}/columns")
                 />
-                <Export address=address.clone() columns=columns.clone() action=format!("{api}/runs/export")/>
+                <Export address=address.clone() filter=page.filter.clone() columns=columns.clone() keys action=format!("{api}/runs/export")/>
             };
             (chooser.into_any(), view! { <ColumnForm address=address.clone() columns/> }.into_any())
         }
@@ -315,13 +317,17 @@ fn Body(
     }
 }
 
+/// The most keys whose columns all go into a file, beside the attributes.
+const MOST_EXPORTED: i64 = MAX_EXPORTED as i64 - RunAttribute::ALL.len() as i64;
+
 /// The runs that the filter leaves, as a file.
 #[component]
-fn Export(address: Address, columns: Vec<RunColumn>, action: String) -> impl IntoView {
+fn Export(address: Address, filter: String, columns: Vec<RunColumn>, keys: i64, action: String) -> impl IntoView {
     let link = |format: &'static str, all: bool| {
         let mut pairs = vec![("format".to_owned(), format.to_owned())];
-        for (from, to) in [("q", "filter"), ("sort", "sort"), ("view", "view")] {
-            pairs.extend(address.get(from).map(|value| (to.to_owned(), value.to_owned())));
+        pairs.extend(Some(("filter".to_owned(), filter.clone())).filter(|(_, filter)| !filter.is_empty()));
+        for name in ["sort", "view"] {
+            pairs.extend(address.get(name).map(|value| (name.to_owned(), value.to_owned())));
         }
         if !all {
             pairs.extend(columns.iter().map(|column| ("col".to_owned(), column.to_string())));
@@ -336,8 +342,16 @@ fn Export(address: Address, columns: Vec<RunColumn>, action: String) -> impl Int
                 <a href=link("csv", false) download="">"CSV"</a>
                 <a href=link("parquet", false) download="">"Parquet"</a>
                 <p class="label">"All columns"</p>
-                <a href=link("csv", true) download="">"CSV"</a>
-                <a href=link("parquet", true) download="">"Parquet"</a>
+                {if keys > MOST_EXPORTED {
+                    view! { <p class="who">{format!("{} are more than a file has; choose the ones you need.", format::integer(keys))}</p> }
+                        .into_any()
+                } else {
+                    view! {
+                        <a href=link("csv", true) download="">"CSV"</a>
+                        <a href=link("parquet", true) download="">"Parquet"</a>
+                    }
+                        .into_any()
+                }}
             </div>
         </details>
     }
@@ -403,8 +417,9 @@ mod tests {
     #[test]
     fn pinned_columns_stand_before_the_others() {
         let html = page(&[("pin", "metrics.p99_ms")], samples::runs(), None);
-        let at = |text: &str| html.find(text).unwrap_or_else(|| panic!("{text} in {html}"));
-        assert!(at(r#"title="metrics.p99_ms""#) < at(r#"title="status""#), "{html}");
+        let heads = html.split("<thead>").nth(1).unwrap();
+        let at = |text: &str| heads.find(text).unwrap_or_else(|| panic!("{text} in {heads}"));
+        assert!(at(r#"title="metrics.p99_ms""#) < at(r#"title="status""#), "{heads}");
     }
 
     #[test]

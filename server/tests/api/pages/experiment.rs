@@ -131,7 +131,7 @@ async fn columns_are_chosen_moved_and_kept_in_view_without_a_script() {
     browser
         .get(&format!("{page}?col=status&add=nothing"))
         .await
-        .shows(200, &["is called &quot;nothing&quot;", "value=\"nothing\""]);
+        .shows(200, &["is called \"nothing\"", "value=\"nothing\""]);
     browser.get(&format!("{page}?col=nothing")).await.shows(400, &["There is no column"]);
     browser.get(&format!("{page}?sort=nothing")).await.shows(200, &["There is no column"]);
     let html =
