@@ -30,6 +30,8 @@ export interface Told {
   zoom(start: number, end: number): void;
   reset(): void;
   said(text: string): void;
+  /** Every chart shows what it has there. */
+  point(x: number): void;
 }
 
 const DASHES: number[][] = [[], [7, 3], [2, 3], [8, 3, 2, 3], [12, 4]];
@@ -274,6 +276,11 @@ export class Panel {
     this.plot.setScale("x", { min, max });
   }
 
+  /** Puts the crosshair there. */
+  pointAt(x: number): void {
+    this.plot?.setCursor({ left: this.plot.valToPos(x, "x"), top: this.plot.over.clientHeight / 2 });
+  }
+
   /** Tells what the crosshair is at. */
   private point(u: uPlot, tip: HTMLElement): void {
     const at = u.cursor.idx;
@@ -352,7 +359,7 @@ export class Panel {
     const go = (n: number) => {
       const to = within[Math.min(Math.max(n, 0), within.length - 1)];
       if (to === undefined) return;
-      plot.setCursor({ left: plot.valToPos(this.xs[to], "x"), top: plot.over.clientHeight / 2 });
+      this.told.point(this.xs[to]);
       const values = this.shown.map(({ run, values }) => `${this.shown.length > 1 ? `${run.name} ` : ""}${values[to] === null ? "NaN" : readable(values[to])}`);
       this.told.said(`${place(this.told.look(), this.xs[to])}: ${values.slice(0, MOST_TOLD).join(", ")}`);
     };

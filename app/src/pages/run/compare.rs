@@ -216,7 +216,7 @@ fn Heads(links: Links, address: Address, runs: Vec<Arc<Run>>, lines: Vec<Line>) 
             view! {
                 <tr class=line.hidden.then_some("off")>
                     <td class="tick">
-                        <a class="line-toggle" href=toggled.href() data-line=run.info.id.to_string() aria-label=label>
+                        <a class="line-toggle" href=toggled.href() data-toggle=run.info.id.to_string() aria-label=label>
                             <Swatch at=line.hue/>
                         </a>
                     </td>
