@@ -2,6 +2,7 @@
 
 from exchange import delete, get, post, put
 
+AJAX = "/ajax-api/2.0/mlflow"
 ROOT = "/api/2.0/mlflow-artifacts/artifacts"
 
 CASES = [
@@ -49,9 +50,23 @@ CASES = [
     post("parts complete", "/api/2.0/mlflow-artifacts/mpu/complete/$uriPath/big", {"path": "big", "upload_id": "x", "parts": []}),
     post("parts abort", "/api/2.0/mlflow-artifacts/mpu/abort/$uriPath/big", {"path": "big", "upload_id": "x"}),
     get("presigned", "/api/2.0/mlflow-artifacts/presigned/$uriPath/a.txt"),
+    # By the run, as MLflow's pages have it
+    post("upload by the run", f"{AJAX}/upload-artifact?run_uuid=$files&path=by/run.txt", raw=b"text"),
+    post("upload by the run of nothing", f"{AJAX}/upload-artifact?run_uuid=$files&path=by/nothing.txt", raw=b"", says=True),
+    post("upload by the run without a run", f"{AJAX}/upload-artifact?path=a", raw=b"text", says=True),
+    post("upload by the run without a path", f"{AJAX}/upload-artifact?run_uuid=$files", raw=b"text", says=True),
+    post("upload by the run, outside", f"{AJAX}/upload-artifact?run_uuid=$files&path=../../a", raw=b"text"),
+    get("file by the run", "/get-artifact", {"run_uuid": "$files", "path": "by/run.txt"}),
+    get("file by the run's new name", "/get-artifact", {"run_id": "$files", "path": "by/run.txt"}),
+    get("file by the run, outside", "/get-artifact", {"run_uuid": "$files", "path": "../../x"}),
+    get("file by a run that is none", "/get-artifact", {"run_uuid": "0" * 32, "path": "a"}),
+    delete("upload by the run deleted", f"{ROOT}/$uriPath/by"),
     # A folder for versions to come from
     put("model file put", f"{ROOT}/$uriPath/model/weights.bin", b"1234"),
     put("model file put of a model", f"{ROOT}/$modelUriPath/weights.bin", b"1234"),
+    get("file of a logged model", f"{AJAX}/logged-models/$model/artifacts/files", {"artifact_file_path": "weights.bin"}),
+    get("file of a logged model, outside", f"{AJAX}/logged-models/$model/artifacts/files", {"artifact_file_path": "../x"}),
+    get("file of a logged model that is none", f"{AJAX}/logged-models/m-{'0' * 32}/artifacts/files", {"artifact_file_path": "x"}),
     get("files of a logged model", "logged-models/$model/artifacts/directories"),
     get("files of a logged model in a folder", "logged-models/$model/artifacts/directories", {"artifact_directory_path": "none"}),
 ]

@@ -301,4 +301,13 @@ CASES = [
         }.items()
     ],
     get("run with a model of the old way", "runs/get", {"run_id": "$old"}),
+    *[
+        post(f"datasets {name}", "/ajax-api/2.0/mlflow/experiments/search-datasets", body, says=True)
+        for name, body in {
+            "of nothing": {},
+            "of no experiment": {"experiment_ids": []},
+            "of one without any": {"experiment_ids": ["$exp2"]},
+            "of too many": {"experiment_ids": ["1"] * 21},
+        }.items()
+    ],
 ]

@@ -140,7 +140,7 @@ async fn upload_to_run(
     Context(ctx): Context,
     Query(query): Query<BTreeMap<String, String>>,
     request: Request,
-) -> Result<Json<Value>, MlflowError> {
+) -> Result<Response, MlflowError> {
     let given = |name: &str| query.get(name).map(String::as_str).filter(|text| !text.is_empty());
     let run = given("run_uuid").or_else(|| given("run_id"));
     let run = run.ok_or_else(|| Error::invalid_field("run_uuid", "Request must specify run_uuid."))?;
@@ -158,7 +158,7 @@ async fn upload_to_run(
     let size = bytes.len() as u64;
     let stream = futures::stream::iter([Ok::<_, std::io::Error>(bytes)]);
     state.services.put_artifact(&ctx, &format!("{root}/{path}"), Some(size), stream).await?;
-    Ok(Json(json!({})))
+    Ok(Response::new(Body::empty()))
 }
 
 /// The clients then go through the server.
