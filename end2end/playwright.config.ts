@@ -7,7 +7,7 @@ export default defineConfig({
   // What fills the workspace comes first, so that the pages are looked at as people see them.
   projects: [
     // One after the other: each trains, with all of a small machine.
-    { name: "walks", testMatch: ["walk.spec.ts", "no-js.spec.ts", "live.spec.ts"], workers: 1 },
+    { name: "walks", testMatch: ["walk.spec.ts", "no-js.spec.ts", "live.spec.ts", "runs.spec.ts"], workers: 1 },
     { name: "pages", testMatch: "pages.spec.ts", dependencies: ["walks"], fullyParallel: true },
   ],
   outputDir: "test-results",
