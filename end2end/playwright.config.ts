@@ -9,7 +9,15 @@ export default defineConfig({
     // One after the other: each trains, with all of a small machine.
     {
       name: "walks",
-      testMatch: ["walk.spec.ts", "no-js.spec.ts", "live.spec.ts", "files.spec.ts", "models.spec.ts", "charts.spec.ts"],
+      testMatch: [
+        "walk.spec.ts",
+        "no-js.spec.ts",
+        "live.spec.ts",
+        "files.spec.ts",
+        "models.spec.ts",
+        "charts.spec.ts",
+        "runs.spec.ts",
+      ],
       workers: 1,
     },
     { name: "pages", testMatch: "pages.spec.ts", dependencies: ["walks"], fullyParallel: true },

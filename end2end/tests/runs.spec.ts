@@ -78,8 +78,9 @@ test("runs are filtered, shown, grouped and tagged by keys", async ({ page }) =>
   await page.keyboard.press("x");
   await expect(page.getByText("2 selected")).toBeVisible();
   await page.getByRole("button", { name: "Tag" }).click();
-  await page.getByLabel("Key").fill("team");
-  await page.getByLabel("Value").fill("lab");
+  const dialog = page.getByRole("dialog", { name: "Tag the selected runs" });
+  await dialog.getByLabel("Key").fill("team");
+  await dialog.getByLabel("Value").fill("lab");
   await page.keyboard.press("Enter");
   await expect(page.getByText("2 runs are tagged.")).toBeVisible();
   await expect(page).toHaveURL(/q=params/);
