@@ -34,7 +34,7 @@ pub(crate) fn write(out: &Path) -> io::Result<()> {
         let address = at("models", &[("q", "name LIKE 'w%' and tags.team")]);
         view! { <List links=links() address models=vec![] total=0 next=None endpoints=vec![] error/> }
     })?;
-    for (name, sample) in [("model", m::model()), ("model-empty", m::model_empty())] {
+    for (name, sample) in [("model", m::model()), ("model-many", m::model_many()), ("model-empty", m::model_empty())] {
         let sample: ModelPage = sample;
         page(out, name, chrome(&sample.model.name.clone(), section), move || {
             view! { <Detail links=links() address=at("models/wine", &[]) page=sample/> }

@@ -339,6 +339,27 @@ pub fn model() -> ModelPage {
     }
 }
 
+/// A model of hundreds of versions, with a long name and an alias for each quantile, of which none serves.
+#[must_use]
+pub fn model_many() -> ModelPage {
+    let (models, _) = list();
+    let mut page = model();
+    page.model = models[2].model.clone();
+    for (at, row) in page.versions.rows.iter_mut().enumerate() {
+        row.version.model.clone_from(&page.model.name);
+        row.version.version += 398;
+        row.version.signature = None;
+        row.version.aliases =
+            if at == 1 { (1..10).map(|tenth| format!("quantile-{tenth}0")).collect() } else { Vec::new() };
+    }
+    page.versions.total = 397;
+    page.versions.next_page_token = Some("ab".to_owned());
+    page.endpoints.clear();
+    page.card = None;
+    page.described = Some(Described { version: 412, signature: None, golden: None });
+    page
+}
+
 /// A model right after it was made.
 #[must_use]
 pub fn model_empty() -> ModelPage {
