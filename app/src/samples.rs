@@ -417,6 +417,7 @@ pub fn runs() -> ExperimentPage {
             filtered: 1284,
             next_page_token: Some("ab".to_owned()),
         }),
+        filter: String::new(),
         champion: Some(champion()),
         keys: 214,
         usual: columns(&["metrics.f1_macro", "metrics.accuracy", "params.model", "params.max_depth", "tags.team"]),

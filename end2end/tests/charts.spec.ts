@@ -73,7 +73,7 @@ test("runs are filtered, compared, and zoomed together", async ({ page }) => {
   await expect(page.getByRole("link", { name: "Show abc" })).toBeVisible();
 
   await page.getByRole("link", { name: "Parallel coordinates" }).click();
-  const rail = page.getByRole("button", { name: /Range on lr/ });
+  const rail = page.getByLabel(/Range on lr/);
   await rail.focus();
   await rail.press("Shift+ArrowDown");
   await expect(page.locator("[data-brushed]")).toHaveText("1 of 2 runs");
@@ -101,8 +101,8 @@ test("settings are obeyed by all charts, by mouse and by keys, and stand in the 
   await expect(plot.locator(".u-over")).toBeVisible();
   await plot.focus();
   await plot.press("End");
-  await expect(page.locator("[data-said]")).toContainText("3.317 min");
-  await expect(page.locator('[data-metric="val/loss"] .at')).toContainText("3.317 min");
+  await expect(page.locator("[data-said]")).toContainText("3 min 19 s");
+  await expect(page.locator('[data-metric="val/loss"] .at')).toContainText("3 min 19 s");
   await plot.press("+");
   await expect(page).toHaveURL(/start=/);
   await plot.press("0");

@@ -7,10 +7,11 @@ import { type Curve, Panel, type Run } from "./panel";
 const points = (runs: number) => Math.round(Math.min(1000, Math.max(150, 8000 / runs)));
 /** How often a run that runs is asked for new points. */
 const EVERY = 5000;
+/** Settings that stay from one part of the page to the next. */
+const KEPT = ["x", "y", "smoothing", "outliers", "hide"];
 /** How many metrics are asked for at once. */
 const AT_ONCE = 12;
 
-/** How this reader drew the charts of the page before, where its address says nothing. */
 export class Board {
   private look: Look;
   private readonly runs: Run[];
@@ -22,7 +23,7 @@ export class Board {
   private timer = 0;
 
   constructor(private readonly root: HTMLElement) {
-    this.look = read(new URLSearchParams(location.search), new URLSearchParams());
+    this.look = read(new URLSearchParams(location.search));
     this.runs = JSON.parse(root.dataset.runs ?? "[]") as Run[];
     this.eye = new IntersectionObserver((seen) => this.saw(seen), { rootMargin: "300px 0px" });
     this.adopt(root);
@@ -41,6 +42,9 @@ export class Board {
       zoom: (start: number, end: number) => this.zoom(start, end),
       reset: () => this.change({ start: null, end: null }),
       said: (text: string) => this.say(text),
+      point: (x: number) => {
+        for (const panel of this.panels.values()) panel.pointAt(x);
+      },
     };
     for (const root of within.querySelectorAll<HTMLElement>("[data-metric]")) {
       if (this.panels.has(root)) continue;
@@ -56,7 +60,8 @@ export class Board {
   }
 
   private listen(): void {
-    for (const reach of ["pointerenter", "focusin"]) this.root.addEventListener(reach, () => this.wake());
+    // A pointer may be there already when the page comes.
+    for (const reach of ["pointerenter", "pointermove", "focusin"]) this.root.addEventListener(reach, () => this.wake());
     this.root.addEventListener("click", (event) => {
       if (!(event.target instanceof Element) || event.ctrlKey || event.metaKey || event.shiftKey) return;
       const link = event.target.closest<HTMLElement>("[data-x], [data-y], [data-reset], [data-load]");
@@ -104,15 +109,15 @@ export class Board {
         const open = [...this.root.querySelectorAll<HTMLDetailsElement>("details[data-group][open]")];
         for (const one of open) address.searchParams.append("open", one.dataset.group ?? "");
         if (open.length === 0) address.searchParams.set("open", "none");
-        history.replaceState(history.state, "", address);
+        this.go(address);
       },
       true,
     );
     // The lines beside the names of runs, elsewhere in the page.
     document.addEventListener("click", (event) => {
       if (!(event.target instanceof Element) || event.ctrlKey || event.metaKey) return;
-      const link = event.target.closest<HTMLAnchorElement>("[data-line]");
-      const run = this.runs.find((one) => one.id === link?.dataset.line);
+      const link = event.target.closest<HTMLAnchorElement>("[data-toggle]");
+      const run = this.runs.find((one) => one.id === link?.dataset.toggle);
       if (!link || !run) return;
       event.preventDefault();
       run.hidden = !run.hidden;
@@ -122,7 +127,7 @@ export class Board {
       const id = run.id.replaceAll("-", "");
       if (run.hidden) address.searchParams.append("hide", id);
       else address.searchParams.delete("hide", id);
-      history.replaceState(history.state, "", address);
+      this.go(address);
       this.wake();
       this.redraw();
     });
@@ -223,7 +228,28 @@ export class Board {
   }
 
   private remember(): void {
-    history.replaceState(history.state, "", write(this.look, new URL(location.href)));
+    this.go(write(this.look, new URL(location.href)));
+  }
+
+  /** The page is at this address from now on, and what leads on from it takes its settings along. */
+  private go(address: URL): void {
+    history.replaceState(history.state, "", address);
+    for (const link of document.querySelectorAll<HTMLAnchorElement>("main a[href]")) {
+      const to = new URL(link.href);
+      if (to.pathname !== address.pathname || link.matches("[data-x], [data-y], [data-reset], [data-toggle]")) continue;
+      for (const name of KEPT) {
+        to.searchParams.delete(name);
+        for (const value of address.searchParams.getAll(name)) to.searchParams.append(name, value);
+      }
+      link.href = to.href;
+    }
+    for (const form of document.querySelectorAll<HTMLFormElement>("main form[method=get]:not(.chart-controls)")) {
+      if (new URL(form.action).pathname !== address.pathname) continue;
+      for (const name of KEPT) {
+        for (const old of form.querySelectorAll(`input[type=hidden][name=${name}]`)) old.remove();
+        for (const value of address.searchParams.getAll(name)) form.prepend(Object.assign(document.createElement("input"), { type: "hidden", name, value }));
+      }
+    }
   }
 
   /** The controls say what is looked at. */

@@ -31,7 +31,7 @@ export function brush(root: HTMLElement): void {
       group.append(rect);
     }
     group.setAttribute("tabindex", "0");
-    group.setAttribute("role", "button");
+    group.setAttribute("role", "group");
     group.setAttribute("aria-label", `Range on ${group.querySelector("title")?.textContent ?? ""}`);
     return { group, at: Number(group.dataset.axis), x, range: null, shade };
   });

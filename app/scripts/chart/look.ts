@@ -12,20 +12,19 @@ export interface Look {
 }
 
 /** What the address of the page says, as the server reads it. */
-export function read(params: URLSearchParams, fallback: URLSearchParams): Look {
-  const get = (name: string) => params.get(name) ?? fallback.get(name);
+export function read(params: URLSearchParams): Look {
   const number = (name: string) => {
     const text = params.get(name);
     return text === null || text === "" || !Number.isFinite(Number(text)) ? null : Number(text);
   };
-  const axis = get("x");
+  const axis = params.get("x");
   const [start, end] = [number("start"), number("end")];
   const isRange = start === null || end === null || start < end;
   return {
     axis: axis === "time" || axis === "relative" ? axis : "step",
-    log: get("y") === "log",
-    smoothing: Math.min(Math.max(Number(get("smoothing") ?? 0) || 0, 0), 0.99),
-    inner: get("outliers") === "ignored",
+    log: params.get("y") === "log",
+    smoothing: Math.min(Math.max(Number(params.get("smoothing") ?? 0) || 0, 0), 0.99),
+    inner: params.get("outliers") === "ignored",
     start: isRange ? start : null,
     end: isRange ? end : null,
   };
@@ -90,6 +89,16 @@ export function length(seconds: number, reach: number): string {
   return seconds === 0 ? "0" : `${readable(seconds / unit)} ${name}`;
 }
 
+/** A length of time in seconds, to read. */
+export function duration(seconds: number): string {
+  const size = Math.abs(seconds);
+  const sign = seconds < 0 ? "−" : "";
+  if (size < 60) return `${readable(seconds)} s`;
+  const two = (value: number) => String(Math.floor(value)).padStart(2, "0");
+  if (size < 3600) return `${sign}${Math.floor(size / 60)} min ${two(size % 60)} s`;
+  return `${sign}${Math.floor(size / 3600)} h ${two((size % 3600) / 60)} min`;
+}
+
 /** A moment in UTC, as exact as the span shown asks for. */
 export function moment(ms: number, span: number): string {
   const date = new Date(ms);
@@ -99,9 +108,9 @@ export function moment(ms: number, span: number): string {
 }
 
 /** Where the crosshair is, in words. */
-export function place(look: Look, x: number, reach: number): string {
+export function place(look: Look, x: number): string {
   if (look.axis === "step") return `step ${x.toLocaleString("en")}`;
-  if (look.axis === "relative") return length(x, reach);
+  if (look.axis === "relative") return duration(x);
   const date = new Date(x);
   return Number.isNaN(date.getTime()) ? "" : `${date.toISOString().replace("T", " ").slice(0, 19)} UTC`;
 }

@@ -30,6 +30,8 @@ export interface Told {
   zoom(start: number, end: number): void;
   reset(): void;
   said(text: string): void;
+  /** Every chart shows what it has there. */
+  point(x: number): void;
 }
 
 const DASHES: number[][] = [[], [7, 3], [2, 3], [8, 3, 2, 3], [12, 4]];
@@ -50,6 +52,10 @@ function colour(host: Element, token: string): string {
 
 /** Steps between ticks of a time axis, in ms. */
 const CLOCK = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800].map((s) => s * 1000);
+/** The same for seconds, and parts of one. */
+const SECONDS = [0.001, 0.01, 0.1, 0.5, ...CLOCK.map((ms) => ms / 1000)];
+/** MLflow keeps what is infinite as the greatest number there is. */
+const drawable = (value: number | null) => (value !== null && Math.abs(value) < Number.MAX_VALUE ? value : null);
 
 export class Panel {
   readonly key: string;
@@ -68,7 +74,7 @@ export class Panel {
   ) {
     this.key = root.dataset.metric ?? "";
     this.host = root.querySelector<HTMLElement>(".plot")!;
-    const heading = root.querySelector("h4")?.textContent ?? "";
+    const heading = root.querySelector("h3")?.textContent ?? "";
     this.host.tabIndex = 0;
     this.host.setAttribute("role", "group");
     this.host.setAttribute("aria-label", `${heading}: arrows read values, plus and minus zoom, 0 shows all`);
@@ -107,6 +113,11 @@ export class Panel {
   draw(): void {
     if (this.curves.length === 0) return;
     const look = this.told.look();
+    // As high as the drawing that it covers, and that from before it is hidden: else the page would be shorter for a
+    // moment, and scroll.
+    const heightOf = (width: number) => Math.round((width * 196) / 372);
+    const width = (this.isDrawn ? this.host : (this.root.querySelector(".drawn") ?? this.host)).clientWidth;
+    this.host.style.minHeight = `${heightOf(width)}px`;
     this.root.dataset.drawn = "";
     const runs = this.told.runs.filter((run) => !run.hidden);
     const found = runs.flatMap((run) => {
@@ -116,7 +127,10 @@ export class Panel {
     const tables = found.map(({ run, curve }) => {
       // One point to an x, the last logged.
       const points = new Map<number, number | null>();
-      for (const point of curve.points) points.set(this.x(run, point), point.value !== null && (!look.log || point.value > 0) ? point.value : null);
+      for (const point of curve.points) {
+        const value = drawable(point.value);
+        points.set(this.x(run, point), value !== null && (!look.log || value > 0) ? value : null);
+      }
       const sorted = [...points].sort((a, b) => a[0] - b[0]);
       return [sorted.map((p) => p[0]), sorted.map((p) => p[1])] as uPlot.AlignedData;
     });
@@ -125,7 +139,7 @@ export class Panel {
     this.shown = found.map(({ run }, at) => ({ run, values: joined[at + 1] as Values }));
     const columns: Values[] = [];
     const lines: uPlot.Series[] = [{}];
-    const width = found.length > 12 ? 1.25 : 1.75;
+    const thickness = found.length > 12 ? 1.25 : 1.75;
     for (const { run, values } of this.shown) {
       const stroke = colour(this.host, `--series-${(run.hue % 10) + 1}`);
       const dash = DASHES[Math.floor(run.hue / 10) % 5];
@@ -135,7 +149,7 @@ export class Panel {
         lines.push({ stroke, width: 1, alpha: 0.3, dash, points: { show: false } });
       }
       columns.push(smooth(values, look.smoothing));
-      lines.push({ label: run.id, stroke, width, dash, points });
+      lines.push({ label: run.id, stroke, width: thickness, dash, points });
     }
     const level = this.root.querySelector<HTMLElement>("[data-level]");
     if (level) {
@@ -155,19 +169,17 @@ export class Panel {
     tip.hidden = true;
     const grid = { stroke: colour(this.host, "--grid"), width: 1 };
     const axis = { stroke: colour(this.host, "--text-3"), font: `11px ${getComputedStyle(this.host).fontFamily}`, grid, ticks: { show: false }, gap: 4 };
-    // As high as the drawing that it covers, so that nothing below moves.
-    const heightOf = (width: number) => Math.round((width * 196) / 372);
     const gap = colour(this.host, "--fail-solid");
     const plot = new uPlot(
       {
-        width: this.host.clientWidth,
-        height: heightOf(this.host.clientWidth),
+        width,
+        height: heightOf(width),
         padding: [8, 14, null, null],
         legend: { show: false },
         cursor: {
           y: false,
           drag: { x: true, y: false, setScale: false },
-          points: { size: 7 },
+          points: { size: (_, n) => (lines[n].label === undefined ? 0 : 7) },
           // Where the pointer is, by value: every chart shows what it has there. What is dragged is told by us.
           sync: { key: "board", scales: ["x", null], filters: { pub: (type) => !/^mouse(down|up)$/.test(type) && type !== "dblclick" } },
           bind: {
@@ -186,7 +198,7 @@ export class Panel {
             ...axis,
             size: 24,
             grid: { show: false },
-            ...(look.axis === "time" && { incrs: CLOCK }),
+            ...(look.axis !== "step" && { incrs: look.axis === "time" ? CLOCK : SECONDS }),
             values: (u, ticks) => {
               const [min, max] = [u.scales.x.min ?? 0, u.scales.x.max ?? 0];
               return ticks.map((tick) => {
@@ -230,7 +242,10 @@ export class Panel {
     plot.over.append(tip);
     this.plot = plot;
     this.watch = new ResizeObserver(() => {
-      if (this.host.clientWidth > 0 && this.host.clientWidth !== plot.width) plot.setSize({ width: this.host.clientWidth, height: heightOf(this.host.clientWidth) });
+      const width = this.host.clientWidth;
+      if (width === 0 || width === plot.width) return;
+      this.host.style.minHeight = `${heightOf(width)}px`;
+      plot.setSize({ width, height: heightOf(width) });
     });
     this.watch.observe(this.host);
   }
@@ -261,7 +276,12 @@ export class Panel {
     this.plot.setScale("x", { min, max });
   }
 
-  /** Moves the crosshair away from every chart. */
+  /** Puts the crosshair there. */
+  pointAt(x: number): void {
+    this.plot?.setCursor({ left: this.plot.valToPos(x, "x"), top: this.plot.over.clientHeight / 2 });
+  }
+
+  /** Tells what the crosshair is at. */
   private point(u: uPlot, tip: HTMLElement): void {
     const at = u.cursor.idx;
     const head = this.root.querySelector<HTMLElement>(".at");
@@ -272,7 +292,6 @@ export class Panel {
       return;
     }
     const look = this.told.look();
-    const reach = u.scales.x.max ?? 0;
     const rows = this.shown.flatMap(({ run, values }) => {
       const smoothed = look.smoothing > 0 ? smooth(values, look.smoothing) : values;
       // Runs have their points at other places: the last one before is what it had reached.
@@ -280,7 +299,7 @@ export class Panel {
       while (n >= 0 && values[n] === undefined) n -= 1;
       return n < 0 ? [] : [{ run, value: smoothed[n], raw: values[n] }];
     });
-    const where = place(look, this.xs[at], reach);
+    const where = place(look, this.xs[at]);
     if (rows.length <= 1) {
       const value = rows[0]?.raw === null ? "NaN" : readable(rows[0]?.value);
       if (head) head.textContent = `${where} · ${value}`;
@@ -340,9 +359,9 @@ export class Panel {
     const go = (n: number) => {
       const to = within[Math.min(Math.max(n, 0), within.length - 1)];
       if (to === undefined) return;
-      plot.setCursor({ left: plot.valToPos(this.xs[to], "x"), top: plot.over.clientHeight / 2 });
+      this.told.point(this.xs[to]);
       const values = this.shown.map(({ run, values }) => `${this.shown.length > 1 ? `${run.name} ` : ""}${values[to] === null ? "NaN" : readable(values[to])}`);
-      this.told.said(`${place(this.told.look(), this.xs[to], max)}: ${values.slice(0, MOST_TOLD).join(", ")}`);
+      this.told.said(`${place(this.told.look(), this.xs[to])}: ${values.slice(0, MOST_TOLD).join(", ")}`);
     };
     const here = at === null ? -1 : within.indexOf(at);
     const stride = event.shiftKey ? Math.max(1, Math.round(within.length / 20)) : 1;

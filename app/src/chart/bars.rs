@@ -14,7 +14,7 @@ pub struct Bars {
     pub level: Option<(String, f64)>,
 }
 
-const WIDTH: f64 = 760.0;
+const WIDTH: f64 = 1100.0;
 const LEFT: f64 = 220.0;
 const RIGHT: f64 = WIDTH - 76.0;
 const ROW: f64 = 22.0;
@@ -80,8 +80,8 @@ mod tests {
     fn bars_begin_at_zero_and_a_missing_number_is_a_dash() {
         let bars = vec![("a".to_owned(), Some(-1.0), 0), ("b".to_owned(), Some(1.0), 1), ("c".to_owned(), None, 2)];
         let shapes = draw(&Bars { of: "loss".into(), bars, level: Some(("champion".into(), 0.5)) }).shapes;
-        assert!(shapes.contains(r#"<rect class="fill line k1 d0" x="220" y="8" width="232""#), "{shapes}");
-        assert!(shapes.contains(r#"<rect class="fill line k2 d0" x="452""#), "{shapes}");
-        assert!(shapes.contains(">–</text>") && shapes.contains(r#"class="ref" d="M568 "#), "{shapes}");
+        assert!(shapes.contains(r#"<rect class="fill line k1 d0" x="220" y="8" width="402""#), "{shapes}");
+        assert!(shapes.contains(r#"<rect class="fill line k2 d0" x="622""#), "{shapes}");
+        assert!(shapes.contains(">–</text>") && shapes.contains(r#"class="ref" d="M823 "#), "{shapes}");
     }
 }

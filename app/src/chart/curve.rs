@@ -135,7 +135,7 @@ pub fn draw(curves: &Curves) -> Drawing {
             shapes += &format!(r#"<path class="{class}" d="{}"/>"#, path(&values));
         }
         // Where a value is no number, a mark at the foot says that something was logged there.
-        let gaps: String = (series.points.iter().filter(|(_, value)| value.is_nan()))
+        let gaps: String = (series.points.iter().filter(|(_, value)| !value.is_finite()))
             .map(|(px, _)| format!("M{} {}v-6", short(x.at(*px)), short(BOTTOM)))
             .collect();
         if !gaps.is_empty() {

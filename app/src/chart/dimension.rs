@@ -139,7 +139,7 @@ mod tests {
         let (places, ticks) = rates.places(5);
         assert_eq!(places[2], None);
         assert!((places[0].unwrap(), places[1].unwrap()) == (0.0, 1.0), "{places:?}");
-        assert_eq!(ticks.iter().map(|tick| tick.1.as_str()).collect::<Vec<_>>(), ["1.00e-4", "0.001", "0.01"]);
+        assert_eq!(ticks.iter().map(|tick| tick.1.as_str()).collect::<Vec<_>>(), ["0.0001", "0.001", "0.01"]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Parallel coordinates: an axis for each thing that runs differ by, and a line through them for each run.
 
-use super::{Drawing, cut, dimension::Dimension, escape, hue, path::short};
+use super::{Drawing, cut, dimension::Dimension, escape, hue, path::short, scatter::SHADES};
 
 /// What the chart shows.
 #[derive(Debug, Clone, Default)]
@@ -14,9 +14,19 @@ pub struct Parallel {
 const HEIGHT: f64 = 380.0;
 const TOP: f64 = 44.0;
 const BOTTOM: f64 = HEIGHT - 14.0;
-/// Between two axes, and beside the outer ones.
-const GAP: f64 = 150.0;
-const SIDE: f64 = 70.0;
+const WIDTH: f64 = 1100.0;
+/// Beside the outer axes, and the least between two.
+const SIDE: f64 = 80.0;
+const GAP: f64 = 110.0;
+/// With more runs than these, lines are shaded by the last axis: so many colours could not be followed.
+const FEW: usize = 10;
+
+/// The class of a shade, from 1 to 6, of a place between 0 and 1.
+// Both are small.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
+pub(super) fn shade(place: f64) -> usize {
+    ((place.clamp(0.0, 1.0) * SHADES as f64) as usize).min(SHADES - 1) + 1
+}
 
 /// Draws it. Each run's line carries its places in `data-at`, from 0 at the foot to 1, for the island that brushes; each
 /// axis is a group that takes focus.
@@ -24,8 +34,10 @@ const SIDE: f64 = 70.0;
 pub fn draw(parallel: &Parallel) -> Drawing {
     // Axes are few.
     #[allow(clippy::cast_precision_loss)]
-    let x = |at: usize| SIDE + at as f64 * GAP;
-    let width = x(parallel.axes.len().max(1) - 1) + SIDE;
+    let between = ((WIDTH - 2.0 * SIDE) / (parallel.axes.len().max(2) - 1) as f64).max(GAP);
+    #[allow(clippy::cast_precision_loss)]
+    let x = |at: usize| SIDE + at as f64 * between;
+    let width = x(parallel.axes.len().max(2) - 1) + SIDE;
     let y = |place: f64| BOTTOM - place * (BOTTOM - TOP);
     let columns: Vec<_> = parallel.axes.iter().map(|axis| axis.places(5)).collect();
     let mut shapes = String::new();
@@ -52,9 +64,13 @@ pub fn draw(parallel: &Parallel) -> Drawing {
             places.iter().map(|place| place.map_or_else(String::new, |place| format!("{place:.4}"))).collect();
         let words: Vec<String> =
             parallel.axes.iter().filter_map(|axis| Some(format!("{} {}", axis.name, axis.written(run)?))).collect();
+        let class = match (parallel.runs.len() > FEW, places.last()) {
+            (true, Some(Some(place))) => format!("line d0 q{}", shade(*place)),
+            _ => hue::line(*colour),
+        };
         shapes += &format!(
             r#"<path class="{} thread" data-run="{run}" data-at="{}" d="{path}"><title>{}: {}</title></path>"#,
-            hue::line(*colour),
+            class,
             at.join(","),
             escape(name),
             escape(&words.join(", ")),
@@ -104,12 +120,12 @@ mod tests {
         let runs = vec![("one".to_owned(), 0), ("two \"2\"".to_owned(), 1)];
         let drawing = draw(&Parallel { axes, runs });
         assert!(
-            drawing.shapes.contains(r#"data-at="0.7500,0.5000,0.0000" d="M70 126.5L220 205L370 366""#),
+            drawing.shapes.contains(r#"data-at="0.7500,0.5000,0.0000" d="M80 124.5L550 205L1020 366""#),
             "{}",
             drawing.shapes
         );
         assert!(
-            drawing.shapes.contains(r#"data-at="0.2500,,1.0000" d="M70 287.5h.1M370 44h.1""#),
+            drawing.shapes.contains(r#"data-at="0.2500,,1.0000" d="M80 285.5h.1M1020 44h.1""#),
             "{}",
             drawing.shapes
         );

@@ -52,7 +52,8 @@ impl Scale {
         let step = step(self.domain.1 - self.domain.0, count);
         let low = (self.domain.0 / step + 1e-9).floor() * step;
         let high = (self.domain.1 / step - 1e-9).ceil() * step;
-        Self { domain: (low, high), ..self }
+        // Beside the greatest number there is no round one.
+        if low.is_finite() && high.is_finite() { Self { domain: (low, high), ..self } } else { self }
     }
 
     /// Where a value is.
@@ -137,7 +138,7 @@ pub fn label(value: f64, ticks: &[f64]) -> String {
     let gap = ticks.windows(2).map(|pair| pair[1] - pair[0]).fold(f64::INFINITY, f64::min);
     // The exponent of a step is small.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let places = if gap.is_finite() && gap > 0.0 { (-gap.log10() + 1e-9).ceil().clamp(0.0, 6.0) as usize } else { 2 };
+    let places = if gap.is_finite() && gap > 0.0 { (-gap.log10() - 1e-9).ceil().clamp(0.0, 6.0) as usize } else { 2 };
     let text = if size >= 10_000.0 && places == 0 {
         // Bounded by 1e9 above.
         #[allow(clippy::cast_possible_truncation)]
@@ -217,7 +218,7 @@ mod tests {
         assert_eq!(texts(day + 3e5, day + 39e5), ["00:15", "00:30", "00:45", "01:00"]);
         assert_eq!(texts(day, day + 12e3), ["00:00:00", "00:00:05", "00:00:10"]);
         assert_eq!(texts(day, day + 3.0 * 864e5), ["23 Nov", "24 Nov", "25 Nov", "26 Nov"]);
-        assert!(texts(-1e300, 1e300).is_empty() && texts(5.0, 5.0).is_empty());
+        assert!(texts(-1e300, 1e300).len() < 9 && texts(5.0, 5.0).is_empty());
         let lengths = |high: f64| lengths((0.0, high), 4).into_iter().map(|tick| tick.1).collect::<Vec<_>>();
         assert_eq!(lengths(90.0), ["0", "20 s", "40 s", "60 s", "80 s"]);
         assert_eq!(lengths(3600.0), ["0", "20 min", "40 min", "60 min"]);

@@ -1,6 +1,6 @@
 //! A point for each run, by two things that runs differ by, coloured by a third.
 
-use super::{Drawing, cut, dimension::Dimension, escape, hue, path::short};
+use super::{Drawing, cut, dimension::Dimension, escape, hue, parallel::shade, path::short};
 
 /// What the chart shows.
 #[derive(Debug, Clone)]
@@ -15,8 +15,8 @@ pub struct Scatter {
     pub runs: Vec<(String, usize)>,
 }
 
-const WIDTH: f64 = 760.0;
-const HEIGHT: f64 = 400.0;
+const WIDTH: f64 = 1100.0;
+const HEIGHT: f64 = 420.0;
 const LEFT: f64 = 96.0;
 const RIGHT: f64 = WIDTH - 20.0;
 const TOP: f64 = 14.0;
@@ -29,11 +29,7 @@ fn class(scatter: &Scatter, shades: Option<&[Option<f64>]>, run: usize) -> Strin
     match (&scatter.colour, shades) {
         (Some(dimension), Some(places)) => match places.get(run).copied().flatten() {
             None => "mark none".to_owned(),
-            // Both are small.
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
-            Some(place) if dimension.is_numbers() => {
-                format!("mark q{}", ((place * SHADES as f64) as usize).min(SHADES - 1) + 1)
-            }
+            Some(place) if dimension.is_numbers() => format!("mark q{}", shade(place)),
             Some(_) => {
                 let word = dimension.written(run);
                 let at = dimension.words().iter().position(|one| Some(one) == word.as_ref()).unwrap_or_default();

@@ -52,6 +52,7 @@ pub fn ChartBoard(
     children: Children,
 ) -> impl IntoView {
     let library = use_context::<Assets>().map(|assets| assets.chart_js);
+    let many = runs.len() > 1;
     let runs: Vec<serde_json::Value> = runs
         .into_iter()
         .map(|run| {
@@ -60,7 +61,7 @@ pub fn ChartBoard(
         .collect();
     view! {
         <div
-            class="board"
+            class=if many { "board many" } else { "board" }
             id="board"
             data-keep=""
             data-library=library
@@ -110,7 +111,7 @@ pub fn ChartControls(
         Axis::Relative => "s",
     };
     view! {
-        <form class="chart-controls" method="get" action=address.path().to_owned() role="group" aria-label="How charts are drawn">
+        <form class="chart-controls" method="get" action=address.path().to_owned() aria-label="How charts are drawn">
             {hidden.into_iter().map(|(name, value)| view! { <input type="hidden" name=name value=value/> }).collect_view()}
             <label>
                 "Smoothing"
@@ -182,7 +183,7 @@ pub fn ChartGroup(
         <details class="metric-group" id=id data-group=name open=open>
             <summary>
                 <Icon symbol=Symbol::ChevronDown/>
-                <h3>{title}</h3>
+                <h2>{title}</h2>
                 <span class="n">{format::count(i64::try_from(total).unwrap_or_default(), "chart", "charts")}</span>
             </summary>
             <div class="charts">{panels}</div>
@@ -218,8 +219,13 @@ pub fn ChartPanel(
     figures: bool,
 ) -> impl IntoView {
     let id = format!("chart-{}", slug(&key));
-    let heading = format!("h-{id}");
-    let gaps = series.iter().flat_map(|one| &one.points).filter(|(_, value)| value.is_nan()).count();
+    let has = |what: fn(f64) -> bool| series.iter().flat_map(|one| &one.points).any(|(_, value)| what(*value));
+    let gaps = match (has(f64::is_nan), has(f64::is_infinite)) {
+        (true, true) => Some("has NaN, ∞"),
+        (true, false) => Some("has NaN"),
+        (false, true) => Some("has ∞"),
+        (false, false) => None,
+    };
     let values =
         || series.iter().flat_map(|one| &one.points).map(|(_, value)| *value).filter(|value| value.is_finite());
     let (last, least, most) =
@@ -227,11 +233,11 @@ pub fn ChartPanel(
     let of = title.clone();
     let curves = Curves { series, level: level.clone(), look, of };
     view! {
-        <section class="panel metric-chart" id=id data-metric=key.clone() aria-labelledby=heading.clone()>
+        <section class="panel metric-chart" id=id data-metric=key.clone() aria-label=key.clone()>
             <header>
-                <h4 id=heading.clone() class="ellipsis" title=key.clone()>{title}</h4>
+                <h3 class="ellipsis" title=key.clone()>{title}</h3>
                 {note.map(|note| view! { <span class="note n">{note}</span> })}
-                {(gaps > 0).then(|| view! { <span class="note nan">"has NaN"</span> })}
+                {gaps.map(|gaps| view! { <span class="note nan">{gaps}</span> })}
                 <span class="at push" aria-hidden="true"></span>
             </header>
             <div class="body">

@@ -14,6 +14,8 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 pub const MAX_COLUMNS: usize = 60;
 /// The most columns that stay in view while the others scroll.
 pub const MAX_PINNED: usize = 3;
+/// The most columns of a file.
+pub const MAX_EXPORTED: usize = 1000;
 /// The most runs that are changed at once.
 pub const MAX_CHANGED: usize = 1000;
 

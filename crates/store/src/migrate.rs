@@ -69,7 +69,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_logged_before_points_were_packed_is_there_afterwards() {
-        use crate::run::{RunKey, log, metric};
+        use crate::run::{RunKey, metric};
         // A key of its own: this database is changed further by each test that takes it, and made again.
         let key = format!("{}_before_points", schema_key());
         let database = testkit::database(&key, |pool| async move {
@@ -115,11 +115,9 @@ mod tests {
             assert_eq!(points.len(), 600);
             assert!(points[299].value.is_nan() && points[0].step == 1 && points[599].timestamp == 6000);
             assert_eq!(points[599].value, 600.0 + 1000.0 * (points[599].value / 1000.0).floor());
-            let latest = metric::latest(&mut conn, &[*run], &["acc".to_owned()]).await.unwrap();
-            assert_eq!(latest[run][0].value, points[599].value);
-            let params = log::params(&mut conn, &[*run], &["depth".to_owned()]).await.unwrap();
-            assert_eq!(params[run]["depth"], *name);
-            assert_eq!(log::tag(&mut conn, *run, "team").await.unwrap().as_deref(), Some(name.as_str()));
+            let (_, read) = crate::run::load(&mut conn, &[*run]).await.unwrap().remove(0);
+            assert_eq!(read.metric("acc"), Some(points[599].value));
+            assert_eq!((&read.params["depth"], &read.tags["team"]), (name, name));
         }
         let models: Vec<String> = sqlx::query_scalar("select key from logged_model_metrics order by key")
             .fetch_all(&mut *conn)

@@ -17,7 +17,7 @@ use domain::{
     experiment::ViewType,
     id::{ExperimentId, RunId},
     permission::Permission,
-    run_table::{MAX_COLUMNS, MAX_PINNED, RunColumn, RunTable},
+    run_table::{MAX_COLUMNS, MAX_PINNED, RunColumn},
     search,
 };
 use leptos::prelude::*;
@@ -119,18 +119,9 @@ async fn show(view: View, Path(id): Path<ExperimentId>, chosen: Chosen) -> PageR
     let found = match (&wrong, chosen.get("group")) {
         (Some(_), _) => Err(Error::invalid("")),
         (None, Some(by)) => groups(services, ctx, id, &chosen, &filter, by.parse()?).await,
-        (None, None) => table(services, ctx, id, &chosen, &filter, columns.clone()).await,
+        (None, None) => table(services, ctx, id, &chosen, &filter, columns).await,
     };
-    let nothing = || {
-        ShownRuns::Table(RunTable {
-            rows: Vec::new(),
-            columns: columns.unwrap_or_default(),
-            total: 1,
-            filtered: 0,
-            next_page_token: None,
-        })
-    };
-    let (shown, error) = shown(found, nothing)?;
+    let (shown, error) = shown(found, || ShownRuns::Nothing)?;
     let error = wrong.or(error.map(|message| WrongFilter { message, at: None }));
     let page = ExperimentPage {
         events: view.history(ObjectKind::Experiment, experiment.id, EVENTS).await?,
@@ -139,6 +130,7 @@ async fn show(view: View, Path(id): Path<ExperimentId>, chosen: Chosen) -> PageR
         usual: services.usual_run_columns(ctx, id, USUAL).await?,
         experiment,
         shown,
+        filter,
         no_column,
         may_write: ctx.may(Permission::WriteTracking),
     };

@@ -18,6 +18,7 @@ mod pipeline;
 mod pipeline_run;
 mod promotion;
 mod run;
+mod run_table;
 mod serve;
 mod session;
 mod step;

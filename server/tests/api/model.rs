@@ -46,7 +46,7 @@ async fn aliases_are_asked_for_as_they_were() {
     let ada = app.member(Role::Contributor).await;
     ada.model("churn").await;
     for _ in 0..2 {
-        ada.version("churn", "dummy-source").await;
+        ada.empty_version("churn").await;
     }
     for version in ["1", "2"] {
         ada.ml("registered-models/alias", json!({ "name": "churn", "alias": "best", "version": version })).await.ok();

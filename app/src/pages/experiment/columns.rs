@@ -127,9 +127,11 @@ pub(super) fn ChooseColumns(
                 {is_chosen
                     .then(|| {
                         view! {
-                            <div class="go">
-                                <a class="btn" href=address.without("col").without("pin").without("curve").href()>"Most used"</a>
-                            </div>
+                            <hr/>
+                            <a href=address.without("col").without("pin").without("curve").href()>
+                                <Icon symbol=Symbol::Undo/>
+                                "Back to those that most runs have"
+                            </a>
                         }
                     })}
             </div>

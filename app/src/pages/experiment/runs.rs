@@ -13,7 +13,7 @@ use domain::{
     environment::Better,
     experiment::{Champion, Experiment, LifecycleStage},
     run::RunStatus,
-    run_table::{RunColumn, RunGroups, RunTable},
+    run_table::{MAX_EXPORTED, RunAttribute, RunColumn, RunGroups, RunTable},
 };
 use leptos::prelude::*;
 
@@ -31,6 +31,8 @@ pub struct ExperimentPage {
     pub experiment: Experiment,
     /// Its runs.
     pub shown: ShownRuns,
+    /// The filter that left them, in the search language.
+    pub filter: String,
     /// What they are held against.
     pub champion: Option<Champion>,
     /// How many metrics, params and tags a column could show.
@@ -52,6 +54,8 @@ pub enum ShownRuns {
     Table(RunTable),
     /// What they share, and what they come to.
     Groups(RunGroups),
+    /// Nothing: the filter or the order is wrong.
+    Nothing,
 }
 
 /// What is wrong with a filter.
@@ -83,7 +87,7 @@ pub fn Runs(
             let running = table.rows.iter().filter(|row| row.info.status == RunStatus::Running).count();
             (Some(table.total), running)
         }
-        ShownRuns::Groups(_) => (None, 0),
+        ShownRuns::Groups(_) | ShownRuns::Nothing => (None, 0),
     };
     let of_deleted = address.get("view") == Some("deleted");
     let is_new = total == Some(0) && error.is_none() && !of_deleted;
@@ -170,11 +174,12 @@ fn Body(
     let is_filtered = address.get("q").is_some();
     let grouped = match &page.shown {
         ShownRuns::Groups(groups) => Some(groups.by.clone()),
-        ShownRuns::Table(_) => None,
+        ShownRuns::Table(_) | ShownRuns::Nothing => None,
     };
     let (columns, filtered) = match &page.shown {
         ShownRuns::Table(table) => (table.columns.clone(), table.filtered),
         ShownRuns::Groups(groups) => (groups.metrics.iter().cloned().map(RunColumn::Metric).collect(), groups.runs),
+        ShownRuns::Nothing => (Vec::new(), 0),
     };
     let delta = page.champion.as_ref().and_then(|champion| compared(&columns, champion));
     let note = match (&page.shown, &delta, &page.champion) {
@@ -195,6 +200,7 @@ fn Body(
             )
         }
         ShownRuns::Table(_) => " runs".to_owned(),
+        ShownRuns::Nothing => String::new(),
     };
     let order = match &page.shown {
         ShownRuns::Table(_) => {
@@ -205,7 +211,9 @@ fn Body(
             }
         }
         ShownRuns::Groups(groups) => format!("Grouped by {}", groups.by),
+        ShownRuns::Nothing => String::new(),
     };
+    let is_wrong = matches!(page.shown, ShownRuns::Nothing);
     let filter_address = address.clone();
     let no_column = page.no_column.clone();
     let usual = page.usual.clone();
@@ -231,7 +239,7 @@ fn Body(
             }
             .into_any()
         }
-        _ if error.is_some() => ().into_any(),
+        ShownRuns::Nothing => ().into_any(),
         _ if of_deleted && !is_filtered => view! {
             <div class="panel">
                 <Empty
@@ -255,7 +263,7 @@ fn Body(
             search=format!("{api}/columns?grouping=true")
         />
     };
-    let (chooser, column_form) = match grouped.is_none() {
+    let (chooser, column_form) = match grouped.is_none() && !is_wrong {
         true => {
             let chooser = view! {
                 <ChooseColumns
@@ -266,7 +274,7 @@ fn Body(
                     no_column
                     search=format!("{api}/columns")
                 />
-                <Export address=address.clone() columns=columns.clone() action=format!("{api}/runs/export")/>
+                <Export address=address.clone() filter=page.filter.clone() columns=columns.clone() keys action=format!("{api}/runs/export")/>
             };
             (chooser.into_any(), view! { <ColumnForm address=address.clone() columns/> }.into_any())
         }
@@ -287,8 +295,13 @@ fn Body(
         <GroupForm address/>
         {column_form}
         <p class="filter-note">
-            <span><b>{format::integer(filtered)}</b>{counted}</span>
-            <span>{order}</span>
+            {(!is_wrong)
+                .then(|| {
+                    view! {
+                        <span><b>{format::integer(filtered)}</b>{counted}</span>
+                        <span>{order}</span>
+                    }
+                })}
             {note.map(|note| view! { <span>{note}</span> })}
             {is_filtered.then(|| view! { <a href=filter_address.without("q").href()>"Clear filter"</a> })}
             {grouped
@@ -304,13 +317,17 @@ fn Body(
     }
 }
 
+/// The most keys whose columns all go into a file, beside the attributes.
+const MOST_EXPORTED: i64 = MAX_EXPORTED as i64 - RunAttribute::ALL.len() as i64;
+
 /// The runs that the filter leaves, as a file.
 #[component]
-fn Export(address: Address, columns: Vec<RunColumn>, action: String) -> impl IntoView {
+fn Export(address: Address, filter: String, columns: Vec<RunColumn>, keys: i64, action: String) -> impl IntoView {
     let link = |format: &'static str, all: bool| {
         let mut pairs = vec![("format".to_owned(), format.to_owned())];
-        for (from, to) in [("q", "filter"), ("sort", "sort"), ("view", "view")] {
-            pairs.extend(address.get(from).map(|value| (to.to_owned(), value.to_owned())));
+        pairs.extend(Some(("filter".to_owned(), filter.clone())).filter(|(_, filter)| !filter.is_empty()));
+        for name in ["sort", "view"] {
+            pairs.extend(address.get(name).map(|value| (name.to_owned(), value.to_owned())));
         }
         if !all {
             pairs.extend(columns.iter().map(|column| ("col".to_owned(), column.to_string())));
@@ -325,8 +342,16 @@ fn Export(address: Address, columns: Vec<RunColumn>, action: String) -> impl Int
                 <a href=link("csv", false) download="">"CSV"</a>
                 <a href=link("parquet", false) download="">"Parquet"</a>
                 <p class="label">"All columns"</p>
-                <a href=link("csv", true) download="">"CSV"</a>
-                <a href=link("parquet", true) download="">"Parquet"</a>
+                {if keys > MOST_EXPORTED {
+                    view! { <p class="who">{format!("{} are more than a file has; choose the ones you need.", format::integer(keys))}</p> }
+                        .into_any()
+                } else {
+                    view! {
+                        <a href=link("csv", true) download="">"CSV"</a>
+                        <a href=link("parquet", true) download="">"Parquet"</a>
+                    }
+                        .into_any()
+                }}
             </div>
         </details>
     }
@@ -375,7 +400,9 @@ mod tests {
     #[test]
     fn a_wrong_filter_says_why_and_where_and_stays() {
         let wrong = WrongFilter { message: "A value is expected.".into(), at: Some(11) };
-        let html = page(&[("q", "metrics.f1 ==")], samples::runs(), Some(wrong));
+        let mut runs = samples::runs();
+        runs.shown = ShownRuns::Nothing;
+        let html = page(&[("q", "metrics.f1 ==")], runs, Some(wrong));
         assert!(html.contains("A value is expected.") && html.contains("metrics.f1 ==\n           ^"), "{html}");
     }
 
@@ -390,8 +417,9 @@ mod tests {
     #[test]
     fn pinned_columns_stand_before_the_others() {
         let html = page(&[("pin", "metrics.p99_ms")], samples::runs(), None);
-        let at = |text: &str| html.find(text).unwrap_or_else(|| panic!("{text} in {html}"));
-        assert!(at(r#"title="metrics.p99_ms""#) < at(r#"title="status""#), "{html}");
+        let heads = html.split("<thead>").nth(1).unwrap();
+        let at = |text: &str| heads.find(text).unwrap_or_else(|| panic!("{text} in {heads}"));
+        assert!(at(r#"title="metrics.p99_ms""#) < at(r#"title="status""#), "{heads}");
     }
 
     #[test]

@@ -60,6 +60,7 @@ pub(super) fn SelectedDialogs(
                     class="btn danger"
                     type="submit"
                     form="runs-form"
+                    formmethod="post"
                     formaction=action.clone()
                     name="act"
                     value="delete"

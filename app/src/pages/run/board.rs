@@ -7,7 +7,7 @@ use crate::{
 use domain::{
     experiment::Champion,
     run::{Run, RunSeries},
-    series::group,
+    series::{Point, group},
 };
 use leptos::prelude::*;
 use std::collections::{BTreeMap, HashMap};
@@ -83,6 +83,11 @@ impl Board {
                 by_name.entry(name).or_default().push(key);
             }
         }
+        // A machine has so few that they stand together.
+        if about == About::System && by_name.values().map(Vec::len).sum::<usize>() <= most {
+            let all: Vec<&str> = by_name.into_values().flatten().collect();
+            by_name = if all.is_empty() { BTreeMap::new() } else { BTreeMap::from([("", all)]) };
+        }
         let chosen: Vec<&str> = address.all("open").collect();
         let is_default = chosen.is_empty();
         let after = address.get("after");
@@ -151,6 +156,12 @@ impl Board {
     }
 }
 
+/// A value as charts have it. MLflow keeps what is infinite as the greatest number there is, which would press every other
+/// value flat.
+fn drawable(value: f64) -> f64 {
+    if value.abs() >= f64::MAX { f64::INFINITY.copysign(value) } else { value }
+}
+
 /// A group's name in an address, where it cannot be empty.
 fn shown_name(name: &str) -> &str {
     if name.is_empty() { "-" } else { name }
@@ -216,7 +227,7 @@ pub(super) fn Groups(
             .filter(|owner| !owner.run.hidden)
             .filter_map(|owner| {
                 let one = found.iter().find(|one| one.run_id == owner.id)?;
-                let place = |point| (look.window.axis.place(point, owner.run.start), point.value);
+                let place = |point: &Point| (look.window.axis.place(point, owner.run.start), drawable(point.value));
                 Some(Series {
                     name: owner.run.name.clone(),
                     points: one.series.points.iter().map(place).collect(),
@@ -262,7 +273,8 @@ pub(super) fn Groups(
                 None => (here.href(), group.rest),
             });
             let title = match (group.name.as_str(), about) {
-                ("", _) => "Metrics".to_owned(),
+                ("", About::Training) => "Metrics".to_owned(),
+                ("", About::System) => "Machine".to_owned(),
                 ("cpu" | "gpu", About::System) => group.name.to_uppercase(),
                 (name, About::System) => {
                     let mut letters = name.chars();

@@ -201,7 +201,7 @@ fn lines(address: &Address, runs: &[Arc<Run>]) -> Vec<Line> {
 /// The runs themselves, each with its line in the charts, which a press leaves out.
 #[component]
 fn Heads(links: Links, address: Address, runs: Vec<Arc<Run>>, lines: Vec<Line>) -> impl IntoView {
-    let many = runs.len() > 6;
+    let many = runs.len() > 8;
     let rows = runs
         .into_iter()
         .zip(lines)
@@ -216,7 +216,7 @@ fn Heads(links: Links, address: Address, runs: Vec<Arc<Run>>, lines: Vec<Line>) 
             view! {
                 <tr class=line.hidden.then_some("off")>
                     <td class="tick">
-                        <a class="line-toggle" href=toggled.href() data-line=run.info.id.to_string() aria-label=label>
+                        <a class="line-toggle" href=toggled.href() data-toggle=run.info.id.to_string() aria-label=label>
                             <Swatch at=line.hue/>
                         </a>
                     </td>
@@ -426,7 +426,7 @@ fn Values(address: Address, page: ComparePage, lines: Vec<Line>) -> impl IntoVie
         <Panel title="Params" id="params" note=params_note>
             {if has_params {
                 view! {
-                    <Table label="Params of each run" class="wide">
+                    <Table label="Params of each run" class="of-runs">
                         <thead><tr><Head label="Param" class="pin"/>{param_heads}</tr></thead>
                         <tbody>{param_rows}</tbody>
                     </Table>
@@ -439,7 +439,7 @@ fn Values(address: Address, page: ComparePage, lines: Vec<Line>) -> impl IntoVie
         <Panel title="Metrics" id="metrics" note=metrics_note>
             {if has_metrics {
                 view! {
-                    <Table label="Metrics of each run" class="wide">
+                    <Table label="Metrics of each run" class="of-runs">
                         <thead>
                             <tr>
                                 <Head label="Metric" class="pin"/>
@@ -458,8 +458,9 @@ fn Values(address: Address, page: ComparePage, lines: Vec<Line>) -> impl IntoVie
     }
 }
 
-/// What runs can be drawn by: names as the search language has them, `params.` and `metrics.`, those that differ first.
-fn choices(page: &ComparePage) -> Vec<String> {
+/// What runs can be drawn by: names as the search language has them, `params.` and `metrics.`, those that differ first; and
+/// how many of them are params that differ.
+fn choices(page: &ComparePage) -> (Vec<String>, usize) {
     let mut names: Vec<(bool, bool, String)> = Vec::new();
     let params: BTreeSet<&String> = page.runs.iter().flat_map(|run| run.params.keys()).collect();
     for key in params {
@@ -473,7 +474,8 @@ fn choices(page: &ComparePage) -> Vec<String> {
         names.push((super::board::is_system(key), true, format!("metrics.{key}")));
     }
     names.sort_by(|one, other| (one.0, one.1).cmp(&(other.0, other.1)).then_with(|| in_order(&one.2, &other.2)));
-    names.into_iter().map(|(_, _, name)| name).collect()
+    let first = names.iter().take_while(|name| !name.0).filter(|name| !name.1).count();
+    (names.into_iter().map(|(_, _, name)| name).collect(), first)
 }
 
 /// A param or metric of all runs, by its name among the [`choices`].
@@ -530,10 +532,10 @@ fn ParallelView(address: Address, page: ComparePage, lines: Vec<Line>) -> impl I
     if runs.is_empty() {
         return all_hidden();
     }
-    let names = choices(&page);
+    let (names, differing) = choices(&page);
     let chosen: Vec<String> = address.all("axis").take(MOST_AXES).map(str::to_owned).collect();
     let chosen: Vec<String> = if chosen.is_empty() {
-        let params = names.iter().filter(|name| name.starts_with("params.")).take(5);
+        let params = names.iter().take(differing.min(6));
         let main = main_metric(&page, &names);
         let metrics = names.iter().filter(|name| name.starts_with("metrics.") && Some(*name) != main.as_ref()).take(1);
         params.chain(metrics).cloned().chain(main.clone()).collect()
@@ -644,7 +646,7 @@ fn ScatterView(address: Address, page: ComparePage, lines: Vec<Line>) -> impl In
     if runs.is_empty() {
         return all_hidden();
     }
-    let names = choices(&page);
+    let (names, _) = choices(&page);
     let chosen = |name: &str| address.get(name).map(str::to_owned).filter(|name| names.contains(name));
     let y = chosen("sy").or_else(|| main_metric(&page, &names));
     let x = chosen("sx").or_else(|| names.iter().find(|name| Some(*name) != y.as_ref()).cloned());
@@ -656,7 +658,7 @@ fn ScatterView(address: Address, page: ComparePage, lines: Vec<Line>) -> impl In
             .into_any();
     };
     let shade = colour.as_deref().and_then(|name| dimension(&page, name));
-    let legend = shade.as_ref().map(|dimension| legend(dimension));
+    let legend = shade.as_ref().map(legend);
     let title = format!("{} by {}", ys.name, xs.name);
     let scatter = Scatter { x: xs, y: ys, colour: shade, runs };
     let fields = vec![("X", "sx", x, false), ("Y", "sy", y, false), ("Colour", "colour", colour, true)];
@@ -702,7 +704,7 @@ fn BarsView(address: Address, page: ComparePage, lines: Vec<Line>) -> impl IntoV
     if runs.is_empty() {
         return all_hidden();
     }
-    let names: Vec<String> = choices(&page).into_iter().filter(|name| name.starts_with("metrics.")).collect();
+    let names: Vec<String> = choices(&page).0.into_iter().filter(|name| name.starts_with("metrics.")).collect();
     let chosen = address
         .get("bar")
         .map(str::to_owned)

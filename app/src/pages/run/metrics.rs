@@ -14,19 +14,23 @@ use domain::{
     run::{Metric as Latest, Run, RunStatus},
 };
 use leptos::prelude::*;
+use std::collections::BTreeMap;
 
 /// The most rows of the table on one page.
 const ROWS: usize = 200;
 
-/// The metrics to show first: those that a gate names, then those that the champion has too, then by name.
-fn headline(run: &Run, champion: Option<&Champion>) -> Vec<Latest> {
-    let rank = |key: &str| match champion {
-        Some(champion) if champion.better.contains_key(key) => 0,
-        Some(champion) if champion.metrics.contains_key(key) => 1,
+/// The metrics to show first: those that a gate names, then those that the champion has too, then what was measured once,
+/// which is how a training ended, then by name. What is no number comes last.
+fn headline(run: &Run, champion: Option<&Champion>, lengths: &BTreeMap<String, i64>) -> Vec<Latest> {
+    let rank = |metric: &Latest| match champion {
+        Some(champion) if champion.better.contains_key(&metric.key) => 0,
+        Some(champion) if champion.metrics.contains_key(&metric.key) => 1,
+        _ if !metric.value.is_finite() => 4,
+        _ if lengths.get(&metric.key).is_some_and(|points| *points > 1) => 3,
         _ => 2,
     };
     let mut metrics: Vec<Latest> = run.metrics.iter().filter(|metric| !is_system(&metric.key)).cloned().collect();
-    metrics.sort_by(|one, other| rank(&one.key).cmp(&rank(&other.key)).then_with(|| in_order(&one.key, &other.key)));
+    metrics.sort_by(|one, other| rank(one).cmp(&rank(other)).then_with(|| in_order(&one.key, &other.key)));
     metrics.truncate(4);
     metrics
 }
@@ -34,7 +38,7 @@ fn headline(run: &Run, champion: Option<&Champion>) -> Vec<Latest> {
 /// Up to four metrics as large numbers, each beside the champion's.
 #[component]
 pub(super) fn Headline(address: Address, page: RunPage) -> impl IntoView {
-    let metrics = headline(&page.run, page.champion.as_ref());
+    let metrics = headline(&page.run, page.champion.as_ref(), &page.lengths);
     let items: Vec<Answer> = metrics
         .into_iter()
         .map(|metric| Answer {
@@ -83,7 +87,7 @@ pub(super) fn Charts(
     let has_charts = !page.board.groups.is_empty();
     let rest: usize = page.board.groups.iter().map(|group| group.rest).sum();
     let all = (flat && rest > 0).then(|| {
-        let text = format!("{} more charts", format::integer(i64::try_from(rest).unwrap_or_default()));
+        let text = format::count(i64::try_from(rest).unwrap_or_default(), "more chart", "more charts");
         view! { <p class="filter-note"><a href=address.with("tab", "metrics").href()>{text}</a></p> }
     });
     let waits = (!has_charts).then(|| {

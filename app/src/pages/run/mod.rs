@@ -157,18 +157,19 @@ pub fn Detail(
         let href = if part_of == Part::Overview { plain.href() } else { plain.with("tab", part_of.as_str()).href() };
         Tab::new(name, href).current(part == part_of)
     };
+    let whole = |count: usize| format::integer(i64::try_from(count).unwrap_or_default());
     let system = page.run.metrics.iter().filter(|metric| board::is_system(&metric.key)).count();
     let inputs = page.run.datasets.len() + page.run.model_inputs.len() + page.run.model_outputs.len();
     let mut tabs = vec![
         tab(Part::Overview, "Overview"),
-        tab(Part::Metrics, "Metrics").count(page.run.metrics.len() - system),
-        tab(Part::Params, "Params").count(page.run.params.len()),
+        tab(Part::Metrics, "Metrics").count(whole(page.run.metrics.len() - system)),
+        tab(Part::Params, "Params").count(whole(page.run.params.len())),
         tab(Part::Artifacts, "Artifacts").count(format::integer(page.files.all().0)),
     ];
     if system > 0 || part == Part::System {
-        tabs.push(tab(Part::System, "System metrics").count(system));
+        tabs.push(tab(Part::System, "System metrics").count(whole(system)));
     }
-    tabs.push(tab(Part::Inputs, "Inputs and outputs").count(inputs));
+    tabs.push(tab(Part::Inputs, "Inputs and outputs").count(whole(inputs)));
     tabs.push(tab(Part::History, "History"));
     let commit = page.run.tags.get("mlflow.source.git.commit").cloned();
     let events = (info.status == RunStatus::Running).then(|| links.events(&[format!("run:{}", info.id)]));

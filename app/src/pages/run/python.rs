@@ -31,7 +31,8 @@ pub(super) fn snippets(page: &RunPage) -> Vec<(&'static str, String)> {
             page.run
                 .metrics
                 .iter()
-                .find(|metric| page.lengths.get(&metric.key).is_some_and(|points| *points > 1))
+                .filter(|metric| page.lengths.get(&metric.key).is_some_and(|points| *points > 1))
+                .min_by_key(|metric| metric.key.len())
                 .map_or_else(String::new, |metric| format!(
                     "history = client.get_metric_history(\"{id}\", {})\n",
                     quoted(&metric.key)

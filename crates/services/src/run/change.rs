@@ -45,7 +45,7 @@ impl Services {
         change: &RunsChange,
     ) -> Result<usize> {
         if ids.is_empty() {
-            return Err(Error::invalid_field("runs", "Select the runs first."));
+            return Err(Error::invalid_field("runs", "Name one run or more."));
         }
         if ids.len() > MAX_CHANGED {
             return Err(Error::invalid_field(

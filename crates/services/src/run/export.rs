@@ -6,7 +6,7 @@ use domain::{
     Error,
     experiment::ViewType,
     id::{ExperimentId, RunId},
-    run_table::{MAX_CHANGED, RunAttribute, RunColumn, RunRow},
+    run_table::{MAX_CHANGED, MAX_EXPORTED, RunAttribute, RunColumn, RunRow},
     search::{self, RunClause, RunFilter, RunText, TextTest, Values},
 };
 use export::{Cell, Column, Format, Kind, Writer};
@@ -41,8 +41,6 @@ pub struct RunExportSearch<'a> {
 
 /// How many runs are read at a time.
 const PAGE: usize = 500;
-/// The most columns of a file.
-const MAX_EXPORTED: usize = 1000;
 
 /// A file of runs that is being written.
 pub struct RunExport {

@@ -92,7 +92,7 @@ impl By {
     /// Begins a statement with the runs and what they are grouped by, as `chosen`.
     fn chosen(self, search: &Search, keys: &Keys<'_>) -> QueryBuilder<Postgres> {
         let mut query = QueryBuilder::new(format!(
-            "with chosen as materialized (select r.key, r.start_time, {} as value from runs r",
+            "with chosen as (select r.key, r.start_time, {} as value from runs r",
             self.value()
         ));
         if let Self::Key(kind, Some(key)) = self {

@@ -259,6 +259,74 @@ async fn what_was_logged_is_read_however_it_lies() {
 }
 
 #[tokio::test]
+async fn curves_of_several_runs_are_read_at_once_and_a_long_one_in_part() {
+    let database = database().await;
+    let mut conn = database.pool.acquire().await.unwrap();
+    let (long, keys) = run_with_metrics(&mut conn, &["loss", "other"]).await;
+    let (workspace, experiment): (WorkspaceId, ExperimentId) =
+        sqlx::query_as("select workspace_id, experiment_id from runs").fetch_one(&mut *conn).await.unwrap();
+    let new = NewRun {
+        id: RunId::new(),
+        workspace,
+        experiment,
+        name: "short",
+        start_time: 0,
+        user: None,
+        user_name: "",
+        token: None,
+    };
+    let short = insert(&mut conn, &new).await.unwrap().key();
+    let point = |step: i64| Point { step, timestamp: step, value: step as f64 };
+    for start in (0..90_000).step_by(10_000) {
+        let points: Vec<(KeyId, Point)> = (start..start + 10_000).map(|step| (keys[0], point(step))).collect();
+        append(&mut conn, long, &points).await;
+        pack::pack(&mut conn, long, true).await.unwrap();
+    }
+    append(&mut conn, short, &[(keys[0], point(1)), (keys[1], point(2))]).await;
+    let whole = metric::series(&mut conn, &[long, short], &keys[..1], None).await.unwrap();
+    assert_eq!((whole.len(), whole[&(long, keys[0])].len()), (2, 90_000));
+    assert_eq!(whole[&(short, keys[0])], [point(1)]);
+    let part = metric::series(&mut conn, &[long, short], &keys[..1], Some(4)).await.unwrap();
+    let part = &part[&(long, keys[0])];
+    assert!(part.len() < 50_000, "{}", part.len());
+    assert_eq!((part[0], part[part.len() - 1]), (point(0), point(89_999)));
+}
+
+#[tokio::test]
+async fn values_of_a_key_are_told_once_each_from_where_somebody_began() {
+    let database = database().await;
+    let mut conn = database.pool.acquire().await.unwrap();
+    let (workspace, experiment) = workspace(&mut conn).await;
+    let keys = [(KeyKind::Param, "p"), (KeyKind::Param, "q"), (KeyKind::Tag, "p")];
+    let [p, q, tag] = key::ids(&mut conn, experiment, &keys).await.unwrap()[..] else { unreachable!() };
+    for number in 0..30 {
+        let new = NewRun {
+            id: RunId::new(),
+            workspace,
+            experiment,
+            name: "",
+            start_time: 0,
+            user: None,
+            user_name: "",
+            token: None,
+        };
+        let run = insert(&mut conn, &new).await.unwrap();
+        let (value, long) = (format!("v{}", number % 5), "w".repeat(300 + number % 3));
+        log::insert_params(&mut conn, &run, &[(p, &value), (q, &long)]).await.unwrap();
+        log::set_tags(&mut conn, &run, &[(tag, "%")]).await.unwrap();
+    }
+    let mut values =
+        async |kind, key, start: &str, limit| log::distinct_values(&mut conn, kind, key, start, limit).await.unwrap();
+    assert_eq!(values(KeyKind::Param, p, "", 20).await, ["v0", "v1", "v2", "v3", "v4"]);
+    assert_eq!(values(KeyKind::Param, p, "v3", 20).await, ["v3"]);
+    assert_eq!(values(KeyKind::Param, p, "v", 2).await, ["v0", "v1"]);
+    assert_eq!(values(KeyKind::Param, p, "x", 20).await, [""; 0]);
+    // What is alike as far as it counts is one.
+    assert_eq!(values(KeyKind::Param, q, "", 20).await, ["w".repeat(250)]);
+    assert_eq!(values(KeyKind::Tag, tag, "%", 20).await, ["%"]);
+}
+
+#[tokio::test]
 async fn the_latest_point_is_kept_and_a_point_twice_is_one() {
     let database = database().await;
     let mut conn = database.pool.acquire().await.unwrap();

@@ -20,7 +20,7 @@ async fn models_are_filtered_sorted_and_counted() {
     for name in ["churn", "wine", "wine-red"] {
         ada.model(name).await;
     }
-    ada.version("wine", "dummy-source").await;
+    ada.empty_version("wine").await;
     ada.ml("registered-models/set-tag", json!({ "name": "wine", "key": "team", "value": "lab" })).await.ok();
     let person = ada.user().name.clone();
     browser.get("/models").await.shows(200, &["3 models", "v1", &format!("by {person}"), "tags.team = 'lab'"]);
@@ -85,7 +85,7 @@ async fn the_page_of_aliases_answers_as_of_a_moment() {
     ada.model("churn").await;
     browser.get("/models/churn/aliases").await.shows(200, &["No alias yet", "set_registered_model_alias"]);
     for version in ["1", "2"] {
-        ada.version("churn", "dummy-source").await;
+        ada.empty_version("churn").await;
         ada.ml("registered-models/alias", json!({ "name": "churn", "alias": "best", "version": version })).await.ok();
     }
     let model = ada.get("/api/v1/models/churn").await.ok();
@@ -172,7 +172,7 @@ async fn versions_are_compared_from_the_address() {
     let app = TestApp::start().await;
     let (ada, browser) = contributor(&app).await;
     ada.model("churn").await;
-    ada.version("churn", "dummy-source").await;
+    ada.empty_version("churn").await;
     let run = ada.run("0").await;
     ada.ml("runs/log-batch", json!({ "run_id": run, "params": [{ "key": "depth", "value": "3" }] })).await.ok();
     ada.version("churn", &format!("runs:/{run}/model")).await;

@@ -114,7 +114,7 @@ async fn runs_are_compared_by_their_curves_and_by_what_differs() {
     let query: Vec<String> = runs.iter().map(|run| format!("run={run}")).collect();
     let page = format!("/runs/compare?{}", query.join("&"));
     let charts = browser.get(&page).await.shows(200, &["Compare 3 runs", "data-metric=\"loss\"", "3 runs"]);
-    let lines = |html: &str| html.matches("\" d=\"M44").count();
+    let lines = |html: &str| html.matches("d0\" d=\"M44").count();
     assert_eq!(lines(&charts), 3);
     let hidden = browser.get(&format!("{page}&hide={}", runs[1])).await.text();
     assert_eq!(lines(&hidden), 2);
