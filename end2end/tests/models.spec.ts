@@ -1,5 +1,6 @@
 // A model's aliases over time, its card, and two of its versions.
 import { expect, test } from "@playwright/test";
+import { runWith } from "../support/files";
 import { complaintsOf, signIn } from "../support/people";
 import { apiJson } from "../support/slipway";
 
@@ -9,7 +10,10 @@ const mlflow = <T>(method: string, path: string, body?: unknown) => apiJson<T>("
 /** Two versions, and an alias that moves from the first to the second. Gives the moment between the two moves. */
 async function moved(): Promise<string> {
   await mlflow("POST", "registered-models/create", { name: MODEL });
-  for (const version of ["1", "2"]) await mlflow("POST", "model-versions/create", { name: MODEL, source: "dummy-source", tags: [{ key: "round", value: version }] });
+  for (const round of ["1", "2"]) {
+    const run = await runWith(`history ${round}`, { "model/requirements.txt": `onnxruntime==1.${round}\n` });
+    await mlflow("POST", "model-versions/create", { name: MODEL, source: `runs:/${run}/model`, run_id: run, tags: [{ key: "round", value: round }] });
+  }
   await mlflow("POST", "registered-models/alias", { name: MODEL, alias: "champion", version: "1" });
   const history = () => apiJson<{ items: { at: string }[] }>("viewer", "GET", `/api/v1/models/${MODEL}/aliases/champion/history`);
   const first = Date.parse((await history()).items[0]?.at ?? "");
@@ -53,6 +57,7 @@ test("an alias is read as of a moment, a card is written, and two versions are c
     await page.getByRole("radio", { name: "Compare to v2" }).check();
     await page.getByRole("button", { name: "Compare the chosen two" }).click();
     await expect(page.getByRole("heading", { level: 1 })).toContainText("v1 → v2");
+    await expect(page.getByRole("region", { name: "Changes of requirements.txt" })).toContainText("onnxruntime==1.2");
   });
 
   await test.step("a card is looked at, saved, and kept from being written over", async () => {
