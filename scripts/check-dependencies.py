@@ -35,7 +35,7 @@ ONLY_IN = {
     "leptos_axum": {"server"},
     "object_store": {"artifacts"},
     "ort": {"serving"},
-    "parquet": {"preview"},
+    "parquet": {"export", "preview"},
 }
 ONE_COPY = {"axum", "axum-core", "hyper", "leptos", "reqwest", "rustls", "sqlx", "sqlx-core", "tokio"}
 

@@ -16,7 +16,8 @@ test("a model goes from a run to production, drifts, and comes back as a candida
     await page.getByRole("link", { name: "wine", exact: true }).click();
     await page.getByRole("link", { name: runName }).first().click();
     await expect(page.getByRole("heading", { level: 1 })).toContainText(runName);
-    await expect(page.getByText("val_log_loss").first()).toBeVisible();
+    await page.getByRole("link", { name: /^Metrics/ }).click();
+    await expect(page.getByText("val_log_loss").filter({ visible: true }).first()).toBeVisible();
     expect(page.url()).toContain(runId);
   });
 

@@ -82,6 +82,11 @@ export class Board {
     form?.addEventListener("change", (event) => {
       if (event.target instanceof HTMLInputElement && event.target.name === "smoothing") this.remember();
     });
+    // What was set before this script was there counts as well.
+    for (const field of form?.querySelectorAll<HTMLInputElement>("input") ?? []) {
+      if (field.name === "smoothing" && field.value !== field.defaultValue) this.change({ smoothing: Number(field.value) });
+      if (field.name === "outliers" && field.checked !== field.defaultChecked) this.change({ inner: field.checked });
+    }
     form?.addEventListener("submit", (event) => {
       event.preventDefault();
       const number = (name: string) => {
