@@ -9,7 +9,7 @@ use crate::{
         experiment::{ExperimentPage, ShownRuns},
         files::{FilesPage, ShownFile},
         home::{ExampleStation, ExampleWalk, HomePage, WelcomePage},
-        run::{About, Board, ComparePage, RunPage},
+        run::{About, Board, ComparePage, RunComments, RunPage},
     },
     ui::query::Address,
 };
@@ -548,6 +548,7 @@ pub fn run() -> RunPage {
         champion: Some(champion),
         files: files(),
         models: Vec::new(),
+        comments: RunComments::default(),
         events: Vec::new(),
         tracking_url: "https://slipway.example.com/w/lab".to_owned(),
     }

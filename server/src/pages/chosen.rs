@@ -20,6 +20,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Chosen {
 }
 
 impl Chosen {
+    /// What an address would say, for a page that is shown in answer to a form.
+    pub(crate) fn of<const N: usize>(pairs: [(&str, &str); N]) -> Self {
+        Self(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into())
+    }
+
     /// The first value under this name; empty values count as absent.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(n, v)| n == name && !v.is_empty()).map(|(_, v)| v.as_str())

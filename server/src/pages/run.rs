@@ -1,15 +1,22 @@
 //! The pages of tracked runs.
 
-use super::{PageResult, View, chosen::Chosen, files};
+use super::{Form, PageResult, View, chosen::Chosen, files, form::can_mend};
 use crate::{access::Access, extract::Path, preview, router::Routes};
 use app::{
     chart::look::Look,
-    pages::run::{Board, Compare, ComparePage, Detail, MOST_RUNS, Part, RunPage},
+    pages::run::{Board, Compare, ComparePage, Detail, MOST_RUNS, Part, RunComments, RunPage, ShownComment},
     shell::Section,
-    ui::query::Address,
+    ui::{prelude::Draft, query::Address},
 };
 use axum::http::Method;
-use domain::{Error, ErrorKind, audit::ObjectKind, id::RunId, permission::Permission, preview::Block, run::Run};
+use domain::{
+    Error, ErrorKind,
+    audit::ObjectKind,
+    id::{CommentId, RunId},
+    permission::Permission,
+    preview::Block,
+    run::Run,
+};
 use leptos::prelude::*;
 use services::{Ctx, Curves, DeploymentFilter, FilesOf, PromotionFilter, Services};
 
@@ -20,19 +27,63 @@ const POINTS: usize = 300;
 const ROWS: usize = 20;
 /// How many events the page tells of.
 const EVENTS: usize = 100;
+/// How many comments a page of them has.
+const COMMENTS: usize = 50;
 /// The tag that is a run's description.
 const NOTE: &str = "mlflow.note.content";
 
 pub(crate) fn routes(routes: Routes) -> Routes {
     let read = Access::Needs(Permission::Read);
-    routes.page(Method::GET, "/runs/compare", read, compare).page(Method::GET, "/runs/{run_id}", read, show).stream(
-        "/runs/{run_id}/shown",
-        read,
-        files::of_run,
-    )
+    let comment = Access::Needs(Permission::Comment);
+    routes
+        .page(Method::GET, "/runs/compare", read, compare)
+        .page(Method::GET, "/runs/{run_id}", read, show)
+        .page(Method::POST, "/runs/{run_id}/comments", comment, say)
+        .page(Method::POST, "/runs/{run_id}/comments/{comment_id}/delete", comment, take_back)
+        .stream("/runs/{run_id}/shown", read, files::of_run)
 }
 
 async fn show(view: View, Path(id): Path<RunId>, chosen: Chosen) -> PageResult {
+    run_page(view, id, chosen, None).await
+}
+
+async fn say(view: View, Path(id): Path<RunId>, form: Form) -> PageResult {
+    match view.services().comment_on_run(view.ctx()?, id, form.text("text")).await {
+        Ok(_) => view.done(&comments_of(&view, id), "Your comment is there.").await,
+        Err(error) if can_mend(&error) && error.kind != ErrorKind::NotFound => {
+            let draft = form.refused(&error);
+            let chosen = Chosen::of([("tab", "comments")]);
+            run_page(view, id, chosen, Some((error, draft))).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn take_back(view: View, Path((id, comment)): Path<(RunId, CommentId)>) -> PageResult {
+    view.services().delete_comment(view.ctx()?, comment).await?;
+    view.done(&comments_of(&view, id), "Your comment is deleted.").await
+}
+
+fn comments_of(view: &View, id: RunId) -> String {
+    format!("{}?tab=comments", view.links.run(&id))
+}
+
+/// The comments on a run, as they are read.
+async fn comments(view: &View, id: RunId, chosen: &Chosen, draft: Draft) -> Result<RunComments, Error> {
+    let ctx = view.ctx()?;
+    let page = view.services().run_comments(ctx, id, chosen.get("page_token"), COMMENTS).await?;
+    let reader = ctx.user().map(|user| user.id);
+    let mut shown = Vec::with_capacity(page.items.len());
+    for comment in page.items {
+        let (blocks, is_own) = (preview::prose(&comment.text).await?, Some(comment.author_id) == reader);
+        shown.push(ShownComment { comment, blocks, is_own });
+    }
+    let may_write = ctx.may(Permission::Comment);
+    Ok(RunComments { shown, next_page_token: page.next_page_token, may_write, draft })
+}
+
+/// The page of a run; when a comment was refused, with what was typed.
+async fn run_page(view: View, id: RunId, chosen: Chosen, refused: Option<(Error, Draft)>) -> PageResult {
     let ctx = view.ctx()?;
     let services = view.services();
     let address = chosen.address(view.links.run(&id));
@@ -41,7 +92,7 @@ async fn show(view: View, Path(id): Path<RunId>, chosen: Chosen) -> PageResult {
     let champion = services.champion(ctx, detail.experiment.id).await?;
     let lengths = match part {
         Part::Overview | Part::Metrics | Part::System => services.metric_lengths(ctx, &[id]).await?,
-        Part::Params | Part::Inputs | Part::Artifacts | Part::History => Default::default(),
+        Part::Params | Part::Inputs | Part::Artifacts | Part::Comments | Part::History => Default::default(),
     };
     let board = RunPage::board(part, &address, &detail.run, &lengths, champion.as_ref());
     let board = drawn(services, ctx, &[id], &address, board, POINTS).await?;
@@ -68,7 +119,13 @@ async fn show(view: View, Path(id): Path<RunId>, chosen: Chosen) -> PageResult {
             }
         }
     }
+    let (refusal, draft) = refused.unzip();
+    let comments = match part {
+        Part::Comments => comments(&view, id, &chosen, draft.unwrap_or_default()).await?,
+        _ => RunComments::default(),
+    };
     let page = RunPage {
+        comments,
         about: about(&detail.run).await?,
         events: view.history(ObjectKind::Run, id, EVENTS).await?,
         run: detail.run,
@@ -86,10 +143,10 @@ async fn show(view: View, Path(id): Path<RunId>, chosen: Chosen) -> PageResult {
     let links = view.links.clone();
     let (title, view) = (page.run.info.name.clone(), view.with_frame(has_frame));
     let body = move || view! { <Detail links address page/> };
-    if is_missing {
-        return view.refused(&files::no_file(), title, SECTION, body).await;
+    match refusal.or_else(|| is_missing.then(files::no_file)) {
+        Some(error) => view.refused(&error, title, SECTION, body).await,
+        None => view.page(title, SECTION, body).await,
     }
-    view.page(title, SECTION, body).await
 }
 
 /// What people wrote about a run, as it is read.

@@ -1,6 +1,7 @@
 //! Runs: the page of one with its curves, params and files, and several beside each other.
 
 pub mod board;
+mod comments;
 mod compare;
 mod inputs;
 mod metrics;
@@ -8,6 +9,7 @@ mod params;
 mod python;
 
 pub use board::{About, Board};
+pub use comments::{RunComments, ShownComment};
 pub use compare::{Compare, ComparePage, MOST_RUNS};
 
 use crate::{
@@ -55,6 +57,8 @@ pub enum Part {
     Inputs,
     /// Its files.
     Artifacts,
+    /// What people say of it.
+    Comments,
     /// What happened to it.
     History,
 }
@@ -63,7 +67,8 @@ impl Part {
     /// What an address says under `tab`; the overview when that is no part.
     #[must_use]
     pub fn of(address: &Address) -> Self {
-        let all = [Self::Metrics, Self::System, Self::Params, Self::Inputs, Self::Artifacts, Self::History];
+        use Part as P;
+        let all = [P::Metrics, P::System, P::Params, P::Inputs, P::Artifacts, P::Comments, P::History];
         all.into_iter().find(|part| Some(part.as_str()) == address.get("tab")).unwrap_or_default()
     }
 
@@ -75,6 +80,7 @@ impl Part {
             Self::Params => "params",
             Self::Inputs => "inputs",
             Self::Artifacts => "artifacts",
+            Self::Comments => "comments",
             Self::History => "history",
         }
     }
@@ -105,6 +111,8 @@ pub struct RunPage {
     pub files: FilesPage,
     /// The logged models that it read or wrote, as far as they are there.
     pub models: Vec<LoggedModel>,
+    /// What people say of it.
+    pub comments: RunComments,
     /// What happened to it, latest first.
     pub events: Vec<AuditEvent>,
     /// What clients use as tracking server.
@@ -128,7 +136,7 @@ impl RunPage {
             Part::Overview => Board::few(run, lengths, champion, Self::FEW),
             Part::Metrics => Board::plan(address, lengths, champion, About::Training, board::MOST_CHARTS),
             Part::System => Board::plan(address, lengths, None, About::System, board::MOST_CHARTS),
-            Part::Params | Part::Inputs | Part::Artifacts | Part::History => Board::default(),
+            Part::Params | Part::Inputs | Part::Artifacts | Part::Comments | Part::History => Board::default(),
         }
     }
 }
@@ -150,7 +158,9 @@ pub fn Detail(
     let part = Part::of(&address);
     // How charts are drawn stays from one part to the next; what is found and opened in one does not.
     let mut plain = address.clone();
-    for name in ["tab", "path", "from", "metric", "param", "open", "after", "rows", "values", "start", "end"] {
+    for name in
+        ["tab", "path", "from", "metric", "param", "open", "after", "rows", "values", "start", "end", "page_token"]
+    {
         plain = plain.without(name);
     }
     let tab = |part_of: Part, name: &'static str| {
@@ -170,6 +180,7 @@ pub fn Detail(
         tabs.push(tab(Part::System, "System metrics").count(whole(system)));
     }
     tabs.push(tab(Part::Inputs, "Inputs and outputs").count(whole(inputs)));
+    tabs.push(tab(Part::Comments, "Comments"));
     tabs.push(tab(Part::History, "History"));
     let commit = page.run.tags.get("mlflow.source.git.commit").cloned();
     let events = (info.status == RunStatus::Running).then(|| links.events(&[format!("run:{}", info.id)]));
@@ -212,6 +223,7 @@ pub fn Detail(
         Part::System => view! { <metrics::System links=links.clone() address=address.clone() page/> }.into_any(),
         Part::Params => view! { <params::All address=address.clone() params=page.run.params/> }.into_any(),
         Part::Inputs => view! { <inputs::All links=links.clone() page/> }.into_any(),
+        Part::Comments => view! { <comments::All links=links.clone() address=address.clone() page/> }.into_any(),
         Part::History => view! { <Happened events=page.events links=links.clone()/> }.into_any(),
         Part::Artifacts => {
             let run = info.id;

@@ -1,6 +1,6 @@
 //! The pages of runs: one with all its parts, and several beside each other.
 
-use super::browser;
+use super::{browser, fields};
 use crate::app::{Client, TestApp};
 use domain::permission::Role;
 use serde_json::{Value, json};
@@ -145,4 +145,41 @@ async fn a_run_that_logged_nothing_says_how_to() {
     let viewer = browser(&app, Role::Viewer).await;
     viewer.get(&format!("/runs/{run}")).await.shows(200, &["mlflow.log_metric", "It logged no params."]);
     viewer.get(&format!("/runs/{run}?tab=inputs")).await.shows(200, &["mlflow.log_input"]);
+}
+
+#[tokio::test]
+async fn a_run_is_talked_about_by_forms_alone() {
+    let app = TestApp::start().await;
+    let ada = app.member(Role::Contributor).await;
+    let run = ada.run("0").await;
+    let browser = app.browser(ada.user()).await.in_workspace("default");
+    let page = format!("/runs/{run}?tab=comments");
+    let comments = format!("/w/default{page}");
+    browser.get(&page).await.shows(200, &["Nobody has said anything", "Say something"]);
+    assert_eq!(
+        browser.form(&format!("/runs/{run}/comments"), &fields(&[("text", "Is *this* <b>leak</b>?")])).await.leads_to(),
+        comments
+    );
+    let html = browser.get(&page).await.shows(200, &["<em>this</em>", &ada.user().name, "/delete\""]);
+    assert!(!html.contains("<b>leak</b>"), "{html}");
+    browser
+        .form(&format!("/runs/{run}/comments"), &fields(&[("text", " ")]))
+        .await
+        .shows(400, &["a comment is not empty"]);
+    // Somebody else reads it, and cannot take it back.
+    let other = app.member(Role::Viewer).await;
+    let reader = app.browser(other.user()).await.in_workspace("default");
+    let html = reader.get(&page).await.shows(200, &["<em>this</em>"]);
+    assert!(!html.contains("/delete\"") && !html.contains("Say something"), "{html}");
+    let action = delete_action(&browser.get(&page).await.text());
+    reader.form(&action, &fields(&[])).await.shows(403, &[]);
+    assert_eq!(browser.form(&action, &fields(&[])).await.leads_to(), comments);
+    browser.get(&page).await.shows(200, &["Nobody has said anything"]);
+}
+
+/// Where the form that deletes a comment leads, from the workspace on.
+fn delete_action(html: &str) -> String {
+    let end = html.find("/delete\"").unwrap() + "/delete".len();
+    let start = html[..end].rfind('"').unwrap() + 1;
+    html[start..end].trim_start_matches("/w/default").to_owned()
 }

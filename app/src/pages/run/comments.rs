@@ -1,0 +1,96 @@
+//! What people say of a run: the comments, oldest first, and a form for one more. Works without scripts.
+
+use super::RunPage;
+use crate::{pages::files::prose, ui::prelude::*};
+use domain::{comment::Comment, id::CommentId, preview::Block};
+use leptos::prelude::*;
+
+/// A comment as it is read.
+#[derive(Debug, Clone)]
+pub struct ShownComment {
+    /// The comment.
+    pub comment: Comment,
+    /// What its Markdown says.
+    pub blocks: Vec<Block>,
+    /// Whether the reader wrote it, and so may take it back.
+    pub is_own: bool,
+}
+
+/// The comments on a run.
+#[derive(Debug, Clone, Default)]
+pub struct RunComments {
+    /// A page of them.
+    pub shown: Vec<ShownComment>,
+    /// Where the next page begins.
+    pub next_page_token: Option<String>,
+    /// Whether the reader may write one.
+    pub may_write: bool,
+    /// What was typed, and what is wrong with it.
+    pub draft: Draft,
+}
+
+#[component]
+pub(super) fn All(links: Links, address: Address, page: RunPage) -> impl IntoView {
+    let run = page.run.info.id;
+    let RunComments { shown, next_page_token, may_write, draft } = page.comments;
+    let (files, here) = (links.run_files(&run), links.run(&run));
+    let artifacts = address.without("page_token").with("tab", "artifacts");
+    let is_empty = shown.is_empty();
+    let remove = |id: CommentId| {
+        view! {
+            <form method="post" action=format!("{here}/comments/{id}/delete")>
+                <Button text="Delete" kind=Kind::Ghost/>
+            </form>
+        }
+    };
+    let items = shown
+        .into_iter()
+        .map(|ShownComment { comment, blocks, is_own }| {
+            let is_changed = comment.updated_at > comment.created_at;
+            view! {
+                <article class="panel" id=format!("comment-{}", comment.id)>
+                    <header>
+                        <Avatar name=comment.author.clone() size=AvatarSize::Small/>
+                        <b>{comment.author}</b>
+                        <span class="note">
+                            <When at=comment.created_at/>
+                            {is_changed.then_some(", changed since")}
+                        </span>
+                        {is_own.then(|| remove(comment.id))}
+                    </header>
+                    <div class="body doc">{prose(blocks, &files, &artifacts)}</div>
+                </article>
+            }
+        })
+        .collect_view();
+    let more = next_page_token.map(|token| {
+        let href = address.with("page_token", token).href();
+        view! { <div><ButtonLink text="Later comments" href/></div> }
+    });
+    view! {
+        <div class="stack" id="comments" data-live="">
+            {items}
+            {is_empty.then(|| view! { <p class="muted">"Nobody has said anything of this run yet."</p> })}
+            {more}
+        </div>
+        {may_write.then(|| {
+            let errors = draft.clone();
+            view! {
+                <form class="panel mt-4" method="post" action=format!("{here}/comments") aria-labelledby="h-comment">
+                    <header><h2 id="h-comment">"Say something"</h2></header>
+                    <div class="body stack">
+                        <FormErrors draft=errors fields=&["text"]/>
+                        <TextArea
+                            label="Comment"
+                            name="text"
+                            draft
+                            rows=4
+                            hint="Markdown: lists, tables, code, links. Raw HTML is left out."
+                        />
+                        <div class="buttons"><Button text="Comment" kind=Kind::Primary/></div>
+                    </div>
+                </form>
+            }
+        })}
+    }
+}
