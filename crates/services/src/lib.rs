@@ -37,6 +37,7 @@ mod run;
 mod session;
 mod setup;
 mod step;
+mod task;
 mod token;
 mod trigger;
 mod upload;
@@ -88,6 +89,7 @@ use outbound::Outbound;
 use serving::ModelCache;
 use sqlx::{PgPool, Postgres, Transaction};
 use std::sync::Arc;
+use task::apart;
 
 /// The result of a use case.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -197,11 +199,7 @@ impl Services {
     /// it.
     async fn begin(&self) -> Result<Transaction<'static, Postgres>> {
         let pool = self.pool.clone();
-        let begun = tokio::spawn(async move { pool.begin().await }).await.map_err(|error| {
-            tracing::error!(%error, "a transaction could not be begun");
-            Error::internal()
-        })?;
-        begun.map_err(|error| store::Error::from(error).into())
+        apart(async move { pool.begin().await.map_err(|error| store::Error::from(error).into()) }).await
     }
 
     /// A connection for reading.

@@ -1,6 +1,6 @@
 //! Model cards. Whoever saves one says which they saw: two people never write over each other unseen.
 
-use crate::{Ctx, Event, Result, Services, boxed, commit, model, promotion::now};
+use crate::{Ctx, Event, Result, Services, boxed, commit, model, promotion::now, task::blocking};
 use domain::{
     Error, ErrorKind, Page,
     model_card::{CardText, ModelCard, ModelCardEntry},
@@ -56,10 +56,7 @@ impl Services {
         }
         drop(conn);
         // Long texts take a while to be held against each other.
-        tokio::task::spawn_blocking(move || TextDiff::of(&texts[0], &texts[1])).await.map_err(|error| {
-            tracing::error!(%error, "two cards could not be compared");
-            Error::internal()
-        })
+        blocking(move || TextDiff::of(&texts[0], &texts[1])).await
     }
 
     /// Saves a model's card. `instead_of` is the number of the card that the author saw, none when there was none: when

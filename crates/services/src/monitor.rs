@@ -1,7 +1,9 @@
 //! Watching traffic: checks for drift. What follows from one is in [`alert`](crate::alert) and
 //! [`trigger`](crate::trigger).
 
-use crate::{Ctx, Event, Result, Services, alert, boxed, commit, prediction::never_served, reference::Reference};
+use crate::{
+    Ctx, Event, Result, Services, alert, boxed, commit, prediction::never_served, reference::Reference, task::blocking,
+};
 use chrono::{DateTime, Utc};
 use domain::{
     Error, Page,
@@ -168,11 +170,7 @@ impl Services {
             Ok(reference) => {
                 let signature = due.signature.clone();
                 // Comparing many features of many rows takes a processor for a while.
-                let compared = tokio::task::spawn_blocking(move || compare(&reference, &current, signature.as_ref()));
-                compared.await.map_err(|error| {
-                    tracing::error!(%error, "a comparison failed");
-                    Error::internal()
-                })?
+                blocking(move || compare(&reference, &current, signature.as_ref())).await?
             }
         };
         self.write_check(due, &summed_up(due, rows, found), up_to).await

@@ -1,6 +1,6 @@
 //! Hashing passwords with argon2id, a few at a time: each hash takes 19 MiB and tens of milliseconds.
 
-use crate::Result;
+use crate::{Result, task::blocking};
 use argon2::{Argon2, PasswordHasher as _, PasswordVerifier as _};
 use domain::{Error, user::Password};
 use std::sync::Arc;
@@ -47,14 +47,10 @@ impl Passwords {
 
     async fn blocking<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
         let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| Error::internal())?;
-        tokio::task::spawn_blocking(move || {
+        blocking(move || {
             let _permit = permit;
             work()
         })
         .await
-        .map_err(|error| {
-            tracing::error!(%error, "a password task failed");
-            Error::internal()
-        })
     }
 }

@@ -2,7 +2,7 @@
 //! model. It is read twice: for its names, so that only those are looked up in the traffic, and then for its values, each
 //! column as the kind that the traffic has.
 
-use crate::{Result, Services};
+use crate::{Result, Services, task::blocking};
 use bytes::Bytes;
 use domain::{
     Error, ErrorKind,
@@ -58,11 +58,7 @@ impl Services {
                 return Err(Error::new(ErrorKind::Unavailable, "The artifact store does not answer."));
             }
         };
-        let opened = tokio::task::spawn_blocking(move || Reference::open(&path, bytes));
-        opened.await.map_err(|error| {
-            tracing::error!(%error, "reading a reference failed");
-            Error::internal()
-        })
+        blocking(move || Reference::open(&path, bytes)).await
     }
 }
 

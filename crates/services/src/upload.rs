@@ -5,6 +5,7 @@ use crate::{
     Ctx, Result, Services,
     artifact::{MAX_ARTIFACT, check_owner, limited, of_store, too_large, unless_too_large},
     boxed, commit,
+    task::apart,
     token::{hash_secret, new_secret},
 };
 use bytes::Bytes;
@@ -53,16 +54,10 @@ impl Joining {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = all.entry(id).or_insert_with(|| {
             let ends = Ends(Arc::clone(self), id);
-            let task = tokio::spawn(async move {
+            let result = apart(async move {
                 let _ends = ends;
                 work.await
             });
-            let result = async move {
-                task.await.unwrap_or_else(|error| {
-                    tracing::error!(%error, "a file could not be put together");
-                    Err(Error::internal())
-                })
-            };
             result.boxed().shared()
         });
         known.clone()
@@ -176,7 +171,11 @@ impl Services {
             }
             Ok(_) => Ok(part.digest),
             Err(error) => {
-                self.drop_parts(upload.id, &[(number, &part.digest)]).await;
+                // Only what was refused is certainly not meant. When the database failed, the commit may have been made, or
+                // the same bytes have been noted by the client's next try: the next start finds what nobody noted.
+                if matches!(error.kind, ErrorKind::Conflict | ErrorKind::TooLarge | ErrorKind::NotFound) {
+                    self.drop_parts(upload.id, &[(number, &part.digest)]).await;
+                }
                 Err(error)
             }
         }

@@ -1,9 +1,8 @@
 //! Two versions of a model held against each other.
 
-use crate::{Ctx, Result, Services, artifact, boxed, model_version};
+use crate::{Ctx, Result, Services, artifact, boxed, model_version, task::blocking};
 use artifacts::Error as Trouble;
 use domain::{
-    Error,
     environment::{Better, PRODUCTION},
     model::VersionFile,
     run::Run,
@@ -31,14 +30,11 @@ impl Services {
     pub async fn compare_versions(&self, ctx: &Ctx, model: &str, a: i32, b: i32) -> Result<ComparedVersions> {
         let (a, b) = (self.version_side(ctx, model, a).await?, self.version_side(ctx, model, b).await?);
         let better = self.better_in_production(ctx).await?;
-        let compared = tokio::task::spawn_blocking(move || {
+        blocking(move || {
             let diff = VersionDiff::of(&a, &b, &better);
             ComparedVersions { a, b, diff }
-        });
-        compared.await.map_err(|error| {
-            tracing::error!(%error, "two versions could not be compared");
-            Error::internal()
         })
+        .await
     }
 
     /// Which way is better, for the metrics that gates of production name.

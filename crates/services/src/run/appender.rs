@@ -1,7 +1,7 @@
 //! Points of many requests, written together: what waits while one statement is under way goes with the next. Each request
 //! is answered when its points are committed, and costs a fraction of a commit of its own.
 
-use crate::{Error, Result};
+use crate::{Error, Result, task::apart};
 use domain::series::Point;
 use sqlx::PgPool;
 use std::collections::HashMap;
@@ -47,7 +47,13 @@ impl Appender {
                 if taken.is_empty() {
                     return;
                 }
-                write(&pool, taken).await;
+                let pool = pool.clone();
+                // Whoever waits for a batch that failed is told; the next one is written.
+                _ = apart(async move {
+                    write(&pool, taken).await;
+                    Ok(())
+                })
+                .await;
             }
         });
         Self(sender)
@@ -60,7 +66,7 @@ impl Appender {
     /// When the statement fails.
     pub(crate) async fn append(&self, run: RunKey, points: Vec<(KeyId, Point)>) -> Result<Option<i64>> {
         let (done, written) = oneshot::channel();
-        // Both ends live as long as the process.
+        // The writer lives as long as the process; only a batch can be lost.
         self.0.send(Job { run, points, done }).await.map_err(|_| Error::internal())?;
         written.await.map_err(|_| Error::internal())?
     }

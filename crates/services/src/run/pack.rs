@@ -1,7 +1,7 @@
 //! Packing the points of runs behind the requests that log them. What is not packed is read all the same, so whatever is
 //! left lying here when a process ends waits for the worker's next look.
 
-use crate::{Result, Services, boxed, commit};
+use crate::{Result, Services, boxed, commit, task::apart};
 use sqlx::PgPool;
 use std::collections::HashMap;
 use store::run::{RunKey, pack};
@@ -21,9 +21,7 @@ impl Packer {
         let (sender, mut runs) = mpsc::channel(WAITING);
         tokio::spawn(async move {
             while let Some((run, whole)) = runs.recv().await {
-                if let Err(error) = pack_run(&pool, run, whole).await {
-                    tracing::warn!(%error, "the points of a run could not be packed");
-                }
+                pack_run(&pool, run, whole).await;
             }
         });
         Self(sender)
@@ -31,7 +29,8 @@ impl Packer {
 
     /// A run was written to, and has this version now.
     pub(crate) fn written(&self, run: RunKey, version: i64) {
-        if version % EVERY == 0 {
+        // Some requests make two versions at once, and would step over the one that is waited for.
+        if version % EVERY < 2 {
             // Those that find no place are found by the worker.
             _ = self.0.try_send((run, false));
         }
@@ -59,7 +58,7 @@ impl Services {
         let mut left = HashMap::new();
         for pack::Waiting { stamp, has_ended, is_much } in waiting {
             if is_much || seen.0.get(&stamp.key) == Some(&stamp.version) {
-                pack_run(&self.pool, stamp.key, has_ended).await?;
+                pack_run(&self.pool, stamp.key, has_ended).await;
             } else {
                 left.insert(stamp.key, stamp.version);
             }
@@ -69,8 +68,15 @@ impl Services {
     }
 }
 
-async fn pack_run(pool: &PgPool, run: RunKey, whole: bool) -> Result<()> {
-    let mut tx = pool.begin().await.map_err(store::Error::from)?;
-    pack::pack(&mut tx, run, whole).await?;
-    commit(tx).await
+/// Packs one run. When it cannot be, it stays as it is, and holds up no other.
+async fn pack_run(pool: &PgPool, run: RunKey, whole: bool) {
+    let pool = pool.clone();
+    let packed = apart(async move {
+        let mut tx = pool.begin().await.map_err(store::Error::from)?;
+        pack::pack(&mut tx, run, whole).await?;
+        commit(tx).await
+    });
+    if let Err(error) = packed.await {
+        tracing::warn!(%error, "the points of a run could not be packed");
+    }
 }

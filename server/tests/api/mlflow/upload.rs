@@ -163,6 +163,30 @@ async fn an_upload_that_takes_too_long_is_swept() {
     assert_eq!(world.file().await.text(), "2");
 }
 
+/// Lets the database fail, or not, when a part is noted.
+async fn refuse_parts(world: &World, refuse: bool) {
+    let statement = if refuse {
+        "create function refused() returns trigger language plpgsql as $$ begin raise exception 'no'; end $$;
+         create trigger refused before insert or update on upload_parts execute function refused();"
+    } else {
+        "drop function refused cascade"
+    };
+    sqlx::raw_sql(statement).execute(&world.app.database.pool).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_part_that_is_noted_stays_when_the_same_again_cannot_be() {
+    let world = world().await;
+    let begun = world.begin(1).await;
+    let part = world.part(&begun, 1, b"whole").await;
+    refuse_parts(&world, true).await;
+    assert_eq!(world.send(&begun, 1, b"whole").await.status, 500);
+    refuse_parts(&world, false).await;
+    assert_eq!(world.stored(), 1);
+    world.complete(&begun, &[&part]).await.ok();
+    assert_eq!(world.file().await.text(), "whole");
+}
+
 #[tokio::test]
 async fn the_key_of_an_upload_is_good_for_its_parts_alone() {
     let world = world().await;

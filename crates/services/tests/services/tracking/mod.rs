@@ -8,5 +8,6 @@ mod freshness;
 mod history;
 mod lineage;
 mod model;
+mod packing;
 mod table;
 pub(crate) mod world;
