@@ -24,7 +24,7 @@ test-mlflow: ## ask MLflow's own server and ours the same, and compare the answe
 check: ## format, lints, dependency directions, licences, links, page sizes; changes nothing
 	@exec scripts/check.sh
 
-bench: ## measure a release build beside MLflow: logging, search, history, reading a run, memory, disk (SECONDS_EACH=20, OUT=file.md)
+bench: ## measure a release build beside MLflow: logging, search, history, reading a run, memory, disk (SECONDS_EACH=8, OUT=file.md for the table)
 	@exec scripts/bench.sh
 
 bench-scale: ## measure a release build on 100,000 runs and 50 million points

@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, fmt, str::FromStr};
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Reads everything.
+    /// Reads everything but webhooks.
     Viewer,
     /// Logs runs, registers models, writes and starts pipelines, requests promotions.
     Contributor,
@@ -94,7 +94,7 @@ impl FromStr for Role {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Permission {
-    /// See everything in the workspace.
+    /// See everything in the workspace but webhooks.
     Read,
     /// Send inference requests to deployed models.
     Predict,

@@ -38,7 +38,7 @@ struct CommentText {
 
 /// The comments on a run, oldest first.
 #[utoipa::path(get, path = "/api/v1/runs/{id}/comments", tag = "comments", params(("id" = RunId, Path), Paging),
-    responses((status = 200, body = Listed<Comment>), (status = 404, body = Problem)))]
+    responses((status = 200, body = Listed<Comment>), (status = 400, body = Problem), (status = 404, body = Problem)))]
 async fn of_run(
     State(state): State<AppState>,
     Context(ctx): Context,
@@ -64,7 +64,7 @@ async fn on_run(
 /// The comments on a version, oldest first.
 #[utoipa::path(get, path = "/api/v1/models/{name}/versions/{version}/comments", tag = "comments",
     params(("name" = String, Path), ("version" = i32, Path), Paging),
-    responses((status = 200, body = Listed<Comment>), (status = 404, body = Problem)))]
+    responses((status = 200, body = Listed<Comment>), (status = 400, body = Problem), (status = 404, body = Problem)))]
 async fn of_version(
     State(state): State<AppState>,
     Context(ctx): Context,

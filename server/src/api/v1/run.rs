@@ -151,8 +151,8 @@ impl WantedCurves {
     }
 }
 
-/// The points of metrics of a run, thinned for charts: the first, the last, and the least and the greatest of each stretch
-/// between. Metrics that the run does not have are left out.
+/// The points of metrics of a run, thinned for charts: the first, the last, and the least, the greatest and one that is no
+/// number of each stretch between. Metrics that the run does not have are left out.
 #[utoipa::path(get, path = "/api/v1/runs/{id}/series", tag = "tracking", params(("id" = RunId, Path), WantedCurves),
     responses((status = 200, body = Listed<MetricSeries>), (status = 400, body = Problem), (status = 404, body = Problem)))]
 async fn series(

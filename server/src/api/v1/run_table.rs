@@ -93,7 +93,7 @@ struct Which {
     sort: Option<String>,
     /// `active`, `deleted` or `all`.
     view: Option<String>,
-    /// A column, once for each: `metrics.f1`, `params.lr`, `tags.team`, `status`.
+    /// A column, once for each: `metrics.f1`, `params.lr`, `tags.team`, `status`. At most 60 in a table, 1000 in a file.
     col: Option<Vec<String>>,
 }
 
@@ -246,7 +246,7 @@ struct File {
 /// none is named. Numbers are exact, and `NaN` and missing are told apart.
 #[utoipa::path(get, path = "/api/v1/experiments/{id}/runs/export", tag = "tracking",
     params(("id" = ExperimentId, Path), File, Which),
-    responses((status = 200, content_type = "text/csv"),
+    responses((status = 200, content_type = "text/csv", description = "Parquet is `application/vnd.apache.parquet`"),
         (status = 400, body = Problem), (status = 404, body = Problem)))]
 async fn export(
     State(state): State<AppState>,

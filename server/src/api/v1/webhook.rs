@@ -32,7 +32,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
 
 /// The webhooks, newest first.
 #[utoipa::path(get, path = "/api/v1/webhooks", tag = "registry", params(Paging),
-    responses((status = 200, body = Listed<Webhook>)))]
+    responses((status = 200, body = Listed<Webhook>), (status = 400, body = Problem)))]
 async fn list(
     State(state): State<AppState>,
     Context(ctx): Context,
@@ -185,7 +185,7 @@ async fn test(
 /// What was sent to a webhook in the last 30 days and what is to be, newest first.
 #[utoipa::path(get, path = "/api/v1/webhooks/{id}/deliveries", tag = "registry",
     params(("id" = WebhookId, Path), Paging),
-    responses((status = 200, body = Listed<Delivery>), (status = 404, body = Problem)))]
+    responses((status = 200, body = Listed<Delivery>), (status = 400, body = Problem), (status = 404, body = Problem)))]
 async fn deliveries(
     State(state): State<AppState>,
     Context(ctx): Context,
