@@ -118,6 +118,15 @@ impl Services {
         if model.deleted && !allow_deleted { Err(no_logged_model(&id.wire())) } else { Ok(model) }
     }
 
+    /// Those of these logged models that are in the workspace, in their order, deleted ones too.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    #[boxed]
+    pub async fn logged_models(&self, ctx: &Ctx, ids: &[LoggedModelId]) -> Result<Vec<LoggedModel>> {
+        Ok(store::logged_model::load(&mut *self.conn().await?, ctx.workspace_id(), ids).await?)
+    }
+
     /// A page of logged models in use.
     ///
     /// # Errors

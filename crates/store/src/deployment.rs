@@ -154,8 +154,8 @@ pub async fn previous(conn: &mut PgConnection, live: &Deployment) -> Result<Opti
 pub struct Filter {
     /// Of the model of this name.
     pub model: Option<String>,
-    /// Of this version of a model.
-    pub version: Option<ModelVersionId>,
+    /// Of versions of this number.
+    pub version: Option<i32>,
     /// In the environment of this name.
     pub environment: Option<String>,
     /// In this state.
@@ -179,7 +179,7 @@ pub async fn list(
         query.push(" and m.name = ").push_bind(model);
     }
     if let Some(version) = filter.version {
-        query.push(" and d.model_version_id = ").push_bind(version);
+        query.push(" and v.version = ").push_bind(version);
     }
     if let Some(environment) = &filter.environment {
         query.push(" and e.name = ").push_bind(environment);

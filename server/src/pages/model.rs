@@ -3,20 +3,31 @@
 use super::{Form, PageResult, View, chosen::Chosen, experiment::plain_or_filter, files, form::can_mend};
 use crate::{access::Access, extract::Path, router::Routes};
 use app::{
-    pages::model::{
-        Aliases, AliasesPage, Asked, Card, CardEdit, CardLead, CardPage, Compare, ComparePage, Described, Detail, List,
-        ModelPage, OUTLINE, ShownCard, Version, VersionLineage, VersionPage,
+    pages::{
+        files::FilesPage,
+        model::{
+            Aliases, AliasesPage, Asked, Card, CardEdit, CardLead, CardPage, Compare, ComparePage, Described, Detail,
+            List, ModelPage, OUTLINE, ShownCard, Version, VersionLineage, VersionPage,
+        },
     },
     shell::Section,
     ui::{field::Draft, query::Sort},
 };
 use axum::http::Method;
 use domain::{
-    Error, ErrorKind, Page, as_of::AsOf, audit::ObjectKind, environment::PRODUCTION, model_card::ModelCard,
-    permission::Permission, preview::Block, promotion::PromotionState, text_diff::TextDiff,
+    Error, ErrorKind, Page,
+    as_of::AsOf,
+    audit::ObjectKind,
+    deployment::Deployment,
+    environment::PRODUCTION,
+    model_card::ModelCard,
+    permission::Permission,
+    preview::Block,
+    promotion::{Promotion, PromotionState},
+    text_diff::TextDiff,
 };
 use leptos::prelude::*;
-use services::{DeploymentFilter, FilesOf, ModelSearch, PromotionFilter, no_card};
+use services::{Ctx, DeploymentFilter, FilesOf, ModelSearch, PromotionFilter, Services, no_card};
 
 const SECTION: Option<Section> = Some(Section::Models);
 /// How many models, promotions or moves a page shows.
@@ -285,12 +296,29 @@ async fn compare(view: View, Path(name): Path<String>, chosen: Chosen) -> PageRe
     view.page(title, SECTION, body).await
 }
 
+/// Where a version was to go, and where it went: the last few promotions and deployments of it.
+pub(super) async fn went_to(
+    services: &Services,
+    ctx: &Ctx,
+    model: &str,
+    version: i32,
+    most: usize,
+) -> Result<(Vec<Promotion>, Vec<Deployment>), Error> {
+    let (model, version) = (Some(model.to_owned()), Some(version));
+    let filter = PromotionFilter { model: model.clone(), version, ..PromotionFilter::default() };
+    let promotions = services.promotions(ctx, &filter, None, most).await?.items;
+    let filter = DeploymentFilter { model, version, ..DeploymentFilter::default() };
+    Ok((promotions, services.deployments(ctx, &filter, None, most).await?.items))
+}
+
 async fn show_version(view: View, Path((name, number)): Path<(String, i32)>, chosen: Chosen) -> PageResult {
     let ctx = view.ctx()?;
     let services = view.services();
     let detail = services.version_detail(ctx, &name, number).await?;
+    let is_about_files = chosen.get("tab") == Some("files");
+    // What the other tab shows is not looked up.
     let lineage = match detail.version.run_id {
-        Some(run) => match services.run_detail(ctx, run).await {
+        Some(run) if !is_about_files => match services.run_detail(ctx, run).await {
             Ok(run) => {
                 let pipeline_run = run.lineage.pipeline_run.map(|(_, pipeline, number)| (pipeline, number));
                 VersionLineage { run: Some(run.run), pipeline_run }
@@ -298,18 +326,19 @@ async fn show_version(view: View, Path((name, number)): Path<(String, i32)>, cho
             Err(Error { kind: ErrorKind::NotFound, .. }) => VersionLineage::default(),
             Err(error) => return Err(error.into()),
         },
-        None => VersionLineage::default(),
+        _ => VersionLineage::default(),
     };
-    let filter = PromotionFilter { model: Some(name.clone()), version: Some(number), ..PromotionFilter::default() };
-    let promotions = services.promotions(ctx, &filter, None, ROWS).await?.items;
-    let filter = DeploymentFilter { version: Some(detail.version.id), ..DeploymentFilter::default() };
-    let deployments = services.deployments(ctx, &filter, None, ROWS).await?.items;
+    let (promotions, deployments) = went_to(services, ctx, &name, number, ROWS).await?;
     let before = domain::page::encode(&number);
     let previous = services.model_versions(ctx, &name, Some(&before), 1).await?.items.first().map(|v| v.version);
-    let events = view.history(ObjectKind::ModelVersion, detail.version.id, ROWS).await?;
-    let is_about_files = chosen.get("tab") == Some("files");
-    let of = FilesOf::Version(name.clone(), number);
-    let looked_at = files::look(services, ctx, &of, &chosen, is_about_files).await?;
+    let (mut looked_at, mut events, mut golden) = (FilesPage::default(), Vec::new(), None);
+    if is_about_files {
+        let of = FilesOf::Version(name.clone(), number);
+        looked_at = files::look(services, ctx, &of, &chosen, true).await?;
+    } else {
+        events = view.history(ObjectKind::ModelVersion, detail.version.id, ROWS).await?;
+        golden = services.version_golden_rows(&detail.version, &detail.files).await?;
+    }
     let (has_frame, is_missing) = (looked_at.has_frame(), looked_at.missing.is_some());
     let page = VersionPage {
         looked_at,
@@ -317,7 +346,7 @@ async fn show_version(view: View, Path((name, number)): Path<(String, i32)>, cho
         promotions,
         deployments,
         champion: services.champion_of_model(ctx, &name).await?,
-        golden: services.version_golden_rows(&detail.version, &detail.files).await?,
+        golden,
         created_by: services.registered_by(&detail.version).await?,
         previous,
         events,

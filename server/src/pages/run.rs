@@ -1,6 +1,6 @@
 //! The pages of tracked runs.
 
-use super::{Form, PageResult, View, chosen::Chosen, files, form::can_mend};
+use super::{Form, PageResult, View, chosen::Chosen, files, form::can_mend, model::went_to};
 use crate::{access::Access, extract::Path, preview, router::Routes};
 use app::{
     chart::look::Look,
@@ -18,13 +18,16 @@ use domain::{
     run::Run,
 };
 use leptos::prelude::*;
-use services::{Ctx, Curves, DeploymentFilter, FilesOf, PromotionFilter, Services};
+use services::{Ctx, Curves, FilesOf, Services};
+use std::collections::BTreeMap;
 
 const SECTION: Option<Section> = Some(Section::Experiments);
 /// About how many points of a curve are drawn of one run.
 const POINTS: usize = 300;
 /// How many promotions and deployments the page names.
 const ROWS: usize = 20;
+/// How many logged models the page names.
+const MODELS: usize = 200;
 /// How many events the page tells of.
 const EVENTS: usize = 100;
 /// How many comments a page of them has.
@@ -89,36 +92,36 @@ async fn run_page(view: View, id: RunId, chosen: Chosen, refused: Option<(Error,
     let address = chosen.address(view.links.run(&id));
     let part = Part::of(&address);
     let detail = services.run_detail(ctx, id).await?;
-    let champion = services.champion(ctx, detail.experiment.id).await?;
+    // What another part of the page shows is not looked up.
+    let champion = match part {
+        Part::Overview | Part::Metrics => services.champion(ctx, detail.experiment.id).await?,
+        _ => None,
+    };
     let lengths = match part {
         Part::Overview | Part::Metrics | Part::System => services.metric_lengths(ctx, &[id]).await?,
-        Part::Params | Part::Inputs | Part::Artifacts | Part::Comments | Part::History => Default::default(),
+        _ => BTreeMap::default(),
     };
     let board = RunPage::board(part, &address, &detail.run, &lengths, champion.as_ref());
     let board = drawn(services, ctx, &[id], &address, board, POINTS).await?;
     let (mut promotions, mut deployments) = (Vec::new(), Vec::new());
-    for (model, version) in &detail.lineage.versions {
-        let filter =
-            PromotionFilter { model: Some(model.clone()), version: Some(*version), ..PromotionFilter::default() };
-        promotions.extend(services.promotions(ctx, &filter, None, ROWS).await?.items);
-        let filter = DeploymentFilter { model: Some(model.clone()), ..DeploymentFilter::default() };
-        let found = services.deployments(ctx, &filter, None, ROWS).await?.items;
-        deployments.extend(found.into_iter().filter(|deployment| deployment.version == *version));
+    if part == Part::Overview {
+        for (model, version) in &detail.lineage.versions {
+            let (asked, served) = went_to(services, ctx, model, *version, ROWS).await?;
+            promotions.extend(asked);
+            deployments.extend(served);
+        }
     }
     promotions.sort_by_key(|promotion| std::cmp::Reverse(promotion.number));
     deployments.sort_by_key(|deployment| std::cmp::Reverse(deployment.number));
     let looked_at = files::look(services, ctx, &FilesOf::Run(id), &chosen, part == Part::Artifacts).await?;
     let (has_frame, is_missing) = (looked_at.has_frame(), looked_at.missing.is_some());
-    let mut models = Vec::new();
-    if part == Part::Inputs {
-        for link in detail.run.model_inputs.iter().chain(&detail.run.model_outputs).take(200) {
-            match services.logged_model(ctx, link.model_id, true).await {
-                Ok(model) => models.push(model),
-                Err(error) if error.kind == ErrorKind::NotFound => {}
-                Err(error) => return Err(error.into()),
-            }
+    let models = match part {
+        Part::Inputs => {
+            let links = detail.run.model_inputs.iter().chain(&detail.run.model_outputs).take(MODELS);
+            services.logged_models(ctx, &links.map(|link| link.model_id).collect::<Vec<_>>()).await?
         }
-    }
+        _ => Vec::new(),
+    };
     let (refusal, draft) = refused.unzip();
     let comments = match part {
         Part::Comments => comments(&view, id, &chosen, draft.unwrap_or_default()).await?,
@@ -126,8 +129,14 @@ async fn run_page(view: View, id: RunId, chosen: Chosen, refused: Option<(Error,
     };
     let page = RunPage {
         comments,
-        about: about(&detail.run).await?,
-        events: view.history(ObjectKind::Run, id, EVENTS).await?,
+        about: match part {
+            Part::Overview => about(&detail.run).await?,
+            _ => Vec::new(),
+        },
+        events: match part {
+            Part::Overview | Part::History => view.history(ObjectKind::Run, id, EVENTS).await?,
+            _ => Vec::new(),
+        },
         run: detail.run,
         experiment: detail.experiment,
         lineage: detail.lineage,

@@ -226,9 +226,8 @@ async fn values(conn: &mut PgConnection, id: ExperimentId, place: &ValuePlace) -
     let found = match &place.of {
         ValueOf::Param(name) | ValueOf::Tag(name) => {
             let kind = if matches!(place.of, ValueOf::Param(_)) { KeyKind::Param } else { KeyKind::Tag };
-            let known = key::known(conn, &[id], &[(kind, name.as_str())]).await?;
-            match known.values().flatten().next() {
-                Some(key) => log::distinct_values(conn, kind, *key, typed, most()).await?,
+            match key::known_one(conn, id, kind, name).await? {
+                Some(key) => log::distinct_values(conn, kind, key, typed, most()).await?,
                 None => Vec::new(),
             }
         }

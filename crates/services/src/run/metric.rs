@@ -3,21 +3,18 @@
 use crate::{Ctx, Result, Services, boxed};
 use domain::{
     Error, ErrorKind, Page,
-    id::RunId,
+    id::{ExperimentId, RunId},
     page,
     run::{MetricSeries, RunSeries},
     series::{self, Axis, Point, Window},
 };
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     ops::RangeInclusive,
 };
-use store::{
-    PgConnection,
-    run::{
-        key::{self, KeyId, KeyKind, NamedKey},
-        metric,
-    },
+use store::run::{
+    key::{self, KeyId, KeyKind, NamedKey},
+    metric,
 };
 
 /// How many points a page of a history may have.
@@ -89,9 +86,10 @@ impl Services {
             Err(error) if error.kind == ErrorKind::NotFound => return Ok(nothing),
             run => run?,
         };
-        let keys = known_metrics(&mut conn, run.experiment, &[key]).await?;
-        let Some((metric, _)) = keys.first() else { return Ok(nothing) };
-        let found = metric::history(&mut conn, run.key, *metric, after, limit.clamp(1, MAX_POINTS)).await?;
+        let Some(metric) = key::known_one(&mut conn, run.experiment, KeyKind::Metric, key).await? else {
+            return Ok(nothing);
+        };
+        let found = metric::history(&mut conn, run.key, metric, after, limit.clamp(1, MAX_POINTS)).await?;
         let place = |point: &Point| -> Place { (point.timestamp, point.step, point.value.to_bits()) };
         let next_page_token = found.points.last().filter(|_| found.has_more).map(|last| page::encode(&place(last)));
         Ok(Page { items: found.points, next_page_token })
@@ -116,10 +114,11 @@ impl Services {
             Err(error) if error.kind == ErrorKind::NotFound => return Ok(Vec::new()),
             run => run?,
         };
-        let keys = known_metrics(&mut conn, run.experiment, &[key]).await?;
-        let Some((metric, _)) = keys.first() else { return Ok(Vec::new()) };
-        let mut all = metric::series(&mut conn, &[run.key], &[*metric], None).await?;
-        let points = all.remove(&(run.key, *metric)).unwrap_or_default();
+        let Some(metric) = key::known_one(&mut conn, run.experiment, KeyKind::Metric, key).await? else {
+            return Ok(Vec::new());
+        };
+        let mut all = metric::series(&mut conn, &[run.key], &[metric], None).await?;
+        let points = all.remove(&(run.key, metric)).unwrap_or_default();
         let within = steps.map_or(&points[..], |steps| {
             let from = points.partition_point(|point| point.step < *steps.start());
             let to = points.partition_point(|point| point.step <= *steps.end());
@@ -149,18 +148,23 @@ impl Services {
         } else {
             HashMap::new()
         };
+        let experiments: BTreeSet<ExperimentId> = identities.iter().map(|(_, run)| run.experiment).collect();
+        let experiments: Vec<ExperimentId> = experiments.into_iter().collect();
+        let named: Vec<NamedKey<'_>> = wanted.keys.iter().map(|key| (KeyKind::Metric, *key)).collect();
+        // One name may have several numbers: runs of several experiments are compared.
+        let known = key::known(&mut conn, &experiments, &named).await?;
+        let numbers: Vec<KeyId> = known.values().flatten().copied().collect();
         let mut found: Vec<Vec<RunSeries>> = wanted.keys.iter().map(|_| Vec::new()).collect();
         for (id, run) in identities {
-            let metrics = known_metrics(&mut conn, run.experiment, wanted.keys).await?;
-            let ids: Vec<KeyId> = metrics.iter().map(|(id, _)| *id).collect();
-            let mut all = metric::series(&mut conn, &[run.key], &ids, None).await?;
+            let mut all = metric::series(&mut conn, &[run.key], &numbers, None).await?;
             let start = starts.get(&id).copied().unwrap_or_default();
-            for (place, key) in wanted.keys.iter().enumerate() {
-                let number = metrics.iter().find(|(_, name)| name == key).map(|(number, _)| number);
-                let Some(of_run) = number.and_then(|number| all.remove(&(run.key, *number))) else { continue };
+            for (place, named) in named.iter().enumerate() {
+                let numbers = known.get(named).map(Vec::as_slice).unwrap_or_default();
+                let of_run = numbers.iter().find_map(|number| all.remove(&(run.key, *number)));
+                let Some(of_run) = of_run else { continue };
                 let total = i64::try_from(of_run.len()).unwrap_or(i64::MAX);
                 let within = wanted.window.of(of_run, start);
-                let series = MetricSeries { key: (*key).to_owned(), total, points: series::thin(&within, points) };
+                let series = MetricSeries { key: named.1.to_owned(), total, points: series::thin(&within, points) };
                 found[place].push(RunSeries { run_id: id, series });
             }
         }
@@ -188,15 +192,4 @@ impl Services {
         }
         Ok(by_name)
     }
-}
-
-/// The numbers of those metrics that were ever logged in the experiment, in their order.
-async fn known_metrics<'a>(
-    conn: &mut PgConnection,
-    experiment: domain::id::ExperimentId,
-    keys: &[&'a str],
-) -> Result<Vec<(KeyId, &'a str)>> {
-    let named: Vec<NamedKey<'a>> = keys.iter().map(|key| (KeyKind::Metric, *key)).collect();
-    let known = key::known(conn, &[experiment], &named).await?;
-    Ok(named.iter().filter_map(|key| Some((*known.get(key)?.first()?, key.1))).collect())
 }

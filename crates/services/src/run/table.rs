@@ -307,8 +307,7 @@ async fn draw(
     rows: &mut [RunRow],
     curve: &str,
 ) -> Result<()> {
-    let known = key::known(conn, &[experiment], &[(KeyKind::Metric, curve)]).await?;
-    let Some(id) = known.get(&(KeyKind::Metric, curve)).and_then(|ids| ids.first()).copied() else { return Ok(()) };
+    let Some(id) = key::known_one(conn, experiment, KeyKind::Metric, curve).await? else { return Ok(()) };
     let mut found = metric::series(conn, keys, &[id], Some(CURVE.1)).await?;
     for (row, key) in rows.iter_mut().zip(keys) {
         row.curve = series::thin(&found.remove(&(*key, id)).unwrap_or_default(), CURVE.0);
@@ -320,8 +319,7 @@ async fn by(conn: &mut PgConnection, experiment: ExperimentId, column: &RunColum
     Ok(match column {
         RunColumn::Param(key) | RunColumn::Tag(key) => {
             let kind = if matches!(column, RunColumn::Param(_)) { KeyKind::Param } else { KeyKind::Tag };
-            let known = key::known(conn, &[experiment], &[(kind, key.as_str())]).await?;
-            group::By::Key(kind, known.values().flatten().next().copied())
+            group::By::Key(kind, key::known_one(conn, experiment, kind, key).await?)
         }
         RunColumn::Attribute(RunAttribute::Name) => group::By::Name,
         RunColumn::Attribute(RunAttribute::Status) => group::By::Status,

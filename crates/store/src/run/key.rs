@@ -108,6 +108,19 @@ pub async fn known<'a>(
     Ok(known)
 }
 
+/// The number of a key of an experiment; none when it was never logged there.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn known_one(
+    conn: &mut PgConnection,
+    experiment: ExperimentId,
+    kind: KeyKind,
+    name: &str,
+) -> Result<Option<KeyId>> {
+    Ok(known(conn, &[experiment], &[(kind, name)]).await?.into_values().flatten().next())
+}
+
 /// How many keys were ever logged in an experiment.
 ///
 /// # Errors

@@ -88,6 +88,10 @@ async fn a_newer_version_takes_the_place_of_the_one_that_serves() {
     assert!(all[1].retired_at.is_some());
     let live = DeploymentFilter { state: Some(DeploymentState::Live), ..DeploymentFilter::default() };
     assert_eq!(world.services.deployments(&world.admin, &live, None, 9).await.unwrap().items.len(), 1);
+    // Of one version, however many came after it.
+    let first = DeploymentFilter { model: Some(MODEL.to_owned()), version: Some(1), ..DeploymentFilter::default() };
+    let found = world.services.deployments(&world.admin, &first, None, 1).await.unwrap().items;
+    assert_eq!(found.iter().map(|d| d.version).collect::<Vec<_>>(), [1]);
 }
 
 #[tokio::test]
