@@ -185,7 +185,7 @@ pub(super) fn BarsView(address: Address, page: ComparePage, lines: Vec<Line>) ->
     let Some(name) = chosen.clone() else {
         return view! { <p class="filter-note">"These runs have no metrics."</p> }.into_any();
     };
-    let key = name.trim_start_matches("metrics.").to_owned();
+    let key = name.strip_prefix("metrics.").unwrap_or(&name).to_owned();
     let lower = page
         .champion
         .as_ref()

@@ -337,6 +337,18 @@ mod tests {
     }
 
     #[test]
+    fn a_metric_that_is_called_as_its_kind_keeps_its_whole_name() {
+        let mut page = samples::compare();
+        for run in &mut page.runs {
+            Arc::make_mut(run).metrics[0].key = "metrics.f1".to_owned();
+        }
+        let pairs = [("tab", "bars"), ("bar", "metrics.metrics.f1")].map(|(n, v)| (n.to_owned(), v.to_owned()));
+        let address = Address::new("/w/lab/runs/compare", pairs);
+        let html = fragment(|| view! { <Compare links=Links::new("lab") address page/> });
+        assert!(html.contains(r#"aria-label="metrics.f1 of 2 runs""#), "{html}");
+    }
+
+    #[test]
     fn runs_of_one_name_are_told_apart() {
         let mut page = samples::compare();
         let twin = Arc::make_mut(&mut page.runs[0]);
