@@ -5,6 +5,7 @@ mod drawn;
 mod values;
 
 use super::{
+    Whole,
     board::{About, Board, Groups, Owner, is_system},
     state,
 };
@@ -142,6 +143,7 @@ pub fn Compare(
     ];
     let lines = lines(&address, &page.runs);
     let runs = page.runs.clone();
+    let running = runs.iter().filter(|run| run.info.status == RunStatus::Running).map(|run| run.info.id).collect();
     let (here, of_runs) = (address.clone(), lines.clone());
     let body = match shown {
         View::Charts => view! { <Charts links=links.clone() address=here page lines=of_runs/> }.into_any(),
@@ -153,9 +155,10 @@ pub fn Compare(
     view! {
         <Crumbs items=vec![Crumb::to("Experiments", links.experiments()), Crumb::here("Compare")]/>
         <PageHead title=format!("Compare {count} runs").into_any()/>
-        <div class="mt-4"><Heads links address runs lines/></div>
+        <div class="mt-4"><Heads links=links.clone() address runs lines/></div>
         <Tabs label="Compare" items=tabs/>
         <div class="stack mt-4">{body}</div>
+        <Whole links running/>
     }
     .into_any()
 }
@@ -358,6 +361,19 @@ mod tests {
         page.runs[1] = Arc::new(other);
         let lines = lines(&Address::default(), &page.runs);
         assert_ne!(lines[0].name, lines[1].name);
+    }
+
+    #[test]
+    fn the_page_follows_the_runs_that_run_and_says_when_all_are_over() {
+        let over = html(&[]);
+        assert!(over.contains(r#"id="run-running""#) && over.contains(r#"data-is="over""#), "{over}");
+        assert!(!over.contains("events?topic="), "{over}");
+        let mut page = samples::compare();
+        let run = Arc::make_mut(&mut page.runs[1]);
+        run.info.status = RunStatus::Running;
+        let events = format!("/w/lab/events?topic=run%3A{}&quot;", run.info.id);
+        let html = fragment(|| view! { <Compare links=Links::new("lab") address=Address::default() page/> });
+        assert!(html.contains(r#"data-is="running""#) && html.contains(&events), "{html}");
     }
 
     #[test]
