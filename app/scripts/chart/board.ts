@@ -183,7 +183,6 @@ export class Board {
     for (let from = 0; from < stale.length; from += AT_ONCE) {
       const part = stale.slice(from, from + AT_ONCE);
       const url = new URL(this.root.dataset.series ?? "", location.href);
-      url.searchParams.delete("key");
       for (const panel of part) url.searchParams.append("key", panel.key);
       url.searchParams.set("points", String(points(this.runs.length)));
       url.searchParams.set("axis", this.look.axis);

@@ -148,7 +148,7 @@ pub fn Detail(
     /// The addresses of the workspace.
     links: Links,
     /// This page, with what was chosen: `tab` is a [`Part`]; `metric` and `param` find by name, `open` and `after` say which
-    /// charts, [`crate::chart::look::Look::NAMES`] how they are drawn; `path` is a folder or file.
+    /// charts, [`crate::chart::look::Look`] has how they are drawn; `path` is a folder or file.
     address: Address,
     /// What it shows.
     page: RunPage,

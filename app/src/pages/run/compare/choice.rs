@@ -81,7 +81,7 @@ pub(super) fn Axes(
             view! {
                 <label>
                     {label}" "
-                    <select class="input" name=name data-send="" autocomplete="off">
+                    <select class="input" name=name autocomplete="off">
                         {may_be_none.then(|| view! { <option value="">"Run"</option> })}
                         {options}
                     </select>

@@ -266,12 +266,7 @@ fn Charts(links: Links, address: Address, page: ComparePage, lines: Vec<Line>) -
         .collect();
     let is_running = page.runs.iter().any(|run| run.info.status == RunStatus::Running);
     let runs = owners.iter().map(|owner| owner.run.clone()).collect();
-    let first = page.board.keys().first().map(|key| crate::ui::query::encode(key));
-    let series = format!(
-        "{}&key={}",
-        links.series(page.runs.iter().map(|run| &run.info.id)),
-        first.unwrap_or_else(|| "-".to_owned())
-    );
+    let series = links.series(page.runs.iter().map(|run| &run.info.id));
     let is_empty = page.board.groups.is_empty();
     let found = address.without("after").without("open");
     let choice = has_system.then(|| {
@@ -287,7 +282,7 @@ fn Charts(links: Links, address: Address, page: ComparePage, lines: Vec<Line>) -
     });
     view! {
         <FilterBar label="Find metrics by name" address=found name="metric" placeholder="loss">{choice}</FilterBar>
-        <ChartBoard runs series address=address.clone() live=is_running>
+        <ChartBoard runs series live=is_running>
             <ChartControls address=address.clone() anew=&["after"]/>
             {nothing}
             <Groups address=address.clone() board=page.board about owners champion=page.champion look=Look::of(&address)/>
