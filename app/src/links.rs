@@ -71,18 +71,6 @@ impl Links {
         self.to(&format!("api/v1/runs/series?{}", runs.join("&")))
     }
 
-    /// The points of a metric of a run, to read.
-    #[must_use]
-    pub fn metric_series(&self, run: &domain::id::RunId, key: &str) -> String {
-        self.to(&format!("api/v1/runs/{}/series?key={}", run.simple(), encode(key)))
-    }
-
-    /// Runs beside each other.
-    pub fn compare<'a>(&self, runs: impl IntoIterator<Item = &'a domain::id::RunId>) -> String {
-        let runs: Vec<String> = runs.into_iter().map(|run| format!("run={}", run.simple())).collect();
-        self.to(&format!("runs/compare?{}", runs.join("&")))
-    }
-
     /// All models.
     #[must_use]
     pub fn models(&self) -> String {

@@ -21,6 +21,7 @@ export class Board {
   private isAwake = false;
   private asked = 0;
   private timer = 0;
+  private following = 0;
 
   constructor(private readonly root: HTMLElement) {
     this.look = read(new URLSearchParams(location.search));
@@ -30,7 +31,7 @@ export class Board {
     this.listen();
     if (root.dataset.running !== undefined) {
       this.isAwake = true;
-      setInterval(() => this.follow(), EVERY);
+      this.following = setInterval(() => this.follow(), EVERY);
     }
   }
 
@@ -182,7 +183,6 @@ export class Board {
     for (let from = 0; from < stale.length; from += AT_ONCE) {
       const part = stale.slice(from, from + AT_ONCE);
       const url = new URL(this.root.dataset.series ?? "", location.href);
-      url.searchParams.delete("key");
       for (const panel of part) url.searchParams.append("key", panel.key);
       url.searchParams.set("points", String(points(this.runs.length)));
       url.searchParams.set("axis", this.look.axis);
@@ -308,14 +308,17 @@ export class Board {
     this.ask();
   }
 
-  /** While a run runs, its charts follow it. */
+  /** While a run runs, its charts follow it; when none does any more, for the last time. */
   private follow(): void {
     if (document.hidden || this.root.dataset.running === undefined) return;
+    if (document.getElementById("run-running")?.dataset.is === "over") {
+      delete this.root.dataset.running;
+      clearInterval(this.following);
+    }
     if (this.panels.size === 0) {
       void this.appear();
       return;
     }
-    if (document.getElementById("run-running")?.dataset.is === "over") delete this.root.dataset.running;
     for (const root of this.near) {
       const panel = this.panels.get(root);
       if (panel) panel.stale = true;

@@ -18,8 +18,6 @@ pub struct Look {
 }
 
 impl Look {
-    /// The names of the settings in an address.
-    pub const NAMES: [&str; 6] = ["x", "y", "smoothing", "outliers", "start", "end"];
     /// The greatest weight.
     pub const MOST: f64 = 0.99;
 

@@ -69,7 +69,7 @@ pub fn draw(parallel: &Parallel) -> Drawing {
             _ => hue::line(*colour),
         };
         shapes += &format!(
-            r#"<path class="{} thread" data-run="{run}" data-at="{}" d="{path}"><title>{}: {}</title></path>"#,
+            r#"<path class="{} thread" data-at="{}" d="{path}"><title>{}: {}</title></path>"#,
             class,
             at.join(","),
             escape(name),

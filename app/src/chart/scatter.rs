@@ -85,7 +85,7 @@ pub fn draw(scatter: &Scatter) -> Drawing {
         let mut words = vec![of(&scatter.x), of(&scatter.y)];
         words.extend(scatter.colour.as_ref().map(of));
         shapes += &format!(
-            r#"<circle class="{}" data-run="{run}" cx="{}" cy="{}" r="5"><title>{}: {}</title></circle>"#,
+            r#"<circle class="{}" cx="{}" cy="{}" r="5"><title>{}: {}</title></circle>"#,
             class(scatter, shades.as_deref(), run),
             short(x(px)),
             short(y(py)),
@@ -116,7 +116,7 @@ mod tests {
         };
         let drawing = draw(&scatter);
         assert_eq!(drawing.label, "2 runs by lr and loss");
-        assert!(drawing.shapes.contains(r#"class="mark q1" data-run="0""#), "{}", drawing.shapes);
-        assert!(drawing.shapes.contains(r#"class="mark none" data-run="1""#), "{}", drawing.shapes);
+        assert!(drawing.shapes.contains(r#"class="mark q1" cx="96" cy="374""#), "{}", drawing.shapes);
+        assert!(drawing.shapes.contains(r#"class="mark none" cx="1080" cy="14""#), "{}", drawing.shapes);
     }
 }

@@ -43,8 +43,6 @@ pub fn ChartBoard(
     /// Where the points of these runs are, but for their metrics.
     #[prop(into)]
     series: String,
-    /// This page, with the settings.
-    address: Address,
     /// Whether points are still logged.
     #[prop(optional)]
     live: bool,
@@ -66,7 +64,6 @@ pub fn ChartBoard(
             data-keep=""
             data-library=library
             data-series=series
-            data-page=address.href()
             data-runs=serde_json::Value::Array(runs).to_string()
             data-running=live.then_some("")
         >
@@ -292,9 +289,8 @@ mod tests {
         let html = fragment(|| {
             let series =
                 vec![Series { name: "run".into(), points: vec![(0.0, 1.0), (1.0, 0.5), (2.0, f64::NAN)], hue: 0 }];
-            let address = Address::new("/runs/1", [("y".to_owned(), "linear".to_owned())]);
             view! {
-                <ChartBoard runs=Vec::new() series="/api/v1/x?run=1" address>
+                <ChartBoard runs=Vec::new() series="/api/v1/x?run=1">
                     <ChartPanel
                         key="val/loss"
                         title="loss"

@@ -28,6 +28,14 @@ pub enum About {
     System,
 }
 
+impl About {
+    /// What an address says under `about`.
+    #[must_use]
+    pub fn of(address: &Address) -> Self {
+        if address.get("about") == Some("system") { Self::System } else { Self::Training }
+    }
+}
+
 /// The charts of a page.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Board {
@@ -198,6 +206,11 @@ fn of_machine(key: &str) -> (String, Option<&'static str>) {
     (title, unit)
 }
 
+/// What a champion has of a metric, as a level in a chart: its name and value.
+pub(super) fn level(champion: &Champion, key: &str) -> Option<(String, f64)> {
+    Some((format!("champion v{}", champion.version), *champion.metrics.get(key)?))
+}
+
 /// Whose curves, and how they are called.
 #[derive(Debug, Clone)]
 pub struct Owner {
@@ -235,9 +248,7 @@ pub(super) fn Groups(
                 })
             })
             .collect();
-        let level = champion.as_ref().filter(|_| about == About::Training).and_then(|champion| {
-            champion.metrics.get(key).map(|value| (format!("champion v{}", champion.version), *value))
-        });
+        let level = champion.as_ref().filter(|_| about == About::Training).and_then(|champion| level(champion, key));
         let points = found.iter().map(|one| one.series.total).max().unwrap_or_default();
         let note = if owners.len() == 1 {
             format!("{} points", format::integer(points))

@@ -82,8 +82,7 @@ pub(super) fn Charts(
     if page.board.groups.is_empty() && !is_running {
         return nothing(&address, about);
     }
-    let first = page.board.keys().first().map(|key| format!("&key={}", crate::ui::query::encode(key)));
-    let series = format!("{}{}", links.series([&info.id]), first.unwrap_or_else(|| "&key=-".to_owned()));
+    let series = links.series([&info.id]);
     let has_charts = !page.board.groups.is_empty();
     let rest: usize = page.board.groups.iter().map(|group| group.rest).sum();
     let all = (flat && rest > 0).then(|| {
@@ -98,7 +97,7 @@ pub(super) fn Charts(
         }
     });
     view! {
-        <ChartBoard runs=vec![run] series address=address.clone() live=is_running>
+        <ChartBoard runs=vec![run] series live=is_running>
             <ChartControls address=address.clone() anew=&["after"]/>
             {waits}
             <Groups address=address.clone() board=page.board about owners champion=page.champion look flat/>

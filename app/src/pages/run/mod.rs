@@ -21,6 +21,7 @@ use domain::{
     audit::AuditEvent,
     deployment::{Deployment, DeploymentState},
     experiment::{Champion, Experiment, LifecycleStage},
+    id::RunId,
     logged_model::LoggedModel,
     preview::Block,
     promotion::Promotion,
@@ -147,7 +148,7 @@ pub fn Detail(
     /// The addresses of the workspace.
     links: Links,
     /// This page, with what was chosen: `tab` is a [`Part`]; `metric` and `param` find by name, `open` and `after` say which
-    /// charts, [`crate::chart::look::Look::NAMES`] how they are drawn; `path` is a folder or file.
+    /// charts, [`crate::chart::look::Look`] has how they are drawn; `path` is a folder or file.
     address: Address,
     /// What it shows.
     page: RunPage,
@@ -183,7 +184,7 @@ pub fn Detail(
     tabs.push(tab(Part::Comments, "Comments"));
     tabs.push(tab(Part::History, "History"));
     let commit = page.run.tags.get("mlflow.source.git.commit").cloned();
-    let events = (info.status == RunStatus::Running).then(|| links.events(&[format!("run:{}", info.id)]));
+    let running = if info.status == RunStatus::Running { vec![info.id] } else { Vec::new() };
     let version = page.lineage.versions.last().cloned();
     let open = version.map(|(model, version)| {
         view! { <ButtonLink text=format!("Open v{version}") href=links.version(&model, version) kind=Kind::Primary/> }
@@ -261,8 +262,22 @@ pub fn Detail(
         />
         <Tabs label="Run" items=tabs/>
         <div class="mt-4">{body}</div>
-        // What the charts look at to know when they are whole.
-        <span id="run-running" hidden data-live="" data-is=if info.status == RunStatus::Running { "running" } else { "over" }></span>
+        <Whole links running/>
+    }
+}
+
+/// What the charts look at to know when they are whole, kept current while a run of the page runs.
+#[component]
+fn Whole(
+    links: Links,
+    /// The runs that run still.
+    running: Vec<RunId>,
+) -> impl IntoView {
+    let is = if running.is_empty() { "over" } else { "running" };
+    let topics: Vec<String> = running.iter().map(|id| format!("run:{id}")).collect();
+    let events = (!topics.is_empty()).then(|| links.events(&topics));
+    view! {
+        <span id="run-running" hidden data-live="" data-is=is></span>
         {events.map(|events| view! { <LiveRegion events/> })}
     }
 }

@@ -113,7 +113,8 @@ async fn runs_are_compared_by_their_curves_and_by_what_differs() {
     }
     let query: Vec<String> = runs.iter().map(|run| format!("run={run}")).collect();
     let page = format!("/runs/compare?{}", query.join("&"));
-    let charts = browser.get(&page).await.shows(200, &["Compare 3 runs", "data-metric=\"loss\"", "3 runs"]);
+    let running = "data-is=\"running\"";
+    let charts = browser.get(&page).await.shows(200, &["Compare 3 runs", "data-metric=\"loss\"", "3 runs", running]);
     let lines = |html: &str| html.matches("d0\" d=\"M44").count();
     assert_eq!(lines(&charts), 3);
     let hidden = browser.get(&format!("{page}&hide={}", runs[1])).await.text();
@@ -130,6 +131,12 @@ async fn runs_are_compared_by_their_curves_and_by_what_differs() {
         .await
         .shows(200, &["loss by lr"]);
     browser.get(&format!("{page}&tab=bars&bar=metrics.loss")).await.shows(200, &["loss of 3 runs"]);
+    for (at, run) in runs.iter().enumerate() {
+        let end = json!({ "run_id": run, "status": "FINISHED", "end_time": 1000 });
+        ada.ml("runs/update", end).await.ok();
+        let is = if at + 1 < runs.len() { running } else { "data-is=\"over\"" };
+        browser.get(&page).await.shows(200, &["id=\"run-running\"", is]);
+    }
 
     let many: Vec<String> = (0..51).map(|_| format!("run={}", domain::id::RunId::new().simple())).collect();
     browser.get(&format!("/runs/compare?{}", many.join("&"))).await.shows(400, &["At most 50 runs"]);
