@@ -1,10 +1,12 @@
-"""Large files, which the client sends in parts."""
+"""Large files, which the client sends and reads in parts."""
 
 import mlflow
 import numpy as np
 import pytest
 from mlflow.exceptions import MlflowException
+from mlflow.store.artifact import http_artifact_repo
 from mlflow.store.artifact.http_artifact_repo import HttpArtifactRepository
+from mlflow.utils.request_utils import download_chunk
 
 PART = 1_000_000
 
@@ -98,3 +100,18 @@ def test_a_large_file_goes_below_the_address_of_a_workspace(server, administrato
     assert len(parts) == 6
     got = mlflow.artifacts.download_artifacts(run_id=run.info.run_id, artifact_path=file.name, dst_path=tmp_path / "got")
     assert open(got, "rb").read() == file.read_bytes()
+
+
+def test_a_file_is_read_in_parts(tracking, tmp_path, monkeypatch):
+    file = large(tmp_path)
+    (tmp_path / "empty").touch()
+    with mlflow.start_run() as run:
+        mlflow.log_artifact(str(file), "data/deep")
+        mlflow.log_artifact(str(tmp_path / "empty"), "data")
+    ranges = []
+    monkeypatch.setenv("MLFLOW_MULTIPART_DOWNLOAD_CHUNK_SIZE", str(PART))
+    monkeypatch.setattr(http_artifact_repo, "download_chunk", lambda **part: ranges.append(part["range_start"]) or download_chunk(**part))
+    got = mlflow.artifacts.download_artifacts(run_id=run.info.run_id, artifact_path="data", dst_path=tmp_path / "got")
+    assert (tmp_path / "got" / "data" / "deep" / file.name).read_bytes() == file.read_bytes(), got
+    assert (tmp_path / "got" / "data" / "empty").read_bytes() == b""
+    assert sorted(ranges) == [PART * part for part in range(6)]

@@ -3,6 +3,7 @@
 
 use super::{
     MlflowError,
+    address::address,
     answer::{self, Empty, done},
     fields::{Fields, run_id},
 };
@@ -13,12 +14,13 @@ use crate::{
     router::Routes,
     state::AppState,
 };
+use app::ui::query::encode;
 use axum::{
     Json,
     body::Body,
     extract::{Request, State},
     http::{HeaderMap, Method, StatusCode, header},
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use domain::{Error, ErrorKind, artifact_root::ArtifactRoot, permission::Permission, run::ArtifactEntry};
 use serde_json::{Value, json};
@@ -37,7 +39,7 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .mlflow_root(Method::GET, "/get-artifact", read, get_of_run)
         .mlflow_root(Method::GET, "/model-versions/get-artifact", read, get_of_version)
         .ajax(Method::POST, "/2.0/mlflow/upload-artifact", write, upload_to_run)
-        .mlflow(Method::GET, "/2.0/mlflow-artifacts/presigned/{*path}", read, not_offered)
+        .mlflow(Method::GET, "/2.0/mlflow-artifacts/presigned/{*path}", read, get_in_parts)
         .mlflow(Method::POST, "/2.0/mlflow/artifacts/presigned-upload-url", write, none_to_ask_for)
         .mlflow(Method::POST, "/2.0/mlflow/artifacts/presigned-download-url", read, none_to_ask_for)
 }
@@ -82,6 +84,31 @@ async fn get(
 ) -> Result<Response, MlflowError> {
     let artifact = state.services.artifact(&ctx, &path).await?;
     Ok(download::send(&state, Surface::Mlflow, &artifact, &headers).await?)
+}
+
+/// Where a file is to be had in parts, by `Range`, and with what headers. The client reads the parts without its
+/// credentials, so it is told to send those that it came with: they are good for what it may see, and nothing is made
+/// that would have to be signed or to expire.
+async fn get_in_parts(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Path(path): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, MlflowError> {
+    let artifact = state.services.artifact(&ctx, &path).await?;
+    let credentials = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let path: Vec<String> = path.split('/').map(encode).collect();
+    let answer = json!({
+        "url": format!(
+            "{}/w/{}/api/2.0/mlflow-artifacts/artifacts/{}",
+            address(&state.public_url, &headers),
+            ctx.workspace.slug,
+            path.join("/")
+        ),
+        "headers": credentials.map_or_else(|| json!({}), |value| json!({ header::AUTHORIZATION.as_str(): value })),
+        "file_size": artifact.size,
+    });
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())
 }
 
 async fn put(
@@ -161,13 +188,8 @@ async fn upload_to_run(
     Ok(Response::new(Body::empty()))
 }
 
-/// The clients then go through the server.
-async fn not_offered() -> Result<Empty, MlflowError> {
+/// A folder on the server's disk has no addresses of its own that could be signed: the clients then go through the server.
+async fn none_to_ask_for(_: Fields) -> Result<Empty, MlflowError> {
     let message = "Presigned addresses are not offered here: files lie on the server, and go and come through it.";
     Err(Error::new(ErrorKind::NotImplemented, message).into())
-}
-
-/// The same, to a request that could be read.
-async fn none_to_ask_for(_: Fields) -> Result<Empty, MlflowError> {
-    not_offered().await
 }

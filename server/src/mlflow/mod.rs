@@ -3,6 +3,7 @@
 //! [`fields`] reads requests as MLflow does, [`answer`] writes objects as its clients read them. What differs from MLflow
 //! is written down in `docs/mlflow.md`.
 
+mod address;
 mod answer;
 mod artifact;
 mod error;

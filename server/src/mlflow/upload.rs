@@ -4,6 +4,7 @@
 
 use super::{
     MlflowError,
+    address::address,
     answer::{Empty, done},
     fields::Fields,
 };
@@ -35,21 +36,6 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .mlflow(Method::POST, "/2.0/mlflow-artifacts/mpu/complete/{*path}", write, complete)
         .mlflow(Method::POST, "/2.0/mlflow-artifacts/mpu/abort/{*path}", write, abort)
         .mlflow(Method::PUT, "/2.0/mlflow-artifacts/mpu/parts/{upload_id}/{number}", Access::UploadKey, put_part)
-}
-
-/// The address of this server as the client that asks knows it: where its request came to reaches us, and the public
-/// address may be one that only browsers can use.
-fn address(public_url: &str, headers: &HeaderMap) -> String {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let host = text("host").filter(|host| !host.is_empty());
-    let public_host = public_url.split_once("://").map(|(_, rest)| rest.split('/').next().unwrap_or(rest));
-    match host {
-        Some(host) if public_host != Some(host) => {
-            let scheme = if text("x-forwarded-proto") == Some("https") { "https" } else { "http" };
-            format!("{scheme}://{host}")
-        }
-        _ => public_url.to_owned(),
-    }
 }
 
 fn upload_id(text: &str) -> Result<UploadId, Error> {

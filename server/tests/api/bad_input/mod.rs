@@ -191,7 +191,7 @@ impl World {
         let may_be_missing = route.surface == Surface::Inference && self.app.services().models().is_err();
         match status {
             // What clients do without.
-            StatusCode::NOT_IMPLEMENTED if route.path.contains("/presigned") => {}
+            StatusCode::NOT_IMPLEMENTED if route.path.contains("/presigned-") => {}
             StatusCode::NOT_IMPLEMENTED if route.method == "DELETE" && route.path.contains("/workspaces/") => {}
             StatusCode::SERVICE_UNAVAILABLE if may_be_missing => {}
             status => assert!(!status.is_server_error(), "{answer}"),

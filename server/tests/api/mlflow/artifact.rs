@@ -228,15 +228,57 @@ async fn an_upload_that_breaks_off_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn presigned_transfers_are_not_offered() {
+async fn a_file_is_had_in_parts_with_what_the_client_came_with() {
     let app = TestApp::start().await;
     let ada = app.member(Role::Contributor).await;
-    let refused = ada.get("/api/2.0/mlflow-artifacts/presigned/1/x/artifacts/a").await.refused(501);
+    let run = ada.run("0").await;
+    let root = ada.read_run(&run).await["info"]["artifact_uri"].as_str().unwrap().replace("mlflow-artifacts:/", "");
+    ada.upload(&format!("{root}/a%20%C3%A4%2B%23.bin"), b"0123456789").await.ok();
+    for prefix in ["/api", "/ajax-api", "/w/default/api"] {
+        let told = ada.get(&format!("{prefix}/2.0/mlflow-artifacts/presigned/{root}/a%20%C3%A4%2B%23.bin")).await;
+        assert_eq!(told.header("cache-control"), "no-store");
+        let told = told.ok();
+        assert_eq!(told["file_size"], 10);
+        let (_, path) = told["url"].as_str().unwrap().split_once("/w/default/").unwrap();
+        let mut request = axum::http::Request::get(format!("/w/default/{path}")).header("range", "bytes=3-5");
+        for (name, value) in told["headers"].as_object().unwrap() {
+            request = request.header(name, value.as_str().unwrap());
+        }
+        let part = app.anonymous().send(request.body(Body::empty()).unwrap()).await;
+        assert_eq!((part.status.as_u16(), &*part.body), (206, &b"345"[..]));
+    }
+    let presigned = "/api/2.0/mlflow-artifacts/presigned";
+    ada.get(&format!("{presigned}/{root}/none.bin")).await.refused(404);
+    ada.get(&format!("{presigned}/{root}/..%2f..%2fetc%2fpasswd")).await.refused(400);
+    app.anonymous().get(&format!("{presigned}/{root}/a%20%C3%A4%2B%23.bin")).await.refused(401);
+    let (_, other) = app.second_workspace("other").await;
+    other.in_workspace("other").get(&format!("{presigned}/{root}/a%20%C3%A4%2B%23.bin")).await.refused(404);
+}
+
+#[tokio::test]
+async fn parts_are_the_rule_where_no_certificate_is_needed() {
+    let app = TestApp::start().await;
+    let info = async |headers: &[(&str, &str)]| {
+        let anonymous = app.anonymous();
+        let mut request = axum::http::Request::get("/api/3.0/mlflow/server-info");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        anonymous.send(request.body(Body::empty()).unwrap()).await.ok()["multipart_downloads_enabled"].clone()
+    };
+    assert_eq!(info(&[("host", "tracking.example.com")]).await, json!(true));
+    assert_eq!(info(&[("host", "tracking.example.com"), ("x-forwarded-proto", "https")]).await, json!(false));
+}
+
+#[tokio::test]
+async fn presigned_addresses_are_not_offered() {
+    let app = TestApp::start().await;
+    let ada = app.member(Role::Contributor).await;
+    let refused = ada.ml("artifacts/presigned-upload-url", json!({ "run_id": "x", "path": "a" })).await.refused(501);
     assert_eq!(refused["error_code"], "NOT_IMPLEMENTED");
-    ada.ml("artifacts/presigned-upload-url", json!({ "run_id": "x", "path": "a" })).await.refused(501);
     ada.ml("artifacts/presigned-download-url", json!({ "run_id": "x", "path": "a" })).await.refused(501);
     let info = app.anonymous().get("/api/3.0/mlflow/server-info").await.ok();
-    assert_eq!((&info["multipart_downloads_enabled"], &info["workspaces_enabled"]), (&json!(false), &json!(true)));
+    assert_eq!((&info["multipart_uploads_enabled"], &info["workspaces_enabled"]), (&json!(true), &json!(true)));
     assert_eq!(app.anonymous().get("/version").await.text(), "3.17.2");
     assert_eq!(app.anonymous().get("/health").await.text(), "OK");
 }
