@@ -449,11 +449,9 @@ impl Fields {
 
     /// How a run stands, by name or number; names that nobody knows say nothing.
     pub(crate) fn run_status(&self) -> Result<Option<RunStatus>, Error> {
-        const BY_NUMBER: [RunStatus; 5] =
-            [RunStatus::Running, RunStatus::Scheduled, RunStatus::Finished, RunStatus::Failed, RunStatus::Killed];
         let Some(value) = self.value("status")? else { return Ok(None) };
         let by_number = |number: Option<u64>| {
-            let status = number.and_then(|number| BY_NUMBER.get(usize::try_from(number.checked_sub(1)?).ok()?));
+            let status = number.and_then(|number| RunStatus::ALL.get(usize::try_from(number.checked_sub(1)?).ok()?));
             status.copied().map(Some).ok_or_else(|| wrong_type("status", value))
         };
         match value {

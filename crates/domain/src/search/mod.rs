@@ -52,7 +52,7 @@ mod scanner;
 mod tests;
 
 pub use clause::{Filter, Finite, IntegerTest, Keyed, NumberOp, NumberTest, OneOf, Pattern, TextTest, Values};
-pub use complete::{Completion, KeyPlace, KeySort, ValueOf, ValuePlace, Word, complete};
+pub use complete::{Completion, KeyPlace, ValueOf, ValuePlace, Word, complete};
 pub use experiments::{ExperimentAttribute, ExperimentClause, ExperimentTime};
 pub use logged_models::{
     DatasetRef, LoggedModelAttribute, LoggedModelClause, LoggedModelOrderField, LoggedModelOrderKey, LoggedModelText,

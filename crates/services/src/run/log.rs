@@ -7,6 +7,7 @@ use domain::{
     dataset::{MAX_DATASETS, ValidDatasetInput},
     id::{ExperimentId, LoggedModelId, RunId},
     log_batch::{self, LogBatch, MetricPoint, RawMetric},
+    log_key::KeyKind,
     names::{ParamKey, RunName, TagKey},
     run::{DatasetInput, ModelLink, RunInfo, RunModel},
     series::Point,
@@ -17,7 +18,7 @@ use store::{
     PgConnection,
     run::{
         Opened, input,
-        key::{KeyId, KeyKind, NamedKey},
+        key::{KeyId, NamedKey},
         log,
         metric::{self, Append},
     },

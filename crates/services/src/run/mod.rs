@@ -33,6 +33,7 @@ use domain::{
     experiment::{Experiment, LifecycleStage},
     id::{ExperimentId, RunId},
     log_batch::LogBatch,
+    log_key::KeyKind,
     names::RunName,
     run::{Run, RunInfo, RunLineage, RunStatus},
     values::Millis,
@@ -40,7 +41,7 @@ use domain::{
 use std::{collections::BTreeMap, sync::Arc};
 use store::{
     PgConnection,
-    run::{Opened, RunKey, key::KeyKind},
+    run::{Opened, RunKey},
 };
 
 /// The tag that is a run's name.
@@ -198,7 +199,7 @@ impl Services {
         note_status(&mut tx, ctx, before.status, &info).await?;
         announce(&mut tx, &info).await?;
         commit(tx).await?;
-        if matches!(info.status, RunStatus::Finished | RunStatus::Failed | RunStatus::Killed) {
+        if info.status.has_ended() {
             self.packer.ended(key);
         }
         Ok(info)
