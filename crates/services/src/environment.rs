@@ -1,8 +1,8 @@
 //! Environments, and the policies that say what a version needs to enter them.
 
 use crate::{
-    Ctx, Event, Result, Services, boxed, commit,
-    promotion::{self, now, write_as_system},
+    Ctx, Event, Result, Services, boxed, commit, now,
+    promotion::{self, write_as_system},
 };
 use domain::{
     Digest, Error,

@@ -1,7 +1,7 @@
 //! The pages of models: the list, one with its versions, its aliases, its card, and its versions.
 
 use super::{Form, PageResult, View, chosen::Chosen, experiment::plain_or_filter, files, form::can_mend};
-use crate::{access::Access, extract::Path, router::Routes};
+use crate::{access::Access, extract::Path, preview::prose, router::Routes};
 use app::{
     pages::{
         files::FilesPage,
@@ -27,7 +27,7 @@ use domain::{
     text_diff::TextDiff,
 };
 use leptos::prelude::*;
-use services::{Ctx, DeploymentFilter, FilesOf, ModelSearch, PromotionFilter, Services, no_card};
+use services::{Ctx, DeploymentFilter, FilesOf, ModelSearch, PromotionFilter, Services, blocking, no_card};
 
 const SECTION: Option<Section> = Some(Section::Models);
 /// How many models, promotions or moves a page shows.
@@ -126,14 +126,6 @@ async fn describe(view: &View, model: &str, number: i32) -> Result<Option<Descri
     };
     let golden = view.services().version_golden_rows(&detail.version, &detail.files).await?;
     Ok(Some(Described { version: number, signature: detail.version.signature, golden }))
-}
-
-/// What a card's Markdown says. Off the threads that answer requests: it takes as long as the card is.
-async fn prose(text: String) -> Result<Vec<Block>, Error> {
-    tokio::task::spawn_blocking(move || preview::prose(&text)).await.map_err(|error| {
-        tracing::error!(%error, "a card could not be read");
-        Error::internal()
-    })
 }
 
 /// The beginning of a card: what its first heading is followed by.
@@ -253,11 +245,9 @@ async fn save_card(view: View, Path(name): Path<String>, form: Form) -> PageResu
             let meanwhile = match &page.shown {
                 Some(shown) if error.kind == ErrorKind::Conflict => {
                     let (theirs, mine) = (shown.card.clone(), text);
-                    let diff = {
-                        let before = theirs.text.clone();
-                        tokio::task::spawn_blocking(move || TextDiff::of(&before, &mine)).await
-                    };
-                    Some((theirs, diff.map_err(|_| Error::internal())?))
+                    let before = theirs.text.clone();
+                    let diff = blocking(move || TextDiff::of(&before, &mine)).await?;
+                    Some((theirs, diff))
                 }
                 _ => None,
             };
