@@ -160,10 +160,10 @@ impl PolicyDocument {
 
     /// Which way is better, for the metrics that a gate names.
     #[must_use]
-    pub fn better(&self) -> BTreeMap<&str, Better> {
+    pub fn better(&self) -> BTreeMap<String, Better> {
         let named = self.gates.iter().filter_map(|gate| match gate {
             GateSpec::MetricThreshold { metric, better, .. } | GateSpec::BetterThanChampion { metric, better, .. } => {
-                Some((metric.as_str(), *better))
+                Some((metric.clone(), *better))
             }
             GateSpec::GoldenRow { .. } => None,
         });

@@ -199,6 +199,20 @@ pub async fn name_in_use(
     Ok(query.build_query_as().fetch_optional(conn).await?)
 }
 
+/// A file of a version, by its path.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn file(conn: &mut PgConnection, id: ModelVersionId, path: &str) -> Result<Option<VersionFile>> {
+    let row: Option<(Digest, i64)> =
+        sqlx::query_as("select digest, size from model_version_files where model_version_id = $1 and path = $2")
+            .bind(id)
+            .bind(path)
+            .fetch_optional(conn)
+            .await?;
+    Ok(row.map(|(digest, size)| VersionFile { path: path.to_owned(), digest, size }))
+}
+
 /// The files of a version of the workspace that is in use, by path; none when there is no such version.
 ///
 /// # Errors

@@ -1,6 +1,12 @@
 //! The pages of models: the list, one with its versions, its aliases, its card, and its versions.
 
-use super::{Form, PageResult, View, chosen::Chosen, experiment::plain_or_filter, files, form::can_mend};
+use super::{
+    Form, PageResult, View,
+    chosen::Chosen,
+    experiment::{plain_or_filter, shown},
+    files,
+    form::can_mend,
+};
 use crate::{access::Access, extract::Path, preview::prose, router::Routes};
 use app::{
     pages::{
@@ -59,20 +65,13 @@ async fn list(view: View, chosen: Chosen) -> PageResult {
         "created" => "creation_timestamp",
         _ => "last_updated_timestamp",
     };
-    let order = [format!("{key} {}", if sort.descending { "DESC" } else { "ASC" })];
+    let order = [sort.order(key)];
     let search = ModelSearch { filter: &filter, order: &order, page_token: chosen.get("page_token"), limit: ROWS };
     let found = async {
         let page = view.services().model_summaries(ctx, &search).await?;
         Ok((page, view.services().count_models(ctx, &filter).await?))
     };
-    let ((page, total), error) = match found.await {
-        Ok(found) => (found, None),
-        // A filter is typed by a person, who sees at once what is wrong with it.
-        Err(Error { kind: ErrorKind::Invalid, message, .. }) => {
-            ((Page { items: Vec::new(), next_page_token: None }, 0), Some(message))
-        }
-        Err(error) => return Err(error.into()),
-    };
+    let ((page, total), error) = shown(found.await, || (Page { items: Vec::new(), next_page_token: None }, 0))?;
     let endpoints = view.services().endpoints(ctx).await?;
     let links = view.links.clone();
     let address = chosen.address(links.models());
@@ -87,8 +86,11 @@ async fn show(view: View, Path(name): Path<String>, chosen: Chosen) -> PageResul
     let versions = services.version_table(ctx, &name, chosen.get("page_token"), VERSIONS).await?;
     let mut endpoints = services.endpoints(ctx).await?;
     endpoints.retain(|endpoint| endpoint.deployment.model_id == model.id);
-    let open = PromotionState::ALL.into_iter().filter(|state| state.is_open()).collect();
-    let filter = PromotionFilter { states: open, model: Some(name.clone()), ..PromotionFilter::default() };
+    let filter = PromotionFilter {
+        states: PromotionState::open().collect(),
+        model: Some(name.clone()),
+        ..PromotionFilter::default()
+    };
     let in_production = endpoints.iter().find(|endpoint| endpoint.deployment.environment == PRODUCTION);
     let newest = versions.rows.first().map(|row| row.version.version);
     let described = match in_production.map(|endpoint| endpoint.deployment.version).or(newest) {

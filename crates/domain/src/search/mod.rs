@@ -58,7 +58,7 @@ pub use logged_models::{
     DatasetRef, LoggedModelAttribute, LoggedModelClause, LoggedModelOrderField, LoggedModelOrderKey, LoggedModelText,
     LoggedModelTime, logged_model_order,
 };
-pub use models::{ModelClause, ModelOrderKey, PROMPT_TAG, VersionClause, VersionOrderKey, VersionText};
+pub use models::{ModelClause, ModelOrderKey, VersionClause, VersionOrderKey, VersionText};
 pub use order::{Direction, OrderBy};
 pub use runs::{DatasetField, RunClause, RunOrderKey, RunText, RunTime};
 

@@ -183,10 +183,7 @@ impl Services {
         let name = name.map(|name| RunName::parse(&name, "run_name")).transpose()?;
         let name = name.as_ref().map(RunName::as_str);
         let tags: BTreeMap<&str, &str> = name.map(|name| (RUN_NAME, name)).into_iter().collect();
-        let mut conn = self.conn().await?;
-        let run = self.run_identity(&mut conn, ctx, id).await?;
-        let tags = self.pairs(&mut conn, run.experiment, KeyKind::Tag, &tags).await?;
-        drop(conn);
+        let tags = self.pairs_of_run(ctx, id, KeyKind::Tag, &tags).await?;
         let mut tx = self.begin().await?;
         let found = store::run::lock(&mut tx, ctx.workspace_id(), id).await?;
         let (key, before) = found.ok_or_else(|| no_run(&id.simple()))?;
