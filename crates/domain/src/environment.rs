@@ -39,6 +39,15 @@ pub enum Better {
 }
 
 impl Better {
+    /// In words.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Higher => "higher is better",
+            Self::Lower => "lower is better",
+        }
+    }
+
     /// By how much `value` is better than `than`, in the metric's unit; negative when worse.
     #[must_use]
     pub fn gain(self, value: f64, than: f64) -> f64 {

@@ -395,16 +395,16 @@ mod tests {
     fn a_tag_of_a_model_is_told_of_prompts_alone() {
         let set = Happening::TagSet { key: "a", value: "b" };
         assert!(set.of(&model(&[])).is_none());
-        let (event, data) = set.of(&model(&[(IS_PROMPT, "True")])).unwrap();
+        let (event, data) = set.of(&model(&[(PROMPT_TAG, "True")])).unwrap();
         assert_eq!(event, WebhookEvent::PromptTagSet);
         assert_eq!(data, json!({ "name": "churn", "key": "a", "value": "b" }));
-        let deleted = Happening::TagDeleted("a").of(&model(&[(IS_PROMPT, "true")])).unwrap();
+        let deleted = Happening::TagDeleted("a").of(&model(&[(PROMPT_TAG, "true")])).unwrap();
         assert_eq!(deleted, (WebhookEvent::PromptTagDeleted, json!({ "name": "churn", "key": "a" })));
     }
 
     #[test]
     fn a_prompt_is_told_without_the_tags_that_make_it_one() {
-        let tags = [(IS_PROMPT, "true"), (PROMPT_TYPE, "text"), ("team", "red")];
+        let tags = [(PROMPT_TAG, "true"), (PROMPT_TYPE, "text"), ("team", "red")];
         let (event, data) = Happening::Created.of(&model(&tags)).unwrap();
         assert_eq!(event, WebhookEvent::PromptCreated);
         assert_eq!(data, json!({ "name": "churn", "tags": { "team": "red" }, "description": "" }));

@@ -64,7 +64,7 @@ async fn a_webhook_reads_back_and_its_secret_apart() {
     assert_eq!(by_id(&mut conn, other, made.id).await.unwrap(), None);
     assert_eq!(secret(&mut conn, made.id).await.unwrap(), "hush");
 
-    let updated_at = made.updated_at + TimeDelta::hours(1);
+    let updated_at = made.updated_at + chrono::TimeDelta::hours(1);
     let changed = Webhook { name: "cd".to_owned(), events: BTreeSet::from([EVENT]), updated_at, ..made.clone() };
     update(&mut conn, &changed, None).await.unwrap();
     assert_eq!(by_id(&mut conn, lab, made.id).await.unwrap().as_ref(), Some(&changed));
