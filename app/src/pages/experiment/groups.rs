@@ -1,6 +1,7 @@
 //! Runs in groups: what they share, how many they are, and what they come to.
 
-use crate::{islands::Completion, ui::prelude::*};
+use super::typed::TypedColumn;
+use crate::ui::prelude::*;
 use domain::{
     environment::Better,
     experiment::Champion,
@@ -53,27 +54,17 @@ pub(super) fn ChooseGroup(
                 {grouped.as_ref().map(|column| view! { <span class="muted mono">{format!(" {column}")}</span> })}
             </summary>
             <div class="menu">
-                <div class="add complete" data-keep="">
-                    <input
-                        class="input mono"
-                        type="text"
-                        id="group-by"
-                        name="group"
-                        form=FORM
-                        value=grouped.as_ref().map(ToString::to_string)
-                        list="usual-groups"
-                        placeholder="params.model"
-                        aria-label="Group by"
-                        autocomplete="off"
-                        spellcheck="false"
-                    />
-                    <button class="btn" type="submit" form=FORM>"Group"</button>
-                    <div class="completions" id="group-options" role="listbox" aria-label="Group by" hidden=""></div>
-                </div>
-                <Completion input="group-by" list="group-options" search then="send"/>
-                <datalist id="usual-groups">
-                    {options.iter().map(|column| view! { <option value=column.to_string()></option> }).collect_view()}
-                </datalist>
+                <TypedColumn
+                    id="group-by"
+                    name="group"
+                    form=FORM
+                    label="Group by"
+                    placeholder="params.model"
+                    button="Group"
+                    value=grouped.as_ref().map(ToString::to_string)
+                    usual=options
+                    search
+                />
                 <p class="label">"By"</p>
                 {links}
             </div>
