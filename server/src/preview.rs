@@ -69,7 +69,8 @@ async fn columns(services: &Services, file: &Artifact) -> Result<Preview, Error>
 ///
 /// # Errors
 /// When this process is stopping.
-pub(crate) async fn prose(text: String) -> Result<Vec<Block>, Error> {
+pub(crate) async fn prose(text: &str) -> Result<Vec<Block>, Error> {
+    let text = text.to_owned();
     blocking(move || typed(&text)).await
 }
 

@@ -1,6 +1,6 @@
 //! Models, their aliases, cards and versions.
 
-use super::{COLUMNS, ago, digest, endpoint, environments, event, logged, person, promotion};
+use super::{ago, digest, endpoint, environments, event, logged, person, promotion};
 use crate::{
     pages::{
         files::FilesPage,
@@ -102,7 +102,7 @@ fn field(name: &str, dtype: &str) -> SignatureField {
 
 fn signature() -> Signature {
     Signature {
-        inputs: COLUMNS.map(|name| field(name, "double")).to_vec(),
+        inputs: super::COLUMNS.map(|name| field(name, "double")).to_vec(),
         outputs: vec![
             field("quality", "long"),
             SignatureField {

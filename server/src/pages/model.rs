@@ -132,7 +132,7 @@ async fn describe(view: &View, model: &str, number: i32) -> Result<Option<Descri
 
 /// The beginning of a card: what its first heading is followed by.
 async fn lead(card: ModelCard) -> Result<CardLead, Error> {
-    let blocks = prose(card.text).await?;
+    let blocks = prose(&card.text).await?;
     let blocks = blocks.into_iter().filter(|block| !matches!(block, Block::Heading(..))).take(1).collect();
     Ok(CardLead { number: card.number, author: card.author, at: card.created_at, blocks })
 }
@@ -183,7 +183,7 @@ async fn card_page(view: &View, name: &str, chosen: &Chosen) -> Result<CardPage,
         None => latest,
     };
     let shown = match card {
-        Some(card) => Some(ShownCard { blocks: prose(card.text.clone()).await?, card }),
+        Some(card) => Some(ShownCard { blocks: prose(&card.text).await?, card }),
         None => None,
     };
     let compared = match (number(chosen, "a")?, number(chosen, "b")?) {
@@ -229,7 +229,7 @@ async fn save_card(view: View, Path(name): Path<String>, form: Form) -> PageResu
     let draft = Draft::of([("text", text.clone())]);
     if form.text("do") == "preview" {
         let mut page = card_page(&view, &name, &chosen).await?;
-        page.edit = Some(CardEdit { draft, instead_of, preview: Some(prose(text).await?), meanwhile: None });
+        page.edit = Some(CardEdit { draft, instead_of, preview: Some(prose(&text).await?), meanwhile: None });
         return view.page(title, SECTION, move || view! { <Card links address page/> }).await;
     }
     match view.services().save_model_card(view.ctx()?, &name, &text, instead_of).await {

@@ -161,7 +161,7 @@ async fn run_page(view: View, id: RunId, chosen: Chosen, refused: Option<(Error,
 /// What people wrote about a run, as it is read.
 async fn about(run: &Run) -> Result<Vec<Block>, Error> {
     match run.tags.get(NOTE).filter(|text| !text.trim().is_empty()) {
-        Some(text) => preview::prose(text.clone()).await,
+        Some(text) => preview::prose(text).await,
         None => Ok(Vec::new()),
     }
 }
