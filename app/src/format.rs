@@ -85,6 +85,13 @@ pub fn signed(value: f64) -> String {
     }
 }
 
+/// The text with its first letter in upper case: reasons begin in lower case, to follow a name.
+#[must_use]
+pub fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
 /// A share between 0 and 1 as per cent: `3.1 %`, `62 %`, `0.01 %`.
 #[must_use]
 pub fn percent(share: f64) -> String {

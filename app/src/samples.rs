@@ -36,6 +36,21 @@ use domain::{
 };
 use std::collections::BTreeMap;
 
+/// What the models of the samples take.
+const COLUMNS: [&str; 11] = [
+    "alcohol",
+    "chlorides",
+    "citric_acid",
+    "density",
+    "fixed_acidity",
+    "free_sulfur_dioxide",
+    "pH",
+    "residual_sugar",
+    "sulphates",
+    "total_sulfur_dioxide",
+    "volatile_acidity",
+];
+
 /// The moment all examples are told from.
 #[must_use]
 pub fn moment() -> DateTime<Utc> {

@@ -52,7 +52,7 @@ test("runs are filtered, shown, grouped and tagged by keys", async ({ page }) =>
   await page.getByText("Columns", { exact: false }).first().click();
   const add = page.getByRole("combobox", { name: "Add a column" });
   await add.fill("runName");
-  await expect(page.locator("#column-options").getByRole("option").first()).toContainText("tags.mlflow.runName");
+  await expect(page.locator("#column-add-options").getByRole("option").first()).toContainText("tags.mlflow.runName");
   await page.keyboard.press("ArrowDown");
   await page.keyboard.press("Enter");
   await expect(page).toHaveURL(/col=tags\.mlflow\.runName/);

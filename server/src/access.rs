@@ -201,9 +201,10 @@ async fn enter(state: &AppState, route: Route, session: Session, request: &mut R
                 ),
             })?;
             // Also for the frame around a refusal.
+            let is_allowed = ctx.require(permission);
             request.extensions_mut().insert(caller);
-            request.extensions_mut().insert(ctx.clone());
-            ctx.require(permission)?;
+            request.extensions_mut().insert(ctx);
+            is_allowed?;
         }
     }
     Ok(())

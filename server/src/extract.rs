@@ -6,7 +6,7 @@ use axum::{
         FromRequest, FromRequestParts, Request,
         rejection::{JsonRejection, PathRejection, QueryRejection},
     },
-    http::request::Parts,
+    http::{HeaderMap, header, request::Parts},
     response::Response,
 };
 use domain::{Error, ErrorKind};
@@ -73,6 +73,28 @@ pub fn body_error(rejection: &JsonRejection) -> Error {
         rejection if rejection.status() == axum::http::StatusCode::PAYLOAD_TOO_LARGE => too_large(),
         _ => Error::invalid("The body could not be read to its end."),
     }
+}
+
+/// Names and values of a query, some of them several times. Empty values count as absent.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Named(pub(crate) Vec<(String, String)>);
+
+impl Named {
+    /// The first value under this name.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(n, v)| n == name && !v.is_empty()).map(|(_, v)| v.as_str())
+    }
+
+    /// Every value under this name.
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(n, v)| n == name && !v.is_empty()).map(|(_, v)| v.as_str())
+    }
+}
+
+/// How long the body is, in bytes, as its sender says.
+pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// The body is over the limit of the route.

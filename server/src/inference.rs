@@ -6,7 +6,7 @@
 use crate::{
     access::{Access, Context},
     error::{BEARER, status},
-    extract::{Path, Query},
+    extract::{Path, Query, content_length},
     router::Routes,
     state::AppState,
 };
@@ -223,8 +223,7 @@ fn check_head(headers: &HeaderMap) -> Result<(), Error> {
         let text = "Send the body as it is, without a Content-Encoding.";
         return Err(Error::new(ErrorKind::UnsupportedMediaType, text));
     }
-    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if length.is_some_and(|length| length > BODY_LIMIT) { Err(too_large()) } else { Ok(()) }
+    if content_length(headers).is_some_and(|length| length > BODY_LIMIT as u64) { Err(too_large()) } else { Ok(()) }
 }
 
 async fn read(admitted: &mut Admitted, body: Body) -> Result<Vec<u8>, Error> {

@@ -8,7 +8,7 @@ use domain::{
 };
 use futures::TryStreamExt as _;
 use preview::parquet::{self, Footer};
-use services::{Artifact, Services};
+use services::{Artifact, Services, blocking};
 use tokio::sync::Semaphore;
 
 /// How many files in columns are read at a time: each may take as much memory as `parquet::MOST_BYTES`, and some more.
@@ -39,7 +39,7 @@ async fn read(services: &Services, path: &str, file: &Artifact) -> Result<Previe
     let wanted = preview::wanted(kind).min(file.size);
     let bytes = if wanted == 0 { Bytes::new() } else { part(services, file, 0..wanted).await? };
     let (path, size) = (path.to_owned(), file.size);
-    off_thread(move || preview::read(&path, &bytes, size)).await
+    blocking(move || preview::read(&path, &bytes, size)).await
 }
 
 async fn columns(services: &Services, file: &Artifact) -> Result<Preview, Error> {
@@ -48,7 +48,7 @@ async fn columns(services: &Services, file: &Artifact) -> Result<Preview, Error>
     for _ in 0..2 {
         let bytes = part(services, file, file.size - tail..file.size).await?;
         let size = file.size;
-        let plan = match off_thread(move || parquet::footer(&bytes, size)).await? {
+        let plan = match blocking(move || parquet::footer(&bytes, size)).await? {
             Err(reason) => return Ok(Preview::Nothing(reason)),
             Ok(Footer::Longer(more)) => {
                 tail = more.min(file.size);
@@ -60,23 +60,31 @@ async fn columns(services: &Services, file: &Artifact) -> Result<Preview, Error>
         for range in plan.ranges().to_vec() {
             parts.push(part(services, file, range).await?);
         }
-        return off_thread(move || plan.read(parts)).await;
+        return blocking(move || plan.read(parts)).await;
     }
     Ok(Preview::Nothing(Reason::Damaged("The file says of its length what cannot be.".to_owned())))
 }
 
-/// Markdown that people typed.
+/// What Markdown that people typed says.
 ///
 /// # Errors
 /// When this process is stopping.
 pub(crate) async fn prose(text: &str) -> Result<Vec<Block>, Error> {
-    // As a file of that kind is read, and no more of it.
-    let text: String = text.chars().take(MOST_PROSE).collect();
-    let size = text.len() as u64;
-    match off_thread(move || preview::read("README.md", text.as_bytes(), size)).await? {
-        Preview::Markdown { blocks, .. } => Ok(blocks),
-        _ => Ok(Vec::new()),
-    }
+    let text = text.to_owned();
+    blocking(move || typed(&text)).await
+}
+
+/// The same, of several texts.
+///
+/// # Errors
+/// When this process is stopping.
+pub(crate) async fn prose_of_each(texts: Vec<String>) -> Result<Vec<Vec<Block>>, Error> {
+    blocking(move || texts.iter().map(|text| typed(text)).collect()).await
+}
+
+fn typed(text: &str) -> Vec<Block> {
+    let end = text.char_indices().nth(MOST_PROSE).map_or(text.len(), |(end, _)| end);
+    preview::prose(&text[..end])
 }
 
 /// These bytes of a file.
@@ -87,9 +95,4 @@ async fn part(services: &Services, file: &Artifact, range: std::ops::Range<u64>)
         Ok(all)
     });
     Ok(all.await?.freeze())
-}
-
-/// Off the threads that answer requests: it takes as long as the file is large.
-async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| Error::internal())
 }

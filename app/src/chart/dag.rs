@@ -94,21 +94,21 @@ pub(super) fn arrange(needs: &[Vec<usize>], box_width: f64, box_height: f64, gap
     (places, width, height)
 }
 
-fn edge(from: Place, to: Place) -> String {
-    let (x1, y1) = (from.x + WIDTH, from.y + HEIGHT / 2.0);
-    let (x2, y2) = (to.x, to.y + HEIGHT / 2.0);
-    let bend = ((x2 - x1) / 2.0).max(GAP_X / 2.0);
-    format!(
-        "M{} {}C{} {} {} {} {} {}",
-        short(x1),
-        short(y1),
-        short(x1 + bend),
-        short(y1),
-        short(x2 - bend),
-        short(y2),
-        short(x2),
-        short(y2)
-    )
+/// The curve from the right side of a box to the left side of another.
+pub(super) fn edge(from: Place, to: Place, (width, height): (f64, f64), gap: f64) -> String {
+    let (x1, y1) = (from.x + width, from.y + height / 2.0);
+    let (x2, y2) = (to.x, to.y + height / 2.0);
+    let bend = ((x2 - x1) / 2.0).max(gap / 2.0);
+    let points = [x1, y1, x1 + bend, y1, x2 - bend, y2, x2, y2].map(short);
+    let [a, b, c, d, e, f, g, h] = points;
+    format!("M{a} {b}C{c} {d} {e} {f} {g} {h}")
+}
+
+/// The boxes in reading order, so that the tab key goes from left to right.
+pub(super) fn reading_order(places: &[Place]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..places.len()).collect();
+    order.sort_by(|a, b| places[*a].x.total_cmp(&places[*b].x).then(places[*a].y.total_cmp(&places[*b].y)));
+    order
 }
 
 fn edge_class(from: &Node, to: &Node) -> &'static str {
@@ -190,14 +190,11 @@ pub fn draw(nodes: &[Node]) -> (String, f64, f64) {
         let needs: Vec<usize> = to.needs.iter().filter_map(|need| index.get(need.as_str()).copied()).collect();
         // What another need waits for is waited for without an edge of its own.
         for from in needs.iter().copied().filter(|from| !needs.iter().any(|need| before[*need].contains(from))) {
-            shapes +=
-                &format!(r#"<path class="{}" d="{}"/>"#, edge_class(&nodes[from], to), edge(places[from], places[at]));
+            let curve = edge(places[from], places[at], (WIDTH, HEIGHT), GAP_X);
+            shapes += &format!(r#"<path class="{}" d="{curve}"/>"#, edge_class(&nodes[from], to));
         }
     }
-    // In reading order, so that the tab key goes from left to right.
-    let mut order: Vec<usize> = (0..nodes.len()).collect();
-    order.sort_by(|a, b| places[*a].x.total_cmp(&places[*b].x).then(places[*a].y.total_cmp(&places[*b].y)));
-    for at in order {
+    for at in reading_order(&places) {
         shapes += &node(&nodes[at], places[at]);
     }
     (shapes, width, height)
@@ -209,9 +206,15 @@ pub fn Dag(
     /// The steps.
     nodes: Vec<Node>,
 ) -> impl IntoView {
-    let (shapes, width, height) = draw(&nodes);
+    view! { <Boxes drawn=draw(&nodes) class="dag view-dag" label="Graph of steps"/> }
+}
+
+/// Shapes and the size of the whole, in a frame that scrolls by itself.
+#[component]
+pub(super) fn Boxes(drawn: (String, f64, f64), class: &'static str, label: &'static str) -> impl IntoView {
+    let (shapes, width, height) = drawn;
     view! {
-        <div class="dag view-dag" tabindex="0" role="region" aria-label="Graph of steps">
+        <div class=class tabindex="0" role="region" aria-label=label>
             <svg
                 width=short(width)
                 height=short(height)

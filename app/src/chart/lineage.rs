@@ -2,7 +2,7 @@
 
 use super::{
     cut,
-    dag::{Place, arrange},
+    dag::{Boxes, Place, arrange, edge, reading_order},
     escape,
     path::short,
 };
@@ -43,25 +43,13 @@ pub fn draw(stops: &[Stop]) -> (String, f64, f64) {
     let mut shapes = String::new();
     for (to, all) in after.iter().enumerate() {
         for from in all {
-            shapes += &format!(r#"<path class="edge" d="{}"/>"#, edge(places[*from], places[to]));
+            shapes += &format!(r#"<path class="edge" d="{}"/>"#, edge(places[*from], places[to], (WIDTH, HEIGHT), GAP));
         }
     }
-    // In reading order, so that the tab key goes from left to right.
-    let mut order: Vec<usize> = (0..stops.len()).collect();
-    order.sort_by(|a, b| places[*a].x.total_cmp(&places[*b].x).then(places[*a].y.total_cmp(&places[*b].y)));
-    for at in order {
+    for at in reading_order(&places) {
         shapes += &stop(&stops[at], places[at]);
     }
     (shapes, width, height)
-}
-
-fn edge(from: Place, to: Place) -> String {
-    let (x1, y1) = (from.x + WIDTH, from.y + HEIGHT / 2.0);
-    let (x2, y2) = (to.x, to.y + HEIGHT / 2.0);
-    let bend = ((x2 - x1) / 2.0).max(GAP / 2.0);
-    let points = [x1, y1, x1 + bend, y1, x2 - bend, y2, x2, y2].map(short);
-    let [a, b, c, d, e, f, g, h] = points;
-    format!("M{a} {b}C{c} {d} {e} {f} {g} {h}")
 }
 
 fn stop(stop: &Stop, place: Place) -> String {
@@ -102,17 +90,7 @@ pub fn Lineage(
     /// The stops.
     stops: Vec<Stop>,
 ) -> impl IntoView {
-    let (shapes, width, height) = draw(&stops);
-    view! {
-        <div class="dag lineage-graph" tabindex="0" role="region" aria-label="Drawing of the lineage">
-            <svg
-                width=short(width)
-                height=short(height)
-                viewBox=format!("0 0 {} {}", short(width), short(height))
-                inner_html=shapes
-            ></svg>
-        </div>
-    }
+    view! { <Boxes drawn=draw(&stops) class="dag lineage-graph" label="Drawing of the lineage"/> }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use crate::{
     islands::LiveRegion,
     pages::{
         monitor::{drift::Features, of_alert},
-        pipeline_run::state::{capitalised, of_run},
+        pipeline_run::state::of_run,
         promotion,
     },
     ui::prelude::*,
@@ -105,7 +105,7 @@ fn Line(links: Links, alert: Alert) -> impl IntoView {
     view! {
         <tr id=format!("alert-{}", alert.number)>
             <th scope="row">
-                <a class="strong" href=links.alert(alert.number)>{capitalised(&alert.summary)}</a>
+                <a class="strong" href=links.alert(alert.number)>{format::capitalised(&alert.summary)}</a>
                 <span class="sub mono">{format!("#{}", alert.number)}</span>
             </th>
             <td><StateMark state=shape word/></td>
@@ -195,7 +195,7 @@ pub fn One(
     view! {
         <Crumbs items=vec![Crumb::to("Alerts", links.alerts()), Crumb::here(format!("#{}", alert.number))]/>
         <PageHead
-            title=view! { {capitalised(&alert.summary)} }.into_any()
+            title=view! { {format::capitalised(&alert.summary)} }.into_any()
             badge=view! { <Badge state=shape word/> }.into_any()
             actions=view! { {acknowledge}{resolve} }.into_any()
             meta=view! {

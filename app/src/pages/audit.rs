@@ -1,6 +1,6 @@
 //! History of the workspace: who did what to which object, when.
 
-use crate::{format, pages::deployment::capital, ui::prelude::*};
+use crate::{format, ui::prelude::*};
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{
     Page,
@@ -124,7 +124,7 @@ fn day_name(day: NaiveDate, now: DateTime<Utc>) -> String {
     match (now.date_naive() - day).num_days() {
         0 => format!("Today, {date}"),
         1 => format!("Yesterday, {date}"),
-        _ => capital(&date),
+        _ => format::capitalised(&date),
     }
 }
 

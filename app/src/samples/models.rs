@@ -101,21 +101,8 @@ fn field(name: &str, dtype: &str) -> SignatureField {
 }
 
 fn signature() -> Signature {
-    let inputs = [
-        "alcohol",
-        "chlorides",
-        "citric_acid",
-        "density",
-        "fixed_acidity",
-        "free_sulfur_dioxide",
-        "pH",
-        "residual_sugar",
-        "sulphates",
-        "total_sulfur_dioxide",
-        "volatile_acidity",
-    ];
     Signature {
-        inputs: inputs.map(|name| field(name, "double")).to_vec(),
+        inputs: super::COLUMNS.map(|name| field(name, "double")).to_vec(),
         outputs: vec![
             field("quality", "long"),
             SignatureField {

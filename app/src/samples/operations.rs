@@ -1,6 +1,6 @@
 //! What serves and how it does: environments, deployments, an endpoint, its features, alerts.
 
-use super::{ago, digest, endpoint, environments, event, person, pipeline_run, pipelines::trigger};
+use super::{COLUMNS, ago, digest, endpoint, environments, event, person, pipeline_run, pipelines::trigger};
 use crate::pages::{
     alert::{AlertPage, AlertsPage, Candidate, Consequence},
     deployment::{DeploymentPage, DeploymentsPage},
@@ -23,20 +23,6 @@ use domain::{
     promotion::PromotionState,
 };
 use serde_json::json;
-
-const COLUMNS: [&str; 11] = [
-    "alcohol",
-    "chlorides",
-    "citric_acid",
-    "density",
-    "fixed_acidity",
-    "free_sulfur_dioxide",
-    "pH",
-    "residual_sugar",
-    "sulphates",
-    "total_sulfur_dioxide",
-    "volatile_acidity",
-];
 
 /// A bell around `middle`, in 20 bins, as shares.
 fn bell(middle: f64, width: f64) -> Vec<f64> {

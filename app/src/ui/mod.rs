@@ -42,7 +42,7 @@ pub mod prelude {
         table::{FilterBar, Head, Pager, SortHead, Table},
         time::{Took, Until, When, from_ms, now},
         timeline::{Comment, Happened, Prose, Timeline},
-        value::{Delta, DigestText, Maybe, Meaning, Num},
+        value::{Delta, Difference, DigestText, Maybe, Meaning, Num},
         verdict::{Answer, Answers, Lineage, Station},
     };
     pub use crate::{format, links::Links};

@@ -134,6 +134,12 @@ impl Sort {
             None => Self { key: text.to_owned(), descending: false },
         }
     }
+
+    /// As an entry of an order in the search language, which calls the column so.
+    #[must_use]
+    pub fn order(&self, column: &str) -> String {
+        format!("{column} {}", if self.descending { "DESC" } else { "ASC" })
+    }
 }
 
 impl std::fmt::Display for Sort {
@@ -162,5 +168,9 @@ mod tests {
         for text in ["started", "-started"] {
             assert_eq!(Sort::parse(text).to_string(), text);
         }
+        assert_eq!(
+            ["started", "-started"].map(|text| Sort::parse(text).order("start_time")),
+            ["start_time ASC", "start_time DESC"]
+        );
     }
 }

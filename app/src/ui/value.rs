@@ -2,6 +2,7 @@
 
 use super::copy::CopyButton;
 use crate::format;
+use domain::environment::Better;
 use leptos::prelude::*;
 
 /// A measured number. None is a thin dash; not a number is said in red.
@@ -48,12 +49,12 @@ pub enum Meaning {
 impl Meaning {
     /// What a change from `from` to `to` means, when higher or lower is better. Without an interval nothing is unsure.
     #[must_use]
-    pub fn of(from: f64, to: f64, higher_is_better: Option<bool>) -> Self {
-        match higher_is_better {
+    pub fn of(from: f64, to: f64, better: Option<Better>) -> Self {
+        match better {
             _ if from == to => Self::Same,
             None => Self::Plain,
             _ if from.is_nan() || to.is_nan() => Self::Unsure,
-            Some(higher) if (to > from) == higher => Self::Better,
+            Some(better) if (to > from) == (better == Better::Higher) => Self::Better,
             Some(_) => Self::Worse,
         }
     }
@@ -98,6 +99,24 @@ pub fn Delta(
     }
 }
 
+/// By how much one number is more than another, and what that means; a dash unless there are two to compare.
+#[component]
+pub fn Difference(
+    /// What it is held against.
+    from: Option<f64>,
+    /// What it is.
+    to: Option<f64>,
+    /// Which way is better, where somebody said so.
+    better: Option<Better>,
+) -> impl IntoView {
+    match from.zip(to).filter(|(from, to)| from.is_finite() && to.is_finite()) {
+        Some((from, to)) => {
+            view! { <Delta text=format::signed(to - from) meaning=Meaning::of(from, to, better)/> }.into_any()
+        }
+        None => view! { <span class="none">{format::NONE}</span> }.into_any(),
+    }
+}
+
 /// A digest: its first digits to recognise, the whole to copy.
 #[component]
 pub fn DigestText(
@@ -126,9 +145,16 @@ mod tests {
 
     #[test]
     fn lower_is_better_turns_the_meaning_round() {
-        assert_eq!(Meaning::of(0.792, 0.741, Some(false)), Meaning::Better);
-        assert_eq!(Meaning::of(0.792, 0.741, Some(true)), Meaning::Worse);
+        assert_eq!(Meaning::of(0.792, 0.741, Some(Better::Lower)), Meaning::Better);
+        assert_eq!(Meaning::of(0.792, 0.741, Some(Better::Higher)), Meaning::Worse);
         assert_eq!(Meaning::of(0.792, 0.741, None), Meaning::Plain);
+        let of = |from, to| fragment(move || view! { <Difference from to better=Some(Better::Lower)/> });
+        assert!(of(Some(3.0), Some(1.0)).contains("better</span>"));
+        for (from, to) in
+            [(None, Some(1.0)), (Some(1.0), None), (Some(f64::NAN), Some(1.0)), (Some(1.0), Some(f64::INFINITY))]
+        {
+            assert_eq!(of(from, to), r#"<span class="none">–</span>"#);
+        }
         let html = fragment(|| view! { <Delta text="−0.051" meaning=Meaning::Better/> });
         assert!(html.contains(r#"data-d="better""#) && html.contains("better</span>"), "{html}");
     }

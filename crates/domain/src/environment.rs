@@ -39,6 +39,15 @@ pub enum Better {
 }
 
 impl Better {
+    /// In words.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Higher => "higher is better",
+            Self::Lower => "lower is better",
+        }
+    }
+
     /// By how much `value` is better than `than`, in the metric's unit; negative when worse.
     #[must_use]
     pub fn gain(self, value: f64, than: f64) -> f64 {
@@ -160,10 +169,10 @@ impl PolicyDocument {
 
     /// Which way is better, for the metrics that a gate names.
     #[must_use]
-    pub fn better(&self) -> BTreeMap<&str, Better> {
+    pub fn better(&self) -> BTreeMap<String, Better> {
         let named = self.gates.iter().filter_map(|gate| match gate {
             GateSpec::MetricThreshold { metric, better, .. } | GateSpec::BetterThanChampion { metric, better, .. } => {
-                Some((metric.as_str(), *better))
+                Some((metric.clone(), *better))
             }
             GateSpec::GoldenRow { .. } => None,
         });

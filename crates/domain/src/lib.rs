@@ -20,6 +20,7 @@ pub mod id;
 pub mod inference;
 pub mod log;
 pub mod log_batch;
+pub mod log_key;
 pub mod logged_model;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod mlmodel;

@@ -30,11 +30,14 @@ pub struct Model {
     pub aliases: BTreeMap<String, i32>,
 }
 
+/// MLflow keeps prompts as registered models with this tag.
+pub const PROMPT_TAG: &str = "mlflow.prompt.is_prompt";
+
 impl Model {
-    /// Whether it is a prompt: MLflow keeps prompts as registered models with a tag.
+    /// Whether it is a prompt: [`PROMPT_TAG`] says `true`, in any case.
     #[must_use]
     pub fn is_prompt(&self) -> bool {
-        self.tags.get(crate::search::PROMPT_TAG).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+        self.tags.get(PROMPT_TAG).is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
 }
 

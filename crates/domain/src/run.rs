@@ -22,6 +22,9 @@ pub enum RunStatus {
 }
 
 impl RunStatus {
+    /// All of them, in the order of MLflow's numbers, which begin at one.
+    pub const ALL: [Self; 5] = [Self::Running, Self::Scheduled, Self::Finished, Self::Failed, Self::Killed];
+
     /// The name on the wire and in the database.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -37,9 +40,13 @@ impl RunStatus {
     /// Reads the name, in upper case.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Running, Self::Scheduled, Self::Finished, Self::Failed, Self::Killed]
-            .into_iter()
-            .find(|status| status.as_str() == text)
+        Self::ALL.into_iter().find(|status| status.as_str() == text)
+    }
+
+    /// Whether nothing more is expected of the run.
+    #[must_use]
+    pub fn has_ended(self) -> bool {
+        matches!(self, Self::Finished | Self::Failed | Self::Killed)
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::{
     error::Error,
     id::RunId,
+    log_key::KeyKind,
     run::RunInfo,
     search::{Keyed, RunClause, RunFilter, RunText, TextTest},
     series::Point,
@@ -18,6 +19,9 @@ pub const MAX_PINNED: usize = 3;
 pub const MAX_EXPORTED: usize = 1000;
 /// The most runs that are changed at once.
 pub const MAX_CHANGED: usize = 1000;
+/// The most characters of a value that count when runs are ordered or grouped by it: what comes after them makes no
+/// difference to a reader, and page tokens stay short. Indexes of the database are of so many.
+pub const SORTED_CHARACTERS: usize = 250;
 
 /// A column. Written as it is named in the search language, without quotes: `metrics.val/f1`, `params.lr`, `tags.team`,
 /// `status`.
@@ -95,6 +99,27 @@ impl RunAttribute {
 }
 
 impl RunColumn {
+    /// The column of a key.
+    #[must_use]
+    pub fn of(kind: KeyKind, name: String) -> Self {
+        match kind {
+            KeyKind::Metric => Self::Metric(name),
+            KeyKind::Param => Self::Param(name),
+            KeyKind::Tag => Self::Tag(name),
+        }
+    }
+
+    /// Of which kind its key is; none of an attribute.
+    #[must_use]
+    pub fn kind(&self) -> Option<KeyKind> {
+        match self {
+            Self::Metric(_) => Some(KeyKind::Metric),
+            Self::Param(_) => Some(KeyKind::Param),
+            Self::Tag(_) => Some(KeyKind::Tag),
+            Self::Attribute(_) => None,
+        }
+    }
+
     /// The key, or the name of the attribute.
     #[must_use]
     pub fn key(&self) -> &str {
@@ -122,12 +147,9 @@ impl RunColumn {
     /// As an entry of an order in the search language.
     #[must_use]
     pub fn order(&self) -> String {
-        let quoted = |key: &str| key.replace('`', "``");
-        match self {
-            Self::Metric(key) => format!("metrics.`{}`", quoted(key)),
-            Self::Param(key) => format!("params.`{}`", quoted(key)),
-            Self::Tag(key) => format!("tags.`{}`", quoted(key)),
-            Self::Attribute(attribute) => format!("attributes.{}", attribute.as_str()),
+        match self.kind() {
+            Some(kind) => format!("{}.`{}`", kind.entity(), self.key().replace('`', "``")),
+            None => format!("attributes.{}", self.key()),
         }
     }
 
@@ -146,11 +168,9 @@ impl RunColumn {
 
 impl fmt::Display for RunColumn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Metric(key) => write!(f, "metrics.{key}"),
-            Self::Param(key) => write!(f, "params.{key}"),
-            Self::Tag(key) => write!(f, "tags.{key}"),
-            Self::Attribute(attribute) => f.write_str(attribute.as_str()),
+        match self.kind() {
+            Some(kind) => write!(f, "{}.{}", kind.entity(), self.key()),
+            None => f.write_str(self.key()),
         }
     }
 }
@@ -173,15 +193,12 @@ impl FromStr for RunColumn {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let key =
-            |key: &str| if key.is_empty() || key.contains('\0') { Err(no_column(text)) } else { Ok(key.to_owned()) };
-        let attribute = match text.split_once('.') {
-            Some(("metrics", name)) => return key(name).map(Self::Metric),
-            Some(("params", name)) => return key(name).map(Self::Param),
-            Some(("tags", name)) => return key(name).map(Self::Tag),
-            Some(("attributes", name)) => name,
-            _ => text,
-        };
+        let (entity, name) = text.split_once('.').unwrap_or(("attributes", text));
+        if let Some(kind) = KeyKind::ALL.into_iter().find(|kind| kind.entity() == entity) {
+            let is_key = !name.is_empty() && !name.contains('\0');
+            return if is_key { Ok(Self::of(kind, name.to_owned())) } else { Err(no_column(text)) };
+        }
+        let attribute = if entity == "attributes" { name } else { text };
         let attribute = RunAttribute::ALL.into_iter().find(|known| known.as_str() == attribute);
         attribute.map(Self::Attribute).ok_or_else(|| no_column(text))
     }
@@ -349,15 +366,12 @@ pub struct RunGroups {
     pub runs: i64,
 }
 
-/// The most characters of a value that runs are grouped by.
-pub const GROUPED_CHARACTERS: usize = 250;
-
-/// The condition that a run has this value, cut to [`GROUPED_CHARACTERS`], of what runs are grouped by; or none.
+/// The condition that a run has this value, cut to [`SORTED_CHARACTERS`], of what runs are grouped by; or none.
 #[must_use]
 pub fn group_filter(by: &RunColumn, value: Option<&str>) -> Option<RunFilter> {
     let test = match value {
         // What follows the characters that count is anything.
-        Some(value) if value.chars().count() >= GROUPED_CHARACTERS => {
+        Some(value) if value.chars().count() >= SORTED_CHARACTERS => {
             let mut pattern = String::new();
             for c in value.chars() {
                 if matches!(c, '%' | '_' | '\\') {

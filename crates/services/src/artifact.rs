@@ -9,7 +9,7 @@ use domain::{
     artifact_path::{ArtifactFolder, ArtifactPath},
     artifact_root::{ArtifactAddress, ArtifactOwner, ArtifactRoot},
     experiment::LifecycleStage,
-    id::{LoggedModelId, RunId},
+    id::{LoggedModelId, ModelVersionId, RunId},
     model::VersionFile,
     run::ArtifactEntry,
 };
@@ -70,14 +70,15 @@ impl Services {
         let found = match address {
             ArtifactAddress::Root(root) => {
                 match store::artifact::owner_stage(&mut conn, ctx.workspace_id(), root).await? {
-                    Some(_) => stored_file(&mut conn, root.owner, file).await?,
+                    Some(_) => stored_file(&mut conn, root.owner, &file).await?,
                     None => None,
                 }
             }
             ArtifactAddress::Version(id) => {
-                let files = store::model_version::files_in_use(&mut conn, ctx.workspace_id(), id).await?;
-                let same = files.into_iter().flatten().find(|one| one.path == file.as_str());
-                same.map(|one| of_version(&file, &one))
+                match store::model_version::name_in_use(&mut conn, ctx.workspace_id(), id).await? {
+                    Some(_) => version_file(&mut conn, id, &file).await?,
+                    None => None,
+                }
             }
         };
         drop(conn);
@@ -121,6 +122,15 @@ impl Services {
         }
     }
 
+    /// The root of a run's artifacts.
+    ///
+    /// # Errors
+    /// `NotFound` without such a run.
+    #[boxed]
+    pub async fn run_root(&self, ctx: &Ctx, id: RunId) -> Result<ArtifactRoot> {
+        root_of_run(&mut *self.conn().await?, ctx, id).await
+    }
+
     /// The root of a run's artifacts, and what lies right in a folder there.
     ///
     /// # Errors
@@ -134,8 +144,7 @@ impl Services {
     ) -> Result<(ArtifactRoot, Vec<ArtifactEntry>)> {
         let folder = ArtifactFolder::parse(folder)?;
         let mut conn = self.conn().await?;
-        let root = store::artifact::root_of_run(&mut conn, ctx.workspace_id(), id).await?;
-        let root = root.ok_or_else(|| crate::run::no_run(&id.simple()))?;
+        let root = root_of_run(&mut conn, ctx, id).await?;
         Ok((root, store::artifact::list(&mut conn, root.owner, &folder).await?))
     }
 
@@ -190,6 +199,11 @@ impl Services {
         }
         commit(tx).await
     }
+}
+
+async fn root_of_run(conn: &mut PgConnection, ctx: &Ctx, id: RunId) -> Result<ArtifactRoot> {
+    let root = store::artifact::root_of_run(conn, ctx.workspace_id(), id).await?;
+    root.ok_or_else(|| crate::run::no_run(&id.simple()))
 }
 
 /// The upload has more bytes than a file may have.
@@ -261,31 +275,33 @@ fn entries(files: &[VersionFile], folder: &ArtifactFolder) -> Vec<ArtifactEntry>
     entries.into_values().collect()
 }
 
-/// A file of a version.
-pub(crate) fn of_version(path: &ArtifactPath, file: &VersionFile) -> Artifact {
-    Artifact {
-        name: path.file_name().to_owned(),
-        digest: file.digest.clone(),
-        size: u64::try_from(file.size).unwrap_or_default(),
-    }
-}
-
 pub(crate) fn no_artifact(path: &str) -> Error {
     let shown: String = path.chars().take(300).collect();
     Error::new(ErrorKind::NotFound, format!("No such artifact: '{shown}'"))
 }
 
+/// A file of a run or logged model.
 pub(crate) async fn stored_file(
     conn: &mut PgConnection,
     owner: ArtifactOwner,
-    path: ArtifactPath,
+    path: &ArtifactPath,
 ) -> Result<Option<Artifact>> {
-    let found = store::artifact::get(conn, owner, &path).await?;
-    Ok(found.map(|(digest, size)| Artifact {
-        name: path.file_name().to_owned(),
-        digest,
-        size: u64::try_from(size).unwrap_or_default(),
-    }))
+    let found = store::artifact::get(conn, owner, path).await?;
+    Ok(found.map(|(digest, size)| named(path, digest, size)))
+}
+
+/// A file of a version.
+pub(crate) async fn version_file(
+    conn: &mut PgConnection,
+    id: ModelVersionId,
+    path: &ArtifactPath,
+) -> Result<Option<Artifact>> {
+    let found = store::model_version::file(conn, id, path.as_str()).await?;
+    Ok(found.map(|file| named(path, file.digest, file.size)))
+}
+
+fn named(path: &ArtifactPath, digest: Digest, size: i64) -> Artifact {
+    Artifact { name: path.file_name().to_owned(), digest, size: u64::try_from(size).unwrap_or_default() }
 }
 
 /// The owner must be the workspace's, and in use.

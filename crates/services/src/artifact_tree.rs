@@ -7,7 +7,7 @@ use domain::{
     artifact_path::{ArtifactFolder, ArtifactPath},
     artifact_root::ArtifactOwner,
     artifact_tree::{MAX_ARCHIVE, MAX_ARCHIVE_FILES, PAGE, TreePage},
-    id::{LoggedModelId, RunId},
+    id::{LoggedModelId, ModelVersionId, RunId},
     model::VersionFile,
 };
 use store::PgConnection;
@@ -33,6 +33,13 @@ pub struct ArtifactTree {
 }
 
 /// Where files are noted.
+#[derive(Clone, Copy)]
+enum Place {
+    Root(ArtifactOwner),
+    Version(ModelVersionId),
+}
+
+/// What is there.
 enum Source {
     Root(ArtifactOwner),
     List(Vec<VersionFile>),
@@ -49,11 +56,12 @@ impl Services {
         let path = ArtifactFolder::parse(path)?;
         let from = from.map(ArtifactPath::parse).transpose()?;
         let mut conn = self.conn().await?;
-        let source = source(&mut conn, ctx, of).await?;
+        let place = place(&mut conn, ctx, of).await?;
         let file = match path.as_file() {
-            Some(path) => source.file(&mut conn, &path).await?.map(|file| (path, file)),
+            Some(path) => place.file(&mut conn, &path).await?.map(|file| (path, file)),
             None => None,
         };
+        let source = place.source(&mut conn).await?;
         // The root, and every folder above what is open: `a`, `a/b` of `a/b/c.txt`.
         let whole = path.as_str();
         let mut folders = vec![ArtifactFolder::root()];
@@ -90,8 +98,8 @@ impl Services {
     pub async fn artifact_of(&self, ctx: &Ctx, of: &FilesOf, path: &str) -> Result<Artifact> {
         let file = ArtifactPath::parse(path)?;
         let mut conn = self.conn().await?;
-        let source = source(&mut conn, ctx, of).await?;
-        source.file(&mut conn, &file).await?.ok_or_else(|| artifact::no_artifact(path))
+        let place = place(&mut conn, ctx, of).await?;
+        place.file(&mut conn, &file).await?.ok_or_else(|| artifact::no_artifact(path))
     }
 
     /// Every file below a folder, by path, to be sent as one. Their paths begin with the folder's own name.
@@ -103,7 +111,7 @@ impl Services {
     pub async fn artifacts_below(&self, ctx: &Ctx, of: &FilesOf, folder: &str) -> Result<Vec<(String, Artifact)>> {
         let folder = ArtifactFolder::parse(folder)?;
         let mut conn = self.conn().await?;
-        let source = source(&mut conn, ctx, of).await?;
+        let source = place(&mut conn, ctx, of).await?.source(&mut conn).await?;
         let (count, size) = source.measure(&mut conn, &folder).await?;
         if count == 0 {
             return Err(match folder.is_root() {
@@ -131,34 +139,39 @@ impl Services {
     }
 }
 
-async fn source(conn: &mut PgConnection, ctx: &Ctx, of: &FilesOf) -> Result<Source> {
+async fn place(conn: &mut PgConnection, ctx: &Ctx, of: &FilesOf) -> Result<Place> {
     match of {
         FilesOf::Run(id) => {
             let (_, run) = crate::run::find(conn, ctx, *id).await?;
-            Ok(Source::Root(ArtifactOwner::Run(run.id)))
+            Ok(Place::Root(ArtifactOwner::Run(run.id)))
         }
         FilesOf::LoggedModel(id) => {
             let root = store::artifact::root_of_logged_model(conn, ctx.workspace_id(), *id).await?;
-            Ok(Source::Root(root.ok_or_else(|| crate::no_logged_model(&id.wire()))?.owner))
+            Ok(Place::Root(root.ok_or_else(|| crate::no_logged_model(&id.wire()))?.owner))
         }
         FilesOf::Version(model, number) => {
-            let version = crate::model_version::find(conn, ctx, model, *number).await?;
-            Ok(Source::List(store::model_version::files(conn, version.id).await?))
+            Ok(Place::Version(crate::model_version::find(conn, ctx, model, *number).await?.id))
+        }
+    }
+}
+
+impl Place {
+    async fn file(self, conn: &mut PgConnection, path: &ArtifactPath) -> Result<Option<Artifact>> {
+        match self {
+            Self::Root(owner) => artifact::stored_file(conn, owner, path).await,
+            Self::Version(id) => artifact::version_file(conn, id, path).await,
+        }
+    }
+
+    async fn source(self, conn: &mut PgConnection) -> Result<Source> {
+        match self {
+            Self::Root(owner) => Ok(Source::Root(owner)),
+            Self::Version(id) => Ok(Source::List(store::model_version::files(conn, id).await?)),
         }
     }
 }
 
 impl Source {
-    async fn file(&self, conn: &mut PgConnection, path: &ArtifactPath) -> Result<Option<Artifact>> {
-        match self {
-            Self::Root(owner) => artifact::stored_file(conn, *owner, path.clone()).await,
-            Self::List(files) => {
-                let same = files.iter().find(|file| file.path == path.as_str());
-                Ok(same.map(|file| artifact::of_version(path, file)))
-            }
-        }
-    }
-
     async fn page(&self, conn: &mut PgConnection, folder: &ArtifactFolder, from: Option<&str>) -> Result<TreePage> {
         match self {
             Self::Root(owner) => Ok(store::artifact::tree(conn, *owner, folder, from, PAGE).await?),

@@ -1,7 +1,7 @@
 //! Comments on runs and model versions. History tells that somebody commented, and never what they wrote: who deletes a
 //! comment is to be rid of it.
 
-use crate::{Ctx, Event, Result, Services, boxed, commit, page_rows, promotion::now};
+use crate::{Ctx, Event, Result, Services, boxed, commit, now, page_rows};
 use domain::{
     Error, ErrorKind, Page,
     comment::{Comment, Subject, check_text},

@@ -4,7 +4,8 @@
 use crate::{
     Ctx, Event, Result, Services, boxed, commit,
     environment::{self, is_name},
-    promotion::{self, checked_comment, now, supersede},
+    now,
+    promotion::{self, checked_comment, supersede},
     webhook::tell_webhooks,
 };
 use domain::{

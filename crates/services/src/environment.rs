@@ -1,16 +1,17 @@
 //! Environments, and the policies that say what a version needs to enter them.
 
 use crate::{
-    Ctx, Event, Result, Services, boxed, commit,
-    promotion::{self, now, write_as_system},
+    Ctx, Event, Result, Services, boxed, commit, now,
+    promotion::{self, write_as_system},
 };
 use domain::{
     Digest, Error,
     audit::{Object, ObjectKind},
-    environment::{Environment, EnvironmentDetail, EnvironmentOverview, Policy, PolicyDocument},
-    id::PolicyId,
+    environment::{Better, Environment, EnvironmentDetail, EnvironmentOverview, PRODUCTION, Policy, PolicyDocument},
+    id::{EnvironmentId, PolicyId},
     promotion::PromotionState,
 };
+use std::collections::BTreeMap;
 
 impl Services {
     /// The environments, in the order of promotion, with what is in force and goes on there.
@@ -105,6 +106,27 @@ pub(crate) async fn named(conn: &mut store::PgConnection, ctx: &Ctx, name: &str)
         false => None,
     };
     found.ok_or_else(|| Error::not_found("environment", name))
+}
+
+/// The environment that champions are in; none where it is called otherwise.
+pub(crate) async fn production(conn: &mut store::PgConnection, ctx: &Ctx) -> Result<Option<Environment>> {
+    Ok(store::environment::by_name(conn, ctx.workspace_id(), PRODUCTION).await?)
+}
+
+/// Which way is better, for the metrics that gates of an environment name.
+pub(crate) async fn better_in(conn: &mut store::PgConnection, id: EnvironmentId) -> Result<BTreeMap<String, Better>> {
+    Ok(store::environment::policy_in_force(conn, id).await?.document.better())
+}
+
+/// The same, of production.
+pub(crate) async fn better_in_production(
+    conn: &mut store::PgConnection,
+    ctx: &Ctx,
+) -> Result<BTreeMap<String, Better>> {
+    match production(conn, ctx).await? {
+        Some(production) => better_in(conn, production.id).await,
+        None => Ok(BTreeMap::new()),
+    }
 }
 
 /// Whether a text can be the name of anything: the database takes no zero bytes, not even to look for them.

@@ -1,12 +1,11 @@
 //! Experiments.
 
-use crate::{Ctx, Event, Result, Services, boxed, commit, model::tag_details, page_rows};
+use crate::{Ctx, Event, Result, Services, boxed, commit, environment, model::tag_details, page_rows};
 use chrono::Utc;
 use domain::{
     Error, ErrorKind, Page,
     artifact_root::check_artifact_location,
     audit::{Object, ObjectKind},
-    environment::PRODUCTION,
     experiment::{Champion, Experiment, ExperimentSummary, LifecycleStage, ViewType},
     id::ExperimentId,
     names::{ExperimentName, TagKey},
@@ -132,14 +131,12 @@ impl Services {
     #[boxed]
     pub async fn champion(&self, ctx: &Ctx, id: ExperimentId) -> Result<Option<Champion>> {
         let mut conn = self.conn().await?;
-        let production = store::environment::by_name(&mut conn, ctx.workspace_id(), PRODUCTION).await?;
-        let Some(production) = production else { return Ok(None) };
+        let Some(production) = environment::production(&mut conn, ctx).await? else { return Ok(None) };
         let Some((model, version, run)) = store::experiment::serving(&mut conn, production.id, id).await? else {
             return Ok(None);
         };
         let metrics = store::promotion::metrics_of_run(&mut conn, run).await?;
-        let policy = store::environment::policy_in_force(&mut conn, production.id).await?.document;
-        let better = policy.better().into_iter().map(|(metric, better)| (metric.to_owned(), better)).collect();
+        let better = environment::better_in(&mut conn, production.id).await?;
         Ok(Some(Champion { model, version, metrics, better }))
     }
 

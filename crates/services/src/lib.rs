@@ -74,6 +74,7 @@ pub use run::{
 pub use session::Browser;
 pub use setup::{NewUser, used_link};
 pub use step::{AttemptEnd, Claimed, FileTrouble, Lease, LetGo, Renewed, StepInput, StepWork};
+pub use task::blocking;
 pub use token::{IssuedToken, NewToken};
 pub use trigger::NewTrigger;
 pub use upload::BegunUpload;
@@ -85,6 +86,7 @@ pub use webhook::{NewWebhook, TakenDelivery, WebhookChange, WebhookSummary, Webh
 pub(crate) use async_recursion::async_recursion as boxed;
 
 use artifacts::Artifacts;
+use chrono::{DateTime, SubsecRound as _, Utc};
 use outbound::Outbound;
 use serving::ModelCache;
 use sqlx::{PgPool, Postgres, Transaction};
@@ -211,6 +213,11 @@ impl Services {
 /// The size of a page as statements take it: at least one row, and never a whole table.
 fn page_rows(limit: usize) -> i64 {
     limit.clamp(1, 50_000) as i64
+}
+
+/// The time, to the microsecond: as it reads back from the database, so that an answer sent again is the same.
+fn now() -> DateTime<Utc> {
+    Utc::now().trunc_subsecs(6)
 }
 
 /// Commits.

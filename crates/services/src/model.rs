@@ -1,13 +1,15 @@
 //! Registered models and their aliases. An alias that an environment of the workspace protects moves by a promotion and
 //! no other way.
 
-use crate::{Ctx, Event, Result, Services, boxed, commit, experiment, link::Links, page_rows, webhook::tell_webhooks};
+use crate::{
+    Ctx, Event, Result, Services, boxed, commit, environment, experiment, link::Links, page_rows,
+    webhook::tell_webhooks,
+};
 use chrono::Utc;
 use domain::{
     Error, ErrorKind, Page,
     as_of::AsOf,
     audit::{Object, ObjectKind},
-    environment::PRODUCTION,
     experiment::Champion,
     id::ModelId,
     model::{AliasMove, Model, ModelSummary, ModelVersion},
@@ -213,11 +215,8 @@ impl Services {
     /// When the database does not answer.
     #[boxed]
     pub async fn champion_of_model(&self, ctx: &Ctx, model: &str) -> Result<Option<Champion>> {
-        let better = self.better_in_production(ctx).await?;
         let mut conn = self.conn().await?;
-        let Some(production) = store::environment::by_name(&mut conn, ctx.workspace_id(), PRODUCTION).await? else {
-            return Ok(None);
-        };
+        let Some(production) = environment::production(&mut conn, ctx).await? else { return Ok(None) };
         let live = store::deployment::live_by_name(&mut conn, production.id, model).await?;
         let Some(live) = live else { return Ok(None) };
         let candidate = store::promotion::candidate(&mut conn, live.model_version_id).await?;
@@ -225,6 +224,7 @@ impl Services {
             Some(run) => store::promotion::metrics_of_run(&mut conn, run).await?,
             None => BTreeMap::new(),
         };
+        let better = environment::better_in(&mut conn, production.id).await?;
         Ok(Some(Champion { model: live.model, version: live.version, metrics, better }))
     }
 

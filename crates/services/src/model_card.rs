@@ -1,6 +1,6 @@
 //! Model cards. Whoever saves one says which they saw: two people never write over each other unseen.
 
-use crate::{Ctx, Event, Result, Services, boxed, commit, model, promotion::now, task::blocking};
+use crate::{Ctx, Event, Result, Services, boxed, commit, model, now, task::blocking};
 use domain::{
     Error, ErrorKind, Page,
     model_card::{CardText, ModelCard, ModelCardEntry},

@@ -2,7 +2,7 @@
 //! of the source is looked up among our own artifacts and never opened.
 
 use crate::{
-    Ctx, Event, Result, Services, boxed, commit, experiment,
+    Ctx, Event, Result, Services, boxed, commit, environment, experiment,
     model::{check_description, remove_alias, tag_details, tags},
     page_rows,
     webhook::tell_webhooks,
@@ -223,8 +223,8 @@ impl Services {
         limit: usize,
     ) -> Result<VersionTable> {
         let page = self.model_versions(ctx, model, page_token, limit).await?;
-        let better = self.better_in_production(ctx).await?;
         let mut conn = self.conn().await?;
+        let better = environment::better_in_production(&mut conn, ctx).await?;
         let model = crate::model::find(&mut conn, ctx, model).await?;
         let total = store::model_version::count(&mut conn, model.id).await?;
         let ids: Vec<ModelVersionId> = page.items.iter().map(|version| version.id).collect();

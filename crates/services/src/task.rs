@@ -12,7 +12,10 @@ pub(crate) fn apart<T: Send + 'static>(
 }
 
 /// Does work that takes a processor for a while, or waits for a disk, where it holds up no request.
-pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+///
+/// # Errors
+/// `Internal` when it panicked, or this process is stopping.
+pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
     joined(spawn_blocking(work)).await
 }
 

@@ -1,9 +1,8 @@
 //! Two versions of a model held against each other.
 
-use crate::{Ctx, Result, Services, artifact, boxed, model_version, task::blocking};
+use crate::{Ctx, Result, Services, artifact, boxed, environment, model_version, task::blocking};
 use artifacts::Error as Trouble;
 use domain::{
-    environment::{Better, PRODUCTION},
     model::VersionFile,
     run::Run,
     version_diff::{ENVIRONMENT_FILES, MAX_ENVIRONMENT_BYTES, VersionDiff, VersionSide},
@@ -29,26 +28,12 @@ impl Services {
     #[boxed]
     pub async fn compare_versions(&self, ctx: &Ctx, model: &str, a: i32, b: i32) -> Result<ComparedVersions> {
         let (a, b) = (self.version_side(ctx, model, a).await?, self.version_side(ctx, model, b).await?);
-        let better = self.better_in_production(ctx).await?;
+        let better = environment::better_in_production(&mut *self.conn().await?, ctx).await?;
         blocking(move || {
             let diff = VersionDiff::of(&a, &b, &better);
             ComparedVersions { a, b, diff }
         })
         .await
-    }
-
-    /// Which way is better, for the metrics that gates of production name.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    #[boxed]
-    pub async fn better_in_production(&self, ctx: &Ctx) -> Result<BTreeMap<String, Better>> {
-        let mut conn = self.conn().await?;
-        let Some(production) = store::environment::by_name(&mut conn, ctx.workspace_id(), PRODUCTION).await? else {
-            return Ok(BTreeMap::new());
-        };
-        let policy = store::environment::policy_in_force(&mut conn, production.id).await?.document;
-        Ok(policy.better().into_iter().map(|(metric, better)| (metric.to_owned(), better)).collect())
     }
 
     async fn version_side(&self, ctx: &Ctx, model: &str, number: i32) -> Result<VersionSide> {

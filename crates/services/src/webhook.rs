@@ -1,7 +1,7 @@
 //! Webhooks: who is told what happens in the registry. What is to be sent is written in the transaction of what it tells
 //! of; sending it, again when need be, is the workers' part, and may be broken off at any moment.
 
-use crate::{Ctx, Event, Result, Services, boxed, commit};
+use crate::{Ctx, Event, Result, Services, boxed, commit, now};
 use chrono::Utc;
 use domain::{
     Error, ErrorKind, Page,
@@ -114,7 +114,7 @@ impl Services {
         webhook::check_secret(&new.secret)?;
         webhook::check_events(&new.events)?;
         let url = self.check_url(&new.url).await?;
-        let now = Utc::now();
+        let now = now();
         let webhook = Webhook {
             id: WebhookId::new(),
             workspace_id: ctx.workspace_id(),
@@ -137,8 +137,6 @@ impl Services {
             .details(details)
             .write(&mut tx, ctx)
             .await?;
-        // As it reads from now on: the database keeps microseconds.
-        let webhook = find(&mut tx, ctx, webhook.id).await?;
         commit(tx).await?;
         Ok(webhook)
     }
@@ -229,7 +227,7 @@ impl Services {
         let before = find(&mut tx, ctx, id).await?;
         let secret_before = store::webhook::secret(&mut tx, id).await?;
         let new_secret = change.secret.filter(|secret| *secret != secret_before);
-        let after = Webhook {
+        let mut after = Webhook {
             name: change.name.unwrap_or_else(|| before.name.clone()),
             url: change.url.unwrap_or_else(|| before.url.clone()),
             events: change.events.unwrap_or_else(|| before.events.clone()),
@@ -241,6 +239,7 @@ impl Services {
         if after == before && new_secret.is_none() {
             return Ok(before);
         }
+        after.updated_at = now();
         store::webhook::update(&mut tx, &after, new_secret.as_deref()).await?;
         if after.status == WebhookStatus::Disabled {
             store::webhook::delivery::drop_waiting(&mut tx, id, "The webhook was disabled.").await?;
@@ -266,7 +265,6 @@ impl Services {
             .details(serde_json::json!({ "changed": changed, "events": after.events, "status": after.status }))
             .write(&mut tx, ctx)
             .await?;
-        let after = find(&mut tx, ctx, id).await?;
         commit(tx).await?;
         Ok(after)
     }

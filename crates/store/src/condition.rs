@@ -1,6 +1,6 @@
 //! Filters of the search language as SQL conditions. Every value is bound.
 
-use domain::search::{Filter, IntegerTest, NumberOp, NumberTest, TextTest};
+use domain::search::{Filter, IntegerTest, Keyed, NumberOp, NumberTest, TextTest};
 use sqlx::{Postgres, QueryBuilder};
 
 /// Adds a filter; `clause` adds one comparison, which must be true or false and never null.
@@ -24,6 +24,19 @@ pub(crate) fn push<C>(
             query.push(between);
         }
         push(query, part, clause);
+    }
+    query.push(")");
+}
+
+/// Adds a comparison of a tag, which may be missing; `of` names the table of tags as `t`, and whose they are.
+pub(crate) fn push_tag(query: &mut QueryBuilder<Postgres>, of: &'static str, key: &str, test: &Keyed<TextTest>) {
+    if *test == Keyed::Absent {
+        query.push("not ");
+    }
+    query.push("exists (select from ").push(of).push(" and t.key = ").push_bind(key.to_owned());
+    if let Keyed::Is(test) = test {
+        query.push(" and ");
+        push_text(query, "t.value", test);
     }
     query.push(")");
 }

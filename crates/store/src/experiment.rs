@@ -7,7 +7,7 @@ use crate::{
 use domain::{
     experiment::{Experiment, ExperimentSummary, LifecycleStage, ViewType},
     id::{EnvironmentId, ExperimentId, RunId, WorkspaceId},
-    search::{ExperimentAttribute, ExperimentClause, ExperimentFilter, ExperimentTime, Keyed, OrderBy},
+    search::{ExperimentAttribute, ExperimentClause, ExperimentFilter, ExperimentTime, OrderBy},
 };
 use sqlx::{FromRow, PgConnection, Postgres, QueryBuilder, Row as _, types::Json};
 use std::collections::BTreeMap;
@@ -249,16 +249,7 @@ fn push_clause(query: &mut QueryBuilder<Postgres>, clause: &ExperimentClause) {
             query.push(")");
         }
         ExperimentClause::Tag { key, test } => {
-            if *test == Keyed::Absent {
-                query.push("not ");
-            }
-            query.push("exists (select from experiment_tags t where t.experiment_id = e.id and t.key = ");
-            query.push_bind(key.clone());
-            if let Keyed::Is(test) = test {
-                query.push(" and ");
-                condition::push_text(query, "t.value", test);
-            }
-            query.push(")");
+            condition::push_tag(query, "experiment_tags t where t.experiment_id = e.id", key, test)
         }
     }
 }

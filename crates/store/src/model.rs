@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use domain::{
     id::{ModelId, ModelVersionId, PromotionId, WorkspaceId},
     model::{AliasCause, AliasMove, Model, ModelSummary},
-    search::{Keyed, ModelClause, ModelFilter, ModelOrderKey, OrderBy},
+    search::{ModelClause, ModelFilter, ModelOrderKey, OrderBy},
 };
 use sqlx::{FromRow, PgConnection, Postgres, QueryBuilder, Row as _, types::Json};
 use std::collections::BTreeMap;
@@ -403,7 +403,7 @@ pub struct Search {
 }
 
 /// Milliseconds since 1970 of a time, as orders and clients know it.
-fn millis(column: &str) -> String {
+pub(crate) fn millis(column: &str) -> String {
     format!("(floor(extract(epoch from {column}) * 1000))::bigint")
 }
 
@@ -435,18 +435,7 @@ fn push_clause(query: &mut QueryBuilder<Postgres>, clause: &ModelClause) {
         ModelClause::Prompt(is_prompt) => {
             query.push(if *is_prompt { "" } else { "not " }).push(IS_PROMPT);
         }
-        ModelClause::Tag { key, test } => {
-            if *test == Keyed::Absent {
-                query.push("not ");
-            }
-            query.push("exists (select from model_tags t where t.model_id = m.id and t.key = ");
-            query.push_bind(key.clone());
-            if let Keyed::Is(test) = test {
-                query.push(" and ");
-                condition::push_text(query, "t.value", test);
-            }
-            query.push(")");
-        }
+        ModelClause::Tag { key, test } => condition::push_tag(query, "model_tags t where t.model_id = m.id", key, test),
     }
 }
 

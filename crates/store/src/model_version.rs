@@ -3,7 +3,7 @@
 use crate::{
     Error, Result, condition,
     keyset::{self, Column, Found, Kind, Mark},
-    model::IS_PROMPT,
+    model::{IS_PROMPT, millis},
 };
 use chrono::{DateTime, Utc};
 use domain::{
@@ -12,7 +12,7 @@ use domain::{
     artifact_root::{ArtifactOwner, ArtifactRoot},
     id::{ExperimentId, LoggedModelId, ModelId, ModelVersionId, RunId, UserId, WorkspaceId},
     model::{ModelVersion, Signature, Stage, VersionFile},
-    search::{Keyed, OrderBy, VersionClause, VersionFilter, VersionOrderKey, VersionText},
+    search::{OrderBy, VersionClause, VersionFilter, VersionOrderKey, VersionText},
 };
 use sqlx::{FromRow, PgConnection, Postgres, QueryBuilder, types::Json};
 use std::collections::BTreeMap;
@@ -197,6 +197,20 @@ pub async fn name_in_use(
     let mut query = QueryBuilder::new(format!("select m.name, v.version {IN_USE}"));
     query.push_bind(workspace).push(" and v.id = ").push_bind(id);
     Ok(query.build_query_as().fetch_optional(conn).await?)
+}
+
+/// A file of a version, by its path.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn file(conn: &mut PgConnection, id: ModelVersionId, path: &str) -> Result<Option<VersionFile>> {
+    let row: Option<(Digest, i64)> =
+        sqlx::query_as("select digest, size from model_version_files where model_version_id = $1 and path = $2")
+            .bind(id)
+            .bind(path)
+            .fetch_optional(conn)
+            .await?;
+    Ok(row.map(|(digest, size)| VersionFile { path: path.to_owned(), digest, size }))
 }
 
 /// The files of a version of the workspace that is in use, by path; none when there is no such version.
@@ -459,7 +473,6 @@ pub struct Search {
 
 impl Search {
     fn columns(&self) -> Vec<Column> {
-        let millis = |column: &str| format!("(floor(extract(epoch from {column}) * 1000))::bigint");
         let column = |by: &OrderBy<VersionOrderKey>| match by.key {
             VersionOrderKey::Name => Column::new("m.name", Kind::Text, by.direction),
             VersionOrderKey::Number => Column::new("v.version::bigint", Kind::Integer, by.direction),
@@ -493,16 +506,7 @@ fn push_clause(query: &mut QueryBuilder<Postgres>, clause: &VersionClause) {
             query.push(if *is_prompt { "" } else { "not " }).push(IS_PROMPT);
         }
         VersionClause::Tag { key, test } => {
-            if *test == Keyed::Absent {
-                query.push("not ");
-            }
-            query.push("exists (select from model_version_tags t where t.model_version_id = v.id and t.key = ");
-            query.push_bind(key.clone());
-            if let Keyed::Is(test) = test {
-                query.push(" and ");
-                condition::push_text(query, "t.value", test);
-            }
-            query.push(")");
+            condition::push_tag(query, "model_version_tags t where t.model_version_id = v.id", key, test)
         }
     }
 }

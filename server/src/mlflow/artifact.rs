@@ -10,7 +10,7 @@ use super::{
 use crate::{
     access::{Access, Context, Surface},
     download,
-    extract::{Path, Query},
+    extract::{Path, Query, content_length},
     router::Routes,
     state::AppState,
 };
@@ -117,7 +117,7 @@ async fn put(
     Path(path): Path<String>,
     request: Request,
 ) -> Result<Response, MlflowError> {
-    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let length = content_length(request.headers());
     let stream = request.into_body().into_data_stream();
     state.services.put_artifact(&ctx, &path, length, stream).await?;
     // The clients look at the status alone.
@@ -173,11 +173,10 @@ async fn upload_to_run(
     let run = run.ok_or_else(|| Error::invalid_field("run_uuid", "Request must specify run_uuid."))?;
     let path = given("path").ok_or_else(|| Error::invalid_field("path", "Request must specify path."))?;
     let too_large = || Error::invalid("Artifact size is too large. Max size is 10MB.");
-    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    if length.is_some_and(|length: u64| length > SMALL as u64) {
+    if content_length(request.headers()).is_some_and(|length| length > SMALL as u64) {
         return Err(too_large().into());
     }
-    let (root, _) = state.services.run_artifacts(&ctx, run_id(run)?, "").await?;
+    let root = state.services.run_root(&ctx, run_id(run)?).await?;
     let bytes = axum::body::to_bytes(request.into_body(), SMALL).await.map_err(|_| too_large())?;
     if bytes.is_empty() {
         return Err(Error::invalid("Request must specify data.").into());

@@ -5,6 +5,7 @@
 //! nobody asks for is ignored.
 
 use super::MlflowError;
+use crate::extract::content_length;
 use axum::{
     extract::{FromRequest, Query, Request},
     http::{Method, header},
@@ -61,8 +62,7 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
 }
 
 async fn read_body(request: Request) -> Result<Vec<u8>, Error> {
-    let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    if declared.is_some_and(|length: usize| length > BODY_LIMIT) {
+    if content_length(request.headers()).is_some_and(|length| length > BODY_LIMIT as u64) {
         return Err(too_large());
     }
     let mut body = Vec::new();
@@ -280,8 +280,7 @@ impl Fields {
             Some(Value::String(text)) if text.eq_ignore_ascii_case("true") => Ok(Some(true)),
             Some(Value::String(text)) if text.eq_ignore_ascii_case("false") => Ok(Some(false)),
             Some(Value::String(text)) if self.is_query => {
-                let shown: String = text.chars().take(100).collect();
-                let message = format!("Invalid boolean value: {shown}, must be 'true' or 'false'.");
+                let message = format!("Invalid boolean value: {}, must be 'true' or 'false'.", shown(text));
                 Err(Error::invalid_field(name, message))
             }
             Some(other) => Err(wrong_type(name, other)),
@@ -424,8 +423,7 @@ impl Fields {
     pub(crate) fn version(&self) -> Result<i32, Error> {
         let text = self.required("version")?;
         text.parse().ok().ok_or_else(|| {
-            let shown: String = text.chars().take(100).collect();
-            Error::invalid_field("version", format!("Model version must be an integer, got '{shown}'"))
+            Error::invalid_field("version", format!("Model version must be an integer, got '{}'", shown(text)))
         })
     }
 
@@ -449,11 +447,9 @@ impl Fields {
 
     /// How a run stands, by name or number; names that nobody knows say nothing.
     pub(crate) fn run_status(&self) -> Result<Option<RunStatus>, Error> {
-        const BY_NUMBER: [RunStatus; 5] =
-            [RunStatus::Running, RunStatus::Scheduled, RunStatus::Finished, RunStatus::Failed, RunStatus::Killed];
         let Some(value) = self.value("status")? else { return Ok(None) };
         let by_number = |number: Option<u64>| {
-            let status = number.and_then(|number| BY_NUMBER.get(usize::try_from(number.checked_sub(1)?).ok()?));
+            let status = number.and_then(|number| RunStatus::ALL.get(usize::try_from(number.checked_sub(1)?).ok()?));
             status.copied().map(Some).ok_or_else(|| wrong_type("status", value))
         };
         match value {
@@ -554,7 +550,8 @@ fn experiment_id(text: &str) -> Result<ExperimentId, Error> {
     })
 }
 
-fn shown(text: &str) -> String {
+/// Of a word that somebody sent, what a message repeats: not endless, and on one line.
+pub(super) fn shown(text: &str) -> String {
     text.chars().take(100).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 

@@ -18,7 +18,7 @@ use axum::{
 };
 use domain::{
     artifact_root::{Lineage, ModelSource},
-    model::ModelVersion,
+    model::{ModelVersion, PROMPT_TAG},
     permission::Permission,
 };
 use serde_json::{Value, json};
@@ -38,9 +38,6 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .mlflow(Method::POST, "/2.0/mlflow/model-versions/set-tag", write, set_tag)
         .mlflow(Method::DELETE, "/2.0/mlflow/model-versions/delete-tag", write, delete_tag)
 }
-
-/// The tag that makes a prompt.
-const PROMPT_TAG: &str = "mlflow.prompt.is_prompt";
 
 /// The most versions of one page. Clients may ask for more and then get a token of the next page.
 const MAX_PAGE: usize = 10_000;

@@ -4,7 +4,7 @@
 use super::{
     MlflowError,
     answer::{Empty, done},
-    fields::Fields,
+    fields::{Fields, shown},
 };
 use crate::{
     access::{Access, Context},
@@ -65,22 +65,22 @@ fn wanted_stage(fields: &Fields) -> Result<Stage, Error> {
     Err(Error::invalid_field("stage", message))
 }
 
-/// What is meant: a version, and the open promotion of it to a stage.
-async fn open_request(state: &AppState, ctx: &Ctx, fields: &Fields) -> Result<(Stage, Promotion), Error> {
+/// What is meant: the open promotion of a version to a stage, and the stages that it goes from and to.
+async fn open_request(state: &AppState, ctx: &Ctx, fields: &Fields) -> Result<(Promotion, (Stage, Stage)), Error> {
     let (name, version, stage) = (fields.model_name()?, fields.version()?, wanted_stage(fields)?);
-    state.services.model_version(ctx, name, version).await?;
+    let from = state.services.model_version(ctx, name, version).await?.stage;
     let open = open_promotions(state, ctx, name, version).await?;
     let found = open.into_iter().find(|promotion| stage_of(promotion) == Some(stage));
     let promotion = found.ok_or_else(|| {
         let message = format!("There is no open request to move {name} v{version} to {}.", stage.as_str());
         Error::new(ErrorKind::NotFound, message)
     })?;
-    Ok((stage, promotion))
+    Ok((promotion, (from, stage)))
 }
 
 async fn open_promotions(state: &AppState, ctx: &Ctx, model: &str, version: i32) -> Result<Vec<Promotion>, Error> {
     let filter = PromotionFilter {
-        states: PromotionState::ALL.into_iter().filter(|state| state.is_open()).collect(),
+        states: PromotionState::open().collect(),
         model: Some(model.to_owned()),
         version: Some(version),
         environment: None,
@@ -125,10 +125,6 @@ fn activity(promotion: &Promotion, kind: &str, (from, to): (Stage, Stage)) -> Va
     })
 }
 
-async fn present_stage(state: &AppState, ctx: &Ctx, promotion: &Promotion) -> Result<Stage, Error> {
-    Ok(state.services.model_version(ctx, &promotion.model, promotion.version).await?.stage)
-}
-
 async fn create(
     State(state): State<AppState>,
     Context(ctx): Context,
@@ -144,7 +140,7 @@ async fn create(
     let promotion = match state.services.request_promotion(&ctx, new).await {
         Ok(promotion) => promotion,
         Err(mut error) if error.kind == ErrorKind::AlreadyExists => {
-            if let Ok((_, open)) = open_request(&state, &ctx, &fields).await {
+            if let Ok((open, _)) = open_request(&state, &ctx, &fields).await {
                 error.message =
                     format!("{} See {}", error.message, state.services.promotion_address(&ctx, open.number));
             }
@@ -152,7 +148,7 @@ async fn create(
         }
         Err(error) => return Err(error.into()),
     };
-    let from = present_stage(&state, &ctx, &promotion).await?;
+    let from = state.services.model_version(&ctx, &promotion.model, promotion.version).await?.stage;
     let mut request = activity(&promotion, "REQUESTED_TRANSITION", (from, stage));
     request["available_actions"] = json!(actions(&ctx, &promotion));
     Ok(Json(json!({ "request": request })))
@@ -193,8 +189,7 @@ async fn decide(
     verdict: DecisionVerdict,
     kind: &str,
 ) -> Result<Json<Value>, MlflowError> {
-    let (stage, promotion) = open_request(&state, &ctx, fields).await?;
-    let from = present_stage(&state, &ctx, &promotion).await?;
+    let (promotion, stages) = open_request(&state, &ctx, fields).await?;
     let refused = |error| with_address(&state, &ctx, &promotion, error);
     let subject_digest = promotion.subject_digest.clone().ok_or_else(|| {
         refused(Error::conflict(format!(
@@ -206,7 +201,7 @@ async fn decide(
     let new = NewDecision { verdict, comment: fields.text_or_empty("comment")?.to_owned(), subject_digest };
     let decided = state.services.decide_promotion(&ctx, promotion.number, new).await;
     let (decision, _) = decided.map_err(refused)?;
-    let mut activity = activity(&promotion, kind, (from, stage));
+    let mut activity = activity(&promotion, kind, stages);
     activity["id"] = json!(decision.id);
     activity["user_id"] = decision.user_name.into();
     activity["comment"] = decision.comment.into();
@@ -221,23 +216,22 @@ async fn delete(
     Context(ctx): Context,
     fields: Fields,
 ) -> Result<Json<Value>, MlflowError> {
-    let (stage, promotion) = open_request(&state, &ctx, &fields).await?;
+    let (promotion, stages) = open_request(&state, &ctx, &fields).await?;
     let creator = fields.text_or_empty("creator")?;
     let is_theirs = [Some(promotion.requester.clone()), promotion.requested_by.map(|id| id.to_string())];
     if !creator.is_empty() && !is_theirs.iter().flatten().any(|name| name == creator) {
-        let shown: String = creator.chars().take(100).collect();
         let message = format!(
-            "{shown} has no open request to move {} to {}; {} has.",
+            "{} has no open request to move {} to {}; {} has.",
+            shown(creator),
             promotion.version_title(),
-            stage.as_str(),
+            stages.1.as_str(),
             promotion.requester
         );
         return Err(Error::new(ErrorKind::NotFound, message).into());
     }
-    let from = present_stage(&state, &ctx, &promotion).await?;
     let withdrawn = state.services.withdraw_promotion(&ctx, promotion.number).await;
     let withdrawn = withdrawn.map_err(|error| with_address(&state, &ctx, &promotion, error))?;
-    Ok(Json(json!({ "activity": activity(&withdrawn, "CANCELLED_REQUEST", (from, stage)) })))
+    Ok(Json(json!({ "activity": activity(&withdrawn, "CANCELLED_REQUEST", stages) })))
 }
 
 fn commented(ctx: &Ctx, comment: &Comment) -> Json<Value> {

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     access::{Access, Context, UPLOAD_KEY, Uploading},
-    extract::Path,
+    extract::{Path, content_length},
     router::Routes,
     state::AppState,
 };
@@ -73,7 +73,7 @@ async fn put_part(
         return Err(Error::invalid("The key is that of another upload.").into());
     }
     let number = number.parse().map_err(|_| Error::invalid("The number of a part is a whole number."))?;
-    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let length = content_length(request.headers());
     let stream = request.into_body().into_data_stream();
     let digest = state.services.put_upload_part(&upload, number, length, stream).await?;
     let mut response = Response::new(Body::empty());

@@ -3,7 +3,7 @@
 use super::{
     MlflowError,
     answer::{self, Empty, done},
-    fields::Fields,
+    fields::{Fields, shown},
 };
 use crate::{
     access::{Access, Context},
@@ -40,10 +40,7 @@ pub(super) fn routes(routes: Routes) -> Routes {
 
 /// Reads a webhook's id; one that has another form is no webhook's.
 fn id(text: &str) -> Result<WebhookId, Error> {
-    text.parse().map_err(|_| {
-        let shown: String = text.chars().take(100).map(|c| if c.is_control() { ' ' } else { c }).collect();
-        services::no_webhook(shown)
-    })
+    text.parse().map_err(|_| services::no_webhook(shown(text)))
 }
 
 fn event(fields: &Fields) -> Result<WebhookEvent, Error> {

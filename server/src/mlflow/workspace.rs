@@ -1,7 +1,10 @@
 //! Workspaces, as MLflow's clients see them: by their slug, with the name to show as the description. Only those of the
 //! caller are there.
 
-use super::{MlflowError, fields::Fields};
+use super::{
+    MlflowError,
+    fields::{Fields, shown},
+};
 use crate::{
     access::{Access, Context, SignedIn},
     extract::Path,
@@ -38,10 +41,11 @@ fn wire(workspace: &Workspace) -> Value {
 
 /// The caller in the workspace of this slug, of which they must be a member.
 async fn entered(state: &AppState, caller: Caller, slug: &str) -> Result<Ctx, Error> {
-    state.services.enter(caller, Some(slug)).await?.ok_or_else(|| {
-        let shown: String = slug.chars().take(100).collect();
-        Error::new(ErrorKind::NotFound, format!("Workspace '{shown}' not found"))
-    })
+    state
+        .services
+        .enter(caller, Some(slug))
+        .await?
+        .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("Workspace '{}' not found", shown(slug))))
 }
 
 /// Refuses what is said of a workspace and cannot be kept.

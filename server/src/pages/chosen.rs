@@ -1,13 +1,23 @@
 //! What was chosen on a page: the names and values in its address, some of them several times.
 
 use super::PageError;
+use crate::extract::Named;
 use app::ui::query::Address;
 use axum::{extract::FromRequestParts, http::request::Parts};
 use domain::Error;
+use std::ops::Deref;
 
 /// The query of a page's address, decoded.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Chosen(Vec<(String, String)>);
+pub(crate) struct Chosen(Named);
+
+impl Deref for Chosen {
+    type Target = Named;
+
+    fn deref(&self) -> &Named {
+        &self.0
+    }
+}
 
 impl<S: Send + Sync> FromRequestParts<S> for Chosen {
     type Rejection = PageError;
@@ -22,21 +32,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Chosen {
 impl Chosen {
     /// What an address would say, for a page that is shown in answer to a form.
     pub(crate) fn of<const N: usize>(pairs: [(&str, &str); N]) -> Self {
-        Self(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into())
-    }
-
-    /// The first value under this name; empty values count as absent.
-    pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(n, v)| n == name && !v.is_empty()).map(|(_, v)| v.as_str())
-    }
-
-    /// Every value under this name that is not empty.
-    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0.iter().filter(move |(n, v)| n == name && !v.is_empty()).map(|(_, v)| v.as_str())
+        Self(Named(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into()))
     }
 
     /// The address of the page, to make links that change one thing about it.
     pub(crate) fn address(&self, path: String) -> Address {
-        Address::new(path, self.0.clone())
+        Address::new(path, self.0.0.clone())
     }
 }

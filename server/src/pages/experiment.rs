@@ -50,12 +50,12 @@ async fn list(view: View, chosen: Chosen) -> PageResult {
     let ctx = view.ctx()?;
     let filter = plain_or_filter(chosen.get("q").unwrap_or_default(), "name");
     let sort = Sort::parse(chosen.get("sort").unwrap_or("-updated"));
-    let order = match sort.key.as_str() {
+    let key = match sort.key.as_str() {
         "name" => "name",
         "created" => "creation_time",
         _ => "last_update_time",
     };
-    let order = [format!("{order} {}", if sort.descending { "DESC" } else { "ASC" })];
+    let order = [sort.order(key)];
     let search = ExperimentSearch {
         view: ViewType::ActiveOnly,
         filter: &filter,
@@ -84,7 +84,7 @@ pub(super) fn plain_or_filter(text: &str, name: &str) -> String {
 }
 
 /// What was found, or nothing and what is wrong with what was typed: a person sees at once how to mend it.
-fn shown<T>(found: Result<T, Error>, nothing: impl FnOnce() -> T) -> Result<(T, Option<String>), Error> {
+pub(super) fn shown<T>(found: Result<T, Error>, nothing: impl FnOnce() -> T) -> Result<(T, Option<String>), Error> {
     match found {
         Ok(found) => Ok((found, None)),
         Err(error) if error.kind == ErrorKind::Invalid => Ok((nothing(), Some(error.message))),
@@ -116,13 +116,17 @@ async fn show(view: View, Path(id): Path<ExperimentId>, chosen: Chosen) -> PageR
         at: Some(wrong.position).filter(|_| chosen.get("q") == Some(&filter)),
     });
     let columns = Some(columns).filter(|columns| !columns.is_empty());
-    let found = match (&wrong, chosen.get("group")) {
-        (Some(_), _) => Err(Error::invalid("")),
-        (None, Some(by)) => groups(services, ctx, id, &chosen, &filter, by.parse()?).await,
-        (None, None) => table(services, ctx, id, &chosen, &filter, columns).await,
+    let (shown, error) = match wrong {
+        Some(wrong) => (ShownRuns::Nothing, Some(wrong)),
+        None => {
+            let found = match chosen.get("group") {
+                Some(by) => groups(services, ctx, id, &chosen, &filter, by.parse()?).await,
+                None => table(services, ctx, id, &chosen, &filter, columns).await,
+            };
+            let (shown, message) = shown(found, || ShownRuns::Nothing)?;
+            (shown, message.map(|message| WrongFilter { message, at: None }))
+        }
     };
-    let (shown, error) = shown(found, || ShownRuns::Nothing)?;
-    let error = wrong.or(error.map(|message| WrongFilter { message, at: None }));
     let page = ExperimentPage {
         events: view.history(ObjectKind::Experiment, experiment.id, EVENTS).await?,
         champion: services.champion(ctx, experiment.id).await?,
@@ -148,7 +152,7 @@ fn view_type(chosen: &Chosen) -> ViewType {
 fn order(chosen: &Chosen) -> Result<String, Error> {
     let sort = Sort::parse(chosen.get("sort").unwrap_or("-start_time"));
     let column: RunColumn = sort.key.parse()?;
-    Ok(format!("{} {}", column.order(), if sort.descending { "DESC" } else { "ASC" }))
+    Ok(sort.order(&column.order()))
 }
 
 async fn table(

@@ -1,7 +1,13 @@
 //! The pages of models: the list, one with its versions, its aliases, its card, and its versions.
 
-use super::{Form, PageResult, View, chosen::Chosen, experiment::plain_or_filter, files, form::can_mend};
-use crate::{access::Access, extract::Path, router::Routes};
+use super::{
+    Form, PageResult, View,
+    chosen::Chosen,
+    experiment::{plain_or_filter, shown},
+    files,
+    form::can_mend,
+};
+use crate::{access::Access, extract::Path, preview::prose, router::Routes};
 use app::{
     pages::{
         files::FilesPage,
@@ -27,7 +33,7 @@ use domain::{
     text_diff::TextDiff,
 };
 use leptos::prelude::*;
-use services::{Ctx, DeploymentFilter, FilesOf, ModelSearch, PromotionFilter, Services, no_card};
+use services::{Ctx, DeploymentFilter, FilesOf, ModelSearch, PromotionFilter, Services, blocking, no_card};
 
 const SECTION: Option<Section> = Some(Section::Models);
 /// How many models, promotions or moves a page shows.
@@ -59,20 +65,13 @@ async fn list(view: View, chosen: Chosen) -> PageResult {
         "created" => "creation_timestamp",
         _ => "last_updated_timestamp",
     };
-    let order = [format!("{key} {}", if sort.descending { "DESC" } else { "ASC" })];
+    let order = [sort.order(key)];
     let search = ModelSearch { filter: &filter, order: &order, page_token: chosen.get("page_token"), limit: ROWS };
     let found = async {
         let page = view.services().model_summaries(ctx, &search).await?;
         Ok((page, view.services().count_models(ctx, &filter).await?))
     };
-    let ((page, total), error) = match found.await {
-        Ok(found) => (found, None),
-        // A filter is typed by a person, who sees at once what is wrong with it.
-        Err(Error { kind: ErrorKind::Invalid, message, .. }) => {
-            ((Page { items: Vec::new(), next_page_token: None }, 0), Some(message))
-        }
-        Err(error) => return Err(error.into()),
-    };
+    let ((page, total), error) = shown(found.await, || (Page { items: Vec::new(), next_page_token: None }, 0))?;
     let endpoints = view.services().endpoints(ctx).await?;
     let links = view.links.clone();
     let address = chosen.address(links.models());
@@ -87,8 +86,11 @@ async fn show(view: View, Path(name): Path<String>, chosen: Chosen) -> PageResul
     let versions = services.version_table(ctx, &name, chosen.get("page_token"), VERSIONS).await?;
     let mut endpoints = services.endpoints(ctx).await?;
     endpoints.retain(|endpoint| endpoint.deployment.model_id == model.id);
-    let open = PromotionState::ALL.into_iter().filter(|state| state.is_open()).collect();
-    let filter = PromotionFilter { states: open, model: Some(name.clone()), ..PromotionFilter::default() };
+    let filter = PromotionFilter {
+        states: PromotionState::open().collect(),
+        model: Some(name.clone()),
+        ..PromotionFilter::default()
+    };
     let in_production = endpoints.iter().find(|endpoint| endpoint.deployment.environment == PRODUCTION);
     let newest = versions.rows.first().map(|row| row.version.version);
     let described = match in_production.map(|endpoint| endpoint.deployment.version).or(newest) {
@@ -128,17 +130,9 @@ async fn describe(view: &View, model: &str, number: i32) -> Result<Option<Descri
     Ok(Some(Described { version: number, signature: detail.version.signature, golden }))
 }
 
-/// What a card's Markdown says. Off the threads that answer requests: it takes as long as the card is.
-async fn prose(text: String) -> Result<Vec<Block>, Error> {
-    tokio::task::spawn_blocking(move || preview::prose(&text)).await.map_err(|error| {
-        tracing::error!(%error, "a card could not be read");
-        Error::internal()
-    })
-}
-
 /// The beginning of a card: what its first heading is followed by.
 async fn lead(card: ModelCard) -> Result<CardLead, Error> {
-    let blocks = prose(card.text).await?;
+    let blocks = prose(&card.text).await?;
     let blocks = blocks.into_iter().filter(|block| !matches!(block, Block::Heading(..))).take(1).collect();
     Ok(CardLead { number: card.number, author: card.author, at: card.created_at, blocks })
 }
@@ -189,7 +183,7 @@ async fn card_page(view: &View, name: &str, chosen: &Chosen) -> Result<CardPage,
         None => latest,
     };
     let shown = match card {
-        Some(card) => Some(ShownCard { blocks: prose(card.text.clone()).await?, card }),
+        Some(card) => Some(ShownCard { blocks: prose(&card.text).await?, card }),
         None => None,
     };
     let compared = match (number(chosen, "a")?, number(chosen, "b")?) {
@@ -235,7 +229,7 @@ async fn save_card(view: View, Path(name): Path<String>, form: Form) -> PageResu
     let draft = Draft::of([("text", text.clone())]);
     if form.text("do") == "preview" {
         let mut page = card_page(&view, &name, &chosen).await?;
-        page.edit = Some(CardEdit { draft, instead_of, preview: Some(prose(text).await?), meanwhile: None });
+        page.edit = Some(CardEdit { draft, instead_of, preview: Some(prose(&text).await?), meanwhile: None });
         return view.page(title, SECTION, move || view! { <Card links address page/> }).await;
     }
     match view.services().save_model_card(view.ctx()?, &name, &text, instead_of).await {
@@ -253,11 +247,9 @@ async fn save_card(view: View, Path(name): Path<String>, form: Form) -> PageResu
             let meanwhile = match &page.shown {
                 Some(shown) if error.kind == ErrorKind::Conflict => {
                     let (theirs, mine) = (shown.card.clone(), text);
-                    let diff = {
-                        let before = theirs.text.clone();
-                        tokio::task::spawn_blocking(move || TextDiff::of(&before, &mine)).await
-                    };
-                    Some((theirs, diff.map_err(|_| Error::internal())?))
+                    let before = theirs.text.clone();
+                    let diff = blocking(move || TextDiff::of(&before, &mine)).await?;
+                    Some((theirs, diff))
                 }
                 _ => None,
             };

@@ -40,7 +40,7 @@ async fn list(view: View, chosen: Chosen) -> PageResult {
     let ctx = view.ctx()?;
     let states = match chosen.get("state") {
         None => Vec::new(),
-        Some("open") => PromotionState::ALL.into_iter().filter(|state| state.is_open()).collect(),
+        Some("open") => PromotionState::open().collect(),
         Some(name) => vec![PromotionState::parse(name).ok_or_else(|| Error::invalid("There is no such state."))?],
     };
     let filter = PromotionFilter { states, ..PromotionFilter::default() };

@@ -76,13 +76,13 @@ async fn comments(view: &View, id: RunId, chosen: &Chosen, draft: Draft) -> Resu
     let ctx = view.ctx()?;
     let page = view.services().run_comments(ctx, id, chosen.get("page_token"), COMMENTS).await?;
     let reader = ctx.user().map(|user| user.id);
-    let mut shown = Vec::with_capacity(page.items.len());
-    for comment in page.items {
-        let (blocks, is_own) = (preview::prose(&comment.text).await?, Some(comment.author_id) == reader);
-        shown.push(ShownComment { comment, blocks, is_own });
-    }
+    let blocks = preview::prose_of_each(page.items.iter().map(|comment| comment.text.clone()).collect()).await?;
+    let shown = page.items.into_iter().zip(blocks).map(|(comment, blocks)| {
+        let is_own = Some(comment.author_id) == reader;
+        ShownComment { comment, blocks, is_own }
+    });
     let may_write = ctx.may(Permission::Comment);
-    Ok(RunComments { shown, next_page_token: page.next_page_token, may_write, draft })
+    Ok(RunComments { shown: shown.collect(), next_page_token: page.next_page_token, may_write, draft })
 }
 
 /// The page of a run; when a comment was refused, with what was typed.

@@ -1,6 +1,6 @@
 //! The board: a row to each model, a column to each environment, and how the one nearest to production does.
 
-use super::{capital, share};
+use super::share;
 use crate::{chart::spark::Spark, format, ui::prelude::*};
 use domain::{
     deployment::{Deployment, Endpoint},
@@ -44,7 +44,7 @@ pub fn board(environments: &[Environment], endpoints: Vec<Endpoint>) -> Vec<Boar
 }
 
 /// How an endpoint does, as a shape and a word.
-fn health(endpoint: &Endpoint) -> (State, &'static str) {
+pub(in crate::pages) fn health(endpoint: &Endpoint) -> (State, &'static str) {
     let errors = share(endpoint.traffic.errors, endpoint.traffic.requests);
     match (errors, endpoint.drifted) {
         (Some(errors), _) if errors > MANY_ERRORS => (State::Failed, "live, failing"),
@@ -89,7 +89,7 @@ pub fn Board(
         .iter()
         .map(|environment| {
             let href = links.environment(&environment.name);
-            view! { <th scope="col"><a class="quiet" href=href>{capital(&environment.name)}</a></th> }
+            view! { <th scope="col"><a class="quiet" href=href>{format::capitalised(&environment.name)}</a></th> }
         })
         .collect_view();
     let lines = rows.into_iter().map(|row| view! { <BoardLine links=links.clone() row/> }).collect_view();
@@ -116,35 +116,6 @@ pub fn Board(
 #[component]
 fn BoardLine(links: Links, row: BoardRow) -> impl IntoView {
     let main = row.main;
-    let (state, _) = health(&main);
-    let traffic = main.traffic.clone();
-    let none = || view! { <span class="none">{format::NONE}</span> }.into_any();
-    let errors = match share(traffic.errors, traffic.requests) {
-        None => none(),
-        Some(share) => {
-            view! { <span class=(share > MANY_ERRORS).then_some("bad")>{format::percent(share)}</span> }.into_any()
-        }
-    };
-    // Requests of an hour are far below what loses digits.
-    #[allow(clippy::cast_precision_loss)]
-    let series: Vec<f64> = traffic.series.iter().map(|n| *n as f64).collect();
-    let tone = if matches!(state, State::Failed | State::Warning) { state.tone() } else { Tone::Idle };
-    let drift = match (main.drifted, main.drift_share) {
-        (Some(drifted), Some(share)) => {
-            let state = if drifted { State::Failed } else { State::Passed };
-            view! { <StateMark state word=format::percent(share)/> }.into_any()
-        }
-        _ => none(),
-    };
-    let requests = if traffic.requests > 0 {
-        view! {
-            <span class="requests"><Spark values=series of="requests an hour" tone/><span class="muted">{format::integer(traffic.requests)}</span></span>
-        }
-        .into_any()
-    } else {
-        view! { <span class="muted">"no requests"</span> }.into_any()
-    };
-    let latency = traffic.p99_ms.map_or_else(none, |ms| format::latency(ms).into_any());
     let home = links.endpoint(&main.deployment.environment, &row.model);
     let cells = row
         .cells
@@ -166,11 +137,51 @@ fn BoardLine(links: Links, row: BoardRow) -> impl IntoView {
                 {of.map(|of| view! { <span class="sub">{of}</span> })}
             </th>
             {cells}
-            <td>{requests}</td>
-            <td class="num">{latency}</td>
-            <td class="num">{errors}</td>
-            <td>{drift}</td>
+            <Doing endpoint=main counted=true/>
         </tr>
+    }
+}
+
+/// How an endpoint does, in four cells: its requests, drawn and, when they are to be `counted`, in all; latency, errors,
+/// drift.
+#[component]
+pub(in crate::pages) fn Doing(endpoint: Endpoint, #[prop(optional)] counted: bool) -> impl IntoView {
+    let (state, _) = health(&endpoint);
+    let traffic = endpoint.traffic;
+    let none = || view! { <span class="none">{format::NONE}</span> }.into_any();
+    let errors = match share(traffic.errors, traffic.requests) {
+        None => none(),
+        Some(share) => {
+            view! { <span class=(share > MANY_ERRORS).then_some("bad")>{format::percent(share)}</span> }.into_any()
+        }
+    };
+    // Requests of an hour are far below what loses digits.
+    #[allow(clippy::cast_precision_loss)]
+    let values: Vec<f64> = traffic.series.iter().map(|n| *n as f64).collect();
+    let tone = if matches!(state, State::Failed | State::Warning) { state.tone() } else { Tone::Idle };
+    let drift = match (endpoint.drifted, endpoint.drift_share) {
+        (Some(drifted), Some(share)) => {
+            let state = if drifted { State::Failed } else { State::Passed };
+            view! { <StateMark state word=format::percent(share)/> }.into_any()
+        }
+        _ => none(),
+    };
+    let requests = match (traffic.requests > 0, counted) {
+        (false, _) => view! { <span class="muted">"no requests"</span> }.into_any(),
+        (true, false) => view! { <Spark values of="requests an hour" tone/> }.into_any(),
+        (true, true) => {
+            view! {
+                <span class="requests"><Spark values of="requests an hour" tone/><span class="muted">{format::integer(traffic.requests)}</span></span>
+            }
+            .into_any()
+        }
+    };
+    let latency = traffic.p99_ms.map_or_else(none, |ms| format::latency(ms).into_any());
+    view! {
+        <td>{requests}</td>
+        <td class="num">{latency}</td>
+        <td class="num">{errors}</td>
+        <td>{drift}</td>
     }
 }
 

@@ -4,6 +4,7 @@ mod board;
 mod one;
 
 pub use board::{Board, BoardRow, board};
+pub(in crate::pages) use board::{Doing, health};
 pub use one::{DeploymentPage, One};
 
 use crate::{format, islands::LiveRegion, ui::prelude::*};
@@ -111,7 +112,10 @@ fn Filters(address: Address, environments: Vec<Environment>) -> impl IntoView {
             })
             .collect::<Vec<_>>()
     };
-    let places = choices("environment", environments.into_iter().map(|e| (e.name.clone(), capital(&e.name))).collect());
+    let places = choices(
+        "environment",
+        environments.into_iter().map(|e| (e.name.clone(), format::capitalised(&e.name))).collect(),
+    );
     let states = [DeploymentState::Live, DeploymentState::Deploying, DeploymentState::Retired, DeploymentState::Failed];
     let states =
         choices("state", states.map(|state| (state.as_str().to_owned(), of_deployment(state).1.to_owned())).to_vec());
@@ -128,10 +132,6 @@ fn Filters(address: Address, environments: Vec<Environment>) -> impl IntoView {
             <Choice label="State" items=states/>
         </div>
     }
-}
-
-pub(crate) fn capital(name: &str) -> String {
-    super::pipeline_run::state::capitalised(name)
 }
 
 /// Deployments in a table, newest first.

@@ -1,7 +1,8 @@
 //! Which columns the table has: added, moved, kept in view and taken away, each by one press of a form whose answer is the
 //! page at its new address.
 
-use crate::{islands::Completion, ui::prelude::*};
+use super::typed::TypedColumn;
+use crate::ui::prelude::*;
 use domain::run_table::RunColumn;
 use leptos::prelude::*;
 
@@ -89,8 +90,6 @@ pub(super) fn ChooseColumns(
         })
         .collect_view();
     let open = wrong.is_some();
-    let invalid = open.then_some("true");
-    let described = open.then_some("column-error");
     view! {
         <details class="more columns" open=open>
             <summary class="btn">
@@ -99,30 +98,18 @@ pub(super) fn ChooseColumns(
                 <span class="muted">{format!("{shown} of {}", format::integer(keys.max(0)))}</span>
             </summary>
             <div class="menu">
-                <div class="add complete" data-keep="">
-                    <input
-                        class="input mono"
-                        type="text"
-                        id="column-add"
-                        name="add"
-                        form=FORM
-                        value=typed
-                        list="usual-columns"
-                        placeholder="Add a column: f1, or metrics.val/*"
-                        aria-label="Add a column"
-                        aria-invalid=invalid
-                        aria-describedby=described
-                        autocomplete="off"
-                        spellcheck="false"
-                    />
-                    <button class="btn" type="submit" form=FORM>"Add"</button>
-                    <div class="completions" id="column-options" role="listbox" aria-label="Columns" hidden=""></div>
-                </div>
-                {wrong.map(|wrong| view! { <p class="filter-note error" id="column-error" role="alert">{wrong}</p> })}
-                <Completion input="column-add" list="column-options" search then="send"/>
-                <datalist id="usual-columns">
-                    {usual.into_iter().map(|column| view! { <option value=column.to_string()></option> }).collect_view()}
-                </datalist>
+                <TypedColumn
+                    id="column-add"
+                    name="add"
+                    form=FORM
+                    label="Add a column"
+                    placeholder="Add a column: f1, or metrics.val/*"
+                    button="Add"
+                    value=typed
+                    wrong
+                    usual
+                    search
+                />
                 <ol class="shown">{list}</ol>
                 {is_chosen
                     .then(|| {

@@ -1,6 +1,7 @@
 //! Runs in groups: what they share, how many they are, and what they come to.
 
-use crate::{islands::Completion, ui::prelude::*};
+use super::typed::TypedColumn;
+use crate::ui::prelude::*;
 use domain::{
     environment::Better,
     experiment::Champion,
@@ -53,27 +54,17 @@ pub(super) fn ChooseGroup(
                 {grouped.as_ref().map(|column| view! { <span class="muted mono">{format!(" {column}")}</span> })}
             </summary>
             <div class="menu">
-                <div class="add complete" data-keep="">
-                    <input
-                        class="input mono"
-                        type="text"
-                        id="group-by"
-                        name="group"
-                        form=FORM
-                        value=grouped.as_ref().map(ToString::to_string)
-                        list="usual-groups"
-                        placeholder="params.model"
-                        aria-label="Group by"
-                        autocomplete="off"
-                        spellcheck="false"
-                    />
-                    <button class="btn" type="submit" form=FORM>"Group"</button>
-                    <div class="completions" id="group-options" role="listbox" aria-label="Group by" hidden=""></div>
-                </div>
-                <Completion input="group-by" list="group-options" search then="send"/>
-                <datalist id="usual-groups">
-                    {options.iter().map(|column| view! { <option value=column.to_string()></option> }).collect_view()}
-                </datalist>
+                <TypedColumn
+                    id="group-by"
+                    name="group"
+                    form=FORM
+                    label="Group by"
+                    placeholder="params.model"
+                    button="Group"
+                    value=grouped.as_ref().map(ToString::to_string)
+                    usual=options
+                    search
+                />
                 <p class="label">"By"</p>
                 {links}
             </div>
@@ -125,10 +116,8 @@ pub(super) fn GroupTable(
         .collect_view();
     let shown = groups.groups.len();
     let hidden = usize::try_from(groups.all).unwrap_or(usize::MAX).saturating_sub(shown);
-    let better = |metric: &String| {
-        champion.as_ref().and_then(|champion| champion.better.get(metric)).map(|better| *better == Better::Higher)
-    };
-    let directions: Vec<Option<bool>> = groups.metrics.iter().map(better).collect();
+    let better = |metric: &String| champion.as_ref().and_then(|champion| champion.better.get(metric).copied());
+    let directions: Vec<Option<Better>> = groups.metrics.iter().map(better).collect();
     let rows = groups
         .groups
         .into_iter()
@@ -167,13 +156,13 @@ fn Line(
     address: Address,
     group: RunGroup,
     metrics: Vec<String>,
-    directions: Vec<Option<bool>>,
+    directions: Vec<Option<Better>>,
 ) -> impl IntoView {
     let of_group = address.without("group").without("order").with("q", group.filter).href();
     let cells = metrics
         .iter()
         .zip(directions)
-        .map(|(metric, higher)| match group.metrics.get(metric) {
+        .map(|(metric, better)| match group.metrics.get(metric) {
             None => {
                 let none = || view! { <span class="none">{format::NONE}</span> };
                 view! { <td class="num edge">{none()}</td><td class="num">{none()}</td><td class="num">{none()}</td> }.into_any()
@@ -183,8 +172,8 @@ fn Line(
                 let class = |best: bool| if best { "num strong" } else { "num" };
                 view! {
                     <td class="num edge" title=of><Num value=summary.mean/></td>
-                    <td class=class(higher == Some(false))><a href=links.run(&summary.min_run)><Num value=summary.min/></a></td>
-                    <td class=class(higher == Some(true))><a href=links.run(&summary.max_run)><Num value=summary.max/></a></td>
+                    <td class=class(better == Some(Better::Lower))><a href=links.run(&summary.min_run)><Num value=summary.min/></a></td>
+                    <td class=class(better == Some(Better::Higher))><a href=links.run(&summary.max_run)><Num value=summary.max/></a></td>
                 }
                     .into_any()
             }

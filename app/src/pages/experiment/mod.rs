@@ -5,6 +5,7 @@ mod groups;
 mod runs;
 mod selected;
 mod table;
+mod typed;
 
 pub(super) use runs::compare;
 pub use runs::{ExperimentPage, Runs, ShownRuns, WrongFilter};

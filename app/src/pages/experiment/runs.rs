@@ -10,7 +10,6 @@ use super::{
 use crate::{islands::LiveRegion, ui::prelude::*};
 use domain::{
     audit::AuditEvent,
-    environment::Better,
     experiment::{Champion, Experiment, LifecycleStage},
     run::RunStatus,
     run_table::{MAX_EXPORTED, RunAttribute, RunColumn, RunGroups, RunTable},
@@ -20,8 +19,8 @@ use leptos::prelude::*;
 /// By how much a value differs from the champion's, and what that means; none where there is nothing to compare.
 pub(in crate::pages) fn compare(champion: &Champion, key: &str, value: f64) -> Option<(f64, Meaning)> {
     let theirs = *champion.metrics.get(key)?;
-    let higher = champion.better.get(key).map(|better| *better == Better::Higher);
-    (value.is_finite() && theirs.is_finite()).then(|| (value - theirs, Meaning::of(theirs, value, higher)))
+    let better = champion.better.get(key).copied();
+    (value.is_finite() && theirs.is_finite()).then(|| (value - theirs, Meaning::of(theirs, value, better)))
 }
 
 /// What the page shows.

@@ -71,7 +71,7 @@ fn Which(links: Links, model: String, asked: (String, String)) -> impl IntoView 
 
 fn better(metric: &MetricDiff) -> Meaning {
     match (metric.a, metric.b) {
-        (Some(a), Some(b)) => Meaning::of(a, b, metric.better.map(|better| better == Better::Higher)),
+        (Some(a), Some(b)) => Meaning::of(a, b, metric.better),
         _ => Meaning::Plain,
     }
 }
@@ -215,21 +215,12 @@ fn Metrics(names: (String, String), metrics: Vec<MetricDiff>) -> impl IntoView {
         .into_iter()
         .take(300)
         .map(|metric| {
-            let meaning = better(&metric);
-            let delta = metric.a.zip(metric.b).filter(|(a, b)| a.is_finite() && b.is_finite()).map(|(a, b)| b - a);
-            let direction = metric.better.map(|better| match better {
-                Better::Higher => "higher is better",
-                Better::Lower => "lower is better",
-            });
             view! {
                 <tr>
-                    <th scope="row"><span class="mono strong">{metric.key}</span>" "<span class="muted">{direction}</span></th>
+                    <th scope="row"><span class="mono strong">{metric.key}</span>" "<span class="muted">{metric.better.map(Better::words)}</span></th>
                     <td class="num"><Num value=metric.a/></td>
                     <td class="num strong"><Num value=metric.b/></td>
-                    <td class="num">{match delta {
-                        Some(delta) => view! { <Delta text=format::signed(delta) meaning/> }.into_any(),
-                        None => view! { <span class="none">"–"</span> }.into_any(),
-                    }}</td>
+                    <td class="num"><Difference from=metric.a to=metric.b better=metric.better/></td>
                 </tr>
             }
         })
@@ -363,11 +354,7 @@ fn Fields(names: (String, String), fields: Vec<domain::version_diff::FieldDiff>,
         .into_iter()
         .take(300)
         .map(|field| {
-            let word = match (&field.a, &field.b) {
-                (None, _) => "added",
-                (_, None) => "removed",
-                _ => "changed",
-            };
+            let word = change(&field.a, &field.b);
             view! {
                 <tr>
                     <td class="muted">{if field.is_input { "Takes" } else { "Gives" }}</td>
@@ -405,6 +392,15 @@ fn Fields(names: (String, String), fields: Vec<domain::version_diff::FieldDiff>,
     }
 }
 
+/// What became of something, of which there is this in the first and that in the second.
+fn change<T>(a: &Option<T>, b: &Option<T>) -> &'static str {
+    match (a, b) {
+        (None, _) => "added",
+        (_, None) => "removed",
+        _ => "changed",
+    }
+}
+
 /// Added, removed or changed: a word in its colour, with a sign before it.
 #[component]
 fn Change(word: &'static str) -> impl IntoView {
@@ -425,11 +421,7 @@ fn Files(names: (String, String), files: Vec<FileDiff>, same: usize) -> impl Int
         .into_iter()
         .take(500)
         .map(|file| {
-            let word = match (&file.a, &file.b) {
-                (None, _) => "added",
-                (_, None) => "removed",
-                _ => "changed",
-            };
+            let word = change(&file.a, &file.b);
             let side = |facts: Option<domain::version_diff::FileFacts>| match facts {
                 Some(facts) => {
                     view! { <td class="num">{bytes(facts.size)}<span class="sub"><code>{facts.digest.short().to_owned()}</code></span></td> }

@@ -354,25 +354,12 @@ fn Measured(links: Links, page: VersionPage) -> impl IntoView {
         .map(|metric| {
             let theirs = champion.as_ref().and_then(|champion| champion.metrics.get(&metric.key).copied());
             let better = better(&metric.key);
-            let direction = better.map(|better| match better {
-                Better::Higher => "higher is better",
-                Better::Lower => "lower is better",
-            });
-            let delta = theirs.filter(|theirs| theirs.is_finite() && metric.value.is_finite()).map(|theirs| {
-                let meaning = Meaning::of(theirs, metric.value, better.map(|better| better == Better::Higher));
-                (format::signed(metric.value - theirs), meaning)
-            });
             view! {
                 <tr>
-                    <th scope="row"><span class="mono strong">{metric.key}</span>" "<span class="muted">{direction}</span></th>
+                    <th scope="row"><span class="mono strong">{metric.key}</span>" "<span class="muted">{better.map(Better::words)}</span></th>
                     {has_champion.then(|| view! { <td class="num"><Num value=theirs/></td> })}
                     <td class="num strong"><Num value=metric.value/></td>
-                    {has_champion.then(|| view! {
-                        <td class="num">{match delta {
-                            Some((text, meaning)) => view! { <Delta text meaning/> }.into_any(),
-                            None => view! { <span class="none">"–"</span> }.into_any(),
-                        }}</td>
-                    })}
+                    {has_champion.then(|| view! { <td class="num"><Difference from=theirs to=Some(metric.value) better/></td> })}
                     {(!has_champion).then(|| view! { <td class="num muted">{metric.step}</td> })}
                 </tr>
             }

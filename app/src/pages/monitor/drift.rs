@@ -113,7 +113,7 @@ fn Drawn(feature: FeatureDrift) -> impl IntoView {
             let sign = if method.is_p_value() { "below" } else { "from" };
             format!("{} {}, drift {sign} {threshold}", name(method), score(method, value))
         }
-        Verdict::Inconclusive { reason } => capital(&reason.to_string()),
+        Verdict::Inconclusive { reason } => format::capitalised(&reason.to_string()),
     };
     let pair =
         feature.bins.clone().map(|bins| view! { <Figure drawing=histogram::draw(&Pair::of(&feature.feature, bins))/> });
@@ -141,7 +141,7 @@ fn Line(feature: FeatureDrift) -> impl IntoView {
         }
         .into_any(),
         Verdict::Inconclusive { reason } => {
-            view! { <td colspan="3" class="muted">{capital(&reason.to_string())}</td> }.into_any()
+            view! { <td colspan="3" class="muted">{format::capitalised(&reason.to_string())}</td> }.into_any()
         }
     };
     let lost = match missing {
@@ -170,10 +170,6 @@ fn name(method: Method) -> &'static str {
         Method::Wasserstein => "Wasserstein, normed",
         Method::JensenShannon => "Jensen-Shannon",
     }
-}
-
-fn capital(text: &str) -> String {
-    crate::pages::pipeline_run::state::capitalised(text)
 }
 
 #[cfg(test)]

@@ -113,7 +113,7 @@ pub fn step_note(step: &Step, steps: &[Step], now: DateTime<Utc>) -> String {
 #[must_use]
 pub fn attempt_reason(attempt: &StepAttempt) -> Option<String> {
     if !attempt.reason.is_empty() {
-        return Some(capitalised(&attempt.reason));
+        return Some(format::capitalised(&attempt.reason));
     }
     match (attempt.outcome, attempt.exit_code) {
         (AttemptOutcome::Failed, Some(code)) => Some(format!("Exit status {code}")),
@@ -121,13 +121,6 @@ pub fn attempt_reason(attempt: &StepAttempt) -> Option<String> {
         (AttemptOutcome::Lost, _) => Some("Its worker was lost, so it was tried again".to_owned()),
         _ => None,
     }
-}
-
-/// The text with its first letter in upper case: reasons begin in lower case, to follow a name.
-#[must_use]
-pub fn capitalised(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// The step that a page shows when nobody chose one: what runs, or what went wrong, or what was done last.

@@ -106,7 +106,7 @@ fn Failure(step: Step, attempt: Option<StepAttempt>) -> impl IntoView {
     let reason = attempt
         .as_ref()
         .and_then(state::attempt_reason)
-        .or_else(|| (failed && !step.reason.is_empty()).then(|| state::capitalised(&step.reason)))?;
+        .or_else(|| (failed && !step.reason.is_empty()).then(|| format::capitalised(&step.reason)))?;
     let outcome = attempt.as_ref().map(|attempt| attempt.outcome);
     let (tone, symbol, next) = match outcome {
         _ if step.state == StepState::Ready => (Tone::Warn, Symbol::Wait, "It is tried again by itself."),

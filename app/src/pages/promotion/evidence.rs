@@ -124,9 +124,7 @@ fn GateRow(gate: Gate) -> impl IntoView {
 /// What the difference between candidate and champion means.
 pub(super) fn meaning(metric: &MetricComparison) -> Meaning {
     match (metric.champion, metric.candidate) {
-        (Some(champion), Some(candidate)) => {
-            Meaning::of(champion, candidate, metric.better.map(|better| better == Better::Higher))
-        }
+        (Some(champion), Some(candidate)) => Meaning::of(champion, candidate, metric.better),
         _ => Meaning::Plain,
     }
 }
@@ -144,22 +142,12 @@ pub(super) fn Metrics(page: PromotionPage) -> impl IntoView {
         .iter()
         .cloned()
         .map(|metric| {
-            let meaning = meaning(&metric);
-            let difference = metric.champion.zip(metric.candidate).map(|(champion, candidate)| format::signed(candidate - champion));
-            let direction = match metric.better {
-                Some(Better::Higher) => "higher is better",
-                Some(Better::Lower) => "lower is better",
-                None => "",
-            };
             view! {
                 <tr>
-                    <th scope="row"><span class="strong mono">{metric.key}</span><span class="sub">{direction}</span></th>
+                    <th scope="row"><span class="strong mono">{metric.key}</span><span class="sub">{metric.better.map(Better::words)}</span></th>
                     <td class="num"><Num value=metric.champion/></td>
                     <td class="num strong"><Num value=metric.candidate/></td>
-                    <td class="num">{match difference {
-                        Some(text) => view! { <Delta text meaning/> }.into_any(),
-                        None => view! { <span class="none">"–"</span> }.into_any(),
-                    }}</td>
+                    <td class="num"><Difference from=metric.champion to=metric.candidate better=metric.better/></td>
                 </tr>
             }
         })

@@ -28,15 +28,10 @@ pub(super) fn snippets(page: &RunPage) -> Vec<(&'static str, String)> {
         "Read this run",
         format!(
             "{start}client = mlflow.MlflowClient()\nrun = client.get_run(\"{id}\")\nprint(run.data.params, run.data.metrics)\n{}",
-            page.run
-                .metrics
-                .iter()
-                .filter(|metric| page.lengths.get(&metric.key).is_some_and(|points| *points > 1))
-                .min_by_key(|metric| metric.key.len())
-                .map_or_else(String::new, |metric| format!(
-                    "history = client.get_metric_history(\"{id}\", {})\n",
-                    quoted(&metric.key)
-                ))
+            page.run.metrics.iter().filter(|metric| metric.step > 0).min_by_key(|metric| metric.key.len()).map_or_else(
+                String::new,
+                |metric| format!("history = client.get_metric_history(\"{id}\", {})\n", quoted(&metric.key))
+            )
         ),
     )];
     let model = page.run.model_outputs.last().map(|link| format!("models:/{}", link.model_id.wire()));
@@ -99,9 +94,12 @@ mod tests {
     fn snippets_name_the_run_and_the_server_and_quote_what_people_typed() {
         let mut page = samples::run();
         page.experiment.name = "a \"b\" \\".to_owned();
+        // As on the tabs that draw no curves.
+        page.lengths.clear();
         let all = snippets(&page);
         let id = page.run.info.id.simple();
         assert!(all[0].1.contains(&id) && all[0].1.contains(&page.tracking_url), "{}", all[0].1);
+        assert!(all[0].1.contains("client.get_metric_history("), "{}", all[0].1);
         assert!(all[1].1.contains(&format!("runs:/{id}/model")), "{}", all[1].1);
         assert!(all[2].1.contains(r#"experiment_names=["a \"b\" \\"]"#), "{}", all[2].1);
         assert!(all[2].1.contains("params.`class_weight` = 'balanced'"), "{}", all[2].1);

@@ -101,6 +101,11 @@ impl PromotionState {
         matches!(self, Self::GatesRunning | Self::Blocked | Self::AwaitingApproval | Self::Approved | Self::Deploying)
     }
 
+    /// The states in which something can.
+    pub fn open() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|state| state.is_open())
+    }
+
     /// Where it may go from here: the whole table of legal moves.
     ///
     /// The moves back are how agreement falls away: to [`Self::GatesRunning`] when what was agreed on changed, to

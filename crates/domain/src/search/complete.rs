@@ -9,6 +9,7 @@ use super::{
     runs::{DatasetField, Field, RunOrderKey, RunText, field},
     scanner::{Placed, Scanner, Token, is_key},
 };
+use crate::log_key::KeyKind;
 
 /// What may stand at a place of a filter, and which part of the filter it would replace.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -40,22 +41,11 @@ pub struct Word {
     pub detail: &'static str,
 }
 
-/// What a key is of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum KeySort {
-    /// `metrics.`
-    Metric,
-    /// `params.`
-    Param,
-    /// `tags.`
-    Tag,
-}
-
 /// A place for a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyPlace {
     /// Of what; of anything when nobody said.
-    pub sort: Option<KeySort>,
+    pub kind: Option<KeyKind>,
     /// What is typed of it.
     pub typed: String,
 }
@@ -72,28 +62,14 @@ pub struct ValuePlace {
 /// What a value is of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ValueOf {
-    /// A param.
-    Param(String),
-    /// A tag.
-    Tag(String),
+    /// A param or a tag.
+    Key(KeyKind, String),
     /// An attribute that is a text.
     Text(RunText),
     /// A time, in milliseconds since 1970.
     Time,
     /// A field of a data set.
     Dataset(DatasetField),
-}
-
-impl KeySort {
-    /// The entity before the dot.
-    #[must_use]
-    pub fn entity(self) -> &'static str {
-        match self {
-            Self::Metric => "metrics",
-            Self::Param => "params",
-            Self::Tag => "tags",
-        }
-    }
 }
 
 impl Completion {
@@ -107,8 +83,8 @@ impl Completion {
 
     /// What stands there when this key is taken.
     #[must_use]
-    pub fn insert_key(&self, sort: KeySort, key: &str) -> String {
-        let entity = sort.entity();
+    pub fn insert_key(&self, kind: KeyKind, key: &str) -> String {
+        let entity = kind.entity();
         let text = match !key.is_empty() && key.chars().all(is_key) {
             true => format!("{entity}.{key}"),
             false => format!("{entity}.`{}`", key.replace('`', "``")),
@@ -332,10 +308,7 @@ impl Progress {
     }
 
     fn suggest(&self, typed: &str, found: &mut Completion) {
-        let starts = |word: &Word| {
-            word.text.get(..typed.len()).is_some_and(|start| start.eq_ignore_ascii_case(typed)) || typed.is_empty()
-        };
-        let mut offer = |words: &[Word]| found.words.extend(words.iter().copied().filter(|word| starts(word)));
+        let mut offer = |words: &[Word]| found.words.extend(words.iter().filter(|word| begins(word.text, typed)));
         match &self.at {
             At::Operand if self.clauses >= MAX_CLAUSES => {}
             At::Operand => self.suggest_operand(typed, found),
@@ -376,8 +349,6 @@ impl Progress {
     }
 
     fn suggest_operand(&self, typed: &str, found: &mut Completion) {
-        let begins =
-            |text: &str, typed: &str| text.get(..typed.len()).is_some_and(|start| start.eq_ignore_ascii_case(typed));
         let Some((entity, key)) = typed.split_once('.') else {
             if typed.starts_with(['`', '"', '\'']) {
                 return;
@@ -387,7 +358,7 @@ impl Progress {
                 found.words.extend([NOT, OPEN].iter().filter(|word| begins(word.text, typed)));
             }
             if !typed.is_empty() && typed.chars().all(is_key) {
-                found.keys = Some(KeyPlace { sort: None, typed: typed.to_owned() });
+                found.keys = Some(KeyPlace { kind: None, typed: typed.to_owned() });
             }
             return;
         };
@@ -395,21 +366,25 @@ impl Progress {
             Some(quote @ ('`' | '"' | '\'')) => key[1..].replace(&format!("{quote}{quote}"), &quote.to_string()),
             _ => key.to_owned(),
         };
-        let sort = match entity {
-            "metric" | "metrics" => KeySort::Metric,
-            "param" | "params" | "parameter" | "parameters" => KeySort::Param,
-            "tag" | "tags" => KeySort::Tag,
+        match entity {
             "dataset" | "datasets" => {
                 let field = |word: &&Word| word.text.split_once('.').is_some_and(|(_, field)| begins(field, &key));
-                return found.words.extend(DATASETS.iter().filter(field));
+                found.words.extend(DATASETS.iter().filter(field));
             }
             "attribute" | "attributes" | "attr" | "run" => {
-                return found.words.extend(ATTRIBUTES.iter().filter(|word| begins(word.text, &key)));
+                found.words.extend(ATTRIBUTES.iter().filter(|word| begins(word.text, &key)));
             }
-            _ => return,
-        };
-        found.keys = Some(KeyPlace { sort: Some(sort), typed: key });
+            _ => {
+                let kind = KeyKind::of_entity(entity);
+                found.keys = kind.map(|kind| KeyPlace { kind: Some(kind), typed: key });
+            }
+        }
     }
+}
+
+/// Whether a word begins with what is typed, in any case.
+fn begins(word: &str, typed: &str) -> bool {
+    word.get(..typed.len()).is_some_and(|start| start.eq_ignore_ascii_case(typed))
 }
 
 /// What the operand is compared with.
@@ -424,8 +399,8 @@ fn operand(found: &Placed) -> Option<Of> {
         Field::Dataset(field) => Of::Text(ValueOf::Dataset(field), false),
         Field::Sortable(RunOrderKey::Metric(_)) => Of::Number,
         Field::Sortable(RunOrderKey::Time(_)) => Of::Time,
-        Field::Sortable(RunOrderKey::Param(key)) => Of::Text(ValueOf::Param(key), true),
-        Field::Sortable(RunOrderKey::Tag(key)) => Of::Text(ValueOf::Tag(key), true),
+        Field::Sortable(RunOrderKey::Param(key)) => Of::Text(ValueOf::Key(KeyKind::Param, key), true),
+        Field::Sortable(RunOrderKey::Tag(key)) => Of::Text(ValueOf::Key(KeyKind::Tag, key), true),
         Field::Sortable(RunOrderKey::Text(text)) => Of::Text(ValueOf::Text(text), false),
     })
 }

@@ -52,13 +52,13 @@ mod scanner;
 mod tests;
 
 pub use clause::{Filter, Finite, IntegerTest, Keyed, NumberOp, NumberTest, OneOf, Pattern, TextTest, Values};
-pub use complete::{Completion, KeyPlace, KeySort, ValueOf, ValuePlace, Word, complete};
+pub use complete::{Completion, KeyPlace, ValueOf, ValuePlace, Word, complete};
 pub use experiments::{ExperimentAttribute, ExperimentClause, ExperimentTime};
 pub use logged_models::{
     DatasetRef, LoggedModelAttribute, LoggedModelClause, LoggedModelOrderField, LoggedModelOrderKey, LoggedModelText,
     LoggedModelTime, logged_model_order,
 };
-pub use models::{ModelClause, ModelOrderKey, PROMPT_TAG, VersionClause, VersionOrderKey, VersionText};
+pub use models::{ModelClause, ModelOrderKey, VersionClause, VersionOrderKey, VersionText};
 pub use order::{Direction, OrderBy};
 pub use runs::{DatasetField, RunClause, RunOrderKey, RunText, RunTime};
 

@@ -7,10 +7,8 @@ use super::{
     print::Key,
     scanner::Problem,
 };
+use crate::model::PROMPT_TAG;
 use std::fmt;
-
-/// MLflow keeps prompts as registered models with this tag.
-pub const PROMPT_TAG: &str = "mlflow.prompt.is_prompt";
 
 /// One comparison of registered models.
 #[derive(Debug, Clone, PartialEq)]

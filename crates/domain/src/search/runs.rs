@@ -7,6 +7,7 @@ use super::{
     print::Key,
     scanner::Problem,
 };
+use crate::log_key::KeyKind;
 use std::fmt;
 
 /// One comparison of runs.
@@ -120,11 +121,15 @@ pub(super) enum Field {
 }
 
 pub(super) fn field(operand: &Operand) -> Result<Field, Problem> {
-    let key = || operand.key.clone();
+    if let Some(kind) = operand.entity.as_deref().and_then(KeyKind::of_entity) {
+        let key = operand.key.clone();
+        return Ok(Field::Sortable(match kind {
+            KeyKind::Metric => RunOrderKey::Metric(key),
+            KeyKind::Param => RunOrderKey::Param(key),
+            KeyKind::Tag => RunOrderKey::Tag(key),
+        }));
+    }
     Ok(Field::Sortable(match operand.entity.as_deref() {
-        Some("metric" | "metrics") => RunOrderKey::Metric(key()),
-        Some("param" | "params" | "parameter" | "parameters") => RunOrderKey::Param(key()),
-        Some("tag" | "tags") => RunOrderKey::Tag(key()),
         Some("dataset" | "datasets") => {
             return match operand.key.as_str() {
                 "name" => Ok(Field::Dataset(DatasetField::Name)),

@@ -3,7 +3,7 @@
 use crate::{
     error::Error,
     id::RunId,
-    model::{Model, ModelVersion},
+    model::{Model, ModelVersion, PROMPT_TAG},
     permission::UnknownName,
 };
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -166,8 +166,6 @@ impl<'de> Deserialize<'de> for WebhookEvent {
 const PROMPT_TEXT: &str = "mlflow.prompt.text";
 /// The tag that says which sort of prompt it is.
 const PROMPT_TYPE: &str = "_mlflow_prompt_type";
-/// The tag that makes a prompt of a model.
-const IS_PROMPT: &str = crate::search::PROMPT_TAG;
 
 /// Something that happened to a model. Of a prompt, which is a model with a tag, other events tell.
 #[derive(Debug, Clone, Copy)]
@@ -276,7 +274,7 @@ impl Happening<'_> {
 fn told(tags: &BTreeMap<String, String>, is_prompt: bool) -> BTreeMap<&str, &str> {
     tags.iter()
         .map(|(key, value)| (key.as_str(), value.as_str()))
-        .filter(|(key, _)| !is_prompt || ![IS_PROMPT, PROMPT_TEXT, PROMPT_TYPE].contains(key))
+        .filter(|(key, _)| !is_prompt || ![PROMPT_TAG, PROMPT_TEXT, PROMPT_TYPE].contains(key))
         .collect()
 }
 
@@ -397,16 +395,16 @@ mod tests {
     fn a_tag_of_a_model_is_told_of_prompts_alone() {
         let set = Happening::TagSet { key: "a", value: "b" };
         assert!(set.of(&model(&[])).is_none());
-        let (event, data) = set.of(&model(&[(IS_PROMPT, "True")])).unwrap();
+        let (event, data) = set.of(&model(&[(PROMPT_TAG, "True")])).unwrap();
         assert_eq!(event, WebhookEvent::PromptTagSet);
         assert_eq!(data, json!({ "name": "churn", "key": "a", "value": "b" }));
-        let deleted = Happening::TagDeleted("a").of(&model(&[(IS_PROMPT, "true")])).unwrap();
+        let deleted = Happening::TagDeleted("a").of(&model(&[(PROMPT_TAG, "true")])).unwrap();
         assert_eq!(deleted, (WebhookEvent::PromptTagDeleted, json!({ "name": "churn", "key": "a" })));
     }
 
     #[test]
     fn a_prompt_is_told_without_the_tags_that_make_it_one() {
-        let tags = [(IS_PROMPT, "true"), (PROMPT_TYPE, "text"), ("team", "red")];
+        let tags = [(PROMPT_TAG, "true"), (PROMPT_TYPE, "text"), ("team", "red")];
         let (event, data) = Happening::Created.of(&model(&tags)).unwrap();
         assert_eq!(event, WebhookEvent::PromptCreated);
         assert_eq!(data, json!({ "name": "churn", "tags": { "team": "red" }, "description": "" }));

@@ -7,11 +7,11 @@
 use super::{
     announce, candidate_of,
     decide::{approvals, fall_away, invalidate, settle},
-    event, move_to, now,
+    event, move_to,
     present::{Present, Standing, standing},
     run_gates_again, write_as_system,
 };
-use crate::{Event, Result, Services, boxed, commit, deployment, promotion::no_promotion};
+use crate::{Event, Result, Services, boxed, commit, deployment, now, promotion::no_promotion};
 use domain::{
     Error, ErrorKind,
     deployment::{Deployment, DeploymentState},

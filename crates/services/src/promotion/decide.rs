@@ -1,11 +1,11 @@
 //! Deciding: a person's verdict on exactly what they saw.
 
 use super::{
-    announce, candidate_of, checked_comment, event, locked, move_to, no_promotion, now,
+    announce, candidate_of, checked_comment, event, locked, move_to, no_promotion,
     present::{Present, Standing, standing},
     run_gates_again, write_as_system,
 };
-use crate::{Ctx, Result, Services, boxed, commit};
+use crate::{Ctx, Result, Services, boxed, commit, now};
 use domain::{
     Digest, Error,
     id::DecisionId,

@@ -18,9 +18,9 @@ pub use store::promotion::Filter as PromotionFilter;
 use crate::{
     Ctx, Event, Result, Services, boxed, commit,
     environment::{self, is_name},
+    now,
     step::account,
 };
-use chrono::{DateTime, SubsecRound as _, Utc};
 use domain::{
     Error,
     audit::{Actor, Object, ObjectKind},
@@ -228,11 +228,6 @@ impl Services {
 pub fn may_withdraw(ctx: &Ctx, promotion: &Promotion) -> bool {
     let is_theirs = ctx.user().is_none_or(|user| promotion.requested_by == Some(user.id));
     ctx.may(Permission::RequestPromotion) && (is_theirs || ctx.roles.contains(&Role::Admin))
-}
-
-/// The time, to the microsecond: as it reads back from the database, so that an answer sent again is the same.
-pub(crate) fn now() -> DateTime<Utc> {
-    Utc::now().trunc_subsecs(6)
 }
 
 fn asked_already(open: &Promotion) -> Error {

@@ -171,7 +171,7 @@ fn compare(
     let wanted = policy.better();
     let keys: BTreeSet<&str> =
         ours.keys().chain(theirs.keys()).map(String::as_str).filter(|k| is_of_model(k)).collect();
-    let (gated, others): (Vec<&str>, Vec<&str>) = keys.into_iter().partition(|key| wanted.contains_key(key));
+    let (gated, others): (Vec<&str>, Vec<&str>) = keys.into_iter().partition(|key| wanted.contains_key(*key));
     let comparison = |key: &str| MetricComparison {
         key: key.to_owned(),
         candidate: ours.get(key).copied(),

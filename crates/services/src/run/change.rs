@@ -6,13 +6,14 @@ use domain::{
     Error,
     experiment::LifecycleStage,
     id::{ExperimentId, RunId},
+    log_key::KeyKind,
     names::TagKey,
     run::RunInfo,
     run_table::MAX_CHANGED,
     values::TagValue,
 };
 use std::collections::{BTreeMap, BTreeSet};
-use store::run::{RunKey, key::KeyKind, log};
+use store::run::{RunKey, log};
 
 /// What is done with runs.
 #[derive(Debug, Clone, PartialEq, Eq)]

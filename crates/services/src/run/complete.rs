@@ -7,17 +7,14 @@ use chrono::{TimeDelta, Utc};
 use domain::{
     Error,
     id::ExperimentId,
+    log_key::KeyKind,
     run::RunStatus,
     run_table::{MAX_COLUMNS, RunAttribute, RunColumn, Suggestion, Suggestions},
-    search::{self, DatasetField, KeySort, RunText, ValueOf, ValuePlace},
+    search::{self, DatasetField, RunText, ValueOf, ValuePlace},
 };
 use store::{
     PgConnection,
-    run::{
-        input,
-        key::{self, KeyKind},
-        log,
-    },
+    run::{input, key, log},
 };
 
 /// The most suggestions.
@@ -47,24 +44,12 @@ impl Services {
         let found = search::complete(text, cursor);
         let mut items: Vec<Suggestion> = Vec::new();
         if let Some(place) = &found.keys {
-            let kinds: Vec<KeyKind> = match place.sort {
-                Some(KeySort::Metric) => vec![KeyKind::Metric],
-                Some(KeySort::Param) => vec![KeyKind::Param],
-                Some(KeySort::Tag) => vec![KeyKind::Tag],
-                None => KeyKind::ALL.to_vec(),
-            };
+            let kinds = place.kind.map_or(KeyKind::ALL.to_vec(), |kind| vec![kind]);
             let keys = key::matching(&mut conn, id, &kinds, &place.typed, most()).await?;
-            items.extend(keys.into_iter().map(|(kind, name)| {
-                let (sort, detail) = match kind {
-                    KeyKind::Metric => (KeySort::Metric, "metric"),
-                    KeyKind::Param => (KeySort::Param, "param"),
-                    KeyKind::Tag => (KeySort::Tag, "tag"),
-                };
-                Suggestion {
-                    text: found.insert_key(sort, &name),
-                    label: format!("{}.{name}", sort.entity()),
-                    detail: detail.to_owned(),
-                }
+            items.extend(keys.into_iter().map(|(kind, name)| Suggestion {
+                text: found.insert_key(kind, &name),
+                label: format!("{}.{name}", kind.entity()),
+                detail: kind.as_str().to_owned(),
             }));
         }
         if let Some(place) = &found.values {
@@ -117,13 +102,13 @@ impl Services {
         for kind in kinds {
             let begin = keys.iter().filter(|(of, name)| *of == kind && name.starts_with(typed)).count();
             if begin > 1 && !typed.is_empty() && !grouping {
-                let all = format!("{}.{typed}*", entity(kind));
+                let all = format!("{}.{typed}*", kind.entity());
                 several.push(Suggestion { text: all.clone(), label: all, detail: "all that begin so".to_owned() });
             }
         }
         items.extend(keys.into_iter().map(|(kind, name)| {
-            let column = format!("{}.{name}", entity(kind));
-            Suggestion { text: column.clone(), label: column, detail: entity(kind).trim_end_matches('s').to_owned() }
+            let column = format!("{}.{name}", kind.entity());
+            Suggestion { text: column.clone(), label: column, detail: kind.as_str().to_owned() }
         }));
         items.truncate(MOST - several.len());
         items.extend(several);
@@ -152,7 +137,7 @@ impl Services {
             if found.is_empty() {
                 return Err(Error::invalid_field("add", format!("No key of this experiment begins with \"{start}\".")));
             }
-            return Ok(found.into_iter().map(|(kind, name)| column(kind, name)).collect());
+            return Ok(found.into_iter().map(|(kind, name)| RunColumn::of(kind, name)).collect());
         }
         if let Ok(column) = text.parse::<RunColumn>() {
             return Ok(vec![column]);
@@ -160,7 +145,7 @@ impl Services {
         let wanted: Vec<_> = KeyKind::ALL.into_iter().map(|kind| (kind, text)).collect();
         let known = key::known(&mut conn, &[id], &wanted).await?;
         match KeyKind::ALL.into_iter().find(|kind| known.contains_key(&(*kind, text))) {
-            Some(kind) => Ok(vec![column(kind, text.to_owned())]),
+            Some(kind) => Ok(vec![RunColumn::of(kind, text.to_owned())]),
             None => Err(Error::invalid_field(
                 "add",
                 format!(
@@ -184,7 +169,7 @@ impl Services {
         let mut columns: Vec<RunColumn> = Vec::new();
         for kind in KeyKind::ALL {
             let names = key::common(&mut conn, &newest, kind, i64::try_from(limit).unwrap_or(i64::MAX)).await?;
-            columns.extend(names.into_iter().map(|name| column(kind, name)));
+            columns.extend(names.into_iter().map(|name| RunColumn::of(kind, name)));
         }
         Ok(columns)
     }
@@ -194,26 +179,10 @@ fn most() -> i64 {
     MOST as i64
 }
 
-fn column(kind: KeyKind, name: String) -> RunColumn {
-    match kind {
-        KeyKind::Metric => RunColumn::Metric(name),
-        KeyKind::Param => RunColumn::Param(name),
-        KeyKind::Tag => RunColumn::Tag(name),
-    }
-}
-
-fn entity(kind: KeyKind) -> &'static str {
-    match kind {
-        KeyKind::Metric => "metrics",
-        KeyKind::Param => "params",
-        KeyKind::Tag => "tags",
-    }
-}
-
 /// What is typed of a key, and of which kinds it may be.
 fn kinds(text: &str) -> (Vec<KeyKind>, &str) {
     for kind in KeyKind::ALL {
-        if let Some(rest) = text.strip_prefix(entity(kind)).and_then(|rest| rest.strip_prefix('.')) {
+        if let Some(rest) = text.strip_prefix(kind.entity()).and_then(|rest| rest.strip_prefix('.')) {
             return (vec![kind], rest);
         }
     }
@@ -224,17 +193,12 @@ fn kinds(text: &str) -> (Vec<KeyKind>, &str) {
 async fn values(conn: &mut PgConnection, id: ExperimentId, place: &ValuePlace) -> Result<Vec<(String, String)>> {
     let typed = place.typed.as_str();
     let found = match &place.of {
-        ValueOf::Param(name) | ValueOf::Tag(name) => {
-            let kind = if matches!(place.of, ValueOf::Param(_)) { KeyKind::Param } else { KeyKind::Tag };
-            match key::known_one(conn, id, kind, name).await? {
-                Some(key) => log::distinct_values(conn, kind, key, typed, most()).await?,
-                None => Vec::new(),
-            }
-        }
+        ValueOf::Key(kind, name) => match key::known_one(conn, id, *kind, name).await? {
+            Some(key) => log::distinct_values(conn, *kind, key, typed, most()).await?,
+            None => Vec::new(),
+        },
         ValueOf::Text(RunText::Status) => {
-            let all =
-                [RunStatus::Running, RunStatus::Scheduled, RunStatus::Finished, RunStatus::Failed, RunStatus::Killed];
-            let names = all.into_iter().map(RunStatus::as_str);
+            let names = RunStatus::ALL.into_iter().map(RunStatus::as_str);
             names.filter(|name| name.starts_with(&typed.to_uppercase())).map(ToOwned::to_owned).collect()
         }
         ValueOf::Text(text @ (RunText::RunName | RunText::UserId)) => {

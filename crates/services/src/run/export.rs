@@ -6,6 +6,7 @@ use domain::{
     Error,
     experiment::ViewType,
     id::{ExperimentId, RunId},
+    log_key::KeyKind,
     run_table::{MAX_CHANGED, MAX_EXPORTED, RunAttribute, RunColumn, RunRow},
     search::{self, RunClause, RunFilter, RunText, TextTest, Values},
 };
@@ -15,7 +16,7 @@ use store::{
     keyset::Place,
     run::{
         RunKey,
-        key::{self, KeyId, KeyKind},
+        key::{self, KeyId},
         search::Search,
     },
 };
@@ -83,13 +84,7 @@ impl Services {
                 let most = i64::try_from(MAX_EXPORTED + 1).unwrap_or(i64::MAX);
                 let all = key::beginning(&mut conn, experiment.id, &KeyKind::ALL, "", most).await?;
                 let attributes = RunAttribute::ALL.into_iter().map(RunColumn::Attribute);
-                attributes
-                    .chain(all.into_iter().map(|(kind, name)| match kind {
-                        KeyKind::Metric => RunColumn::Metric(name),
-                        KeyKind::Param => RunColumn::Param(name),
-                        KeyKind::Tag => RunColumn::Tag(name),
-                    }))
-                    .collect()
+                attributes.chain(all.into_iter().map(|(kind, name)| RunColumn::of(kind, name))).collect()
             }
         };
         let mut columns = vec![RunColumn::Attribute(RunAttribute::Id), RunColumn::Attribute(RunAttribute::Name)];

@@ -6,6 +6,7 @@ use crate::{Ctx, Result, Services};
 use domain::{
     Error,
     id::{ExperimentId, RunId, WorkspaceId},
+    log_key::KeyKind,
     run::Run,
 };
 use quick_cache::{Weighter, sync::Cache};
@@ -14,7 +15,7 @@ use store::{
     PgConnection,
     run::{
         RunKey, Stamp,
-        key::{self, KeyId, KeyKind, NamedKey},
+        key::{self, KeyId, NamedKey},
     },
 };
 

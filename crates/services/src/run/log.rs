@@ -7,6 +7,7 @@ use domain::{
     dataset::{MAX_DATASETS, ValidDatasetInput},
     id::{ExperimentId, LoggedModelId, RunId},
     log_batch::{self, LogBatch, MetricPoint, RawMetric},
+    log_key::KeyKind,
     names::{ParamKey, RunName, TagKey},
     run::{DatasetInput, ModelLink, RunInfo, RunModel},
     series::Point,
@@ -17,7 +18,7 @@ use store::{
     PgConnection,
     run::{
         Opened, input,
-        key::{KeyId, KeyKind, NamedKey},
+        key::{KeyId, NamedKey},
         log,
         metric::{self, Append},
     },
@@ -50,11 +51,8 @@ impl Services {
     pub async fn log_param(&self, ctx: &Ctx, id: RunId, key: &str, value: &str) -> Result<bool> {
         let key = ParamKey::parse(key, "key")?;
         let value = ParamValue::parse(value, "value")?;
-        let mut conn = self.conn().await?;
-        let run = self.run_identity(&mut conn, ctx, id).await?;
         let params = BTreeMap::from([(key.as_str(), value.as_str())]);
-        let pairs = self.pairs(&mut conn, run.experiment, KeyKind::Param, &params).await?;
-        drop(conn);
+        let pairs = self.pairs_of_run(ctx, id, KeyKind::Param, &params).await?;
         let mut tx = self.begin().await?;
         let (opened, _) = open(&mut tx, ctx, id).await?;
         if let Some((_, old)) = log::insert_params(&mut tx, &opened, &pairs).await?.pop() {
@@ -148,6 +146,19 @@ impl Services {
         Ok(ids.into_iter().zip(pairs.values().copied()).collect())
     }
 
+    /// The same, of what is logged to a run, on a connection of their own.
+    pub(super) async fn pairs_of_run<'a>(
+        &self,
+        ctx: &Ctx,
+        id: RunId,
+        kind: KeyKind,
+        pairs: &BTreeMap<&str, &'a str>,
+    ) -> Result<Vec<log::Pair<'a>>> {
+        let mut conn = self.conn().await?;
+        let run = self.run_identity(&mut conn, ctx, id).await?;
+        self.pairs(&mut conn, run.experiment, kind, pairs).await
+    }
+
     /// Sets a tag of a run; `mlflow.runName` renames it. Tells whether the value was cut.
     ///
     /// # Errors
@@ -158,10 +169,7 @@ impl Services {
         let value = TagValue::for_run(value, "value")?;
         let tags = BTreeMap::from([(key.as_str(), value.as_str())]);
         check_run_name(&tags)?;
-        let mut conn = self.conn().await?;
-        let run = self.run_identity(&mut conn, ctx, id).await?;
-        let tags_by_id = self.pairs(&mut conn, run.experiment, KeyKind::Tag, &tags).await?;
-        drop(conn);
+        let tags_by_id = self.pairs_of_run(ctx, id, KeyKind::Tag, &tags).await?;
         let mut tx = self.begin().await?;
         let (opened, info) = open(&mut tx, ctx, id).await?;
         set_tags(&mut tx, ctx, (&opened, &info), (&tags, &tags_by_id)).await?;

@@ -4,6 +4,7 @@ use crate::{Ctx, Result, Services, boxed};
 use domain::{
     Error, ErrorKind, Page,
     id::{ExperimentId, RunId},
+    log_key::KeyKind,
     page,
     run::{MetricSeries, RunSeries},
     series::{self, Axis, Point, Window},
@@ -13,7 +14,7 @@ use std::{
     ops::RangeInclusive,
 };
 use store::run::{
-    key::{self, KeyId, KeyKind, NamedKey},
+    key::{self, KeyId, NamedKey},
     metric,
 };
 

@@ -33,6 +33,7 @@ use domain::{
     experiment::{Experiment, LifecycleStage},
     id::{ExperimentId, RunId},
     log_batch::LogBatch,
+    log_key::KeyKind,
     names::RunName,
     run::{Run, RunInfo, RunLineage, RunStatus},
     values::Millis,
@@ -40,7 +41,7 @@ use domain::{
 use std::{collections::BTreeMap, sync::Arc};
 use store::{
     PgConnection,
-    run::{Opened, RunKey, key::KeyKind},
+    run::{Opened, RunKey},
 };
 
 /// The tag that is a run's name.
@@ -182,10 +183,7 @@ impl Services {
         let name = name.map(|name| RunName::parse(&name, "run_name")).transpose()?;
         let name = name.as_ref().map(RunName::as_str);
         let tags: BTreeMap<&str, &str> = name.map(|name| (RUN_NAME, name)).into_iter().collect();
-        let mut conn = self.conn().await?;
-        let run = self.run_identity(&mut conn, ctx, id).await?;
-        let tags = self.pairs(&mut conn, run.experiment, KeyKind::Tag, &tags).await?;
-        drop(conn);
+        let tags = self.pairs_of_run(ctx, id, KeyKind::Tag, &tags).await?;
         let mut tx = self.begin().await?;
         let found = store::run::lock(&mut tx, ctx.workspace_id(), id).await?;
         let (key, before) = found.ok_or_else(|| no_run(&id.simple()))?;
@@ -198,7 +196,7 @@ impl Services {
         note_status(&mut tx, ctx, before.status, &info).await?;
         announce(&mut tx, &info).await?;
         commit(tx).await?;
-        if matches!(info.status, RunStatus::Finished | RunStatus::Failed | RunStatus::Killed) {
+        if info.status.has_ended() {
             self.packer.ended(key);
         }
         Ok(info)

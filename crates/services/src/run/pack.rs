@@ -29,8 +29,9 @@ impl Packer {
 
     /// A run was written to, and has this version now.
     pub(crate) fn written(&self, run: RunKey, version: i64) {
-        // Some requests make two versions at once, and would step over the one that is waited for.
-        if version % EVERY < 2 {
+        // Some requests make two versions at once, and would step over the one that is waited for. A new run has nothing
+        // that is worth it.
+        if version >= EVERY && version % EVERY < 2 {
             // Those that find no place are found by the worker.
             _ = self.0.try_send((run, false));
         }

@@ -5,6 +5,7 @@ use domain::{
     Error,
     experiment::{Experiment, ViewType},
     id::{ExperimentId, RunId},
+    log_key::KeyKind,
     page,
     run_table::{
         GroupSort, MAX_COLUMNS, MetricSummary, RunAttribute, RunColumn, RunGroup, RunGroups, RunRow, RunTable,
@@ -19,7 +20,7 @@ use store::{
     keyset::Place,
     run::{
         RunKey, group, input,
-        key::{self, KeyId, KeyKind, NamedKey},
+        key::{self, KeyId, NamedKey},
         log, metric,
         search::Search,
     },
@@ -99,15 +100,11 @@ impl Services {
             Some(_) => store::run::search::count(&mut conn, &search).await?,
             None => filtered,
         };
-        let mut rows = rows(&mut conn, experiment.id, &keys, wanted.columns.as_deref().unwrap_or_default()).await?;
         let columns = match &wanted.columns {
             Some(columns) => columns.clone(),
-            None => {
-                let columns = usual_columns(&mut conn, &keys, &rows).await?;
-                rows = self::rows(&mut conn, experiment.id, &keys, &columns).await?;
-                columns
-            }
+            None => usual_columns(&mut conn, &keys).await?,
         };
+        let mut rows = rows(&mut conn, experiment.id, &keys, &columns).await?;
         if let Some(curve) = wanted.curve.filter(|curve| !curve.contains('\0')) {
             draw(&mut conn, experiment.id, &keys, &mut rows, curve).await?;
         }
@@ -219,7 +216,7 @@ fn check_columns(columns: &[RunColumn]) -> Result<()> {
 
 /// What a table shows when nobody has chosen: how each run stands, and the metrics and params that most of some runs of
 /// the page have. Of all of them it is not asked, since each may have thousands.
-async fn usual_columns(conn: &mut PgConnection, keys: &[RunKey], rows: &[RunRow]) -> Result<Vec<RunColumn>> {
+async fn usual_columns(conn: &mut PgConnection, keys: &[RunKey]) -> Result<Vec<RunColumn>> {
     let sample: Vec<RunKey> = keys.iter().step_by(keys.len().div_ceil(SAMPLE).max(1)).copied().collect();
     let metrics = key::common(conn, &sample, KeyKind::Metric, SHOWN.0).await?;
     let params = key::common(conn, &sample, KeyKind::Param, SHOWN.1).await?;
@@ -227,7 +224,7 @@ async fn usual_columns(conn: &mut PgConnection, keys: &[RunKey], rows: &[RunRow]
     let mut columns: Vec<RunColumn> = fixed.into_iter().map(RunColumn::Attribute).collect();
     columns.extend(metrics.into_iter().map(RunColumn::Metric));
     columns.extend(params.into_iter().map(RunColumn::Param));
-    if rows.iter().any(|row| !row.datasets.is_empty()) {
+    if !input::dataset_names(conn, keys).await?.is_empty() {
         columns.push(RunColumn::Attribute(RunAttribute::Datasets));
     }
     Ok(columns)
@@ -239,22 +236,12 @@ pub(super) async fn column_keys(
     experiment: ExperimentId,
     columns: &[RunColumn],
 ) -> Result<[HashMap<KeyId, String>; 3]> {
-    let named: Vec<NamedKey<'_>> = columns.iter().filter_map(|column| Some((kind(column)?, column.key()))).collect();
+    let named: Vec<NamedKey<'_>> = columns.iter().filter_map(|column| Some((column.kind()?, column.key()))).collect();
     let known = key::known(conn, &[experiment], &named).await?;
     Ok(KeyKind::ALL.map(|kind| {
         let of_kind = known.iter().filter(|((of, _), _)| *of == kind);
         of_kind.filter_map(|((_, name), ids)| Some((*ids.first()?, (*name).to_owned()))).collect()
     }))
-}
-
-/// Of which kind the key of a column is; none of an attribute.
-pub(super) fn kind(column: &RunColumn) -> Option<KeyKind> {
-    match column {
-        RunColumn::Metric(_) => Some(KeyKind::Metric),
-        RunColumn::Param(_) => Some(KeyKind::Param),
-        RunColumn::Tag(_) => Some(KeyKind::Tag),
-        RunColumn::Attribute(_) => None,
-    }
 }
 
 /// The rows of these runs, with what the columns show and no more.
@@ -316,15 +303,14 @@ async fn draw(
 }
 
 async fn by(conn: &mut PgConnection, experiment: ExperimentId, column: &RunColumn) -> Result<group::By> {
-    Ok(match column {
-        RunColumn::Param(key) | RunColumn::Tag(key) => {
-            let kind = if matches!(column, RunColumn::Param(_)) { KeyKind::Param } else { KeyKind::Tag };
+    Ok(match (column, column.kind()) {
+        (RunColumn::Attribute(RunAttribute::Name), _) => group::By::Name,
+        (RunColumn::Attribute(RunAttribute::Status), _) => group::By::Status,
+        (RunColumn::Attribute(RunAttribute::User), _) => group::By::User,
+        (RunColumn::Param(key) | RunColumn::Tag(key), Some(kind)) => {
             group::By::Key(kind, key::known_one(conn, experiment, kind, key).await?)
         }
-        RunColumn::Attribute(RunAttribute::Name) => group::By::Name,
-        RunColumn::Attribute(RunAttribute::Status) => group::By::Status,
-        RunColumn::Attribute(RunAttribute::User) => group::By::User,
-        RunColumn::Metric(_) | RunColumn::Attribute(_) => {
+        _ => {
             return Err(Error::invalid_field(
                 "group",
                 format!("Runs cannot be grouped by {column}; group by a param, a tag, status, user_id or run_name."),

@@ -2,10 +2,11 @@
 
 use super::{
     RunKey,
-    key::{KeyId, KeyKind},
-    search::{Keys, SORTED_CHARACTERS, Search, Stretch},
+    key::{self, KeyId},
+    search::{Keys, Search, Stretch},
 };
 use crate::Result;
+use domain::{log_key::KeyKind, run_table::SORTED_CHARACTERS};
 use sqlx::{FromRow, PgConnection, Postgres, QueryBuilder};
 
 /// What runs are grouped by.
@@ -96,7 +97,7 @@ impl By {
             self.value()
         ));
         if let Self::Key(kind, Some(key)) = self {
-            query.push(format_args!(" left join {} g on g.run_key = r.key and g.key_id = ", kind.table()));
+            query.push(format_args!(" left join {} g on g.run_key = r.key and g.key_id = ", key::table(kind)));
             query.push_bind(key);
         }
         search.push_where(&mut query, keys, Stretch::All);

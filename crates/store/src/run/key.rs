@@ -2,7 +2,7 @@
 
 use super::RunKey;
 use crate::Result;
-use domain::id::ExperimentId;
+use domain::{id::ExperimentId, log_key::KeyKind};
 use sqlx::PgConnection;
 use std::collections::HashMap;
 
@@ -11,36 +11,12 @@ use std::collections::HashMap;
 #[sqlx(transparent)]
 pub struct KeyId(pub(crate) i32);
 
-/// What is logged under a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum KeyKind {
-    /// Points.
-    Metric,
-    /// A value that never changes.
-    Param,
-    /// A value that may.
-    Tag,
-}
-
-impl KeyKind {
-    /// All of them, in the order in which they are listed.
-    pub const ALL: [Self; 3] = [Self::Metric, Self::Param, Self::Tag];
-
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Metric => "metric",
-            Self::Param => "param",
-            Self::Tag => "tag",
-        }
-    }
-
-    /// The table of what is logged.
-    pub(crate) fn table(self) -> &'static str {
-        match self {
-            Self::Metric => "latest_metrics",
-            Self::Param => "params",
-            Self::Tag => "run_tags",
-        }
+/// The table of what is logged under keys of a kind.
+pub(super) fn table(kind: KeyKind) -> &'static str {
+    match kind {
+        KeyKind::Metric => "latest_metrics",
+        KeyKind::Param => "params",
+        KeyKind::Tag => "run_tags",
     }
 }
 
@@ -198,7 +174,7 @@ pub async fn matching(
 /// # Errors
 /// When the statement fails.
 pub async fn common(conn: &mut PgConnection, runs: &[RunKey], kind: KeyKind, limit: i64) -> Result<Vec<String>> {
-    let table = kind.table();
+    let table = table(kind);
     Ok(sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
         "select k.name
          from (select key_id, count(*) as runs from {table} where run_key = any($1) group by key_id) l

@@ -2,10 +2,10 @@
 
 use super::{
     Opened, RunKey, by_run,
-    key::{KeyId, KeyKind},
-    search::SORTED_CHARACTERS,
+    key::{self, KeyId},
 };
 use crate::Result;
+use domain::{log_key::KeyKind, run_table::SORTED_CHARACTERS};
 use sqlx::PgConnection;
 use std::collections::HashMap;
 
@@ -135,7 +135,7 @@ pub async fn values(
     if keys.is_empty() {
         return Ok(HashMap::new());
     }
-    let table = kind.table();
+    let table = key::table(kind);
     let rows: Vec<(RunKey, KeyId, String)> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
         "select run_key, key_id, value from {table} where run_key = any($1) and key_id = any($2)",
     )))
@@ -158,7 +158,7 @@ pub async fn distinct_values(
     start: &str,
     limit: i64,
 ) -> Result<Vec<String>> {
-    let table = kind.table();
+    let table = key::table(kind);
     let value = format!("left(value, {SORTED_CHARACTERS})");
     Ok(sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
         "with recursive found (value, number) as (

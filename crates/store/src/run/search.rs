@@ -2,7 +2,7 @@
 
 use super::{
     Stamp,
-    key::{self, KeyId, KeyKind, NamedKey},
+    key::{self, KeyId, NamedKey},
 };
 use crate::{
     Error, Result, condition,
@@ -12,6 +12,8 @@ use crate::{
 use domain::{
     experiment::ViewType,
     id::{ExperimentId, RunId, WorkspaceId},
+    log_key::KeyKind,
+    run_table::SORTED_CHARACTERS,
     search::{DatasetField, Keyed, OrderBy, RunClause, RunFilter, RunOrderKey, RunText, RunTime, TextTest},
 };
 use sqlx::{FromRow as _, PgConnection, Postgres, QueryBuilder};
@@ -31,10 +33,6 @@ pub struct Search {
     /// A complete order, as the functions of `domain::search` make it.
     pub order: Vec<OrderBy<RunOrderKey>>,
 }
-
-/// The most characters of a param or tag that count in an order: what comes after them makes no difference to a reader,
-/// and page tokens stay short.
-pub(super) const SORTED_CHARACTERS: usize = 250;
 
 /// From so many runs on they are gone through in the order of an index; fewer are all looked at and sorted.
 const MANY: i64 = if cfg!(test) { 40 } else { 5000 };
@@ -139,7 +137,7 @@ impl Search {
         for (index, by) in self.order.iter().enumerate() {
             let Some(key) = order_key(&by.key) else { continue };
             let join = if index == 0 && stretch == Stretch::Present { "join" } else { "left join" };
-            query.push(format_args!(" {join} {} o{index} on o{index}.run_key = r.key and ", key.0.table()));
+            query.push(format_args!(" {join} {} o{index} on o{index}.run_key = r.key and ", key::table(key.0)));
             keys.push(query, &format!("o{index}.key_id"), key);
         }
     }
@@ -244,7 +242,7 @@ fn push_keyed<T: PartialEq>(
     if *test == Keyed::Absent {
         query.push("not ");
     }
-    query.push(format_args!("exists (select from {} l where l.run_key = r.key and ", key.0.table()));
+    query.push(format_args!("exists (select from {} l where l.run_key = r.key and ", key::table(key.0)));
     keys.push(query, "l.key_id", key);
     if let Keyed::Is(test) = test {
         query.push(" and ");

@@ -2,7 +2,7 @@
 
 use super::{
     NewRun, RunKey, Stamp, insert,
-    key::{self, KeyId, KeyKind},
+    key::{self, KeyId},
     log,
     metric::{self, Append},
     pack, search,
@@ -11,6 +11,7 @@ use crate::{Error, keyset::Mark};
 use domain::{
     experiment::ViewType,
     id::{ExperimentId, RunId, WorkspaceId},
+    log_key::KeyKind,
     search::run_order,
     series::Point,
     user::Workspace,

@@ -147,7 +147,7 @@ pub async fn update(conn: &mut PgConnection, webhook: &Webhook, secret: Option<&
     sqlx::query(
         "update webhooks
          set name = $2, description = $3, url = $4, events = $5, status = $6, secret = coalesce($7, secret),
-             updated_at = now()
+             updated_at = $8
          where id = $1",
     )
     .bind(webhook.id)
@@ -157,6 +157,7 @@ pub async fn update(conn: &mut PgConnection, webhook: &Webhook, secret: Option<&
     .bind(names(&webhook.events))
     .bind(webhook.status.as_str())
     .bind(secret)
+    .bind(webhook.updated_at)
     .execute(conn)
     .await?;
     Ok(())

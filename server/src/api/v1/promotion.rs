@@ -86,7 +86,7 @@ fn parse_states(text: &str) -> Result<Vec<PromotionState>, Error> {
     for name in text.split(',') {
         match PromotionState::parse(name) {
             Some(state) => states.push(state),
-            None if name == "open" => states.extend(PromotionState::ALL.into_iter().filter(|state| state.is_open())),
+            None if name == "open" => states.extend(PromotionState::open()),
             None => {
                 let names = PromotionState::ALL.map(PromotionState::as_str).join(", ");
                 return Err(Error::invalid_field("state", format!("A state is open or one of {names}.")));

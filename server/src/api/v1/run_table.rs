@@ -6,10 +6,11 @@ use crate::{
     access::{Access, Context},
     download,
     error::{ApiError, Problem},
-    extract::{Body, Path, Query},
+    extract::{Body, Named, Path, Query},
     router::{Routes, operation},
     state::AppState,
 };
+use app::ui::query::Sort;
 use axum::{
     Json,
     body::Body as Stream,
@@ -44,18 +45,8 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         .api(write, operation!(tag))
 }
 
-/// The names and values of a query, some of them several times.
-struct Named(Vec<(String, String)>);
-
+/// What is asked of runs.
 impl Named {
-    fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(known, value)| known == name && !value.is_empty()).map(|(_, value)| value.as_str())
-    }
-
-    fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0.iter().filter(move |(known, value)| known == name && !value.is_empty()).map(|(_, value)| value.as_str())
-    }
-
     /// The columns that are named; none when none is.
     fn columns(&self) -> Result<Option<Vec<RunColumn>>, Error> {
         let columns: Vec<RunColumn> = self.all("col").map(str::parse).collect::<Result<_, _>>()?;
@@ -74,11 +65,8 @@ impl Named {
     /// A column, with `-` before it largest first, as an entry of an order.
     fn order(&self) -> Result<Vec<String>, Error> {
         let Some(sort) = self.get("sort") else { return Ok(Vec::new()) };
-        let (column, direction) = match sort.strip_prefix('-') {
-            Some(column) => (column, "DESC"),
-            None => (sort, "ASC"),
-        };
-        Ok(vec![format!("{} {direction}", column.parse::<RunColumn>()?.order())])
+        let sort = Sort::parse(sort);
+        Ok(vec![sort.order(&sort.key.parse::<RunColumn>()?.order())])
     }
 }
 
@@ -115,10 +103,9 @@ async fn table(
     State(state): State<AppState>,
     Context(ctx): Context,
     Path(id): Path<ExperimentId>,
-    Query(pairs): Query<Vec<(String, String)>>,
+    Query(named): Query<Named>,
     Query(paging): Query<Paging>,
 ) -> Result<Json<RunTable>, ApiError> {
-    let named = Named(pairs);
     let search = RunTableSearch {
         experiment_id: id,
         view: named.view()?,
@@ -161,20 +148,19 @@ async fn groups(
     State(state): State<AppState>,
     Context(ctx): Context,
     Path(id): Path<ExperimentId>,
-    Query(pairs): Query<Vec<(String, String)>>,
+    Query(named): Query<Named>,
     Query(paging): Query<Paging>,
 ) -> Result<Json<RunGroups>, ApiError> {
-    let named = Named(pairs);
     let by = named.get("by").ok_or_else(|| Error::invalid_field("by", "Say what to group by: by=params.model"))?;
     let metrics: Vec<String> = named.all("metric").map(ToOwned::to_owned).collect();
-    let sort = named.get("sort").unwrap_or("-count");
+    let sort = Sort::parse(named.get("sort").unwrap_or("-count"));
     let search = RunGroupSearch {
         experiment_id: id,
         view: named.view()?,
         filter: named.get("filter").unwrap_or_default(),
         by: by.parse()?,
         metrics: Some(metrics).filter(|metrics| !metrics.is_empty()),
-        sort: (sort.trim_start_matches('-').parse()?, sort.starts_with('-')),
+        sort: (sort.key.parse()?, sort.descending),
         limit: paging.limit(),
     };
     Ok(Json(state.services.run_groups(&ctx, &search).await?))
@@ -252,9 +238,8 @@ async fn export(
     State(state): State<AppState>,
     Context(ctx): Context,
     Path(id): Path<ExperimentId>,
-    Query(pairs): Query<Vec<(String, String)>>,
+    Query(named): Query<Named>,
 ) -> Result<Response, ApiError> {
-    let named = Named(pairs);
     let (format, ending, kind) = match named.get("format") {
         None | Some("csv") => (ExportFormat::Csv, "csv", "text/csv; charset=utf-8"),
         Some("parquet") => (ExportFormat::Parquet, "parquet", "application/vnd.apache.parquet"),

@@ -1,6 +1,6 @@
 //! What may stand where somebody types.
 
-use crate::search::*;
+use crate::{log_key::KeyKind, search::*};
 
 /// What is found where `|` stands.
 fn at(text: &str) -> Completion {
@@ -31,16 +31,16 @@ fn a_filter_begins_with_what_runs_have() {
 
 #[test]
 fn a_key_is_looked_for_by_what_is_typed_of_it() {
-    let place = |text: &str| at(text).keys.map(|place| (place.sort, place.typed));
+    let place = |text: &str| at(text).keys.map(|place| (place.kind, place.typed));
     assert_eq!(place("f1|"), Some((None, "f1".to_owned())));
-    assert_eq!(place("metrics.|"), Some((Some(KeySort::Metric), String::new())));
-    assert_eq!(place("NOT (param.val/l|"), Some((Some(KeySort::Param), "val/l".to_owned())));
-    assert_eq!(place("tags.`a b|"), Some((Some(KeySort::Tag), "a b".to_owned())));
+    assert_eq!(place("metrics.|"), Some((Some(KeyKind::Metric), String::new())));
+    assert_eq!(place("NOT (param.val/l|"), Some((Some(KeyKind::Param), "val/l".to_owned())));
+    assert_eq!(place("tags.`a b|"), Some((Some(KeyKind::Tag), "a b".to_owned())));
     assert_eq!(place("metrics.f1 |"), None);
     let found = at("metrics.f|1 > 3");
     assert_eq!((found.from, found.to), (0, 10));
-    assert_eq!(found.insert_key(KeySort::Metric, "val/f1"), "metrics.val/f1");
-    assert_eq!(at("tags.|").insert_key(KeySort::Tag, "a `b`"), "tags.`a ``b``` ");
+    assert_eq!(found.insert_key(KeyKind::Metric, "val/f1"), "metrics.val/f1");
+    assert_eq!(at("tags.|").insert_key(KeyKind::Tag, "a `b`"), "tags.`a ``b``` ");
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn what_a_key_is_compared_by_depends_on_what_it_is_of() {
 #[test]
 fn a_value_is_looked_for_inside_quotes_and_without() {
     let place = |text: &str| at(text).values.map(|place| (place.of, place.typed));
-    let model = || ValueOf::Param("model".to_owned());
+    let model = || ValueOf::Key(KeyKind::Param, "model".to_owned());
     assert_eq!(place("params.model = |"), Some((model(), String::new())));
     assert_eq!(place("params.model = 'it''|"), Some((model(), "it'".to_owned())));
     assert_eq!(place("params.model = hg|"), Some((model(), "hg".to_owned())));

@@ -1,6 +1,6 @@
 //! For all filters and all texts.
 
-use crate::{id::ExperimentId, logged_model::LoggedModelStatus, search::*};
+use crate::{id::ExperimentId, log_key::KeyKind, logged_model::LoggedModelStatus, search::*};
 use proptest::{collection::vec, prelude::*, sample::select};
 
 /// Any text that can be asked for: everything but NUL.
@@ -197,9 +197,9 @@ fn suggestions_are_right(text: &str, cursor: usize, name: &str, value: &str) -> 
     let found = complete(text, cursor);
     let mut taken: Vec<String> = found.words.iter().map(|word| found.insert_word(*word)).collect();
     if let Some(place) = &found.keys {
-        for sort in [KeySort::Metric, KeySort::Param, KeySort::Tag] {
-            if place.sort.is_none_or(|wanted| wanted == sort) {
-                taken.push(found.insert_key(sort, name));
+        for kind in KeyKind::ALL {
+            if place.kind.is_none_or(|wanted| wanted == kind) {
+                taken.push(found.insert_key(kind, name));
             }
         }
     }
