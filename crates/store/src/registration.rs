@@ -14,12 +14,7 @@ use sqlx::PgConnection;
 ///
 /// # Errors
 /// When a statement fails.
-pub async fn of_run(
-    conn: &mut PgConnection,
-    workspace: WorkspaceId,
-    run: RunId,
-    limit: i64,
-) -> Result<Vec<RunModel>> {
+pub async fn of_run(conn: &mut PgConnection, workspace: WorkspaceId, run: RunId, limit: i64) -> Result<Vec<RunModel>> {
     let logged: Vec<(LoggedModelId, String)> = sqlx::query_as(
         "select m.id, m.name
          from logged_models m

@@ -1,4 +1,4 @@
-//! Where the aliases of a model point, where they pointed at a moment, and every move.
+//! Where the aliases of a model point, where they pointed at a moment, every move, and the form that moves one.
 
 use super::parts::{Part, Through, Top, VersionLink};
 use crate::{
@@ -12,6 +12,7 @@ use domain::{
     model::{AliasMove, Model},
 };
 use leptos::prelude::*;
+use std::collections::BTreeSet;
 
 /// The moment that was asked about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +21,15 @@ pub enum Asked {
     At(DateTime<Utc>),
     /// What was typed is no moment; why.
     Refused(String),
+}
+
+/// The form that sets an alias.
+#[derive(Debug, Clone, Default)]
+pub struct AliasEdit {
+    /// What was typed and chosen, and why it was refused.
+    pub draft: Draft,
+    /// Where the promotion is that alone moves this alias, when that is why it was refused.
+    pub promotion: Option<String>,
 }
 
 /// What the page shows.
@@ -39,6 +49,22 @@ pub struct AliasesPage {
     pub ever: Vec<(String, i64)>,
     /// Moves of all aliases or of the chosen one, newest first.
     pub history: Page<AliasMove>,
+    /// The versions that an alias can be set to here, newest first.
+    pub versions: Vec<i32>,
+    /// The environments' names in small letters: aliases of these names move by promotions alone.
+    pub protected: BTreeSet<String>,
+    /// Whether whoever looks may set aliases.
+    pub may_write: bool,
+    /// Whether whoever looks may request promotions.
+    pub may_request: bool,
+    /// The form that sets one.
+    pub edit: AliasEdit,
+}
+
+impl AliasesPage {
+    fn is_protected(&self, alias: &str) -> bool {
+        self.protected.contains(&alias.to_lowercase())
+    }
 }
 
 /// The aliases of a model.
@@ -51,32 +77,142 @@ pub fn Aliases(
     /// What it shows.
     page: AliasesPage,
 ) -> impl IntoView {
-    let has_none = page.ever.is_empty();
-    let model = page.model.clone();
+    let (model, has_card) = (page.model.clone(), page.has_card);
+    let aside = page.may_write.then(|| {
+        view! {
+            <aside class="stack" aria-label="Set an alias">
+                <Edit links=links.clone() page=page.clone()/>
+            </aside>
+        }
+    });
+    let body = if page.ever.is_empty() {
+        view! {
+            <div class="panel">
+                <Empty
+                    symbol=Symbol::Star
+                    title="No alias yet"
+                    text="An alias is a name that moves: clients load models:/churn@champion, and you decide which version that is. Every move is kept."
+                    command=format!("MlflowClient().set_registered_model_alias(\"{}\", \"champion\", 1)", model.name)
+                />
+            </div>
+        }
+        .into_any()
+    } else {
+        view! {
+            <div class="stack">
+                <Standing links=links.clone() address=address.clone() page=page.clone()/>
+                <History links=links.clone() address page/>
+            </div>
+        }
+        .into_any()
+    };
     view! {
-        <Top links=links.clone() model=model.clone() part=Part::Aliases has_card=page.has_card/>
-        {if has_none {
-            view! {
-                <div class="panel">
-                    <Empty
-                        symbol=Symbol::Star
-                        title="No alias yet"
-                        text="An alias is a name that moves: clients load models:/churn@champion, and you decide which version that is. Every move is kept."
-                        command=format!("MlflowClient().set_registered_model_alias(\"{}\", \"champion\", 1)", model.name)
-                    />
-                </div>
-            }
-                .into_any()
-        } else {
-            view! {
-                <div class="stack">
-                    <Standing links=links.clone() address=address.clone() page=page.clone()/>
-                    <History links address page/>
-                </div>
-            }
-                .into_any()
+        <Top links model part=Part::Aliases has_card/>
+        {match aside {
+            Some(aside) => view! { <div class="with-aside">{body}{aside}</div> }.into_any(),
+            None => body,
         }}
     }
+}
+
+/// The form that sets an alias, new or there already. Sends `alias` and `version` to `models/{model}/aliases`.
+#[component]
+fn Edit(links: Links, page: AliasesPage) -> impl IntoView {
+    let model = page.model.name.clone();
+    if page.versions.is_empty() {
+        return view! {
+            <Panel title="Set an alias" id="set">
+                <Body><p class="muted">"An alias points at a version, and there is none yet."</p></Body>
+            </Panel>
+        }
+        .into_any();
+    }
+    let at = |version: i32| {
+        let names: Vec<String> =
+            page.now.iter().filter(|one| one.version == Some(version)).map(|one| format!("@{}", one.alias)).collect();
+        if names.is_empty() { format!("v{version}") } else { format!("v{version} · {}", names.join(", ")) }
+    };
+    let options = page.versions.iter().map(|version| (version.to_string(), at(*version))).collect();
+    let choices = page.ever.iter().map(|(alias, _)| alias.clone()).filter(|alias| !page.is_protected(alias)).collect();
+    let AliasEdit { draft, promotion } = page.edit;
+    let messages = draft.messages(&["alias", "version"]);
+    let refused = (!messages.is_empty()).then(|| {
+        let to = promotion.map(|href| {
+            view! { <p><a href=href.clone()>{if href.contains("/new?") { "Request its promotion" } else { "Open the promotion" }}</a></p> }
+        });
+        view! {
+            <Callout tone=Tone::Fail alert=true>
+                {messages.into_iter().map(|message| view! { <p>{message}</p> }).collect_view()}
+                {to}
+            </Callout>
+        }
+    });
+    view! {
+        <Panel title="Set an alias" id="set">
+            <Body>
+                <form class="stack" method="post" action=links.aliases(&model)>
+                    {refused}
+                    <TextField
+                        label="Alias"
+                        name="alias"
+                        autocomplete="off"
+                        max=255_u32
+                        mono=true
+                        hint="Letters, digits, hyphens and underscores. One that is there moves."
+                        choices
+                        draft=draft.clone()
+                    />
+                    <SelectField label="Version" name="version" options draft/>
+                    <div class="form"><div class="go"><Button text="Set alias" kind=Kind::Primary/></div></div>
+                </form>
+            </Body>
+        </Panel>
+    }
+    .into_any()
+}
+
+/// What can be done with an alias: moved, or taken away. One of an environment moves by a promotion.
+#[component]
+fn Acts(
+    links: Links,
+    address: Address,
+    model: String,
+    alias: String,
+    /// The version that it points at now.
+    version: Option<i32>,
+    /// The newest version.
+    newest: Option<i32>,
+    is_protected: bool,
+    may_write: bool,
+    may_request: bool,
+) -> impl IntoView {
+    if is_protected {
+        return (may_request && newest.is_some())
+            .then(|| {
+                let href = links.new_promotion_into(&model, newest.unwrap_or_default(), &alias);
+                view! { <a href=href>"Request promotion"</a> }
+            })
+            .into_any();
+    }
+    if !may_write {
+        return ().into_any();
+    }
+    let href = format!("{}#set", address.with("set", alias.clone()).href());
+    let Some(version) = version else { return view! { <a href=href>"Set"</a> }.into_any() };
+    let opens = format!("remove-{alias}");
+    let action = links.delete_alias(&model, &alias);
+    view! {
+        <span class="acts">
+            <a href=href>"Move"</a>
+            <Button text="Remove" kind=Kind::Ghost opens=opens.clone()/>
+        </span>
+        <Confirm id=opens title=format!("Remove @{alias}?") action go=format!("Remove @{alias}") keep="Keep it">
+            <p>
+                {format!("It points at v{version}. Who loads models:/{model}@{alias} finds nothing any more. The version stays, and so does the history of the alias; it can be set again.")}
+            </p>
+        </Confirm>
+    }
+    .into_any()
 }
 
 /// The form that asks for a moment. It works in every zone by speaking of UTC, as the page does everywhere.
@@ -142,6 +278,8 @@ fn Standing(links: Links, address: Address, page: AliasesPage) -> impl IntoView 
     let title = if at.is_some() { "Where they pointed" } else { "Where they point" };
     let note = at.map_or_else(|| "now".to_owned(), format::exact);
     let model = page.model.name.clone();
+    let newest = page.versions.first().copied();
+    let has_acts = at.is_none() && (page.may_write || page.may_request);
     let rows = page
         .ever
         .iter()
@@ -149,6 +287,23 @@ fn Standing(links: Links, address: Address, page: AliasesPage) -> impl IntoView 
             let then = page.then.iter().find(|one| one.alias == *alias).cloned();
             let now = page.now.iter().find(|one| one.alias == *alias).cloned();
             let version = |one: &Option<AliasMove>| one.as_ref().and_then(|one| one.version);
+            let acts = has_acts.then(|| {
+                view! {
+                    <td class="num">
+                        <Acts
+                            links=links.clone()
+                            address=address.clone()
+                            model=model.clone()
+                            alias=alias.clone()
+                            version=version(&now)
+                            newest
+                            is_protected=page.is_protected(alias)
+                            may_write=page.may_write
+                            may_request=page.may_request
+                        />
+                    </td>
+                }
+            });
             let deleted = then.as_ref().is_some_and(|one| one.is_deleted);
             let of_then = version(&then);
             let of_now = version(&now);
@@ -184,6 +339,7 @@ fn Standing(links: Links, address: Address, page: AliasesPage) -> impl IntoView 
                         None => view! { <span class="none">"–"</span> }.into_any(),
                     }}</td>
                     {at.is_some().then(|| view! { <td>{moved_since}</td> })}
+                    {acts}
                 </tr>
             }
         })
@@ -191,7 +347,7 @@ fn Standing(links: Links, address: Address, page: AliasesPage) -> impl IntoView 
     view! {
         <section class="panel" id="standing" aria-labelledby="h-standing">
             <header><h2 id="h-standing">{title}</h2><span class="note">{note}</span></header>
-            <div class="panel-bar"><Moment address asked=page.asked/></div>
+            <div class="panel-bar"><Moment address=address.clone() asked=page.asked/></div>
             <Table label="Aliases">
                 <thead>
                     <tr>
@@ -201,6 +357,7 @@ fn Standing(links: Links, address: Address, page: AliasesPage) -> impl IntoView 
                         <Head label="Moved by"/>
                         <Head label="Through"/>
                         {at.is_some().then(|| view! { <Head label="Now"/> })}
+                        {has_acts.then(|| view! { <th><span class="sr">"Change it"</span></th> })}
                     </tr>
                 </thead>
                 <tbody>{rows}</tbody>
@@ -368,6 +525,57 @@ mod tests {
         for part in [r#"type="text""#, r#"value="yesterday""#, "That is no day.", r#"aria-invalid="true""#] {
             assert!(html.contains(part), "{part} in {html}");
         }
+    }
+
+    #[test]
+    fn a_free_alias_is_moved_and_removed_and_one_of_an_environment_promoted() {
+        let html = html(models::aliases(), &[]);
+        for part in [
+            r#"action="/w/lab/models/wine-quality-classifier/aliases""#,
+            "?set=champion#set",
+            "Remove @champion?",
+            "/aliases/champion/delete",
+            "promotions/new?model=wine-quality-classifier&amp;version=14&amp;environment=production",
+            "v12 · @champion",
+        ] {
+            assert!(html.contains(part), "{part} in {html}");
+        }
+        assert!(!html.contains("/aliases/production/delete"), "{html}");
+    }
+
+    #[test]
+    fn what_only_a_promotion_moves_is_refused_with_the_way_there() {
+        let error = domain::Error::forbidden("production of wine is protected.");
+        let edit = AliasEdit {
+            draft: Draft::of([("alias", "production"), ("version", "13")]).refused(&error),
+            promotion: Some("/w/lab/promotions/87".to_owned()),
+        };
+        let html = html(AliasesPage { edit, ..models::aliases() }, &[]);
+        for part in [
+            "production of wine is protected.",
+            r#"href="/w/lab/promotions/87""#,
+            "Open the promotion",
+            r#"value="production""#,
+        ] {
+            assert!(html.contains(part), "{part} in {html}");
+        }
+        assert!(html.contains(r#"<option value="13" selected"#), "{html}");
+    }
+
+    #[test]
+    fn who_may_only_look_changes_nothing_and_neither_does_the_past() {
+        let looks = AliasesPage { may_write: false, may_request: false, ..models::aliases() };
+        let html_of_reader = html(looks, &[]);
+        assert!(!html_of_reader.contains("Set an alias") && !html_of_reader.contains("/delete"), "{html_of_reader}");
+        let past = AliasesPage { asked: Some(Asked::At(ago(60))), ..models::aliases() };
+        let html = html(past, &[("as_of", "2026-11-13")]);
+        assert!(!html.contains("/delete"), "{html}");
+    }
+
+    #[test]
+    fn a_model_without_a_version_has_nothing_to_point_at() {
+        let page = AliasesPage { versions: Vec::new(), ever: Vec::new(), ..models::aliases() };
+        assert!(html(page, &[]).contains("there is none yet"));
     }
 
     #[test]
