@@ -84,7 +84,8 @@ async fn a_logged_model_is_registered_under_a_new_name_and_then_again() {
     // As when a client registers it.
     let logged = world.ada.ml_get(&format!("logged-models/{id}")).await.ok();
     assert!(logged["model"]["info"]["tags"].to_string().contains("wine red"), "{logged}");
-    world.page.get("/audit").await.shows(200, &["created the model wine red", "registered wine red v1"]);
+    let history = ["created the model <a href=\"/w/default/models/wine%20red\"", "registered <a", ">wine red v1</a>"];
+    world.page.get("/audit").await.shows(200, &history);
 
     let html = world.page.get(&world.form()).await.shows(200, &["<datalist"]);
     assert!(html.contains(r#"value="wine red""#), "{html}");
