@@ -77,10 +77,10 @@ test("a run is found, compared, looked at closely and registered, and its alias 
   await test.step("an alias is set, and one that an environment protects is not", async () => {
     await page.goto(`/w/default/models/${MODEL}`);
     await tabs.getByRole("link", { name: /^Aliases/ }).click();
-    await page.getByLabel("Alias", { exact: true }).fill("production");
+    await page.getByRole("region", { name: "Set an alias" }).getByLabel("Alias").fill("production");
     await page.getByRole("button", { name: "Set alias" }).click();
-    await expect(page.getByRole("link", { name: "Request its promotion" })).toHaveAttribute("href", /promotions\/new\?model=.*environment=production/);
-    await page.getByLabel("Alias", { exact: true }).fill("champion");
+    await expect(page.getByRole("link", { name: "new promotion" })).toHaveAttribute("href", /promotions\/new\?model=.*environment=production/);
+    await page.getByRole("region", { name: "Set an alias" }).getByLabel("Alias").fill("champion");
     await page.getByRole("button", { name: "Set alias" }).click();
     await expect(page.getByText("@champion points at v1.")).toBeVisible();
     await expect(standing.getByRole("link", { name: "v1" })).toBeVisible();

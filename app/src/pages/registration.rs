@@ -90,7 +90,7 @@ fn Fields(action: String, back: String, found: Vec<RunModel>, models: Vec<String
                 <input type="hidden" name="source" value=source.clone()/>
                 <Facts>
                     <Fact name="Model">{name}</Fact>
-                    <Fact name="Path" mono=true><span class="breaks">{source}</span></Fact>
+                    <Fact name="Path"><code class="breaks">{source}</code></Fact>
                 </Facts>
                 {error.map(|error| view! { <Callout tone=Tone::Fail alert=true>{error}</Callout> })}
             }

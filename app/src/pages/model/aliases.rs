@@ -137,15 +137,12 @@ fn Edit(links: Links, page: AliasesPage) -> impl IntoView {
     let AliasEdit { draft, promotion } = page.edit;
     let messages = draft.messages(&["alias", "version"]);
     let refused = (!messages.is_empty()).then(|| {
+        // The sentence ends where the link stands.
         let to = promotion.map(|href| {
-            view! { <p><a href=href.clone()>{if href.contains("/new?") { "Request its promotion" } else { "Open the promotion" }}</a></p> }
+            let words = if href.contains("/promotions/new?") { "new promotion" } else { "open it" };
+            view! { " "<a href=href>{words}</a> }
         });
-        view! {
-            <Callout tone=Tone::Fail alert=true>
-                {messages.into_iter().map(|message| view! { <p>{message}</p> }).collect_view()}
-                {to}
-            </Callout>
-        }
+        view! { <Callout tone=Tone::Fail alert=true><p>{messages.join(" ")}{to}</p></Callout> }
     });
     view! {
         <Panel title="Set an alias" id="set">
@@ -178,8 +175,8 @@ fn Acts(
     address: Address,
     model: String,
     alias: String,
-    /// The version that it points at now.
-    version: Option<i32>,
+    /// Whether it points at a version now.
+    is_set: bool,
     /// The newest version.
     newest: Option<i32>,
     is_protected: bool,
@@ -198,21 +195,41 @@ fn Acts(
         return ().into_any();
     }
     let href = format!("{}#set", address.with("set", alias.clone()).href());
-    let Some(version) = version else { return view! { <a href=href>"Set"</a> }.into_any() };
-    let opens = format!("remove-{alias}");
-    let action = links.delete_alias(&model, &alias);
+    if !is_set {
+        return view! { <a href=href>"Set"</a> }.into_any();
+    }
     view! {
         <span class="acts">
             <a href=href>"Move"</a>
-            <Button text="Remove" kind=Kind::Ghost opens=opens.clone()/>
+            <Button text="Remove" kind=Kind::Ghost opens=removal(&alias)/>
         </span>
-        <Confirm id=opens title=format!("Remove @{alias}?") action go=format!("Remove @{alias}") keep="Keep it">
-            <p>
-                {format!("It points at v{version}. Who loads models:/{model}@{alias} finds nothing any more. The version stays, and so does the history of the alias; it can be set again.")}
-            </p>
-        </Confirm>
     }
     .into_any()
+}
+
+/// The id of the question before an alias is taken away.
+fn removal(alias: &str) -> String {
+    format!("remove-{alias}")
+}
+
+/// The question before an alias is taken away. Outside of the table, whose cells do not break lines.
+#[component]
+fn Removal(links: Links, model: String, alias: String, version: i32) -> impl IntoView {
+    let what = format!(
+        "It points at v{version}. Who loads models:/{model}@{alias} finds nothing any more. The version stays, and so does \
+         the history of the alias; it can be set again."
+    );
+    view! {
+        <Confirm
+            id=removal(&alias)
+            title=format!("Remove @{alias}?")
+            action=links.delete_alias(&model, &alias)
+            go=format!("Remove @{alias}")
+            keep="Keep it"
+        >
+            <p>{what}</p>
+        </Confirm>
+    }
 }
 
 /// The form that asks for a moment. It works in every zone by speaking of UTC, as the page does everywhere.
@@ -280,6 +297,15 @@ fn Standing(links: Links, address: Address, page: AliasesPage) -> impl IntoView 
     let model = page.model.name.clone();
     let newest = page.versions.first().copied();
     let has_acts = at.is_none() && (page.may_write || page.may_request);
+    let removals = page
+        .now
+        .iter()
+        .filter(|one| has_acts && page.may_write && !page.is_protected(&one.alias))
+        .filter_map(|one| {
+            let version = one.version?;
+            Some(view! { <Removal links=links.clone() model=model.clone() alias=one.alias.clone() version/> })
+        })
+        .collect_view();
     let rows = page
         .ever
         .iter()
@@ -295,7 +321,7 @@ fn Standing(links: Links, address: Address, page: AliasesPage) -> impl IntoView 
                             address=address.clone()
                             model=model.clone()
                             alias=alias.clone()
-                            version=version(&now)
+                            is_set=version(&now).is_some()
                             newest
                             is_protected=page.is_protected(alias)
                             may_write=page.may_write
@@ -362,6 +388,7 @@ fn Standing(links: Links, address: Address, page: AliasesPage) -> impl IntoView 
                 </thead>
                 <tbody>{rows}</tbody>
             </Table>
+            {removals}
         </section>
     }
 }
@@ -545,16 +572,16 @@ mod tests {
 
     #[test]
     fn what_only_a_promotion_moves_is_refused_with_the_way_there() {
-        let error = domain::Error::forbidden("production of wine is protected.");
+        let error = domain::Error::forbidden("Promotion #87 of wine v13 is under way:");
         let edit = AliasEdit {
             draft: Draft::of([("alias", "production"), ("version", "13")]).refused(&error),
             promotion: Some("/w/lab/promotions/87".to_owned()),
         };
         let html = html(AliasesPage { edit, ..models::aliases() }, &[]);
         for part in [
-            "production of wine is protected.",
+            "Promotion #87 of wine v13 is under way:",
             r#"href="/w/lab/promotions/87""#,
-            "Open the promotion",
+            ">open it</a>",
             r#"value="production""#,
         ] {
             assert!(html.contains(part), "{part} in {html}");

@@ -288,7 +288,7 @@ async fn an_alias_that_an_environment_protects_leads_to_its_promotion() {
         &[
             "changes only by a promotion",
             "href=\"/w/default/promotions/new?model=churn&amp;version=1&amp;environment=Production\"",
-            "Request its promotion",
+            "new promotion",
         ],
     );
     assert_eq!(value(&html, "alias"), "Production");
@@ -303,7 +303,7 @@ async fn an_alias_that_an_environment_protects_leads_to_its_promotion() {
     let html = browser.get("/models/churn/aliases").await.shows(200, &["Request promotion", "@production"]);
     assert!(!html.contains("/aliases/production/delete"), "{html}");
     let refused = browser.form("/models/churn/aliases/production/delete", "").await;
-    refused.shows(403, &["changes only by a promotion", "Request its promotion"]);
+    refused.shows(403, &["changes only by a promotion", "new promotion"]);
     browser.get("/models/churn/aliases").await.shows(200, &["1 move"]);
 }
 
