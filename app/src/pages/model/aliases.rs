@@ -72,12 +72,14 @@ impl AliasesPage {
 pub fn Aliases(
     /// The addresses of the workspace.
     links: Links,
-    /// This page: `as_of` is a moment, `alias` one of them.
+    /// This page: `as_of` is a moment, `alias` one of them, `set` the one that the form starts with.
     address: Address,
     /// What it shows.
     page: AliasesPage,
 ) -> impl IntoView {
     let (model, has_card) = (page.model.clone(), page.has_card);
+    // What the form starts with is no part of what the rest of the page leads to.
+    let address = address.dropping(&["set"]);
     let aside = page.may_write.then(|| {
         view! {
             <aside class="stack" aria-label="Set an alias">
