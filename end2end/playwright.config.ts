@@ -15,6 +15,7 @@ export default defineConfig({
         "live.spec.ts",
         "files.spec.ts",
         "models.spec.ts",
+        "registry.spec.ts",
         "charts.spec.ts",
         "runs.spec.ts",
       ],

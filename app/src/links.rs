@@ -51,6 +51,12 @@ impl Links {
         self.to(&format!("runs/{}", id.simple()))
     }
 
+    /// The form that registers a model of a run.
+    #[must_use]
+    pub fn register(&self, run: &domain::id::RunId) -> String {
+        format!("{}/register", self.run(run))
+    }
+
     /// The files of a run.
     #[must_use]
     pub fn run_files(&self, run: &domain::id::RunId) -> FileLinks {
@@ -77,6 +83,12 @@ impl Links {
         self.to("models")
     }
 
+    /// The form that makes a model. It sends to [`Links::models`].
+    #[must_use]
+    pub fn new_model(&self) -> String {
+        self.to("models?new=1")
+    }
+
     /// A model.
     #[must_use]
     pub fn model(&self, name: &str) -> String {
@@ -93,6 +105,12 @@ impl Links {
     #[must_use]
     pub fn aliases(&self, model: &str) -> String {
         format!("{}/aliases", self.model(model))
+    }
+
+    /// Where an alias of a model is taken away.
+    #[must_use]
+    pub fn delete_alias(&self, model: &str, alias: &str) -> String {
+        format!("{}/{}/delete", self.aliases(model), encode(alias))
     }
 
     /// The card of a model.
@@ -129,6 +147,12 @@ impl Links {
     #[must_use]
     pub fn new_promotion(&self, model: &str, version: i32) -> String {
         self.to(&format!("promotions/new?model={}&version={version}", encode(model)))
+    }
+
+    /// The same, into this environment.
+    #[must_use]
+    pub fn new_promotion_into(&self, model: &str, version: i32, environment: &str) -> String {
+        format!("{}&environment={}", self.new_promotion(model, version), encode(environment))
     }
 
     /// All pipelines.

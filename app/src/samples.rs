@@ -9,6 +9,7 @@ use crate::{
         experiment::{ExperimentPage, ShownRuns},
         files::{FilesPage, ShownFile},
         home::{ExampleStation, ExampleWalk, HomePage, WelcomePage},
+        registration::RegisterPage,
         run::{About, Board, ComparePage, RunComments, RunPage},
     },
     ui::query::Address,
@@ -16,20 +17,21 @@ use crate::{
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     Digest,
-    artifact_path::ArtifactPath,
+    artifact_path::{ArtifactFolder, ArtifactPath},
     artifact_tree::{TreeEntry, TreePage},
     audit::{Actor, AuditEvent, Object, ObjectKind},
     deployment::{Deployment, DeploymentState, Endpoint, Traffic},
     environment::{Better, Environment},
     experiment::{Champion, Experiment, ExperimentSummary, LifecycleStage},
     id::{
-        AlertId, AuditEventId, DeploymentId, EnvironmentId, ExperimentId, ModelId, ModelVersionId, MonitorId,
-        PipelineId, PipelineRunId, PipelineVersionId, PromotionId, RunId, UserId, WorkspaceId,
+        AlertId, AuditEventId, DeploymentId, EnvironmentId, ExperimentId, LoggedModelId, ModelId, ModelVersionId,
+        MonitorId, PipelineId, PipelineRunId, PipelineVersionId, PromotionId, RunId, UserId, WorkspaceId,
     },
     monitor::{Alert, AlertState},
     pipeline_run::{PipelineRun, PipelineRunState, PipelineRunSummary, RunCause},
     preview::Preview,
     promotion::{Promotion, PromotionState},
+    registration::RunModel,
     run::{DatasetInput, Metric, MetricSeries, Run, RunInfo, RunLineage, RunSeries, RunStatus},
     run_table::{MetricSummary, RunColumn, RunGroup, RunGroups, RunRow, RunTable},
     series::Point,
@@ -564,8 +566,26 @@ pub fn run() -> RunPage {
         files: files(),
         models: Vec::new(),
         comments: RunComments::default(),
+        may_register: true,
         events: Vec::new(),
         tracking_url: "https://slipway.example.com/w/lab".to_owned(),
+    }
+}
+
+/// The form that registers a model of a run which logged several.
+///
+/// # Panics
+/// Never: the example's path is an ordinary one.
+#[must_use]
+#[allow(clippy::expect_used, reason = "an example has an ordinary path")]
+pub fn registration() -> RegisterPage {
+    let run = logged("hgb-lr0.05-depth6-balanced", "6").info;
+    let folder = ArtifactFolder::parse("folds/calibrated").expect("an ordinary path");
+    RegisterPage {
+        found: vec![RunModel::logged(LoggedModelId::new(), "classifier".to_owned()), RunModel::folder(run.id, &folder)],
+        run,
+        experiment: experiment(1, "wine-quality"),
+        models: ["wine-quality", "digits-svc", "housing-price-band"].map(str::to_owned).to_vec(),
     }
 }
 

@@ -32,9 +32,9 @@ async function send(run: Made, method: string, path: string, body?: string | Uin
 }
 
 /** Makes a run with these files, and gives its id. */
-export async function runWith(name: string, files: Record<string, string | Uint8Array>): Promise<string> {
+export async function runWith(name: string, files: Record<string, string | Uint8Array>, experiment = "0"): Promise<string> {
   const path = "/api/2.0/mlflow/runs/create";
-  const made = await apiJson<Made>("contributor", "POST", path, { experiment_id: "0", run_name: name, start_time: Date.now() });
+  const made = await apiJson<Made>("contributor", "POST", path, { experiment_id: experiment, run_name: name, start_time: Date.now() });
   for (const [path, body] of Object.entries(files)) await send(made, "PUT", path, body);
   await apiJson("contributor", "POST", "/api/2.0/mlflow/runs/update", { run_id: made.run.info.run_id, status: "FINISHED", end_time: Date.now() });
   return made.run.info.run_id;

@@ -1,5 +1,6 @@
 // Charts of runs: settings that all share, zoom, groups that load when they are opened, runs beside each other.
-import { type Page, expect, test } from "@playwright/test";
+import { expect, test } from "@playwright/test";
+import { drag } from "../support/charts";
 import { complaintsOf, signIn } from "../support/people";
 import { apiJson } from "../support/slipway";
 
@@ -20,17 +21,6 @@ async function logged(experiment: string, name: string, keys: string[], points: 
 
 async function experiment(name: string): Promise<string> {
   return (await mlflow<{ experiment_id: string }>("experiments/create", { name })).experiment_id;
-}
-
-/** Drags over a chart, from one share of its width to another. */
-async function drag(page: Page, metric: string, from: number, to: number): Promise<void> {
-  const box = await page.locator(`[data-metric="${metric}"] .u-over`).boundingBox();
-  if (!box) throw new Error("The chart is not drawn.");
-  const y = box.y + box.height / 2;
-  await page.mouse.move(box.x + box.width * from, y);
-  await page.mouse.down();
-  await page.mouse.move(box.x + box.width * to, y, { steps: 5 });
-  await page.mouse.up();
 }
 
 test("runs are filtered, compared, and zoomed together", async ({ page }) => {

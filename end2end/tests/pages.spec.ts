@@ -12,7 +12,7 @@ function sort(address: string): string {
     .replace(/\/[0-9a-f]{32}(?=\/|$)/g, "/{id}")
     .replace(/\/\d+(?=\/|$)/g, "/{number}")
     .replace(/\/(models|pipelines|environments)\/(?!new(?:\/|$))[^/]+/g, "/$1/{name}");
-  const shown = ["tab", "view", "step"].filter((name) => url.searchParams.has(name));
+  const shown = ["tab", "view", "step", "new"].filter((name) => url.searchParams.has(name));
   // Files of one sort are shown as one sort of page.
   const ending = /\.\w+$/.exec(url.searchParams.get("path") ?? "")?.[0] ?? "";
   return `${path}?${shown.map((name) => (name === "step" ? name : `${name}=${url.searchParams.get(name)}`)).join("&")}${ending}`;

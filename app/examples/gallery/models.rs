@@ -2,12 +2,16 @@
 
 use crate::{chrome, page};
 use app::{
-    pages::model::{
-        Aliases, AliasesPage, Asked, Card, CardPage, Compare, Detail, List, ModelPage, Version, VersionPage,
+    pages::{
+        model::{
+            AliasEdit, Aliases, AliasesPage, Asked, Card, CardPage, Compare, Detail, List, ModelPage, NewModel,
+            Version, VersionPage,
+        },
+        registration::Register,
     },
-    samples::{ago, models as m},
+    samples::{ago, models as m, registration},
     shell::Section,
-    ui::prelude::{Address, Links},
+    ui::prelude::{Address, Draft, Links},
 };
 use leptos::prelude::*;
 use std::{io, path::Path};
@@ -24,10 +28,18 @@ pub(crate) fn write(out: &Path) -> io::Result<()> {
     let section = Some(Section::Models);
     let (models, endpoints) = m::list();
     page(out, "models", chrome("Models", section), move || {
-        view! { <List links=links() address=at("models", &[]) models total=213 next=Some("ab".to_owned()) endpoints error=None/> }
+        view! { <List links=links() address=at("models", &[]) models total=213 next=Some("ab".to_owned()) endpoints error=None may_write=true/> }
     })?;
     page(out, "models-empty", chrome("Models", section), move || {
-        view! { <List links=links() address=at("models", &[]) models=vec![] total=0 next=None endpoints=vec![] error=None/> }
+        view! { <List links=links() address=at("models", &[]) models=vec![] total=0 next=None endpoints=vec![] error=None may_write=true/> }
+    })?;
+    page(out, "model-new", chrome("New model", section), move || {
+        let error = domain::Error::already_exists("There is a model wine-quality already.").in_field("name");
+        let draft = Draft::of([("name", "wine-quality"), ("description", "Quality of wine.")]).refused(&error);
+        view! { <NewModel links=links() draft/> }
+    })?;
+    page(out, "model-register", chrome("Register a model", Some(Section::Experiments)), move || {
+        view! { <Register links=links() page=registration()/> }
     })?;
     page(out, "models-refused", chrome("Models", section), move || {
         let error = Some("Expected a comparison after \"tags.team\", at the end.".to_owned());
@@ -48,11 +60,20 @@ pub(crate) fn write(out: &Path) -> io::Result<()> {
     };
     let now = AliasesPage { then: m::aliases().now, ..m::aliases() };
     let none = AliasesPage { ever: Vec::new(), model: m::model_empty().model, ..m::aliases() };
+    let protected = domain::Error::forbidden(
+        "production of wine-quality-classifier is protected and changes only by a promotion. Request one of wine-quality-classifier v13 here:",
+    );
+    let edit = AliasEdit {
+        draft: Draft::of([("alias", "production"), ("version", "13")]).refused(&protected),
+        promotion: Some(links().new_promotion_into("wine-quality-classifier", 13, "production")),
+    };
+    let denied = AliasesPage { then: m::aliases().now, edit, ..m::aliases() };
     for (name, sample, query) in [
         ("model-aliases", now, vec![]),
         ("model-aliases-then", then, vec![("as_of", "2026-11-08")]),
         ("model-aliases-refused", refused, vec![("as_of", "last week")]),
         ("model-aliases-none", none, vec![]),
+        ("model-aliases-protected", denied, vec![]),
     ] {
         page(out, name, chrome("Aliases", section), move || {
             view! { <Aliases links=links() address=at("models/wine/aliases", &query) page=sample/> }

@@ -16,6 +16,7 @@ pub mod palette;
 pub mod pipeline;
 pub mod pipeline_run;
 pub mod promotion;
+pub mod registration;
 pub mod run;
 pub mod settings;
 pub mod trouble;

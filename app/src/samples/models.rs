@@ -5,8 +5,8 @@ use crate::{
     pages::{
         files::FilesPage,
         model::{
-            AliasesPage, CardEdit, CardLead, CardPage, ComparePage, Described, ModelPage, ShownCard, VersionLineage,
-            VersionPage,
+            AliasEdit, AliasesPage, CardEdit, CardLead, CardPage, ComparePage, Described, ModelPage, ShownCard,
+            VersionLineage, VersionPage,
         },
     },
     ui::field::Draft,
@@ -393,6 +393,11 @@ pub fn aliases() -> AliasesPage {
         now: standing(0),
         ever: ever.into_iter().collect(),
         history: Page { items: moves(), next_page_token: None },
+        versions: (1..=14).rev().collect(),
+        protected: ["production", "staging"].map(str::to_owned).into(),
+        may_write: true,
+        may_request: true,
+        edit: AliasEdit::default(),
     }
 }
 

@@ -165,8 +165,12 @@ pub fn TextField(
     /// Whether it is code.
     #[prop(optional)]
     mono: bool,
+    /// What may be chosen instead of typed.
+    #[prop(optional)]
+    choices: Vec<String>,
 ) -> impl IntoView {
     let id = name.clone();
+    let list = (!choices.is_empty()).then(|| format!("{id}-choices"));
     let value = (kind != "password").then(|| draft.value(&name).map(str::to_owned)).flatten();
     let error = draft.error(&name).map(str::to_owned);
     let invalid = error.is_some().then_some("true");
@@ -183,9 +187,15 @@ pub fn TextField(
                 autocomplete=autocomplete
                 maxlength=max.map(|max| max.to_string())
                 autofocus=focus
+                list=list.clone()
                 aria-invalid=invalid
                 aria-describedby=describedby
             />
+            {list
+                .map(|id| {
+                    let choices = choices.into_iter().map(|choice| view! { <option value=choice></option> }).collect_view();
+                    view! { <datalist id=id>{choices}</datalist> }
+                })}
         </Frame>
     }
 }
@@ -331,6 +341,17 @@ mod tests {
         ] {
             assert!(html.contains(part), "{part} in {html}");
         }
+    }
+
+    #[test]
+    fn what_may_be_chosen_is_offered_where_it_is_typed() {
+        let choices = vec!["churn".to_owned(), "<wine>".to_owned()];
+        let html = fragment(|| view! { <TextField label="Name" name="name" choices/> });
+        for part in [r#"list="name-choices""#, r#"<datalist id="name-choices">"#, r#"value="churn""#] {
+            assert!(html.contains(part), "{part} in {html}");
+        }
+        let html = fragment(|| view! { <TextField label="Name" name="name"/> });
+        assert!(!html.contains("list"), "{html}");
     }
 
     #[test]

@@ -35,6 +35,7 @@ pub mod pipeline;
 pub mod pipeline_run;
 pub mod preview;
 pub mod promotion;
+pub mod registration;
 pub mod run;
 pub mod run_table;
 pub mod search;

@@ -32,6 +32,7 @@ mod pipeline_run;
 mod prediction;
 mod promotion;
 mod reference;
+mod registration;
 mod retention;
 mod run;
 mod session;
@@ -67,6 +68,7 @@ pub use monitor::MonitorChange;
 pub use pipeline::{PipelineFile, StoredPipeline};
 pub use pipeline_run::{NewRun, RunFilter, StartedRun};
 pub use promotion::{NewDecision, NewPromotion, PromotionFilter, Sweep, may_withdraw};
+pub use registration::NewRegistration;
 pub use run::{
     Curves, MAX_CHART_KEYS, MAX_CHART_RUNS, NewExperimentRun, RunChange, RunDetail, RunExport, RunExportSearch,
     RunGroupSearch, RunSearch, RunTableSearch, RunsChange, Unpacked, no_run,

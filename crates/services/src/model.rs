@@ -72,27 +72,9 @@ impl Services {
     /// `AlreadyExists` when the name is taken; `Invalid` for a wrong name, tag or description.
     #[boxed]
     pub async fn create_model(&self, ctx: &Ctx, new: NewModel) -> Result<Model> {
-        let name = RegisteredModelName::parse(&new.name, "name")?;
-        check_description(&new.description)?;
-        let tags = tags(&new.tags)?;
-        let now = Utc::now();
-        let model = Model {
-            id: ModelId::new(),
-            workspace_id: ctx.workspace_id(),
-            name: name.into_string(),
-            description: new.description,
-            created_at: now,
-            updated_at: now,
-            tags,
-            aliases: BTreeMap::new(),
-        };
+        let new = new.check()?;
         let mut tx = self.begin().await?;
-        store::model::insert(&mut tx, &model).await.map_err(|error| name_taken(error, &model.name))?;
-        store::model::set_tags(&mut tx, model.id, &model.tags).await?;
-        Event::new("model.created", object(&model), format!("created the model {}", model.name))
-            .write(&mut tx, ctx)
-            .await?;
-        tell_webhooks(&mut tx, &model, &Happening::Created).await?;
+        let model = create(&mut tx, ctx, new).await?;
         commit(tx).await?;
         Ok(model)
     }
@@ -480,6 +462,25 @@ impl Services {
     }
 }
 
+/// A model that may be made, unless its name is taken.
+pub(crate) struct Checked {
+    name: RegisteredModelName,
+    description: String,
+    tags: BTreeMap<String, String>,
+}
+
+impl NewModel {
+    /// Checks what does not take the database.
+    ///
+    /// # Errors
+    /// `Invalid` for a wrong name, tag or description.
+    pub(crate) fn check(self) -> Result<Checked> {
+        let name = RegisteredModelName::parse(&self.name, "name")?;
+        check_description(&self.description)?;
+        Ok(Checked { name, description: self.description, tags: tags(&self.tags)? })
+    }
+}
+
 impl ModelSearch<'_> {
     fn parse(&self, ctx: &Ctx) -> Result<(store::model::Search, Option<Place>)> {
         let search = store::model::Search {
@@ -489,6 +490,29 @@ impl ModelSearch<'_> {
         };
         Ok((search, self.page_token.map(page::decode).transpose()?))
     }
+}
+
+/// Makes a model, and tells whoever is told of that.
+///
+/// # Errors
+/// `AlreadyExists` when the name is taken.
+pub(crate) async fn create(conn: &mut PgConnection, ctx: &Ctx, new: Checked) -> Result<Model> {
+    let now = Utc::now();
+    let model = Model {
+        id: ModelId::new(),
+        workspace_id: ctx.workspace_id(),
+        name: new.name.into_string(),
+        description: new.description,
+        created_at: now,
+        updated_at: now,
+        tags: new.tags,
+        aliases: BTreeMap::new(),
+    };
+    store::model::insert(conn, &model).await.map_err(|error| name_taken(error, &model.name))?;
+    store::model::set_tags(conn, model.id, &model.tags).await?;
+    Event::new("model.created", object(&model), format!("created the model {}", model.name)).write(conn, ctx).await?;
+    tell_webhooks(conn, &model, &Happening::Created).await?;
+    Ok(model)
 }
 
 /// The model of this name.

@@ -8,14 +8,14 @@ use crate::{
     webhook::tell_webhooks,
 };
 use domain::{
-    Error, ErrorKind, Page,
+    Digest, Error, ErrorKind, Page,
     artifact_path::ArtifactFolder,
     artifact_root::{ArtifactAddress, ArtifactOwner, ArtifactRoot, ModelSource},
     audit::{Object, ObjectKind},
     id::{LoggedModelId, ModelVersionId, RunId},
     inference::feature_names,
     mlmodel::{self, MlModel},
-    model::{ModelVersion, Stage, VersionFile, VersionRow, VersionTable, manifest_digest},
+    model::{Model, ModelVersion, Stage, VersionFile, VersionRow, VersionTable, manifest_digest},
     page,
     promotion::{GoldenRows, MAX_SHOWN_BYTES, golden, is_of_model},
     search,
@@ -85,61 +85,29 @@ impl Services {
     /// belong to the run or logged model that is named with it, or a wrong tag.
     #[boxed]
     pub async fn create_model_version(&self, ctx: &Ctx, new: NewModelVersion) -> Result<ModelVersion> {
-        check_description(&new.description)?;
-        if new.run_link.chars().count() > 500 || new.run_link.contains('\0') {
-            return Err(Error::invalid_field("run_link", "A link has at most 500 characters."));
-        }
-        let source = ModelSource::parse(&new.source)?;
-        // The logged model that is registered itself; one that a run's folder or another version leads to is not.
-        let registered = match &source {
-            ModelSource::LoggedModel { id, .. } => Some(*id),
-            _ => new.logged_model_id,
-        };
-        let tags = tags(&new.tags)?;
+        let checked = new.check()?;
         let mut conn = self.conn().await?;
-        let model = crate::model::find(&mut conn, ctx, &new.model).await?;
-        let resolved = resolve(&mut conn, ctx, &new, source).await?;
+        let model = crate::model::find(&mut conn, ctx, &checked.new.model).await?;
+        let found = checked.look_up(&mut conn, ctx).await?;
         drop(conn);
-        let description = self.describe_files(&resolved.files).await?;
-        let digest = manifest_digest(&resolved.files).map_err(|error| {
+        let described = self.read_version(found).await?;
+        let mut tx = self.begin().await?;
+        let version = register(&mut tx, ctx, &model, &described).await?;
+        commit(tx).await?;
+        Ok(version)
+    }
+
+    /// Reads what the files of a version say of it.
+    ///
+    /// # Errors
+    /// `Unavailable` when the artifact store does not answer.
+    pub(crate) async fn read_version(&self, found: Found) -> Result<Described> {
+        let description = self.describe_files(&found.resolved.files).await?;
+        let digest = manifest_digest(&found.resolved.files).map_err(|error| {
             tracing::error!(%error, "a version's files have no digest");
             Error::internal()
         })?;
-
-        let mut tx = self.begin().await?;
-        let row = store::model_version::NewVersion {
-            id: ModelVersionId::new(),
-            model: model.id,
-            source: &new.source,
-            run: resolved.run,
-            run_link: &new.run_link,
-            logged_model: resolved.logged_model,
-            folder: resolved.folder,
-            created_by: ctx.user().map(|user| user.id),
-            description: &new.description,
-            files: &resolved.files,
-            digest,
-            signature: description.signature.as_ref(),
-            flavors: &description.flavors,
-            tags: &tags,
-        };
-        let number = store::model_version::insert(&mut tx, &row).await?;
-        // A model that was deleted meanwhile has no versions to look up.
-        let version = find(&mut tx, ctx, &model.name, number).await?;
-        let mut event =
-            Event::new("model_version.registered", object(&version), format!("registered {}", version.title()))
-                .related(crate::model::object(&model))
-                .details(serde_json::json!({ "digest": version.digest, "source": version.source }));
-        if let Some(run) = version.run_id {
-            event = event.related(crate::run::object(&crate::run::find(&mut tx, ctx, run).await?.1));
-        }
-        event.write(&mut tx, ctx).await?;
-        if let Some(id) = registered {
-            crate::logged_model::note_version(&mut tx, ctx, id, &model.name, number).await?;
-        }
-        tell_webhooks(&mut tx, &model, &Happening::Version(&version)).await?;
-        commit(tx).await?;
-        Ok(version)
+        Ok(Described { found, description, digest })
     }
 
     /// What the MLmodel file among these says; nothing when there is none, or none that can be read.
@@ -487,6 +455,105 @@ impl Services {
             .write(conn, ctx)
             .await
     }
+}
+
+/// A version that is to be registered, with all right about it that can be told without the database.
+pub(crate) struct Checked {
+    new: NewModelVersion,
+    source: ModelSource,
+    tags: BTreeMap<String, String>,
+}
+
+/// The same, with what its source turned out to be.
+pub(crate) struct Found {
+    new: NewModelVersion,
+    /// The logged model that is registered itself; one that a run's folder or another version leads to is not.
+    registered: Option<LoggedModelId>,
+    tags: BTreeMap<String, String>,
+    resolved: Resolved,
+}
+
+/// The same, with what its files say: ready to be written.
+pub(crate) struct Described {
+    found: Found,
+    description: MlModel,
+    digest: Option<Digest>,
+}
+
+impl NewModelVersion {
+    /// Checks what does not take the database.
+    ///
+    /// # Errors
+    /// `Invalid` for a wrong description, link, source or tag.
+    pub(crate) fn check(self) -> Result<Checked> {
+        check_description(&self.description)?;
+        if self.run_link.chars().count() > 500 || self.run_link.contains('\0') {
+            return Err(Error::invalid_field("run_link", "A link has at most 500 characters."));
+        }
+        let source = ModelSource::parse(&self.source)?;
+        let tags = tags(&self.tags)?;
+        Ok(Checked { new: self, source, tags })
+    }
+}
+
+impl Checked {
+    /// Looks the source up.
+    ///
+    /// # Errors
+    /// `NotFound` without such a run, logged model or version; `Invalid` for a source that is not ours or does not belong to
+    /// the run or logged model that is named with it.
+    pub(crate) async fn look_up(self, conn: &mut PgConnection, ctx: &Ctx) -> Result<Found> {
+        let registered = match &self.source {
+            ModelSource::LoggedModel { id, .. } => Some(*id),
+            _ => self.new.logged_model_id,
+        };
+        let resolved = resolve(conn, ctx, &self.new, self.source).await?;
+        Ok(Found { new: self.new, registered, tags: self.tags, resolved })
+    }
+}
+
+/// Writes the next version of a model, with its line of history, and tells whoever is told of that.
+///
+/// # Errors
+/// `NotFound` when the model was deleted meanwhile.
+pub(crate) async fn register(
+    conn: &mut PgConnection,
+    ctx: &Ctx,
+    model: &Model,
+    described: &Described,
+) -> Result<ModelVersion> {
+    let Described { found: Found { new, registered, tags, resolved }, description, digest } = described;
+    let row = store::model_version::NewVersion {
+        id: ModelVersionId::new(),
+        model: model.id,
+        source: &new.source,
+        run: resolved.run,
+        run_link: &new.run_link,
+        logged_model: resolved.logged_model,
+        folder: resolved.folder.clone(),
+        created_by: ctx.user().map(|user| user.id),
+        description: &new.description,
+        files: &resolved.files,
+        digest: digest.clone(),
+        signature: description.signature.as_ref(),
+        flavors: &description.flavors,
+        tags,
+    };
+    let number = store::model_version::insert(conn, &row).await?;
+    // A model that was deleted meanwhile has no versions to look up.
+    let version = find(conn, ctx, &model.name, number).await?;
+    let mut event = Event::new("model_version.registered", object(&version), format!("registered {}", version.title()))
+        .related(crate::model::object(model))
+        .details(serde_json::json!({ "digest": version.digest, "source": version.source }));
+    if let Some(run) = version.run_id {
+        event = event.related(crate::run::object(&crate::run::find(conn, ctx, run).await?.1));
+    }
+    event.write(conn, ctx).await?;
+    if let Some(id) = registered {
+        crate::logged_model::note_version(conn, ctx, *id, &model.name, number).await?;
+    }
+    tell_webhooks(conn, model, &Happening::Version(&version)).await?;
+    Ok(version)
 }
 
 /// Looks a source up among our artifacts, and checks that it belongs to what is named with it.

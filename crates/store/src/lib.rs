@@ -30,6 +30,7 @@ pub mod pipeline;
 pub mod pipeline_run;
 pub mod prediction;
 pub mod promotion;
+pub mod registration;
 pub mod run;
 pub mod session;
 pub mod step;

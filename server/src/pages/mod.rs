@@ -19,6 +19,7 @@ mod palette;
 mod pipeline;
 mod pipeline_run;
 mod promotion;
+mod registration;
 mod run;
 mod settings;
 pub mod sign_in;
@@ -47,6 +48,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = pipeline::routes(routes);
     let routes = pipeline_run::routes(routes);
     let routes = promotion::routes(routes);
+    let routes = registration::routes(routes);
     let routes = run::routes(routes);
     let routes = settings::routes(routes);
     let routes = webhook::routes(routes);

@@ -12,8 +12,9 @@ use app::{
     pages::{
         files::FilesPage,
         model::{
-            Aliases, AliasesPage, Asked, Card, CardEdit, CardLead, CardPage, Compare, ComparePage, Described, Detail,
-            List, ModelPage, OUTLINE, ShownCard, Version, VersionLineage, VersionPage,
+            AliasEdit, Aliases, AliasesPage, Asked, Card, CardEdit, CardLead, CardPage, Compare, ComparePage,
+            Described, Detail, List, ModelPage, NewModel as NewModelForm, OUTLINE, ShownCard, Version, VersionLineage,
+            VersionPage,
         },
     },
     shell::Section,
@@ -33,13 +34,15 @@ use domain::{
     text_diff::TextDiff,
 };
 use leptos::prelude::*;
-use services::{Ctx, DeploymentFilter, FilesOf, ModelSearch, PromotionFilter, Services, blocking, no_card};
+use services::{Ctx, DeploymentFilter, FilesOf, ModelSearch, NewModel, PromotionFilter, Services, blocking, no_card};
 
 const SECTION: Option<Section> = Some(Section::Models);
 /// How many models, promotions or moves a page shows.
 const ROWS: usize = 50;
 /// How many versions the page of a model shows.
 const VERSIONS: usize = 20;
+/// How many versions an alias can be set to on its page: the newest. Clients reach the others.
+const CHOSEN_VERSIONS: usize = 500;
 /// How many events and moves the page of one shows beside the rest.
 const FEW: usize = 8;
 
@@ -47,8 +50,11 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let (read, write) = (Access::Needs(Permission::Read), Access::Needs(Permission::WriteRegistry));
     routes
         .page(Method::GET, "/models", read, list)
+        .page(Method::POST, "/models", write, create)
         .page(Method::GET, "/models/{model}", read, show)
         .page(Method::GET, "/models/{model}/aliases", read, show_aliases)
+        .page(Method::POST, "/models/{model}/aliases", write, set_alias)
+        .page(Method::POST, "/models/{model}/aliases/{alias}/delete", write, delete_alias)
         .page(Method::GET, "/models/{model}/card", read, show_card)
         .page(Method::POST, "/models/{model}/card", write, save_card)
         .page(Method::GET, "/models/{model}/versions/compare", read, compare)
@@ -58,6 +64,11 @@ pub(crate) fn routes(routes: Routes) -> Routes {
 
 async fn list(view: View, chosen: Chosen) -> PageResult {
     let ctx = view.ctx()?;
+    // A page of its own would take the address of a model with this name.
+    if chosen.get("new").is_some() {
+        ctx.require(Permission::WriteRegistry)?;
+        return new_model(view, Draft::default(), None).await;
+    }
     let filter = plain_or_filter(chosen.get("q").unwrap_or_default(), "name");
     let sort = Sort::parse(chosen.get("sort").unwrap_or("-changed"));
     let key = match sort.key.as_str() {
@@ -76,7 +87,46 @@ async fn list(view: View, chosen: Chosen) -> PageResult {
     let links = view.links.clone();
     let address = chosen.address(links.models());
     let (models, next) = (page.items, page.next_page_token);
-    view.page("Models", SECTION, move || view! { <List links address models total next endpoints error/> }).await
+    let may_write = ctx.may(Permission::WriteRegistry);
+    view.page("Models", SECTION, move || view! { <List links address models total next endpoints error may_write/> })
+        .await
+}
+
+async fn new_model(view: View, draft: Draft, refused: Option<Error>) -> PageResult {
+    let links = view.links.clone();
+    let body = move || view! { <NewModelForm links draft/> };
+    match refused {
+        None => view.page("New model", SECTION, body).await,
+        Some(error) => view.refused(&error, "New model", SECTION, body).await,
+    }
+}
+
+async fn create(view: View, form: Form) -> PageResult {
+    let made = async {
+        let name = model_name(&form)?;
+        let description = form.text("description").replace("\r\n", "\n");
+        let new = NewModel { name, description, ..NewModel::default() };
+        view.services().create_model(view.ctx()?, new).await
+    };
+    match made.await {
+        Ok(model) => {
+            let notice = format!("The model {} is made. Its first version comes from a run.", model.name);
+            view.done(&view.links.model(&model.name), notice).await
+        }
+        Err(error) if can_mend(&error) => {
+            let draft = form.refused(&error);
+            new_model(view, draft, Some(error)).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The name of a registered model in a form.
+pub(super) fn model_name(form: &Form) -> Result<String, Error> {
+    match form.text("name") {
+        "" => Err(Error::invalid_field("name", "Say the model's name.")),
+        name => Ok(name.to_owned()),
+    }
 }
 
 async fn show(view: View, Path(name): Path<String>, chosen: Chosen) -> PageResult {
@@ -138,6 +188,11 @@ async fn lead(card: ModelCard) -> Result<CardLead, Error> {
 }
 
 async fn show_aliases(view: View, Path(name): Path<String>, chosen: Chosen) -> PageResult {
+    aliases(view, name, chosen, None).await
+}
+
+/// The page of a model's aliases; when a change of one was refused, with what was typed.
+async fn aliases(view: View, name: String, chosen: Chosen, refused: Option<(Error, AliasEdit)>) -> PageResult {
     let ctx = view.ctx()?;
     let services = view.services();
     let model = services.model(ctx, &name).await?;
@@ -152,18 +207,81 @@ async fn show_aliases(view: View, Path(name): Path<String>, chosen: Chosen) -> P
         Some(as_of) => services.aliases_as_of(ctx, &name, Some(as_of)).await?,
         None => now.clone(),
     };
+    let may_write = ctx.may(Permission::WriteRegistry);
+    let versions = services.model_versions(ctx, &name, None, if may_write { CHOSEN_VERSIONS } else { 1 }).await?.items;
+    let (error, edit) = refused.unzip();
+    let edit = edit.unwrap_or_else(|| {
+        // A line of the table leads here, to move the alias that it is about.
+        let set = chosen.get("set").unwrap_or_default();
+        let at = now.iter().find(|one| one.alias == set).and_then(|one| one.version);
+        let version = at.map(|version| ("version", version.to_string()));
+        AliasEdit { draft: Draft::of([("alias", set.to_owned())].into_iter().chain(version)), promotion: None }
+    });
+    let environments = services.environments(ctx).await?;
     let page = AliasesPage {
         has_card: services.model_card(ctx, &name, None).await?.is_some_and(|card| !card.text.is_empty()),
         ever: services.aliases_ever(ctx, &name).await?,
         history: services.alias_history(ctx, &name, chosen.get("alias"), chosen.get("page_token"), ROWS).await?,
+        versions: versions.into_iter().map(|version| version.version).collect(),
+        protected: environments.into_iter().map(|one| one.environment.name.to_lowercase()).collect(),
+        may_write,
+        may_request: ctx.may(Permission::RequestPromotion),
         model,
         asked,
         then,
         now,
+        edit,
     };
     let links = view.links.clone();
     let address = chosen.address(links.aliases(&name));
-    view.page(format!("Aliases of {name}"), SECTION, move || view! { <Aliases links address page/> }).await
+    let title = format!("Aliases of {name}");
+    let body = move || view! { <Aliases links address page/> };
+    match error {
+        None => view.page(title, SECTION, body).await,
+        Some(error) => view.refused(&error, title, SECTION, body).await,
+    }
+}
+
+async fn set_alias(view: View, Path(name): Path<String>, form: Form) -> PageResult {
+    // As it is written everywhere, also by people.
+    let alias = form.text("alias").trim_start_matches('@').to_owned();
+    let set = async {
+        let version: i32 =
+            form.text("version").parse().map_err(|_| Error::invalid_field("version", "Choose a version."))?;
+        view.services().set_alias(view.ctx()?, &name, &alias, version).await?;
+        Ok(version)
+    };
+    match set.await {
+        Ok(version) => {
+            let notice = format!("@{alias} points at v{version}.");
+            view.done(&view.links.aliases(&name), notice).await
+        }
+        Err(error) => alias_refused(view, name, &form, error).await,
+    }
+}
+
+async fn delete_alias(view: View, Path((name, alias)): Path<(String, String)>, form: Form) -> PageResult {
+    match view.services().delete_alias(view.ctx()?, &name, &alias).await {
+        Ok(()) => view.done(&view.links.aliases(&name), format!("@{alias} is removed.")).await,
+        Err(error) => alias_refused(view, name, &form, error).await,
+    }
+}
+
+async fn alias_refused(view: View, name: String, form: &Form, mut error: Error) -> PageResult {
+    if !can_mend(&error) {
+        return Err(error.into());
+    }
+    // The refusal of a protected alias ends with the address of its promotion, which clients are sent to as well.
+    let message = error.message.clone();
+    let promotion = match message.split_once(view.public_url()) {
+        Some((text, path)) if error.kind == ErrorKind::Forbidden && path.starts_with("/w/") => {
+            text.trim_end().clone_into(&mut error.message);
+            Some(path.to_owned())
+        }
+        _ => None,
+    };
+    let edit = AliasEdit { draft: form.refused(&error), promotion };
+    aliases(view, name, Chosen::default(), Some((error, edit))).await
 }
 
 /// The number of a card in the address.

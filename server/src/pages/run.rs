@@ -122,6 +122,7 @@ async fn run_page(view: View, id: RunId, chosen: Chosen, refused: Option<(Error,
         }
         _ => Vec::new(),
     };
+    let may_register = ctx.may(Permission::WriteRegistry) && !services.registrable_models(ctx, id).await?.is_empty();
     let (refusal, draft) = refused.unzip();
     let comments = match part {
         Part::Comments => comments(&view, id, &chosen, draft.unwrap_or_default()).await?,
@@ -129,6 +130,7 @@ async fn run_page(view: View, id: RunId, chosen: Chosen, refused: Option<(Error,
     };
     let page = RunPage {
         comments,
+        may_register,
         about: match part {
             Part::Overview => about(&detail.run).await?,
             _ => Vec::new(),

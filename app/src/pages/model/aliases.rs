@@ -1,4 +1,4 @@
-//! Where the aliases of a model point, where they pointed at a moment, and every move.
+//! Where the aliases of a model point, where they pointed at a moment, every move, and the form that moves one.
 
 use super::parts::{Part, Through, Top, VersionLink};
 use crate::{
@@ -12,6 +12,7 @@ use domain::{
     model::{AliasMove, Model},
 };
 use leptos::prelude::*;
+use std::collections::BTreeSet;
 
 /// The moment that was asked about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +21,15 @@ pub enum Asked {
     At(DateTime<Utc>),
     /// What was typed is no moment; why.
     Refused(String),
+}
+
+/// The form that sets an alias.
+#[derive(Debug, Clone, Default)]
+pub struct AliasEdit {
+    /// What was typed and chosen, and why it was refused.
+    pub draft: Draft,
+    /// Where the promotion is that alone moves this alias, when that is why it was refused.
+    pub promotion: Option<String>,
 }
 
 /// What the page shows.
@@ -39,6 +49,22 @@ pub struct AliasesPage {
     pub ever: Vec<(String, i64)>,
     /// Moves of all aliases or of the chosen one, newest first.
     pub history: Page<AliasMove>,
+    /// The versions that an alias can be set to here, newest first.
+    pub versions: Vec<i32>,
+    /// The environments' names in small letters: aliases of these names move by promotions alone.
+    pub protected: BTreeSet<String>,
+    /// Whether whoever looks may set aliases.
+    pub may_write: bool,
+    /// Whether whoever looks may request promotions.
+    pub may_request: bool,
+    /// The form that sets one.
+    pub edit: AliasEdit,
+}
+
+impl AliasesPage {
+    fn is_protected(&self, alias: &str) -> bool {
+        self.protected.contains(&alias.to_lowercase())
+    }
 }
 
 /// The aliases of a model.
@@ -46,36 +72,165 @@ pub struct AliasesPage {
 pub fn Aliases(
     /// The addresses of the workspace.
     links: Links,
-    /// This page: `as_of` is a moment, `alias` one of them.
+    /// This page: `as_of` is a moment, `alias` one of them, `set` the one that the form starts with.
     address: Address,
     /// What it shows.
     page: AliasesPage,
 ) -> impl IntoView {
-    let has_none = page.ever.is_empty();
-    let model = page.model.clone();
+    let (model, has_card) = (page.model.clone(), page.has_card);
+    // What the form starts with is no part of what the rest of the page leads to.
+    let address = address.dropping(&["set"]);
+    let aside = page.may_write.then(|| {
+        view! {
+            <aside class="stack" aria-label="Set an alias">
+                <Edit links=links.clone() page=page.clone()/>
+            </aside>
+        }
+    });
+    let body = if page.ever.is_empty() {
+        view! {
+            <div class="panel">
+                <Empty
+                    symbol=Symbol::Star
+                    title="No alias yet"
+                    text="An alias is a name that moves: clients load models:/churn@champion, and you decide which version that is. Every move is kept."
+                    command=format!("MlflowClient().set_registered_model_alias(\"{}\", \"champion\", 1)", model.name)
+                />
+            </div>
+        }
+        .into_any()
+    } else {
+        view! {
+            <div class="stack">
+                <Standing links=links.clone() address=address.clone() page=page.clone()/>
+                <History links=links.clone() address page/>
+            </div>
+        }
+        .into_any()
+    };
     view! {
-        <Top links=links.clone() model=model.clone() part=Part::Aliases has_card=page.has_card/>
-        {if has_none {
-            view! {
-                <div class="panel">
-                    <Empty
-                        symbol=Symbol::Star
-                        title="No alias yet"
-                        text="An alias is a name that moves: clients load models:/churn@champion, and you decide which version that is. Every move is kept."
-                        command=format!("MlflowClient().set_registered_model_alias(\"{}\", \"champion\", 1)", model.name)
-                    />
-                </div>
-            }
-                .into_any()
-        } else {
-            view! {
-                <div class="stack">
-                    <Standing links=links.clone() address=address.clone() page=page.clone()/>
-                    <History links address page/>
-                </div>
-            }
-                .into_any()
+        <Top links model part=Part::Aliases has_card/>
+        {match aside {
+            Some(aside) => view! { <div class="with-aside">{body}{aside}</div> }.into_any(),
+            None => body,
         }}
+    }
+}
+
+/// The form that sets an alias, new or there already. Sends `alias` and `version` to `models/{model}/aliases`.
+#[component]
+fn Edit(links: Links, page: AliasesPage) -> impl IntoView {
+    let model = page.model.name.clone();
+    if page.versions.is_empty() {
+        return view! {
+            <Panel title="Set an alias" id="set">
+                <Body><p class="muted">"An alias points at a version, and there is none yet."</p></Body>
+            </Panel>
+        }
+        .into_any();
+    }
+    let at = |version: i32| {
+        let names: Vec<String> =
+            page.now.iter().filter(|one| one.version == Some(version)).map(|one| format!("@{}", one.alias)).collect();
+        if names.is_empty() { format!("v{version}") } else { format!("v{version} · {}", names.join(", ")) }
+    };
+    let options = page.versions.iter().map(|version| (version.to_string(), at(*version))).collect();
+    let choices = page.ever.iter().map(|(alias, _)| alias.clone()).filter(|alias| !page.is_protected(alias)).collect();
+    let AliasEdit { draft, promotion } = page.edit;
+    let messages = draft.messages(&["alias", "version"]);
+    let refused = (!messages.is_empty()).then(|| {
+        // The sentence ends where the link stands.
+        let to = promotion.map(|href| {
+            let words = if href.contains("/promotions/new?") { "new promotion" } else { "open it" };
+            view! { " "<a href=href>{words}</a> }
+        });
+        view! { <Callout tone=Tone::Fail alert=true><p>{messages.join(" ")}{to}</p></Callout> }
+    });
+    view! {
+        <Panel title="Set an alias" id="set">
+            <Body>
+                <form class="stack" method="post" action=links.aliases(&model)>
+                    {refused}
+                    <TextField
+                        label="Alias"
+                        name="alias"
+                        autocomplete="off"
+                        max=255_u32
+                        mono=true
+                        hint="Letters, digits, hyphens and underscores. One that is there moves."
+                        choices
+                        draft=draft.clone()
+                    />
+                    <SelectField label="Version" name="version" options draft/>
+                    <div class="form"><div class="go"><Button text="Set alias" kind=Kind::Primary/></div></div>
+                </form>
+            </Body>
+        </Panel>
+    }
+    .into_any()
+}
+
+/// What can be done with an alias: moved, or taken away. One of an environment moves by a promotion.
+#[component]
+fn Acts(
+    links: Links,
+    address: Address,
+    model: String,
+    alias: String,
+    /// Whether it points at a version now.
+    is_set: bool,
+    /// The newest version.
+    newest: Option<i32>,
+    is_protected: bool,
+    may_write: bool,
+    may_request: bool,
+) -> impl IntoView {
+    if is_protected {
+        return (may_request && newest.is_some())
+            .then(|| {
+                let href = links.new_promotion_into(&model, newest.unwrap_or_default(), &alias);
+                view! { <a href=href>"Request promotion"</a> }
+            })
+            .into_any();
+    }
+    if !may_write {
+        return ().into_any();
+    }
+    let href = format!("{}#set", address.with("set", alias.clone()).href());
+    if !is_set {
+        return view! { <a href=href>"Set"</a> }.into_any();
+    }
+    view! {
+        <span class="acts">
+            <a href=href>"Move"</a>
+            <Button text="Remove" kind=Kind::Ghost opens=removal(&alias)/>
+        </span>
+    }
+    .into_any()
+}
+
+/// The id of the question before an alias is taken away.
+fn removal(alias: &str) -> String {
+    format!("remove-{alias}")
+}
+
+/// The question before an alias is taken away. Outside of the table, whose cells do not break lines.
+#[component]
+fn Removal(links: Links, model: String, alias: String, version: i32) -> impl IntoView {
+    let what = format!(
+        "It points at v{version}. Who loads models:/{model}@{alias} finds nothing any more. The version stays, and so does \
+         the history of the alias; it can be set again."
+    );
+    view! {
+        <Confirm
+            id=removal(&alias)
+            title=format!("Remove @{alias}?")
+            action=links.delete_alias(&model, &alias)
+            go=format!("Remove @{alias}")
+            keep="Keep it"
+        >
+            <p>{what}</p>
+        </Confirm>
     }
 }
 
@@ -142,6 +297,17 @@ fn Standing(links: Links, address: Address, page: AliasesPage) -> impl IntoView 
     let title = if at.is_some() { "Where they pointed" } else { "Where they point" };
     let note = at.map_or_else(|| "now".to_owned(), format::exact);
     let model = page.model.name.clone();
+    let newest = page.versions.first().copied();
+    let has_acts = at.is_none() && (page.may_write || page.may_request);
+    let removals = page
+        .now
+        .iter()
+        .filter(|one| has_acts && page.may_write && !page.is_protected(&one.alias))
+        .filter_map(|one| {
+            let version = one.version?;
+            Some(view! { <Removal links=links.clone() model=model.clone() alias=one.alias.clone() version/> })
+        })
+        .collect_view();
     let rows = page
         .ever
         .iter()
@@ -149,6 +315,23 @@ fn Standing(links: Links, address: Address, page: AliasesPage) -> impl IntoView 
             let then = page.then.iter().find(|one| one.alias == *alias).cloned();
             let now = page.now.iter().find(|one| one.alias == *alias).cloned();
             let version = |one: &Option<AliasMove>| one.as_ref().and_then(|one| one.version);
+            let acts = has_acts.then(|| {
+                view! {
+                    <td class="num">
+                        <Acts
+                            links=links.clone()
+                            address=address.clone()
+                            model=model.clone()
+                            alias=alias.clone()
+                            is_set=version(&now).is_some()
+                            newest
+                            is_protected=page.is_protected(alias)
+                            may_write=page.may_write
+                            may_request=page.may_request
+                        />
+                    </td>
+                }
+            });
             let deleted = then.as_ref().is_some_and(|one| one.is_deleted);
             let of_then = version(&then);
             let of_now = version(&now);
@@ -184,6 +367,7 @@ fn Standing(links: Links, address: Address, page: AliasesPage) -> impl IntoView 
                         None => view! { <span class="none">"–"</span> }.into_any(),
                     }}</td>
                     {at.is_some().then(|| view! { <td>{moved_since}</td> })}
+                    {acts}
                 </tr>
             }
         })
@@ -191,7 +375,7 @@ fn Standing(links: Links, address: Address, page: AliasesPage) -> impl IntoView 
     view! {
         <section class="panel" id="standing" aria-labelledby="h-standing">
             <header><h2 id="h-standing">{title}</h2><span class="note">{note}</span></header>
-            <div class="panel-bar"><Moment address asked=page.asked/></div>
+            <div class="panel-bar"><Moment address=address.clone() asked=page.asked/></div>
             <Table label="Aliases">
                 <thead>
                     <tr>
@@ -201,10 +385,12 @@ fn Standing(links: Links, address: Address, page: AliasesPage) -> impl IntoView 
                         <Head label="Moved by"/>
                         <Head label="Through"/>
                         {at.is_some().then(|| view! { <Head label="Now"/> })}
+                        {has_acts.then(|| view! { <th><span class="sr">"Change it"</span></th> })}
                     </tr>
                 </thead>
                 <tbody>{rows}</tbody>
             </Table>
+            {removals}
         </section>
     }
 }
@@ -368,6 +554,57 @@ mod tests {
         for part in [r#"type="text""#, r#"value="yesterday""#, "That is no day.", r#"aria-invalid="true""#] {
             assert!(html.contains(part), "{part} in {html}");
         }
+    }
+
+    #[test]
+    fn a_free_alias_is_moved_and_removed_and_one_of_an_environment_promoted() {
+        let html = html(models::aliases(), &[]);
+        for part in [
+            r#"action="/w/lab/models/wine-quality-classifier/aliases""#,
+            "?set=champion#set",
+            "Remove @champion?",
+            "/aliases/champion/delete",
+            "promotions/new?model=wine-quality-classifier&amp;version=14&amp;environment=production",
+            "v12 · @champion",
+        ] {
+            assert!(html.contains(part), "{part} in {html}");
+        }
+        assert!(!html.contains("/aliases/production/delete"), "{html}");
+    }
+
+    #[test]
+    fn what_only_a_promotion_moves_is_refused_with_the_way_there() {
+        let error = domain::Error::forbidden("Promotion #87 of wine v13 is under way:");
+        let edit = AliasEdit {
+            draft: Draft::of([("alias", "production"), ("version", "13")]).refused(&error),
+            promotion: Some("/w/lab/promotions/87".to_owned()),
+        };
+        let html = html(AliasesPage { edit, ..models::aliases() }, &[]);
+        for part in [
+            "Promotion #87 of wine v13 is under way:",
+            r#"href="/w/lab/promotions/87""#,
+            ">open it</a>",
+            r#"value="production""#,
+        ] {
+            assert!(html.contains(part), "{part} in {html}");
+        }
+        assert!(html.contains(r#"<option value="13" selected"#), "{html}");
+    }
+
+    #[test]
+    fn who_may_only_look_changes_nothing_and_neither_does_the_past() {
+        let looks = AliasesPage { may_write: false, may_request: false, ..models::aliases() };
+        let html_of_reader = html(looks, &[]);
+        assert!(!html_of_reader.contains("Set an alias") && !html_of_reader.contains("/delete"), "{html_of_reader}");
+        let past = AliasesPage { asked: Some(Asked::At(ago(60))), ..models::aliases() };
+        let html = html(past, &[("as_of", "2026-11-13")]);
+        assert!(!html.contains("/delete"), "{html}");
+    }
+
+    #[test]
+    fn a_model_without_a_version_has_nothing_to_point_at() {
+        let page = AliasesPage { versions: Vec::new(), ever: Vec::new(), ..models::aliases() };
+        assert!(html(page, &[]).contains("there is none yet"));
     }
 
     #[test]

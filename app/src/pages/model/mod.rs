@@ -5,14 +5,16 @@ mod aliases;
 mod card;
 mod compare;
 mod detail;
+mod new;
 mod parts;
 mod signature;
 mod version;
 
-pub use aliases::{Aliases, AliasesPage, Asked};
+pub use aliases::{AliasEdit, Aliases, AliasesPage, Asked};
 pub use card::{Card, CardEdit, CardPage, OUTLINE, ShownCard};
 pub use compare::{Compare, ComparePage};
 pub use detail::{CardLead, Described, Detail, ModelPage};
+pub use new::NewModel;
 pub use version::{Lineage as VersionLineage, Version, VersionPage};
 
 use crate::{format, ui::prelude::*};
@@ -41,11 +43,19 @@ pub fn List(
     /// What is wrong with the filter.
     #[prop(optional_no_strip)]
     error: Option<String>,
+    /// Whether whoever looks may make models.
+    #[prop(optional)]
+    may_write: bool,
 ) -> impl IntoView {
     let shown = models.len();
     let filtered = address.get("q").is_some();
     let sort = Sort::parse(address.get("sort").unwrap_or("-changed"));
     let error = error.filter(|error| !error.is_empty());
+    let new = may_write.then(|| {
+        let href = links.new_model();
+        view! { <ButtonLink text="New model" href kind=Kind::Primary symbol=Symbol::Plus/> }.into_any()
+    });
+    let mut actions = None;
     let body = if models.is_empty() && !filtered && error.is_none() {
         view! {
             <Panel title="Models" id="models">
@@ -54,11 +64,14 @@ pub fn List(
                     title="No model is registered yet"
                     text="Register what a run logged, and every further version gets a number, a digest and a history."
                     command="mlflow.register_model(\"models:/<model id>\", \"churn\")"
-                />
+                >
+                    {new}
+                </Empty>
             </Panel>
         }
         .into_any()
     } else {
+        actions = new;
         let suggestions = suggestions(&models);
         let [by_name, by_change, by_making] = [address.clone(), address.clone(), address.clone()];
         let (nothing, refused) = (models.is_empty() && error.is_none(), error.is_some());
@@ -109,7 +122,7 @@ pub fn List(
         .into_any()
     };
     view! {
-        <PageHead title="Models".into_any()/>
+        <PageHead title="Models".into_any() actions=actions.into_any()/>
         <div class="mt-4">{body}</div>
     }
 }

@@ -81,11 +81,11 @@ pub(super) fn Top(
     }
 }
 
-/// What moved an alias: a promotion, a rollback, or a client.
+/// What moved an alias: a promotion, a rollback, or somebody by a client or a page.
 #[component]
 pub(super) fn Through(links: Links, one: AliasMove) -> impl IntoView {
     match one.cause {
-        None => view! { <span class="muted">"Client"</span> }.into_any(),
+        None => view! { <span class="muted">"Directly"</span> }.into_any(),
         Some(cause) => {
             let href = links.deployment(cause.deployment);
             if cause.is_rollback {

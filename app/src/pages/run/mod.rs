@@ -114,6 +114,8 @@ pub struct RunPage {
     pub models: Vec<LoggedModel>,
     /// What people say of it.
     pub comments: RunComments,
+    /// Whether it has a model to register, and whoever looks may.
+    pub may_register: bool,
     /// What happened to it, latest first.
     pub events: Vec<AuditEvent>,
     /// What clients use as tracking server.
@@ -189,7 +191,12 @@ pub fn Detail(
     let open = version.map(|(model, version)| {
         view! { <ButtonLink text=format!("Open v{version}") href=links.version(&model, version) kind=Kind::Primary/> }
     });
-    let actions = view! { <python::CopyAsPython page=page.clone()/>{open} };
+    let register = page.may_register.then(|| {
+        // There is one primary button: where it is registered already, the version is what is looked for.
+        let kind = if open.is_some() { Kind::Plain } else { Kind::Primary };
+        view! { <ButtonLink text="Register model" href=links.register(&info.id) kind/> }
+    });
+    let actions = view! { <python::CopyAsPython page=page.clone()/>{register}{open} };
     let started = from_ms(info.start_time);
     let source = page.run.tags.get("mlflow.source.name").filter(|name| !name.is_empty()).cloned();
     let meta = view! {
@@ -472,6 +479,17 @@ mod tests {
         {
             assert!(html.contains(part), "{part} in {html}");
         }
+    }
+
+    #[test]
+    fn a_run_with_a_model_leads_to_the_form_that_registers_it_for_those_who_may() {
+        let html = page(&[]);
+        assert!(html.contains("/register\"") && html.contains("Register model"), "{html}");
+        let page = RunPage { may_register: false, ..samples::run() };
+        let html = fragment(move || {
+            view! { <Detail links=Links::new("lab") address=Address::new("/w/lab/runs/1", []) page/> }
+        });
+        assert!(!html.contains("Register model"), "{html}");
     }
 
     #[test]

@@ -5,7 +5,8 @@ use super::{DIGEST, FORM, NOBODY, PIPELINE, World, escaped};
 #[tokio::test]
 async fn a_field_of_a_form_with_a_strange_value_is_refused() {
     let world = World::start().await;
-    let forms: [(&str, &[(&str, &str)]); 17] = [
+    let source = format!("runs:/{}/model", world.run);
+    let forms: [(&str, &[(&str, &str)]); 20] = [
         (
             "/settings/members",
             &[("email", "a@slipway.test"), ("name", "A"), ("password", "correct horse"), ("roles", "viewer")],
@@ -37,6 +38,9 @@ async fn a_field_of_a_form_with_a_strange_value_is_refused() {
             &[("pipeline", "train"), ("params", "rate=1"), ("enabled", "on"), ("cool_down", "1")],
         ),
         ("/environments/{environment}/models/{model}/rollback", &[("deployment", "1"), ("comment", "c")]),
+        ("/models", &[("name", "wine"), ("description", "d")]),
+        ("/models/{model}/aliases", &[("alias", "best"), ("version", "1")]),
+        ("/runs/{run_id}/register", &[("source", &source), ("name", "wine"), ("description", "d")]),
         ("/sign-in", &[("email", "a@slipway.test"), ("password", "p"), ("next", "/")]),
     ];
     // These say nothing when they say something else: the form is then another's.

@@ -52,7 +52,7 @@ fn wrong_values() -> Vec<String> {
 }
 
 /// Names that pages read from their address.
-const CHOICES: [&str; 52] = [
+const CHOICES: [&str; 54] = [
     "col",
     "pin",
     "curve",
@@ -105,6 +105,8 @@ const CHOICES: [&str; 52] = [
     "colour",
     "bar",
     "limit",
+    "new",
+    "set",
 ];
 
 #[tokio::test]

@@ -8,6 +8,7 @@ mod links;
 mod model;
 mod palette;
 mod pipeline;
+mod registration;
 mod run;
 mod serving;
 mod settings;

@@ -1,4 +1,5 @@
-//! The pages of models: the list, one with its versions, its aliases as of a moment, its card, versions compared.
+//! The pages of models: the list, one with its versions, its aliases as of a moment, its card, versions compared; and the
+//! forms that make a model and set its aliases.
 
 use super::{browser, fields, value};
 use crate::app::{Client, TestApp};
@@ -182,4 +183,150 @@ async fn versions_are_compared_from_the_address() {
     browser.get("/models/churn/versions/compare?a=x&b=2").await.shows(200, &["value=\"x\""]);
     browser.get("/models/churn/versions/compare?a=1&b=7").await.shows(404, &["has no version 1 or no version 7"]);
     browser.get("/models/none/versions/compare?a=1&b=2").await.shows(404, &["There is nothing here"]);
+}
+
+#[tokio::test]
+async fn a_model_is_made_by_a_form_and_one_that_is_there_is_not_made_again() {
+    let app = TestApp::start().await;
+    let (ada, browser) = contributor(&app).await;
+    browser.get("/models").await.shows(200, &["No model is registered yet", "/w/default/models?new=1", "New model"]);
+    browser.get("/models?new=1").await.shows(200, &["Make model", "action=\"/w/default/models\""]);
+    let made = browser.form("/models", &fields(&[("name", " new "), ("description", "Who leaves.\r\nSoon.")])).await;
+    // A model may have any name, also that of the form.
+    assert_eq!(made.leads_to(), "/w/default/models/new");
+    browser.get("/models/new").await.shows(200, &["The model new is made", "No version yet", "Who leaves."]);
+    let model = ada.get("/api/v1/models/new").await.ok();
+    assert_eq!(model["model"]["description"], json!("Who leaves.\nSoon."));
+    browser.get("/models").await.shows(200, &["1 model", "New model"]);
+
+    let again = fields(&[("name", "new"), ("description", "Another.")]);
+    browser.form("/models", &again).await.shows(409, &["already exists", "value=\"new\"", "Another."]);
+    for (name, why) in [
+        ("", "Say the model"),
+        ("a:b", "cannot contain"),
+        ("a\0b", "NUL"),
+        (".", "must not resolve to other names"),
+        (&"x".repeat(257), "maximum length of 256"),
+    ] {
+        browser.form("/models", &fields(&[("name", name), ("description", "kept")])).await.shows(400, &[why, "kept"]);
+    }
+    let long = fields(&[("name", "wine"), ("description", &"d".repeat(5001))]);
+    browser.form("/models", &long).await.shows(400, &["at most 5000 characters", "value=\"wine\""]);
+    browser.get("/models").await.shows(200, &["1 model"]);
+}
+
+#[tokio::test]
+async fn an_alias_is_set_moved_and_removed_by_forms_and_its_history_tells() {
+    let app = TestApp::start().await;
+    let (ada, browser) = contributor(&app).await;
+    ada.model("churn").await;
+    browser.get("/models/churn/aliases").await.shows(200, &["No alias yet", "there is none yet"]);
+    for _ in 0..3 {
+        ada.empty_version("churn").await;
+    }
+    browser.get("/models/churn/aliases").await.shows(200, &["No alias yet", "Set an alias", ">v3</option>"]);
+    let set = async |alias: &str, version: &str| {
+        browser.form("/models/churn/aliases", &fields(&[("alias", alias), ("version", version)])).await
+    };
+    assert_eq!(set("@best", "2").await.leads_to(), "/w/default/models/churn/aliases");
+    browser.get("/models/churn/aliases").await.shows(200, &["@best points at v2.", "Remove @best?", "v2 · @best"]);
+    let html = browser.get("/models/churn/aliases?set=best").await.shows(200, &["<option value=\"2\" selected"]);
+    assert_eq!(value(&html, "alias"), "best");
+    set("best", "3").await.leads_to();
+    // What is so already is no move.
+    set("best", "3").await.leads_to();
+    browser.get("/models/churn/aliases").await.shows(200, &["2 moves", "Directly", "@best points at v3."]);
+    let points_at = ada.ml_get("registered-models/alias?name=churn&alias=best").await.ok();
+    assert_eq!(points_at["model_version"]["version"], json!("3"));
+
+    let removed = browser.form("/models/churn/aliases/best/delete", "").await;
+    assert_eq!(removed.leads_to(), "/w/default/models/churn/aliases");
+    browser.get("/models/churn/aliases").await.shows(200, &["@best is removed.", "3 moves", "?set=best#set"]);
+    browser.form("/models/churn/aliases/best/delete", "").await.leads_to();
+    browser.get("/models/churn/aliases").await.shows(200, &["3 moves"]);
+}
+
+#[tokio::test]
+async fn a_wrong_alias_is_refused_with_what_was_typed() {
+    let app = TestApp::start().await;
+    let (ada, browser) = contributor(&app).await;
+    ada.model("churn").await;
+    ada.empty_version("churn").await;
+    for (alias, version, status, why) in [
+        ("", "1", 400, "cannot be empty"),
+        ("@", "1", 400, "cannot be empty"),
+        ("two words", "1", 400, "Invalid alias name"),
+        ("latest", "1", 400, "reserved"),
+        ("v7", "1", 400, "reserved"),
+        ("a\0b", "1", 400, "Invalid alias name"),
+        (&"x".repeat(256), "1", 400, "maximum length of 255"),
+        ("best", "", 400, "Choose a version."),
+        ("best", "one", 400, "Choose a version."),
+        ("best", "99999999999", 400, "Choose a version."),
+        ("best", "7", 404, "version=7) not found"),
+    ] {
+        let sent = fields(&[("alias", alias), ("version", version)]);
+        let html = browser.form("/models/churn/aliases", &sent).await.shows(status, &[why]);
+        assert_eq!(value(&html, "alias"), alias, "{html}");
+    }
+    browser.form("/models/none/aliases", &fields(&[("alias", "best"), ("version", "1")])).await.shows(404, &[]);
+    browser.form("/models/none/aliases/best/delete", "").await.shows(404, &["There is nothing here"]);
+    browser.form("/models/churn/aliases/two%20words/delete", "").await.shows(400, &["Invalid alias name"]);
+    browser.get("/models/churn/aliases").await.shows(200, &["No alias yet"]);
+}
+
+#[tokio::test]
+async fn an_alias_that_an_environment_protects_leads_to_its_promotion() {
+    let app = TestApp::start().await;
+    let (ada, browser) = contributor(&app).await;
+    ada.model("churn").await;
+    ada.empty_version("churn").await;
+    let sent = fields(&[("alias", "Production"), ("version", "1")]);
+    let refused = browser.form("/models/churn/aliases", &sent).await;
+    let html = refused.shows(
+        403,
+        &[
+            "changes only by a promotion",
+            "href=\"/w/default/promotions/new?model=churn&amp;version=1&amp;environment=Production\"",
+            "new promotion",
+        ],
+    );
+    assert_eq!(value(&html, "alias"), "Production");
+    assert!(!html.contains("http://slipway.test/w/"), "the address is a link: {html}");
+
+    // One that points somewhere is not taken away either.
+    let mut conn = app.database.pool.acquire().await.unwrap();
+    let model = store::model::by_name(&mut conn, app.workspace.id, "churn").await.unwrap().unwrap();
+    let version = store::model_version::by_number(&mut conn, app.workspace.id, "churn", 1).await.unwrap().unwrap();
+    store::model::move_alias(&mut conn, model.id, "production", Some(version.id), "promotion #1").await.unwrap();
+    drop(conn);
+    let html = browser.get("/models/churn/aliases").await.shows(200, &["Request promotion", "@production"]);
+    assert!(!html.contains("/aliases/production/delete"), "{html}");
+    let refused = browser.form("/models/churn/aliases/production/delete", "").await;
+    refused.shows(403, &["changes only by a promotion", "new promotion"]);
+    browser.get("/models/churn/aliases").await.shows(200, &["1 move"]);
+}
+
+#[tokio::test]
+async fn models_and_aliases_are_changed_by_those_who_may_write_the_registry() {
+    let app = TestApp::start().await;
+    let (ada, _) = contributor(&app).await;
+    ada.model("churn").await;
+    ada.empty_version("churn").await;
+    ada.ml("registered-models/alias", json!({ "name": "churn", "alias": "best", "version": "1" })).await.ok();
+    for role in [Role::Viewer, Role::Operator, Role::Approver] {
+        let browser = browser(&app, role).await;
+        let html = browser.get("/models").await.shows(200, &["churn"]);
+        assert!(!html.contains("New model"), "{role}: {html}");
+        let html = browser.get("/models/churn/aliases").await.shows(200, &["@best"]);
+        assert!(!html.contains("Set an alias") && !html.contains("/delete"), "{role}: {html}");
+        for answer in [
+            browser.get("/models?new=1").await,
+            browser.form("/models", &fields(&[("name", "mine")])).await,
+            browser.form("/models/churn/aliases", &fields(&[("alias", "mine"), ("version", "1")])).await,
+            browser.form("/models/churn/aliases/best/delete", "").await,
+        ] {
+            assert_eq!(answer.status.as_u16(), 403, "{role}: {answer:?}");
+        }
+    }
 }
