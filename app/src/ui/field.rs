@@ -38,6 +38,12 @@ impl Draft {
         self
     }
 
+    /// The same for the form that sends this as `do`, where a page has several; an empty one for the others.
+    #[must_use]
+    pub fn of_form(&self, act: &str) -> Self {
+        if self.value("do") == Some(act) { self.clone() } else { Self::default() }
+    }
+
     /// The first value of a field.
     #[must_use]
     pub fn value(&self, name: &str) -> Option<&str> {

@@ -25,6 +25,11 @@ impl Chosen {
         Self(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into())
     }
 
+    /// What a query says that a form sends along; nothing when it is none.
+    pub(crate) fn query(text: &str) -> Self {
+        Self(serde_urlencoded::from_str(text).unwrap_or_default())
+    }
+
     /// The first value under this name; empty values count as absent.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(n, v)| n == name && !v.is_empty()).map(|(_, v)| v.as_str())

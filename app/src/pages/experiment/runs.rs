@@ -2,18 +2,22 @@
 
 use super::{
     Nothing,
+    change::{Asked, Menu, Note, Subject},
     columns::{ChooseColumns, ColumnForm},
     groups::{ChooseGroup, GroupForm, GroupTable},
     selected::{Selected, SelectedDialogs},
     table::RunsTable,
 };
-use crate::{islands::LiveRegion, ui::prelude::*};
+use crate::{islands::LiveRegion, pages::files::prose, ui::prelude::*};
 use domain::{
     audit::AuditEvent,
     environment::Better,
-    experiment::{Champion, Experiment, LifecycleStage},
+    experiment::{Champion, Experiment, LifecycleStage, NOTE_TAG},
+    names::ExperimentName,
+    preview::Block,
     run::RunStatus,
     run_table::{MAX_EXPORTED, RunAttribute, RunColumn, RunGroups, RunTable},
+    values::{CLIENTS_TAGS, TagValue},
 };
 use leptos::prelude::*;
 
@@ -41,8 +45,12 @@ pub struct ExperimentPage {
     pub usual: Vec<RunColumn>,
     /// What was typed to be a column and is none, and why.
     pub no_column: Option<(String, String)>,
-    /// Whether the reader may change runs.
+    /// What people wrote about it.
+    pub about: Vec<Block>,
+    /// Whether the reader may change it and its runs.
     pub may_write: bool,
+    /// What was typed to change it, and what is wrong with that.
+    pub draft: Draft,
     /// What happened to it and its runs, latest first.
     pub events: Vec<AuditEvent>,
 }
@@ -73,7 +81,7 @@ pub fn Runs(
     /// The addresses of the workspace.
     links: Links,
     /// This page, with what was chosen: `q`, `sort`, `col` and `pin` for columns, `curve` for the metric that is drawn,
-    /// `group` and `order` for groups, `view`, `page_token`.
+    /// `group` and `order` for groups, `view`, `page_token`; `edit` is `note` where that is written.
     address: Address,
     /// What it shows.
     page: ExperimentPage,
@@ -89,10 +97,20 @@ pub fn Runs(
         }
         ShownRuns::Groups(_) | ShownRuns::Nothing => (None, 0),
     };
-    let of_deleted = address.get("view") == Some("deleted");
+    let put_away = experiment.lifecycle_stage == LifecycleStage::Deleted;
+    // Its runs are put away with it.
+    let of_deleted = put_away || address.get("view") == Some("deleted");
     let is_new = total == Some(0) && error.is_none() && !of_deleted;
     let events = links.events(&[format!("experiment:{}", experiment.id)]);
-    let put_away = experiment.lifecycle_stage == LifecycleStage::Deleted;
+    let subject = subject(&address, &page);
+    let note = (!page.about.is_empty()).then(|| prose::alone(page.about.clone()));
+    let shown_tags: Vec<String> = experiment
+        .tags
+        .iter()
+        .filter(|(key, _)| !key.starts_with(CLIENTS_TAGS))
+        .take(4)
+        .map(|(key, value)| format!("{key}={}", value.chars().take(60).collect::<String>()))
+        .collect();
     let meta = view! {
         {total.filter(|_| !of_deleted).map(|total| view! { <span>{format::count(total, "run", "runs")}</span> })}
         {(running > 0).then(|| view! { <span><StateMark state=State::Running word=format!("{running} running")/></span> })}
@@ -109,10 +127,9 @@ pub fn Runs(
                     </span>
                 }
             })}
-        {(!experiment.tags.is_empty())
+        {(!shown_tags.is_empty())
             .then(|| {
-                let tags: Vec<String> = experiment.tags.iter().take(4).map(|(key, value)| format!("{key}={value}")).collect();
-                view! { <span>{tags.into_iter().map(|text| view! { <Tag text mono=true/> }).collect_view()}</span> }
+                view! { <span>{shown_tags.into_iter().map(|text| view! { <Tag text mono=true/> }).collect_view()}</span> }
             })}
     };
     let back = links.experiments();
@@ -140,14 +157,36 @@ pub fn Runs(
         <Crumbs items=vec![Crumb::to("Experiments", back), Crumb::here(experiment.name.clone())]/>
         <PageHead
             title=experiment.name.clone().into_any()
-            badge=put_away.then(|| view! { <Badge state=State::Cancelled word="Put away"/> }).into_any()
+            badge=put_away.then(|| view! { <Badge state=State::Cancelled word="Deleted"/> }).into_any()
+            actions=view! { <Menu subject=subject.clone()/> }.into_any()
             meta=meta.into_any()
             live=true
         />
+        <Asked
+            subject=subject.clone()
+            lost="All its runs are put away with it, and MLflow's clients find neither. Both can be restored here. Its name stays taken until then. Versions that were registered from its runs stay as they are."
+        />
+        <div class="mt-4 experiment-note"><Note subject text=note most=TagValue::MAX_EXPERIMENT/></div>
         // Points that are logged are not announced one by one: while something runs, one looks again.
         <div class="mt-4" id="runs-page" data-live="" data-look-again=(running > 0).then_some("")>{body}</div>
         <div class="mt-4"><Happened events=history links=links.clone()/></div>
         <LiveRegion events/>
+    }
+}
+
+/// The experiment as its forms change it.
+fn subject(address: &Address, page: &ExperimentPage) -> Subject {
+    let experiment = &page.experiment;
+    Subject {
+        noun: "experiment",
+        name: experiment.name.clone(),
+        field: ("new_name", u32::try_from(ExperimentName::MAX).unwrap_or(u32::MAX)),
+        note: experiment.tags.get(NOTE_TAG).cloned().unwrap_or_default(),
+        here: address.clone(),
+        writing: address.with("edit", "note"),
+        may_write: page.may_write,
+        is_deleted: experiment.lifecycle_stage == LifecycleStage::Deleted,
+        draft: page.draft.clone(),
     }
 }
 

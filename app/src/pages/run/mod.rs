@@ -1,7 +1,7 @@
 //! Runs: the page of one with its curves, params and files, and several beside each other.
 
 pub mod board;
-mod comments;
+mod change;
 mod compare;
 mod inputs;
 mod metrics;
@@ -9,12 +9,15 @@ mod params;
 mod python;
 
 pub use board::{About, Board};
-pub use comments::{RunComments, ShownComment};
 pub use compare::{Compare, ComparePage, MOST_RUNS};
 
 use crate::{
     islands::LiveRegion,
-    pages::files::{Files, FilesPage, Glance, prose},
+    pages::{
+        comment::{self, CommentList},
+        experiment::change::{Asked, Menu, Note, Subject},
+        files::{Files, FilesPage, Glance, prose},
+    },
     ui::prelude::*,
 };
 use domain::{
@@ -26,6 +29,7 @@ use domain::{
     preview::Block,
     promotion::Promotion,
     run::{Run, RunLineage, RunStatus},
+    values::TagValue,
 };
 use leptos::prelude::*;
 use std::collections::BTreeMap;
@@ -113,7 +117,11 @@ pub struct RunPage {
     /// The logged models that it read or wrote, as far as they are there.
     pub models: Vec<LoggedModel>,
     /// What people say of it.
-    pub comments: RunComments,
+    pub comments: CommentList,
+    /// Whether the reader may change it.
+    pub may_write: bool,
+    /// What was typed to change it, and what is wrong with that.
+    pub draft: Draft,
     /// What happened to it, latest first.
     pub events: Vec<AuditEvent>,
     /// What clients use as tracking server.
@@ -147,7 +155,7 @@ impl RunPage {
 pub fn Detail(
     /// The addresses of the workspace.
     links: Links,
-    /// This page, with what was chosen: `tab` is a [`Part`]; `metric` and `param` find by name, `open` and `after` say which
+    /// This page, with what was chosen: `tab` is a [`Part`], `edit` is `note` where that is written; `metric` and `param` find by name, `open` and `after` say which
     /// charts, [`crate::chart::look::Look`] has how they are drawn; `path` is a folder or file.
     address: Address,
     /// What it shows.
@@ -159,9 +167,21 @@ pub fn Detail(
     let part = Part::of(&address);
     // How charts are drawn stays from one part to the next; what is found and opened in one does not.
     let mut plain = address.clone();
-    for name in
-        ["tab", "path", "from", "metric", "param", "open", "after", "rows", "values", "start", "end", "page_token"]
-    {
+    for name in [
+        "tab",
+        "edit",
+        "path",
+        "from",
+        "metric",
+        "param",
+        "open",
+        "after",
+        "rows",
+        "values",
+        "start",
+        "end",
+        "page_token",
+    ] {
         plain = plain.without(name);
     }
     let tab = |part_of: Part, name: &'static str| {
@@ -181,7 +201,7 @@ pub fn Detail(
         tabs.push(tab(Part::System, "System metrics").count(whole(system)));
     }
     tabs.push(tab(Part::Inputs, "Inputs and outputs").count(whole(inputs)));
-    tabs.push(tab(Part::Comments, "Comments"));
+    tabs.push(tab(Part::Comments, "Comments").count(format::integer(page.comments.total)));
     tabs.push(tab(Part::History, "History"));
     let commit = page.run.tags.get("mlflow.source.git.commit").cloned();
     let running = if info.status == RunStatus::Running { vec![info.id] } else { Vec::new() };
@@ -189,7 +209,8 @@ pub fn Detail(
     let open = version.map(|(model, version)| {
         view! { <ButtonLink text=format!("Open v{version}") href=links.version(&model, version) kind=Kind::Primary/> }
     });
-    let actions = view! { <python::CopyAsPython page=page.clone()/>{open} };
+    let subject = change::subject(&address, &plain, &page);
+    let actions = view! { <python::CopyAsPython page=page.clone()/>{open}<Menu subject=subject.clone()/> };
     let started = from_ms(info.start_time);
     let source = page.run.tags.get("mlflow.source.name").filter(|name| !name.is_empty()).cloned();
     let meta = view! {
@@ -224,7 +245,11 @@ pub fn Detail(
         Part::System => view! { <metrics::System links=links.clone() address=address.clone() page/> }.into_any(),
         Part::Params => view! { <params::All address=address.clone() params=page.run.params/> }.into_any(),
         Part::Inputs => view! { <inputs::All links=links.clone() page/> }.into_any(),
-        Part::Comments => view! { <comments::All links=links.clone() address=address.clone() page/> }.into_any(),
+        Part::Comments => {
+            let (here, files) = (links.run(&info.id), links.run_files(&info.id));
+            let (artifacts, comments) = (plain.with("tab", "artifacts"), page.comments);
+            view! { <comment::All here files artifacts address=address.clone() noun="run" comments/> }.into_any()
+        }
         Part::History => view! { <Happened events=page.events links=links.clone()/> }.into_any(),
         Part::Artifacts => {
             let run = info.id;
@@ -244,7 +269,7 @@ pub fn Detail(
         }
         Part::Overview => {
             let here = address.clone();
-            view! { <Overview links=links.clone() address=here plain page/> }.into_any()
+            view! { <Overview links=links.clone() address=here plain subject=subject.clone() page/> }.into_any()
         }
     };
     view! {
@@ -259,6 +284,10 @@ pub fn Detail(
             actions=actions.into_any()
             meta=meta.into_any()
             live=true
+        />
+        <Asked
+            subject
+            lost="Its metrics, params, tags and files are put away with it, and MLflow's clients do not find it any more. It can be restored here. Versions that were registered from it stay as they are."
         />
         <Tabs label="Run" items=tabs/>
         <div class="mt-4">{body}</div>
@@ -282,45 +311,18 @@ fn Whole(
     }
 }
 
-/// The tags that people set; those of clients begin with `mlflow.`.
 #[component]
-fn Tags(run: Run) -> impl IntoView {
-    let tags: Vec<(String, String)> =
-        run.tags.into_iter().filter(|(key, _)| !key.starts_with("mlflow.")).take(100).collect();
-    (!tags.is_empty()).then(|| {
-        view! {
-            <Panel title="Tags" id="tags" note=tags.len().to_string() live=true>
-                <Body>
-                    <Facts small=true>
-                        {tags
-                            .into_iter()
-                            .map(|(key, value)| {
-                                let value = value.chars().take(300).collect::<String>();
-                                view! { <Fact name=key mono=true><span class="breaks">{value}</span></Fact> }
-                            })
-                            .collect_view()}
-                    </Facts>
-                </Body>
-            </Panel>
-        }
-    })
-}
-
-#[component]
-fn Overview(links: Links, address: Address, plain: Address, page: RunPage) -> impl IntoView {
+fn Overview(links: Links, address: Address, plain: Address, subject: Subject, page: RunPage) -> impl IntoView {
     let chain = lineage(&page, &links);
     let files = links.run_files(&page.run.info.id);
     let artifacts = plain.with("tab", "artifacts");
-    let about = (!page.about.is_empty()).then(|| {
-        let text = prose(page.about.clone(), &files, &artifacts);
-        view! { <Panel title="About" id="about"><div class="body doc">{text}</div></Panel> }
-    });
+    let note = (!page.about.is_empty()).then(|| prose(page.about.clone(), &files, &artifacts));
     let metrics_tab = plain.clone();
     view! {
         {(chain.len() > 1).then(|| view! { <Lineage items=chain/> })}
         <div class="with-aside mt-4">
             <div class="stack">
-                {about}
+                <Note subject=subject.clone() text=note most=TagValue::MAX_RUN/>
                 <metrics::Headline address=metrics_tab page=page.clone()/>
                 <metrics::Charts links=links.clone() address page=page.clone() about=About::Training flat=true/>
             </div>
@@ -329,7 +331,7 @@ fn Overview(links: Links, address: Address, plain: Address, page: RunPage) -> im
                 <Glance address=artifacts page=page.files.clone()/>
                 <inputs::Datasets address=plain.clone() datasets=page.run.datasets.clone()/>
                 <Source tags=page.run.tags.clone()/>
-                <Tags run=page.run.clone()/>
+                <change::Tags subject page=page.clone()/>
                 <Happened events=page.events.iter().take(6).cloned().collect() links/>
             </aside>
         </div>

@@ -1,7 +1,7 @@
-//! What people say of a run: the comments, oldest first, and a form for one more. Works without scripts.
+//! What people say of a run or a version: the comments, oldest first, and a form for one more. Works without scripts.
 
-use super::RunPage;
-use crate::{pages::files::prose, ui::prelude::*};
+use super::files::prose;
+use crate::{links::FileLinks, ui::prelude::*};
 use domain::{comment::Comment, id::CommentId, preview::Block};
 use leptos::prelude::*;
 
@@ -16,10 +16,12 @@ pub struct ShownComment {
     pub is_own: bool,
 }
 
-/// The comments on a run.
+/// The comments on something.
 #[derive(Debug, Clone, Default)]
-pub struct RunComments {
-    /// A page of them.
+pub struct CommentList {
+    /// How many there are.
+    pub total: i64,
+    /// A page of them, where they are shown.
     pub shown: Vec<ShownComment>,
     /// Where the next page begins.
     pub next_page_token: Option<String>,
@@ -29,12 +31,23 @@ pub struct RunComments {
     pub draft: Draft,
 }
 
+/// The comments on something, with the form that sends one to `comments` below its page.
 #[component]
-pub(super) fn All(links: Links, address: Address, page: RunPage) -> impl IntoView {
-    let run = page.run.info.id;
-    let RunComments { shown, next_page_token, may_write, draft } = page.comments;
-    let (files, here) = (links.run_files(&run), links.run(&run));
-    let artifacts = address.without("page_token").with("tab", "artifacts");
+pub(super) fn All(
+    /// The page of what they are about.
+    here: String,
+    /// Its files, which comments may show and name.
+    files: FileLinks,
+    /// Where those are looked at.
+    artifacts: Address,
+    /// This page, with the place in the list.
+    address: Address,
+    /// What it is: `run`, `version`.
+    noun: &'static str,
+    /// The comments.
+    comments: CommentList,
+) -> impl IntoView {
+    let CommentList { shown, next_page_token, may_write, draft, .. } = comments;
     let is_empty = shown.is_empty();
     let remove = |id: CommentId| {
         view! {
@@ -70,7 +83,7 @@ pub(super) fn All(links: Links, address: Address, page: RunPage) -> impl IntoVie
     view! {
         <div class="stack" id="comments" data-live="">
             {items}
-            {is_empty.then(|| view! { <p class="muted">"Nobody has said anything of this run yet."</p> })}
+            {is_empty.then(|| view! { <p class="muted">{format!("Nobody has said anything of this {noun} yet.")}</p> })}
             {more}
         </div>
         {may_write.then(|| {
