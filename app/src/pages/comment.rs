@@ -51,7 +51,7 @@ pub(super) fn All(
     let is_empty = shown.is_empty();
     let remove = |id: CommentId| {
         view! {
-            <form method="post" action=format!("{here}/comments/{id}/delete")>
+            <form class="push" method="post" action=format!("{here}/comments/{id}/delete")>
                 <Button text="Delete" kind=Kind::Ghost/>
             </form>
         }
@@ -71,7 +71,7 @@ pub(super) fn All(
                         </span>
                         {is_own.then(|| remove(comment.id))}
                     </header>
-                    <div class="body doc">{prose(blocks, &files, &artifacts)}</div>
+                    <div class="body doc said">{prose(blocks, &files, &artifacts)}</div>
                 </article>
             }
         })
@@ -81,7 +81,7 @@ pub(super) fn All(
         view! { <div><ButtonLink text="Later comments" href/></div> }
     });
     view! {
-        <div class="stack" id="comments" data-live="">
+        <div class="stack talk" id="comments" data-live="">
             {items}
             {is_empty.then(|| view! { <p class="muted">{format!("Nobody has said anything of this {noun} yet.")}</p> })}
             {more}
@@ -89,7 +89,7 @@ pub(super) fn All(
         {may_write.then(|| {
             let errors = draft.clone();
             view! {
-                <form class="panel mt-4" method="post" action=format!("{here}/comments") aria-labelledby="h-comment">
+                <form class="panel talk mt-4" method="post" action=format!("{here}/comments") aria-labelledby="h-comment">
                     <header><h2 id="h-comment">"Say something"</h2></header>
                     <div class="body stack">
                         <FormErrors draft=errors fields=&["text"]/>
@@ -105,5 +105,48 @@ pub(super) fn All(
                 </form>
             }
         })}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        pages::model::{Version, VersionPage},
+        render::fragment,
+        samples::models,
+        ui::prelude::*,
+    };
+    use domain::Error;
+    use leptos::prelude::*;
+
+    fn html(page: VersionPage) -> String {
+        fragment(move || {
+            let address = Address::new("/w/lab/models/wine/versions/14", [("tab".to_owned(), "comments".to_owned())]);
+            view! { <Version links=Links::new("lab") address page/> }
+        })
+    }
+
+    #[test]
+    fn a_version_is_talked_about_on_a_tab_that_counts() {
+        let html = html(models::version_page());
+        for part in [
+            r#"Comments<span class="n">2</span>"#,
+            "Then the slice wants more data before production.",
+            r#"action="/w/lab/models/wine-quality-classifier/versions/14/comments""#,
+        ] {
+            assert!(html.contains(part), "{part} in {html}");
+        }
+        assert_eq!(html.matches("/delete\"").count(), 1, "one's own is taken back: {html}");
+    }
+
+    #[test]
+    fn a_comment_that_was_refused_is_still_there_and_who_may_not_write_is_not_asked() {
+        let mut page = models::version_page();
+        page.comments.draft = Draft::of([("text", "so far")]).refused(&Error::invalid_field("text", "Too long."));
+        let refused = html(page);
+        assert!(refused.contains("so far</textarea>") && refused.contains("Too long."), "{refused}");
+        let mut page = models::version_page();
+        page.comments.may_write = false;
+        assert!(!html(page).contains("<textarea"));
     }
 }

@@ -85,7 +85,7 @@ pub fn Ask(
         values.into_iter().map(|(name, value)| view! { <input type="hidden" name=name value=value/> }).collect_view();
     if draft.is_refused() {
         return view! {
-            <form class="panel mt-4" id=id method="post" action=action aria-labelledby=heading.clone()>
+            <form class="panel narrow mt-4" id=id method="post" action=action aria-labelledby=heading.clone()>
                 <header><h2 id=heading.clone()>{title}</h2></header>
                 <div class="body stack">
                     <FormErrors draft fields/>
@@ -132,5 +132,32 @@ pub fn More(
             <summary class="icon-btn" aria-label=label><Icon symbol=Symbol::More/></summary>
             <div class="menu">{children()}</div>
         </details>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{render::fragment, ui::field::TextField};
+    use domain::error::Error;
+
+    fn html(draft: Draft) -> String {
+        fragment(move || {
+            view! {
+                <Ask id="rename" title="Rename" action="/a" go="Rename" leave="/b" draft=draft.clone() fields=&["name"]>
+                    <TextField label="Name" name="name" draft/>
+                </Ask>
+            }
+        })
+    }
+
+    #[test]
+    fn a_form_that_was_refused_stands_in_the_page_and_needs_no_opening() {
+        assert!(html(Draft::default()).contains("popover"), "{}", html(Draft::default()));
+        let refused = html(Draft::of([("name", "x")]).refused(&Error::invalid_field("name", "Taken.")));
+        assert!(
+            !refused.contains("popover") && refused.contains("Taken.") && refused.contains(r#"href="/b""#),
+            "{refused}"
+        );
     }
 }

@@ -340,6 +340,13 @@ mod tests {
     }
 
     #[test]
+    fn of_several_forms_only_the_one_that_was_sent_is_shown_again() {
+        let draft = Draft::of([("do", "tag"), ("key", "a")]).refused(&Error::invalid_field("key", "No."));
+        assert_eq!(draft.of_form("tag"), draft);
+        assert!(!draft.of_form("rename").is_refused());
+    }
+
+    #[test]
     fn a_password_is_not_written_back() {
         let html = fragment(
             || view! { <TextField label="Password" name="password" kind="password" draft=Draft::of([("password", "secret-word")])/> },

@@ -123,19 +123,23 @@ pub(in crate::pages) fn Note(
     text: Option<AnyView>,
     /// The most characters of a note.
     most: usize,
+    /// Whether it scrolls when it is long, where other things stand below it.
+    #[prop(optional)]
+    scrolls: bool,
 ) -> impl IntoView {
     let refused = subject.draft.of_form("note");
     let writes = subject.here.get("edit") == Some("note") || refused.is_refused();
     if writes && subject.is_open() {
         let draft = if refused.is_refused() { refused } else { Draft::of([("note", subject.note.clone())]) };
         let leave = subject.here.without("edit");
+        let heading = if subject.note.is_empty() { "Add a note" } else { "Edit the note" };
         return view! {
-            <form class="panel" id="about" method="post" action=subject.action() aria-labelledby="h-about">
-                <header><h2 id="h-about">"Note"</h2></header>
+            <form class="panel" id="about" method="post" action=format!("{}#about", subject.action()) aria-labelledby="h-about">
+                <header><h2 id="h-about">{heading}</h2></header>
                 <div class="body stack">
                     <FormErrors draft=draft.clone() fields=&["note"]/>
                     <TextArea
-                        label="Text"
+                        label="Note"
                         name="note"
                         draft
                         rows=10
@@ -163,7 +167,7 @@ pub(in crate::pages) fn Note(
     match text {
         Some(text) => view! {
             <Panel title="Note" id="about" actions=view! { {edit} }.into_any() live=true>
-                <div class="body doc">{text}</div>
+                <div class="body doc said" tabindex=scrolls.then_some("0")>{text}</div>
             </Panel>
         }
         .into_any(),

@@ -213,9 +213,18 @@ mod tests {
     #[test]
     fn a_workspace_without_runs_says_how_to_log_one() {
         let mut empty = samples::experiments();
-        empty.iter_mut().for_each(|summary| summary.runs = 0);
+        empty.truncate(1);
+        empty.iter_mut().for_each(|summary| (summary.runs, summary.experiment.is_default) = (0, true));
         let html = list(empty, None);
         assert!(html.contains("MLFLOW_TRACKING_URI=http://localhost/w/lab"), "{html}");
+    }
+
+    #[test]
+    fn an_experiment_that_was_made_is_listed_before_it_has_runs() {
+        let mut empty = samples::experiments();
+        empty.iter_mut().for_each(|summary| (summary.runs, summary.experiment.is_default) = (0, false));
+        let html = list(empty, None);
+        assert!(html.contains(r#"href="/w/lab/experiments/1""#) && html.contains("New experiment"), "{html}");
     }
 
     #[test]

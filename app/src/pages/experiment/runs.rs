@@ -132,6 +132,8 @@ pub fn Runs(
                 view! { <span>{shown_tags.into_iter().map(|text| view! { <Tag text mono=true/> }).collect_view()}</span> }
             })}
     };
+    // Runs are restored with their experiment, and not alone.
+    let page = ExperimentPage { may_write: page.may_write && !put_away, ..page };
     let back = links.experiments();
     let history = page.events.clone();
     let command = format!("mlflow.set_experiment(\"{}\")", experiment.name.replace('"', "\\\""));
@@ -166,7 +168,7 @@ pub fn Runs(
             subject=subject.clone()
             lost="All its runs are put away with it, and MLflow's clients find neither. Both can be restored here. Its name stays taken until then. Versions that were registered from its runs stay as they are."
         />
-        <div class="mt-4 experiment-note"><Note subject text=note most=TagValue::MAX_EXPERIMENT/></div>
+        <div class="mt-4 experiment-note"><Note subject text=note most=TagValue::MAX_EXPERIMENT scrolls=true/></div>
         // Points that are logged are not announced one by one: while something runs, one looks again.
         <div class="mt-4" id="runs-page" data-live="" data-look-again=(running > 0).then_some("")>{body}</div>
         <div class="mt-4"><Happened events=history links=links.clone()/></div>
@@ -210,6 +212,7 @@ fn Body(
 ) -> impl IntoView {
     let id = page.experiment.id;
     let api = links.to(&format!("api/v1/experiments/{id}"));
+    let put_away = page.experiment.lifecycle_stage == LifecycleStage::Deleted;
     let is_filtered = address.get("q").is_some();
     let grouped = match &page.shown {
         ShownRuns::Groups(groups) => Some(groups.by.clone()),
@@ -346,11 +349,14 @@ fn Body(
             {grouped
                 .is_some()
                 .then(|| view! { <a href=filter_address.without("group").without("order").href()>"Ungroup"</a> })}
-            {if of_deleted {
-                view! { <a href=filter_address.without("view").href()>"Runs in use"</a> }
-            } else {
-                view! { <a href=filter_address.with("view", "deleted").href()>"Deleted runs"</a> }
-            }}
+            {(!put_away)
+                .then(|| {
+                    if of_deleted {
+                        view! { <a href=filter_address.without("view").href()>"Runs in use"</a> }
+                    } else {
+                        view! { <a href=filter_address.with("view", "deleted").href()>"Deleted runs"</a> }
+                    }
+                })}
         </p>
         {body}
     }
@@ -415,6 +421,30 @@ mod tests {
         assert!(html.contains("Δ is f1_macro against wine-quality v12"), "{html}");
         assert!(html.contains(r#"<span data-d="better" class="delta">+0.036"#), "{html}");
         assert!(html.contains(r#"<span class="nan">NaN</span>"#), "{html}");
+    }
+
+    #[test]
+    fn an_experiment_is_changed_where_it_is_shown_by_who_may() {
+        let menu = r#"href="/w/lab/experiments/1?sort=status&amp;edit=note""#;
+        let html = page(&[("sort", "status")], samples::runs(), None);
+        assert!(html.contains(menu) && html.contains(r#"name="new_name""#), "{html}");
+        let html = page(&[("edit", "note")], samples::runs(), None);
+        assert!(html.contains("Save note"), "{html}");
+        let reader = ExperimentPage { may_write: false, ..samples::runs() };
+        let html = page(&[("edit", "note")], reader, None);
+        assert!(!html.contains("Save note") && !html.contains(r#"name="new_name""#), "{html}");
+    }
+
+    #[test]
+    fn a_deleted_experiment_says_so_and_its_runs_wait_for_it() {
+        let mut deleted = samples::runs();
+        deleted.experiment.lifecycle_stage = LifecycleStage::Deleted;
+        let html = page(&[], deleted, None);
+        assert!(html.contains("This experiment is deleted") && html.contains("Restore experiment"), "{html}");
+        for part in [r#"name="new_name""#, r#"value="restore">Restore<"#, "delete-runs", "Deleted runs", "Runs in use"]
+        {
+            assert!(!html.contains(part), "{part} in {html}");
+        }
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub(super) fn Tags(subject: Subject, page: RunPage) -> impl IntoView {
     let tags: Vec<(String, String)> =
         page.run.tags.into_iter().filter(|(key, _)| !key.starts_with(CLIENTS_TAGS)).take(MOST).collect();
     let may_change = subject.is_open();
+    // One comes back to where the tags are.
+    let action = format!("{}#tags", subject.action());
     let none = tags.is_empty();
     if none && !may_change {
         return ().into_any();
@@ -59,7 +61,8 @@ pub(super) fn Tags(subject: Subject, page: RunPage) -> impl IntoView {
         .collect_view();
     let chips = (!none).then(|| {
         if may_change {
-            view! { <form class="chips" method="post" action=subject.action()>{hidden(&subject, "untag")}{chips}</form> }.into_any()
+            view! { <form class="chips" method="post" action=action.clone()>{hidden(&subject, "untag")}{chips}</form> }
+                .into_any()
         } else {
             view! { <div class="chips">{chips}</div> }.into_any()
         }
@@ -70,12 +73,10 @@ pub(super) fn Tags(subject: Subject, page: RunPage) -> impl IntoView {
         view! {
             <details class="add-tag" open=is_refused>
                 <summary class="btn ghost"><Icon symbol=Symbol::Plus/>"Add a tag"</summary>
-                <form class="stack" method="post" action=subject.action() data-keep="">
+                <form class="stack" method="post" action=action data-keep="">
                     <FormErrors draft=errors fields=&["key", "value"]/>
-                    <div class="two">
-                        <TextField label="Key" name="key" autocomplete="off" mono=true draft=draft.clone()/>
-                        <TextField label="Value" name="value" autocomplete="off" mono=true optional=true draft/>
-                    </div>
+                    <TextField label="Key" name="key" autocomplete="off" mono=true draft=draft.clone()/>
+                    <TextField label="Value" name="value" autocomplete="off" mono=true optional=true draft/>
                     {hidden(&subject, "tag")}
                     <div><Button text="Set tag"/></div>
                 </form>

@@ -458,6 +458,7 @@ fn lineage(page: &RunPage, links: &Links) -> Vec<Station> {
 mod tests {
     use super::*;
     use crate::{render::fragment, samples};
+    use domain::experiment::NOTE_TAG;
 
     fn page(query: &[(&str, &str)]) -> String {
         let pairs: Vec<(String, String)> = query.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
@@ -503,12 +504,66 @@ mod tests {
             ("system", "CPU utilization"),
             ("params", "learning_rate"),
             ("inputs", "wine-quality@2026-11"),
+            ("comments", "its recall says little"),
             ("history", "History"),
             ("nonsense", "Headline metrics"),
         ] {
             let html = page(&[("tab", tab)]);
             assert!(html.contains(part), "{part} in {html}");
         }
+    }
+
+    fn changed(query: &[(&str, &str)], change: impl FnOnce(&mut RunPage)) -> String {
+        let pairs: Vec<(String, String)> = query.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        let mut page = samples::run();
+        page.run.tags.insert("team".to_owned(), "wine".to_owned());
+        change(&mut page);
+        fragment(move || {
+            let address = Address::new("/w/lab/runs/1", pairs);
+            view! { <Detail links=Links::new("lab") address page/> }
+        })
+    }
+
+    #[test]
+    fn who_may_changes_name_note_and_tags_where_they_are_shown() {
+        let html = changed(&[("x", "time")], |_| {});
+        for part in [
+            r#"popovertarget="rename""#,
+            r#"popovertarget="delete""#,
+            r#"href="/w/lab/runs/1?x=time&amp;edit=note""#,
+            r#"aria-label="Remove the tag team""#,
+            r#"name="back" value="x=time""#,
+            "Add a tag",
+        ] {
+            assert!(html.contains(part), "{part} in {html}");
+        }
+        let html = changed(&[("edit", "note")], |page| {
+            page.run.tags.insert(NOTE_TAG.to_owned(), "**why**".to_owned());
+        });
+        assert!(html.contains("**why**</textarea>") && html.contains("Save note"), "{html}");
+        let html = changed(&[("edit", "note")], |page| page.may_write = false);
+        for part in ["popovertarget", "Remove the tag", "Add a tag", "Save note"] {
+            assert!(!html.contains(part), "{part} in {html}");
+        }
+        assert!(html.contains("wine"), "{html}");
+    }
+
+    #[test]
+    fn a_deleted_run_says_so_and_offers_the_way_back() {
+        let html = changed(&[], |page| page.run.info.lifecycle_stage = LifecycleStage::Deleted);
+        assert!(html.contains("This run is deleted") && html.contains("Restore run"), "{html}");
+        assert!(!html.contains("popovertarget") && !html.contains("Add a tag"), "{html}");
+    }
+
+    #[test]
+    fn a_tag_that_was_refused_is_shown_with_what_was_typed() {
+        let html = changed(&[], |page| {
+            let typed = Draft::of([("do", "tag"), ("key", "a@b"), ("value", "v")]);
+            page.draft = typed.refused(&domain::Error::invalid_field("key", "Not so."));
+        });
+        let open = html.find(r#"<details open class="add-tag""#).unwrap();
+        assert!(html[open..].contains(r#"value="a@b""#) && html.contains("Not so."), "{html}");
+        assert!(html.contains(r#"id="rename" popover"#), "the other forms are as they were: {html}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::{DIGEST, FORM, NOBODY, PIPELINE, World, escaped};
 #[tokio::test]
 async fn a_field_of_a_form_with_a_strange_value_is_refused() {
     let world = World::start().await;
-    let forms: [(&str, &[(&str, &str)]); 17] = [
+    let forms: [(&str, &[(&str, &str)]); 27] = [
         (
             "/settings/members",
             &[("email", "a@slipway.test"), ("name", "A"), ("password", "correct horse"), ("roles", "viewer")],
@@ -37,6 +37,16 @@ async fn a_field_of_a_form_with_a_strange_value_is_refused() {
             &[("pipeline", "train"), ("params", "rate=1"), ("enabled", "on"), ("cool_down", "1")],
         ),
         ("/environments/{environment}/models/{model}/rollback", &[("deployment", "1"), ("comment", "c")]),
+        ("/experiments", &[("name", "n")]),
+        ("/experiments/{id}", &[("do", "rename"), ("new_name", "n"), ("back", "q=a")]),
+        ("/experiments/{id}", &[("do", "note"), ("note", "n"), ("back", "q=a")]),
+        ("/runs/{run_id}", &[("do", "rename"), ("run_name", "n"), ("back", "tab=params")]),
+        ("/runs/{run_id}", &[("do", "note"), ("note", "n"), ("back", "tab=params")]),
+        ("/runs/{run_id}", &[("do", "tag"), ("key", "k"), ("value", "v"), ("back", "tab=params")]),
+        ("/runs/{run_id}", &[("do", "untag"), ("key", "k"), ("back", "tab=params")]),
+        ("/runs/{run_id}/comments", &[("text", "c")]),
+        ("/models/{model}/versions/{version}/comments", &[("text", "c")]),
+        ("/models/{model}/card", &[("text", "c"), ("instead_of", "1"), ("do", "save")]),
         ("/sign-in", &[("email", "a@slipway.test"), ("password", "p"), ("next", "/")]),
     ];
     // These say nothing when they say something else: the form is then another's.
