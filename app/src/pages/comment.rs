@@ -65,7 +65,7 @@ pub(super) fn All(
                     <header>
                         <Avatar name=comment.author.clone() size=AvatarSize::Small/>
                         <b>{comment.author}</b>
-                        <span class="note">
+                        <span class="note n">
                             <When at=comment.created_at/>
                             {is_changed.then_some(", changed since")}
                         </span>

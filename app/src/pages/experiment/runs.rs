@@ -166,7 +166,7 @@ pub fn Runs(
         />
         <Asked
             subject=subject.clone()
-            lost="All its runs are put away with it, and MLflow's clients find neither. Both can be restored here. Its name stays taken until then. Versions that were registered from its runs stay as they are."
+            lost="All its runs are put away with it, and MLflow's clients do not find them any more. All of it can be restored here, and its name stays taken. Versions that were registered from its runs stay as they are."
         />
         <div class="mt-4 experiment-note"><Note subject text=note most=TagValue::MAX_EXPERIMENT scrolls=true/></div>
         // Points that are logged are not announced one by one: while something runs, one looks again.
@@ -282,6 +282,12 @@ fn Body(
             .into_any()
         }
         ShownRuns::Nothing => ().into_any(),
+        _ if put_away && !is_filtered => view! {
+            <div class="panel">
+                <Empty symbol=Symbol::Flask title="It has no runs" text="None was logged before it was deleted."/>
+            </div>
+        }
+        .into_any(),
         _ if of_deleted && !is_filtered => view! {
             <div class="panel">
                 <Empty
