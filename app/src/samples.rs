@@ -6,13 +6,14 @@ pub mod pipelines;
 
 use crate::{
     pages::{
+        comment::{CommentList, ShownComment},
         experiment::{ExperimentPage, ShownRuns},
         files::{FilesPage, ShownFile},
         home::{ExampleStation, ExampleWalk, HomePage, WelcomePage},
         registration::RegisterPage,
-        run::{About, Board, ComparePage, RunComments, RunPage},
+        run::{About, Board, ComparePage, RunPage},
     },
-    ui::query::Address,
+    ui::{field::Draft, query::Address},
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
@@ -20,16 +21,18 @@ use domain::{
     artifact_path::{ArtifactFolder, ArtifactPath},
     artifact_tree::{TreeEntry, TreePage},
     audit::{Actor, AuditEvent, Object, ObjectKind},
+    comment::Comment,
     deployment::{Deployment, DeploymentState, Endpoint, Traffic},
     environment::{Better, Environment},
     experiment::{Champion, Experiment, ExperimentSummary, LifecycleStage},
     id::{
-        AlertId, AuditEventId, DeploymentId, EnvironmentId, ExperimentId, LoggedModelId, ModelId, ModelVersionId,
-        MonitorId, PipelineId, PipelineRunId, PipelineVersionId, PromotionId, RunId, UserId, WorkspaceId,
+        AlertId, AuditEventId, CommentId, DeploymentId, EnvironmentId, ExperimentId, LoggedModelId, ModelId,
+        ModelVersionId, MonitorId, PipelineId, PipelineRunId, PipelineVersionId, PromotionId, RunId, UserId,
+        WorkspaceId,
     },
     monitor::{Alert, AlertState},
     pipeline_run::{PipelineRun, PipelineRunState, PipelineRunSummary, RunCause},
-    preview::Preview,
+    preview::{Block, Inline, Preview},
     promotion::{Promotion, PromotionState},
     registration::RunModel,
     run::{DatasetInput, Metric, MetricSeries, Run, RunInfo, RunLineage, RunSeries, RunStatus},
@@ -439,7 +442,9 @@ pub fn runs() -> ExperimentPage {
         keys: 214,
         usual: columns(&["metrics.f1_macro", "metrics.accuracy", "params.model", "params.max_depth", "tags.team"]),
         no_column: None,
+        about: Vec::new(),
         may_write: true,
+        draft: Draft::default(),
         events: Vec::new(),
     }
 }
@@ -565,8 +570,10 @@ pub fn run() -> RunPage {
         champion: Some(champion),
         files: files(),
         models: Vec::new(),
-        comments: RunComments::default(),
+        comments: comments(),
         may_register: true,
+        may_write: true,
+        draft: Draft::default(),
         events: Vec::new(),
         tracking_url: "https://slipway.example.com/w/lab".to_owned(),
     }
@@ -586,6 +593,33 @@ pub fn registration() -> RegisterPage {
         run,
         experiment: experiment(1, "wine-quality"),
         models: ["wine-quality", "digits-svc", "housing-price-band"].map(str::to_owned).to_vec(),
+    }
+}
+
+/// What two people said of something; the reader is the first.
+#[must_use]
+pub fn comments() -> CommentList {
+    let said = |name: &str, minutes: i64, text: &str, is_own: bool| ShownComment {
+        comment: Comment {
+            id: CommentId::new(),
+            author_id: UserId::new(),
+            author: name.to_owned(),
+            text: text.to_owned(),
+            created_at: ago(minutes),
+            updated_at: ago(minutes),
+        },
+        blocks: vec![Block::Paragraph(vec![Inline::Text(text.to_owned())])],
+        is_own,
+    };
+    CommentList {
+        total: 2,
+        shown: vec![
+            said("Data scientist", 90, "Class 9 has five rows; its recall says little.", true),
+            said("Risk approver", 30, "Then the slice wants more data before production.", false),
+        ],
+        next_page_token: None,
+        may_write: true,
+        draft: Draft::default(),
     }
 }
 

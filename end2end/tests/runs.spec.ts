@@ -89,6 +89,62 @@ test("runs are filtered, shown, grouped and tagged by keys", async ({ page }) =>
   expect(wrong).toEqual([]);
 });
 
+test("a run is renamed, noted and tagged, and a version commented on, by page", async ({ page }) => {
+  const wrong = complaintsOf(page);
+  const name = `by-page-${Date.now()}`;
+  const { run } = await apiJson<{ run: { info: { run_id: string } } }>("contributor", "POST", `${ML}/runs/create`, { experiment_id: "0", run_name: "before", start_time: Date.now() });
+  const id = run.info.run_id;
+  await apiJson("contributor", "POST", `${ML}/registered-models/create`, { name });
+  await apiJson("contributor", "POST", `${ML}/model-versions/create`, { name, source: `runs:/${id}/model`, run_id: id });
+  await signIn(page, "contributor");
+  await page.goto(`/w/default/runs/${id}`);
+
+  const menu = page.getByLabel("Change this run");
+  await menu.click();
+  await page.getByRole("button", { name: "Rename" }).first().click();
+  const dialog = page.getByRole("dialog", { name: "Rename this run" });
+  await expect(dialog.getByLabel("Name")).toBeFocused();
+  await dialog.getByLabel("Name").fill(name);
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("heading", { level: 1 })).toContainText(name);
+
+  await menu.click();
+  await page.getByRole("link", { name: "Add a note" }).click();
+  await page.getByRole("textbox", { name: "Note" }).fill("It **holds** up.");
+  await page.getByRole("button", { name: "Save note" }).click();
+  await expect(page.locator("#about strong")).toHaveText("holds");
+
+  const tags = page.locator("#tags");
+  await tags.getByText("Add a tag").click();
+  await tags.getByLabel("Key").fill("mlflow.team");
+  await tags.getByLabel("Value").fill("lab");
+  await tags.getByRole("button", { name: "Set tag" }).click();
+  await expect(tags.getByText("choose another key")).toBeInViewport();
+  await expect(tags.getByLabel("Value")).toHaveValue("lab");
+  await tags.getByLabel("Key").fill("team");
+  await tags.getByRole("button", { name: "Set tag" }).click();
+  await expect(tags.locator(".chip")).toHaveText([/team\s*lab/]);
+  await tags.getByRole("button", { name: "Remove the tag team" }).click();
+  await expect(tags.locator(".chip")).toHaveCount(0);
+
+  await menu.click();
+  await page.getByRole("button", { name: "Delete" }).first().click();
+  await page.getByRole("dialog").getByRole("button", { name: "Delete run" }).click();
+  await page.getByRole("button", { name: "Restore run" }).click();
+  await expect(page.getByText("The run is restored.")).toBeVisible();
+
+  await page.goto(`/w/default/models/${name}/versions/1`);
+  await page.getByRole("link", { name: "Comments 0" }).click();
+  await page.getByLabel("Comment", { exact: true }).fill("Ready for *staging*?");
+  await page.getByRole("button", { name: "Comment", exact: true }).click();
+  await expect(page.locator("#comments em")).toHaveText("staging");
+  await expect(page.getByRole("link", { name: "Comments 1" })).toHaveAttribute("aria-current", "page");
+  await page.locator("#comments").getByRole("button", { name: "Delete" }).click();
+  await expect(page.getByText("Nobody has said anything of this version yet.")).toBeVisible();
+  // A browser tells of the one form that was refused.
+  expect(wrong.filter((complaint) => !complaint.includes("400"))).toEqual([]);
+});
+
 test("a new run and a new state appear in the table, and what is selected stays", async ({ page }) => {
   const experiment = await logged();
   await signIn(page, "contributor");

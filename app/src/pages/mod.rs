@@ -3,6 +3,7 @@
 
 pub mod alert;
 pub mod audit;
+pub mod comment;
 pub mod deployment;
 pub mod door;
 pub mod endpoint;

@@ -1,8 +1,9 @@
 //! Models, their aliases, cards and versions.
 
-use super::{ago, digest, endpoint, environments, event, logged, person, promotion};
+use super::{ago, comments, digest, endpoint, environments, event, logged, person, promotion};
 use crate::{
     pages::{
+        comment::CommentList,
         files::FilesPage,
         model::{
             AliasEdit, AliasesPage, CardEdit, CardLead, CardPage, ComparePage, Described, ModelPage, ShownCard,
@@ -514,6 +515,7 @@ pub fn version_page() -> VersionPage {
         golden: Some(Ok(golden())),
         created_by: Some("Data scientist".to_owned()),
         previous: Some(13),
+        comments: comments(),
         events: vec![event(
             95,
             person("Data scientist"),
@@ -547,6 +549,7 @@ pub fn version_bare() -> VersionPage {
         golden: None,
         created_by: None,
         previous: None,
+        comments: CommentList::default(),
         events: Vec::new(),
         may_request: true,
     }

@@ -38,6 +38,12 @@ impl Draft {
         self
     }
 
+    /// The same for the form that sends this as `do`, where a page has several; an empty one for the others.
+    #[must_use]
+    pub fn of_form(&self, act: &str) -> Self {
+        if self.value("do") == Some(act) { self.clone() } else { Self::default() }
+    }
+
     /// The first value of a field.
     #[must_use]
     pub fn value(&self, name: &str) -> Option<&str> {
@@ -352,6 +358,13 @@ mod tests {
         }
         let html = fragment(|| view! { <TextField label="Name" name="name"/> });
         assert!(!html.contains("list"), "{html}");
+    }
+
+    #[test]
+    fn of_several_forms_only_the_one_that_was_sent_is_shown_again() {
+        let draft = Draft::of([("do", "tag"), ("key", "a")]).refused(&Error::invalid_field("key", "No."));
+        assert_eq!(draft.of_form("tag"), draft);
+        assert!(!draft.of_form("rename").is_refused());
     }
 
     #[test]

@@ -79,6 +79,10 @@ symbols! {
     Check "i-ok" r#"<path fill="none" stroke="currentColor" stroke-width="1.8" stroke-linecap="round" stroke-linejoin="round" d="m3 8.5 3.3 3.3L13 4.8"/>"#;
     More "i-more" r#"<path d="M3 6.7a1.3 1.3 0 1 1 0 2.6 1.3 1.3 0 0 1 0-2.6Zm5 0a1.3 1.3 0 1 1 0 2.6 1.3 1.3 0 0 1 0-2.6Zm5 0a1.3 1.3 0 1 1 0 2.6 1.3 1.3 0 0 1 0-2.6Z"/>"#;
     ChevronUp "i-chevron-up" r#"<path fill="none" stroke="currentColor" stroke-width="1.6" stroke-linecap="round" stroke-linejoin="round" d="m4.5 9.7 3.5-3.5 3.5 3.5"/>"#;
+    /// A pencil: it can be changed.
+    Edit "i-edit" r#"<path fill="none" stroke="currentColor" stroke-width="1.4" stroke-linejoin="round" d="M2.5 13.5v-2.700l7.900-7.900 2.700 2.700-7.900 7.900ZM8.600 4.700l2.700 2.700"/>"#;
+    /// A bin: it can be deleted.
+    Bin "i-bin" r#"<path fill="none" stroke="currentColor" stroke-width="1.4" stroke-linecap="round" stroke-linejoin="round" d="M2.500 4.300h11M6 4.100V2.300h4v1.800M4 4.500l.6 9h6.800l.6-9M6.700 7v4M9.300 7v4"/>"#;
     Plus "i-plus" r#"<path fill="none" stroke="currentColor" stroke-width="1.5" stroke-linecap="round" stroke-linejoin="round" d="M8 3v10M3 8h10"/>"#;
     Play "i-play" r#"<path d="M4.5 2.5 13 8l-8.5 5.5Z"/>"#;
     Undo "i-undo" r#"<path fill="none" stroke="currentColor" stroke-width="1.5" stroke-linecap="round" stroke-linejoin="round" d="M3 6.5h6.5a3.5 3.5 0 0 1 0 7H6M3 6.5l3.2-3.2M3 6.5l3.2 3.2"/>"#;

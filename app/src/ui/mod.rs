@@ -28,7 +28,7 @@ pub mod prelude {
         avatar::{Avatar, Size as AvatarSize},
         button::{Act, Button, ButtonLink, Kind, Size as ButtonSize},
         copy::{CodeBlock, Command, CopyButton},
-        dialog::{Confirm, More},
+        dialog::{Ask, Confirm, More},
         diff::{Diff, DiffCount},
         field::{CheckField, Draft, FormErrors, SelectField, TextArea, TextField},
         head::{Choice, Crumb, Crumbs, PageHead, Tab, Tabs},

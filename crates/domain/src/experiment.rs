@@ -7,6 +7,9 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// The tag that is what people wrote about an experiment or a run, in Markdown.
+pub const NOTE_TAG: &str = "mlflow.note.content";
+
 /// Whether an object is in use or was put away. What was put away can be read and brought back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

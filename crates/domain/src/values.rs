@@ -40,6 +40,9 @@ impl ParamValue {
     }
 }
 
+/// How the keys begin of tags that MLflow's clients set by themselves.
+pub const CLIENTS_TAGS: &str = "mlflow.";
+
 /// The value of a tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TagValue {

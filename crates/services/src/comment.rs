@@ -46,6 +46,15 @@ impl Services {
         comments(&mut conn, ctx, Subject::ModelVersion(version.id), page_token, limit).await
     }
 
+    /// How many comments there are on something; none on what is not of this workspace.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    #[boxed]
+    pub async fn count_comments(&self, ctx: &Ctx, subject: Subject) -> Result<i64> {
+        Ok(store::comment::count(&mut *self.conn().await?, ctx.workspace_id(), subject).await?)
+    }
+
     /// Says something of a run.
     ///
     /// # Errors

@@ -99,6 +99,24 @@ pub async fn list(
     Ok(rows.into_iter().map(Into::into).collect())
 }
 
+/// How many comments something has.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn count(conn: &mut PgConnection, workspace: WorkspaceId, subject: Subject) -> Result<i64> {
+    let (kind, id) = columns(subject);
+    Ok(sqlx::query_scalar(
+        "select count(*)
+         from comments
+         where workspace_id = $1 and object_kind = $2 and object_id = $3 and deleted_at is null",
+    )
+    .bind(workspace)
+    .bind(kind)
+    .bind(id)
+    .fetch_one(conn)
+    .await?)
+}
+
 /// A comment of the workspace and what it is about, held until the transaction ends; none when it is deleted.
 ///
 /// # Errors

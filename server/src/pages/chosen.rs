@@ -35,6 +35,11 @@ impl Chosen {
         Self(Named(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into()))
     }
 
+    /// What a query says that a form sends along; nothing when it is none.
+    pub(crate) fn query(text: &str) -> Self {
+        Self(serde_urlencoded::from_str(text).unwrap_or_default())
+    }
+
     /// The address of the page, to make links that change one thing about it.
     pub(crate) fn address(&self, path: String) -> Address {
         Address::new(path, self.0.0.clone())

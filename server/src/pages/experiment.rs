@@ -1,11 +1,19 @@
 //! The pages of experiments.
 
-use super::{Form, PageResult, View, chosen::Chosen};
+use super::{
+    Form, PageResult, View,
+    chosen::Chosen,
+    form::{can_mend, is_shown_again},
+    run::about,
+};
 use crate::{access::Access, extract::Path, router::Routes};
 use app::{
     pages::experiment::{ExperimentPage, List, Runs, ShownRuns, TagRuns, WrongFilter},
     shell::Section,
-    ui::query::{Address, Sort},
+    ui::{
+        field::Draft,
+        query::{Address, Sort},
+    },
 };
 use axum::{
     http::Method,
@@ -14,14 +22,15 @@ use axum::{
 use domain::{
     Error, ErrorKind, Page,
     audit::ObjectKind,
-    experiment::ViewType,
+    experiment::{LifecycleStage, NOTE_TAG, ViewType},
     id::{ExperimentId, RunId},
     permission::Permission,
     run_table::{MAX_COLUMNS, MAX_PINNED, RunColumn},
     search,
+    values::TagValue,
 };
 use leptos::prelude::*;
-use services::{Ctx, ExperimentSearch, RunGroupSearch, RunTableSearch, RunsChange, Services};
+use services::{Ctx, ExperimentSearch, NewExperiment, RunGroupSearch, RunTableSearch, RunsChange, Services};
 use std::collections::BTreeSet;
 
 const SECTION: Option<Section> = Some(Section::Experiments);
@@ -40,13 +49,20 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let write = Access::Needs(Permission::WriteTracking);
     routes
         .page(Method::GET, "/experiments", read, list)
+        .page(Method::POST, "/experiments", write, create)
         .page(Method::GET, "/experiments/{id}", read, show)
+        .page(Method::POST, "/experiments/{id}", write, change_one)
         .page(Method::POST, "/experiments/{id}/selected", read, choose)
         .page(Method::GET, "/experiments/{id}/tag", write, tag)
         .page(Method::POST, "/experiments/{id}/runs", write, change)
 }
 
 async fn list(view: View, chosen: Chosen) -> PageResult {
+    list_page(view, chosen, None).await
+}
+
+/// All experiments; when a new one was refused, with what was typed.
+async fn list_page(view: View, chosen: Chosen, refused: Option<(Error, Draft)>) -> PageResult {
     let ctx = view.ctx()?;
     let filter = plain_or_filter(chosen.get("q").unwrap_or_default(), "name");
     let sort = Sort::parse(chosen.get("sort").unwrap_or("-updated"));
@@ -57,7 +73,7 @@ async fn list(view: View, chosen: Chosen) -> PageResult {
     };
     let order = [sort.order(key)];
     let search = ExperimentSearch {
-        view: ViewType::ActiveOnly,
+        view: view_type(&chosen),
         filter: &filter,
         order: &order,
         page_token: chosen.get("page_token"),
@@ -70,10 +86,37 @@ async fn list(view: View, chosen: Chosen) -> PageResult {
     let (links, address) = (view.links.clone(), chosen.address(view.links.experiments()));
     let tracking_uri = format!("{}{}", view.public_url(), view.links.home());
     let (experiments, next) = (page.items, page.next_page_token);
-    view.page("Experiments", SECTION, move || {
-        view! { <List links address experiments next tracking_uri error/> }
-    })
-    .await
+    let may_write = ctx.may(Permission::WriteTracking);
+    let (refusal, draft) = refused.unzip();
+    let draft = draft.unwrap_or_default();
+    let body = move || view! { <List links address experiments next tracking_uri error may_write draft/> };
+    match refusal {
+        Some(error) => view.refused(&error, "Experiments", SECTION, body).await,
+        None => view.page("Experiments", SECTION, body).await,
+    }
+}
+
+async fn create(view: View, form: Form) -> PageResult {
+    let name = form.text("name");
+    let new = NewExperiment { name: name.to_owned(), ..NewExperiment::default() };
+    let created = match name {
+        "" => Err(no_name("name")),
+        _ => view.services().create_experiment(view.ctx()?, new).await,
+    };
+    match created {
+        Ok(experiment) => {
+            view.done(&view.links.experiment(experiment.id), format!("The experiment {name} is there.")).await
+        }
+        Err(error) if can_mend(&error) => {
+            let draft = form.refused(&error);
+            list_page(view, Chosen::default(), Some((error, draft))).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn no_name(field: &str) -> Error {
+    Error::invalid_field(field, "An experiment has a name: write one.")
 }
 
 /// A word alone is looked for in the names, which the search language calls so; anything else is a filter.
@@ -93,6 +136,68 @@ pub(super) fn shown<T>(found: Result<T, Error>, nothing: impl FnOnce() -> T) -> 
 }
 
 async fn show(view: View, Path(id): Path<ExperimentId>, chosen: Chosen) -> PageResult {
+    experiment_page(view, id, chosen, None).await
+}
+
+/// What a form changes of an experiment.
+async fn change_one(view: View, Path(id): Path<ExperimentId>, form: Form) -> PageResult {
+    let back = form.back();
+    match changed_one(&view, id, &form).await {
+        Ok(notice) => view.done(&back.address(view.links.experiment(id)).href(), notice).await,
+        Err(error) if is_shown_again(&form) && can_mend(&error) && error.kind != ErrorKind::NotFound => {
+            let draft = form.refused(&error);
+            experiment_page(view, id, back, Some((error, draft))).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Does it, and says what was done.
+async fn changed_one(view: &View, id: ExperimentId, form: &Form) -> Result<String, Error> {
+    let (services, ctx) = (view.services(), view.ctx()?);
+    match form.text("do") {
+        "rename" => {
+            let name = form.text("new_name");
+            if name.is_empty() {
+                return Err(no_name("new_name"));
+            }
+            services.rename_experiment(ctx, id, name).await.map_err(|error| match error.kind {
+                ErrorKind::AlreadyExists => error.in_field("new_name"),
+                _ => error,
+            })?;
+            Ok(format!("The experiment is called {name} now."))
+        }
+        "note" => {
+            let note = form.lines("note");
+            let note = note.trim();
+            if !note.is_empty() {
+                TagValue::for_experiment(note, "note")?;
+                services.set_experiment_tag(ctx, id, NOTE_TAG, note).await?;
+                return Ok("The note is saved.".to_owned());
+            }
+            if services.experiment(ctx, id).await?.tags.contains_key(NOTE_TAG) {
+                services.delete_experiment_tag(ctx, id, NOTE_TAG).await?;
+            }
+            Ok("The experiment has no note any more.".to_owned())
+        }
+        "delete" => {
+            if services.experiment(ctx, id).await?.lifecycle_stage == LifecycleStage::Active {
+                services.delete_experiment(ctx, id).await?;
+            }
+            Ok("The experiment is deleted, with its runs.".to_owned())
+        }
+        "restore" => {
+            if services.experiment(ctx, id).await?.lifecycle_stage == LifecycleStage::Deleted {
+                services.restore_experiment(ctx, id).await?;
+            }
+            Ok("The experiment is restored, with its runs.".to_owned())
+        }
+        _ => Err(Error::invalid("The form does not say what to do with the experiment.")),
+    }
+}
+
+/// The page of an experiment; when one of its forms was refused, with what was typed.
+async fn experiment_page(view: View, id: ExperimentId, chosen: Chosen, refused: Option<(Error, Draft)>) -> PageResult {
     let ctx = view.ctx()?;
     let services = view.services();
     let experiment = services.experiment(ctx, id).await?;
@@ -116,18 +221,26 @@ async fn show(view: View, Path(id): Path<ExperimentId>, chosen: Chosen) -> PageR
         at: Some(wrong.position).filter(|_| chosen.get("q") == Some(&filter)),
     });
     let columns = Some(columns).filter(|columns| !columns.is_empty());
+    // The runs of an experiment that is put away are put away with it.
+    let runs = match experiment.lifecycle_stage {
+        LifecycleStage::Active => view_type(&chosen),
+        LifecycleStage::Deleted => ViewType::DeletedOnly,
+    };
     let (shown, error) = match wrong {
         Some(wrong) => (ShownRuns::Nothing, Some(wrong)),
         None => {
             let found = match chosen.get("group") {
-                Some(by) => groups(services, ctx, id, &chosen, &filter, by.parse()?).await,
-                None => table(services, ctx, id, &chosen, &filter, columns).await,
+                Some(by) => groups(services, ctx, id, &chosen, (&filter, runs), by.parse()?).await,
+                None => table(services, ctx, id, &chosen, (&filter, runs), columns).await,
             };
             let (shown, message) = shown(found, || ShownRuns::Nothing)?;
             (shown, message.map(|message| WrongFilter { message, at: None }))
         }
     };
+    let (refusal, draft) = refused.unzip();
     let page = ExperimentPage {
+        about: about(&experiment.tags).await?,
+        draft: draft.unwrap_or_default(),
         events: view.history(ObjectKind::Experiment, experiment.id, EVENTS).await?,
         champion: services.champion(ctx, experiment.id).await?,
         keys: services.count_run_keys(experiment.id).await?,
@@ -140,10 +253,15 @@ async fn show(view: View, Path(id): Path<ExperimentId>, chosen: Chosen) -> PageR
     };
     let links = view.links.clone();
     let address = address.dropping(&["add", "change"]);
-    view.page(page.experiment.name.clone(), SECTION, move || view! { <Runs links address page error/> }).await
+    let title = page.experiment.name.clone();
+    let body = move || view! { <Runs links address page error/> };
+    match refusal {
+        Some(error) => view.refused(&error, title, SECTION, body).await,
+        None => view.page(title, SECTION, body).await,
+    }
 }
 
-/// Runs in use, or those put away.
+/// Those in use, or those put away.
 fn view_type(chosen: &Chosen) -> ViewType {
     if chosen.get("view") == Some("deleted") { ViewType::DeletedOnly } else { ViewType::ActiveOnly }
 }
@@ -160,12 +278,12 @@ async fn table(
     ctx: &Ctx,
     id: ExperimentId,
     chosen: &Chosen,
-    filter: &str,
+    (filter, view): (&str, ViewType),
     columns: Option<Vec<RunColumn>>,
 ) -> Result<ShownRuns, Error> {
     let search = RunTableSearch {
         experiment_id: id,
-        view: view_type(chosen),
+        view,
         filter,
         order: &[order(chosen)?],
         columns,
@@ -181,7 +299,7 @@ async fn groups(
     ctx: &Ctx,
     id: ExperimentId,
     chosen: &Chosen,
-    filter: &str,
+    (filter, view): (&str, ViewType),
     by: RunColumn,
 ) -> Result<ShownRuns, Error> {
     let sort = Sort::parse(chosen.get("order").unwrap_or("-count"));
@@ -189,7 +307,7 @@ async fn groups(
     let metrics: Vec<String> = metrics.take(GROUP_METRICS).collect();
     let search = RunGroupSearch {
         experiment_id: id,
-        view: view_type(chosen),
+        view,
         filter,
         by,
         metrics: Some(metrics).filter(|metrics| !metrics.is_empty()),
@@ -259,8 +377,7 @@ fn selected(form: &Form) -> Result<BTreeSet<RunId>, Error> {
 
 /// What the page showed that a form was sent from.
 fn shown_before(view: &View, id: ExperimentId, form: &Form) -> Address {
-    let pairs: Vec<(String, String)> = serde_urlencoded::from_str(form.text("back")).unwrap_or_default();
-    Address::new(view.links.experiment(id), pairs)
+    form.back().address(view.links.experiment(id))
 }
 
 /// Leads to what is done with the selected runs and changes nothing: comparing them, a file of them, or the form that tags

@@ -1,6 +1,6 @@
 //! What a form posts: names and values as they were typed, so that a refused form can be shown again as it was.
 
-use super::PageError;
+use super::{PageError, chosen::Chosen};
 use crate::extract::too_large;
 use app::ui::field::Draft;
 use axum::{
@@ -48,6 +48,17 @@ impl Form {
         Some(self.text("instead_of")).filter(|seen| !seen.is_empty()).map(ToOwned::to_owned)
     }
 
+    /// What the page showed that the form was sent from.
+    pub(crate) fn back(&self) -> Chosen {
+        Chosen::query(self.raw("back"))
+    }
+
+    /// A text of several lines, as it was typed. A browser sends the line break that a text area drops, and ends lines in
+    /// two characters.
+    pub(crate) fn lines(&self, name: &str) -> String {
+        self.raw(name).replace("\r\n", "\n")
+    }
+
     /// Every value of a field.
     pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(field, _)| field == name).map(|(_, value)| value.as_str())
@@ -74,6 +85,11 @@ impl Form {
         let kept = self.0.iter().filter(|(name, _)| is_kept(name)).cloned();
         Draft::of(kept).refused(error)
     }
+}
+
+/// Whether a form of an experiment or a run has fields that are shown again when it is refused.
+pub(crate) fn is_shown_again(form: &Form) -> bool {
+    ["rename", "note", "tag"].contains(&form.text("do"))
 }
 
 /// Whether a refusal is one that the person at the form can mend, so that the form is shown again.

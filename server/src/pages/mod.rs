@@ -4,6 +4,7 @@
 mod alert;
 mod audit;
 mod chosen;
+mod comment;
 mod deployment;
 mod endpoint;
 mod environment;
@@ -36,6 +37,7 @@ use crate::router::Routes;
 pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = alert::routes(routes);
     let routes = audit::routes(routes);
+    let routes = comment::routes(routes);
     let routes = deployment::routes(routes);
     let routes = endpoint::routes(routes);
     let routes = environment::routes(routes);

@@ -3,6 +3,7 @@
 use super::{
     Form, PageResult, View,
     chosen::Chosen,
+    comment::{self, COMMENTS},
     experiment::{plain_or_filter, shown},
     files,
     form::can_mend,
@@ -14,7 +15,7 @@ use app::{
         model::{
             AliasEdit, Aliases, AliasesPage, Asked, Card, CardEdit, CardLead, CardPage, Compare, ComparePage,
             Described, Detail, List, ModelPage, NewModel as NewModelForm, OUTLINE, ShownCard, Version, VersionLineage,
-            VersionPage,
+            VersionPage, VersionPart,
         },
     },
     shell::Section,
@@ -25,6 +26,7 @@ use domain::{
     Error, ErrorKind, Page,
     as_of::AsOf,
     audit::ObjectKind,
+    comment::Subject,
     deployment::Deployment,
     environment::PRODUCTION,
     model_card::ModelCard,
@@ -336,8 +338,7 @@ async fn show_card(view: View, Path(name): Path<String>, chosen: Chosen) -> Page
 }
 
 async fn save_card(view: View, Path(name): Path<String>, form: Form) -> PageResult {
-    // A browser sends the line break that a text area drops with what was typed, and ends lines in two characters.
-    let text = form.raw("text").replace("\r\n", "\n");
+    let text = form.lines("text");
     let instead_of = form.seen().map(|seen| seen.parse::<i32>()).transpose();
     let instead_of = instead_of
         .map_err(|_| Error::invalid("The form does not say which card it is to replace; open the page again."))?;
@@ -422,13 +423,25 @@ pub(super) async fn went_to(
 }
 
 async fn show_version(view: View, Path((name, number)): Path<(String, i32)>, chosen: Chosen) -> PageResult {
+    version_page(view, name, number, chosen, None).await
+}
+
+/// The page of a version; when a comment was refused, with what was typed.
+pub(super) async fn version_page(
+    view: View,
+    name: String,
+    number: i32,
+    chosen: Chosen,
+    refused: Option<(Error, Draft)>,
+) -> PageResult {
     let ctx = view.ctx()?;
     let services = view.services();
     let detail = services.version_detail(ctx, &name, number).await?;
-    let is_about_files = chosen.get("tab") == Some("files");
-    // What the other tab shows is not looked up.
+    let address = chosen.address(view.links.version(&name, number));
+    let part = VersionPart::of(&address);
+    // What another tab shows is not looked up.
     let lineage = match detail.version.run_id {
-        Some(run) if !is_about_files => match services.run_detail(ctx, run).await {
+        Some(run) if part == VersionPart::Overview => match services.run_detail(ctx, run).await {
             Ok(run) => {
                 let pipeline_run = run.lineage.pipeline_run.map(|(_, pipeline, number)| (pipeline, number));
                 VersionLineage { run: Some(run.run), pipeline_run }
@@ -442,15 +455,26 @@ async fn show_version(view: View, Path((name, number)): Path<(String, i32)>, cho
     let before = domain::page::encode(&number);
     let previous = services.model_versions(ctx, &name, Some(&before), 1).await?.items.first().map(|v| v.version);
     let (mut looked_at, mut events, mut golden) = (FilesPage::default(), Vec::new(), None);
-    if is_about_files {
-        let of = FilesOf::Version(name.clone(), number);
-        looked_at = files::look(services, ctx, &of, &chosen, true).await?;
-    } else {
-        events = view.history(ObjectKind::ModelVersion, detail.version.id, ROWS).await?;
-        golden = services.version_golden_rows(&detail.version, &detail.files).await?;
+    let (refusal, draft) = refused.unzip();
+    let mut said = None;
+    match part {
+        VersionPart::Overview => {
+            events = view.history(ObjectKind::ModelVersion, detail.version.id, ROWS).await?;
+            golden = services.version_golden_rows(&detail.version, &detail.files).await?;
+        }
+        VersionPart::Files => {
+            let of = FilesOf::Version(name.clone(), number);
+            looked_at = files::look(services, ctx, &of, &chosen, true).await?;
+        }
+        VersionPart::Comments => {
+            said = Some(services.version_comments(ctx, &name, number, chosen.get("page_token"), COMMENTS).await?);
+        }
     }
+    let about = Subject::ModelVersion(detail.version.id);
+    let comments = comment::list(&view, about, said, draft.unwrap_or_default()).await?;
     let (has_frame, is_missing) = (looked_at.has_frame(), looked_at.missing.is_some());
     let page = VersionPage {
+        comments,
         looked_at,
         lineage,
         promotions,
@@ -464,11 +488,11 @@ async fn show_version(view: View, Path((name, number)): Path<(String, i32)>, cho
         may_request: ctx.may(Permission::RequestPromotion),
         version: detail.version,
     };
-    let (links, address) = (view.links.clone(), chosen.address(view.links.version(&name, number)));
+    let links = view.links.clone();
     let (title, view) = (page.version.title(), view.with_frame(has_frame));
     let body = move || view! { <Version links address page/> };
-    if is_missing {
-        return view.refused(&files::no_file(), title, SECTION, body).await;
+    match refusal.or_else(|| is_missing.then(files::no_file)) {
+        Some(error) => view.refused(&error, title, SECTION, body).await,
+        None => view.page(title, SECTION, body).await,
     }
-    view.page(title, SECTION, body).await
 }

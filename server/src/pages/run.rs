@@ -1,10 +1,17 @@
 //! The pages of tracked runs.
 
-use super::{Form, PageResult, View, chosen::Chosen, files, form::can_mend, model::went_to};
+use super::{
+    Form, PageResult, View,
+    chosen::Chosen,
+    comment::{self, COMMENTS},
+    files,
+    form::{can_mend, is_shown_again},
+    model::went_to,
+};
 use crate::{access::Access, extract::Path, preview, router::Routes};
 use app::{
     chart::look::Look,
-    pages::run::{Board, Compare, ComparePage, Detail, MOST_RUNS, Part, RunComments, RunPage, ShownComment},
+    pages::run::{Board, Compare, ComparePage, Detail, MOST_RUNS, Part, RunPage},
     shell::Section,
     ui::{prelude::Draft, query::Address},
 };
@@ -12,14 +19,16 @@ use axum::http::Method;
 use domain::{
     Error, ErrorKind,
     audit::ObjectKind,
-    id::{CommentId, RunId},
+    comment::Subject,
+    experiment::NOTE_TAG,
+    id::RunId,
     permission::Permission,
     preview::Block,
-    run::Run,
+    values::{CLIENTS_TAGS, TagValue},
 };
 use leptos::prelude::*;
-use services::{Ctx, Curves, FilesOf, Services};
-use std::collections::BTreeMap;
+use services::{Ctx, Curves, FilesOf, RunChange, RunsChange, Services};
+use std::collections::{BTreeMap, BTreeSet};
 
 const SECTION: Option<Section> = Some(Section::Experiments);
 /// About how many points of a curve are drawn of one run.
@@ -30,19 +39,14 @@ const ROWS: usize = 20;
 const MODELS: usize = 200;
 /// How many events the page tells of.
 const EVENTS: usize = 100;
-/// How many comments a page of them has.
-const COMMENTS: usize = 50;
-/// The tag that is a run's description.
-const NOTE: &str = "mlflow.note.content";
 
 pub(crate) fn routes(routes: Routes) -> Routes {
     let read = Access::Needs(Permission::Read);
-    let comment = Access::Needs(Permission::Comment);
+    let write = Access::Needs(Permission::WriteTracking);
     routes
         .page(Method::GET, "/runs/compare", read, compare)
         .page(Method::GET, "/runs/{run_id}", read, show)
-        .page(Method::POST, "/runs/{run_id}/comments", comment, say)
-        .page(Method::POST, "/runs/{run_id}/comments/{comment_id}/delete", comment, take_back)
+        .page(Method::POST, "/runs/{run_id}", write, change)
         .stream("/runs/{run_id}/shown", read, files::of_run)
 }
 
@@ -50,43 +54,92 @@ async fn show(view: View, Path(id): Path<RunId>, chosen: Chosen) -> PageResult {
     run_page(view, id, chosen, None).await
 }
 
-async fn say(view: View, Path(id): Path<RunId>, form: Form) -> PageResult {
-    match view.services().comment_on_run(view.ctx()?, id, form.text("text")).await {
-        Ok(_) => view.done(&comments_of(&view, id), "Your comment is there.").await,
-        Err(error) if can_mend(&error) && error.kind != ErrorKind::NotFound => {
+/// What a form changes of a run.
+async fn change(view: View, Path(id): Path<RunId>, form: Form) -> PageResult {
+    let back = form.back();
+    match changed(&view, id, &form).await {
+        Ok(notice) => view.done(&back.address(view.links.run(&id)).href(), notice).await,
+        Err(error) if is_shown_again(&form) && can_mend(&error) && error.kind != ErrorKind::NotFound => {
             let draft = form.refused(&error);
-            let chosen = Chosen::of([("tab", "comments")]);
-            run_page(view, id, chosen, Some((error, draft))).await
+            run_page(view, id, back, Some((error, draft))).await
         }
         Err(error) => Err(error.into()),
     }
 }
 
-async fn take_back(view: View, Path((id, comment)): Path<(RunId, CommentId)>) -> PageResult {
-    view.services().delete_comment(view.ctx()?, comment).await?;
-    view.done(&comments_of(&view, id), "Your comment is deleted.").await
+/// Does it, and says what was done.
+async fn changed(view: &View, id: RunId, form: &Form) -> Result<String, Error> {
+    let (services, ctx) = (view.services(), view.ctx()?);
+    match form.text("do") {
+        "rename" => {
+            let name = form.text("run_name");
+            if name.is_empty() {
+                return Err(Error::invalid_field("run_name", "A run has a name: write one."));
+            }
+            let change = RunChange { name: Some(name.to_owned()), ..RunChange::default() };
+            services.update_run(ctx, id, change).await?;
+            Ok(format!("The run is called {name} now."))
+        }
+        "note" => {
+            let note = form.lines("note");
+            let note = note.trim();
+            if note.is_empty() {
+                untag(services, ctx, id, NOTE_TAG).await?;
+                return Ok("The run has no note any more.".to_owned());
+            }
+            // A client's is cut; who types one is told.
+            if TagValue::for_run(note, "note")?.was_truncated() {
+                let (most, has) = (TagValue::MAX_RUN, note.chars().count());
+                let message = format!("The note of a run has at most {most} characters; this one has {has}.");
+                return Err(Error::invalid_field("note", message));
+            }
+            services.set_run_tag(ctx, id, NOTE_TAG, note).await?;
+            Ok("The note is saved.".to_owned())
+        }
+        "tag" => {
+            let key = form.text("key");
+            if key.is_empty() {
+                return Err(Error::invalid_field("key", "A tag has a key: write one."));
+            }
+            if key.starts_with(CLIENTS_TAGS) {
+                let message = format!(
+                    "Tags that begin with {CLIENTS_TAGS} are for clients, and not shown here; choose another key."
+                );
+                return Err(Error::invalid_field("key", message));
+            }
+            let experiment = services.run(ctx, id).await?.info.experiment_id;
+            let change = RunsChange::Tag { key: key.to_owned(), value: form.raw("value").to_owned() };
+            services.change_runs(ctx, experiment, &BTreeSet::from([id]), &change).await?;
+            Ok(format!("The tag {key} is set."))
+        }
+        "untag" => {
+            let key = form.raw("key");
+            untag(services, ctx, id, key).await?;
+            Ok(format!("The tag {key} is removed."))
+        }
+        "delete" => {
+            services.delete_run(ctx, id).await?;
+            Ok("The run is deleted.".to_owned())
+        }
+        "restore" => {
+            services.restore_run(ctx, id).await?;
+            Ok("The run is restored.".to_owned())
+        }
+        _ => Err(Error::invalid("The form does not say what to do with the run.")),
+    }
 }
 
-fn comments_of(view: &View, id: RunId) -> String {
-    format!("{}?tab=comments", view.links.run(&id))
+/// Removes a tag. One that is not there any more was to go.
+async fn untag(services: &Services, ctx: &Ctx, id: RunId, key: &str) -> Result<(), Error> {
+    services.run(ctx, id).await?;
+    match services.delete_run_tag(ctx, id, key).await {
+        Err(error) if error.kind == ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
 }
 
-/// The comments on a run, as they are read.
-async fn comments(view: &View, id: RunId, chosen: &Chosen, draft: Draft) -> Result<RunComments, Error> {
-    let ctx = view.ctx()?;
-    let page = view.services().run_comments(ctx, id, chosen.get("page_token"), COMMENTS).await?;
-    let reader = ctx.user().map(|user| user.id);
-    let blocks = preview::prose_of_each(page.items.iter().map(|comment| comment.text.clone()).collect()).await?;
-    let shown = page.items.into_iter().zip(blocks).map(|(comment, blocks)| {
-        let is_own = Some(comment.author_id) == reader;
-        ShownComment { comment, blocks, is_own }
-    });
-    let may_write = ctx.may(Permission::Comment);
-    Ok(RunComments { shown: shown.collect(), next_page_token: page.next_page_token, may_write, draft })
-}
-
-/// The page of a run; when a comment was refused, with what was typed.
-async fn run_page(view: View, id: RunId, chosen: Chosen, refused: Option<(Error, Draft)>) -> PageResult {
+/// The page of a run; when one of its forms was refused, with what was typed.
+pub(super) async fn run_page(view: View, id: RunId, chosen: Chosen, refused: Option<(Error, Draft)>) -> PageResult {
     let ctx = view.ctx()?;
     let services = view.services();
     let address = chosen.address(view.links.run(&id));
@@ -124,15 +177,19 @@ async fn run_page(view: View, id: RunId, chosen: Chosen, refused: Option<(Error,
     };
     let may_register = ctx.may(Permission::WriteRegistry) && !services.registrable_models(ctx, id).await?.is_empty();
     let (refusal, draft) = refused.unzip();
-    let comments = match part {
-        Part::Comments => comments(&view, id, &chosen, draft.unwrap_or_default()).await?,
-        _ => RunComments::default(),
+    let draft = draft.unwrap_or_default();
+    let said = match part {
+        Part::Comments => Some(services.run_comments(ctx, id, chosen.get("page_token"), COMMENTS).await?),
+        _ => None,
     };
+    let comments = comment::list(&view, Subject::Run(id), said, draft.clone()).await?;
     let page = RunPage {
         comments,
         may_register,
+        may_write: ctx.may(Permission::WriteTracking),
+        draft,
         about: match part {
-            Part::Overview => about(&detail.run).await?,
+            Part::Overview => about(&detail.run.tags).await?,
             _ => Vec::new(),
         },
         events: match part {
@@ -160,9 +217,9 @@ async fn run_page(view: View, id: RunId, chosen: Chosen, refused: Option<(Error,
     }
 }
 
-/// What people wrote about a run, as it is read.
-async fn about(run: &Run) -> Result<Vec<Block>, Error> {
-    match run.tags.get(NOTE).filter(|text| !text.trim().is_empty()) {
+/// What people wrote about an experiment or a run, as it is read.
+pub(super) async fn about(tags: &BTreeMap<String, String>) -> Result<Vec<Block>, Error> {
+    match tags.get(NOTE_TAG).filter(|text| !text.trim().is_empty()) {
         Some(text) => preview::prose(text).await,
         None => Ok(Vec::new()),
     }

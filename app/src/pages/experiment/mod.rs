@@ -1,5 +1,6 @@
 //! Experiments: the list, and the table of the runs of one.
 
+pub(super) mod change;
 mod columns;
 mod groups;
 mod runs;
@@ -12,7 +13,10 @@ pub use runs::{ExperimentPage, Runs, ShownRuns, WrongFilter};
 pub use selected::TagRuns;
 
 use crate::ui::prelude::*;
-use domain::experiment::{ExperimentSummary, LifecycleStage};
+use domain::{
+    experiment::{ExperimentSummary, LifecycleStage},
+    names::ExperimentName,
+};
 use leptos::prelude::*;
 
 /// Experiments. The order is `sort` in the address: `name`, `created`, `updated`.
@@ -20,7 +24,7 @@ use leptos::prelude::*;
 pub fn List(
     /// The addresses of the workspace.
     links: Links,
-    /// This page, with what was chosen: `q`, `sort`.
+    /// This page, with what was chosen: `q`, `sort`, `view`.
     address: Address,
     /// One page of them.
     experiments: Vec<ExperimentSummary>,
@@ -32,13 +36,23 @@ pub fn List(
     /// What is wrong with the filter.
     #[prop(optional_no_strip)]
     error: Option<String>,
+    /// Whether the reader may make one.
+    may_write: bool,
+    /// What was typed to make one, and what is wrong with that.
+    #[prop(optional)]
+    draft: Draft,
 ) -> impl IntoView {
     let shown = experiments.len();
     let is_filtered = address.get("q").is_some();
     let sort = Sort::parse(address.get("sort").unwrap_or("-updated"));
     // The default experiment is there from the beginning, and as good as nothing while it has no runs.
-    let is_new = experiments.iter().all(|summary| summary.runs == 0) && !is_filtered && error.is_none();
+    let of_deleted = address.get("view") == Some("deleted");
+    let is_bare = |summary: &ExperimentSummary| summary.runs == 0 && summary.experiment.is_default;
+    let is_new = experiments.iter().all(is_bare) && !is_filtered && !of_deleted && error.is_none();
     let heading = address.clone();
+    let (tokens, all) = (links.to("settings/tokens"), links.experiments());
+    let (in_use, deleted) = (address.without("view").href(), address.with("view", "deleted").href());
+    let leave = in_use.clone();
     let body = if is_new {
         view! {
             <Panel title="Experiments" id="experiments">
@@ -50,9 +64,18 @@ pub fn List(
                         "export MLFLOW_TRACKING_URI={tracking_uri}\nexport MLFLOW_TRACKING_TOKEN=…   # one of your tokens\npython train.py",
                     )
                 >
-                    <ButtonLink text="Your tokens" href=links.to("settings/tokens") symbol=Symbol::Key/>
+                    <ButtonLink text="Your tokens" href=tokens symbol=Symbol::Key/>
                 </Empty>
             </Panel>
+        }
+        .into_any()
+    } else if experiments.is_empty() && of_deleted && !is_filtered {
+        view! {
+            <div class="panel">
+                <Empty symbol=Symbol::Flask title="No experiment is deleted" text="What is deleted stays here, and can be restored.">
+                    <ButtonLink text="Experiments in use" href=leave/>
+                </Empty>
+            </div>
         }
         .into_any()
     } else if experiments.is_empty() {
@@ -78,8 +101,33 @@ pub fn List(
         }
         .into_any()
     };
+    let new = may_write.then(|| view! { <Button text="New experiment" symbol=Symbol::Plus opens="new-experiment"/> });
+    let ask = may_write.then(|| {
+        view! {
+            <Ask
+                id="new-experiment"
+                title="New experiment"
+                action=all.clone()
+                go="Make experiment"
+                leave=all
+                draft=draft.clone()
+                fields=&["name"]
+            >
+                <TextField
+                    label="Name"
+                    name="name"
+                    max=u32::try_from(ExperimentName::MAX).unwrap_or(u32::MAX)
+                    autocomplete="off"
+                    focus=true
+                    hint="What mlflow.set_experiment is given; runs are logged to it from any client."
+                    draft
+                />
+            </Ask>
+        }
+    });
     view! {
-        <PageHead title="Experiments".into_any()/>
+        <PageHead title="Experiments".into_any() actions=new.into_any()/>
+        {ask}
         <div class="mt-4">
             {(!is_new)
                 .then(|| {
@@ -90,6 +138,13 @@ pub fn List(
                             placeholder="wine, or name LIKE 'wine%' AND tags.team = 'lab'"
                             error
                         />
+                        <p class="filter-note">
+                            {if of_deleted {
+                                view! { <a href=in_use>"Experiments in use"</a> }
+                            } else {
+                                view! { <a href=deleted>"Deleted experiments"</a> }
+                            }}
+                        </p>
                     }
                 })}
             {body}
@@ -106,7 +161,7 @@ fn Line(links: Links, summary: ExperimentSummary) -> impl IntoView {
             <th scope="row">
                 <a class="strong" href=links.experiment(experiment.id)>{experiment.name}</a>
                 {experiment.is_default.then(|| view! { " "<Tag text="default"/> })}
-                {put_away.then(|| view! { " "<Tag text="put away"/> })}
+                {put_away.then(|| view! { " "<Tag text="deleted"/> })}
             </th>
             <td class="num">{format::integer(summary.runs)}</td>
             <td>
@@ -152,16 +207,25 @@ mod tests {
         let pairs = query.map(|q| ("q".to_owned(), q.to_owned()));
         fragment(move || {
             let address = Address::new("/w/lab/experiments", pairs);
-            view! { <List links=Links::new("lab") address experiments next=None tracking_uri="http://localhost/w/lab" error=None/> }
+            view! { <List links=Links::new("lab") address experiments next=None tracking_uri="http://localhost/w/lab" error=None may_write=true/> }
         })
     }
 
     #[test]
     fn a_workspace_without_runs_says_how_to_log_one() {
         let mut empty = samples::experiments();
-        empty.iter_mut().for_each(|summary| summary.runs = 0);
+        empty.truncate(1);
+        empty.iter_mut().for_each(|summary| (summary.runs, summary.experiment.is_default) = (0, true));
         let html = list(empty, None);
         assert!(html.contains("MLFLOW_TRACKING_URI=http://localhost/w/lab"), "{html}");
+    }
+
+    #[test]
+    fn an_experiment_that_was_made_is_listed_before_it_has_runs() {
+        let mut empty = samples::experiments();
+        empty.iter_mut().for_each(|summary| (summary.runs, summary.experiment.is_default) = (0, false));
+        let html = list(empty, None);
+        assert!(html.contains(r#"href="/w/lab/experiments/1""#) && html.contains("New experiment"), "{html}");
     }
 
     #[test]

@@ -2,17 +2,21 @@
 
 use super::{
     Nothing,
+    change::{Asked, Menu, Note, Subject},
     columns::{ChooseColumns, ColumnForm},
     groups::{ChooseGroup, GroupForm, GroupTable},
     selected::{Selected, SelectedDialogs},
     table::RunsTable,
 };
-use crate::{islands::LiveRegion, ui::prelude::*};
+use crate::{islands::LiveRegion, pages::files::prose, ui::prelude::*};
 use domain::{
     audit::AuditEvent,
-    experiment::{Champion, Experiment, LifecycleStage},
+    experiment::{Champion, Experiment, LifecycleStage, NOTE_TAG},
+    names::ExperimentName,
+    preview::Block,
     run::RunStatus,
     run_table::{MAX_EXPORTED, RunAttribute, RunColumn, RunGroups, RunTable},
+    values::{CLIENTS_TAGS, TagValue},
 };
 use leptos::prelude::*;
 
@@ -40,8 +44,12 @@ pub struct ExperimentPage {
     pub usual: Vec<RunColumn>,
     /// What was typed to be a column and is none, and why.
     pub no_column: Option<(String, String)>,
-    /// Whether the reader may change runs.
+    /// What people wrote about it.
+    pub about: Vec<Block>,
+    /// Whether the reader may change it and its runs.
     pub may_write: bool,
+    /// What was typed to change it, and what is wrong with that.
+    pub draft: Draft,
     /// What happened to it and its runs, latest first.
     pub events: Vec<AuditEvent>,
 }
@@ -72,7 +80,7 @@ pub fn Runs(
     /// The addresses of the workspace.
     links: Links,
     /// This page, with what was chosen: `q`, `sort`, `col` and `pin` for columns, `curve` for the metric that is drawn,
-    /// `group` and `order` for groups, `view`, `page_token`.
+    /// `group` and `order` for groups, `view`, `page_token`; `edit` is `note` where that is written.
     address: Address,
     /// What it shows.
     page: ExperimentPage,
@@ -88,10 +96,20 @@ pub fn Runs(
         }
         ShownRuns::Groups(_) | ShownRuns::Nothing => (None, 0),
     };
-    let of_deleted = address.get("view") == Some("deleted");
+    let put_away = experiment.lifecycle_stage == LifecycleStage::Deleted;
+    // Its runs are put away with it.
+    let of_deleted = put_away || address.get("view") == Some("deleted");
     let is_new = total == Some(0) && error.is_none() && !of_deleted;
     let events = links.events(&[format!("experiment:{}", experiment.id)]);
-    let put_away = experiment.lifecycle_stage == LifecycleStage::Deleted;
+    let subject = subject(&address, &page);
+    let note = (!page.about.is_empty()).then(|| prose::alone(page.about.clone()));
+    let shown_tags: Vec<String> = experiment
+        .tags
+        .iter()
+        .filter(|(key, _)| !key.starts_with(CLIENTS_TAGS))
+        .take(4)
+        .map(|(key, value)| format!("{key}={}", value.chars().take(60).collect::<String>()))
+        .collect();
     let meta = view! {
         {total.filter(|_| !of_deleted).map(|total| view! { <span>{format::count(total, "run", "runs")}</span> })}
         {(running > 0).then(|| view! { <span><StateMark state=State::Running word=format!("{running} running")/></span> })}
@@ -108,12 +126,13 @@ pub fn Runs(
                     </span>
                 }
             })}
-        {(!experiment.tags.is_empty())
+        {(!shown_tags.is_empty())
             .then(|| {
-                let tags: Vec<String> = experiment.tags.iter().take(4).map(|(key, value)| format!("{key}={value}")).collect();
-                view! { <span>{tags.into_iter().map(|text| view! { <Tag text mono=true/> }).collect_view()}</span> }
+                view! { <span>{shown_tags.into_iter().map(|text| view! { <Tag text mono=true/> }).collect_view()}</span> }
             })}
     };
+    // Runs are restored with their experiment, and not alone.
+    let page = ExperimentPage { may_write: page.may_write && !put_away, ..page };
     let back = links.experiments();
     let history = page.events.clone();
     let command = format!("mlflow.set_experiment(\"{}\")", experiment.name.replace('"', "\\\""));
@@ -139,14 +158,36 @@ pub fn Runs(
         <Crumbs items=vec![Crumb::to("Experiments", back), Crumb::here(experiment.name.clone())]/>
         <PageHead
             title=experiment.name.clone().into_any()
-            badge=put_away.then(|| view! { <Badge state=State::Cancelled word="Put away"/> }).into_any()
+            badge=put_away.then(|| view! { <Badge state=State::Cancelled word="Deleted"/> }).into_any()
+            actions=view! { <Menu subject=subject.clone()/> }.into_any()
             meta=meta.into_any()
             live=true
         />
+        <Asked
+            subject=subject.clone()
+            lost="All its runs are put away with it, and MLflow's clients do not find them any more. All of it can be restored here, and its name stays taken. Versions that were registered from its runs stay as they are."
+        />
+        <div class="mt-4 experiment-note"><Note subject text=note most=TagValue::MAX_EXPERIMENT scrolls=true/></div>
         // Points that are logged are not announced one by one: while something runs, one looks again.
         <div class="mt-4" id="runs-page" data-live="" data-look-again=(running > 0).then_some("")>{body}</div>
         <div class="mt-4"><Happened events=history links=links.clone()/></div>
         <LiveRegion events/>
+    }
+}
+
+/// The experiment as its forms change it.
+fn subject(address: &Address, page: &ExperimentPage) -> Subject {
+    let experiment = &page.experiment;
+    Subject {
+        noun: "experiment",
+        name: experiment.name.clone(),
+        field: ("new_name", u32::try_from(ExperimentName::MAX).unwrap_or(u32::MAX)),
+        note: experiment.tags.get(NOTE_TAG).cloned().unwrap_or_default(),
+        here: address.clone(),
+        writing: address.with("edit", "note"),
+        may_write: page.may_write,
+        is_deleted: experiment.lifecycle_stage == LifecycleStage::Deleted,
+        draft: page.draft.clone(),
     }
 }
 
@@ -170,6 +211,7 @@ fn Body(
 ) -> impl IntoView {
     let id = page.experiment.id;
     let api = links.to(&format!("api/v1/experiments/{id}"));
+    let put_away = page.experiment.lifecycle_stage == LifecycleStage::Deleted;
     let is_filtered = address.get("q").is_some();
     let grouped = match &page.shown {
         ShownRuns::Groups(groups) => Some(groups.by.clone()),
@@ -239,6 +281,12 @@ fn Body(
             .into_any()
         }
         ShownRuns::Nothing => ().into_any(),
+        _ if put_away && !is_filtered => view! {
+            <div class="panel">
+                <Empty symbol=Symbol::Flask title="It has no runs" text="None was logged before it was deleted."/>
+            </div>
+        }
+        .into_any(),
         _ if of_deleted && !is_filtered => view! {
             <div class="panel">
                 <Empty
@@ -306,11 +354,14 @@ fn Body(
             {grouped
                 .is_some()
                 .then(|| view! { <a href=filter_address.without("group").without("order").href()>"Ungroup"</a> })}
-            {if of_deleted {
-                view! { <a href=filter_address.without("view").href()>"Runs in use"</a> }
-            } else {
-                view! { <a href=filter_address.with("view", "deleted").href()>"Deleted runs"</a> }
-            }}
+            {(!put_away)
+                .then(|| {
+                    if of_deleted {
+                        view! { <a href=filter_address.without("view").href()>"Runs in use"</a> }
+                    } else {
+                        view! { <a href=filter_address.with("view", "deleted").href()>"Deleted runs"</a> }
+                    }
+                })}
         </p>
         {body}
     }
@@ -375,6 +426,30 @@ mod tests {
         assert!(html.contains("Δ is f1_macro against wine-quality v12"), "{html}");
         assert!(html.contains(r#"<span data-d="better" class="delta">+0.036"#), "{html}");
         assert!(html.contains(r#"<span class="nan">NaN</span>"#), "{html}");
+    }
+
+    #[test]
+    fn an_experiment_is_changed_where_it_is_shown_by_who_may() {
+        let menu = r#"href="/w/lab/experiments/1?sort=status&amp;edit=note""#;
+        let html = page(&[("sort", "status")], samples::runs(), None);
+        assert!(html.contains(menu) && html.contains(r#"name="new_name""#), "{html}");
+        let html = page(&[("edit", "note")], samples::runs(), None);
+        assert!(html.contains("Save note"), "{html}");
+        let reader = ExperimentPage { may_write: false, ..samples::runs() };
+        let html = page(&[("edit", "note")], reader, None);
+        assert!(!html.contains("Save note") && !html.contains(r#"name="new_name""#), "{html}");
+    }
+
+    #[test]
+    fn a_deleted_experiment_says_so_and_its_runs_wait_for_it() {
+        let mut deleted = samples::runs();
+        deleted.experiment.lifecycle_stage = LifecycleStage::Deleted;
+        let html = page(&[], deleted, None);
+        assert!(html.contains("This experiment is deleted") && html.contains("Restore experiment"), "{html}");
+        for part in [r#"name="new_name""#, r#"value="restore">Restore<"#, "delete-runs", "Deleted runs", "Runs in use"]
+        {
+            assert!(!html.contains(part), "{part} in {html}");
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub use card::{Card, CardEdit, CardPage, OUTLINE, ShownCard};
 pub use compare::{Compare, ComparePage};
 pub use detail::{CardLead, Described, Detail, ModelPage};
 pub use new::NewModel;
-pub use version::{Lineage as VersionLineage, Version, VersionPage};
+pub use version::{Lineage as VersionLineage, Part as VersionPart, Version, VersionPage};
 
 use crate::{format, ui::prelude::*};
 use domain::{

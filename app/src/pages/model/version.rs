@@ -5,6 +5,7 @@ use crate::{
     chart::lineage::{Lineage as Graph, Stop},
     format,
     pages::{
+        comment::{self, CommentList},
         deployment::of_deployment,
         files::{Files as FileTree, FilesPage},
     },
@@ -55,6 +56,8 @@ pub struct VersionPage {
     pub created_by: Option<String>,
     /// The version before it that is still there.
     pub previous: Option<i32>,
+    /// What people say of it.
+    pub comments: CommentList,
     /// What happened to it, newest first.
     pub events: Vec<AuditEvent>,
     /// Whether the reader may ask for promotions.
@@ -74,23 +77,50 @@ impl VersionPage {
     }
 }
 
+/// A part of the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Part {
+    /// What it is, what made it and where it went.
+    #[default]
+    Overview,
+    /// Its files.
+    Files,
+    /// What people say of it.
+    Comments,
+}
+
+impl Part {
+    /// What an address says under `tab`; the overview when that is no part.
+    #[must_use]
+    pub fn of(address: &Address) -> Self {
+        match address.get("tab") {
+            Some("files") => Self::Files,
+            Some("comments") => Self::Comments,
+            _ => Self::Overview,
+        }
+    }
+}
+
 /// The page of a version.
 #[component]
 pub fn Version(
     /// The addresses of the workspace.
     links: Links,
-    /// This page, with what was chosen: `tab` is `files`, `path` is a folder or file.
+    /// This page, with what was chosen: `tab` is a [`Part`], `path` is a folder or file.
     address: Address,
     /// The version.
     page: VersionPage,
 ) -> impl IntoView {
     let version = page.version.clone();
-    let is_files = address.get("tab") == Some("files");
+    let part = Part::of(&address);
     let plain = address.without("tab").without("path").without("from");
     let files = plain.with("tab", "files");
     let tabs = vec![
-        Tab::new("Overview", plain.href()).current(!is_files),
-        Tab::new("Files", files.href()).count(page.files.len()).current(is_files),
+        Tab::new("Overview", plain.href()).current(part == Part::Overview),
+        Tab::new("Files", files.href()).count(page.files.len()).current(part == Part::Files),
+        Tab::new("Comments", plain.with("tab", "comments").href())
+            .count(format::integer(page.comments.total))
+            .current(part == Part::Comments),
     ];
     let live: Vec<String> = page.live().map(|deployment| deployment.environment.clone()).collect();
     let badge = if live.is_empty() {
@@ -145,8 +175,9 @@ pub fn Version(
         />
         {why_not}
         <Tabs label="Version" items=tabs/>
-        {if is_files {
-            view! {
+        {match part {
+            Part::Overview => view! { <Overview links address=files page/> }.into_any(),
+            Part::Files => view! {
                 <FileTree
                     links=links.version_files(&version.model, version.version)
                     address
@@ -156,9 +187,20 @@ pub fn Version(
                     command=None
                 />
             }
-                .into_any()
-        } else {
-            view! { <Overview links address=files page/> }.into_any()
+            .into_any(),
+            Part::Comments => view! {
+                <div class="mt-4">
+                    <comment::All
+                        here=links.version(&version.model, version.version)
+                        files=links.version_files(&version.model, version.version)
+                        artifacts=files
+                        address
+                        noun="version"
+                        comments=page.comments
+                    />
+                </div>
+            }
+            .into_any(),
         }}
     }
 }

@@ -1,7 +1,7 @@
 //! Runs: the page of one with its curves, params and files, and several beside each other.
 
 pub mod board;
-mod comments;
+mod change;
 mod compare;
 mod inputs;
 mod metrics;
@@ -9,12 +9,15 @@ mod params;
 mod python;
 
 pub use board::{About, Board};
-pub use comments::{RunComments, ShownComment};
 pub use compare::{Compare, ComparePage, MOST_RUNS};
 
 use crate::{
     islands::LiveRegion,
-    pages::files::{Files, FilesPage, Glance, prose},
+    pages::{
+        comment::{self, CommentList},
+        experiment::change::{Asked, Menu, Note, Subject},
+        files::{Files, FilesPage, Glance, prose},
+    },
     ui::prelude::*,
 };
 use domain::{
@@ -26,6 +29,7 @@ use domain::{
     preview::Block,
     promotion::Promotion,
     run::{Run, RunLineage, RunStatus},
+    values::TagValue,
 };
 use leptos::prelude::*;
 use std::collections::BTreeMap;
@@ -113,9 +117,13 @@ pub struct RunPage {
     /// The logged models that it read or wrote, as far as they are there.
     pub models: Vec<LoggedModel>,
     /// What people say of it.
-    pub comments: RunComments,
+    pub comments: CommentList,
     /// Whether it has a model to register, and whoever looks may.
     pub may_register: bool,
+    /// Whether the reader may change it.
+    pub may_write: bool,
+    /// What was typed to change it, and what is wrong with that.
+    pub draft: Draft,
     /// What happened to it, latest first.
     pub events: Vec<AuditEvent>,
     /// What clients use as tracking server.
@@ -149,7 +157,7 @@ impl RunPage {
 pub fn Detail(
     /// The addresses of the workspace.
     links: Links,
-    /// This page, with what was chosen: `tab` is a [`Part`]; `metric` and `param` find by name, `open` and `after` say which
+    /// This page, with what was chosen: `tab` is a [`Part`], `edit` is `note` where that is written; `metric` and `param` find by name, `open` and `after` say which
     /// charts, [`crate::chart::look::Look`] has how they are drawn; `path` is a folder or file.
     address: Address,
     /// What it shows.
@@ -161,9 +169,21 @@ pub fn Detail(
     let part = Part::of(&address);
     // How charts are drawn stays from one part to the next; what is found and opened in one does not.
     let mut plain = address.clone();
-    for name in
-        ["tab", "path", "from", "metric", "param", "open", "after", "rows", "values", "start", "end", "page_token"]
-    {
+    for name in [
+        "tab",
+        "edit",
+        "path",
+        "from",
+        "metric",
+        "param",
+        "open",
+        "after",
+        "rows",
+        "values",
+        "start",
+        "end",
+        "page_token",
+    ] {
         plain = plain.without(name);
     }
     let tab = |part_of: Part, name: &'static str| {
@@ -183,7 +203,7 @@ pub fn Detail(
         tabs.push(tab(Part::System, "System metrics").count(whole(system)));
     }
     tabs.push(tab(Part::Inputs, "Inputs and outputs").count(whole(inputs)));
-    tabs.push(tab(Part::Comments, "Comments"));
+    tabs.push(tab(Part::Comments, "Comments").count(format::integer(page.comments.total)));
     tabs.push(tab(Part::History, "History"));
     let commit = page.run.tags.get("mlflow.source.git.commit").cloned();
     let running = if info.status == RunStatus::Running { vec![info.id] } else { Vec::new() };
@@ -196,7 +216,8 @@ pub fn Detail(
         let kind = if open.is_some() { Kind::Plain } else { Kind::Primary };
         view! { <ButtonLink text="Register model" href=links.register(&info.id) kind/> }
     });
-    let actions = view! { <python::CopyAsPython page=page.clone()/>{register}{open} };
+    let subject = change::subject(&address, &plain, &page);
+    let actions = view! { <python::CopyAsPython page=page.clone()/>{register}{open}<Menu subject=subject.clone()/> };
     let started = from_ms(info.start_time);
     let source = page.run.tags.get("mlflow.source.name").filter(|name| !name.is_empty()).cloned();
     let meta = view! {
@@ -231,7 +252,11 @@ pub fn Detail(
         Part::System => view! { <metrics::System links=links.clone() address=address.clone() page/> }.into_any(),
         Part::Params => view! { <params::All address=address.clone() params=page.run.params/> }.into_any(),
         Part::Inputs => view! { <inputs::All links=links.clone() page/> }.into_any(),
-        Part::Comments => view! { <comments::All links=links.clone() address=address.clone() page/> }.into_any(),
+        Part::Comments => {
+            let (here, files) = (links.run(&info.id), links.run_files(&info.id));
+            let (artifacts, comments) = (plain.with("tab", "artifacts"), page.comments);
+            view! { <comment::All here files artifacts address=address.clone() noun="run" comments/> }.into_any()
+        }
         Part::History => view! { <Happened events=page.events links=links.clone()/> }.into_any(),
         Part::Artifacts => {
             let run = info.id;
@@ -251,7 +276,7 @@ pub fn Detail(
         }
         Part::Overview => {
             let here = address.clone();
-            view! { <Overview links=links.clone() address=here plain page/> }.into_any()
+            view! { <Overview links=links.clone() address=here plain subject=subject.clone() page/> }.into_any()
         }
     };
     view! {
@@ -266,6 +291,10 @@ pub fn Detail(
             actions=actions.into_any()
             meta=meta.into_any()
             live=true
+        />
+        <Asked
+            subject
+            lost="Its metrics, params, tags and files are put away with it, and MLflow's clients do not find it any more. It can be restored here. Versions that were registered from it stay as they are."
         />
         <Tabs label="Run" items=tabs/>
         <div class="mt-4">{body}</div>
@@ -289,45 +318,18 @@ fn Whole(
     }
 }
 
-/// The tags that people set; those of clients begin with `mlflow.`.
 #[component]
-fn Tags(run: Run) -> impl IntoView {
-    let tags: Vec<(String, String)> =
-        run.tags.into_iter().filter(|(key, _)| !key.starts_with("mlflow.")).take(100).collect();
-    (!tags.is_empty()).then(|| {
-        view! {
-            <Panel title="Tags" id="tags" note=tags.len().to_string() live=true>
-                <Body>
-                    <Facts small=true>
-                        {tags
-                            .into_iter()
-                            .map(|(key, value)| {
-                                let value = value.chars().take(300).collect::<String>();
-                                view! { <Fact name=key mono=true><span class="breaks">{value}</span></Fact> }
-                            })
-                            .collect_view()}
-                    </Facts>
-                </Body>
-            </Panel>
-        }
-    })
-}
-
-#[component]
-fn Overview(links: Links, address: Address, plain: Address, page: RunPage) -> impl IntoView {
+fn Overview(links: Links, address: Address, plain: Address, subject: Subject, page: RunPage) -> impl IntoView {
     let chain = lineage(&page, &links);
     let files = links.run_files(&page.run.info.id);
     let artifacts = plain.with("tab", "artifacts");
-    let about = (!page.about.is_empty()).then(|| {
-        let text = prose(page.about.clone(), &files, &artifacts);
-        view! { <Panel title="About" id="about"><div class="body doc">{text}</div></Panel> }
-    });
+    let note = (!page.about.is_empty()).then(|| prose(page.about.clone(), &files, &artifacts));
     let metrics_tab = plain.clone();
     view! {
         {(chain.len() > 1).then(|| view! { <Lineage items=chain/> })}
         <div class="with-aside mt-4">
             <div class="stack">
-                {about}
+                <Note subject=subject.clone() text=note most=TagValue::MAX_RUN/>
                 <metrics::Headline address=metrics_tab page=page.clone()/>
                 <metrics::Charts links=links.clone() address page=page.clone() about=About::Training flat=true/>
             </div>
@@ -336,7 +338,7 @@ fn Overview(links: Links, address: Address, plain: Address, page: RunPage) -> im
                 <Glance address=artifacts page=page.files.clone()/>
                 <inputs::Datasets address=plain.clone() datasets=page.run.datasets.clone()/>
                 <Source tags=page.run.tags.clone()/>
-                <Tags run=page.run.clone()/>
+                <change::Tags subject page=page.clone()/>
                 <Happened events=page.events.iter().take(6).cloned().collect() links/>
             </aside>
         </div>
@@ -463,6 +465,7 @@ fn lineage(page: &RunPage, links: &Links) -> Vec<Station> {
 mod tests {
     use super::*;
     use crate::{render::fragment, samples};
+    use domain::experiment::NOTE_TAG;
 
     fn page(query: &[(&str, &str)]) -> String {
         let pairs: Vec<(String, String)> = query.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
@@ -519,12 +522,66 @@ mod tests {
             ("system", "CPU utilization"),
             ("params", "learning_rate"),
             ("inputs", "wine-quality@2026-11"),
+            ("comments", "its recall says little"),
             ("history", "History"),
             ("nonsense", "Headline metrics"),
         ] {
             let html = page(&[("tab", tab)]);
             assert!(html.contains(part), "{part} in {html}");
         }
+    }
+
+    fn changed(query: &[(&str, &str)], change: impl FnOnce(&mut RunPage)) -> String {
+        let pairs: Vec<(String, String)> = query.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        let mut page = samples::run();
+        page.run.tags.insert("team".to_owned(), "wine".to_owned());
+        change(&mut page);
+        fragment(move || {
+            let address = Address::new("/w/lab/runs/1", pairs);
+            view! { <Detail links=Links::new("lab") address page/> }
+        })
+    }
+
+    #[test]
+    fn who_may_changes_name_note_and_tags_where_they_are_shown() {
+        let html = changed(&[("x", "time")], |_| {});
+        for part in [
+            r#"popovertarget="rename""#,
+            r#"popovertarget="delete""#,
+            r#"href="/w/lab/runs/1?x=time&amp;edit=note""#,
+            r#"aria-label="Remove the tag team""#,
+            r#"name="back" value="x=time""#,
+            "Add a tag",
+        ] {
+            assert!(html.contains(part), "{part} in {html}");
+        }
+        let html = changed(&[("edit", "note")], |page| {
+            page.run.tags.insert(NOTE_TAG.to_owned(), "**why**".to_owned());
+        });
+        assert!(html.contains("**why**</textarea>") && html.contains("Save note"), "{html}");
+        let html = changed(&[("edit", "note")], |page| page.may_write = false);
+        for part in ["popovertarget", "Remove the tag", "Add a tag", "Save note"] {
+            assert!(!html.contains(part), "{part} in {html}");
+        }
+        assert!(html.contains("wine"), "{html}");
+    }
+
+    #[test]
+    fn a_deleted_run_says_so_and_offers_the_way_back() {
+        let html = changed(&[], |page| page.run.info.lifecycle_stage = LifecycleStage::Deleted);
+        assert!(html.contains("This run is deleted") && html.contains("Restore run"), "{html}");
+        assert!(!html.contains("popovertarget") && !html.contains("Add a tag"), "{html}");
+    }
+
+    #[test]
+    fn a_tag_that_was_refused_is_shown_with_what_was_typed() {
+        let html = changed(&[], |page| {
+            let typed = Draft::of([("do", "tag"), ("key", "a@b"), ("value", "v")]);
+            page.draft = typed.refused(&domain::Error::invalid_field("key", "Not so."));
+        });
+        let open = html.find(r#"<details open class="add-tag""#).unwrap();
+        assert!(html[open..].contains(r#"value="a@b""#) && html.contains("Not so."), "{html}");
+        assert!(html.contains(r#"id="rename" popover"#), "the other forms are as they were: {html}");
     }
 
     #[test]

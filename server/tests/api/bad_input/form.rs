@@ -6,7 +6,7 @@ use super::{DIGEST, FORM, NOBODY, PIPELINE, World, escaped};
 async fn a_field_of_a_form_with_a_strange_value_is_refused() {
     let world = World::start().await;
     let source = format!("runs:/{}/model", world.run);
-    let forms: [(&str, &[(&str, &str)]); 20] = [
+    let forms: [(&str, &[(&str, &str)]); 30] = [
         (
             "/settings/members",
             &[("email", "a@slipway.test"), ("name", "A"), ("password", "correct horse"), ("roles", "viewer")],
@@ -41,6 +41,16 @@ async fn a_field_of_a_form_with_a_strange_value_is_refused() {
         ("/models", &[("name", "wine"), ("description", "d")]),
         ("/models/{model}/aliases", &[("alias", "best"), ("version", "1")]),
         ("/runs/{run_id}/register", &[("source", &source), ("name", "wine"), ("description", "d")]),
+        ("/experiments", &[("name", "n")]),
+        ("/experiments/{id}", &[("do", "rename"), ("new_name", "n"), ("back", "q=a")]),
+        ("/experiments/{id}", &[("do", "note"), ("note", "n"), ("back", "q=a")]),
+        ("/runs/{run_id}", &[("do", "rename"), ("run_name", "n"), ("back", "tab=params")]),
+        ("/runs/{run_id}", &[("do", "note"), ("note", "n"), ("back", "tab=params")]),
+        ("/runs/{run_id}", &[("do", "tag"), ("key", "k"), ("value", "v"), ("back", "tab=params")]),
+        ("/runs/{run_id}", &[("do", "untag"), ("key", "k"), ("back", "tab=params")]),
+        ("/runs/{run_id}/comments", &[("text", "c")]),
+        ("/models/{model}/versions/{version}/comments", &[("text", "c")]),
+        ("/models/{model}/card", &[("text", "c"), ("instead_of", "1"), ("do", "save")]),
         ("/sign-in", &[("email", "a@slipway.test"), ("password", "p"), ("next", "/")]),
     ];
     // These say nothing when they say something else: the form is then another's.

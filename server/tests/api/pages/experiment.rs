@@ -1,4 +1,4 @@
-//! The table of an experiment's runs, and the form that deletes some of them.
+//! Experiments: made, changed and put away by forms, and the table of the runs of one.
 
 use super::fields;
 use crate::app::TestApp;
@@ -140,4 +140,76 @@ async fn columns_are_chosen_moved_and_kept_in_view_without_a_script() {
     browser.get(&format!("{page}?q=metrics.f1+%3D%3D+1")).await.shows(200, &["metrics.f1 == 1\n           ^"]);
     browser.get(&format!("{page}?group=status&col=metrics.f1")).await.shows(200, &["Grouped by status", "RUNNING"]);
     browser.get(&format!("{page}?group=metrics.f1")).await.shows(200, &["Runs cannot be grouped by metrics.f1"]);
+}
+
+#[tokio::test]
+async fn an_experiment_is_made_renamed_noted_and_put_away_by_forms_alone() {
+    let app = TestApp::start().await;
+    let ada = app.member(Role::Contributor).await;
+    let browser = app.browser(ada.user()).await.in_workspace("default");
+    let viewer = super::browser(&app, Role::Viewer).await;
+    ada.experiment("taken").await;
+
+    browser.get("/experiments").await.shows(200, &["New experiment", "popover"]);
+    let made = browser.form("/experiments", &fields(&[("name", " wine ")])).await.leads_to().to_owned();
+    let page = made.strip_prefix("/w/default").unwrap().to_owned();
+    browser.get(&page).await.shows(200, &["The experiment wine is there.", "mlflow.set_experiment(&quot;wine&quot;)"]);
+    browser.get("/experiments").await.shows(200, &[">wine</a>"]);
+    let long = "n".repeat(501);
+    for (wrong, status, why) in [
+        ("", 400, "An experiment has a name"),
+        ("a\0b", 400, "New experiment"),
+        (&*long, 400, "500 characters"),
+        ("taken", 409, "already exists"),
+    ] {
+        let again = browser.form("/experiments", &fields(&[("name", wrong)])).await;
+        let html = again.shows(status, &[why, "aria-invalid=\"true\""]);
+        assert!(wrong.contains('\0') || html.contains(&format!("value=\"{wrong}\"")), "{html}");
+    }
+
+    let send = async |pairs: &[(&str, &str)]| browser.form(&page, &fields(pairs)).await;
+    let renamed = send(&[("do", "rename"), ("new_name", "wine 2"), ("back", "sort=status")]).await;
+    assert_eq!(renamed.leads_to(), format!("{made}?sort=status"));
+    browser.get(&page).await.shows(200, &["is called wine 2 now.", "renamed the experiment"]);
+    for (wrong, status, why) in
+        [("", 400, "has a name"), (&*long, 400, "500 characters"), ("taken", 409, "already exists")]
+    {
+        let again = send(&[("do", "rename"), ("new_name", wrong)]).await;
+        again.shows(status, &[why, "aria-invalid=\"true\"", &format!("value=\"{wrong}\"")]);
+    }
+
+    browser.get(&format!("{page}?edit=note")).await.shows(200, &["Save note"]);
+    assert_eq!(send(&[("do", "note"), ("note", "**Grown** in two valleys.")]).await.leads_to(), made);
+    let html = viewer.get(&page).await.shows(200, &["<strong>Grown</strong>"]);
+    assert!(!html.contains("Edit the note") && !html.contains("mlflow.note.content="), "{html}");
+    let much = "x".repeat(20_001);
+    send(&[("do", "note"), ("note", &much)]).await.shows(400, &["20000 characters", &much]);
+    for _ in 0..2 {
+        assert_eq!(send(&[("do", "note"), ("note", "")]).await.leads_to(), made, "again changes nothing");
+    }
+    send(&[("do", "nothing")]).await.shows(400, &["does not say what to do"]);
+
+    let id = page.rsplit('/').next().unwrap().to_owned();
+    let run = ada.run(&id).await;
+    for _ in 0..2 {
+        send(&[("do", "delete")]).await.leads_to();
+    }
+    let html = browser.get(&page).await.shows(200, &["This experiment is deleted", "Restore experiment", &run]);
+    assert!(!html.contains("popovertarget=\"rename\""), "{html}");
+    send(&[("do", "rename"), ("new_name", "late")]).await.shows(400, &["Restore it first", "value=\"late\""]);
+    let html = browser.get("/experiments").await.text();
+    assert!(!html.contains(">wine 2</a>"), "{html}");
+    browser.get("/experiments?view=deleted").await.shows(200, &[">wine 2</a>", "Experiments in use"]);
+    for _ in 0..2 {
+        send(&[("do", "restore")]).await.leads_to();
+    }
+    browser.get(&page).await.shows(200, &["The experiment is restored", "popovertarget=\"rename\"", &run]);
+    browser.get("/experiments?view=deleted").await.shows(200, &["No experiment is deleted"]);
+
+    let html = viewer.get("/experiments").await.text();
+    assert!(!html.contains("New experiment"), "{html}");
+    for act in ["rename", "note", "delete", "restore"] {
+        viewer.form(&page, &fields(&[("do", act)])).await.shows(403, &[]);
+    }
+    viewer.form("/experiments", &fields(&[("name", "x")])).await.shows(403, &[]);
 }

@@ -155,33 +155,141 @@ async fn a_run_that_logged_nothing_says_how_to() {
 }
 
 #[tokio::test]
-async fn a_run_is_talked_about_by_forms_alone() {
+async fn runs_and_versions_are_talked_about_by_forms_alone() {
+    let app = TestApp::start().await;
+    let ada = app.member(Role::Contributor).await;
+    let run = ada.run("0").await;
+    ada.model("churn").await;
+    ada.empty_version("churn").await;
+    let browser = app.browser(ada.user()).await.in_workspace("default");
+    let other = app.member(Role::Viewer).await;
+    let reader = app.browser(other.user()).await.in_workspace("default");
+    for subject in [format!("/runs/{run}"), "/models/churn/versions/1".to_owned()] {
+        let page = format!("{subject}?tab=comments");
+        let comments = format!("/w/default{page}");
+        let say = async |text: &str| browser.form(&format!("{subject}/comments"), &fields(&[("text", text)])).await;
+        browser.get(&page).await.shows(200, &["Nobody has said anything", "Say something"]);
+        assert_eq!(say("Is *this* <b>leak</b>?").await.leads_to(), comments);
+        let html = browser.get(&page).await.shows(200, &["<em>this</em>", &ada.user().name, "/delete\""]);
+        assert!(!html.contains("<b>leak</b>"), "{html}");
+        say(" ").await.shows(400, &["a comment is not empty", "<em>this</em>"]);
+        let long = "x".repeat((64 << 10) + 1);
+        say(&long).await.shows(400, &["at most 64 KiB", &long]);
+        // How many there are is told from every part of the page.
+        browser.get(&subject).await.shows(200, &["Comments<span class=\"n\">1</span>"]);
+        // Somebody else reads it, and cannot take it back.
+        let html = reader.get(&page).await.shows(200, &["<em>this</em>"]);
+        assert!(!html.contains("/delete\"") && !html.contains("Say something"), "{html}");
+        let action = delete_action(&browser.get(&page).await.text());
+        reader.form(&action, &fields(&[])).await.shows(403, &[]);
+        reader.form(&format!("{subject}/comments"), &fields(&[("text", "x")])).await.shows(403, &[]);
+        assert_eq!(browser.form(&action, &fields(&[])).await.leads_to(), comments);
+        browser.get(&page).await.shows(200, &["Nobody has said anything", "Comments<span class=\"n\">0</span>"]);
+    }
+    browser.form("/models/churn/versions/2/comments", &fields(&[("text", "x")])).await.shows(404, &[]);
+}
+
+#[tokio::test]
+async fn a_run_is_renamed_noted_and_tagged_by_forms_alone() {
     let app = TestApp::start().await;
     let ada = app.member(Role::Contributor).await;
     let run = ada.run("0").await;
     let browser = app.browser(ada.user()).await.in_workspace("default");
-    let page = format!("/runs/{run}?tab=comments");
-    let comments = format!("/w/default{page}");
-    browser.get(&page).await.shows(200, &["Nobody has said anything", "Say something"]);
-    assert_eq!(
-        browser.form(&format!("/runs/{run}/comments"), &fields(&[("text", "Is *this* <b>leak</b>?")])).await.leads_to(),
-        comments
-    );
-    let html = browser.get(&page).await.shows(200, &["<em>this</em>", &ada.user().name, "/delete\""]);
-    assert!(!html.contains("<b>leak</b>"), "{html}");
-    browser
-        .form(&format!("/runs/{run}/comments"), &fields(&[("text", " ")]))
-        .await
-        .shows(400, &["a comment is not empty"]);
-    // Somebody else reads it, and cannot take it back.
-    let other = app.member(Role::Viewer).await;
-    let reader = app.browser(other.user()).await.in_workspace("default");
-    let html = reader.get(&page).await.shows(200, &["<em>this</em>"]);
-    assert!(!html.contains("/delete\"") && !html.contains("Say something"), "{html}");
-    let action = delete_action(&browser.get(&page).await.text());
-    reader.form(&action, &fields(&[])).await.shows(403, &[]);
-    assert_eq!(browser.form(&action, &fields(&[])).await.leads_to(), comments);
-    browser.get(&page).await.shows(200, &["Nobody has said anything"]);
+    let page = format!("/runs/{run}");
+    let send = async |pairs: &[(&str, &str)]| browser.form(&page, &fields(pairs)).await;
+    let here = format!("/w/default{page}");
+
+    // One comes back to where one was.
+    let renamed = send(&[("do", "rename"), ("run_name", " first try "), ("back", "tab=params&x=relative")]).await;
+    assert_eq!(renamed.leads_to(), format!("{here}?tab=params&x=relative"));
+    browser.get(&page).await.shows(200, &["The run is called first try now.", "renamed the run"]);
+    assert_eq!(ada.read_run(&run).await["info"]["run_name"], "first try");
+    for (wrong, why) in [("", "A run has a name"), (" ", "A run has a name"), (&*"n".repeat(251), "250 characters")] {
+        let again = send(&[("do", "rename"), ("run_name", wrong), ("back", "tab=params")]).await;
+        again.shows(400, &[why, &format!("value=\"{}\"", wrong), "aria-invalid=\"true\"", "0 params"]);
+    }
+
+    browser.get(&format!("{page}?edit=note")).await.shows(200, &["Save note", "name=\"note\""]);
+    let note =
+        send(&[("do", "note"), ("note", "\r\n# Why\r\n\r\n<script>alert(1)</script>\r\n\r\n**bold**\r\n")]).await;
+    assert_eq!(note.leads_to(), here);
+    let html = browser.get(&page).await.shows(200, &["The note is saved.", "<strong>bold</strong>", "Edit the note"]);
+    assert!(!html.contains("<script>alert"), "{html}");
+    let tags = async || ada.read_run(&run).await["data"]["tags"].to_string();
+    assert!(tags().await.contains(r##""# Why\n\n<script>"##), "{}", tags().await);
+    let long = "é".repeat(8001);
+    send(&[("do", "note"), ("note", &long)]).await.shows(400, &["at most 8000 characters; this one has 8001", &long]);
+    send(&[("do", "note"), ("note", "a\0b")]).await.shows(400, &["Save note"]);
+    assert_eq!(send(&[("do", "note"), ("note", " \r\n")]).await.leads_to(), here);
+    assert_eq!(send(&[("do", "note"), ("note", "")]).await.leads_to(), here, "again changes nothing");
+    assert!(!tags().await.contains("mlflow.note.content"), "{}", tags().await);
+
+    assert_eq!(send(&[("do", "tag"), ("key", " team "), ("value", "lab <b>")]).await.leads_to(), here);
+    browser.get(&page).await.shows(200, &["The tag team is set.", "lab &lt;b&gt;", "Remove the tag team"]);
+    for (key, value, why) in [
+        ("", "v", "A tag has a key"),
+        ("mlflow.runName", "v", "are for clients"),
+        ("mlflow.note.content", "v", "are for clients"),
+        ("a@b", "v", "Names may only contain"),
+        ("../up", "v", "must not resolve"),
+        (&*"k".repeat(251), "v", "250 characters"),
+        ("k", &*"v".repeat(8001), "at most 8000 characters"),
+    ] {
+        let again = send(&[("do", "tag"), ("key", key), ("value", value)]).await;
+        let (key, value) = (format!("value=\"{key}\""), format!("value=\"{value}\""));
+        again.shows(400, &[why, &key, &value, "aria-invalid=\"true\"", "<details open class=\"add-tag\""]);
+    }
+    for _ in 0..2 {
+        assert_eq!(send(&[("do", "untag"), ("key", "team")]).await.leads_to(), here, "the same again changes nothing");
+    }
+    assert!(!tags().await.contains("team"), "{}", tags().await);
+    send(&[("do", "nothing")]).await.shows(400, &["does not say what to do"]);
+    let none = domain::id::RunId::new().simple();
+    for act in ["rename", "note", "tag", "untag", "delete", "restore"] {
+        let pairs = fields(&[("do", act), ("run_name", "n"), ("note", "n"), ("key", "k")]);
+        browser.form(&format!("/runs/{none}"), &pairs).await.shows(404, &[]);
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_is_deleted_says_so_and_is_restored() {
+    let app = TestApp::start().await;
+    let ada = app.member(Role::Contributor).await;
+    let run = ada.run("0").await;
+    let browser = app.browser(ada.user()).await.in_workspace("default");
+    let page = format!("/runs/{run}");
+    let send = async |pairs: &[(&str, &str)]| browser.form(&page, &fields(pairs)).await;
+    for _ in 0..2 {
+        assert_eq!(
+            send(&[("do", "delete"), ("back", "tab=history")]).await.leads_to(),
+            format!("/w/default{page}?tab=history")
+        );
+    }
+    let html = browser.get(&page).await.shows(200, &["This run is deleted", "Restore run", "deleted the run"]);
+    for form in ["popovertarget=\"rename\"", "Add a tag", "Add a note"] {
+        assert!(!html.contains(form), "{form} in {html}");
+    }
+    // What somebody was typing when another deleted it is not lost.
+    send(&[("do", "rename"), ("run_name", "late")]).await.shows(400, &["must be in the", "value=\"late\""]);
+    send(&[("do", "note"), ("note", "late")]).await.shows(400, &["must be in the", "late"]);
+    send(&[("do", "tag"), ("key", "late"), ("value", "v")]).await.shows(400, &["must be in the", "value=\"late\""]);
+    send(&[("do", "untag"), ("key", "late")]).await.shows(400, &["must be in the"]);
+    send(&[("do", "restore")]).await.leads_to();
+    browser.get(&page).await.shows(200, &["The run is restored.", "popovertarget=\"rename\"", "Add a tag"]);
+
+    let viewer = super::browser(&app, Role::Viewer).await;
+    let html = viewer.get(&page).await.text();
+    for form in ["popovertarget=\"rename\"", "Add a tag", "Add a note"] {
+        assert!(!html.contains(form), "{form} in {html}");
+    }
+    let html = viewer.get(&format!("{page}?edit=note")).await.text();
+    assert!(!html.contains("Save note"), "{html}");
+    for act in ["rename", "note", "tag", "untag", "delete", "restore"] {
+        viewer.form(&page, &fields(&[("do", act)])).await.shows(403, &[]);
+    }
+    ada.ml("runs/delete", json!({ "run_id": run })).await.ok();
+    let html = viewer.get(&page).await.shows(200, &["This run is deleted"]);
+    assert!(!html.contains("Restore run"), "{html}");
 }
 
 /// Where the form that deletes a comment leads, from the workspace on.
