@@ -88,9 +88,15 @@ pub fn Fact(
 ) -> impl IntoView {
     let class = mono.then_some("mono");
     view! {
-        <dt class=class>{name}</dt>
+        <dt class=class>{breaks(&name)}</dt>
         <dd class=class>{children()}</dd>
     }
+}
+
+/// A name that may be broken after its parts, and within them only where one is too long.
+fn breaks(name: &str) -> impl IntoView + use<> {
+    let parts = name.split_inclusive(['.', '/', '_', '-']).map(str::to_owned);
+    parts.map(|part| view! { {part}<wbr/> }).collect_view()
 }
 
 /// A list of [`Row`]s in a panel.

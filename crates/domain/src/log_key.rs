@@ -1,5 +1,14 @@
 //! Keys of what is logged to runs: metrics, params and tags.
 
+/// What the keys of metrics begin with that MLflow's client measures of the machine.
+pub const SYSTEM: &str = "system/";
+
+/// Whether a metric says something of the model, rather than of the machine that trained it.
+#[must_use]
+pub fn is_of_model(metric: &str) -> bool {
+    !metric.starts_with(SYSTEM)
+}
+
 /// What is logged under a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum KeyKind {

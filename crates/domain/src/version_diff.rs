@@ -3,8 +3,8 @@
 use crate::{
     digest::Digest,
     environment::Better,
+    log_key::is_of_model,
     model::{ModelVersion, Signature, SignatureField, VersionFile},
-    promotion::is_of_model,
     run::Run,
     text_diff::TextDiff,
 };

@@ -14,10 +14,11 @@ use domain::{
     audit::{Object, ObjectKind},
     id::{LoggedModelId, ModelVersionId, RunId},
     inference::feature_names,
+    log_key::is_of_model,
     mlmodel::{self, MlModel},
     model::{Model, ModelVersion, Stage, VersionFile, VersionRow, VersionTable, manifest_digest},
     page,
-    promotion::{GoldenRows, MAX_SHOWN_BYTES, golden, is_of_model},
+    promotion::{GoldenRows, MAX_SHOWN_BYTES, golden},
     search,
     webhook::Happening,
 };

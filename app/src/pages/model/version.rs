@@ -16,8 +16,9 @@ use domain::{
     deployment::{Deployment, DeploymentState},
     environment::Better,
     experiment::Champion,
+    log_key::is_of_model,
     model::{ModelVersion, VersionFile},
-    promotion::{GoldenRows, Promotion, PromotionState, is_of_model},
+    promotion::{GoldenRows, Promotion, PromotionState},
     run::Run,
     version_diff::COMMIT_TAG,
 };

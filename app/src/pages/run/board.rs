@@ -6,6 +6,7 @@ use crate::{
 };
 use domain::{
     experiment::Champion,
+    log_key::{SYSTEM, is_of_model},
     run::{Run, RunSeries},
     series::{Point, group},
 };
@@ -16,8 +17,6 @@ use std::collections::{BTreeMap, HashMap};
 pub const MOST_CHARTS: usize = 24;
 /// The most groups that are named; the others are found by the names of their metrics.
 const MOST_GROUPS: usize = 200;
-/// The prefix of what MLflow's client measures of the machine.
-const SYSTEM: &str = "system/";
 
 /// Which metrics a board is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,12 +61,6 @@ pub struct Group {
     pub rest: usize,
 }
 
-/// Whether a metric is about the machine.
-#[must_use]
-pub fn is_system(key: &str) -> bool {
-    key.starts_with(SYSTEM)
-}
-
 impl Board {
     /// The charts of an address, still without their points: `open` names groups that are open, `after` the metric that
     /// those of the first of them come after, `metric` is a part of the names that are wanted. Metrics of one point have no
@@ -83,7 +76,7 @@ impl Board {
         let wanted = address.get("metric").unwrap_or_default().to_lowercase();
         let mut by_name: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (key, points) in lengths {
-            if *points > 1 && is_system(key) == (about == About::System) && key.to_lowercase().contains(&wanted) {
+            if *points > 1 && is_of_model(key) != (about == About::System) && key.to_lowercase().contains(&wanted) {
                 let name = match about {
                     About::Training => group(key),
                     About::System => machine(key),
@@ -138,7 +131,7 @@ impl Board {
             _ => 2,
         };
         let mut keys: Vec<&str> = run.metrics.iter().map(|metric| metric.key.as_str()).collect();
-        keys.retain(|key| !is_system(key) && lengths.get(*key).is_some_and(|points| *points > 1));
+        keys.retain(|key| is_of_model(key) && lengths.get(*key).is_some_and(|points| *points > 1));
         keys.sort_by(|one, other| rank(one).cmp(&rank(other)).then_with(|| in_order(one, other)));
         let total = keys.len();
         keys.truncate(most);

@@ -2,7 +2,7 @@
 
 use super::{
     RunPage,
-    board::{About, Groups, Owner, is_system},
+    board::{About, Groups, Owner},
 };
 use crate::{
     chart::{dimension::in_order, look::Look},
@@ -11,6 +11,7 @@ use crate::{
 };
 use domain::{
     experiment::Champion,
+    log_key::is_of_model,
     run::{Metric as Latest, Run, RunStatus},
 };
 use leptos::prelude::*;
@@ -29,7 +30,7 @@ fn headline(run: &Run, champion: Option<&Champion>, lengths: &BTreeMap<String, i
         _ if lengths.get(&metric.key).is_some_and(|points| *points > 1) => 3,
         _ => 2,
     };
-    let mut metrics: Vec<Latest> = run.metrics.iter().filter(|metric| !is_system(&metric.key)).cloned().collect();
+    let mut metrics: Vec<Latest> = run.metrics.iter().filter(|metric| is_of_model(&metric.key)).cloned().collect();
     metrics.sort_by(|one, other| rank(one).cmp(&rank(other)).then_with(|| in_order(&one.key, &other.key)));
     metrics.truncate(4);
     metrics
@@ -157,7 +158,7 @@ fn Values(address: Address, page: RunPage) -> impl IntoView {
         .run
         .metrics
         .iter()
-        .filter(|metric| !is_system(&metric.key) && metric.key.to_lowercase().contains(&asked))
+        .filter(|metric| is_of_model(&metric.key) && metric.key.to_lowercase().contains(&asked))
         .cloned()
         .collect();
     all.sort_by(|one, other| in_order(&one.key, &other.key));

@@ -25,6 +25,7 @@ use domain::{
     deployment::{Deployment, DeploymentState},
     experiment::{Champion, Experiment, LifecycleStage},
     id::RunId,
+    log_key::is_of_model,
     logged_model::LoggedModel,
     preview::Block,
     promotion::Promotion,
@@ -191,7 +192,7 @@ pub fn Detail(
         Tab::new(name, href).current(part == part_of)
     };
     let whole = |count: usize| format::integer(i64::try_from(count).unwrap_or_default());
-    let system = page.run.metrics.iter().filter(|metric| board::is_system(&metric.key)).count();
+    let system = page.run.metrics.iter().filter(|metric| !is_of_model(&metric.key)).count();
     let inputs = page.run.datasets.len() + page.run.model_inputs.len() + page.run.model_outputs.len();
     let mut tabs = vec![
         tab(Part::Overview, "Overview"),

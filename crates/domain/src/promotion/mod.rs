@@ -12,7 +12,7 @@ pub use decision::{Decision, DecisionVerdict, Eligibility, approvals, barred, co
 pub use gate::{Finding, Gate, Verdict, better_than_champion, metric_threshold};
 pub use golden_rows::{GoldenRows, MAX_SHOWN_BYTES};
 pub use state::{PromotionState, after_gates};
-pub use subject::{Evidence, Subject, is_of_model};
+pub use subject::{Evidence, Subject};
 
 use crate::{
     digest::Digest,

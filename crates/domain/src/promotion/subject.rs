@@ -1,7 +1,7 @@
 //! The subject of a promotion: exactly what people agree to, named by a digest.
 
 use super::gate::Finding;
-use crate::{digest::Digest, model::Signature};
+use crate::{digest::Digest, log_key::is_of_model, model::Signature};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -74,12 +74,6 @@ impl<'a> Evidence<'a> {
 fn as_text<'a>(metrics: impl IntoIterator<Item = (&'a str, f64)>) -> BTreeMap<&'a str, String> {
     let of_model = metrics.into_iter().filter(|(key, _)| is_of_model(key));
     of_model.map(|(key, value)| (key, format!("{value:?}"))).collect()
-}
-
-/// Whether a metric says something of the model, rather than of the machine that trained it.
-#[must_use]
-pub fn is_of_model(metric: &str) -> bool {
-    !metric.starts_with("system/")
 }
 
 impl Subject {

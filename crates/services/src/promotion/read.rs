@@ -6,11 +6,11 @@ use domain::{
     Page,
     deployment::Deployment,
     environment::PolicyDocument,
+    log_key::is_of_model,
     page,
     permission::Permission,
     promotion::{
         Eligibility, MetricComparison, Promotion, PromotionDetail, approvals, barred, count_approvals, eligible,
-        is_of_model,
     },
 };
 use std::collections::{BTreeMap, BTreeSet};

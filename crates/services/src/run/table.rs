@@ -5,7 +5,7 @@ use domain::{
     Error,
     experiment::{Experiment, ViewType},
     id::{ExperimentId, RunId},
-    log_key::KeyKind,
+    log_key::{KeyKind, is_of_model},
     page,
     run_table::{
         GroupSort, MAX_COLUMNS, MetricSummary, RunAttribute, RunColumn, RunGroup, RunGroups, RunRow, RunTable,
@@ -187,7 +187,7 @@ impl Services {
     async fn usual_metrics(&self, conn: &mut PgConnection, search: &Search) -> Result<Vec<String>> {
         let newest = store::run::search::search(conn, search, None, page_rows(SAMPLE)).await?;
         let newest: Vec<RunKey> = newest.items.iter().map(|stamp| stamp.key).collect();
-        Ok(key::common(conn, &newest, KeyKind::Metric, SUMMED.0).await?)
+        common_metrics(conn, &newest, SUMMED.0).await
     }
 
     /// How many metrics, params and tags the runs of an experiment have, all together.
@@ -218,7 +218,7 @@ fn check_columns(columns: &[RunColumn]) -> Result<()> {
 /// the page have. Of all of them it is not asked, since each may have thousands.
 async fn usual_columns(conn: &mut PgConnection, keys: &[RunKey]) -> Result<Vec<RunColumn>> {
     let sample: Vec<RunKey> = keys.iter().step_by(keys.len().div_ceil(SAMPLE).max(1)).copied().collect();
-    let metrics = key::common(conn, &sample, KeyKind::Metric, SHOWN.0).await?;
+    let metrics = common_metrics(conn, &sample, SHOWN.0).await?;
     let params = key::common(conn, &sample, KeyKind::Param, SHOWN.1).await?;
     let fixed = [RunAttribute::Status, RunAttribute::Start, RunAttribute::Duration, RunAttribute::User];
     let mut columns: Vec<RunColumn> = fixed.into_iter().map(RunColumn::Attribute).collect();
@@ -228,6 +228,13 @@ async fn usual_columns(conn: &mut PgConnection, keys: &[RunKey]) -> Result<Vec<R
         columns.push(RunColumn::Attribute(RunAttribute::Datasets));
     }
     Ok(columns)
+}
+
+/// The metrics that most of these runs have, but for those of the machine.
+async fn common_metrics(conn: &mut PgConnection, runs: &[RunKey], limit: i64) -> Result<Vec<String>> {
+    let mut metrics = key::common(conn, runs, KeyKind::Metric, limit).await?;
+    metrics.retain(|key| is_of_model(key));
+    Ok(metrics)
 }
 
 /// The keys of an experiment that these columns show, by number: of metrics, of params, of tags.

@@ -2,7 +2,10 @@
 
 use super::RunKey;
 use crate::Result;
-use domain::{id::ExperimentId, log_key::KeyKind};
+use domain::{
+    id::ExperimentId,
+    log_key::{self, KeyKind},
+};
 use sqlx::PgConnection;
 use std::collections::HashMap;
 
@@ -168,8 +171,8 @@ pub async fn matching(
     rows.into_iter().map(named).collect()
 }
 
-/// The keys that most of these runs have, so many of each kind; the most frequent first, without the tags that clients
-/// write for themselves.
+/// The keys that most of these runs have, so many of each kind; the most frequent first and those of the machine last,
+/// without the tags that clients write for themselves.
 ///
 /// # Errors
 /// When the statement fails.
@@ -180,11 +183,12 @@ pub async fn common(conn: &mut PgConnection, runs: &[RunKey], kind: KeyKind, lim
          from (select key_id, count(*) as runs from {table} where run_key = any($1) group by key_id) l
          join log_keys k on k.id = l.key_id
          where not (k.kind = 'tag' and starts_with(k.name, 'mlflow.'))
-         order by l.runs desc, k.name
+         order by starts_with(k.name, $3), l.runs desc, k.name
          limit $2",
     )))
     .bind(runs)
     .bind(limit)
+    .bind(log_key::SYSTEM)
     .fetch_all(conn)
     .await?)
 }

@@ -3,10 +3,9 @@
 use super::values::differ;
 use crate::{
     chart::dimension::{Dimension, in_order},
-    pages::run::board::is_system,
     ui::prelude::*,
 };
-use domain::{experiment::Champion, run::Run};
+use domain::{experiment::Champion, log_key::is_of_model, run::Run};
 use leptos::prelude::*;
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -22,7 +21,7 @@ pub(super) fn choices(runs: &[Arc<Run>]) -> (Vec<String>, usize) {
     let metrics: BTreeSet<&str> =
         runs.iter().flat_map(|run| run.metrics.iter().map(|metric| metric.key.as_str())).collect();
     for key in metrics {
-        names.push((is_system(key), true, format!("metrics.{key}")));
+        names.push((!is_of_model(key), true, format!("metrics.{key}")));
     }
     names.sort_by(|one, other| (one.0, one.1).cmp(&(other.0, other.1)).then_with(|| in_order(&one.2, &other.2)));
     let first = names.iter().take_while(|name| !name.0).filter(|name| !name.1).count();

@@ -6,7 +6,7 @@ mod values;
 
 use super::{
     Whole,
-    board::{About, Board, Groups, Owner, is_system},
+    board::{About, Board, Groups, Owner},
     state,
 };
 use crate::{
@@ -18,6 +18,7 @@ use crate::{
 };
 use domain::{
     experiment::Champion,
+    log_key::is_of_model,
     run::{Run, RunStatus},
 };
 use drawn::{BarsView, ParallelView, ScatterView};
@@ -248,7 +249,7 @@ fn Heads(links: Links, address: Address, runs: Vec<Arc<Run>>, lines: Vec<Line>) 
 #[component]
 fn Charts(links: Links, address: Address, page: ComparePage, lines: Vec<Line>) -> impl IntoView {
     let about = About::of(&address);
-    let has_system = page.lengths.iter().any(|(key, points)| *points > 1 && is_system(key));
+    let has_system = page.lengths.iter().any(|(key, points)| *points > 1 && !is_of_model(key));
     let owners: Vec<Owner> = page
         .runs
         .iter()
