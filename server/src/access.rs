@@ -132,10 +132,11 @@ async fn enter(state: &AppState, route: Route, session: Session, request: &mut R
     if route.access == Access::Open {
         return Ok(());
     }
+    state.hosts.check(request.headers(), request.uri())?;
+    if is_cross_site(request.method(), request.headers()) {
+        return Err(cross_site());
+    }
     if route.access == Access::UploadKey {
-        if is_cross_site(request.method(), request.headers()) {
-            return Err(cross_site());
-        }
         let key = request.headers().get(UPLOAD_KEY).and_then(|key| key.to_str().ok());
         let found = match key {
             Some(key) => state.services.upload_of_key(key).await?,
@@ -150,9 +151,6 @@ async fn enter(state: &AppState, route: Route, session: Session, request: &mut R
     let slug = named.as_ref().ok().and_then(Option::as_deref);
     let found = identify(state, request.headers(), session, request_id, slug).await;
     let by_token = matches!(&found, Ok(Some((caller, _))) if matches!(caller.credential, Credential::Token(_)));
-    if !by_token && is_cross_site(request.method(), request.headers()) {
-        return Err(cross_site());
-    }
     let found = match found {
         Err(_) if route.access == Access::Public => None,
         found => found?,
@@ -219,8 +217,10 @@ fn named_workspace(surface: Surface, request: &Request) -> Result<Option<String>
     let by_address = request.extensions().get::<WorkspaceSlug>().map(|slug| slug.0.clone());
     let header = request.headers().get("x-mlflow-workspace").filter(|_| surface == Surface::Mlflow);
     let Some(header) = header else { return Ok(by_address) };
-    let by_header = header.to_str().map(str::trim).unwrap_or_default().to_owned();
+    let by_header = header.to_str().map_or("?", str::trim).to_owned();
     match by_address {
+        // As a variable of the client that is set to nothing.
+        by_address if by_header.is_empty() => Ok(by_address),
         Some(slug) if slug != by_header => Err(Error::invalid(format!(
             "The address names the workspace {slug}, and the header X-MLFLOW-WORKSPACE another; send one of them."
         ))),
@@ -278,7 +278,8 @@ fn secret(value: &str) -> Option<String> {
 }
 
 /// Whether a browser sent this on behalf of another site. A browser says where an unsafe request comes from, by
-/// `Sec-Fetch-Site` or at least by `Origin`; other clients say neither, and carry no cookies by accident.
+/// `Sec-Fetch-Site` or at least by `Origin`; other clients say neither. Whatever came with it is
+/// refused: browsers send a password that they remember as they send cookies.
 fn is_cross_site(method: &Method, headers: &HeaderMap) -> bool {
     if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
         return false;

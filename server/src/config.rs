@@ -101,6 +101,10 @@ pub struct Serve {
     /// The address that people and clients use, when it is not the one listened on. With https, cookies are secure.
     #[arg(long, env = "SLIPWAY_PUBLIC_URL", value_name = "URL", value_parser = parse_url)]
     pub public_url: Option<String>,
+    /// Further names by which clients reach it, beside that of the public address: `name`, `*.name` for all below it, or `*`.
+    /// Addresses and names without a dot need not be named.
+    #[arg(long, env = "SLIPWAY_ALLOWED_HOSTS", value_delimiter = ',', value_name = "NAMES")]
+    pub allowed_hosts: Vec<String>,
     /// The addresses of the proxies before it: what they put last into X-Forwarded-For is where a request comes from.
     #[arg(long, env = "SLIPWAY_TRUSTED_PROXY", value_delimiter = ',', value_name = "IPS")]
     pub trusted_proxy: Vec<IpAddr>,

@@ -37,7 +37,7 @@ pub async fn send(
 ) -> Result<Response, Error> {
     let etag = format!("\"{}\"", artifact.digest.hex());
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    if text(header::IF_NONE_MATCH).is_some_and(|tags| tags == "*" || tags.split(',').any(|tag| tag.trim() == etag)) {
+    if text(header::IF_NONE_MATCH).is_some_and(|tags| is_among(&etag, tags)) {
         return Ok(with_validators(StatusCode::NOT_MODIFIED.into_response(), &etag));
     }
     let range = text(header::RANGE).filter(|_| text(header::IF_RANGE).is_none_or(|tag| tag == etag));
@@ -67,6 +67,11 @@ pub async fn send(
     // The bytes as they are: what is compressed on the way has no length, and no parts.
     set(&mut response, header::CONTENT_ENCODING, "identity");
     Ok(with_validators(response, &etag))
+}
+
+/// Whether a list of tags has this one. A proxy that compressed the answer has made it a weak one, which will do.
+fn is_among(etag: &str, tags: &str) -> bool {
+    tags == "*" || tags.split(',').map(str::trim).any(|tag| tag.strip_prefix("W/").unwrap_or(tag) == etag)
 }
 
 /// The file as a part of a page of ours: a picture, or a document in a frame. None when a browser asks for a document as a page

@@ -14,6 +14,7 @@ pub mod events;
 pub mod extract;
 mod gauges;
 pub mod health;
+pub mod hosts;
 pub mod inference;
 pub mod installation;
 pub mod middleware;

@@ -8,6 +8,7 @@ use crate::{
     events::Events,
     gauges,
     health::Readiness,
+    hosts::KnownHosts,
     installation::with_services,
     middleware::{panic::Panicked, security, telemetry},
     mlflow,
@@ -87,6 +88,7 @@ async fn serve(
     let state = AppState {
         services: services.clone(),
         public_url: public_url.as_str().into(),
+        hosts: KnownHosts::new(&public_url, &options.allowed_hosts),
         assets: Arc::new(assets::load().unwrap_or_else(missing_assets)),
         events,
         readiness: Readiness::default(),

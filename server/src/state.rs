@@ -1,6 +1,9 @@
 //! What every request handler can reach.
 
-use crate::{demo, events::Events, health::Readiness, middleware::rate_limit::SignInLimit, peer::TrustedProxies};
+use crate::{
+    demo, events::Events, health::Readiness, hosts::KnownHosts, middleware::rate_limit::SignInLimit,
+    peer::TrustedProxies,
+};
 use app::shell::Assets;
 use services::Services;
 use std::sync::Arc;
@@ -12,6 +15,8 @@ pub struct AppState {
     pub services: Services,
     /// The address that people and clients use, without a slash at the end.
     pub public_url: Arc<str>,
+    /// The names by which it is reached.
+    pub hosts: KnownHosts,
     /// Styles, scripts and wasm of the pages.
     pub assets: Arc<Assets>,
     /// What changed, for open pages.

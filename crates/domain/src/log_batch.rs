@@ -165,16 +165,31 @@ impl LogBatch {
             ));
         }
 
+        batch.read_tags(tags)?;
+        Ok(batch)
+    }
+
+    /// Reads the tags that a run begins with: as many as there are.
+    ///
+    /// # Errors
+    /// When one of them is wrong.
+    pub fn of_new_run(tags: &[(String, String)]) -> Result<Self, Error> {
+        let mut batch = Self::default();
+        batch.read_tags(tags)?;
+        Ok(batch)
+    }
+
+    fn read_tags(&mut self, tags: &[(String, String)]) -> Result<(), Error> {
         for (index, (key, value)) in tags.iter().enumerate() {
             let path = format!("tags[{index}].value");
             let key = TagKey::parse(key, &format!("tags[{index}].key"))?;
             let value = TagValue::for_run(value, &path)?;
             if value.was_truncated() {
-                batch.truncated.push(path);
+                self.truncated.push(path);
             }
-            batch.tags.insert(key, value);
+            self.tags.insert(key, value);
         }
-        Ok(batch)
+        Ok(())
     }
 
     /// Whether there is nothing to log.

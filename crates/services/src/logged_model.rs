@@ -63,13 +63,14 @@ impl LoggedModelSearch<'_> {
 }
 
 impl Services {
-    /// Makes a logged model whose files are about to be uploaded.
+    /// Makes a logged model whose files are about to be uploaded, and gives which of its parameters were cut, by where they
+    /// stand in the request.
     ///
     /// # Errors
     /// `NotFound` without such an experiment or run; `Invalid` for a wrong name, parameter or tag, or a deleted
     /// experiment.
     #[boxed]
-    pub async fn create_logged_model(&self, ctx: &Ctx, new: NewLoggedModel) -> Result<LoggedModel> {
+    pub async fn create_logged_model(&self, ctx: &Ctx, new: NewLoggedModel) -> Result<(LoggedModel, Vec<String>)> {
         let name = match new.name.filter(|name| !name.is_empty()) {
             Some(name) => LoggedModelName::parse(&name, "name")?.into_string(),
             None => crate::run::random_name(),
@@ -77,7 +78,7 @@ impl Services {
         if new.model_type.chars().count() > 500 || new.model_type.contains('\0') {
             return Err(Error::invalid_field("model_type", "A model's type has at most 500 characters."));
         }
-        let params = params(&new.params)?;
+        let (params, truncated) = params(&new.params)?;
         let tags = tags(&new.tags)?;
         let mut tx = self.begin().await?;
         let experiment = experiment::active(&mut tx, ctx, new.experiment_id).await?;
@@ -104,7 +105,7 @@ impl Services {
         store::logged_model::insert(&mut tx, &model).await?;
         note(&mut tx, ctx, "logged_model.created", "logged", &model).await?;
         commit(tx).await?;
-        Ok(model)
+        Ok((model, truncated))
     }
 
     /// The logged model of this id; a deleted one only when asked for.
@@ -235,19 +236,26 @@ impl Services {
         Err(Error::new(ErrorKind::NotFound, message))
     }
 
-    /// Adds parameters to a logged model. The same again changes nothing.
+    /// Adds parameters to a logged model, and gives which of them were cut, by where they stand in the request. The same again
+    /// changes nothing.
     ///
     /// # Errors
     /// `NotFound`, also when it is deleted; `Invalid` for a wrong parameter, or one that has another value already.
     #[boxed]
-    pub async fn log_logged_model_params(&self, ctx: &Ctx, id: LoggedModelId, new: &[(String, String)]) -> Result<()> {
-        let params = params(new)?;
+    pub async fn log_logged_model_params(
+        &self,
+        ctx: &Ctx,
+        id: LoggedModelId,
+        new: &[(String, String)],
+    ) -> Result<Vec<String>> {
+        let (params, truncated) = params(new)?;
         let mut tx = self.begin().await?;
         store::logged_model::lock(&mut tx, ctx.workspace_id(), id).await?;
         let model = active(&mut tx, ctx, id).await?;
         check_unchanged(id, &model.params, &params)?;
         store::logged_model::add_params(&mut tx, id, &params).await?;
-        commit(tx).await
+        commit(tx).await?;
+        Ok(truncated)
     }
 }
 
@@ -311,16 +319,19 @@ pub fn no_logged_model(id: &str) -> Error {
     Error::new(ErrorKind::NotFound, format!("Logged model with ID '{id}' not found."))
 }
 
-fn params(pairs: &[(String, String)]) -> Result<BTreeMap<String, String>> {
-    pairs
-        .iter()
-        .enumerate()
-        .map(|(index, (key, value))| {
-            let key = ParamKey::parse(key, &format!("params[{index}].key"))?;
-            let value = ParamValue::parse(value, &format!("params[{index}].value"))?;
-            Ok((key.into_string(), value.as_str().to_owned()))
-        })
-        .collect()
+/// Params as they are kept, and which of them were cut.
+fn params(pairs: &[(String, String)]) -> Result<(BTreeMap<String, String>, Vec<String>)> {
+    let (mut params, mut truncated) = (BTreeMap::new(), Vec::new());
+    for (index, (key, value)) in pairs.iter().enumerate() {
+        let path = format!("params[{index}].value");
+        let key = ParamKey::parse(key, &format!("params[{index}].key"))?;
+        let value = ParamValue::parse(value, &path)?;
+        if value.was_truncated() {
+            truncated.push(path);
+        }
+        params.insert(key.into_string(), value.as_str().to_owned());
+    }
+    Ok((params, truncated))
 }
 
 fn tags(pairs: &[(String, String)]) -> Result<BTreeMap<String, String>> {

@@ -3,8 +3,8 @@
 
 use axum::{
     body::Body,
-    http::header,
-    response::{IntoResponse as _, Response},
+    http::{HeaderName, HeaderValue, header},
+    response::{IntoResponse, Response},
 };
 use domain::{
     Error,
@@ -33,6 +33,20 @@ pub(super) struct NoFields {}
 /// The answer of an operation that only does something.
 pub(super) fn done() -> Empty {
     axum::Json(NoFields {})
+}
+
+/// The header that names what was cut, by where it stands in the request.
+const TRUNCATED: HeaderName = HeaderName::from_static("x-slipway-truncated");
+
+/// An answer, with what was cut in a header: names with commas between them, or none.
+pub(super) fn with_truncated(answer: impl IntoResponse, truncated: &str) -> Response {
+    let mut response = answer.into_response();
+    if let Ok(value) = HeaderValue::from_str(truncated)
+        && !truncated.is_empty()
+    {
+        response.headers_mut().insert(TRUNCATED, value);
+    }
+    response
 }
 
 /// A tag or parameter.

@@ -174,19 +174,28 @@ async fn of_runs(
     let mut left = fields.max_results(WHOLE, usize::MAX)?.min(WHOLE);
     ids.sort_unstable();
     ids.dedup();
-    let mut metrics = Vec::new();
+    let (mut metrics, mut truncated) = (Vec::new(), "");
     for id in &ids {
         let Ok(run) = run_id(id) else { continue };
         let mut token = None;
-        while left > 0 {
-            let page = state.services.metric_history(&ctx, run, key, token.as_deref(), left.min(POINTS)).await?;
+        loop {
+            // One more tells whether something is left out.
+            let wanted = (left + 1).min(POINTS);
+            let mut page = state.services.metric_history(&ctx, run, key, token.as_deref(), wanted).await?;
+            if page.items.len() > left {
+                page.items.truncate(left);
+                truncated = "metrics";
+            }
             left -= page.items.len().min(left);
             metrics.extend(page.items.iter().map(|point| serde_json::json!(WireRunMetric::new(id, key, point))));
             match page.next_page_token {
-                Some(next) => token = Some(next),
-                None => break,
+                Some(next) if truncated.is_empty() => token = Some(next),
+                _ => break,
             }
         }
+        if !truncated.is_empty() {
+            break;
+        }
     }
-    Ok(Json(serde_json::json!({ "metrics": metrics })).into_response())
+    Ok(answer::with_truncated(Json(serde_json::json!({ "metrics": metrics })), truncated))
 }

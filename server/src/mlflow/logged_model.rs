@@ -43,11 +43,7 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .ajax(Method::GET, "/2.0/mlflow/logged-models/{model_id}/artifacts/files", read, get_artifact)
 }
 
-async fn create(
-    State(state): State<AppState>,
-    Context(ctx): Context,
-    fields: Fields,
-) -> Result<Json<Value>, MlflowError> {
+async fn create(State(state): State<AppState>, Context(ctx): Context, fields: Fields) -> Result<Response, MlflowError> {
     let new = NewLoggedModel {
         experiment_id: fields.experiment_id()?,
         name: fields.text("name")?.map(ToOwned::to_owned),
@@ -56,8 +52,8 @@ async fn create(
         params: fields.pairs("params")?,
         tags: fields.pairs("tags")?,
     };
-    let model = state.services.create_logged_model(&ctx, new).await?;
-    Ok(Json(json!({ "model": answer::logged_model(&model) })))
+    let (model, truncated) = state.services.create_logged_model(&ctx, new).await?;
+    Ok(answer::with_truncated(Json(json!({ "model": answer::logged_model(&model) })), &truncated.join(",")))
 }
 
 async fn search(State(state): State<AppState>, Context(ctx): Context, fields: Fields) -> Result<Response, MlflowError> {
@@ -151,9 +147,10 @@ async fn log_params(
     Context(ctx): Context,
     Path(id): Path<String>,
     fields: Fields,
-) -> Result<Empty, MlflowError> {
-    state.services.log_logged_model_params(&ctx, logged_model_id(&id)?, &fields.pairs("params")?).await?;
-    Ok(done())
+) -> Result<Response, MlflowError> {
+    let id = logged_model_id(&id)?;
+    let truncated = state.services.log_logged_model_params(&ctx, id, &fields.pairs("params")?).await?;
+    Ok(answer::with_truncated(done(), &truncated.join(",")))
 }
 
 async fn list_artifacts(

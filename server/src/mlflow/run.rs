@@ -13,7 +13,7 @@ use crate::{
 use axum::{
     Json,
     extract::State,
-    http::{HeaderName, HeaderValue, Method},
+    http::Method,
     response::{IntoResponse, Response},
 };
 use domain::{
@@ -25,9 +25,6 @@ use domain::{
 use serde_json::{Value, json};
 use services::{Ctx, NewExperimentRun, RunChange, RunSearch, Services};
 use std::sync::Arc;
-
-/// Which values of a request were cut, by where they stood in it.
-const TRUNCATED: HeaderName = HeaderName::from_static("x-slipway-truncated");
 
 /// The most runs that are in memory at once, with all that was logged to them, however many are asked for.
 const RUNS: usize = 1000;
@@ -60,8 +57,8 @@ async fn create(State(state): State<AppState>, Context(ctx): Context, fields: Fi
         start_time: fields.integer("start_time")?.unwrap_or_default(),
         tags: fields.pairs("tags")?,
     };
-    let run = state.services.create_run(&ctx, new).await?;
-    Ok(Json(json!({ "run": WireRun::new_one(&run) })).into_response())
+    let (run, truncated) = state.services.create_run(&ctx, new).await?;
+    Ok(answer::with_truncated(Json(json!({ "run": WireRun::new_one(&run) })), &truncated.join(",")))
 }
 
 async fn get(State(state): State<AppState>, Context(ctx): Context, fields: Fields) -> Result<Response, MlflowError> {
@@ -163,7 +160,7 @@ async fn log_param(
 ) -> Result<Response, MlflowError> {
     let (id, key, value) = (fields.run_id()?, fields.required("key")?, fields.text_or_empty("value")?);
     let was_truncated = state.services.log_param(&ctx, id, key, value).await?;
-    Ok(logged(if was_truncated { "value" } else { "" }))
+    Ok(answer::with_truncated(done(), if was_truncated { "value" } else { "" }))
 }
 
 async fn log_batch(
@@ -178,18 +175,7 @@ async fn log_batch(
     let metrics: Vec<RawMetric> = metrics.iter().enumerate().map(metric).collect::<Result<_, Error>>()?;
     let batch = LogBatch::parse(&metrics, &params, &tags)?;
     state.services.log_batch(&ctx, id, &batch).await?;
-    Ok(logged(&batch.truncated.join(",")))
-}
-
-/// `{}`, with what was cut in a header.
-fn logged(truncated: &str) -> Response {
-    let mut response = done().into_response();
-    if let Ok(value) = HeaderValue::from_str(truncated)
-        && !truncated.is_empty()
-    {
-        response.headers_mut().insert(TRUNCATED, value);
-    }
-    response
+    Ok(answer::with_truncated(done(), &batch.truncated.join(",")))
 }
 
 async fn set_tag(
@@ -199,7 +185,7 @@ async fn set_tag(
 ) -> Result<Response, MlflowError> {
     let (id, key, value) = (fields.run_id()?, fields.required("key")?, fields.text_or_empty("value")?);
     let was_truncated = state.services.set_run_tag(&ctx, id, key, value).await?;
-    Ok(logged(if was_truncated { "value" } else { "" }))
+    Ok(answer::with_truncated(done(), if was_truncated { "value" } else { "" }))
 }
 
 async fn delete_tag(

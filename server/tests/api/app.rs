@@ -22,7 +22,7 @@ use domain::{
 use metrics_exporter_prometheus::PrometheusBuilder;
 use outbound::Outbound;
 use serde_json::Value;
-use server::{events::Events, health::Readiness, peer::TrustedProxies, serve, state::AppState};
+use server::{events::Events, health::Readiness, hosts::KnownHosts, peer::TrustedProxies, serve, state::AppState};
 use services::{Caller, Credential, Limits, NewToken, Services};
 use std::{
     collections::BTreeSet,
@@ -86,6 +86,7 @@ impl TestApp {
         let state = AppState {
             services,
             public_url: PUBLIC_URL.into(),
+            hosts: KnownHosts::new(PUBLIC_URL, &[]),
             assets: Arc::new(Assets {
                 css: "/pkg/main.css".to_owned(),
                 ui_js: "/pkg/ui.js".to_owned(),

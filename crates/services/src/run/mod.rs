@@ -46,6 +46,8 @@ use store::{
 
 /// The tag that is a run's name.
 const RUN_NAME: &str = "mlflow.runName";
+/// The most characters of the name of who started a run.
+const MAX_USER_NAME: usize = 256;
 
 /// A run to be made.
 #[derive(Debug, Clone, Default)]
@@ -85,14 +87,15 @@ pub struct RunDetail {
 }
 
 impl Services {
-    /// Starts a run. When it is logged with the token of a pipeline's step, it is that step's.
+    /// Starts a run, and gives which values were cut, by where they stand in the request. When it is logged with the token of
+    /// a pipeline's step, it is that step's.
     ///
     /// # Errors
     /// `NotFound` without such an experiment; `Invalid` for a wrong name, time or tag, or a deleted experiment.
     #[boxed]
-    pub async fn create_run(&self, ctx: &Ctx, new: NewExperimentRun) -> Result<Run> {
+    pub async fn create_run(&self, ctx: &Ctx, new: NewExperimentRun) -> Result<(Run, Vec<String>)> {
         let start_time = Millis::parse(new.start_time, "start_time")?.get();
-        let mut tags = LogBatch::parse(&[], &[], &new.tags)?.tags;
+        let LogBatch { mut tags, mut truncated, .. } = LogBatch::of_new_run(&new.tags)?;
         let tagged = tags.iter().find(|(key, _)| key.as_str() == RUN_NAME).map(|(_, value)| value.as_str());
         let name = match (new.name.as_str(), tagged) {
             (name, Some(tagged)) if !name.is_empty() && name != tagged => {
@@ -113,8 +116,11 @@ impl Services {
         let caller = ctx.caller.as_ref();
         let user_name: String = match new.user_name.as_str() {
             "" => caller.map(|caller| caller.user.name.clone()).unwrap_or_default(),
-            given => given.chars().filter(|c| *c != '\0').take(256).collect(),
+            given => given.chars().filter(|c| *c != '\0').take(MAX_USER_NAME).collect(),
         };
+        if new.user_name.chars().count() > MAX_USER_NAME {
+            truncated.push("user_id".to_owned());
+        }
         let experiment_id = self.experiment(ctx, new.experiment_id).await?.id;
         let tags = self.pairs(&mut *self.conn().await?, experiment_id, KeyKind::Tag, &tags).await?;
         let mut tx = self.begin().await?;
@@ -145,7 +151,7 @@ impl Services {
         let run = load(&mut tx, run.key()).await?;
         announce(&mut tx, &run.info).await?;
         commit(tx).await?;
-        Ok(run)
+        Ok((run, truncated))
     }
 
     /// The run of this id, deleted or not, with the latest of all that was logged to it.

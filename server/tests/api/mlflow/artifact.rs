@@ -266,8 +266,8 @@ async fn parts_are_the_rule_where_no_certificate_is_needed() {
         }
         anonymous.send(request.body(Body::empty()).unwrap()).await.ok()["multipart_downloads_enabled"].clone()
     };
-    assert_eq!(info(&[("host", "tracking.example.com")]).await, json!(true));
-    assert_eq!(info(&[("host", "tracking.example.com"), ("x-forwarded-proto", "https")]).await, json!(false));
+    assert_eq!(info(&[("host", "10.0.0.7:3000")]).await, json!(true));
+    assert_eq!(info(&[("host", "10.0.0.7:3000"), ("x-forwarded-proto", "https")]).await, json!(false));
 }
 
 #[tokio::test]

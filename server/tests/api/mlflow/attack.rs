@@ -2,7 +2,7 @@
 
 use crate::app::{Client, TestApp};
 use axum::{body::Body, http::Method};
-use domain::permission::Role;
+use domain::permission::{Role, Scope};
 use serde_json::{Value, json};
 
 const ARTIFACTS: &str = "/api/2.0/mlflow-artifacts/artifacts";
@@ -311,6 +311,33 @@ async fn another_site_cannot_make_a_browser_write() {
             request = request.header(name, value);
         }
         browser.send(request.body(body()).unwrap()).await.refused(403);
+    }
+    // A token is no better: browsers remember what was typed for Basic, and send it as they send cookies.
+    for client in [app.client(ada.user(), Scope::Write).await, app.client(ada.user(), Scope::Write).await.with_basic()]
+    {
+        for (name, value) in
+            [("sec-fetch-site", "cross-site"), ("origin", "https://attacker.example"), ("origin", "null")]
+        {
+            for (path, kind) in [
+                ("/api/2.0/mlflow/runs/set-tag".to_owned(), "application/json"),
+                (format!("/ajax-api/2.0/mlflow/upload-artifact?run_uuid={run}&path=a"), "text/plain"),
+            ] {
+                let request = client.request(Method::POST, &path).header("host", "slipway.test").header(name, value);
+                client.send(request.header("content-type", kind).body(body()).unwrap()).await.refused(403);
+            }
+        }
+    }
+    // Nor under a name that is the other site's own and leads here.
+    for host in ["attacker.example", "slipway.test.attacker.example", "127.0.0.1.attacker.example:3000"] {
+        for client in [&ada, &browser, &app.anonymous()] {
+            for (method, path) in
+                [(Method::POST, "/api/2.0/mlflow/runs/set-tag"), (Method::GET, "/api/2.0/mlflow/runs/get")]
+            {
+                let request =
+                    client.request(method, path).header("host", host).header("content-type", "application/json");
+                client.send(request.body(body()).unwrap()).await.refused(403);
+            }
+        }
     }
     // As a form of the same site could send it, without the type that forms cannot say.
     let request = browser.request(Method::POST, "/api/2.0/mlflow/runs/set-tag").header("content-type", "text/plain");

@@ -203,6 +203,30 @@ async fn what_is_cut_is_said_in_a_header() {
     assert_eq!(of(&data["tags"], "t").as_str().unwrap().chars().count(), 8000);
     let answer = ada.ml("runs/set-tag", json!({ "run_id": id, "key": "t", "value": "short" })).await;
     assert_eq!(answer.header("x-slipway-truncated"), "");
+
+    let new = json!({ "experiment_id": "0", "user_id": "u".repeat(257), "tags": [{ "key": "a", "value": "b" }, { "key": "t", "value": long }] });
+    let answer = ada.ml("runs/create", new).await;
+    answer.ok();
+    assert_eq!(answer.header("x-slipway-truncated"), "tags[1].value,user_id");
+    let params = json!([{ "key": "a", "value": "b" }, { "key": "p", "value": long }]);
+    let answer = ada.ml("logged-models", json!({ "experiment_id": "0", "params": params })).await;
+    assert_eq!(answer.header("x-slipway-truncated"), "params[1].value");
+    let model = answer.ok()["model"]["info"]["model_id"].as_str().unwrap().to_owned();
+    let params = json!([{ "key": "q", "value": long }]);
+    let answer = ada.ml(&format!("logged-models/{model}/params"), json!({ "params": params })).await;
+    answer.ok();
+    assert_eq!(answer.header("x-slipway-truncated"), "params[0].value");
+}
+
+#[tokio::test]
+async fn a_run_begins_with_as_many_tags_as_it_likes() {
+    let app = TestApp::start().await;
+    let ada = app.member(Role::Contributor).await;
+    let tags: Vec<_> = (0..1100).map(|n| json!({ "key": format!("t{n}"), "value": "v" })).collect();
+    let run = ada.ml("runs/create", json!({ "experiment_id": "0", "tags": tags })).await.ok();
+    let id = run["run"]["info"]["run_id"].as_str().unwrap().to_owned();
+    let data = ada.read_run(&id).await["data"].clone();
+    assert_eq!((of(&data["tags"], "t0"), of(&data["tags"], "t1099")), (&json!("v"), &json!("v")));
 }
 
 #[tokio::test]

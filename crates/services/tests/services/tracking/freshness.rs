@@ -23,7 +23,7 @@ async fn a_run_is_read_anew_after_every_sort_of_change() {
     let experiment_id = world.experiment("wine").await;
     let id = world.run(experiment_id, "first", &[("loss", 0.5)], &[("depth", "3")]).await;
     let new = NewLoggedModel { experiment_id, source_run_id: Some(id), ..NewLoggedModel::default() };
-    let model = services.create_logged_model(ctx, new).await.unwrap().id;
+    let model = services.create_logged_model(ctx, new).await.unwrap().0.id;
     let read = async || Run::clone(&*services.run(ctx, id).await.unwrap());
     let mut before = read().await;
     let mut has_changed = async |what: &str| {

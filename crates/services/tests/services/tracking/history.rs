@@ -77,7 +77,7 @@ async fn every_move_of_a_logged_model_has_its_line_on_the_timeline_of_its_run_to
         source_run_id: Some(run),
         ..NewLoggedModel::default()
     };
-    let model = world.services.create_logged_model(&ctx, new).await.unwrap().id;
+    let model = world.services.create_logged_model(&ctx, new).await.unwrap().0.id;
     for status in [LoggedModelStatus::Ready, LoggedModelStatus::Ready, LoggedModelStatus::UploadFailed] {
         world.services.finalize_logged_model(&ctx, model, status).await.unwrap();
     }

@@ -27,9 +27,9 @@ async fn a_run_logged_with_a_steps_token_is_the_steps() {
     let (workspace, roles) = bearer.place.unwrap();
     let step = Ctx { caller: Some(caller), workspace, roles };
 
-    let run = world.services.create_run(&step, NewExperimentRun::default()).await.unwrap();
+    let (run, _) = world.services.create_run(&step, NewExperimentRun::default()).await.unwrap();
     let lineage = world.services.run_detail(&ctx, run.info.id).await.unwrap().lineage;
     assert_eq!(lineage.pipeline_run, Some((started.id, "train".to_owned(), started.number)));
-    let by_hand = world.services.create_run(&ctx, NewExperimentRun::default()).await.unwrap();
+    let (by_hand, _) = world.services.create_run(&ctx, NewExperimentRun::default()).await.unwrap();
     assert_eq!(world.services.run_detail(&ctx, by_hand.info.id).await.unwrap().lineage.pipeline_run, None);
 }

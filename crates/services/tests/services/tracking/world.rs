@@ -53,7 +53,7 @@ impl World {
     ) -> RunId {
         let new =
             NewExperimentRun { experiment_id, name: name.to_owned(), start_time: 1, ..NewExperimentRun::default() };
-        let run = self.services.create_run(&self.ctx(), new).await.unwrap().info.id;
+        let run = self.services.create_run(&self.ctx(), new).await.unwrap().0.info.id;
         let metric = |(key, value): &(&str, f64)| RawMetric {
             key: (*key).to_owned(),
             value: MetricValue::new(*value),
