@@ -58,16 +58,18 @@ packed() {
 
 "${psql[@]}" "$SLIPWAY_TEST_DATABASE_URL" --command "create database scale"
 start
+printf 'a long enough password' |
+    "$SLIPWAY_BIN" admin create-user --email bench@example.org --role admin --password-stdin --data-dir "$folder/data" >/dev/null
+TOKEN=$("$SLIPWAY_BIN" admin create-token --email bench@example.org --name bench --data-dir "$folder/data")
+export TOKEN
+python3 scripts/bench/scale.py "$url"
 stop
 quietly "Scale: seeding ${RUNS:-100000} runs" seed
 start
 quietly "Scale: packing points" packed
 sql "vacuum analyze"
-printf 'a long enough password' |
-    "$SLIPWAY_BIN" admin create-user --email bench@example.org --role admin --password-stdin --data-dir "$folder/data" >/dev/null
-TOKEN=$("$SLIPWAY_BIN" admin create-token --email bench@example.org --name bench --data-dir "$folder/data")
 COOKIE=$(python3 scripts/bench/session.py "$url" bench@example.org "a long enough password")
-export TOKEN COOKIE
+export COOKIE
 say "$(sql "select count(*) from runs") runs, $(sql "select (select coalesce(sum(length(points)), 0) / 28 from metric_journal) +
     (select coalesce(sum(count), 0) from metric_chunks)") points"
 python3 scripts/bench/scale.py "$url" "$(sql "select id from experiments where name = 'scale'")"

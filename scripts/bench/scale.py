@@ -1,6 +1,7 @@
 """Asks a server with the experiment of scale.sql for what people ask, and prints how long the answers take.
 
-usage: scale.py URL EXPERIMENT     (an API token in $TOKEN; in $COOKIE a session, for the pages)
+usage: scale.py URL [EXPERIMENT]     (an API token in $TOKEN; in $COOKIE a session, for the pages)
+Without an experiment it measures what an empty database takes for a batch, to hold the full one against.
 Questions are asked one after the other, or by $CLIENTS at once.
 """
 
@@ -12,7 +13,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote, urlsplit
 
-url, experiment = urlsplit(sys.argv[1]), sys.argv[2]
+url, experiment = urlsplit(sys.argv[1]), (sys.argv[2:] or [None])[0]
 token = {"Authorization": f"Bearer {os.environ['TOKEN']}", "Content-Type": "application/json"}
 
 
@@ -51,6 +52,27 @@ def search(number, text, order=(), limit=100):
     return ("POST", "/api/2.0/mlflow/runs/search", body)
 
 
+def mlflow(path, body):
+    return json.loads(ask(connect(), "POST", f"/api/2.0/mlflow/{path}", body)[0])
+
+
+def log_batches(where, runs):
+    """Batches of 100 points of ten metrics, one after the other: to runs that have these metrics."""
+    measure(f"log-batch of 100 points, {where}", [
+        ("POST", "/api/2.0/mlflow/runs/log-batch", {"run_id": runs[n % len(runs)], "metrics": [
+            {"key": f"m{i % 10}", "value": i / 100, "timestamp": 1_800_000_000_000 + n, "step": 1000 * n + i}
+            for i in range(100)]}) for n in range(1000)], clients=1)
+
+
+def new_runs(experiment_id, number):
+    return [mlflow("runs/create", {"experiment_id": experiment_id})["run"]["info"]["run_id"] for _ in range(number)]
+
+
+if experiment is None:
+    log_batches("nothing else there", new_runs("0", 20))
+    sys.exit()
+
+log_batches("all this there", new_runs(experiment, 20))
 by_metric = ["metrics.m2 DESC"]
 measure("search: metric, param, by metric", [
     search(n, f"metrics.m1 > 0.{n % 10} and params.p1 = '{n % 7}'", by_metric) for n in range(200)])
@@ -64,15 +86,15 @@ connection = connect()
 longest = json.loads(ask(connection, *search(0, "metrics.loss > 0", (), 20))[0])["runs"]
 long_runs = [run["info"]["run_id"] for run in longest]
 print(f"{len(long_runs)} runs with a curve of 100,000 points")
-curves = [("GET", f"/api/v1/runs/{run}/series?key=loss&points=1000") for run in long_runs]
-began = time.perf_counter()
-with ThreadPoolExecutor(4) as threads:
-    list(threads.map(lambda question: ask(connect(), *question), curves))
-print(f"{'a chart of ' + str(len(curves)) + ' curves, 4 at once':44} {1000 * (time.perf_counter() - began):6.1f} ms")
-measure("log-batch of 100 points, one client", [
-    ("POST", "/api/2.0/mlflow/runs/log-batch", {"run_id": long_runs[n % 20], "metrics": [
-        {"key": f"m{i % 10}", "value": i / 100, "timestamp": 1_800_000_000_000 + n, "step": 1000 * n + i}
-        for i in range(100)]}) for n in range(300)], clients=1)
+compared = "&".join(f"run={run}" for run in long_runs)
+measure(f"a chart of {len(long_runs)} curves of 100,000 points", [
+    ("GET", f"/api/v1/runs/series?{compared}&key=loss&points=1000")] * 20, clients=1)
+
+[wide] = new_runs(experiment, 1)
+for at in range(0, 12_000, 1000):
+    mlflow("runs/log-batch", {"run_id": wide, "metrics": [
+        {"key": f"layer{n // 100}/w{n % 100}", "value": n / 7, "timestamp": 1_800_000_000_000, "step": step}
+        for step in (0, 1) for n in range(at + 500 * step, at + 500 * step + 500)]})
 
 if cookie := os.environ.get("COOKIE"):
     pages = {"Cookie": cookie}
@@ -80,3 +102,9 @@ if cookie := os.environ.get("COOKIE"):
     for name, query in [("", ""), (", filtered", f"?q={filter_}"), (", by a metric", "?sort=-metrics.m2")]:
         measure(f"runs page{name}: first byte", [
             ("GET", f"/experiments/{experiment}{query}", None, pages) for _ in range(40)], clients=1, first_byte=True)
+    for name, path in [
+        ("page of a run of 12,000 metrics", f"/runs/{wide}"),
+        ("its metrics", f"/runs/{wide}?tab=metrics"),
+        (f"page that compares {len(long_runs)} such runs", f"/runs/compare?{compared}"),
+    ]:
+        measure(f"{name}: whole", [("GET", path, None, pages) for _ in range(20)], clients=1)
