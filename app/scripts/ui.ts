@@ -36,7 +36,8 @@ addEventListener("hashchange", follow);
 document.addEventListener("click", async (event) => {
   const button = element<HTMLButtonElement>(event.target, "[data-copy]");
   if (!button) return;
-  const label = button.getAttribute("aria-label") ?? "Copy";
+  // The first label: a second click comes while the button says "Copied".
+  const label = (button.dataset.label ??= button.getAttribute("aria-label") ?? "Copy");
   try {
     await navigator.clipboard.writeText(button.dataset.copy ?? "");
     button.dataset.done = "";

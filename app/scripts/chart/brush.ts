@@ -81,6 +81,10 @@ export function brush(root: HTMLElement): void {
       from = null;
       show(rail);
     });
+    // A drag that the browser takes away, such as for scrolling, ends without a pointerup.
+    rail.group.addEventListener("lostpointercapture", () => {
+      from = null;
+    });
     rail.group.addEventListener("keydown", (event) => {
       const step = event.key === "ArrowUp" ? 0.05 : event.key === "ArrowDown" ? -0.05 : 0;
       if (event.key === "Escape") rail.range = null;

@@ -50,29 +50,33 @@ pub struct TreePage {
     pub next: Option<String>,
 }
 
+/// All that lies right in a folder of these files, folders first, each sort by name.
+#[must_use]
+pub fn entries(files: &[VersionFile], folder: &ArtifactFolder) -> Vec<TreeEntry> {
+    // Folders before files: by what is false of them.
+    let mut found: BTreeMap<(bool, &str), (i64, i64)> = BTreeMap::new();
+    let prefix = folder.prefix();
+    for file in files {
+        let Some(rest) = file.path.strip_prefix(&prefix) else { continue };
+        let (name, is_file) = rest.split_once('/').map_or((rest, true), |(name, _)| (name, false));
+        let (size, count) = found.entry((is_file, name)).or_default();
+        *size += file.size;
+        *count += 1;
+    }
+    let entry = |((is_file, name), (size, files)): ((bool, &str), (i64, i64))| TreeEntry {
+        path: format!("{prefix}{name}"),
+        is_dir: !is_file,
+        size,
+        files,
+    };
+    found.into_iter().map(entry).collect()
+}
+
 impl TreePage {
     /// A page of a folder of these files, beginning with the entry of the name `from`, or with the first.
     #[must_use]
     pub fn of(files: &[VersionFile], folder: &ArtifactFolder, from: Option<&str>, limit: usize) -> Self {
-        // Folders before files: by what is false of them.
-        let mut found: BTreeMap<(bool, &str), (i64, i64)> = BTreeMap::new();
-        let prefix = folder.prefix();
-        for file in files {
-            let Some(rest) = file.path.strip_prefix(&prefix) else { continue };
-            let (name, is_file) = rest.split_once('/').map_or((rest, true), |(name, _)| (name, false));
-            let (size, count) = found.entry((is_file, name)).or_default();
-            *size += file.size;
-            *count += 1;
-        }
-        let entries: Vec<TreeEntry> = found
-            .into_iter()
-            .map(|((is_file, name), (size, files))| TreeEntry {
-                path: format!("{prefix}{name}"),
-                is_dir: !is_file,
-                size,
-                files,
-            })
-            .collect();
+        let entries = entries(files, folder);
         let before = from.and_then(|from| entries.iter().position(|entry| entry.name() == from)).unwrap_or_default();
         Self {
             folder: folder.as_str().to_owned(),

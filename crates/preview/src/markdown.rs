@@ -77,11 +77,11 @@ impl Frame {
         }
     }
 
-    /// Text right in an item or a quotation is a paragraph of its own.
+    /// Text right in an item or a quotation is a paragraph of its own; what is left here came after the last block.
     fn into_blocks(mut self) -> Vec<Block> {
         if !self.inlines.is_empty() {
             let paragraph = Block::Paragraph(std::mem::take(&mut self.inlines));
-            self.blocks.insert(0, paragraph);
+            self.blocks.push(paragraph);
         }
         self.blocks
     }
@@ -311,6 +311,13 @@ mod tests {
                 ),
             ]
         );
+    }
+
+    #[test]
+    fn text_of_a_tight_item_stays_where_it_stood() {
+        let paragraph = |words: &str| Block::Paragraph(vec![text(words)]);
+        let item = vec![paragraph("first"), Block::Code("ls".to_owned()), paragraph("then")];
+        assert_eq!(read("- first\n  ```\n  ls\n  ```\n  then\n", ""), [Block::List(None, vec![item])]);
     }
 
     #[test]

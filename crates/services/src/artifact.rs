@@ -8,13 +8,13 @@ use domain::{
     Digest, Error, ErrorKind,
     artifact_path::{ArtifactFolder, ArtifactPath},
     artifact_root::{ArtifactAddress, ArtifactOwner, ArtifactRoot},
+    artifact_tree::{self, TreeEntry},
     experiment::LifecycleStage,
     id::{LoggedModelId, ModelVersionId, RunId},
     model::VersionFile,
     run::ArtifactEntry,
 };
 use futures::{Stream, StreamExt as _};
-use std::collections::BTreeMap;
 use store::PgConnection;
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -262,17 +262,14 @@ pub(crate) fn too_large() -> Error {
     Error::new(ErrorKind::TooLarge, message)
 }
 
-/// What lies right in a folder, by name.
+/// What lies right in a folder of a version, by name.
 fn entries(files: &[VersionFile], folder: &ArtifactFolder) -> Vec<ArtifactEntry> {
-    let mut entries: BTreeMap<String, ArtifactEntry> = BTreeMap::new();
-    for file in files {
-        let Some(rest) = file.path.strip_prefix(&folder.prefix()) else { continue };
-        let (name, is_dir) = rest.split_once('/').map_or((rest, false), |(name, _)| (name, true));
-        let path = format!("{}{name}", folder.prefix());
-        let size = (!is_dir).then_some(file.size);
-        entries.entry(path.clone()).or_insert(ArtifactEntry { path, is_dir, size });
-    }
-    entries.into_values().collect()
+    let mut entries: Vec<ArtifactEntry> = artifact_tree::entries(files, folder)
+        .into_iter()
+        .map(|TreeEntry { path, is_dir, size, .. }| ArtifactEntry { path, is_dir, size: (!is_dir).then_some(size) })
+        .collect();
+    entries.sort_unstable_by(|one, other| one.path.cmp(&other.path));
+    entries
 }
 
 pub(crate) fn no_artifact(path: &str) -> Error {

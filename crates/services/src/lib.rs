@@ -12,6 +12,7 @@ mod audit;
 mod bearer;
 mod comment;
 mod ctx;
+mod dataset;
 mod demo;
 mod deployment;
 mod endpoint;

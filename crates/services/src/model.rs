@@ -430,12 +430,22 @@ impl Services {
                 version.title(),
                 links.promotion(number)
             ),
-            None => format!(
-                "{environment} of {} is protected and changes only by a promotion. Request one of {} here: {}",
-                version.model,
-                version.title(),
-                links.new_promotion(&version.model, version.version, environment)
-            ),
+            None => {
+                let title = version.title();
+                let request = if version.is_servable() {
+                    format!("Request one of {title} here:")
+                } else {
+                    format!(
+                        "{title} holds no ONNX model and so cannot be promoted; log one with mlflow.onnx.log_model. \
+                         Promotions are requested here:"
+                    )
+                };
+                format!(
+                    "{environment} of {} is protected and changes only by a promotion. {request} {}",
+                    version.model,
+                    links.new_promotion(&version.model, version.version, environment)
+                )
+            }
         }))
     }
 

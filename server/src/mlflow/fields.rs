@@ -429,36 +429,22 @@ impl Fields {
 
     /// What stages of life are wanted, by name or number; names that nobody knows say nothing.
     pub(crate) fn view(&self, name: &str) -> Result<ViewType, Error> {
-        Ok(match self.value(name)? {
-            Some(Value::String(text)) => match text.as_str() {
-                "DELETED_ONLY" | "2" => ViewType::DeletedOnly,
-                "ALL" | "3" => ViewType::All,
-                _ => ViewType::ActiveOnly,
-            },
-            Some(Value::Number(number)) => match number.as_i64() {
-                Some(2) => ViewType::DeletedOnly,
-                Some(3) => ViewType::All,
-                _ => ViewType::ActiveOnly,
-            },
-            Some(other) => return Err(wrong_type(name, other)),
-            None => ViewType::ActiveOnly,
+        let view = self.name_or_number(name, &["", "ACTIVE_ONLY", "DELETED_ONLY", "ALL"])?;
+        Ok(match view.as_str() {
+            "DELETED_ONLY" => ViewType::DeletedOnly,
+            "ALL" => ViewType::All,
+            _ => ViewType::ActiveOnly,
         })
     }
 
-    /// How a run stands, by name or number; names that nobody knows say nothing.
+    /// How a run stands, by name or number; names that nobody knows say nothing, and numbers are refused.
     pub(crate) fn run_status(&self) -> Result<Option<RunStatus>, Error> {
-        let Some(value) = self.value("status")? else { return Ok(None) };
-        let by_number = |number: Option<u64>| {
-            let status = number.and_then(|number| RunStatus::ALL.get(usize::try_from(number.checked_sub(1)?).ok()?));
-            status.copied().map(Some).ok_or_else(|| wrong_type("status", value))
-        };
-        match value {
-            Value::String(text) if text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() => {
-                by_number(text.parse().ok())
-            }
-            Value::String(text) => Ok(RunStatus::parse(text)),
-            Value::Number(number) => by_number(number.as_u64()),
-            other => Err(wrong_type("status", other)),
+        let [running, scheduled, finished, failed, killed] = RunStatus::ALL.map(RunStatus::as_str);
+        let status = self.name_or_number("status", &["", running, scheduled, finished, failed, killed])?;
+        let is_number = status.starts_with(|first: char| first == '-' || first.is_ascii_digit());
+        match self.value("status")? {
+            Some(value) if is_number => Err(wrong_type("status", value)),
+            _ => Ok(RunStatus::parse(&status)),
         }
     }
 
@@ -468,9 +454,13 @@ impl Fields {
         Ok(WebhookStatus::parse(&name))
     }
 
-    /// The name of a choice, which may be given as its number; empty when it is missing.
+    /// The name of a choice, which may be given as its number, where an empty name stands for a number that is none's; a
+    /// number without a name is as it was given. Empty when it is missing.
     pub(crate) fn name_or_number(&self, name: &str, names: &[&str]) -> Result<String, Error> {
-        let by_number = |number: &str| names.get(number.parse::<usize>().ok()?).map(|known| (*known).to_owned());
+        let by_number = |number: &str| {
+            let known = names.get(number.parse::<usize>().ok()?).filter(|known| !known.is_empty());
+            known.map(|known| (*known).to_owned())
+        };
         Ok(match self.value(name)? {
             None => String::new(),
             Some(Value::String(text)) => by_number(text).unwrap_or_else(|| text.clone()),
@@ -485,15 +475,11 @@ impl Fields {
     /// How far a logged model is, by name or number.
     pub(crate) fn logged_model_status(&self) -> Result<LoggedModelStatus, Error> {
         let value = self.value("status")?.ok_or_else(|| missing("status"))?;
-        let name = match value {
-            Value::String(text) => text.clone(),
-            Value::Number(number) => number.to_string(),
-            other => return Err(wrong_type("status", other)),
-        };
-        match name.as_str() {
-            "1" | "LOGGED_MODEL_PENDING" => Ok(LoggedModelStatus::Pending),
-            "2" | "LOGGED_MODEL_READY" => Ok(LoggedModelStatus::Ready),
-            "3" | "LOGGED_MODEL_UPLOAD_FAILED" => Ok(LoggedModelStatus::UploadFailed),
+        let names = ["", "LOGGED_MODEL_PENDING", "LOGGED_MODEL_READY", "LOGGED_MODEL_UPLOAD_FAILED"];
+        match self.name_or_number("status", &names)?.as_str() {
+            "LOGGED_MODEL_PENDING" => Ok(LoggedModelStatus::Pending),
+            "LOGGED_MODEL_READY" => Ok(LoggedModelStatus::Ready),
+            "LOGGED_MODEL_UPLOAD_FAILED" => Ok(LoggedModelStatus::UploadFailed),
             _ => Err(wrong_type("status", value)),
         }
     }
@@ -639,7 +625,19 @@ mod tests {
         for number in [json!(0), json!(77), json!("77"), json!(-1), json!(1.5)] {
             assert!(body(json!({ "status": number })).run_status().is_err(), "{number}");
         }
-        assert_eq!(body(json!({ "view": "ALL" })).view("view"), Ok(ViewType::All));
+        assert_eq!(body(json!({ "status": "5" })).run_status(), Ok(Some(RunStatus::Killed)));
+        for all in [json!("ALL"), json!("3"), json!(3)] {
+            assert_eq!(body(json!({ "view": all })).view("view"), Ok(ViewType::All));
+        }
+        for active in [json!("NOPE"), json!("ACTIVE_ONLY"), json!(0), json!(1), json!(77)] {
+            assert_eq!(body(json!({ "view": active })).view("view"), Ok(ViewType::ActiveOnly));
+        }
+        for failed in [json!("LOGGED_MODEL_UPLOAD_FAILED"), json!("3"), json!(3)] {
+            assert_eq!(body(json!({ "status": failed })).logged_model_status(), Ok(LoggedModelStatus::UploadFailed));
+        }
+        for wrong in [json!("NOPE"), json!(0), json!(4), json!("")] {
+            assert!(body(json!({ "status": wrong })).logged_model_status().is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod address;
 mod answer;
 mod artifact;
+mod comment;
 mod error;
 mod experiment;
 mod fields;
@@ -36,5 +37,6 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = model_version::routes(routes);
     let routes = webhook::routes(routes);
     let routes = transition::routes(routes);
+    let routes = comment::routes(routes);
     workspace::routes(routes)
 }

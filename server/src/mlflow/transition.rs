@@ -1,9 +1,8 @@
 //! Databricks' dialect of MLflow: requests that a version move to a stage, which are promotions to the environment of that
-//! name, and comments on versions.
+//! name.
 
 use super::{
     MlflowError,
-    answer::{Empty, done},
     fields::{Fields, shown},
 };
 use crate::{
@@ -14,8 +13,6 @@ use crate::{
 use axum::{Json, extract::State, http::Method};
 use domain::{
     Error, ErrorKind,
-    comment::Comment,
-    id::CommentId,
     model::Stage,
     permission::Permission,
     promotion::{DecisionVerdict, Promotion, PromotionState, barred},
@@ -27,16 +24,12 @@ pub(super) fn routes(routes: Routes) -> Routes {
     let read = Access::Needs(Permission::Read);
     let request = Access::Needs(Permission::RequestPromotion);
     let decide = Access::Needs(Permission::DecidePromotion);
-    let comment = Access::Needs(Permission::Comment);
     routes
         .mlflow(Method::POST, "/2.0/mlflow/transition-requests/create", request, create)
         .mlflow(Method::GET, "/2.0/mlflow/transition-requests/list", read, list)
         .mlflow(Method::POST, "/2.0/mlflow/transition-requests/approve", decide, approve)
         .mlflow(Method::POST, "/2.0/mlflow/transition-requests/reject", decide, reject)
         .mlflow(Method::DELETE, "/2.0/mlflow/transition-requests/delete", request, delete)
-        .mlflow(Method::POST, "/2.0/mlflow/comments/create", comment, create_comment)
-        .mlflow(Method::PATCH, "/2.0/mlflow/comments/update", comment, update_comment)
-        .mlflow(Method::DELETE, "/2.0/mlflow/comments/delete", comment, delete_comment)
 }
 
 /// The most open requests of a version: one for each environment.
@@ -232,58 +225,4 @@ async fn delete(
     let withdrawn = state.services.withdraw_promotion(&ctx, promotion.number).await;
     let withdrawn = withdrawn.map_err(|error| with_address(&state, &ctx, &promotion, error))?;
     Ok(Json(json!({ "activity": activity(&withdrawn, "CANCELLED_REQUEST", stages) })))
-}
-
-fn commented(ctx: &Ctx, comment: &Comment) -> Json<Value> {
-    let is_own = ctx.user().is_some_and(|user| user.id == comment.author_id);
-    let actions: &[&str] = if is_own { &["EDIT_COMMENT", "DELETE_COMMENT"] } else { &[] };
-    Json(json!({
-        "comment": {
-            "id": comment.id,
-            "comment": comment.text,
-            "user_id": comment.author,
-            "creation_timestamp": comment.created_at.timestamp_millis(),
-            "last_updated_timestamp": comment.updated_at.timestamp_millis(),
-            "available_actions": actions,
-        }
-    }))
-}
-
-fn comment_id(fields: &Fields) -> Result<CommentId, Error> {
-    let id = fields.required("id")?;
-    id.parse().map_err(|_| Error::new(ErrorKind::NotFound, "There is no such comment in this workspace."))
-}
-
-/// A refusal of a comment's text, which this dialect calls otherwise.
-fn of_text(error: Error) -> Error {
-    if error.field.as_deref() == Some("text") { error.in_field("comment") } else { error }
-}
-
-async fn create_comment(
-    State(state): State<AppState>,
-    Context(ctx): Context,
-    fields: Fields,
-) -> Result<Json<Value>, MlflowError> {
-    let (name, version, text) = (fields.model_name()?, fields.version()?, fields.required("comment")?);
-    let comment = state.services.comment_on_version(&ctx, name, version, text).await.map_err(of_text)?;
-    Ok(commented(&ctx, &comment))
-}
-
-async fn update_comment(
-    State(state): State<AppState>,
-    Context(ctx): Context,
-    fields: Fields,
-) -> Result<Json<Value>, MlflowError> {
-    let (id, text) = (comment_id(&fields)?, fields.required("comment")?);
-    let comment = state.services.update_comment(&ctx, id, text).await.map_err(of_text)?;
-    Ok(commented(&ctx, &comment))
-}
-
-async fn delete_comment(
-    State(state): State<AppState>,
-    Context(ctx): Context,
-    fields: Fields,
-) -> Result<Empty, MlflowError> {
-    state.services.delete_comment(&ctx, comment_id(&fields)?).await?;
-    Ok(done())
 }

@@ -123,7 +123,8 @@ fn no_name(field: &str) -> Error {
 pub(super) fn plain_or_filter(text: &str, name: &str) -> String {
     let is_word = !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ' '));
     let is_filter = [" like ", " ilike ", " is ", " in "].iter().any(|word| text.to_lowercase().contains(word));
-    if is_word && !is_filter { format!("{name} ILIKE '%{text}%'") } else { text.to_owned() }
+    // In a pattern `_` stands for any character, unless a backslash says that it is meant itself.
+    if is_word && !is_filter { format!("{name} ILIKE '%{}%'", text.replace('_', "\\_")) } else { text.to_owned() }
 }
 
 /// What was found, or nothing and what is wrong with what was typed: a person sees at once how to mend it.
@@ -466,6 +467,7 @@ mod tests {
     #[test]
     fn a_word_alone_is_looked_for_in_names() {
         assert_eq!(plain_or_filter("wine", "name"), "name ILIKE '%wine%'");
+        assert_eq!(plain_or_filter("run_1", "name"), "name ILIKE '%run\\_1%'");
         assert_eq!(plain_or_filter("name = 'wine'", "name"), "name = 'wine'");
         assert_eq!(plain_or_filter("", "name"), "");
     }

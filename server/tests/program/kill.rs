@@ -89,17 +89,17 @@ async fn a_worker_is_stopped_for_longer_than_its_lease_and_goes_on() {
 #[tokio::test]
 async fn the_server_is_killed_with_its_worker_and_started_again() {
     let evidence = tempfile::tempdir().unwrap();
-    let (mut slipway, mut server) = Slipway::start_private(&["--steps", "2"]);
+    // The leases last for longer than anybody here waits.
+    let options = ["--steps", "2", "--lease", "600"];
+    let (mut slipway, mut server) = Slipway::start_private(&options);
     let address = slipway.url.trim_start_matches("http://").to_owned();
     let layers = [2, 1];
     let run = slipway.run(&evidence::pipeline(evidence.path(), &layers, 40)).await;
     mid_step(evidence.path(), 10).await;
     server.kill();
-    let killed = Instant::now();
-    let mut server = slipway.serve(&address, &["--steps", "2"]);
+    let mut server = slipway.serve(&address, &options);
+    // The run ends: that the holder of the leases is dead was seen without waiting for their end.
     let detail = slipway.ended(run).await;
-    // Its leases lasted for a minute; that their holder is dead was seen without waiting for their end.
-    assert!(killed.elapsed() < Duration::from_secs(40), "{:?}", killed.elapsed());
     succeeded_once(&slipway, &detail).await;
     let found = evidence::check(evidence.path(), &layers);
     assert_eq!(found.broken_off, 2, "{found:?}");

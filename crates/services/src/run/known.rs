@@ -19,27 +19,35 @@ use store::{
     },
 };
 
-/// How many runs, and how many keys, are remembered: about 5 MB of each.
+/// How many runs are remembered: about 5 MB.
 const RUNS: usize = 50_000;
+/// How many keys there may be, about, and the bytes that they may take: all of usual length, and fewer of longer ones.
 const KEYS: usize = 50_000;
+const KEY_BYTES: u64 = 8 << 20;
 /// How many bytes runs that were read may take, about.
 const READ_BYTES: u64 = 24 << 20;
+
+type Key = (ExperimentId, KeyKind, Box<str>);
 
 /// What is remembered.
 pub(crate) struct Known {
     runs: Cache<RunId, Identity>,
-    keys: Cache<(ExperimentId, KeyKind, Box<str>), KeyId>,
+    keys: Cache<Key, KeyId, Size>,
     read: Cache<RunKey, (i64, Arc<Run>), Size>,
 }
 
 impl Default for Known {
     fn default() -> Self {
         let read = Cache::with_weighter(4096, READ_BYTES, Size);
-        Self { runs: Cache::new(RUNS), keys: Cache::new(KEYS), read }
+        Self { runs: Cache::new(RUNS), keys: of_keys(), read }
     }
 }
 
-/// What a run takes in memory, about.
+fn of_keys<V: Clone>() -> Cache<Key, V, Size> {
+    Cache::with_weighter(KEYS, KEY_BYTES, Size)
+}
+
+/// What a run or a key takes in memory, about.
 #[derive(Debug, Clone, Copy)]
 struct Size;
 
@@ -55,6 +63,12 @@ impl Weighter<RunKey, (i64, Arc<Run>)> for Size {
             .sum();
         let links = 32 * (run.model_inputs.len() + run.model_outputs.len());
         (400 + metrics + pairs(&run.params) + pairs(&run.tags) + inputs + links) as u64
+    }
+}
+
+impl<V> Weighter<Key, V> for Size {
+    fn weight(&self, (_, _, name): &Key, _: &V) -> u64 {
+        name.len() as u64 + 100
     }
 }
 
@@ -115,5 +129,21 @@ impl Services {
             self.known.keys.insert(of(key), *id);
         }
         Ok(ids)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_keys_take_no_more_memory_than_short_ones() {
+        let keys = of_keys::<u32>();
+        for at in 0..KEYS {
+            let name = format!("{at:0>250}").into_boxed_str();
+            keys.insert((ExperimentId(1), KeyKind::Metric, name), 0);
+        }
+        assert!(keys.weight() <= KEY_BYTES, "{}", keys.weight());
+        assert!(keys.len() > KEYS / 4, "{}", keys.len());
     }
 }

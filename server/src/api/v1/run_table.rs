@@ -45,29 +45,26 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         .api(write, operation!(tag))
 }
 
-/// What is asked of runs.
-impl Named {
-    /// The columns that are named; none when none is.
-    fn columns(&self) -> Result<Option<Vec<RunColumn>>, Error> {
-        let columns: Vec<RunColumn> = self.all("col").map(str::parse).collect::<Result<_, _>>()?;
-        Ok(Some(columns).filter(|columns| !columns.is_empty()))
-    }
+/// The columns that are named; none when none is.
+fn named_columns(named: &Named) -> Result<Option<Vec<RunColumn>>, Error> {
+    let columns: Vec<RunColumn> = named.all("col").map(str::parse).collect::<Result<_, _>>()?;
+    Ok(Some(columns).filter(|columns| !columns.is_empty()))
+}
 
-    fn view(&self) -> Result<ViewType, Error> {
-        match self.get("view") {
-            None | Some("active") => Ok(ViewType::ActiveOnly),
-            Some("deleted") => Ok(ViewType::DeletedOnly),
-            Some("all") => Ok(ViewType::All),
-            Some(_) => Err(Error::invalid_field("view", "A view is active, deleted or all.")),
-        }
+fn view(named: &Named) -> Result<ViewType, Error> {
+    match named.get("view") {
+        None | Some("active") => Ok(ViewType::ActiveOnly),
+        Some("deleted") => Ok(ViewType::DeletedOnly),
+        Some("all") => Ok(ViewType::All),
+        Some(_) => Err(Error::invalid_field("view", "A view is active, deleted or all.")),
     }
+}
 
-    /// A column, with `-` before it largest first, as an entry of an order.
-    fn order(&self) -> Result<Vec<String>, Error> {
-        let Some(sort) = self.get("sort") else { return Ok(Vec::new()) };
-        let sort = Sort::parse(sort);
-        Ok(vec![sort.order(&sort.key.parse::<RunColumn>()?.order())])
-    }
+/// A column, with `-` before it largest first, as an entry of an order.
+fn order(named: &Named) -> Result<Vec<String>, Error> {
+    let Some(sort) = named.get("sort") else { return Ok(Vec::new()) };
+    let sort = Sort::parse(sort);
+    Ok(vec![sort.order(&sort.key.parse::<RunColumn>()?.order())])
 }
 
 /// Which runs.
@@ -108,10 +105,10 @@ async fn table(
 ) -> Result<Json<RunTable>, ApiError> {
     let search = RunTableSearch {
         experiment_id: id,
-        view: named.view()?,
+        view: view(&named)?,
         filter: named.get("filter").unwrap_or_default(),
-        order: &named.order()?,
-        columns: named.columns()?,
+        order: &order(&named)?,
+        columns: named_columns(&named)?,
         curve: named.get("curve"),
         page_token: paging.page_token.as_deref(),
         limit: paging.limit(),
@@ -156,7 +153,7 @@ async fn groups(
     let sort = Sort::parse(named.get("sort").unwrap_or("-count"));
     let search = RunGroupSearch {
         experiment_id: id,
-        view: named.view()?,
+        view: view(&named)?,
         filter: named.get("filter").unwrap_or_default(),
         by: by.parse()?,
         metrics: Some(metrics).filter(|metrics| !metrics.is_empty()),
@@ -251,11 +248,11 @@ async fn export(
         .collect::<Result<_, _>>()?;
     let search = RunExportSearch {
         experiment_id: id,
-        view: named.view()?,
+        view: view(&named)?,
         filter: named.get("filter").unwrap_or_default(),
-        order: &named.order()?,
+        order: &order(&named)?,
         runs: &runs,
-        columns: named.columns()?,
+        columns: named_columns(&named)?,
         format,
     };
     let experiment = state.services.experiment(&ctx, id).await?;

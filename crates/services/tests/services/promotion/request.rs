@@ -44,6 +44,14 @@ async fn what_does_not_exist_or_cannot_serve_is_refused_with_a_sentence() {
     assert_eq!((refused.kind, refused.field.as_deref()), (ErrorKind::Invalid, Some("version")));
     assert!(refused.message.starts_with("iris v1 holds no ONNX model"), "{}", refused.message);
 
+    // Where the alias is refused, nobody is sent to a request that is refused as well.
+    let refused = world.services.set_alias(&world.contributor, MODEL, PRODUCTION, sklearn).await.unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::Forbidden);
+    assert!(refused.message.contains("iris v1 holds no ONNX model and so cannot be promoted"), "{}", refused.message);
+    let servable = world.version_of("other", NewVersion::default()).await;
+    let refused = world.services.set_alias(&world.contributor, "other", PRODUCTION, servable).await.unwrap_err();
+    assert!(refused.message.contains("Request one of other v1 here: "), "{}", refused.message);
+
     let bare = world.version().await;
     world.meddle("update model_versions set digest = null where version = 2").await;
     let refused = world.try_request(bare, PRODUCTION).await.unwrap_err();
