@@ -6,7 +6,6 @@ use domain::{
     run::RunStatus,
 };
 use services::{NewExperimentRun, NewLoggedModel, RunChange};
-use std::time::Duration;
 
 /// What happened to an object, oldest first.
 async fn history(world: &World, kind: ObjectKind, id: &str) -> Vec<String> {
@@ -122,12 +121,7 @@ async fn no_run_is_started_in_an_experiment_that_is_being_deleted() {
     let starting = tokio::spawn(async move {
         services.create_run(&ctx, NewExperimentRun { experiment_id, ..NewExperimentRun::default() }).await
     });
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
-    let waits = "select exists (
-                     select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')";
-    while !sqlx::query_scalar::<_, bool>(waits).fetch_one(pool).await.unwrap() {
-        assert!(tokio::time::Instant::now() < deadline, "it does not wait for the one who deletes");
-    }
+    world.until_waiting(1).await;
     deleting.commit().await.unwrap();
     assert_eq!(starting.await.unwrap().unwrap_err().kind, ErrorKind::Invalid);
     let runs: i64 = sqlx::query_scalar("select count(*) from runs").fetch_one(pool).await.unwrap();
