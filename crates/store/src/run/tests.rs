@@ -428,3 +428,33 @@ async fn who_writes_to_several_runs_at_once_waits_for_nobody_for_ever() {
         racer.await.unwrap();
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_gives_numbers_to_overlapping_keys_waits_for_nobody_for_ever() {
+    let database = database().await;
+    let (_, experiment) = workspace(&mut database.pool.acquire().await.unwrap()).await;
+    let racers: Vec<_> = (0..4_usize)
+        .map(|racer| {
+            let pool = database.pool.clone();
+            tokio::spawn(async move {
+                for round in 0..40 {
+                    let mut names: Vec<String> = (0..400).map(|at| format!("{round}/{at}")).collect();
+                    names.rotate_left(racer * 100);
+                    names.truncate([400, 350, 250, 150][racer]);
+                    if racer % 2 == 1 {
+                        names.reverse();
+                    }
+                    let keys: Vec<key::NamedKey<'_>> =
+                        names.iter().map(|name| (KeyKind::Metric, name.as_str())).collect();
+                    let ids = key::ids(&mut pool.acquire().await.unwrap(), experiment, &keys).await.unwrap();
+                    assert_eq!(ids.len(), names.len());
+                }
+            })
+        })
+        .collect();
+    for racer in racers {
+        racer.await.unwrap();
+    }
+    let count = key::count(&mut database.pool.acquire().await.unwrap(), experiment).await.unwrap();
+    assert_eq!(count, 40 * 400);
+}
