@@ -3,6 +3,7 @@
 
 mod aliases;
 mod cards;
+mod comments;
 mod curves;
 mod freshness;
 mod history;
