@@ -8,6 +8,7 @@ mod curves;
 mod freshness;
 mod history;
 mod lineage;
+mod logged_models;
 mod model;
 mod packing;
 mod table;
