@@ -12,4 +12,5 @@ mod logged_models;
 mod model;
 mod packing;
 mod table;
+mod uploads;
 pub(crate) mod world;
