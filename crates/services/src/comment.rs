@@ -4,6 +4,7 @@
 use crate::{Ctx, Event, Result, Services, boxed, commit, now, page_rows};
 use domain::{
     Error, ErrorKind, Page,
+    audit::{Object, ObjectKind},
     comment::{Comment, Subject, check_text},
     id::{CommentId, ModelVersionId, RunId},
     page,
@@ -171,6 +172,7 @@ async fn event(
     Ok(event.details(serde_json::json!({ "comment": id })))
 }
 
+/// The version may be deleted by now: who commented on it is to be rid of the comment all the same.
 async fn of_version(
     conn: &mut PgConnection,
     ctx: &Ctx,
@@ -178,11 +180,9 @@ async fn of_version(
     action: &'static str,
     verb: &str,
 ) -> Result<Event> {
-    let found = store::model_version::name_in_use(conn, ctx.workspace_id(), id).await?;
-    let (model, version) =
-        found.ok_or_else(|| Error::new(ErrorKind::NotFound, "The version of this comment is deleted."))?;
-    let version = crate::model_version::find(conn, ctx, &model, version).await?;
-    let model = crate::model::find(conn, ctx, &model).await?;
-    Ok(Event::new(action, crate::model_version::object(&version), format!("{verb} {}", version.title()))
-        .related(crate::model::object(&model)))
+    let found = store::model_version::name_ever(conn, ctx.workspace_id(), id).await?;
+    let (model, name, version) = found.ok_or_else(Error::internal)?;
+    let title = format!("{name} v{version}");
+    Ok(Event::new(action, Object::new(ObjectKind::ModelVersion, id, &title), format!("{verb} {title}"))
+        .related(Object::new(ObjectKind::Model, model, &name)))
 }

@@ -7,7 +7,7 @@ use domain::{
     artifact_root::check_artifact_location,
     audit::{Object, ObjectKind},
     experiment::{Champion, Experiment, ExperimentSummary, LifecycleStage, ViewType},
-    id::ExperimentId,
+    id::{ExperimentId, WorkspaceId},
     names::{ExperimentName, TagKey},
     page, search,
     values::TagValue,
@@ -173,6 +173,7 @@ impl Services {
             .details(serde_json::json!({ "from": before.name, "to": name.as_str() }))
             .write(&mut tx, ctx)
             .await?;
+        announce(&mut tx, ctx.workspace_id(), before.id).await?;
         commit(tx).await
     }
 
@@ -212,6 +213,7 @@ impl Services {
             .details(serde_json::json!({ "runs": runs }))
             .write(&mut tx, ctx)
             .await?;
+        announce(&mut tx, ctx.workspace_id(), found.id).await?;
         commit(tx).await
     }
 
@@ -291,6 +293,13 @@ pub(crate) async fn active(conn: &mut PgConnection, ctx: &Ctx, id: ExperimentId)
         )));
     }
     Ok(found)
+}
+
+/// Tells the pages of an experiment, and of a workspace that waits for its first run.
+pub(crate) async fn announce(conn: &mut PgConnection, workspace: WorkspaceId, id: ExperimentId) -> Result<()> {
+    store::event::notify(conn, &format!("experiment:{id}")).await?;
+    store::event::notify(conn, &format!("runs:{workspace}")).await?;
+    Ok(())
 }
 
 /// The experiment as history names it.

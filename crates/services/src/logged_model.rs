@@ -115,7 +115,7 @@ impl Services {
     #[boxed]
     pub async fn logged_model(&self, ctx: &Ctx, id: LoggedModelId, allow_deleted: bool) -> Result<LoggedModel> {
         let mut conn = self.conn().await?;
-        let model = find(&mut conn, ctx, id).await?;
+        let model = whole(&mut conn, ctx, id).await?;
         if model.deleted && !allow_deleted { Err(no_logged_model(&id.wire())) } else { Ok(model) }
     }
 
@@ -171,7 +171,7 @@ impl Services {
         store::logged_model::lock(&mut tx, ctx.workspace_id(), id).await?;
         let before = active(&mut tx, ctx, id).await?;
         store::logged_model::set_status(&mut tx, id, status, Utc::now().timestamp_millis()).await?;
-        let model = find(&mut tx, ctx, id).await?;
+        let model = whole(&mut tx, ctx, id).await?;
         if model.status != before.status {
             let (action, verb) = match model.status {
                 LoggedModelStatus::Pending => ("logged_model.reopened", "took up again"),
@@ -216,7 +216,7 @@ impl Services {
         let mut tx = self.begin().await?;
         check_in_use(&mut tx, ctx, id).await?;
         store::logged_model::set_tags(&mut tx, id, &tags).await?;
-        let model = find(&mut tx, ctx, id).await?;
+        let model = whole(&mut tx, ctx, id).await?;
         commit(tx).await?;
         Ok(model)
     }
@@ -259,12 +259,18 @@ impl Services {
     }
 }
 
-/// The logged model of this id, deleted or not.
+/// The logged model of this id, deleted or not, for those who do not look at its metrics: there are none here.
 pub(crate) async fn find(conn: &mut PgConnection, ctx: &Ctx, id: LoggedModelId) -> Result<LoggedModel> {
+    let found = store::logged_model::without_metrics(conn, ctx.workspace_id(), id).await?;
+    found.ok_or_else(|| no_logged_model(&id.wire()))
+}
+
+/// The logged model of this id, deleted or not, with every value that was logged of it.
+async fn whole(conn: &mut PgConnection, ctx: &Ctx, id: LoggedModelId) -> Result<LoggedModel> {
     store::logged_model::by_id(conn, ctx.workspace_id(), id).await?.ok_or_else(|| no_logged_model(&id.wire()))
 }
 
-/// The logged model of this id, which must be in use.
+/// The logged model of this id, which must be in use, without its metrics.
 async fn active(conn: &mut PgConnection, ctx: &Ctx, id: LoggedModelId) -> Result<LoggedModel> {
     let model = find(conn, ctx, id).await?;
     if model.deleted { Err(no_logged_model(&id.wire())) } else { Ok(model) }

@@ -241,8 +241,7 @@ impl Services {
     pub async fn rename_model(&self, ctx: &Ctx, name: &str, new_name: &str) -> Result<Model> {
         let new_name = RegisteredModelName::parse(new_name, "new_name")?;
         let mut tx = self.begin().await?;
-        let model = find(&mut tx, ctx, name).await?;
-        store::model::lock(&mut tx, model.id).await?;
+        let model = locked(&mut tx, ctx, name).await?;
         if model.name == new_name.as_str() {
             return Ok(model);
         }
@@ -266,11 +265,10 @@ impl Services {
     #[boxed]
     pub async fn delete_model(&self, ctx: &Ctx, name: &str) -> Result<()> {
         let mut tx = self.begin().await?;
-        let model = find(&mut tx, ctx, name).await?;
-        store::model::lock(&mut tx, model.id).await?;
+        let model = locked(&mut tx, ctx, name).await?;
         self.refuse_protected(&mut tx, ctx, &model, None, "deleted").await?;
         let actor = ctx.actor();
-        let aliases = find(&mut tx, ctx, name).await?.aliases;
+        let aliases = &model.aliases;
         for alias in aliases.keys() {
             remove_alias(&mut tx, &model, alias, actor.name()).await?;
         }
@@ -312,7 +310,7 @@ impl Services {
     #[boxed]
     pub async fn delete_model_tag(&self, ctx: &Ctx, name: &str, key: &str) -> Result<()> {
         let mut tx = self.begin().await?;
-        let model = find(&mut tx, ctx, name).await?;
+        let model = locked(&mut tx, ctx, name).await?;
         if !store::model::delete_tag(&mut tx, model.id, key).await? {
             return Ok(());
         }
@@ -334,8 +332,7 @@ impl Services {
     pub async fn set_alias(&self, ctx: &Ctx, name: &str, alias: &str, version: i32) -> Result<()> {
         let alias = AliasName::parse(alias)?;
         let mut tx = self.begin().await?;
-        let model = find(&mut tx, ctx, name).await?;
-        store::model::lock(&mut tx, model.id).await?;
+        let model = locked(&mut tx, ctx, name).await?;
         let to = crate::model_version::find(&mut tx, ctx, name, version).await?;
         let before = store::model::alias(&mut tx, model.id, alias.as_str()).await?;
         if before.is_some_and(|(id, _)| id == to.id) {
@@ -371,8 +368,7 @@ impl Services {
     pub async fn delete_alias(&self, ctx: &Ctx, name: &str, alias: &str) -> Result<()> {
         let alias = AliasName::lookup(alias)?;
         let mut tx = self.begin().await?;
-        let model = find(&mut tx, ctx, name).await?;
-        store::model::lock(&mut tx, model.id).await?;
+        let model = locked(&mut tx, ctx, name).await?;
         let Some((_, version)) = store::model::alias(&mut tx, model.id, alias.as_str()).await? else {
             return Ok(());
         };
@@ -532,11 +528,21 @@ pub(crate) async fn find(conn: &mut PgConnection, ctx: &Ctx, name: &str) -> Resu
         .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("Registered Model with name={name} not found")))
 }
 
-/// The model as it stands until the transaction ends: nobody else changes it meanwhile.
+/// The model as it stands until the transaction ends: nobody else changes it meanwhile, and what is found by its name is
+/// its own.
+///
+/// # Errors
+/// `NotFound`; `Conflict` when the name went to another model while this one was waited for.
 pub(crate) async fn locked(conn: &mut PgConnection, ctx: &Ctx, name: &str) -> Result<Model> {
     let found = find(conn, ctx, name).await?;
     store::model::lock(conn, found.id).await?;
-    find(conn, ctx, name).await
+    let now = find(conn, ctx, name).await?;
+    if now.id == found.id { Ok(now) } else { Err(name_moved(name)) }
+}
+
+/// The refusal of a change that waited for a model which has another name by now, while its name is another's.
+pub(crate) fn name_moved(name: &str) -> Error {
+    Error::conflict(format!("Another model was given the name {name} just now. Look at it, and try again."))
 }
 
 /// Takes an alias from a model, and tells whoever is told of that. The caller holds the model.

@@ -389,8 +389,7 @@ impl Services {
     #[boxed]
     pub async fn delete_model_version(&self, ctx: &Ctx, model: &str, version: i32) -> Result<()> {
         let mut tx = self.begin().await?;
-        let found = crate::model::find(&mut tx, ctx, model).await?;
-        store::model::lock(&mut tx, found.id).await?;
+        let found = crate::model::locked(&mut tx, ctx, model).await?;
         let before = find(&mut tx, ctx, model, version).await?;
         self.refuse_protected(&mut tx, ctx, &found, Some(version), "deleted").await?;
         for alias in &before.aliases {
@@ -429,7 +428,7 @@ impl Services {
     #[boxed]
     pub async fn delete_version_tag(&self, ctx: &Ctx, model: &str, version: i32, key: &str) -> Result<()> {
         let mut tx = self.begin().await?;
-        let found = find(&mut tx, ctx, model, version).await?;
+        let found = locked(&mut tx, ctx, model, version).await?;
         if !store::model_version::delete_tag(&mut tx, found.id, key).await? {
             return Ok(());
         }
@@ -694,7 +693,8 @@ pub(crate) async fn find(conn: &mut PgConnection, ctx: &Ctx, model: &str, versio
 async fn locked(conn: &mut PgConnection, ctx: &Ctx, model: &str, version: i32) -> Result<ModelVersion> {
     let found = find(conn, ctx, model, version).await?;
     store::model::lock(conn, found.model_id).await?;
-    find(conn, ctx, model, version).await
+    let now = find(conn, ctx, model, version).await?;
+    if now.id == found.id { Ok(now) } else { Err(crate::model::name_moved(model)) }
 }
 
 /// The version as history names it.

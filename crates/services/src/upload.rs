@@ -288,14 +288,20 @@ impl Services {
     /// # Errors
     /// When the database or the artifact store does not answer.
     pub(crate) async fn delete_ended_uploads(&self) -> Result<()> {
-        let mut tx = self.begin().await?;
-        let ended = store::upload::expired(&mut tx, AT_ONCE).await?;
-        for id in &ended {
-            let parts = store::upload::parts(&mut tx, *id).await?;
+        let ended = store::upload::expired(&mut *self.conn().await?, AT_ONCE).await?;
+        for id in ended {
+            let parts = store::upload::parts(&mut *self.conn().await?, id).await?;
             let names: Vec<(u32, &Digest)> = parts.iter().map(|part| (part.number, &part.digest)).collect();
-            self.artifacts.delete_parts(*id, &names).await.map_err(of_store)?;
-            store::upload::delete(&mut tx, *id).await?;
+            // Nothing is held meanwhile: a store may be slow, and what another deletes too is no mistake.
+            self.artifacts.delete_parts(id, &names).await.map_err(of_store)?;
+            let mut tx = self.begin().await?;
+            store::upload::hold_expired(&mut tx, id).await?;
+            // A part that came at the last moment was not deleted. The next time it is.
+            if store::upload::parts(&mut tx, id).await? == parts {
+                store::upload::delete(&mut tx, id).await?;
+                commit(tx).await?;
+            }
         }
-        commit(tx).await
+        Ok(())
     }
 }

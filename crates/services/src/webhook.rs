@@ -223,9 +223,8 @@ impl Services {
             self.check_url(url).await?;
         }
         let mut tx = self.begin().await?;
-        store::webhook::lock(&mut tx, id).await?;
-        let before = find(&mut tx, ctx, id).await?;
-        let secret_before = store::webhook::secret(&mut tx, id).await?;
+        let before = locked(&mut tx, ctx, id).await?;
+        let secret_before = store::webhook::secret(&mut tx, ctx.workspace_id(), id).await?;
         let new_secret = change.secret.filter(|secret| *secret != secret_before);
         let mut after = Webhook {
             name: change.name.unwrap_or_else(|| before.name.clone()),
@@ -276,9 +275,8 @@ impl Services {
     #[boxed]
     pub async fn delete_webhook(&self, ctx: &Ctx, id: WebhookId) -> Result<()> {
         let mut tx = self.begin().await?;
-        store::webhook::lock(&mut tx, id).await?;
-        let webhook = find(&mut tx, ctx, id).await?;
-        store::webhook::delete(&mut tx, id).await?;
+        let webhook = locked(&mut tx, ctx, id).await?;
+        store::webhook::delete(&mut tx, ctx.workspace_id(), id).await?;
         store::webhook::delivery::drop_waiting(&mut tx, id, "The webhook was deleted.").await?;
         Event::new("webhook.deleted", object(&webhook), format!("deleted the webhook {}", webhook.name))
             .write(&mut tx, ctx)
@@ -295,7 +293,8 @@ impl Services {
     pub async fn test_webhook(&self, ctx: &Ctx, id: WebhookId, event: Option<WebhookEvent>) -> Result<WebhookTest> {
         let (webhook, secret) = {
             let mut conn = self.conn().await?;
-            (find(&mut conn, ctx, id).await?, store::webhook::secret(&mut conn, id).await?)
+            let webhook = find(&mut conn, ctx, id).await?;
+            (webhook, store::webhook::secret(&mut conn, ctx.workspace_id(), id).await?)
         };
         let event = event.or_else(|| webhook.events.first().copied()).unwrap_or(WebhookEvent::RegisteredModelCreated);
         let body = body(event, &event.example(), &ctx.workspace.slug)?;
@@ -428,6 +427,11 @@ fn chance() -> f64 {
 
 async fn find(conn: &mut PgConnection, ctx: &Ctx, id: WebhookId) -> Result<Webhook> {
     store::webhook::by_id(conn, ctx.workspace_id(), id).await?.ok_or_else(|| no_webhook(id))
+}
+
+/// The webhook as it stands until the transaction ends.
+async fn locked(conn: &mut PgConnection, ctx: &Ctx, id: WebhookId) -> Result<Webhook> {
+    store::webhook::lock(conn, ctx.workspace_id(), id).await?.ok_or_else(|| no_webhook(id))
 }
 
 /// What is said of a webhook that is not there.

@@ -185,6 +185,28 @@ pub async fn by_number(
     row.map(ModelVersion::try_from).transpose()
 }
 
+/// The model of a version of the workspace, its name, and the version's number, deleted or not; none when there never was
+/// such a version.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn name_ever(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    id: ModelVersionId,
+) -> Result<Option<(ModelId, String, i32)>> {
+    Ok(sqlx::query_as(
+        "select m.id, m.name, v.version
+         from model_versions v
+         join models m on m.id = v.model_id
+         where m.workspace_id = $1 and v.id = $2",
+    )
+    .bind(workspace)
+    .bind(id)
+    .fetch_optional(conn)
+    .await?)
+}
+
 /// The model and number of a version of the workspace that is in use; none when there is no such version.
 ///
 /// # Errors

@@ -191,17 +191,27 @@ pub async fn put_part(conn: &mut PgConnection, id: UploadId, part: &UploadPart) 
     .await?)
 }
 
-/// Some uploads whose time is over, locked; those that another worker has are passed over.
+/// Some uploads whose time is over, the oldest first.
 ///
 /// # Errors
 /// When the statement fails.
 pub async fn expired(conn: &mut PgConnection, limit: i64) -> Result<Vec<UploadId>> {
-    Ok(sqlx::query_scalar(
-        "select id from uploads where expires_at <= now() order by expires_at limit $1 for update skip locked",
-    )
-    .bind(limit)
-    .fetch_all(conn)
-    .await?)
+    Ok(sqlx::query_scalar("select id from uploads where expires_at <= now() order by expires_at limit $1")
+        .bind(limit)
+        .fetch_all(conn)
+        .await?)
+}
+
+/// Waits for whoever notes a part of an upload whose time is over by now. Until the transaction ends nobody else does.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn hold_expired(conn: &mut PgConnection, id: UploadId) -> Result<()> {
+    sqlx::query("select id from uploads where id = $1 and expires_at <= now() for update")
+        .bind(id)
+        .execute(conn)
+        .await?;
+    Ok(())
 }
 
 /// Forgets an upload and its parts.

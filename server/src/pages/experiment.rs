@@ -244,7 +244,7 @@ async fn experiment_page(view: View, id: ExperimentId, chosen: Chosen, refused: 
         draft: draft.unwrap_or_default(),
         events: view.history(ObjectKind::Experiment, experiment.id, EVENTS).await?,
         champion: services.champion(ctx, experiment.id).await?,
-        keys: services.count_run_keys(experiment.id).await?,
+        keys: services.count_run_keys(ctx, experiment.id).await?,
         usual: services.usual_run_columns(ctx, id, USUAL).await?,
         experiment,
         shown,

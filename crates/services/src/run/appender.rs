@@ -4,19 +4,22 @@
 use crate::{Error, Result, task::apart};
 use domain::series::Point;
 use sqlx::PgPool;
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 use store::run::{
     RunKey,
     key::KeyId,
     metric::{self, Append},
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 /// The most requests in one statement, and from how many points on it takes no more of them.
 const REQUESTS: usize = 64;
 const POINTS: usize = 4096;
 /// How many requests may wait. Those that come then wait to wait.
 const WAITING: usize = 1024;
+/// How many requests wait at once, each with a connection, for whoever else writes to their run. The others wait without
+/// one, so that a run which is held for long leaves connections to everybody else.
+const ALONE: usize = 4;
 
 /// What one request logs.
 struct Job {
@@ -41,16 +44,17 @@ impl Appender {
     pub(crate) fn start(pool: &PgPool) -> Self {
         let (sender, mut jobs) = mpsc::channel(WAITING);
         let pool = pool.clone();
+        let alone = Arc::new(Semaphore::new(ALONE));
         tokio::spawn(async move {
             loop {
                 let taken = take(&mut jobs).await;
                 if taken.is_empty() {
                     return;
                 }
-                let pool = pool.clone();
+                let (pool, alone) = (pool.clone(), Arc::clone(&alone));
                 // Whoever waits for a batch that failed is told; the next one is written.
                 _ = apart(async move {
-                    write(&pool, taken).await;
+                    write(&pool, &alone, taken).await;
                     Ok(())
                 })
                 .await;
@@ -88,20 +92,22 @@ async fn take(jobs: &mut mpsc::Receiver<Job>) -> Vec<Job> {
 }
 
 /// Writes them in one statement, which waits for nobody: a run that somebody else writes to is waited for apart.
-async fn write(pool: &PgPool, jobs: Vec<Job>) {
+async fn write(pool: &PgPool, alone: &Arc<Semaphore>, jobs: Vec<Job>) {
     let written = append(pool, &jobs, false).await;
     for job in jobs {
         match &written {
             Ok(versions) => match versions.get(&job.run) {
                 Some(version) => job.answer(Ok(Some(*version))),
-                None => _ = tokio::spawn(write_alone(pool.clone(), job)),
+                None => _ = tokio::spawn(write_alone(pool.clone(), Arc::clone(alone), job)),
             },
             Err(error) => job.answer(Err(error.clone())),
         }
     }
 }
 
-async fn write_alone(pool: PgPool, job: Job) {
+async fn write_alone(pool: PgPool, alone: Arc<Semaphore>, job: Job) {
+    // Nobody closes it.
+    let Ok(_permit) = alone.acquire().await else { return job.answer(Err(Error::internal())) };
     let written = append(&pool, std::slice::from_ref(&job), true).await;
     let version = written.map(|versions| versions.get(&job.run).copied());
     job.answer(version);

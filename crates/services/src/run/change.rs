@@ -4,7 +4,7 @@ use super::{RUN_NAME, announce, no_run, not_active, set_stage};
 use crate::{Ctx, Event, Result, Services, boxed, commit, experiment};
 use domain::{
     Error,
-    experiment::LifecycleStage,
+    experiment::{Experiment, LifecycleStage},
     id::{ExperimentId, RunId},
     log_key::KeyKind,
     names::TagKey,
@@ -13,7 +13,10 @@ use domain::{
     values::TagValue,
 };
 use std::collections::{BTreeMap, BTreeSet};
-use store::run::{RunKey, log};
+use store::{
+    PgConnection,
+    run::{RunKey, key::KeyId, log},
+};
 
 /// What is done with runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,51 +75,69 @@ impl Services {
         if let Some(missing) = ids.iter().find(|id| !runs.iter().any(|(_, info)| info.id == **id)) {
             return Err(no_run(&missing.simple()));
         }
-        let mut changed = 0;
-        match (change, &tag, pair) {
-            (RunsChange::Tag { .. }, Some((key, value)), Some(pair)) => {
-                if let Some((_, deleted)) = runs.iter().find(|(_, info)| info.lifecycle_stage != LifecycleStage::Active)
-                {
-                    return Err(not_active(deleted));
-                }
-                let keys: Vec<RunKey> = runs.iter().map(|(key, _)| *key).collect();
-                let opened = store::run::open_several(&mut tx, &keys).await?;
-                log::set_tag(&mut tx, &opened, pair).await?;
-                changed = opened.len();
-                let what = match runs.as_slice() {
-                    [(_, only)] => format!("the run {}", only.name),
-                    several => format!("{} runs", several.len()),
-                };
-                let named = |(_, info): &(RunKey, RunInfo)| info.id.simple();
-                Event::new(
-                    "experiment.runs_tagged",
-                    experiment::object(&experiment),
-                    format!("set the tag {} of {what}", key.as_str()),
-                )
-                .details(serde_json::json!({
-                    "key": key.as_str(),
-                    "value": value.as_str(),
-                    "runs": runs.iter().map(named).collect::<Vec<_>>(),
-                }))
-                .write(&mut tx, ctx)
-                .await?;
-                for (_, info) in &runs {
-                    announce(&mut tx, info).await?;
-                }
+        let changed = match change {
+            RunsChange::Tag { .. } => {
+                let (tag, pair) = tag.as_ref().zip(pair).ok_or_else(Error::internal)?;
+                set_tag(&mut tx, ctx, &experiment, &runs, (tag, pair)).await?
             }
-            _ => {
-                let stage = match change {
-                    RunsChange::Restore => LifecycleStage::Active,
-                    RunsChange::Delete | RunsChange::Tag { .. } => LifecycleStage::Deleted,
-                };
-                for (key, info) in &runs {
-                    changed += usize::from(set_stage(&mut tx, ctx, &experiment, (*key, info), stage).await?);
-                }
-            }
-        }
+            RunsChange::Delete => set_stages(&mut tx, ctx, &experiment, &runs, LifecycleStage::Deleted).await?,
+            RunsChange::Restore => set_stages(&mut tx, ctx, &experiment, &runs, LifecycleStage::Active).await?,
+        };
         commit(tx).await?;
         Ok(changed)
     }
+}
+
+/// Gives runs a tag, its key by name and by number. Tells how many.
+async fn set_tag(
+    conn: &mut PgConnection,
+    ctx: &Ctx,
+    experiment: &Experiment,
+    runs: &[(RunKey, RunInfo)],
+    ((key, value), pair): (&(TagKey, TagValue), (KeyId, &str)),
+) -> Result<usize> {
+    if let Some((_, deleted)) = runs.iter().find(|(_, info)| info.lifecycle_stage != LifecycleStage::Active) {
+        return Err(not_active(deleted));
+    }
+    let keys: Vec<RunKey> = runs.iter().map(|(key, _)| *key).collect();
+    let opened = store::run::open_several(conn, &keys).await?;
+    log::set_tag(conn, &opened, pair).await?;
+    let what = match runs {
+        [(_, only)] => format!("the run {}", only.name),
+        several => format!("{} runs", several.len()),
+    };
+    let named = |(_, info): &(RunKey, RunInfo)| info.id.simple();
+    Event::new(
+        "experiment.runs_tagged",
+        experiment::object(experiment),
+        format!("set the tag {} of {what}", key.as_str()),
+    )
+    .details(serde_json::json!({
+        "key": key.as_str(),
+        "value": value.as_str(),
+        "runs": runs.iter().map(named).collect::<Vec<_>>(),
+    }))
+    .write(conn, ctx)
+    .await?;
+    for (_, info) in runs {
+        announce(conn, info).await?;
+    }
+    Ok(opened.len())
+}
+
+/// Puts runs away or brings them back. Tells how many that changed.
+async fn set_stages(
+    conn: &mut PgConnection,
+    ctx: &Ctx,
+    experiment: &Experiment,
+    runs: &[(RunKey, RunInfo)],
+    stage: LifecycleStage,
+) -> Result<usize> {
+    let mut changed = 0;
+    for (key, info) in runs {
+        changed += usize::from(set_stage(conn, ctx, experiment, (*key, info), stage).await?);
+    }
+    Ok(changed)
 }
 
 fn tag(key: &str, value: &str) -> Result<(TagKey, TagValue)> {

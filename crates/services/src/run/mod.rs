@@ -300,9 +300,7 @@ async fn note_name(conn: &mut PgConnection, ctx: &Ctx, before: &RunInfo, name: &
 /// ends or goes, not at every point that is logged.
 async fn announce(conn: &mut PgConnection, info: &RunInfo) -> Result<()> {
     store::event::notify(conn, &format!("run:{}", info.id)).await?;
-    store::event::notify(conn, &format!("experiment:{}", info.experiment_id)).await?;
-    store::event::notify(conn, &format!("runs:{}", info.workspace_id)).await?;
-    Ok(())
+    experiment::announce(conn, info.workspace_id, info.experiment_id).await
 }
 
 /// The run of this id, deleted or not.

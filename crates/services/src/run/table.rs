@@ -190,13 +190,15 @@ impl Services {
         common_metrics(conn, &newest, SUMMED.0).await
     }
 
-    /// How many metrics, params and tags the runs of an experiment have, all together.
+    /// How many metrics, params and tags were ever logged in an experiment, each key once.
     ///
     /// # Errors
-    /// When the database does not answer.
+    /// `NotFound` without such an experiment.
     #[boxed]
-    pub async fn count_run_keys(&self, id: ExperimentId) -> Result<i64> {
-        Ok(key::count(&mut *self.conn().await?, id).await?)
+    pub async fn count_run_keys(&self, ctx: &Ctx, id: ExperimentId) -> Result<i64> {
+        let mut conn = self.conn().await?;
+        let id = experiment::experiment(&mut conn, ctx, id).await?.id;
+        Ok(key::count(&mut conn, id).await?)
     }
 }
 

@@ -82,7 +82,18 @@ pub async fn insert(conn: &mut PgConnection, model: &LoggedModel) -> Result<()> 
 /// # Errors
 /// When a statement fails.
 pub async fn load(conn: &mut PgConnection, workspace: WorkspaceId, ids: &[LoggedModelId]) -> Result<Vec<LoggedModel>> {
-    let rows: Vec<Row> = sqlx::query_as(
+    let rows = rows(conn, workspace, ids).await?;
+    let mut metrics = metrics(conn, ids).await?;
+    rows.into_iter()
+        .map(|row| {
+            let metrics = metrics.remove(&row.id).unwrap_or_default();
+            row.model(metrics)
+        })
+        .collect()
+}
+
+async fn rows(conn: &mut PgConnection, workspace: WorkspaceId, ids: &[LoggedModelId]) -> Result<Vec<Row>> {
+    Ok(sqlx::query_as(
         "select m.id, m.workspace_id, m.experiment_id, m.name, m.model_type, m.source_run_id, m.status, m.status_message,
              m.creation_time, m.last_update_time, m.deleted, m.params, m.tags
          from unnest($2::uuid[]) with ordinality as wanted (id, position)
@@ -92,15 +103,20 @@ pub async fn load(conn: &mut PgConnection, workspace: WorkspaceId, ids: &[Logged
     )
     .bind(workspace)
     .bind(ids)
-    .fetch_all(&mut *conn)
-    .await?;
-    let mut metrics = metrics(conn, ids).await?;
-    rows.into_iter()
-        .map(|row| {
-            let metrics = metrics.remove(&row.id).unwrap_or_default();
-            row.model(metrics)
-        })
-        .collect()
+    .fetch_all(conn)
+    .await?)
+}
+
+/// The model of this id, deleted or not, without its metrics, of which there may be very many.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn without_metrics(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    id: LoggedModelId,
+) -> Result<Option<LoggedModel>> {
+    rows(conn, workspace, &[id]).await?.pop().map(|row| row.model(Vec::new())).transpose()
 }
 
 /// The model of this id, deleted or not.

@@ -37,9 +37,12 @@ pub async fn ids(conn: &mut PgConnection, experiment: ExperimentId, keys: &[Name
     let missing: Vec<NamedKey<'_>> = keys.iter().copied().filter(|key| !known.contains_key(key)).collect();
     if !missing.is_empty() {
         let (kinds, names) = columns(&missing);
+        // In one order: two who give overlapping keys at once wait for each other's at most one way.
         sqlx::query(
             "insert into log_keys (experiment_id, kind, name)
-             select distinct $1, kind, name from unnest($2::text[], $3::text[]) as k (kind, name)
+             select distinct $1, kind, name
+             from unnest($2::text[], $3::text[]) as k (kind, name)
+             order by kind, name
              on conflict do nothing",
         )
         .bind(experiment)

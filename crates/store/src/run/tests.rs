@@ -202,9 +202,9 @@ fn numbers(mut seed: u64) -> impl FnMut(u64) -> u64 {
 async fn what_was_logged_is_read_however_it_lies() {
     let database = database().await;
     let mut conn = database.pool.acquire().await.unwrap();
-    let (run, keys) = run_with_metrics(&mut conn, &["loss", "rare", "same moment"]).await;
+    let (run, keys) = run_with_metrics(&mut conn, &["loss", "rare", "same moment", "little"]).await;
     let mut number = numbers(7);
-    let mut logged: [Vec<Point>; 3] = [Vec::new(), Vec::new(), Vec::new()];
+    let mut logged: [Vec<Point>; 4] = Default::default();
     for round in 0..60_i64 {
         let mut points = Vec::new();
         // Late ones, repeated ones, not-a-number, many of one moment, more than a page holds.
@@ -216,6 +216,9 @@ async fn what_was_logged_is_read_however_it_lies() {
                 points.push((keys[1], Point { step: round, timestamp: 5, value: at as f64 }));
             }
             points.push((keys[2], Point { step: number(5000) as i64, timestamp: 1, value: 0.0 }));
+        }
+        if round % 6 == 0 {
+            points.push((keys[3], Point { step: round, timestamp: round, value: 1.0 }));
         }
         if number(3) == 0 {
             let again: Vec<Point> = logged[0].iter().rev().take(20).copied().collect();
@@ -249,13 +252,19 @@ async fn what_was_logged_is_read_however_it_lies() {
         }
         pack::pack(&mut conn, run, whole).await.unwrap();
     }
-    // What was much lies packed, what was little does not.
-    let packed: Vec<(KeyId, i64)> =
+    // What was much lies in chunks, whole; what was little lies together in the journal.
+    let chunks: Vec<(KeyId, i64)> =
         sqlx::query_as("select key_id, sum(count) from metric_chunks group by key_id order by key_id")
             .fetch_all(&mut *conn)
             .await
             .unwrap();
-    assert!(packed.iter().any(|(key, count)| *key == keys[0] && *count as usize >= logged[0].len()));
+    let much: Vec<(KeyId, i64)> = keys.iter().zip(&logged).take(3).map(|(key, all)| (*key, all.len() as i64)).collect();
+    assert_eq!(chunks, much);
+    let journal: Vec<(bool, Vec<u8>)> =
+        sqlx::query_as("select packed, points from metric_journal").fetch_all(&mut *conn).await.unwrap();
+    let [(true, row)] = &journal[..] else { panic!("one packed row: {journal:?}") };
+    let little: Vec<points::journal::Entry> = logged[3].iter().map(|point| (keys[3].0, *point)).collect();
+    assert_eq!(points::journal::decode(row).unwrap().collect::<Vec<_>>(), little);
     assert!(pack::waiting(&mut conn).await.unwrap().is_empty());
 }
 
@@ -427,4 +436,34 @@ async fn who_writes_to_several_runs_at_once_waits_for_nobody_for_ever() {
     for racer in racers {
         racer.await.unwrap();
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_gives_numbers_to_overlapping_keys_waits_for_nobody_for_ever() {
+    let database = database().await;
+    let (_, experiment) = workspace(&mut database.pool.acquire().await.unwrap()).await;
+    let racers: Vec<_> = (0..4_usize)
+        .map(|racer| {
+            let pool = database.pool.clone();
+            tokio::spawn(async move {
+                for round in 0..40 {
+                    let mut names: Vec<String> = (0..400).map(|at| format!("{round}/{at}")).collect();
+                    names.rotate_left(racer * 100);
+                    names.truncate([400, 350, 250, 150][racer]);
+                    if racer % 2 == 1 {
+                        names.reverse();
+                    }
+                    let keys: Vec<key::NamedKey<'_>> =
+                        names.iter().map(|name| (KeyKind::Metric, name.as_str())).collect();
+                    let ids = key::ids(&mut pool.acquire().await.unwrap(), experiment, &keys).await.unwrap();
+                    assert_eq!(ids.len(), names.len());
+                }
+            })
+        })
+        .collect();
+    for racer in racers {
+        racer.await.unwrap();
+    }
+    let count = key::count(&mut database.pool.acquire().await.unwrap(), experiment).await.unwrap();
+    assert_eq!(count, 40 * 400);
 }

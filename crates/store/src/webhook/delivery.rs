@@ -54,9 +54,10 @@ pub struct Taken {
     pub fence: i64,
 }
 
-/// Takes a delivery for so long: the one of all that may be sent now that has waited longest. No webhook has more than
-/// `at_once` under way, so that one that never answers holds up no other. One statement: of many workers that ask at
-/// once, each gets another.
+/// Takes a delivery for so long: the one of all that may be sent now that has waited longest. A webhook that has `at_once`
+/// under way is passed over, so that one that never answers holds up no other. One statement: of many workers that ask at
+/// once, each gets another. They do not count each other's, so a webhook may have as many more as ask together; to hold
+/// the webhook for that would have workers wait for whatever is just being told.
 ///
 /// # Errors
 /// When the statement fails. It may have been carried out all the same, when the answer was lost.

@@ -96,21 +96,36 @@ pub async fn by_id(conn: &mut PgConnection, workspace: WorkspaceId, id: WebhookI
     row.map(Webhook::try_from).transpose()
 }
 
-/// Holds a webhook: until the transaction ends nobody else changes it, nor writes anything that is to be sent to it.
+/// Holds a webhook of a workspace: until the transaction ends nobody else changes it, nor writes anything that is to be
+/// sent to it.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn lock(conn: &mut PgConnection, id: WebhookId) -> Result<()> {
-    sqlx::query("select id from webhooks where id = $1 for no key update").bind(id).execute(conn).await?;
-    Ok(())
+pub async fn lock(conn: &mut PgConnection, workspace: WorkspaceId, id: WebhookId) -> Result<Option<Webhook>> {
+    let row: Option<Row> = sqlx::query_as(
+        "select id, workspace_id, name, description, url, events, status, secret <> '' as has_secret, created_at,
+             updated_at
+         from webhooks
+         where id = $2 and workspace_id = $1 and deleted_at is null
+         for no key update",
+    )
+    .bind(workspace)
+    .bind(id)
+    .fetch_optional(conn)
+    .await?;
+    row.map(Webhook::try_from).transpose()
 }
 
-/// What a webhook signs with; empty when it does not sign.
+/// What a webhook of a workspace signs with; empty when it does not sign.
 ///
 /// # Errors
-/// When the statement fails.
-pub async fn secret(conn: &mut PgConnection, id: WebhookId) -> Result<String> {
-    Ok(sqlx::query_scalar("select secret from webhooks where id = $1").bind(id).fetch_one(conn).await?)
+/// When the statement fails, or the workspace has no such webhook.
+pub async fn secret(conn: &mut PgConnection, workspace: WorkspaceId, id: WebhookId) -> Result<String> {
+    Ok(sqlx::query_scalar("select secret from webhooks where id = $2 and workspace_id = $1")
+        .bind(workspace)
+        .bind(id)
+        .fetch_one(conn)
+        .await?)
 }
 
 /// Up to `limit` webhooks of a workspace, newest first; those before `before`.
@@ -148,7 +163,7 @@ pub async fn update(conn: &mut PgConnection, webhook: &Webhook, secret: Option<&
         "update webhooks
          set name = $2, description = $3, url = $4, events = $5, status = $6, secret = coalesce($7, secret),
              updated_at = $8
-         where id = $1",
+         where id = $1 and workspace_id = $9",
     )
     .bind(webhook.id)
     .bind(&webhook.name)
@@ -158,20 +173,26 @@ pub async fn update(conn: &mut PgConnection, webhook: &Webhook, secret: Option<&
     .bind(webhook.status.as_str())
     .bind(secret)
     .bind(webhook.updated_at)
+    .bind(webhook.workspace_id)
     .execute(conn)
     .await?;
     Ok(())
 }
 
-/// Puts a webhook away, and forgets its secret. What was sent to it stays for as long as deliveries are kept.
+/// Puts a webhook of a workspace away, and forgets its secret. What was sent to it stays for as long as deliveries are kept.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn delete(conn: &mut PgConnection, id: WebhookId) -> Result<()> {
-    sqlx::query("update webhooks set deleted_at = now(), secret = '', status = 'DISABLED' where id = $1")
-        .bind(id)
-        .execute(conn)
-        .await?;
+pub async fn delete(conn: &mut PgConnection, workspace: WorkspaceId, id: WebhookId) -> Result<()> {
+    sqlx::query(
+        "update webhooks
+         set deleted_at = now(), secret = '', status = 'DISABLED'
+         where id = $2 and workspace_id = $1",
+    )
+    .bind(workspace)
+    .bind(id)
+    .execute(conn)
+    .await?;
     Ok(())
 }
 

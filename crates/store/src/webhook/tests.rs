@@ -62,7 +62,7 @@ async fn a_webhook_reads_back_and_its_secret_apart() {
     let made = webhook(&mut conn, lab, "ci").await;
     assert_eq!(by_id(&mut conn, lab, made.id).await.unwrap().as_ref(), Some(&made));
     assert_eq!(by_id(&mut conn, other, made.id).await.unwrap(), None);
-    assert_eq!(secret(&mut conn, made.id).await.unwrap(), "hush");
+    assert_eq!(secret(&mut conn, lab, made.id).await.unwrap(), "hush");
 
     let updated_at = made.updated_at + chrono::TimeDelta::hours(1);
     let changed = Webhook { name: "cd".to_owned(), events: BTreeSet::from([EVENT]), updated_at, ..made.clone() };
@@ -75,9 +75,26 @@ async fn a_webhook_reads_back_and_its_secret_apart() {
     let names = |webhooks: Vec<Webhook>| webhooks.into_iter().map(|webhook| webhook.name).collect::<Vec<_>>();
     assert_eq!(names(list(&mut conn, lab, None, 10).await.unwrap()), ["second", "cd"]);
     assert_eq!(names(list(&mut conn, lab, Some(second.id), 10).await.unwrap()), ["cd"]);
-    delete(&mut conn, second.id).await.unwrap();
+    delete(&mut conn, lab, second.id).await.unwrap();
     assert_eq!(by_id(&mut conn, lab, second.id).await.unwrap(), None);
-    assert_eq!(secret(&mut conn, second.id).await.unwrap(), "");
+    assert_eq!(secret(&mut conn, lab, second.id).await.unwrap(), "");
+    assert_eq!(lock(&mut conn, lab, second.id).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn another_workspace_neither_holds_nor_changes_nor_deletes_a_webhook() {
+    let database = database().await;
+    let mut conn = database.pool.acquire().await.unwrap();
+    let lab = workspace(&mut conn, "lab").await;
+    let other = workspace(&mut conn, "other").await;
+    let made = webhook(&mut conn, lab, "ci").await;
+    assert_eq!(lock(&mut conn, other, made.id).await.unwrap(), None);
+    assert!(secret(&mut conn, other, made.id).await.is_err());
+    let theirs = Webhook { workspace_id: other, name: "theirs".to_owned(), ..made.clone() };
+    update(&mut conn, &theirs, Some("known")).await.unwrap();
+    delete(&mut conn, other, made.id).await.unwrap();
+    assert_eq!(lock(&mut conn, lab, made.id).await.unwrap().as_ref(), Some(&made));
+    assert_eq!(secret(&mut conn, lab, made.id).await.unwrap(), "hush");
 }
 
 #[tokio::test]
@@ -91,7 +108,7 @@ async fn only_those_are_told_who_asked_for_the_event_here() {
     let disabled = webhook(&mut conn, lab, "disabled").await;
     update(&mut conn, &Webhook { status: WebhookStatus::Disabled, ..disabled }, None).await.unwrap();
     let gone = webhook(&mut conn, lab, "gone").await;
-    delete(&mut conn, gone.id).await.unwrap();
+    delete(&mut conn, lab, gone.id).await.unwrap();
     assert_eq!(told_of(&mut conn, lab, EVENT).await.unwrap(), [(told.id, "lab".to_owned())]);
     assert_eq!(told_of(&mut conn, lab, WebhookEvent::PromptTagSet).await.unwrap(), []);
 }
@@ -189,7 +206,7 @@ async fn what_waits_for_a_webhook_that_is_off_is_dropped_also_when_its_worker_is
         delivery::insert(&mut conn, &[hook.id], EVENT, "{}").await.unwrap();
     }
     let (sent, lost) = (take(&mut conn).await.unwrap(), take(&mut conn).await.unwrap());
-    lock(&mut conn, hook.id).await.unwrap();
+    lock(&mut conn, lab, hook.id).await.unwrap().unwrap();
     update(&mut conn, &Webhook { status: WebhookStatus::Disabled, ..hook.clone() }, None).await.unwrap();
     assert_eq!(delivery::drop_waiting(&mut conn, hook.id, "It is off.").await.unwrap(), 1);
     assert!(take(&mut conn).await.is_none());

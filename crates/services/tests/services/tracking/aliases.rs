@@ -142,3 +142,35 @@ async fn the_history_of_an_alias_comes_a_page_at_a_time_and_says_from_where() {
         assert_eq!(refused.kind, kind, "{refused}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_for_a_model_whose_name_goes_to_another_changes_neither() {
+    let world = with_versions(1).await;
+    let (services, ctx) = (&world.services, &world.ctx());
+    services.create_model(ctx, NewModel { name: "other".to_owned(), ..NewModel::default() }).await.unwrap();
+    let new =
+        NewModelVersion { model: "other".to_owned(), source: "dummy-source".to_owned(), ..NewModelVersion::default() };
+    services.create_model_version(ctx, new).await.unwrap();
+    let (first, other) = (services.model(ctx, MODEL).await.unwrap().id, services.model(ctx, "other").await.unwrap().id);
+    let mut renaming = world.database.pool.begin().await.unwrap();
+    store::model::lock(&mut renaming, first).await.unwrap();
+    let (services_, ctx_) = (services.clone(), ctx.clone());
+    let alias = tokio::spawn(async move { services_.set_alias(&ctx_, MODEL, "champion", 1).await });
+    let (services_, ctx_) = (services.clone(), ctx.clone());
+    let described = tokio::spawn(async move { services_.describe_version(&ctx_, MODEL, 1, "Good.").await });
+    let (services_, ctx_) = (services.clone(), ctx.clone());
+    let deleted = tokio::spawn(async move { services_.delete_model(&ctx_, MODEL).await });
+    world.until_waiting(3).await;
+    store::model::rename(&mut renaming, first, "first").await.unwrap();
+    store::model::rename(&mut renaming, other, MODEL).await.unwrap();
+    renaming.commit().await.unwrap();
+    for refused in
+        [alias.await.unwrap().err(), described.await.unwrap().err(), deleted.await.unwrap().err()].map(Option::unwrap)
+    {
+        assert_eq!(refused.kind, ErrorKind::Conflict, "{refused}");
+    }
+    for name in ["first", MODEL] {
+        assert_eq!(services.model(ctx, name).await.unwrap().aliases, BTreeMap::new());
+        assert_eq!(services.model_version(ctx, name, 1).await.unwrap().description, "");
+    }
+}

@@ -124,3 +124,31 @@ async fn a_run_that_is_held_up_holds_up_no_other() {
     waiting.await.unwrap().unwrap();
     assert_eq!(services.run(ctx, held).await.unwrap().metric("loss"), Some(1.0));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn however_many_wait_for_a_run_that_is_held_up_others_are_logged_to() {
+    let world = World::start().await;
+    let (services, ctx) = (&world.services, &world.ctx());
+    let experiment = world.experiment("wine").await;
+    let (held, free) = (world.run(experiment, "held", &[], &[]).await, world.run(experiment, "free", &[], &[]).await);
+    let mut holder = world.database.pool.begin().await.unwrap();
+    sqlx::query("update runs set version = version where id = $1").bind(held).execute(&mut *holder).await.unwrap();
+    let waiters = 4 * i64::from(world.database.pool.options().get_max_connections());
+    let waiting: Vec<_> = (0..waiters)
+        .map(|step| {
+            let (services, ctx) = (services.clone(), ctx.clone());
+            tokio::spawn(async move { services.log_metric(&ctx, held, &metric("loss", step, 1.0)).await })
+        })
+        .collect();
+    world.until_waiting(1).await;
+    for step in 0..20 {
+        services.log_metric(ctx, free, &metric("loss", step, 1.0)).await.unwrap();
+    }
+    assert!(waiting.iter().all(|waiting| !waiting.is_finished()));
+    holder.commit().await.unwrap();
+    for waiting in waiting {
+        waiting.await.unwrap().unwrap();
+    }
+    let written = services.metric_history(ctx, held, "loss", None, 1000).await.unwrap().items;
+    assert_eq!(written.len() as i64, waiters);
+}

@@ -122,14 +122,29 @@ async fn no_run_is_started_in_an_experiment_that_is_being_deleted() {
     let starting = tokio::spawn(async move {
         services.create_run(&ctx, NewExperimentRun { experiment_id, ..NewExperimentRun::default() }).await
     });
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
-    let waits = "select exists (
-                     select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')";
-    while !sqlx::query_scalar::<_, bool>(waits).fetch_one(pool).await.unwrap() {
-        assert!(tokio::time::Instant::now() < deadline, "it does not wait for the one who deletes");
-    }
+    world.until_waiting(1).await;
     deleting.commit().await.unwrap();
     assert_eq!(starting.await.unwrap().unwrap_err().kind, ErrorKind::Invalid);
     let runs: i64 = sqlx::query_scalar("select count(*) from runs").fetch_one(pool).await.unwrap();
     assert_eq!(runs, 0);
+}
+
+#[tokio::test]
+async fn pages_are_told_when_an_experiment_is_renamed_deleted_or_restored() {
+    let world = World::start().await;
+    let (services, ctx) = (&world.services, &world.ctx());
+    let id = world.experiment("wine").await;
+    let mut listener = store::event::Listener::open(&world.database.pool).await.unwrap();
+    let told = async |listener: &mut store::event::Listener| {
+        for topic in [format!("experiment:{id}"), format!("runs:{}", world.workspace.id)] {
+            let next = tokio::time::timeout(Duration::from_secs(60), listener.next()).await;
+            assert_eq!(next.expect("something is told").unwrap(), Some(topic));
+        }
+    };
+    services.rename_experiment(ctx, id, "beer").await.unwrap();
+    told(&mut listener).await;
+    services.delete_experiment(ctx, id).await.unwrap();
+    told(&mut listener).await;
+    services.restore_experiment(ctx, id).await.unwrap();
+    told(&mut listener).await;
 }

@@ -3,11 +3,14 @@
 
 mod aliases;
 mod cards;
+mod comments;
 mod curves;
 mod freshness;
 mod history;
 mod lineage;
+mod logged_models;
 mod model;
 mod packing;
 mod table;
+mod uploads;
 pub(crate) mod world;

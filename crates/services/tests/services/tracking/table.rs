@@ -4,12 +4,14 @@ use crate::tracking::world::World;
 use domain::{
     audit::ObjectKind,
     experiment::ViewType,
-    id::RunId,
+    id::{RunId, WorkspaceId},
     run::DatasetInput,
     run_table::{RunColumn, RunTable},
+    user::Workspace,
 };
 use services::{
-    ErrorKind, ExportFormat, NewModel, NewModelVersion, RunExportSearch, RunGroupSearch, RunTableSearch, RunsChange,
+    Ctx, ErrorKind, ExportFormat, NewModel, NewModelVersion, RunExportSearch, RunGroupSearch, RunTableSearch,
+    RunsChange,
 };
 use std::collections::BTreeSet;
 
@@ -379,4 +381,18 @@ async fn chosen_runs_come_in_the_order_in_which_they_were_chosen() {
     let names: Vec<_> = runs.iter().map(|run| run.info.name.as_str()).collect();
     assert_eq!(names, ["other", "one"]);
     assert_eq!(runs[1].metric("acc"), Some(1.0));
+}
+
+#[tokio::test]
+async fn keys_are_counted_that_were_ever_logged_and_not_for_another_workspace() {
+    let world = World::start().await;
+    let experiment = world.experiment("wine").await;
+    let run = world.run(experiment, "a", &[("loss", 0.5)], &[("depth", "3")]).await;
+    let before = world.services.count_run_keys(&world.ctx(), experiment).await.unwrap();
+    world.run(experiment, "b", &[("loss", 0.5), ("acc", 0.5)], &[("depth", "3")]).await;
+    world.services.delete_run(&world.ctx(), run).await.unwrap();
+    assert_eq!(world.services.count_run_keys(&world.ctx(), experiment).await.unwrap(), before + 1);
+    let other = Ctx::system(Workspace { id: WorkspaceId::new(), ..world.workspace.clone() });
+    let refused = world.services.count_run_keys(&other, experiment).await.unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::NotFound);
 }

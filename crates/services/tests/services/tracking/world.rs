@@ -1,13 +1,16 @@
 //! A workspace of one test's own, and runs in it.
 
 use artifacts::Artifacts;
+use chrono::Utc;
 use domain::{
-    id::{ExperimentId, RunId},
+    id::{ExperimentId, RunId, UserId},
     log_batch::{LogBatch, RawMetric},
-    user::Workspace,
+    permission::{Role, Scope},
+    user::{Email, User, Workspace},
     values::MetricValue,
 };
-use services::{Ctx, NewExperiment, NewExperimentRun, Services};
+use services::{Caller, Credential, Ctx, NewExperiment, NewExperimentRun, Services};
+use std::{path::PathBuf, time::Duration};
 use testkit::TestDatabase;
 
 pub(crate) struct World {
@@ -33,9 +36,42 @@ impl World {
         Artifacts::open_dir(self.directory.path()).await.unwrap()
     }
 
+    /// Where the artifact store keeps parts of files.
+    pub(crate) fn parts_dir(&self) -> PathBuf {
+        self.directory.path().join("parts")
+    }
+
     /// Slipway itself.
     pub(crate) fn ctx(&self) -> Ctx {
         Ctx::system(self.workspace.clone())
+    }
+
+    /// Returns once so many connections wait for what another holds.
+    pub(crate) async fn until_waiting(&self, count: i64) {
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+        let waits =
+            "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+        while sqlx::query_scalar::<_, i64>(waits).fetch_one(&self.database.pool).await.unwrap() < count {
+            assert!(tokio::time::Instant::now() < deadline, "nobody waits");
+        }
+    }
+
+    /// A member who may write.
+    pub(crate) async fn contributor(&self) -> Ctx {
+        let user = User {
+            id: UserId::new(),
+            email: Email::parse("contributor@slipway.test").unwrap(),
+            name: "Contributor".to_owned(),
+            is_service: false,
+            created_at: Utc::now(),
+        };
+        let mut conn = self.database.pool.acquire().await.unwrap();
+        store::user::insert(&mut conn, &user, None).await.unwrap();
+        store::workspace::set_member(&mut conn, self.workspace.id, user.id, &[Role::Contributor].into()).await.unwrap();
+        drop(conn);
+        let caller =
+            Caller { user, credential: Credential::Session("test".to_owned()), scope: Scope::Write, request_id: None };
+        self.services.enter(caller, Some(&self.workspace.slug)).await.unwrap().unwrap()
     }
 
     pub(crate) async fn experiment(&self, name: &str) -> ExperimentId {
