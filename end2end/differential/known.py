@@ -105,6 +105,7 @@ DIFFERENT_ON_PURPOSE = {
         "logged models by [{'field_name': 'metrics.acc', 'dataset_digest': '4f1a'}]": INVALID,
         "logged models with -1": INVALID,
         "logged models with 0": INVALID,
+        "logged models with 2147483648": INVALID,
         "logged models with a wrong token": INVALID,
         "logged model params changed": INVALID,
         "metric of a list": INVALID,
