@@ -39,7 +39,8 @@ pub struct LoggedModelSearch<'a> {
     pub experiments: Vec<ExperimentId>,
     /// A filter in the search language; empty for none.
     pub filter: &'a str,
-    /// Metrics in the filter were measured on one of these; on anything when there are none.
+    /// Metrics in the filter were measured on one of these; on anything when there are none. Without metrics in the filter,
+    /// only models of which something was measured on one of these.
     pub datasets: Vec<DatasetRef>,
     /// Entries of an order; without any, the newest first.
     pub order: Vec<LoggedModelOrderField>,

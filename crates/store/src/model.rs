@@ -48,9 +48,9 @@ const COLUMNS: &str = "m.id, m.workspace_id, m.name, m.description, m.created_at
               join model_versions v on v.id = a.model_version_id
               where a.model_id = m.id), '{}') as aliases";
 
-/// The condition that a model is a prompt, which MLflow keeps among models.
-pub(crate) const IS_PROMPT: &str = "exists (select from model_tags p
-    where p.model_id = m.id and p.key = 'mlflow.prompt.is_prompt' and lower(p.value) = 'true')";
+/// The condition that a model is no prompt, which MLflow keeps among models. Its searches mind the case of the tag.
+const NO_PROMPT: &str = "not exists (select from model_tags p
+    where p.model_id = m.id and p.key = 'mlflow.prompt.is_prompt' and p.value = 'true')";
 
 /// Adds a model. Its tags and aliases are not looked at.
 ///
@@ -420,7 +420,7 @@ impl Search {
     fn push_where(&self, query: &mut QueryBuilder<Postgres>) {
         query.push(" where m.deleted_at is null and m.workspace_id = ").push_bind(self.workspace);
         if !self.filter.as_ref().is_some_and(|filter| filter.mentions_prompts()) {
-            query.push(" and not ").push(IS_PROMPT);
+            query.push(" and ").push(NO_PROMPT);
         }
         if let Some(filter) = &self.filter {
             query.push(" and ");
@@ -432,9 +432,7 @@ impl Search {
 fn push_clause(query: &mut QueryBuilder<Postgres>, clause: &ModelClause) {
     match clause {
         ModelClause::Name(test) => condition::push_text(query, "m.name", test),
-        ModelClause::Prompt(is_prompt) => {
-            query.push(if *is_prompt { "" } else { "not " }).push(IS_PROMPT);
-        }
+        ModelClause::NoPrompt => _ = query.push(NO_PROMPT),
         ModelClause::Tag { key, test } => condition::push_tag(query, "model_tags t where t.model_id = m.id", key, test),
     }
 }

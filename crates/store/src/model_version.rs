@@ -3,7 +3,7 @@
 use crate::{
     Error, Result, condition,
     keyset::{self, Column, Found, Kind, Mark},
-    model::{IS_PROMPT, millis},
+    model::millis,
 };
 use chrono::{DateTime, Utc};
 use domain::{
@@ -507,7 +507,7 @@ impl Search {
     fn push_where(&self, query: &mut QueryBuilder<Postgres>) {
         query.push(IN_USE).push_bind(self.workspace);
         if !self.filter.as_ref().is_some_and(|filter| filter.mentions_prompts()) {
-            query.push(" and not ").push(IS_PROMPT);
+            query.push(" and ").push(NO_PROMPT);
         }
         if let Some(filter) = &self.filter {
             query.push(" and ");
@@ -515,6 +515,13 @@ impl Search {
         }
     }
 }
+
+/// The condition that a version is of no prompt. As MLflow has it, the tags of the model say nothing here: one version
+/// with the tag makes a prompt of all those of its model.
+const NO_PROMPT: &str = "not exists (select from model_versions o
+    join model_version_tags p on p.model_version_id = o.id
+    where o.model_id = v.model_id and o.deleted_at is null
+      and p.key = 'mlflow.prompt.is_prompt' and p.value = 'true')";
 
 fn push_clause(query: &mut QueryBuilder<Postgres>, clause: &VersionClause) {
     match clause {
@@ -524,9 +531,7 @@ fn push_clause(query: &mut QueryBuilder<Postgres>, clause: &VersionClause) {
             condition::push_nullable_text(query, "replace(v.run_id::text, '-', '')", test);
         }
         VersionClause::Number(test) => condition::push_integer(query, "v.version", test),
-        VersionClause::Prompt(is_prompt) => {
-            query.push(if *is_prompt { "" } else { "not " }).push(IS_PROMPT);
-        }
+        VersionClause::NoPrompt => _ = query.push(NO_PROMPT),
         VersionClause::Tag { key, test } => {
             condition::push_tag(query, "model_version_tags t where t.model_version_id = v.id", key, test)
         }

@@ -118,6 +118,7 @@ CASES += [
     search("of a text experiment", experiment_ids=["abc"]),
     search("with 0", max_results=0),
     search("with -1", max_results=-1),
+    *[search(f"with {most}", max_results=most) for most in [10_001, 2**31 - 1, 2**31]],
     search("with a wrong token", page_token="nonsense"),
     post("logged models, first page", "logged-models/search", {"experiment_ids": ["$models"], "order_by": [{"field_name": "name"}], "max_results": 3}, save={"lmPage": "next_page_token"}),
     post("logged models, second page", "logged-models/search", {"experiment_ids": ["$models"], "order_by": [{"field_name": "name"}], "max_results": 3, "page_token": "$lmPage"}),
@@ -125,6 +126,11 @@ CASES += [
     search("of a dataset", filter="metrics.acc > 0", datasets=[{"dataset_name": "grapes", "dataset_digest": "4f1a"}]),
     search("of a dataset by name alone", filter="metrics.acc > 0", datasets=[{"dataset_name": "grapes"}]),
     search("of a dataset nobody used", filter="metrics.acc > 0", datasets=[{"dataset_name": "hops"}]),
+    search("of a dataset, whatever the metric", datasets=[{"dataset_name": "grapes", "dataset_digest": "4f1a"}]),
+    search("of a dataset by name alone, whatever the metric", datasets=[{"dataset_name": "grapes"}]),
+    search("of a dataset that another has, whatever the metric", filter="name = 'beta'", datasets=[{"dataset_name": "grapes", "dataset_digest": "4f1a"}]),
+    search("of a dataset nobody used, whatever the metric", datasets=[{"dataset_name": "hops", "dataset_digest": "1"}]),
+    search("of two datasets, whatever the metric", filter="params.depth = '3'", datasets=[{"dataset_name": "hops", "dataset_digest": "1"}, {"dataset_name": "grapes", "dataset_digest": "4f1a"}]),
     search("of a dataset without a name", datasets=[{"dataset_digest": "4f1a"}]),
     *[
         search(f"where {filter}", filter=filter)
@@ -142,6 +148,12 @@ CASES += [
             "status = 'LOGGED_MODEL_READY'",
             "status = 'PENDING'",
             "status != 'READY'",
+            "status LIKE 'R%'",
+            "status ILIKE 'r%'",
+            "experiment_id = '$models'",
+            "experiment_id != '$models'",
+            "experiment_id IN ('$models', '0')",
+            "experiment_id NOT IN ('$models')",
             "source_run_id = '$modelRun'",
             "creation_timestamp > 0",
             "creation_time > 0",
@@ -186,6 +198,9 @@ CASES += [
             [{"field_name": "last_updated_timestamp"}],
             [{"field_name": "status"}, {"field_name": "name"}],
             [{"field_name": "model_type"}, {"field_name": "name"}],
+            [{"field_name": "name", "ascending": False}, {"field_name": "name"}],
+            [{"field_name": "metrics.acc"}, {"field_name": "metrics.acc", "ascending": False}],
+            [{"field_name": "experiment_id"}, {"field_name": "name"}],
             [{"field_name": "params.depth"}],
             [{"field_name": "colour"}],
             [{"ascending": True}],
@@ -193,4 +208,28 @@ CASES += [
             ["name"],
         ]
     ],
+]
+
+# Of two experiments, with and without a run that made them.
+CASES += [
+    post("experiment of models without runs", "experiments/create", {"name": "models without runs"}, save={"sources": "experiment_id"}),
+    post("logged model without a run", "logged-models", {"experiment_id": "$sources", "name": "loose"}),
+    post("logged model with a run", "logged-models", {"experiment_id": "$sources", "name": "made", "source_run_id": "$modelRun"}),
+    *[
+        search(f"with and without runs where {filter}", experiment_ids=["$sources"], filter=filter)
+        for filter in [
+            "source_run_id = ''",
+            "source_run_id != ''",
+            "source_run_id != 'x'",
+            "source_run_id != '$modelRun'",
+            "source_run_id LIKE '%'",
+            "source_run_id NOT IN ('$modelRun')",
+        ]
+    ],
+    *[
+        search(f"of two experiments by {field}, {'up' if up else 'down'}", experiment_ids=["$models", "$sources"], order_by=[{"field_name": field, "ascending": up}, {"field_name": "name"}])
+        for field in ["source_run_id", "experiment_id"]
+        for up in [True, False]
+    ],
+    search("of two experiments where one is meant", experiment_ids=["$models", "$sources"], filter="experiment_id = '$sources'"),
 ]

@@ -2,6 +2,13 @@
 
 from exchange import get, post
 
+IS_PROMPT = "mlflow.prompt.is_prompt"
+
+
+def tagged(value: str) -> list[dict[str, str]]:
+    return [{"key": IS_PROMPT, "value": value}]
+
+
 CASES = [
     post("search model one", "registered-models/create", {"name": "search one", "tags": [{"key": "team", "value": "Cellar"}]}),
     post("search model two", "registered-models/create", {"name": "Search_two", "tags": [{"key": "team", "value": "cask"}, {"key": "a.b", "value": "dot"}]}),
@@ -92,5 +99,21 @@ CASES = [
     *[
         get(f"versions by {order}", "model-versions/search", {"order_by": order, "filter": "name ILIKE 'search%'"})
         for order in [["name DESC", "version_number DESC"], ["version_number", "name"], ["creation_timestamp", "name", "version_number"], ["last_updated_timestamp"], ["colour"], ["name", "name"]]
+    ],
+]
+
+# What is a prompt: a model by its own tag, versions by theirs.
+CASES += [
+    post("model whose version is a prompt", "registered-models/create", {"name": "mixed"}),
+    post("version that is a prompt, of a model that is none", "model-versions/create", {"name": "mixed", "source": "dummy-source", "tags": tagged("true")}),
+    post("version beside one that is a prompt", "model-versions/create", {"name": "mixed", "source": "models:/$model", "model_id": "$model"}),
+    post("model that is a prompt", "registered-models/create", {"name": "outer", "tags": tagged("true")}),
+    post("version that is none, of a prompt", "model-versions/create", {"name": "outer", "source": "models:/$model", "model_id": "$model"}),
+    post("model that is a prompt in capitals", "registered-models/create", {"name": "loud", "tags": tagged("TRUE")}),
+    *[
+        get(f"{what}: {name} {comparison}".strip(), f"{path}/search", {"filter": f"name = '{name}'" + (f" AND tags.`{IS_PROMPT}` {comparison}" if comparison else "")})
+        for what, path, all_names in [("models", "registered-models", ["mixed", "outer", "loud"]), ("versions", "model-versions", ["mixed", "outer"])]
+        for name in all_names
+        for comparison in ["", "= 'true'", "!= 'true'", "= 'TRUE'", "= 'false'", "!= 'false'"]
     ],
 ]

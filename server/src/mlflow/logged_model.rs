@@ -4,7 +4,7 @@ use super::{
     MlflowError,
     answer::{self, Empty, done},
     artifact,
-    fields::{Fields, logged_model_id, missing},
+    fields::{Fields, logged_model_id},
 };
 use crate::{
     access::{Access, Context, Surface},
@@ -26,6 +26,9 @@ use domain::{
 };
 use serde_json::{Value, json};
 use services::{FilesOf, LoggedModelSearch, NewLoggedModel};
+
+/// The most models of one page. More may be asked for, as MLflow has no limit; the rest is on the next pages.
+const MAX_PAGE: usize = 10_000;
 
 pub(super) fn routes(routes: Routes) -> Routes {
     let read = Access::Needs(Permission::Read);
@@ -58,9 +61,7 @@ async fn create(State(state): State<AppState>, Context(ctx): Context, fields: Fi
 
 async fn search(State(state): State<AppState>, Context(ctx): Context, fields: Fields) -> Result<Response, MlflowError> {
     let experiments = fields.experiment_ids()?;
-    if experiments.is_empty() {
-        return Err(missing("experiment_ids").into());
-    }
+    fields.require("experiment_ids")?;
     let text = |fields: &Fields, name: &str| fields.text(name).map(|text| text.map(ToOwned::to_owned));
     let mut datasets = Vec::new();
     for dataset in fields.objects("datasets")? {
@@ -82,7 +83,7 @@ async fn search(State(state): State<AppState>, Context(ctx): Context, fields: Fi
         datasets,
         order,
         page_token: fields.page_token()?,
-        limit: fields.max_results(50, 10_000)?,
+        limit: fields.max_results(50, i32::MAX as usize)?.min(MAX_PAGE),
     };
     let page = state.services.search_logged_models(&ctx, &wanted).await?;
     let models: Vec<Value> = page.items.iter().map(answer::logged_model).collect();

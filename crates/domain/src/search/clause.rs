@@ -188,6 +188,26 @@ impl<T> Deref for Values<T> {
     }
 }
 
+/// A comparison of an attribute of a known set of values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Choice<T> {
+    /// It is one of these values, or none of them.
+    OneOf(OneOf<T>),
+    /// The name of its value has this form.
+    Like(PatternTest),
+}
+
+/// `LIKE`, `ILIKE` and what `NOT` makes of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PatternTest {
+    /// Whether the text has another form, rather than this.
+    pub negated: bool,
+    /// Whether upper and lower case are the same.
+    pub any_case: bool,
+    /// The form.
+    pub pattern: Pattern,
+}
+
 /// `=`, `!=`, `IN` and `NOT IN` on an attribute of a known set of values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OneOf<T> {

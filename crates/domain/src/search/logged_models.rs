@@ -2,13 +2,13 @@
 
 use super::{
     MAX_ORDER, ParseError,
-    clause::{IntegerTest, Keyed, NumberTest, OneOf, TextTest},
+    clause::{Choice, Filter, IntegerTest, Keyed, NumberTest, OneOf, TextTest},
     order::{Direction, OrderBy, complete},
     parser::{Clause, Operand, Parser, check_text, shorten},
     print::{self, Key},
     scanner::Problem,
 };
-use crate::logged_model::LoggedModelStatus;
+use crate::{id::ExperimentId, logged_model::LoggedModelStatus};
 use std::fmt;
 
 /// One comparison of logged models.
@@ -22,10 +22,20 @@ pub enum LoggedModelClause {
     Tag { key: String, test: Keyed<TextTest> },
     /// An attribute that is a text.
     Text { attribute: LoggedModelText, test: TextTest },
-    /// `status`: `PENDING`, `READY` or `FAILED`.
-    Status(OneOf<LoggedModelStatus>),
+    /// `status`: `PENDING`, `READY` or `FAILED`. A pattern may also be of the long names that are in answers.
+    Status(Choice<LoggedModelStatus>),
+    /// `experiment_id`, as clients see it: `0` is the default experiment of the workspace.
+    Experiment(OneOf<ExperimentId>),
     /// An attribute that is a time, in milliseconds since 1970.
     Time { attribute: LoggedModelTime, test: IntegerTest },
+}
+
+impl Filter<LoggedModelClause> {
+    /// Whether the filter says something about metrics.
+    #[must_use]
+    pub fn mentions_metrics(&self) -> bool {
+        self.comparisons().into_iter().any(|clause| matches!(clause, LoggedModelClause::Metric { .. }))
+    }
 }
 
 /// Attributes of a logged model that are texts.
@@ -37,7 +47,7 @@ pub enum LoggedModelText {
     ModelId,
     /// `model_type`
     ModelType,
-    /// `source_run_id`: 32 hexadecimal digits; models without a run have none.
+    /// `source_run_id`: 32 hexadecimal digits; of models without a run an empty text.
     SourceRunId,
 }
 
@@ -81,6 +91,8 @@ pub enum LoggedModelAttribute {
     Text(LoggedModelText),
     /// `status`
     Status,
+    /// `experiment_id`, as a number.
+    Experiment,
     /// One that is a time.
     Time(LoggedModelTime),
 }
@@ -93,6 +105,7 @@ impl LoggedModelAttribute {
             "model_type" => Self::Text(LoggedModelText::ModelType),
             "source_run_id" => Self::Text(LoggedModelText::SourceRunId),
             "status" => Self::Status,
+            "experiment_id" => Self::Experiment,
             "creation_timestamp" | "creation_time" | "creation_timestamp_ms" => Self::Time(LoggedModelTime::Creation),
             "last_updated_timestamp" | "last_updated_time" | "last_updated_timestamp_ms" => {
                 Self::Time(LoggedModelTime::LastUpdated)
@@ -102,8 +115,7 @@ impl LoggedModelAttribute {
     }
 }
 
-const ATTRIBUTES: &str =
-    "one of name, model_id, model_type, status, source_run_id, creation_timestamp, last_updated_timestamp";
+const ATTRIBUTES: &str = "one of name, model_id, model_type, status, experiment_id, source_run_id, creation_timestamp, last_updated_timestamp";
 
 /// The name of a status in this language.
 fn status_name(status: &LoggedModelStatus) -> String {
@@ -149,7 +161,11 @@ impl Clause for LoggedModelClause {
                 Self::Text { attribute, test: parser.text_test(attribute.as_str())? }
             }
             LoggedModelAttribute::Status => {
-                Self::Status(parser.one_of("status", "'PENDING', 'READY' or 'FAILED'", status)?)
+                Self::Status(parser.choice("status", "'PENDING', 'READY' or 'FAILED'", status)?)
+            }
+            LoggedModelAttribute::Experiment => {
+                let number = |text: &str| text.parse().ok();
+                Self::Experiment(parser.one_of("experiment_id", "a quoted number of an experiment", number)?)
             }
             LoggedModelAttribute::Time(attribute) => {
                 Self::Time { attribute, test: parser.integer(attribute.as_str(), false)? }
@@ -165,9 +181,13 @@ impl fmt::Display for LoggedModelClause {
             Self::Param { key, test } => write!(f, "params.{} {test}", Key(key)),
             Self::Tag { key, test } => write!(f, "tags.{} {test}", Key(key)),
             Self::Text { attribute, test } => write!(f, "{} {test}", attribute.as_str()),
-            Self::Status(one_of) => {
+            Self::Status(choice) => {
                 f.write_str("status ")?;
-                print::one_of(f, one_of, status_name)
+                print::choice(f, choice, status_name)
+            }
+            Self::Experiment(one_of) => {
+                f.write_str("experiment_id ")?;
+                print::one_of(f, one_of, ToString::to_string)
             }
             Self::Time { attribute, test } => write!(f, "{} {test}", attribute.as_str()),
         }
@@ -223,10 +243,11 @@ pub struct LoggedModelOrderField {
     pub dataset_digest: Option<String>,
 }
 
-/// Reads an order of logged models. Ends with `creation_timestamp DESC, model_id ASC`.
+/// Reads an order of logged models. Ends with `creation_timestamp DESC, model_id ASC`. An entry that names what an earlier
+/// one named changes nothing, and is left out.
 ///
 /// # Errors
-/// When an entry names nothing to order by, or what an earlier one named, or a digest without a name.
+/// When an entry names nothing to order by, or a digest without a name.
 pub fn logged_model_order(fields: Vec<LoggedModelOrderField>) -> Result<Vec<OrderBy<LoggedModelOrderKey>>, ParseError> {
     let refused = |name: &str, reason: &str, expected: &str| ParseError {
         message: format!("logged models cannot be ordered by \"{}\": {reason} (at 0)", shorten(name)),
@@ -255,7 +276,7 @@ pub fn logged_model_order(fields: Vec<LoggedModelOrderField>) -> Result<Vec<Orde
             }
         };
         if order.iter().any(|by| by.key == key) {
-            return Err(refused(name, "it is named twice", "each value once"));
+            continue;
         }
         let direction = if field.ascending { Direction::Asc } else { Direction::Desc };
         order.push(OrderBy { key, direction });

@@ -33,7 +33,7 @@
 //! - dataset conditions are true when any one data set that the run read makes them true.
 //!
 //! # Orders
-//! Each entry is `operand [ASC|DESC]`. What the functions here return is complete: default and tie-breaking keys of
+//! Each entry is `operand [ASC|DESC]`; of logged models an entry has fields, and what an earlier one named is left out. What the functions here return is complete: default and tie-breaking keys of
 //! the object are at its end, so that two objects are never equal and keyset pages are exact. Objects without the
 //! value come last in both directions, and not-a-number comes after the numbers and before those.
 
@@ -51,7 +51,9 @@ mod scanner;
 #[cfg(test)]
 mod tests;
 
-pub use clause::{Filter, Finite, IntegerTest, Keyed, NumberOp, NumberTest, OneOf, Pattern, TextTest, Values};
+pub use clause::{
+    Choice, Filter, Finite, IntegerTest, Keyed, NumberOp, NumberTest, OneOf, Pattern, PatternTest, TextTest, Values,
+};
 pub use complete::{Completion, KeyPlace, ValueOf, ValuePlace, Word, complete};
 pub use experiments::{ExperimentAttribute, ExperimentClause, ExperimentTime};
 pub use logged_models::{
@@ -65,13 +67,13 @@ pub use runs::{DatasetField, RunClause, RunOrderKey, RunText, RunTime};
 use crate::error::Error;
 
 /// The longest filter, in bytes.
-pub const MAX_LENGTH: usize = 64 * 1024;
+pub const MAX_LENGTH: usize = 128 * 1024;
 /// The most comparisons in a filter.
 pub const MAX_CLAUSES: usize = 200;
 /// How deep parentheses and `NOT` may nest.
 pub const MAX_DEPTH: usize = 32;
 /// The most values in the list of one `IN`.
-pub const MAX_VALUES: usize = 1000;
+pub const MAX_VALUES: usize = 2000;
 /// The most entries of an order.
 pub const MAX_ORDER: usize = 32;
 

@@ -17,8 +17,8 @@ pub enum ModelClause {
     Name(TextTest),
     /// `tags.<key>`
     Tag { key: String, test: Keyed<TextTest> },
-    /// Whether it is a prompt: [`PROMPT_TAG`] compared with `true` or `false`. A model without the tag is none.
-    Prompt(bool),
+    /// It is no prompt: [`PROMPT_TAG`] `!= 'true'`, or `= 'false'`. A model without the tag is none either.
+    NoPrompt,
 }
 
 /// One comparison of model versions.
@@ -30,8 +30,9 @@ pub enum VersionClause {
     Number(IntegerTest),
     /// `tags.<key>`
     Tag { key: String, test: Keyed<TextTest> },
-    /// Whether its model is a prompt: [`PROMPT_TAG`] compared with `true` or `false`.
-    Prompt(bool),
+    /// It is of no prompt: [`PROMPT_TAG`] `!= 'true'`, or `= 'false'`. What makes a prompt are the tags of the versions,
+    /// of which one is enough.
+    NoPrompt,
 }
 
 /// Attributes of a model version that are texts.
@@ -82,37 +83,51 @@ pub enum VersionOrderKey {
 }
 
 impl Filter<ModelClause> {
-    /// Whether the filter says something about prompts. Without that, a search leaves them out.
+    /// Whether the filter says that prompts are wanted, or that they are not. Without that, a search leaves them out.
     #[must_use]
     pub fn mentions_prompts(&self) -> bool {
-        self.comparisons().into_iter().any(|clause| matches!(clause, ModelClause::Prompt(_)))
+        self.comparisons().into_iter().any(|clause| match clause {
+            ModelClause::NoPrompt => true,
+            ModelClause::Tag { key, test } => wants_prompts(key, test),
+            _ => false,
+        })
     }
 }
 
 impl Filter<VersionClause> {
-    /// Whether the filter says something about prompts. Without that, a search leaves them out.
+    /// Whether the filter says that prompts are wanted, or that they are not. Without that, a search leaves them out.
     #[must_use]
     pub fn mentions_prompts(&self) -> bool {
-        self.comparisons().into_iter().any(|clause| matches!(clause, VersionClause::Prompt(_)))
+        self.comparisons().into_iter().any(|clause| match clause {
+            VersionClause::NoPrompt => true,
+            VersionClause::Tag { key, test } => wants_prompts(key, test),
+            _ => false,
+        })
     }
 }
 
-/// A tag's comparison, or what it says about prompts.
-fn prompt(key: &str, test: &Keyed<TextTest>) -> Option<bool> {
-    let (text, negated) = match test {
-        Keyed::Is(TextTest::Eq(text)) if key == PROMPT_TAG => (text, false),
-        Keyed::Is(TextTest::Ne(text)) if key == PROMPT_TAG => (text, true),
-        _ => return None,
-    };
-    match text.to_ascii_lowercase().as_str() {
-        "true" => Some(!negated),
-        "false" => Some(negated),
-        _ => None,
-    }
+/// Whether a comparison of a tag asks for prompts: MLflow's way is [`PROMPT_TAG`] `= 'true'`, or `!= 'false'`.
+fn wants_prompts(key: &str, test: &Keyed<TextTest>) -> bool {
+    key == PROMPT_TAG
+        && match test {
+            Keyed::Is(TextTest::Eq(text)) => text.eq_ignore_ascii_case("true"),
+            Keyed::Is(TextTest::Ne(text)) => text.eq_ignore_ascii_case("false"),
+            _ => false,
+        }
 }
 
-fn write_prompt(f: &mut fmt::Formatter<'_>, prompt: bool) -> fmt::Result {
-    write!(f, "tags.{PROMPT_TAG} = '{prompt}'")
+/// Whether a comparison of a tag asks for all that is no prompt, whether it has the tag or not.
+fn wants_no_prompts(key: &str, test: &Keyed<TextTest>) -> bool {
+    key == PROMPT_TAG
+        && match test {
+            Keyed::Is(TextTest::Eq(text)) => text.eq_ignore_ascii_case("false"),
+            Keyed::Is(TextTest::Ne(text)) => text.eq_ignore_ascii_case("true"),
+            _ => false,
+        }
+}
+
+fn write_no_prompt(f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "tags.{PROMPT_TAG} != 'true'")
 }
 
 /// A tag, or the name of an attribute.
@@ -137,7 +152,7 @@ impl Clause for ModelClause {
         match field(&operand)? {
             Field::Tag(key) => {
                 let test = parser.keyed_text("a tag")?;
-                Ok(prompt(&key, &test).map_or(Self::Tag { key, test }, Self::Prompt))
+                Ok(if wants_no_prompts(&key, &test) { Self::NoPrompt } else { Self::Tag { key, test } })
             }
             Field::Attribute("name") => Ok(Self::Name(parser.text_test("name")?)),
             Field::Attribute(_) => Err(operand.no_attribute("name or tags.<key>")),
@@ -162,7 +177,7 @@ impl Clause for VersionClause {
             Field::Attribute(_) => Err(operand.no_attribute("one of name, version_number, run_id, source_path")),
             Field::Tag(key) => {
                 let test = parser.keyed_text("a tag")?;
-                Ok(prompt(&key, &test).map_or(Self::Tag { key, test }, Self::Prompt))
+                Ok(if wants_no_prompts(&key, &test) { Self::NoPrompt } else { Self::Tag { key, test } })
             }
         }
     }
@@ -173,7 +188,7 @@ impl fmt::Display for ModelClause {
         match self {
             Self::Name(test) => write!(f, "name {test}"),
             Self::Tag { key, test } => write!(f, "tags.{} {test}", Key(key)),
-            Self::Prompt(prompt) => write_prompt(f, *prompt),
+            Self::NoPrompt => write_no_prompt(f),
         }
     }
 }
@@ -184,7 +199,7 @@ impl fmt::Display for VersionClause {
             Self::Text { attribute, test } => write!(f, "{} {test}", attribute.as_str()),
             Self::Number(test) => write!(f, "version_number {test}"),
             Self::Tag { key, test } => write!(f, "tags.{} {test}", Key(key)),
-            Self::Prompt(prompt) => write_prompt(f, *prompt),
+            Self::NoPrompt => write_no_prompt(f),
         }
     }
 }

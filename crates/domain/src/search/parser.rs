@@ -2,7 +2,9 @@
 
 use super::{
     MAX_CLAUSES, MAX_DEPTH, MAX_LENGTH, MAX_VALUES, ParseError,
-    clause::{Filter, Finite, IntegerTest, Keyed, NumberOp, NumberTest, OneOf, Pattern, TextTest, Values},
+    clause::{
+        Choice, Filter, Finite, IntegerTest, Keyed, NumberOp, NumberTest, OneOf, Pattern, PatternTest, TextTest, Values,
+    },
     scanner::{Name, Placed, Problem, Scanner, Token},
 };
 
@@ -355,11 +357,40 @@ impl<'a> Parser<'a> {
         parse: impl Fn(&str) -> Option<T>,
     ) -> Result<OneOf<T>, Problem> {
         let start = self.next_start()?;
-        let (negated, list) = match self.sign(CHOICE_OPS)? {
+        let sign = self.sign(CHOICE_OPS)?;
+        self.one_of_after(&sign, start, what, (expected, CHOICE_OPS), parse)
+    }
+
+    /// The same, or a comparison of the names of those values with a pattern.
+    pub(super) fn choice<T>(
+        &mut self,
+        what: &str,
+        expected: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Choice<T>, Problem> {
+        let start = self.next_start()?;
+        let (negated, any_case) = match self.sign(TEXT_OPS)? {
+            Sign::Like { negated } => (negated, false),
+            Sign::ILike { negated } => (negated, true),
+            sign => return self.one_of_after(&sign, start, what, (expected, TEXT_OPS), parse).map(Choice::OneOf),
+        };
+        Ok(Choice::Like(PatternTest { negated, any_case, pattern: self.pattern(what)? }))
+    }
+
+    /// What is compared with values of a known set. Of the two texts the first says which values, the second which signs.
+    fn one_of_after<T>(
+        &mut self,
+        sign: &Sign,
+        start: usize,
+        what: &str,
+        (expected, ops): (&str, &str),
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<OneOf<T>, Problem> {
+        let (negated, list) = match *sign {
             Sign::Compare(NumberOp::Eq) => (false, false),
             Sign::Compare(NumberOp::Ne) => (true, false),
             Sign::In { negated } => (negated, true),
-            _ => return Err(self.wrong_sign(start, what, CHOICE_OPS)),
+            _ => return Err(self.wrong_sign(start, what, ops)),
         };
         if list {
             return Ok(OneOf { negated, values: self.list(what, expected, parse)? });

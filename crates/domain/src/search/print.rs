@@ -1,6 +1,6 @@
 //! Filters and orders back into text, so that reading it gives the same again.
 
-use super::clause::{Filter, Finite, IntegerTest, Keyed, NumberTest, OneOf, TextTest};
+use super::clause::{Choice, Filter, Finite, IntegerTest, Keyed, NumberTest, OneOf, PatternTest, TextTest};
 use std::fmt;
 
 /// A key, in backticks when it would not be read whole without.
@@ -42,6 +42,22 @@ pub(super) fn one_of<T>(f: &mut fmt::Formatter<'_>, one_of: &OneOf<T>, written: 
             f.write_str(if one_of.negated { "NOT IN " } else { "IN " })?;
             list(f, several)
         }
+    }
+}
+
+/// The same of an attribute whose names may also be compared with a pattern.
+pub(super) fn choice<T>(f: &mut fmt::Formatter<'_>, choice: &Choice<T>, written: impl Fn(&T) -> String) -> fmt::Result {
+    match choice {
+        Choice::OneOf(values) => one_of(f, values, written),
+        Choice::Like(test) => write!(f, "{test}"),
+    }
+}
+
+impl fmt::Display for PatternTest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let not = if self.negated { "NOT " } else { "" };
+        let like = if self.any_case { "ILIKE" } else { "LIKE" };
+        write!(f, "{not}{like} {}", Quoted(self.pattern.as_str()))
     }
 }
 

@@ -7,8 +7,8 @@ use crate::{
 use domain::{
     id::{ExperimentId, LoggedModelId, WorkspaceId},
     search::{
-        DatasetRef, Keyed, LoggedModelAttribute, LoggedModelClause, LoggedModelFilter, LoggedModelOrderKey,
-        LoggedModelText, LoggedModelTime, OrderBy, TextTest,
+        Choice, DatasetRef, Keyed, LoggedModelAttribute, LoggedModelClause, LoggedModelFilter, LoggedModelOrderKey,
+        LoggedModelText, LoggedModelTime, OrderBy, PatternTest, TextTest,
     },
 };
 use sqlx::{PgConnection, Postgres, QueryBuilder, Row as _};
@@ -22,7 +22,8 @@ pub struct Search {
     pub experiments: Vec<ExperimentId>,
     /// Only those of which this holds.
     pub filter: Option<LoggedModelFilter>,
-    /// Metrics in the filter were measured on one of these; on anything when there are none.
+    /// Metrics in the filter were measured on one of these; on anything when there are none. Without metrics in the filter,
+    /// only models of which something was measured on one of these.
     pub datasets: Vec<DatasetRef>,
     /// A complete order, as `domain::search::logged_model_order` makes it.
     pub order: Vec<OrderBy<LoggedModelOrderKey>>,
@@ -46,8 +47,11 @@ impl Search {
                 LoggedModelOrderKey::Attribute(A::Text(LoggedModelText::ModelId)) => {
                     Column::new("m.id", Kind::Id, direction)
                 }
+                LoggedModelOrderKey::Attribute(A::Experiment) => {
+                    Column::new("m.experiment_id", Kind::Integer, direction)
+                }
                 LoggedModelOrderKey::Attribute(A::Text(LoggedModelText::SourceRunId)) => {
-                    Column::new("m.source_run_id", Kind::Id, direction).nullable()
+                    Column::new(format!("{SOURCE_RUN} collate \"C\""), Kind::Text, direction)
                 }
                 LoggedModelOrderKey::Attribute(A::Text(text)) => Column::new(text_column(*text), Kind::Text, direction),
             }
@@ -76,6 +80,11 @@ impl Search {
     fn push_where(&self, query: &mut QueryBuilder<Postgres>) {
         query.push(" where m.workspace_id = ").push_bind(self.workspace);
         query.push(" and m.experiment_id = any(").push_bind(self.experiments.clone()).push(") and not m.deleted");
+        if !self.datasets.is_empty() && !self.filter.as_ref().is_some_and(|filter| filter.mentions_metrics()) {
+            query.push(" and exists (select from logged_model_metrics x where x.logged_model_id = m.id and ");
+            push_datasets(query, &self.datasets);
+            query.push(")");
+        }
         if let Some(filter) = &self.filter {
             query.push(" and ");
             condition::push(query, filter, &|query: &mut QueryBuilder<Postgres>, clause: &LoggedModelClause| {
@@ -100,30 +109,36 @@ impl Search {
                     condition::push_number(query, "x.value", test);
                 }
                 if !self.datasets.is_empty() {
-                    query.push(" and (");
-                    for (index, dataset) in self.datasets.iter().enumerate() {
-                        if index > 0 {
-                            query.push(" or ");
-                        }
-                        push_dataset(query, dataset);
-                    }
-                    query.push(")");
+                    query.push(" and ");
+                    push_datasets(query, &self.datasets);
                 }
                 query.push(")");
             }
             LoggedModelClause::Param { key, test } => push_keyed(query, "m.params", key, test),
             LoggedModelClause::Tag { key, test } => push_keyed(query, "m.tags", key, test),
-            LoggedModelClause::Text { attribute: LoggedModelText::SourceRunId, test } => {
-                condition::push_nullable_text(query, "replace(m.source_run_id::text, '-', '')", test);
-            }
             LoggedModelClause::Text { attribute: LoggedModelText::ModelId, test } => push_id(query, test),
             LoggedModelClause::Text { attribute, test } => {
                 condition::push_text(query, text_column(*attribute), test);
             }
-            LoggedModelClause::Status(one_of) => {
+            LoggedModelClause::Status(Choice::Like(test)) => push_status(query, test),
+            LoggedModelClause::Status(Choice::OneOf(one_of)) => {
                 let names: Vec<&str> = one_of.values.iter().map(|status| status.as_str()).collect();
                 query.push(if one_of.negated { "(m.status <> all(" } else { "(m.status = any(" });
                 query.push_bind(names).push("))");
+            }
+            LoggedModelClause::Experiment(one_of) => {
+                let ids: Vec<i64> = one_of.values.iter().map(|id| id.0).collect();
+                let default = ids.contains(&0);
+                query.push(if one_of.negated { "not (" } else { "(" }).push("m.experiment_id = any(");
+                query.push_bind(ids).push(")");
+                // What clients call 0.
+                if default {
+                    query.push(
+                        " or m.experiment_id in (select id from experiments where is_default and workspace_id = ",
+                    );
+                    query.push_bind(self.workspace).push(")");
+                }
+                query.push(")");
             }
             LoggedModelClause::Time { attribute, test } => {
                 condition::push_integer(query, time_column(*attribute), test);
@@ -132,12 +147,15 @@ impl Search {
     }
 }
 
+/// The run that a model is from, as clients see it: nothing is an empty text.
+const SOURCE_RUN: &str = "coalesce(replace(m.source_run_id::text, '-', ''), '')";
+
 fn text_column(text: LoggedModelText) -> &'static str {
     match text {
         LoggedModelText::Name => "m.name",
         LoggedModelText::ModelId => "('m-' || replace(m.id::text, '-', ''))",
         LoggedModelText::ModelType => "m.model_type",
-        LoggedModelText::SourceRunId => "replace(m.source_run_id::text, '-', '')",
+        LoggedModelText::SourceRunId => SOURCE_RUN,
     }
 }
 
@@ -154,6 +172,27 @@ fn push_dataset(query: &mut QueryBuilder<Postgres>, dataset: &DatasetRef) {
     if let Some(digest) = &dataset.digest {
         query.push(" and x.dataset_digest = ").push_bind(digest.clone());
     }
+    query.push(")");
+}
+
+/// Adds the condition that the point `x` was measured on one of these data sets: `(…)`.
+fn push_datasets(query: &mut QueryBuilder<Postgres>, datasets: &[DatasetRef]) {
+    for (index, dataset) in datasets.iter().enumerate() {
+        query.push(if index == 0 { "(" } else { " or " });
+        push_dataset(query, dataset);
+    }
+    query.push(")");
+}
+
+/// Adds the condition that the short or the long name of the status has a form.
+fn push_status(query: &mut QueryBuilder<Postgres>, PatternTest { negated, any_case, pattern }: &PatternTest) {
+    const SHORT: &str = "case m.status when 'upload_failed' then 'FAILED' else upper(m.status) end";
+    const LONG: &str = "('LOGGED_MODEL_' || upper(m.status))";
+    let form = if *any_case { TextTest::ILike } else { TextTest::Like };
+    query.push(if *negated { "not (" } else { "(" });
+    condition::push_text(query, SHORT, &form(pattern.clone()));
+    query.push(" or ");
+    condition::push_text(query, LONG, &form(pattern.clone()));
     query.push(")");
 }
 

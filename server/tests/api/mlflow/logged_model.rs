@@ -132,13 +132,13 @@ async fn logged_models_are_found_by_what_was_logged_of_them() {
         "abare"
     );
     assert_eq!(by(json!({ "filter": format!("source_run_id = '{run}'"), "order_by": name })).await, "ab");
-    assert_eq!(by(json!({ "filter": format!("source_run_id != '{run}'") })).await, "");
+    assert_eq!(by(json!({ "filter": format!("source_run_id != '{run}'") })).await, "bare");
     assert_eq!(by(json!({ "filter": "tags.x IS NOT NULL OR tags.x ILIKE 'a'" })).await, "");
     assert_eq!(by(json!({ "filter": "creation_timestamp > 0 AND model_type = ''", "order_by": name })).await, "abbare");
     let metric = |dataset: &str, ascending: bool| json!([{ "field_name": "metrics.acc", "ascending": ascending, "dataset_name": dataset, "dataset_digest": "1" }]);
     assert_eq!(by(json!({ "order_by": metric("train", false) })).await, "abbare");
     assert_eq!(by(json!({ "order_by": metric("test", false) })).await, "babare");
-    assert_eq!(by(json!({ "order_by": [{ "field_name": "source_run_id" }, { "field_name": "status" }, { "field_name": "model_id" }] })).await, "abbare");
+    assert_eq!(by(json!({ "order_by": [{ "field_name": "source_run_id" }, { "field_name": "status" }, { "field_name": "model_id" }] })).await, "bareab");
 
     let read = search(json!({ "filter": "name = 'a'" })).await.ok()["models"][0].clone();
     let metrics = read["data"]["metrics"].as_array().unwrap().clone();
@@ -156,10 +156,97 @@ async fn logged_models_are_found_by_what_was_logged_of_them() {
         json!({ "order_by": [{ "field_name": "nonsense" }] }),
         json!({ "order_by": [{ "field_name": "metrics.a", "dataset_digest": "1" }] }),
         json!({ "datasets": [{ "dataset_digest": "1" }] }),
-        json!({ "experiment_ids": [] }),
+        json!({ "experiment_ids": null }),
     ] {
         search(wrong).await.refused(400);
     }
+}
+
+#[tokio::test]
+async fn datasets_without_a_metric_find_what_was_measured_on_them() {
+    let app = TestApp::start().await;
+    let ada = app.member(Role::Contributor).await;
+    let run = ada.run("0").await;
+    for (name, dataset, digest) in [("a", "train", "1"), ("b", "train", "2"), ("c", "test", "1"), ("d", "", "")] {
+        let id = ada.ml("logged-models", json!({ "experiment_id": "0", "name": name })).await.ok()["model"]["info"]["model_id"].clone();
+        let point = json!({ "key": "acc", "value": 1, "timestamp": 1, "model_id": id, "dataset_name": dataset, "dataset_digest": digest });
+        ada.ml("runs/log-batch", json!({ "run_id": run, "metrics": [point] })).await.ok();
+    }
+    let on = async |datasets: Value, filter: &str| {
+        let order = json!([{ "field_name": "name" }]);
+        let body = json!({ "experiment_ids": ["0"], "datasets": datasets, "filter": filter, "order_by": order });
+        names(&ada.ml("logged-models/search", body).await.ok()["models"], "/info/name").concat()
+    };
+    assert_eq!(on(json!([]), "").await, "abcd");
+    assert_eq!(on(json!([{ "dataset_name": "train" }]), "").await, "ab");
+    assert_eq!(on(json!([{ "dataset_name": "train", "dataset_digest": "2" }]), "").await, "b");
+    let both = json!([{ "dataset_name": "train", "dataset_digest": "1" }, { "dataset_name": "test" }]);
+    assert_eq!(on(both.clone(), "").await, "ac");
+    assert_eq!(on(both.clone(), "name != 'a' OR name = 'd'").await, "c");
+    assert_eq!(on(both.clone(), "metrics.acc > 0").await, "ac");
+    assert_eq!(on(both, "metrics.acc IS NULL").await, "bd", "a metric in the filter is the one that is meant");
+    assert_eq!(on(json!([{ "dataset_name": "nowhere" }]), "").await, "");
+}
+
+#[tokio::test]
+async fn logged_models_are_found_as_mlflow_finds_them() {
+    let app = TestApp::start().await;
+    let ada = app.member(Role::Contributor).await;
+    let other = ada.experiment("other").await;
+    let run = ada.run(&other).await;
+    for (experiment, name, source) in [("0", "a", ""), (&other, "b", &run), (&other, "c", "")] {
+        let new = json!({ "experiment_id": experiment, "name": name, "source_run_id": source });
+        ada.ml("logged-models", new).await.ok();
+    }
+    let search = async |body: Value| {
+        let mut all = json!({ "experiment_ids": ["0", other], "order_by": [{ "field_name": "name" }] });
+        all.as_object_mut().unwrap().extend(body.as_object().unwrap().clone());
+        ada.ml("logged-models/search", all).await.ok()
+    };
+    let by = async |body: Value| names(&search(body).await["models"], "/info/name").concat();
+    for (filter, found) in [
+        // Without a run, its id is an empty text.
+        ("source_run_id = ''".to_owned(), "ac"),
+        ("source_run_id != 'x'".to_owned(), "abc"),
+        (format!("source_run_id != '{run}'"), "ac"),
+        (format!("source_run_id IN ('{run}', '')"), "abc"),
+        ("source_run_id LIKE '_%'".to_owned(), "b"),
+        ("experiment_id = '0'".to_owned(), "a"),
+        (format!("experiment_id != '{other}'"), "a"),
+        (format!("attributes.experiment_id IN ('0', '{other}')"), "abc"),
+        ("experiment_id NOT IN ('0')".to_owned(), "bc"),
+        ("status LIKE 'P%'".to_owned(), "abc"),
+        ("status LIKE 'p%'".to_owned(), ""),
+        ("status ILIKE 'logged_model_p%'".to_owned(), "abc"),
+        ("status NOT LIKE 'R%'".to_owned(), "abc"),
+        ("status NOT ILIKE '%ending'".to_owned(), ""),
+    ] {
+        assert_eq!(by(json!({ "filter": filter })).await, found, "{filter}");
+    }
+    let field = |name: &str, ascending: bool| json!({ "field_name": name, "ascending": ascending });
+    for (order, found) in [
+        (json!([field("name", false), field("name", true)]), "cba"),
+        (json!([field("source_run_id", true), field("name", true)]), "acb"),
+        (json!([field("source_run_id", false), field("name", true)]), "bac"),
+        (json!([field("experiment_id", false), field("name", false)]), "cba"),
+    ] {
+        // Page by page the order is the same.
+        let (mut paged, mut token) = (String::new(), Value::Null);
+        loop {
+            let page = search(json!({ "order_by": order, "max_results": 1, "page_token": token })).await;
+            paged += &names(&page["models"], "/info/name").concat();
+            token = page["next_page_token"].clone();
+            if token.is_null() {
+                break;
+            }
+        }
+        assert_eq!(paged, found, "{order}");
+        assert_eq!(by(json!({ "order_by": order })).await, found, "{order}");
+    }
+    assert_eq!(search(json!({ "experiment_ids": [] })).await, json!({}));
+    assert_eq!(by(json!({ "max_results": i32::MAX })).await, "abc");
+    let beyond = json!({ "experiment_ids": ["0"], "max_results": i64::from(i32::MAX) + 1 });
+    ada.ml("logged-models/search", beyond).await.refused(400);
 }
 
 #[tokio::test]

@@ -493,6 +493,59 @@ async fn models_and_versions_are_searched() {
 }
 
 #[tokio::test]
+async fn prompts_are_known_by_the_tags_that_mlflow_looks_at() {
+    let app = TestApp::start().await;
+    let ada = app.member(Role::Contributor).await;
+    let tag = |value: &str| json!([{ "key": "mlflow.prompt.is_prompt", "value": value }]);
+    ada.model("churn").await;
+    ada.empty_version("churn").await;
+    // Its version is a prompt, and it is none itself.
+    ada.model("mixed").await;
+    let prompt = json!({ "name": "mixed", "source": "dummy-source", "tags": tag("true") });
+    ada.ml("model-versions/create", prompt).await.ok();
+    ada.empty_version("mixed").await;
+    // It is a prompt, and its version is none.
+    ada.ml("registered-models/create", json!({ "name": "outer", "tags": tag("true") })).await.ok();
+    ada.empty_version("outer").await;
+    for value in ["TRUE", "false"] {
+        ada.ml("registered-models/create", json!({ "name": value, "tags": tag(value) })).await.ok();
+    }
+    let search = async |what: &str, field: &str, comparison: &str| {
+        let filter = match comparison {
+            "" => String::new(),
+            comparison => format!("tags.`mlflow.prompt.is_prompt` {comparison}"),
+        };
+        let order = "order_by=name";
+        let found = ada.ml_get(&format!("{what}/search?{order}&filter={}", super::escaped(&filter))).await.ok();
+        names(&found[field], "/name").join(" ")
+    };
+    for (comparison, found) in [
+        ("", "TRUE churn false mixed"),
+        ("!= 'true'", "TRUE churn false mixed"),
+        ("= 'false'", "TRUE churn false mixed"),
+        ("= 'true'", "outer"),
+        ("= 'TRUE'", "TRUE"),
+        ("!= 'false'", "TRUE outer"),
+    ] {
+        assert_eq!(search("registered-models", "registered_models", comparison).await, found, "{comparison}");
+    }
+    for (comparison, found) in [
+        ("", "churn outer"),
+        ("!= 'true'", "churn outer"),
+        ("= 'false'", "churn outer"),
+        ("= 'true'", "mixed"),
+        ("!= 'false'", "mixed"),
+        ("= 'TRUE'", ""),
+    ] {
+        assert_eq!(search("model-versions", "model_versions", comparison).await, found, "{comparison}");
+    }
+    // Without the version that was a prompt, the other is one of a model again.
+    let first = json!({ "name": "mixed", "version": "1" });
+    ada.json(Method::DELETE, &format!("{ML}/model-versions/delete"), first).await.ok();
+    assert_eq!(search("model-versions", "model_versions", "").await, "churn mixed outer");
+}
+
+#[tokio::test]
 async fn a_version_is_found_by_its_run() {
     let app = TestApp::start().await;
     let ada = app.member(Role::Contributor).await;

@@ -210,18 +210,22 @@ fn models_and_versions_are_found_by_name_and_tag() {
 
 #[test]
 fn the_prompt_tag_asks_whether_something_is_a_prompt() {
-    for (text, prompt) in [
-        ("tag.`mlflow.prompt.is_prompt` != 'true'", false),
-        ("tags.mlflow.prompt.is_prompt = 'false'", false),
-        ("tags.`mlflow.prompt.is_prompt` = 'true'", true),
-        ("tags.`mlflow.prompt.is_prompt` != 'False'", true),
-    ] {
+    for text in ["tag.`mlflow.prompt.is_prompt` != 'true'", "tags.mlflow.prompt.is_prompt = 'False'"] {
         let filter = model_filter(text).unwrap().unwrap();
-        assert_eq!(filter, Filter::Is(ModelClause::Prompt(prompt)), "{text}");
         assert!(filter.mentions_prompts());
+        assert_eq!(filter, Filter::Is(ModelClause::NoPrompt), "{text}");
         let filter = version_filter(text).unwrap().unwrap();
-        assert_eq!(filter, Filter::Is(VersionClause::Prompt(prompt)), "{text}");
         assert!(filter.mentions_prompts());
+        assert_eq!(filter, Filter::Is(VersionClause::NoPrompt), "{text}");
+    }
+    // What is asked for is the tag's value, as it is written.
+    for text in ["tags.mlflow.prompt.is_prompt = 'TRUE'", "tags.mlflow.prompt.is_prompt != 'False'"] {
+        let filter = model_filter(text).unwrap().unwrap();
+        assert!(filter.mentions_prompts());
+        assert_eq!(filter.to_string(), text);
+        let filter = version_filter(text).unwrap().unwrap();
+        assert!(filter.mentions_prompts());
+        assert_eq!(filter.to_string(), text);
     }
     assert!(!model_filter("name = 'x' AND tags.x = 'true'").unwrap().unwrap().mentions_prompts());
     assert!(!version_filter("tags.mlflow.prompt.is_prompt LIKE 't%'").unwrap().unwrap().mentions_prompts());
@@ -239,6 +243,10 @@ fn logged_models_are_found_by_what_was_logged_and_by_status() {
         "params.lr = '0.1'",
         "tags.x IN ('a')",
         "status NOT IN ('PENDING', 'FAILED')",
+        "status LIKE 'R%'",
+        "status NOT ILIKE '%ready'",
+        "experiment_id = '7'",
+        "experiment_id NOT IN ('0', '7')",
     ] {
         assert_eq!(read(text).to_string(), text);
     }
@@ -246,15 +254,16 @@ fn logged_models_are_found_by_what_was_logged_and_by_status() {
         ("attributes.creation_time > 5", "creation_timestamp > 5"),
         ("last_updated_time < 5", "last_updated_timestamp < 5"),
         ("status IN ('ready')", "status = 'READY'"),
+        ("attributes.experiment_id != 7", "experiment_id != '7'"),
         ("status != 'LOGGED_MODEL_UPLOAD_FAILED'", "status != 'FAILED'"),
     ] {
         assert_eq!(read(text).to_string(), canonical);
     }
     let ready = Values::new(vec![LoggedModelStatus::Ready]).unwrap();
-    assert_eq!(
-        read("status = 'READY'"),
-        Filter::Is(LoggedModelClause::Status(OneOf { negated: false, values: ready }))
-    );
+    let is_ready = Choice::OneOf(OneOf { negated: false, values: ready });
+    assert_eq!(read("status = 'READY'"), Filter::Is(LoggedModelClause::Status(is_ready)));
+    assert!(read("name = 'a' OR NOT metrics.acc IS NULL").mentions_metrics());
+    assert!(!read("name = 'metrics.acc' AND params.acc = '1'").mentions_metrics());
 }
 
 #[test]

@@ -94,7 +94,7 @@ fn model_clause() -> impl Strategy<Value = ModelClause> {
     prop_oneof![
         text_test().prop_map(ModelClause::Name),
         (key(), keyed(text_test())).prop_map(|(key, test)| ModelClause::Tag { key, test }),
-        any::<bool>().prop_map(ModelClause::Prompt),
+        Just(ModelClause::NoPrompt),
     ]
 }
 
@@ -104,7 +104,7 @@ fn version_clause() -> impl Strategy<Value = VersionClause> {
             .prop_map(|(attribute, test)| VersionClause::Text { attribute, test }),
         integer_test().prop_map(VersionClause::Number),
         (key(), keyed(text_test())).prop_map(|(key, test)| VersionClause::Tag { key, test }),
-        any::<bool>().prop_map(VersionClause::Prompt),
+        Just(VersionClause::NoPrompt),
     ]
 }
 
@@ -117,7 +117,11 @@ fn logged_model_clause() -> impl Strategy<Value = LoggedModelClause> {
         (key(), keyed(text_test())).prop_map(|(key, test)| LoggedModelClause::Tag { key, test }),
         (select(vec![Name, ModelId, ModelType, SourceRunId]), text_test())
             .prop_map(|(attribute, test)| LoggedModelClause::Text { attribute, test }),
-        one_of(select(statuses)).prop_map(LoggedModelClause::Status),
+        one_of(select(statuses)).prop_map(|one_of| LoggedModelClause::Status(Choice::OneOf(one_of))),
+        (any::<bool>(), any::<bool>(), pattern()).prop_map(|(negated, any_case, pattern)| {
+            LoggedModelClause::Status(Choice::Like(PatternTest { negated, any_case, pattern }))
+        }),
+        one_of((0..i64::MAX).prop_map(ExperimentId)).prop_map(LoggedModelClause::Experiment),
         (select(vec![LoggedModelTime::Creation, LoggedModelTime::LastUpdated]), integer_test())
             .prop_map(|(attribute, test)| LoggedModelClause::Time { attribute, test }),
     ]

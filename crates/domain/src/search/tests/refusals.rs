@@ -82,6 +82,8 @@ fn the_other_objects_name_themselves() {
         version_filter("version_number LIKE '1'").unwrap_err(),
         version_filter("version_number = 'one'").unwrap_err(),
         logged_model_filter("status = 'DONE'").unwrap_err(),
+        logged_model_filter("status > 'READY'").unwrap_err(),
+        logged_model_filter("experiment_id = 'x'").unwrap_err(),
         logged_model_filter("datasets.name = 'x'").unwrap_err(),
     ]
     .map(|error| error.message);
@@ -115,13 +117,19 @@ fn a_filter_has_a_greatest_size() {
     assert!(run_filter(&clauses(MAX_CLAUSES)).is_ok());
     assert!(refused(&clauses(MAX_CLAUSES + 1)).message.contains("more than 200 comparisons"));
 
-    let list = |count: usize| format!("run_id IN ({})", vec!["'a'"; count].join(","));
-    assert!(run_filter(&list(MAX_VALUES)).is_ok());
-    assert!(refused(&list(MAX_VALUES + 1)).message.contains("at most 1000 values"));
+    // Ids of runs, as clients write them.
+    let list = |count: usize| {
+        let ids: Vec<String> = (0..count).map(|n| format!("'{n:032x}'")).collect();
+        format!("attributes.run_id IN ({})", ids.join(", "))
+    };
+    let filter = run_filter(&list(MAX_VALUES)).unwrap().unwrap();
+    let Filter::Is(RunClause::Text { test: TextTest::In(ids), .. }) = filter else { panic!("{filter}") };
+    assert_eq!(ids.len(), 2000);
+    assert!(refused(&list(MAX_VALUES + 1)).message.contains("at most 2000 values"));
 
     let long = format!("params.x = '{}'", "é".repeat(MAX_LENGTH));
     let error = refused(&long);
-    assert!(error.message.contains("65536 are allowed"), "{}", error.message);
+    assert!(error.message.contains("131072 are allowed"), "{}", error.message);
     assert!(error.message.len() < 500);
 }
 
