@@ -517,11 +517,10 @@ impl Search {
 }
 
 /// The condition that a version is of no prompt. As MLflow has it, the tags of the model say nothing here: one version
-/// with the tag makes a prompt of all those of its model.
-const NO_PROMPT: &str = "not exists (select from model_versions o
+/// with the tag makes a prompt of all those of its model. Which models those are is asked once, not for each version.
+const NO_PROMPT: &str = "v.model_id not in (select o.model_id from model_versions o
     join model_version_tags p on p.model_version_id = o.id
-    where o.model_id = v.model_id and o.deleted_at is null
-      and p.key = 'mlflow.prompt.is_prompt' and p.value = 'true')";
+    where o.deleted_at is null and p.key = 'mlflow.prompt.is_prompt' and p.value = 'true')";
 
 fn push_clause(query: &mut QueryBuilder<Postgres>, clause: &VersionClause) {
     match clause {
