@@ -12,7 +12,7 @@ async fn who_looks_at_a_flag_of_a_logged_model_does_not_read_its_points() {
     let experiment_id = world.experiment("wine").await;
     let run = world.run(experiment_id, "first", &[], &[]).await;
     let new = NewLoggedModel { experiment_id, source_run_id: Some(run), ..NewLoggedModel::default() };
-    let id = services.create_logged_model(ctx, new).await.unwrap().id;
+    let id = services.create_logged_model(ctx, new).await.unwrap().0.id;
     let point = RawMetric {
         key: "acc".to_owned(),
         value: MetricValue::new(0.5),
