@@ -49,6 +49,12 @@ pub enum LoggedModelText {
     ModelType,
     /// `source_run_id`: 32 hexadecimal digits; of models without a run an empty text.
     SourceRunId,
+    /// `artifact_location`: the address of its files that clients are given.
+    ArtifactLocation,
+    /// `lifecycle_stage`: `active`, since deleted ones are not found.
+    LifecycleStage,
+    /// `status_message`: why it failed; others have none.
+    StatusMessage,
 }
 
 impl LoggedModelText {
@@ -60,6 +66,9 @@ impl LoggedModelText {
             Self::ModelId => "model_id",
             Self::ModelType => "model_type",
             Self::SourceRunId => "source_run_id",
+            Self::ArtifactLocation => "artifact_location",
+            Self::LifecycleStage => "lifecycle_stage",
+            Self::StatusMessage => "status_message",
         }
     }
 }
@@ -104,6 +113,9 @@ impl LoggedModelAttribute {
             "model_id" => Self::Text(LoggedModelText::ModelId),
             "model_type" => Self::Text(LoggedModelText::ModelType),
             "source_run_id" => Self::Text(LoggedModelText::SourceRunId),
+            "artifact_location" => Self::Text(LoggedModelText::ArtifactLocation),
+            "lifecycle_stage" => Self::Text(LoggedModelText::LifecycleStage),
+            "status_message" => Self::Text(LoggedModelText::StatusMessage),
             "status" => Self::Status,
             "experiment_id" => Self::Experiment,
             "creation_timestamp" | "creation_time" | "creation_timestamp_ms" => Self::Time(LoggedModelTime::Creation),
@@ -115,7 +127,8 @@ impl LoggedModelAttribute {
     }
 }
 
-const ATTRIBUTES: &str = "one of name, model_id, model_type, status, experiment_id, source_run_id, creation_timestamp, last_updated_timestamp";
+const ATTRIBUTES: &str = "one of name, model_id, model_type, status, experiment_id, source_run_id, \
+                          creation_timestamp, last_updated_timestamp, artifact_location, lifecycle_stage, status_message";
 
 /// The name of a status in this language.
 fn status_name(status: &LoggedModelStatus) -> String {

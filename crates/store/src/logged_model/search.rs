@@ -50,8 +50,14 @@ impl Search {
                 LoggedModelOrderKey::Attribute(A::Experiment) => {
                     Column::new("m.experiment_id", Kind::Integer, direction)
                 }
-                LoggedModelOrderKey::Attribute(A::Text(LoggedModelText::SourceRunId)) => {
-                    Column::new(format!("{SOURCE_RUN} collate \"C\""), Kind::Text, direction)
+                // Digits and words of ours: by their bytes.
+                LoggedModelOrderKey::Attribute(A::Text(
+                    text @ (LoggedModelText::SourceRunId
+                    | LoggedModelText::ArtifactLocation
+                    | LoggedModelText::LifecycleStage),
+                )) => Column::new(format!("{} collate \"C\"", text_column(*text)), Kind::Text, direction),
+                LoggedModelOrderKey::Attribute(A::Text(text @ LoggedModelText::StatusMessage)) => {
+                    Column::new(text_column(*text), Kind::Text, direction).nullable()
                 }
                 LoggedModelOrderKey::Attribute(A::Text(text)) => Column::new(text_column(*text), Kind::Text, direction),
             }
@@ -150,12 +156,19 @@ impl Search {
 /// The run that a model is from, as clients see it: nothing is an empty text.
 const SOURCE_RUN: &str = "coalesce(replace(m.source_run_id::text, '-', ''), '')";
 
+/// As `ArtifactRoot::uri` has it.
+const ARTIFACT_LOCATION: &str =
+    "('mlflow-artifacts:/' || m.experiment_id || '/models/m-' || replace(m.id::text, '-', '') || '/artifacts')";
+
 fn text_column(text: LoggedModelText) -> &'static str {
     match text {
         LoggedModelText::Name => "m.name",
         LoggedModelText::ModelId => "('m-' || replace(m.id::text, '-', ''))",
         LoggedModelText::ModelType => "m.model_type",
         LoggedModelText::SourceRunId => SOURCE_RUN,
+        LoggedModelText::ArtifactLocation => ARTIFACT_LOCATION,
+        LoggedModelText::LifecycleStage => "(case when m.deleted then 'deleted' else 'active' end)",
+        LoggedModelText::StatusMessage => "nullif(m.status_message, '')",
     }
 }
 

@@ -220,6 +220,11 @@ async fn logged_models_are_found_as_mlflow_finds_them() {
         ("status ILIKE 'logged_model_p%'".to_owned(), "abc"),
         ("status NOT LIKE 'R%'".to_owned(), "abc"),
         ("status NOT ILIKE '%ending'".to_owned(), ""),
+        ("lifecycle_stage = 'active'".to_owned(), "abc"),
+        ("lifecycle_stage != 'active'".to_owned(), ""),
+        (format!("artifact_location LIKE 'mlflow-artifacts:/{other}/models/m-%/artifacts'"), "bc"),
+        ("status_message = ''".to_owned(), ""),
+        ("status_message != 'x'".to_owned(), ""),
     ] {
         assert_eq!(by(json!({ "filter": filter })).await, found, "{filter}");
     }
@@ -229,6 +234,8 @@ async fn logged_models_are_found_as_mlflow_finds_them() {
         (json!([field("source_run_id", true), field("name", true)]), "acb"),
         (json!([field("source_run_id", false), field("name", true)]), "bac"),
         (json!([field("experiment_id", false), field("name", false)]), "cba"),
+        (json!([field("lifecycle_stage", true), field("status_message", false), field("name", false)]), "cba"),
+        (json!([field("artifact_location", true)]), "abc"),
     ] {
         // Page by page the order is the same.
         let (mut paged, mut token) = (String::new(), Value::Null);

@@ -109,13 +109,16 @@ fn version_clause() -> impl Strategy<Value = VersionClause> {
 }
 
 fn logged_model_clause() -> impl Strategy<Value = LoggedModelClause> {
-    use LoggedModelText::{ModelId, ModelType, Name, SourceRunId};
+    use LoggedModelText::{ArtifactLocation, LifecycleStage, ModelId, ModelType, Name, SourceRunId, StatusMessage};
     let statuses = vec![LoggedModelStatus::Pending, LoggedModelStatus::Ready, LoggedModelStatus::UploadFailed];
     prop_oneof![
         (key(), keyed(number_test())).prop_map(|(key, test)| LoggedModelClause::Metric { key, test }),
         (key(), keyed(text_test())).prop_map(|(key, test)| LoggedModelClause::Param { key, test }),
         (key(), keyed(text_test())).prop_map(|(key, test)| LoggedModelClause::Tag { key, test }),
-        (select(vec![Name, ModelId, ModelType, SourceRunId]), text_test())
+        (
+            select(vec![Name, ModelId, ModelType, SourceRunId, ArtifactLocation, LifecycleStage, StatusMessage]),
+            text_test(),
+        )
             .prop_map(|(attribute, test)| LoggedModelClause::Text { attribute, test }),
         one_of(select(statuses)).prop_map(|one_of| LoggedModelClause::Status(Choice::OneOf(one_of))),
         (any::<bool>(), any::<bool>(), pattern()).prop_map(|(negated, any_case, pattern)| {
