@@ -86,7 +86,7 @@ fn Filter(address: Address) -> impl IntoView {
     let is_chosen = !chosen.is_empty();
     view! {
         <form class="filter" role="search" aria-label="Filter history" method="get" action=address.path().to_owned()>
-            {hidden.into_iter().map(|(name, value)| view! { <input type="hidden" name=name value=value/> }).collect_view()}
+            {field::hidden(hidden)}
             <label class="inline-label">
                 "What happened to "
                 <select class="input" name="kind" data-filter="">

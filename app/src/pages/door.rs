@@ -60,7 +60,7 @@ pub fn Setup(
         <form class="card" method="post" action="/setup">
             <FormErrors draft=draft.clone() fields=&["name", "email", "password"]/>
             <input type="hidden" name="token" value=token/>
-            <TextField label="Your name" name="name" autocomplete="name" max=80_u32 draft=draft.clone() focus=true/>
+            <TextField label="Your name" name="name" autocomplete="name" max=80_usize draft=draft.clone() focus=true/>
             <TextField label="E-mail" name="email" kind="email" autocomplete="username" draft=draft.clone()/>
             <TextField
                 label="Password"

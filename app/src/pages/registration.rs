@@ -3,6 +3,7 @@
 use crate::ui::prelude::*;
 use domain::{
     experiment::{Experiment, LifecycleStage},
+    names::RegisteredModelName,
     registration::RunModel,
     run::RunInfo,
 };
@@ -20,9 +21,6 @@ pub struct RegisterPage {
     /// Names of registered models, to choose from.
     pub models: Vec<String>,
 }
-
-/// The most characters of a name, as the field takes them.
-const MAX_NAME: u32 = 256;
 
 /// Registers a model of a run. Sends `source`, `name` and `description` to `runs/{id}/register`.
 #[component]
@@ -119,7 +117,7 @@ fn Fields(action: String, back: String, found: Vec<RunModel>, models: Vec<String
                     label="Registered model"
                     name="name"
                     autocomplete="off"
-                    max=MAX_NAME
+                    max=RegisteredModelName::MAX
                     hint="One that is there gets a further version; a new name makes a model. No slash and no colon."
                     choices=models
                     draft=draft.clone()

@@ -1,6 +1,9 @@
 //! Buttons, and links that look like them. One primary to a page; the rest plain or ghost.
 
-use super::icon::{Icon, Symbol};
+use super::{
+    field,
+    icon::{Icon, Symbol},
+};
 use leptos::prelude::*;
 
 /// How loud a button is.
@@ -142,10 +145,7 @@ pub fn Act(
 ) -> impl IntoView {
     view! {
         <form class="inline" method="post" action=action>
-            {values
-                .into_iter()
-                .map(|(name, value)| view! { <input type="hidden" name=name value=value/> })
-                .collect_view()}
+            {field::hidden(values)}
             <button class=class(kind, Size::Normal) type="submit">
                 {symbol.map(|symbol| view! { <Icon symbol=symbol/> })}
                 {text}

@@ -2,7 +2,7 @@
 
 use super::{
     button::{Button, ButtonLink, Kind},
-    field::{Draft, FormErrors},
+    field::{self, Draft, FormErrors},
     icon::{Icon, Symbol},
 };
 use leptos::prelude::*;
@@ -31,21 +31,29 @@ pub fn Confirm(
     /// What is destroyed, and for how long it can be restored.
     children: Children,
 ) -> impl IntoView {
+    view! { <Frame id title action go kind=Kind::Danger keep>{children()} {field::hidden(values)}</Frame> }
+}
+
+/// What floats over the page until it is answered or closed.
+#[component]
+fn Frame(
+    id: String,
+    title: String,
+    action: String,
+    go: String,
+    kind: Kind,
+    keep: String,
+    children: Children,
+) -> impl IntoView {
     let heading = format!("{id}-title");
     view! {
         <section class="dialog" id=id.clone() popover="" role="dialog" aria-labelledby=heading.clone()>
             <form method="post" action=action>
                 <header><h2 id=heading.clone()>{title}</h2></header>
-                <div class="body">
-                    {children()}
-                    {values
-                        .into_iter()
-                        .map(|(name, value)| view! { <input type="hidden" name=name value=value/> })
-                        .collect_view()}
-                </div>
+                <div class="body">{children()}</div>
                 <footer>
                     <Button text=keep closes=id.clone()/>
-                    <Button text=go kind=Kind::Danger/>
+                    <Button text=go kind/>
                 </footer>
             </form>
         </section>
@@ -80,10 +88,9 @@ pub fn Ask(
     /// The fields.
     children: Children,
 ) -> impl IntoView {
-    let heading = format!("{id}-title");
-    let values =
-        values.into_iter().map(|(name, value)| view! { <input type="hidden" name=name value=value/> }).collect_view();
+    let values = field::hidden(values);
     if draft.is_refused() {
+        let heading = format!("{id}-title");
         return view! {
             <form class="panel narrow mt-4" id=id method="post" action=action aria-labelledby=heading.clone()>
                 <header><h2 id=heading.clone()>{title}</h2></header>
@@ -100,19 +107,8 @@ pub fn Ask(
         }
         .into_any();
     }
-    view! {
-        <section class="dialog" id=id.clone() popover="" role="dialog" aria-labelledby=heading.clone()>
-            <form method="post" action=action>
-                <header><h2 id=heading.clone()>{title}</h2></header>
-                <div class="body">{children()} {values}</div>
-                <footer>
-                    <Button text="Close" closes=id.clone()/>
-                    <Button text=go kind=Kind::Primary/>
-                </footer>
-            </form>
-        </section>
-    }
-    .into_any()
+    view! { <Frame id title action go kind=Kind::Primary keep="Close".to_owned()>{children()} {values}</Frame> }
+        .into_any()
 }
 
 /// What else can be done with a thing: a disclosure that opens in place.

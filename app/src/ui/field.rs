@@ -138,6 +138,14 @@ fn Frame(
     }
 }
 
+/// Names and values that a form sends along unseen.
+pub fn hidden(values: impl IntoIterator<Item = (impl Into<String>, impl Into<String>)>) -> impl IntoView {
+    values
+        .into_iter()
+        .map(|(name, value)| view! { <input type="hidden" name=name.into() value=value.into()/> })
+        .collect_view()
+}
+
 /// One line of text. A password is never written back into the page.
 #[component]
 pub fn TextField(
@@ -164,7 +172,7 @@ pub fn TextField(
     autocomplete: Option<String>,
     /// The greatest length.
     #[prop(optional, into)]
-    max: Option<u32>,
+    max: Option<usize>,
     /// Whether the page starts here.
     #[prop(optional)]
     focus: bool,

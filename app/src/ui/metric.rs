@@ -2,6 +2,7 @@
 //! them over when somebody reaches for them.
 
 use super::{
+    field,
     icon::{Icon, Symbol},
     query::Address,
     value::Num,
@@ -109,7 +110,7 @@ pub fn ChartControls(
     };
     view! {
         <form class="chart-controls" method="get" action=address.path().to_owned() aria-label="How charts are drawn">
-            {hidden.into_iter().map(|(name, value)| view! { <input type="hidden" name=name value=value/> }).collect_view()}
+            {field::hidden(hidden)}
             <label>
                 "Smoothing"
                 <input class="range" type="range" name="smoothing" min="0" max="0.99" step="0.01" value=look.smoothing.to_string() autocomplete="off"/>

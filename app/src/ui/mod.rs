@@ -30,7 +30,7 @@ pub mod prelude {
         copy::{CodeBlock, Command, CopyButton},
         dialog::{Ask, Confirm, More},
         diff::{Diff, DiffCount},
-        field::{CheckField, Draft, FormErrors, SelectField, TextArea, TextField},
+        field::{self, CheckField, Draft, FormErrors, SelectField, TextArea, TextField},
         head::{Choice, Crumb, Crumbs, PageHead, Tab, Tabs},
         icon::{Icon, Symbol},
         log::{LogPanel, LogRow},

@@ -1,6 +1,7 @@
 //! Tables: a frame that scrolls by itself, heads that sort by links, a foot that counts, pages by keys.
 
 use super::{
+    field,
     icon::{Icon, Symbol},
     query::{Address, Sort},
 };
@@ -222,10 +223,7 @@ pub fn FilterBar(
     let list = (!suggestions.is_empty()).then_some("filter-suggestions");
     view! {
         <form class="filter" role="search" aria-label=label.clone() method="get" action=address.path().to_owned()>
-            {hidden
-                .into_iter()
-                .map(|(name, value)| view! { <input type="hidden" name=name value=value/> })
-                .collect_view()}
+            {field::hidden(hidden)}
             <div class="query complete" data-keep=completes.then_some("")>
                 <Icon symbol=Symbol::Search/>
                 <input

@@ -109,7 +109,7 @@ fn Gate(at: usize, row: GateRow, draft: Draft) -> impl IntoView {
     let choices = |higher: &str, lower: &str| {
         vec![("higher".to_owned(), higher.to_owned()), ("lower".to_owned(), lower.to_owned())]
     };
-    let metric = |draft: Draft| view! { <TextField label="Metric" name=field("metric") autocomplete="off" mono=true max=250_u32 draft/> };
+    let metric = |draft: Draft| view! { <TextField label="Metric" name=field("metric") autocomplete="off" mono=true max=250_usize draft/> };
     let number = |label: &'static str, draft: Draft| view! { <TextField label=label name=field("number") autocomplete="off" mono=true draft/> };
     let fields = match row.kind {
         GateKind::MetricThreshold => view! {

@@ -12,7 +12,7 @@ pub(in crate::pages) struct Subject {
     /// Its name.
     pub name: String,
     /// The field with its name, and how many characters that has at most.
-    pub field: (&'static str, u32),
+    pub field: (&'static str, usize),
     /// The source of its note; empty without one.
     pub note: String,
     /// This page, to come back to.

@@ -17,11 +17,7 @@ pub(super) fn ColumnForm(address: Address, columns: Vec<RunColumn>) -> impl Into
     let columns = columns.into_iter().map(|column| ("col".to_owned(), column.to_string()));
     view! {
         <form id=FORM method="get" action=address.path().to_owned()>
-            {hidden
-                .into_iter()
-                .chain(columns)
-                .map(|(name, value)| view! { <input type="hidden" name=name value=value/> })
-                .collect_view()}
+            {field::hidden(hidden.into_iter().chain(columns))}
         </form>
     }
 }

@@ -18,10 +18,7 @@ pub(super) fn GroupForm(address: Address) -> impl IntoView {
     let hidden: Vec<(String, String)> = address.others(&["group", "order"]).collect();
     view! {
         <form id=FORM method="get" action=address.path().to_owned()>
-            {hidden
-                .into_iter()
-                .map(|(name, value)| view! { <input type="hidden" name=name value=value/> })
-                .collect_view()}
+            {field::hidden(hidden)}
         </form>
     }
 }

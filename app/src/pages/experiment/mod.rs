@@ -116,7 +116,7 @@ pub fn List(
                 <TextField
                     label="Name"
                     name="name"
-                    max=u32::try_from(ExperimentName::MAX).unwrap_or(u32::MAX)
+                    max=ExperimentName::MAX
                     autocomplete="off"
                     focus=true
                     hint="What mlflow.set_experiment is given; runs are logged to it from any client."

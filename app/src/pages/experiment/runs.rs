@@ -181,7 +181,7 @@ fn subject(address: &Address, page: &ExperimentPage) -> Subject {
     Subject {
         noun: "experiment",
         name: experiment.name.clone(),
-        field: ("new_name", u32::try_from(ExperimentName::MAX).unwrap_or(u32::MAX)),
+        field: ("new_name", ExperimentName::MAX),
         note: experiment.tags.get(NOTE_TAG).cloned().unwrap_or_default(),
         here: address.clone(),
         writing: address.with("edit", "note"),

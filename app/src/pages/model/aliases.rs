@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use domain::{
     Page,
     model::{AliasMove, Model},
+    names::AliasName,
 };
 use leptos::prelude::*;
 use std::collections::BTreeSet;
@@ -155,7 +156,7 @@ fn Edit(links: Links, page: AliasesPage) -> impl IntoView {
                         label="Alias"
                         name="alias"
                         autocomplete="off"
-                        max=255_u32
+                        max=AliasName::MAX
                         mono=true
                         hint="Letters, digits, hyphens and underscores. One that is there moves."
                         choices
@@ -256,10 +257,7 @@ fn Moment(address: Address, asked: Option<Asked>) -> impl IntoView {
         .then(|| view! { <ButtonLink text="Now" href=address.without("as_of").href() kind=Kind::Ghost/> });
     view! {
         <form class="as-of" method="get" action=address.path().to_owned()>
-            {hidden
-                .into_iter()
-                .map(|(name, value)| view! { <input type="hidden" name=name value=value/> })
-                .collect_view()}
+            {field::hidden(hidden)}
             <label for="as_of">"As of (UTC)"</label>
             <input
                 class="input"

@@ -1,6 +1,7 @@
 //! The form that makes a model.
 
 use crate::ui::prelude::*;
+use domain::names::RegisteredModelName;
 use leptos::prelude::*;
 
 /// Makes a model without a version. Sends `name` and `description` to `models`.
@@ -25,7 +26,7 @@ pub fn NewModel(
                             label="Name"
                             name="name"
                             autocomplete="off"
-                            max=256_u32
+                            max=RegisteredModelName::MAX
                             hint="As clients load it: models:/churn@champion. No slash and no colon."
                             focus=true
                             draft=draft.clone()

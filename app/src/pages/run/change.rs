@@ -17,7 +17,7 @@ pub(super) fn subject(address: &Address, overview: &Address, page: &RunPage) -> 
     Subject {
         noun: "run",
         name: page.run.info.name.clone(),
-        field: ("run_name", u32::try_from(RunName::MAX).unwrap_or(u32::MAX)),
+        field: ("run_name", RunName::MAX),
         note: page.run.tags.get(NOTE_TAG).cloned().unwrap_or_default(),
         here: address.clone(),
         writing: overview.with("edit", "note"),
@@ -61,7 +61,7 @@ pub(super) fn Tags(subject: Subject, page: RunPage) -> impl IntoView {
         .collect_view();
     let chips = (!none).then(|| {
         if may_change {
-            view! { <form class="chips" method="post" action=action.clone()>{hidden(&subject, "untag")}{chips}</form> }
+            view! { <form class="chips" method="post" action=action.clone()>{field::hidden(subject.values("untag"))}{chips}</form> }
                 .into_any()
         } else {
             view! { <div class="chips">{chips}</div> }.into_any()
@@ -77,7 +77,7 @@ pub(super) fn Tags(subject: Subject, page: RunPage) -> impl IntoView {
                     <FormErrors draft=errors fields=&["key", "value"]/>
                     <TextField label="Key" name="key" autocomplete="off" mono=true draft=draft.clone()/>
                     <TextField label="Value" name="value" autocomplete="off" mono=true optional=true draft/>
-                    {hidden(&subject, "tag")}
+                    {field::hidden(subject.values("tag"))}
                     <div><Button text="Set tag"/></div>
                 </form>
             </details>
@@ -89,12 +89,4 @@ pub(super) fn Tags(subject: Subject, page: RunPage) -> impl IntoView {
         </Panel>
     }
     .into_any()
-}
-
-fn hidden(subject: &Subject, act: &str) -> impl IntoView + use<> {
-    subject
-        .values(act)
-        .into_iter()
-        .map(|(name, value)| view! { <input type="hidden" name=name value=value/> })
-        .collect_view()
 }

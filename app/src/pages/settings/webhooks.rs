@@ -196,8 +196,8 @@ fn Fields(draft: Draft) -> impl IntoView {
         .collect_view();
     view! {
         <FormErrors draft=draft.clone() fields=&["name", "url", "secret", "description", "events"]/>
-        <TextField label="Name" name="name" autocomplete="off" max=63_u32 hint="Lower-case letters, digits, dots, underscores and hyphens." draft=draft.clone()/>
-        <TextField label="URL" name="url" kind="url" autocomplete="off" max=500_u32 hint="Where deliveries are posted: a public address, by https." draft=draft.clone()/>
+        <TextField label="Name" name="name" autocomplete="off" max=63_usize hint="Lower-case letters, digits, dots, underscores and hyphens." draft=draft.clone()/>
+        <TextField label="URL" name="url" kind="url" autocomplete="off" max=500_usize hint="Where deliveries are posted: a public address, by https." draft=draft.clone()/>
         <TextField label="Description" name="description" autocomplete="off" optional=true draft=draft.clone()/>
         <fieldset class="field">
             <legend class="label">"Told when"</legend>

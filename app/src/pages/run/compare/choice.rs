@@ -90,7 +90,7 @@ pub(super) fn Axes(
         .collect_view();
     view! {
         <form class="chart-controls" method="get" action=address.path().to_owned()>
-            {hidden.into_iter().map(|(name, value)| view! { <input type="hidden" name=name value=value/> }).collect_view()}
+            {field::hidden(hidden)}
             {selects}
             <button class="btn" type="submit">"Draw"</button>
         </form>

@@ -80,7 +80,7 @@ pub(super) fn ParallelView(address: Address, page: ComparePage, lines: Vec<Line>
     let library = use_context::<crate::shell::Assets>().map(|assets| assets.chart_js);
     let actions = view! {
         <form method="get" action=address.path().to_owned()>
-            {hidden.into_iter().map(|(name, value)| view! { <input type="hidden" name=name value=value/> }).collect_view()}
+            {field::hidden(hidden)}
             <details class="more columns">
                 <summary class="btn"><Icon symbol=Symbol::Columns/>"Axes "<span class="muted">{count}</span></summary>
                 <div class="menu">
