@@ -64,12 +64,12 @@ pub use log::{Appended, log_topic};
 pub use logged_model::{LoggedModelSearch, NewLoggedModel, no_logged_model};
 pub use model::{ModelDetail, ModelSearch, NewModel};
 pub use model_card::no_card;
-pub use model_version::{NewModelVersion, VersionDetail, VersionSearch, parse_stage};
+pub use model_version::{VersionDetail, VersionSearch, parse_stage};
 pub use monitor::MonitorChange;
 pub use pipeline::{PipelineFile, StoredPipeline};
 pub use pipeline_run::{NewRun, RunFilter, StartedRun};
 pub use promotion::{NewDecision, NewPromotion, PromotionFilter, Sweep, may_withdraw};
-pub use registration::NewRegistration;
+pub use registration::{NewModelVersion, NewRegistration};
 pub use run::{
     Curves, MAX_CHART_KEYS, MAX_CHART_RUNS, NewExperimentRun, RunChange, RunDetail, RunExport, RunExportSearch,
     RunGroupSearch, RunSearch, RunTableSearch, RunsChange, Unpacked, no_run,

@@ -1,5 +1,4 @@
-//! Versions of registered models. A version is the files that its source had when it was registered; what a client says
-//! of the source is looked up among our own artifacts and never opened.
+//! Versions of registered models. A version is the files that its source had when it was registered.
 
 use crate::{
     Ctx, Event, Result, Services, boxed, commit, environment, experiment,
@@ -8,15 +7,13 @@ use crate::{
     webhook::tell_webhooks,
 };
 use domain::{
-    Digest, Error, ErrorKind, Page,
-    artifact_path::ArtifactFolder,
-    artifact_root::{ArtifactAddress, ArtifactOwner, ArtifactRoot, ModelSource},
+    Error, ErrorKind, Page,
+    artifact_root::ArtifactAddress,
     audit::{Object, ObjectKind},
-    id::{LoggedModelId, ModelVersionId, RunId},
+    id::{ModelVersionId, RunId},
     inference::feature_names,
     log_key::is_of_model,
-    mlmodel::{self, MlModel},
-    model::{Model, ModelVersion, Stage, VersionFile, VersionRow, VersionTable, manifest_digest},
+    model::{ModelVersion, Stage, VersionFile, VersionRow, VersionTable},
     page,
     promotion::{GoldenRows, MAX_SHOWN_BYTES, golden},
     search,
@@ -27,25 +24,6 @@ use store::PgConnection;
 
 /// The most metrics of a table of versions.
 const SHOWN_METRICS: usize = 3;
-
-/// A version to be registered.
-#[derive(Debug, Clone, Default)]
-pub struct NewModelVersion {
-    /// Its model's name.
-    pub model: String,
-    /// Where it comes from, such as `models:/m-…` or `runs:/<run>/model`.
-    pub source: String,
-    /// The run that made it; that of the source when none.
-    pub run_id: Option<RunId>,
-    /// The logged model that it is; that of the source when none.
-    pub logged_model_id: Option<LoggedModelId>,
-    /// A link to the run, when that is elsewhere.
-    pub run_link: String,
-    /// What is said about it.
-    pub description: String,
-    /// Tags by key.
-    pub tags: Vec<(String, String)>,
-}
 
 /// Which page of which versions.
 #[derive(Debug, Clone)]
@@ -69,58 +47,7 @@ pub struct VersionDetail {
     pub files: Vec<VersionFile>,
 }
 
-/// What a source turned out to be.
-#[derive(Default)]
-struct Resolved {
-    run: Option<RunId>,
-    logged_model: Option<LoggedModelId>,
-    folder: Option<(ArtifactRoot, ArtifactFolder)>,
-    files: Vec<VersionFile>,
-}
-
 impl Services {
-    /// Registers a version under the next number of its model.
-    ///
-    /// # Errors
-    /// `NotFound` without such a model, run, logged model or version; `Invalid` for a source that is not ours or does not
-    /// belong to the run or logged model that is named with it, or a wrong tag.
-    #[boxed]
-    pub async fn create_model_version(&self, ctx: &Ctx, new: NewModelVersion) -> Result<ModelVersion> {
-        let checked = new.check()?;
-        let mut conn = self.conn().await?;
-        let model = crate::model::find(&mut conn, ctx, &checked.new.model).await?;
-        let found = checked.look_up(&mut conn, ctx).await?;
-        drop(conn);
-        let described = self.read_version(found).await?;
-        let mut tx = self.begin().await?;
-        let version = register(&mut tx, ctx, &model, &described).await?;
-        commit(tx).await?;
-        Ok(version)
-    }
-
-    /// Reads what the files of a version say of it.
-    ///
-    /// # Errors
-    /// `Unavailable` when the artifact store does not answer.
-    pub(crate) async fn read_version(&self, found: Found) -> Result<Described> {
-        let description = self.describe_files(&found.resolved.files).await?;
-        let digest = manifest_digest(&found.resolved.files).map_err(|error| {
-            tracing::error!(%error, "a version's files have no digest");
-            Error::internal()
-        })?;
-        Ok(Described { found, description, digest })
-    }
-
-    /// What the MLmodel file among these says; nothing when there is none, or none that can be read.
-    async fn describe_files(&self, files: &[VersionFile]) -> Result<MlModel> {
-        let Some(file) = files.iter().find(|file| file.path == "MLmodel") else { return Ok(MlModel::default()) };
-        match self.artifacts.get_bytes(&file.digest, mlmodel::MAX_BYTES).await {
-            Ok(bytes) => Ok(std::str::from_utf8(&bytes).map(MlModel::read).unwrap_or_default()),
-            Err(artifacts::Error::TooLarge { .. }) => Ok(MlModel::default()),
-            Err(error) => Err(crate::artifact::of_store(error)),
-        }
-    }
-
     /// The version of this number.
     ///
     /// # Errors
@@ -455,218 +382,6 @@ impl Services {
             .write(conn, ctx)
             .await
     }
-}
-
-/// A version that is to be registered, with all right about it that can be told without the database.
-pub(crate) struct Checked {
-    new: NewModelVersion,
-    source: ModelSource,
-    tags: BTreeMap<String, String>,
-}
-
-/// The same, with what its source turned out to be.
-pub(crate) struct Found {
-    new: NewModelVersion,
-    /// The logged model that is registered itself; one that a run's folder or another version leads to is not.
-    registered: Option<LoggedModelId>,
-    tags: BTreeMap<String, String>,
-    resolved: Resolved,
-}
-
-/// The same, with what its files say: ready to be written.
-pub(crate) struct Described {
-    found: Found,
-    description: MlModel,
-    digest: Option<Digest>,
-}
-
-impl NewModelVersion {
-    /// Checks what does not take the database.
-    ///
-    /// # Errors
-    /// `Invalid` for a wrong description, link, source or tag.
-    pub(crate) fn check(self) -> Result<Checked> {
-        check_description(&self.description)?;
-        if self.run_link.chars().count() > 500 || self.run_link.contains('\0') {
-            return Err(Error::invalid_field("run_link", "A link has at most 500 characters."));
-        }
-        let source = ModelSource::parse(&self.source)?;
-        let tags = tags(&self.tags)?;
-        Ok(Checked { new: self, source, tags })
-    }
-}
-
-impl Checked {
-    /// Looks the source up.
-    ///
-    /// # Errors
-    /// `NotFound` without such a run, logged model or version; `Invalid` for a source that is not ours or does not belong to
-    /// the run or logged model that is named with it.
-    pub(crate) async fn look_up(self, conn: &mut PgConnection, ctx: &Ctx) -> Result<Found> {
-        let registered = match &self.source {
-            ModelSource::LoggedModel { id, .. } => Some(*id),
-            _ => self.new.logged_model_id,
-        };
-        let resolved = resolve(conn, ctx, &self.new, self.source).await?;
-        Ok(Found { new: self.new, registered, tags: self.tags, resolved })
-    }
-}
-
-/// Writes the next version of a model, with its line of history, and tells whoever is told of that.
-///
-/// # Errors
-/// `NotFound` when the model was deleted meanwhile.
-pub(crate) async fn register(
-    conn: &mut PgConnection,
-    ctx: &Ctx,
-    model: &Model,
-    described: &Described,
-) -> Result<ModelVersion> {
-    let Described { found: Found { new, registered, tags, resolved }, description, digest } = described;
-    let row = store::model_version::NewVersion {
-        id: ModelVersionId::new(),
-        model: model.id,
-        source: &new.source,
-        run: resolved.run,
-        run_link: &new.run_link,
-        logged_model: resolved.logged_model,
-        folder: resolved.folder.clone(),
-        created_by: ctx.user().map(|user| user.id),
-        description: &new.description,
-        files: &resolved.files,
-        digest: digest.clone(),
-        signature: description.signature.as_ref(),
-        flavors: &description.flavors,
-        tags,
-    };
-    let number = store::model_version::insert(conn, &row).await?;
-    // A model that was deleted meanwhile has no versions to look up.
-    let version = find(conn, ctx, &model.name, number).await?;
-    let mut event = Event::new("model_version.registered", object(&version), format!("registered {}", version.title()))
-        .related(crate::model::object(model))
-        .details(serde_json::json!({ "digest": version.digest, "source": version.source }));
-    if let Some(run) = version.run_id {
-        event = event.related(crate::run::object(&crate::run::find(conn, ctx, run).await?.1));
-    }
-    event.write(conn, ctx).await?;
-    if let Some(id) = registered {
-        crate::logged_model::note_version(conn, ctx, *id, &model.name, number).await?;
-    }
-    tell_webhooks(conn, model, &Happening::Version(&version)).await?;
-    Ok(version)
-}
-
-/// Looks a source up among our artifacts, and checks that it belongs to what is named with it.
-async fn resolve(conn: &mut PgConnection, ctx: &Ctx, new: &NewModelVersion, source: ModelSource) -> Result<Resolved> {
-    let mut resolved = match source {
-        ModelSource::Elsewhere(source) if source != "dummy-source" => {
-            return Err(Error::invalid_field(
-                "source",
-                format!(
-                    "Invalid model version source: '{source}'. Files are not fetched from elsewhere; log the model to a run \
-                     here and register it from there."
-                ),
-            ));
-        }
-        ModelSource::Elsewhere(_) => Resolved { run: new.run_id, ..Resolved::default() },
-        ModelSource::LoggedModel { id, folder } => of_logged_model(conn, ctx, id, folder).await?,
-        ModelSource::Run { id, folder } => of_run(conn, ctx, id, folder).await?,
-        ModelSource::Artifacts { root, folder } => {
-            if store::artifact::owner_stage(conn, ctx.workspace_id(), root).await?.is_none() {
-                return Err(Error::new(ErrorKind::NotFound, format!("No artifacts are at '{}'.", new.source)));
-            }
-            match root.owner {
-                ArtifactOwner::Run(id) => of_run(conn, ctx, id, folder).await?,
-                ArtifactOwner::LoggedModel(id) => of_logged_model(conn, ctx, id, folder).await?,
-            }
-        }
-        ModelSource::VersionFiles(id) => {
-            let found = store::model_version::name_in_use(conn, ctx.workspace_id(), id).await?;
-            let (model, version) = found
-                .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("No artifacts are at '{}'.", new.source)))?;
-            of_version(conn, ctx, &model, version).await?
-        }
-        ModelSource::Version { model, version } => of_version(conn, ctx, model.as_str(), version).await?,
-        ModelSource::Alias { model, alias } => {
-            let found = crate::model::find(conn, ctx, model.as_str()).await?;
-            let (_, version) = store::model::alias(conn, found.id, alias.as_str())
-                .await?
-                .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("Registered model alias {alias} not found.")))?;
-            of_version(conn, ctx, model.as_str(), version).await?
-        }
-    };
-    let refused = |named: &str| {
-        Error::invalid_field(
-            "source",
-            format!(
-                "Invalid model version source: '{}'. The {named} request parameter must identify the resource that contains \
-                 the source.",
-                new.source
-            ),
-        )
-    };
-    if let Some(run) = new.run_id {
-        crate::run::find(conn, ctx, run).await?;
-        if resolved.run.is_some_and(|of_source| of_source != run) {
-            return Err(refused("run_id"));
-        }
-        resolved.run = Some(run);
-    }
-    if let Some(id) = new.logged_model_id {
-        let model = crate::logged_model::find(conn, ctx, id).await?;
-        let is_of_source = match resolved.logged_model {
-            Some(of_source) => of_source == id,
-            // A run's folder: the model must be one that the run wrote.
-            None => resolved.folder.is_none() || model.source_run_id == resolved.run,
-        };
-        if !is_of_source {
-            return Err(refused("model_id"));
-        }
-        resolved.logged_model = Some(id);
-        resolved.run = resolved.run.or(model.source_run_id);
-    }
-    Ok(resolved)
-}
-
-async fn of_logged_model(
-    conn: &mut PgConnection,
-    ctx: &Ctx,
-    id: LoggedModelId,
-    folder: ArtifactFolder,
-) -> Result<Resolved> {
-    let model = crate::logged_model::find(conn, ctx, id).await?;
-    if model.deleted {
-        return Err(crate::logged_model::no_logged_model(&id.wire()));
-    }
-    let root = ArtifactRoot { experiment_id: model.experiment_id, owner: ArtifactOwner::LoggedModel(id) };
-    let files = store::artifact::files(conn, root.owner, &folder).await?;
-    Ok(Resolved { run: model.source_run_id, logged_model: Some(id), folder: Some((root, folder)), files })
-}
-
-/// A folder of a run. When the run has no files there, the logged model that it wrote under this name is meant: that is
-/// how clients of MLflow 3 log models.
-async fn of_run(conn: &mut PgConnection, ctx: &Ctx, id: RunId, folder: ArtifactFolder) -> Result<Resolved> {
-    let (_, info) = crate::run::find(conn, ctx, id).await?;
-    let root = ArtifactRoot { experiment_id: info.experiment_id, owner: ArtifactOwner::Run(id) };
-    let files = store::artifact::files(conn, root.owner, &folder).await?;
-    if files.is_empty() {
-        let named = store::logged_model::by_run_and_name(conn, ctx.workspace_id(), id, folder.as_str()).await?;
-        if let Some(model) = named {
-            return of_logged_model(conn, ctx, model, ArtifactFolder::root()).await;
-        }
-    }
-    Ok(Resolved { run: Some(id), logged_model: None, folder: Some((root, folder)), files })
-}
-
-/// Another version: its files are taken over as they were registered.
-async fn of_version(conn: &mut PgConnection, ctx: &Ctx, model: &str, version: i32) -> Result<Resolved> {
-    let found = find(conn, ctx, model, version).await?;
-    let folder = match store::model_version::folder(conn, found.id).await? {
-        Some((root, folder)) => Some((root, ArtifactFolder::parse(&folder)?)),
-        None => None,
-    };
-    let files = store::model_version::files(conn, found.id).await?;
-    Ok(Resolved { run: found.run_id, logged_model: found.logged_model_id, folder, files })
 }
 
 /// Reads a stage's name, in any case.

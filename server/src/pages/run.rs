@@ -175,7 +175,8 @@ pub(super) async fn run_page(view: View, id: RunId, chosen: Chosen, refused: Opt
         }
         _ => Vec::new(),
     };
-    let may_register = ctx.may(Permission::WriteRegistry) && !services.registrable_models(ctx, id).await?.is_empty();
+    let may_register =
+        ctx.may(Permission::WriteRegistry) && services.has_registrable_model(ctx, &detail.run.info).await?;
     let (refusal, draft) = refused.unzip();
     let draft = draft.unwrap_or_default();
     let said = match part {
@@ -211,10 +212,7 @@ pub(super) async fn run_page(view: View, id: RunId, chosen: Chosen, refused: Opt
     let links = view.links.clone();
     let (title, view) = (page.run.info.name.clone(), view.with_frame(has_frame));
     let body = move || view! { <Detail links address page/> };
-    match refusal.or_else(|| is_missing.then(files::no_file)) {
-        Some(error) => view.refused(&error, title, SECTION, body).await,
-        None => view.page(title, SECTION, body).await,
-    }
+    view.form_page(refusal.or_else(|| is_missing.then(files::no_file)).as_ref(), title, SECTION, body).await
 }
 
 /// What people wrote about an experiment or a run, as it is read.
