@@ -113,12 +113,20 @@ impl ArtifactAddress {
     /// # Errors
     /// When the path is unsafe or names no root.
     pub fn parse_folder(text: &str) -> Result<(Self, ArtifactFolder), Error> {
+        Self::find_folder(text)?.ok_or_else(|| {
+            refused(text, "artifacts lie below <experiment>/<run>/artifacts or <experiment>/models/<model>/artifacts")
+        })
+    }
+
+    /// The same, to look at what is there: none for a path that names no root, where nothing lies.
+    ///
+    /// # Errors
+    /// When the path is unsafe.
+    pub fn find_folder(text: &str) -> Result<Option<(Self, ArtifactFolder)>, Error> {
         let path = ArtifactFolder::parse(text)?;
         let version = || Self::split(path.as_str()).map(|(id, folder)| (Self::Version(id), folder));
         let root = || ArtifactRoot::split(path.as_str()).map(|(root, folder)| (Self::Root(root), folder));
-        version().or_else(root).ok_or_else(|| {
-            refused(text, "artifacts lie below <experiment>/<run>/artifacts or <experiment>/models/<model>/artifacts")
-        })
+        Ok(version().or_else(root))
     }
 
     fn split(path: &str) -> Option<(ModelVersionId, ArtifactFolder)> {

@@ -106,7 +106,7 @@ impl Services {
     /// `Invalid` for an unsafe path.
     #[boxed]
     pub async fn list_artifacts(&self, ctx: &Ctx, path: &str) -> Result<Vec<ArtifactEntry>> {
-        let (address, folder) = ArtifactAddress::parse_folder(path)?;
+        let Some((address, folder)) = ArtifactAddress::find_folder(path)? else { return Ok(Vec::new()) };
         let mut conn = self.conn().await?;
         match address {
             ArtifactAddress::Root(root) => {

@@ -22,10 +22,7 @@ use axum::{
     http::{HeaderMap, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use domain::{
-    Error, ErrorKind, artifact_path::ArtifactFolder, artifact_root::ArtifactRoot, permission::Permission,
-    run::ArtifactEntry,
-};
+use domain::{Error, ErrorKind, artifact_root::ArtifactRoot, permission::Permission, run::ArtifactEntry};
 use serde_json::{Value, json};
 use services::FilesOf;
 use std::collections::BTreeMap;
@@ -70,12 +67,7 @@ async fn list(
     Context(ctx): Context,
     fields: Fields,
 ) -> Result<Json<Value>, MlflowError> {
-    let path = fields.text_or_empty("path")?;
-    let entries = match state.services.list_artifacts(&ctx, path).await {
-        // Above the roots, as where nothing is, there is nothing to see.
-        Err(error) if error.kind == ErrorKind::Invalid && ArtifactFolder::parse(path).is_ok() => Vec::new(),
-        entries => entries?,
-    };
+    let entries = state.services.list_artifacts(&ctx, fields.text_or_empty("path")?).await?;
     // Here the paths are bare names.
     let files: Vec<Value> = entries
         .iter()

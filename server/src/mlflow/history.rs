@@ -175,26 +175,24 @@ async fn of_runs(
     ids.sort_unstable();
     ids.dedup();
     let (mut metrics, mut truncated) = (Vec::new(), "");
-    for id in &ids {
+    'runs: for id in &ids {
         let Ok(run) = run_id(id) else { continue };
         let mut token = None;
         loop {
             // One more tells whether something is left out.
             let wanted = (left + 1).min(POINTS);
-            let mut page = state.services.metric_history(&ctx, run, key, token.as_deref(), wanted).await?;
-            if page.items.len() > left {
-                page.items.truncate(left);
+            let page = state.services.metric_history(&ctx, run, key, token.as_deref(), wanted).await?;
+            let kept = &page.items[..page.items.len().min(left)];
+            metrics.extend(kept.iter().map(|point| serde_json::json!(WireRunMetric::new(id, key, point))));
+            left -= kept.len();
+            if kept.len() < page.items.len() {
                 truncated = "metrics";
+                break 'runs;
             }
-            left -= page.items.len().min(left);
-            metrics.extend(page.items.iter().map(|point| serde_json::json!(WireRunMetric::new(id, key, point))));
             match page.next_page_token {
-                Some(next) if truncated.is_empty() => token = Some(next),
-                _ => break,
+                Some(next) => token = Some(next),
+                None => break,
             }
-        }
-        if !truncated.is_empty() {
-            break;
         }
     }
     Ok(answer::with_truncated(Json(serde_json::json!({ "metrics": metrics })), truncated))
