@@ -1,7 +1,7 @@
 //! By which names this server is known. A page of another site can be made to reach us under a name of its own, when that
 //! name's owner lets it lead here; such a request is refused, whoever it says it is from.
 
-use axum::http::{HeaderMap, Uri, header};
+use axum::http::{HeaderMap, Uri, header, uri::Authority};
 use domain::Error;
 use std::{net::IpAddr, sync::Arc};
 
@@ -13,9 +13,8 @@ impl KnownHosts {
     /// The host of the public address, and these: `name`, `*.name` for all below it, `*` for every one.
     #[must_use]
     pub fn new(public_url: &str, others: &[String]) -> Self {
-        let public = public_url.split_once("://").map_or(public_url, |(_, rest)| rest);
-        let public = without_port(public.split('/').next().unwrap_or(public)).to_owned();
-        Self(others.iter().cloned().chain([public]).map(|name| name.trim().to_lowercase()).collect())
+        let public = authority_of(public_url).map(|authority| authority.host().to_owned());
+        Self(others.iter().cloned().chain(public).map(|name| name.trim().to_lowercase()).collect())
     }
 
     /// Checks where a request came to. One that does not say is let in: no browser sends such a one.
@@ -24,12 +23,15 @@ impl KnownHosts {
     /// `Forbidden` for a name that is not known.
     pub fn check(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), Error> {
         let said = match headers.get(header::HOST) {
-            Some(host) => Some(host.to_str().unwrap_or("?")),
-            None => uri.authority().map(|authority| authority.as_str()),
+            Some(host) if host.is_empty() => return Ok(()),
+            Some(host) => host.to_str().ok().and_then(|host| host.parse().ok()),
+            None => match uri.authority() {
+                Some(authority) => Some(authority.clone()),
+                None => return Ok(()),
+            },
         };
-        let Some(said) = said else { return Ok(()) };
-        let host = without_port(said).to_lowercase();
-        if self.knows(&host) {
+        let host = said.as_ref().map(Authority::host).unwrap_or_default().to_lowercase();
+        if !host.is_empty() && self.knows(&host) {
             return Ok(());
         }
         let shown: String =
@@ -41,7 +43,7 @@ impl KnownHosts {
 
     fn knows(&self, host: &str) -> bool {
         let is_address = host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
-        let is_local = (!host.contains('.') && host != "?") || host.ends_with(".localhost");
+        let is_local = !host.contains('.') || host.ends_with(".localhost");
         is_address
             || is_local
             || self.0.iter().any(|known| match known.strip_prefix('*') {
@@ -52,12 +54,10 @@ impl KnownHosts {
     }
 }
 
-/// The host of `host:port`; an IPv6 address stands in brackets.
-fn without_port(authority: &str) -> &str {
-    match authority.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|digit| digit.is_ascii_digit()) && !host.ends_with(':') => host,
-        _ => authority,
-    }
+/// Host and port of an address.
+#[must_use]
+pub fn authority_of(url: &str) -> Option<Authority> {
+    url.parse::<Uri>().ok()?.into_parts().authority
 }
 
 #[cfg(test)]

@@ -90,10 +90,7 @@ async fn list_page(view: View, chosen: Chosen, refused: Option<(Error, Draft)>) 
     let (refusal, draft) = refused.unzip();
     let draft = draft.unwrap_or_default();
     let body = move || view! { <List links address experiments next tracking_uri error may_write draft/> };
-    match refusal {
-        Some(error) => view.refused(&error, "Experiments", SECTION, body).await,
-        None => view.page("Experiments", SECTION, body).await,
-    }
+    view.form_page(refusal.as_ref(), "Experiments", SECTION, body).await
 }
 
 async fn create(view: View, form: Form) -> PageResult {
@@ -256,10 +253,7 @@ async fn experiment_page(view: View, id: ExperimentId, chosen: Chosen, refused: 
     let address = address.dropping(&["add", "change"]);
     let title = page.experiment.name.clone();
     let body = move || view! { <Runs links address page error/> };
-    match refusal {
-        Some(error) => view.refused(&error, title, SECTION, body).await,
-        None => view.page(title, SECTION, body).await,
-    }
+    view.form_page(refusal.as_ref(), title, SECTION, body).await
 }
 
 /// Those in use, or those put away.

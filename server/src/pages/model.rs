@@ -97,16 +97,13 @@ async fn list(view: View, chosen: Chosen) -> PageResult {
 async fn new_model(view: View, draft: Draft, refused: Option<Error>) -> PageResult {
     let links = view.links.clone();
     let body = move || view! { <NewModelForm links draft/> };
-    match refused {
-        None => view.page("New model", SECTION, body).await,
-        Some(error) => view.refused(&error, "New model", SECTION, body).await,
-    }
+    view.form_page(refused.as_ref(), "New model", SECTION, body).await
 }
 
 async fn create(view: View, form: Form) -> PageResult {
     let made = async {
         let name = model_name(&form)?;
-        let description = form.text("description").replace("\r\n", "\n");
+        let description = form.lines("description").trim().to_owned();
         let new = NewModel { name, description, ..NewModel::default() };
         view.services().create_model(view.ctx()?, new).await
     };
@@ -238,10 +235,7 @@ async fn aliases(view: View, name: String, chosen: Chosen, refused: Option<(Erro
     let address = chosen.address(links.aliases(&name));
     let title = format!("Aliases of {name}");
     let body = move || view! { <Aliases links address page/> };
-    match error {
-        None => view.page(title, SECTION, body).await,
-        Some(error) => view.refused(&error, title, SECTION, body).await,
-    }
+    view.form_page(error.as_ref(), title, SECTION, body).await
 }
 
 async fn set_alias(view: View, Path(name): Path<String>, form: Form) -> PageResult {
@@ -491,8 +485,5 @@ pub(super) async fn version_page(
     let links = view.links.clone();
     let (title, view) = (page.version.title(), view.with_frame(has_frame));
     let body = move || view! { <Version links address page/> };
-    match refusal.or_else(|| is_missing.then(files::no_file)) {
-        Some(error) => view.refused(&error, title, SECTION, body).await,
-        None => view.page(title, SECTION, body).await,
-    }
+    view.form_page(refusal.or_else(|| is_missing.then(files::no_file)).as_ref(), title, SECTION, body).await
 }

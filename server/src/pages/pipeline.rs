@@ -220,7 +220,7 @@ async fn edit(view: View, Path(name): Path<String>, form: Form) -> PageResult {
 
 async fn store(view: View, name: Option<String>, form: Form) -> PageResult {
     // Browsers send line ends as the wire wants them; the file has those of the place where it lives.
-    let source = form.raw("source").replace("\r\n", "\n");
+    let source = form.lines("source");
     let seen = form.seen();
     let draft = |is_stale: bool| {
         let seen = seen.clone().filter(|_| !is_stale).map(|seen| ("instead_of", seen));

@@ -45,10 +45,7 @@ async fn page(view: View, id: RunId, draft: Draft, refused: Option<Error>) -> Pa
     let links = view.links.clone();
     let title = format!("Register a model of {}", page.run.name);
     let body = move || view! { <Register links page draft/> };
-    match refused {
-        None => view.page(title, SECTION, body).await,
-        Some(error) => view.refused(&error, title, SECTION, body).await,
-    }
+    view.form_page(refused.as_ref(), title, SECTION, body).await
 }
 
 async fn register(view: View, Path(id): Path<RunId>, form: Form) -> PageResult {
@@ -57,7 +54,7 @@ async fn register(view: View, Path(id): Path<RunId>, form: Form) -> PageResult {
             run: id,
             source: form.text("source").to_owned(),
             model: model_name(&form)?,
-            description: form.text("description").replace("\r\n", "\n"),
+            description: form.lines("description").trim().to_owned(),
         };
         view.services().register_run_model(view.ctx()?, new).await
     };

@@ -136,6 +136,18 @@ impl View {
         self.page_with(StatusCode::OK, title, section, page).await
     }
 
+    /// Answers with a page that has a form: refused when that is why it is shown again.
+    pub(crate) async fn form_page<V: IntoView + 'static>(
+        self,
+        refused: Option<&Error>,
+        title: impl Into<String>,
+        section: Option<Section>,
+        page: impl FnOnce() -> V + Send + 'static,
+    ) -> super::PageResult {
+        let status = refused.map_or(StatusCode::OK, |error| status(error.kind));
+        self.page_with(status, title, section, page).await
+    }
+
     /// Answers with a page that shows a form again, and why it was refused.
     pub(crate) async fn refused<V: IntoView + 'static>(
         self,
