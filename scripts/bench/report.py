@@ -27,13 +27,14 @@ def measured(side: str, what: str) -> list[list[str]]:
     return [rest for first, second, *rest in lines if (first, second) == (side, what)]
 
 
-def rate(side: str, workload: str) -> tuple[float, str, bool]:
+def rate(side: str, workload: str) -> tuple[float, str, int]:
     rounds = [tuple(map(float, row[1:])) for row in measured(side, "rate") if row[0] == workload]
     each, p50, p99, _ = max(rounds)
     if each == 0:
         sys.exit(f"{side} answered not once to {workload}: the rounds are too short for it (SECONDS_EACH).")
-    # A server that refuses is quick.
-    return each, f"{each:,.1f}/s ({p50:.1f} / {p99:.1f} ms)", not any(bad for *_, bad in rounds)
+    refused = int(sum(bad for *_, bad in rounds))
+    words = f"; {refused} refused" if refused else ""
+    return each, f"{each:,.1f}/s ({p50:.1f} / {p99:.1f} ms{words})", refused
 
 
 def memory(side: str) -> tuple[float, str]:
@@ -50,9 +51,10 @@ def disk(side: str) -> tuple[float, str]:
 # What, MLflow's, ours, how many times better, how many there must be, and whether there are.
 rows = []
 for workload, title, bound in RATES:
-    (theirs, their_words, they_did), (ours, our_words, we_did) = rate("mlflow", workload), rate("slipway", workload)
+    (theirs, their_words, _), (ours, our_words, refused) = rate("mlflow", workload), rate("slipway", workload)
     times = ours / theirs
-    rows.append((title, their_words, our_words, times, bound, times >= bound and they_did and we_did))
+    # A server that refuses is quick: what we refuse is a miss, and what MLflow refuses only makes it quicker, and is told.
+    rows.append((title, their_words, our_words, times, bound, times >= bound and not refused))
 for title, of, bound in [("memory under this load", memory, MEMORY), ("disk for a metric point", disk, DISK)]:
     (theirs, their_words), (ours, our_words) = of("mlflow"), of("slipway")
     rows.append((title, their_words, our_words, theirs / ours, bound, theirs / ours >= bound))
