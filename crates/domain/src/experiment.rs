@@ -1,7 +1,7 @@
 //! Experiments: named groups of runs.
 
 use crate::{
-    environment::Better,
+    policy::Better,
     id::{ExperimentId, WorkspaceId},
 };
 use serde::{Deserialize, Serialize};

@@ -71,10 +71,14 @@ ids! {
     StepAttemptId,
     /// An environment, such as staging or production.
     EnvironmentId,
-    /// One immutable version of an environment's promotion policy.
+    /// One immutable revision of a policy.
     PolicyId,
     /// A request to bring a version into an environment.
     PromotionId,
+    /// Evidence that somebody uploaded for a promotion.
+    EvidenceId,
+    /// Gates or a freeze that two people set aside.
+    OverrideId,
     /// A person's verdict on a promotion.
     DecisionId,
     /// A version made to serve in an environment.

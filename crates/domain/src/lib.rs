@@ -13,6 +13,7 @@ pub mod dataset;
 pub mod deployment;
 pub mod digest;
 pub mod drift;
+pub mod duration;
 pub mod environment;
 pub mod error;
 pub mod experiment;
@@ -33,7 +34,9 @@ pub mod palette;
 pub mod permission;
 pub mod pipeline;
 pub mod pipeline_run;
+pub mod policy;
 pub mod preview;
+mod problem;
 pub mod promotion;
 pub mod registration;
 pub mod run;
@@ -48,6 +51,8 @@ pub mod values;
 pub mod version_diff;
 pub mod webhook;
 mod wording;
+#[cfg(not(target_arch = "wasm32"))]
+mod yaml;
 
 pub use digest::Digest;
 pub use error::{Error, ErrorKind};

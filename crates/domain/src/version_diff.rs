@@ -2,7 +2,7 @@
 
 use crate::{
     digest::Digest,
-    environment::Better,
+    policy::Better,
     log_key::is_of_model,
     model::{ModelVersion, Signature, SignatureField, VersionFile},
     run::Run,

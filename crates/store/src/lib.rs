@@ -28,6 +28,7 @@ pub mod monitor;
 pub mod palette;
 pub mod pipeline;
 pub mod pipeline_run;
+pub mod policy;
 pub mod prediction;
 pub mod promotion;
 pub mod registration;

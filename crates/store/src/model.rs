@@ -381,7 +381,8 @@ pub async fn open_promotion(
          from promotions p
          join environments e on e.id = p.environment_id
          where e.workspace_id = $1 and e.name = $3 and p.model_version_id = $2
-           and p.state in ('gates_running', 'blocked', 'awaiting_approval', 'approved', 'deploying')
+           and p.state in ('draft', 'gates_running', 'blocked', 'awaiting_approval', 'approved', 'scheduled',
+               'deploying', 'verifying')
          limit 1",
     )
     .bind(workspace)

@@ -3,7 +3,7 @@
 use crate::{Error, Result, user};
 use chrono::{DateTime, Utc};
 use domain::{
-    environment::PolicyDocument,
+    policy::PolicyDocument,
     id::{EnvironmentId, PolicyId, UserId, WorkspaceId},
     permission::Role,
     user::{DEFAULT_WORKSPACE, Member, Workspace},
@@ -87,11 +87,12 @@ pub async fn insert(conn: &mut PgConnection, workspace: &Workspace) -> Result<()
             .execute(&mut *conn)
             .await?;
         sqlx::query(
-            "insert into policies (id, environment_id, revision, document, digest, created_by)
-             values ($1, $2, 1, $3, $4, 'Slipway')",
+            "insert into policies (id, workspace_id, name, revision, document, digest, created_by)
+             values ($1, $2, $3, 1, $4, $5, 'Slipway')",
         )
         .bind(PolicyId::new())
-        .bind(environment)
+        .bind(workspace.id)
+        .bind(name)
         .bind(Json(document))
         .bind(digest)
         .execute(&mut *conn)

@@ -4,10 +4,10 @@
 use super::{
     env_name,
     parse::{Places, StepPlaces, TextKind},
-    problem::{At, Problem, show, suggest},
     spec::{PipelineSpec, StepSpec},
     template::{Part, Place, parts},
 };
+use crate::problem::{At, Problem, show, suggest};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// When so many problems were found, no more are looked for: to find near names for thousands would take seconds.

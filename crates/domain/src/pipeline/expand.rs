@@ -2,12 +2,14 @@
 
 use super::{
     env_name,
-    problem::{show, suggest},
     spec::{Command, PipelineSpec},
     template::{Place, fill},
     value::ParamValue,
 };
-use crate::Error;
+use crate::{
+    Error,
+    problem::{show, suggest},
+};
 use serde_json::Value;
 use std::collections::BTreeMap;
 

@@ -16,19 +16,16 @@ mod value;
 #[cfg(not(target_arch = "wasm32"))]
 mod check;
 #[cfg(not(target_arch = "wasm32"))]
-mod duration;
-#[cfg(not(target_arch = "wasm32"))]
 mod parse;
 #[cfg(test)]
 mod tests;
-#[cfg(not(target_arch = "wasm32"))]
-mod yaml;
 
 pub use expand::{INPUTS_DIR, Invocation, input_path};
 pub use graph::Graph;
 #[cfg(not(target_arch = "wasm32"))]
 pub use parse::{MAX_FILE_BYTES, MAX_STEPS};
-pub use problem::{PipelineErrors, Problem};
+pub use crate::problem::Problem;
+pub use problem::PipelineErrors;
 pub use spec::{Command, OutputRef, PipelineSpec, Retries, StepSpec};
 pub use value::ParamValue;
 

@@ -4,12 +4,16 @@
 
 use super::{
     check,
-    problem::{At, PipelineErrors, Problem, show, suggest},
+    problem::PipelineErrors,
     spec::{Command, DEFAULT_POOL, OutputRef, PipelineSpec, Retries, StepSpec},
     value::ParamValue,
+};
+use crate::{
+    duration,
+    pipeline_run::MAX_RETRY_DELAY,
+    problem::{At, Problem, show, suggest},
     yaml::{self, Meaning, Node, Yaml},
 };
-use crate::pipeline_run::MAX_RETRY_DELAY;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     rc::Rc,
@@ -421,7 +425,7 @@ impl Reader {
 
     fn duration(&mut self, node: &Node, key: &str, least: u64, most: u64) -> Option<u64> {
         let text = self.text(node, &format!("\"{key}\""))?;
-        match super::duration::seconds(&text) {
+        match duration::seconds(&text) {
             Some(seconds) if (least..=most).contains(&seconds) => return Some(seconds),
             Some(_) => {
                 self.problem(node.at, format!("\"{key}\" must be from {least} seconds to {} minutes.", most / 60));

@@ -1,6 +1,6 @@
 //! Gates: the automatic conditions of a policy, and what they found.
 
-use crate::environment::{Better, GateSpec};
+use crate::policy::{Better, GateSpec};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -76,8 +76,12 @@ impl Finding {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Gate {
-    /// Its place in the policy, from 0.
+    /// Its place among the promotion's gates, from 0.
     pub position: i32,
+    /// The policy that asks for it.
+    pub policy: String,
+    /// Whether it runs dry: it is measured and shown, and decides nothing.
+    pub advisory: bool,
     /// What it asks.
     pub spec: GateSpec,
     /// What it found. While it is pending: none, or what it waits for.

@@ -2,22 +2,24 @@
 //! the one table of legal moves between its states.
 
 mod decision;
+mod electorate;
 mod gate;
 pub mod golden;
 mod golden_rows;
 mod state;
 mod subject;
 
-pub use decision::{Decision, DecisionVerdict, Eligibility, approvals, barred, count_approvals, eligible};
+pub use decision::{Decision, DecisionVerdict, standing};
+pub use electorate::{Bar, Candidacy, Electorate, Lineage, Person, RuleStanding, StandIn, Vote, key};
 pub use gate::{Finding, Gate, Verdict, better_than_champion, metric_threshold};
 pub use golden_rows::{GoldenRows, MAX_SHOWN_BYTES};
-pub use state::{PromotionState, after_gates};
-pub use subject::{Evidence, Subject};
+pub use state::{Attempt, Facts, GatesStand, PromotionState, advance, together};
+pub use subject::{Evidence, ServingConfig, Subject, TrafficPlan};
 
 use crate::{
     digest::Digest,
-    environment::{Better, Policy},
-    id::{EnvironmentId, ModelVersionId, PromotionId, UserId, WorkspaceId},
+    id::{EnvironmentId, EvidenceId, ModelVersionId, OverrideId, PromotionId, UserId, WorkspaceId},
+    policy::{Better, PolicySet},
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -58,6 +60,12 @@ pub struct Promotion {
     pub subject: Option<Subject>,
     /// The subject's digest.
     pub subject_digest: Option<Digest>,
+    /// When it expires, unless it was deployed or ended before.
+    pub expires_at: DateTime<Utc>,
+    /// When everybody asked had agreed; none while they have not.
+    pub approved_at: Option<DateTime<Utc>>,
+    /// The promotion that this one asks again for, when it does.
+    pub again: Option<i64>,
     /// When it was requested.
     pub created_at: DateTime<Utc>,
     /// When its state last changed.
@@ -88,16 +96,118 @@ pub struct PromotionDetail {
     pub gates: Vec<Gate>,
     /// Decisions, oldest first. Those on another digest than the present one no longer count.
     pub decisions: Vec<Decision>,
-    /// The policy it is held against.
-    pub policy: Policy,
-    /// Approvals on the present digest, by people who may decide now.
-    pub approvals: u8,
-    /// Who may decide, and who may not and why.
-    pub eligible: Vec<Eligibility>,
+    /// The policies it is held against.
+    pub policies: PolicySet,
+    /// How each rule stands: who voted, who can still, who cannot and why.
+    pub rules: Vec<RuleStanding>,
+    /// Gates or a freeze set aside by two people, oldest first.
+    pub overrides: Vec<Override>,
     /// The number of the version that it would replace, or at its end was to replace; none when there is none.
     pub champion: Option<i32>,
     /// Metrics of the version's run beside the champion's.
     pub metrics: Vec<MetricComparison>,
+}
+
+/// What somebody says of a version besides what its run logged: a report, a check of a data set, an answer from outside.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Uploaded {
+    /// The evidence.
+    pub id: EvidenceId,
+    /// What it is about: `dataset/customers`, `security-scan`. Of several of one name the last counts.
+    pub name: String,
+    /// What it says.
+    pub content: serde_json::Value,
+    /// SHA-256 of the content's canonical JSON.
+    pub digest: Digest,
+    /// Who uploaded it.
+    pub uploaded_by: Option<UserId>,
+    /// Their name then.
+    pub uploader: String,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// What two people set aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum OverrideKind {
+    /// Gates that failed or could not tell.
+    Gates,
+    /// A freeze, or a change window that is not open.
+    Freeze,
+}
+
+impl OverrideKind {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Gates, Self::Freeze];
+
+    /// The name on the wire and in the database.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Gates => "gates",
+            Self::Freeze => "freeze",
+        }
+    }
+
+    /// Reads the name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+/// Break-glass: somebody asks for gates or a freeze to be set aside, somebody else confirms it, and a review afterwards
+/// says whether that was right.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Override {
+    /// The override.
+    pub id: OverrideId,
+    /// The promotion's number.
+    pub promotion_number: i64,
+    /// What is set aside.
+    pub kind: OverrideKind,
+    /// Why it cannot wait.
+    pub reason: String,
+    /// The digest of the subject that it is for: another subject is not overridden.
+    pub subject_digest: Digest,
+    /// Who asked.
+    pub opened_by: UserId,
+    /// Their name then.
+    pub opener: String,
+    /// When.
+    pub opened_at: DateTime<Utc>,
+    /// Who confirmed it.
+    pub confirmed_by: Option<UserId>,
+    /// Their name then.
+    pub confirmer: Option<String>,
+    /// When. From then on it holds, and its review is open.
+    pub confirmed_at: Option<DateTime<Utc>>,
+    /// Until when the review should be closed.
+    pub review_due_at: Option<DateTime<Utc>>,
+    /// Who closed the review.
+    pub reviewer: Option<String>,
+    /// What the review found.
+    pub review: Option<String>,
+    /// When the review was closed.
+    pub reviewed_at: Option<DateTime<Utc>>,
+}
+
+impl Override {
+    /// Whether it holds for this subject.
+    #[must_use]
+    pub fn holds(&self, kind: OverrideKind, digest: &Digest) -> bool {
+        self.kind == kind && self.confirmed_at.is_some() && self.subject_digest == *digest
+    }
+
+    /// Whether somebody must still say whether it was right.
+    #[must_use]
+    pub fn awaits_review(&self) -> bool {
+        self.confirmed_at.is_some() && self.reviewed_at.is_none()
+    }
 }
 
 /// A metric of a candidate beside the champion's.

@@ -1,7 +1,12 @@
 //! The subject of a promotion: exactly what people agree to, named by a digest.
 
 use super::gate::Finding;
-use crate::{digest::Digest, log_key::is_of_model, model::Signature};
+use crate::{
+    digest::Digest,
+    log_key::is_of_model,
+    model::Signature,
+    policy::{GateSpec, PolicyPin},
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -17,26 +22,69 @@ pub struct Subject {
     pub model_digest: Option<Digest>,
     /// What it takes and gives.
     pub signature: Option<Signature>,
+    /// How it is served.
+    #[serde(default)]
+    pub serving: ServingConfig,
     /// Where to.
     pub environment: String,
+    /// How it takes over the traffic there.
+    #[serde(default)]
+    pub traffic: TrafficPlan,
     /// Name and digest of each data set that the version's run read, in order of name.
     pub datasets: Vec<(String, String)>,
     /// The commit of the code, when the run names one.
     pub code: Option<String>,
-    /// The digest of the policy in force.
-    pub policy_digest: Digest,
+    /// The digest of the files that pin what it needs to run: `requirements.txt` and the like. None when it has none.
+    #[serde(default)]
+    pub environment_lock: Option<Digest>,
+    /// The digest of the image that it was trained in, when its run names one.
+    #[serde(default)]
+    pub image: Option<String>,
+    /// The policies it is held against, in order of name.
+    #[serde(default)]
+    pub policies: Vec<PolicyPin>,
     /// The digest of the [`Evidence`].
     pub evidence_digest: Digest,
     /// The version that serves now and would be replaced.
     pub champion: Option<String>,
 }
 
+/// How a version is served.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ServingConfig {
+    /// The flavour of its files that is loaded.
+    pub flavor: String,
+    /// What loads it.
+    pub engine: String,
+}
+
+impl Default for ServingConfig {
+    fn default() -> Self {
+        Self { flavor: "onnx".to_owned(), engine: "onnxruntime".to_owned() }
+    }
+}
+
+/// How a version takes over the traffic of an environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct TrafficPlan {
+    /// `replace`: all of it at once, when it was verified.
+    pub strategy: String,
+}
+
+impl Default for TrafficPlan {
+    fn default() -> Self {
+        Self { strategy: "replace".to_owned() }
+    }
+}
+
 /// What an approver's trust rests on: what the gates found, every metric of the version's run and of the champion's
 /// beside it, and each file of the version as it is stored.
 #[derive(Debug, Serialize)]
 pub struct Evidence<'a> {
-    /// The gates' findings, in the policy's order.
-    pub findings: &'a [Finding],
+    /// What the gates found, in the policies' order. Of what is another number each time only the verdict.
+    findings: Vec<Found<'a>>,
     /// Metrics as text, because JSON has no word for one that is not a number.
     metrics: BTreeMap<&'a str, String>,
     /// Those of the version that would be replaced, which the page shows beside them.
@@ -45,17 +93,33 @@ pub struct Evidence<'a> {
     pub files: BTreeMap<&'a str, &'a Digest>,
 }
 
+/// A gate and what it found.
+#[derive(Debug, Serialize)]
+struct Found<'a> {
+    gate: &'a GateSpec,
+    verdict: super::gate::Verdict,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finding: Option<&'a Finding>,
+}
+
 impl<'a> Evidence<'a> {
     /// The evidence of these findings, metrics and files. What the client measures of its own machine is left out: it
     /// says nothing of the model, and may still be written when the training is over.
     pub fn new(
-        findings: &'a [Finding],
+        findings: impl IntoIterator<Item = (&'a GateSpec, &'a Finding)>,
         metrics: impl IntoIterator<Item = (&'a str, f64)>,
         champion_metrics: impl IntoIterator<Item = (&'a str, f64)>,
         files: impl IntoIterator<Item = (&'a str, &'a Digest)>,
     ) -> Self {
         Self {
-            findings,
+            findings: findings
+                .into_iter()
+                .map(|(gate, finding)| Found {
+                    gate,
+                    verdict: finding.verdict,
+                    finding: (!gate.is_noisy()).then_some(finding),
+                })
+                .collect(),
             metrics: as_text(metrics),
             champion_metrics: as_text(champion_metrics),
             files: files.into_iter().collect(),
@@ -95,8 +159,9 @@ impl Subject {
             }
         };
         let files = self.model_digest != now.model_digest;
-        let policy = self.policy_digest != now.policy_digest;
+        let policy = self.policies != now.policies;
         let champion = self.champion != now.champion;
+        let lock = self.environment_lock != now.environment_lock;
         let serves = match &now.champion {
             Some(title) => format!("{} now serves {title}", now.environment),
             None => format!("nothing serves in {} any more", now.environment),
@@ -105,10 +170,14 @@ impl Subject {
         say(self.signature != now.signature, "its signature changed".to_owned());
         say(self.datasets != now.datasets, "its data sets changed".to_owned());
         say(self.code != now.code, "its code changed".to_owned());
-        say(policy, "the policy changed".to_owned());
+        say(self.environment_lock != now.environment_lock, "what it needs to run changed".to_owned());
+        say(self.image != now.image, "its image changed".to_owned());
+        say(self.serving != now.serving, "how it is served changed".to_owned());
+        say(self.traffic != now.traffic, "its traffic plan changed".to_owned());
+        say(policy, "the policies that hold for it changed".to_owned());
         say(champion, serves);
         // A new policy or champion brings new findings with it: nobody needs to be told twice.
-        let by_itself = !(files || policy || champion);
+        let by_itself = !(files || policy || champion || lock);
         let evidence = match &now.champion {
             Some(title) => format!("its metrics or files, or the metrics of {title}, changed"),
             None => "its metrics or files changed".to_owned(),
@@ -138,7 +207,11 @@ mod tests {
             environment: "production".to_owned(),
             datasets: vec![("customers".to_owned(), "4f".to_owned())],
             code: Some("9f03a71".to_owned()),
-            policy_digest: Digest::blake3([1; 32]),
+            serving: ServingConfig::default(),
+            traffic: TrafficPlan::default(),
+            environment_lock: None,
+            image: None,
+            policies: Vec::new(),
             evidence_digest: Digest::blake3([2; 32]),
             champion: None,
         }
@@ -149,12 +222,18 @@ mod tests {
         let before = subject();
         let other = Digest::blake3([9; 32]);
         type Change = fn(&mut Subject, Digest);
-        let changes: [(&str, Change); 8] = [
+        let changes: [(&str, Change); 12] = [
             ("the version's files changed", |s, d| s.model_digest = Some(d)),
             ("its signature changed", |s, _| s.signature = Some(Signature::default())),
             ("its data sets changed", |s, _| s.datasets.clear()),
             ("its code changed", |s, _| s.code = None),
-            ("the policy changed", |s, d| s.policy_digest = d),
+            ("what it needs to run changed", |s, d| s.environment_lock = Some(d)),
+            ("its image changed", |s, _| s.image = Some("sha256:1".to_owned())),
+            ("how it is served changed", |s, _| s.serving.engine = "other".to_owned()),
+            ("its traffic plan changed", |s, _| s.traffic.strategy = "canary".to_owned()),
+            ("the policies that hold for it changed", |s, d| {
+                s.policies = vec![PolicyPin { name: "production".to_owned(), revision: 2, digest: d }];
+            }),
             ("its metrics or files changed", |s, d| s.evidence_digest = d),
             ("production now serves churn v8", |s, _| s.champion = Some("churn v8".to_owned())),
             ("it is another version", |s, _| s.version = 8),
@@ -176,8 +255,9 @@ mod tests {
     fn evidence_is_findings_both_sides_metrics_and_files() {
         let (pass, fail) = ([finding(Verdict::Pass)], [finding(Verdict::Fail)]);
         let file = Digest::blake3([3; 32]);
-        let digest = |findings, ours: f64, theirs: f64, files: &[(&'static str, &Digest)]| {
-            Evidence::new(findings, [("accuracy", ours)], [("accuracy", theirs)], files.iter().copied())
+        let gate = GateSpec::GoldenRow { tolerance: 0.1 };
+        let digest = |findings: &[Finding; 1], ours: f64, theirs: f64, files: &[(&'static str, &Digest)]| {
+            Evidence::new([(&gate, &findings[0])], [("accuracy", ours)], [("accuracy", theirs)], files.iter().copied())
                 .digest()
                 .unwrap()
         };
@@ -193,7 +273,18 @@ mod tests {
     #[test]
     fn measurements_of_the_machine_are_no_evidence() {
         let machine = ("system/cpu_utilization_percentage", 71.0);
-        let with = Evidence::new(&[], [("accuracy", 0.9), machine], [machine], []);
-        assert_eq!(with.digest().unwrap(), Evidence::new(&[], [("accuracy", 0.9)], [], []).digest().unwrap());
+        let with = Evidence::new([], [("accuracy", 0.9), machine], [machine], []);
+        assert_eq!(with.digest().unwrap(), Evidence::new([], [("accuracy", 0.9)], [], []).digest().unwrap());
+    }
+
+    #[test]
+    fn of_a_time_only_the_verdict_is_evidence() {
+        let gate = GateSpec::LatencyBudget { percentile: 99.0, max_ms: 20.0, requests: 100 };
+        let digest = |verdict, measured: &str| {
+            let finding = Finding { measured: measured.to_owned(), ..finding(verdict) };
+            Evidence::new([(&gate, &finding)], [], [], []).digest().unwrap()
+        };
+        assert_eq!(digest(Verdict::Pass, "11 ms"), digest(Verdict::Pass, "12 ms"));
+        assert_ne!(digest(Verdict::Pass, "11 ms"), digest(Verdict::Fail, "31 ms"));
     }
 }

@@ -7,7 +7,8 @@ use domain::{
     id::{DecisionId, PromotionId, UserId},
     promotion::{Decision, DecisionVerdict},
 };
-use sqlx::{FromRow, PgConnection};
+use sqlx::{FromRow, PgConnection, types::Json};
+use std::collections::BTreeMap;
 
 #[derive(FromRow)]
 struct Row {
@@ -17,6 +18,11 @@ struct Row {
     verdict: String,
     comment: String,
     subject_digest: Digest,
+    rules: Vec<String>,
+    acting_for: Option<UserId>,
+    inputs: Json<BTreeMap<String, BTreeMap<String, serde_json::Value>>>,
+    checked: Json<BTreeMap<String, Vec<String>>>,
+    reauthenticated: bool,
     at: DateTime<Utc>,
 }
 
@@ -31,6 +37,11 @@ impl TryFrom<Row> for Decision {
             verdict: DecisionVerdict::parse(&row.verdict).ok_or_else(|| Error::unknown("verdict", &row.verdict))?,
             comment: row.comment,
             subject_digest: row.subject_digest,
+            rules: row.rules,
+            acting_for: row.acting_for,
+            inputs: row.inputs.0,
+            checked: row.checked.0,
+            reauthenticated: row.reauthenticated,
             at: row.at,
         })
     }
@@ -42,7 +53,8 @@ impl TryFrom<Row> for Decision {
 /// When the statement fails.
 pub async fn decisions(conn: &mut PgConnection, promotion: PromotionId) -> Result<Vec<Decision>> {
     let rows: Vec<Row> = sqlx::query_as(
-        "select id, user_id, user_name, verdict, comment, subject_digest, at
+        "select id, user_id, user_name, verdict, comment, subject_digest, rules, acting_for, inputs, checked,
+             reauthenticated, at
          from decisions
          where promotion_id = $1
          order by id",
@@ -53,7 +65,7 @@ pub async fn decisions(conn: &mut PgConnection, promotion: PromotionId) -> Resul
     rows.into_iter().map(Decision::try_from).collect()
 }
 
-/// What a person decided on this subject.
+/// What a person decided on this subject last.
 ///
 /// # Errors
 /// When the statement fails.
@@ -64,9 +76,12 @@ pub async fn decision_of(
     digest: &Digest,
 ) -> Result<Option<Decision>> {
     let row: Option<Row> = sqlx::query_as(
-        "select id, user_id, user_name, verdict, comment, subject_digest, at
+        "select id, user_id, user_name, verdict, comment, subject_digest, rules, acting_for, inputs, checked,
+             reauthenticated, at
          from decisions
-         where promotion_id = $1 and user_id = $2 and subject_digest = $3",
+         where promotion_id = $1 and user_id = $2 and subject_digest = $3
+         order by id desc
+         limit 1",
     )
     .bind(promotion)
     .bind(user)
@@ -79,11 +94,12 @@ pub async fn decision_of(
 /// Adds a decision.
 ///
 /// # Errors
-/// [`Error::Duplicate`] when the person has decided on this subject.
+/// [`Error::Duplicate`] when the person has said the same of this subject.
 pub async fn insert_decision(conn: &mut PgConnection, promotion: PromotionId, decision: &Decision) -> Result<()> {
     sqlx::query(
-        "insert into decisions (id, promotion_id, user_id, user_name, verdict, comment, subject_digest, at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "insert into decisions (id, promotion_id, user_id, user_name, verdict, comment, subject_digest, rules,
+             acting_for, inputs, checked, reauthenticated, at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
     )
     .bind(decision.id)
     .bind(promotion)
@@ -92,6 +108,11 @@ pub async fn insert_decision(conn: &mut PgConnection, promotion: PromotionId, de
     .bind(decision.verdict.as_str())
     .bind(&decision.comment)
     .bind(&decision.subject_digest)
+    .bind(&decision.rules)
+    .bind(decision.acting_for)
+    .bind(Json(&decision.inputs))
+    .bind(Json(&decision.checked))
+    .bind(decision.reauthenticated)
     .bind(decision.at)
     .execute(conn)
     .await?;

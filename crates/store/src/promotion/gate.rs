@@ -3,8 +3,8 @@
 use crate::Result;
 use chrono::{DateTime, Utc};
 use domain::{
-    environment::GateSpec,
-    id::{PolicyId, PromotionId},
+    id::PromotionId,
+    policy::{GateSpec, PolicySet},
     promotion::{Finding, Gate},
 };
 use sqlx::{FromRow, PgConnection, types::Json};
@@ -12,6 +12,8 @@ use sqlx::{FromRow, PgConnection, types::Json};
 #[derive(FromRow)]
 struct Row {
     position: i32,
+    policy: String,
+    advisory: bool,
     spec: Json<GateSpec>,
     finding: Option<Json<Finding>>,
     evaluated_at: Option<DateTime<Utc>>,
@@ -23,7 +25,7 @@ struct Row {
 /// When the statement fails.
 pub async fn gates(conn: &mut PgConnection, promotion: PromotionId) -> Result<Vec<Gate>> {
     let rows: Vec<Row> = sqlx::query_as(
-        "select position, spec, finding, evaluated_at
+        "select position, policy, advisory, spec, finding, evaluated_at
          from gates
          where promotion_id = $1
          order by position",
@@ -33,6 +35,8 @@ pub async fn gates(conn: &mut PgConnection, promotion: PromotionId) -> Result<Ve
     .await?;
     let gate = |row: Row| Gate {
         position: row.position,
+        policy: row.policy,
+        advisory: row.advisory,
         spec: row.spec.0,
         finding: row.finding.map(|finding| finding.0),
         evaluated_at: row.evaluated_at,
@@ -40,36 +44,31 @@ pub async fn gates(conn: &mut PgConnection, promotion: PromotionId) -> Result<Ve
     Ok(rows.into_iter().map(gate).collect())
 }
 
-/// Holds a promotion against a policy: these gates take the place of those it had, and none has found anything yet.
+/// Holds a promotion against policies: their gates take the place of those it had, first those that decide, and none has
+/// found anything yet.
 ///
 /// # Errors
 /// When a statement fails.
-pub async fn reset_gates(
-    conn: &mut PgConnection,
-    promotion: PromotionId,
-    policy: PolicyId,
-    gates: &[GateSpec],
-) -> Result<()> {
-    sqlx::query("update promotions set policy_id = $2 where id = $1")
-        .bind(promotion)
-        .bind(policy)
-        .execute(&mut *conn)
-        .await?;
+pub async fn reset_gates(conn: &mut PgConnection, promotion: PromotionId, policies: &PolicySet) -> Result<()> {
+    crate::policy::pin(conn, promotion, policies).await?;
     sqlx::query("delete from gates where promotion_id = $1").bind(promotion).execute(&mut *conn).await?;
-    let specs: Vec<_> = gates.iter().map(Json).collect();
+    let deciding = policies.gates().map(|(policy, gate)| (policy, gate, false));
+    let all: Vec<_> = deciding.chain(policies.advisory().map(|(policy, gate)| (policy, gate, true))).collect();
     sqlx::query(
-        "insert into gates (promotion_id, position, spec)
-         select $1, (position - 1)::integer, spec
-         from unnest($2::jsonb[]) with ordinality as given (spec, position)",
+        "insert into gates (promotion_id, position, policy, spec, advisory)
+         select $1, (position - 1)::integer, policy, spec, advisory
+         from unnest($2::text[], $3::jsonb[], $4::boolean[]) with ordinality as given (policy, spec, advisory, position)",
     )
     .bind(promotion)
-    .bind(specs)
+    .bind(all.iter().map(|(policy, ..)| policy.name.as_str()).collect::<Vec<_>>())
+    .bind(all.iter().map(|(_, gate, _)| Json(*gate)).collect::<Vec<_>>())
+    .bind(all.iter().map(|(.., advisory)| *advisory).collect::<Vec<_>>())
     .execute(conn)
     .await?;
     Ok(())
 }
 
-/// Says what the gates on golden rows of a promotion wait for. Tells whether that is news.
+/// Says what the gates of a promotion that need the engine wait for. Tells whether that is news.
 ///
 /// # Errors
 /// When the statement fails.
@@ -79,7 +78,7 @@ pub async fn set_waiting(conn: &mut PgConnection, promotion: PromotionId, waitin
          set finding = $2
          where promotion_id = $1
            and verdict = 'pending'
-           and spec ->> 'kind' = 'golden_row'
+           and spec ->> 'kind' in ('golden_row', 'latency_budget')
            and finding is distinct from $2",
     )
     .bind(promotion)

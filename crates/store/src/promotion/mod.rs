@@ -2,17 +2,25 @@
 
 mod candidate;
 mod decision;
+mod evidence;
 mod gate;
+mod lineage;
+mod overriding;
 
 pub use candidate::{Candidate, candidate, candidate_by_number, commit_of_run, datasets_of_run, metrics_of_run};
 pub use decision::{decision_of, decisions, insert_decision};
+pub use evidence::{evidence, insert_evidence};
+pub use lineage::{RunPeople, image_of_run, people_of_run};
+pub use overriding::{
+    insert_override, override_by_id, overrides, set_confirmed, set_reviewed, take_overdue, unreviewed,
+};
 pub use gate::{gates, reset_gates, set_findings, set_waiting};
 
 use crate::{Error, Result};
 use chrono::{DateTime, Utc};
 use domain::{
     Digest,
-    id::{EnvironmentId, ModelId, ModelVersionId, PolicyId, PromotionId, UserId, WorkspaceId},
+    id::{EnvironmentId, ModelId, ModelVersionId, PromotionId, UserId, WorkspaceId},
     promotion::{Promotion, PromotionState, Subject},
 };
 use sqlx::{FromRow, PgConnection, QueryBuilder, types::Json};
@@ -35,6 +43,9 @@ struct Row {
     comment: String,
     subject: Option<Json<Subject>>,
     subject_digest: Option<Digest>,
+    expires_at: DateTime<Utc>,
+    approved_at: Option<DateTime<Utc>>,
+    again: Option<i64>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
 }
@@ -60,6 +71,9 @@ impl TryFrom<Row> for Promotion {
             comment: row.comment,
             subject: row.subject.map(|subject| subject.0),
             subject_digest: row.subject_digest,
+            expires_at: row.expires_at,
+            approved_at: row.approved_at,
+            again: row.again,
             created_at: row.created_at,
             updated_at: row.updated_at,
         })
@@ -70,11 +84,11 @@ impl TryFrom<Row> for Promotion {
 ///
 /// # Errors
 /// [`Error::Duplicate`] of `promotions_open` when one is open for the same version and environment.
-pub async fn insert(conn: &mut PgConnection, promotion: &Promotion, model: ModelId, policy: PolicyId) -> Result<()> {
+pub async fn insert(conn: &mut PgConnection, promotion: &Promotion, model: ModelId) -> Result<()> {
     sqlx::query(
-        "insert into promotions (id, workspace_id, number, model_version_id, model_id, environment_id, policy_id, state,
-             state_reason, requested_by, on_behalf_of, requester, comment, created_at, updated_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+        "insert into promotions (id, workspace_id, number, model_version_id, model_id, environment_id, state,
+             state_reason, requested_by, on_behalf_of, requester, comment, expires_at, again, created_at, updated_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
     )
     .bind(promotion.id)
     .bind(promotion.workspace_id)
@@ -82,13 +96,14 @@ pub async fn insert(conn: &mut PgConnection, promotion: &Promotion, model: Model
     .bind(promotion.model_version_id)
     .bind(model)
     .bind(promotion.environment_id)
-    .bind(policy)
     .bind(promotion.state.as_str())
     .bind(&promotion.state_reason)
     .bind(promotion.requested_by)
     .bind(promotion.on_behalf_of)
     .bind(&promotion.requester)
     .bind(&promotion.comment)
+    .bind(promotion.expires_at)
+    .bind(promotion.again)
     .bind(promotion.created_at)
     .bind(promotion.updated_at)
     .execute(conn)
@@ -252,7 +267,7 @@ pub async fn moving(conn: &mut PgConnection, after: Option<PromotionId>, limit: 
     let ids = sqlx::query_scalar(
         "select id
          from promotions
-         where state in ('gates_running', 'approved', 'deploying')
+         where state in ('gates_running', 'blocked', 'approved', 'scheduled', 'deploying', 'verifying')
          order by coalesce(id <= $1, false), id
          limit $2",
     )
@@ -374,21 +389,51 @@ pub async fn set_subject(conn: &mut PgConnection, id: PromotionId, subject: Opti
     Ok(())
 }
 
-/// The policy that a promotion is held against.
+/// Notes when everybody asked had agreed.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn policy_of(conn: &mut PgConnection, id: PromotionId) -> Result<PolicyId> {
-    Ok(sqlx::query_scalar("select policy_id from promotions where id = $1").bind(id).fetch_one(conn).await?)
+pub async fn set_approved(conn: &mut PgConnection, id: PromotionId) -> Result<DateTime<Utc>> {
+    let at = sqlx::query_scalar("update promotions set approved_at = clock_timestamp() where id = $1 returning approved_at")
+        .bind(id)
+        .fetch_one(conn)
+        .await?;
+    Ok(at)
 }
 
-const OPEN: &str = " and p.state in ('gates_running', 'blocked', 'awaiting_approval', 'approved', 'deploying')";
+/// Up to `limit` open promotions that have expired or will before `soon` and nobody was told yet.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn expiring(conn: &mut PgConnection, soon: DateTime<Utc>, limit: i64) -> Result<Vec<Promotion>> {
+    let mut query = selected();
+    query.push(" where p.state in ('draft', 'gates_running', 'blocked', 'awaiting_approval', 'approved', 'scheduled')");
+    query.push(" and p.expires_at < ").push_bind(soon);
+    query.push(" and (p.warned_at is null or p.expires_at < clock_timestamp())");
+    query.push(" order by p.expires_at limit ").push_bind(limit);
+    all(query, conn).await
+}
+
+/// Notes that people were told that it expires soon. Tells whether they had not been.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn set_warned(conn: &mut PgConnection, id: PromotionId) -> Result<bool> {
+    let changed = sqlx::query("update promotions set warned_at = clock_timestamp() where id = $1 and warned_at is null")
+        .bind(id)
+        .execute(conn)
+        .await?;
+    Ok(changed.rows_affected() == 1)
+}
+
+const OPEN: &str = " and p.state in ('draft', 'gates_running', 'blocked', 'awaiting_approval', 'approved', 'scheduled',
+    'deploying', 'verifying')";
 
 fn selected() -> QueryBuilder<sqlx::Postgres> {
     QueryBuilder::new(
         "select p.id, p.workspace_id, p.number, p.model_version_id, m.name as model, v.version, p.environment_id,
              e.name as environment, p.state, p.state_reason, p.requested_by, p.on_behalf_of, p.requester, p.comment,
-             p.subject, p.subject_digest, p.created_at, p.updated_at
+             p.subject, p.subject_digest, p.expires_at, p.approved_at, p.again, p.created_at, p.updated_at
          from promotions p
          join models m on m.id = p.model_id
          join model_versions v on v.id = p.model_version_id

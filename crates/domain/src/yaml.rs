@@ -4,21 +4,21 @@
 //! point at each. Aliases share the node of their anchor, and how much they stand for in all is bounded: a small file
 //! cannot unfold into a large one.
 
-use super::problem::{At, Problem};
+use crate::problem::{At, Problem};
 use granit_parser::{Event, Parser, ScalarStyle, Span, Tag};
 use std::{borrow::Cow, collections::HashMap, rc::Rc};
 
 /// How much a file may stand for once its aliases are unfolded, in nodes and bytes of text.
 const MAX_WEIGHT: usize = 2 * 1024 * 1024;
 
-/// How deep lists and mappings may stand in each other. A pipeline's file needs five.
+/// How deep lists and mappings may stand in each other. A pipeline's file needs five, a policy's eight.
 const MAX_DEPTH: usize = 32;
 
 /// A node and where it begins.
 #[derive(Debug)]
-pub(super) struct Node {
-    pub(super) at: At,
-    pub(super) yaml: Yaml,
+pub(crate) struct Node {
+    pub(crate) at: At,
+    pub(crate) yaml: Yaml,
     /// Nodes and bytes of text below it, aliases unfolded.
     weight: usize,
     /// Levels below it, aliases unfolded.
@@ -27,7 +27,7 @@ pub(super) struct Node {
 
 /// What a node is.
 #[derive(Debug)]
-pub(super) enum Yaml {
+pub(crate) enum Yaml {
     Scalar(Scalar),
     List(Vec<Rc<Node>>),
     Map(Vec<(Rc<Node>, Rc<Node>)>),
@@ -35,16 +35,16 @@ pub(super) enum Yaml {
 
 /// A single value.
 #[derive(Debug)]
-pub(super) struct Scalar {
+pub(crate) struct Scalar {
     /// As written, after quotes and escapes.
-    pub(super) text: String,
+    pub(crate) text: String,
     /// Written without quotes, so that it may be more than a text.
     plain: bool,
 }
 
 /// What a scalar means by YAML 1.2's core schema.
 #[derive(Debug, PartialEq)]
-pub(super) enum Meaning<'a> {
+pub(crate) enum Meaning<'a> {
     Null,
     Bool(bool),
     Number(f64),
@@ -54,7 +54,7 @@ pub(super) enum Meaning<'a> {
 }
 
 impl Scalar {
-    pub(super) fn meaning(&self) -> Meaning<'_> {
+    pub(crate) fn meaning(&self) -> Meaning<'_> {
         let text = self.text.as_str();
         if !self.plain {
             return Meaning::Text(text);
@@ -96,7 +96,7 @@ struct Open {
 }
 
 /// Reads the one document of the text.
-pub(super) fn read(source: &str) -> Result<Rc<Node>, Problem> {
+pub(crate) fn read(source: &str) -> Result<Rc<Node>, Problem> {
     let options = granit_parser::options! {
         emit_comments: false,
         flow_nesting_limit: MAX_DEPTH,
@@ -150,7 +150,7 @@ impl Tree<'_> {
                 }
             },
             Event::DocumentStart(..) if self.root.is_some() => {
-                Err(Problem::new(at, "A second document begins here; a file holds one pipeline."))
+                Err(Problem::new(at, "A second document begins here; a file holds one."))
             }
             _ => Ok(()),
         }

@@ -1,0 +1,1 @@
+//! Who counts for which rule.

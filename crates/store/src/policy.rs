@@ -1,0 +1,183 @@
+//! Revisions of policies. Rows are only ever added.
+
+use crate::Result;
+use chrono::{DateTime, Utc};
+use domain::{
+    Digest,
+    id::{PolicyId, PromotionId, WorkspaceId},
+    policy::{Policy, PolicyDocument, PolicySet},
+};
+use sqlx::{FromRow, PgConnection, types::Json};
+
+#[derive(FromRow)]
+struct Row {
+    id: PolicyId,
+    workspace_id: WorkspaceId,
+    name: String,
+    revision: i32,
+    document: Json<PolicyDocument>,
+    source: Option<String>,
+    retired: bool,
+    digest: Digest,
+    created_at: DateTime<Utc>,
+    created_by: String,
+}
+
+impl From<Row> for Policy {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.id,
+            workspace_id: row.workspace_id,
+            name: row.name,
+            revision: row.revision,
+            document: row.document.0,
+            source: row.source,
+            retired: row.retired,
+            digest: row.digest,
+            created_at: row.created_at,
+            created_by: row.created_by,
+        }
+    }
+}
+
+/// Holds the policies of a workspace as they are until the transaction ends. Others may hold them too. Taken before any
+/// environment or promotion is locked.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn hold(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<()> {
+    sqlx::query("select from workspaces where id = $1 for share").bind(workspace).execute(conn).await?;
+    Ok(())
+}
+
+/// Locks the policies of a workspace in order to change them: one at a time, and nobody holds them meanwhile. Taken
+/// before any environment or promotion is locked.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn lock(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<()> {
+    sqlx::query("select from workspaces where id = $1 for no key update").bind(workspace).execute(conn).await?;
+    Ok(())
+}
+
+/// The last revision of each policy of a workspace, in order of name; retired ones too.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn latest(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<Vec<Policy>> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "select distinct on (name) id, workspace_id, name, revision, document, source, retired, digest, created_at,
+             created_by
+         from policies
+         where workspace_id = $1
+         order by name, revision desc",
+    )
+    .bind(workspace)
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(Policy::from).collect())
+}
+
+/// The revisions of a policy, the last first.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn revisions(conn: &mut PgConnection, workspace: WorkspaceId, name: &str) -> Result<Vec<Policy>> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "select id, workspace_id, name, revision, document, source, retired, digest, created_at, created_by
+         from policies
+         where workspace_id = $1 and name = $2
+         order by revision desc
+         limit 1000",
+    )
+    .bind(workspace)
+    .bind(name)
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(Policy::from).collect())
+}
+
+/// The last revision of a policy.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn last(conn: &mut PgConnection, workspace: WorkspaceId, name: &str) -> Result<Option<Policy>> {
+    let row: Option<Row> = sqlx::query_as(
+        "select id, workspace_id, name, revision, document, source, retired, digest, created_at, created_by
+         from policies
+         where workspace_id = $1 and name = $2
+         order by revision desc
+         limit 1",
+    )
+    .bind(workspace)
+    .bind(name)
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(Policy::from))
+}
+
+/// Adds a revision.
+///
+/// # Errors
+/// [`crate::Error::Duplicate`] when the policy has that revision already.
+pub async fn insert(conn: &mut PgConnection, policy: &Policy) -> Result<()> {
+    sqlx::query(
+        "insert into policies
+             (id, workspace_id, name, revision, document, source, retired, digest, created_at, created_by)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+    )
+    .bind(policy.id)
+    .bind(policy.workspace_id)
+    .bind(&policy.name)
+    .bind(policy.revision)
+    .bind(Json(&policy.document))
+    .bind(&policy.source)
+    .bind(policy.retired)
+    .bind(&policy.digest)
+    .bind(policy.created_at)
+    .bind(&policy.created_by)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The revisions that a promotion is held against.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn of_promotion(conn: &mut PgConnection, promotion: PromotionId) -> Result<PolicySet> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "select p.id, p.workspace_id, p.name, p.revision, p.document, p.source, p.retired, p.digest, p.created_at,
+             p.created_by
+         from promotion_policies u
+         join policies p on p.id = u.policy_id
+         where u.promotion_id = $1",
+    )
+    .bind(promotion)
+    .fetch_all(conn)
+    .await?;
+    Ok(PolicySet::pinned(rows.into_iter().map(Policy::from)))
+}
+
+/// Holds a promotion against these revisions instead of those before.
+///
+/// # Errors
+/// When a statement fails.
+pub async fn pin(conn: &mut PgConnection, promotion: PromotionId, policies: &PolicySet) -> Result<()> {
+    let ids: Vec<PolicyId> = policies.policies().iter().map(|policy| policy.id).collect();
+    sqlx::query("delete from promotion_policies where promotion_id = $1 and policy_id <> all($2)")
+        .bind(promotion)
+        .bind(&ids)
+        .execute(&mut *conn)
+        .await?;
+    sqlx::query(
+        "insert into promotion_policies (promotion_id, policy_id)
+         select $1, id from unnest($2::uuid[]) as p (id)
+         on conflict do nothing",
+    )
+    .bind(promotion)
+    .bind(&ids)
+    .execute(conn)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! Who had a part in what is to be promoted.
+
+use crate::Result;
+use domain::id::{RunId, UserId};
+use sqlx::{FromRow, PgConnection};
+
+/// Who stands behind a run, and what it says of its code.
+#[derive(Debug, Clone, FromRow)]
+pub struct RunPeople {
+    /// Whose credential logged it.
+    pub user_id: Option<UserId>,
+    /// Whether that is no person.
+    pub is_service: Option<bool>,
+    /// Who started the pipeline run whose step logged it.
+    pub started_by: Option<UserId>,
+    /// The person behind that pipeline run, when a step of another one started it.
+    pub on_behalf_of: Option<UserId>,
+    /// The address of the author of its commit, as its tag `slipway.git.author` names it.
+    pub author: Option<String>,
+}
+
+/// Who stands behind a run.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn people_of_run(conn: &mut PgConnection, run: RunId) -> Result<Option<RunPeople>> {
+    let people = sqlx::query_as(
+        "select r.user_id, u.is_service, p.started_by, p.on_behalf_of,
+             (select t.value
+              from run_tags t
+              join log_keys k on k.id = t.key_id
+              where t.run_key = r.key and k.experiment_id = r.experiment_id and k.name = 'slipway.git.author'
+             ) as author
+         from runs r
+         left join users u on u.id = r.user_id
+         left join step_attempts a on a.id = r.step_attempt_id
+         left join steps s on s.id = a.step_id
+         left join pipeline_runs p on p.id = s.run_id
+         where r.id = $1",
+    )
+    .bind(run)
+    .fetch_optional(conn)
+    .await?;
+    Ok(people)
+}
+
+/// A tag of the image that a run was made in, when it names one: its digest.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn image_of_run(conn: &mut PgConnection, run: RunId) -> Result<Option<String>> {
+    let image = sqlx::query_scalar(
+        "select t.value
+         from runs r
+         join run_tags t on t.run_key = r.key
+         join log_keys k on k.id = t.key_id
+         where r.id = $1 and k.name in ('mlflow.docker.image.id', 'slipway.image.digest')
+         order by k.name desc
+         limit 1",
+    )
+    .bind(run)
+    .fetch_optional(conn)
+    .await?;
+    Ok(image)
+}
