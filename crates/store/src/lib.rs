@@ -71,6 +71,14 @@ pub fn connect_beside(other: &PgPool, connections: u32) -> PgPool {
     pool((*other.connect_options()).clone(), connections)
 }
 
+/// Opens a pool to the same database whose statements are planned once and never again: for one that is asked all the time
+/// and has one good plan, whatever its values. Planning it anew takes the longer the larger the tables are.
+#[must_use]
+pub fn connect_planning_once(other: &PgPool, connections: u32) -> PgPool {
+    let options = (*other.connect_options()).clone();
+    pool(options.options([("plan_cache_mode", "force_generic_plan")]), connections)
+}
+
 /// A connection that was used so lately is taken for good: asking the database each time whether it still lives would be a
 /// question more for every request.
 const SURELY_ALIVE: Duration = Duration::from_secs(5);

@@ -43,7 +43,8 @@ pub(crate) struct Appender(mpsc::Sender<Job>);
 impl Appender {
     pub(crate) fn start(pool: &PgPool) -> Self {
         let (sender, mut jobs) = mpsc::channel(WAITING);
-        let pool = pool.clone();
+        // One connection for what is written together, and one for each that waits alone.
+        let pool = store::connect_planning_once(pool, 1 + ALONE as u32);
         let alone = Arc::new(Semaphore::new(ALONE));
         tokio::spawn(async move {
             loop {
