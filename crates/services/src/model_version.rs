@@ -120,7 +120,7 @@ impl Services {
     ) -> Result<VersionTable> {
         let page = self.model_versions(ctx, model, page_token, limit).await?;
         let mut conn = self.conn().await?;
-        let better = environment::better_in_production(&mut conn, ctx).await?;
+        let better = policy::better_in_production(&mut conn, ctx).await?;
         let model = crate::model::find(&mut conn, ctx, model).await?;
         let total = store::model_version::count(&mut conn, model.id).await?;
         let ids: Vec<ModelVersionId> = page.items.iter().map(|version| version.id).collect();

@@ -28,7 +28,7 @@ impl Services {
     #[boxed]
     pub async fn compare_versions(&self, ctx: &Ctx, model: &str, a: i32, b: i32) -> Result<ComparedVersions> {
         let (a, b) = (self.version_side(ctx, model, a).await?, self.version_side(ctx, model, b).await?);
-        let better = environment::better_in_production(&mut *self.conn().await?, ctx).await?;
+        let better = policy::better_in_production(&mut *self.conn().await?, ctx).await?;
         blocking(move || {
             let diff = VersionDiff::of(&a, &b, &better);
             ComparedVersions { a, b, diff }

@@ -79,6 +79,14 @@ pub fn connect_planning_once(other: &PgPool, connections: u32) -> PgPool {
     pool(options.options([("plan_cache_mode", "force_generic_plan")]), connections)
 }
 
+/// What time it is by the database's clock, which all processes share.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn clock(conn: &mut PgConnection) -> Result<chrono::DateTime<chrono::Utc>> {
+    Ok(sqlx::query_scalar("select clock_timestamp()").fetch_one(conn).await?)
+}
+
 /// A connection that was used so lately is taken for good: asking the database each time whether it still lives would be a
 /// question more for every request.
 const SURELY_ALIVE: Duration = Duration::from_secs(5);

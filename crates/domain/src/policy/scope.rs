@@ -138,6 +138,13 @@ impl Scope {
             && self.tags.iter().all(|(key, wanted)| target.tags.get(key).is_some_and(|value| matches(wanted, value)))
     }
 
+    /// Whether it holds in an environment for some model, whatever is done.
+    #[must_use]
+    pub fn reaches(&self, environment: &str, tier: &str) -> bool {
+        (self.environments.is_empty() || self.environments.iter().any(|name| matches(name, environment)))
+            && (self.tiers.is_empty() || self.tiers.contains(tier))
+    }
+
     /// `production · churn*, risk high`; `everywhere` when it says nothing.
     #[must_use]
     pub fn words(&self) -> String {

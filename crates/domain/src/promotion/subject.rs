@@ -90,7 +90,10 @@ pub struct Evidence<'a> {
     /// Those of the version that would be replaced, which the page shows beside them.
     champion_metrics: BTreeMap<&'a str, String>,
     /// Digest of each file by path.
-    pub files: BTreeMap<&'a str, &'a Digest>,
+    files: BTreeMap<&'a str, &'a Digest>,
+    /// Digest of what was uploaded, by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    uploaded: BTreeMap<&'a str, &'a Digest>,
 }
 
 /// A gate and what it found.
@@ -110,6 +113,7 @@ impl<'a> Evidence<'a> {
         metrics: impl IntoIterator<Item = (&'a str, f64)>,
         champion_metrics: impl IntoIterator<Item = (&'a str, f64)>,
         files: impl IntoIterator<Item = (&'a str, &'a Digest)>,
+        uploaded: impl IntoIterator<Item = (&'a str, &'a Digest)>,
     ) -> Self {
         Self {
             findings: findings
@@ -123,6 +127,7 @@ impl<'a> Evidence<'a> {
             metrics: as_text(metrics),
             champion_metrics: as_text(champion_metrics),
             files: files.into_iter().collect(),
+            uploaded: uploaded.into_iter().collect(),
         }
     }
 
@@ -257,7 +262,7 @@ mod tests {
         let file = Digest::blake3([3; 32]);
         let gate = GateSpec::GoldenRow { tolerance: 0.1 };
         let digest = |findings: &[Finding; 1], ours: f64, theirs: f64, files: &[(&'static str, &Digest)]| {
-            Evidence::new([(&gate, &findings[0])], [("accuracy", ours)], [("accuracy", theirs)], files.iter().copied())
+            Evidence::new([(&gate, &findings[0])], [("accuracy", ours)], [("accuracy", theirs)], files.iter().copied(), [])
                 .digest()
                 .unwrap()
         };
@@ -273,8 +278,8 @@ mod tests {
     #[test]
     fn measurements_of_the_machine_are_no_evidence() {
         let machine = ("system/cpu_utilization_percentage", 71.0);
-        let with = Evidence::new([], [("accuracy", 0.9), machine], [machine], []);
-        assert_eq!(with.digest().unwrap(), Evidence::new([], [("accuracy", 0.9)], [], []).digest().unwrap());
+        let with = Evidence::new([], [("accuracy", 0.9), machine], [machine], [], []);
+        assert_eq!(with.digest().unwrap(), Evidence::new([], [("accuracy", 0.9)], [], [], []).digest().unwrap());
     }
 
     #[test]
@@ -282,7 +287,7 @@ mod tests {
         let gate = GateSpec::LatencyBudget { percentile: 99.0, max_ms: 20.0, requests: 100 };
         let digest = |verdict, measured: &str| {
             let finding = Finding { measured: measured.to_owned(), ..finding(verdict) };
-            Evidence::new([(&gate, &finding)], [], [], []).digest().unwrap()
+            Evidence::new([(&gate, &finding)], [], [], [], []).digest().unwrap()
         };
         assert_eq!(digest(Verdict::Pass, "11 ms"), digest(Verdict::Pass, "12 ms"));
         assert_ne!(digest(Verdict::Pass, "11 ms"), digest(Verdict::Fail, "31 ms"));

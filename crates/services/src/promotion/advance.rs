@@ -1,29 +1,33 @@
-//! What goes on by itself: gates run, approval falls away when its subject changes, an approved version is deployed.
+//! What goes on by itself: gates run, agreement falls away when what was agreed on changes, an approved version is
+//! deployed and verified, requests expire.
 //!
 //! Called by whoever is woken, as often as they like and by several at once: each step reads the tables, works outside
 //! of any lock, and writes what it found only if the promotion still stands where it stood and is still about the same.
 //! A process that dies in between leaves a state that the next call goes on from.
 
 use super::{
-    announce, candidate_of,
-    decide::{approvals, fall_away, invalidate, settle},
-    event, move_to,
-    present::{Present, Standing, standing},
-    run_gates_again, write_as_system,
+    announce, candidate_of, event,
+    gates::{Known, Observed, findings},
+    go_on, move_to,
+    present::{Present, in_force},
+    run_gates_again,
+    standing::{Standing, red, stand},
+    trial::Trial,
+    write_as_system,
 };
 use crate::{Event, Result, Services, boxed, commit, deployment, now, promotion::no_promotion};
 use domain::{
     Error, ErrorKind,
     deployment::{Deployment, DeploymentState},
-    environment::GateSpec,
     id::{DeploymentId, PromotionId},
-    promotion::{Finding, Promotion, PromotionState, Verdict, after_gates},
+    policy::Action,
+    promotion::{Attempt, Finding, GatesStand, Promotion, PromotionState, advance, together},
 };
 use sqlx::{Postgres, Transaction};
 use store::PgConnection;
 
 /// More turns than there are stations: something else changes it all the time, and the next call goes on.
-const TURNS: usize = 12;
+const TURNS: usize = 16;
 
 /// The most promotions that one round of sweeping takes up: so many that wait for nobody, and as many that wait for
 /// people.
@@ -57,9 +61,8 @@ impl Services {
             state = promotion.state;
             let moved = match state {
                 PromotionState::GatesRunning => self.run_gates(&promotion).await?,
-                PromotionState::AwaitingApproval => self.look_again(&promotion).await?,
-                PromotionState::Approved => self.begin_deployment(&promotion).await?,
-                PromotionState::Deploying => self.deploy(&promotion).await?,
+                PromotionState::Deploying | PromotionState::Verifying => self.deploy(&promotion).await?,
+                open if open.is_open() => self.look_again(&promotion).await?,
                 _ => false,
             };
             if !moved {
@@ -88,9 +91,13 @@ impl Services {
 
     /// Evaluates the gates, and asks people when they pass.
     async fn run_gates(&self, seen: &Promotion) -> Result<Moved> {
-        let read = Present::read(&mut *self.conn().await?, seen).await?;
+        let (read, policies) = {
+            let mut conn = self.conn().await?;
+            (Present::read(&mut conn, seen).await?, store::policy::of_promotion(&mut conn, seen.id).await?)
+        };
+        let asks_engine = policies.gates().chain(policies.advisory()).any(|(_, gate)| gate.needs_engine());
         let trial = match &read {
-            Ok(present) if asks_for_golden_rows(present) => match self.try_version(present).await {
+            Ok(present) if asks_engine => match self.try_version(present).await {
                 Ok(trial) => Some(trial),
                 Err(error) if error.kind == ErrorKind::Unavailable => return self.gates_wait(seen, error).await,
                 Err(error) => return Err(error),
@@ -98,48 +105,75 @@ impl Services {
             _ => None,
         };
         let Some((mut tx, mut promotion)) = self.still(seen).await? else { return Ok(true) };
+        let now = store::clock(&mut tx).await?;
+        if promotion.expires_at <= now {
+            expire(&mut tx, &mut promotion).await?;
+            commit(tx).await?;
+            return Ok(true);
+        }
         let present = match Present::read(&mut tx, &promotion).await? {
             Ok(present) => present,
             Err(sentence) => {
-                invalidate(&mut tx, &mut promotion, sentence).await?;
+                invalidate(&mut tx, &mut promotion, sentence.trim_end_matches('.')).await?;
                 commit(tx).await?;
                 return Ok(true);
             }
         };
-        // What the engine answered says nothing about other files.
-        let tried = trial.as_ref().filter(|_| read.is_ok_and(|read| read.files == present.files));
-        let Some(findings) = present.findings(|tolerance| Some(tried?.finding(tolerance, &present.digest))) else {
+        // What the engine answered says nothing about other files, and other policies ask for something else.
+        let policies_now = store::policy::of_promotion(&mut tx, promotion.id).await?;
+        if read.is_ok_and(|read| read.files != present.files) || policies_now != policies {
             return Ok(true);
-        };
-        let policy = &present.policy;
-        store::promotion::reset_gates(&mut tx, promotion.id, policy.id, &policy.document.gates).await?;
-        store::promotion::set_findings(&mut tx, promotion.id, &findings).await?;
-        let (subject, digest) = present.subject(&findings)?;
+        }
+        let observed = Observed { trial };
+        let all = policies.gates().chain(policies.advisory()).map(|(_, gate)| gate);
+        let Some(found) = findings(&present, all, &Known::Now(&observed)) else { return Ok(true) };
+        store::promotion::reset_gates(&mut tx, promotion.id, &policies).await?;
+        store::promotion::set_findings(&mut tx, promotion.id, &found).await?;
+        let deciding = policies.gates().count();
+        let (subject, digest) = present.subject(&policies, &found[..deciding])?;
+        let stand = together(found[..deciding].iter().map(|finding| finding.verdict), false);
+
+        let title = promotion.title();
+        // People were asked already, and the gates were run again: what they find now must be what was agreed on.
+        if let (Some(before), Some(digest_before)) = (&promotion.subject, &promotion.subject_digest) {
+            let words = match stand {
+                GatesStand::Held => Some(red(&store::promotion::gates(&mut tx, promotion.id).await?)),
+                _ if digest != *digest_before => Some(before.differences(&subject)),
+                _ => None,
+            };
+            if let Some(words) = words.filter(|_| stand != GatesStand::Pending) {
+                let words = if words.is_empty() { "its evidence changed".to_owned() } else { words };
+                invalidate(&mut tx, &mut promotion, &words).await?;
+                commit(tx).await?;
+                return Ok(true);
+            }
+        }
         store::promotion::set_subject(&mut tx, promotion.id, Some((&subject, &digest))).await?;
         promotion.subject = Some(subject);
         promotion.subject_digest = Some(digest.clone());
-
-        let title = promotion.title();
-        let verdicts = findings.iter().map(|finding| finding.verdict);
-        let (action, summary) = if after_gates(verdicts) == PromotionState::AwaitingApproval {
-            let reason = promotion.state_reason.clone();
-            move_to(&mut tx, &mut promotion, PromotionState::AwaitingApproval, reason).await?;
-            let members = store::workspace::members(&mut tx, promotion.workspace_id).await?;
-            let approvals = settle(&mut tx, &mut promotion, &present, &members).await?;
-            let summary = match (policy.document.rule.approvals, approvals) {
-                (0, _) => format!("found that {title} passes its gates; nobody needs to approve"),
-                (_, 0) => format!("found that {title} passes its gates, and asks for approval"),
-                (_, n) => format!("found that {title} passes its gates as before; approvals that count: {n}"),
-            };
-            ("promotion.gates_passed", summary)
-        } else {
-            let reason = obstacles(&policy.document.gates, &findings);
-            let summary = format!("found that {title} does not pass its gates: {reason}");
-            move_to(&mut tx, &mut promotion, PromotionState::Blocked, sentence(&reason)).await?;
-            ("promotion.blocked", summary)
+        let (action, summary) = match stand {
+            GatesStand::Pending => {
+                announce(&mut tx, &promotion).await?;
+                commit(tx).await?;
+                return Ok(false);
+            }
+            GatesStand::Passed => {
+                move_to(&mut tx, &mut promotion, PromotionState::AwaitingApproval, String::new()).await?;
+                let summary = match policies.rules().next() {
+                    None => format!("found that {title} passes its gates; nobody needs to approve"),
+                    Some(_) => format!("found that {title} passes its gates, and asks for approval"),
+                };
+                ("promotion.gates_passed", summary)
+            }
+            GatesStand::Held => {
+                let reason = red(&store::promotion::gates(&mut tx, promotion.id).await?);
+                let summary = format!("found that {title} does not pass its gates: {reason}");
+                move_to(&mut tx, &mut promotion, PromotionState::Blocked, sentence(&reason)).await?;
+                ("promotion.blocked", summary)
+            }
         };
         let event = event(action, &promotion, &present.candidate, summary).details(
-            serde_json::json!({ "subject_digest": digest, "policy": policy.digest, "state": promotion.state }),
+            serde_json::json!({ "subject_digest": digest, "policies": policies.pins(), "state": promotion.state }),
         );
         write_as_system(event, &mut tx, &promotion).await?;
         commit(tx).await?;
@@ -148,7 +182,12 @@ impl Services {
 
     /// Says on the page what the gates wait for that cannot be evaluated here and now.
     async fn gates_wait(&self, seen: &Promotion, why: Error) -> Result<Moved> {
-        let Some((mut tx, promotion)) = self.still(seen).await? else { return Ok(true) };
+        let Some((mut tx, mut promotion)) = self.still(seen).await? else { return Ok(true) };
+        if promotion.expires_at <= store::clock(&mut tx).await? {
+            expire(&mut tx, &mut promotion).await?;
+            commit(tx).await?;
+            return Ok(true);
+        }
         let waiting = Finding::waiting(format!("Waits to be tried. {}", why.message));
         if store::promotion::set_waiting(&mut tx, promotion.id, &waiting).await? {
             tracing::warn!(promotion = %promotion.id, %why, "gates wait");
@@ -158,79 +197,41 @@ impl Services {
         Ok(false)
     }
 
-    /// Lets approval fall away when its subject is no longer what there is; counts again who has approved.
+    /// Goes on with a promotion that waits, when the facts let it: first without any lock, and only if there is something
+    /// to do, again with them.
     async fn look_again(&self, seen: &Promotion) -> Result<Moved> {
         {
-            let mut conn = self.conn().await?;
-            if let Standing::Same(present) = standing(&mut conn, seen).await? {
-                let members = store::workspace::members(&mut conn, seen.workspace_id).await?;
-                if approvals(&mut conn, seen, &members).await? < present.policy.document.rule.approvals {
-                    return Ok(false);
-                }
+            let standing = stand(&mut *self.conn().await?, seen).await?;
+            let is_news = seen.state == PromotionState::Scheduled && sentence(&standing.words) != seen.state_reason;
+            if advance(seen.state, &standing.facts).is_none() && !is_news {
+                return Ok(false);
             }
         }
         let Some((mut tx, mut promotion)) = self.still(seen).await? else { return Ok(true) };
-        match standing(&mut tx, &promotion).await? {
-            Standing::Same(present) => {
-                let members = store::workspace::members(&mut tx, promotion.workspace_id).await?;
-                settle(&mut tx, &mut promotion, &present, &members).await?;
-                if promotion.state == PromotionState::AwaitingApproval {
-                    return Ok(false);
+        let standing = stand(&mut tx, &promotion).await?;
+        let Some(to) = advance(promotion.state, &standing.facts) else {
+            if promotion.state == PromotionState::Scheduled {
+                let reason = sentence(&standing.words);
+                if store::promotion::set_reason(&mut tx, promotion.id, promotion.state, &reason).await? {
+                    announce(&mut tx, &promotion).await?;
+                    commit(tx).await?;
                 }
-                let summary = format!("counted the approvals of {} again: enough", promotion.title());
-                let event = event("promotion.approvals_counted", &promotion, &present.candidate, summary);
-                write_as_system(event, &mut tx, &promotion).await?;
             }
-            changed => drop(fall_away(&mut tx, &mut promotion, changed).await?),
-        }
-        commit(tx).await?;
-        Ok(true)
-    }
-
-    /// Begins to bring an approved version into its environment. A worker that cannot try it does not begin: until then
-    /// the request can be withdrawn.
-    async fn begin_deployment(&self, seen: &Promotion) -> Result<Moved> {
-        let Some((mut tx, mut promotion)) = self.still(seen).await? else { return Ok(true) };
-        let Some(present) = self.still_agreed(&mut tx, &mut promotion).await? else {
-            commit(tx).await?;
-            return Ok(true);
+            return Ok(false);
         };
-        if let Err(why) = self.models() {
+        // A worker that cannot try a version does not begin to deploy it: until then the request can be withdrawn.
+        if to == PromotionState::Deploying
+            && let Err(why) = self.models()
+        {
             return stay(tx, &promotion, why).await;
         }
-        let deployment = Deployment {
-            id: DeploymentId::new(),
-            workspace_id: promotion.workspace_id,
-            number: store::counter::next(&mut tx, promotion.workspace_id, "deployment").await?,
-            environment_id: promotion.environment_id,
-            environment: promotion.environment.clone(),
-            model_id: present.candidate.model_id,
-            model: promotion.model.clone(),
-            model_version_id: promotion.model_version_id,
-            version: promotion.version,
-            digest: present.digest.clone(),
-            promotion_id: Some(promotion.id),
-            promotion_number: Some(promotion.number),
-            rollback_of: None,
-            state: DeploymentState::Deploying,
-            state_reason: String::new(),
-            created_by: promotion.requester.clone(),
-            created_at: now(),
-            live_at: None,
-            retired_at: None,
-        };
-        store::deployment::insert(&mut tx, &deployment).await?;
-        move_to(&mut tx, &mut promotion, PromotionState::Deploying, String::new()).await?;
-        let summary = format!("began to deploy {} to {}", promotion.version_title(), promotion.environment);
-        let event = deployment::event("deployment.started", &deployment, summary)
-            .details(serde_json::json!({ "subject_digest": promotion.subject_digest, "digest": deployment.digest }));
-        write_as_system(event, &mut tx, &promotion).await?;
-        deployment::announce(&mut tx, &deployment).await?;
+        apply(&mut tx, &mut promotion, to, standing).await?;
         commit(tx).await?;
         Ok(true)
     }
 
-    /// Tries the version in the engine, and makes it live when it answers and is still what was agreed on.
+    /// Loads the version where it is to serve, then tries it there, and makes it live when it answers and is still what
+    /// was agreed on.
     async fn deploy(&self, seen: &Promotion) -> Result<Moved> {
         let read = Present::read(&mut *self.conn().await?, seen).await?;
         let trial = match &read {
@@ -241,6 +242,7 @@ impl Services {
             Err(_) => None,
         };
         let mut tx = self.begin().await?;
+        store::policy::hold(&mut tx, seen.workspace_id).await?;
         store::environment::lock(&mut tx, seen.environment_id).await?;
         let Some(mut promotion) = store::promotion::lock(&mut tx, seen.id).await?.filter(|p| p.state == seen.state)
         else {
@@ -252,14 +254,13 @@ impl Services {
         };
         // No version of the model is deleted, and no alias moved, from here on.
         store::model::lock(&mut tx, deployment.model_id).await?;
-        let Some(present) = self.still_agreed(&mut tx, &mut promotion).await? else {
-            let reason = format!("What was approved no longer holds. {}", promotion.state_reason);
-            deployment::fail(&mut tx, &deployment, &reason).await?;
+        let mut standing = stand(&mut tx, &promotion).await?;
+        if let Some(to) = advance(promotion.state, &standing.facts) {
+            apply(&mut tx, &mut promotion, to, standing).await?;
             commit(tx).await?;
-            metrics::counter!("slipway_deployments_total", "result" => "failed").increment(1);
             return Ok(true);
-        };
-        let (Ok(read), Some(trial)) = (read, trial) else { return Ok(true) };
+        }
+        let (Ok(read), Some(trial), Some(present)) = (read, trial, standing.present.take()) else { return Ok(true) };
         if read.files != present.files {
             return Ok(true);
         }
@@ -267,55 +268,173 @@ impl Services {
             Ok(trial) => trial,
             Err(why) => return stay(tx, &promotion, why).await,
         };
-        let result = match trial.objection(&present) {
-            Some(reason) => {
-                deployment::fail(&mut tx, &deployment, &reason).await?;
-                move_to(&mut tx, &mut promotion, PromotionState::Failed, reason).await?;
-                "failed"
-            }
-            None => {
-                go_live(&mut tx, &mut promotion, &deployment, &present).await?;
-                "live"
-            }
+        let objection = match promotion.state {
+            PromotionState::Deploying => match &trial {
+                Trial::Refused(why) | Trial::TooLong(why) => Some(why.clone()),
+                Trial::Loaded(_) => None,
+            },
+            _ => trial.objection(&present, &standing.policies),
         };
+        standing.facts.attempt = if objection.is_some() { Attempt::Failed } else { Attempt::Worked };
+        standing.words = objection.unwrap_or_default();
+        standing.present = Some(present);
+        let Some(to) = advance(promotion.state, &standing.facts) else { return Ok(false) };
+        apply(&mut tx, &mut promotion, to, standing).await?;
         commit(tx).await?;
-        self.endpoints.changed();
-        metrics::counter!("slipway_deployments_total", "result" => result).increment(1);
+        if to == PromotionState::Live {
+            self.endpoints.changed();
+        }
         Ok(true)
     }
 
     /// The promotion, locked, with what is in force in its environment held; none when it has moved on since it was seen.
     async fn still(&self, seen: &Promotion) -> Result<Option<(Transaction<'static, Postgres>, Promotion)>> {
         let mut tx = self.begin().await?;
+        store::policy::hold(&mut tx, seen.workspace_id).await?;
         store::environment::hold(&mut tx, seen.environment_id).await?;
         let locked = store::promotion::lock(&mut tx, seen.id).await?.ok_or_else(|| no_promotion(seen.number))?;
         Ok((locked.state == seen.state).then_some((tx, locked)))
     }
+}
 
-    /// What would be deployed, when it is what was agreed on and enough of those who agreed still count. Otherwise the
-    /// promotion goes back to where that can be mended, and there is nothing.
-    async fn still_agreed(&self, tx: &mut PgConnection, promotion: &mut Promotion) -> Result<Option<Box<Present>>> {
-        let present = match standing(tx, promotion).await? {
-            Standing::Same(present) => present,
-            changed => {
-                fall_away(tx, promotion, changed).await?;
-                return Ok(None);
-            }
-        };
-        let members = store::workspace::members(tx, promotion.workspace_id).await?;
-        let (count, needed) = (approvals(tx, promotion, &members).await?, present.policy.document.rule.approvals);
-        if count >= needed {
-            return Ok(Some(present));
+/// Does what the facts let happen: the move, and all that goes with it.
+pub(super) async fn apply(
+    tx: &mut PgConnection,
+    promotion: &mut Promotion,
+    to: PromotionState,
+    standing: Standing,
+) -> Result<()> {
+    use PromotionState as S;
+    let title = promotion.title();
+    match to {
+        S::Expired => expire(tx, promotion).await,
+        S::Invalidated => invalidate(tx, promotion, &standing.words).await,
+        S::AwaitingApproval => {
+            move_to(tx, promotion, to, String::new()).await?;
+            let candidate = candidate_of(tx, promotion).await?;
+            let summary = format!("asked for approval of {title}: its gates are overridden");
+            write_as_system(event("promotion.gates_overridden", promotion, &candidate, summary), tx, promotion).await?;
+            go_on(tx, promotion).await
         }
-        let reason =
-            format!("Asked again: of {needed} approvals only {count} still count, because an approver is one no more.");
-        let summary =
-            format!("asked for approval of {} again: {count} of {needed} approvals still count", promotion.title());
-        move_to(tx, promotion, PromotionState::AwaitingApproval, reason).await?;
-        let event = event("promotion.approval_lapsed", promotion, &present.candidate, summary);
-        write_as_system(event, tx, promotion).await?;
-        Ok(None)
+        S::Approved => {
+            move_to(tx, promotion, to, String::new()).await?;
+            promotion.approved_at = Some(store::promotion::set_approved(tx, promotion.id).await?);
+            let candidate = candidate_of(tx, promotion).await?;
+            let votes: usize = standing.rules.iter().map(|rule| rule.votes.len()).sum();
+            let summary = match standing.rules.is_empty() {
+                true => format!("approved {title}: no rule asks anybody"),
+                false => format!("approved {title}: every rule is satisfied"),
+            };
+            let event = event("promotion.agreed", promotion, &candidate, summary)
+                .details(serde_json::json!({ "subject_digest": promotion.subject_digest, "votes": votes }));
+            write_as_system(event, tx, promotion).await?;
+            go_on(tx, promotion).await
+        }
+        S::Scheduled => {
+            let reason = sentence(&standing.words);
+            let summary = format!("scheduled {title}: {}", standing.words);
+            move_to(tx, promotion, to, reason).await?;
+            let candidate = candidate_of(tx, promotion).await?;
+            write_as_system(event("promotion.scheduled", promotion, &candidate, summary), tx, promotion).await
+        }
+        S::Deploying => {
+            let present = standing.present.ok_or_else(Error::internal)?;
+            begin_deployment(tx, promotion, &present).await
+        }
+        S::Verifying => {
+            move_to(tx, promotion, to, String::new()).await?;
+            let candidate = candidate_of(tx, promotion).await?;
+            let summary = format!("loaded {title}, and verifies it");
+            write_as_system(event("promotion.verifying", promotion, &candidate, summary), tx, promotion).await?;
+            go_on(tx, promotion).await
+        }
+        S::Live => {
+            let present = standing.present.ok_or_else(Error::internal)?;
+            let deployment = under_way(tx, promotion).await?;
+            go_live(tx, promotion, &deployment, &present).await?;
+            metrics::counter!("slipway_deployments_total", "result" => "live").increment(1);
+            Ok(())
+        }
+        S::Aborted => {
+            let deployment = under_way(tx, promotion).await?;
+            deployment::fail(tx, &deployment, &standing.words).await?;
+            let summary = format!("gave {title} up: {}", standing.words.trim_end_matches('.'));
+            move_to(tx, promotion, to, standing.words).await?;
+            let candidate = candidate_of(tx, promotion).await?;
+            write_as_system(event("promotion.aborted", promotion, &candidate, summary), tx, promotion).await?;
+            metrics::counter!("slipway_deployments_total", "result" => "failed").increment(1);
+            Ok(())
+        }
+        _ => {
+            tracing::error!(promotion = %promotion.id, ?to, "nothing leads there by itself");
+            Err(Error::internal())
+        }
     }
+}
+
+async fn under_way(tx: &mut PgConnection, promotion: &Promotion) -> Result<Deployment> {
+    store::deployment::under_way(tx, promotion.id).await?.ok_or_else(Error::internal)
+}
+
+/// Ends a promotion that nobody decided on in time. That is no rejection, and nobody did it.
+pub(super) async fn expire(tx: &mut PgConnection, promotion: &mut Promotion) -> Result<()> {
+    let stood = promotion.expires_at.format("%e %B %Y, %H:%M UTC").to_string();
+    let reason = format!("It stood until {}.", stood.trim_start());
+    move_to(tx, promotion, PromotionState::Expired, reason).await?;
+    let candidate = candidate_of(tx, promotion).await?;
+    let summary = format!("let {} expire", promotion.title());
+    write_as_system(event("promotion.expired", promotion, &candidate, summary), tx, promotion).await
+}
+
+/// Ends a promotion because what was agreed on, or who agreed, no longer holds. `words` end a sentence.
+pub(super) async fn invalidate(tx: &mut PgConnection, promotion: &mut Promotion, words: &str) -> Result<()> {
+    let reason = sentence(words);
+    if promotion.state.is_under_way()
+        && let Some(under_way) = store::deployment::under_way(tx, promotion.id).await?
+    {
+        deployment::fail(tx, &under_way, &format!("What was approved no longer holds. {reason}")).await?;
+        metrics::counter!("slipway_deployments_total", "result" => "failed").increment(1);
+    }
+    let before = promotion.subject_digest.clone();
+    move_to(tx, promotion, PromotionState::Invalidated, reason).await?;
+    let candidate = candidate_of(tx, promotion).await?;
+    let summary = format!("invalidated {}: {words}", promotion.title());
+    let event = event("promotion.invalidated", promotion, &candidate, summary)
+        .details(serde_json::json!({ "subject_digest": before, "because": words }));
+    write_as_system(event, tx, promotion).await
+}
+
+/// Begins to bring an approved version into its environment.
+async fn begin_deployment(tx: &mut PgConnection, promotion: &mut Promotion, present: &Present) -> Result<()> {
+    let deployment = Deployment {
+        id: DeploymentId::new(),
+        workspace_id: promotion.workspace_id,
+        number: store::counter::next(tx, promotion.workspace_id, "deployment").await?,
+        environment_id: promotion.environment_id,
+        environment: promotion.environment.clone(),
+        model_id: present.candidate.model_id,
+        model: promotion.model.clone(),
+        model_version_id: promotion.model_version_id,
+        version: promotion.version,
+        digest: present.digest.clone(),
+        promotion_id: Some(promotion.id),
+        promotion_number: Some(promotion.number),
+        rollback_of: None,
+        state: DeploymentState::Deploying,
+        state_reason: String::new(),
+        created_by: promotion.requester.clone(),
+        created_at: now(),
+        live_at: None,
+        retired_at: None,
+    };
+    store::deployment::insert(tx, &deployment).await?;
+    move_to(tx, promotion, PromotionState::Deploying, String::new()).await?;
+    let summary = format!("began to deploy {} to {}", promotion.version_title(), promotion.environment);
+    let event = deployment::event("deployment.started", &deployment, summary)
+        .details(serde_json::json!({ "subject_digest": promotion.subject_digest, "digest": deployment.digest }));
+    write_as_system(event, tx, promotion).await?;
+    deployment::announce(tx, &deployment).await?;
+    go_on(tx, promotion).await
 }
 
 /// Says on the page why a promotion stays where it is: what is next cannot be done here and now.
@@ -358,20 +477,55 @@ async fn go_live(
     meet_new_champion(tx, deployment).await
 }
 
-/// Sends what is on its way to take the place of what serves now back to its gates: it has somebody else to beat. What
-/// is being deployed finds out by itself, before it is live.
+/// What is on its way to take the place of what serves now has somebody else to beat: what nobody agreed to yet runs its
+/// gates again, the rest no longer holds. What is being deployed finds out by itself, before it is live.
 pub(crate) async fn meet_new_champion(tx: &mut PgConnection, live: &Deployment) -> Result<()> {
-    let policy = store::environment::policy_in_force(tx, live.environment_id).await?;
     let title = deployment::title(live);
     for mut open in store::promotion::lock_open(tx, live.environment_id, Some(live.model_id)).await? {
-        if open.state == PromotionState::Deploying {
+        match open.state {
+            PromotionState::Draft | PromotionState::Deploying | PromotionState::Verifying => {}
+            PromotionState::GatesRunning | PromotionState::Blocked => {
+                let reason = format!("Runs its gates again: {} now serves {title}.", live.environment);
+                run_gates_again(tx, &mut open, None, reason).await?;
+                let summary =
+                    format!("ran the gates of {} again: {} now serves {title}", open.title(), live.environment);
+                let candidate = candidate_of(tx, &open).await?;
+                write_as_system(event("promotion.gates_restarted", &open, &candidate, summary), tx, &open).await?;
+            }
+            _ => invalidate(tx, &mut open, &format!("{} now serves {title}", live.environment)).await?,
+        }
+    }
+    Ok(())
+}
+
+/// Holds what is open against the policies in force now: what nobody was asked about yet runs its gates under them, and
+/// what people were asked about ends when they became stricter. What is being deployed finds out by itself.
+pub(crate) async fn meet_new_policies(tx: &mut PgConnection, promotions: Vec<Promotion>, because: &str) -> Result<()> {
+    for mut open in promotions {
+        let candidate = candidate_of(tx, &open).await?;
+        let Some(environment) = store::environment::by_id(tx, open.environment_id).await? else { continue };
+        let policies = in_force(tx, &environment, &candidate, Action::Promote).await?;
+        let pinned = store::policy::of_promotion(tx, open.id).await?;
+        if pinned == policies || open.state.is_under_way() {
             continue;
         }
-        let reason = format!("Asked again: {} now serves {title}.", live.environment);
-        run_gates_again(tx, &mut open, &policy, reason).await?;
-        let summary = format!("ran the gates of {} again: {} now serves {title}", open.title(), live.environment);
-        let candidate = candidate_of(tx, &open).await?;
-        write_as_system(event("promotion.gates_restarted", &open, &candidate, summary), tx, &open).await?;
+        match open.state {
+            PromotionState::Draft => store::policy::pin(tx, open.id, &policies).await?,
+            PromotionState::GatesRunning | PromotionState::Blocked => {
+                let reason = format!("Runs its gates again: {because}.");
+                run_gates_again(tx, &mut open, Some(&policies), reason).await?;
+                let summary = format!("ran the gates of {} again: {because}", open.title());
+                let event = event("promotion.gates_restarted", &open, &candidate, summary)
+                    .details(serde_json::json!({ "policies": policies.pins() }));
+                write_as_system(event, tx, &open).await?;
+            }
+            _ => {
+                let more = domain::policy::stricter(&pinned, &policies);
+                if !more.is_empty() {
+                    invalidate(tx, &mut open, &format!("the policies became stricter: {}", more.join(", "))).await?;
+                }
+            }
+        }
     }
     Ok(())
 }
@@ -379,7 +533,7 @@ pub(crate) async fn meet_new_champion(tx: &mut PgConnection, live: &Deployment) 
 /// Ends a promotion because another version is live now: one that is open, or was live until then.
 pub(crate) async fn supersede(tx: &mut PgConnection, promotion: &mut Promotion, by: &str) -> Result<()> {
     let reason = format!("{by} went live.");
-    if promotion.state == PromotionState::Deploying
+    if promotion.state.is_under_way()
         && let Some(under_way) = store::deployment::under_way(tx, promotion.id).await?
     {
         deployment::fail(tx, &under_way, &reason).await?;
@@ -390,27 +544,8 @@ pub(crate) async fn supersede(tx: &mut PgConnection, promotion: &mut Promotion, 
     write_as_system(event("promotion.superseded", promotion, &candidate, summary), tx, promotion).await
 }
 
-/// `failed: x` as `Failed: x.`
-fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
+/// `failed: x` as `Failed: x.`; nothing stays nothing.
+pub(super) fn sentence(text: &str) -> String {
+    let mut letters = text.trim_end_matches('.').chars();
     letters.next().map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), letters.as_str()))
-}
-
-fn asks_for_golden_rows(present: &Present) -> bool {
-    present.policy.document.gates.iter().any(|gate| matches!(gate, GateSpec::GoldenRow { .. }))
-}
-
-/// The gates that did not pass, in words.
-fn obstacles(gates: &[GateSpec], findings: &[Finding]) -> String {
-    let those = |verdict: Verdict| {
-        let titles =
-            gates.iter().zip(findings).filter(|(_, finding)| finding.verdict == verdict).map(|(g, _)| g.title());
-        titles.collect::<Vec<_>>().join(", ")
-    };
-    let (failed, unknown) = (those(Verdict::Fail), those(Verdict::Inconclusive));
-    match (failed.is_empty(), unknown.is_empty()) {
-        (false, true) => format!("failed: {failed}"),
-        (true, _) => format!("cannot be told: {unknown}"),
-        (false, false) => format!("failed: {failed}; cannot be told: {unknown}"),
-    }
 }

@@ -1,60 +1,82 @@
 //! Deciding: a person's verdict on exactly what they saw.
 
 use super::{
-    announce, candidate_of, checked_comment, event, locked, move_to, no_promotion,
-    present::{Present, Standing, standing},
-    run_gates_again, write_as_system,
+    advance::{apply, sentence},
+    announce, checked_comment, event, locked, no_promotion,
+    present::unexpected,
+    standing::{Standing, stand},
 };
 use crate::{Ctx, Result, Services, boxed, commit, now};
 use domain::{
     Digest, Error,
-    id::DecisionId,
+    id::{DecisionId, UserId},
     permission::Permission,
-    promotion::{Decision, DecisionVerdict, Promotion, PromotionState, barred, count_approvals, eligible},
-    user::Member,
+    policy::Rule,
+    promotion::{
+        Bar, Decision, DecisionVerdict, Promotion, PromotionState, RuleStanding, advance, key, standing as last_decisions,
+    },
+    user::Password,
 };
-use store::{PgConnection, wake::Wake};
+use std::collections::BTreeMap;
+use store::PgConnection;
 
 /// A verdict to be given.
 #[derive(Debug, Clone)]
 pub struct NewDecision {
-    /// Yes or no.
+    /// Yes, no, or not like this.
     pub verdict: DecisionVerdict,
-    /// Why; a no needs one.
+    /// Why; a no, and a request for changes, need one.
     pub comment: String,
     /// The digest of the subject that the person looked at.
     pub subject_digest: Digest,
+    /// The rules that a yes counts for, each `policy/rule`; all that the person has a place in when none are named.
+    pub rules: Vec<String>,
+    /// What the rules ask for, by rule and name.
+    pub inputs: BTreeMap<String, BTreeMap<String, serde_json::Value>>,
+    /// What the person confirms, by rule.
+    pub checked: BTreeMap<String, Vec<String>>,
+    /// The person's password, where a policy asks for it again.
+    pub password: Option<Password>,
 }
 
 impl Services {
     /// Decides on a promotion. Tells whether the decision is new: the same request sent again gives the same decision.
     ///
     /// The digest that the person saw is held against the tables, not against what was stored when the gates ran; when
-    /// it is another one, nothing is decided, and the gates run again where they have to.
+    /// it is another one, nothing is decided, and the promotion ends where it no longer holds.
     ///
     /// # Errors
     /// `Forbidden` when they may not decide on this one; `Conflict` when they decided otherwise before, when what they
-    /// saw has changed, or when nothing is to be decided.
+    /// saw has changed, or when nothing is to be decided; `Invalid` when a rule asks for more than was given.
     #[boxed]
     pub async fn decide_promotion(&self, ctx: &Ctx, number: i64, new: NewDecision) -> Result<(Decision, bool)> {
         ctx.require(Permission::DecidePromotion)?;
         let comment = checked_comment(&new.comment)?;
-        if new.verdict == DecisionVerdict::Reject && comment.is_empty() {
-            return Err(Error::invalid_field(
-                "comment",
-                "Say why you reject it, so that the requester knows what to do.",
-            ));
+        if new.verdict != DecisionVerdict::Approve && comment.is_empty() {
+            return Err(Error::invalid_field("comment", "Say why, so that the requester knows what to do."));
         }
         let Some(user) = ctx.user() else { return Err(Error::forbidden("Only people decide on promotions.")) };
+        // It takes a while, so it comes before anything is locked.
+        let reauthenticated = match new.password.clone() {
+            Some(password) => {
+                let right = self.is_password_of(user.id, password).await?;
+                if !right {
+                    return Err(Error::invalid_field("password", "That is not your password. Your comment is kept."));
+                }
+                true
+            }
+            None => false,
+        };
         let mut tx = self.begin().await?;
         let found = store::promotion::by_number(&mut tx, ctx.workspace_id(), number).await?;
-        store::environment::hold(&mut tx, found.ok_or_else(|| no_promotion(number))?.environment_id).await?;
+        let found = found.ok_or_else(|| no_promotion(number))?;
+        store::policy::hold(&mut tx, ctx.workspace_id()).await?;
+        store::environment::hold(&mut tx, found.environment_id).await?;
         let mut promotion = locked(&mut tx, ctx, number).await?;
 
-        // As they are now, not as they were when the request came in.
-        let members = store::workspace::members(&mut tx, ctx.workspace_id()).await?;
-        let is_approver = members.iter().any(|m| m.user.id == user.id && m.may(Permission::DecidePromotion));
-        if let Some(bar) = barred(user, is_approver, &promotion) {
+        // People as they are now, not as they were when the request came in.
+        let standing = stand(&mut tx, &promotion).await?;
+        if let Some(bar) = barred(&standing, user.id) {
             let why = bar.to_them();
             return Err(Error::forbidden(format!("You may not decide on promotion #{number}: {why}.")));
         }
@@ -64,30 +86,40 @@ impl Services {
             if (earlier.verdict, &earlier.comment) == (new.verdict, &comment) {
                 return Ok((earlier, false));
             }
-            return Err(Error::conflict(format!(
-                "You have {} exactly this already; a decision is not changed afterwards.",
-                earlier.verdict.past()
-            )));
+            if earlier.verdict != DecisionVerdict::RequestChanges || new.verdict == DecisionVerdict::RequestChanges {
+                return Err(Error::conflict(format!(
+                    "You have {} exactly this already; a decision is not changed afterwards.",
+                    earlier.verdict.past()
+                )));
+            }
         }
         if promotion.state != PromotionState::AwaitingApproval {
             return Err(undecidable(&promotion));
         }
-        let present = match standing(&mut tx, &promotion).await? {
-            Standing::Same(present) => present,
-            changed => {
-                let words = fall_away(&mut tx, &mut promotion, changed).await?;
-                commit(tx).await?;
-                return Err(Error::conflict(format!(
-                    "What you saw has changed: {words}. Look at promotion #{number} again."
-                )));
-            }
-        };
+        if standing.facts.expired || !standing.facts.holds || !standing.facts.exists {
+            let words = standing.words.clone();
+            let Some(to) = advance(promotion.state, &standing.facts) else { return Err(Error::internal()) };
+            apply(&mut tx, &mut promotion, to, standing).await?;
+            commit(tx).await?;
+            return Err(Error::conflict(match to {
+                PromotionState::Expired => format!("Promotion #{number} expired. {}", promotion.state_reason),
+                _ => format!("What you saw has changed: {words}. Promotion #{number} ends; it can be requested again."),
+            }));
+        }
         if promotion.subject_digest.as_ref() != Some(&new.subject_digest) {
             return Err(Error::conflict(format!(
                 "What you saw has changed since. {}Look at promotion #{number} again.",
                 spaced(&promotion.state_reason)
             )));
         }
+        if standing.policies.reauthenticate() && !reauthenticated {
+            return Err(Error::invalid_field("password", "The policy asks for your password with each decision."));
+        }
+        let (rules, acting_for) = match new.verdict {
+            DecisionVerdict::Approve => counted(&standing, user.id, &new, &comment)?,
+            _ => (Vec::new(), None),
+        };
+        let asked = |key: &String| rules.contains(key);
         let decision = Decision {
             id: DecisionId::new(),
             user_id: user.id,
@@ -95,33 +127,135 @@ impl Services {
             verdict: new.verdict,
             comment,
             subject_digest: new.subject_digest,
+            acting_for,
+            inputs: new.inputs.into_iter().filter(|(key, _)| asked(key)).collect(),
+            checked: new.checked.into_iter().filter(|(key, _)| asked(key)).collect(),
+            rules,
+            reauthenticated,
             at: now(),
         };
         store::promotion::insert_decision(&mut tx, promotion.id, &decision).await?;
-        let (action, approvals) = match new.verdict {
-            DecisionVerdict::Reject => {
-                let reason = format!("{} said no: {}", user.name, decision.comment);
-                move_to(&mut tx, &mut promotion, PromotionState::Rejected, reason).await?;
-                ("promotion.rejected", None)
-            }
-            DecisionVerdict::Approve => {
-                let approvals = settle(&mut tx, &mut promotion, &present, &members).await?;
-                ("promotion.approved", Some(approvals))
-            }
-        };
-        event(action, &promotion, &present.candidate, format!("{} {}", new.verdict.past(), promotion.title()))
-            .details(serde_json::json!({
-                "subject_digest": decision.subject_digest,
-                "comment": decision.comment,
-                "approvals": approvals,
-                "needed": present.policy.document.rule.approvals,
-                "state": promotion.state,
-            }))
-            .write(&mut tx, ctx)
-            .await?;
+        self.after_decision(&mut tx, ctx, &mut promotion, &decision).await?;
         commit(tx).await?;
         Ok((decision, true))
     }
+
+    /// Writes what was decided into the history, and lets happen what follows from it.
+    async fn after_decision(
+        &self,
+        tx: &mut PgConnection,
+        ctx: &Ctx,
+        promotion: &mut Promotion,
+        decision: &Decision,
+    ) -> Result<()> {
+        let candidate = super::candidate_of(tx, promotion).await?;
+        let action = match decision.verdict {
+            DecisionVerdict::Approve => "promotion.approved",
+            DecisionVerdict::Reject => "promotion.rejected",
+            DecisionVerdict::RequestChanges => "promotion.changes_requested",
+        };
+        if decision.verdict == DecisionVerdict::Reject {
+            let reason = format!("{} said no: {}", decision.user_name, decision.comment);
+            super::move_to(tx, promotion, PromotionState::Rejected, reason).await?;
+        }
+        let summary = format!("{} {}", decision.verdict.past(), promotion.title());
+        event(action, promotion, &candidate, summary)
+            .details(serde_json::json!({
+                "subject_digest": decision.subject_digest,
+                "decision_digest": decision.digest().map_err(unexpected)?,
+                "comment": decision.comment,
+                "rules": decision.rules,
+                "acting_for": decision.acting_for,
+            }))
+            .write(tx, ctx)
+            .await?;
+        let standing = stand(tx, promotion).await?;
+        match advance(promotion.state, &standing.facts) {
+            Some(to @ PromotionState::Approved) => apply(tx, promotion, to, standing).await,
+            _ => announce(tx, promotion).await,
+        }
+    }
+}
+
+/// Why somebody may not decide at all; none when they have a place in some rule. Where no rule asks anybody, nobody
+/// decides.
+fn barred(standing: &Standing, user: UserId) -> Option<Bar> {
+    let mut bars = Vec::new();
+    for (_, rule) in standing.policies.rules() {
+        match standing.electorate.seat(user, rule) {
+            Ok(_) => return None,
+            Err(bar) => bars.push(bar),
+        }
+    }
+    // What somebody did says more than what no rule says of them.
+    let said = bars.iter().position(|bar| *bar != Bar::NotEligible).unwrap_or(0);
+    Some(if bars.is_empty() { Bar::NotEligible } else { bars.swap_remove(said) })
+}
+
+/// The rules that a yes counts for and whom the person stands in for, when all that they ask for was given.
+fn counted(
+    standing: &Standing,
+    user: UserId,
+    new: &NewDecision,
+    comment: &str,
+) -> Result<(Vec<String>, Option<UserId>)> {
+    let last = last_decisions(&standing.decisions, &new.subject_digest);
+    let keys = match new.rules.is_empty() {
+        true => standing.electorate.rules_of(user, &standing.policies, &last),
+        false => new.rules.clone(),
+    };
+    let mut acting_for = None;
+    let mut chosen: Vec<&RuleStanding> = Vec::new();
+    for wanted in &keys {
+        let Some(rule) = standing.rules.iter().find(|rule| rule.key() == *wanted) else {
+            let names: Vec<String> = standing.rules.iter().map(RuleStanding::key).collect();
+            let shown: String = wanted.chars().take(100).collect();
+            let message = format!("There is no rule \"{shown}\" here. There is: {}.", names.join(", "));
+            return Err(Error::invalid_field("rules", message));
+        };
+        let seat = standing.electorate.seat(user, &rule.rule).map_err(|bar| {
+            Error::forbidden(format!("You do not count for rule \"{}\": {}.", rule.rule.name, bar.to_them()))
+        })?;
+        if seat != user {
+            acting_for = Some(seat);
+        }
+        let other = chosen.iter().find(|other| {
+            other.policy == rule.policy
+                && (other.rule.distinct_rules().any(|name| name == rule.rule.name)
+                    || rule.rule.distinct_rules().any(|name| name == other.rule.name))
+        });
+        if let Some(other) = other {
+            return Err(Error::invalid_field(
+                "rules",
+                format!(
+                    "\"{}\" and \"{}\" must have different people; name one of them.",
+                    other.rule.name, rule.rule.name
+                ),
+            ));
+        }
+        complete(rule, new, comment)?;
+        chosen.push(rule);
+    }
+    Ok((keys, acting_for))
+}
+
+/// Checks that a yes comes with all that a rule asks for.
+fn complete(standing: &RuleStanding, new: &NewDecision, comment: &str) -> Result<()> {
+    let rule: &Rule = &standing.rule;
+    let key = key(&standing.policy, &rule.name);
+    if rule.justification && comment.is_empty() {
+        return Err(Error::invalid_field("comment", format!("Rule \"{}\" asks for a reason.", rule.name)));
+    }
+    let checked = new.checked.get(&key).map(Vec::as_slice).unwrap_or_default();
+    if let Some(item) = rule.checklist.iter().find(|item| !checked.contains(item)) {
+        return Err(Error::invalid_field("checked", format!("Confirm \"{item}\", which rule \"{}\" asks for.", rule.name)));
+    }
+    let given = new.inputs.get(&key);
+    for input in &rule.inputs {
+        let value = given.and_then(|given| given.get(&input.name));
+        input.check(value).map_err(|message| Error::invalid_field("inputs", message))?;
+    }
+    Ok(())
 }
 
 /// Why nothing is to be decided.
@@ -138,59 +272,6 @@ fn undecidable(promotion: &Promotion) -> Error {
 }
 
 /// A sentence with a space behind it; nothing for none.
-fn spaced(sentence: &str) -> String {
-    if sentence.is_empty() { String::new() } else { format!("{sentence} ") }
-}
-
-/// Lets what was agreed on fall away, because it is no longer what there is. Says why, to end a sentence.
-pub(super) async fn fall_away(tx: &mut PgConnection, promotion: &mut Promotion, standing: Standing) -> Result<String> {
-    match standing {
-        Standing::Same(_) => Ok(String::new()),
-        Standing::Changed(present, words) => {
-            let summary = format!("ran the gates of {} again: {words}", promotion.title());
-            let before = promotion.subject_digest.clone();
-            let reason = format!("Asked again: {words}.");
-            run_gates_again(tx, promotion, &present.policy, reason).await?;
-            let event = event("promotion.gates_restarted", promotion, &present.candidate, summary)
-                .details(serde_json::json!({ "subject_digest": before, "because": words }));
-            write_as_system(event, tx, promotion).await?;
-            Ok(words)
-        }
-        Standing::Gone(sentence) => {
-            invalidate(tx, promotion, sentence.clone()).await?;
-            Ok(sentence.trim_end_matches('.').to_owned())
-        }
-    }
-}
-
-/// Ends a promotion whose version is no more.
-pub(super) async fn invalidate(tx: &mut PgConnection, promotion: &mut Promotion, sentence: String) -> Result<()> {
-    let summary = format!("ended {}: {}", promotion.title(), sentence.trim_end_matches('.'));
-    move_to(tx, promotion, PromotionState::Invalidated, sentence).await?;
-    let candidate = candidate_of(tx, promotion).await?;
-    write_as_system(event("promotion.invalidated", promotion, &candidate, summary), tx, promotion).await
-}
-
-/// Approvals that count now: of the present subject, by members who may decide now.
-pub(super) async fn approvals(tx: &mut PgConnection, promotion: &Promotion, members: &[Member]) -> Result<u8> {
-    let Some(digest) = &promotion.subject_digest else { return Ok(0) };
-    let decisions = store::promotion::decisions(tx, promotion.id).await?;
-    Ok(count_approvals(&decisions, digest, &eligible(members, promotion)))
-}
-
-/// Approves a promotion that awaits approval, when enough people have; wakes whoever deploys it. Tells how many have.
-pub(super) async fn settle(
-    tx: &mut PgConnection,
-    promotion: &mut Promotion,
-    present: &Present,
-    members: &[Member],
-) -> Result<u8> {
-    let approvals = approvals(tx, promotion, members).await?;
-    if approvals >= present.policy.document.rule.approvals {
-        move_to(tx, promotion, PromotionState::Approved, String::new()).await?;
-        store::wake::push(tx, &Wake::Promotion { id: promotion.id }).await?;
-    } else {
-        announce(tx, promotion).await?;
-    }
-    Ok(approvals)
+fn spaced(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!("{} ", sentence(text)) }
 }

@@ -1,13 +1,17 @@
 //! What a promotion is about, as the tables have it at this moment: read again whenever somebody decides, and again
 //! when it is deployed.
 
+use super::gates::{Known, findings};
 use crate::Result;
+use chrono::{DateTime, Utc};
 use domain::{
     Digest, Error,
     deployment::Deployment,
-    environment::{GateSpec, Policy},
     model::{VersionFile, manifest_digest},
-    promotion::{Evidence, Finding, Gate, Promotion, Subject, better_than_champion, golden, metric_threshold},
+    model_card::ModelCard,
+    policy::{Action, PolicySet, Target},
+    promotion::{Evidence, Finding, Promotion, ServingConfig, Subject, TrafficPlan, Uploaded},
+    version_diff::ENVIRONMENT_FILES,
 };
 use std::collections::BTreeMap;
 use store::{PgConnection, promotion::Candidate};
@@ -21,24 +25,20 @@ pub(crate) struct Present {
     /// The digest of the candidate's files.
     pub(crate) digest: Digest,
     pub(crate) files: Vec<VersionFile>,
-    /// The policy in force.
-    pub(crate) policy: Policy,
     pub(crate) champion: Option<Deployment>,
+    pub(super) champion_candidate: Option<Candidate>,
     pub(crate) metrics: BTreeMap<String, f64>,
     pub(crate) champion_metrics: BTreeMap<String, f64>,
-    datasets: Vec<(String, String)>,
-    code: Option<String>,
-    environment: String,
-}
-
-/// How what people agreed to compares with what there is.
-pub(crate) enum Standing {
-    /// It is the same.
-    Same(Box<Present>),
-    /// It changed; in words, to end a sentence.
-    Changed(Box<Present>, String),
-    /// The version is no more; a sentence.
-    Gone(String),
+    pub(super) datasets: Vec<(String, String)>,
+    pub(super) code: Option<String>,
+    image: Option<String>,
+    pub(super) card: Option<ModelCard>,
+    pub(super) uploaded: Vec<Uploaded>,
+    /// The metrics of the last run that repeated the version's run.
+    pub(super) reproduction: Option<BTreeMap<String, f64>>,
+    pub(super) environment: String,
+    /// When this was read, by the database's clock.
+    pub(super) at: DateTime<Utc>,
 }
 
 /// A version title and what is wrong with it, when it cannot be promoted.
@@ -53,6 +53,25 @@ pub(super) fn unfit(candidate: &Candidate) -> Option<String> {
     } else {
         None
     }
+}
+
+/// The policies in force for bringing a model into an environment.
+pub(crate) async fn in_force(
+    conn: &mut PgConnection,
+    environment: &domain::environment::Environment,
+    candidate: &Candidate,
+    action: Action,
+) -> Result<PolicySet> {
+    let all = store::policy::latest(conn, environment.workspace_id).await?;
+    let tags = store::model::tags(conn, candidate.model_id).await?;
+    let target = Target {
+        model: &candidate.model,
+        tags: &tags,
+        environment: &environment.name,
+        tier: environment.tier.as_str(),
+        action,
+    };
+    Ok(PolicySet::of(all, &target))
 }
 
 impl Present {
@@ -72,119 +91,115 @@ impl Present {
         if manifest_digest(&files).map_err(unexpected)?.as_ref() != Some(&digest) {
             return Ok(Err(format!("The files of {title} are not those that it was registered with.")));
         }
-        let policy = store::environment::policy_in_force(conn, promotion.environment_id).await?;
         let champion = store::deployment::live(conn, promotion.environment_id, candidate.model_id).await?;
-        let champion_run = match &champion {
-            Some(champion) => {
-                store::promotion::candidate(conn, champion.model_version_id).await?.and_then(|c| c.run_id)
-            }
+        let champion_candidate = match &champion {
+            Some(champion) => store::promotion::candidate(conn, champion.model_version_id).await?,
             None => None,
         };
         let (mut metrics, mut champion_metrics) = (BTreeMap::new(), BTreeMap::new());
-        let (mut datasets, mut code) = (Vec::new(), None);
-        let environment = promotion.environment.clone();
+        let (mut datasets, mut code, mut image, mut reproduction) = (Vec::new(), None, None, None);
         if let Some(run) = candidate.run_id {
             metrics = store::promotion::metrics_of_run(conn, run).await?;
             datasets = store::promotion::datasets_of_run(conn, run).await?;
             datasets.sort_unstable();
             code = store::promotion::commit_of_run(conn, run).await?;
+            image = store::promotion::image_of_run(conn, run).await?;
+            if let Some(second) = store::promotion::reproduction_of_run(conn, run).await? {
+                reproduction = Some(store::promotion::metrics_of_run(conn, second).await?);
+            }
         }
-        if let Some(run) = champion_run {
+        if let Some(run) = champion_candidate.as_ref().and_then(|champion| champion.run_id) {
             champion_metrics = store::promotion::metrics_of_run(conn, run).await?;
         }
+        let card = store::model_card::latest(conn, candidate.model_id).await?;
+        let uploaded = store::promotion::evidence(conn, promotion.id).await?;
+        let at = store::clock(conn).await?;
         Ok(Ok(Self {
             candidate,
             digest,
             files,
-            policy,
             champion,
+            champion_candidate,
             metrics,
             champion_metrics,
             datasets,
             code,
-            environment,
+            image,
+            card,
+            uploaded,
+            reproduction,
+            environment: promotion.environment.clone(),
+            at,
         }))
     }
 
-    fn champion_title(&self) -> Option<String> {
+    pub(super) fn champion_title(&self) -> Option<String> {
         self.champion.as_ref().map(|champion| format!("{} v{}", champion.model, champion.version))
     }
 
-    /// What the gates of the policy find. `golden` gives what replaying the golden rows within a tolerance found; when
-    /// that is not known, neither is the whole.
-    pub(super) fn findings(&self, golden: impl Fn(f64) -> Option<Finding>) -> Option<Vec<Finding>> {
-        let title = self.champion_title();
-        let finding = |gate: &GateSpec| match gate {
-            GateSpec::MetricThreshold { metric, better, threshold } => {
-                Some(metric_threshold(metric, *better, *threshold, self.metrics.get(metric).copied()))
-            }
-            GateSpec::BetterThanChampion { metric, better, min_gain } => {
-                let champion = title.as_deref().map(|title| (title, self.champion_metrics.get(metric).copied()));
-                let value = self.metrics.get(metric).copied();
-                Some(better_than_champion(metric, *better, *min_gain, value, champion))
-            }
-            GateSpec::GoldenRow { tolerance } => golden(*tolerance),
-        };
-        self.policy.document.gates.iter().map(finding).collect()
+    /// The digest of the files that pin what the version needs to run.
+    fn environment_lock(&self) -> Result<Option<Digest>> {
+        let locks: BTreeMap<&str, &Digest> = self
+            .files
+            .iter()
+            .filter(|file| ENVIRONMENT_FILES.contains(&file.path.as_str()))
+            .map(|file| (file.path.as_str(), &file.digest))
+            .collect();
+        if locks.is_empty() { Ok(None) } else { Digest::of_json(&locks).map(Some).map_err(unexpected) }
     }
 
-    /// The subject with these findings, and its digest.
-    pub(super) fn subject(&self, findings: &[Finding]) -> Result<(Subject, Digest)> {
+    /// The subject under these policies with what their deciding gates found, and its digest.
+    pub(super) fn subject(&self, policies: &PolicySet, findings: &[Finding]) -> Result<(Subject, Digest)> {
         fn pairs(metrics: &BTreeMap<String, f64>) -> impl Iterator<Item = (&str, f64)> {
             metrics.iter().map(|(key, value)| (key.as_str(), *value))
         }
         let (ours, theirs) = (pairs(&self.metrics), pairs(&self.champion_metrics));
         let files = self.files.iter().map(|file| (file.path.as_str(), &file.digest));
+        let found = policies.gates().map(|(_, gate)| gate).zip(findings);
+        let uploaded = self.uploaded.iter().map(|one| (one.name.as_str(), &one.digest));
         let subject = Subject {
             model: self.candidate.model.clone(),
             version: self.candidate.version,
             model_digest: Some(self.digest.clone()),
             signature: self.candidate.signature.clone(),
+            serving: ServingConfig::default(),
             environment: self.environment.clone(),
+            traffic: TrafficPlan::default(),
             datasets: self.datasets.clone(),
             code: self.code.clone(),
-            policy_digest: self.policy.digest.clone(),
-            evidence_digest: Evidence::new(findings, ours, theirs, files).digest().map_err(unexpected)?,
+            environment_lock: self.environment_lock()?,
+            image: self.image.clone(),
+            policies: policies.pins(),
+            evidence_digest: Evidence::new(found, ours, theirs, files, uploaded).digest().map_err(unexpected)?,
             champion: self.champion_title(),
         };
         let digest = subject.digest().map_err(unexpected)?;
         Ok((subject, digest))
     }
+
+    /// What is different from what people agreed to, to end a sentence; none when nothing is. `known` is what was found by
+    /// those gates that cannot be evaluated here.
+    pub(super) fn differences(
+        &self,
+        promotion: &Promotion,
+        policies: &PolicySet,
+        known: &Known<'_>,
+    ) -> Result<Option<String>> {
+        let (Some(seen), Some(seen_digest)) = (&promotion.subject, &promotion.subject_digest) else {
+            return Ok(Some("its gates have not run".to_owned()));
+        };
+        // Without what the engine found the digest cannot be the same, but what else differs can still be told.
+        let found = findings(self, policies.gates().map(|(_, gate)| gate), known).unwrap_or_default();
+        let (subject, digest) = self.subject(policies, &found)?;
+        if digest == *seen_digest {
+            return Ok(None);
+        }
+        let differences = seen.differences(&subject);
+        Ok(Some(if differences.is_empty() { "its evidence changed".to_owned() } else { differences }))
+    }
 }
 
-fn unexpected(error: serde_json::Error) -> Error {
+pub(super) fn unexpected(error: serde_json::Error) -> Error {
     tracing::error!(%error, "what is agreed on has no canonical form");
     Error::internal()
-}
-
-/// Compares what a promotion's gates and people saw with what there is. Metrics and files are read anew, and held
-/// against the policy in force; what the engine answered to golden rows is taken as it was found, as long as the files
-/// are those that it was found with.
-pub(crate) async fn standing(conn: &mut PgConnection, promotion: &Promotion) -> Result<Standing> {
-    let present = match Present::read(conn, promotion).await? {
-        Ok(present) => Box::new(present),
-        Err(sentence) => return Ok(Standing::Gone(sentence)),
-    };
-    let (Some(seen), Some(seen_digest)) = (&promotion.subject, &promotion.subject_digest) else {
-        return Ok(Standing::Changed(present, "its gates have not run".to_owned()));
-    };
-    let gates = store::promotion::gates(conn, promotion.id).await?;
-    let replayed = |tolerance: f64| found_before(&gates, tolerance, &present.digest);
-    // Without what the engine found the digest cannot be the same, but what else differs can still be told.
-    let findings = present.findings(replayed).unwrap_or_default();
-    let (subject, digest) = present.subject(&findings)?;
-    if digest == *seen_digest {
-        return Ok(Standing::Same(present));
-    }
-    let differences = seen.differences(&subject);
-    let words = if differences.is_empty() { "its evidence changed".to_owned() } else { differences };
-    Ok(Standing::Changed(present, words))
-}
-
-fn found_before(gates: &[Gate], tolerance: f64, digest: &Digest) -> Option<Finding> {
-    gates
-        .iter()
-        .filter(|gate| matches!(gate.spec, GateSpec::GoldenRow { tolerance: t } if t.to_bits() == tolerance.to_bits()))
-        .find_map(|gate| gate.finding.clone())
-        .filter(|finding| golden::is_about(finding, digest))
 }

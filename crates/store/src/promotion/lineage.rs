@@ -44,7 +44,7 @@ pub async fn people_of_run(conn: &mut PgConnection, run: RunId) -> Result<Option
     Ok(people)
 }
 
-/// A tag of the image that a run was made in, when it names one: its digest.
+/// The image that a run was made in, when it names one: its digest.
 ///
 /// # Errors
 /// When the statement fails.
@@ -62,4 +62,25 @@ pub async fn image_of_run(conn: &mut PgConnection, run: RunId) -> Result<Option<
     .fetch_optional(conn)
     .await?;
     Ok(image)
+}
+
+/// The last finished run that repeated this one: it says so by its tag `slipway.reproduces`.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn reproduction_of_run(conn: &mut PgConnection, run: RunId) -> Result<Option<RunId>> {
+    let second = sqlx::query_scalar(
+        "select s.id
+         from runs r
+         join log_keys k on k.experiment_id = r.experiment_id and k.kind = 'tag' and k.name = 'slipway.reproduces'
+         join run_tags t on t.key_id = k.id and left(t.value, 250) = replace(r.id::text, '-', '')
+         join runs s on s.key = t.run_key
+         where r.id = $1 and s.lifecycle_stage = 'active' and s.status = 'FINISHED'
+         order by s.start_time desc, s.id desc
+         limit 1",
+    )
+    .bind(run)
+    .fetch_optional(conn)
+    .await?;
+    Ok(second)
 }

@@ -10,7 +10,7 @@ mod overriding;
 pub use candidate::{Candidate, candidate, candidate_by_number, commit_of_run, datasets_of_run, metrics_of_run};
 pub use decision::{decision_of, decisions, insert_decision};
 pub use evidence::{evidence, insert_evidence};
-pub use lineage::{RunPeople, image_of_run, people_of_run};
+pub use lineage::{RunPeople, image_of_run, people_of_run, reproduction_of_run};
 pub use overriding::{
     insert_override, override_by_id, overrides, set_confirmed, set_reviewed, take_overdue, unreviewed,
 };
@@ -173,6 +173,17 @@ pub async fn lock_open(
     if let Some(model) = model {
         query.push(" and p.model_id = ").push_bind(model);
     }
+    query.push(OPEN).push(" order by p.id for no key update of p");
+    all(query, conn).await
+}
+
+/// The open promotions of a workspace, locked in one order for everybody.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn lock_open_of_workspace(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<Vec<Promotion>> {
+    let mut query = selected();
+    query.push(" where p.workspace_id = ").push_bind(workspace);
     query.push(OPEN).push(" order by p.id for no key update of p");
     all(query, conn).await
 }

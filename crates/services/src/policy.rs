@@ -1,0 +1,231 @@
+//! Policies: writing a revision, retiring one, and what becomes of the promotions that are on their way.
+
+use crate::{
+    Ctx, Event, Result, Services, boxed, commit,
+    environment::{self, is_name},
+    now,
+    promotion::meet_new_policies,
+};
+use domain::{
+    Digest, Error,
+    audit::{Object, ObjectKind},
+    environment::Environment,
+    id::PolicyId,
+    policy::{Better, Policy, PolicyDocument, Scope, parse_name},
+};
+use std::collections::{BTreeMap, BTreeSet};
+use store::PgConnection;
+
+/// A revision to be written.
+#[derive(Debug, Clone)]
+pub struct NewPolicy {
+    /// The policy's name.
+    pub name: String,
+    /// What it asks for.
+    pub document: PolicyDocument,
+    /// The file that the document was read from, when it was one.
+    pub source: Option<String>,
+    /// The digest of the revision that the author looked at; when another one is in force by now, nothing changes.
+    pub instead_of: Option<Digest>,
+}
+
+impl Services {
+    /// The last revision of each policy, in order of name; retired ones when they are wanted.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    #[boxed]
+    pub async fn policies(&self, ctx: &Ctx, retired: bool) -> Result<Vec<Policy>> {
+        let all = store::policy::latest(&mut *self.conn().await?, ctx.workspace_id()).await?;
+        Ok(all.into_iter().filter(|policy| retired || !policy.retired).collect())
+    }
+
+    /// The revisions of a policy, the last first.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    #[boxed]
+    pub async fn policy(&self, ctx: &Ctx, name: &str) -> Result<Vec<Policy>> {
+        let revisions = match is_name(name) {
+            true => store::policy::revisions(&mut *self.conn().await?, ctx.workspace_id(), name).await?,
+            false => Vec::new(),
+        };
+        if revisions.is_empty() { Err(Error::not_found("policy", name)) } else { Ok(revisions) }
+    }
+
+    /// Puts a policy in force, as a new revision unless it is the one in force. Open promotions are held against it at
+    /// once: those that nobody was asked about run their gates under it, the others end when it is stricter than what
+    /// they were agreed on under.
+    ///
+    /// # Errors
+    /// `Invalid` for a policy without sense, `Conflict` when somebody else changed it first.
+    #[boxed]
+    pub async fn write_policy(&self, ctx: &Ctx, new: NewPolicy) -> Result<Policy> {
+        let name = parse_name(&new.name)?;
+        new.document.validate()?;
+        let mut tx = self.begin().await?;
+        store::policy::lock(&mut tx, ctx.workspace_id()).await?;
+        check_scope(&mut tx, ctx, &new.document.scope).await?;
+        let before = store::policy::last(&mut tx, ctx.workspace_id(), &name).await?;
+        check_unchanged(&name, before.as_ref(), new.instead_of.as_ref())?;
+        if let Some(before) = &before
+            && !before.retired
+            && before.document == new.document
+        {
+            return Ok(before.clone());
+        }
+        let digest = Digest::of_json(&new.document).map_err(no_form)?;
+        let policy = Policy {
+            id: PolicyId::new(),
+            workspace_id: ctx.workspace_id(),
+            revision: before.as_ref().map_or(0, |before| before.revision) + 1,
+            name,
+            document: new.document,
+            source: new.source,
+            retired: false,
+            digest,
+            created_at: now(),
+            created_by: ctx.actor().name().to_owned(),
+        };
+        put_in_force(&mut tx, ctx, &policy, before.as_ref(), "policy.changed").await?;
+        commit(tx).await?;
+        Ok(policy)
+    }
+
+    /// Ends a policy: a last revision says that it holds no more. Doing it again changes nothing.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` when somebody else changed it first.
+    #[boxed]
+    pub async fn retire_policy(&self, ctx: &Ctx, name: &str, instead_of: Option<&Digest>) -> Result<Policy> {
+        let mut tx = self.begin().await?;
+        store::policy::lock(&mut tx, ctx.workspace_id()).await?;
+        let before = match is_name(name) {
+            true => store::policy::last(&mut tx, ctx.workspace_id(), name).await?,
+            false => None,
+        };
+        let before = before.ok_or_else(|| Error::not_found("policy", name))?;
+        check_unchanged(name, Some(&before), instead_of)?;
+        if before.retired {
+            return Ok(before);
+        }
+        let policy = Policy {
+            id: PolicyId::new(),
+            revision: before.revision + 1,
+            retired: true,
+            created_at: now(),
+            created_by: ctx.actor().name().to_owned(),
+            ..before.clone()
+        };
+        put_in_force(&mut tx, ctx, &policy, Some(&before), "policy.retired").await?;
+        commit(tx).await?;
+        Ok(policy)
+    }
+
+    /// Puts the policy of an environment's own name in force, for that environment.
+    ///
+    /// # Errors
+    /// As [`Services::write_policy`], and `NotFound` without such an environment.
+    #[boxed]
+    pub async fn set_policy(
+        &self,
+        ctx: &Ctx,
+        environment: &str,
+        document: PolicyDocument,
+        instead_of: Option<&Digest>,
+    ) -> Result<Policy> {
+        let environment = environment::named(&mut *self.conn().await?, ctx, environment).await?;
+        let scope = Scope {
+            environments: BTreeSet::from([environment.name.clone()]),
+            tiers: BTreeSet::new(),
+            ..document.scope
+        };
+        let document = PolicyDocument { scope, ..document };
+        let instead_of = instead_of.cloned();
+        self.write_policy(ctx, NewPolicy { name: environment.name, document, source: None, instead_of }).await
+    }
+}
+
+fn no_form(error: serde_json::Error) -> Error {
+    tracing::error!(%error, "a policy has no canonical form");
+    Error::internal()
+}
+
+fn check_unchanged(name: &str, before: Option<&Policy>, instead_of: Option<&Digest>) -> Result<()> {
+    match (before, instead_of) {
+        (Some(before), Some(seen)) if *seen != before.digest => Err(Error::conflict(format!(
+            "Somebody else changed the policy {name} meanwhile: revision {} is in force. Look at it and change that.",
+            before.revision
+        ))),
+        (None, Some(_)) => Err(Error::conflict(format!("There is no policy {name} that this could take the place of."))),
+        _ => Ok(()),
+    }
+}
+
+/// A scope that names an environment that is not there holds nowhere, and nobody would notice.
+async fn check_scope(conn: &mut PgConnection, ctx: &Ctx, scope: &Scope) -> Result<()> {
+    for name in scope.environments.iter().filter(|name| !name.contains('*')) {
+        if !is_name(name) || store::environment::by_name(conn, ctx.workspace_id(), name).await?.is_none() {
+            let shown: String = name.chars().take(100).collect();
+            return Err(Error::invalid_field(
+                "scope/environments",
+                format!("There is no environment \"{shown}\" in this workspace."),
+            ));
+        }
+    }
+    Ok(())
+}
+
+async fn put_in_force(
+    tx: &mut PgConnection,
+    ctx: &Ctx,
+    policy: &Policy,
+    before: Option<&Policy>,
+    action: &'static str,
+) -> Result<()> {
+    store::policy::insert(tx, policy).await?;
+    let verb = match (policy.retired, before) {
+        (true, _) => "retired",
+        (false, None) => "wrote",
+        (false, Some(_)) => "changed",
+    };
+    let name = format!("{} {}", policy.name, policy.revision);
+    let summary = format!("{verb} the policy {}: revision {}", policy.name, policy.revision);
+    let mut event = Event::new(action, Object::new(ObjectKind::Policy, policy.id, name), summary).details(
+        serde_json::json!({
+            "before": before.map(|before| &before.digest), "after": policy.digest, "document": policy.document,
+        }),
+    );
+    let environments = store::environment::overview(tx, ctx.workspace_id()).await?;
+    for overview in environments {
+        let environment: Environment = overview.environment;
+        let (scope, former) = (&policy.document.scope, before.map(|before| &before.document.scope));
+        if scope.reaches(&environment.name, environment.tier.as_str())
+            || former.is_some_and(|scope| scope.reaches(&environment.name, environment.tier.as_str()))
+        {
+            event = event.related(Object::new(ObjectKind::Environment, environment.id, &environment.name));
+            store::event::notify(tx, &format!("environment:{}", environment.id)).await?;
+        }
+    }
+    event.write(tx, ctx).await?;
+    let open = store::promotion::lock_open_of_workspace(tx, ctx.workspace_id()).await?;
+    let because = format!("revision {} of the policy {} is in force", policy.revision, policy.name);
+    meet_new_policies(tx, open, &because).await
+}
+
+/// Which way is better, for the metrics that gates of an environment's policies name.
+pub(crate) async fn better_in(conn: &mut PgConnection, environment: &Environment) -> Result<BTreeMap<String, Better>> {
+    let all = store::policy::latest(conn, environment.workspace_id).await?;
+    let reaches = |policy: &Policy| {
+        !policy.retired && policy.document.scope.reaches(&environment.name, environment.tier.as_str())
+    };
+    Ok(all.iter().filter(|policy| reaches(policy)).flat_map(|policy| policy.document.better()).collect())
+}
+
+/// The same, of production.
+pub(crate) async fn better_in_production(conn: &mut PgConnection, ctx: &Ctx) -> Result<BTreeMap<String, Better>> {
+    match environment::production(conn, ctx).await? {
+        Some(production) => better_in(conn, &production).await,
+        None => Ok(BTreeMap::new()),
+    }
+}
