@@ -104,34 +104,43 @@ impl FromStr for Tier {
     }
 }
 
-/// What somebody sees of environments: those that one of their roles may. The database has the same rule in
-/// `may_see_environment`.
+/// What somebody sees of a workspace: everything, but of its environments those that one of their roles may, and what is in
+/// them. The database has the same rule in `may_see_environment`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sight(Option<BTreeSet<Role>>);
+pub struct Sight {
+    workspace: WorkspaceId,
+    roles: Option<BTreeSet<Role>>,
+}
 
 impl Sight {
-    /// Everything: for Slipway itself.
+    /// All of a workspace: for Slipway itself.
     #[must_use]
-    pub fn all() -> Self {
-        Self(None)
+    pub fn all(workspace: WorkspaceId) -> Self {
+        Self { workspace, roles: None }
     }
 
-    /// What somebody with these roles sees.
+    /// What somebody with these roles sees of a workspace.
     #[must_use]
-    pub fn of(roles: BTreeSet<Role>) -> Self {
-        Self(Some(roles))
+    pub fn of(workspace: WorkspaceId, roles: BTreeSet<Role>) -> Self {
+        Self { workspace, roles: Some(roles) }
     }
 
-    /// The roles; none for whoever sees everything.
+    /// The workspace.
+    #[must_use]
+    pub fn workspace(&self) -> WorkspaceId {
+        self.workspace
+    }
+
+    /// The names of the roles; none for whoever sees everything.
     #[must_use]
     pub fn roles(&self) -> Option<Vec<&'static str>> {
-        self.0.as_ref().map(|roles| roles.iter().map(|role| role.as_str()).collect())
+        self.roles.as_ref().map(|roles| roles.iter().map(|role| role.as_str()).collect())
     }
 
     /// Whether an environment that these roles see is seen.
     #[must_use]
     pub fn sees(&self, visible_to: Option<&BTreeSet<Role>>) -> bool {
-        let (Some(roles), Some(visible_to)) = (&self.0, visible_to) else { return true };
+        let (Some(roles), Some(visible_to)) = (&self.roles, visible_to) else { return true };
         roles.contains(&Role::Admin) || !roles.is_disjoint(visible_to)
     }
 }
@@ -449,12 +458,13 @@ mod tests {
 
     #[test]
     fn who_sees_an_environment_has_one_of_its_roles_or_is_an_admin() {
-        let of = |roles: &[Role]| Sight::of(roles.iter().copied().collect());
+        let workspace = WorkspaceId::new();
+        let of = |roles: &[Role]| Sight::of(workspace, roles.iter().copied().collect());
         let operators = BTreeSet::from([Role::Operator]);
         assert!(of(&[Role::Viewer]).sees(None));
         assert!(of(&[Role::Viewer, Role::Operator]).sees(Some(&operators)));
         assert!(of(&[Role::Admin]).sees(Some(&operators)));
-        assert!(Sight::all().sees(Some(&operators)));
+        assert!(Sight::all(workspace).sees(Some(&operators)));
         assert!(!of(&[Role::Viewer, Role::Approver]).sees(Some(&operators)));
         assert!(!of(&[]).sees(Some(&operators)));
     }

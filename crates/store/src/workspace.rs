@@ -3,7 +3,7 @@
 use crate::{Error, Result, user};
 use chrono::{DateTime, Utc};
 use domain::{
-    environment::PolicyDocument,
+    environment::{Environment, PolicyDocument, Tier},
     id::{EnvironmentId, PolicyId, UserId, WorkspaceId},
     permission::Role,
     user::{DEFAULT_WORKSPACE, Member, Workspace},
@@ -79,13 +79,18 @@ pub async fn insert(conn: &mut PgConnection, workspace: &Workspace) -> Result<()
         let environment = EnvironmentId::new();
         let document = PolicyDocument::initial(name);
         let digest = domain::Digest::of_json(&document).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
-        sqlx::query("insert into environments (id, workspace_id, name, position) values ($1, $2, $3, $4)")
-            .bind(environment)
-            .bind(workspace.id)
-            .bind(name)
-            .bind(position)
-            .execute(&mut *conn)
-            .await?;
+        let made = Environment {
+            id: environment,
+            workspace_id: workspace.id,
+            name: name.to_owned(),
+            tier: Tier::of_name(name),
+            position,
+            protected: true,
+            wait_timer_s: 0,
+            visible_to: None,
+            archived_at: None,
+        };
+        crate::environment::insert(conn, &made).await?;
         sqlx::query(
             "insert into policies (id, environment_id, revision, document, digest, created_by)
              values ($1, $2, 1, $3, $4, 'Slipway')",

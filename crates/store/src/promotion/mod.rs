@@ -8,10 +8,11 @@ pub use candidate::{Candidate, candidate, candidate_by_number, commit_of_run, da
 pub use decision::{decision_of, decisions, insert_decision};
 pub use gate::{gates, reset_gates, set_findings, set_waiting};
 
-use crate::{Error, Result};
+use crate::{Error, Result, environment::push_seen};
 use chrono::{DateTime, Utc};
 use domain::{
     Digest,
+    environment::Sight,
     id::{EnvironmentId, ModelId, ModelVersionId, PolicyId, PromotionId, UserId, WorkspaceId},
     promotion::{Promotion, PromotionState, Subject},
 };
@@ -100,9 +101,9 @@ pub async fn insert(conn: &mut PgConnection, promotion: &Promotion, model: Model
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn by_number(conn: &mut PgConnection, workspace: WorkspaceId, number: i64) -> Result<Option<Promotion>> {
+pub async fn by_number(conn: &mut PgConnection, sight: &Sight, number: i64) -> Result<Option<Promotion>> {
     let mut query = selected();
-    query.push(" where p.workspace_id = ").push_bind(workspace);
+    push_seen(&mut query, "p", sight);
     query.push(" and p.number = ").push_bind(number);
     one(query, conn).await
 }
@@ -181,13 +182,13 @@ pub struct Filter {
 /// When the statement fails.
 pub async fn list(
     conn: &mut PgConnection,
-    workspace: WorkspaceId,
+    sight: &Sight,
     filter: &Filter,
     before: Option<i64>,
     limit: i64,
 ) -> Result<Vec<Promotion>> {
     let mut query = selected();
-    query.push(" where p.workspace_id = ").push_bind(workspace);
+    push_seen(&mut query, "p", sight);
     if !filter.states.is_empty() {
         let states: Vec<&str> = filter.states.iter().map(|state| state.as_str()).collect();
         query.push(" and p.state = any(").push_bind(states).push(")");
@@ -213,9 +214,9 @@ pub async fn list(
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn undecided_by(conn: &mut PgConnection, workspace: WorkspaceId, user: UserId) -> Result<Vec<Promotion>> {
+pub async fn undecided_by(conn: &mut PgConnection, sight: &Sight, user: UserId) -> Result<Vec<Promotion>> {
     let mut query = selected();
-    push_undecided(&mut query, workspace, user);
+    push_undecided(&mut query, sight, user);
     query.push(" order by p.number limit 1000");
     all(query, conn).await
 }
@@ -224,14 +225,14 @@ pub async fn undecided_by(conn: &mut PgConnection, workspace: WorkspaceId, user:
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn count_undecided_by(conn: &mut PgConnection, workspace: WorkspaceId, user: UserId) -> Result<i64> {
-    let mut query = QueryBuilder::new("select count(*) from promotions p");
-    push_undecided(&mut query, workspace, user);
+pub async fn count_undecided_by(conn: &mut PgConnection, sight: &Sight, user: UserId) -> Result<i64> {
+    let mut query = QueryBuilder::new("select count(*) from promotions p join environments e on e.id = p.environment_id");
+    push_undecided(&mut query, sight, user);
     Ok(query.build_query_scalar().fetch_one(conn).await?)
 }
 
-fn push_undecided(query: &mut QueryBuilder<sqlx::Postgres>, workspace: WorkspaceId, user: UserId) {
-    query.push(" where p.workspace_id = ").push_bind(workspace);
+fn push_undecided(query: &mut QueryBuilder<sqlx::Postgres>, sight: &Sight, user: UserId) {
+    push_seen(query, "p", sight);
     query.push(" and p.state = 'awaiting_approval'");
     query.push(" and p.requested_by is distinct from ").push_bind(user);
     query.push(" and p.on_behalf_of is distinct from ").push_bind(user);
@@ -287,13 +288,15 @@ pub async fn awaiting(conn: &mut PgConnection, after: Option<PromotionId>, limit
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn count_awaiting(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<i64> {
+pub async fn count_awaiting(conn: &mut PgConnection, sight: &Sight) -> Result<i64> {
     let count = sqlx::query_scalar(
         "select count(*)
-         from promotions
-         where workspace_id = $1 and state = 'awaiting_approval'",
+         from promotions p
+         join environments e on e.id = p.environment_id
+         where p.workspace_id = $1 and p.state = 'awaiting_approval' and may_see_environment(e.visible_to, $2)",
     )
-    .bind(workspace)
+    .bind(sight.workspace())
+    .bind(sight.roles())
     .fetch_one(conn)
     .await?;
     Ok(count)
