@@ -124,7 +124,7 @@ async fn push_unhidden(
     query: &mut QueryBuilder<sqlx::Postgres>,
     sight: &Sight,
 ) -> Result<()> {
-    for id in crate::environment::hidden(conn, sight).await? {
+    for (id, _) in crate::environment::hidden(conn, sight).await? {
         let (id, kind) = (id.to_string(), ObjectKind::Environment.as_str());
         let related = serde_json::json!([{ "kind": kind, "id": id }]);
         query.push(" and not (object_kind = ").push_bind(kind).push(" and object_id = ").push_bind(id);

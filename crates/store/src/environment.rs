@@ -48,10 +48,13 @@ pub(crate) fn push_seen(query: &mut QueryBuilder<Postgres>, rows: &str, sight: &
     query.push(" and may_see_environment(e.visible_to, ").push_bind(sight.roles()).push(")");
 }
 
-/// The environments that somebody does not see.
-pub(crate) async fn hidden(conn: &mut PgConnection, sight: &Sight) -> Result<Vec<EnvironmentId>> {
-    let ids = sqlx::query_scalar(
-        "select id
+/// The environments that somebody does not see, with their names.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn hidden(conn: &mut PgConnection, sight: &Sight) -> Result<Vec<(EnvironmentId, String)>> {
+    let hidden = sqlx::query_as(
+        "select id, name
          from environments
          where workspace_id = $1 and not may_see_environment(visible_to, $2)",
     )
@@ -59,7 +62,7 @@ pub(crate) async fn hidden(conn: &mut PgConnection, sight: &Sight) -> Result<Vec
     .bind(sight.roles())
     .fetch_all(conn)
     .await?;
-    Ok(ids)
+    Ok(hidden)
 }
 
 #[derive(FromRow)]
@@ -216,6 +219,21 @@ pub async fn list(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<Vec
          order by position, name",
     )
     .bind(workspace)
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(Environment::try_from).collect()
+}
+
+/// All environments of all workspaces that are not archived.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn everywhere(conn: &mut PgConnection) -> Result<Vec<Environment>> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "select id, workspace_id, name, tier, position, protected, wait_timer_s, visible_to, archived_at
+         from environments
+         where archived_at is null",
+    )
     .fetch_all(conn)
     .await?;
     rows.into_iter().map(Environment::try_from).collect()

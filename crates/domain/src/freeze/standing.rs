@@ -9,9 +9,9 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
 /// How often expressions are looked at for one answer, at most …
-const LOOKS: usize = 20_000;
+const LOOKS: u32 = 20_000;
 /// … of which each freeze has as many as another, and at least these.
-const LEAST_LOOKS: usize = 100;
+const LEAST_LOOKS: u32 = 100;
 /// How often expressions are looked at for the windows of one freeze ahead, at most.
 const LOOKS_AHEAD: u32 = 5_000;
 /// The most windows of one freeze ahead.
@@ -32,7 +32,7 @@ pub fn standing(freezes: &[Freeze], environment: &str, tier: Tier, model: &str, 
         .iter()
         .filter(|freeze| freeze.is_in_force(now) && freeze.selector.covers(environment, tier, model))
         .collect();
-    let looks = (LOOKS / meant.len().max(1)).max(LEAST_LOOKS);
+    let looks = (LOOKS / u32::try_from(meant.len().max(1)).unwrap_or(u32::MAX)).max(LEAST_LOOKS);
     let mut runs: Vec<Followed<'_>> = meant.into_iter().map(|freeze| Followed::new(freeze, now, end, looks)).collect();
     let because = closing(&runs);
     let changes_at = next_change(&mut runs, !because.is_empty(), end);
@@ -65,8 +65,8 @@ struct Followed<'a> {
 }
 
 impl<'a> Followed<'a> {
-    fn new(freeze: &'a Freeze, now: DateTime<Utc>, end: DateTime<Utc>, looks: usize) -> Self {
-        let (clock, budget) = (Clock::of(freeze), Budget::new(u32::try_from(looks).unwrap_or(u32::MAX)));
+    fn new(freeze: &'a Freeze, now: DateTime<Utc>, end: DateTime<Utc>, looks: u32) -> Self {
+        let (clock, budget) = (Clock::of(freeze), Budget::new(looks));
         let run = clock.run(freeze, now, end, &budget);
         Self { freeze, clock, budget, run }
     }
@@ -184,6 +184,18 @@ pub fn now_of(freeze: &Freeze, now: DateTime<Utc>) -> FreezeState {
     let run = Clock::of(freeze).run(freeze, now, end, &Budget::new(LOOKS_AHEAD));
     let known = then(run.until);
     if run.is_inside { FreezeState::Inside { until: known } } else { FreezeState::Outside { next: known } }
+}
+
+/// The freezes that close an environment now, for some models at least: those that deny and have a window open, and those
+/// that allow and have none.
+#[must_use]
+pub fn active<'a>(freezes: &'a [Freeze], environment: &str, tier: Tier, now: DateTime<Utc>) -> Vec<&'a Freeze> {
+    let closes = |freeze: &&Freeze| {
+        // Looked at no further than now: until when it is so does not matter here.
+        let run = Clock::of(freeze).run(freeze, now, now, &Budget::new(LEAST_LOOKS));
+        run.applies && freeze.selector.meets(environment, tier) && run.is_inside == (freeze.kind == FreezeKind::Deny)
+    };
+    freezes.iter().filter(closes).collect()
 }
 
 /// A moment as the clocks of a time zone show it: `Mon 30 Nov 2026 08:00 Europe/Berlin`. In UTC where there is no such

@@ -291,6 +291,20 @@ fn windows_ahead_are_in_order_and_one_that_is_open_tells_when_it_began() {
 }
 
 #[test]
+fn what_closes_an_environment_is_counted_for_any_model() {
+    let now = berlin("2026-11-28 12:00");
+    let weekend = deny(cron("0 18 * * 5", 62 * HOUR, "Europe/Berlin"));
+    let office = allow(cron("0 8 * * 1-5", 9 * HOUR, "Europe/Berlin"));
+    let selector = Selector { models: vec!["wine".to_owned()], ..Selector::default() };
+    let wine = Freeze { selector, ..weekend.clone() };
+    let elsewhere = Selector { environments: BTreeSet::from(["staging".to_owned()]), ..Selector::default() };
+    let elsewhere = Freeze { selector: elsewhere, ..weekend.clone() };
+    let all = [weekend, office, wine, elsewhere];
+    assert_eq!(active(&all, "production", Tier::Production, now).len(), 3);
+    assert_eq!(active(&all, "production", Tier::Production, berlin("2026-11-30 12:00")).len(), 0);
+}
+
+#[test]
 fn a_moment_is_told_by_the_clock_of_its_zone() {
     assert_eq!(in_zone(utc("2026-11-30T07:00:00Z"), "Europe/Berlin"), "Mon 30 Nov 2026 08:00 Europe/Berlin");
     assert_eq!(in_zone(utc("2026-11-30T07:00:00Z"), "Nowhere"), "Mon 30 Nov 2026 07:00 UTC");

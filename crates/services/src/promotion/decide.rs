@@ -47,7 +47,7 @@ impl Services {
         }
         let Some(user) = ctx.user() else { return Err(Error::forbidden("Only people decide on promotions.")) };
         let mut tx = self.begin().await?;
-        let found = store::promotion::by_number(&mut tx, ctx.workspace_id(), number).await?;
+        let found = store::promotion::by_number(&mut tx, &ctx.sight(), number).await?;
         store::environment::hold(&mut tx, found.ok_or_else(|| no_promotion(number))?.environment_id).await?;
         let mut promotion = locked(&mut tx, ctx, number).await?;
 

@@ -62,9 +62,8 @@ impl Services {
             return Err(Error::invalid_field("version", sentence));
         }
         let mut tx = self.begin().await?;
-        let environment = environment::named(&mut tx, ctx, &new.environment).await;
+        let environment = environment::held(&mut tx, ctx, &new.environment).await;
         let environment = environment.map_err(|error| error.in_field("environment"))?;
-        store::environment::hold(&mut tx, environment.id).await?;
         let candidate = match is_name(&new.model) {
             true => store::promotion::candidate_by_number(&mut tx, ctx.workspace_id(), &new.model, new.version).await?,
             false => None,
@@ -193,7 +192,7 @@ impl Services {
     #[boxed]
     pub async fn rerun_gates(&self, ctx: &Ctx, number: i64) -> Result<Promotion> {
         let mut tx = self.begin().await?;
-        let found = store::promotion::by_number(&mut tx, ctx.workspace_id(), number).await?;
+        let found = store::promotion::by_number(&mut tx, &ctx.sight(), number).await?;
         let found = found.ok_or_else(|| no_promotion(number))?;
         store::environment::hold(&mut tx, found.environment_id).await?;
         let mut promotion = locked(&mut tx, ctx, number).await?;
@@ -259,7 +258,7 @@ pub(crate) fn checked_comment(text: &str) -> Result<String> {
 /// The promotion of this number, locked until the transaction ends.
 async fn locked(tx: &mut PgConnection, ctx: &Ctx, number: i64) -> Result<Promotion> {
     let found =
-        store::promotion::by_number(tx, ctx.workspace_id(), number).await?.ok_or_else(|| no_promotion(number))?;
+        store::promotion::by_number(tx, &ctx.sight(), number).await?.ok_or_else(|| no_promotion(number))?;
     store::promotion::lock(tx, found.id).await?.ok_or_else(|| no_promotion(number))
 }
 

@@ -35,7 +35,7 @@ impl Services {
             return Ok(Page { items: Vec::new(), next_page_token: None });
         }
         let mut conn = self.conn().await?;
-        let rows = store::promotion::list(&mut conn, ctx.workspace_id(), filter, before, limit as i64 + 1).await?;
+        let rows = store::promotion::list(&mut conn, &ctx.sight(), filter, before, limit as i64 + 1).await?;
         Ok(Page::cut(rows, limit, |promotion| promotion.number))
     }
 
@@ -48,7 +48,7 @@ impl Services {
         let Some(user) = ctx.user().filter(|user| !user.is_service && ctx.may(Permission::DecidePromotion)) else {
             return Ok(Vec::new());
         };
-        Ok(store::promotion::undecided_by(&mut *self.conn().await?, ctx.workspace_id(), user.id).await?)
+        Ok(store::promotion::undecided_by(&mut *self.conn().await?, &ctx.sight(), user.id).await?)
     }
 
     /// How many that are.
@@ -60,7 +60,7 @@ impl Services {
         let Some(user) = ctx.user().filter(|user| !user.is_service && ctx.may(Permission::DecidePromotion)) else {
             return Ok(0);
         };
-        Ok(store::promotion::count_undecided_by(&mut *self.conn().await?, ctx.workspace_id(), user.id).await?)
+        Ok(store::promotion::count_undecided_by(&mut *self.conn().await?, &ctx.sight(), user.id).await?)
     }
 
     /// How many promotions wait for people.
@@ -69,7 +69,7 @@ impl Services {
     /// When the database does not answer.
     #[boxed]
     pub async fn promotions_awaiting_approval(&self, ctx: &Ctx) -> Result<i64> {
-        Ok(store::promotion::count_awaiting(&mut *self.conn().await?, ctx.workspace_id()).await?)
+        Ok(store::promotion::count_awaiting(&mut *self.conn().await?, &ctx.sight()).await?)
     }
 
     /// Who approved the promotion that brought a version to where it serves, in the order in which they did. Nobody when
@@ -81,7 +81,7 @@ impl Services {
     pub async fn approvers(&self, ctx: &Ctx, deployment: &Deployment) -> Result<Vec<String>> {
         let Some(number) = deployment.promotion_number else { return Ok(Vec::new()) };
         let mut conn = self.conn().await?;
-        let found = store::promotion::by_number(&mut conn, ctx.workspace_id(), number).await?;
+        let found = store::promotion::by_number(&mut conn, &ctx.sight(), number).await?;
         let promotion = found.ok_or_else(|| no_promotion(number))?;
         let Some(digest) = &promotion.subject_digest else { return Ok(Vec::new()) };
         let decisions = store::promotion::decisions(&mut conn, promotion.id).await?;
@@ -103,7 +103,7 @@ impl Services {
         let mut conn = self.conn().await?;
         // The digest first: what is read after it can only be newer, and whoever saw newer evidence with an older digest
         // is told to look again. The other way round they would agree to what they did not see.
-        let found = store::promotion::by_number(&mut conn, ctx.workspace_id(), number).await?;
+        let found = store::promotion::by_number(&mut conn, &ctx.sight(), number).await?;
         let promotion = found.ok_or_else(|| no_promotion(number))?;
         let gates = store::promotion::gates(&mut conn, promotion.id).await?;
         let policy = store::promotion::policy_of(&mut conn, promotion.id).await?;
