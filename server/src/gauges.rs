@@ -46,6 +46,9 @@ impl Told {
         for (environment, count) in &gauges.promotions_pending {
             metrics::gauge!("slipway_promotions_pending", "environment" => environment.clone()).set(*count as f64);
         }
+        for (environment, count) in &gauges.freezes_active {
+            metrics::gauge!("slipway_freezes_active", "environment" => environment.clone()).set(*count as f64);
+        }
         metrics::gauge!("slipway_alerts_open").set(gauges.alerts_open as f64);
         let drift: BTreeMap<[String; 5], f64> = gauges
             .drift
@@ -94,6 +97,7 @@ mod tests {
         let mut gauges = Gauges {
             steps_waiting: vec![("gpu".to_owned(), 3)],
             promotions_pending: vec![("production".to_owned(), 1)],
+            freezes_active: vec![("production".to_owned(), 1)],
             alerts_open: 2,
             drift: vec![score("staging", 1, 0.5), score("production", 1, 0.25)],
         };
@@ -113,6 +117,7 @@ mod tests {
             "slipway_alerts_open 2".to_owned(),
             format!("{} 0.25", drift("production", 1)),
             format!("{} 0.5", drift("staging", 1)),
+            r#"slipway_freezes_active{environment="production"} 1"#.to_owned(),
             r#"slipway_promotions_pending{environment="production"} 1"#.to_owned(),
             r#"slipway_queue_depth{queue="default"} 0"#.to_owned(),
             r#"slipway_queue_depth{queue="gpu"} 3"#.to_owned(),

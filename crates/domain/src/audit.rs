@@ -27,6 +27,9 @@ pub enum ObjectKind {
     Alert,
     Trigger,
     Webhook,
+    Team,
+    Freeze,
+    Delegation,
 }
 
 impl ObjectKind {
@@ -52,6 +55,9 @@ impl ObjectKind {
             Self::Alert => "alert",
             Self::Trigger => "trigger",
             Self::Webhook => "webhook",
+            Self::Team => "team",
+            Self::Freeze => "freeze",
+            Self::Delegation => "delegation",
         }
     }
 
@@ -78,6 +84,9 @@ impl ObjectKind {
             O::Alert,
             O::Trigger,
             O::Webhook,
+            O::Team,
+            O::Freeze,
+            O::Delegation,
         ]
         .into_iter()
         .find(|kind| kind.as_str() == text)

@@ -71,6 +71,12 @@ ids! {
     StepAttemptId,
     /// An environment, such as staging or production.
     EnvironmentId,
+    /// A team of a workspace.
+    TeamId,
+    /// A change window: when nothing is deployed, or only then.
+    FreezeId,
+    /// Somebody deciding for somebody else.
+    DelegationId,
     /// One immutable revision of a policy.
     PolicyId,
     /// A request to bring a version into an environment.

@@ -39,6 +39,17 @@ pub(crate) fn check_nul(text: &str, path: &str) -> Result<(), Error> {
     Ok(())
 }
 
+/// Whether it is a short word that stands in addresses and files as it is: lower-case letters, digits, dots, underscores
+/// and hyphens, with a letter or digit at both ends.
+pub(crate) fn is_word(text: &str, limit: usize) -> bool {
+    let is_end = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    let bytes = text.as_bytes();
+    bytes.len() <= limit
+        && is_end(bytes.first())
+        && is_end(bytes.last())
+        && bytes.iter().all(|byte| is_end(Some(byte)) || b"._-".contains(byte))
+}
+
 /// The text as JSON in plain ASCII, cut when it is very long.
 pub(crate) fn quoted(text: &str) -> String {
     let mut out = String::from("\"");

@@ -7,6 +7,7 @@ use crate::{
 use domain::{
     Error, Page,
     audit::{Object, ObjectKind},
+    environment::Sight,
     id::AlertId,
     monitor::{Alert, AlertState, Check, Firing, Monitor},
     page,
@@ -33,7 +34,7 @@ impl Services {
         let limit = limit.clamp(1, page::MAX_PAGE);
         let mut conn = self.conn().await?;
         let alerts =
-            store::alert::list(&mut conn, ctx.workspace_id(), None, unresolved, before, limit as i64 + 1).await?;
+            store::alert::list(&mut conn, &ctx.sight(), None, unresolved, before, limit as i64 + 1).await?;
         Ok(Page::cut(alerts, limit, |alert| alert.number))
     }
 
@@ -43,7 +44,7 @@ impl Services {
     /// When the database does not answer.
     #[boxed]
     pub async fn unresolved_alerts(&self, ctx: &Ctx) -> Result<i64> {
-        Ok(store::alert::count_unresolved(&mut *self.conn().await?, ctx.workspace_id()).await?)
+        Ok(store::alert::count_unresolved(&mut *self.conn().await?, &ctx.sight()).await?)
     }
 
     /// The alert of a monitor that is not resolved; a monitor has one at most.
@@ -53,7 +54,7 @@ impl Services {
     #[boxed]
     pub async fn unresolved_alert_of(&self, ctx: &Ctx, monitor: &Monitor) -> Result<Option<Alert>> {
         let mut conn = self.conn().await?;
-        let alerts = store::alert::list(&mut conn, ctx.workspace_id(), Some(monitor.id), true, None, 1).await?;
+        let alerts = store::alert::list(&mut conn, &ctx.sight(), Some(monitor.id), true, None, 1).await?;
         Ok(alerts.into_iter().next())
     }
 
@@ -65,7 +66,7 @@ impl Services {
     pub async fn alert_by_number(&self, ctx: &Ctx, number: i64) -> Result<(Alert, Vec<Firing>)> {
         let mut conn = self.conn().await?;
         let before = Some(number.saturating_add(1));
-        let alert = store::alert::list(&mut conn, ctx.workspace_id(), None, false, before, 1)
+        let alert = store::alert::list(&mut conn, &ctx.sight(), None, false, before, 1)
             .await?
             .into_iter()
             .find(|alert| alert.number == number)
@@ -100,7 +101,7 @@ impl Services {
             let action = if to == AlertState::Resolved { "alert.resolved" } else { "alert.acknowledged" };
             let mut event = Event::new(action, object(alert.id, number), format!("{} alert #{number}", to.as_str()));
             if let Some(monitor) =
-                store::monitor::find(&mut tx, ctx.workspace_id(), &alert.environment, &alert.model).await?
+                store::monitor::find(&mut tx, &ctx.sight(), &alert.environment, &alert.model).await?
             {
                 event = on(event, &monitor);
             }
@@ -137,7 +138,7 @@ impl Services {
             .related(Object::new(ObjectKind::Deployment, due.deployment, name(monitor)))
             .write(tx, ctx)
             .await?;
-        for trigger in store::trigger::list(tx, monitor.workspace_id, Some(monitor.id)).await? {
+        for trigger in store::trigger::list(tx, &Sight::all(monitor.workspace_id), Some(monitor.id)).await? {
             self.fire(tx, ctx, &trigger, alert, number, monitor).await?;
         }
         tell(tx, monitor).await

@@ -5,6 +5,7 @@ use chrono::Utc;
 use domain::{
     Page,
     audit::{Actor, AuditEvent, Object, ObjectKind},
+    environment::Sight,
     id::{AuditEventId, WorkspaceId},
     page,
 };
@@ -94,7 +95,7 @@ impl Services {
         page_token: Option<&str>,
         limit: usize,
     ) -> Result<Page<AuditEvent>> {
-        self.audit_events_in(Some(ctx.workspace_id()), objects, page_token, limit).await
+        self.audit_events_in(Some(&ctx.sight()), objects, page_token, limit).await
     }
 
     /// History of one's own account, in every workspace and in none, newest first.
@@ -115,14 +116,14 @@ impl Services {
     /// Of one workspace, or of all and of none.
     async fn audit_events_in(
         &self,
-        workspace: Option<WorkspaceId>,
+        sight: Option<&Sight>,
         objects: &[(ObjectKind, &str)],
         page_token: Option<&str>,
         limit: usize,
     ) -> Result<Page<AuditEvent>> {
         let before: Option<AuditEventId> = page_token.map(page::decode).transpose()?;
         let limit = limit.clamp(1, page::MAX_PAGE);
-        let events = store::audit::list(&mut *self.conn().await?, workspace, objects, before, limit as i64 + 1).await?;
+        let events = store::audit::list(&mut *self.conn().await?, sight, objects, before, limit as i64 + 1).await?;
         Ok(Page::cut(events, limit, |event| event.id))
     }
 
@@ -141,7 +142,7 @@ impl Services {
         let before: Option<AuditEventId> = page_token.map(page::decode).transpose()?;
         let limit = limit.clamp(1, page::MAX_PAGE);
         let events =
-            store::audit::of_kind(&mut *self.conn().await?, ctx.workspace_id(), kind, before, limit as i64 + 1).await?;
+            store::audit::of_kind(&mut *self.conn().await?, &ctx.sight(), kind, before, limit as i64 + 1).await?;
         Ok(Page::cut(events, limit, |event| event.id))
     }
 }

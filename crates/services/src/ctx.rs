@@ -3,6 +3,7 @@
 use domain::{
     Error,
     audit::Actor,
+    environment::Sight,
     id::{TokenId, WorkspaceId},
     permission::{self, Permission, Role, Scope},
     user::{User, Workspace},
@@ -70,6 +71,15 @@ impl Ctx {
     #[must_use]
     pub fn workspace_id(&self) -> WorkspaceId {
         self.workspace.id
+    }
+
+    /// What they see of the workspace. Slipway itself sees all of it.
+    #[must_use]
+    pub fn sight(&self) -> Sight {
+        match self.caller {
+            Some(_) => Sight::of(self.workspace_id(), self.roles.clone()),
+            None => Sight::all(self.workspace_id()),
+        }
     }
 
     /// As history names who asks.

@@ -53,7 +53,7 @@ impl Services {
             return Ok(Page { items: Vec::new(), next_page_token: None });
         }
         let mut conn = self.conn().await?;
-        let rows = store::deployment::list(&mut conn, ctx.workspace_id(), filter, before, limit as i64 + 1).await?;
+        let rows = store::deployment::list(&mut conn, &ctx.sight(), filter, before, limit as i64 + 1).await?;
         Ok(Page::cut(rows, limit, |deployment| deployment.number))
     }
 
@@ -63,7 +63,7 @@ impl Services {
     /// `NotFound`.
     #[boxed]
     pub async fn deployment(&self, ctx: &Ctx, number: i64) -> Result<Deployment> {
-        store::deployment::by_number(&mut *self.conn().await?, ctx.workspace_id(), number)
+        store::deployment::by_number(&mut *self.conn().await?, &ctx.sight(), number)
             .await?
             .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("No deployment #{number} in this workspace.")))
     }
@@ -74,7 +74,7 @@ impl Services {
     /// When the database does not answer.
     #[boxed]
     pub async fn endpoints(&self, ctx: &Ctx) -> Result<Vec<Endpoint>> {
-        Ok(store::deployment::endpoints(&mut *self.conn().await?, ctx.workspace_id()).await?)
+        Ok(store::deployment::endpoints(&mut *self.conn().await?, &ctx.sight()).await?)
     }
 
     /// Brings back the version that was live before the one that is, at once: it passed its gates and was approved when

@@ -135,7 +135,7 @@ impl Services {
             return Ok(None);
         };
         let metrics = store::promotion::metrics_of_run(&mut conn, run).await?;
-        let better = policy::better_in(&mut conn, &production).await?;
+        let better = crate::policy::better_in(&mut conn, &production).await?;
         Ok(Some(Champion { model, version, metrics, better }))
     }
 

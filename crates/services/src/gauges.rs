@@ -1,6 +1,10 @@
 //! What stands at this moment in the whole installation, for whoever watches it from outside.
 
 use crate::{Result, Services, boxed};
+use chrono::Utc;
+use domain::freeze;
+use std::collections::BTreeMap;
+use store::PgConnection;
 pub use store::monitor::DriftScore;
 
 /// What stands at this moment, over all workspaces.
@@ -10,6 +14,8 @@ pub struct Gauges {
     pub steps_waiting: Vec<(String, i64)>,
     /// How many promotions await approval, by the name of the environment.
     pub promotions_pending: Vec<(String, i64)>,
+    /// How many freezes close each environment, by its name; those that none closes count zero.
+    pub freezes_active: Vec<(String, i64)>,
     /// How many alerts are not resolved.
     pub alerts_open: i64,
     /// What the last checks of what serves found.
@@ -27,8 +33,22 @@ impl Services {
         Ok(Gauges {
             steps_waiting: store::step::waiting_by_pool(&mut conn).await?,
             promotions_pending: store::promotion::awaiting_by_environment(&mut conn).await?,
+            freezes_active: freezes_active(&mut conn).await?,
             alerts_open: store::alert::count_all_unresolved(&mut conn).await?,
             drift: store::monitor::drift_scores(&mut conn).await?,
         })
     }
+}
+
+async fn freezes_active(conn: &mut PgConnection) -> Result<Vec<(String, i64)>> {
+    let freezes = store::freeze::all_in_force(conn).await?;
+    let now = Utc::now();
+    let mut active: BTreeMap<String, i64> = BTreeMap::new();
+    for environment in store::environment::everywhere(conn).await? {
+        let here: Vec<_> =
+            freezes.iter().filter(|freeze| freeze.workspace_id == environment.workspace_id).cloned().collect();
+        let count = freeze::active(&here, &environment.name, environment.tier, now).len();
+        *active.entry(environment.name).or_default() += i64::try_from(count).unwrap_or(i64::MAX);
+    }
+    Ok(active.into_iter().collect())
 }

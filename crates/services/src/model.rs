@@ -206,7 +206,7 @@ impl Services {
             Some(run) => store::promotion::metrics_of_run(&mut conn, run).await?,
             None => BTreeMap::new(),
         };
-        let better = policy::better_in(&mut conn, &production).await?;
+        let better = crate::policy::better_in(&mut conn, &production).await?;
         Ok(Some(Champion { model: live.model, version: live.version, metrics, better }))
     }
 

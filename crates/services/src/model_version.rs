@@ -1,7 +1,7 @@
 //! Versions of registered models. A version is the files that its source had when it was registered.
 
 use crate::{
-    Ctx, Event, Result, Services, boxed, commit, environment, experiment,
+    Ctx, Event, Result, Services, boxed, commit, experiment,
     model::{check_description, remove_alias, tag_details, tags},
     page_rows,
     webhook::tell_webhooks,
@@ -120,7 +120,7 @@ impl Services {
     ) -> Result<VersionTable> {
         let page = self.model_versions(ctx, model, page_token, limit).await?;
         let mut conn = self.conn().await?;
-        let better = policy::better_in_production(&mut conn, ctx).await?;
+        let better = crate::policy::better_in_production(&mut conn, ctx).await?;
         let model = crate::model::find(&mut conn, ctx, model).await?;
         let total = store::model_version::count(&mut conn, model.id).await?;
         let ids: Vec<ModelVersionId> = page.items.iter().map(|version| version.id).collect();

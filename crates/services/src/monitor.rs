@@ -42,7 +42,7 @@ impl Services {
     /// When the database does not answer.
     #[boxed]
     pub async fn monitors(&self, ctx: &Ctx) -> Result<Vec<Monitor>> {
-        Ok(store::monitor::list(&mut *self.conn().await?, ctx.workspace_id()).await?)
+        Ok(store::monitor::list(&mut *self.conn().await?, &ctx.sight()).await?)
     }
 
     /// The monitor of a model in an environment.
@@ -51,7 +51,7 @@ impl Services {
     /// `NotFound` when the model has never served there.
     #[boxed]
     pub async fn monitor(&self, ctx: &Ctx, environment: &str, model: &str) -> Result<Monitor> {
-        store::monitor::find(&mut *self.conn().await?, ctx.workspace_id(), environment, model)
+        store::monitor::find(&mut *self.conn().await?, &ctx.sight(), environment, model)
             .await?
             .ok_or_else(|| never_served(environment, model))
     }
@@ -92,7 +92,7 @@ impl Services {
         change: MonitorChange,
     ) -> Result<Monitor> {
         let mut tx = self.begin().await?;
-        let before = store::monitor::lock(&mut tx, ctx.workspace_id(), environment, model)
+        let before = store::monitor::lock(&mut tx, &ctx.sight(), environment, model)
             .await?
             .ok_or_else(|| never_served(environment, model))?;
         if change.instead_of.is_some_and(|seen| seen != before.mark()) {

@@ -9,7 +9,7 @@ use crate::{
 use domain::{
     Digest, Error,
     audit::{Object, ObjectKind},
-    environment::Environment,
+    environment::{Environment, Sight},
     id::PolicyId,
     policy::{Better, Policy, PolicyDocument, Scope, parse_name},
 };
@@ -64,7 +64,7 @@ impl Services {
         let name = parse_name(&new.name)?;
         new.document.validate()?;
         let mut tx = self.begin().await?;
-        store::policy::lock(&mut tx, ctx.workspace_id()).await?;
+        store::workspace::lock(&mut tx, ctx.workspace_id()).await?;
         check_scope(&mut tx, ctx, &new.document.scope).await?;
         let before = store::policy::last(&mut tx, ctx.workspace_id(), &name).await?;
         check_unchanged(&name, before.as_ref(), new.instead_of.as_ref())?;
@@ -99,7 +99,7 @@ impl Services {
     #[boxed]
     pub async fn retire_policy(&self, ctx: &Ctx, name: &str, instead_of: Option<&Digest>) -> Result<Policy> {
         let mut tx = self.begin().await?;
-        store::policy::lock(&mut tx, ctx.workspace_id()).await?;
+        store::workspace::lock(&mut tx, ctx.workspace_id()).await?;
         let before = match is_name(name) {
             true => store::policy::last(&mut tx, ctx.workspace_id(), name).await?,
             false => None,
@@ -146,6 +146,24 @@ impl Services {
     }
 }
 
+/// The first revision of the policy of a new environment's own name; a further one when there was a policy of that name.
+pub(crate) async fn begin(tx: &mut PgConnection, ctx: &Ctx, name: &str, document: PolicyDocument) -> Result<()> {
+    let before = store::policy::last(tx, ctx.workspace_id(), name).await?;
+    let policy = Policy {
+        id: PolicyId::new(),
+        workspace_id: ctx.workspace_id(),
+        name: name.to_owned(),
+        revision: before.as_ref().map_or(0, |before| before.revision) + 1,
+        digest: Digest::of_json(&document).map_err(no_form)?,
+        document,
+        source: None,
+        retired: false,
+        created_at: now(),
+        created_by: ctx.actor().name().to_owned(),
+    };
+    put_in_force(tx, ctx, &policy, before.as_ref(), "policy.changed").await
+}
+
 fn no_form(error: serde_json::Error) -> Error {
     tracing::error!(%error, "a policy has no canonical form");
     Error::internal()
@@ -165,7 +183,7 @@ fn check_unchanged(name: &str, before: Option<&Policy>, instead_of: Option<&Dige
 /// A scope that names an environment that is not there holds nowhere, and nobody would notice.
 async fn check_scope(conn: &mut PgConnection, ctx: &Ctx, scope: &Scope) -> Result<()> {
     for name in scope.environments.iter().filter(|name| !name.contains('*')) {
-        if !is_name(name) || store::environment::by_name(conn, ctx.workspace_id(), name).await?.is_none() {
+        if !is_name(name) || store::environment::by_name(conn, &Sight::all(ctx.workspace_id()), name).await?.is_none() {
             let shown: String = name.chars().take(100).collect();
             return Err(Error::invalid_field(
                 "scope/environments",
@@ -196,9 +214,8 @@ async fn put_in_force(
             "before": before.map(|before| &before.digest), "after": policy.digest, "document": policy.document,
         }),
     );
-    let environments = store::environment::overview(tx, ctx.workspace_id()).await?;
-    for overview in environments {
-        let environment: Environment = overview.environment;
+    let environments = store::environment::list(tx, ctx.workspace_id()).await?;
+    for environment in environments {
         let (scope, former) = (&policy.document.scope, before.map(|before| &before.document.scope));
         if scope.reaches(&environment.name, environment.tier.as_str())
             || former.is_some_and(|scope| scope.reaches(&environment.name, environment.tier.as_str()))

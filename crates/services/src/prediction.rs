@@ -253,7 +253,7 @@ impl Services {
         let before = page_token.map(page::decode).transpose()?;
         let limit = limit.clamp(1, page::MAX_PAGE);
         let mut conn = self.conn().await?;
-        let monitor = store::monitor::find(&mut conn, ctx.workspace_id(), environment, model)
+        let monitor = store::monitor::find(&mut conn, &ctx.sight(), environment, model)
             .await?
             .ok_or_else(|| never_served(environment, model))?;
         let found =

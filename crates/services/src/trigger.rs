@@ -39,7 +39,7 @@ impl Services {
     /// When the database does not answer.
     #[boxed]
     pub async fn triggers(&self, ctx: &Ctx) -> Result<Vec<Trigger>> {
-        Ok(store::trigger::list(&mut *self.conn().await?, ctx.workspace_id(), None).await?)
+        Ok(store::trigger::list(&mut *self.conn().await?, &ctx.sight(), None).await?)
     }
 
     /// Makes a trigger, or changes the one of this monitor and pipeline. Tells whether it is new.
@@ -57,7 +57,7 @@ impl Services {
         version.spec.resolve_params(&params)?;
         let pipeline_id = version.pipeline_id;
         let mut tx = self.begin().await?;
-        let monitor = store::monitor::find(&mut tx, ctx.workspace_id(), &new.environment, &new.model)
+        let monitor = store::monitor::find(&mut tx, &ctx.sight(), &new.environment, &new.model)
             .await?
             .ok_or_else(|| never_served(&new.environment, &new.model))?;
         let mut trigger = Trigger {
@@ -71,7 +71,7 @@ impl Services {
             enabled: new.enabled,
             cool_down_s: new.cool_down_s,
         };
-        let before = store::trigger::list(&mut tx, ctx.workspace_id(), Some(monitor.id)).await?;
+        let before = store::trigger::list(&mut tx, &ctx.sight(), Some(monitor.id)).await?;
         let before = before.into_iter().find(|before| before.pipeline_id == pipeline_id);
         if let Some(before) = &before {
             trigger.id = before.id;

@@ -54,6 +54,18 @@ impl Services {
         Ok(store::workspace::of_user(&mut *self.conn().await?, user.id).await?)
     }
 
+    /// Whether this is the password of a person.
+    pub(crate) async fn is_password_of(&self, user: domain::id::UserId, password: Password) -> Result<bool> {
+        let mut conn = self.conn().await?;
+        let email = store::user::by_id(&mut conn, user).await?.map(|user| user.email);
+        let known = match email {
+            Some(email) => store::user::by_email(&mut conn, &email).await?,
+            None => None,
+        };
+        drop(conn);
+        self.passwords.verify(password, known.and_then(|(_, hash)| hash)).await
+    }
+
     /// Changes one's own password, and ends one's other sessions.
     ///
     /// # Errors

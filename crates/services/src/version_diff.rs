@@ -1,6 +1,6 @@
 //! Two versions of a model held against each other.
 
-use crate::{Ctx, Result, Services, artifact, boxed, environment, model_version, task::blocking};
+use crate::{Ctx, Result, Services, artifact, boxed, model_version, task::blocking};
 use artifacts::Error as Trouble;
 use domain::{
     model::VersionFile,
@@ -28,7 +28,7 @@ impl Services {
     #[boxed]
     pub async fn compare_versions(&self, ctx: &Ctx, model: &str, a: i32, b: i32) -> Result<ComparedVersions> {
         let (a, b) = (self.version_side(ctx, model, a).await?, self.version_side(ctx, model, b).await?);
-        let better = policy::better_in_production(&mut *self.conn().await?, ctx).await?;
+        let better = crate::policy::better_in_production(&mut *self.conn().await?, ctx).await?;
         blocking(move || {
             let diff = VersionDiff::of(&a, &b, &better);
             ComparedVersions { a, b, diff }

@@ -3,6 +3,7 @@
 use crate::{Error, Result, monitor::CheckKey};
 use chrono::{DateTime, Utc};
 use domain::{
+    environment::Sight,
     id::{AlertId, DeploymentId, MonitorId, WorkspaceId},
     monitor::{Alert, AlertState, Monitor},
 };
@@ -137,7 +138,7 @@ pub async fn move_to(
 /// When the statement fails.
 pub async fn list(
     conn: &mut PgConnection,
-    workspace: WorkspaceId,
+    sight: &Sight,
     monitor: Option<MonitorId>,
     unresolved: bool,
     before: Option<i64>,
@@ -156,14 +157,16 @@ pub async fn list(
            and ($2::uuid is null or a.monitor_id = $2)
            and (not $3 or a.state <> 'resolved')
            and ($4::bigint is null or a.number < $4)
+           and may_see_environment(e.visible_to, $6)
          order by a.number desc
          limit $5",
     )
-    .bind(workspace)
+    .bind(sight.workspace())
     .bind(monitor)
     .bind(unresolved)
     .bind(before)
     .bind(limit)
+    .bind(sight.roles())
     .fetch_all(conn)
     .await?;
     rows.into_iter().map(Alert::try_from).collect()
@@ -173,11 +176,18 @@ pub async fn list(
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn count_unresolved(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<i64> {
-    let count = sqlx::query_scalar("select count(*) from alerts where workspace_id = $1 and state <> 'resolved'")
-        .bind(workspace)
-        .fetch_one(conn)
-        .await?;
+pub async fn count_unresolved(conn: &mut PgConnection, sight: &Sight) -> Result<i64> {
+    let count = sqlx::query_scalar(
+        "select count(*)
+         from alerts a
+         join monitors m on m.id = a.monitor_id
+         join environments e on e.id = m.environment_id
+         where a.workspace_id = $1 and a.state <> 'resolved' and may_see_environment(e.visible_to, $2)",
+    )
+    .bind(sight.workspace())
+    .bind(sight.roles())
+    .fetch_one(conn)
+    .await?;
     Ok(count)
 }
 

@@ -4,6 +4,7 @@ use crate::{Error, Result};
 use chrono::{DateTime, Utc};
 use domain::{
     audit::{Actor, AuditEvent, Object, ObjectKind},
+    environment::Sight,
     id::{AuditEventId, UserId, WorkspaceId},
 };
 use sqlx::{FromRow, PgConnection, QueryBuilder, types::Json};
@@ -81,14 +82,14 @@ pub async fn append(conn: &mut PgConnection, workspace: Option<WorkspaceId>, eve
     Ok(())
 }
 
-/// Up to `limit` events, newest first: those of `workspace` and before `before`, when given, that are about or related to
-/// each of `objects`.
+/// Up to `limit` events, newest first: those that `sight` lets see of its workspace and before `before`, when given, that
+/// are about or related to each of `objects`.
 ///
 /// # Errors
 /// When the statement fails.
 pub async fn list(
     conn: &mut PgConnection,
-    workspace: Option<WorkspaceId>,
+    sight: Option<&Sight>,
     objects: &[(ObjectKind, &str)],
     before: Option<AuditEventId>,
     limit: i64,
@@ -99,8 +100,9 @@ pub async fn list(
          from audit_events
          where true",
     );
-    if let Some(workspace) = workspace {
-        query.push(" and workspace_id = ").push_bind(workspace);
+    if let Some(sight) = sight {
+        query.push(" and workspace_id = ").push_bind(sight.workspace());
+        push_unhidden(conn, &mut query, sight).await?;
     }
     for &(kind, id) in objects {
         query.push(" and (object_kind = ").push_bind(kind.as_str());
@@ -116,30 +118,44 @@ pub async fn list(
     rows.into_iter().map(AuditEvent::try_from).collect()
 }
 
+/// Leaves away what happened to environments, and in environments, that are hidden from somebody; most hide nothing.
+async fn push_unhidden(
+    conn: &mut PgConnection,
+    query: &mut QueryBuilder<sqlx::Postgres>,
+    sight: &Sight,
+) -> Result<()> {
+    for (id, _) in crate::environment::hidden(conn, sight).await? {
+        let (id, kind) = (id.to_string(), ObjectKind::Environment.as_str());
+        let related = serde_json::json!([{ "kind": kind, "id": id }]);
+        query.push(" and not (object_kind = ").push_bind(kind).push(" and object_id = ").push_bind(id);
+        query.push(" or related @> ").push_bind(related).push(")");
+    }
+    Ok(())
+}
+
 /// Up to `limit` events of a workspace about objects of this sort, newest first; those before `before`.
 ///
 /// # Errors
 /// When the statement fails.
 pub async fn of_kind(
     conn: &mut PgConnection,
-    workspace: WorkspaceId,
+    sight: &Sight,
     kind: ObjectKind,
     before: Option<AuditEventId>,
     limit: i64,
 ) -> Result<Vec<AuditEvent>> {
-    let rows: Vec<Row> = sqlx::query_as(
+    let mut query = QueryBuilder::new(
         "select id, at, user_id, actor_name, actor_is_service, action, object_kind, object_id, object_name,
              related, summary, details, request_id
          from audit_events
-         where workspace_id = $1 and object_kind = $2 and ($3::uuid is null or id < $3)
-         order by id desc
-         limit $4",
-    )
-    .bind(workspace)
-    .bind(kind.as_str())
-    .bind(before)
-    .bind(limit)
-    .fetch_all(conn)
-    .await?;
+         where workspace_id = ",
+    );
+    query.push_bind(sight.workspace()).push(" and object_kind = ").push_bind(kind.as_str());
+    push_unhidden(conn, &mut query, sight).await?;
+    if let Some(before) = before {
+        query.push(" and id < ").push_bind(before);
+    }
+    query.push(" order by id desc limit ").push_bind(limit);
+    let rows: Vec<Row> = query.build_query_as().fetch_all(conn).await?;
     rows.into_iter().map(AuditEvent::try_from).collect()
 }

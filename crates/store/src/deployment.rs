@@ -1,10 +1,11 @@
 //! Deployments: which version serves in which environment, which did, and what traffic they have.
 
-use crate::{Error, Result};
+use crate::{Error, Result, environment::push_seen};
 use chrono::{DateTime, Utc};
 use domain::{
     Digest,
     deployment::{Deployment, DeploymentState, Endpoint, Traffic},
+    environment::Sight,
     id::{DeploymentId, EnvironmentId, ModelId, ModelVersionId, PromotionId, WorkspaceId},
 };
 use sqlx::{FromRow, PgConnection, QueryBuilder};
@@ -90,9 +91,9 @@ pub async fn insert(conn: &mut PgConnection, deployment: &Deployment) -> Result<
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn by_number(conn: &mut PgConnection, workspace: WorkspaceId, number: i64) -> Result<Option<Deployment>> {
+pub async fn by_number(conn: &mut PgConnection, sight: &Sight, number: i64) -> Result<Option<Deployment>> {
     let mut query = selected();
-    query.push(" where d.workspace_id = ").push_bind(workspace);
+    push_seen(&mut query, "d", sight);
     query.push(" and d.number = ").push_bind(number);
     one(query, conn).await
 }
@@ -121,6 +122,24 @@ pub async fn live_by_name(
     query.push(" where d.environment_id = ").push_bind(environment);
     query.push(" and m.name = ").push_bind(model).push(" and d.state = 'live'");
     one(query, conn).await
+}
+
+/// Whether a version is or was live in an environment.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn was_live(conn: &mut PgConnection, environment: EnvironmentId, version: ModelVersionId) -> Result<bool> {
+    let was = sqlx::query_scalar(
+        "select exists (
+             select from deployments
+             where environment_id = $1 and model_version_id = $2 and live_at is not null
+         )",
+    )
+    .bind(environment)
+    .bind(version)
+    .fetch_one(conn)
+    .await?;
+    Ok(was)
 }
 
 /// The deployment that a promotion has begun and not ended.
@@ -168,13 +187,13 @@ pub struct Filter {
 /// When the statement fails.
 pub async fn list(
     conn: &mut PgConnection,
-    workspace: WorkspaceId,
+    sight: &Sight,
     filter: &Filter,
     before: Option<i64>,
     limit: i64,
 ) -> Result<Vec<Deployment>> {
     let mut query = selected();
-    query.push(" where d.workspace_id = ").push_bind(workspace);
+    push_seen(&mut query, "d", sight);
     if let Some(model) = &filter.model {
         query.push(" and m.name = ").push_bind(model);
     }
@@ -278,7 +297,7 @@ pub const HOURS: i32 = 24;
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn endpoints(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<Vec<Endpoint>> {
+pub async fn endpoints(conn: &mut PgConnection, sight: &Sight) -> Result<Vec<Endpoint>> {
     #[derive(FromRow)]
     struct Served {
         #[sqlx(flatten)]
@@ -348,11 +367,12 @@ pub async fn endpoints(conn: &mut PgConnection, workspace: WorkspaceId) -> Resul
                  group by hours_ago
              ) n on n.hours_ago = $2 - 1 - slice
          ) s
-         where d.workspace_id = $1 and d.state = 'live'
+         where d.workspace_id = $1 and d.state = 'live' and may_see_environment(e.visible_to, $3)
          order by e.position, e.name, m.name",
     )
-    .bind(workspace)
+    .bind(sight.workspace())
     .bind(HOURS)
+    .bind(sight.roles())
     .fetch_all(conn)
     .await?;
     let ms = |us: Option<i32>| us.map(|us| f64::from(us) / 1000.0);

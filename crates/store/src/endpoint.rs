@@ -1,12 +1,14 @@
 //! What serves: the live deployments with the version that each serves.
 
-use crate::Result;
+use crate::{Result, workspace::parse_roles};
 use domain::{
     Digest,
     id::{DeploymentId, ModelVersionId, WorkspaceId},
     model::Signature,
+    permission::Role,
 };
 use sqlx::{FromRow, PgConnection, types::Json};
+use std::collections::BTreeSet;
 
 /// A live deployment, and what is needed to serve it.
 #[derive(Debug, Clone)]
@@ -31,19 +33,23 @@ pub struct Served {
     pub signature: Option<Signature>,
 }
 
-/// Every environment: the slug of its workspace, and its name.
+/// Every environment that is not archived: the slug of its workspace, its name, and the roles that see it.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn environments(conn: &mut PgConnection) -> Result<Vec<(String, String)>> {
-    let found = sqlx::query_as(
-        "select w.slug, e.name
+pub async fn environments(conn: &mut PgConnection) -> Result<Vec<(String, String, Option<BTreeSet<Role>>)>> {
+    let found: Vec<(String, String, Option<Vec<String>>)> = sqlx::query_as(
+        "select w.slug, e.name, e.visible_to
          from environments e
-         join workspaces w on w.id = e.workspace_id",
+         join workspaces w on w.id = e.workspace_id
+         where e.archived_at is null",
     )
     .fetch_all(conn)
     .await?;
-    Ok(found)
+    let parsed = |(workspace, name, visible_to): (String, String, Option<Vec<String>>)| {
+        Ok((workspace, name, visible_to.map(|roles| parse_roles(&roles)).transpose()?))
+    };
+    found.into_iter().map(parsed).collect()
 }
 
 /// Every live deployment.

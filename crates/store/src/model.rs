@@ -132,6 +132,16 @@ pub async fn delete(conn: &mut PgConnection, id: ModelId) -> Result<()> {
     Ok(())
 }
 
+/// The tags of a model.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn tags(conn: &mut PgConnection, id: ModelId) -> Result<BTreeMap<String, String>> {
+    let tags: Vec<(String, String)> =
+        sqlx::query_as("select key, value from model_tags where model_id = $1").bind(id).fetch_all(conn).await?;
+    Ok(tags.into_iter().collect())
+}
+
 /// Sets tags of a model.
 ///
 /// # Errors
@@ -354,16 +364,24 @@ pub async fn aliases_ever(conn: &mut PgConnection, model: ModelId) -> Result<Vec
     .await?)
 }
 
-/// Whether an environment of the workspace protects the alias of this name, however it is written.
+/// Whether an environment of the workspace protects the alias of this name, however it is written: one that is archived, or
+/// not protected itself, does not.
 ///
 /// # Errors
 /// When the statement fails.
 pub async fn is_protected(conn: &mut PgConnection, workspace: WorkspaceId, alias: &str) -> Result<bool> {
-    Ok(sqlx::query_scalar("select exists (select from environments where workspace_id = $1 and lower(name) = $2)")
-        .bind(workspace)
-        .bind(alias.to_lowercase())
-        .fetch_one(conn)
-        .await?)
+    let is_protected = sqlx::query_scalar(
+        "select exists (
+             select
+             from environments
+             where workspace_id = $1 and lower(name) = $2 and protected and archived_at is null
+         )",
+    )
+    .bind(workspace)
+    .bind(alias.to_lowercase())
+    .fetch_one(conn)
+    .await?;
+    Ok(is_protected)
 }
 
 /// The number of the open promotion of a version into an environment, when there is one.

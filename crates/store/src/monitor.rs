@@ -1,8 +1,9 @@
 //! Monitors, and what their checks found.
 
-use crate::{Error, Result};
+use crate::{Error, Result, environment::push_seen};
 use chrono::{DateTime, Utc};
 use domain::{
+    environment::Sight,
     drift::FeatureDrift,
     id::{AlertId, DeploymentId, EnvironmentId, ModelId, MonitorId, WorkspaceId},
     model::Signature,
@@ -78,9 +79,9 @@ fn selected() -> QueryBuilder<Postgres> {
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn list(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<Vec<Monitor>> {
+pub async fn list(conn: &mut PgConnection, sight: &Sight) -> Result<Vec<Monitor>> {
     let mut query = selected();
-    query.push(" where m.workspace_id = ").push_bind(workspace);
+    push_seen(&mut query, "m", sight);
     query.push(" order by lower(o.name), e.position");
     let rows: Vec<Row> = query.build_query_as().fetch_all(conn).await?;
     Ok(rows.into_iter().map(Monitor::from).collect())
@@ -92,11 +93,11 @@ pub async fn list(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<Vec
 /// When the statement fails.
 pub async fn find(
     conn: &mut PgConnection,
-    workspace: WorkspaceId,
+    sight: &Sight,
     environment: &str,
     model: &str,
 ) -> Result<Option<Monitor>> {
-    let row: Option<Row> = named(workspace, environment, model).build_query_as().fetch_optional(conn).await?;
+    let row: Option<Row> = named(sight, environment, model).build_query_as().fetch_optional(conn).await?;
     Ok(row.map(Monitor::from))
 }
 
@@ -106,19 +107,19 @@ pub async fn find(
 /// When the statement fails.
 pub async fn lock(
     conn: &mut PgConnection,
-    workspace: WorkspaceId,
+    sight: &Sight,
     environment: &str,
     model: &str,
 ) -> Result<Option<Monitor>> {
-    let mut query = named(workspace, environment, model);
+    let mut query = named(sight, environment, model);
     query.push(" for no key update of m");
     let row: Option<Row> = query.build_query_as().fetch_optional(conn).await?;
     Ok(row.map(Monitor::from))
 }
 
-fn named(workspace: WorkspaceId, environment: &str, model: &str) -> QueryBuilder<Postgres> {
+fn named(sight: &Sight, environment: &str, model: &str) -> QueryBuilder<Postgres> {
     let mut query = selected();
-    query.push(" where m.workspace_id = ").push_bind(workspace);
+    push_seen(&mut query, "m", sight);
     query.push(" and e.name = ").push_bind(environment.to_owned());
     query.push(" and o.name = ").push_bind(model.to_owned()).push(" and o.deleted_at is null");
     query

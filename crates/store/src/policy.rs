@@ -8,6 +8,7 @@ use domain::{
     policy::{Policy, PolicyDocument, PolicySet},
 };
 use sqlx::{FromRow, PgConnection, types::Json};
+use std::collections::HashMap;
 
 #[derive(FromRow)]
 struct Row {
@@ -40,23 +41,13 @@ impl From<Row> for Policy {
     }
 }
 
-/// Holds the policies of a workspace as they are until the transaction ends. Others may hold them too. Taken before any
-/// environment or promotion is locked.
+/// Holds the policies, freezes and members of a workspace as they are until the transaction ends. Others may hold them too;
+/// who changes them takes [`crate::workspace::lock`]. Taken before any environment or promotion is locked.
 ///
 /// # Errors
 /// When the statement fails.
 pub async fn hold(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<()> {
     sqlx::query("select from workspaces where id = $1 for share").bind(workspace).execute(conn).await?;
-    Ok(())
-}
-
-/// Locks the policies of a workspace in order to change them: one at a time, and nobody holds them meanwhile. Taken
-/// before any environment or promotion is locked.
-///
-/// # Errors
-/// When the statement fails.
-pub async fn lock(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<()> {
-    sqlx::query("select from workspaces where id = $1 for no key update").bind(workspace).execute(conn).await?;
     Ok(())
 }
 
@@ -146,17 +137,38 @@ pub async fn insert(conn: &mut PgConnection, policy: &Policy) -> Result<()> {
 /// # Errors
 /// When the statement fails.
 pub async fn of_promotion(conn: &mut PgConnection, promotion: PromotionId) -> Result<PolicySet> {
-    let rows: Vec<Row> = sqlx::query_as(
-        "select p.id, p.workspace_id, p.name, p.revision, p.document, p.source, p.retired, p.digest, p.created_at,
-             p.created_by
+    Ok(of_promotions(conn, &[promotion]).await?.remove(&promotion).unwrap_or_default())
+}
+
+/// The revisions that each of these promotions is held against; none for those that are held against nothing.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn of_promotions(
+    conn: &mut PgConnection,
+    promotions: &[PromotionId],
+) -> Result<HashMap<PromotionId, PolicySet>> {
+    #[derive(FromRow)]
+    struct Pinned {
+        promotion_id: PromotionId,
+        #[sqlx(flatten)]
+        policy: Row,
+    }
+    let rows: Vec<Pinned> = sqlx::query_as(
+        "select u.promotion_id, p.id, p.workspace_id, p.name, p.revision, p.document, p.source, p.retired, p.digest,
+             p.created_at, p.created_by
          from promotion_policies u
          join policies p on p.id = u.policy_id
-         where u.promotion_id = $1",
+         where u.promotion_id = any($1)",
     )
-    .bind(promotion)
+    .bind(promotions)
     .fetch_all(conn)
     .await?;
-    Ok(PolicySet::pinned(rows.into_iter().map(Policy::from)))
+    let mut all: HashMap<PromotionId, Vec<Policy>> = HashMap::new();
+    for row in rows {
+        all.entry(row.promotion_id).or_default().push(row.policy.into());
+    }
+    Ok(all.into_iter().map(|(promotion, policies)| (promotion, PolicySet::pinned(policies))).collect())
 }
 
 /// Holds a promotion against these revisions instead of those before.

@@ -1,8 +1,9 @@
 //! The triggers that wait for the alerts of monitors, and what they did for each.
 
-use crate::Result;
+use crate::{Result, environment::push_seen};
 use chrono::{DateTime, Utc};
 use domain::{
+    environment::Sight,
     id::{AlertId, MonitorId, PipelineId, PipelineRunId, TriggerId, WorkspaceId},
     monitor::{Firing, Trigger},
 };
@@ -53,9 +54,9 @@ fn selected() -> QueryBuilder<Postgres> {
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn list(conn: &mut PgConnection, workspace: WorkspaceId, monitor: Option<MonitorId>) -> Result<Vec<Trigger>> {
+pub async fn list(conn: &mut PgConnection, sight: &Sight, monitor: Option<MonitorId>) -> Result<Vec<Trigger>> {
     let mut query = selected();
-    query.push(" where t.workspace_id = ").push_bind(workspace);
+    push_seen(&mut query, "t", sight);
     if let Some(monitor) = monitor {
         query.push(" and t.monitor_id = ").push_bind(monitor);
     }

@@ -3,6 +3,7 @@
 use crate::{Error, Result, user};
 use chrono::{DateTime, Utc};
 use domain::{
+    environment::{Environment, Tier},
     policy::PolicyDocument,
     id::{EnvironmentId, PolicyId, UserId, WorkspaceId},
     permission::Role,
@@ -79,13 +80,18 @@ pub async fn insert(conn: &mut PgConnection, workspace: &Workspace) -> Result<()
         let environment = EnvironmentId::new();
         let document = PolicyDocument::initial(name);
         let digest = domain::Digest::of_json(&document).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
-        sqlx::query("insert into environments (id, workspace_id, name, position) values ($1, $2, $3, $4)")
-            .bind(environment)
-            .bind(workspace.id)
-            .bind(name)
-            .bind(position)
-            .execute(&mut *conn)
-            .await?;
+        let made = Environment {
+            id: environment,
+            workspace_id: workspace.id,
+            name: name.to_owned(),
+            tier: Tier::of_name(name),
+            position,
+            protected: true,
+            wait_timer_s: 0,
+            visible_to: None,
+            archived_at: None,
+        };
+        crate::environment::insert(conn, &made).await?;
         sqlx::query(
             "insert into policies (id, workspace_id, name, revision, document, digest, created_by)
              values ($1, $2, $3, 1, $4, $5, 'Slipway')",

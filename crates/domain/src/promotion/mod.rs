@@ -102,6 +102,8 @@ pub struct PromotionDetail {
     pub rules: Vec<RuleStanding>,
     /// Gates or a freeze set aside by two people, oldest first.
     pub overrides: Vec<Override>,
+    /// What was uploaded, the last of each name.
+    pub evidence: Vec<Uploaded>,
     /// The number of the version that it would replace, or at its end was to replace; none when there is none.
     pub champion: Option<i32>,
     /// Metrics of the version's run beside the champion's.

@@ -275,6 +275,8 @@ pub fn advance(state: PromotionState, facts: &Facts) -> Option<PromotionState> {
         }
         S::Approved if !facts.due => Some(S::Scheduled),
         S::Approved | S::Scheduled => facts.due.then_some(S::Deploying),
+        // A freeze began meanwhile that lets nothing finish.
+        S::Deploying | S::Verifying if !facts.due => Some(S::Aborted),
         S::Deploying | S::Verifying => match (facts.attempt, state) {
             (Attempt::Not, _) => None,
             (Attempt::Failed, _) => Some(S::Aborted),
@@ -349,7 +351,7 @@ mod tests {
                 let Some(to) = by_hand(from, choice).or_else(|| advance(from, &facts)) else { continue };
                 prop_assert!(from.next().contains(&to), "{from:?} → {to:?} is in no table");
                 if to == PromotionState::Live {
-                    prop_assert!(facts.exists && facts.holds && facts.satisfied, "{facts:?}");
+                    prop_assert!(facts.exists && facts.holds && facts.satisfied && facts.due, "{facts:?}");
                     prop_assert_eq!(facts.gates, GatesStand::Passed);
                     prop_assert_eq!(facts.attempt, Attempt::Worked);
                 }

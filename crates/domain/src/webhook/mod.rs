@@ -11,7 +11,7 @@ pub use event::{Announced, Happening, WebhookEvent};
 use crate::{
     error::Error,
     id::{WebhookId, WorkspaceId},
-    wording::{check_length, check_nul},
+    wording::{check_length, check_nul, is_word},
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -86,13 +86,7 @@ const MAX_SECRET: usize = 1000;
 /// When it is empty, longer than 63 characters, holds anything but lower-case letters, digits, dots, underscores and
 /// hyphens, or begins or ends with one of the last three.
 pub fn check_name(name: &str) -> Result<(), Error> {
-    let is_end = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
-    let bytes = name.as_bytes();
-    let fits = bytes.len() <= MAX_NAME
-        && is_end(bytes.first())
-        && is_end(bytes.last())
-        && bytes.iter().all(|byte| is_end(Some(byte)) || b"._-".contains(byte));
-    if fits {
+    if is_word(name, MAX_NAME) {
         return Ok(());
     }
     let shown: String = name.chars().take(100).map(|c| if c.is_control() { ' ' } else { c }).collect();

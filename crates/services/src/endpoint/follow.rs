@@ -40,7 +40,8 @@ impl Services {
         let said = async {
             let mut conn = self.conn().await?;
             let environments = store::endpoint::environments(&mut conn).await?;
-            Ok((environments.into_iter().collect(), store::endpoint::served(&mut conn).await?))
+            let environments = environments.into_iter().map(|(workspace, name, roles)| ((workspace, name), roles));
+            Ok((environments.collect(), store::endpoint::served(&mut conn).await?))
         };
         let (new, said) = match said.await {
             Ok((environments, served)) => (self.endpoints.write().follow(environments, served), Ok(())),

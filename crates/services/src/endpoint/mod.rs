@@ -88,6 +88,7 @@ impl Services {
     #[boxed]
     pub async fn endpoint(&self, ctx: &Ctx, environment: &str, model: &str) -> Result<Arc<LiveEndpoint>> {
         let key = (ctx.workspace.slug.clone(), environment.to_owned(), model.to_owned());
+        self.endpoints.read().check_seen(ctx, environment)?;
         if let Some(endpoint) = self.endpoints.get(&key) {
             return Ok(endpoint);
         }
@@ -95,6 +96,7 @@ impl Services {
         self.ask_unless_just_asked().await?;
         self.endpoints.settled(PATIENCE, |loading| *loading == key).await;
         let state = self.endpoints.read();
+        state.check_seen(ctx, environment)?;
         state.live.get(&key).cloned().ok_or_else(|| state.absence(&key))
     }
 
@@ -110,6 +112,7 @@ impl Services {
         if self.endpoints.in_environment(workspace, environment).is_empty() {
             self.ask_unless_just_asked().await?;
         }
+        self.endpoints.read().check_seen(ctx, environment)?;
         let models = self.endpoints.in_environment(workspace, environment);
         match models.as_slice() {
             [] => Err(self.endpoints.read().nothing_in(workspace, environment)),

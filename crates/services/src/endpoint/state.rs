@@ -1,10 +1,10 @@
 //! What is to answer, what does, and why what should does not.
 
 use super::LiveEndpoint;
-use crate::Result;
-use domain::{Digest, Error, ErrorKind, id::DeploymentId};
+use crate::{Ctx, Result};
+use domain::{Digest, Error, ErrorKind, id::DeploymentId, permission::Role};
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::{Duration, Instant},
 };
@@ -26,6 +26,9 @@ const LOADS: usize = 2;
 /// `(workspace slug, environment, model)`
 pub(super) type Key = (String, String, String);
 
+/// The roles that see each environment, everybody where none are given: by the workspace's slug and the environment's name.
+pub(super) type Environments = HashMap<(String, String), Option<BTreeSet<Role>>>;
+
 /// The endpoints that this process has in memory.
 pub(crate) struct Endpoints {
     state: RwLock<State>,
@@ -40,7 +43,7 @@ pub(crate) struct Endpoints {
 pub(super) struct State {
     pub(super) live: HashMap<Key, Arc<LiveEndpoint>>,
     /// What the database said when it was last asked: each environment, by workspace, …
-    environments: HashSet<(String, String)>,
+    environments: Environments,
     /// … and what is to answer.
     pub(super) served: HashMap<Key, Wanted>,
     /// When that was, and why it said nothing.
@@ -136,7 +139,7 @@ impl Endpoints {
 
 impl State {
     /// Takes over what the database says, and gives what is to be loaded for it.
-    pub(super) fn follow(&mut self, environments: HashSet<(String, String)>, served: Vec<Served>) -> Vec<Served> {
+    pub(super) fn follow(&mut self, environments: Environments, served: Vec<Served>) -> Vec<Served> {
         self.environments = environments;
         let wanted = |served: &Served| Wanted {
             deployment: served.deployment_id,
@@ -178,6 +181,15 @@ impl State {
         }
     }
 
+    /// Refuses an environment that is hidden from whoever asks, as one that is not there.
+    pub(super) fn check_seen(&self, ctx: &Ctx, environment: &str) -> Result<()> {
+        let visible_to = self.environments.get(&(ctx.workspace.slug.clone(), environment.to_owned()));
+        match visible_to.and_then(Option::as_ref) {
+            Some(roles) if !ctx.sight().sees(Some(roles)) => Err(Error::not_found("environment", environment)),
+            _ => Ok(()),
+        }
+    }
+
     /// Why no model is to answer in an environment.
     pub(super) fn nothing_in(&self, workspace: &str, environment: &str) -> Error {
         if self.has_environment(workspace, environment) {
@@ -188,7 +200,7 @@ impl State {
     }
 
     fn has_environment(&self, workspace: &str, environment: &str) -> bool {
-        self.environments.contains(&(workspace.to_owned(), environment.to_owned()))
+        self.environments.contains_key(&(workspace.to_owned(), environment.to_owned()))
     }
 
     /// Why nothing answers there.
@@ -237,7 +249,7 @@ mod tests {
     #[test]
     fn models_that_are_to_answer_count_while_they_cannot() {
         let endpoints = Endpoints::default();
-        let here = HashSet::from([("default".to_owned(), "production".to_owned())]);
+        let here = HashMap::from([(("default".to_owned(), "production".to_owned()), None)]);
         let another = Served { model: "iris".to_owned(), ..served(DeploymentId::new()) };
         endpoints.write().follow(here, vec![served(DeploymentId::new()), another]);
         assert_eq!(endpoints.in_environment("default", "production"), ["iris", "wine"]);
@@ -252,7 +264,7 @@ mod tests {
         let seconds = |tries| pause(tries).as_secs();
         assert_eq!([1, 2, 3, 6, 7, 40, u32::MAX].map(seconds), [1, 2, 4, 32, 60, 60, 60]);
 
-        let here = HashSet::from([("default".to_owned(), "production".to_owned())]);
+        let here = HashMap::from([(("default".to_owned(), "production".to_owned()), None)]);
         let (mut state, deployment) = (State::default(), DeploymentId::new());
         assert_eq!(state.follow(here.clone(), vec![served(deployment)]).len(), 1);
         assert!(state.follow(here.clone(), vec![served(deployment)]).is_empty(), "it is being loaded");

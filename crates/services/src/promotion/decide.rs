@@ -68,7 +68,7 @@ impl Services {
             None => false,
         };
         let mut tx = self.begin().await?;
-        let found = store::promotion::by_number(&mut tx, ctx.workspace_id(), number).await?;
+        let found = store::promotion::by_number(&mut tx, &ctx.sight(), number).await?;
         let found = found.ok_or_else(|| no_promotion(number))?;
         store::policy::hold(&mut tx, ctx.workspace_id()).await?;
         store::environment::hold(&mut tx, found.environment_id).await?;

@@ -1,18 +1,26 @@
 //! Promotions: asking for one, taking it back, running its gates again, and everything that is shown of it. Deciding is
 //! in `decide`, and what goes on by itself in `advance`.
 //!
-//! Whoever changes anything about a promotion locks in one order: its environment, when that matters to the change, then
-//! the promotion, then others of the same environment by id. `standing` in [`present`] reads what the digest is made of under those locks.
+//! Whoever changes anything about a promotion locks in one order: the workspace's policies, its environment, the promotion,
+//! then others by id. [`standing`] reads under those locks all that its state depends on.
 
 mod advance;
 mod decide;
+mod evidence;
+mod expiry;
+mod gates;
+mod overriding;
+mod people;
 mod present;
 mod read;
+mod standing;
 mod trial;
 
 pub use advance::Sweep;
-pub(crate) use advance::{meet_new_champion, supersede};
+pub(crate) use advance::{meet_new_champion, meet_new_policies, supersede};
 pub use decide::NewDecision;
+pub use evidence::NewEvidence;
+pub use overriding::NewOverride;
 pub use store::promotion::Filter as PromotionFilter;
 
 use crate::{
@@ -25,9 +33,10 @@ use domain::{
     Error,
     audit::{Actor, Object, ObjectKind},
     deployment::Deployment,
-    environment::Policy,
+    environment::Environment,
     id::PromotionId,
     permission::{Permission, Role},
+    policy::{Action, PolicySet},
     promotion::{Promotion, PromotionState},
 };
 use store::{PgConnection, promotion::Candidate, wake::Wake};
@@ -46,10 +55,14 @@ pub struct NewPromotion {
     pub environment: String,
     /// Why.
     pub comment: String,
+    /// Whether it is only written down for now: its gates do not run until it is submitted.
+    pub draft: bool,
+    /// The number of a promotion that has ended and that this one asks again for.
+    pub again: Option<i64>,
 }
 
 impl Services {
-    /// Asks for a version to be brought into an environment. Its gates begin to run by themselves.
+    /// Asks for a version to be brought into an environment. Its gates begin to run by themselves, unless it is a draft.
     ///
     /// # Errors
     /// `NotFound` for an unknown environment, model or version; `Invalid` when the version cannot be served; `AlreadyExists`
@@ -62,9 +75,9 @@ impl Services {
             return Err(Error::invalid_field("version", sentence));
         }
         let mut tx = self.begin().await?;
-        let environment = environment::named(&mut tx, ctx, &new.environment).await;
+        store::policy::hold(&mut tx, ctx.workspace_id()).await?;
+        let environment = environment::held(&mut tx, ctx, &new.environment).await;
         let environment = environment.map_err(|error| error.in_field("environment"))?;
-        store::environment::hold(&mut tx, environment.id).await?;
         let candidate = match is_name(&new.model) {
             true => store::promotion::candidate_by_number(&mut tx, ctx.workspace_id(), &new.model, new.version).await?,
             false => None,
@@ -83,8 +96,14 @@ impl Services {
         if let Some(open) = store::promotion::open_of_version(&mut tx, candidate.id, environment.id).await? {
             return Err(asked_already(&open));
         }
-        let policy = store::environment::policy_in_force(&mut tx, environment.id).await?;
+        let policies = present::in_force(&mut tx, &environment, &candidate, Action::Promote).await?;
+        if !policies.may_skip()
+            && let Some(sentence) = skips(&mut tx, &environment, &candidate).await?
+        {
+            return Err(Error::conflict(sentence).in_field("environment"));
+        }
         let now = now();
+        let state = if new.draft { PromotionState::Draft } else { PromotionState::GatesRunning };
         let promotion = Promotion {
             id: PromotionId::new(),
             workspace_id: ctx.workspace_id(),
@@ -94,7 +113,7 @@ impl Services {
             version: candidate.version,
             environment_id: environment.id,
             environment: environment.name.clone(),
-            state: PromotionState::GatesRunning,
+            state,
             state_reason: String::new(),
             requested_by: ctx.user().map(|user| user.id),
             on_behalf_of: account::person_behind(&mut tx, ctx).await?,
@@ -102,10 +121,13 @@ impl Services {
             comment,
             subject: None,
             subject_digest: None,
+            expires_at: now + policies.expires_after().delta(),
+            approved_at: None,
+            again: new.again,
             created_at: now,
             updated_at: now,
         };
-        match store::promotion::insert(&mut tx, &promotion, candidate.model_id, policy.id).await {
+        match store::promotion::insert(&mut tx, &promotion, candidate.model_id).await {
             Ok(()) => {}
             // Somebody asked for the same at the same moment.
             Err(error) if error.is_duplicate_of("promotions_open") => {
@@ -119,10 +141,15 @@ impl Services {
             }
             Err(error) => return Err(error.into()),
         }
-        store::promotion::reset_gates(&mut tx, promotion.id, policy.id, &policy.document.gates).await?;
-        event("promotion.requested", &promotion, &candidate, format!("requested {title} for {}", environment.name))
+        store::promotion::reset_gates(&mut tx, promotion.id, &policies).await?;
+        let (action, summary) = match new.draft {
+            true => ("promotion.drafted", format!("drafted {title} for {}", environment.name)),
+            false => ("promotion.requested", format!("requested {title} for {}", environment.name)),
+        };
+        event(action, &promotion, &candidate, summary)
             .details(serde_json::json!({
-                "comment": promotion.comment, "policy": policy.digest, "on_behalf_of": promotion.on_behalf_of,
+                "comment": promotion.comment, "policies": policies.pins(), "on_behalf_of": promotion.on_behalf_of,
+                "again": promotion.again, "expires_at": promotion.expires_at,
             }))
             .write(&mut tx, ctx)
             .await?;
@@ -151,6 +178,41 @@ impl Services {
         };
         let sentence = self.refusal(&files).await?;
         Ok(sentence.map(|why| format!("{} v{} cannot be served: {why}", new.model, new.version)))
+    }
+
+    /// Asks for what was drafted: its gates begin to run. Doing it again changes nothing.
+    ///
+    /// # Errors
+    /// `Forbidden` to others than the requester and admins; `Conflict` when it has ended.
+    #[boxed]
+    pub async fn submit_promotion(&self, ctx: &Ctx, number: i64) -> Result<Promotion> {
+        let mut tx = self.begin().await?;
+        let found = store::promotion::by_number(&mut tx, &ctx.sight(), number).await?;
+        let found = found.ok_or_else(|| no_promotion(number))?;
+        store::policy::hold(&mut tx, ctx.workspace_id()).await?;
+        store::environment::hold(&mut tx, found.environment_id).await?;
+        let mut promotion = locked(&mut tx, ctx, number).await?;
+        if !may_withdraw(ctx, &promotion) {
+            return Err(Error::forbidden(format!(
+                "Only {}, who wrote it, or an admin may submit promotion #{number}.",
+                promotion.requester
+            )));
+        }
+        if promotion.state != PromotionState::Draft {
+            if promotion.state.is_open() || promotion.state == PromotionState::Live {
+                return Ok(promotion);
+            }
+            return Err(Error::conflict(format!(
+                "Promotion #{number} cannot be submitted: it {}.",
+                promotion.state.describe()
+            )));
+        }
+        run_gates_again(&mut tx, &mut promotion, None, String::new()).await?;
+        let candidate = candidate_of(&mut tx, &promotion).await?;
+        let summary = format!("requested {} for {}", promotion.version_title(), promotion.environment);
+        event("promotion.requested", &promotion, &candidate, summary).write(&mut tx, ctx).await?;
+        commit(tx).await?;
+        Ok(promotion)
     }
 
     /// Takes a request back. Doing it again changes nothing.
@@ -185,16 +247,17 @@ impl Services {
         Ok(promotion)
     }
 
-    /// Runs the gates again, by the policy in force: after a gate failed or could not tell, or to be sure. Approvals of
-    /// exactly what the gates then find still count.
+    /// Runs the gates again: after a gate failed or could not tell, by the policies in force; or to be sure while people are
+    /// asked. Then approvals still count when the gates find exactly the same, and else the promotion ends.
     ///
     /// # Errors
     /// `Conflict` when it has ended, or is past that.
     #[boxed]
     pub async fn rerun_gates(&self, ctx: &Ctx, number: i64) -> Result<Promotion> {
         let mut tx = self.begin().await?;
-        let found = store::promotion::by_number(&mut tx, ctx.workspace_id(), number).await?;
+        let found = store::promotion::by_number(&mut tx, &ctx.sight(), number).await?;
         let found = found.ok_or_else(|| no_promotion(number))?;
+        store::policy::hold(&mut tx, ctx.workspace_id()).await?;
         store::environment::hold(&mut tx, found.environment_id).await?;
         let mut promotion = locked(&mut tx, ctx, number).await?;
         match promotion.state {
@@ -207,8 +270,13 @@ impl Services {
                 )));
             }
         }
-        let policy = store::environment::policy_in_force(&mut tx, promotion.environment_id).await?;
-        run_gates_again(&mut tx, &mut promotion, &policy, String::new()).await?;
+        // What people were asked about stays under the policies that they were asked under.
+        let asked = promotion.state == PromotionState::AwaitingApproval;
+        let policies = match asked {
+            true => Some(store::policy::of_promotion(&mut tx, promotion.id).await?),
+            false => None,
+        };
+        run_gates_again(&mut tx, &mut promotion, policies.as_ref(), String::new()).await?;
         let candidate = candidate_of(&mut tx, &promotion).await?;
         event(
             "promotion.gates_restarted",
@@ -259,7 +327,7 @@ pub(crate) fn checked_comment(text: &str) -> Result<String> {
 /// The promotion of this number, locked until the transaction ends.
 async fn locked(tx: &mut PgConnection, ctx: &Ctx, number: i64) -> Result<Promotion> {
     let found =
-        store::promotion::by_number(tx, ctx.workspace_id(), number).await?.ok_or_else(|| no_promotion(number))?;
+        store::promotion::by_number(tx, &ctx.sight(), number).await?.ok_or_else(|| no_promotion(number))?;
     store::promotion::lock(tx, found.id).await?.ok_or_else(|| no_promotion(number))
 }
 
@@ -307,25 +375,62 @@ pub(crate) async fn move_to(
     announce(tx, promotion).await
 }
 
-/// Sends a promotion that is locked back to its gates, held against this policy: whatever was agreed on so far counts
-/// only if it turns out to be the same.
+/// Lets the gates of a promotion that is locked run again, held against these policies, or else those in force. What people
+/// were asked about is kept, to be held against what is found then.
 pub(crate) async fn run_gates_again(
     tx: &mut PgConnection,
     promotion: &mut Promotion,
-    policy: &Policy,
+    policies: Option<&PolicySet>,
     reason: String,
 ) -> Result<()> {
+    let asked = promotion.state == PromotionState::AwaitingApproval;
     if promotion.state == PromotionState::GatesRunning {
         announce(tx, promotion).await?;
     } else {
         move_to(tx, promotion, PromotionState::GatesRunning, reason).await?;
     }
-    store::promotion::reset_gates(tx, promotion.id, policy.id, &policy.document.gates).await?;
-    store::promotion::set_subject(tx, promotion.id, None).await?;
-    promotion.subject = None;
-    promotion.subject_digest = None;
+    let in_force = match policies {
+        Some(_) => None,
+        None => {
+            let candidate = candidate_of(tx, promotion).await?;
+            let environment = store::environment::by_id(tx, promotion.environment_id).await?;
+            let environment = environment.ok_or_else(Error::internal)?;
+            Some(present::in_force(tx, &environment, &candidate, Action::Promote).await?)
+        }
+    };
+    if let Some(policies) = policies.or(in_force.as_ref()) {
+        store::promotion::reset_gates(tx, promotion.id, policies).await?;
+    }
+    if !asked {
+        store::promotion::set_subject(tx, promotion.id, None).await?;
+        promotion.subject = None;
+        promotion.subject_digest = None;
+    }
+    go_on(tx, promotion).await
+}
+
+/// Wakes whoever goes on with a promotion.
+pub(crate) async fn go_on(tx: &mut PgConnection, promotion: &Promotion) -> Result<()> {
     store::wake::push(tx, &Wake::Promotion { id: promotion.id }).await?;
     Ok(())
+}
+
+/// Why a version may not enter an environment yet that comes after others; none when it may.
+async fn skips(
+    tx: &mut PgConnection,
+    environment: &Environment,
+    candidate: &Candidate,
+) -> Result<Option<String>> {
+    let all = store::environment::list(tx, environment.workspace_id).await?;
+    let before = all.iter().filter(|one| one.protected && one.position < environment.position).next_back();
+    let Some(before) = before else { return Ok(None) };
+    if store::deployment::was_live(tx, before.id, candidate.id).await? {
+        return Ok(None);
+    }
+    Ok(Some(format!(
+        "{} v{} has not served in {}, which comes before {}. Promote it there first; the policy lets nothing be skipped.",
+        candidate.model, candidate.version, before.name, environment.name
+    )))
 }
 
 /// Ends a promotion whose version was live until it was rolled back.

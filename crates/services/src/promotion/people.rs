@@ -1,9 +1,11 @@
 //! Who may decide: members, their teams, who stands in for whom, and who had a part in the version.
 
 use crate::Result;
+use chrono::{DateTime, Utc};
 use domain::{
-    id::{RunId, UserId, WorkspaceId},
-    promotion::{Electorate, Lineage, Person, Promotion, StandIn, Uploaded},
+    delegation::Delegation,
+    id::{PromotionId, UserId, WorkspaceId},
+    promotion::{Electorate, Lineage, Person, Promotion, StandIn},
     user::{Email, Member},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,55 +15,70 @@ use store::{PgConnection, promotion::RunPeople};
 pub(super) struct People {
     members: Vec<Member>,
     teams: BTreeMap<UserId, BTreeSet<String>>,
+    delegations: Vec<Delegation>,
+    at: DateTime<Utc>,
 }
 
 impl People {
     pub(super) async fn read(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<Self> {
+        let at = store::clock(conn).await?;
         let members = store::workspace::members(conn, workspace).await?;
-        Ok(Self { members, teams: BTreeMap::new() })
+        let mut teams: BTreeMap<UserId, BTreeSet<String>> = BTreeMap::new();
+        for (team, people) in store::team::memberships(conn, workspace).await? {
+            for person in people {
+                teams.entry(person).or_default().insert(team.clone());
+            }
+        }
+        let delegations = store::delegation::in_force(conn, workspace, at).await?;
+        Ok(Self { members, teams, delegations, at })
     }
 
     /// Who may decide on a promotion, as things are now.
-    pub(super) async fn electorate(
+    pub(super) async fn electorate(&self, conn: &mut PgConnection, promotion: &Promotion) -> Result<Electorate> {
+        let mut all = self.electorates(conn, std::slice::from_ref(promotion)).await?;
+        Ok(all.pop().unwrap_or_default())
+    }
+
+    /// Who may decide on each of these promotions.
+    pub(super) async fn electorates(
         &self,
         conn: &mut PgConnection,
-        promotion: &Promotion,
-        run: Option<RunId>,
-    ) -> Result<Electorate> {
-        let of_run = match run {
-            Some(run) => store::promotion::people_of_run(conn, run).await?,
-            None => None,
+        promotions: &[Promotion],
+    ) -> Result<Vec<Electorate>> {
+        let ids: Vec<PromotionId> = promotions.iter().map(|promotion| promotion.id).collect();
+        let behind = store::promotion::people_behind(conn, &ids).await?;
+        let uploaders = store::promotion::uploaders(conn, &ids).await?;
+        let people: Vec<Person> = self
+            .members
+            .iter()
+            .map(|member| Person {
+                member: member.clone(),
+                teams: self.teams.get(&member.user.id).cloned().unwrap_or_default(),
+            })
+            .collect();
+        let electorate = |promotion: &Promotion| {
+            let covers =
+                |one: &&Delegation| one.covers(&promotion.environment, &promotion.model, self.at);
+            let stand_ins = self.delegations.iter().filter(covers);
+            Electorate {
+                people: people.clone(),
+                stand_ins: stand_ins.map(|one| StandIn { from: one.from, to: one.to }).collect(),
+                lineage: self.lineage(promotion, behind.get(&promotion.id), uploaders.get(&promotion.id)),
+            }
         };
-        let uploaded = store::promotion::evidence(conn, promotion.id).await?;
-        Ok(self.of(promotion, of_run.as_ref(), &uploaded, Vec::new()))
+        Ok(promotions.iter().map(electorate).collect())
     }
 
-    /// The same from what was read.
-    pub(super) fn of(
-        &self,
-        promotion: &Promotion,
-        of_run: Option<&RunPeople>,
-        uploaded: &[Uploaded],
-        stand_ins: Vec<StandIn>,
-    ) -> Electorate {
-        let people = self.members.iter().map(|member| Person {
-            member: member.clone(),
-            teams: self.teams.get(&member.user.id).cloned().unwrap_or_default(),
-        });
-        Electorate { people: people.collect(), stand_ins, lineage: self.lineage(promotion, of_run, uploaded) }
-    }
-
-    fn lineage(&self, promotion: &Promotion, of_run: Option<&RunPeople>, uploaded: &[Uploaded]) -> Lineage {
+    fn lineage(&self, promotion: &Promotion, of_run: Option<&RunPeople>, uploaders: Option<&BTreeSet<UserId>>) -> Lineage {
         let trainers = of_run.and_then(trainers);
         let author = of_run.and_then(|run| run.author.as_deref()).and_then(|author| Email::parse(author).ok());
         let authors = |email: &Email| {
             self.members.iter().filter(|m| m.user.email == *email).map(|m| m.user.id).collect::<BTreeSet<_>>()
         };
-        let evaluators: BTreeSet<UserId> = uploaded.iter().filter_map(|one| one.uploaded_by).collect();
         Lineage {
             requesters: promotion.requested_by.into_iter().chain(promotion.on_behalf_of).collect(),
             code_authors: author.as_ref().map(authors),
-            evaluators: if evaluators.is_empty() { trainers.clone() } else { Some(evaluators) },
+            evaluators: uploaders.cloned().or_else(|| trainers.clone()),
             trainers,
         }
     }

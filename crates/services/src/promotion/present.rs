@@ -111,7 +111,7 @@ impl Present {
         if let Some(run) = champion_candidate.as_ref().and_then(|champion| champion.run_id) {
             champion_metrics = store::promotion::metrics_of_run(conn, run).await?;
         }
-        let card = store::model_card::latest(conn, candidate.model_id).await?;
+        let card = store::model_card::get(conn, candidate.model_id, None).await?;
         let uploaded = store::promotion::evidence(conn, promotion.id).await?;
         let at = store::clock(conn).await?;
         Ok(Ok(Self {

@@ -1,17 +1,16 @@
 //! What is shown of promotions.
 
-use super::{PromotionFilter, no_promotion};
+use super::{PromotionFilter, no_promotion, people::People};
 use crate::{Ctx, Result, Services, boxed, environment::is_name, link::Links};
 use domain::{
     Page,
     deployment::Deployment,
-    environment::PolicyDocument,
+    id::PromotionId,
     log_key::is_of_model,
     page,
     permission::Permission,
-    promotion::{
-        Eligibility, MetricComparison, Promotion, PromotionDetail, approvals, barred, count_approvals, eligible,
-    },
+    policy::Better,
+    promotion::{DecisionVerdict, Electorate, MetricComparison, Promotion, PromotionDetail, standing},
 };
 use std::collections::{BTreeMap, BTreeSet};
 use store::{PgConnection, promotion::Candidate};
@@ -35,11 +34,12 @@ impl Services {
             return Ok(Page { items: Vec::new(), next_page_token: None });
         }
         let mut conn = self.conn().await?;
-        let rows = store::promotion::list(&mut conn, ctx.workspace_id(), filter, before, limit as i64 + 1).await?;
+        let rows = store::promotion::list(&mut conn, &ctx.sight(), filter, before, limit as i64 + 1).await?;
         Ok(Page::cut(rows, limit, |promotion| promotion.number))
     }
 
-    /// What waits for whoever asks: promotions that await approval, which they may decide on and have not yet.
+    /// What waits for whoever asks: promotions that await approval, which they may decide on for a rule that is not met,
+    /// and have not yet; oldest first.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -48,7 +48,21 @@ impl Services {
         let Some(user) = ctx.user().filter(|user| !user.is_service && ctx.may(Permission::DecidePromotion)) else {
             return Ok(Vec::new());
         };
-        Ok(store::promotion::undecided_by(&mut *self.conn().await?, ctx.workspace_id(), user.id).await?)
+        let mut conn = self.conn().await?;
+        let undecided = store::promotion::undecided_by(&mut conn, &ctx.sight(), user.id).await?;
+        if undecided.is_empty() {
+            return Ok(undecided);
+        }
+        let ids: Vec<PromotionId> = undecided.iter().map(|promotion| promotion.id).collect();
+        let policies = store::policy::of_promotions(&mut conn, &ids).await?;
+        let people = People::read(&mut conn, ctx.workspace_id()).await?;
+        let electorates = people.electorates(&mut conn, &undecided).await?;
+        let waits = |(promotion, electorate): &(Promotion, Electorate)| {
+            policies.get(&promotion.id).is_some_and(|policies| {
+                policies.rules().any(|(_, rule)| electorate.seat(user.id, rule).is_ok())
+            })
+        };
+        Ok(undecided.into_iter().zip(electorates).filter(waits).map(|(promotion, _)| promotion).collect())
     }
 
     /// How many that are.
@@ -57,10 +71,7 @@ impl Services {
     /// When the database does not answer.
     #[boxed]
     pub async fn count_waiting_for_me(&self, ctx: &Ctx) -> Result<i64> {
-        let Some(user) = ctx.user().filter(|user| !user.is_service && ctx.may(Permission::DecidePromotion)) else {
-            return Ok(0);
-        };
-        Ok(store::promotion::count_undecided_by(&mut *self.conn().await?, ctx.workspace_id(), user.id).await?)
+        Ok(self.promotions_waiting_for_me(ctx).await?.len() as i64)
     }
 
     /// How many promotions wait for people.
@@ -69,7 +80,7 @@ impl Services {
     /// When the database does not answer.
     #[boxed]
     pub async fn promotions_awaiting_approval(&self, ctx: &Ctx) -> Result<i64> {
-        Ok(store::promotion::count_awaiting(&mut *self.conn().await?, ctx.workspace_id()).await?)
+        Ok(store::promotion::count_awaiting(&mut *self.conn().await?, &ctx.sight()).await?)
     }
 
     /// Who approved the promotion that brought a version to where it serves, in the order in which they did. Nobody when
@@ -81,11 +92,12 @@ impl Services {
     pub async fn approvers(&self, ctx: &Ctx, deployment: &Deployment) -> Result<Vec<String>> {
         let Some(number) = deployment.promotion_number else { return Ok(Vec::new()) };
         let mut conn = self.conn().await?;
-        let found = store::promotion::by_number(&mut conn, ctx.workspace_id(), number).await?;
-        let promotion = found.ok_or_else(|| no_promotion(number))?;
+        let promotion = found(&mut conn, ctx, number).await?;
         let Some(digest) = &promotion.subject_digest else { return Ok(Vec::new()) };
         let decisions = store::promotion::decisions(&mut conn, promotion.id).await?;
-        Ok(approvals(&decisions, digest).map(|decision| decision.user_name.clone()).collect())
+        let last = standing(&decisions, digest);
+        let yes = last.into_iter().filter(|decision| decision.verdict == DecisionVerdict::Approve);
+        Ok(yes.map(|decision| decision.user_name.clone()).collect())
     }
 
     /// The address of a promotion's page, for messages.
@@ -103,13 +115,14 @@ impl Services {
         let mut conn = self.conn().await?;
         // The digest first: what is read after it can only be newer, and whoever saw newer evidence with an older digest
         // is told to look again. The other way round they would agree to what they did not see.
-        let found = store::promotion::by_number(&mut conn, ctx.workspace_id(), number).await?;
-        let promotion = found.ok_or_else(|| no_promotion(number))?;
+        let promotion = found(&mut conn, ctx, number).await?;
         let gates = store::promotion::gates(&mut conn, promotion.id).await?;
-        let policy = store::promotion::policy_of(&mut conn, promotion.id).await?;
-        let policy = store::environment::policy(&mut conn, policy).await?;
+        let policies = store::policy::of_promotion(&mut conn, promotion.id).await?;
         let decisions = store::promotion::decisions(&mut conn, promotion.id).await?;
-        let members = store::workspace::members(&mut conn, ctx.workspace_id()).await?;
+        let overrides = store::promotion::overrides(&mut conn, promotion.id).await?;
+        let uploaded = store::promotion::evidence(&mut conn, promotion.id).await?;
+        let people = People::read(&mut conn, ctx.workspace_id()).await?;
+        let electorate = people.electorate(&mut conn, &promotion).await?;
 
         let candidate = store::promotion::candidate(&mut conn, promotion.model_version_id).await?;
         let champion = match &candidate {
@@ -124,28 +137,25 @@ impl Services {
             theirs = store::promotion::metrics_of_run(&mut conn, run).await?;
         }
 
-        let may_decide = eligible(&members, &promotion);
-        let digest = promotion.subject_digest.as_ref();
-        let eligible = members.into_iter().map(|member| {
-            let is_approver = member.may(Permission::DecidePromotion);
-            let theirs = decisions.iter().find(|d| d.user_id == member.user.id && Some(&d.subject_digest) == digest);
-            Eligibility {
-                barred: barred(&member.user, is_approver, &promotion).map(|bar| bar.of_them().to_owned()),
-                decision: theirs.map(|decision| decision.verdict),
-                user: member.user,
-            }
-        });
+        let last = promotion.subject_digest.as_ref().map(|digest| standing(&decisions, digest)).unwrap_or_default();
+        let rules = electorate.standings(&policies, &last);
         Ok(PromotionDetail {
-            approvals: digest.map_or(0, |digest| count_approvals(&decisions, digest, &may_decide)),
-            eligible: eligible.collect(),
+            rules,
             champion: champion.map(|champion| champion.version),
-            metrics: compare(&ours, &theirs, &policy.document),
+            metrics: compare(&ours, &theirs, &policies.better()),
             gates,
             decisions,
-            policy,
+            policies,
+            overrides,
+            evidence: uploaded,
             promotion,
         })
     }
+}
+
+/// The promotion of this number, when whoever asks sees it.
+pub(super) async fn found(conn: &mut PgConnection, ctx: &Ctx, number: i64) -> Result<Promotion> {
+    store::promotion::by_number(conn, &ctx.sight(), number).await?.ok_or_else(|| no_promotion(number))
 }
 
 /// The version that the promotion would replace, or at its end was to replace.
@@ -166,9 +176,8 @@ async fn champion(conn: &mut PgConnection, promotion: &Promotion, candidate: &Ca
 fn compare(
     ours: &BTreeMap<String, f64>,
     theirs: &BTreeMap<String, f64>,
-    policy: &PolicyDocument,
+    wanted: &BTreeMap<String, Better>,
 ) -> Vec<MetricComparison> {
-    let wanted = policy.better();
     let keys: BTreeSet<&str> =
         ours.keys().chain(theirs.keys()).map(String::as_str).filter(|k| is_of_model(k)).collect();
     let (gated, others): (Vec<&str>, Vec<&str>) = keys.into_iter().partition(|key| wanted.contains_key(*key));

@@ -6,9 +6,10 @@ use super::{
     present::{Present, in_force},
 };
 use crate::Result;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     environment::Environment,
+    freeze,
     policy::{Action, PolicySet, stricter},
     promotion::{
         Attempt, Decision, Electorate, Facts, Gate, GatesStand, Override, OverrideKind, Promotion, RuleStanding, Verdict,
@@ -59,7 +60,7 @@ pub(super) async fn stand(conn: &mut PgConnection, promotion: &Promotion) -> Res
     let present = match Present::read(conn, promotion).await? {
         Ok(present) => Box::new(present),
         Err(sentence) => {
-            let electorate = people.electorate(conn, promotion, None).await?;
+            let electorate = people.electorate(conn, promotion).await?;
             return Ok(Standing {
                 facts,
                 present: None,
@@ -73,7 +74,7 @@ pub(super) async fn stand(conn: &mut PgConnection, promotion: &Promotion) -> Res
         }
     };
     facts.exists = true;
-    let electorate = people.electorate(conn, promotion, present.candidate.run_id).await?;
+    let electorate = people.electorate(conn, promotion).await?;
     let last = promotion.subject_digest.as_ref().map(|digest| standing(&decisions, digest)).unwrap_or_default();
     let rules = electorate.standings(&policies, &last);
     facts.satisfied = electorate.satisfied(&rules, &last);
@@ -163,11 +164,42 @@ fn lapsed(rules: &[RuleStanding]) -> String {
 
 /// What an approved promotion waits for, to end a sentence; none when it is due.
 async fn waits_for(
-    _conn: &mut PgConnection,
-    _promotion: &Promotion,
-    _environment: Option<&Environment>,
-    _overrides: &[Override],
-    _now: DateTime<Utc>,
+    conn: &mut PgConnection,
+    promotion: &Promotion,
+    environment: Option<&Environment>,
+    overrides: &[Override],
+    now: DateTime<Utc>,
 ) -> Result<Option<String>> {
-    Ok(None)
+    let Some(environment) = environment else { return Ok(None) };
+    if environment.archived_at.is_some() {
+        return Ok(Some(format!("waits for {}, which is archived", environment.name)));
+    }
+    let approved = promotion.approved_at.unwrap_or(now);
+    let timer = approved + TimeDelta::seconds(environment.wait_timer_s.into());
+    if timer > now {
+        return Ok(Some(format!("waits until {}, as {} asks for", at(timer), environment.name)));
+    }
+    let overridden = promotion
+        .subject_digest
+        .as_ref()
+        .is_some_and(|digest| overrides.iter().any(|one| one.holds(OverrideKind::Freeze, digest)));
+    let freezes = store::freeze::in_force(conn, promotion.workspace_id).await?;
+    let is_under_way = promotion.state.is_under_way();
+    Ok(match freeze::standing(&freezes, &environment.name, environment.tier, &promotion.model, now) {
+        freeze::Standing::Open { .. } => None,
+        freeze::Standing::Closed { may_finish: true, .. } if is_under_way => None,
+        freeze::Standing::Closed { may_override: true, .. } if overridden => None,
+        freeze::Standing::Closed { because, opens_at, .. } => {
+            let names: Vec<&str> = because.iter().map(|one| one.name.as_str()).collect();
+            let until = opens_at.map_or_else(String::new, |opens| format!(", until {}", at(opens)));
+            Some(match is_under_way {
+                true => format!("{} began, and lets nothing finish", names.join(", ")),
+                false => format!("waits for {}{until}", names.join(", ")),
+            })
+        }
+    })
+}
+
+fn at(time: DateTime<Utc>) -> String {
+    time.format("%-d %B %Y, %H:%M UTC").to_string()
 }

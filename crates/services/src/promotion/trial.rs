@@ -8,9 +8,9 @@ use crate::{
 use artifacts::Error as Trouble;
 use domain::{
     Digest, Error, ErrorKind,
-    environment::GateSpec,
     inference::{Tensor, feature_names},
     model::{Signature, VersionFile},
+    policy::{GateSpec, PolicySet},
     promotion::{
         Finding, Verdict,
         golden::{self, Golden},
@@ -51,11 +51,11 @@ impl Trial {
 
     /// Why a version that was tried must not serve; none when it may. Golden rows that nobody asks for need only be
     /// answered.
-    pub(super) fn objection(&self, present: &Present) -> Option<String> {
+    pub(super) fn objection(&self, present: &Present, policies: &PolicySet) -> Option<String> {
         match self {
             Self::Refused(why) | Self::TooLong(why) | Self::Loaded(Rows::Refused(why)) => Some(why.clone()),
             Self::Loaded(Rows::Unreadable(_)) => None,
-            Self::Loaded(Rows::Answered(..)) => present.policy.document.gates.iter().find_map(|gate| match gate {
+            Self::Loaded(Rows::Answered(..)) => policies.gates().find_map(|(_, gate)| match gate {
                 GateSpec::GoldenRow { tolerance } => {
                     let finding = self.finding(*tolerance, &present.digest);
                     (finding.verdict != Verdict::Pass).then_some(finding.reason)

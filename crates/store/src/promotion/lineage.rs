@@ -1,8 +1,9 @@
 //! Who had a part in what is to be promoted.
 
 use crate::Result;
-use domain::id::{RunId, UserId};
+use domain::id::{PromotionId, RunId, UserId};
 use sqlx::{FromRow, PgConnection};
+use std::collections::{BTreeSet, HashMap};
 
 /// Who stands behind a run, and what it says of its code.
 #[derive(Debug, Clone, FromRow)]
@@ -19,29 +20,64 @@ pub struct RunPeople {
     pub author: Option<String>,
 }
 
-/// Who stands behind a run.
+/// Who stands behind the runs that made the versions of these promotions.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn people_of_run(conn: &mut PgConnection, run: RunId) -> Result<Option<RunPeople>> {
-    let people = sqlx::query_as(
-        "select r.user_id, u.is_service, p.started_by, p.on_behalf_of,
+pub async fn people_behind(
+    conn: &mut PgConnection,
+    promotions: &[PromotionId],
+) -> Result<HashMap<PromotionId, RunPeople>> {
+    #[derive(FromRow)]
+    struct Row {
+        promotion_id: PromotionId,
+        #[sqlx(flatten)]
+        people: RunPeople,
+    }
+    let rows: Vec<Row> = sqlx::query_as(
+        "select o.id as promotion_id, r.user_id, u.is_service, p.started_by, p.on_behalf_of,
              (select t.value
               from run_tags t
               join log_keys k on k.id = t.key_id
-              where t.run_key = r.key and k.experiment_id = r.experiment_id and k.name = 'slipway.git.author'
+              where t.run_key = r.key and k.experiment_id = r.experiment_id and k.kind = 'tag'
+                and k.name = 'slipway.git.author'
              ) as author
-         from runs r
+         from promotions o
+         join model_versions v on v.id = o.model_version_id
+         join runs r on r.id = v.run_id
          left join users u on u.id = r.user_id
          left join step_attempts a on a.id = r.step_attempt_id
          left join steps s on s.id = a.step_id
          left join pipeline_runs p on p.id = s.run_id
-         where r.id = $1",
+         where o.id = any($1)",
     )
-    .bind(run)
-    .fetch_optional(conn)
+    .bind(promotions)
+    .fetch_all(conn)
     .await?;
-    Ok(people)
+    Ok(rows.into_iter().map(|row| (row.promotion_id, row.people)).collect())
+}
+
+/// Who uploaded the evidence of these promotions.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn uploaders(
+    conn: &mut PgConnection,
+    promotions: &[PromotionId],
+) -> Result<HashMap<PromotionId, BTreeSet<UserId>>> {
+    let rows: Vec<(PromotionId, UserId)> = sqlx::query_as(
+        "select distinct promotion_id, uploaded_by
+         from evidence
+         where promotion_id = any($1) and uploaded_by is not null",
+    )
+    .bind(promotions)
+    .fetch_all(conn)
+    .await?;
+    let mut all: HashMap<PromotionId, BTreeSet<UserId>> = HashMap::new();
+    for (promotion, user) in rows {
+        all.entry(promotion).or_default().insert(user);
+    }
+    Ok(all)
 }
 
 /// The image that a run was made in, when it names one: its digest.

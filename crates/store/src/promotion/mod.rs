@@ -10,16 +10,17 @@ mod overriding;
 pub use candidate::{Candidate, candidate, candidate_by_number, commit_of_run, datasets_of_run, metrics_of_run};
 pub use decision::{decision_of, decisions, insert_decision};
 pub use evidence::{evidence, insert_evidence};
-pub use lineage::{RunPeople, image_of_run, people_of_run, reproduction_of_run};
+pub use lineage::{RunPeople, image_of_run, people_behind, reproduction_of_run, uploaders};
 pub use overriding::{
     insert_override, override_by_id, overrides, set_confirmed, set_reviewed, take_overdue, unreviewed,
 };
 pub use gate::{gates, reset_gates, set_findings, set_waiting};
 
-use crate::{Error, Result};
+use crate::{Error, Result, environment::push_seen};
 use chrono::{DateTime, Utc};
 use domain::{
     Digest,
+    environment::Sight,
     id::{EnvironmentId, ModelId, ModelVersionId, PromotionId, UserId, WorkspaceId},
     promotion::{Promotion, PromotionState, Subject},
 };
@@ -115,9 +116,9 @@ pub async fn insert(conn: &mut PgConnection, promotion: &Promotion, model: Model
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn by_number(conn: &mut PgConnection, workspace: WorkspaceId, number: i64) -> Result<Option<Promotion>> {
+pub async fn by_number(conn: &mut PgConnection, sight: &Sight, number: i64) -> Result<Option<Promotion>> {
     let mut query = selected();
-    query.push(" where p.workspace_id = ").push_bind(workspace);
+    push_seen(&mut query, "p", sight);
     query.push(" and p.number = ").push_bind(number);
     one(query, conn).await
 }
@@ -207,13 +208,13 @@ pub struct Filter {
 /// When the statement fails.
 pub async fn list(
     conn: &mut PgConnection,
-    workspace: WorkspaceId,
+    sight: &Sight,
     filter: &Filter,
     before: Option<i64>,
     limit: i64,
 ) -> Result<Vec<Promotion>> {
     let mut query = selected();
-    query.push(" where p.workspace_id = ").push_bind(workspace);
+    push_seen(&mut query, "p", sight);
     if !filter.states.is_empty() {
         let states: Vec<&str> = filter.states.iter().map(|state| state.as_str()).collect();
         query.push(" and p.state = any(").push_bind(states).push(")");
@@ -234,39 +235,22 @@ pub async fn list(
     all(query, conn).await
 }
 
-/// The promotions that await approval and that this person did not request, nor let a pipeline request, and has not
-/// decided on as they stand, oldest first.
+/// The promotions that await approval and that this person has not decided on as they stand, oldest first. Whether they
+/// may is not looked at.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn undecided_by(conn: &mut PgConnection, workspace: WorkspaceId, user: UserId) -> Result<Vec<Promotion>> {
+pub async fn undecided_by(conn: &mut PgConnection, sight: &Sight, user: UserId) -> Result<Vec<Promotion>> {
     let mut query = selected();
-    push_undecided(&mut query, workspace, user);
-    query.push(" order by p.number limit 1000");
-    all(query, conn).await
-}
-
-/// How many [`undecided_by`] would find.
-///
-/// # Errors
-/// When the statement fails.
-pub async fn count_undecided_by(conn: &mut PgConnection, workspace: WorkspaceId, user: UserId) -> Result<i64> {
-    let mut query = QueryBuilder::new("select count(*) from promotions p");
-    push_undecided(&mut query, workspace, user);
-    Ok(query.build_query_scalar().fetch_one(conn).await?)
-}
-
-fn push_undecided(query: &mut QueryBuilder<sqlx::Postgres>, workspace: WorkspaceId, user: UserId) {
-    query.push(" where p.workspace_id = ").push_bind(workspace);
+    push_seen(&mut query, "p", sight);
     query.push(" and p.state = 'awaiting_approval'");
-    query.push(" and p.requested_by is distinct from ").push_bind(user);
-    query.push(" and p.on_behalf_of is distinct from ").push_bind(user);
     query.push(
         " and not exists (
               select from decisions d
               where d.promotion_id = p.id and d.subject_digest = p.subject_digest and d.user_id = ",
     );
-    query.push_bind(user).push(")");
+    query.push_bind(user).push(") order by p.number limit 1000");
+    all(query, conn).await
 }
 
 /// Up to `limit` promotions that wait for nobody: those after the promotion `after` first, oldest first, and then from
@@ -313,13 +297,15 @@ pub async fn awaiting(conn: &mut PgConnection, after: Option<PromotionId>, limit
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn count_awaiting(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<i64> {
+pub async fn count_awaiting(conn: &mut PgConnection, sight: &Sight) -> Result<i64> {
     let count = sqlx::query_scalar(
         "select count(*)
-         from promotions
-         where workspace_id = $1 and state = 'awaiting_approval'",
+         from promotions p
+         join environments e on e.id = p.environment_id
+         where p.workspace_id = $1 and p.state = 'awaiting_approval' and may_see_environment(e.visible_to, $2)",
     )
-    .bind(workspace)
+    .bind(sight.workspace())
+    .bind(sight.roles())
     .fetch_one(conn)
     .await?;
     Ok(count)
