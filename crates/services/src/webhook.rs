@@ -1,7 +1,7 @@
-//! Webhooks: who is told what happens in the registry. What is to be sent is written in the transaction of what it tells
+//! Webhooks: who is told what happens in the registry and to promotions. What is to be sent is written in the transaction of what it tells
 //! of; sending it, again when need be, is the workers' part, and may be broken off at any moment.
 
-use crate::{Ctx, Event, Result, Services, boxed, commit, now};
+use crate::{Ctx, Event, Result, Services, boxed, commit, link::Links, now};
 use chrono::Utc;
 use domain::{
     Error, ErrorKind, Page,
@@ -9,9 +9,10 @@ use domain::{
     id::{DeliveryId, WebhookId},
     model::Model,
     page,
+    promotion::Promotion,
     webhook::{
-        self, Announced, Delivery, DeliveryState, Ending, Happening, MAX_ATTEMPTS, Webhook, WebhookEvent,
-        WebhookStatus, WebhookUrl,
+        self, Announced, Delivery, DeliveryState, Ending, Happening, MAX_ATTEMPTS, PromotionEvent, Webhook,
+        WebhookEvent, WebhookStatus, WebhookUrl, completed,
     },
 };
 use outbound::{Message, Outbound, PATIENCE};
@@ -298,6 +299,7 @@ impl Services {
         };
         let event = event.or_else(|| webhook.events.first().copied()).unwrap_or(WebhookEvent::RegisteredModelCreated);
         let body = body(event, &event.example(), &ctx.workspace.slug)?;
+        let body = completed(&body, self.public_url()).unwrap_or(body);
         let delivery = DeliveryId::new().to_string();
         let message = Message { id: &delivery, body: &body, secret: Some(&secret) };
         Ok(match self.outbound.post(&webhook.url, &message).await {
@@ -366,7 +368,9 @@ impl Services {
     /// One try: where the delivery stands after it, the pause before another, the answer's status, and what went wrong.
     async fn attempt(&self, taken: &Taken) -> (DeliveryState, Duration, Option<u16>, String) {
         let id = taken.id.to_string();
-        let message = Message { id: &id, body: &taken.body, secret: Some(&taken.secret) };
+        let completed = completed(&taken.body, self.public_url());
+        let body = completed.as_deref().unwrap_or(&taken.body);
+        let message = Message { id: &id, body, secret: Some(&taken.secret) };
         let posted = self.outbound.post(&taken.url, &message).await;
         let (ending, asked, status, error) = match posted {
             Ok(answer) => {
@@ -396,8 +400,32 @@ impl Services {
 pub(crate) async fn tell_webhooks(conn: &mut PgConnection, model: &Model, what: &Happening<'_>) -> Result<()> {
     let Some((event, data)) = what.of(model) else { return Ok(()) };
     let told = store::webhook::told_of(conn, model.workspace_id, event).await?;
+    send(conn, &told, event, &data).await
+}
+
+/// The same of what happened to a promotion. `more` is said beside how it stands.
+pub(crate) async fn tell_of_promotion(
+    conn: &mut PgConnection,
+    promotion: &Promotion,
+    event: PromotionEvent,
+    more: serde_json::Value,
+) -> Result<()> {
+    let told_as = WebhookEvent::Promotion(event);
+    let told = store::webhook::told_of(conn, promotion.workspace_id, told_as).await?;
     let Some((_, slug)) = told.first() else { return Ok(()) };
-    let body = body(event, &data, slug)?;
+    let data = PromotionEvent::data(promotion, &Links { base: "", slug }.promotion(promotion.number), more);
+    send(conn, &told, told_as, &data).await
+}
+
+/// Writes a delivery for each of these webhooks of one workspace, and wakes a worker.
+async fn send(
+    conn: &mut PgConnection,
+    told: &[(WebhookId, String)],
+    event: WebhookEvent,
+    data: &serde_json::Value,
+) -> Result<()> {
+    let Some((_, slug)) = told.first() else { return Ok(()) };
+    let body = body(event, data, slug)?;
     let webhooks: Vec<WebhookId> = told.iter().map(|(id, _)| *id).collect();
     store::webhook::delivery::insert(conn, &webhooks, event, &body).await?;
     store::wake::push(conn, &Wake::Webhooks).await?;
