@@ -7,7 +7,7 @@ mod event;
 mod promotion;
 
 pub use address::{WebhookUrl, is_public};
-pub use delivery::{Delivery, DeliveryState, Ending, MAX_ATTEMPTS, after_attempt, retry_delay};
+pub use delivery::{Delivery, DeliveryState, Ending, MAX_ATTEMPTS, after_attempt, excerpt, retry_delay};
 pub use event::{Announced, Happening, WebhookEvent};
 pub use promotion::{PromotionEvent, completed};
 

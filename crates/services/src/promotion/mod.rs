@@ -9,6 +9,7 @@ mod decide;
 mod evidence;
 mod expiry;
 mod gates;
+mod looking_back;
 mod overriding;
 mod people;
 mod present;
