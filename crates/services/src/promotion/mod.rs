@@ -22,6 +22,7 @@ pub(crate) use advance::{meet_new_champion, meet_new_policies, supersede};
 pub use decide::NewDecision;
 pub use evidence::NewEvidence;
 pub use overriding::NewOverride;
+pub(crate) use present::in_force;
 pub use store::promotion::Filter as PromotionFilter;
 
 use crate::{
@@ -443,7 +444,7 @@ async fn skips(
     candidate: &Candidate,
 ) -> Result<Option<String>> {
     let all = store::environment::list(tx, environment.workspace_id).await?;
-    let before = all.iter().filter(|one| one.protected && one.position < environment.position).next_back();
+    let before = all.iter().rfind(|one| one.protected && one.position < environment.position);
     let Some(before) = before else { return Ok(None) };
     if store::deployment::was_live(tx, before.id, candidate.id).await? {
         return Ok(None);
