@@ -8,8 +8,8 @@ use domain::{
     Digest, Error,
     audit::{Object, ObjectKind},
     environment::{
-        Better, Environment, EnvironmentDetail, EnvironmentOverview, MAX_ENVIRONMENTS, PRODUCTION, Policy, PolicyDocument,
-        Tier, check_name, check_visible_to, check_wait,
+        Better, Environment, EnvironmentDetail, EnvironmentOverview, MAX_ENVIRONMENTS, PRODUCTION, Policy,
+        PolicyDocument, Tier, check_name, check_visible_to, check_wait,
     },
     id::{EnvironmentId, PolicyId},
     permission::Role,
@@ -98,7 +98,9 @@ impl Services {
         store::workspace::lock(&mut tx, ctx.workspace_id()).await?;
         let mut order = store::environment::list(&mut tx, ctx.workspace_id()).await?;
         if order.len() >= MAX_ENVIRONMENTS {
-            return Err(Error::conflict(format!("A workspace has at most {MAX_ENVIRONMENTS} environments; archive one.")));
+            return Err(Error::conflict(format!(
+                "A workspace has at most {MAX_ENVIRONMENTS} environments; archive one."
+            )));
         }
         let environment = Environment {
             id: EnvironmentId::new(),
@@ -206,10 +208,11 @@ impl Services {
             let order = put_in_order(&mut tx, order).await?;
             let workspace = Object::new(ObjectKind::Workspace, ctx.workspace_id(), &ctx.workspace.name);
             let summary = format!("put the environments in the order {}", names.join(", "));
-            let event = order.iter().fold(
-                Event::new("workspace.environments_reordered", workspace, summary),
-                |event, environment| event.related(object(environment)),
-            );
+            let event = order
+                .iter()
+                .fold(Event::new("workspace.environments_reordered", workspace, summary), |event, environment| {
+                    event.related(object(environment))
+                });
             event.details(serde_json::json!({ "before": before, "after": names })).write(&mut tx, ctx).await?;
             for environment in &order {
                 announce(&mut tx, environment).await?;
@@ -264,7 +267,9 @@ impl Services {
         }
         let mut order = store::environment::list(&mut tx, ctx.workspace_id()).await?;
         if order.len() >= MAX_ENVIRONMENTS {
-            return Err(Error::conflict(format!("A workspace has at most {MAX_ENVIRONMENTS} environments; archive one.")));
+            return Err(Error::conflict(format!(
+                "A workspace has at most {MAX_ENVIRONMENTS} environments; archive one."
+            )));
         }
         let after = Environment { archived_at: None, ..before };
         store::environment::update(&mut tx, &after).await?;

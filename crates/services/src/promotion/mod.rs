@@ -257,8 +257,7 @@ pub(crate) fn checked_comment(text: &str) -> Result<String> {
 
 /// The promotion of this number, locked until the transaction ends.
 async fn locked(tx: &mut PgConnection, ctx: &Ctx, number: i64) -> Result<Promotion> {
-    let found =
-        store::promotion::by_number(tx, &ctx.sight(), number).await?.ok_or_else(|| no_promotion(number))?;
+    let found = store::promotion::by_number(tx, &ctx.sight(), number).await?.ok_or_else(|| no_promotion(number))?;
     store::promotion::lock(tx, found.id).await?.ok_or_else(|| no_promotion(number))
 }
 

@@ -226,7 +226,8 @@ pub async fn undecided_by(conn: &mut PgConnection, sight: &Sight, user: UserId) 
 /// # Errors
 /// When the statement fails.
 pub async fn count_undecided_by(conn: &mut PgConnection, sight: &Sight, user: UserId) -> Result<i64> {
-    let mut query = QueryBuilder::new("select count(*) from promotions p join environments e on e.id = p.environment_id");
+    let mut query =
+        QueryBuilder::new("select count(*) from promotions p join environments e on e.id = p.environment_id");
     push_undecided(&mut query, sight, user);
     Ok(query.build_query_scalar().fetch_one(conn).await?)
 }
