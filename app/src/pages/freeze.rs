@@ -158,27 +158,27 @@ pub fn Freezes(
 fn Place(links: Links, place: PlaceRow) -> impl IntoView {
     let PlaceRow { environment, is_open, until, because, of_models } = place;
     let (state, word) = if is_open { (State::Passed, "open") } else { (State::Skipped, "closed") };
-    let until = until.map_or_else(
-        || if is_open { "no window in sight closes it".to_owned() } else { "no window in sight opens it".to_owned() },
-        |until| format!("until {until}"),
-    );
-    let by = (!because.is_empty()).then(|| format!(", by {}", because.join(", ")));
-    let of_models = (of_models > 0).then(|| {
-        format!(
-            "; {} more",
-            format::count(
-                i64::try_from(of_models).unwrap_or_default(),
-                "freeze of some models",
-                "freezes of some models"
-            )
-        )
-    });
+    let mut words = match (until, is_open) {
+        (Some(until), _) => format!("until {until}"),
+        (None, true) => "no window in sight closes it".to_owned(),
+        (None, false) => "no window in sight opens it".to_owned(),
+    };
+    if !because.is_empty() {
+        words += &format!(", by {}", because.join(", "));
+    }
+    if of_models > 0 {
+        let count = i64::try_from(of_models).unwrap_or_default();
+        words += &format!(
+            "; {}",
+            format::count(count, "freeze of some models closes it", "freezes of some models close it")
+        );
+    }
     view! {
         <Row
             title=environment.name.clone()
             href=links.environment(&environment.name)
             state=view! { <StateMark state word/> }.into_any()
-            sub=view! { {until}{by}{of_models} }.into_any()
+            sub=words.into_any()
         />
     }
 }

@@ -17,7 +17,7 @@ use serde_json::json;
 const ENDPOINT: &str = "/environments/production/models/wine";
 
 /// Production serves wine v2, before it v1; it drifted, and an alert is open.
-pub(super) async fn serving(app: &TestApp) {
+pub(crate) async fn serving(app: &TestApp) {
     let mut conn = app.database.pool.acquire().await.unwrap();
     let workspace = app.workspace.id;
     let environment =
