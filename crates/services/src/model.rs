@@ -3,18 +3,22 @@
 
 use crate::{
     Ctx, Event, Result, Services, boxed, commit, environment, experiment, link::Links, page_rows,
-    webhook::tell_webhooks,
+    promotion::NewPromotion, webhook::tell_webhooks,
 };
 use chrono::Utc;
 use domain::{
     Error, ErrorKind, Page,
     as_of::AsOf,
     audit::{Object, ObjectKind},
+    environment::Sight,
     experiment::Champion,
     id::ModelId,
     model::{AliasMove, Model, ModelSummary, ModelVersion},
     names::{AliasName, RegisteredModelName, TagKey},
-    page, search,
+    page,
+    permission::Permission,
+    policy::{Action, AliasMoves},
+    search,
     values::TagValue,
     webhook::Happening,
 };
@@ -410,7 +414,12 @@ impl Services {
     }
 
     /// Refuses to bring a version into a protected environment. Where the policies say so, the attempt asks for the promotion.
-    pub(crate) async fn refuse_or_request(&self, ctx: &Ctx, version: &ModelVersion, environment: &str) -> Result<Error> {
+    pub(crate) async fn refuse_or_request(
+        &self,
+        ctx: &Ctx,
+        version: &ModelVersion,
+        environment: &str,
+    ) -> Result<Error> {
         let mut conn = self.conn().await?;
         let refusal = self.only_by_promotion(&mut conn, ctx, version, environment).await?;
         let candidate = store::promotion::candidate(&mut conn, version.id).await?;

@@ -24,10 +24,12 @@ const SECTION: Option<Section> = Some(Section::Freezes);
 
 pub(crate) fn routes(routes: Routes) -> Routes {
     let (read, write) = (Access::Needs(Permission::Read), Access::Needs(Permission::WritePolicies));
-    routes
-        .page(Method::GET, "/freezes", read, list)
-        .page(Method::POST, "/freezes", write, create)
-        .page(Method::POST, "/freezes/{id}", write, change)
+    routes.page(Method::GET, "/freezes", read, list).page(Method::POST, "/freezes", write, create).page(
+        Method::POST,
+        "/freezes/{id}",
+        write,
+        change,
+    )
 }
 
 async fn list(view: View, chosen: Chosen) -> PageResult {
@@ -39,7 +41,8 @@ async fn list_page(view: View, chosen: Chosen, refused: Option<(Error, Draft)>) 
     let with_ended = chosen.get("ended") == Some("true");
     let now = Utc::now();
     let all = services.freezes(ctx, with_ended).await?;
-    let zones: BTreeMap<FreezeId, String> = all.iter().map(|one| (one.id, one.schedule.timezone().to_owned())).collect();
+    let zones: BTreeMap<FreezeId, String> =
+        all.iter().map(|one| (one.id, one.schedule.timezone().to_owned())).collect();
     let windows = services.freeze_windows(ctx, now, DAYS).await?;
     let windows = windows.into_iter().map(|window| {
         let zone = zones.get(&window.freeze).map_or("UTC", String::as_str);

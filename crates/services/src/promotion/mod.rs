@@ -330,8 +330,7 @@ pub(crate) fn checked_comment(text: &str) -> Result<String> {
 
 /// The promotion of this number, locked until the transaction ends.
 async fn locked(tx: &mut PgConnection, ctx: &Ctx, number: i64) -> Result<Promotion> {
-    let found =
-        store::promotion::by_number(tx, &ctx.sight(), number).await?.ok_or_else(|| no_promotion(number))?;
+    let found = store::promotion::by_number(tx, &ctx.sight(), number).await?.ok_or_else(|| no_promotion(number))?;
     store::promotion::lock(tx, found.id).await?.ok_or_else(|| no_promotion(number))
 }
 
@@ -438,11 +437,7 @@ pub(crate) async fn go_on(tx: &mut PgConnection, promotion: &Promotion) -> Resul
 }
 
 /// Why a version may not enter an environment yet that comes after others; none when it may.
-async fn skips(
-    tx: &mut PgConnection,
-    environment: &Environment,
-    candidate: &Candidate,
-) -> Result<Option<String>> {
+async fn skips(tx: &mut PgConnection, environment: &Environment, candidate: &Candidate) -> Result<Option<String>> {
     let all = store::environment::list(tx, environment.workspace_id).await?;
     let before = all.iter().rfind(|one| one.protected && one.position < environment.position);
     let Some(before) = before else { return Ok(None) };

@@ -34,10 +34,7 @@ async fn the_requester_a_machine_and_who_is_no_approver_may_not_decide() {
     let requester = world.services.enter(requester, None).await.unwrap().unwrap();
     let machine = world.machine(&[Role::Approver]).await;
     for (who, why) in [
-        (
-            &requester,
-            "You may not decide on promotion #1: you requested it, or started the pipeline run that did.",
-        ),
+        (&requester, "You may not decide on promotion #1: you requested it, or started the pipeline run that did."),
         (&machine, "You may not decide on promotion #1: a service account never counts as a person who decides."),
         (&world.admin, "You may not decide on promotion #1: no rule names you."),
     ] {
@@ -159,10 +156,7 @@ async fn the_page_says_of_everybody_a_rule_names_whether_they_may_decide_and_why
     let asked = world.request_as(&both, world.version().await, PRODUCTION).await.unwrap();
     let theirs = world.detail(&asked).await;
     let of_requester = theirs.rules[0].people.iter().find(|one| one.user_id == both.user().unwrap().id).unwrap();
-    assert_eq!(
-        of_requester.barred.as_deref(),
-        Some("Requested this promotion, or started the pipeline run that did.")
-    );
+    assert_eq!(of_requester.barred.as_deref(), Some("Requested this promotion, or started the pipeline run that did."));
     assert_eq!(of(&world.approver), Some((None, Some(DecisionVerdict::Approve))));
     assert_eq!(of(&world.contributor), None, "whom the rule does not name is not among its people");
     assert_eq!(of(&world.admin), None);

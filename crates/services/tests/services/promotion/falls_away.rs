@@ -121,9 +121,7 @@ impl Disturbance {
             D::DatasetIsAdded => "Its data sets changed",
             D::CommitChanges => "Its code changed",
             D::SignatureChanges => "Its signature changed",
-            D::ApproverLosesTheRole | D::ApproverLeaves => {
-                "Of 1 approvals for \"approvers\" only 0 still count"
-            }
+            D::ApproverLosesTheRole | D::ApproverLeaves => "Of 1 approvals for \"approvers\" only 0 still count",
             D::VersionIsDeleted => "was deleted",
             D::FilesAreGone => "are gone",
             D::AnotherVersionGoesLive => "went live",

@@ -4,8 +4,8 @@ use crate::promotion::world::{PRODUCTION, World, document, metric_gate};
 use domain::{
     ErrorKind,
     audit::ObjectKind,
-    policy::{GateSpec, Order, PolicyDocument},
     permission::Role,
+    policy::{GateSpec, Order, PolicyDocument},
     promotion::{Promotion, PromotionState},
 };
 use services::NewPolicy;
@@ -99,10 +99,7 @@ async fn what_people_were_asked_about_ends_when_a_policy_becomes_stricter() {
     for promotion in [&awaiting, &approved] {
         let now = world.read(promotion).await;
         assert_eq!(now.state, PromotionState::Invalidated);
-        assert_eq!(
-            now.state_reason,
-            "The policies became stricter: production asks for \"accuracy at least 0.6\"."
-        );
+        assert_eq!(now.state_reason, "The policies became stricter: production asks for \"accuracy at least 0.6\".");
     }
 }
 

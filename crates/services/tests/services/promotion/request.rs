@@ -148,8 +148,14 @@ async fn another_workspace_knows_nothing_of_it() {
     let ctx = world.services.enter(caller, Some(&elsewhere.slug)).await.unwrap().unwrap();
     assert_eq!(world.services.promotion(&ctx, promotion.number).await.unwrap_err().kind, ErrorKind::NotFound);
     assert_eq!(world.services.withdraw_promotion(&ctx, promotion.number).await.unwrap_err().kind, ErrorKind::NotFound);
-    let new =
-        NewPromotion { model: MODEL.to_owned(), version, environment: PRODUCTION.to_owned(), comment: String::new(), draft: false, again: None };
+    let new = NewPromotion {
+        model: MODEL.to_owned(),
+        version,
+        environment: PRODUCTION.to_owned(),
+        comment: String::new(),
+        draft: false,
+        again: None,
+    };
     assert_eq!(world.services.request_promotion(&ctx, new).await.unwrap_err().kind, ErrorKind::NotFound);
     assert!(world.services.promotions(&ctx, &PromotionFilter::default(), None, 9).await.unwrap().items.is_empty());
 }

@@ -5,10 +5,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     Error, ErrorKind,
     deployment::Prediction,
-    policy::GateSpec,
     id::{PredictionId, TokenId, UserId},
     monitor::{Check, CheckState},
     permission::Scope,
+    policy::GateSpec,
     promotion::{PromotionState, Verdict},
 };
 use futures::FutureExt as _;

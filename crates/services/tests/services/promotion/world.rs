@@ -6,10 +6,10 @@ use domain::{
     Digest, Error,
     audit::AuditEvent,
     deployment::Deployment,
-    policy::{GateSpec, Order, PolicyDocument, Rule},
     id::{EnvironmentId, ModelId, ModelVersionId, PromotionId, RunId, UserId},
     model::{VersionFile, manifest_digest},
     permission::{Role, Scope},
+    policy::{GateSpec, Order, PolicyDocument, Rule},
     promotion::{Decision, DecisionVerdict, Promotion, PromotionDetail, PromotionState},
     user::{Email, User, Workspace},
 };
