@@ -203,6 +203,24 @@ impl Links {
         self.to(&format!("environments/{}", encode(name)))
     }
 
+    /// When nothing is deployed, or only then.
+    #[must_use]
+    pub fn freezes(&self) -> String {
+        self.to("freezes")
+    }
+
+    /// The teams.
+    #[must_use]
+    pub fn teams(&self) -> String {
+        self.to("settings/teams")
+    }
+
+    /// Who decides for whom.
+    #[must_use]
+    pub fn delegations(&self) -> String {
+        self.to("settings/delegations")
+    }
+
     /// What serves of a model in an environment.
     #[must_use]
     pub fn endpoint(&self, environment: &str, model: &str) -> String {
@@ -259,13 +277,16 @@ impl Links {
             ObjectKind::Promotion => number().map(|number| self.promotion(number)),
             ObjectKind::Deployment => number().map(|number| self.deployment(number)),
             ObjectKind::Alert => number().map(|number| self.alert(number)),
+            ObjectKind::Freeze => Some(self.freezes()),
+            ObjectKind::Team => Some(self.teams()),
             ObjectKind::LoggedModel
             | ObjectKind::User
             | ObjectKind::Token
             | ObjectKind::Policy
             | ObjectKind::Monitor
             | ObjectKind::Trigger
-            | ObjectKind::Webhook => None,
+            | ObjectKind::Webhook
+            | ObjectKind::Delegation => None,
         }
     }
 }

@@ -23,7 +23,7 @@ use domain::{
     audit::{Actor, AuditEvent, Object, ObjectKind},
     comment::Comment,
     deployment::{Deployment, DeploymentState, Endpoint, Traffic},
-    environment::{Better, Environment},
+    environment::{Better, Environment, Tier},
     experiment::{Champion, Experiment, ExperimentSummary, LifecycleStage},
     id::{
         AlertId, AuditEventId, CommentId, DeploymentId, EnvironmentId, ExperimentId, LoggedModelId, ModelId,
@@ -101,7 +101,17 @@ pub fn event(minutes: i64, actor: Actor, action: &str, kind: ObjectKind, name: &
 pub fn environments() -> Vec<Environment> {
     let workspace_id = WorkspaceId::new();
     [("staging", 1), ("production", 2)]
-        .map(|(name, position)| Environment { id: EnvironmentId::new(), workspace_id, name: name.to_owned(), position })
+        .map(|(name, position)| Environment {
+            id: EnvironmentId::new(),
+            workspace_id,
+            name: name.to_owned(),
+            tier: Tier::of_name(name),
+            position,
+            protected: true,
+            wait_timer_s: 0,
+            visible_to: None,
+            archived_at: None,
+        })
         .to_vec()
 }
 

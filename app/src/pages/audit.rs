@@ -9,7 +9,7 @@ use domain::{
 use leptos::prelude::*;
 
 /// The sorts of objects that the list can be narrowed to, with the word for several.
-pub const KINDS: [(ObjectKind, &str); 17] = [
+pub const KINDS: [(ObjectKind, &str); 20] = [
     (ObjectKind::Promotion, "Promotions"),
     (ObjectKind::Deployment, "Deployments"),
     (ObjectKind::Alert, "Alerts"),
@@ -17,6 +17,8 @@ pub const KINDS: [(ObjectKind, &str); 17] = [
     (ObjectKind::Monitor, "Monitors"),
     (ObjectKind::Policy, "Policies"),
     (ObjectKind::Environment, "Environments"),
+    (ObjectKind::Freeze, "Freezes"),
+    (ObjectKind::Delegation, "Delegations"),
     (ObjectKind::Model, "Models"),
     (ObjectKind::ModelVersion, "Versions of models"),
     (ObjectKind::Pipeline, "Pipelines"),
@@ -25,6 +27,7 @@ pub const KINDS: [(ObjectKind, &str); 17] = [
     (ObjectKind::Run, "Runs"),
     (ObjectKind::LoggedModel, "Logged models"),
     (ObjectKind::User, "Members"),
+    (ObjectKind::Team, "Teams"),
     (ObjectKind::Token, "Tokens"),
     (ObjectKind::Webhook, "Webhooks"),
 ];

@@ -10,6 +10,7 @@ pub mod endpoint;
 pub mod environment;
 pub mod experiment;
 pub mod files;
+pub mod freeze;
 pub mod home;
 pub mod model;
 pub mod monitor;

@@ -494,6 +494,7 @@ pub fn environments_page() -> EnvironmentsPage {
     EnvironmentsPage {
         workspace_id: WorkspaceId::new(),
         environments: environments.iter().map(card).collect(),
+        archived: Vec::new(),
         may_write: true,
     }
 }

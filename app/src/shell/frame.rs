@@ -44,6 +44,7 @@ const GROUPS: [(&str, &[Entry]); 4] = [
             entry(Section::Models, "Models", Symbol::Cube, "models", 'm'),
             entry(Section::Promotions, "Promotions", Symbol::Promote, "promotions", 'p'),
             entry(Section::Environments, "Environments", Symbol::Layers, "environments", 'v'),
+            entry(Section::Freezes, "Freezes", Symbol::Wait, "freezes", 'f'),
         ],
     ),
     (

@@ -119,6 +119,8 @@ pub enum Section {
     Promotions,
     /// Environments and their policies.
     Environments,
+    /// When nothing is deployed, or only then.
+    Freezes,
     /// What serves.
     Deployments,
     /// What somebody should look at.

@@ -5,6 +5,7 @@ mod alert;
 mod audit;
 mod chosen;
 mod comment;
+mod delegation;
 mod deployment;
 mod endpoint;
 mod environment;
@@ -13,6 +14,7 @@ mod example;
 mod experiment;
 mod files;
 mod form;
+mod freeze;
 mod home;
 mod model;
 mod monitor;
@@ -24,6 +26,7 @@ mod registration;
 mod run;
 mod settings;
 pub mod sign_in;
+mod team;
 mod view;
 mod webhook;
 
@@ -38,11 +41,13 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = alert::routes(routes);
     let routes = audit::routes(routes);
     let routes = comment::routes(routes);
+    let routes = delegation::routes(routes);
     let routes = deployment::routes(routes);
     let routes = endpoint::routes(routes);
     let routes = environment::routes(routes);
     let routes = example::routes(routes);
     let routes = experiment::routes(routes);
+    let routes = freeze::routes(routes);
     let routes = home::routes(routes);
     let routes = model::routes(routes);
     let routes = monitor::routes(routes);
@@ -53,6 +58,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = registration::routes(routes);
     let routes = run::routes(routes);
     let routes = settings::routes(routes);
+    let routes = team::routes(routes);
     let routes = webhook::routes(routes);
     sign_in::routes(routes)
 }

@@ -3,15 +3,17 @@
 mod form;
 mod one;
 mod policy;
+mod settings;
 
 pub use form::{GateKind, GateRow, PolicyForm};
 pub use one::{EnvironmentPage, One};
 pub use policy::Edit;
+pub use settings::{About, Marks, NewEnvironment, Settings, present, seen_by, waits};
 
 use crate::{format, islands::LiveRegion, ui::prelude::*};
 use domain::{
     deployment::Endpoint,
-    environment::{ApprovalRule, EnvironmentOverview, GateSpec, PolicyDocument},
+    environment::{ApprovalRule, Environment, EnvironmentOverview, GateSpec, PolicyDocument},
     id::WorkspaceId,
 };
 use leptos::prelude::*;
@@ -51,49 +53,82 @@ pub struct EnvironmentsPage {
     pub workspace_id: WorkspaceId,
     /// The environments, in the order of promotion.
     pub environments: Vec<EnvironmentCard>,
-    /// Whether the reader may change policies.
+    /// Those that are archived.
+    pub archived: Vec<Environment>,
+    /// Whether the reader may change environments and policies.
     pub may_write: bool,
 }
 
-/// The environments of the workspace.
+/// The environments of the workspace. The form to make one sends to `environments`, moving one to `environments/{name}`.
 #[component]
 pub fn Environments(
     /// The addresses of the workspace.
     links: Links,
     /// What it shows.
     page: EnvironmentsPage,
+    /// What was typed to make one, and why it was refused.
+    #[prop(optional)]
+    draft: Draft,
 ) -> impl IntoView {
-    let EnvironmentsPage { workspace_id, environments, may_write } = page;
+    let EnvironmentsPage { workspace_id, environments, archived, may_write } = page;
     let order = environments.iter().map(|card| card.overview.environment.name.clone()).collect::<Vec<_>>().join(" → ");
-    let mut topics = ["deployments", "promotions"].map(|noun| format!("{noun}:{workspace_id}")).to_vec();
+    let mut topics = ["deployments", "promotions", "environments"].map(|noun| format!("{noun}:{workspace_id}")).to_vec();
     topics.extend(environments.iter().map(|card| format!("environment:{}", card.overview.environment.id)));
     let events = links.events(&topics);
-    let cards =
-        environments.into_iter().map(|card| view! { <Card links=links.clone() card may_write/> }).collect_view();
+    let last = environments.len();
+    let cards = environments
+        .into_iter()
+        .enumerate()
+        .map(|(at, card)| view! { <Card links=links.clone() card may_write place=(at + 1, last)/> })
+        .collect_view();
+    let archived = (!archived.is_empty()).then(|| {
+        let rows = archived
+            .into_iter()
+            .map(|environment| {
+                let sub = environment.archived_at.map(|at| view! { "archived "<When at/> });
+                view! { <Row title=environment.name.clone() href=links.environment(&environment.name) sub=sub.into_any()/> }
+            })
+            .collect_view();
+        view! { <Panel title="Archived" id="archived"><Rows>{rows}</Rows></Panel> }
+    });
+    let form = may_write
+        .then(|| view! { <aside class="stack" aria-label="Make an environment"><NewEnvironment links=links.clone() draft/></aside> });
     view! {
         <PageHead
             title="Environments".into_any()
             meta=view! { <span>{order}</span><span>"Each asks for its own gates and people"</span> }.into_any()
         />
-        <div class="stack mt-4">{cards}</div>
+        <div class=if may_write { "with-aside mt-4" } else { "stack mt-4" }>
+            <div class="stack">{cards}{archived}</div>
+            {form}
+        </div>
         <LiveRegion events/>
     }
 }
 
 #[component]
-fn Card(links: Links, card: EnvironmentCard, may_write: bool) -> impl IntoView {
+fn Card(links: Links, card: EnvironmentCard, may_write: bool, place: (usize, usize)) -> impl IntoView {
     let EnvironmentCard { overview, serving } = card;
     let EnvironmentOverview { environment, policy, open_promotions, .. } = overview;
     let name = environment.name.clone();
     let here = links.environment(&name);
     let edit = format!("{here}/policy");
     let promotions = format!("{}?environment={name}", links.promotions());
-    let lead = view! { <Tag text="protected"/> };
+    let lead = view! { <Marks environment=environment.clone()/> };
+    let (at, last) = place;
+    let mover = |text: &'static str, symbol, to: &str| {
+        let values = vec![("do", to.to_owned())];
+        view! { <Act action=here.clone() text=text symbol kind=Kind::Ghost values/> }
+    };
+    let earlier = (may_write && at > 1).then(|| mover("Earlier", Symbol::ChevronUp, "up"));
+    let later = (may_write && at < last).then(|| mover("Later", Symbol::ChevronDown, "down"));
     let actions = view! {
         {(open_promotions > 0)
             .then(|| view! { <a href=promotions>{format::count(open_promotions, "promotion on its way", "promotions on their way")}</a> })}
         <a href=here.clone()>"History"</a>
         {may_write.then(|| view! { <a href=edit>"Change policy"</a> })}
+        {earlier}
+        {later}
     };
     let needs = view! { <Needs document=policy.document.clone()/> };
     let serves = view! { <Serves links serving environment=name.clone()/> };

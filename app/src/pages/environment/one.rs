@@ -1,6 +1,6 @@
 //! One environment: what serves, the policy in force, and every revision of it with what it changed.
 
-use super::{Needs, agreement, gate_words};
+use super::{About, Needs, Settings, agreement, gate_words, seen_by, waits};
 use crate::{format, pages::deployment::History, ui::prelude::*};
 use domain::{
     Page,
@@ -19,7 +19,7 @@ pub struct EnvironmentPage {
     pub serving: Vec<Endpoint>,
     /// What was brought there, newest first.
     pub deployments: Page<Deployment>,
-    /// Whether the reader may change the policy.
+    /// Whether the reader may change the environment and its policy.
     pub may_write: bool,
     /// What happened there, latest first.
     pub events: Vec<AuditEvent>,
@@ -34,6 +34,9 @@ pub fn One(
     address: Address,
     /// The environment.
     page: EnvironmentPage,
+    /// What was typed to change it, and why it was refused.
+    #[prop(optional)]
+    draft: Draft,
 ) -> impl IntoView {
     let EnvironmentPage { detail, serving, deployments, may_write, events } = page;
     let EnvironmentDetail { environment, policy, revisions } = detail;
@@ -49,7 +52,22 @@ pub fn One(
         view! { <History links=links.clone() deployments=deployments.items of_place=true/> }.into_any()
     };
     let list = view! { <Revisions revisions/> };
-    let badge = view! { <Badge state=State::Passed word="Protected"/> };
+    let badge = match (environment.archived_at.is_some(), environment.protected) {
+        (true, _) => view! { <Badge state=State::Cancelled word="Archived"/> },
+        (false, true) => view! { <Badge state=State::Passed word="Protected"/> },
+        (false, false) => view! { <Badge state=State::Warning word="Not protected"/> },
+    };
+    let alias = if environment.protected {
+        format!("The alias “{name}” moves by a promotion only")
+    } else {
+        format!("The alias “{name}” moves by a promotion, and by anybody who may move aliases")
+    };
+    let settings = if may_write {
+        view! { <Settings links=links.clone() environment=environment.clone() draft/> }.into_any()
+    } else {
+        view! { <section class="panel" aria-label="About it"><div class="body"><About environment=environment.clone()/></div></section> }
+            .into_any()
+    };
     view! {
         <Crumbs items=vec![Crumb::to("Environments", links.environments()), Crumb::here(name.clone())]/>
         <PageHead
@@ -60,7 +78,7 @@ pub fn One(
                 {may_write.then(|| view! { <ButtonLink text="Change policy" href=edit/> })}
             }
                 .into_any()
-            meta=view! { <span>{format!("The alias “{name}” moves by a promotion only")}</span> }.into_any()
+            meta=view! { <span>{alias}</span><span>{waits(&environment)}</span><span>{format!("Seen by {}", seen_by(&environment))}</span> }.into_any()
         />
         <div class="with-aside mt-4">
             {list}
@@ -72,6 +90,7 @@ pub fn One(
                     </footer>
                 </section>
                 <section class="panel" aria-label="What serves"><div class="body stack tight">{serves}</div></section>
+                {settings}
                 <Happened events links=links.clone()/>
             </aside>
         </div>

@@ -9,7 +9,7 @@ mod standing;
 mod tests;
 
 #[cfg(not(target_arch = "wasm32"))]
-pub use standing::{active, ahead, in_zone, may_finish, now_of, standing, timezones};
+pub use standing::{active, ahead, from_zone, in_zone, may_finish, now_of, standing, timezones};
 
 use crate::{
     environment::Tier,

@@ -307,6 +307,16 @@ fn what_closes_an_environment_is_counted_for_any_model() {
 #[test]
 fn a_moment_is_told_by_the_clock_of_its_zone() {
     assert_eq!(in_zone(utc("2026-11-30T07:00:00Z"), "Europe/Berlin"), "Mon 30 Nov 2026 08:00 Europe/Berlin");
+    assert_eq!(from_zone("2026-11-30T08:00", "Europe/Berlin"), Ok(utc("2026-11-30T07:00:00Z")));
+    for (text, zone) in [
+        ("2026-03-29T02:30", "Europe/Berlin"),
+        ("2026-11-30", "UTC"),
+        ("99999-11-30T08:00", "UTC"),
+        ("2026-11-30T08:00", "Nowhere"),
+        ("\0", "UTC"),
+    ] {
+        assert!(from_zone(text, zone).is_err(), "{text} {zone}");
+    }
     assert_eq!(in_zone(utc("2026-11-30T07:00:00Z"), "Nowhere"), "Mon 30 Nov 2026 07:00 UTC");
     assert!(timezones().contains(&"Europe/Berlin"));
 }
