@@ -158,20 +158,27 @@ pub fn Freezes(
 fn Place(links: Links, place: PlaceRow) -> impl IntoView {
     let PlaceRow { environment, is_open, until, because, of_models } = place;
     let (state, word) = if is_open { (State::Passed, "open") } else { (State::Skipped, "closed") };
-    let until = until.map_or_else(
-        || if is_open { "no window in sight closes it".to_owned() } else { "no window in sight opens it".to_owned() },
-        |until| format!("until {until}"),
-    );
-    let by = (!because.is_empty()).then(|| format!(", by {}", because.join(", ")));
-    let of_models = (of_models > 0).then(|| {
-        format!("; {} more", format::count(i64::try_from(of_models).unwrap_or_default(), "freeze of some models", "freezes of some models"))
-    });
+    let mut words = match (until, is_open) {
+        (Some(until), _) => format!("until {until}"),
+        (None, true) => "no window in sight closes it".to_owned(),
+        (None, false) => "no window in sight opens it".to_owned(),
+    };
+    if !because.is_empty() {
+        words += &format!(", by {}", because.join(", "));
+    }
+    if of_models > 0 {
+        let count = i64::try_from(of_models).unwrap_or_default();
+        words += &format!(
+            "; {}",
+            format::count(count, "freeze of some models closes it", "freezes of some models close it")
+        );
+    }
     view! {
         <Row
             title=environment.name.clone()
             href=links.environment(&environment.name)
             state=view! { <StateMark state word/> }.into_any()
-            sub=view! { {until}{by}{of_models} }.into_any()
+            sub=words.into_any()
         />
     }
 }
@@ -212,7 +219,8 @@ fn Line(links: Links, row: FreezeRow, may_write: bool) -> impl IntoView {
     let when = match (&freeze.schedule, dates) {
         (Schedule::Cron { expression, duration_s, timezone }, _) => {
             let lasts = format::coarse(chrono::TimeDelta::seconds(*duration_s));
-            view! { <code>{expression.clone()}</code><span class="sub">{format!("for {lasts}, {timezone}")}</span> }.into_any()
+            view! { <code>{expression.clone()}</code><span class="sub">{format!("for {lasts}, {timezone}")}</span> }
+                .into_any()
         }
         (Schedule::Dates { .. }, Some((from, to))) => {
             view! { <span>{from}</span><span class="sub">{format!("to {to}")}</span> }.into_any()
@@ -290,10 +298,14 @@ fn New(links: Links, environments: Vec<String>, timezones: Vec<&'static str>, dr
     } else {
         Draft::of([("kind", "deny"), ("repeats", "dates"), ("timezone", "UTC"), ("hours", "62")])
     };
-    let pairs = |pairs: &[(&str, &str)]| pairs.iter().map(|(value, word)| ((*value).to_owned(), (*word).to_owned())).collect::<Vec<_>>();
+    let pairs = |pairs: &[(&str, &str)]| {
+        pairs.iter().map(|(value, word)| ((*value).to_owned(), (*word).to_owned())).collect::<Vec<_>>()
+    };
     let names = environments
         .into_iter()
-        .map(|name| view! { <CheckField name="environments" value=name.clone() draft=draft.clone()>{name}</CheckField> })
+        .map(
+            |name| view! { <CheckField name="environments" value=name.clone() draft=draft.clone()>{name}</CheckField> },
+        )
         .collect_view();
     let tiers = Tier::ALL
         .into_iter()
@@ -302,7 +314,9 @@ fn New(links: Links, environments: Vec<String>, timezones: Vec<&'static str>, dr
             view! { <CheckField name="tiers" value=tier.as_str() draft=draft.clone()>{text}</CheckField> }
         })
         .collect_view();
-    let wrong = draft.error("selector/environments").map(|error| view! { <p class="error"><Icon symbol=Symbol::Warn/><span>{error.to_owned()}</span></p> });
+    let wrong = draft
+        .error("selector/environments")
+        .map(|error| view! { <p class="error"><Icon symbol=Symbol::Warn/><span>{error.to_owned()}</span></p> });
     view! {
         <Panel title="New freeze" id="new">
             <Body>

@@ -236,7 +236,9 @@ mod tests {
         for name in ["production", "pre-production", "eu_1", "a"] {
             assert_eq!(check_name(name), Ok(()), "{name}");
         }
-        for name in ["", "Production", "a b", "-a", "latest", "v1", "new", "order", "eu.1", "a\0", "a/b", &"x".repeat(64)] {
+        for name in
+            ["", "Production", "a b", "-a", "latest", "v1", "new", "order", "eu.1", "a\0", "a/b", &"x".repeat(64)]
+        {
             assert_eq!(check_name(name).unwrap_err().field.as_deref(), Some("name"), "{name:?}");
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::{Result, Services, boxed};
 use chrono::Utc;
-use domain::freeze;
+use domain::freeze::{self, Freeze};
 use std::collections::BTreeMap;
 use store::PgConnection;
 pub use store::monitor::DriftScore;
@@ -45,8 +45,10 @@ async fn freezes_active(conn: &mut PgConnection) -> Result<Vec<(String, i64)>> {
     let now = Utc::now();
     let mut active: BTreeMap<String, i64> = BTreeMap::new();
     for environment in store::environment::everywhere(conn).await? {
-        let here: Vec<_> =
-            freezes.iter().filter(|freeze| freeze.workspace_id == environment.workspace_id).cloned().collect();
+        // One that is archived counts zero, so that nothing of it stays.
+        let of_it =
+            |freeze: &&Freeze| environment.archived_at.is_none() && freeze.workspace_id == environment.workspace_id;
+        let here: Vec<Freeze> = freezes.iter().filter(of_it).cloned().collect();
         let count = freeze::active(&here, &environment.name, environment.tier, now).len();
         *active.entry(environment.name).or_default() += i64::try_from(count).unwrap_or(i64::MAX);
     }

@@ -76,9 +76,7 @@ pub use monitor::MonitorChange;
 pub use pipeline::{PipelineFile, StoredPipeline};
 pub use pipeline_run::{NewRun, RunFilter, StartedRun};
 pub use policy::NewPolicy;
-pub use promotion::{
-    NewDecision, NewEvidence, NewOverride, NewPromotion, PromotionFilter, Sweep, may_withdraw,
-};
+pub use promotion::{NewDecision, NewEvidence, NewOverride, NewPromotion, PromotionFilter, Sweep, may_withdraw};
 pub use registration::{NewModelVersion, NewRegistration};
 pub use run::{
     Curves, MAX_CHART_KEYS, MAX_CHART_RUNS, NewExperimentRun, RunChange, RunDetail, RunExport, RunExportSearch,

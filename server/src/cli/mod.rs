@@ -1,6 +1,7 @@
 //! Commands that talk to a server as any other client does: over the REST API, with a token.
 
 pub mod pipeline;
+pub mod promotion;
 
 use crate::client::{Client, Refusal, http, parse_url};
 use anyhow::{Context as _, anyhow};

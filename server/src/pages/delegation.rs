@@ -59,7 +59,8 @@ async fn list_page(view: View, chosen: Chosen, refused: Option<(Error, Draft)>) 
     let address = chosen.address(links.delegations());
     let (error, draft) = refused.unzip();
     let draft = draft.unwrap_or_default();
-    view.form_page(error.as_ref(), "Delegations", SECTION, move || view! { <Delegations links address page draft/> }).await
+    view.form_page(error.as_ref(), "Delegations", SECTION, move || view! { <Delegations links address page draft/> })
+        .await
 }
 
 fn person(form: &Form, name: &str) -> Result<UserId, Error> {
@@ -69,7 +70,10 @@ fn person(form: &Form, name: &str) -> Result<UserId, Error> {
 async fn create(view: View, form: Form) -> PageResult {
     let created = async {
         let new = NewDelegation {
-            from: Some("from").filter(|name| !form.text(name).is_empty()).map(|name| person(&form, name)).transpose()?,
+            from: Some("from")
+                .filter(|name| !form.text(name).is_empty())
+                .map(|name| person(&form, name))
+                .transpose()?,
             to: person(&form, "to")?,
             scope: Scope {
                 environments: form.all("environments").map(str::to_owned).collect(),

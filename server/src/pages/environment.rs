@@ -100,7 +100,8 @@ async fn create(view: View, form: Form) -> PageResult {
     match created.await {
         Ok(made) => {
             let name = made.environment.name;
-            view.done(&view.links.environment(&name), format!("{name} is made. Say what a version needs to enter it.")).await
+            view.done(&view.links.environment(&name), format!("{name} is made. Say what a version needs to enter it."))
+                .await
         }
         Err(error) if can_mend(&error) => {
             let draft = form.refused(&error);

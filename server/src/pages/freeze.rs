@@ -24,10 +24,12 @@ const SECTION: Option<Section> = Some(Section::Freezes);
 
 pub(crate) fn routes(routes: Routes) -> Routes {
     let (read, write) = (Access::Needs(Permission::Read), Access::Needs(Permission::WritePolicies));
-    routes
-        .page(Method::GET, "/freezes", read, list)
-        .page(Method::POST, "/freezes", write, create)
-        .page(Method::POST, "/freezes/{id}", write, change)
+    routes.page(Method::GET, "/freezes", read, list).page(Method::POST, "/freezes", write, create).page(
+        Method::POST,
+        "/freezes/{id}",
+        write,
+        change,
+    )
 }
 
 async fn list(view: View, chosen: Chosen) -> PageResult {

@@ -45,9 +45,9 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         .page(Method::POST, "/promotions/{number}/submit", request, submit)
         .page(Method::POST, "/promotions/{number}/withdraw", request, withdraw)
         .page(Method::POST, "/promotions/{number}/again", request, request::again)
-        .page(Method::POST, "/promotions/{number}/overrides", read, overriding::open)
-        .page(Method::POST, "/promotions/{number}/overrides/{override_id}/confirm", read, overriding::confirm)
-        .page(Method::POST, "/promotions/{number}/overrides/{override_id}/review", read, overriding::review)
+        .page(Method::POST, "/promotions/{number}/overrides", Access::Needs(Permission::Deploy), overriding::open)
+        .page(Method::POST, "/promotions/{number}/overrides/{override_id}/confirm", decide, overriding::confirm)
+        .page(Method::POST, "/promotions/{number}/overrides/{override_id}/review", decide, overriding::review)
 }
 
 async fn list(view: View, chosen: Chosen) -> PageResult {

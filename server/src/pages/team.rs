@@ -15,10 +15,12 @@ const SECTION: Option<Section> = Some(Section::Settings);
 
 pub(crate) fn routes(routes: Routes) -> Routes {
     let (read, manage) = (Access::Needs(Permission::Read), Access::Needs(Permission::ManageMembers));
-    routes
-        .page(Method::GET, "/settings/teams", read, list)
-        .page(Method::POST, "/settings/teams", manage, create)
-        .page(Method::POST, "/settings/teams/{team}", manage, change)
+    routes.page(Method::GET, "/settings/teams", read, list).page(Method::POST, "/settings/teams", manage, create).page(
+        Method::POST,
+        "/settings/teams/{team}",
+        manage,
+        change,
+    )
 }
 
 async fn list(view: View) -> PageResult {
@@ -59,7 +61,9 @@ async fn change(view: View, Path(name): Path<String>, form: Form) -> PageResult 
         };
         match form.text("do") {
             "add" => services.add_team_member(ctx, &name, user()?).await.map(|_| "They are in the team now."),
-            "remove" => services.remove_team_member(ctx, &name, user()?).await.map(|_| "They are not in the team any more."),
+            "remove" => {
+                services.remove_team_member(ctx, &name, user()?).await.map(|_| "They are not in the team any more.")
+            }
             "delete" => services.delete_team(ctx, &team.name).await.map(|()| "The team is deleted."),
             _ => Err(Error::invalid("The form does not say what to do with the team.")),
         }

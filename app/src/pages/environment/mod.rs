@@ -52,7 +52,8 @@ pub fn Environments(
 ) -> impl IntoView {
     let EnvironmentsPage { workspace_id, environments, archived, may_write } = page;
     let order = environments.iter().map(|card| card.overview.environment.name.clone()).collect::<Vec<_>>().join(" → ");
-    let mut topics = ["deployments", "promotions", "environments"].map(|noun| format!("{noun}:{workspace_id}")).to_vec();
+    let mut topics =
+        ["deployments", "promotions", "environments"].map(|noun| format!("{noun}:{workspace_id}")).to_vec();
     topics.extend(environments.iter().map(|card| format!("environment:{}", card.overview.environment.id)));
     let events = links.events(&topics);
     let last = environments.len();

@@ -160,9 +160,13 @@ fn New(
     let from = may_manage.then(|| view! { <SelectField label="For" name="from" options=people draft=draft.clone()/> });
     let places = environments
         .into_iter()
-        .map(|name| view! { <CheckField name="environments" value=name.clone() draft=draft.clone()>{name}</CheckField> })
+        .map(
+            |name| view! { <CheckField name="environments" value=name.clone() draft=draft.clone()>{name}</CheckField> },
+        )
         .collect_view();
-    let wrong = draft.error("scope/environments").map(|error| view! { <p class="error"><Icon symbol=Symbol::Warn/><span>{error.to_owned()}</span></p> });
+    let wrong = draft
+        .error("scope/environments")
+        .map(|error| view! { <p class="error"><Icon symbol=Symbol::Warn/><span>{error.to_owned()}</span></p> });
     view! {
         <Panel title="Let somebody decide" id="new">
             <Body>

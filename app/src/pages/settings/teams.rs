@@ -47,7 +47,8 @@ pub fn Teams(
         teams
             .into_iter()
             .map(|team| {
-                let draft = if of_team.as_deref() == Some(team.name.as_str()) { draft.clone() } else { Draft::default() };
+                let draft =
+                    if of_team.as_deref() == Some(team.name.as_str()) { draft.clone() } else { Draft::default() };
                 view! { <One links=links.clone() team people=people.clone() may_manage draft/> }
             })
             .collect_view()
@@ -112,7 +113,8 @@ fn One(links: Links, team: Team, people: Vec<Member>, may_manage: bool, draft: D
         })
         .collect_view();
     let list = if members.is_empty() {
-        view! { <Body><p class="muted">"Nobody is in it: a rule that asks this team finds nobody."</p></Body> }.into_any()
+        view! { <Body><p class="muted">"Nobody is in it: a rule that asks this team finds nobody."</p></Body> }
+            .into_any()
     } else {
         view! { <ul class="list">{rows}</ul> }.into_any()
     };
@@ -126,7 +128,10 @@ fn One(links: Links, team: Team, people: Vec<Member>, may_manage: bool, draft: D
         let (id, opens, title) = (delete.clone(), delete.clone(), name.clone());
         let add = (!others.is_empty()).then(|| {
             let field = format!("user-{name}");
-            let options = others.iter().map(|(value, word)| view! { <option value=value.clone()>{word.clone()}</option> }).collect_view();
+            let options = others
+                .iter()
+                .map(|(value, word)| view! { <option value=value.clone()>{word.clone()}</option> })
+                .collect_view();
             view! {
                 <form class="actions" method="post" action=action.clone()>
                     <label class="sr" for=field.clone()>{format!("Who comes into {name}")}</label>

@@ -266,7 +266,10 @@ pub const MAX_FREEZES: usize = 200;
 /// When it is empty, has more than 100 characters, or one that cannot be seen.
 pub fn check_name(name: &str) -> Result<(), Error> {
     if name.trim().is_empty() || name.chars().count() > MAX_NAME || name.chars().any(char::is_control) {
-        return Err(Error::invalid_field("name", format!("Give the freeze a name of 1 to {MAX_NAME} visible characters.")));
+        return Err(Error::invalid_field(
+            "name",
+            format!("Give the freeze a name of 1 to {MAX_NAME} visible characters."),
+        ));
     }
     Ok(())
 }

@@ -92,9 +92,8 @@ fn next_change(runs: &mut [Followed<'_>], was_closed: bool, end: DateTime<Utc>) 
 /// The freezes that close: those that deny, or those that allow when none of them does now.
 fn closing<'a>(runs: &[Followed<'a>]) -> Vec<&'a Freeze> {
     let of = |kind, is_inside| {
-        let fits = move |one: &&Followed<'a>| {
-            one.run.applies && one.freeze.kind == kind && one.run.is_inside == is_inside
-        };
+        let fits =
+            move |one: &&Followed<'a>| one.run.applies && one.freeze.kind == kind && one.run.is_inside == is_inside;
         runs.iter().filter(fits).map(|one| one.freeze)
     };
     let denying: Vec<_> = of(FreezeKind::Deny, true).collect();
@@ -219,7 +218,8 @@ pub fn from_zone(text: &str, timezone: &str) -> Result<DateTime<Utc>, Error> {
         .filter(|local| (1970..4000).contains(&local.year()))
         .ok_or_else(|| Error::invalid("Give a date and a time, such as 2026-12-24T18:00."))?;
     let at = zone.from_local_datetime(&local).earliest();
-    at.map(|at| at.to_utc()).ok_or_else(|| Error::invalid(format!("The clocks of {zone} skip this time; give a later one.")))
+    at.map(|at| at.to_utc())
+        .ok_or_else(|| Error::invalid(format!("The clocks of {zone} skip this time; give a later one.")))
 }
 
 /// The names of the time zones, for a form to offer.

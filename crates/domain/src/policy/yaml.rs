@@ -44,7 +44,10 @@ impl PolicyDocument {
         }
         let root = yaml::read(source).map_err(one)?;
         if !matches!(root.yaml, Yaml::Map(_)) {
-            return Err(one(Problem::new(root.at, "A policy is a mapping: gates, rules and the like, each with a colon.")));
+            return Err(one(Problem::new(
+                root.at,
+                "A policy is a mapping: gates, rules and the like, each with a colon.",
+            )));
         }
         let value = value(&root).map_err(one)?;
         let document: Self = serde_path_to_error::deserialize(&value).map_err(|error| {
@@ -254,7 +257,11 @@ reauthenticate: true
             ("rules:\n  - name: a\n    eligible: {roles: [boss]}\n", 3, "Unknown variant `boss`"),
             ("rules:\n  - name: a\n    eligible: {roles: [approver]}\n    approvals: 300\n", 4, "u8"),
             ("rules:\n  - name: a\n    eligible: {roles: [approver]}\n    approvals: 0\n", 4, "from 1 to 20"),
-            ("rules:\n  - name: a\n    eligible: {roles: [approver]}\n    distinct_from: [boss]\n", 4, "One of requester"),
+            (
+                "rules:\n  - name: a\n    eligible: {roles: [approver]}\n    distinct_from: [boss]\n",
+                4,
+                "One of requester",
+            ),
             ("expires_after: 3 weeks\n", 1, "Write a span of time as"),
             ("expires_after: 7d\nexpires_after: 8d\n", 2, "given twice"),
             ("description: yes\n", 1, "in quotes"),

@@ -237,9 +237,7 @@ impl Electorate {
             return Err(bar);
         }
         let mut seats = self.stand_ins.iter().filter(|stand_in| stand_in.to == id).map(|stand_in| stand_in.from);
-        seats
-            .find(|from| self.person(*from).is_some_and(|away| self.bar(away, rule).is_none()))
-            .ok_or(Bar::NotEligible)
+        seats.find(|from| self.person(*from).is_some_and(|away| self.bar(away, rule).is_none())).ok_or(Bar::NotEligible)
     }
 
     /// The rules that a yes of this person counts for when they do not say: in the order of the policies those in which
