@@ -265,7 +265,8 @@ impl Links {
             | ObjectKind::Policy
             | ObjectKind::Monitor
             | ObjectKind::Trigger
-            | ObjectKind::Webhook => None,
+            | ObjectKind::Webhook
+            | ObjectKind::AuditKey => None,
         }
     }
 }

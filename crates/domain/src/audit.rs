@@ -27,6 +27,7 @@ pub enum ObjectKind {
     Alert,
     Trigger,
     Webhook,
+    AuditKey,
 }
 
 impl ObjectKind {
@@ -52,6 +53,7 @@ impl ObjectKind {
             Self::Alert => "alert",
             Self::Trigger => "trigger",
             Self::Webhook => "webhook",
+            Self::AuditKey => "audit_key",
         }
     }
 
@@ -78,6 +80,7 @@ impl ObjectKind {
             O::Alert,
             O::Trigger,
             O::Webhook,
+            O::AuditKey,
         ]
         .into_iter()
         .find(|kind| kind.as_str() == text)

@@ -3,6 +3,9 @@
 use crate::{Result, Services, boxed};
 pub use store::monitor::DriftScore;
 
+/// The most events that are counted: after an update from before there was a chain, all of history waits.
+const MOST_COUNTED: i64 = 10_000;
+
 /// What stands at this moment, over all workspaces.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Gauges {
@@ -12,6 +15,8 @@ pub struct Gauges {
     pub promotions_pending: Vec<(String, i64)>,
     /// How many alerts are not resolved.
     pub alerts_open: i64,
+    /// How many events of history wait to be chained; counted up to ten thousand.
+    pub audit_unchained: i64,
     /// What the last checks of what serves found.
     pub drift: Vec<DriftScore>,
 }
@@ -28,6 +33,7 @@ impl Services {
             steps_waiting: store::step::waiting_by_pool(&mut conn).await?,
             promotions_pending: store::promotion::awaiting_by_environment(&mut conn).await?,
             alerts_open: store::alert::count_all_unresolved(&mut conn).await?,
+            audit_unchained: store::audit_chain::count_unchained(&mut conn, MOST_COUNTED).await?,
             drift: store::monitor::drift_scores(&mut conn).await?,
         })
     }

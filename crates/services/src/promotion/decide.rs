@@ -113,6 +113,8 @@ impl Services {
             .details(serde_json::json!({
                 "subject_digest": decision.subject_digest,
                 "comment": decision.comment,
+                // So that another decision in its place is found: see docs/audit.md.
+                "decision_digest": digest_of(&decision)?,
                 "approvals": approvals,
                 "needed": present.policy.document.rule.approvals,
                 "state": promotion.state,
@@ -122,6 +124,14 @@ impl Services {
         commit(tx).await?;
         Ok((decision, true))
     }
+}
+
+/// The digest of everything that is kept of a decision.
+fn digest_of(decision: &Decision) -> Result<Digest> {
+    Digest::of_json(decision).map_err(|error| {
+        tracing::error!(%error, "a decision has no JSON form");
+        Error::internal()
+    })
 }
 
 /// Why nothing is to be decided.
