@@ -1,6 +1,7 @@
 //! Promotions over a real database, a real artifact store and the real engine: what leads to a version that serves, and
 //! that nothing else does.
 
+mod audit;
 mod champion;
 mod decide;
 mod deploy;
