@@ -138,7 +138,9 @@ async fn two_that_chain_at_once_make_one_chain_without_a_gap() {
     let events = world.count("select count(*) from audit_events").await;
     assert_eq!(world.count("select count(distinct event_id) from audit_chain").await, events);
     assert_eq!(
-        world.count("select count(*) from (select chain from audit_chain group by chain having max(seq) <> count(*)) c").await,
+        world
+            .count("select count(*) from (select chain from audit_chain group by chain having max(seq) <> count(*)) c")
+            .await,
         0,
         "no number is left out"
     );
@@ -210,7 +212,10 @@ async fn whoever_owns_the_database_is_found_out() {
     ] {
         tamper(&world, statement).await;
         let report = Bundle::of(&world, &world.services, of).await.report();
-        assert!(report.checks.iter().any(|check| !check.holds && check.what.contains(what)), "{statement}: {report:#?}");
+        assert!(
+            report.checks.iter().any(|check| !check.holds && check.what.contains(what)),
+            "{statement}: {report:#?}"
+        );
         tamper(&world, undo).await;
     }
     holds(&Bundle::of(&world, &world.services, of).await.report());
@@ -257,10 +262,11 @@ async fn heads_are_signed_with_the_key_in_use_and_told_to_who_wants_them() {
     holds(&chain::verify(&mut bundle, &with(key.public)).unwrap());
     assert_eq!(signer().await, Some(key.id.to_string()));
 
-    let told: Vec<String> = sqlx::query_scalar("select body from webhook_deliveries where event = 'audit.checkpoint' order by id")
-        .fetch_all(&world.database.pool)
-        .await
-        .unwrap();
+    let told: Vec<String> =
+        sqlx::query_scalar("select body from webhook_deliveries where event = 'audit.checkpoint' order by id")
+            .fetch_all(&world.database.pool)
+            .await
+            .unwrap();
     assert_eq!(told.len(), 2, "{told:?}");
     let told: serde_json::Value = serde_json::from_str(&told[1]).unwrap();
     assert_eq!((&told["entity"], &told["action"]), (&"audit".into(), &"checkpoint".into()));
@@ -276,10 +282,8 @@ async fn heads_are_signed_with_the_key_in_use_and_told_to_who_wants_them() {
     }
     let other = services.create_audit_key().await.unwrap();
     services.retire_audit_key(&key.id).await.unwrap();
-    let ids: HashSet<String> = std::fs::read_dir(&folder)
-        .unwrap()
-        .map(|file| file.unwrap().file_name().into_string().unwrap())
-        .collect();
+    let ids: HashSet<String> =
+        std::fs::read_dir(&folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
     assert_eq!(ids, HashSet::from([format!("{}.pem", other.id)]));
     let again = services.retire_audit_key(&key.id).await.unwrap_err();
     assert_eq!(again.message, format!("The audit key {} is out of use already.", key.id));
