@@ -1,6 +1,6 @@
 //! An audit bundle from a server that runs, verified by the program alone, and after somebody laid hands on it.
 
-use crate::slipway::Slipway;
+use crate::slipway::{PATIENCE, Slipway};
 use artifacts::Artifacts;
 use chain::{DECISIONS, EVENTS, Hashed, MANIFEST, Manifest, SEAL, Seal, canonical};
 use domain::{
@@ -243,5 +243,43 @@ async fn a_bundle_is_verified_without_the_server_and_betrays_whoever_touched_it(
     for none in [&b"no archive"[..], &pack(&Files::from([("a.txt".to_owned(), b"b".to_vec())]))] {
         assert_eq!(verifier.verify(none, &[]).0, Some(2));
     }
+    server.stop();
+}
+
+/// Whatever the chainers were doing when they were killed, those that come after them go on without a gap.
+#[tokio::test]
+async fn history_is_chained_without_a_gap_though_workers_are_killed_in_the_middle_of_it() {
+    let (slipway, mut server) = Slipway::start(&["--no-worker"]).await;
+    let count =
+        async |query: &'static str| -> i64 { sqlx::query_scalar(query).fetch_one(slipway.pool()).await.unwrap() };
+    sqlx::query(
+        "insert into audit_events (id, workspace_id, actor_name, action, object_kind, object_id, object_name, summary)
+         select gen_random_uuid(), w.id, 'Slipway', 'run.deleted', 'run', n::text, 'run ' || n, 'deleted it'
+         from workspaces w, generate_series(1, 12000) n",
+    )
+    .execute(slipway.pool())
+    .await
+    .unwrap();
+    let mut chained = 0;
+    for _ in 0..3 {
+        let mut killed = [slipway.work(&[]), slipway.work(&[])];
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while count("select count(*) from audit_chain").await == chained {
+            assert!(tokio::time::Instant::now() < deadline, "nobody chains");
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+        killed.iter_mut().for_each(crate::slipway::Process::kill);
+        chained = count("select count(*) from audit_chain").await;
+        if count("select count(*) from audit_unchained").await == 0 {
+            break;
+        }
+    }
+    // What is left is chained before a bundle is made.
+    let period = slipway.download("audit/bundle").await;
+    assert_eq!(count("select count(*) from audit_unchained where chain in (select id from workspaces)").await, 0);
+    let path = slipway.data().join("bundle.zip");
+    let said = Verifier { slipway: &slipway, file: &path }.holds(&period, &[]);
+    let events = count("select count(*) from audit_events where workspace_id is not null").await;
+    assert!(said.contains(&format!("The chain is whole from entry 1 to {events}: {events} events shown")), "{said}");
     server.stop();
 }

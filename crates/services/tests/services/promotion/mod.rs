@@ -2,6 +2,7 @@
 //! that nothing else does.
 
 mod audit;
+mod audit_scale;
 mod champion;
 mod decide;
 mod deploy;
