@@ -194,7 +194,7 @@ fn files(
             EVENTS => source.open(name).map_err(|error| error.to_string()).and_then(|file| walk.events(file)),
             DECISIONS => source.open(name).map_err(|error| error.to_string()).and_then(|file| walk.decisions(file)),
             PROMOTION => read(source, name, MAX_LINE).map(|bytes| {
-                report.tell(promotion(&bytes, manifest));
+                report.tell(walk.promotion(&bytes));
                 hashed(&bytes)
             }),
             _ => source.open(name).map_err(|error| error.to_string()).and_then(|file| {
@@ -246,30 +246,6 @@ fn lines(file: impl Read, noted: &mut Hashed, mut each: impl FnMut(&[u8])) -> Re
     }
 }
 
-/// Whether what was decided on agrees with itself and with the manifest.
-fn promotion(bytes: &[u8], manifest: &Manifest) -> Result<String, String> {
-    let value: Value = read_canonical(PROMOTION, bytes)?;
-    let About::Promotion { id, number } = &manifest.about else {
-        return Err(format!("{PROMOTION} is there, and the bundle is of a period."));
-    };
-    let promotion = &value["promotion"];
-    if promotion["id"].as_str() != Some(&id.to_string()) || promotion["number"].as_i64() != Some(*number) {
-        return Err(format!("{PROMOTION} is of another promotion than the manifest says."));
-    }
-    for (what, content, digest) in [
-        ("subject", &promotion["subject"], &promotion["subject_digest"]),
-        ("policy", &value["policy"]["document"], &value["policy"]["digest"]),
-    ] {
-        if content.is_null() && digest.is_null() {
-            continue;
-        }
-        if Digest::of_json(content).ok().as_ref().map(Digest::as_str) != digest.as_str() {
-            return Err(format!("The {what} in {PROMOTION} is not the one that its digest names."));
-        }
-    }
-    Ok(format!("What promotion #{number} decides on has the digests that it says."))
-}
-
 /// What an event tells of a decision.
 #[derive(Deserialize)]
 struct Told {
@@ -277,6 +253,14 @@ struct Told {
     actor: Value,
     object: Value,
     details: Value,
+}
+
+fn read_event(event: &str) -> Result<Told, &'static str> {
+    serde_json::from_str(event).map_err(|_| "its event cannot be understood")
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
 }
 
 /// A decision that an event tells of.
@@ -301,6 +285,8 @@ struct Walk<'a> {
     kept: Option<i64>,
     /// The hash at the checkpoint.
     at_checkpoint: Option<Hash>,
+    /// The subjects that events of the promotion name, each with the policy it was held against.
+    subjects: BTreeSet<[String; 2]>,
     /// By promotion, person and digest of the subject.
     expected: BTreeMap<[String; 3], Expected>,
     decisions: u64,
@@ -320,6 +306,7 @@ impl<'a> Walk<'a> {
             broken: None,
             kept: None,
             at_checkpoint: None,
+            subjects: BTreeSet::new(),
             expected: BTreeMap::new(),
             decisions: 0,
             older: 0,
@@ -407,17 +394,27 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Notes the decision that an event tells of.
+    /// Notes what an event tells of a decision or a subject.
     fn told(&mut self, event: &str) -> Result<(), &'static str> {
         // Most events tell of none, and are not read.
-        if !event.starts_with(r#"{"action":"promotion.approved""#)
-            && !event.starts_with(r#"{"action":"promotion.rejected""#)
-        {
+        let decides = event.starts_with(r#"{"action":"promotion.approved""#)
+            || event.starts_with(r#"{"action":"promotion.rejected""#);
+        let About::Promotion { id, .. } = &self.manifest.about else {
+            return if decides { self.expect(&read_event(event)?) } else { Ok(()) };
+        };
+        if !decides && !event.contains(r#""subject_digest":"#) {
             return Ok(());
         }
-        let told: Told = serde_json::from_str(event).map_err(|_| "its event cannot be understood")?;
+        let told = read_event(event)?;
+        if told.object["id"].as_str() == Some(&id.to_string()) {
+            self.subjects.insert([text(&told.details["subject_digest"]), text(&told.details["policy"])]);
+        }
+        if decides { self.expect(&told) } else { Ok(()) }
+    }
+
+    /// Notes a decision.
+    fn expect(&mut self, told: &Told) -> Result<(), &'static str> {
         let verdict = if told.action == "promotion.approved" { "approve" } else { "reject" };
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let key = [text(&told.object["id"]), text(&told.actor["id"]), text(&told.details["subject_digest"])];
         let expected = Expected {
             seq: self.place.seq,
@@ -429,6 +426,36 @@ impl<'a> Walk<'a> {
             None => Ok(()),
             Some(_) => Err("it tells of a decision a second time"),
         }
+    }
+
+    /// Whether what was decided on agrees with itself, with the manifest, and with what the events say.
+    fn promotion(&self, bytes: &[u8]) -> Result<String, String> {
+        let value: Value = read_canonical(PROMOTION, bytes)?;
+        let About::Promotion { id, number } = &self.manifest.about else {
+            return Err(format!("{PROMOTION} is there, and the bundle is of a period."));
+        };
+        let promotion = &value["promotion"];
+        if promotion["id"].as_str() != Some(&id.to_string()) || promotion["number"].as_i64() != Some(*number) {
+            return Err(format!("{PROMOTION} is of another promotion than the manifest says."));
+        }
+        let (subject, policy) = (&promotion["subject_digest"], &value["policy"]["digest"]);
+        for (what, content, digest) in
+            [("subject", &promotion["subject"], subject), ("policy", &value["policy"]["document"], policy)]
+        {
+            if content.is_null() && digest.is_null() {
+                continue;
+            }
+            if Digest::of_json(content).ok().as_ref().map(Digest::as_str) != digest.as_str() {
+                return Err(format!("The {what} in {PROMOTION} is not the one that its digest names."));
+            }
+        }
+        if subject.is_null() {
+            return Ok(format!("Promotion #{number} has no subject yet: its gates have not run."));
+        }
+        if !self.subjects.contains(&[text(subject), text(policy)]) {
+            return Err(format!("No event here names the subject and the policy in {PROMOTION}."));
+        }
+        Ok(format!("The subject and the policy of promotion #{number} are those that an event here names."))
     }
 
     fn decisions(&mut self, file: impl Read) -> Result<Hashed, String> {
@@ -448,7 +475,6 @@ impl<'a> Walk<'a> {
         let form = || "is not in the form in which it is written".to_owned();
         let line = line.strip_suffix(b"\n").ok_or_else(form)?;
         let DecisionLine { decision, promotion } = read_canonical(DECISIONS, line).map_err(|_| form())?;
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let key = [promotion.to_string(), text(&decision["user_id"]), text(&decision["subject_digest"])];
         let expected = self.expected.remove(&key).ok_or("is one that no event here tells of")?;
         let is_it = match &expected.digest {

@@ -7,6 +7,7 @@ use crate::{Ctx, Result, Services, boxed, commit, now, webhook::tell_checkpoint}
 use chain::{Checkpoint, Hash, Place, PrivateKey, entry_hash};
 use domain::{Error, id::WorkspaceId};
 use store::{PgConnection, audit_chain::NewEntry};
+use tokio::sync::MutexGuard;
 
 /// How many events are chained in one transaction.
 const BATCH: usize = 1000;
@@ -69,8 +70,19 @@ impl Services {
         Ok(chained)
     }
 
+    /// Where the workspace's chain stands, with everything in it that was committed before this is asked for.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    #[boxed]
+    pub async fn audit_head_now(&self, ctx: &Ctx) -> Result<AuditHead> {
+        let chain = Some(ctx.workspace_id());
+        while self.chain_batch(chain, Others::Wait).await? > 0 {}
+        self.audit_head(ctx).await
+    }
+
     /// Where the workspace's chain stands. At most one batch of what waits is chained before, so that a page is quick also
-    /// when much does.
+    /// when much does, or when others are at it.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -93,8 +105,17 @@ impl Services {
         self.note_head(Some(workspace), Others::Wait).await
     }
 
+    /// Those who wait in this process wait for each other here, and not with a connection each.
+    async fn turn(&self, others: Others) -> Option<MutexGuard<'_, ()>> {
+        match others {
+            Others::Wait => Some(self.chaining.lock().await),
+            Others::Leave => None,
+        }
+    }
+
     /// Chains up to [`BATCH`] events. Tells how many.
     async fn chain_batch(&self, chain: Option<WorkspaceId>, others: Others) -> Result<usize> {
+        let _turn = self.turn(others).await;
         let mut tx = self.begin().await?;
         if !is_ours(&mut tx, chain, others).await? {
             return Ok(0);
@@ -122,6 +143,7 @@ impl Services {
     /// checkpoint is the last.
     async fn note_head(&self, chain: Option<WorkspaceId>, others: Others) -> Result<Noted> {
         let key = self.signing_key().await?;
+        let _turn = self.turn(others).await;
         let mut tx = self.begin().await?;
         let is_ours = is_ours(&mut tx, chain, others).await?;
         let head = store::audit_chain::head(&mut tx, chain).await?;

@@ -121,6 +121,7 @@ pub struct Services {
     outbound: Arc<Outbound>,
     joining: Arc<upload::Joining>,
     audit_keys: Option<Arc<Path>>,
+    chaining: Arc<tokio::sync::Mutex<()>>,
     public_url: Arc<str>,
 }
 
@@ -143,6 +144,7 @@ impl Services {
             outbound: Arc::default(),
             joining: Arc::default(),
             audit_keys: None,
+            chaining: Arc::default(),
             public_url: "".into(),
         }
     }

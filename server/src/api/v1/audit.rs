@@ -15,7 +15,7 @@ use axum::{
     http::header,
     response::{IntoResponse as _, Response},
 };
-use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, SubsecRound as _, Utc};
 use domain::{
     Error, ErrorKind,
     audit::{AuditEvent, ObjectKind},
@@ -108,7 +108,7 @@ struct AuditCheckpoint {
 /// The head of the workspace's chain of history: keep it elsewhere, and a bundle can be held against it.
 #[utoipa::path(get, path = "/api/v1/audit/head", tag = "history", responses((status = 200, body = AuditHead)))]
 async fn head(State(state): State<AppState>, Context(ctx): Context) -> Result<Json<AuditHead>, ApiError> {
-    let found = state.services.audit_head(&ctx).await?;
+    let found = state.services.audit_head_now(&ctx).await?;
     Ok(Json(AuditHead {
         seq: found.head.seq,
         head: found.head.hash.to_string(),
@@ -144,7 +144,7 @@ async fn bundle(
 ) -> Result<Response, ApiError> {
     let said = |text: Option<String>| text.filter(|text| !text.is_empty());
     let from = said(period.from).map_or(Ok(DateTime::UNIX_EPOCH), |text| moment("from", &text, false))?;
-    let to = said(period.to).map_or_else(|| Ok(Utc::now()), |text| moment("to", &text, true))?;
+    let to = said(period.to).map_or_else(|| Ok(Utc::now().trunc_subsecs(6)), |text| moment("to", &text, true))?;
     let day = |at: DateTime<Utc>| at.format("%Y-%m-%d").to_string();
     let name = format!("audit-{}-{}-{}", ctx.workspace.slug, day(from), day(to));
     Ok(bundle::send(&state.services, &ctx, BundleOf::Period { from, to }, &name).await?)
