@@ -60,7 +60,9 @@ pub enum Command {
     /// Store pipelines, start runs, follow their logs: on a server, with a token.
     #[command(subcommand)]
     Pipeline(crate::cli::pipeline::Command),
-    /// Manage users and tokens. Works while the server runs.
+    /// Verify an audit bundle: without a server, a database or a network.
+    Verify(crate::cli::verify::Verify),
+    /// Manage users, tokens and keys. Works while the server runs.
     #[command(subcommand)]
     Admin(Admin),
     /// Run one step's process and end it when the worker dies. Started by workers.
@@ -207,6 +209,9 @@ pub enum Admin {
         #[command(flatten)]
         data: Data,
     },
+    /// Manage the keys that heads of history and audit bundles are signed with.
+    #[command(subcommand)]
+    AuditKey(crate::cli::audit_key::Command),
     /// Make an API token and print it, alone, on standard output.
     CreateToken {
         /// Whose it is.

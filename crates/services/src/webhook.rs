@@ -2,11 +2,12 @@
 //! of; sending it, again when need be, is the workers' part, and may be broken off at any moment.
 
 use crate::{Ctx, Event, Result, Services, boxed, commit, now};
+use chain::Checkpoint;
 use chrono::Utc;
 use domain::{
     Error, ErrorKind, Page,
     audit::{Object, ObjectKind},
-    id::{DeliveryId, WebhookId},
+    id::{DeliveryId, WebhookId, WorkspaceId},
     model::Model,
     page,
     webhook::{
@@ -395,9 +396,31 @@ impl Services {
 /// happens, and wakes a worker.
 pub(crate) async fn tell_webhooks(conn: &mut PgConnection, model: &Model, what: &Happening<'_>) -> Result<()> {
     let Some((event, data)) = what.of(model) else { return Ok(()) };
-    let told = store::webhook::told_of(conn, model.workspace_id, event).await?;
+    tell(conn, model.workspace_id, event, &data).await
+}
+
+/// The same of a head of history: whoever keeps it elsewhere can tell later whether history was written anew.
+pub(crate) async fn tell_checkpoint(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    checkpoint: &Checkpoint,
+) -> Result<()> {
+    let data = serde_json::json!({
+        "workspace_id": workspace, "seq": checkpoint.seq, "head": checkpoint.head, "at": checkpoint.at,
+        "key": checkpoint.key, "signature": checkpoint.signature,
+    });
+    tell(conn, workspace, WebhookEvent::AuditCheckpoint, &data).await
+}
+
+async fn tell(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    event: WebhookEvent,
+    data: &serde_json::Value,
+) -> Result<()> {
+    let told = store::webhook::told_of(conn, workspace, event).await?;
     let Some((_, slug)) = told.first() else { return Ok(()) };
-    let body = body(event, &data, slug)?;
+    let body = body(event, data, slug)?;
     let webhooks: Vec<WebhookId> = told.iter().map(|(id, _)| *id).collect();
     store::webhook::delivery::insert(conn, &webhooks, event, &body).await?;
     store::wake::push(conn, &Wake::Webhooks).await?;
