@@ -60,10 +60,12 @@ async fn run(cli: Cli) -> Result<ExitCode> {
     rustls::crypto::ring::default_provider().install_default().map_err(|_| anyhow!("TLS could not be set up"))?;
     match cli.command {
         Command::Demo(options) => return demo::run(options).await,
+        Command::Promote(options) => return cli::promotion::promote(options).await,
         Command::Serve(options) => serve::run(options).await,
         Command::Migrate(data) => with_services(&data, CONNECTIONS, false, async |_, _| Ok(())).await,
         Command::Admin(command) => admin(command).await,
         Command::Pipeline(command) => cli::pipeline::run(command).await,
+        Command::Promotion(command) => cli::promotion::run(command).await,
         Command::Worker(options) => worker::command::run(options).await,
         Command::StepShim { .. } | Command::Verify(_) => Err(anyhow!("this begins before anything else")),
     }?;

@@ -3,6 +3,7 @@
 
 pub mod audit_key;
 pub mod pipeline;
+pub mod promotion;
 pub mod verify;
 
 use crate::client::{Client, Refusal, http, parse_url};

@@ -436,6 +436,7 @@ pub(super) fn webhook(webhook: &Webhook) -> Value {
         "webhook_id": webhook.id.to_string(),
         "name": webhook.name,
         "url": webhook.url,
+        // Of ours its client knows nothing, and would fail.
         "events": webhook.events.iter().filter(|event| event.is_of_mlflow()).map(event).collect::<Vec<_>>(),
         "status": webhook.status.as_str(),
         "creation_timestamp": webhook.created_at.timestamp_millis(),

@@ -119,13 +119,13 @@ async fn update(
     Path(webhook): Path<String>,
     fields: Fields,
 ) -> Result<Json<Value>, MlflowError> {
+    let said = |name: &str| -> Result<Option<String>, Error> { Ok(fields.text(name)?.map(ToOwned::to_owned)) };
     let before = known(&state, &ctx, &webhook).await?;
     let mut events = events(&fields)?;
     if !events.is_empty() {
-        // What its clients cannot name, they do not take away.
+        // What its client is not shown, it does not mean to take away.
         events.extend(before.events.iter().filter(|event| !event.is_of_mlflow()));
     }
-    let said = |name: &str| -> Result<Option<String>, Error> { Ok(fields.text(name)?.map(ToOwned::to_owned)) };
     let change = WebhookChange {
         // An empty name, URL or list says nothing; an empty description or secret takes it away.
         name: said("name")?.filter(|name| !name.is_empty()),
@@ -144,7 +144,8 @@ async fn delete(
     Context(ctx): Context,
     Path(webhook): Path<String>,
 ) -> Result<Empty, MlflowError> {
-    state.services.delete_webhook(&ctx, known(&state, &ctx, &webhook).await?.id).await?;
+    let webhook = known(&state, &ctx, &webhook).await?;
+    state.services.delete_webhook(&ctx, webhook.id).await?;
     Ok(done())
 }
 

@@ -15,6 +15,8 @@ use tokio::{
 
 /// Between two looks for promotions that have something to do.
 const PROMOTIONS: Duration = Duration::from_secs(5);
+/// Between two looks for promotions that expire and reviews that are overdue. Both are told of hours before or after.
+const DUE: Duration = Duration::from_secs(30);
 /// How many promotions are gone on with at once. One that is tried may take minutes, and must not hold up the others.
 const AT_ONCE: usize = 4;
 /// Between two looks for points that wait to be packed.
@@ -95,6 +97,18 @@ impl Worker {
     pub(super) async fn advance_promotion(&self, id: PromotionId) {
         if let Err(error) = self.services.advance_promotion(id).await {
             tracing::warn!(promotion = %id, %error, "a promotion could not be advanced; it is tried again");
+        }
+    }
+}
+
+/// Tells of promotions that expire soon, ends those that have, and reminds of reviews that are overdue.
+pub(super) async fn due(worker: Worker) {
+    while worker.pause(DUE).await {
+        if let Err(error) = worker.services.watch_expiry().await {
+            tracing::warn!(%error, "promotions that expire could not be looked for");
+        }
+        if let Err(error) = worker.services.nag_about_reviews().await {
+            tracing::warn!(%error, "overdue reviews could not be looked for");
         }
     }
 }

@@ -14,6 +14,7 @@ mod yaml;
 pub use gate::{Bound, DEFAULT_TOLERANCE, GateSpec};
 pub use rule::{Distinct, Eligible, InputKind, InputSpec, Rule};
 pub use scope::{Action, RISK_TAG, Scope, Target, matches};
+pub(crate) use stricter::gate_implies;
 pub use stricter::stricter;
 #[cfg(not(target_arch = "wasm32"))]
 pub use yaml::{MAX_FILE_BYTES, PolicyErrors};

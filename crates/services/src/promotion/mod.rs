@@ -9,6 +9,7 @@ mod decide;
 mod evidence;
 mod expiry;
 mod gates;
+mod looking_back;
 mod overriding;
 mod people;
 mod present;
@@ -29,6 +30,7 @@ use crate::{
     environment::{self, is_name},
     now,
     step::account,
+    webhook::tell_of_promotion,
 };
 use domain::{
     Error,
@@ -39,6 +41,7 @@ use domain::{
     permission::{Permission, Role},
     policy::{Action, PolicySet},
     promotion::{Promotion, PromotionState},
+    webhook::PromotionEvent,
 };
 use store::{PgConnection, promotion::Candidate, wake::Wake};
 
@@ -372,7 +375,25 @@ pub(crate) async fn move_to(
     }
     promotion.state = to;
     promotion.state_reason = reason;
+    count(promotion);
+    if let Some(told) = PromotionEvent::of_move(from, to) {
+        tell_of_promotion(tx, promotion, told, serde_json::json!({ "before": from })).await?;
+    }
     announce(tx, promotion).await
+}
+
+/// Counts how a promotion ended, and how long it took until it was decided on.
+fn count(promotion: &Promotion) {
+    let environment = promotion.environment.clone();
+    if matches!(promotion.state, PromotionState::Approved | PromotionState::Rejected) {
+        let seconds = (now() - promotion.created_at).to_std().unwrap_or_default();
+        metrics::histogram!("slipway_promotion_decision_seconds", "environment" => environment.clone())
+            .record(seconds.as_secs_f64());
+    }
+    if !promotion.state.is_open() {
+        metrics::counter!("slipway_promotions_total", "environment" => environment, "end" => promotion.state.as_str())
+            .increment(1);
+    }
 }
 
 /// Lets the gates of a promotion that is locked run again, held against these policies, or else those in force. What people

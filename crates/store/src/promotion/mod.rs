@@ -6,6 +6,7 @@ mod evidence;
 mod gate;
 mod lineage;
 mod overriding;
+mod statistics;
 
 pub use candidate::{Candidate, candidate, candidate_by_number, commit_of_run, datasets_of_run, metrics_of_run};
 pub use decision::{decision_of, decisions, insert_decision};
@@ -15,6 +16,7 @@ pub use lineage::{RunPeople, image_of_run, people_behind, reproduction_of_run, u
 pub use overriding::{
     insert_override, override_by_id, overrides, set_confirmed, set_reviewed, take_overdue, unreviewed,
 };
+pub use statistics::{Period, by_policy, by_rule, count_of_period, rejections};
 
 use crate::{Error, Result, environment::push_seen};
 use chrono::{DateTime, Utc};

@@ -1,6 +1,6 @@
 //! Environments, their order, and their policies.
 
-use super::Listed;
+use super::{Listed, policy::if_match};
 use crate::{
     access::{Access, Context},
     error::{ApiError, Problem},
@@ -11,12 +11,13 @@ use crate::{
 use axum::{
     Json,
     extract::State,
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode},
 };
 use domain::{
-    Digest, Error,
-    environment::{Environment, EnvironmentDetail, EnvironmentOverview, Policy, PolicyDocument, Tier},
+    Error,
+    environment::{Environment, EnvironmentDetail, EnvironmentOverview, Tier},
     permission::{Permission, Role},
+    policy::{Policy, PolicyDocument},
 };
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeSet;
@@ -215,10 +216,6 @@ async fn set_policy(
     headers: HeaderMap,
     Body(document): Body<PolicyDocument>,
 ) -> Result<Json<Policy>, ApiError> {
-    let instead_of = headers.get(header::IF_MATCH).map(|value| {
-        let text = value.to_str().unwrap_or_default().trim_matches('"');
-        text.parse::<Digest>().map_err(|_| Error::invalid("Give the digest of a policy as If-Match, or leave it away."))
-    });
-    let instead_of = instead_of.transpose()?;
+    let instead_of = if_match(&headers)?;
     Ok(Json(state.services.set_policy(&ctx, &environment, document, instead_of.as_ref()).await?))
 }
