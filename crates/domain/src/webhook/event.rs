@@ -87,7 +87,6 @@ impl WebhookEvent {
         Self::PromptAliasCreated,
         Self::PromptAliasDeleted,
         Self::BudgetPolicyExceeded,
-        Self::AuditCheckpoint,
     ];
 
     /// Its name: entity and action with a dot between them.
@@ -117,7 +116,7 @@ impl WebhookEvent {
     /// Whether MLflow has it too.
     #[must_use]
     pub fn is_of_mlflow(self) -> bool {
-        !matches!(self, Self::Promotion(_))
+        !matches!(self, Self::AuditCheckpoint | Self::Promotion(_))
     }
 
     /// What it happens to.
