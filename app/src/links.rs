@@ -137,6 +137,24 @@ impl Links {
         self.to(&format!("promotions/{number}"))
     }
 
+    /// All policies.
+    #[must_use]
+    pub fn policies(&self) -> String {
+        self.to("policies")
+    }
+
+    /// The form that writes a new policy.
+    #[must_use]
+    pub fn new_policy(&self) -> String {
+        self.to("policies/new")
+    }
+
+    /// A policy.
+    #[must_use]
+    pub fn policy(&self, name: &str) -> String {
+        self.to(&format!("policies/{}", encode(name)))
+    }
+
     /// What is found by name.
     #[must_use]
     pub fn search(&self) -> String {
@@ -274,6 +292,11 @@ impl Links {
             ObjectKind::Pipeline => Some(self.pipeline(&object.name)),
             ObjectKind::PipelineRun => number().map(|number| self.pipeline_run(number)),
             ObjectKind::Environment => Some(self.environment(&object.name)),
+            // Its name in the history ends with the revision: `production 3`.
+            ObjectKind::Policy => {
+                let (name, revision) = object.name.rsplit_once(' ')?;
+                Some(format!("{}?revision={}", self.policy(name), revision.parse::<i32>().ok()?))
+            }
             ObjectKind::Promotion => number().map(|number| self.promotion(number)),
             ObjectKind::Deployment => number().map(|number| self.deployment(number)),
             ObjectKind::Alert => number().map(|number| self.alert(number)),
@@ -282,7 +305,6 @@ impl Links {
             ObjectKind::LoggedModel
             | ObjectKind::User
             | ObjectKind::Token
-            | ObjectKind::Policy
             | ObjectKind::Monitor
             | ObjectKind::Trigger
             | ObjectKind::Webhook

@@ -17,6 +17,7 @@ pub mod monitor;
 pub mod palette;
 pub mod pipeline;
 pub mod pipeline_run;
+pub mod policy;
 pub mod promotion;
 pub mod registration;
 pub mod run;

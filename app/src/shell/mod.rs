@@ -121,6 +121,8 @@ pub enum Section {
     Environments,
     /// When nothing is deployed, or only then.
     Freezes,
+    /// What a version needs to enter an environment.
+    Policies,
     /// What serves.
     Deployments,
     /// What somebody should look at.

@@ -1,21 +1,24 @@
-//! The pages of environments, and the forms that make, change and order them, and that change a policy.
+//! The pages of environments, and the forms that make, change and order them.
 
-use super::{Form, PageResult, View, chosen::Chosen, form::can_mend};
+use super::{Form, PageResult, View, chosen::Chosen, form::can_mend, freeze};
 use crate::{access::Access, extract::Path, router::Routes};
 use app::{
-    pages::environment::{Edit, EnvironmentCard, EnvironmentPage, Environments, EnvironmentsPage, One, PolicyForm},
+    pages::environment::{Arrival, EnvironmentCard, EnvironmentPage, Environments, EnvironmentsPage, One},
     shell::Section,
     ui::field::Draft,
 };
 use axum::http::Method;
+use chrono::Utc;
 use domain::{
     Error, ErrorKind,
     audit::ObjectKind,
-    environment::{MAX_WAIT_S, Policy},
+    environment::{Environment, MAX_WAIT_S},
+    freeze::Freeze,
     permission::{Permission, Role},
+    promotion::PromotionState,
 };
 use leptos::prelude::*;
-use services::{DeploymentFilter, EnvironmentChange, NewEnvironment};
+use services::{DeploymentFilter, EnvironmentChange, NewEnvironment, PromotionFilter};
 use std::collections::BTreeSet;
 
 const SECTION: Option<Section> = Some(Section::Environments);
@@ -31,8 +34,6 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         .page(Method::POST, "/environments", write, create)
         .page(Method::GET, "/environments/{environment}", read, show)
         .page(Method::POST, "/environments/{environment}", write, change)
-        .page(Method::GET, "/environments/{environment}/policy", write, show_policy)
-        .page(Method::POST, "/environments/{environment}/policy", write, change_policy)
 }
 
 async fn list(view: View) -> PageResult {
@@ -151,6 +152,11 @@ async fn change(view: View, Path(name): Path<String>, form: Form) -> PageResult 
     }
 }
 
+/// Whether a freeze means this environment, for some models at least.
+fn reaches(freeze: &Freeze, environment: &Environment) -> bool {
+    freeze.selector.meets(&environment.name, environment.tier)
+}
+
 async fn show(view: View, Path(name): Path<String>, chosen: Chosen) -> PageResult {
     show_page(view, name, chosen, None).await
 }
@@ -160,12 +166,26 @@ async fn show_page(view: View, name: String, chosen: Chosen, refused: Option<(Er
     let services = view.services();
     let detail = services.environment(ctx, &name).await?;
     let filter = DeploymentFilter { environment: Some(name.clone()), ..DeploymentFilter::default() };
-    let mut serving = services.endpoints(ctx).await?;
-    serving.retain(|one| one.deployment.environment_id == detail.environment.id);
+    let mut serving = Vec::new();
+    for endpoint in services.endpoints(ctx).await? {
+        if endpoint.deployment.environment_id == detail.environment.id {
+            let approvers = services.approvers(ctx, &endpoint.deployment).await?;
+            serving.push(Arrival { endpoint, approvers });
+        }
+    }
+    let on_their_way = PromotionFilter {
+        states: PromotionState::open().collect(),
+        environment: Some(name.clone()),
+        ..PromotionFilter::default()
+    };
+    let mut freezes = services.freezes(ctx, false).await?;
+    freezes.retain(|freeze| reaches(freeze, &detail.environment));
     let page = EnvironmentPage {
         events: view.history(ObjectKind::Environment, detail.environment.id, EVENTS).await?,
         deployments: services.deployments(ctx, &filter, chosen.get("page_token"), ROWS).await?,
         serving,
+        open: services.promotions(ctx, &on_their_way, None, ROWS).await?.items,
+        windows: freeze::windows(services, ctx, &freezes, Utc::now()).await?,
         may_write: ctx.may(Permission::WritePolicies),
         detail,
     };
@@ -174,48 +194,4 @@ async fn show_page(view: View, name: String, chosen: Chosen, refused: Option<(Er
     let (error, draft) = refused.unzip();
     let draft = draft.unwrap_or_default();
     view.form_page(error.as_ref(), name, SECTION, move || view! { <One links address page draft/> }).await
-}
-
-async fn show_policy(view: View, Path(name): Path<String>) -> PageResult {
-    let policy = view.services().environment(view.ctx()?, &name).await?.policy;
-    let form = PolicyForm::of(&policy);
-    policy_page(view, name, policy, form, None).await
-}
-
-async fn policy_page(view: View, name: String, policy: Policy, form: PolicyForm, error: Option<Error>) -> PageResult {
-    let links = view.links.clone();
-    let title = format!("Policy of {name}");
-    match error.clone() {
-        None => view.page(title, SECTION, move || view! { <Edit links environment=name policy form error/> }).await,
-        Some(refused) => {
-            view.refused(&refused, title, SECTION, move || view! { <Edit links environment=name policy form error/> })
-                .await
-        }
-    }
-}
-
-async fn change_policy(view: View, Path(name): Path<String>, sent: Form) -> PageResult {
-    let mut form = PolicyForm::read(|field| sent.raw(field));
-    if form.press(sent.text("do")) {
-        let policy = view.services().environment(view.ctx()?, &name).await?.policy;
-        return policy_page(view, name, policy, form, None).await;
-    }
-    let changed = async {
-        let instead_of = form
-            .instead_of
-            .parse()
-            .map_err(|_| Error::invalid("The form does not say which policy it is to replace; open the page again."))?;
-        view.services().set_policy(view.ctx()?, &name, form.document()?, Some(&instead_of)).await
-    };
-    match changed.await {
-        Ok(policy) => {
-            let notice = format!("Revision {} is in force.", policy.revision);
-            view.done(&view.links.environment(&name), notice).await
-        }
-        Err(error) if can_mend(&error) && error.kind != ErrorKind::NotFound => {
-            let policy = view.services().environment(view.ctx()?, &name).await?.policy;
-            policy_page(view, name, policy, form, Some(error)).await
-        }
-        Err(error) => Err(error.into()),
-    }
 }

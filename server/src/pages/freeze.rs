@@ -17,7 +17,7 @@ use domain::{
     permission::Permission,
 };
 use leptos::prelude::*;
-use services::NewFreeze;
+use services::{Ctx, NewFreeze, Services};
 use std::collections::{BTreeMap, BTreeSet};
 
 const SECTION: Option<Section> = Some(Section::Freezes);
@@ -41,24 +41,12 @@ async fn list_page(view: View, chosen: Chosen, refused: Option<(Error, Draft)>) 
     let with_ended = chosen.get("ended") == Some("true");
     let now = Utc::now();
     let all = services.freezes(ctx, with_ended).await?;
-    let zones: BTreeMap<FreezeId, String> =
-        all.iter().map(|one| (one.id, one.schedule.timezone().to_owned())).collect();
-    let windows = services.freeze_windows(ctx, now, DAYS).await?;
-    let windows = windows.into_iter().map(|window| {
-        let zone = zones.get(&window.freeze).map_or("UTC", String::as_str);
-        WindowRow {
-            from: in_zone(window.starts_at, zone),
-            to: window.ends_at.map(|at| in_zone(at, zone)),
-            is_open: window.starts_at <= now,
-            name: window.name,
-            kind: window.kind,
-        }
-    });
+    let windows = windows(services, ctx, &all, now).await?;
     let places = services.environments(ctx).await?.into_iter().map(|one| place(&all, one.environment, now));
     let page = FreezesPage {
         workspace_id: ctx.workspace_id(),
         places: places.collect(),
-        windows: windows.collect(),
+        windows,
         with_ended,
         may_write: ctx.may(Permission::WritePolicies),
         timezones: freeze::timezones(),
@@ -68,6 +56,28 @@ async fn list_page(view: View, chosen: Chosen, refused: Option<(Error, Draft)>) 
     let (error, draft) = refused.unzip();
     let draft = draft.unwrap_or_default();
     view.form_page(error.as_ref(), "Freezes", SECTION, move || view! { <Freezes links page draft/> }).await
+}
+
+/// The windows of these freezes that are open or ahead, by the clocks of their zones.
+pub(super) async fn windows(
+    services: &Services,
+    ctx: &Ctx,
+    freezes: &[Freeze],
+    now: DateTime<Utc>,
+) -> Result<Vec<WindowRow>, Error> {
+    let zones: BTreeMap<FreezeId, &str> = freezes.iter().map(|one| (one.id, one.schedule.timezone())).collect();
+    let windows = services.freeze_windows(ctx, now, DAYS).await?;
+    let rows = windows.into_iter().filter_map(|window| {
+        let zone = zones.get(&window.freeze)?;
+        Some(WindowRow {
+            from: in_zone(window.starts_at, zone),
+            to: window.ends_at.map(|at| in_zone(at, zone)),
+            is_open: window.starts_at <= now,
+            name: window.name,
+            kind: window.kind,
+        })
+    });
+    Ok(rows.collect())
 }
 
 /// How an environment stands: for all of its models, and how many freezes close it for some.

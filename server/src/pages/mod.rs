@@ -21,6 +21,7 @@ mod monitor;
 mod palette;
 mod pipeline;
 mod pipeline_run;
+mod policy;
 mod promotion;
 mod registration;
 mod run;
@@ -54,6 +55,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = palette::routes(routes);
     let routes = pipeline::routes(routes);
     let routes = pipeline_run::routes(routes);
+    let routes = policy::routes(routes);
     let routes = promotion::routes(routes);
     let routes = registration::routes(routes);
     let routes = run::routes(routes);

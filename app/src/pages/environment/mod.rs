@@ -1,41 +1,21 @@
 //! Environments: what serves in each, what a version needs to enter, and how that changed.
 
-mod form;
+mod board;
 mod one;
-mod policy;
 mod settings;
 
-pub use form::{GateKind, GateRow, PolicyForm};
+pub use board::{Arrival, Board};
 pub use one::{EnvironmentPage, One};
-pub use policy::Edit;
 pub use settings::{About, Marks, NewEnvironment, Settings, present, seen_by, waits};
 
-use crate::{format, islands::LiveRegion, ui::prelude::*};
+use crate::{format, islands::LiveRegion, pages::policy::Asked, ui::prelude::*};
 use domain::{
     deployment::Endpoint,
-    environment::{ApprovalRule, Environment, EnvironmentOverview, GateSpec, PolicyDocument},
+    environment::{Environment, EnvironmentOverview},
     id::WorkspaceId,
+    policy::Policy,
 };
 use leptos::prelude::*;
-
-/// Who must agree, in words.
-#[must_use]
-pub fn agreement(rule: &ApprovalRule) -> String {
-    match rule.approvals {
-        0 => "Nobody is asked".to_owned(),
-        1 => "One approver, who is not the requester".to_owned(),
-        many => format!("{many} different approvers, none of them the requester"),
-    }
-}
-
-/// A gate in words, with what the short form leaves out.
-#[must_use]
-pub fn gate_words(gate: &GateSpec) -> String {
-    match gate {
-        GateSpec::GoldenRow { tolerance } => format!("{}, within {}", gate.title(), format::number(*tolerance)),
-        other => other.title(),
-    }
-}
 
 /// An environment in the list.
 #[derive(Debug, Clone)]
@@ -110,10 +90,9 @@ pub fn Environments(
 #[component]
 fn Card(links: Links, card: EnvironmentCard, may_write: bool, place: (usize, usize)) -> impl IntoView {
     let EnvironmentCard { overview, serving } = card;
-    let EnvironmentOverview { environment, policy, open_promotions, .. } = overview;
+    let EnvironmentOverview { environment, policies, open_promotions, .. } = overview;
     let name = environment.name.clone();
     let here = links.environment(&name);
-    let edit = format!("{here}/policy");
     let promotions = format!("{}?environment={name}", links.promotions());
     let lead = view! { <Marks environment=environment.clone()/> };
     let (at, last) = place;
@@ -127,17 +106,13 @@ fn Card(links: Links, card: EnvironmentCard, may_write: bool, place: (usize, usi
         {(open_promotions > 0)
             .then(|| view! { <a href=promotions>{format::count(open_promotions, "promotion on its way", "promotions on their way")}</a> })}
         <a href=here.clone()>"History"</a>
-        {may_write.then(|| view! { <a href=edit>"Change policy"</a> })}
         {earlier}
         {later}
     };
-    let needs = view! { <Needs document=policy.document.clone()/> };
+    let needs = view! { <Needs links=links.clone() policies/> };
     let serves = view! { <Serves links serving environment=name.clone()/> };
-    let foot = view! {
-        {format!("Policy revision {}, by {}, ", policy.revision, policy.created_by)}<When at=policy.created_at/>
-    };
     view! {
-        <Panel title=name.clone() id=format!("environment-{name}") lead=lead.into_any() actions=actions.into_any() foot=foot.into_any() live=true>
+        <Panel title=name.clone() id=format!("environment-{name}") lead=lead.into_any() actions=actions.into_any() live=true>
             <div class="body two-sides">
                 <div class="stack tight">{serves}</div>
                 <div class="stack tight">{needs}</div>
@@ -146,36 +121,39 @@ fn Card(links: Links, card: EnvironmentCard, may_write: bool, place: (usize, usi
     }
 }
 
-/// What a version needs to enter, in words.
+/// What a version needs to enter: each policy that holds there, in words.
 #[component]
 pub fn Needs(
-    /// The policy.
-    document: PolicyDocument,
+    /// The addresses of the workspace.
+    links: Links,
+    /// The policies, in order of name.
+    policies: Vec<Policy>,
 ) -> impl IntoView {
-    let nobody = document.rule.approvals == 0;
-    let agreement = agreement(&document.rule);
-    let gates = if document.gates.is_empty() {
-        view! { <li><span class="tone" data-s="idle"><Icon symbol=Symbol::Skip/></span><span>"No gate runs"</span></li> }.into_any()
-    } else {
-        document
-            .gates
-            .iter()
-            .map(|gate| {
-                let words = gate_words(gate);
-                view! { <li><span class="tone" data-s="idle"><Icon symbol=Symbol::Shield/></span><span>{words}</span></li> }
-            })
-            .collect_view()
-            .into_any()
-    };
+    let none = policies.is_empty();
+    let each = policies
+        .into_iter()
+        .map(|policy| {
+            let href = links.policy(&policy.name);
+            let models = (!policy.document.scope.models.is_empty()
+                || !policy.document.scope.tags.is_empty()
+                || !policy.document.scope.risk_tiers.is_empty())
+            .then(|| view! { <span class="n">{policy.document.scope.words()}</span> });
+            view! {
+                <div>
+                    <h4 class="policy-name">
+                        <a href=href>{policy.name.clone()}</a>
+                        <span class="n">{format!("revision {}", policy.revision)}</span>
+                        {models}
+                    </h4>
+                    <Asked document=policy.document/>
+                </div>
+            }
+        })
+        .collect_view();
     view! {
         <h3 class="section-title">"What a version needs"</h3>
-        <ul class="needs">
-            {gates}
-            <li>
-                <span class="tone" data-s="idle"><Icon symbol=if nobody { Symbol::Skip } else { Symbol::People }/></span>
-                <span>{agreement}</span>
-            </li>
-        </ul>
+        {none.then(|| view! { <p class="muted">"No policy holds here: a version enters when it is asked for."</p> })}
+        {each}
     }
 }
 
@@ -207,18 +185,5 @@ fn Serves(links: Links, serving: Vec<Endpoint>, environment: String) -> impl Int
         } else {
             view! { <ul class="serving">{rows}</ul> }.into_any()
         }}
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_must_agree_is_told_in_words() {
-        let words = |approvals| agreement(&ApprovalRule { approvals });
-        assert_eq!(words(0), "Nobody is asked");
-        assert_eq!(words(1), "One approver, who is not the requester");
-        assert_eq!(words(3), "3 different approvers, none of them the requester");
     }
 }
