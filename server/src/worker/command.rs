@@ -37,6 +37,7 @@ async fn work(options: &config::Worker, mut services: Services, data_dir: &Path,
     }
     services = services.with_outbound(Outbound::new(options.work.webhook_allow_private));
     let server_url = options.public_url.trim_end_matches('/');
+    services = services.with_public_url(server_url);
     let how = Options::new(&options.work, data_dir, server_url);
     let working = AbortOnDropHandle::new(tokio::spawn(super::run(services.clone(), how, stop.asked().clone())));
     stop.asked().cancelled().await;
