@@ -100,12 +100,6 @@ fn environments(out: &Path) -> io::Result<()> {
     })?;
     page(out, "environment", chrome("production", section), || {
         view! { <environment::One links=links() address=at("environments/production", &[]) page=o::environment()/> }
-    })?;
-    page(out, "policy", chrome("Policy of production", section), || {
-        let (policy, mut form) = (o::policy(3), environment::PolicyForm::of(&o::policy(3)));
-        form.gates[0].number = "much".to_owned();
-        let error = form.document().err();
-        view! { <environment::Edit links=links() environment="production" policy form error/> }
     })
 }
 
