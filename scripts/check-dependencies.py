@@ -22,7 +22,7 @@ MAY_USE = {
     "serving": {"domain"},
     "points": {"domain"},
     "store": {"domain", "points"},
-    "services": {"domain"} | LAYERS,
+    "services": {"domain", "preview"} | LAYERS,
     "app": {"domain"},
     "frontend": {"app"},
     "server": {"app", "domain", "preview", "services"} | LAYERS,

@@ -77,7 +77,7 @@ pub use pipeline::{PipelineFile, StoredPipeline};
 pub use pipeline_run::{NewRun, RunFilter, StartedRun};
 pub use policy::NewPolicy;
 pub use promotion::{
-    NewDecision, NewEvidence, NewOverride, NewPromotion, PromotionFilter, Sweep, may_withdraw,
+    NewAnswer, NewDecision, NewEvidence, NewOverride, NewPromotion, PromotionFilter, Sweep, may_withdraw,
 };
 pub use registration::{NewModelVersion, NewRegistration};
 pub use run::{
@@ -100,7 +100,7 @@ pub(crate) use async_recursion::async_recursion as boxed;
 
 use artifacts::Artifacts;
 use chrono::{DateTime, SubsecRound as _, Utc};
-use outbound::Outbound;
+use outbound::{Outbound, Prometheus};
 use serving::ModelCache;
 use sqlx::{PgPool, Postgres, Transaction};
 use std::sync::Arc;
@@ -124,6 +124,7 @@ pub struct Services {
     packer: run::Packer,
     passwords: Arc<password::Passwords>,
     outbound: Arc<Outbound>,
+    prometheus: Option<Arc<Prometheus>>,
     joining: Arc<upload::Joining>,
     public_url: Arc<str>,
 }
@@ -145,6 +146,7 @@ impl Services {
             admission: Arc::default(),
             passwords: Arc::default(),
             outbound: Arc::default(),
+            prometheus: None,
             joining: Arc::default(),
             public_url: "".into(),
         }
@@ -173,6 +175,13 @@ impl Services {
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.admission = Arc::new(admission::Admission::new(limits));
+        self
+    }
+
+    /// The same, with a Prometheus that gates may ask.
+    #[must_use]
+    pub fn with_prometheus(mut self, prometheus: Prometheus) -> Self {
+        self.prometheus = Some(Arc::new(prometheus));
         self
     }
 

@@ -215,6 +215,13 @@ impl InferRequest {
         }
     }
 
+    /// The same request about one of its rows; none when its tensors have not as many rows as each other, or no such row.
+    #[must_use]
+    pub fn row(&self, row: usize) -> Option<Self> {
+        let inputs = self.inputs.iter().map(|tensor| tensor.row(row).filter(|_| tensor.rows() == self.rows()));
+        Some(Self { inputs: inputs.collect::<Option<_>>()?, ..self.clone() })
+    }
+
     /// How many rows are asked about.
     #[must_use]
     pub fn rows(&self) -> usize {

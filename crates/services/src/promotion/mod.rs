@@ -9,6 +9,7 @@ mod decide;
 mod evidence;
 mod expiry;
 mod gates;
+mod outside;
 mod overriding;
 mod people;
 mod present;
@@ -20,6 +21,7 @@ pub use advance::Sweep;
 pub(crate) use advance::{meet_new_champion, meet_new_policies, supersede};
 pub use decide::NewDecision;
 pub use evidence::NewEvidence;
+pub use outside::NewAnswer;
 pub use overriding::NewOverride;
 pub use store::promotion::Filter as PromotionFilter;
 

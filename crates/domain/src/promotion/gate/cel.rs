@@ -11,12 +11,12 @@ use crate::{
 };
 use cel::{
     Context, Env, ExecutionError, Program, Value,
-    common::ast::{ComprehensionExpr, EntryExpr, Expr, IdedExpr, operators},
+    common::ast::{ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators},
     objects::Key,
 };
 use serde_json::json;
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -38,6 +38,10 @@ const FUNCTIONS: [&str; 11] =
 
 /// The most characters of an expression.
 pub const MAX_LENGTH: usize = 4_000;
+/// The most signs of it, such as dots, brackets and operators, outside of texts.
+const MAX_SIGNS: usize = 1_000;
+/// Bytes of a stack that holds what so many signs may come to. Only what is used of it takes memory.
+const STACK: usize = 256 << 20;
 /// The most parts of it, and how deep they may stand in each other.
 const MAX_PARTS: usize = 2_000;
 const MAX_DEPTH: usize = 40;
@@ -54,7 +58,16 @@ const MAX_ENTRIES: usize = 1_000;
 /// # Errors
 /// What is wrong with it and where; a sentence.
 pub fn check(expression: &str) -> Result<(), String> {
-    compile(expression).map(|_| ())
+    with_room(|| compile(expression).map(|_| ()))
+}
+
+/// Does work that calls itself for each part of an expression, where there is room for as many as there may be.
+fn with_room<T: Send>(work: impl FnOnce() -> Result<T, String> + Send) -> Result<T, String> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work);
+        let thread = thread.map_err(|_| "there is no room here to read the expression.".to_owned())?;
+        thread.join().unwrap_or_else(|_| Err("the expression cannot be read.".to_owned()))
+    })
 }
 
 fn compile(expression: &str) -> Result<(Program, Arc<Env>), String> {
@@ -74,25 +87,29 @@ fn compile(expression: &str) -> Result<(Program, Arc<Env>), String> {
     Ok((program, env))
 }
 
-/// The parser calls itself for what stands in brackets or behind signs: what is deeper than anybody writes is refused before
-/// it is parsed.
+/// What is deeper or has more signs than anybody writes is refused before it is parsed: the parser calls itself for each.
 fn shallow(expression: &str) -> Result<(), String> {
-    let (mut deep, mut deepest, mut signs, mut most) = (0_usize, 0_usize, 0_usize, 0_usize);
+    let (mut deep, mut deepest, mut signs, mut quote, mut escaped) = (0_usize, 0_usize, 0_usize, None, false);
     for letter in expression.chars() {
-        match letter {
-            '(' | '[' | '{' => deep += 1,
-            ')' | ']' | '}' => deep = deep.saturating_sub(1),
-            _ => {}
+        match (letter, quote) {
+            (_, Some(_)) if escaped => escaped = false,
+            ('\\', Some(_)) => escaped = true,
+            (letter, Some(open)) if letter == open => quote = None,
+            (_, Some(_)) => {}
+            ('"' | '\'', None) => quote = Some(letter),
+            ('(' | '[' | '{', None) => {
+                (deep, signs) = (deep + 1, signs + 1);
+                deepest = deepest.max(deep);
+            }
+            (')' | ']' | '}', None) => deep = deep.saturating_sub(1),
+            (letter, None) if letter.is_alphanumeric() || letter.is_whitespace() || letter == '_' => {}
+            _ => signs += 1,
         }
-        match letter {
-            '!' | '-' => signs += 1,
-            letter if letter.is_whitespace() => {}
-            _ => signs = 0,
-        }
-        (deepest, most) = (deepest.max(deep), most.max(signs));
     }
-    let choices = expression.matches('?').count();
-    if deepest > MAX_DEPTH || most > 8 || choices > MAX_DEPTH {
+    if signs > MAX_SIGNS {
+        return Err(format!("it has more than {} signs; make it simpler.", super::counted(MAX_SIGNS, "", "").trim_end()));
+    }
+    if deepest > MAX_DEPTH {
         return Err(too_deep());
     }
     Ok(())
@@ -221,19 +238,19 @@ pub struct Known<'a> {
 #[must_use]
 pub fn cel(expression: &str, known: &Known<'_>) -> Finding {
     let evidence = |value: Option<bool>| json!({ "expression": expression, "value": value });
-    let evaluated = || -> Result<bool, String> {
+    let evaluated = with_room(|| {
         let (program, env) = compile(expression).map_err(|what| format!("The expression is not understood: {what}"))?;
         let mut context = Context::with_env(env);
         for name in VARIABLES.iter().filter(|name| program.references().has_variable(name)) {
-            context.add_variable_from_value(*name, known.value(name)?);
+            context.add_variable_from_value(*name, known.value(name, program.expression())?);
         }
         match program.execute(&context) {
             Ok(Value::Bool(value)) => Ok(value),
             Ok(other) => Err(format!("The expression gives a {}, neither true nor false.", other.type_of())),
             Err(error) => Err(sentence(&error)),
         }
-    };
-    match evaluated() {
+    });
+    match evaluated {
         Ok(value) => Finding {
             verdict: held(value),
             measured: value.to_string(),
@@ -260,7 +277,7 @@ fn sentence(error: &ExecutionError) -> String {
 }
 
 impl Known<'_> {
-    fn value(&self, name: &str) -> Result<Value, String> {
+    fn value(&self, name: &str, expression: &IdedExpr) -> Result<Value, String> {
         fn map(entries: impl Iterator<Item = (String, Value)>) -> Value {
             entries.collect::<HashMap<String, Value>>().into()
         }
@@ -278,7 +295,12 @@ impl Known<'_> {
             "version" => Value::Int(self.version.into()),
             "datasets" => map(self.datasets.iter().map(|(name, digest)| (name.clone(), text(digest)))),
             "tags" => map(self.tags.iter().map(|(key, value)| (key.clone(), text(value)))),
-            "evidence" => map(self.evidence.iter().map(|one| (one.name.clone(), of_json(&one.content)))),
+            "evidence" => {
+                let mut wanted = Some(BTreeSet::new());
+                names_of_evidence(expression, &mut wanted);
+                let seen = |one: &&Uploaded| wanted.as_ref().is_none_or(|names| names.contains(one.name.as_str()));
+                map(self.evidence.iter().filter(seen).map(|one| (one.name.clone(), of_json(&one.content))))
+            }
             _ => Value::List(Arc::new(self.gates.iter().map(|(spec, finding)| gate(spec, finding)).collect())),
         };
         match longest(&value) > MAX_ENTRIES {
@@ -288,6 +310,43 @@ impl Known<'_> {
             )),
             false => Ok(value),
         }
+    }
+}
+
+/// Which evidence an expression names; none when it looks at all of it.
+fn names_of_evidence<'a>(node: &'a IdedExpr, names: &mut Option<BTreeSet<&'a str>>) {
+    let is_evidence = |node: &IdedExpr| matches!(&node.expr, Expr::Ident(name) if name.trim_start_matches('.') == "evidence");
+    let mut note = |name: &'a str| {
+        if let Some(names) = names {
+            names.insert(name);
+        }
+    };
+    match &node.expr {
+        Expr::Ident(_) if is_evidence(node) => *names = None,
+        Expr::Select(select) if is_evidence(&select.operand) => note(&select.field),
+        Expr::Select(select) => names_of_evidence(&select.operand, names),
+        Expr::Call(call) => match call.args.as_slice() {
+            [evidence, IdedExpr { expr: Expr::Literal(LiteralValue::String(name)), .. }]
+                if call.func_name == operators::INDEX && is_evidence(evidence) =>
+            {
+                note(name.inner());
+            }
+            args => call.target.as_deref().into_iter().chain(args).for_each(|part| names_of_evidence(part, names)),
+        },
+        Expr::List(list) => list.elements.iter().for_each(|part| names_of_evidence(part, names)),
+        Expr::Map(map) => map.entries.iter().for_each(|entry| match &entry.expr {
+            EntryExpr::MapEntry(entry) => {
+                names_of_evidence(&entry.key, names);
+                names_of_evidence(&entry.value, names);
+            }
+            EntryExpr::StructField(field) => names_of_evidence(&field.value, names),
+        }),
+        Expr::Comprehension(inner) => {
+            for part in [&inner.iter_range, &inner.accu_init, &inner.loop_cond, &inner.loop_step, &inner.result] {
+                names_of_evidence(part, names);
+            }
+        }
+        Expr::Unspecified | Expr::Literal(_) | Expr::Ident(_) | Expr::Struct(_) => {}
     }
 }
 
@@ -404,6 +463,10 @@ mod tests {
             ("metrics.accuracy > 'a'", Inconclusive),
             ("version / (version - 7) > 1", Inconclusive),
             ("evidence.long.all(x, x == 1)", Inconclusive),
+            ("evidence['long'].size() == 1001", Inconclusive),
+            ("evidence.size() == 2", Inconclusive),
+            ("evidence['scan'].score > 7.0", Pass),
+            ("!has(evidence.other) || evidence.other.ok", Pass),
         ] {
             let found = found(expression);
             assert_eq!(found.verdict, verdict, "{expression}: {}", found.reason);
