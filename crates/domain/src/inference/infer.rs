@@ -219,7 +219,8 @@ impl InferRequest {
     #[must_use]
     pub fn row(&self, row: usize) -> Option<Self> {
         let inputs = self.inputs.iter().map(|tensor| tensor.row(row).filter(|_| tensor.rows() == self.rows()));
-        Some(Self { inputs: inputs.collect::<Option<_>>()?, ..self.clone() })
+        let inputs = inputs.collect::<Option<_>>()?;
+        Some(Self { id: self.id.clone(), parameters: self.parameters.clone(), inputs, outputs: self.outputs.clone() })
     }
 
     /// How many rows are asked about.

@@ -287,7 +287,7 @@ impl Services {
         let objection = match promotion.state {
             PromotionState::Deploying => match &trial {
                 Trial::Refused(why) | Trial::TooLong(why) => Some(why.clone()),
-                Trial::Loaded(_) => None,
+                Trial::Loaded(..) => None,
             },
             _ => trial.objection(&present, &standing.policies),
         };

@@ -181,9 +181,9 @@ impl Services {
 /// Times requests of a row each, one after the other, after a warm-up, until the deadline at most. A model that takes only
 /// as many rows at once as its golden rows are gets all of them each time.
 fn time(model: &Model, golden: &InferRequest, requests: u32, deadline: Instant) -> Result<Timed> {
-    let single: Vec<InferRequest> = (0..golden.rows()).filter_map(|row| golden.row(row)).collect();
+    let fits = |request: &InferRequest| request.check(model.inputs(), model.outputs()).is_ok();
     let single: Vec<InferRequest> =
-        single.into_iter().filter(|request| request.check(model.inputs(), model.outputs()).is_ok()).collect();
+        (0..golden.rows().min(requests as usize)).filter_map(|row| golden.row(row)).filter(fits).collect();
     let asks = if single.is_empty() { std::slice::from_ref(golden) } else { single.as_slice() };
     let warm_up = latency::warm_up(requests);
     let mut timed = Timed {

@@ -783,7 +783,7 @@ pub(super) mod tests {
             (rows(0, 1), twice, "Two rows of the champion's"),
             (rows(0, 1), format!("{}41,1,1\n", rows(0, 1)), "41 rows"),
             (rows(0, 1).replace("row_id", "n"), rows(0, 0).replace("row_id", "n"), "row by row"),
-            ("target,prediction\n1,1\n".repeat(1), "target,prediction\n1,1\n".to_owned(), "1 row;"),
+            ("target,prediction\n1,1\n".to_owned(), "target,prediction\n1,1\n".to_owned(), "1 row;"),
         ] {
             let (ours, theirs) = (rows_of(1, &ours, &[]), rows_of(2, &theirs, &[]));
             let sentence = gain(&ours, &theirs, Measure::Accuracy, Better::Higher, 0.95).unwrap_err();
