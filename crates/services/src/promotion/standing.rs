@@ -80,7 +80,7 @@ pub(super) async fn stand(conn: &mut PgConnection, promotion: &Promotion) -> Res
     facts.satisfied = electorate.satisfied(&rules, &last);
     facts.gates = gates_stand(&gates, &overrides, promotion);
 
-    let mut words = present.differences(promotion, &policies, &Known::Before(&gates))?;
+    let mut words = present.differences(promotion, &policies, &Known::before(&gates))?;
     if words.is_none()
         && let Some(environment) = &environment
     {
