@@ -109,7 +109,7 @@ pub(super) async fn list(
     let total = view.services().count_comments(ctx, subject).await?;
     let Some(page) = shown else { return Ok(CommentList { total, ..CommentList::default() }) };
     let next_page_token = page.next_page_token;
-    let shown = shown(view, page.items).await?;
+    let shown = self::shown(view, page.items).await?;
     let may_write = ctx.may(Permission::Comment);
     Ok(CommentList { total, shown, next_page_token, may_write, draft })
 }
