@@ -308,7 +308,8 @@ impl Links {
             | ObjectKind::Monitor
             | ObjectKind::Trigger
             | ObjectKind::Webhook
-            | ObjectKind::Delegation => None,
+            | ObjectKind::Delegation
+            | ObjectKind::AuditKey => None,
         }
     }
 }

@@ -72,12 +72,14 @@ pub enum Command {
     /// Store pipelines, start runs, follow their logs: on a server, with a token.
     #[command(subcommand)]
     Pipeline(crate::cli::pipeline::Command),
+    /// Verify an audit bundle: without a server, a database or a network.
+    Verify(crate::cli::verify::Verify),
     /// Ask for a version to be brought into an environment, and wait for what becomes of it: on a server, with a token.
     Promote(crate::cli::promotion::Promote),
     /// Take a request for a promotion back: on a server, with a token.
     #[command(subcommand)]
     Promotion(crate::cli::promotion::Command),
-    /// Manage users and tokens. Works while the server runs.
+    /// Manage users, tokens and keys. Works while the server runs.
     #[command(subcommand)]
     Admin(Admin),
     /// Run one step's process and end it when the worker dies. Started by workers.
@@ -224,6 +226,9 @@ pub enum Admin {
         #[command(flatten)]
         data: Data,
     },
+    /// Manage the keys that heads of history and audit bundles are signed with.
+    #[command(subcommand)]
+    AuditKey(crate::cli::audit_key::Command),
     /// Make an API token and print it, alone, on standard output.
     CreateToken {
         /// Whose it is.

@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 use store::PgConnection;
 pub use store::monitor::DriftScore;
 
+/// The most events that are counted: after an update from before there was a chain, all of history waits.
+const MOST_COUNTED: i64 = 10_000;
+
 /// What stands at this moment, over all workspaces.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Gauges {
@@ -18,6 +21,8 @@ pub struct Gauges {
     pub freezes_active: Vec<(String, i64)>,
     /// How many alerts are not resolved.
     pub alerts_open: i64,
+    /// How many events of history wait to be chained; counted up to ten thousand.
+    pub audit_unchained: i64,
     /// What the last checks of what serves found.
     pub drift: Vec<DriftScore>,
 }
@@ -35,6 +40,7 @@ impl Services {
             promotions_pending: store::promotion::awaiting_by_environment(&mut conn).await?,
             freezes_active: freezes_active(&mut conn).await?,
             alerts_open: store::alert::count_all_unresolved(&mut conn).await?,
+            audit_unchained: store::audit_chain::count_unchained(&mut conn, MOST_COUNTED).await?,
             drift: store::monitor::drift_scores(&mut conn).await?,
         })
     }

@@ -2,11 +2,12 @@
 //! of; sending it, again when need be, is the workers' part, and may be broken off at any moment.
 
 use crate::{Ctx, Event, Result, Services, boxed, commit, link::Links, now};
+use chain::Checkpoint;
 use chrono::Utc;
 use domain::{
     Error, ErrorKind, Page,
     audit::{Object, ObjectKind},
-    id::{DeliveryId, WebhookId},
+    id::{DeliveryId, WebhookId, WorkspaceId},
     model::Model,
     page,
     promotion::Promotion,
@@ -440,6 +441,20 @@ pub(crate) async fn tell_webhooks(conn: &mut PgConnection, model: &Model, what: 
     let Some((event, data)) = what.of(model) else { return Ok(()) };
     let told = store::webhook::told_of(conn, model.workspace_id, event).await?;
     send(conn, &told, event, &data).await
+}
+
+/// The same of a head of history: whoever keeps it elsewhere can tell later whether history was written anew.
+pub(crate) async fn tell_checkpoint(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    checkpoint: &Checkpoint,
+) -> Result<()> {
+    let data = serde_json::json!({
+        "workspace_id": workspace, "seq": checkpoint.seq, "head": checkpoint.head, "at": checkpoint.at,
+        "key": checkpoint.key, "signature": checkpoint.signature,
+    });
+    let told = store::webhook::told_of(conn, workspace, WebhookEvent::AuditCheckpoint).await?;
+    send(conn, &told, WebhookEvent::AuditCheckpoint, &data).await
 }
 
 /// The same of what happened to a promotion. `more` is said beside how it stands.

@@ -84,6 +84,17 @@ async fn create(
     Ok(answered(&webhook))
 }
 
+/// The webhook of this id. One that is told of nothing that MLflow knows is not there for its clients: they fail to read a
+/// webhook without events.
+async fn known(state: &AppState, ctx: &Ctx, text: &str) -> Result<Webhook, Error> {
+    let webhook = state.services.webhook(ctx, id(text)?).await?;
+    if is_known(&webhook) { Ok(webhook) } else { Err(services::no_webhook(webhook.id)) }
+}
+
+fn is_known(webhook: &Webhook) -> bool {
+    webhook.events.iter().any(|event| event.is_of_mlflow())
+}
+
 fn answered(webhook: &Webhook) -> Json<Value> {
     Json(json!({ "webhook": answer::webhook(webhook) }))
 }
@@ -100,17 +111,6 @@ async fn get(
     Path(webhook): Path<String>,
 ) -> Result<Json<Value>, MlflowError> {
     Ok(answered(&known(&state, &ctx, &webhook).await?))
-}
-
-/// Whether a webhook is told of anything that MLflow knows. Its clients take none that is told of nothing.
-fn is_known(webhook: &Webhook) -> bool {
-    webhook.events.iter().any(|event| event.is_of_mlflow())
-}
-
-/// The webhook of this id; one that is told of promotions alone is not there for MLflow's clients.
-async fn known(state: &AppState, ctx: &Ctx, text: &str) -> Result<Webhook, Error> {
-    let webhook = state.services.webhook(ctx, id(text)?).await?;
-    if is_known(&webhook) { Ok(webhook) } else { Err(services::no_webhook(shown(text))) }
 }
 
 async fn update(

@@ -21,6 +21,8 @@ const DUE: Duration = Duration::from_secs(30);
 const AT_ONCE: usize = 4;
 /// Between two looks for points that wait to be packed.
 const POINTS: Duration = Duration::from_secs(20);
+/// Between two looks for events that wait to be chained. Nobody is woken for them: that would cost each event's writer.
+const HISTORY: Duration = Duration::from_secs(2);
 /// Between two rounds of tidying.
 const LEFTOVERS: Duration = Duration::from_secs(60);
 /// Between two looks for predictions, checks and tokens that have had their time.
@@ -126,6 +128,15 @@ pub(super) async fn points(worker: Worker) {
     while worker.pause(POINTS).await {
         if let Err(error) = worker.services.pack_runs(&mut seen).await {
             tracing::warn!(%error, "points could not be packed");
+        }
+    }
+}
+
+/// Chains history.
+pub(super) async fn history(worker: Worker) {
+    while worker.pause(HISTORY).await {
+        if let Err(error) = worker.services.chain_audit_events().await {
+            tracing::warn!(%error, "history could not be chained");
         }
     }
 }

@@ -220,7 +220,11 @@ fn DetailHead(page: PromotionPage, links: Links) -> impl IntoView {
             }
                 .into_any()
             badge=view! { <Badge state=shape word=word/> }.into_any()
-            actions=view! { {withdraw}{submit}{again} }.into_any()
+            actions=view! {
+                <ButtonLink text="Audit bundle" href=links.to(&format!("api/v1/promotions/{}/bundle", promotion.number))/>
+                {withdraw}{submit}{again}
+            }
+                .into_any()
             meta=view! {
                 <span><Avatar name=promotion.requester.clone() size=AvatarSize::Small/>{promotion.requester.clone()}" requested "<When at=promotion.created_at/></span>
                 <span><Icon symbol=Symbol::Cube/><a href=links.version(&promotion.model, promotion.version)>{promotion.version_title()}</a></span>

@@ -266,7 +266,7 @@ reauthenticate: true
             ("expires_after: 7d\nexpires_after: 8d\n", 2, "given twice"),
             ("description: yes\n", 1, "in quotes"),
             ("scope:\n  actions: []\n", 2, "at least one action"),
-            ("rules: []\nwhatever: 1\n", 1, "Unknown field `whatever`"),
+            ("rules: []\nwhatever: 1\n", 2, "Unknown field `whatever`"),
         ] {
             let errors = PolicyDocument::parse(source).unwrap_err();
             let problem = &errors.0[0];

@@ -46,20 +46,24 @@ pub enum WebhookEvent {
     PromptAliasDeleted,
     /// Of MLflow's gateway, which is not here: it can be asked for and never happens.
     BudgetPolicyExceeded,
+    /// The head of the chain of history was noted. Not one of MLflow's: its clients cannot name it.
+    AuditCheckpoint,
     /// Of a promotion. MLflow's clients know nothing of these, and are told nothing of them.
     Promotion(PromotionEvent),
 }
 
 impl WebhookEvent {
     /// All events: MLflow's, then ours.
-    pub const ALL: [Self; 15 + PromotionEvent::ALL.len()] = {
-        let mut all = [Self::BudgetPolicyExceeded; 15 + PromotionEvent::ALL.len()];
+    pub const ALL: [Self; 16 + PromotionEvent::ALL.len()] = {
+        let mut all = [Self::BudgetPolicyExceeded; 16 + PromotionEvent::ALL.len()];
         let mut at = 0;
         while at < all.len() {
             all[at] = if at < Self::MLFLOW.len() {
                 Self::MLFLOW[at]
+            } else if at == Self::MLFLOW.len() {
+                Self::AuditCheckpoint
             } else {
-                Self::Promotion(PromotionEvent::ALL[at - Self::MLFLOW.len()])
+                Self::Promotion(PromotionEvent::ALL[at - Self::MLFLOW.len() - 1])
             };
             at += 1;
         }
@@ -104,6 +108,7 @@ impl WebhookEvent {
             Self::PromptAliasCreated => "prompt_alias.created",
             Self::PromptAliasDeleted => "prompt_alias.deleted",
             Self::BudgetPolicyExceeded => "budget_policy.exceeded",
+            Self::AuditCheckpoint => "audit.checkpoint",
             Self::Promotion(event) => event.as_str(),
         }
     }
@@ -111,7 +116,7 @@ impl WebhookEvent {
     /// Whether MLflow has it too.
     #[must_use]
     pub fn is_of_mlflow(self) -> bool {
-        !matches!(self, Self::Promotion(_))
+        !matches!(self, Self::AuditCheckpoint | Self::Promotion(_))
     }
 
     /// What it happens to.
@@ -372,6 +377,11 @@ impl WebhookEvent {
                 "budget_policy_id": "bp-abc123", "budget_unit": "USD", "budget_amount": 100.0, "current_spend": 105.5,
                 "duration_unit": "MONTHS", "duration_value": 1, "target_scope": "ENDPOINT", "workspace": "default",
                 "target_value": "ep-abc123", "window_start": 1_704_067_200_000_i64,
+            }),
+            Self::AuditCheckpoint => json!({
+                "workspace_id": "0193f0c2-0000-7000-8000-000000000000", "seq": 1200,
+                "head": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                "at": "2026-11-26T09:05:00.123456Z", "key": null, "signature": null,
             }),
             Self::Promotion(event) => event.example(),
         }

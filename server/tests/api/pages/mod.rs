@@ -111,6 +111,10 @@ async fn history_is_read_by_the_sort_of_object() {
     let contributor = browser(&app, Role::Contributor).await;
     contributor.form("/pipelines/new", &fields(&[("source", pipeline::FILE)])).await.leads_to();
     contributor.get("/audit").await.shows(200, &["stored version 1", "Today, "]);
+    contributor
+        .get("/audit")
+        .await
+        .shows(200, &["action=\"/w/default/api/v1/audit/bundle\"", "Download bundle", "Copy hash"]);
     contributor.get("/audit?kind=pipeline").await.shows(200, &["/w/default/pipelines/wine"]);
     contributor.get("/audit?kind=alert").await.shows(200, &["Nothing of this sort has happened"]);
 }

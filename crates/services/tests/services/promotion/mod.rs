@@ -2,6 +2,8 @@
 //! that nothing else does.
 
 mod break_glass;
+mod audit;
+mod audit_scale;
 mod champion;
 mod decide;
 mod deploy;
