@@ -115,7 +115,7 @@ struct Checked {
     responses((status = 200, body = Checked), (status = 400, body = Problem)))]
 async fn validate(
     State(state): State<AppState>,
-    Context(_): Context,
+    Context(_ctx): Context,
     request: Request,
 ) -> Result<Json<Checked>, ApiError> {
     let problems = match Draft::read(request, &state).await {
