@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 
-.PHONY: help run demo dev test test-mlflow check bench bench-scale setup clean
+.PHONY: help run demo dev test test-mlflow check bench bench-scale bench-audit setup clean
 help: ## list the targets
 	@grep -hE '^[a-z-]+: .*## ' $(MAKEFILE_LIST) | sed 's/: .*## /\t/' | expand -t 13 | sed 's/^/  make /'
 
@@ -29,6 +29,9 @@ bench: ## measure a release build beside MLflow: logging, search, history, readi
 
 bench-scale: ## measure a release build on 100,000 runs and 50 million points
 	@exec scripts/bench-scale.sh
+
+bench-audit: ## measure the chain of history: verifying 100,000 events, writing and reading beside a million
+	@exec scripts/bench-audit.sh
 
 setup: ## only install what run, check and test need
 	@exec scripts/setup.sh run check test-rust test-python test-browser

@@ -26,7 +26,7 @@ select p.id, e.workspace_id, e.name, p.revision,
     p.digest, p.created_at, p.created_by
 from environment_policies p
 join environments e on e.id = p.environment_id;
-create trigger policies_append_only before update or delete on policies
+create trigger policies_append_only before update or delete or truncate on policies
     for each statement execute function refuse_change();
 
 create table promotion_policies (
@@ -138,7 +138,7 @@ create table evidence (
 );
 create index evidence_promotion on evidence (promotion_id, name, id desc);
 create index evidence_uploader on evidence (uploaded_by);
-create trigger evidence_append_only before update or delete on evidence
+create trigger evidence_append_only before update or delete or truncate on evidence
     for each statement execute function refuse_change();
 
 alter table comments drop constraint comments_object_kind_check;

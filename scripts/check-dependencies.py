@@ -15,17 +15,18 @@ LAYERS = {"artifacts", "executors", "export", "outbound", "serving", "store"}
 MAY_USE = {
     "domain": set(),
     "artifacts": {"domain"},
+    "chain": {"domain"},
     "executors": {"domain"},
     "export": set(),
     "outbound": {"domain"},
     "preview": {"domain"},
     "serving": {"domain"},
     "points": {"domain"},
-    "store": {"domain", "points"},
-    "services": {"domain", "preview"} | LAYERS,
+    "store": {"chain", "domain", "points"},
+    "services": {"chain", "domain", "preview"} | LAYERS,
     "app": {"domain"},
     "frontend": {"app"},
-    "server": {"app", "domain", "preview", "services"} | LAYERS,
+    "server": {"app", "chain", "domain", "preview", "services"} | LAYERS,
     "testkit": set(),
 }
 ONLY_IN_TESTS = {"testkit"}

@@ -137,6 +137,24 @@ impl Links {
         self.to(&format!("promotions/{number}"))
     }
 
+    /// All policies.
+    #[must_use]
+    pub fn policies(&self) -> String {
+        self.to("policies")
+    }
+
+    /// The form that writes a new policy.
+    #[must_use]
+    pub fn new_policy(&self) -> String {
+        self.to("policies/new")
+    }
+
+    /// A policy.
+    #[must_use]
+    pub fn policy(&self, name: &str) -> String {
+        self.to(&format!("policies/{}", encode(name)))
+    }
+
     /// What is found by name.
     #[must_use]
     pub fn search(&self) -> String {
@@ -203,6 +221,24 @@ impl Links {
         self.to(&format!("environments/{}", encode(name)))
     }
 
+    /// When nothing is deployed, or only then.
+    #[must_use]
+    pub fn freezes(&self) -> String {
+        self.to("freezes")
+    }
+
+    /// The teams.
+    #[must_use]
+    pub fn teams(&self) -> String {
+        self.to("settings/teams")
+    }
+
+    /// Who decides for whom.
+    #[must_use]
+    pub fn delegations(&self) -> String {
+        self.to("settings/delegations")
+    }
+
     /// What serves of a model in an environment.
     #[must_use]
     pub fn endpoint(&self, environment: &str, model: &str) -> String {
@@ -256,16 +292,24 @@ impl Links {
             ObjectKind::Pipeline => Some(self.pipeline(&object.name)),
             ObjectKind::PipelineRun => number().map(|number| self.pipeline_run(number)),
             ObjectKind::Environment => Some(self.environment(&object.name)),
+            // Its name in the history ends with the revision: `production 3`.
+            ObjectKind::Policy => {
+                let (name, revision) = object.name.rsplit_once(' ')?;
+                Some(format!("{}?revision={}", self.policy(name), revision.parse::<i32>().ok()?))
+            }
             ObjectKind::Promotion => number().map(|number| self.promotion(number)),
             ObjectKind::Deployment => number().map(|number| self.deployment(number)),
             ObjectKind::Alert => number().map(|number| self.alert(number)),
+            ObjectKind::Freeze => Some(self.freezes()),
+            ObjectKind::Team => Some(self.teams()),
             ObjectKind::LoggedModel
             | ObjectKind::User
             | ObjectKind::Token
-            | ObjectKind::Policy
             | ObjectKind::Monitor
             | ObjectKind::Trigger
-            | ObjectKind::Webhook => None,
+            | ObjectKind::Webhook
+            | ObjectKind::Delegation
+            | ObjectKind::AuditKey => None,
         }
     }
 }

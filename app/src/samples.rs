@@ -3,6 +3,7 @@
 pub mod models;
 pub mod operations;
 pub mod pipelines;
+pub mod promotions;
 
 use crate::{
     pages::{
@@ -23,7 +24,7 @@ use domain::{
     audit::{Actor, AuditEvent, Object, ObjectKind},
     comment::Comment,
     deployment::{Deployment, DeploymentState, Endpoint, Traffic},
-    environment::{Better, Environment},
+    environment::{Environment, Tier},
     experiment::{Champion, Experiment, ExperimentSummary, LifecycleStage},
     id::{
         AlertId, AuditEventId, CommentId, DeploymentId, EnvironmentId, ExperimentId, LoggedModelId, ModelId,
@@ -33,6 +34,7 @@ use domain::{
     monitor::{Alert, AlertState},
     pipeline_run::{PipelineRun, PipelineRunState, PipelineRunSummary, RunCause},
     preview::{Block, Inline, Preview},
+    policy::Better,
     promotion::{Promotion, PromotionState},
     registration::RunModel,
     run::{DatasetInput, Metric, MetricSeries, Run, RunInfo, RunLineage, RunSeries, RunStatus},
@@ -101,7 +103,17 @@ pub fn event(minutes: i64, actor: Actor, action: &str, kind: ObjectKind, name: &
 pub fn environments() -> Vec<Environment> {
     let workspace_id = WorkspaceId::new();
     [("staging", 1), ("production", 2)]
-        .map(|(name, position)| Environment { id: EnvironmentId::new(), workspace_id, name: name.to_owned(), position })
+        .map(|(name, position)| Environment {
+            id: EnvironmentId::new(),
+            workspace_id,
+            name: name.to_owned(),
+            tier: Tier::of_name(name),
+            position,
+            protected: true,
+            wait_timer_s: 0,
+            visible_to: None,
+            archived_at: None,
+        })
         .to_vec()
 }
 
@@ -163,6 +175,9 @@ pub fn promotion(number: i64, model: &str, version: i32, environment: &str, stat
         comment: "Weights classes below 5 %; macro F1 is up by 0.036.".to_owned(),
         subject: None,
         subject_digest: Some(digest(9)),
+        expires_at: moment() + TimeDelta::hours(52),
+        approved_at: None,
+        again: None,
         created_at: ago(180),
         updated_at: ago(170),
     }

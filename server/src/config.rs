@@ -30,9 +30,21 @@ impl Cli {
     /// Reads the command line and the environment. A variable that is empty is as one that is not set.
     #[must_use]
     pub fn read() -> Self {
-        let mut matches = without_empty(Self::command()).get_matches();
-        Self::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.exit())
+        let read = without_empty(Self::command()).try_get_matches();
+        read.and_then(|mut matches| Self::from_arg_matches_mut(&mut matches)).unwrap_or_else(|error| refuse(&error))
     }
+}
+
+/// Ends the process with what is wrong on the command line. The status is 2 as usual, but for `slipway promote`, whose
+/// scripts are told otherwise by that.
+fn refuse(error: &clap::Error) -> ! {
+    let promotes = std::env::args_os().nth(1).is_some_and(|command| command == "promote");
+    if error.use_stderr() && promotes {
+        // Nobody to tell is no reason to say that all is well.
+        let _ = error.print();
+        std::process::exit(1)
+    }
+    error.exit()
 }
 
 fn without_empty(command: clap::Command) -> clap::Command {
@@ -60,7 +72,14 @@ pub enum Command {
     /// Store pipelines, start runs, follow their logs: on a server, with a token.
     #[command(subcommand)]
     Pipeline(crate::cli::pipeline::Command),
-    /// Manage users and tokens. Works while the server runs.
+    /// Verify an audit bundle: without a server, a database or a network.
+    Verify(crate::cli::verify::Verify),
+    /// Ask for a version to be brought into an environment, and wait for what becomes of it: on a server, with a token.
+    Promote(crate::cli::promotion::Promote),
+    /// Take a request for a promotion back: on a server, with a token.
+    #[command(subcommand)]
+    Promotion(crate::cli::promotion::Command),
+    /// Manage users, tokens and keys. Works while the server runs.
     #[command(subcommand)]
     Admin(Admin),
     /// Run one step's process and end it when the worker dies. Started by workers.
@@ -170,6 +189,9 @@ pub struct Work {
     /// harm with what the server reaches.
     #[arg(long, env = "SLIPWAY_WEBHOOK_ALLOW_PRIVATE", value_parser = FalseyValueParser::new())]
     pub webhook_allow_private: bool,
+    /// The Prometheus that gates of policies query, such as http://127.0.0.1:9090. Without one such gates cannot tell.
+    #[arg(long, env = "SLIPWAY_PROMETHEUS_URL", value_name = "URL", value_parser = parse_url)]
+    pub prometheus_url: Option<String>,
 }
 
 /// Options of `slipway demo`.
@@ -207,6 +229,9 @@ pub enum Admin {
         #[command(flatten)]
         data: Data,
     },
+    /// Manage the keys that heads of history and audit bundles are signed with.
+    #[command(subcommand)]
+    AuditKey(crate::cli::audit_key::Command),
     /// Make an API token and print it, alone, on standard output.
     CreateToken {
         /// Whose it is.

@@ -124,6 +124,16 @@ pub fn archive(state: &AppState, name: &str, files: Vec<(String, Artifact)>) -> 
     response
 }
 
+/// An archive that is made while it is sent, to be saved as `<name>.zip`. Its length is not known before its end.
+pub(crate) fn zip(body: Body, name: &str) -> Response {
+    let mut response = Response::new(body);
+    set(&mut response, header::CONTENT_TYPE, "application/zip");
+    set(&mut response, header::CONTENT_DISPOSITION, &attachment(&format!("{name}.zip")));
+    set(&mut response, header::CONTENT_ENCODING, "identity");
+    set(&mut response, header::CACHE_CONTROL, "private, no-store");
+    response
+}
+
 fn set(response: &mut Response, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         response.headers_mut().insert(name, value);

@@ -50,6 +50,7 @@ impl Told {
             metrics::gauge!("slipway_freezes_active", "environment" => environment.clone()).set(*count as f64);
         }
         metrics::gauge!("slipway_alerts_open").set(gauges.alerts_open as f64);
+        metrics::gauge!("slipway_audit_chain_waiting").set(gauges.audit_unchained as f64);
         let drift: BTreeMap<[String; 5], f64> = gauges
             .drift
             .iter()
@@ -99,6 +100,7 @@ mod tests {
             promotions_pending: vec![("production".to_owned(), 1)],
             freezes_active: vec![("production".to_owned(), 1)],
             alerts_open: 2,
+            audit_unchained: 4,
             drift: vec![score("staging", 1, 0.5), score("production", 1, 0.25)],
         };
         let mut tell = |gauges: &Gauges| {
@@ -115,6 +117,7 @@ mod tests {
         };
         let first = [
             "slipway_alerts_open 2".to_owned(),
+            "slipway_audit_chain_waiting 4".to_owned(),
             format!("{} 0.25", drift("production", 1)),
             format!("{} 0.5", drift("staging", 1)),
             r#"slipway_freezes_active{environment="production"} 1"#.to_owned(),

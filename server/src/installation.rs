@@ -26,7 +26,8 @@ pub async fn with_services<T>(
         let pool = store::connect(url, connections)?;
         store::migrate(&pool).await.context("the database could not be brought to this version's schema")?;
         let artifacts = Artifacts::open_dir(data_dir.join("artifacts")).await?;
-        work(Services::new(pool, artifacts), &data_dir).await
+        let services = Services::new(pool, artifacts).with_audit_keys(&data_dir.join("audit-keys"));
+        work(services, &data_dir).await
     })
     .await
 }

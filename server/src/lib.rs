@@ -4,6 +4,7 @@ pub mod access;
 pub mod api;
 mod archive;
 pub mod assets;
+mod bundle;
 pub mod cli;
 mod client;
 pub mod config;

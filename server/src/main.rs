@@ -30,6 +30,10 @@ fn main() -> ExitCode {
     if let Command::StepShim { args } = cli.command {
         return executors::shim::main(args);
     }
+    // Nor anything of a server: a bundle is verified by reading it.
+    if let Command::Verify(options) = &cli.command {
+        return cli::verify::run(options).unwrap_or(ExitCode::FAILURE);
+    }
     let ended = tokio::runtime::Runtime::new().context("the runtime could not be started").and_then(|runtime| {
         let ended = runtime.block_on(run(cli));
         runtime.shutdown_timeout(LEFT_OVER);
@@ -56,12 +60,14 @@ async fn run(cli: Cli) -> Result<ExitCode> {
     rustls::crypto::ring::default_provider().install_default().map_err(|_| anyhow!("TLS could not be set up"))?;
     match cli.command {
         Command::Demo(options) => return demo::run(options).await,
+        Command::Promote(options) => return cli::promotion::promote(options).await,
         Command::Serve(options) => serve::run(options).await,
         Command::Migrate(data) => with_services(&data, CONNECTIONS, false, async |_, _| Ok(())).await,
         Command::Admin(command) => admin(command).await,
         Command::Pipeline(command) => cli::pipeline::run(command).await,
+        Command::Promotion(command) => cli::promotion::run(command).await,
         Command::Worker(options) => worker::command::run(options).await,
-        Command::StepShim { .. } => Err(anyhow!("a shim must begin before anything else")),
+        Command::StepShim { .. } | Command::Verify(_) => Err(anyhow!("this begins before anything else")),
     }?;
     Ok(ExitCode::SUCCESS)
 }
@@ -71,6 +77,7 @@ async fn admin(command: Admin) -> Result<()> {
         Admin::CreateUser { email, name, roles, password_stdin: _, data } => {
             create_user(&email, name, roles, &data).await
         }
+        Admin::AuditKey(command) => cli::audit_key::run(command).await,
         Admin::CreateToken { email, name, scope, days, data } => {
             let email = Email::parse(&email)?;
             let new = NewToken { name, scope, days: Some(days) };

@@ -9,7 +9,7 @@ use domain::{
 use leptos::prelude::*;
 
 /// The sorts of objects that the list can be narrowed to, with the word for several.
-pub const KINDS: [(ObjectKind, &str); 17] = [
+pub const KINDS: [(ObjectKind, &str); 20] = [
     (ObjectKind::Promotion, "Promotions"),
     (ObjectKind::Deployment, "Deployments"),
     (ObjectKind::Alert, "Alerts"),
@@ -17,6 +17,8 @@ pub const KINDS: [(ObjectKind, &str); 17] = [
     (ObjectKind::Monitor, "Monitors"),
     (ObjectKind::Policy, "Policies"),
     (ObjectKind::Environment, "Environments"),
+    (ObjectKind::Freeze, "Freezes"),
+    (ObjectKind::Delegation, "Delegations"),
     (ObjectKind::Model, "Models"),
     (ObjectKind::ModelVersion, "Versions of models"),
     (ObjectKind::Pipeline, "Pipelines"),
@@ -25,9 +27,34 @@ pub const KINDS: [(ObjectKind, &str); 17] = [
     (ObjectKind::Run, "Runs"),
     (ObjectKind::LoggedModel, "Logged models"),
     (ObjectKind::User, "Members"),
+    (ObjectKind::Team, "Teams"),
     (ObjectKind::Token, "Tokens"),
     (ObjectKind::Webhook, "Webhooks"),
 ];
+
+/// Where the chain of history stands.
+#[derive(Debug, Clone)]
+pub struct ChainHead {
+    /// The number of its last entry; 0 when there is none.
+    pub seq: i64,
+    /// Its hash, in hexadecimal digits.
+    pub hash: String,
+    /// Whether events wait to be chained.
+    pub is_behind: bool,
+    /// The last head that was noted.
+    pub noted: Option<Noted>,
+}
+
+/// A head that was noted.
+#[derive(Debug, Clone)]
+pub struct Noted {
+    /// The number of the last entry then.
+    pub seq: i64,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// The key that signed; none when there was none.
+    pub key: Option<String>,
+}
 
 /// History of the workspace: `kind` in the address narrows it, `page_token` goes on.
 #[component]
@@ -38,6 +65,8 @@ pub fn Audit(
     address: Address,
     /// The events, newest first.
     events: Page<AuditEvent>,
+    /// Where its chain stands.
+    head: ChainHead,
 ) -> impl IntoView {
     let Page { items, next_page_token } = events;
     let shown = items.len();
@@ -70,11 +99,59 @@ pub fn Audit(
             title="Audit".into_any()
             meta=view! { <span>"Who did what, when. Written with the change itself, never altered."</span> }.into_any()
         />
-        <div class="mt-4">
-            {filter}
-            <div class="days">{body}</div>
-            <Pager address shown next=next_page_token one="event" many="events"/>
+        <div class="with-aside mt-4">
+            <div>
+                {filter}
+                <div class="days">{body}</div>
+                <Pager address shown next=next_page_token one="event" many="events"/>
+            </div>
+            <aside class="aside-sticky stack" aria-label="Proof">
+                <Chain links head/>
+            </aside>
         </div>
+    }
+}
+
+/// The head of the chain, and the form that downloads a bundle: sends to `api/v1/audit/bundle`.
+#[component]
+fn Chain(links: Links, head: ChainHead) -> impl IntoView {
+    let today = now().date_naive();
+    let from = today.checked_sub_days(chrono::Days::new(30)).unwrap_or(today);
+    let draft = Draft::of([("from", from.to_string()), ("to", today.to_string())]);
+    let note = if head.is_behind { "catching up" } else { "" };
+    let noted = head.noted.clone().map(|noted| {
+        let signed = match noted.key {
+            Some(key) => view! { "signed with " <code>{key}</code> }.into_any(),
+            None => "not signed".into_any(),
+        };
+        view! { <Fact name="Noted">"entry "{format::integer(noted.seq)}", "<When at=noted.at/>", "{signed}</Fact> }
+    });
+    let digest = (head.seq > 0).then(|| {
+        let hash = head.hash.clone();
+        let short: String = hash.chars().take(12).collect();
+        view! {
+            <Fact name="Hash">
+                <span class="digest"><code title=hash.clone()>{short}</code><CopyButton text=hash label="Copy hash"/></span>
+            </Fact>
+        }
+    });
+    view! {
+        <Panel title="Chain" id="chain" note=note>
+            <Body>
+                <p class="muted">"Each event is hashed with all before it. A bundle proves it without this server."</p>
+                <Facts small=true>
+                    <Fact name="Entries">{format::integer(head.seq)}</Fact>
+                    {digest}
+                    {noted}
+                </Facts>
+                <form class="stack tight" method="get" action=links.to("api/v1/audit/bundle")>
+                    <TextField label="From" name="from" kind="date" draft=draft.clone()/>
+                    <TextField label="To, with this day" name="to" kind="date" draft/>
+                    <div><Button text="Download bundle"/></div>
+                </form>
+                <p class="muted">"Check it with "<code>"slipway verify"</code>"."</p>
+            </Body>
+        </Panel>
     }
 }
 

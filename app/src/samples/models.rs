@@ -16,7 +16,7 @@ use domain::{
     Error, Page,
     audit::ObjectKind,
     deployment::{Deployment, DeploymentState, Endpoint},
-    environment::Better,
+    policy::Better,
     experiment::Champion,
     id::{ModelId, ModelVersionId, RunId, WorkspaceId},
     model::{

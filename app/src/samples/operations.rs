@@ -1,25 +1,29 @@
 //! What serves and how it does: environments, deployments, an endpoint, its features, alerts.
 
-use super::{COLUMNS, ago, digest, endpoint, environments, event, person, pipeline_run, pipelines::trigger};
+use super::{
+    COLUMNS, ago, endpoint, environments, event, person, pipeline_run, pipelines::trigger, promotion,
+    promotions::{policy, revisions},
+};
 use crate::pages::{
     alert::{AlertPage, AlertsPage, Candidate, Consequence},
     deployment::{DeploymentPage, DeploymentsPage},
     endpoint::{Call, EndpointPage},
-    environment::{EnvironmentCard, EnvironmentPage, EnvironmentsPage},
+    environment::{Arrival, EnvironmentCard, EnvironmentPage, EnvironmentsPage},
+    freeze::WindowRow,
     monitor::MonitorPage,
 };
 use domain::{
-    Digest, Page,
+    Page,
     audit::{Actor, ObjectKind},
     deployment::{Deployment, DeploymentState, Endpoint, Prediction},
+    freeze::FreezeKind,
     drift::{Bins, FeatureDrift, Method, Reason, Verdict},
-    environment::{
-        ApprovalRule, Better, Environment, EnvironmentDetail, EnvironmentOverview, GateSpec, Policy, PolicyDocument,
-    },
-    id::{AlertId, DeploymentId, MonitorId, PipelineRunId, PolicyId, PredictionId, WorkspaceId},
+    environment::{Environment, EnvironmentDetail, EnvironmentOverview},
+    id::{AlertId, DeploymentId, MonitorId, PipelineRunId, PredictionId, WorkspaceId},
     inference::{Datatype, TensorSpec},
     monitor::{Alert, AlertState, Check, CheckState, Firing, Monitor},
     pipeline_run::PipelineRunState,
+    policy::Policy,
     promotion::PromotionState,
 };
 use serde_json::json;
@@ -441,31 +445,6 @@ pub fn resolved_alert() -> AlertPage {
     page
 }
 
-/// A revision of production's policy.
-#[must_use]
-pub fn policy(revision: i32) -> Policy {
-    let metric =
-        |name: &str, better, threshold| GateSpec::MetricThreshold { metric: name.to_owned(), better, threshold };
-    let mut gates = vec![
-        metric("accuracy", Better::Higher, if revision > 2 { 0.75 } else { 0.7 }),
-        GateSpec::BetterThanChampion { metric: "f1_macro".to_owned(), better: Better::Higher, min_gain: 0.0 },
-        GateSpec::GoldenRow { tolerance: 1e-4 },
-    ];
-    if revision > 1 {
-        gates.push(metric("latency_p99_ms", Better::Lower, 20.0));
-    }
-    let document = PolicyDocument { gates, rule: ApprovalRule { approvals: if revision > 2 { 2 } else { 1 } } };
-    Policy {
-        id: PolicyId::new(),
-        environment_id: domain::id::EnvironmentId::new(),
-        revision,
-        digest: Digest::of_json(&document).unwrap_or_else(|_| digest(1)),
-        document,
-        created_at: ago(60 * 24 * i64::from(5 - revision)),
-        created_by: if revision == 1 { "Slipway".to_owned() } else { "Platform lead".to_owned() },
-    }
-}
-
 /// The environments of a workspace.
 #[must_use]
 pub fn environments_page() -> EnvironmentsPage {
@@ -473,18 +452,17 @@ pub fn environments_page() -> EnvironmentsPage {
     let endpoints = endpoints(&environments);
     let card = |environment: &Environment| {
         let production = environment.position == 2;
-        let policy = if production {
-            policy(3)
-        } else {
-            let document = PolicyDocument::initial("staging");
-            Policy { revision: 1, created_by: "Slipway".to_owned(), document, ..policy(1) }
-        };
+        let policies: Vec<Policy> = ["high-risk", &environment.name]
+            .into_iter()
+            .filter(|name| production || *name != "high-risk")
+            .filter_map(|name| revisions(name).into_iter().next())
+            .collect();
         let serving: Vec<_> =
             endpoints.iter().filter(|one| one.deployment.environment_id == environment.id).cloned().collect();
         EnvironmentCard {
             overview: EnvironmentOverview {
                 environment: environment.clone(),
-                policy,
+                policies,
                 live_models: i64::try_from(serving.len()).unwrap_or_default(),
                 open_promotions: if production { 3 } else { 0 },
             },
@@ -494,6 +472,7 @@ pub fn environments_page() -> EnvironmentsPage {
     EnvironmentsPage {
         workspace_id: WorkspaceId::new(),
         environments: environments.iter().map(card).collect(),
+        archived: Vec::new(),
         may_write: true,
     }
 }
@@ -514,15 +493,34 @@ pub fn new_environments() -> EnvironmentsPage {
 #[must_use]
 pub fn environment() -> EnvironmentPage {
     let environments = environments();
-    let serving =
-        endpoints(&environments).into_iter().filter(|one| one.deployment.environment == "production").collect();
+    let serving = endpoints(&environments)
+        .into_iter()
+        .filter(|one| one.deployment.environment == "production")
+        .map(|endpoint| Arrival { endpoint, approvers: vec!["Risk approver".to_owned(), "Product approver".to_owned()] })
+        .collect();
+    let window = |name: &str, from: &str, to: &str, is_open| WindowRow {
+        name: name.to_owned(),
+        kind: FreezeKind::Deny,
+        from: from.to_owned(),
+        to: Some(to.to_owned()),
+        is_open,
+    };
     EnvironmentPage {
         detail: EnvironmentDetail {
             environment: environments[1].clone(),
-            policy: policy(3),
-            revisions: (1..=3).rev().map(policy).collect(),
+            policy: policy("production", 6),
+            revisions: revisions("production"),
+            others: vec![policy("high-risk", 2)],
         },
         serving,
+        open: vec![
+            promotion(91, "diabetes-progression", 5, "production", PromotionState::Blocked),
+            promotion(87, "wine-quality", 14, "production", PromotionState::AwaitingApproval),
+        ],
+        windows: vec![
+            window("Weekends", "Fri 27 Nov, 18:00", "Mon 30 Nov, 07:00 Europe/Berlin", false),
+            window("Year end", "Fri 18 Dec, 00:00", "Mon 4 Jan, 00:00 Europe/Berlin", false),
+        ],
         deployments: Page {
             items: history().into_iter().filter(|one| one.environment == "production").collect(),
             next_page_token: None,

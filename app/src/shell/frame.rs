@@ -29,7 +29,7 @@ const fn entry(section: Section, name: &'static str, symbol: Symbol, path: &'sta
 }
 
 /// The groups of the navigation.
-const GROUPS: [(&str, &[Entry]); 4] = [
+const GROUPS: [(&str, &[Entry]); 5] = [
     ("", &[entry(Section::Home, "Home", Symbol::Home, "", 'h')]),
     (
         "Build",
@@ -44,6 +44,7 @@ const GROUPS: [(&str, &[Entry]); 4] = [
             entry(Section::Models, "Models", Symbol::Cube, "models", 'm'),
             entry(Section::Promotions, "Promotions", Symbol::Promote, "promotions", 'p'),
             entry(Section::Environments, "Environments", Symbol::Layers, "environments", 'v'),
+            entry(Section::Freezes, "Freezes", Symbol::Wait, "freezes", 'f'),
         ],
     ),
     (
@@ -51,6 +52,12 @@ const GROUPS: [(&str, &[Entry]); 4] = [
         &[
             entry(Section::Deployments, "Deployments", Symbol::Live, "deployments", 'd'),
             entry(Section::Alerts, "Alerts", Symbol::Bell, "alerts", 'a'),
+        ],
+    ),
+    (
+        "Govern",
+        &[
+            entry(Section::Policies, "Policies", Symbol::Shield, "policies", 'y'),
             entry(Section::Audit, "Audit", Symbol::List, "audit", 'u'),
         ],
     ),

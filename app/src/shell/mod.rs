@@ -119,6 +119,10 @@ pub enum Section {
     Promotions,
     /// Environments and their policies.
     Environments,
+    /// When nothing is deployed, or only then.
+    Freezes,
+    /// What a version needs to enter an environment.
+    Policies,
     /// What serves.
     Deployments,
     /// What somebody should look at.

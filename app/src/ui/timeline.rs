@@ -63,7 +63,12 @@ pub fn Happened(
 }
 
 #[component]
-fn Event(event: AuditEvent, links: Links) -> impl IntoView {
+pub fn Event(
+    /// What happened.
+    event: AuditEvent,
+    /// The addresses of the workspace.
+    links: Links,
+) -> impl IntoView {
     let name = event.actor.name().to_owned();
     let machine = matches!(event.actor, Actor::System | Actor::User { is_service: true, .. });
     let face = match mark(&event) {

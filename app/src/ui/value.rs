@@ -2,7 +2,7 @@
 
 use super::copy::CopyButton;
 use crate::format;
-use domain::environment::Better;
+use domain::policy::Better;
 use leptos::prelude::*;
 
 /// A measured number. None is a thin dash; not a number is said in red.

@@ -30,6 +30,7 @@ pub enum ObjectKind {
     Team,
     Freeze,
     Delegation,
+    AuditKey,
 }
 
 impl ObjectKind {
@@ -58,6 +59,7 @@ impl ObjectKind {
             Self::Team => "team",
             Self::Freeze => "freeze",
             Self::Delegation => "delegation",
+            Self::AuditKey => "audit_key",
         }
     }
 
@@ -87,6 +89,7 @@ impl ObjectKind {
             O::Team,
             O::Freeze,
             O::Delegation,
+            O::AuditKey,
         ]
         .into_iter()
         .find(|kind| kind.as_str() == text)

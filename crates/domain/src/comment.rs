@@ -1,8 +1,8 @@
-//! Comments: what people say of runs and model versions.
+//! Comments: what people say of runs, model versions and promotions.
 
 use crate::{
     error::Error,
-    id::{CommentId, ModelVersionId, RunId, UserId},
+    id::{CommentId, ModelVersionId, PromotionId, RunId, UserId},
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,8 @@ pub enum Subject {
     Run(RunId),
     /// A model version.
     ModelVersion(ModelVersionId),
+    /// A promotion.
+    Promotion(PromotionId),
 }
 
 /// A comment.

@@ -175,11 +175,10 @@ mod tests {
         assert!(!one.covers("production", "churn", at(9)));
         assert!(one.covers("production", "churn", at(10)));
         assert!(!one.covers("production", "churn", at(20)));
-        assert_eq!([at(9), at(10), at(20)].map(|now| one.state(now)), [
-            DelegationState::Ahead,
-            DelegationState::InForce,
-            DelegationState::Over
-        ]);
+        assert_eq!(
+            [at(9), at(10), at(20)].map(|now| one.state(now)),
+            [DelegationState::Ahead, DelegationState::InForce, DelegationState::Over]
+        );
     }
 
     #[test]
@@ -192,7 +191,8 @@ mod tests {
 
     #[test]
     fn it_covers_what_both_parts_of_its_scope_name() {
-        let scope = Scope { environments: BTreeSet::from(["production".to_owned()]), models: vec!["churn-*".to_owned()] };
+        let scope =
+            Scope { environments: BTreeSet::from(["production".to_owned()]), models: vec!["churn-*".to_owned()] };
         let one = delegation(scope);
         assert!(one.covers("production", "churn-eu", at(10)));
         assert!(!one.covers("staging", "churn-eu", at(10)));
@@ -203,7 +203,8 @@ mod tests {
     fn what_makes_no_sense_is_refused_with_its_field() {
         let (from, to) = (UserId::new(), UserId::new());
         let all = Scope::default();
-        let wrong = |who, when, reason: &str, scope: &Scope| check(who, scope, when, reason, at(0)).unwrap_err().field.unwrap();
+        let wrong =
+            |who, when, reason: &str, scope: &Scope| check(who, scope, when, reason, at(0)).unwrap_err().field.unwrap();
         assert_eq!(check((from, to), &all, (at(0), at(24 * 90)), "on leave", at(0)), Ok(()));
         assert_eq!(check((from, to), &all, (at(-5), at(1)), "on leave", at(0)), Ok(()), "it may have begun");
         assert_eq!(wrong((from, from), (at(0), at(1)), "r", &all), "to");

@@ -144,6 +144,8 @@ impl Sight {
 
 /// The most characters of a name.
 pub const MAX_NAME: usize = 63;
+/// What addresses have in the place of an environment's name.
+const RESERVED: [&str; 2] = ["new", "order"];
 /// The most seconds between an approval and the deployment: 30 days.
 pub const MAX_WAIT_S: i32 = 30 * 24 * 60 * 60;
 /// The most environments of a workspace that are not archived.
@@ -153,9 +155,10 @@ pub const MAX_ENVIRONMENTS: usize = 50;
 ///
 /// # Errors
 /// When it is empty, longer than 63 characters, holds anything but lower-case letters, digits, underscores and hyphens,
-/// begins or ends with one of the last two, or is a name that no alias may have.
+/// begins or ends with one of the last two, or is a name that no alias may have or that addresses
+/// have in its place.
 pub fn check_name(name: &str) -> Result<(), Error> {
-    if is_word(name, MAX_NAME) && AliasName::parse(name).is_ok() {
+    if is_word(name, MAX_NAME) && AliasName::parse(name).is_ok() && !RESERVED.contains(&name) {
         return Ok(());
     }
     Err(Error::invalid_field(
@@ -163,7 +166,7 @@ pub fn check_name(name: &str) -> Result<(), Error> {
         format!(
             "An environment's name has 1 to {MAX_NAME} lower-case letters, digits, underscores and hyphens, and starts \
              and ends with a letter or digit, such as pre-production. It is an alias too, so neither \"latest\" nor a \
-             version like \"v1\"."
+             version like \"v1\"; \"new\" and \"order\" are taken."
         ),
     ))
 }
@@ -233,7 +236,9 @@ mod tests {
         for name in ["production", "pre-production", "eu_1", "a"] {
             assert_eq!(check_name(name), Ok(()), "{name}");
         }
-        for name in ["", "Production", "a b", "-a", "latest", "v1", "eu.1", "a\0", "a/b", &"x".repeat(64)] {
+        for name in
+            ["", "Production", "a b", "-a", "latest", "v1", "new", "order", "eu.1", "a\0", "a/b", &"x".repeat(64)]
+        {
             assert_eq!(check_name(name).unwrap_err().field.as_deref(), Some("name"), "{name:?}");
         }
     }

@@ -1,8 +1,8 @@
 //! Experiments: named groups of runs.
 
 use crate::{
-    policy::Better,
     id::{ExperimentId, WorkspaceId},
+    policy::Better,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

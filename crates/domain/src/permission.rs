@@ -14,9 +14,9 @@ pub enum Role {
     Contributor,
     /// Deploys, rolls back, handles alerts.
     Operator,
-    /// Decides on promotions. Being an approver gives no right to change what is decided on.
+    /// Is whom rules of policies ask for. Being an approver gives no right to change what is decided on.
     Approver,
-    /// Everything in the workspace but deciding on promotions, for which an admin needs the approver role as well.
+    /// Everything in the workspace. Counts for a rule of a policy only where the rule names admins.
     Admin,
 }
 
@@ -41,13 +41,13 @@ impl Role {
     pub fn may(self, permission: Permission) -> bool {
         use Permission as P;
         match permission {
-            P::Read | P::Predict | P::ManageAccount | P::MakeTokens => true,
+            // Whose decision counts for what, the rules of policies say.
+            P::Read | P::Predict | P::ManageAccount | P::MakeTokens | P::DecidePromotion => true,
             P::Comment => self != Self::Viewer,
             P::WriteTracking | P::WriteRegistry | P::WritePipelines | P::RunPipelines | P::RequestPromotion => {
                 matches!(self, Self::Contributor | Self::Admin)
             }
             P::Deploy | P::HandleAlerts | P::WriteMonitors => matches!(self, Self::Operator | Self::Admin),
-            P::DecidePromotion => self == Self::Approver,
             P::WritePolicies | P::ManageMembers | P::ManageWebhooks | P::ManageWorkspace | P::MakeWorkspaces => {
                 self == Self::Admin
             }
@@ -116,7 +116,7 @@ pub enum Permission {
     RunPipelines,
     /// Request that a version be promoted, and withdraw the request.
     RequestPromotion,
-    /// Approve or reject a promotion.
+    /// Approve or reject a promotion, as far as a rule of its policies counts whoever does.
     DecidePromotion,
     /// Roll back a deployment.
     Deploy,
@@ -274,7 +274,7 @@ mod tests {
         WritePipelines (write): contributor admin
         RunPipelines (write): contributor admin
         RequestPromotion (write): contributor admin
-        DecidePromotion (write): approver
+        DecidePromotion (write): viewer contributor operator approver admin
         Deploy (write): operator admin
         HandleAlerts (write): operator admin
         WriteMonitors (write): operator admin

@@ -2,9 +2,9 @@
 
 use crate::{
     digest::Digest,
-    policy::Better,
     log_key::is_of_model,
     model::{ModelVersion, Signature, SignatureField, VersionFile},
+    policy::Better,
     run::Run,
     text_diff::TextDiff,
 };

@@ -33,8 +33,7 @@ impl Services {
         let before = page_token.map(page::decode).transpose()?;
         let limit = limit.clamp(1, page::MAX_PAGE);
         let mut conn = self.conn().await?;
-        let alerts =
-            store::alert::list(&mut conn, &ctx.sight(), None, unresolved, before, limit as i64 + 1).await?;
+        let alerts = store::alert::list(&mut conn, &ctx.sight(), None, unresolved, before, limit as i64 + 1).await?;
         Ok(Page::cut(alerts, limit, |alert| alert.number))
     }
 
@@ -100,8 +99,7 @@ impl Services {
             }
             let action = if to == AlertState::Resolved { "alert.resolved" } else { "alert.acknowledged" };
             let mut event = Event::new(action, object(alert.id, number), format!("{} alert #{number}", to.as_str()));
-            if let Some(monitor) =
-                store::monitor::find(&mut tx, &ctx.sight(), &alert.environment, &alert.model).await?
+            if let Some(monitor) = store::monitor::find(&mut tx, &ctx.sight(), &alert.environment, &alert.model).await?
             {
                 event = on(event, &monitor);
             }

@@ -1,13 +1,14 @@
 //! History: writing an event in the transaction of what it tells of, and reading timelines.
 
-use crate::{Caller, Ctx, Result, Services, boxed};
+use crate::{Caller, Ctx, Result, Services, boxed, webhook};
 use chrono::Utc;
 use domain::{
     Page,
     audit::{Actor, AuditEvent, Object, ObjectKind},
     environment::Sight,
-    id::{AuditEventId, WorkspaceId},
+    id::{AuditEventId, PromotionId, WorkspaceId},
     page,
+    webhook::PromotionEvent,
 };
 use store::PgConnection;
 
@@ -78,8 +79,18 @@ impl Event {
             details: self.details,
             request_id: request_id.map(ToOwned::to_owned),
         };
-        Ok(store::audit::append(conn, workspace, &event).await?)
+        store::audit::append(conn, workspace, &event).await?;
+        tell_of_promotion(conn, &event).await
     }
+}
+
+/// Tells webhooks of what happened to a promotion and is no move: moves are told of where they are made.
+async fn tell_of_promotion(conn: &mut PgConnection, event: &AuditEvent) -> Result<()> {
+    let told = PromotionEvent::of_history(&event.action).filter(|_| event.object.kind == ObjectKind::Promotion);
+    let (Some(told), Ok(id)) = (told, event.object.id.parse::<PromotionId>()) else { return Ok(()) };
+    let Some(promotion) = store::promotion::by_id(conn, id).await? else { return Ok(()) };
+    let more = serde_json::json!({ "by": event.actor.name(), "details": event.details });
+    webhook::tell_of_promotion(conn, &promotion, told, more).await
 }
 
 impl Services {

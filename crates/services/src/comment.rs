@@ -1,13 +1,14 @@
-//! Comments on runs and model versions. History tells that somebody commented, and never what they wrote: who deletes a
+//! Comments on runs, model versions and promotions. History tells that somebody commented, and never what they wrote: who deletes a
 //! comment is to be rid of it.
 
-use crate::{Ctx, Event, Result, Services, boxed, commit, now, page_rows};
+use crate::{Ctx, Event, Result, Services, boxed, commit, now, page_rows, promotion::no_promotion};
 use domain::{
     Error, ErrorKind, Page,
     audit::{Object, ObjectKind},
     comment::{Comment, Subject, check_text},
     id::{CommentId, ModelVersionId, RunId},
     page,
+    promotion::Promotion,
 };
 use store::PgConnection;
 
@@ -47,6 +48,23 @@ impl Services {
         comments(&mut conn, ctx, Subject::ModelVersion(version.id), page_token, limit).await
     }
 
+    /// The comments on a promotion, oldest first.
+    ///
+    /// # Errors
+    /// `NotFound` without such a promotion; `Invalid` for a page token that is not of this list.
+    #[boxed]
+    pub async fn promotion_comments(
+        &self,
+        ctx: &Ctx,
+        number: i64,
+        page_token: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<Comment>> {
+        let mut conn = self.conn().await?;
+        let promotion = promotion_of(&mut conn, ctx, number).await?;
+        comments(&mut conn, ctx, Subject::Promotion(promotion.id), page_token, limit).await
+    }
+
     /// How many comments there are on something; none on what is not of this workspace.
     ///
     /// # Errors
@@ -75,6 +93,16 @@ impl Services {
         self.create_comment(ctx, Subject::ModelVersion(version.id), text).await
     }
 
+    /// Says something of a promotion.
+    ///
+    /// # Errors
+    /// `NotFound` without such a promotion; `Invalid` for a text that is none.
+    #[boxed]
+    pub async fn comment_on_promotion(&self, ctx: &Ctx, number: i64, text: &str) -> Result<Comment> {
+        let promotion = promotion_of(&mut *self.conn().await?, ctx, number).await?;
+        self.create_comment(ctx, Subject::Promotion(promotion.id), text).await
+    }
+
     async fn create_comment(&self, ctx: &Ctx, subject: Subject, text: &str) -> Result<Comment> {
         let text = check_text(text)?;
         let Some(user) = ctx.user() else { return Err(Error::internal()) };
@@ -91,6 +119,9 @@ impl Services {
         let event = event(&mut tx, ctx, subject, "comment.created", "commented on", comment.id).await?;
         store::comment::insert(&mut tx, ctx.workspace_id(), subject, &comment).await?;
         event.write(&mut tx, ctx).await?;
+        if let Subject::Promotion(id) = subject {
+            store::event::notify(&mut tx, &format!("promotion:{id}")).await?;
+        }
         commit(tx).await?;
         Ok(comment)
     }
@@ -142,6 +173,11 @@ async fn comments(
     Ok(Page::cut(rows, limit, |comment| comment.id))
 }
 
+/// The promotion of this number, when whoever asks sees it.
+async fn promotion_of(conn: &mut PgConnection, ctx: &Ctx, number: i64) -> Result<Promotion> {
+    store::promotion::by_number(conn, &ctx.sight(), number).await?.ok_or_else(|| no_promotion(number))
+}
+
 /// A comment of whoever asks.
 async fn own(conn: &mut PgConnection, ctx: &Ctx, id: CommentId) -> Result<(Comment, Subject)> {
     let found = store::comment::lock(conn, ctx.workspace_id(), id).await?;
@@ -168,6 +204,11 @@ async fn event(
             Event::new(action, crate::run::object(&info), format!("{verb} {}", info.name))
         }
         Subject::ModelVersion(version) => of_version(conn, ctx, version, action, verb).await?,
+        Subject::Promotion(id) => {
+            let promotion = store::promotion::by_id(conn, id).await?.ok_or_else(Error::internal)?;
+            let candidate = crate::promotion::candidate_of(conn, &promotion).await?;
+            crate::promotion::event(action, &promotion, &candidate, format!("{verb} {}", promotion.title()))
+        }
     };
     Ok(event.details(serde_json::json!({ "comment": id })))
 }

@@ -2,7 +2,7 @@
 //! somebody decides.
 
 use crate::{Ctx, Event, Result, Services, boxed, commit, freeze::hidden, now, team::member};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound as _, Utc};
 use domain::{
     Error, Page,
     audit::{Object, ObjectKind},
@@ -12,6 +12,7 @@ use domain::{
     permission::Permission,
 };
 use std::collections::BTreeSet;
+use store::PgConnection;
 
 /// The most delegations of somebody that are ahead or hold.
 const MOST_OPEN: i64 = 20;
@@ -80,9 +81,10 @@ impl Services {
             ));
         }
         let now = now();
-        let starts_at = new.starts_at.unwrap_or(now);
+        // As exact as the database keeps them.
+        let (starts_at, ends_at) = (new.starts_at.unwrap_or(now).trunc_subsecs(6), new.ends_at.trunc_subsecs(6));
         let reason = new.reason.trim().to_owned();
-        delegation::check((from, new.to), &new.scope, (starts_at, new.ends_at), &reason, now)?;
+        delegation::check((from, new.to), &new.scope, (starts_at, ends_at), &reason, now)?;
         let mut tx = self.begin().await?;
         store::workspace::lock(&mut tx, ctx.workspace_id()).await?;
         let (away, stands_in) = (
@@ -115,7 +117,7 @@ impl Services {
             to_name: stands_in.user.name,
             scope: new.scope,
             starts_at,
-            ends_at: new.ends_at,
+            ends_at,
             reason,
             created_at: now,
             created_by: ctx.actor().name().to_owned(),
@@ -123,7 +125,7 @@ impl Services {
         };
         store::delegation::insert(&mut tx, &delegation).await?;
         let summary = format!("let {} decide for {}", delegation.to_name, delegation.from_name);
-        event("delegation.created", &delegation, summary).write(&mut tx, ctx).await?;
+        event("delegation.created", &mut tx, &delegation, summary).await?.write(&mut tx, ctx).await?;
         commit(tx).await?;
         Ok(delegation)
     }
@@ -149,16 +151,18 @@ impl Services {
         let mut tx = self.begin().await?;
         if store::delegation::revoke(&mut tx, id, now()).await? {
             let summary = format!("took back that {} decides for {}", delegation.to_name, delegation.from_name);
-            event("delegation.revoked", &delegation, summary).write(&mut tx, ctx).await?;
+            event("delegation.revoked", &mut tx, &delegation, summary).await?.write(&mut tx, ctx).await?;
             commit(tx).await?;
         }
         self.delegation(ctx, id).await
     }
 }
 
-fn event(action: &'static str, delegation: &Delegation, summary: String) -> Event {
+/// An event of a delegation, on the timelines of both people and of the environments that it names: whoever does not see one
+/// of those does not see the event.
+async fn event(action: &'static str, tx: &mut PgConnection, delegation: &Delegation, summary: String) -> Result<Event> {
     let name = format!("{} for {}", delegation.to_name, delegation.from_name);
-    Event::new(action, Object::new(ObjectKind::Delegation, delegation.id, name), summary)
+    let event = Event::new(action, Object::new(ObjectKind::Delegation, delegation.id, name), summary)
         .related(Object::new(ObjectKind::User, delegation.from, &delegation.from_name))
         .related(Object::new(ObjectKind::User, delegation.to, &delegation.to_name))
         .details(serde_json::json!({
@@ -166,7 +170,10 @@ fn event(action: &'static str, delegation: &Delegation, summary: String) -> Even
             "starts_at": delegation.starts_at,
             "ends_at": delegation.ends_at,
             "reason": delegation.reason,
-        }))
+        }));
+    let named = store::environment::list(tx, delegation.workspace_id).await?;
+    let named = named.into_iter().filter(|one| delegation.scope.environments.contains(&one.name));
+    Ok(named.fold(event, |event, one| event.related(Object::new(ObjectKind::Environment, one.id, one.name))))
 }
 
 /// A delegation as whoever asks sees it, who does not see these environments. One's own is there in any case.

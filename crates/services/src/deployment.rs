@@ -14,6 +14,7 @@ use domain::{
     deployment::{Deployment, DeploymentState, Endpoint},
     id::DeploymentId,
     page,
+    policy::Action,
     promotion::PromotionState,
     webhook::Happening,
 };
@@ -177,6 +178,19 @@ async fn can_return(conn: &mut PgConnection, live: &Deployment) -> Result<Deploy
             "{} was live before, but is deleted or no longer what it was. Promote another version instead.",
             title(&target)
         )));
+    }
+    let environment = store::environment::by_id(conn, live.environment_id).await?;
+    if let (Some(candidate), Some(environment)) = (&candidate, &environment) {
+        let window = promotion::in_force(conn, environment, candidate, Action::Promote).await?.rollback_within();
+        let since = target.retired_at.unwrap_or(target.created_at);
+        if since + window.delta() < store::clock(conn).await? {
+            return Err(Error::conflict(format!(
+                "{} was last live on {}, longer ago than the {window} in which the policies let it come back without a new \
+                 approval. Request its promotion instead.",
+                title(&target),
+                since.format("%-d %B %Y")
+            )));
+        }
     }
     Ok(target)
 }

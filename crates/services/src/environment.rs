@@ -91,9 +91,8 @@ impl Services {
             Error::internal()
         })?;
         let (name, tier) = (&environment.name, environment.tier.as_str());
-        let holds = |policy: &Policy| {
-            !policy.retired && policy.name != *name && policy.document.scope.reaches(name, tier)
-        };
+        let holds =
+            |policy: &Policy| !policy.retired && policy.name != *name && policy.document.scope.reaches(name, tier);
         let all = store::policy::latest(&mut conn, ctx.workspace_id()).await?;
         Ok(EnvironmentDetail { others: all.into_iter().filter(holds).collect(), environment, policy, revisions })
     }
@@ -112,7 +111,9 @@ impl Services {
         store::workspace::lock(&mut tx, ctx.workspace_id()).await?;
         let mut order = store::environment::list(&mut tx, ctx.workspace_id()).await?;
         if order.len() >= MAX_ENVIRONMENTS {
-            return Err(Error::conflict(format!("A workspace has at most {MAX_ENVIRONMENTS} environments; archive one.")));
+            return Err(Error::conflict(format!(
+                "A workspace has at most {MAX_ENVIRONMENTS} environments; archive one."
+            )));
         }
         let environment = Environment {
             id: EnvironmentId::new(),
@@ -212,10 +213,11 @@ impl Services {
             let order = put_in_order(&mut tx, order).await?;
             let workspace = Object::new(ObjectKind::Workspace, ctx.workspace_id(), &ctx.workspace.name);
             let summary = format!("put the environments in the order {}", names.join(", "));
-            let event = order.iter().fold(
-                Event::new("workspace.environments_reordered", workspace, summary),
-                |event, environment| event.related(object(environment)),
-            );
+            let event = order
+                .iter()
+                .fold(Event::new("workspace.environments_reordered", workspace, summary), |event, environment| {
+                    event.related(object(environment))
+                });
             event.details(serde_json::json!({ "before": before, "after": names })).write(&mut tx, ctx).await?;
             for environment in &order {
                 announce(&mut tx, environment).await?;
@@ -270,7 +272,9 @@ impl Services {
         }
         let mut order = store::environment::list(&mut tx, ctx.workspace_id()).await?;
         if order.len() >= MAX_ENVIRONMENTS {
-            return Err(Error::conflict(format!("A workspace has at most {MAX_ENVIRONMENTS} environments; archive one.")));
+            return Err(Error::conflict(format!(
+                "A workspace has at most {MAX_ENVIRONMENTS} environments; archive one."
+            )));
         }
         let after = Environment { archived_at: None, ..before };
         store::environment::update(&mut tx, &after).await?;

@@ -2,10 +2,13 @@
 
 use crate::{Result, Services, boxed};
 use chrono::Utc;
-use domain::freeze;
+use domain::freeze::{self, Freeze};
 use std::collections::BTreeMap;
 use store::PgConnection;
 pub use store::monitor::DriftScore;
+
+/// The most events that are counted: after an update from before there was a chain, all of history waits.
+const MOST_COUNTED: i64 = 10_000;
 
 /// What stands at this moment, over all workspaces.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +21,8 @@ pub struct Gauges {
     pub freezes_active: Vec<(String, i64)>,
     /// How many alerts are not resolved.
     pub alerts_open: i64,
+    /// How many events of history wait to be chained; counted up to ten thousand.
+    pub audit_unchained: i64,
     /// What the last checks of what serves found.
     pub drift: Vec<DriftScore>,
 }
@@ -35,6 +40,7 @@ impl Services {
             promotions_pending: store::promotion::awaiting_by_environment(&mut conn).await?,
             freezes_active: freezes_active(&mut conn).await?,
             alerts_open: store::alert::count_all_unresolved(&mut conn).await?,
+            audit_unchained: store::audit_chain::count_unchained(&mut conn, MOST_COUNTED).await?,
             drift: store::monitor::drift_scores(&mut conn).await?,
         })
     }
@@ -45,8 +51,10 @@ async fn freezes_active(conn: &mut PgConnection) -> Result<Vec<(String, i64)>> {
     let now = Utc::now();
     let mut active: BTreeMap<String, i64> = BTreeMap::new();
     for environment in store::environment::everywhere(conn).await? {
-        let here: Vec<_> =
-            freezes.iter().filter(|freeze| freeze.workspace_id == environment.workspace_id).cloned().collect();
+        // One that is archived counts zero, so that nothing of it stays.
+        let of_it =
+            |freeze: &&Freeze| environment.archived_at.is_none() && freeze.workspace_id == environment.workspace_id;
+        let here: Vec<Freeze> = freezes.iter().filter(of_it).cloned().collect();
         let count = freeze::active(&here, &environment.name, environment.tier, now).len();
         *active.entry(environment.name).or_default() += i64::try_from(count).unwrap_or(i64::MAX);
     }

@@ -9,6 +9,9 @@ mod alert;
 mod artifact;
 mod artifact_tree;
 mod audit;
+mod audit_bundle;
+mod audit_chain;
+mod audit_key;
 mod bearer;
 mod comment;
 mod ctx;
@@ -56,6 +59,8 @@ pub use admission::{Admitted, Limits};
 pub use artifact::{Artifact, MAX_ARTIFACT};
 pub use artifact_tree::{ArtifactTree, FilesOf};
 pub use audit::Event;
+pub use audit_bundle::{AuditBundle, BundleLine, BundleOf};
+pub use audit_chain::AuditHead;
 pub use ctx::{Caller, Credential, Ctx};
 pub use delegation::NewDelegation;
 pub use demo::DemoPerson;
@@ -103,7 +108,7 @@ use chrono::{DateTime, SubsecRound as _, Utc};
 use outbound::{Outbound, Prometheus};
 use serving::ModelCache;
 use sqlx::{PgPool, Postgres, Transaction};
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 use task::apart;
 
 /// The result of a use case.
@@ -126,6 +131,8 @@ pub struct Services {
     outbound: Arc<Outbound>,
     prometheus: Option<Arc<Prometheus>>,
     joining: Arc<upload::Joining>,
+    audit_keys: Option<Arc<Path>>,
+    chaining: Arc<tokio::sync::Mutex<()>>,
     public_url: Arc<str>,
 }
 
@@ -148,6 +155,8 @@ impl Services {
             outbound: Arc::default(),
             prometheus: None,
             joining: Arc::default(),
+            audit_keys: None,
+            chaining: Arc::default(),
             public_url: "".into(),
         }
     }
@@ -162,6 +171,13 @@ impl Services {
     /// The address that people and clients use.
     pub(crate) fn public_url(&self) -> &str {
         &self.public_url
+    }
+
+    /// The same, with the folder of the private keys that checkpoints of history are signed with.
+    #[must_use]
+    pub fn with_audit_keys(mut self, folder: &Path) -> Self {
+        self.audit_keys = Some(folder.into());
+        self
     }
 
     /// The same, with an engine that runs models.

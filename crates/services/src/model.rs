@@ -3,18 +3,22 @@
 
 use crate::{
     Ctx, Event, Result, Services, boxed, commit, environment, experiment, link::Links, page_rows,
-    webhook::tell_webhooks,
+    promotion::NewPromotion, webhook::tell_webhooks,
 };
 use chrono::Utc;
 use domain::{
     Error, ErrorKind, Page,
     as_of::AsOf,
     audit::{Object, ObjectKind},
+    environment::Sight,
     experiment::Champion,
     id::ModelId,
     model::{AliasMove, Model, ModelSummary, ModelVersion},
     names::{AliasName, RegisteredModelName, TagKey},
-    page, search,
+    page,
+    permission::Permission,
+    policy::{Action, AliasMoves},
+    search,
     values::TagValue,
     webhook::Happening,
 };
@@ -339,7 +343,8 @@ impl Services {
             return Ok(());
         }
         if store::model::is_protected(&mut tx, ctx.workspace_id(), alias.as_str()).await? {
-            return Err(self.only_by_promotion(&mut tx, ctx, &to, alias.as_str()).await?);
+            drop(tx);
+            return Err(self.refuse_or_request(ctx, &to, alias.as_str()).await?);
         }
         store::model::move_alias(&mut tx, model.id, alias.as_str(), Some(to.id), ctx.actor().name()).await?;
         tell_webhooks(&mut tx, &model, &Happening::AliasSet { alias: alias.as_str(), version }).await?;
@@ -406,6 +411,43 @@ impl Services {
         let (_, version) = version
             .ok_or_else(|| Error::invalid_field("alias", format!("Registered model alias {alias} not found.")))?;
         crate::model_version::find(&mut conn, ctx, name, version).await
+    }
+
+    /// Refuses to bring a version into a protected environment. Where the policies say so, the attempt asks for the promotion.
+    pub(crate) async fn refuse_or_request(
+        &self,
+        ctx: &Ctx,
+        version: &ModelVersion,
+        environment: &str,
+    ) -> Result<Error> {
+        let mut conn = self.conn().await?;
+        let refusal = self.only_by_promotion(&mut conn, ctx, version, environment).await?;
+        let candidate = store::promotion::candidate(&mut conn, version.id).await?;
+        let place = store::environment::by_name(&mut conn, &Sight::all(ctx.workspace_id()), environment).await?;
+        let (Some(candidate), Some(place)) = (candidate, place) else { return Ok(refusal) };
+        let policies = crate::promotion::in_force(&mut conn, &place, &candidate, Action::Promote).await?;
+        drop(conn);
+        if policies.alias_moves() != AliasMoves::Request || !ctx.may(Permission::RequestPromotion) {
+            return Ok(refusal);
+        }
+        let new = NewPromotion {
+            model: version.model.clone(),
+            version: version.version,
+            environment: place.name.clone(),
+            comment: format!("Asked for by moving {environment} of {} to v{}.", version.model, version.version),
+            draft: false,
+            again: None,
+        };
+        Ok(match self.request_promotion(ctx, new).await {
+            Ok(promotion) => Error::forbidden(format!(
+                "{environment} of {} is protected and changes only by a promotion. Promotion #{} was requested for you: {}",
+                version.model,
+                promotion.number,
+                self.promotion_address(ctx, promotion.number)
+            )),
+            // It is under way already, or cannot be: the refusal says so.
+            Err(_) => refusal,
+        })
     }
 
     /// The refusal of a move that only a promotion may make, with the address of the promotion or its form.

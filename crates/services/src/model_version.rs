@@ -296,7 +296,8 @@ impl Services {
         let before = locked(&mut tx, ctx, model, version).await?;
         let environment = stage.as_str().to_lowercase();
         if store::model::is_protected(&mut tx, ctx.workspace_id(), &environment).await? {
-            return Err(self.only_by_promotion(&mut tx, ctx, &before, &environment).await?);
+            drop(tx);
+            return Err(self.refuse_or_request(ctx, &before, &environment).await?);
         }
         let archived = store::model_version::set_stage(&mut tx, &before, stage, archive_others).await?;
         if before.stage != stage || !archived.is_empty() {

@@ -175,7 +175,9 @@ fn check_unchanged(name: &str, before: Option<&Policy>, instead_of: Option<&Dige
             "Somebody else changed the policy {name} meanwhile: revision {} is in force. Look at it and change that.",
             before.revision
         ))),
-        (None, Some(_)) => Err(Error::conflict(format!("There is no policy {name} that this could take the place of."))),
+        (None, Some(_)) => {
+            Err(Error::conflict(format!("There is no policy {name} that this could take the place of.")))
+        }
         _ => Ok(()),
     }
 }
@@ -209,11 +211,10 @@ async fn put_in_force(
     };
     let name = format!("{} {}", policy.name, policy.revision);
     let summary = format!("{verb} the policy {}: revision {}", policy.name, policy.revision);
-    let mut event = Event::new(action, Object::new(ObjectKind::Policy, policy.id, name), summary).details(
-        serde_json::json!({
+    let mut event =
+        Event::new(action, Object::new(ObjectKind::Policy, policy.id, name), summary).details(serde_json::json!({
             "before": before.map(|before| &before.digest), "after": policy.digest, "document": policy.document,
-        }),
-    );
+        }));
     let environments = store::environment::list(tx, ctx.workspace_id()).await?;
     for environment in environments {
         let (scope, former) = (&policy.document.scope, before.map(|before| &before.document.scope));

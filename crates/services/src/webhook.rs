@@ -1,17 +1,19 @@
-//! Webhooks: who is told what happens in the registry. What is to be sent is written in the transaction of what it tells
+//! Webhooks: who is told what happens in the registry and to promotions. What is to be sent is written in the transaction of what it tells
 //! of; sending it, again when need be, is the workers' part, and may be broken off at any moment.
 
-use crate::{Ctx, Event, Result, Services, boxed, commit, now};
+use crate::{Ctx, Event, Result, Services, boxed, commit, link::Links, now};
+use chain::Checkpoint;
 use chrono::Utc;
 use domain::{
     Error, ErrorKind, Page,
     audit::{Object, ObjectKind},
-    id::{DeliveryId, WebhookId},
+    id::{DeliveryId, WebhookId, WorkspaceId},
     model::Model,
     page,
+    promotion::Promotion,
     webhook::{
-        self, Announced, Delivery, DeliveryState, Ending, Happening, MAX_ATTEMPTS, Webhook, WebhookEvent,
-        WebhookStatus, WebhookUrl,
+        self, Announced, Delivery, DeliveryState, Ending, Happening, MAX_ATTEMPTS, PromotionEvent, Webhook,
+        WebhookEvent, WebhookStatus, WebhookUrl, completed,
     },
 };
 use outbound::{Message, Outbound, PATIENCE};
@@ -208,6 +210,29 @@ impl Services {
         Ok(Page::cut(deliveries, limit, |delivery| delivery.id))
     }
 
+    /// Sends once more what was sent to a webhook, or was to be, as a delivery of its own: the receiver sees another id.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` when the webhook is disabled.
+    #[boxed]
+    pub async fn redeliver(&self, ctx: &Ctx, id: WebhookId, delivery: DeliveryId) -> Result<Delivery> {
+        let mut tx = self.begin().await?;
+        let webhook = locked(&mut tx, ctx, id).await?;
+        if webhook.status == WebhookStatus::Disabled {
+            return Err(Error::conflict(format!("The webhook {} is disabled; enable it first.", webhook.name)));
+        }
+        let again = store::webhook::delivery::repeat(&mut tx, id, delivery).await?.ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, "No such delivery of this webhook; those of the last 30 days are kept.")
+        })?;
+        store::wake::push(&mut tx, &Wake::Webhooks).await?;
+        Event::new("webhook.redelivered", object(&webhook), format!("sent {} to the webhook {} again", again.event, webhook.name))
+            .details(serde_json::json!({ "delivery": again.id, "of": delivery }))
+            .write(&mut tx, ctx)
+            .await?;
+        commit(tx).await?;
+        Ok(again)
+    }
+
     /// Changes a webhook. Disabling it drops what waits to be sent to it.
     ///
     /// # Errors
@@ -298,6 +323,7 @@ impl Services {
         };
         let event = event.or_else(|| webhook.events.first().copied()).unwrap_or(WebhookEvent::RegisteredModelCreated);
         let body = body(event, &event.example(), &ctx.workspace.slug)?;
+        let body = completed(&body, self.public_url()).unwrap_or(body);
         let delivery = DeliveryId::new().to_string();
         let message = Message { id: &delivery, body: &body, secret: Some(&secret) };
         Ok(match self.outbound.post(&webhook.url, &message).await {
@@ -342,13 +368,14 @@ impl Services {
             // This process stood still since. What is sent now might be under way when another takes it.
             return Ok(None);
         }
-        let (state, pause, status, error) = if taken.attempts > MAX_ATTEMPTS {
+        let Tried { state, pause, status, excerpt, error } = if taken.attempts > MAX_ATTEMPTS {
             let why = "The workers that tried to send it were lost.".to_owned();
-            (DeliveryState::Failed, Duration::ZERO, None, why)
+            Tried { state: DeliveryState::Failed, pause: Duration::ZERO, status: None, excerpt: String::new(), error: why }
         } else {
             self.attempt(&taken).await
         };
-        let ended = Ended { state, response_status: status.map(i32::from), error: &error, pause };
+        let response_status = status.map(i32::from);
+        let ended = Ended { state, response_status, response_excerpt: &excerpt, error: &error, pause };
         let stands = store::webhook::delivery::end(&mut *self.conn().await?, &taken, &ended).await?;
         let outcome = match stands {
             Some(DeliveryState::Waiting) => "retried",
@@ -363,22 +390,25 @@ impl Services {
         Ok(stands)
     }
 
-    /// One try: where the delivery stands after it, the pause before another, the answer's status, and what went wrong.
-    async fn attempt(&self, taken: &Taken) -> (DeliveryState, Duration, Option<u16>, String) {
+    /// One try.
+    async fn attempt(&self, taken: &Taken) -> Tried {
         let id = taken.id.to_string();
-        let message = Message { id: &id, body: &taken.body, secret: Some(&taken.secret) };
+        let completed = completed(&taken.body, self.public_url());
+        let body = completed.as_deref().unwrap_or(&taken.body);
+        let message = Message { id: &id, body, secret: Some(&taken.secret) };
         let posted = self.outbound.post(&taken.url, &message).await;
-        let (ending, asked, status, error) = match posted {
+        let (ending, asked, status, excerpt, error) = match posted {
             Ok(answer) => {
                 let is_taken = (200..300).contains(&answer.status);
                 let error = if is_taken { String::new() } else { answered(answer.status) };
-                (Ending::Answered(answer.status), answer.retry_after, Some(answer.status), error)
+                let excerpt = webhook::excerpt(&answer.body);
+                (Ending::Answered(answer.status), answer.retry_after, Some(answer.status), excerpt, error)
             }
-            Err(outbound::Error::Refused(why)) => (Ending::Refused, None, None, why),
-            Err(outbound::Error::Unreached(why)) => (Ending::Unreached, None, None, why),
+            Err(outbound::Error::Refused(why)) => (Ending::Refused, None, None, String::new(), why),
+            Err(outbound::Error::Unreached(why)) => (Ending::Unreached, None, None, String::new(), why),
         };
         let state = webhook::after_attempt(taken.attempts, ending);
-        (state, webhook::retry_delay(taken.attempts, chance(), asked), status, error)
+        Tried { state, pause: webhook::retry_delay(taken.attempts, chance(), asked), status, excerpt, error }
     }
 
     /// How long until a delivery may be taken, should one wait for its time.
@@ -391,13 +421,65 @@ impl Services {
     }
 }
 
+/// How a try went.
+struct Tried {
+    /// Where the delivery stands after it.
+    state: DeliveryState,
+    /// The pause before another.
+    pause: Duration,
+    /// The answer's status.
+    status: Option<u16>,
+    /// The beginning of the answer.
+    excerpt: String,
+    /// What went wrong.
+    error: String,
+}
+
 /// Writes what is to be sent to the webhooks that are told of what happened to a model, in the transaction in which it
 /// happens, and wakes a worker.
 pub(crate) async fn tell_webhooks(conn: &mut PgConnection, model: &Model, what: &Happening<'_>) -> Result<()> {
     let Some((event, data)) = what.of(model) else { return Ok(()) };
     let told = store::webhook::told_of(conn, model.workspace_id, event).await?;
+    send(conn, &told, event, &data).await
+}
+
+/// The same of a head of history: whoever keeps it elsewhere can tell later whether history was written anew.
+pub(crate) async fn tell_checkpoint(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    checkpoint: &Checkpoint,
+) -> Result<()> {
+    let data = serde_json::json!({
+        "workspace_id": workspace, "seq": checkpoint.seq, "head": checkpoint.head, "at": checkpoint.at,
+        "key": checkpoint.key, "signature": checkpoint.signature,
+    });
+    let told = store::webhook::told_of(conn, workspace, WebhookEvent::AuditCheckpoint).await?;
+    send(conn, &told, WebhookEvent::AuditCheckpoint, &data).await
+}
+
+/// The same of what happened to a promotion. `more` is said beside how it stands.
+pub(crate) async fn tell_of_promotion(
+    conn: &mut PgConnection,
+    promotion: &Promotion,
+    event: PromotionEvent,
+    more: serde_json::Value,
+) -> Result<()> {
+    let told_as = WebhookEvent::Promotion(event);
+    let told = store::webhook::told_of(conn, promotion.workspace_id, told_as).await?;
     let Some((_, slug)) = told.first() else { return Ok(()) };
-    let body = body(event, &data, slug)?;
+    let data = PromotionEvent::data(promotion, &Links { base: "", slug }.promotion(promotion.number), more);
+    send(conn, &told, told_as, &data).await
+}
+
+/// Writes a delivery for each of these webhooks of one workspace, and wakes a worker.
+async fn send(
+    conn: &mut PgConnection,
+    told: &[(WebhookId, String)],
+    event: WebhookEvent,
+    data: &serde_json::Value,
+) -> Result<()> {
+    let Some((_, slug)) = told.first() else { return Ok(()) };
+    let body = body(event, data, slug)?;
     let webhooks: Vec<WebhookId> = told.iter().map(|(id, _)| *id).collect();
     store::webhook::delivery::insert(conn, &webhooks, event, &body).await?;
     store::wake::push(conn, &Wake::Webhooks).await?;

@@ -119,11 +119,7 @@ pub async fn list(
 }
 
 /// Leaves away what happened to environments, and in environments, that are hidden from somebody; most hide nothing.
-async fn push_unhidden(
-    conn: &mut PgConnection,
-    query: &mut QueryBuilder<sqlx::Postgres>,
-    sight: &Sight,
-) -> Result<()> {
+async fn push_unhidden(conn: &mut PgConnection, query: &mut QueryBuilder<sqlx::Postgres>, sight: &Sight) -> Result<()> {
     for (id, _) in crate::environment::hidden(conn, sight).await? {
         let (id, kind) = (id.to_string(), ObjectKind::Environment.as_str());
         let related = serde_json::json!([{ "kind": kind, "id": id }]);

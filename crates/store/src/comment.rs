@@ -1,10 +1,10 @@
-//! Comments on runs and model versions.
+//! Comments on runs, model versions and promotions.
 
 use crate::{Error, Result};
 use chrono::{DateTime, Utc};
 use domain::{
     comment::{Comment, Subject},
-    id::{CommentId, ModelVersionId, RunId, UserId, WorkspaceId},
+    id::{CommentId, ModelVersionId, PromotionId, RunId, UserId, WorkspaceId},
 };
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
@@ -36,6 +36,7 @@ fn columns(subject: Subject) -> (&'static str, Uuid) {
     match subject {
         Subject::Run(id) => ("run", id.0),
         Subject::ModelVersion(id) => ("model_version", id.0),
+        Subject::Promotion(id) => ("promotion", id.0),
     }
 }
 
@@ -147,6 +148,7 @@ pub async fn lock(
     let subject = match found.object_kind.as_str() {
         "run" => Subject::Run(RunId(found.object_id)),
         "model_version" => Subject::ModelVersion(ModelVersionId(found.object_id)),
+        "promotion" => Subject::Promotion(PromotionId(found.object_id)),
         other => return Err(Error::unknown("subject of a comment", other)),
     };
     Ok(Some((found.comment.into(), subject)))

@@ -193,15 +193,14 @@ pub async fn list(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<Vec
     rows.into_iter().map(Environment::try_from).collect()
 }
 
-/// All environments of all workspaces that are not archived.
+/// All environments of all workspaces, archived or not.
 ///
 /// # Errors
 /// When the statement fails.
 pub async fn everywhere(conn: &mut PgConnection) -> Result<Vec<Environment>> {
     let rows: Vec<Row> = sqlx::query_as(
         "select id, workspace_id, name, tier, position, protected, wait_timer_s, visible_to, archived_at
-         from environments
-         where archived_at is null",
+         from environments",
     )
     .fetch_all(conn)
     .await?;

@@ -7,6 +7,7 @@
 pub mod alert;
 pub mod artifact;
 pub mod audit;
+pub mod audit_chain;
 pub mod comment;
 mod condition;
 pub mod counter;

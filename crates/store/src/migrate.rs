@@ -61,6 +61,18 @@ mod tests {
             "update model_cards set text = ''",
             "update model_version_files set digest = ''",
             "delete from model_version_files",
+            "update audit_chain set seq = seq + 1",
+            "delete from audit_chain",
+            "delete from audit_checkpoints",
+            "truncate audit_events cascade",
+            "truncate decisions",
+            "truncate policies cascade",
+            "truncate alias_moves",
+            "truncate model_cards",
+            "truncate model_version_files",
+            "truncate audit_chain cascade",
+            "truncate audit_checkpoints",
+            "truncate audit_keys cascade",
         ] {
             let refused = sqlx::query(statement).execute(&database.pool).await.unwrap_err();
             assert!(refused.to_string().contains("is append-only"), "{statement}: {refused}");

@@ -3,8 +3,8 @@
 use crate::{Error, Result, environment::push_seen};
 use chrono::{DateTime, Utc};
 use domain::{
-    environment::Sight,
     drift::FeatureDrift,
+    environment::Sight,
     id::{AlertId, DeploymentId, EnvironmentId, ModelId, MonitorId, WorkspaceId},
     model::Signature,
     monitor::{Check, CheckState, Monitor},
@@ -91,12 +91,7 @@ pub async fn list(conn: &mut PgConnection, sight: &Sight) -> Result<Vec<Monitor>
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn find(
-    conn: &mut PgConnection,
-    sight: &Sight,
-    environment: &str,
-    model: &str,
-) -> Result<Option<Monitor>> {
+pub async fn find(conn: &mut PgConnection, sight: &Sight, environment: &str, model: &str) -> Result<Option<Monitor>> {
     let row: Option<Row> = named(sight, environment, model).build_query_as().fetch_optional(conn).await?;
     Ok(row.map(Monitor::from))
 }
@@ -105,12 +100,7 @@ pub async fn find(
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn lock(
-    conn: &mut PgConnection,
-    sight: &Sight,
-    environment: &str,
-    model: &str,
-) -> Result<Option<Monitor>> {
+pub async fn lock(conn: &mut PgConnection, sight: &Sight, environment: &str, model: &str) -> Result<Option<Monitor>> {
     let mut query = named(sight, environment, model);
     query.push(" for no key update of m");
     let row: Option<Row> = query.build_query_as().fetch_optional(conn).await?;

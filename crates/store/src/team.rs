@@ -113,10 +113,7 @@ pub async fn by_name(conn: &mut PgConnection, workspace: WorkspaceId, name: &str
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn memberships(
-    conn: &mut PgConnection,
-    workspace: WorkspaceId,
-) -> Result<HashMap<String, BTreeSet<UserId>>> {
+pub async fn memberships(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<HashMap<String, BTreeSet<UserId>>> {
     let teams = list(conn, workspace).await?;
     Ok(teams.into_iter().map(|team| (team.name, team.members.into_iter().collect())).collect())
 }

@@ -4,9 +4,9 @@ use crate::{Error, Result, user};
 use chrono::{DateTime, Utc};
 use domain::{
     environment::{Environment, Tier},
-    policy::PolicyDocument,
     id::{EnvironmentId, PolicyId, UserId, WorkspaceId},
     permission::Role,
+    policy::PolicyDocument,
     user::{DEFAULT_WORKSPACE, Member, Workspace},
 };
 use sqlx::{FromRow, PgConnection, types::Json};

@@ -1,6 +1,10 @@
-//! Commands that talk to a server as any other client does: over the REST API, with a token.
+//! Commands: those that talk to a server as any other client does, over the REST API with a token; and those that read or
+//! write files alone.
 
+pub mod audit_key;
 pub mod pipeline;
+pub mod promotion;
+pub mod verify;
 
 use crate::client::{Client, Refusal, http, parse_url};
 use anyhow::{Context as _, anyhow};

@@ -436,7 +436,8 @@ pub(super) fn webhook(webhook: &Webhook) -> Value {
         "webhook_id": webhook.id.to_string(),
         "name": webhook.name,
         "url": webhook.url,
-        "events": webhook.events.iter().map(event).collect::<Vec<_>>(),
+        // Of ours its client knows nothing, and would fail.
+        "events": webhook.events.iter().filter(|event| event.is_of_mlflow()).map(event).collect::<Vec<_>>(),
         "status": webhook.status.as_str(),
         "creation_timestamp": webhook.created_at.timestamp_millis(),
         "last_updated_timestamp": webhook.updated_at.timestamp_millis(),

@@ -24,7 +24,7 @@ use domain::{
     webhook::{Webhook, WebhookEvent},
 };
 use serde_json::{Value, json};
-use services::{NewWebhook, WebhookChange};
+use services::{Ctx, NewWebhook, WebhookChange};
 use std::collections::BTreeSet;
 
 pub(super) fn routes(routes: Routes) -> Routes {
@@ -84,13 +84,24 @@ async fn create(
     Ok(answered(&webhook))
 }
 
+/// The webhook of this id. One that is told of nothing that MLflow knows is not there for its clients: they fail to read a
+/// webhook without events.
+async fn known(state: &AppState, ctx: &Ctx, text: &str) -> Result<Webhook, Error> {
+    let webhook = state.services.webhook(ctx, id(text)?).await?;
+    if is_known(&webhook) { Ok(webhook) } else { Err(services::no_webhook(webhook.id)) }
+}
+
+fn is_known(webhook: &Webhook) -> bool {
+    webhook.events.iter().any(|event| event.is_of_mlflow())
+}
+
 fn answered(webhook: &Webhook) -> Json<Value> {
     Json(json!({ "webhook": answer::webhook(webhook) }))
 }
 
 async fn list(State(state): State<AppState>, Context(ctx): Context, fields: Fields) -> Result<Response, MlflowError> {
     let page = state.services.webhooks(&ctx, fields.page_token()?, fields.max_results(100, 1000)?).await?;
-    let webhooks: Vec<Value> = page.items.iter().map(answer::webhook).collect();
+    let webhooks: Vec<Value> = page.items.iter().filter(|webhook| is_known(webhook)).map(answer::webhook).collect();
     Ok(Json(answer::page("webhooks", &webhooks, page.next_page_token)).into_response())
 }
 
@@ -99,7 +110,7 @@ async fn get(
     Context(ctx): Context,
     Path(webhook): Path<String>,
 ) -> Result<Json<Value>, MlflowError> {
-    Ok(answered(&state.services.webhook(&ctx, id(&webhook)?).await?))
+    Ok(answered(&known(&state, &ctx, &webhook).await?))
 }
 
 async fn update(
@@ -109,16 +120,22 @@ async fn update(
     fields: Fields,
 ) -> Result<Json<Value>, MlflowError> {
     let said = |name: &str| -> Result<Option<String>, Error> { Ok(fields.text(name)?.map(ToOwned::to_owned)) };
+    let before = known(&state, &ctx, &webhook).await?;
+    let mut events = events(&fields)?;
+    if !events.is_empty() {
+        // What its client is not shown, it does not mean to take away.
+        events.extend(before.events.iter().filter(|event| !event.is_of_mlflow()));
+    }
     let change = WebhookChange {
         // An empty name, URL or list says nothing; an empty description or secret takes it away.
         name: said("name")?.filter(|name| !name.is_empty()),
         url: said("url")?.filter(|url| !url.is_empty()),
-        events: Some(events(&fields)?).filter(|events| !events.is_empty()),
+        events: Some(events).filter(|events| !events.is_empty()),
         description: said("description")?,
         secret: said("secret")?,
         status: fields.webhook_status()?,
     };
-    let webhook = state.services.change_webhook(&ctx, id(&webhook)?, change).await?;
+    let webhook = state.services.change_webhook(&ctx, before.id, change).await?;
     Ok(answered(&webhook))
 }
 
@@ -127,7 +144,8 @@ async fn delete(
     Context(ctx): Context,
     Path(webhook): Path<String>,
 ) -> Result<Empty, MlflowError> {
-    state.services.delete_webhook(&ctx, id(&webhook)?).await?;
+    let webhook = known(&state, &ctx, &webhook).await?;
+    state.services.delete_webhook(&ctx, webhook.id).await?;
     Ok(done())
 }
 
@@ -138,7 +156,9 @@ async fn test(
     fields: Fields,
 ) -> Result<Json<Value>, MlflowError> {
     let event = fields.object("event")?.map(|fields| event(&fields)).transpose()?;
-    let went = state.services.test_webhook(&ctx, id(&webhook)?, event).await?;
+    let webhook = known(&state, &ctx, &webhook).await?;
+    let event = event.or_else(|| webhook.events.iter().copied().find(|event| event.is_of_mlflow()));
+    let went = state.services.test_webhook(&ctx, webhook.id, event).await?;
     let mut result = json!({ "success": went.success });
     for (name, value) in [
         ("response_status", went.response_status.map(Value::from)),

@@ -2,7 +2,10 @@
 
 use super::{PageResult, View, chosen::Chosen};
 use crate::{access::Access, router::Routes};
-use app::{pages::audit::Audit, shell::Section};
+use app::{
+    pages::audit::{Audit, ChainHead, Noted},
+    shell::Section,
+};
 use axum::http::Method;
 use domain::{Error, audit::ObjectKind, permission::Permission};
 use leptos::prelude::*;
@@ -24,7 +27,18 @@ async fn list(view: View, chosen: Chosen) -> PageResult {
             view.services().audit_events_of_kind(ctx, kind, token, ROWS).await?
         }
     };
+    let found = view.services().audit_head(ctx).await?;
+    let head = ChainHead {
+        seq: found.head.seq,
+        hash: found.head.hash.to_string(),
+        is_behind: found.is_behind,
+        noted: found.checkpoint.map(|checkpoint| Noted {
+            seq: checkpoint.seq,
+            at: checkpoint.at,
+            key: checkpoint.key.map(Into::into),
+        }),
+    };
     let links = view.links.clone();
     let address = chosen.address(links.to("audit"));
-    view.page("Audit", Some(Section::Audit), move || view! { <Audit links address events/> }).await
+    view.page("Audit", Some(Section::Audit), move || view! { <Audit links address events head/> }).await
 }

@@ -1,6 +1,6 @@
-//! What people say of runs and versions: the forms on their pages, and what these show of it.
+//! What people say of runs, versions and promotions: the forms on their pages, and what these show of it.
 
-use super::{Form, PageResult, View, chosen::Chosen, form::can_mend, model, run};
+use super::{Form, PageResult, View, chosen::Chosen, form::can_mend, model, promotion, run};
 use crate::{access::Access, extract::Path, preview, router::Routes};
 use app::{
     pages::comment::{CommentList, ShownComment},
@@ -24,6 +24,8 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         .page(Method::POST, "/runs/{run_id}/comments/{comment_id}/delete", comment, off_run)
         .page(Method::POST, "/models/{model}/versions/{version}/comments", comment, on_version)
         .page(Method::POST, "/models/{model}/versions/{version}/comments/{comment_id}/delete", comment, off_version)
+        .page(Method::POST, "/promotions/{number}/comments", comment, on_promotion)
+        .page(Method::POST, "/promotions/{number}/comments/{comment_id}/delete", comment, off_promotion)
 }
 
 /// Where the comments are, of what has its page here.
@@ -58,6 +60,27 @@ async fn on_version(view: View, Path((name, number)): Path<(String, i32)>, form:
     }
 }
 
+async fn on_promotion(view: View, Path(number): Path<i64>, form: Form) -> PageResult {
+    match view.services().comment_on_promotion(view.ctx()?, number, form.text("text")).await {
+        Ok(_) => view.done(&discussion_of(&view.links.promotion(number)), "Your comment is there.").await,
+        Err(error) if can_mend(&error) && error.kind != ErrorKind::NotFound => {
+            let draft = form.refused(&error);
+            promotion::detail(view, number, Some((error, draft))).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Where a promotion is talked about.
+fn discussion_of(page: &str) -> String {
+    format!("{page}#discussion")
+}
+
+async fn off_promotion(view: View, Path((number, comment)): Path<(i64, CommentId)>) -> PageResult {
+    view.services().delete_comment(view.ctx()?, comment).await?;
+    view.done(&discussion_of(&view.links.promotion(number)), "Your comment is deleted.").await
+}
+
 async fn said(view: &View, page: &str) -> PageResult {
     view.done(&comments_of(page), "Your comment is there.").await
 }
@@ -85,12 +108,19 @@ pub(super) async fn list(
     let ctx = view.ctx()?;
     let total = view.services().count_comments(ctx, subject).await?;
     let Some(page) = shown else { return Ok(CommentList { total, ..CommentList::default() }) };
-    let reader = ctx.user().map(|user| user.id);
-    let blocks = preview::prose_of_each(page.items.iter().map(|comment| comment.text.clone()).collect()).await?;
-    let shown = page.items.into_iter().zip(blocks).map(|(comment, blocks)| {
+    let next_page_token = page.next_page_token;
+    let shown = shown(view, page.items).await?;
+    let may_write = ctx.may(Permission::Comment);
+    Ok(CommentList { total, shown, next_page_token, may_write, draft })
+}
+
+/// Comments, as they are read.
+pub(super) async fn shown(view: &View, comments: Vec<Comment>) -> Result<Vec<ShownComment>, Error> {
+    let reader = view.ctx()?.user().map(|user| user.id);
+    let blocks = preview::prose_of_each(comments.iter().map(|comment| comment.text.clone()).collect()).await?;
+    let shown = comments.into_iter().zip(blocks).map(|(comment, blocks)| {
         let is_own = Some(comment.author_id) == reader;
         ShownComment { comment, blocks, is_own }
     });
-    let may_write = ctx.may(Permission::Comment);
-    Ok(CommentList { total, shown: shown.collect(), next_page_token: page.next_page_token, may_write, draft })
+    Ok(shown.collect())
 }

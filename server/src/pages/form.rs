@@ -8,7 +8,8 @@ use axum::{
     extract::{FromRequest, Request},
     http::StatusCode,
 };
-use domain::{Error, ErrorKind, permission::UnknownName};
+use chrono::{DateTime, Utc};
+use domain::{Error, ErrorKind, freeze, permission::UnknownName};
 use std::str::FromStr;
 
 /// The fields of a form, in the order they were sent.
@@ -62,6 +63,20 @@ impl Form {
     /// Every value of a field.
     pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(field, _)| field == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Names or patterns in a field, with commas or white space between.
+    pub(crate) fn list(&self, name: &str) -> Vec<String> {
+        let words = self.raw(name).split(|c: char| c == ',' || c.is_whitespace());
+        words.filter(|word| !word.is_empty()).map(ToOwned::to_owned).collect()
+    }
+
+    /// A moment as a field of a browser has it, by the clock of a time zone; none when nothing was written.
+    pub(crate) fn moment(&self, name: &str, timezone: &str) -> Result<Option<DateTime<Utc>>, Error> {
+        match self.text(name) {
+            "" => Ok(None),
+            text => freeze::from_zone(text, timezone).map(Some).map_err(|error| error.in_field(name)),
+        }
     }
 
     /// Reads a field that names one of a set.

@@ -98,8 +98,10 @@ pub async fn run(services: Services, options: Options, stop: CancellationToken) 
     worker.part(&mut parts, "the job queue", wake::listen);
     worker.part(&mut parts, "running steps", steps::run);
     worker.part(&mut parts, "advancing promotions", sweep::promotions);
+    worker.part(&mut parts, "watching what is due", sweep::due);
     worker.part(&mut parts, "checking monitors", sweep::monitors);
     worker.part(&mut parts, "packing points", sweep::points);
+    worker.part(&mut parts, "chaining history", sweep::history);
     worker.part(&mut parts, "sending webhooks", webhooks::run);
     worker.part(&mut parts, "tidying", sweep::leftovers);
     while let Some(ended) = parts.join_next().await {

@@ -15,10 +15,14 @@ use tokio::{
 
 /// Between two looks for promotions that have something to do.
 const PROMOTIONS: Duration = Duration::from_secs(5);
+/// Between two looks for promotions that expire and reviews that are overdue. Both are told of hours before or after.
+const DUE: Duration = Duration::from_secs(30);
 /// How many promotions are gone on with at once. One that is tried may take minutes, and must not hold up the others.
 const AT_ONCE: usize = 4;
 /// Between two looks for points that wait to be packed.
 const POINTS: Duration = Duration::from_secs(20);
+/// Between two looks for events that wait to be chained. Nobody is woken for them: that would cost each event's writer.
+const HISTORY: Duration = Duration::from_secs(2);
 /// Between two rounds of tidying.
 const LEFTOVERS: Duration = Duration::from_secs(60);
 /// Between two looks for predictions, checks and tokens that have had their time.
@@ -97,6 +101,18 @@ impl Worker {
     }
 }
 
+/// Tells of promotions that expire soon, ends those that have, and reminds of reviews that are overdue.
+pub(super) async fn due(worker: Worker) {
+    while worker.pause(DUE).await {
+        if let Err(error) = worker.services.watch_expiry().await {
+            tracing::warn!(%error, "promotions that expire could not be looked for");
+        }
+        if let Err(error) = worker.services.nag_about_reviews().await {
+            tracing::warn!(%error, "overdue reviews could not be looked for");
+        }
+    }
+}
+
 /// Looks at the traffic of deployed models.
 pub(super) async fn monitors(worker: Worker) {
     while worker.pause(worker.options.monitor_interval).await {
@@ -112,6 +128,15 @@ pub(super) async fn points(worker: Worker) {
     while worker.pause(POINTS).await {
         if let Err(error) = worker.services.pack_runs(&mut seen).await {
             tracing::warn!(%error, "points could not be packed");
+        }
+    }
+}
+
+/// Chains history.
+pub(super) async fn history(worker: Worker) {
+    while worker.pause(HISTORY).await {
+        if let Err(error) = worker.services.chain_audit_events().await {
+            tracing::warn!(%error, "history could not be chained");
         }
     }
 }

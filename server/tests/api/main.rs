@@ -5,9 +5,13 @@
 
 mod access;
 mod app;
+mod audit;
 mod bad_input;
 mod comment;
+mod delegation;
+mod environment;
 mod experiment;
+mod freeze;
 mod inference;
 mod mlflow;
 mod model;
@@ -22,5 +26,6 @@ mod run_table;
 mod serve;
 mod session;
 mod step;
+mod team;
 mod token;
 mod webhook;

@@ -2,6 +2,7 @@
 //! or the database are killed in the middle of it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod audit;
 mod cli;
 mod evidence;
 mod kill;

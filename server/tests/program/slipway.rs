@@ -203,6 +203,14 @@ impl Slipway {
         self.ask(|| self.http.get(format!("{}/api/v1/{path}", self.url))).await
     }
 
+    /// The bytes of what is downloaded.
+    pub(crate) async fn download(&self, path: &str) -> Vec<u8> {
+        let url = format!("{}/api/v1/{path}", self.url);
+        let response = self.http.get(url).bearer_auth(&self.token).send().await.unwrap();
+        assert!(response.status().is_success(), "{path}: {}", response.status());
+        response.bytes().await.unwrap().to_vec()
+    }
+
     /// Stores a file and starts a run of it.
     pub(crate) async fn run(&self, yaml: &str) -> i64 {
         let stored =

@@ -3,7 +3,7 @@
 use super::typed::TypedColumn;
 use crate::ui::prelude::*;
 use domain::{
-    environment::Better,
+    policy::Better,
     experiment::Champion,
     run_table::{RunColumn, RunGroup, RunGroups},
 };

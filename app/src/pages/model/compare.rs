@@ -3,7 +3,7 @@
 use super::signature::shape;
 use crate::{format, ui::prelude::*};
 use domain::{
-    environment::Better,
+    policy::Better,
     model::SignatureField,
     version_diff::{FileDiff, MetricDiff, ValueDiff, VersionDiff, VersionSide},
 };
@@ -251,7 +251,7 @@ fn Metrics(names: (String, String), metrics: Vec<MetricDiff>) -> impl IntoView {
 
 /// A value that changed: what it was, and what it is. Without one, a dash.
 #[component]
-fn Was(diff: ValueDiff) -> impl IntoView {
+pub(in crate::pages) fn Was(diff: ValueDiff) -> impl IntoView {
     let short = |text: String| -> String {
         if text.chars().count() > 80 { format!("{}…", text.chars().take(79).collect::<String>()) } else { text }
     };
@@ -264,7 +264,7 @@ fn Was(diff: ValueDiff) -> impl IntoView {
 }
 
 #[component]
-fn Params(names: (String, String), params: Vec<ValueDiff>) -> impl IntoView {
+pub(in crate::pages) fn Params(names: (String, String), params: Vec<ValueDiff>) -> impl IntoView {
     let (changed, same): (Vec<ValueDiff>, Vec<ValueDiff>) = params.into_iter().partition(ValueDiff::differs);
     let note = format!("{} of {} differ", changed.len(), changed.len() + same.len());
     let none = changed.is_empty() && same.is_empty();
@@ -300,7 +300,7 @@ fn Params(names: (String, String), params: Vec<ValueDiff>) -> impl IntoView {
 
 /// Data, code and flavours.
 #[component]
-fn Origin(
+pub(in crate::pages) fn Origin(
     names: (String, String),
     code: Option<ValueDiff>,
     datasets: Vec<ValueDiff>,
@@ -343,7 +343,7 @@ fn Origin(
 }
 
 #[component]
-fn Fields(names: (String, String), fields: Vec<domain::version_diff::FieldDiff>, has: bool) -> impl IntoView {
+pub(in crate::pages) fn Fields(names: (String, String), fields: Vec<domain::version_diff::FieldDiff>, has: bool) -> impl IntoView {
     let text = |field: &SignatureField| match shape(field) {
         Some(shape) => format!("{} {shape}", field.dtype),
         None => field.dtype.clone(),

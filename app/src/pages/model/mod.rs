@@ -3,7 +3,7 @@
 
 mod aliases;
 mod card;
-mod compare;
+pub(in crate::pages) mod compare;
 mod detail;
 mod new;
 mod parts;

@@ -14,7 +14,7 @@ use crate::{
 use domain::{
     audit::AuditEvent,
     deployment::{Deployment, DeploymentState},
-    environment::Better,
+    policy::Better,
     experiment::Champion,
     log_key::is_of_model,
     model::{ModelVersion, VersionFile},

@@ -85,7 +85,15 @@ fn summary(problems: &[Problem]) -> String {
 
 /// Each problem with the lines around it. With scripts, its place is a link into the field.
 #[component]
-fn Problems(problems: Vec<Problem>, source: String) -> impl IntoView {
+pub(in crate::pages) fn Problems(
+    /// The problems.
+    problems: Vec<Problem>,
+    /// The file.
+    source: String,
+    /// What became of it.
+    #[prop(default = "Nothing was stored")]
+    heading: &'static str,
+) -> impl IntoView {
     let lines: Vec<String> = source.lines().map(str::to_owned).collect();
     let count = problems.len();
     (count > 0).then(|| {
@@ -122,7 +130,7 @@ fn Problems(problems: Vec<Problem>, source: String) -> impl IntoView {
         view! {
             <section class="panel problems" aria-labelledby="h-problems" role="alert">
                 <header>
-                    <h2 id="h-problems">"Nothing was stored"</h2>
+                    <h2 id="h-problems">{heading}</h2>
                     <span class="note">{if count == 1 { "1 problem".to_owned() } else { format!("{count} problems") }}</span>
                 </header>
                 <ol>{rows}</ol>

@@ -5,6 +5,7 @@ mod file;
 mod list;
 mod runs;
 
+pub(in crate::pages) use edit::Problems;
 pub use edit::{Edit, example};
 pub use file::{File, FilePage};
 pub use list::List;

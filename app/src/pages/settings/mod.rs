@@ -1,13 +1,18 @@
-//! Settings: who is a member, one's own tokens, sessions and password, webhooks, and workspaces.
+//! Settings: who is a member and in which team, who decides for whom, one's own tokens, sessions and password, webhooks, and
+//! workspaces.
 
 mod account;
+mod delegations;
 mod members;
+mod teams;
 mod tokens;
 mod webhooks;
 mod workspaces;
 
 pub use account::Account;
+pub use delegations::{Delegations, DelegationsPage};
 pub use members::Members;
+pub use teams::{Teams, TeamsPage};
 pub use tokens::Tokens;
 pub use webhooks::{WebhookPage, WebhookRow, WebhookView, Webhooks};
 pub use workspaces::Workspaces;
@@ -20,6 +25,8 @@ use leptos::prelude::*;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
     Members,
+    Teams,
+    Delegations,
     Tokens,
     Account,
     Webhooks,
@@ -35,6 +42,8 @@ fn Frame(links: Links, part: Part, children: Children) -> impl IntoView {
             label="Settings"
             items=vec![
                 tab("Members", "settings/members", Part::Members),
+                tab("Teams", "settings/teams", Part::Teams),
+                tab("Delegations", "settings/delegations", Part::Delegations),
                 tab("Your tokens", "settings/tokens", Part::Tokens),
                 tab("Your account", "settings/account", Part::Account),
                 tab("Webhooks", "settings/webhooks", Part::Webhooks),
@@ -45,7 +54,7 @@ fn Frame(links: Links, part: Part, children: Children) -> impl IntoView {
     }
 }
 
-fn role_name(role: Role) -> &'static str {
+pub(crate) fn role_name(role: Role) -> &'static str {
     match role {
         Role::Viewer => "Viewer",
         Role::Contributor => "Contributor",

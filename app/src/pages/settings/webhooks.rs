@@ -175,6 +175,8 @@ fn describe(event: WebhookEvent) -> &'static str {
         E::PromptAliasCreated => "An alias moves to a version of a prompt",
         E::PromptAliasDeleted => "An alias of a prompt is removed",
         E::BudgetPolicyExceeded => "A budget of MLflow's gateway is exceeded, which does not happen here",
+        E::AuditCheckpoint => "The head of history is noted, to be kept elsewhere",
+        E::Promotion(event) => event.describe(),
     }
 }
 

@@ -57,8 +57,15 @@ pub(super) enum Until {
 
 /// The windows of a freeze, ready to be looked at.
 pub(super) enum Clock {
-    Cron { cron: Box<Cron>, zone: Tz, lasts: TimeDelta },
-    Dates { from: DateTime<Utc>, to: DateTime<Utc> },
+    Cron {
+        cron: Box<Cron>,
+        zone: Tz,
+        lasts: TimeDelta,
+    },
+    Dates {
+        from: DateTime<Utc>,
+        to: DateTime<Utc>,
+    },
     /// A schedule that cannot be read, which was checked once: it closes, so that nothing slips through.
     Unreadable(FreezeKind),
 }

@@ -9,7 +9,7 @@ mod standing;
 mod tests;
 
 #[cfg(not(target_arch = "wasm32"))]
-pub use standing::{active, ahead, in_zone, may_finish, now_of, standing, timezones};
+pub use standing::{active, ahead, from_zone, in_zone, may_finish, now_of, standing, timezones};
 
 use crate::{
     environment::Tier,
@@ -266,7 +266,10 @@ pub const MAX_FREEZES: usize = 200;
 /// When it is empty, has more than 100 characters, or one that cannot be seen.
 pub fn check_name(name: &str) -> Result<(), Error> {
     if name.trim().is_empty() || name.chars().count() > MAX_NAME || name.chars().any(char::is_control) {
-        return Err(Error::invalid_field("name", format!("Give the freeze a name of 1 to {MAX_NAME} visible characters.")));
+        return Err(Error::invalid_field(
+            "name",
+            format!("Give the freeze a name of 1 to {MAX_NAME} visible characters."),
+        ));
     }
     Ok(())
 }

@@ -4,8 +4,8 @@ use super::{
     Because, Freeze, FreezeKind, FreezeState, Standing, Window,
     clock::{Budget, Clock, Run, SIGHT, Until},
 };
-use crate::environment::Tier;
-use chrono::{DateTime, Utc};
+use crate::{environment::Tier, error::Error};
+use chrono::{DateTime, Datelike as _, NaiveDateTime, TimeZone as _, Utc};
 use chrono_tz::Tz;
 
 /// How often expressions are looked at for one answer, at most …
@@ -92,9 +92,8 @@ fn next_change(runs: &mut [Followed<'_>], was_closed: bool, end: DateTime<Utc>) 
 /// The freezes that close: those that deny, or those that allow when none of them does now.
 fn closing<'a>(runs: &[Followed<'a>]) -> Vec<&'a Freeze> {
     let of = |kind, is_inside| {
-        let fits = move |one: &&Followed<'a>| {
-            one.run.applies && one.freeze.kind == kind && one.run.is_inside == is_inside
-        };
+        let fits =
+            move |one: &&Followed<'a>| one.run.applies && one.freeze.kind == kind && one.run.is_inside == is_inside;
         runs.iter().filter(fits).map(|one| one.freeze)
     };
     let denying: Vec<_> = of(FreezeKind::Deny, true).collect();
@@ -204,6 +203,23 @@ pub fn active<'a>(freezes: &'a [Freeze], environment: &str, tier: Tier, now: Dat
 pub fn in_zone(at: DateTime<Utc>, timezone: &str) -> String {
     let zone: Tz = timezone.parse().unwrap_or(Tz::UTC);
     format!("{} {zone}", at.with_timezone(&zone).format("%a %-d %b %Y %H:%M"))
+}
+
+/// The moment that the clocks of a time zone show, as a browser's field has it: `2026-11-30T08:00`. The first of two where
+/// they show it twice.
+///
+/// # Errors
+/// When it is no such text, there is no such zone, or its clocks skip that time.
+pub fn from_zone(text: &str, timezone: &str) -> Result<DateTime<Utc>, Error> {
+    let zone: Tz = timezone.parse().map_err(|_| Error::invalid("Give a time zone, such as Europe/Berlin or UTC."))?;
+    let formats = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"];
+    let local = formats.iter().find_map(|format| NaiveDateTime::parse_from_str(text, format).ok());
+    let local = local
+        .filter(|local| (1970..4000).contains(&local.year()))
+        .ok_or_else(|| Error::invalid("Give a date and a time, such as 2026-12-24T18:00."))?;
+    let at = zone.from_local_datetime(&local).earliest();
+    at.map(|at| at.to_utc())
+        .ok_or_else(|| Error::invalid(format!("The clocks of {zone} skip this time; give a later one.")))
 }
 
 /// The names of the time zones, for a form to offer.

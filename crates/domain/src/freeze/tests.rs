@@ -131,7 +131,11 @@ fn a_night_over_the_skipped_hour_is_as_long_as_another() {
 #[test]
 fn a_beginning_in_the_skipped_hour_is_the_first_moment_after() {
     let early = [deny(cron("30 2 * * *", HOUR, "Europe/Berlin"))];
-    assert_eq!(closes(&early, berlin("2026-03-29 01:00")), Some(utc("2026-03-29T01:00:00Z")), "3:00, which 2:00 became");
+    assert_eq!(
+        closes(&early, berlin("2026-03-29 01:00")),
+        Some(utc("2026-03-29T01:00:00Z")),
+        "3:00, which 2:00 became"
+    );
     assert_eq!(opens(&early, utc("2026-03-29T01:00:00Z")), Some(utc("2026-03-29T02:00:00Z")));
     assert_eq!(closes(&early, utc("2026-03-29T02:00:00Z")), Some(berlin("2026-03-30 02:30")));
 }
@@ -238,7 +242,9 @@ fn what_is_no_schedule_is_refused_with_its_field() {
     for right in ["0 18 * * 5", "*/15 * * * *", "0 0 29 2 *", "0 8 * JAN-MAR MON-FRI", "0 0 L * *"] {
         assert_eq!(cron(right, HOUR, "Europe/Berlin").check(), Ok(()), "{right}");
     }
-    for expression in ["", "x", "* * * *", "* * * * * *", "60 * * * *", "0 0 30 2 *", "@daily", "0 0 * * \0", &"* ".repeat(200)] {
+    for expression in
+        ["", "x", "* * * *", "* * * * * *", "60 * * * *", "0 0 30 2 *", "@daily", "0 0 * * \0", &"* ".repeat(200)]
+    {
         assert_eq!(wrong(cron(expression, HOUR, "UTC")), "schedule/expression", "{expression:?}");
     }
     for zone in ["", "Berlin", "Europe/Berlin ", "+01:00", "\0"] {
@@ -279,11 +285,14 @@ fn windows_ahead_are_in_order_and_one_that_is_open_tells_when_it_began() {
     let from = berlin("2026-11-28 12:00");
     let windows = ahead(&[once.clone(), weekend.clone()], from, from + TimeDelta::days(7));
     let told: Vec<_> = windows.iter().map(|window| (window.freeze, window.starts_at, window.ends_at)).collect();
-    assert_eq!(told, [
-        (weekend.id, berlin("2026-11-27 18:00"), Some(berlin("2026-11-30 08:00"))),
-        (once.id, utc("2026-12-01T20:00:00Z"), Some(utc("2026-12-01T22:00:00Z"))),
-        (weekend.id, berlin("2026-12-04 18:00"), Some(berlin("2026-12-07 08:00"))),
-    ]);
+    assert_eq!(
+        told,
+        [
+            (weekend.id, berlin("2026-11-27 18:00"), Some(berlin("2026-11-30 08:00"))),
+            (once.id, utc("2026-12-01T20:00:00Z"), Some(utc("2026-12-01T22:00:00Z"))),
+            (weekend.id, berlin("2026-12-04 18:00"), Some(berlin("2026-12-07 08:00"))),
+        ]
+    );
     let always = ahead(&[deny(cron("* * * * *", 60, "UTC"))], from, from + TimeDelta::days(7));
     assert_eq!((always.len(), always[0].ends_at), (1, None));
     let many = ahead(&[deny(cron("*/2 * * * *", 60, "UTC"))], from, from + TimeDelta::days(365));
@@ -307,6 +316,16 @@ fn what_closes_an_environment_is_counted_for_any_model() {
 #[test]
 fn a_moment_is_told_by_the_clock_of_its_zone() {
     assert_eq!(in_zone(utc("2026-11-30T07:00:00Z"), "Europe/Berlin"), "Mon 30 Nov 2026 08:00 Europe/Berlin");
+    assert_eq!(from_zone("2026-11-30T08:00", "Europe/Berlin"), Ok(utc("2026-11-30T07:00:00Z")));
+    for (text, zone) in [
+        ("2026-03-29T02:30", "Europe/Berlin"),
+        ("2026-11-30", "UTC"),
+        ("99999-11-30T08:00", "UTC"),
+        ("2026-11-30T08:00", "Nowhere"),
+        ("\0", "UTC"),
+    ] {
+        assert!(from_zone(text, zone).is_err(), "{text} {zone}");
+    }
     assert_eq!(in_zone(utc("2026-11-30T07:00:00Z"), "Nowhere"), "Mon 30 Nov 2026 07:00 UTC");
     assert!(timezones().contains(&"Europe/Berlin"));
 }
@@ -371,9 +390,11 @@ fn any_freeze() -> impl Strategy<Value = Freeze> {
         Schedule::Dates { from, to: from + TimeDelta::minutes(lasts) }
     });
     let ended = proptest::option::weighted(0.2, 0..12 * 24 * 60_i64);
-    (any::<bool>(), prop_oneof![3 => crons.boxed(), 1 => dates.boxed()], ended).prop_map(|(denies, schedule, ended)| Freeze {
-        ended_at: ended.map(|minute| utc("2026-11-18T00:00:00Z") + TimeDelta::minutes(minute)),
-        ..freeze(if denies { FreezeKind::Deny } else { FreezeKind::Allow }, schedule)
+    (any::<bool>(), prop_oneof![3 => crons.boxed(), 1 => dates.boxed()], ended).prop_map(|(denies, schedule, ended)| {
+        Freeze {
+            ended_at: ended.map(|minute| utc("2026-11-18T00:00:00Z") + TimeDelta::minutes(minute)),
+            ..freeze(if denies { FreezeKind::Deny } else { FreezeKind::Allow }, schedule)
+        }
     })
 }
 

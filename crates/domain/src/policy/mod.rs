@@ -14,6 +14,7 @@ mod yaml;
 pub use gate::{Bound, DEFAULT_TOLERANCE, GateSpec};
 pub use rule::{Distinct, Eligible, InputKind, InputSpec, Rule};
 pub use scope::{Action, RISK_TAG, Scope, Target, matches};
+pub(crate) use stricter::gate_implies;
 pub use stricter::stricter;
 #[cfg(not(target_arch = "wasm32"))]
 pub use yaml::{MAX_FILE_BYTES, PolicyErrors};
@@ -497,7 +498,9 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_the_same() {
-        for document in [PolicyDocument::initial(PRODUCTION), PolicyDocument::initial("staging"), PolicyDocument::default()] {
+        for document in
+            [PolicyDocument::initial(PRODUCTION), PolicyDocument::initial("staging"), PolicyDocument::default()]
+        {
             let text = serde_json::to_string(&document).unwrap();
             assert_eq!(serde_json::from_str::<PolicyDocument>(&text).unwrap(), document);
         }
@@ -536,7 +539,8 @@ mod tests {
             created_at: DateTime::UNIX_EPOCH,
             created_by: String::new(),
         };
-        let loose = PolicyDocument { rules: vec![Rule::of_approvers(1)], order: Order::Skip, ..PolicyDocument::default() };
+        let loose =
+            PolicyDocument { rules: vec![Rule::of_approvers(1)], order: Order::Skip, ..PolicyDocument::default() };
         let strict = PolicyDocument {
             rules: vec![Rule::of_approvers(2)],
             expires_after: Span::of_days(2),

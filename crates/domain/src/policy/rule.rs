@@ -42,7 +42,6 @@ impl Eligible {
 
 /// Somebody that a rule's people must not be.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String))]
 #[serde(try_from = "String", into = "String")]
 pub enum Distinct {
     /// Whoever requested the promotion, or started the pipeline run that did.
@@ -176,6 +175,7 @@ pub struct Rule {
     pub approvals: u8,
     /// Whom they must not be. Without this field: whoever requested it.
     #[serde(default = "not_the_requester")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
     pub distinct_from: BTreeSet<Distinct>,
     /// What they confirm, each by a tick.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

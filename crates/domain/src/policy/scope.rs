@@ -176,7 +176,8 @@ impl Scope {
             ("tiers", &self.tiers),
         ];
         for (field, names) in lists {
-            let fits = |name: &String| !name.trim().is_empty() && name.len() <= 250 && !name.chars().any(char::is_control);
+            let fits =
+                |name: &String| !name.trim().is_empty() && name.len() <= 250 && !name.chars().any(char::is_control);
             if names.len() > 100 || !names.iter().all(fits) {
                 let message = "At most 100 names of at most 250 visible characters.";
                 return Err(Error::invalid_field(format!("scope/{field}"), message));
@@ -205,7 +206,8 @@ mod tests {
 
     #[test]
     fn a_scope_holds_where_every_list_fits() {
-        let tags = BTreeMap::from([("risk_tier".to_owned(), "high".to_owned()), ("domain".to_owned(), "credit".to_owned())]);
+        let tags =
+            BTreeMap::from([("risk_tier".to_owned(), "high".to_owned()), ("domain".to_owned(), "credit".to_owned())]);
         let target = Target {
             model: "churn-emea",
             tags: &tags,
@@ -240,7 +242,8 @@ mod tests {
     #[test]
     fn a_model_without_a_risk_tier_is_in_no_scope_that_asks_for_one() {
         let scope: Scope = serde_json::from_value(json!({"risk_tiers": ["high"]})).unwrap();
-        let target = Target { model: "m", tags: &BTreeMap::new(), environment: "e", tier: "t", action: Action::Promote };
+        let target =
+            Target { model: "m", tags: &BTreeMap::new(), environment: "e", tier: "t", action: Action::Promote };
         assert!(!scope.holds_for(&target));
     }
 }

@@ -44,7 +44,7 @@ pub fn stricter(then: &PolicySet, now: &PolicySet) -> Vec<String> {
 }
 
 /// Whether whatever passes `before` passes `after`.
-fn gate_implies(before: &GateSpec, after: &GateSpec) -> bool {
+pub(crate) fn gate_implies(before: &GateSpec, after: &GateSpec) -> bool {
     use GateSpec as G;
     // What it does not say of a value is that it is the same.
     match (before, after) {

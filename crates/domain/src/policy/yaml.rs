@@ -44,7 +44,10 @@ impl PolicyDocument {
         }
         let root = yaml::read(source).map_err(one)?;
         if !matches!(root.yaml, Yaml::Map(_)) {
-            return Err(one(Problem::new(root.at, "A policy is a mapping: gates, rules and the like, each with a colon.")));
+            return Err(one(Problem::new(
+                root.at,
+                "A policy is a mapping: gates, rules and the like, each with a colon.",
+            )));
         }
         let value = value(&root).map_err(one)?;
         let document: Self = serde_path_to_error::deserialize(&value).map_err(|error| {
@@ -254,12 +257,16 @@ reauthenticate: true
             ("rules:\n  - name: a\n    eligible: {roles: [boss]}\n", 3, "Unknown variant `boss`"),
             ("rules:\n  - name: a\n    eligible: {roles: [approver]}\n    approvals: 300\n", 4, "u8"),
             ("rules:\n  - name: a\n    eligible: {roles: [approver]}\n    approvals: 0\n", 4, "from 1 to 20"),
-            ("rules:\n  - name: a\n    eligible: {roles: [approver]}\n    distinct_from: [boss]\n", 4, "One of requester"),
+            (
+                "rules:\n  - name: a\n    eligible: {roles: [approver]}\n    distinct_from: [boss]\n",
+                4,
+                "One of requester",
+            ),
             ("expires_after: 3 weeks\n", 1, "Write a span of time as"),
             ("expires_after: 7d\nexpires_after: 8d\n", 2, "given twice"),
             ("description: yes\n", 1, "in quotes"),
             ("scope:\n  actions: []\n", 2, "at least one action"),
-            ("rules: []\nwhatever: 1\n", 1, "Unknown field `whatever`"),
+            ("rules: []\nwhatever: 1\n", 2, "Unknown field `whatever`"),
         ] {
             let errors = PolicyDocument::parse(source).unwrap_err();
             let problem = &errors.0[0];

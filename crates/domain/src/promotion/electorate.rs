@@ -6,6 +6,7 @@
 use super::decision::{Decision, DecisionVerdict};
 use crate::{
     id::UserId,
+    permission::Permission,
     policy::{Distinct, PolicySet, Rule},
     user::Member,
 };
@@ -60,6 +61,8 @@ pub struct Electorate {
 pub enum Bar {
     /// It is no person.
     Service,
+    /// They have no role that lets them decide, whatever a rule says of them.
+    MayNotDecide,
     /// The rule does not name them.
     NotEligible,
     /// They requested it, or started the pipeline run that did.
@@ -72,8 +75,10 @@ pub enum Bar {
     Evaluator,
     /// It is not known who that is, so nobody can be shown to be somebody else.
     Unknown(Distinct),
-    /// They count for another rule that this one must have other people than.
+    /// They count for another rule that this one must have other people than, or whom they stand in for does.
     OtherRule(String),
+    /// The person of this name, whom they stand in for, has a vote already.
+    Filled(String),
 }
 
 impl Bar {
@@ -82,6 +87,7 @@ impl Bar {
     pub fn of_them(&self) -> String {
         match self {
             Self::Service => "A service account never counts as a person who decides.".to_owned(),
+            Self::MayNotDecide => "Has no role that lets them decide; an approver may.".to_owned(),
             Self::NotEligible => "Is not among those whom the rule names.".to_owned(),
             Self::Requester => "Requested this promotion, or started the pipeline run that did.".to_owned(),
             Self::Trainer => "Started the run that trained this version.".to_owned(),
@@ -89,6 +95,7 @@ impl Bar {
             Self::Evaluator => "Made the evaluation that the gates read.".to_owned(),
             Self::Unknown(who) => format!("{} The rule asks for somebody else, so nobody counts.", unknown(who)),
             Self::OtherRule(rule) => format!("Counts for rule \"{rule}\", which must have other people."),
+            Self::Filled(away) => format!("Stands in for {away}, whose vote is there already."),
         }
     }
 
@@ -97,6 +104,7 @@ impl Bar {
     pub fn to_them(&self) -> String {
         match self {
             Self::Service => "a service account never counts as a person who decides".to_owned(),
+            Self::MayNotDecide => "you have no role that lets you decide".to_owned(),
             Self::NotEligible => "no rule names you".to_owned(),
             Self::Requester => "you requested it, or started the pipeline run that did".to_owned(),
             Self::Trainer => "you started the run that trained this version".to_owned(),
@@ -104,6 +112,7 @@ impl Bar {
             Self::Evaluator => "you made the evaluation that the gates read".to_owned(),
             Self::Unknown(who) => unknown(who).trim_end_matches('.').to_owned(),
             Self::OtherRule(rule) => format!("you count for rule \"{rule}\", which must have other people"),
+            Self::Filled(away) => format!("you stand in for {away}, whose vote is there already"),
         }
     }
 }
@@ -121,6 +130,9 @@ fn unknown(who: &Distinct) -> &'static str {
 
 /// A place in a rule: the person whose eligibility counts. Whoever stands in for somebody fills that person's place.
 type Seat = UserId;
+
+/// Somebody who says yes to a rule, and the places of which they may fill one.
+type Voter = (UserId, Vec<Seat>);
 
 /// Somebody's vote that counts for a rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -173,6 +185,11 @@ impl RuleStanding {
         key(&self.policy, &self.rule.name)
     }
 
+    /// Whether somebody's vote counts for it, or one that was given for them.
+    fn counts(&self, id: UserId) -> bool {
+        self.votes.iter().any(|vote| vote.user_id == id || vote.acting_for == Some(id))
+    }
+
     /// How many more votes it takes.
     #[must_use]
     pub fn missing(&self) -> usize {
@@ -194,14 +211,7 @@ impl Electorate {
     /// Why somebody does not fill a place of a rule by themselves; none when they do.
     #[must_use]
     pub fn bar(&self, person: &Person, rule: &Rule) -> Option<Bar> {
-        if let Some(bar) = self.distinct_bar(person, rule) {
-            return Some(bar);
-        }
-        let eligible = &rule.eligible;
-        let named = eligible.users.contains(&person.member.user.email)
-            || !eligible.teams.is_disjoint(&person.teams)
-            || !eligible.roles.is_disjoint(&person.member.roles);
-        (!named).then_some(Bar::NotEligible)
+        self.distinct_bar(person, rule).or_else(|| (!names(rule, person)).then_some(Bar::NotEligible))
     }
 
     /// Why somebody is kept from a rule whoever they stand in for.
@@ -209,6 +219,9 @@ impl Electorate {
         let (user, lineage) = (&person.member.user, &self.lineage);
         if user.is_service {
             return Some(Bar::Service);
+        }
+        if !person.member.may(Permission::DecidePromotion) {
+            return Some(Bar::MayNotDecide);
         }
         let held = |known: &Option<BTreeSet<UserId>>, distinct: &Distinct, bar: Bar| match known {
             None => Some(Bar::Unknown(distinct.clone())),
@@ -228,27 +241,41 @@ impl Electorate {
     /// Nobody stands in for somebody who could not vote, and a requester stands in for nobody: otherwise a delegation
     /// would be a way round the rule.
     pub fn seat(&self, id: UserId, rule: &Rule) -> Result<Seat, Bar> {
+        self.places(id, rule)?.first().copied().ok_or(Bar::NotEligible)
+    }
+
+    /// The places of which somebody may fill one: their own alone, or those of the people they stand in for, in the order
+    /// of their ids; never none.
+    fn places(&self, id: UserId, rule: &Rule) -> Result<Vec<Seat>, Bar> {
         let person = self.person(id).ok_or(Bar::NotEligible)?;
-        let bar = match self.bar(person, rule) {
-            None => return Ok(id),
-            Some(bar) => bar,
-        };
-        if bar != Bar::NotEligible || self.lineage.requesters.contains(&id) {
-            return Err(bar);
+        match self.bar(person, rule) {
+            None => return Ok(vec![id]),
+            Some(Bar::NotEligible) => {}
+            Some(bar) => return Err(bar),
         }
-        let mut seats = self.stand_ins.iter().filter(|stand_in| stand_in.to == id).map(|stand_in| stand_in.from);
-        seats
-            .find(|from| self.person(*from).is_some_and(|away| self.bar(away, rule).is_none()))
-            .ok_or(Bar::NotEligible)
+        let theirs = self.stand_ins.iter().filter(|stand_in| stand_in.to == id).map(|stand_in| stand_in.from);
+        let votes = |from: &Seat| self.person(*from).is_some_and(|away| self.bar(away, rule).is_none());
+        let places: BTreeSet<Seat> = theirs.filter(votes).collect();
+        match places.is_empty() {
+            true => Err(Bar::NotEligible),
+            false if self.lineage.requesters.contains(&id) => Err(Bar::Requester),
+            false => Ok(places.into_iter().collect()),
+        }
     }
 
     /// The rules that a yes of this person counts for when they do not say: in the order of the policies those in which
-    /// they have a place, but of two that must have different people only the first that still needs somebody.
+    /// they have a place, but of two that must have different people only the first that still needs somebody. Rules for
+    /// which a yes would not count are named only when there are no others.
     #[must_use]
     pub fn rules_of(&self, id: UserId, policies: &PolicySet, decisions: &[&Decision]) -> Vec<String> {
-        let standings = self.standings(policies, decisions);
+        let others: Vec<&Decision> = decisions.iter().copied().filter(|decision| decision.user_id != id).collect();
+        let standings = self.standings(policies, &others);
         let mut open: Vec<&RuleStanding> =
             standings.iter().filter(|standing| self.seat(id, &standing.rule).is_ok()).collect();
+        let counts = |standing: &&RuleStanding| self.candidacy_bar(id, standing, &standings, &others).is_ok();
+        if open.iter().any(counts) {
+            open.retain(counts);
+        }
         open.sort_by_key(|standing| standing.met);
         let mut chosen: Vec<&RuleStanding> = Vec::new();
         for standing in open {
@@ -273,29 +300,15 @@ impl Electorate {
                 met: false,
                 people: Vec::new(),
             };
-            let key = standing.key();
-            let mut filled: BTreeSet<Seat> = BTreeSet::new();
-            for decision in decisions.iter().filter(|decision| decision.verdict == DecisionVerdict::Approve) {
-                if !decision.rules.contains(&key) {
-                    continue;
-                }
-                let Ok(seat) = self.seat(decision.user_id, rule) else { continue };
-                // Neither who voted nor whose place it was may count for a rule that must have other people.
-                let elsewhere = all.iter().filter(|other| exclusive(&standing, other)).any(|other| {
-                    other.votes.iter().any(|vote| {
-                        let theirs = [Some(vote.user_id), vote.acting_for];
-                        theirs.contains(&Some(decision.user_id)) || theirs.contains(&Some(seat))
-                    })
-                });
-                if elsewhere || !filled.insert(seat) {
-                    continue;
-                }
-                standing.votes.push(Vote {
-                    user_id: decision.user_id,
-                    user_name: decision.user_name.clone(),
-                    acting_for: (seat != decision.user_id).then_some(seat),
-                });
-            }
+            let (yes, voters) = self.yes(&standing, &all, decisions);
+            let mut votes: Vec<(usize, Seat)> = fill(&voters).into_iter().map(|(seat, at)| (at, seat)).collect();
+            votes.sort_unstable();
+            let vote = |(at, seat): (usize, Seat)| Vote {
+                user_id: yes[at].user_id,
+                user_name: yes[at].user_name.clone(),
+                acting_for: (seat != yes[at].user_id).then_some(seat),
+            };
+            standing.votes = votes.into_iter().map(vote).collect();
             standing.met = standing.votes.len() >= usize::from(rule.approvals);
             all.push(standing);
         }
@@ -306,47 +319,151 @@ impl Electorate {
         all
     }
 
-    /// Whether every rule is met, and no request for changes stands of somebody who may decide.
+    /// What may count for a rule, when `others` stand as they do: the last yes of each person who has a place left.
+    fn yes<'a>(
+        &self,
+        standing: &RuleStanding,
+        others: &[RuleStanding],
+        decisions: &[&'a Decision],
+    ) -> (Vec<&'a Decision>, Vec<Voter>) {
+        let key = standing.key();
+        let last: BTreeMap<UserId, usize> =
+            decisions.iter().enumerate().map(|(at, decision)| (decision.user_id, at)).collect();
+        let (mut yes, mut voters) = (Vec::new(), Vec::new());
+        for (at, decision) in decisions.iter().enumerate() {
+            let is_last = last.get(&decision.user_id) == Some(&at);
+            if !is_last || decision.verdict != DecisionVerdict::Approve || !decision.rules.contains(&key) {
+                continue;
+            }
+            let Ok(places) = self.places_left(decision.user_id, standing, others) else { continue };
+            // A yes in one's own name does not become somebody else's when one does not count any more.
+            if decision.acting_for.is_some() || places == [decision.user_id] {
+                yes.push(*decision);
+                voters.push((decision.user_id, places));
+            }
+        }
+        (yes, voters)
+    }
+
+    /// The places of which somebody may fill one, when neither they nor whose place it is count for a rule that must have
+    /// other people.
+    fn places_left(&self, id: UserId, standing: &RuleStanding, others: &[RuleStanding]) -> Result<Vec<Seat>, Bar> {
+        let mut places = self.places(id, &standing.rule)?;
+        let taken = |id: UserId| others.iter().find(|other| exclusive(standing, other) && other.counts(id));
+        let other_rule = |other: &RuleStanding| Bar::OtherRule(other.rule.name.clone());
+        if let Some(other) = taken(id) {
+            return Err(other_rule(other));
+        }
+        let first = places.first().and_then(|seat| taken(*seat));
+        places.retain(|seat| taken(*seat).is_none());
+        match (places.is_empty(), first) {
+            (false, _) => Ok(places),
+            (true, Some(other)) => Err(other_rule(other)),
+            (true, None) => Err(Bar::NotEligible),
+        }
+    }
+
+    /// The place that a yes of somebody fills or would fill for a rule; or why it does not count.
+    fn candidacy_bar(
+        &self,
+        id: UserId,
+        standing: &RuleStanding,
+        all: &[RuleStanding],
+        decisions: &[&Decision],
+    ) -> Result<Seat, Bar> {
+        let places = self.places_left(id, standing, all)?;
+        if let Some(vote) = standing.votes.iter().find(|vote| vote.user_id == id) {
+            return Ok(vote.acting_for.unwrap_or(id));
+        }
+        if places == [id] {
+            return Ok(id);
+        }
+        let key = standing.key();
+        let own = decisions.iter().rfind(|decision| decision.user_id == id).filter(|decision| {
+            decision.verdict == DecisionVerdict::Approve
+                && decision.rules.contains(&key)
+                && decision.acting_for.is_none()
+        });
+        if own.is_some() {
+            return Err(Bar::NotEligible);
+        }
+        // Others who stand in for several may have to move together.
+        let (_, mut voters) = self.yes(standing, all, decisions);
+        voters.push((id, places.clone()));
+        let with = fill(&voters);
+        match with.iter().find(|(_, at)| **at == voters.len() - 1) {
+            Some((seat, _)) if with.len() > standing.votes.len() => Ok(*seat),
+            _ => {
+                let away = places.first().and_then(|seat| self.person(*seat));
+                Err(Bar::Filled(away.map_or_else(String::new, |away| away.member.user.name.clone())))
+            }
+        }
+    }
+
+    /// Whether every rule is met, and nobody who may decide says no or asks for changes.
     #[must_use]
     pub fn satisfied(&self, standings: &[RuleStanding], decisions: &[&Decision]) -> bool {
         let may_decide = |id: UserId| standings.iter().any(|standing| self.seat(id, &standing.rule).is_ok());
         standings.iter().all(|standing| standing.met)
-            && !decisions.iter().any(|one| one.verdict == DecisionVerdict::RequestChanges && may_decide(one.user_id))
+            && !decisions.iter().any(|one| one.verdict != DecisionVerdict::Approve && may_decide(one.user_id))
     }
 
     fn candidacies(&self, standing: &RuleStanding, all: &[RuleStanding], decisions: &[&Decision]) -> Vec<Candidacy> {
-        let rule = &standing.rule;
         let decided: BTreeMap<UserId, DecisionVerdict> =
             decisions.iter().map(|decision| (decision.user_id, decision.verdict)).collect();
         let mut people = Vec::new();
         for person in &self.people {
             let user = &person.member.user;
-            let named = rule.eligible.users.contains(&user.email)
-                || !rule.eligible.teams.is_disjoint(&person.teams)
-                || !rule.eligible.roles.is_disjoint(&person.member.roles);
-            let seat = self.seat(user.id, rule);
-            if !named && seat.is_err() {
+            if !names(&standing.rule, person) && self.seat(user.id, &standing.rule).is_err() {
                 continue;
             }
-            let elsewhere = all.iter().filter(|other| exclusive(standing, other)).find(|other| {
-                other.votes.iter().any(|vote| vote.user_id == user.id || vote.acting_for == Some(user.id))
-            });
-            let barred = match (&seat, elsewhere) {
-                (Err(bar), _) => Some(bar.of_them()),
-                (Ok(_), Some(other)) => Some(Bar::OtherRule(other.rule.name.clone()).of_them()),
-                (Ok(_), None) => None,
-            };
-            let acting_for = seat.ok().filter(|seat| *seat != user.id).and_then(|seat| self.person(seat));
+            let seat = self.candidacy_bar(user.id, standing, all, decisions);
+            let acting_for = seat.as_ref().ok().filter(|seat| **seat != user.id).and_then(|seat| self.person(*seat));
             people.push(Candidacy {
                 user_id: user.id,
                 name: user.name.clone(),
-                barred,
                 acting_for: acting_for.map(|away| away.member.user.name.clone()),
+                barred: seat.err().map(|bar| bar.of_them()),
                 decision: decided.get(&user.id).copied(),
             });
         }
         people
     }
+}
+
+/// Whether a rule names somebody.
+fn names(rule: &Rule, person: &Person) -> bool {
+    let eligible = &rule.eligible;
+    eligible.users.contains(&person.member.user.email)
+        || !eligible.teams.is_disjoint(&person.teams)
+        || !eligible.roles.is_disjoint(&person.member.roles)
+}
+
+/// Who fills which place, by their place in `voters`: each at most one, and as many of them as can. Whoever votes for
+/// themselves comes before those who stand in for them, and otherwise whoever voted first.
+fn fill(voters: &[Voter]) -> BTreeMap<Seat, usize> {
+    let mut filled = BTreeMap::new();
+    let (own, others): (Vec<usize>, Vec<usize>) = (0..voters.len()).partition(|at| voters[*at].1 == [voters[*at].0]);
+    for at in own.into_iter().chain(others) {
+        make_room(at, voters, &mut filled, &mut BTreeSet::new());
+    }
+    filled
+}
+
+/// Gives somebody a place, where others can move to make room: an augmenting path of a bipartite matching (Kuhn, The
+/// Hungarian Method for the Assignment Problem, 1955). Nobody who has a place loses it.
+fn make_room(at: usize, voters: &[Voter], filled: &mut BTreeMap<Seat, usize>, tried: &mut BTreeSet<Seat>) -> bool {
+    for seat in &voters[at].1 {
+        if !tried.insert(*seat) {
+            continue;
+        }
+        let holder = filled.get(seat).copied();
+        if holder.is_none_or(|holder| make_room(holder, voters, filled, tried)) {
+            filled.insert(*seat, at);
+            return true;
+        }
+    }
+    false
 }
 
 /// Whether two rules must have different people. It is enough that one of them says so.

@@ -6,14 +6,20 @@ mod electorate;
 pub mod gate;
 pub mod golden;
 mod golden_rows;
+mod simulation;
 mod state;
+mod statistics;
 mod subject;
 
 pub use decision::{Decision, DecisionVerdict, standing};
 pub use electorate::{Bar, Candidacy, Electorate, Lineage, Person, RuleStanding, StandIn, Vote, key};
 pub use gate::{Finding, Gate, Verdict, better_by_rows, better_than_champion, metric_threshold};
 pub use golden_rows::{GoldenRows, MAX_SHOWN_BYTES};
+pub use simulation::{
+    Basis, Past, PolicySimulation, Simulated, SimulatedGate, SimulatedPromotion, SimulatedRule, simulate,
+};
 pub use state::{Attempt, Facts, GatesStand, PromotionState, advance, together};
+pub use statistics::{PolicyStatistics, PromotionStatistics, Rejection, RuleStatistics};
 pub use subject::{Evidence, ServingConfig, Subject, TrafficPlan};
 
 use crate::{

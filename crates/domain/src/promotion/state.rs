@@ -164,27 +164,17 @@ impl PromotionState {
             S::Blocked => {
                 &[S::GatesRunning, S::AwaitingApproval, S::Expired, S::Withdrawn, S::Invalidated, S::Superseded]
             }
-            S::AwaitingApproval => &[
-                S::GatesRunning,
-                S::Approved,
-                S::Rejected,
-                S::Expired,
-                S::Withdrawn,
-                S::Invalidated,
-                S::Superseded,
-            ],
+            S::AwaitingApproval => {
+                &[S::GatesRunning, S::Approved, S::Rejected, S::Expired, S::Withdrawn, S::Invalidated, S::Superseded]
+            }
             S::Approved => &[S::Scheduled, S::Deploying, S::Expired, S::Withdrawn, S::Invalidated, S::Superseded],
             S::Scheduled => &[S::Deploying, S::Expired, S::Withdrawn, S::Invalidated, S::Superseded],
             S::Deploying => &[S::Verifying, S::Aborted, S::Invalidated, S::Superseded],
             S::Verifying => &[S::Live, S::Aborted, S::Invalidated, S::Superseded],
             S::Live => &[S::Superseded, S::RolledBack],
-            S::Rejected
-            | S::Expired
-            | S::Withdrawn
-            | S::Invalidated
-            | S::Superseded
-            | S::Aborted
-            | S::RolledBack => &[],
+            S::Rejected | S::Expired | S::Withdrawn | S::Invalidated | S::Superseded | S::Aborted | S::RolledBack => {
+                &[]
+            }
         }
     }
 }

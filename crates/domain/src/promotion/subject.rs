@@ -262,9 +262,15 @@ mod tests {
         let file = Digest::blake3([3; 32]);
         let gate = GateSpec::GoldenRow { tolerance: 0.1 };
         let digest = |findings: &[Finding; 1], ours: f64, theirs: f64, files: &[(&'static str, &Digest)]| {
-            Evidence::new([(&gate, &findings[0])], [("accuracy", ours)], [("accuracy", theirs)], files.iter().copied(), [])
-                .digest()
-                .unwrap()
+            Evidence::new(
+                [(&gate, &findings[0])],
+                [("accuracy", ours)],
+                [("accuracy", theirs)],
+                files.iter().copied(),
+                [],
+            )
+            .digest()
+            .unwrap()
         };
         let base = digest(&pass, 0.9, 0.8, &[]);
         assert_eq!(base, digest(&pass, 0.9, 0.8, &[]));

@@ -76,8 +76,23 @@ pub struct Delivery {
     pub ended_at: Option<DateTime<Utc>>,
     /// The status that the receiver answered with last.
     pub response_status: Option<i32>,
+    /// The beginning of what the receiver answered with last.
+    #[serde(default)]
+    pub response_excerpt: String,
     /// Why the last try did not succeed.
     pub error: String,
+    /// The delivery that this one repeats, when somebody asked for that.
+    #[serde(default)]
+    pub redelivery_of: Option<DeliveryId>,
+}
+
+/// The most characters of an answer that are kept.
+const MAX_EXCERPT: usize = 500;
+
+/// Of what a receiver answered, what is kept.
+#[must_use]
+pub fn excerpt(answer: &str) -> String {
+    answer.trim().chars().filter(|c| *c == '\n' || !c.is_control()).take(MAX_EXCERPT).collect()
 }
 
 /// How often a delivery is tried before it is given up.

@@ -1,5 +1,7 @@
-//! What webhooks are told of: an entity and an action, in MLflow's words, and what a delivery says of each.
+//! What webhooks are told of: an entity and an action, in MLflow's words, and what a delivery says of each. What is told of
+//! promotions, which MLflow has no words for, is in `promotion`.
 
+use super::promotion::PromotionEvent;
 use crate::{
     error::Error,
     id::RunId,
@@ -44,11 +46,32 @@ pub enum WebhookEvent {
     PromptAliasDeleted,
     /// Of MLflow's gateway, which is not here: it can be asked for and never happens.
     BudgetPolicyExceeded,
+    /// The head of the chain of history was noted. Not one of MLflow's: its clients cannot name it.
+    AuditCheckpoint,
+    /// Of a promotion. MLflow's clients know nothing of these, and are told nothing of them.
+    Promotion(PromotionEvent),
 }
 
 impl WebhookEvent {
-    /// All events, in the order in which MLflow lists them.
-    pub const ALL: [Self; 15] = [
+    /// All events: MLflow's, then ours.
+    pub const ALL: [Self; 16 + PromotionEvent::ALL.len()] = {
+        let mut all = [Self::BudgetPolicyExceeded; 16 + PromotionEvent::ALL.len()];
+        let mut at = 0;
+        while at < all.len() {
+            all[at] = if at < Self::MLFLOW.len() {
+                Self::MLFLOW[at]
+            } else if at == Self::MLFLOW.len() {
+                Self::AuditCheckpoint
+            } else {
+                Self::Promotion(PromotionEvent::ALL[at - Self::MLFLOW.len() - 1])
+            };
+            at += 1;
+        }
+        all
+    };
+
+    /// Those that MLflow has, in the order in which it lists them.
+    pub const MLFLOW: [Self; 15] = [
         Self::RegisteredModelCreated,
         Self::ModelVersionCreated,
         Self::ModelVersionTagSet,
@@ -85,7 +108,15 @@ impl WebhookEvent {
             Self::PromptAliasCreated => "prompt_alias.created",
             Self::PromptAliasDeleted => "prompt_alias.deleted",
             Self::BudgetPolicyExceeded => "budget_policy.exceeded",
+            Self::AuditCheckpoint => "audit.checkpoint",
+            Self::Promotion(event) => event.as_str(),
         }
+    }
+
+    /// Whether MLflow has it too.
+    #[must_use]
+    pub fn is_of_mlflow(self) -> bool {
+        !matches!(self, Self::AuditCheckpoint | Self::Promotion(_))
     }
 
     /// What it happens to.
@@ -100,19 +131,19 @@ impl WebhookEvent {
         self.as_str().split_once('.').map_or("", |(_, action)| action)
     }
 
-    /// The event of an entity and an action, in capitals or not.
+    /// The event of an entity and an action of MLflow's, in capitals or not.
     ///
     /// # Errors
     /// `Invalid`, with what there is.
     pub fn parse(entity: &str, action: &str) -> Result<Self, Error> {
         let is = |known: &str, given: &str| known.eq_ignore_ascii_case(given);
-        let found = Self::ALL.into_iter().find(|event| is(event.entity(), entity) && is(event.action(), action));
+        let found = Self::MLFLOW.into_iter().find(|event| is(event.entity(), entity) && is(event.action(), action));
         found.ok_or_else(|| {
             let mut actions =
-                Self::ALL.into_iter().filter(|event| is(event.entity(), entity)).map(Self::action).collect::<Vec<_>>();
+                Self::MLFLOW.into_iter().filter(|event| is(event.entity(), entity)).map(Self::action).collect::<Vec<_>>();
             actions.sort_unstable();
             let message = if actions.is_empty() {
-                let mut entities: Vec<_> = Self::ALL.into_iter().map(Self::entity).collect();
+                let mut entities: Vec<_> = Self::MLFLOW.into_iter().map(Self::entity).collect();
                 entities.dedup();
                 format!("Unknown entity '{}'. Valid entities are: {}.", shown(entity), entities.join(", "))
             } else {
@@ -347,6 +378,12 @@ impl WebhookEvent {
                 "duration_unit": "MONTHS", "duration_value": 1, "target_scope": "ENDPOINT", "workspace": "default",
                 "target_value": "ep-abc123", "window_start": 1_704_067_200_000_i64,
             }),
+            Self::AuditCheckpoint => json!({
+                "workspace_id": "0193f0c2-0000-7000-8000-000000000000", "seq": 1200,
+                "head": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                "at": "2026-11-26T09:05:00.123456Z", "key": null, "signature": null,
+            }),
+            Self::Promotion(event) => event.example(),
         }
     }
 }
@@ -373,7 +410,8 @@ mod tests {
     fn an_event_reads_back_from_its_name_and_from_its_parts() {
         for event in WebhookEvent::ALL {
             assert_eq!(event.as_str().parse(), Ok(event));
-            assert_eq!(WebhookEvent::parse(&event.entity().to_uppercase(), &event.action().to_uppercase()), Ok(event));
+            let parsed = WebhookEvent::parse(&event.entity().to_uppercase(), &event.action().to_uppercase());
+            assert_eq!(parsed.ok(), event.is_of_mlflow().then_some(event), "{event}");
             assert!(event.example().is_object());
         }
         assert!("model_version".parse::<WebhookEvent>().is_err());

@@ -1,12 +1,15 @@
-//! Webhooks: addresses that are told when something happens in the registry. Names, events and bodies are those of MLflow.
+//! Webhooks: addresses that are told when something happens in the registry, or to a promotion. Names, events and bodies of
+//! the registry are those of MLflow.
 
 mod address;
 mod delivery;
 mod event;
+mod promotion;
 
 pub use address::{WebhookUrl, is_public};
-pub use delivery::{Delivery, DeliveryState, Ending, MAX_ATTEMPTS, after_attempt, retry_delay};
+pub use delivery::{Delivery, DeliveryState, Ending, MAX_ATTEMPTS, after_attempt, excerpt, retry_delay};
 pub use event::{Announced, Happening, WebhookEvent};
+pub use promotion::{PromotionEvent, completed};
 
 use crate::{
     error::Error,

@@ -13,7 +13,8 @@ use domain::{
     permission::Permission,
     policy::Rule,
     promotion::{
-        Bar, Decision, DecisionVerdict, Promotion, PromotionState, RuleStanding, advance, key, standing as last_decisions,
+        Bar, Decision, DecisionVerdict, Promotion, PromotionState, RuleStanding, advance, key,
+        standing as last_decisions,
     },
     user::Password,
 };
@@ -248,7 +249,10 @@ fn complete(standing: &RuleStanding, new: &NewDecision, comment: &str) -> Result
     }
     let checked = new.checked.get(&key).map(Vec::as_slice).unwrap_or_default();
     if let Some(item) = rule.checklist.iter().find(|item| !checked.contains(item)) {
-        return Err(Error::invalid_field("checked", format!("Confirm \"{item}\", which rule \"{}\" asks for.", rule.name)));
+        return Err(Error::invalid_field(
+            "checked",
+            format!("Confirm \"{item}\", which rule \"{}\" asks for.", rule.name),
+        ));
     }
     let given = new.inputs.get(&key);
     for input in &rule.inputs {

@@ -60,10 +60,7 @@ impl Services {
         if let Some(same) = known.into_iter().find(|one| one.name == name && one.digest == digest) {
             return Ok((same, false));
         }
-        if !matches!(
-            promotion.state,
-            PromotionState::Draft | PromotionState::GatesRunning | PromotionState::Blocked
-        ) {
+        if !matches!(promotion.state, PromotionState::Draft | PromotionState::GatesRunning | PromotionState::Blocked) {
             return Err(Error::conflict(format!(
                 "Evidence is uploaded before people are asked; promotion #{number} {}. {}",
                 promotion.state.describe(),

@@ -9,6 +9,7 @@ mod decide;
 mod evidence;
 mod expiry;
 mod gates;
+mod looking_back;
 mod outside;
 mod overriding;
 mod people;
@@ -23,6 +24,7 @@ pub use decide::NewDecision;
 pub use evidence::NewEvidence;
 pub use outside::NewAnswer;
 pub use overriding::NewOverride;
+pub(crate) use present::in_force;
 pub use store::promotion::Filter as PromotionFilter;
 
 use crate::{
@@ -30,6 +32,7 @@ use crate::{
     environment::{self, is_name},
     now,
     step::account,
+    webhook::tell_of_promotion,
 };
 use domain::{
     Error,
@@ -40,6 +43,7 @@ use domain::{
     permission::{Permission, Role},
     policy::{Action, PolicySet},
     promotion::{Promotion, PromotionState},
+    webhook::PromotionEvent,
 };
 use store::{PgConnection, promotion::Candidate, wake::Wake};
 
@@ -328,8 +332,7 @@ pub(crate) fn checked_comment(text: &str) -> Result<String> {
 
 /// The promotion of this number, locked until the transaction ends.
 async fn locked(tx: &mut PgConnection, ctx: &Ctx, number: i64) -> Result<Promotion> {
-    let found =
-        store::promotion::by_number(tx, &ctx.sight(), number).await?.ok_or_else(|| no_promotion(number))?;
+    let found = store::promotion::by_number(tx, &ctx.sight(), number).await?.ok_or_else(|| no_promotion(number))?;
     store::promotion::lock(tx, found.id).await?.ok_or_else(|| no_promotion(number))
 }
 
@@ -374,7 +377,25 @@ pub(crate) async fn move_to(
     }
     promotion.state = to;
     promotion.state_reason = reason;
+    count(promotion);
+    if let Some(told) = PromotionEvent::of_move(from, to) {
+        tell_of_promotion(tx, promotion, told, serde_json::json!({ "before": from })).await?;
+    }
     announce(tx, promotion).await
+}
+
+/// Counts how a promotion ended, and how long it took until it was decided on.
+fn count(promotion: &Promotion) {
+    let environment = promotion.environment.clone();
+    if matches!(promotion.state, PromotionState::Approved | PromotionState::Rejected) {
+        let seconds = (now() - promotion.created_at).to_std().unwrap_or_default();
+        metrics::histogram!("slipway_promotion_decision_seconds", "environment" => environment.clone())
+            .record(seconds.as_secs_f64());
+    }
+    if !promotion.state.is_open() {
+        metrics::counter!("slipway_promotions_total", "environment" => environment, "end" => promotion.state.as_str())
+            .increment(1);
+    }
 }
 
 /// Lets the gates of a promotion that is locked run again, held against these policies, or else those in force. What people
@@ -418,13 +439,9 @@ pub(crate) async fn go_on(tx: &mut PgConnection, promotion: &Promotion) -> Resul
 }
 
 /// Why a version may not enter an environment yet that comes after others; none when it may.
-async fn skips(
-    tx: &mut PgConnection,
-    environment: &Environment,
-    candidate: &Candidate,
-) -> Result<Option<String>> {
+async fn skips(tx: &mut PgConnection, environment: &Environment, candidate: &Candidate) -> Result<Option<String>> {
     let all = store::environment::list(tx, environment.workspace_id).await?;
-    let before = all.iter().filter(|one| one.protected && one.position < environment.position).next_back();
+    let before = all.iter().rfind(|one| one.protected && one.position < environment.position);
     let Some(before) = before else { return Ok(None) };
     if store::deployment::was_live(tx, before.id, candidate.id).await? {
         return Ok(None);

@@ -36,10 +36,14 @@ impl Services {
     pub async fn open_override(&self, ctx: &Ctx, number: i64, new: NewOverride) -> Result<Override> {
         let reason = checked_comment(&new.reason).map_err(|error| error.in_field("reason"))?;
         if reason.chars().count() < 10 {
-            return Err(Error::invalid_field("reason", "Say in a sentence why this cannot wait; it is reviewed later."));
+            return Err(Error::invalid_field(
+                "reason",
+                "Say in a sentence why this cannot wait; it is reviewed later.",
+            ));
         }
         let user = ctx.user().filter(|user| !user.is_service);
-        let Some(user) = user.filter(|_| ctx.roles.contains(&Role::Operator) || ctx.roles.contains(&Role::Admin)) else {
+        let Some(user) = user.filter(|_| ctx.roles.contains(&Role::Operator) || ctx.roles.contains(&Role::Admin))
+        else {
             return Err(Error::forbidden("Only people with the role operator or admin break glass."));
         };
         let mut tx = self.begin().await?;
@@ -84,7 +88,8 @@ impl Services {
         }
         store::promotion::insert_override(&mut tx, ctx.workspace_id(), promotion.id, &wanted).await?;
         let candidate = candidate_of(&mut tx, &promotion).await?;
-        let summary = format!("asked to override the {} for {}: {}", noun(wanted.kind), promotion.title(), wanted.reason);
+        let summary =
+            format!("asked to override the {} for {}: {}", noun(wanted.kind), promotion.title(), wanted.reason);
         event("promotion.override_opened", &promotion, &candidate, summary)
             .details(serde_json::json!({
                 "override": wanted.id, "kind": wanted.kind, "reason": wanted.reason,
@@ -231,8 +236,11 @@ impl Services {
             let Some((promotion, found)) = store::promotion::override_by_id(&mut tx, *id).await? else { continue };
             let Some(promotion) = store::promotion::by_id(&mut tx, promotion).await? else { continue };
             let candidate = candidate_of(&mut tx, &promotion).await?;
-            let summary =
-                format!("reminded that the override of the {} for {} awaits its review", noun(found.kind), promotion.title());
+            let summary = format!(
+                "reminded that the override of the {} for {} awaits its review",
+                noun(found.kind),
+                promotion.title()
+            );
             let event = event("promotion.override_review_overdue", &promotion, &candidate, summary)
                 .details(serde_json::json!({ "override": id, "due": found.review_due_at }));
             super::write_as_system(event, &mut tx, &promotion).await?;

@@ -57,8 +57,7 @@ impl People {
             })
             .collect();
         let electorate = |promotion: &Promotion| {
-            let covers =
-                |one: &&Delegation| one.covers(&promotion.environment, &promotion.model, self.at);
+            let covers = |one: &&Delegation| one.covers(&promotion.environment, &promotion.model, self.at);
             let stand_ins = self.delegations.iter().filter(covers);
             Electorate {
                 people: people.clone(),
@@ -69,7 +68,12 @@ impl People {
         Ok(promotions.iter().map(electorate).collect())
     }
 
-    fn lineage(&self, promotion: &Promotion, of_run: Option<&RunPeople>, uploaders: Option<&BTreeSet<UserId>>) -> Lineage {
+    fn lineage(
+        &self,
+        promotion: &Promotion,
+        of_run: Option<&RunPeople>,
+        uploaders: Option<&BTreeSet<UserId>>,
+    ) -> Lineage {
         let trainers = of_run.and_then(trainers);
         let author = of_run.and_then(|run| run.author.as_deref()).and_then(|author| Email::parse(author).ok());
         let authors = |email: &Email| {

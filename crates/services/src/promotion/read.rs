@@ -58,9 +58,9 @@ impl Services {
         let people = People::read(&mut conn, ctx.workspace_id()).await?;
         let electorates = people.electorates(&mut conn, &undecided).await?;
         let waits = |(promotion, electorate): &(Promotion, Electorate)| {
-            policies.get(&promotion.id).is_some_and(|policies| {
-                policies.rules().any(|(_, rule)| electorate.seat(user.id, rule).is_ok())
-            })
+            policies
+                .get(&promotion.id)
+                .is_some_and(|policies| policies.rules().any(|(_, rule)| electorate.seat(user.id, rule).is_ok()))
         };
         Ok(undecided.into_iter().zip(electorates).filter(waits).map(|(promotion, _)| promotion).collect())
     }

@@ -12,8 +12,8 @@ use domain::{
     freeze,
     policy::{Action, PolicySet, stricter},
     promotion::{
-        Attempt, Decision, Electorate, Facts, Gate, GatesStand, Override, OverrideKind, Promotion, RuleStanding, Verdict,
-        standing, together,
+        Attempt, Decision, Electorate, Facts, Gate, GatesStand, Override, OverrideKind, Promotion, RuleStanding,
+        Verdict, standing, together,
     },
 };
 use store::PgConnection;
@@ -153,7 +153,12 @@ fn lapsed(rules: &[RuleStanding]) -> String {
         .iter()
         .filter(|rule| !rule.met)
         .map(|rule| {
-            format!("of {} approvals for \"{}\" only {} still count", rule.rule.approvals, rule.rule.name, rule.votes.len())
+            format!(
+                "of {} approvals for \"{}\" only {} still count",
+                rule.rule.approvals,
+                rule.rule.name,
+                rule.votes.len()
+            )
         })
         .collect();
     match short.is_empty() {

@@ -6,6 +6,7 @@ mod evidence;
 mod gate;
 mod lineage;
 mod overriding;
+mod statistics;
 
 pub use candidate::{
     Candidate, EvaluationFile, candidate, candidate_by_number, commit_of_run, datasets_of_run, evaluation_of_run,
@@ -13,11 +14,12 @@ pub use candidate::{
 };
 pub use decision::{decision_of, decisions, insert_decision};
 pub use evidence::{evidence, insert_evidence};
+pub use gate::{ask, gates, reset_gates, set_findings, set_findings_at, set_waiting};
 pub use lineage::{RunPeople, image_of_run, people_behind, reproduction_of_run, uploaders};
 pub use overriding::{
     insert_override, override_by_id, overrides, set_confirmed, set_reviewed, take_overdue, unreviewed,
 };
-pub use gate::{ask, gates, reset_gates, set_findings, set_findings_at, set_waiting};
+pub use statistics::{Period, by_policy, by_rule, count_of_period, rejections};
 
 use crate::{Error, Result, environment::push_seen};
 use chrono::{DateTime, Utc};
@@ -394,10 +396,11 @@ pub async fn set_subject(conn: &mut PgConnection, id: PromotionId, subject: Opti
 /// # Errors
 /// When the statement fails.
 pub async fn set_approved(conn: &mut PgConnection, id: PromotionId) -> Result<DateTime<Utc>> {
-    let at = sqlx::query_scalar("update promotions set approved_at = clock_timestamp() where id = $1 returning approved_at")
-        .bind(id)
-        .fetch_one(conn)
-        .await?;
+    let at =
+        sqlx::query_scalar("update promotions set approved_at = clock_timestamp() where id = $1 returning approved_at")
+            .bind(id)
+            .fetch_one(conn)
+            .await?;
     Ok(at)
 }
 
@@ -419,10 +422,11 @@ pub async fn expiring(conn: &mut PgConnection, soon: DateTime<Utc>, limit: i64) 
 /// # Errors
 /// When the statement fails.
 pub async fn set_warned(conn: &mut PgConnection, id: PromotionId) -> Result<bool> {
-    let changed = sqlx::query("update promotions set warned_at = clock_timestamp() where id = $1 and warned_at is null")
-        .bind(id)
-        .execute(conn)
-        .await?;
+    let changed =
+        sqlx::query("update promotions set warned_at = clock_timestamp() where id = $1 and warned_at is null")
+            .bind(id)
+            .execute(conn)
+            .await?;
     Ok(changed.rows_affected() == 1)
 }
 

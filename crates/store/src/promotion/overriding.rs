@@ -187,8 +187,10 @@ pub async fn take_overdue(conn: &mut PgConnection, since: DateTime<Utc>, limit: 
 /// # Errors
 /// When the statement fails.
 pub async fn override_by_id(conn: &mut PgConnection, id: OverrideId) -> Result<Option<(PromotionId, Override)>> {
-    let promotion: Option<PromotionId> =
-        sqlx::query_scalar("select promotion_id from overrides where id = $1").bind(id).fetch_optional(&mut *conn).await?;
+    let promotion: Option<PromotionId> = sqlx::query_scalar("select promotion_id from overrides where id = $1")
+        .bind(id)
+        .fetch_optional(&mut *conn)
+        .await?;
     let Some(promotion) = promotion else { return Ok(None) };
     let found = overrides(conn, promotion).await?.into_iter().find(|one| one.id == id);
     Ok(found.map(|one| (promotion, one)))

@@ -33,6 +33,28 @@ pub async fn insert(conn: &mut PgConnection, webhooks: &[WebhookId], event: Webh
     Ok(())
 }
 
+/// Writes that what was sent is to be sent again to the same webhook, as a delivery of its own. None when the webhook has
+/// no such delivery.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn repeat(conn: &mut PgConnection, webhook: WebhookId, id: DeliveryId) -> Result<Option<Delivery>> {
+    let row: Option<Row> = sqlx::query_as(
+        "insert into webhook_deliveries (id, webhook_id, event, body, redelivery_of)
+         select $1, webhook_id, event, body, id
+         from webhook_deliveries
+         where id = $2 and webhook_id = $3
+         returning id, webhook_id, event, state, attempts, created_at, next_at, ended_at, response_status,
+             response_excerpt, error, redelivery_of",
+    )
+    .bind(DeliveryId::new())
+    .bind(id)
+    .bind(webhook)
+    .fetch_optional(conn)
+    .await?;
+    row.map(Delivery::try_from).transpose()
+}
+
 /// A delivery that a worker has taken, with all that is needed to send it.
 #[derive(Debug, Clone, FromRow)]
 pub struct Taken {
@@ -110,6 +132,8 @@ pub struct Ended<'a> {
     pub state: DeliveryState,
     /// The status of the answer, when one came.
     pub response_status: Option<i32>,
+    /// The beginning of the answer.
+    pub response_excerpt: &'a str,
     /// Why it did not succeed.
     pub error: &'a str,
     /// How long to wait before another try.
@@ -133,6 +157,7 @@ pub async fn end(conn: &mut PgConnection, taken: &Taken, ended: &Ended<'_>) -> R
          update webhook_deliveries d
          set state = case when $3 = 'waiting' and not webhook.is_told then 'dropped' else $3 end,
              response_status = $4,
+             response_excerpt = $8,
              error = $5,
              next_at = clock_timestamp() + make_interval(secs => $6),
              ended_at = case when $3 = 'waiting' and webhook.is_told then null else clock_timestamp() end
@@ -147,6 +172,7 @@ pub async fn end(conn: &mut PgConnection, taken: &Taken, ended: &Ended<'_>) -> R
     .bind(ended.error)
     .bind(ended.pause.as_secs_f64())
     .bind(taken.webhook_id)
+    .bind(ended.response_excerpt)
     .fetch_optional(conn)
     .await?;
     state.map(|state| parse_state(&state)).transpose()
@@ -220,7 +246,9 @@ struct Row {
     next_at: DateTime<Utc>,
     ended_at: Option<DateTime<Utc>>,
     response_status: Option<i32>,
+    response_excerpt: String,
     error: String,
+    redelivery_of: Option<DeliveryId>,
 }
 
 impl TryFrom<Row> for Delivery {
@@ -238,7 +266,9 @@ impl TryFrom<Row> for Delivery {
             next_at: (state == DeliveryState::Waiting).then_some(row.next_at),
             ended_at: row.ended_at,
             response_status: row.response_status,
+            response_excerpt: row.response_excerpt,
             error: row.error,
+            redelivery_of: row.redelivery_of,
         })
     }
 }
@@ -258,7 +288,8 @@ pub async fn list(
     limit: i64,
 ) -> Result<Vec<Delivery>> {
     let rows: Vec<Row> = sqlx::query_as(
-        "select id, webhook_id, event, state, attempts, created_at, next_at, ended_at, response_status, error
+        "select id, webhook_id, event, state, attempts, created_at, next_at, ended_at, response_status,
+             response_excerpt, error, redelivery_of
          from webhook_deliveries
          where webhook_id = $1 and ($2::uuid is null or id < $2)
          order by id desc
@@ -279,7 +310,7 @@ pub async fn list(
 pub async fn last_of_each(conn: &mut PgConnection, webhooks: &[WebhookId]) -> Result<Vec<Delivery>> {
     let rows: Vec<Row> = sqlx::query_as(
         "select last.id, last.webhook_id, last.event, last.state, last.attempts, last.created_at, last.next_at,
-             last.ended_at, last.response_status, last.error
+             last.ended_at, last.response_status, last.response_excerpt, last.error, last.redelivery_of
          from unnest($1::uuid[]) as webhooks (id),
              lateral (
               select *

@@ -50,7 +50,7 @@ async fn take(conn: &mut PgConnection) -> Option<Taken> {
 }
 
 fn ended(state: DeliveryState) -> Ended<'static> {
-    Ended { state, response_status: Some(500), error: "broken", pause: Duration::ZERO }
+    Ended { state, response_status: Some(500), response_excerpt: "oh", error: "broken", pause: Duration::ZERO }
 }
 
 #[tokio::test]
@@ -140,7 +140,14 @@ async fn a_delivery_is_taken_by_one_and_only_the_last_word_counts() {
     let last = delivery::last_of_each(&mut conn, &[hook.id]).await.unwrap();
     assert_eq!((last[0].state, last[0].attempts, last[0].response_status), (DeliveryState::Delivered, 3, Some(500)));
     assert!(last[0].ended_at.is_some());
+    assert_eq!(last[0].response_excerpt, "oh");
     assert_eq!(delivery::next_due(&mut conn).await.unwrap(), None);
+
+    let again = delivery::repeat(&mut conn, hook.id, first.id).await.unwrap().unwrap();
+    assert_eq!((again.redelivery_of, again.state, again.attempts), (Some(first.id), DeliveryState::Waiting, 0));
+    assert_eq!(take(&mut conn).await.unwrap().body, first.body);
+    let other = webhook(&mut conn, lab, "other").await;
+    assert_eq!(delivery::repeat(&mut conn, other.id, first.id).await.unwrap(), None);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

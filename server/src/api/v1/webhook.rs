@@ -1,4 +1,4 @@
-//! Webhooks: addresses that are told what happens in the registry, and what was sent to them.
+//! Webhooks: addresses that are told what happens in the registry and to promotions, and what was sent to them.
 
 use super::{Listed, Paging};
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
 };
 use axum::{Json, extract::State, http::StatusCode};
 use domain::{
-    id::WebhookId,
+    id::{DeliveryId, WebhookId},
     permission::Permission,
     webhook::{Delivery, Webhook, WebhookEvent, WebhookStatus},
 };
@@ -28,6 +28,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         .api(manage, operation!(delete))
         .api(manage, operation!(test))
         .api(manage, operation!(deliveries))
+        .api(manage, operation!(redeliver))
 }
 
 /// The webhooks, newest first.
@@ -49,7 +50,7 @@ struct NewWebhook {
     name: String,
     /// Where deliveries are sent: a public address, by https.
     url: String,
-    /// What it is told of, such as `model_version.created`.
+    /// What it is told of, such as `model_version.created` or `promotion.live`.
     #[schema(value_type = Vec<String>)]
     events: BTreeSet<WebhookEvent>,
     /// What it is for.
@@ -194,4 +195,16 @@ async fn deliveries(
 ) -> Result<Json<Listed<Delivery>>, ApiError> {
     let token = paging.page_token.as_deref();
     Ok(Json(state.services.webhook_deliveries(&ctx, id, token, paging.limit()).await?.into()))
+}
+
+/// Sends once more what was sent to a webhook, as a delivery with an id of its own.
+#[utoipa::path(post, path = "/api/v1/webhooks/{id}/deliveries/{delivery}/redeliver", tag = "registry",
+    params(("id" = WebhookId, Path), ("delivery" = DeliveryId, Path)),
+    responses((status = 202, body = Delivery), (status = 404, body = Problem), (status = 409, body = Problem)))]
+async fn redeliver(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Path((id, delivery)): Path<(WebhookId, DeliveryId)>,
+) -> Result<(StatusCode, Json<Delivery>), ApiError> {
+    Ok((StatusCode::ACCEPTED, Json(state.services.redeliver(&ctx, id, delivery).await?)))
 }

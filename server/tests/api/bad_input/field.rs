@@ -1,6 +1,6 @@
 //! Fields of the REST API with strange values: the bodies are made from its own description.
 
-use super::{DIGEST, JSON, PIPELINE, World};
+use super::{DIGEST, JSON, NOBODY, PIPELINE, World};
 use serde_json::{Value, json};
 use server::access::{Route, Surface};
 use std::collections::BTreeSet;
@@ -84,6 +84,12 @@ impl World {
             "url" => json!("https://1.1.1.1/hook"),
             "event" => json!("model_version.created"),
             "events" => json!(["model_version.created"]),
+            "environments" => json!(["production"]),
+            "order" => json!(["staging", "production"]),
+            "expression" => json!("0 18 * * 5"),
+            "duration_s" => json!(3600),
+            "timezone" => json!("Europe/Berlin"),
+            "from" | "to" => json!(NOBODY),
             _ => Value::Null,
         };
         if !known.is_null() {

@@ -6,7 +6,7 @@ use super::{DIGEST, FORM, NOBODY, PIPELINE, World, escaped};
 async fn a_field_of_a_form_with_a_strange_value_is_refused() {
     let world = World::start().await;
     let source = format!("runs:/{}/model", world.run);
-    let forms: [(&str, &[(&str, &str)]); 30] = [
+    let forms: [(&str, &[(&str, &str)]); 36] = [
         (
             "/settings/members",
             &[("email", "a@slipway.test"), ("name", "A"), ("password", "correct horse"), ("roles", "viewer")],
@@ -51,10 +51,72 @@ async fn a_field_of_a_form_with_a_strange_value_is_refused() {
         ("/runs/{run_id}/comments", &[("text", "c")]),
         ("/models/{model}/versions/{version}/comments", &[("text", "c")]),
         ("/models/{model}/card", &[("text", "c"), ("instead_of", "1"), ("do", "save")]),
+        (
+            "/environments",
+            &[
+                ("name", "canary"),
+                ("tier", "other"),
+                ("position", "1"),
+                ("wait_minutes", "5"),
+                ("protected", "on"),
+                ("visible_to", "viewer"),
+            ],
+        ),
+        (
+            "/environments/{environment}",
+            &[
+                ("do", "save"),
+                ("tier", "production"),
+                ("position", "2"),
+                ("wait_minutes", "0"),
+                ("visible_to", "viewer"),
+            ],
+        ),
+        (
+            "/freezes",
+            &[
+                ("name", "weekend"),
+                ("kind", "deny"),
+                ("repeats", "cron"),
+                ("schedule/expression", "0 18 * * 5"),
+                ("hours", "62"),
+                ("schedule/timezone", "Europe/Berlin"),
+                ("environments", "production"),
+                ("tiers", "staging"),
+                ("selector/models", "churn, wine-*"),
+                ("reason", "r"),
+            ],
+        ),
+        ("/settings/teams", &[("name", "ops"), ("description", "d")]),
+        ("/settings/teams/{team}", &[("do", "add"), ("user", NOBODY)]),
+        (
+            "/settings/delegations",
+            &[
+                ("from", NOBODY),
+                ("to", NOBODY),
+                ("starts_at", "2100-12-24T18:00"),
+                ("ends_at", "2100-12-25T18:00"),
+                ("environments", "production"),
+                ("scope/models", "churn"),
+                ("reason", "r"),
+            ],
+        ),
         ("/sign-in", &[("email", "a@slipway.test"), ("password", "p"), ("next", "/")]),
     ];
     // These say nothing when they say something else: the form is then another's.
-    let lenient = ["do", "next", "key", "version", "password", "present", "deployment", "enabled", "back"];
+    let lenient = [
+        "do",
+        "next",
+        "key",
+        "version",
+        "password",
+        "present",
+        "deployment",
+        "enabled",
+        "back",
+        "protected",
+        "repeats",
+    ];
     let (mut all, mut nul) = (Vec::new(), Vec::new());
     for (path, fields) in forms {
         let route = world.table.iter().find(|route| route.method == "POST" && route.path == path).unwrap();

@@ -56,6 +56,7 @@ struct World {
     experiment: String,
     run: String,
     model: String,
+    freeze: String,
     documented: Value,
 }
 
@@ -83,11 +84,15 @@ impl World {
         admin.version("churn", &format!("runs:/{run}/model")).await;
         admin.put("/api/v1/pipelines", json!({ "source": PIPELINE })).await.ok();
         admin.post("/api/v1/pipelines/train/runs", json!({})).await.ok();
+        admin.post("/api/v1/teams", json!({ "name": "risk" })).await.ok();
+        let dates = json!({ "kind": "dates", "from": "2100-12-24T00:00:00Z", "to": "2100-12-27T00:00:00Z" });
+        let freeze = json!({ "name": "holidays", "kind": "deny", "schedule": dates });
+        let freeze = admin.post("/api/v1/freezes", freeze).await.ok()["id"].as_str().unwrap().to_owned();
         let documented = admin.get("/api/v1/openapi.json").await.ok();
         // The other prefix of MLflow's operations leads to the same.
         let table =
             router::table(&app.state).into_iter().filter(|route| !route.path.starts_with("/ajax-api")).collect();
-        Self { app, admin, table, experiment, run, model, documented }
+        Self { app, admin, table, experiment, run, model, freeze, documented }
     }
 
     /// What stands in the path where the route has this part, so that it names something that is there.
@@ -97,9 +102,11 @@ impl World {
             "{id}" if is_of("/experiments") => self.experiment.clone(),
             "{id}" if is_of("/runs") => self.run.clone(),
             "{run_id}" => self.run.clone(),
+            "{id}" if is_of("/freezes") => self.freeze.clone(),
             "{id}" | "{user_id}" => NOBODY.to_owned(),
             "{model_id}" => self.model.clone(),
             "{environment}" => "production".to_owned(),
+            "{team}" => "risk".to_owned(),
             "{model}" => "churn".to_owned(),
             "{name}" if is_of("/outputs") => "data".to_owned(),
             "{name}" if is_of("/pipelines") => "train".to_owned(),

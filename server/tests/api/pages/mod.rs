@@ -3,6 +3,7 @@
 mod environment;
 mod experiment;
 mod files;
+mod freeze;
 mod home;
 mod links;
 mod model;
@@ -10,7 +11,7 @@ mod palette;
 mod pipeline;
 mod registration;
 mod run;
-mod serving;
+pub(crate) mod serving;
 mod settings;
 mod trouble;
 
@@ -63,6 +64,10 @@ async fn every_page_of_an_empty_workspace_says_what_to_do_next() {
         ("/pipelines/new", "name: first-pipeline"),
         ("/environments", "Nothing yet. A version serves here once its promotion is approved."),
         ("/environments/production", "Answers its golden rows in the serving engine"),
+        ("/environments", "The last when nothing is written."),
+        ("/freezes", "Nothing is frozen"),
+        ("/settings/teams", "No team yet"),
+        ("/settings/delegations", "Nobody decides for anybody"),
         ("/deployments", "Nothing serves yet"),
         ("/alerts", "Nothing is wrong that a monitor knows of"),
         ("/alerts?show=all", "No alert has opened yet"),
@@ -99,6 +104,10 @@ async fn history_is_read_by_the_sort_of_object() {
     let contributor = browser(&app, Role::Contributor).await;
     contributor.form("/pipelines/new", &fields(&[("source", pipeline::FILE)])).await.leads_to();
     contributor.get("/audit").await.shows(200, &["stored version 1", "Today, "]);
+    contributor
+        .get("/audit")
+        .await
+        .shows(200, &["action=\"/w/default/api/v1/audit/bundle\"", "Download bundle", "Copy hash"]);
     contributor.get("/audit?kind=pipeline").await.shows(200, &["/w/default/pipelines/wine"]);
     contributor.get("/audit?kind=alert").await.shows(200, &["Nothing of this sort has happened"]);
 }

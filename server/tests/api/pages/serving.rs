@@ -17,10 +17,11 @@ use serde_json::json;
 const ENDPOINT: &str = "/environments/production/models/wine";
 
 /// Production serves wine v2, before it v1; it drifted, and an alert is open.
-pub(super) async fn serving(app: &TestApp) {
+pub(crate) async fn serving(app: &TestApp) {
     let mut conn = app.database.pool.acquire().await.unwrap();
     let workspace = app.workspace.id;
-    let environment = store::environment::by_name(&mut conn, &Sight::all(workspace), "production").await.unwrap().unwrap();
+    let environment =
+        store::environment::by_name(&mut conn, &Sight::all(workspace), "production").await.unwrap().unwrap();
     let model = ModelId::new();
     sqlx::query("insert into models (id, workspace_id, name) values ($1, $2, 'wine')")
         .bind(model.0)
@@ -180,7 +181,8 @@ async fn an_alert_shows_the_check_that_found_it_last() {
     let app = TestApp::start().await;
     serving(&app).await;
     let mut conn = app.database.pool.acquire().await.unwrap();
-    let monitor = store::monitor::find(&mut conn, &Sight::all(app.workspace.id), "production", "wine").await.unwrap().unwrap();
+    let monitor =
+        store::monitor::find(&mut conn, &Sight::all(app.workspace.id), "production", "wine").await.unwrap().unwrap();
     let mut check = store::monitor::checks(&mut conn, monitor.id, None, 1).await.unwrap().remove(0).1;
     check.at = Utc::now();
     check.features[0].feature = "sulphates".to_owned();

@@ -16,7 +16,7 @@ use crate::{
     pages::run::board::level,
     ui::prelude::*,
 };
-use domain::{environment::Better, run::Run};
+use domain::{policy::Better, run::Run};
 use leptos::prelude::*;
 use std::sync::Arc;
 

@@ -69,7 +69,8 @@ impl World {
         let services = Services::new(database.pool.clone(), artifacts.clone());
         let workspace = services.ensure_default_workspace().await.unwrap();
         let mut conn = database.pool.acquire().await.unwrap();
-        let environment = store::environment::by_name(&mut conn, &Sight::all(workspace.id), PRODUCTION).await.unwrap().unwrap().id;
+        let environment =
+            store::environment::by_name(&mut conn, &Sight::all(workspace.id), PRODUCTION).await.unwrap().unwrap().id;
         let model = ModelId::new();
         sqlx::query("insert into models (id, workspace_id, name) values ($1, $2, $3)")
             .bind(model.0)

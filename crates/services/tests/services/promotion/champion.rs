@@ -1,7 +1,7 @@
 //! What is shown of what serves: what runs are held against, and who approved it.
 
 use crate::promotion::world::{MODEL, PRODUCTION, World};
-use domain::{environment::Better, id::ExperimentId, permission::Role, promotion::PromotionState};
+use domain::{id::ExperimentId, permission::Role, policy::Better, promotion::PromotionState};
 use services::{NewExperiment, may_withdraw};
 use std::collections::BTreeMap;
 

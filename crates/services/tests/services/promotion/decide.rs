@@ -1,12 +1,11 @@
 //! Who may decide, on what, and how often.
 
-use crate::promotion::world::{PRODUCTION, World, metric_gate};
+use crate::promotion::world::{PRODUCTION, World, metric_gate, new_decision};
 use domain::{
     Digest, ErrorKind,
     permission::Role,
     promotion::{DecisionVerdict, PromotionState},
 };
-use services::NewDecision;
 
 #[tokio::test]
 async fn an_approval_deploys_by_itself() {
@@ -35,9 +34,9 @@ async fn the_requester_a_machine_and_who_is_no_approver_may_not_decide() {
     let requester = world.services.enter(requester, None).await.unwrap().unwrap();
     let machine = world.machine(&[Role::Approver]).await;
     for (who, why) in [
-        (&requester, "You may not decide on promotion #1: you requested it."),
+        (&requester, "You may not decide on promotion #1: you requested it, or started the pipeline run that did."),
         (&machine, "You may not decide on promotion #1: a service account never counts as a person who decides."),
-        (&world.admin, "You may not decide on promotions in Default: that takes the role approver."),
+        (&world.admin, "You may not decide on promotion #1: no rule names you."),
     ] {
         let refused = world.approve(who, &promotion).await.unwrap_err();
         assert_eq!((refused.kind, refused.message.as_str()), (ErrorKind::Forbidden, why));
@@ -52,7 +51,7 @@ async fn who_lost_the_role_since_the_request_came_in_may_not_decide() {
     let promotion = world.awaiting(version).await;
     world.set_roles(&world.approver, &[Role::Viewer]).await;
     let refused = world.approve(&world.approver, &promotion).await.unwrap_err();
-    assert_eq!(refused.message, "You may not decide on promotion #1: you are not an approver in this workspace.");
+    assert_eq!(refused.message, "You may not decide on promotion #1: no rule names you.");
 }
 
 #[tokio::test]
@@ -91,7 +90,7 @@ async fn the_same_request_again_is_the_same_decision_and_another_verdict_is_refu
         assert_eq!(refused.kind, ErrorKind::Conflict);
         assert!(refused.message.starts_with("You have approved exactly this already"), "{}", refused.message);
     }
-    assert_eq!(world.detail(&promotion).await.approvals, 1);
+    assert_eq!(world.approvals(&promotion).await, 1);
     assert_eq!(world.read(&promotion).await.state, PromotionState::AwaitingApproval);
     // Also when it has gone on since.
     let other = world.member(&[Role::Approver]).await;
@@ -110,7 +109,7 @@ async fn as_many_people_as_the_rule_says() {
         assert_eq!(world.read(&promotion).await.state, PromotionState::AwaitingApproval);
         let approver = world.member(&[Role::Approver]).await;
         world.approve(&approver, &promotion).await.unwrap();
-        assert_eq!(world.detail(&promotion).await.approvals, count);
+        assert_eq!(world.approvals(&promotion).await, usize::from(count));
         assert_eq!(world.services.promotions_waiting_for_me(&approver).await.unwrap().len(), 0);
     }
     assert_eq!(world.read(&promotion).await.state, PromotionState::Approved);
@@ -121,11 +120,7 @@ async fn a_digest_that_is_not_the_present_one_decides_nothing() {
     let world = World::start().await;
     let version = world.version().await;
     let promotion = world.awaiting(version).await;
-    let new = NewDecision {
-        verdict: DecisionVerdict::Approve,
-        comment: String::new(),
-        subject_digest: Digest::of_json(&"something else").unwrap(),
-    };
+    let new = new_decision(DecisionVerdict::Approve, "", Digest::of_json(&"something else").unwrap());
     let refused = world.services.decide_promotion(&world.approver, promotion.number, new).await.unwrap_err();
     assert_eq!(refused.kind, ErrorKind::Conflict);
     assert!(refused.message.starts_with("What you saw has changed since."), "{}", refused.message);
@@ -144,7 +139,7 @@ async fn nothing_is_decided_before_the_gates_have_run() {
 }
 
 #[tokio::test]
-async fn the_page_says_of_every_member_whether_they_may_decide_and_why_not() {
+async fn the_page_says_of_everybody_a_rule_names_whether_they_may_decide_and_why_not() {
     let world = World::start().await;
     world.set_policy(PRODUCTION, vec![], 2).await;
     let version = world.version().await;
@@ -154,12 +149,17 @@ async fn the_page_says_of_every_member_whether_they_may_decide_and_why_not() {
     assert_eq!(detail.decisions, [decided]);
     let of = |ctx: &services::Ctx| {
         let id = ctx.user().unwrap().id;
-        let found = detail.eligible.iter().find(|eligibility| eligibility.user.id == id).unwrap();
-        (found.barred.as_deref(), found.decision)
+        let found = detail.rules[0].people.iter().find(|candidacy| candidacy.user_id == id);
+        found.map(|found| (found.barred.as_deref(), found.decision))
     };
-    assert_eq!(of(&world.approver), (None, Some(DecisionVerdict::Approve)));
-    assert_eq!(of(&world.contributor), (Some("Requested this promotion."), None));
-    assert_eq!(of(&world.admin), (Some("Is not an approver in this workspace."), None));
+    let both = world.member(&[Role::Approver, Role::Contributor]).await;
+    let asked = world.request_as(&both, world.version().await, PRODUCTION).await.unwrap();
+    let theirs = world.detail(&asked).await;
+    let of_requester = theirs.rules[0].people.iter().find(|one| one.user_id == both.user().unwrap().id).unwrap();
+    assert_eq!(of_requester.barred.as_deref(), Some("Requested this promotion, or started the pipeline run that did."));
+    assert_eq!(of(&world.approver), Some((None, Some(DecisionVerdict::Approve))));
+    assert_eq!(of(&world.contributor), None, "whom the rule does not name is not among its people");
+    assert_eq!(of(&world.admin), None);
 }
 
 #[tokio::test]
@@ -177,11 +177,14 @@ async fn whoever_started_the_run_whose_step_asks_may_not_decide() {
         let seen = world.read(&asked).await;
         let refused = world.approve(&starter, &seen).await.unwrap_err();
         let number = seen.number;
-        let why = format!("You may not decide on promotion #{number}: you started the pipeline run that requested it.");
+        let why = format!(
+            "You may not decide on promotion #{number}: you requested it, or started the pipeline run that did."
+        );
         assert_eq!((refused.kind, refused.message), (ErrorKind::Forbidden, why));
         assert!(world.services.promotions_waiting_for_me(&starter).await.unwrap().is_empty());
-        let shown = world.detail(&seen).await.eligible.into_iter().find(|person| person.user.id == starter_id).unwrap();
-        assert_eq!(shown.barred.as_deref(), Some("Started the pipeline run that requested this promotion."));
+        let rules = world.detail(&seen).await.rules;
+        let shown = rules[0].people.iter().find(|person| person.user_id == starter_id).unwrap();
+        assert_eq!(shown.barred.as_deref(), Some("Requested this promotion, or started the pipeline run that did."));
         assert_eq!(world.read(&seen).await.state, PromotionState::AwaitingApproval);
         assert_eq!(world.services.promotions_waiting_for_me(&world.approver).await.unwrap().len(), 1);
         world.approve(&world.approver, &seen).await.unwrap();

@@ -32,7 +32,9 @@ async fn going_live_moves_the_alias_starts_the_monitor_and_is_history_of_all_it_
         "Person 2 promotion.requested",
         "Slipway promotion.gates_passed",
         "Person 3 promotion.approved",
+        "Slipway promotion.agreed",
         "Slipway deployment.started",
+        "Slipway promotion.verifying",
         "Slipway deployment.live",
     ];
     let environment = world.environment_id(PRODUCTION).await.to_string();
@@ -95,7 +97,7 @@ async fn a_newer_version_takes_the_place_of_the_one_that_serves() {
 }
 
 #[tokio::test]
-async fn older_versions_that_are_on_their_way_are_superseded_and_newer_ones_asked_again() {
+async fn older_versions_that_are_on_their_way_are_superseded_and_newer_ones_have_another_to_beat() {
     let world = World::start().await;
     let (v1, v2, v3) = (world.version().await, world.version().await, world.version().await);
     let (older, newer) = (world.awaiting(v1).await, world.awaiting(v3).await);
@@ -103,10 +105,10 @@ async fn older_versions_that_are_on_their_way_are_superseded_and_newer_ones_aske
     let older = world.read(&older).await;
     assert_eq!((older.state, older.state_reason.as_str()), (PromotionState::Superseded, "iris v2 went live."));
     let newer = world.read(&newer).await;
-    assert_eq!(newer.state, PromotionState::GatesRunning);
-    assert_eq!(newer.state_reason, "Asked again: production now serves iris v2.");
-    assert_eq!(world.advance(&newer).await, PromotionState::AwaitingApproval);
-    assert_eq!(world.read(&newer).await.subject.unwrap().champion.as_deref(), Some("iris v2"));
+    assert_eq!(newer.state, PromotionState::Invalidated);
+    assert_eq!(newer.state_reason, "Production now serves iris v2.");
+    let again = world.awaiting(v3).await;
+    assert_eq!(again.subject.unwrap().champion.as_deref(), Some("iris v2"));
 }
 
 #[tokio::test]
@@ -117,7 +119,7 @@ async fn a_version_that_cannot_be_loaded_fails_and_what_serves_goes_on() {
     world.set_policy(PRODUCTION, vec![metric_gate(0.7)], 0).await;
     let broken = world.version_of(MODEL, NewVersion { onnx: b"no model".to_vec(), ..NewVersion::default() }).await;
     let promotion = world.request_elsewhere(broken).await;
-    assert_eq!(world.advance(&promotion).await, PromotionState::Failed);
+    assert_eq!(world.advance(&promotion).await, PromotionState::Aborted);
     let promotion = world.read(&promotion).await;
     assert!(promotion.state_reason.starts_with("The file is not an ONNX model"), "{}", promotion.state_reason);
     let deployment = world.services.deployment(&world.admin, 2).await.unwrap();
@@ -166,7 +168,7 @@ async fn a_version_whose_files_are_gone_fails() {
     let version = world.version().await;
     let promotion = world.request_elsewhere(version).await;
     world.empty_artifacts();
-    assert_eq!(world.advance(&promotion).await, PromotionState::Failed);
+    assert_eq!(world.advance(&promotion).await, PromotionState::Aborted);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 
 use crate::promotion::world::{PRODUCTION, World, metric_gate};
 use domain::{
-    Error, ErrorKind,
+    ErrorKind,
     model::manifest_digest,
     permission::Role,
     promotion::{Promotion, PromotionState},
@@ -110,15 +110,30 @@ impl Disturbance {
         }
     }
 
+    /// What the page says of it.
+    fn words(self) -> &'static str {
+        match self {
+            D::PolicyChanges => "The policies became stricter",
+            D::MetricChanges | D::MetricThatNoGateAsksForChanges => "Its metrics or files changed",
+            D::ChampionsMetricChanges => "the metrics of iris v1, changed",
+            D::FileChanges => "The version's files changed",
+            D::DigestOfFilesChanges => "are not those that it was registered with",
+            D::DatasetIsAdded => "Its data sets changed",
+            D::CommitChanges => "Its code changed",
+            D::SignatureChanges => "Its signature changed",
+            D::ApproverLosesTheRole | D::ApproverLeaves => "Of 1 approvals for \"approvers\" only 0 still count",
+            D::VersionIsDeleted => "was deleted",
+            D::FilesAreGone => "are gone",
+            D::AnotherVersionGoesLive => "went live",
+        }
+    }
+
     /// Where the promotion is when the workers have done what they can.
     fn leads_to(self) -> PromotionState {
         match self {
-            // The recorded answers cannot be read any more.
-            D::FileChanges => PromotionState::Blocked,
-            D::VersionIsDeleted | D::FilesAreGone | D::DigestOfFilesChanges => PromotionState::Invalidated,
             // The rival is newer.
             D::AnotherVersionGoesLive => PromotionState::Superseded,
-            _ => PromotionState::AwaitingApproval,
+            _ => PromotionState::Invalidated,
         }
     }
 }
@@ -148,11 +163,8 @@ async fn assert_not_live(world: &World, promotion: &Promotion, disturbance: Dist
     let state = world.advance(promotion).await;
     assert_eq!(state, disturbance.leads_to(), "{disturbance:?}");
     assert_ne!(world.serving().await, Some(promotion.version), "{disturbance:?}");
-    if state == PromotionState::AwaitingApproval {
-        let reason = world.read(promotion).await.state_reason;
-        assert!(reason.starts_with("Asked again: "), "{disturbance:?}: {reason}");
-        assert_eq!(world.detail(promotion).await.approvals, 0, "{disturbance:?}");
-    }
+    let reason = world.read(promotion).await.state_reason;
+    assert!(reason.contains(disturbance.words()), "{disturbance:?}: {reason}");
     let live = world.count("select count(*) from deployments where state in ('deploying', 'live')").await;
     let others = matches!(disturbance, D::AnotherVersionGoesLive | D::ChampionsMetricChanges);
     assert_eq!(live, i64::from(others), "{disturbance:?}");
@@ -199,13 +211,22 @@ async fn begin_and_die(world: &World, promotion: &Promotion) {
 #[tokio::test]
 async fn a_person_who_looked_before_the_change_is_told_what_changed_and_decides_nothing() {
     for (disturbance, words) in [
-        (D::MetricChanges, "What you saw has changed: its metrics or files changed. Look at promotion #1 again."),
-        (D::DatasetIsAdded, "What you saw has changed: its data sets changed. Look at promotion #1 again."),
-        (D::VersionIsDeleted, "What you saw has changed: iris v1 was deleted. Look at promotion #1 again."),
+        (
+            D::MetricChanges,
+            "What you saw has changed: its metrics or files changed. Promotion #1 ends; it can be requested again.",
+        ),
+        (
+            D::DatasetIsAdded,
+            "What you saw has changed: its data sets changed. Promotion #1 ends; it can be requested again.",
+        ),
+        (
+            D::VersionIsDeleted,
+            "What you saw has changed: iris v1 was deleted. Promotion #1 ends; it can be requested again.",
+        ),
         (
             D::PolicyChanges,
-            "What you saw has changed. Asked again: revision 2 of the policy is in force. Look at promotion #1 again \
-             when its gates have run.",
+            "Promotion #1 is not to be decided on: it was invalidated. The policies became stricter: production asks \
+             for \"accuracy at least 0.71\".",
         ),
     ] {
         let world = World::start().await;
@@ -230,9 +251,10 @@ async fn a_person_who_looked_before_the_champions_metrics_changed_is_told_so() {
     let refused = world.approve(&world.approver, &promotion).await.unwrap_err();
     assert_eq!(
         refused.message,
-        "What you saw has changed: its metrics or files, or the metrics of iris v1, changed. Look at promotion #2 again."
+        "What you saw has changed: its metrics or files, or the metrics of iris v1, changed. Promotion #2 ends; it can be \
+         requested again."
     );
-    assert_eq!(world.advance(&promotion).await, PromotionState::AwaitingApproval);
+    let promotion = world.awaiting(version).await;
     let shown = world.detail(&promotion).await;
     assert_eq!(shown.champion, Some(champion));
     assert_eq!(shown.metrics.iter().find(|metric| metric.key == "f1").unwrap().champion, Some(0.99));
@@ -250,27 +272,30 @@ async fn the_first_of_two_approvals_does_not_count_for_what_changed_before_the_s
     world.approve(&world.approver, &seen).await.unwrap();
     world.log_to(version, "accuracy", 0.75).await;
     // Nobody has to ask: whoever sweeps finds out.
-    assert_eq!(world.advance(&seen).await, PromotionState::AwaitingApproval);
-    let seen_now = world.read(&seen).await;
-    assert_ne!(seen_now.subject_digest, seen.subject_digest);
-    assert_eq!(world.detail(&seen).await.approvals, 0);
+    assert_eq!(world.advance(&seen).await, PromotionState::Invalidated);
+    // It is asked for again, and both agree to what it is now.
+    let again = world.awaiting(version).await;
+    assert_ne!(again.subject_digest, seen.subject_digest);
+    assert_eq!(world.approvals(&again).await, 0);
     let other = world.member(&[Role::Approver]).await;
-    world.approve(&other, &seen_now).await.unwrap();
-    assert_eq!(world.advance(&seen).await, PromotionState::AwaitingApproval);
-    // The first person may agree again, to what it is now.
-    let Error { message, .. } = world.approve(&world.approver, &seen_now).await.err().unwrap_or_else(Error::internal);
-    assert_eq!(message, Error::internal().message, "no refusal");
-    assert_eq!(world.advance(&seen).await, PromotionState::Live);
+    world.approve(&other, &again).await.unwrap();
+    assert_eq!(world.advance(&again).await, PromotionState::AwaitingApproval);
+    world.approve(&world.approver, &again).await.unwrap();
+    assert_eq!(world.advance(&again).await, PromotionState::Live);
 }
 
 #[tokio::test]
-async fn an_approver_who_gets_the_role_back_counts_again() {
+async fn while_people_are_asked_a_vote_counts_as_long_as_who_gave_it_does() {
     let world = World::start().await;
-    let promotion = approved(&world).await;
+    world.set_policy(PRODUCTION, vec![metric_gate(0.7)], 2).await;
+    let version = world.version().await;
+    let promotion = world.awaiting(version).await;
+    world.approve(&world.approver, &promotion).await.unwrap();
     world.set_roles(&world.approver, &[Role::Viewer]).await;
+    assert_eq!(world.approvals(&promotion).await, 0);
+    let other = world.member(&[Role::Approver]).await;
+    world.approve(&other, &promotion).await.unwrap();
     assert_eq!(world.advance(&promotion).await, PromotionState::AwaitingApproval);
-    let reason = world.read(&promotion).await.state_reason;
-    assert_eq!(reason, "Asked again: of 1 approvals only 0 still count, because an approver is one no more.");
     world.set_roles(&world.approver, &[Role::Approver]).await;
     assert_eq!(world.advance(&promotion).await, PromotionState::Live);
 }

@@ -2,7 +2,8 @@
 
 use crate::promotion::world::{MODEL, NewVersion, PRODUCTION, World, fixture, metric_gate};
 use domain::{
-    environment::{Better, GateSpec},
+    permission::Role,
+    policy::{Better, GateSpec},
     promotion::{Promotion, PromotionState, Verdict},
 };
 
@@ -64,7 +65,12 @@ async fn a_missing_metric_and_one_that_is_no_number_are_inconclusive_and_block()
 #[tokio::test]
 async fn the_champion_is_what_serves_in_that_environment() {
     let world = World::start().await;
-    let gate = GateSpec::BetterThanChampion { metric: "accuracy".to_owned(), better: Better::Higher, min_gain: 0.01 };
+    let gate = GateSpec::BetterThanChampion {
+        metric: "accuracy".to_owned(),
+        better: Better::Higher,
+        min_gain: 0.01,
+        confidence: None,
+    };
     world.set_policy(PRODUCTION, vec![gate], 1).await;
     let (first, worse, better) =
         (world.version_with(0.8).await, world.version_with(0.805).await, world.version_with(0.9).await);
@@ -243,8 +249,9 @@ async fn gates_that_find_the_same_again_keep_the_approvals() {
     let promotion = world.awaiting(version).await;
     world.approve(&world.approver, &promotion).await.unwrap();
     world.services.rerun_gates(&world.contributor, promotion.number).await.unwrap();
-    assert_eq!(world.detail(&promotion).await.approvals, 0, "not while the gates run");
+    let meanwhile = world.approve(&world.member(&[Role::Approver]).await, &promotion).await.unwrap_err();
+    assert!(meanwhile.message.ends_with("when its gates have run."), "{}", meanwhile.message);
     assert_eq!(world.advance(&promotion).await, PromotionState::AwaitingApproval);
-    assert_eq!(world.detail(&promotion).await.approvals, 1);
+    assert_eq!(world.approvals(&promotion).await, 1);
     assert_eq!(world.read(&promotion).await.subject_digest, promotion.subject_digest);
 }

@@ -4,9 +4,11 @@ use crate::promotion::world::{PRODUCTION, World, document, metric_gate};
 use domain::{
     ErrorKind,
     audit::ObjectKind,
-    environment::{GateSpec, PolicyDocument},
-    promotion::PromotionState,
+    permission::Role,
+    policy::{GateSpec, Order, PolicyDocument},
+    promotion::{Promotion, PromotionState},
 };
+use services::NewPolicy;
 
 #[tokio::test]
 async fn a_change_is_a_new_revision_and_the_same_again_is_none() {
@@ -61,16 +63,82 @@ async fn whatever_is_on_its_way_is_held_against_the_new_policy() {
     let elsewhere = world.try_request(versions[0], "staging").await.unwrap();
 
     world.set_policy(PRODUCTION, vec![metric_gate(0.05)], 1).await;
-    for promotion in [&awaiting, &approved, &blocked, &running] {
+    // The old policy asked for more, or for other things: what nobody was asked about runs under the new one.
+    for promotion in [&blocked, &running] {
         let now = world.read(promotion).await;
         assert_eq!((now.state, now.subject_digest), (PromotionState::GatesRunning, None), "#{}", now.number);
         assert_eq!(world.detail(promotion).await.gates.len(), 1);
         assert_eq!(world.advance(promotion).await, PromotionState::AwaitingApproval);
-        assert_eq!(world.detail(promotion).await.policy.revision, 2);
+        assert_eq!(revisions(&world, promotion).await, [2]);
     }
-    assert_eq!(world.detail(&elsewhere).await.policy.revision, 1);
-    // What was approved under the old policy must be approved anew, and can be by the same person.
-    let seen = world.read(&approved).await;
-    world.approve(&world.approver, &seen).await.unwrap();
+    assert_eq!(revisions(&world, &elsewhere).await, [1]);
+    // What people were asked about under a policy that asked for as much stays as it was.
+    for promotion in [&awaiting, &approved] {
+        assert_eq!(revisions(&world, promotion).await, [1]);
+        assert_eq!(world.read(promotion).await.subject_digest, promotion.subject_digest);
+    }
     assert_eq!(world.advance(&approved).await, PromotionState::Live);
+}
+
+async fn revisions(world: &World, promotion: &Promotion) -> Vec<i32> {
+    world.detail(promotion).await.policies.policies().iter().map(|policy| policy.revision).collect()
+}
+
+#[tokio::test]
+async fn what_people_were_asked_about_ends_when_a_policy_becomes_stricter() {
+    let world = World::start().await;
+    world.set_policy(PRODUCTION, vec![metric_gate(0.5)], 1).await;
+    let (awaiting, approved) = (world.version().await, world.version().await);
+    let (awaiting, approved) = (world.awaiting(awaiting).await, world.awaiting(approved).await);
+    world.approve(&world.approver, &approved).await.unwrap();
+    // Looser is not stricter.
+    world.set_policy(PRODUCTION, vec![metric_gate(0.4)], 1).await;
+    assert_eq!(world.read(&awaiting).await.state, PromotionState::AwaitingApproval);
+    assert_eq!(world.read(&approved).await.state, PromotionState::Approved);
+    world.set_policy(PRODUCTION, vec![metric_gate(0.6)], 1).await;
+    for promotion in [&awaiting, &approved] {
+        let now = world.read(promotion).await;
+        assert_eq!(now.state, PromotionState::Invalidated);
+        assert_eq!(now.state_reason, "The policies became stricter: production asks for \"accuracy at least 0.6\".");
+    }
+}
+
+#[tokio::test]
+async fn a_further_policy_holds_beside_the_environments_own_and_is_never_merged_with_it() {
+    let world = World::start().await;
+    world.set_policy(PRODUCTION, vec![metric_gate(0.5)], 1).await;
+    let document = PolicyDocument::parse(
+        "scope: {models: ['iris*'], tiers: [production]}\norder: skip\nrules:\n  - name: risk\n    eligible: {roles: [operator]}\n",
+    )
+    .unwrap();
+    let new = NewPolicy { name: "risk".to_owned(), document, source: None, instead_of: None };
+    world.services.write_policy(&world.admin, new).await.unwrap();
+    let version = world.version().await;
+    let promotion = world.awaiting(version).await;
+    let operator = world.member(&[Role::Operator]).await;
+    world.approve(&world.approver, &promotion).await.unwrap();
+    assert_eq!(world.advance(&promotion).await, PromotionState::AwaitingApproval, "one rule of two is met");
+    assert_eq!(world.services.promotions_waiting_for_me(&operator).await.unwrap().len(), 1);
+    world.approve(&operator, &promotion).await.unwrap();
+    assert_eq!(world.advance(&promotion).await, PromotionState::Live);
+    // Retired, it holds no more.
+    world.services.retire_policy(&world.admin, "risk", None).await.unwrap();
+    let next = world.version().await;
+    let next = world.awaiting(next).await;
+    assert_eq!(world.detail(&next).await.rules.len(), 1);
+}
+
+#[tokio::test]
+async fn a_version_moves_along_the_order_unless_every_policy_lets_it_skip() {
+    let world = World::start().await;
+    let follow = PolicyDocument { order: Order::Follow, ..document(vec![], 0) };
+    world.services.set_policy(&world.admin, PRODUCTION, follow, None).await.unwrap();
+    let version = world.version().await;
+    let refused = world.try_request(version, PRODUCTION).await.unwrap_err();
+    assert_eq!((refused.kind, refused.field.as_deref()), (ErrorKind::Conflict, Some("environment")));
+    assert!(refused.message.contains("has not served in staging"), "{}", refused.message);
+    let first = world.try_request(version, "staging").await.unwrap();
+    assert_eq!(world.advance(&first).await, PromotionState::Live);
+    let then = world.try_request(version, PRODUCTION).await.unwrap();
+    assert_eq!(world.advance(&then).await, PromotionState::Live);
 }

@@ -148,8 +148,14 @@ async fn another_workspace_knows_nothing_of_it() {
     let ctx = world.services.enter(caller, Some(&elsewhere.slug)).await.unwrap().unwrap();
     assert_eq!(world.services.promotion(&ctx, promotion.number).await.unwrap_err().kind, ErrorKind::NotFound);
     assert_eq!(world.services.withdraw_promotion(&ctx, promotion.number).await.unwrap_err().kind, ErrorKind::NotFound);
-    let new =
-        NewPromotion { model: MODEL.to_owned(), version, environment: PRODUCTION.to_owned(), comment: String::new() };
+    let new = NewPromotion {
+        model: MODEL.to_owned(),
+        version,
+        environment: PRODUCTION.to_owned(),
+        comment: String::new(),
+        draft: false,
+        again: None,
+    };
     assert_eq!(world.services.request_promotion(&ctx, new).await.unwrap_err().kind, ErrorKind::NotFound);
     assert!(world.services.promotions(&ctx, &PromotionFilter::default(), None, 9).await.unwrap().items.is_empty());
 }
@@ -164,10 +170,10 @@ async fn crowd(world: &World, count: i32) {
              from model_versions v, generate_series(1, $1) n
              returning id, version
          )
-         insert into promotions (id, workspace_id, number, model_version_id, model_id, environment_id, policy_id, state,
-             requested_by, requester, subject, subject_digest)
-         select gen_random_uuid(), p.workspace_id, v.version, v.id, p.model_id, p.environment_id, p.policy_id, p.state,
-             p.requested_by, p.requester, p.subject, p.subject_digest
+         insert into promotions (id, workspace_id, number, model_version_id, model_id, environment_id, state,
+             requested_by, requester, subject, subject_digest, expires_at)
+         select gen_random_uuid(), p.workspace_id, v.version, v.id, p.model_id, p.environment_id, p.state,
+             p.requested_by, p.requester, p.subject, p.subject_digest, p.expires_at
          from promotions p, versions v",
     )
     .bind(count)

@@ -154,9 +154,9 @@ async fn what_is_on_its_way_meets_the_champion_that_is_back() {
     let candidate = world.awaiting(v3).await;
     world.roll_back().await.unwrap();
     let now = world.read(&candidate).await;
-    assert_eq!(now.state_reason, "Asked again: production now serves iris v1.");
-    assert_eq!(world.advance(&candidate).await, PromotionState::AwaitingApproval);
-    assert_ne!(world.read(&candidate).await.subject_digest, candidate.subject_digest);
+    assert_eq!(now.state, PromotionState::Invalidated);
+    assert_eq!(now.state_reason, "Production now serves iris v1.");
+    assert_ne!(world.awaiting(v3).await.subject_digest, candidate.subject_digest);
 }
 
 #[tokio::test]
@@ -180,6 +180,6 @@ async fn a_version_that_is_being_deployed_meets_it_before_it_is_live() {
         .await;
     world.roll_back().await.unwrap();
     assert_eq!(world.read(&candidate).await.state, PromotionState::Deploying);
-    assert_eq!(world.advance(&candidate).await, PromotionState::AwaitingApproval);
+    assert_eq!(world.advance(&candidate).await, PromotionState::Invalidated);
     assert_eq!(world.serving().await, Some(1));
 }

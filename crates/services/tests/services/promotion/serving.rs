@@ -5,10 +5,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     Error, ErrorKind,
     deployment::Prediction,
-    environment::GateSpec,
     id::{PredictionId, TokenId, UserId},
     monitor::{Check, CheckState},
     permission::Scope,
+    policy::GateSpec,
     promotion::{PromotionState, Verdict},
 };
 use futures::FutureExt as _;
@@ -84,7 +84,7 @@ async fn a_version_that_never_answers_its_golden_rows_is_not_deployed() {
     let version = world.version_of(MODEL, endless(FOR_EVER)).await;
     let promotion = world.awaiting(version).await;
     world.approve(&world.approver, &promotion).await.unwrap();
-    assert_eq!(world.advance(&promotion).await, PromotionState::Failed);
+    assert_eq!(world.advance(&promotion).await, PromotionState::Aborted);
     let reason = world.read(&promotion).await.state_reason;
     assert_eq!(reason, "The model did not answer its golden rows within 1 s.");
 }

@@ -6,10 +6,10 @@ use domain::{
     Digest, Error,
     audit::AuditEvent,
     deployment::Deployment,
-    environment::{ApprovalRule, GateSpec, PolicyDocument},
     id::{EnvironmentId, ModelId, ModelVersionId, PromotionId, RunId, UserId},
     model::{VersionFile, manifest_digest},
     permission::{Role, Scope},
+    policy::{GateSpec, Order, PolicyDocument, Rule},
     promotion::{Decision, DecisionVerdict, Promotion, PromotionDetail, PromotionState},
     user::{Email, User, Workspace},
 };
@@ -20,7 +20,7 @@ use services::{
 use serving::{Engine, ModelCache, default_library};
 use sqlx::types::Json;
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
@@ -84,7 +84,12 @@ pub(crate) fn metric_gate(threshold: f64) -> GateSpec {
 }
 
 pub(crate) fn document(gates: Vec<GateSpec>, approvals: u8) -> PolicyDocument {
-    PolicyDocument { gates, rule: ApprovalRule { approvals } }
+    PolicyDocument {
+        gates,
+        rules: (approvals > 0).then(|| Rule::of_approvers(approvals)).into_iter().collect(),
+        order: Order::Skip,
+        ..PolicyDocument::default()
+    }
 }
 
 impl World {
@@ -361,7 +366,7 @@ impl World {
     /// The same, of a process that has no engine and so knows nothing of the version.
     pub(crate) async fn request_elsewhere(&self, version: i32) -> Promotion {
         let (model, environment) = (MODEL.to_owned(), PRODUCTION.to_owned());
-        let new = NewPromotion { model, version, environment, comment: "better".to_owned() };
+        let new = NewPromotion { model, version, environment, comment: "better".to_owned(), draft: false, again: None };
         self.process_without_engine().await.request_promotion(&self.contributor, new).await.unwrap()
     }
 
@@ -371,7 +376,7 @@ impl World {
 
     pub(crate) async fn request_as(&self, who: &Ctx, version: i32, environment: &str) -> Result<Promotion, Error> {
         let (model, environment) = (MODEL.to_owned(), environment.to_owned());
-        let new = NewPromotion { model, version, environment, comment: "better".to_owned() };
+        let new = NewPromotion { model, version, environment, comment: "better".to_owned(), draft: false, again: None };
         self.services.request_promotion(who, new).await
     }
 
@@ -400,6 +405,11 @@ impl World {
         self.services.promotions_to_advance(&mut Sweep::default()).await.unwrap()
     }
 
+    /// How many people have approved what it is about, and count.
+    pub(crate) async fn approvals(&self, promotion: &Promotion) -> usize {
+        self.detail(promotion).await.rules.iter().map(|rule| rule.votes.len()).sum()
+    }
+
     pub(crate) async fn detail(&self, promotion: &Promotion) -> PromotionDetail {
         self.services.promotion(&self.admin, promotion.number).await.unwrap()
     }
@@ -421,7 +431,7 @@ impl World {
         comment: &str,
     ) -> Result<(Decision, bool), Error> {
         let subject_digest = seen.subject_digest.clone().expect("the gates have run");
-        let new = NewDecision { verdict, comment: comment.to_owned(), subject_digest };
+        let new = new_decision(verdict, comment, subject_digest);
         self.services.decide_promotion(who, seen.number, new).await
     }
 
@@ -461,6 +471,19 @@ impl World {
             self.services.audit_events(&self.admin, &[object], None, 1000).await.unwrap().items;
         events.reverse();
         events.into_iter().map(|event| format!("{} {}", event.actor.name(), event.action)).collect()
+    }
+}
+
+/// A verdict with nothing but a comment.
+pub(crate) fn new_decision(verdict: DecisionVerdict, comment: &str, subject_digest: Digest) -> NewDecision {
+    NewDecision {
+        verdict,
+        comment: comment.to_owned(),
+        subject_digest,
+        rules: Vec::new(),
+        inputs: BTreeMap::new(),
+        checked: BTreeMap::new(),
+        password: None,
     }
 }
 

@@ -1,0 +1,142 @@
+//! The rules: who agreed, who still can, who cannot and why.
+
+use super::detail::PromotionPage;
+use crate::{format, ui::prelude::*};
+use domain::{
+    id::UserId,
+    promotion::{Candidacy, Decision, DecisionVerdict, PromotionState, RuleStanding},
+};
+use leptos::prelude::*;
+
+/// What a rule asks for, in words: `2 of team risk, not the requester or the trainer`.
+#[must_use]
+pub fn need(standing: &RuleStanding) -> String {
+    crate::pages::policy::rule_words(&standing.rule)
+}
+
+/// The rules of every policy, each with its people.
+#[component]
+pub(super) fn Rules(page: PromotionPage, links: Links) -> impl IntoView {
+    let several = page.detail.policies.policies().len() > 1;
+    let note = match page.detail.rules.len() {
+        0 => String::new(),
+        1 => "it must be met".to_owned(),
+        many => format!("all {many} must be met"),
+    };
+    let none = page.detail.rules.is_empty();
+    let rules = page
+        .detail
+        .rules
+        .clone()
+        .into_iter()
+        .map(|rule| view! { <OneRule page=page.clone() links=links.clone() rule several/> })
+        .collect_view();
+    view! {
+        <Panel title="Rules" id="rules" note>
+            {none.then(|| view! { <Body><p class="muted">"No policy asks anybody: it goes on when its gates have passed."</p></Body> })}
+            {rules}
+        </Panel>
+    }
+}
+
+#[component]
+fn OneRule(page: PromotionPage, links: Links, rule: RuleStanding, several: bool) -> impl IntoView {
+    let mark = if rule.met {
+        view! { <StateMark state=State::Passed word="Met"/> }.into_any()
+    } else {
+        view! { <StateMark state=State::Waiting word=format!("Needs {}", rule.missing())/> }.into_any()
+    };
+    let awaiting = page.detail.promotion.state == PromotionState::AwaitingApproval;
+    let me = page.me.id;
+    let key = rule.key();
+    let met = rule.met;
+    let mut people = rule.people.clone();
+    // Who agreed first, then who can, then who cannot.
+    let decided = |person: &Candidacy| decision(&page, person.user_id, &key).is_some();
+    people.sort_by_key(|person| (!decided(person), person.barred.is_some(), person.user_id != me));
+    let rows = people
+        .into_iter()
+        .map(|person| {
+            let made = decision(&page, person.user_id, &key).cloned();
+            view! { <PersonRow person made met awaiting me/> }
+        })
+        .collect_view();
+    let nobody = rule.people.is_empty();
+    let policy = several.then(|| {
+        let href = links.policy(&rule.policy);
+        view! { <a class="need" href=href>{rule.policy.clone()}</a> }
+    });
+    view! {
+        <article class="rule">
+            <header>
+                <h3>{format::capitalised(&rule.rule.name)}</h3>
+                <span class="need">{need(&rule)}</span>
+                {policy}
+                {mark}
+            </header>
+            {nobody.then(|| view! { <p class="muted small">"Nobody in this workspace is named by it: it cannot be met until somebody is."</p> })}
+            <ul class="people">{rows}</ul>
+        </article>
+    }
+}
+
+/// What somebody decided on the present subject, for this rule or against the whole.
+fn decision<'a>(page: &'a PromotionPage, user: UserId, key: &str) -> Option<&'a Decision> {
+    let digest = page.detail.promotion.subject_digest.as_ref()?;
+    let last = page.detail.decisions.iter().rev().find(|one| one.user_id == user && one.subject_digest == *digest)?;
+    let counts = last.verdict != DecisionVerdict::Approve || last.rules.iter().any(|rule| rule == key);
+    counts.then_some(last)
+}
+
+#[component]
+fn PersonRow(person: Candidacy, made: Option<Decision>, met: bool, awaiting: bool, me: UserId) -> impl IntoView {
+    let (shape, word) = match (made.as_ref().map(|made| made.verdict), &person.barred) {
+        (Some(DecisionVerdict::Approve), None) => (State::Passed, "Approved"),
+        (Some(DecisionVerdict::Approve), Some(_)) => (State::Skipped, "No longer counts"),
+        (Some(DecisionVerdict::Reject), _) => (State::Failed, "Rejected"),
+        (Some(DecisionVerdict::RequestChanges), _) => (State::Warning, "Wants changes"),
+        (None, Some(_)) => (State::Skipped, "May not"),
+        (None, None) if met => (State::Queued, "Not needed"),
+        (None, None) if !awaiting => (State::Queued, "Not asked"),
+        (None, None) => (State::Waiting, "Can approve"),
+    };
+    let stands_in = person.acting_for.as_ref().map(|away| format!("Stands in for {away}"));
+    let given = made.as_ref().map(given).unwrap_or_default();
+    let why = match (made, &person.barred) {
+        (Some(made), barred) => {
+            let when = format::relative(made.at, now());
+            let said = if made.comment.is_empty() { when } else { format!("{when}: “{}”", made.comment) };
+            let barred = barred.as_ref().filter(|_| made.verdict == DecisionVerdict::Approve);
+            [Some(said), stands_in, barred.cloned()].into_iter().flatten().collect::<Vec<_>>().join(" · ")
+        }
+        (None, Some(barred)) => barred.clone(),
+        (None, None) => stands_in.unwrap_or_default(),
+    };
+    let given = (!given.is_empty()).then(|| view! { <span class="given">{given}</span> });
+    view! {
+        <li class=person.barred.is_some().then_some("barred")>
+            <Avatar name=person.name.clone()/>
+            <span class="who">
+                {person.name}
+                {(person.user_id == me).then(|| view! { " "<Tag text="you"/> })}
+            </span>
+            <StateMark state=shape word=word/>
+            <span class="why">{why}{given}</span>
+        </li>
+    }
+}
+
+/// What came with a yes: values and ticks.
+fn given(made: &Decision) -> String {
+    let word = |value: &serde_json::Value| match value {
+        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Bool(true) => "yes".to_owned(),
+        serde_json::Value::Bool(false) => "no".to_owned(),
+        other => other.to_string(),
+    };
+    let inputs = made.inputs.values().flatten().map(|(name, value)| format!("{name}: {}", word(value)));
+    let ticks: usize = made.checked.values().map(Vec::len).sum();
+    let ticks = (ticks > 0).then(|| format::count(i64::try_from(ticks).unwrap_or_default(), "point confirmed", "points confirmed"));
+    let password = made.reauthenticated.then(|| "with password".to_owned());
+    inputs.chain(ticks).chain(password).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,208 @@
+//! The page of freezes: whether anything may be deployed, the windows ahead, and the forms.
+
+use super::{Form, PageResult, View, chosen::Chosen, form::can_mend};
+use crate::{access::Access, extract::Path, router::Routes};
+use app::{
+    pages::freeze::{DAYS, FreezeRow, Freezes, FreezesPage, PlaceRow, WindowRow},
+    shell::Section,
+    ui::field::Draft,
+};
+use axum::http::Method;
+use chrono::{DateTime, Utc};
+use domain::{
+    Error,
+    environment::{Environment, Tier},
+    freeze::{self, Freeze, FreezeState, Schedule, Selector, Standing, in_zone},
+    id::FreezeId,
+    permission::Permission,
+};
+use leptos::prelude::*;
+use services::{Ctx, NewFreeze, Services};
+use std::collections::{BTreeMap, BTreeSet};
+
+const SECTION: Option<Section> = Some(Section::Freezes);
+
+pub(crate) fn routes(routes: Routes) -> Routes {
+    let (read, write) = (Access::Needs(Permission::Read), Access::Needs(Permission::WritePolicies));
+    routes.page(Method::GET, "/freezes", read, list).page(Method::POST, "/freezes", write, create).page(
+        Method::POST,
+        "/freezes/{id}",
+        write,
+        change,
+    )
+}
+
+async fn list(view: View, chosen: Chosen) -> PageResult {
+    list_page(view, chosen, None).await
+}
+
+async fn list_page(view: View, chosen: Chosen, refused: Option<(Error, Draft)>) -> PageResult {
+    let (services, ctx) = (view.services(), view.ctx()?);
+    let with_ended = chosen.get("ended") == Some("true");
+    let now = Utc::now();
+    let all = services.freezes(ctx, with_ended).await?;
+    let windows = windows(services, ctx, &all, now).await?;
+    let places = services.environments(ctx).await?.into_iter().map(|one| place(&all, one.environment, now));
+    let page = FreezesPage {
+        workspace_id: ctx.workspace_id(),
+        places: places.collect(),
+        windows,
+        with_ended,
+        may_write: ctx.may(Permission::WritePolicies),
+        timezones: freeze::timezones(),
+        freezes: all.into_iter().map(|freeze| row(freeze, now)).collect(),
+    };
+    let links = view.links.clone();
+    let (error, draft) = refused.unzip();
+    let draft = draft.unwrap_or_default();
+    view.form_page(error.as_ref(), "Freezes", SECTION, move || view! { <Freezes links page draft/> }).await
+}
+
+/// The windows of these freezes that are open or ahead, by the clocks of their zones.
+pub(super) async fn windows(
+    services: &Services,
+    ctx: &Ctx,
+    freezes: &[Freeze],
+    now: DateTime<Utc>,
+) -> Result<Vec<WindowRow>, Error> {
+    let zones: BTreeMap<FreezeId, &str> = freezes.iter().map(|one| (one.id, one.schedule.timezone())).collect();
+    let windows = services.freeze_windows(ctx, now, DAYS).await?;
+    let rows = windows.into_iter().filter_map(|window| {
+        let zone = zones.get(&window.freeze)?;
+        Some(WindowRow {
+            from: in_zone(window.starts_at, zone),
+            to: window.ends_at.map(|at| in_zone(at, zone)),
+            is_open: window.starts_at <= now,
+            name: window.name,
+            kind: window.kind,
+        })
+    });
+    Ok(rows.collect())
+}
+
+/// How an environment stands: for all of its models, and how many freezes close it for some.
+fn place(freezes: &[Freeze], environment: Environment, now: DateTime<Utc>) -> PlaceRow {
+    let (whole, of_models): (Vec<Freeze>, Vec<Freeze>) =
+        freezes.iter().cloned().partition(|freeze| freeze.selector.models.is_empty());
+    let standing = freeze::standing(&whole, &environment.name, environment.tier, "", now);
+    let of_models = freeze::active(&of_models, &environment.name, environment.tier, now).len();
+    match standing {
+        Standing::Open { until } => {
+            let until = until.map(|at| in_zone(at, zone_at(&whole, at)));
+            PlaceRow { environment, is_open: true, until, because: Vec::new(), of_models }
+        }
+        Standing::Closed { because, opens_at, .. } => {
+            let zone = because.first().map_or("UTC", |one| one.timezone.as_str()).to_owned();
+            PlaceRow {
+                environment,
+                is_open: false,
+                until: opens_at.map(|at| in_zone(at, &zone)),
+                because: because.into_iter().map(|one| one.name).collect(),
+                of_models,
+            }
+        }
+    }
+}
+
+/// The zone of the freeze that has a window begin or end at a moment.
+fn zone_at(freezes: &[Freeze], at: DateTime<Utc>) -> &str {
+    let changes = |freeze: &&Freeze| {
+        matches!(freeze::now_of(freeze, at - chrono::TimeDelta::seconds(1)),
+            FreezeState::Inside { until } | FreezeState::Outside { next: until } if until == Some(at))
+    };
+    freezes.iter().find(changes).map_or("UTC", |freeze| freeze.schedule.timezone())
+}
+
+fn row(freeze: Freeze, now: DateTime<Utc>) -> FreezeRow {
+    let state = freeze::now_of(&freeze, now);
+    let zone = freeze.schedule.timezone();
+    let until = match state {
+        FreezeState::Ended => None,
+        FreezeState::Inside { until } | FreezeState::Outside { next: until } => until.map(|at| in_zone(at, zone)),
+    };
+    let dates = match &freeze.schedule {
+        Schedule::Dates { from, to } => Some((in_zone(*from, zone), in_zone(*to, zone))),
+        Schedule::Cron { .. } => None,
+    };
+    FreezeRow { state, until, dates, freeze }
+}
+
+fn schedule(form: &Form) -> Result<Schedule, Error> {
+    let timezone = form.text("schedule/timezone");
+    if form.text("repeats") == "cron" {
+        let hours: Result<f64, _> = form.text("hours").replace(',', ".").parse();
+        let hours = hours.ok().filter(|hours| (0.0..=1e6).contains(hours));
+        let hours = hours.ok_or_else(|| Error::invalid_field("hours", "Give a number of hours, such as 62 or 1.5."))?;
+        #[allow(clippy::cast_possible_truncation, reason = "it is at most a million hours")]
+        return Ok(Schedule::Cron {
+            expression: form.text("schedule/expression").to_owned(),
+            duration_s: (hours * 3600.0).round() as i64,
+            timezone: timezone.to_owned(),
+        });
+    }
+    // Told at its own field, before the times are read by it.
+    if freeze::from_zone("2026-01-01T12:00", timezone).is_err() {
+        let text = "Give a time zone by its name in the tz database, such as Europe/Berlin or UTC.";
+        return Err(Error::invalid_field("schedule/timezone", text));
+    }
+    let needed = |name: &str| {
+        let missing = || Error::invalid_field(name, "Give a date and a time, or let its windows come again and again.");
+        form.moment(name, timezone)?.ok_or_else(missing)
+    };
+    Ok(Schedule::Dates { from: needed("from")?, to: needed("to")? })
+}
+
+/// The field of the form that a refusal is about.
+fn in_form(error: Error) -> Error {
+    let field = match error.field.as_deref() {
+        Some("schedule/from") => "from",
+        Some("schedule/to") => "to",
+        Some("schedule/duration_s") => "hours",
+        _ => return error,
+    };
+    error.in_field(field)
+}
+
+async fn create(view: View, form: Form) -> PageResult {
+    let created = async {
+        let new = NewFreeze {
+            name: form.text("name").to_owned(),
+            kind: form.parse("kind")?,
+            schedule: schedule(&form)?,
+            selector: Selector {
+                environments: form.all("environments").map(str::to_owned).collect(),
+                tiers: form.parse_all::<Tier, BTreeSet<_>>("tiers")?,
+                models: form.list("selector/models"),
+            },
+            manual_override: form.text("manual_override") == "on",
+            overrun: form.text("overrun") == "on",
+            reason: form.text("reason").to_owned(),
+        };
+        view.services().create_freeze(view.ctx()?, new).await.map_err(in_form)
+    };
+    match created.await {
+        Ok(freeze) => view.done(&view.links.freezes(), format!("{} is in force.", freeze.name)).await,
+        Err(error) if can_mend(&error) => {
+            let draft = form.refused(&error);
+            list_page(view, Chosen::default(), Some((error, draft))).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn change(view: View, Path(id): Path<FreezeId>, form: Form) -> PageResult {
+    let (services, ctx) = (view.services(), view.ctx()?);
+    let notice = match form.text("do") {
+        "end" => format!("{} has ended.", services.end_freeze(ctx, id).await?.name),
+        "delete" => {
+            let name = services.freeze(ctx, id).await?.name;
+            services.delete_freeze(ctx, id).await?;
+            format!("{name} is deleted.")
+        }
+        _ => {
+            services.freeze(ctx, id).await?;
+            return Err(Error::invalid("The form does not say what to do with the freeze.").into());
+        }
+    };
+    view.done(&view.links.freezes(), notice).await
+}
