@@ -98,7 +98,7 @@ async fn other_rows_are_other_evidence() {
     assert_eq!(world.advance(&found.promotion).await, PromotionState::AwaitingApproval, "the same rows hold");
     world.log_file(version, "evaluation.csv", table(100, 97)).await;
     assert_eq!(world.advance(&found.promotion).await, PromotionState::Invalidated);
-    assert_eq!(world.read(&found.promotion).await.state_reason, "Its evidence changed.");
+    assert_eq!(world.read(&found.promotion).await.state_reason, "Its metrics or files changed.");
 }
 
 #[tokio::test]

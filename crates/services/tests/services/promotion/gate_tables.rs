@@ -45,17 +45,17 @@ async fn a_card_says_what_it_must() {
     let version = world.version().await;
     let found = world.found(&gate, version).await;
     found.is(Inconclusive, "has no card");
-    let write = async |text: &str| {
-        world.services.save_model_card(&world.contributor, "iris", text).await.unwrap();
+    let write = async |text: &str, instead_of: Option<i32>| {
+        world.services.save_model_card(&world.contributor, "iris", text, instead_of).await.unwrap();
     };
-    write("# Iris\n\n## Limits\n\n## Data\nFlowers.\n").await;
+    write("# Iris\n\n## Limits\n\n## Data\nFlowers.\n", None).await;
     let found = world.again(found).await;
     found.is(Fail, "Nothing stands below Limits.");
-    write("# Iris\n\n## Limits\nFew flowers.\n").await;
+    write("# Iris\n\n## Limits\nFew flowers.\n", Some(1)).await;
     let found = world.again(found).await;
     found.is(Pass, "saved it on");
     // Somebody takes it back while people are asked.
-    write("# Iris\n").await;
+    write("# Iris\n", Some(2)).await;
     assert_eq!(world.advance(&found.promotion).await, PromotionState::Invalidated);
 }
 
@@ -64,7 +64,7 @@ async fn a_card_grows_old() {
     let world = World::start().await;
     let gate = GateSpec::ModelCard { sections: Vec::new(), max_age: Some(Span::of_days(30)) };
     let version = world.version().await;
-    world.services.save_model_card(&world.contributor, "iris", "Text.").await.unwrap();
+    world.services.save_model_card(&world.contributor, "iris", "Text.", None).await.unwrap();
     sqlx::query("alter table model_cards disable trigger user").execute(&world.database.pool).await.unwrap();
     world.meddle("update model_cards set created_at = created_at - interval '31 days'").await;
     world.found(&gate, version).await.is(Fail, "longer than 30d ago");
