@@ -348,17 +348,18 @@ impl GateSpec {
                 }
             }
             Self::Promql { query, bound } => {
-                if query.trim().is_empty() || query.len() > 4000 {
-                    return Err(("query", "give a query of at most 4,000 characters.".to_owned()));
+                if query.trim().is_empty() || query.len() > 4000 || query.contains('\0') {
+                    return Err(("query", "give a query of at most 4,000 characters, none of them NUL.".to_owned()));
                 }
                 finite("bound", bound.limit())
             }
             Self::Cel { name: what, expression } => {
                 name("name", what)?;
-                match expression.len() {
-                    1..=4000 => Ok(()),
-                    _ => Err(("expression", "give an expression of at most 4,000 characters.".to_owned())),
+                if expression.trim().is_empty() || expression.len() > 4000 || expression.contains('\0') {
+                    let message = "give an expression of at most 4,000 characters, none of them NUL.";
+                    return Err(("expression", message.to_owned()));
                 }
+                Ok(())
             }
         }
     }

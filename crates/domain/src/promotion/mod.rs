@@ -6,6 +6,8 @@ mod electorate;
 mod gate;
 pub mod golden;
 mod golden_rows;
+#[cfg(test)]
+mod histories;
 mod state;
 mod subject;
 
