@@ -33,6 +33,8 @@ pub struct Promote {
     /// The model's name.
     model: String,
     /// The version's number.
+    // Every command has an argument called version, which tells the program's own.
+    #[arg(id = "model_version", value_name = "VERSION")]
     version: i32,
     /// The environment to bring it into.
     #[arg(long, env = "SLIPWAY_TO", value_name = "ENVIRONMENT")]

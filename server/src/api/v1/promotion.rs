@@ -490,7 +490,7 @@ async fn unreviewed(
 /// A period.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Asked {
+struct Period {
     /// From when, such as `2026-11-01T00:00:00Z`. Without it, 90 days before the end.
     from: Option<DateTime<Utc>>,
     /// Until when. Without it, now.
@@ -499,12 +499,12 @@ struct Asked {
 
 /// What became of the promotions that were requested in a period, at most the last 10,000 of them: how long people took,
 /// why they said no, and which approvals were followed by a rollback.
-#[utoipa::path(get, path = "/api/v1/promotions/statistics", tag = "promotion", params(Asked),
+#[utoipa::path(get, path = "/api/v1/promotions/statistics", tag = "promotion", params(Period),
     responses((status = 200, body = PromotionStatistics), (status = 400, body = Problem)))]
 async fn statistics(
     State(state): State<AppState>,
     Context(ctx): Context,
-    Query(asked): Query<Asked>,
+    Query(period): Query<Period>,
 ) -> Result<Json<PromotionStatistics>, ApiError> {
-    Ok(Json(state.services.promotion_statistics(&ctx, asked.from, asked.to).await?))
+    Ok(Json(state.services.promotion_statistics(&ctx, period.from, period.to).await?))
 }

@@ -2,6 +2,8 @@
 
 use crate::promotion::world::{World, metric_gate};
 use domain::{
+    duration::Span,
+    policy::GateSpec,
     promotion::{DecisionVerdict, OverrideKind, PromotionState},
     webhook::{Delivery, PromotionEvent, Webhook, WebhookEvent},
 };
@@ -118,4 +120,20 @@ async fn a_delivery_is_sent_again_as_one_of_its_own() {
     let all = bodies(&world).await;
     assert_eq!(all[0], all[1]);
     world.services.redeliver(&world.admin, hook.id, domain::id::DeliveryId::new()).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn an_external_gate_asks_with_the_address_of_its_answer() {
+    let world = World::start().await;
+    let hook = webhook(&world, [WebhookEvent::Promotion(PromotionEvent::GateRequested)]).await;
+    let gate = GateSpec::External { name: "security scan".to_owned(), timeout: Span::of_days(1) };
+    world.set_policy("production", vec![gate], 0).await;
+    let version = world.version().await;
+    let promotion = world.request(version).await;
+    assert_eq!(world.advance(&promotion).await, PromotionState::GatesRunning);
+    assert_eq!(world.advance(&promotion).await, PromotionState::GatesRunning);
+    assert_eq!(events(&world, &hook).await, ["gate_requested"], "it is asked once");
+    let body = &bodies(&world).await[0];
+    assert_eq!(body["data"]["gate"], "security scan");
+    assert_eq!(body["data"]["answer_url"], "/w/default/api/v1/promotions/1/gates/security%20scan/answer");
 }
