@@ -189,6 +189,9 @@ pub struct Work {
     /// harm with what the server reaches.
     #[arg(long, env = "SLIPWAY_WEBHOOK_ALLOW_PRIVATE", value_parser = FalseyValueParser::new())]
     pub webhook_allow_private: bool,
+    /// The Prometheus that gates of policies query, such as http://127.0.0.1:9090. Without one such gates cannot tell.
+    #[arg(long, env = "SLIPWAY_PROMETHEUS_URL", value_name = "URL", value_parser = parse_url)]
+    pub prometheus_url: Option<String>,
 }
 
 /// Options of `slipway demo`.

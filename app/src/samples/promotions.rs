@@ -175,6 +175,7 @@ fn gate(position: i32, spec: GateSpec, advisory: bool, verdict: Verdict, told: (
             evidence,
         }),
         evaluated_at: Some(ago(178)),
+        asked_at: None,
     }
 }
 

@@ -14,12 +14,12 @@ pub use candidate::{
 };
 pub use decision::{decision_of, decisions, insert_decision};
 pub use evidence::{evidence, insert_evidence};
+pub use gate::{ask, gates, reset_gates, set_findings, set_findings_at, set_waiting};
 pub use lineage::{RunPeople, image_of_run, people_behind, reproduction_of_run, uploaders};
 pub use overriding::{
     insert_override, override_by_id, overrides, set_confirmed, set_reviewed, take_overdue, unreviewed,
 };
 pub use statistics::{Period, by_policy, by_rule, count_of_period, rejections};
-pub use gate::{ask, gates, reset_gates, set_findings, set_findings_at, set_waiting};
 
 use crate::{Error, Result, environment::push_seen};
 use chrono::{DateTime, Utc};

@@ -531,7 +531,8 @@ impl Sample {
                 rows().map(|row| weight(row) * loss(row)).sum::<f64>() / total
             }
         };
-        value.is_finite().then_some(value)
+        // The sum of nothing is minus nought.
+        value.is_finite().then_some(value + 0.0)
     }
 
     /// The same rows in another order: those at these places.
