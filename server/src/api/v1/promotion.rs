@@ -17,8 +17,7 @@ use domain::{
     permission::Permission,
     promotion::{
         Decision, DecisionVerdict, Override, OverrideKind, Promotion, PromotionDetail, PromotionState,
-        PromotionStatistics, Uploaded, Verdict,
-        gate::external::Asked,
+        PromotionStatistics, Uploaded, Verdict, gate::external::Asked,
     },
     user::Password,
 };
@@ -203,9 +202,8 @@ impl Waiting {
         let wait = match self.wait.as_deref() {
             None => Duration::ZERO,
             Some(text) => {
-                let span: Span = text.parse().map_err(|error: ParseSpanError| {
-                    Error::invalid_field("wait", format!("{error}."))
-                })?;
+                let span: Span =
+                    text.parse().map_err(|error: ParseSpanError| Error::invalid_field("wait", format!("{error}.")))?;
                 Duration::from_secs(span.seconds())
             }
         };
@@ -336,48 +334,6 @@ async fn run_gates(
     Path(number): Path<i64>,
 ) -> Result<(StatusCode, Json<Promotion>), ApiError> {
     Ok((StatusCode::ACCEPTED, Json(state.services.rerun_gates(&ctx, number).await?)))
-}
-
-/// What a promotion waits for from outside.
-#[utoipa::path(get, path = "/api/v1/promotions/{number}/gates/pending", tag = "promotion",
-    params(("number" = i64, Path)),
-    responses((status = 200, body = Listed<Asked>), (status = 404, body = Problem)))]
-async fn pending_gates(
-    State(state): State<AppState>,
-    Context(ctx): Context,
-    Path(number): Path<i64>,
-) -> Result<Json<Listed<Asked>>, ApiError> {
-    Ok(Json(state.services.pending_gates(&ctx, number).await?.into()))
-}
-
-/// What something outside answers.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct NewAnswer {
-    /// `pass`, `fail` or `inconclusive`.
-    verdict: Verdict,
-    /// Why, in a sentence.
-    #[serde(default)]
-    comment: String,
-    /// Where more of it stands. It is shown, and never opened here.
-    url: Option<String>,
-}
-
-/// Answers an external gate. The answer is evidence from then on, and the promotion goes on. The same again answers 200 and
-/// changes nothing.
-#[utoipa::path(post, path = "/api/v1/promotions/{number}/gates/{name}/answer", tag = "promotion",
-    params(("number" = i64, Path), ("name" = String, Path)), request_body = NewAnswer,
-    responses((status = 201, body = Uploaded), (status = 200, body = Uploaded), (status = 400, body = Problem),
-        (status = 404, body = Problem), (status = 409, body = Problem)))]
-async fn answer_gate(
-    State(state): State<AppState>,
-    Context(ctx): Context,
-    Path((number, name)): Path<(i64, String)>,
-    Body(new): Body<NewAnswer>,
-) -> Result<(StatusCode, Json<Uploaded>), ApiError> {
-    let new = services::NewAnswer { verdict: new.verdict, comment: new.comment, url: new.url };
-    let (uploaded, is_new) = state.services.answer_gate(&ctx, number, &name, new).await?;
-    Ok((if is_new { StatusCode::CREATED } else { StatusCode::OK }, Json(uploaded)))
 }
 
 /// What was uploaded for a promotion, the last of each name.
@@ -522,10 +478,7 @@ async fn review_override(
 /// The overrides whose review nobody has closed.
 #[utoipa::path(get, path = "/api/v1/overrides/unreviewed", tag = "promotion",
     responses((status = 200, body = Listed<Override>)))]
-async fn unreviewed(
-    State(state): State<AppState>,
-    Context(ctx): Context,
-) -> Result<Json<Listed<Override>>, ApiError> {
+async fn unreviewed(State(state): State<AppState>, Context(ctx): Context) -> Result<Json<Listed<Override>>, ApiError> {
     Ok(Json(state.services.unreviewed_overrides(&ctx).await?.into()))
 }
 

@@ -56,18 +56,27 @@ async fn each_move_up_to_the_rollback_is_told_once() {
     let way = ["requested", "gates_passed", "approved", "agreed", "deploying", "verifying", "live"];
     let told: Vec<String> = events(&world, &hook).await;
     assert_eq!(told[..7], way);
-    assert_eq!(told[7..14], ["requested", "gates_passed", "approved", "agreed", "deploying", "verifying", "superseded"]);
+    assert_eq!(
+        told[7..14],
+        ["requested", "gates_passed", "approved", "agreed", "deploying", "verifying", "superseded"]
+    );
     assert_eq!(told[14..], ["live", "rolled_back"]);
 
     let bodies = bodies(&world).await;
     let body = &bodies[14];
-    assert_eq!((&body["entity"], &body["action"], &body["workspace"]), (&json!("promotion"), &json!("live"), &json!("default")));
+    assert_eq!(
+        (&body["entity"], &body["action"], &body["workspace"]),
+        (&json!("promotion"), &json!("live"), &json!("default"))
+    );
     let data = &body["data"];
     assert_eq!((&data["number"], &data["title"]), (&json!(2), &json!("iris v2 → production")));
     assert_eq!((&data["state"], &data["before"]), (&json!("live"), &json!("verifying")));
     assert_eq!(data["subject_digest"], json!(promotion.subject_digest));
     assert_eq!(data["url"], "/w/default/promotions/2");
-    assert_eq!((&bodies[2]["data"]["by"], &bodies[2]["data"]["state"]), (&json!("Person 3"), &json!("awaiting_approval")));
+    assert_eq!(
+        (&bodies[2]["data"]["by"], &bodies[2]["data"]["state"]),
+        (&json!("Person 3"), &json!("awaiting_approval"))
+    );
 }
 
 #[tokio::test]
