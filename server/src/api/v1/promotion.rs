@@ -17,8 +17,7 @@ use domain::{
     permission::Permission,
     promotion::{
         Decision, DecisionVerdict, Override, OverrideKind, Promotion, PromotionDetail, PromotionState,
-        PromotionStatistics, Uploaded, Verdict,
-        gate::external::Asked,
+        PromotionStatistics, Uploaded, Verdict, gate::external::Asked,
     },
     user::Password,
 };
@@ -203,9 +202,8 @@ impl Waiting {
         let wait = match self.wait.as_deref() {
             None => Duration::ZERO,
             Some(text) => {
-                let span: Span = text.parse().map_err(|error: ParseSpanError| {
-                    Error::invalid_field("wait", format!("{error}."))
-                })?;
+                let span: Span =
+                    text.parse().map_err(|error: ParseSpanError| Error::invalid_field("wait", format!("{error}.")))?;
                 Duration::from_secs(span.seconds())
             }
         };
@@ -480,10 +478,7 @@ async fn review_override(
 /// The overrides whose review nobody has closed.
 #[utoipa::path(get, path = "/api/v1/overrides/unreviewed", tag = "promotion",
     responses((status = 200, body = Listed<Override>)))]
-async fn unreviewed(
-    State(state): State<AppState>,
-    Context(ctx): Context,
-) -> Result<Json<Listed<Override>>, ApiError> {
+async fn unreviewed(State(state): State<AppState>, Context(ctx): Context) -> Result<Json<Listed<Override>>, ApiError> {
     Ok(Json(state.services.unreviewed_overrides(&ctx).await?.into()))
 }
 
