@@ -23,7 +23,7 @@ MAY_USE = {
     "serving": {"domain"},
     "points": {"domain"},
     "store": {"chain", "domain", "points"},
-    "services": {"chain", "domain"} | LAYERS,
+    "services": {"chain", "domain", "preview"} | LAYERS,
     "app": {"domain"},
     "frontend": {"app"},
     "server": {"app", "chain", "domain", "preview", "services"} | LAYERS,

@@ -32,7 +32,7 @@ use axum::{
 };
 use domain::{Error, ErrorKind};
 use metrics_exporter_prometheus::PrometheusHandle;
-use outbound::Outbound;
+use outbound::{Outbound, Prometheus};
 use services::Services;
 use serving::{Engine, ModelCache};
 use std::{future::IntoFuture as _, net::SocketAddr, path::Path, sync::Arc, time::Duration};
@@ -75,6 +75,9 @@ async fn serve(
         services = services.with_models(models);
     }
     services = services.with_outbound(Outbound::new(options.work.webhook_allow_private));
+    if let Some(address) = &options.work.prometheus_url {
+        services = services.with_prometheus(Prometheus::new(address).map_err(anyhow::Error::msg)?);
+    }
     services.ensure_default_workspace().await?;
 
     let listener =

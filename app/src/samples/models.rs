@@ -98,7 +98,7 @@ pub fn list() -> (Vec<ModelSummary>, Vec<Endpoint>) {
 }
 
 fn field(name: &str, dtype: &str) -> SignatureField {
-    SignatureField { name: Some(name.to_owned()), dtype: dtype.to_owned(), shape: None }
+    SignatureField { name: Some(name.to_owned()), dtype: dtype.to_owned(), shape: None, optional: false }
 }
 
 fn signature() -> Signature {
@@ -110,6 +110,7 @@ fn signature() -> Signature {
                 name: Some("probabilities".to_owned()),
                 dtype: "tensor(float32)".to_owned(),
                 shape: Some(vec![-1, 7]),
+                optional: false,
             },
         ],
     }

@@ -185,6 +185,7 @@ fn gate(
             evidence,
         }),
         evaluated_at: Some(ago(178)),
+        asked_at: None,
     }
 }
 

@@ -114,14 +114,16 @@ fn fields(text: &str) -> Vec<SignatureField> {
 
 fn field(entry: &Value) -> Option<SignatureField> {
     let name = entry["name"].as_str().map(ToOwned::to_owned);
+    // Clients before 2.9 wrote the opposite.
+    let optional = entry["required"] == false || entry["optional"] == true;
     match entry["type"].as_str()? {
         "tensor" => {
             let spec = &entry["tensor-spec"];
             let shape = spec["shape"].as_array()?.iter().map(Value::as_i64).collect::<Option<Vec<_>>>()?;
             let dtype = format!("tensor({})", spec["dtype"].as_str()?);
-            Some(SignatureField { name, dtype, shape: Some(shape) })
+            Some(SignatureField { name, dtype, shape: Some(shape), optional })
         }
-        dtype => Some(SignatureField { name, dtype: dtype.to_owned(), shape: None }),
+        dtype => Some(SignatureField { name, dtype: dtype.to_owned(), shape: None, optional }),
     }
 }
 
@@ -159,7 +161,7 @@ type_hint: null
         assert_eq!(inputs, [("age", "double"), ("plan", "string")]);
         assert_eq!(
             signature.outputs,
-            [SignatureField { name: None, dtype: "tensor(int64)".to_owned(), shape: Some(vec![-1]) }]
+            [SignatureField { name: None, dtype: "tensor(int64)".to_owned(), shape: Some(vec![-1]), optional: false }]
         );
     }
 

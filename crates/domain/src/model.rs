@@ -84,6 +84,9 @@ pub struct SignatureField {
     pub dtype: String,
     /// Its shape, for a tensor; -1 is any.
     pub shape: Option<Vec<i64>>,
+    /// Whether it may be left out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
 }
 
 /// What a model takes and gives.

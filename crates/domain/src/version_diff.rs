@@ -269,7 +269,7 @@ mod tests {
     }
 
     fn field(name: &str, dtype: &str) -> SignatureField {
-        SignatureField { name: Some(name.to_owned()), dtype: dtype.to_owned(), shape: None }
+        SignatureField { name: Some(name.to_owned()), dtype: dtype.to_owned(), shape: None, optional: false }
     }
 
     fn own(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {

@@ -8,10 +8,12 @@
 //! - It takes at most [`PATIENCE`], and no more than [`MOST_READ`] bytes of the answer are read.
 
 mod lookup;
+mod prometheus;
 mod sign;
 mod trouble;
 
 pub use lookup::Lookup;
+pub use prometheus::Prometheus;
 pub use sign::signature;
 
 use domain::webhook::WebhookUrl;

@@ -10,9 +10,12 @@ mod json;
 mod markdown;
 mod notebook;
 pub mod parquet;
+mod records;
 mod table;
 mod text;
 mod thrift;
+
+pub use records::evaluation;
 
 use domain::preview::{Block, Kind, MAX_EMBEDDED, Part, Preview, Reason};
 

@@ -83,6 +83,14 @@ pub struct Plan {
 /// # Errors
 /// The reason why it cannot be shown.
 pub fn footer(tail: &Bytes, size: u64) -> Result<Footer, Reason> {
+    match metadata(tail, size)? {
+        Err(more) => Ok(Footer::Longer(more)),
+        Ok(metadata) => plan(metadata, tail.clone(), size).map(|plan| Footer::Here(Box::new(plan))),
+    }
+}
+
+/// What the file says of its columns; or how many bytes of its end that takes.
+fn metadata(tail: &Bytes, size: u64) -> Result<Result<ParquetMetaData, u64>, Reason> {
     let have = tail.len() as u64;
     let [.., a, b, c, d, b'P', b'A', b'R', magic] = **tail else {
         return Err(damaged("it does not end as Parquet does"));
@@ -100,15 +108,64 @@ pub fn footer(tail: &Bytes, size: u64) -> Result<Footer, Reason> {
         return Err(damaged("what it says of its columns is longer than 4 MiB"));
     }
     if length + END > have {
-        return Ok(Footer::Longer(length + END));
+        return Ok(Err(length + END));
     }
     // It is below what is in memory.
     let from = usize::try_from(have - END - length).unwrap_or_default();
     let to = usize::try_from(have - END).unwrap_or_default();
     let bytes = &tail[from..to];
     thrift::check_footer(bytes).map_err(|_| damaged("its footer is broken"))?;
-    let metadata = caught(|| ParquetMetaDataReader::decode_metadata(bytes))?;
-    plan(metadata, tail.clone(), size).map(|plan| Footer::Here(Box::new(plan)))
+    caught(|| ParquetMetaDataReader::decode_metadata(bytes)).map(Ok)
+}
+
+/// Gives every row of a file that is in memory: first the names of those columns that are wanted, then for each row its
+/// cells. What `push` refuses ends the reading.
+///
+/// # Errors
+/// A sentence.
+pub(crate) fn all<T>(
+    file: &Bytes,
+    wanted: impl Fn(&str) -> bool,
+    begin: impl FnOnce(&[&str], u64) -> Result<T, String>,
+    push: impl Fn(&mut T, &[Option<String>]) -> Result<(), String>,
+) -> Result<T, String> {
+    let told = |reason: Reason| match reason {
+        Reason::Damaged(sentence) => sentence,
+        _ => "The file is too large to be read.".to_owned(),
+    };
+    let size = file.len() as u64;
+    let metadata = metadata(file, size).map_err(told)?.map_err(|_| told(damaged("it is cut off")))?;
+    let count = u64::try_from(metadata.file_metadata().num_rows()).unwrap_or_default();
+    let schema = metadata.file_metadata().schema_descr().root_schema();
+    let names: Vec<String> = schema.get_fields().iter().map(|field| field.name().to_owned()).collect();
+    let roots: Vec<usize> = (0..names.len()).filter(|root| wanted(&names[*root])).collect();
+    let named: Vec<&str> = roots.iter().map(|root| names[*root].as_str()).collect();
+    let mut into = begin(&named, count)?;
+    let groups = metadata.row_groups().len();
+    let plan = Plan { metadata, tail: file.clone(), size, groups, roots, ranges: Vec::new() };
+    let parts = || Parts { size, tail: file.clone(), parts: Vec::new() };
+    let mut open = 0;
+    for root in &plan.roots {
+        match plan.look_over(&parts(), *root).map_err(told)? {
+            Some(weight) if weight.in_lists == 0 && weight.open <= MOST_OPEN - open => open += weight.open,
+            _ => return Err(format!("Column \"{}\" is written in a way that is not read here.", names[*root])),
+        }
+    }
+    if plan.roots.is_empty() {
+        return Ok(into);
+    }
+    let mut refused = None;
+    caught(|| {
+        plan.each_row(parts(), usize::MAX, |row| match push(&mut into, &row) {
+            Ok(()) => true,
+            Err(sentence) => {
+                refused = Some(sentence);
+                false
+            }
+        })
+    })
+    .map_err(told)?;
+    refused.map_or(Ok(into), Err)
 }
 
 fn damaged(why: &str) -> Reason {
@@ -274,20 +331,37 @@ impl Plan {
 
     fn rows(&self, file: Parts) -> ParquetResult<Vec<Vec<Option<String>>>> {
         let mut rows = Vec::new();
-        if self.roots.is_empty() {
-            return Ok(rows);
+        if !self.roots.is_empty() {
+            self.each_row(file, MOST_ROWS, |row| {
+                rows.push(row);
+                true
+            })?;
         }
+        Ok(rows)
+    }
+
+    /// Gives the first so many rows, until one is not wanted.
+    fn each_row(
+        &self,
+        file: Parts,
+        most: usize,
+        mut row: impl FnMut(Vec<Option<String>>) -> bool,
+    ) -> ParquetResult<()> {
+        let mut left = most;
         let fields: Vec<TypePtr> = self.roots.iter().map(|root| self.field(*root).clone()).collect();
         let name = self.metadata.file_metadata().schema_descr().root_schema().name().to_owned();
         let reader = SerializedFileReader::new(file)?;
         for group in 0..self.groups {
             let projection = Type::group_type_builder(&name).with_fields(fields.clone()).build()?;
             let group = reader.get_row_group(group)?;
-            for row in RowIter::from_row_group(Some(projection), &*group)?.take(MOST_ROWS - rows.len()) {
-                rows.push(row?.get_column_iter().zip(&fields).map(|((_, value), field)| cell(value, field)).collect());
+            for read in RowIter::from_row_group(Some(projection), &*group)?.take(left) {
+                left -= 1;
+                if !row(read?.get_column_iter().zip(&fields).map(|((_, value), field)| cell(value, field)).collect()) {
+                    return Ok(());
+                }
             }
         }
-        Ok(rows)
+        Ok(())
     }
 
     fn table(&self, rows: Vec<Vec<Option<String>>>, left_out: usize) -> Table {

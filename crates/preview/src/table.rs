@@ -70,7 +70,7 @@ pub(crate) fn read(bytes: &[u8], part: Part, delimiter: u8) -> Preview {
 }
 
 /// What separates the fields of the first line: a comma, or a semicolon or tab where there are more of them.
-fn separator(bytes: &[u8]) -> u8 {
+pub(crate) fn separator(bytes: &[u8]) -> u8 {
     let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let count = |wanted: u8| line.iter().filter(|byte| **byte == wanted).count();
     // The last of the greatest is taken.

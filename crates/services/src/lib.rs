@@ -81,7 +81,9 @@ pub use monitor::MonitorChange;
 pub use pipeline::{PipelineFile, StoredPipeline};
 pub use pipeline_run::{NewRun, RunFilter, StartedRun};
 pub use policy::NewPolicy;
-pub use promotion::{NewDecision, NewEvidence, NewOverride, NewPromotion, PromotionFilter, Sweep, may_withdraw};
+pub use promotion::{
+    NewAnswer, NewDecision, NewEvidence, NewOverride, NewPromotion, PromotionFilter, Sweep, may_withdraw,
+};
 pub use registration::{NewModelVersion, NewRegistration};
 pub use run::{
     Curves, MAX_CHART_KEYS, MAX_CHART_RUNS, NewExperimentRun, RunChange, RunDetail, RunExport, RunExportSearch,
@@ -103,7 +105,7 @@ pub(crate) use async_recursion::async_recursion as boxed;
 
 use artifacts::Artifacts;
 use chrono::{DateTime, SubsecRound as _, Utc};
-use outbound::Outbound;
+use outbound::{Outbound, Prometheus};
 use serving::ModelCache;
 use sqlx::{PgPool, Postgres, Transaction};
 use std::{path::Path, sync::Arc};
@@ -127,6 +129,7 @@ pub struct Services {
     packer: run::Packer,
     passwords: Arc<password::Passwords>,
     outbound: Arc<Outbound>,
+    prometheus: Option<Arc<Prometheus>>,
     joining: Arc<upload::Joining>,
     audit_keys: Option<Arc<Path>>,
     chaining: Arc<tokio::sync::Mutex<()>>,
@@ -150,6 +153,7 @@ impl Services {
             admission: Arc::default(),
             passwords: Arc::default(),
             outbound: Arc::default(),
+            prometheus: None,
             joining: Arc::default(),
             audit_keys: None,
             chaining: Arc::default(),
@@ -187,6 +191,13 @@ impl Services {
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.admission = Arc::new(admission::Admission::new(limits));
+        self
+    }
+
+    /// The same, with a Prometheus that gates may ask.
+    #[must_use]
+    pub fn with_prometheus(mut self, prometheus: Prometheus) -> Self {
+        self.prometheus = Some(Arc::new(prometheus));
         self
     }
 

@@ -5,7 +5,7 @@ use crate::{config, installation::with_services, recorder, serve, stop::Stop};
 use anyhow::{Context as _, Result};
 use axum::{Router, routing::get};
 use metrics_exporter_prometheus::PrometheusHandle;
-use outbound::Outbound;
+use outbound::{Outbound, Prometheus};
 use services::Services;
 use std::{
     io::{self, Write as _},
@@ -36,6 +36,9 @@ async fn work(options: &config::Worker, mut services: Services, data_dir: &Path,
         services = services.with_models(models);
     }
     services = services.with_outbound(Outbound::new(options.work.webhook_allow_private));
+    if let Some(address) = &options.work.prometheus_url {
+        services = services.with_prometheus(Prometheus::new(address).map_err(anyhow::Error::msg)?);
+    }
     let server_url = options.public_url.trim_end_matches('/');
     services = services.with_public_url(server_url);
     let how = Options::new(&options.work, data_dir, server_url);

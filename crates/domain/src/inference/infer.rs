@@ -215,6 +215,14 @@ impl InferRequest {
         }
     }
 
+    /// The same request about one of its rows; none when its tensors have not as many rows as each other, or no such row.
+    #[must_use]
+    pub fn row(&self, row: usize) -> Option<Self> {
+        let inputs = self.inputs.iter().map(|tensor| tensor.row(row).filter(|_| tensor.rows() == self.rows()));
+        let inputs = inputs.collect::<Option<_>>()?;
+        Some(Self { id: self.id.clone(), parameters: self.parameters.clone(), inputs, outputs: self.outputs.clone() })
+    }
+
     /// How many rows are asked about.
     #[must_use]
     pub fn rows(&self) -> usize {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct as _};
 use serde_json::{Map, Value};
-use std::fmt;
+use std::{fmt, ops::Range};
 
 /// The element types of the Open Inference Protocol that JSON carries faithfully. `FP16` is not among them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -159,6 +159,18 @@ impl TensorData {
         head!(Bool, Int8, Int16, Int32, Int64, Uint8, Uint16, Uint32, Uint64, Fp32, Fp64)
     }
 
+    /// Those at these places.
+    fn part(&self, places: Range<usize>) -> Option<Self> {
+        macro_rules! part {
+            ($($variant:ident),+) => {
+                match self {
+                    $(Self::$variant(values) => Self::$variant(values.get(places)?.to_vec()),)+
+                }
+            };
+        }
+        Some(part!(Bool, Int8, Int16, Int32, Int64, Uint8, Uint16, Uint32, Uint64, Fp32, Fp64, Bytes))
+    }
+
     /// Their type.
     #[must_use]
     pub fn datatype(&self) -> Datatype {
@@ -261,6 +273,15 @@ impl Tensor {
     #[must_use]
     pub fn rows(&self) -> usize {
         self.shape.first().copied().unwrap_or(1)
+    }
+
+    /// One of its rows; none when it has no axes, or no such row.
+    #[must_use]
+    pub fn row(&self, row: usize) -> Option<Self> {
+        let (rows, rest) = self.shape.split_first()?;
+        let width: usize = rest.iter().product();
+        let data = (row < *rows).then(|| self.data.part(row * width..(row + 1) * width))??;
+        Some(Self { name: self.name.clone(), shape: std::iter::once(1).chain(rest.iter().copied()).collect(), data })
     }
 
     /// Its first `rows` rows, each text cut to at most `text` bytes.

@@ -1,7 +1,10 @@
 //! The automatic conditions of a policy, as they are written.
 
 use super::Better;
-use crate::duration::Span;
+use crate::{
+    duration::Span,
+    promotion::gate::{promql, rows::Measure},
+};
 use serde::{Deserialize, Serialize};
 
 /// How far an answer to a golden row may be from the recorded one, when a policy does not say.
@@ -289,14 +292,16 @@ impl GateSpec {
                 name("metric", metric)?;
                 positive("min_gain", *min_gain)?;
                 match confidence {
-                    Some(share) if !(0.5..1.0).contains(share) => {
-                        Err(("confidence", "a confidence is from 0.5 to below 1, such as 0.95.".to_owned()))
+                    Some(share) if !(0.5..=0.999).contains(share) => {
+                        Err(("confidence", "a confidence is from 0.5 to 0.999, such as 0.95.".to_owned()))
                     }
-                    _ => Ok(()),
+                    Some(_) => Measure::parse(metric).map(|_| ()).map_err(|why| ("metric", why)),
+                    None => Ok(()),
                 }
             }
             Self::SliceFloor { metric, columns, floor, max_drop, min_rows, .. } => {
                 name("metric", metric)?;
+                Measure::parse(metric).map_err(|why| ("metric", why))?;
                 if columns.is_empty() || columns.len() > 10 {
                     return Err(("columns", "name 1 to 10 columns whose values make the slices.".to_owned()));
                 }
@@ -318,9 +323,14 @@ impl GateSpec {
                 if !(max_ms.is_finite() && *max_ms > 0.0) {
                     return Err(("max_ms", "give a finite number of milliseconds above 0.".to_owned()));
                 }
-                match requests {
-                    10..=10_000 => Ok(()),
-                    _ => Err(("requests", "from 10 to 10,000 requests.".to_owned())),
+                if !(10..=10_000).contains(requests) {
+                    return Err(("requests", "from 10 to 10,000 requests.".to_owned()));
+                }
+                // Else the percentile is the slowest request of all, which says little of the others.
+                let least = (100.0 / (100.0 - percentile) - 1e-9).ceil();
+                match f64::from(*requests) < least {
+                    true => Err(("requests", format!("a p{percentile} takes at least {least} requests."))),
+                    false => Ok(()),
                 }
             }
             Self::GoldenRow { tolerance } => positive("tolerance", *tolerance),
@@ -348,17 +358,21 @@ impl GateSpec {
                 }
             }
             Self::Promql { query, bound } => {
-                if query.trim().is_empty() || query.len() > 4000 {
-                    return Err(("query", "give a query of at most 4,000 characters.".to_owned()));
+                if query.trim().is_empty() || query.len() > 4000 || query.contains('\0') {
+                    return Err(("query", "give a query of at most 4,000 characters, none of them NUL.".to_owned()));
                 }
-                finite("bound", bound.limit())
+                finite("bound", bound.limit())?;
+                promql::check(query).map_err(|why| ("query", why))
             }
             Self::Cel { name: what, expression } => {
                 name("name", what)?;
-                match expression.len() {
-                    1..=4000 => Ok(()),
-                    _ => Err(("expression", "give an expression of at most 4,000 characters.".to_owned())),
+                if expression.trim().is_empty() || expression.len() > 4000 || expression.contains('\0') {
+                    let message = "give an expression of at most 4,000 characters, none of them NUL.";
+                    return Err(("expression", message.to_owned()));
                 }
+                #[cfg(not(target_arch = "wasm32"))]
+                crate::promotion::gate::cel::check(expression).map_err(|why| ("expression", why))?;
+                Ok(())
             }
         }
     }

@@ -3,9 +3,11 @@
 
 mod decision;
 mod electorate;
-mod gate;
+pub mod gate;
 pub mod golden;
 mod golden_rows;
+#[cfg(test)]
+mod histories;
 mod simulation;
 mod state;
 mod statistics;
@@ -13,7 +15,7 @@ mod subject;
 
 pub use decision::{Decision, DecisionVerdict, standing};
 pub use electorate::{Bar, Candidacy, Electorate, Lineage, Person, RuleStanding, StandIn, Vote, key};
-pub use gate::{Finding, Gate, Verdict, better_than_champion, metric_threshold};
+pub use gate::{Finding, Gate, Verdict, better_by_rows, better_than_champion, metric_threshold};
 pub use golden_rows::{GoldenRows, MAX_SHOWN_BYTES};
 pub use simulation::{
     Basis, Past, PolicySimulation, Simulated, SimulatedGate, SimulatedPromotion, SimulatedRule, simulate,

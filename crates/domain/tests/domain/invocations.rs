@@ -212,6 +212,7 @@ fn a_signature_of_columns_names_the_features() {
         name: name.map(Into::into),
         dtype: "double".into(),
         shape,
+        optional: false,
     };
     let signature = |inputs| Signature { inputs, outputs: vec![] };
 

@@ -7,7 +7,7 @@
 
 use super::{
     announce, candidate_of, event,
-    gates::{Known, Observed, findings},
+    gates::{Known, Observed, advisory, are_of, deciding},
     go_on, move_to,
     present::{Present, in_force},
     run_gates_again,
@@ -20,7 +20,7 @@ use domain::{
     Error, ErrorKind,
     deployment::{Deployment, DeploymentState},
     id::{DeploymentId, PromotionId},
-    policy::Action,
+    policy::{Action, GateSpec},
     promotion::{Attempt, Finding, GatesStand, Promotion, PromotionState, advance, together},
 };
 use sqlx::{Postgres, Transaction};
@@ -91,18 +91,21 @@ impl Services {
 
     /// Evaluates the gates, and asks people when they pass.
     async fn run_gates(&self, seen: &Promotion) -> Result<Moved> {
-        let (read, policies) = {
+        let (read, policies, noted) = {
             let mut conn = self.conn().await?;
-            (Present::read(&mut conn, seen).await?, store::policy::of_promotion(&mut conn, seen.id).await?)
+            (
+                Present::read(&mut conn, seen).await?,
+                store::policy::of_promotion(&mut conn, seen.id).await?,
+                store::promotion::gates(&mut conn, seen.id).await?,
+            )
         };
-        let asks_engine = policies.gates().chain(policies.advisory()).any(|(_, gate)| gate.needs_engine());
-        let trial = match &read {
-            Ok(present) if asks_engine => match self.try_version(present).await {
-                Ok(trial) => Some(trial),
+        let observed = match &read {
+            Ok(present) => match self.observe(present, &policies, &noted).await {
+                Ok(observed) => observed,
                 Err(error) if error.kind == ErrorKind::Unavailable => return self.gates_wait(seen, error).await,
                 Err(error) => return Err(error),
             },
-            _ => None,
+            Err(_) => Observed::default(),
         };
         let Some((mut tx, mut promotion)) = self.still(seen).await? else { return Ok(true) };
         let now = store::clock(&mut tx).await?;
@@ -124,14 +127,31 @@ impl Services {
         if read.is_ok_and(|read| read.files != present.files) || policies_now != policies {
             return Ok(true);
         }
-        let observed = Observed { trial };
-        let all = policies.gates().chain(policies.advisory()).map(|(_, gate)| gate);
-        let Some(found) = findings(&present, all, &Known::Now(&observed)) else { return Ok(true) };
-        store::promotion::reset_gates(&mut tx, promotion.id, &policies).await?;
-        store::promotion::set_findings(&mut tx, promotion.id, &found).await?;
-        let deciding = policies.gates().count();
-        let (subject, digest) = present.subject(&policies, &found[..deciding])?;
-        let stand = together(found[..deciding].iter().map(|finding| finding.verdict), false);
+        let mut noted = store::promotion::gates(&mut tx, promotion.id).await?;
+        if !are_of(&noted, &policies) {
+            store::promotion::reset_gates(&mut tx, promotion.id, &policies).await?;
+            noted = store::promotion::gates(&mut tx, promotion.id).await?;
+        }
+        let asks = noted.iter().any(|gate| gate.asked_at.is_none() && matches!(gate.spec, GateSpec::External { .. }));
+        if asks {
+            self.ask_outside(&mut tx, &promotion, &present).await?;
+            noted = store::promotion::gates(&mut tx, promotion.id).await?;
+        }
+        let known = Known { before: &noted, now: Some(&observed) };
+        let Some(found) = deciding(&present, &policies, &known) else { return Ok(true) };
+        let Some(dry) = advisory(&present, &policies, &known, &found) else { return Ok(true) };
+        let all: Vec<Finding> = found.iter().chain(&dry).cloned().collect();
+        let news = store::promotion::set_findings(&mut tx, promotion.id, &all).await?;
+        let stand = together(found.iter().map(|finding| finding.verdict), false);
+        // Somebody outside is waited for: who answers wakes, and what was found out meanwhile is kept.
+        if stand == GatesStand::Pending {
+            if news || asks {
+                announce(&mut tx, &promotion).await?;
+                commit(tx).await?;
+            }
+            return Ok(false);
+        }
+        let (subject, digest) = present.subject(&policies, &found)?;
 
         let title = promotion.title();
         // People were asked already, and the gates were run again: what they find now must be what was agreed on.
@@ -141,7 +161,7 @@ impl Services {
                 _ if digest != *digest_before => Some(before.differences(&subject)),
                 _ => None,
             };
-            if let Some(words) = words.filter(|_| stand != GatesStand::Pending) {
+            if let Some(words) = words {
                 let words = if words.is_empty() { "its evidence changed".to_owned() } else { words };
                 invalidate(&mut tx, &mut promotion, &words).await?;
                 commit(tx).await?;
@@ -152,11 +172,7 @@ impl Services {
         promotion.subject = Some(subject);
         promotion.subject_digest = Some(digest.clone());
         let (action, summary) = match stand {
-            GatesStand::Pending => {
-                announce(&mut tx, &promotion).await?;
-                commit(tx).await?;
-                return Ok(false);
-            }
+            GatesStand::Pending => return Ok(false),
             GatesStand::Passed => {
                 move_to(&mut tx, &mut promotion, PromotionState::AwaitingApproval, String::new()).await?;
                 let summary = match policies.rules().next() {
@@ -235,7 +251,7 @@ impl Services {
     async fn deploy(&self, seen: &Promotion) -> Result<Moved> {
         let read = Present::read(&mut *self.conn().await?, seen).await?;
         let trial = match &read {
-            Ok(present) => match self.try_version(present).await {
+            Ok(present) => match self.try_version(present, None).await {
                 Err(error) if error.kind != ErrorKind::Unavailable => return Err(error),
                 tried => Some(tried),
             },
@@ -271,7 +287,7 @@ impl Services {
         let objection = match promotion.state {
             PromotionState::Deploying => match &trial {
                 Trial::Refused(why) | Trial::TooLong(why) => Some(why.clone()),
-                Trial::Loaded(_) => None,
+                Trial::Loaded(..) => None,
             },
             _ => trial.objection(&present, &standing.policies),
         };

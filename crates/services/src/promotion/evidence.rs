@@ -5,7 +5,7 @@ use crate::{Ctx, Result, Services, boxed, commit, now};
 use domain::{
     Digest, Error,
     id::EvidenceId,
-    promotion::{PromotionState, Uploaded},
+    promotion::{PromotionState, Uploaded, gate::external},
 };
 
 /// The most bytes of its JSON.
@@ -43,6 +43,10 @@ impl Services {
         let name = new.name.trim();
         if name.is_empty() || name.chars().count() > 200 || !name.chars().all(fits) {
             let message = "A name has 1 to 200 letters, digits, spaces and any of - _ . /";
+            return Err(Error::invalid_field("name", message));
+        }
+        if name.starts_with(external::PREFIX) {
+            let message = "What is below gate/ are answers to gates; answer the gate instead.";
             return Err(Error::invalid_field("name", message));
         }
         let digest = Digest::of_json(&new.content).map_err(unexpected)?;

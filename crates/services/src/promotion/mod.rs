@@ -10,6 +10,7 @@ mod evidence;
 mod expiry;
 mod gates;
 mod looking_back;
+mod outside;
 mod overriding;
 mod people;
 mod present;
@@ -21,6 +22,7 @@ pub use advance::Sweep;
 pub(crate) use advance::{meet_new_champion, meet_new_policies, supersede};
 pub use decide::NewDecision;
 pub use evidence::NewEvidence;
+pub use outside::NewAnswer;
 pub use overriding::NewOverride;
 pub(crate) use present::in_force;
 pub use store::promotion::Filter as PromotionFilter;
@@ -377,7 +379,7 @@ pub(crate) async fn move_to(
     promotion.state_reason = reason;
     count(promotion);
     if let Some(told) = PromotionEvent::of_move(from, to) {
-        tell_of_promotion(tx, promotion, told, serde_json::json!({ "before": from })).await?;
+        tell_of_promotion(tx, promotion, told, |_| serde_json::json!({ "before": from })).await?;
     }
     announce(tx, promotion).await
 }

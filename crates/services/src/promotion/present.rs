@@ -1,7 +1,7 @@
 //! What a promotion is about, as the tables have it at this moment: read again whenever somebody decides, and again
 //! when it is deployed.
 
-use super::gates::{Known, findings};
+use super::gates::{Known, deciding};
 use crate::Result;
 use chrono::{DateTime, Utc};
 use domain::{
@@ -10,11 +10,14 @@ use domain::{
     model::{VersionFile, manifest_digest},
     model_card::ModelCard,
     policy::{Action, PolicySet, Target},
-    promotion::{Evidence, Finding, Promotion, ServingConfig, Subject, TrafficPlan, Uploaded},
+    promotion::{Evidence, Finding, Promotion, ServingConfig, Subject, TrafficPlan, Uploaded, gate::external},
     version_diff::ENVIRONMENT_FILES,
 };
 use std::collections::BTreeMap;
-use store::{PgConnection, promotion::Candidate};
+use store::{
+    PgConnection,
+    promotion::{Candidate, EvaluationFile},
+};
 
 /// A value, or a sentence that says why there is none.
 pub(super) type OrSentence<T> = std::result::Result<T, String>;
@@ -34,6 +37,12 @@ pub(crate) struct Present {
     image: Option<String>,
     pub(super) card: Option<ModelCard>,
     pub(super) uploaded: Vec<Uploaded>,
+    /// The evaluation rows of the version's run.
+    pub(super) rows: Option<EvaluationFile>,
+    /// The evaluation rows of the champion's run.
+    pub(super) champion_rows: Option<EvaluationFile>,
+    /// Tags of the version, and those of its model that it has not itself.
+    pub(super) tags: BTreeMap<String, String>,
     /// The metrics of the last run that repeated the version's run.
     pub(super) reproduction: Option<BTreeMap<String, f64>>,
     pub(super) environment: String,
@@ -98,10 +107,12 @@ impl Present {
         };
         let (mut metrics, mut champion_metrics) = (BTreeMap::new(), BTreeMap::new());
         let (mut datasets, mut code, mut image, mut reproduction) = (Vec::new(), None, None, None);
+        let (mut rows, mut champion_rows) = (None, None);
         if let Some(run) = candidate.run_id {
             metrics = store::promotion::metrics_of_run(conn, run).await?;
             datasets = store::promotion::datasets_of_run(conn, run).await?;
             datasets.sort_unstable();
+            rows = store::promotion::evaluation_of_run(conn, run).await?;
             code = store::promotion::commit_of_run(conn, run).await?;
             image = store::promotion::image_of_run(conn, run).await?;
             if let Some(second) = store::promotion::reproduction_of_run(conn, run).await? {
@@ -110,9 +121,11 @@ impl Present {
         }
         if let Some(run) = champion_candidate.as_ref().and_then(|champion| champion.run_id) {
             champion_metrics = store::promotion::metrics_of_run(conn, run).await?;
+            champion_rows = store::promotion::evaluation_of_run(conn, run).await?;
         }
         let card = store::model_card::get(conn, candidate.model_id, None).await?;
         let uploaded = store::promotion::evidence(conn, promotion.id).await?;
+        let tags = store::promotion::tags_of_version(conn, candidate.id).await?;
         let at = store::clock(conn).await?;
         Ok(Ok(Self {
             candidate,
@@ -127,6 +140,9 @@ impl Present {
             image,
             card,
             uploaded,
+            rows,
+            champion_rows,
+            tags,
             reproduction,
             environment: promotion.environment.clone(),
             at,
@@ -156,7 +172,9 @@ impl Present {
         let (ours, theirs) = (pairs(&self.metrics), pairs(&self.champion_metrics));
         let files = self.files.iter().map(|file| (file.path.as_str(), &file.digest));
         let found = policies.gates().map(|(_, gate)| gate).zip(findings);
-        let uploaded = self.uploaded.iter().map(|one| (one.name.as_str(), &one.digest));
+        // Of an answer from outside only the verdict counts, which is among what was found.
+        let uploaded = self.uploaded.iter().filter(|one| !one.name.starts_with(external::PREFIX));
+        let uploaded = uploaded.map(|one| (one.name.as_str(), &one.digest));
         let subject = Subject {
             model: self.candidate.model.clone(),
             version: self.candidate.version,
@@ -189,7 +207,7 @@ impl Present {
             return Ok(Some("its gates have not run".to_owned()));
         };
         // Without what the engine found the digest cannot be the same, but what else differs can still be told.
-        let found = findings(self, policies.gates().map(|(_, gate)| gate), known).unwrap_or_default();
+        let found = deciding(self, policies, known).unwrap_or_default();
         let (subject, digest) = self.subject(policies, &found)?;
         if digest == *seen_digest {
             return Ok(None);

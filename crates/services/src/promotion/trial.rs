@@ -8,14 +8,16 @@ use crate::{
 use artifacts::Error as Trouble;
 use domain::{
     Digest, Error, ErrorKind,
-    inference::{Tensor, feature_names},
+    inference::{InferRequest, Tensor, feature_names},
     model::{Signature, VersionFile},
     policy::{GateSpec, PolicySet},
     promotion::{
         Finding, Verdict,
+        gate::latency::{self, Timed},
         golden::{self, Golden},
     },
 };
+use serving::Model;
 use std::time::Instant;
 use tokio::time::timeout_at;
 
@@ -25,8 +27,8 @@ pub(super) enum Trial {
     Refused(String),
     /// It was stopped, because it took too long to load or to answer; a sentence.
     TooLong(String),
-    /// It is loaded and can answer.
-    Loaded(Rows),
+    /// It is loaded and can answer. With how quickly it did, when that was asked.
+    Loaded(Rows, Option<Timed>),
 }
 
 /// What came of its golden rows.
@@ -43,9 +45,28 @@ impl Trial {
     /// What the gate on golden rows finds.
     pub(super) fn finding(&self, tolerance: f64, digest: &Digest) -> Finding {
         match self {
-            Self::TooLong(why) | Self::Loaded(Rows::Unreadable(why)) => golden::unknown(tolerance, why),
-            Self::Refused(why) | Self::Loaded(Rows::Refused(why)) => golden::refused(tolerance, why, digest),
-            Self::Loaded(Rows::Answered(golden, answer)) => golden.compare(answer, tolerance, digest),
+            Self::TooLong(why) => golden::unknown(tolerance, why).with(serde_json::json!({ "digest": digest })),
+            Self::Loaded(Rows::Unreadable(why), _) => {
+                golden::unknown(tolerance, why).with(serde_json::json!({ "digest": digest }))
+            }
+            Self::Refused(why) | Self::Loaded(Rows::Refused(why), _) => golden::refused(tolerance, why, digest),
+            Self::Loaded(Rows::Answered(golden, answer), _) => golden.compare(answer, tolerance, digest),
+        }
+    }
+
+    /// What a gate on latency finds.
+    pub(super) fn latency(&self, percentile: f64, max_ms: f64, requests: u32, digest: &Digest) -> Finding {
+        match self {
+            Self::Loaded(Rows::Unreadable(why), _) => latency::unknown(percentile, max_ms, why, digest),
+            Self::TooLong(why) | Self::Refused(why) | Self::Loaded(Rows::Refused(why), _) => {
+                latency::refused(percentile, max_ms, why, digest)
+            }
+            Self::Loaded(Rows::Answered(..), Some(timed)) => {
+                latency::latency_budget(percentile, max_ms, requests, timed, digest)
+            }
+            Self::Loaded(Rows::Answered(..), None) => {
+                latency::unknown(percentile, max_ms, "It could not be measured.", digest)
+            }
         }
     }
 
@@ -53,9 +74,9 @@ impl Trial {
     /// answered.
     pub(super) fn objection(&self, present: &Present, policies: &PolicySet) -> Option<String> {
         match self {
-            Self::Refused(why) | Self::TooLong(why) | Self::Loaded(Rows::Refused(why)) => Some(why.clone()),
-            Self::Loaded(Rows::Unreadable(_)) => None,
-            Self::Loaded(Rows::Answered(..)) => policies.gates().find_map(|(_, gate)| match gate {
+            Self::Refused(why) | Self::TooLong(why) | Self::Loaded(Rows::Refused(why), _) => Some(why.clone()),
+            Self::Loaded(Rows::Unreadable(_), _) => None,
+            Self::Loaded(Rows::Answered(..), _) => policies.gates().find_map(|(_, gate)| match gate {
                 GateSpec::GoldenRow { tolerance } => {
                     let finding = self.finding(*tolerance, &present.digest);
                     (finding.verdict != Verdict::Pass).then_some(finding.reason)
@@ -67,13 +88,14 @@ impl Trial {
 }
 
 impl Services {
-    /// Loads a version and replays its golden rows. Takes as long as the limits allow: never within a transaction.
+    /// Loads a version and replays its golden rows, and then, one row after the other, as many requests as are to be timed.
+    /// Takes as long as the limits allow: never within a transaction.
     ///
     /// # Errors
     /// `Unavailable` when that cannot be done here and now: this process has no engine, or the artifact store does not
     /// answer. It says nothing of the version; another worker can, or this one later.
-    pub(super) async fn try_version(&self, present: &Present) -> Result<Trial> {
-        self.try_files(&present.files, present.candidate.signature.as_ref()).await
+    pub(super) async fn try_version(&self, present: &Present, requests: Option<u32>) -> Result<Trial> {
+        self.try_files(&present.files, present.candidate.signature.as_ref(), requests).await
     }
 
     /// Why these files are known not to serve; none when they can be loaded, or nothing can be told here.
@@ -86,8 +108,13 @@ impl Services {
         }
     }
 
-    /// Loads these files and replays the golden rows among them.
-    pub(super) async fn try_files(&self, files: &[VersionFile], signature: Option<&Signature>) -> Result<Trial> {
+    /// Loads these files, replays the golden rows among them, and times so many requests.
+    pub(super) async fn try_files(
+        &self,
+        files: &[VersionFile],
+        signature: Option<&Signature>,
+        requests: Option<u32>,
+    ) -> Result<Trial> {
         let model = match self.load_in_time(files).await {
             Ok(Some((_, model))) => model,
             Ok(None) => return Ok(Trial::TooLong(self.loads_too_long())),
@@ -96,7 +123,7 @@ impl Services {
         };
         let golden = match self.golden_rows(files).await? {
             Ok(golden) => golden,
-            Err(sentence) => return Ok(Trial::Loaded(Rows::Unreadable(sentence))),
+            Err(sentence) => return Ok(Trial::Loaded(Rows::Unreadable(sentence), None)),
         };
         let features = signature.map(feature_names).unwrap_or_default();
         let limit = self.limits().trial;
@@ -105,7 +132,11 @@ impl Services {
             let request = golden.request(model.inputs(), model.outputs(), &features)?;
             match model.infer(&request, deadline) {
                 Err(serving::Error::TooLong) => Ok(None),
-                answer => Ok::<_, Error>(Some((golden, answer?))),
+                answer => {
+                    let answer = answer?;
+                    let timed = requests.map(|requests| time(&model, &request, requests, deadline)).transpose()?;
+                    Ok::<_, Error>(Some((golden, answer, timed)))
+                }
             }
         });
         let answered = match timeout_at((deadline + GRACE).into(), asked).await {
@@ -116,11 +147,11 @@ impl Services {
             Err(_) => Ok(None),
         };
         match answered {
-            Ok(Some((golden, answer))) => Ok(Trial::Loaded(Rows::Answered(golden, answer))),
+            Ok(Some((golden, answer, timed))) => Ok(Trial::Loaded(Rows::Answered(golden, answer), timed)),
             Ok(None) => {
                 Ok(Trial::TooLong(format!("The model did not answer its golden rows within {}.", seconds(limit))))
             }
-            Err(error) if error.kind == ErrorKind::Invalid => Ok(Trial::Loaded(Rows::Refused(error.message))),
+            Err(error) if error.kind == ErrorKind::Invalid => Ok(Trial::Loaded(Rows::Refused(error.message), None)),
             Err(error) => Err(error),
         }
     }
@@ -145,4 +176,32 @@ impl Services {
         };
         Ok(Golden::parse(name, &bytes).map_err(|error| error.message))
     }
+}
+
+/// Times requests of a row each, one after the other, after a warm-up, until the deadline at most. A model that takes only
+/// as many rows at once as its golden rows are gets all of them each time.
+fn time(model: &Model, golden: &InferRequest, requests: u32, deadline: Instant) -> Result<Timed> {
+    let fits = |request: &InferRequest| request.check(model.inputs(), model.outputs()).is_ok();
+    let single: Vec<InferRequest> =
+        (0..golden.rows().min(requests as usize)).filter_map(|row| golden.row(row)).filter(fits).collect();
+    let asks = if single.is_empty() { std::slice::from_ref(golden) } else { single.as_slice() };
+    let warm_up = latency::warm_up(requests);
+    let mut timed = Timed {
+        warm_up,
+        times: Vec::with_capacity(requests as usize),
+        finished: false,
+        rows: asks.first().map_or(0, InferRequest::rows),
+    };
+    for (at, request) in asks.iter().cycle().take(warm_up + requests as usize).enumerate() {
+        let begun = Instant::now();
+        match model.infer(request, deadline) {
+            Err(serving::Error::TooLong) => return Ok(timed),
+            answer => drop(answer?),
+        }
+        if at >= warm_up {
+            timed.times.push(begun.elapsed().as_secs_f64() * 1000.0);
+        }
+    }
+    timed.finished = true;
+    Ok(timed)
 }

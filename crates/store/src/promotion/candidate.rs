@@ -5,6 +5,7 @@ use domain::{
     Digest,
     id::{ModelId, ModelVersionId, RunId, WorkspaceId},
     model::Signature,
+    promotion::gate::rows::FILES,
 };
 use sqlx::{FromRow, PgConnection, types::Json};
 use std::collections::BTreeMap;
@@ -157,4 +158,60 @@ pub async fn commit_of_run(conn: &mut PgConnection, run: RunId) -> Result<Option
     .fetch_optional(conn)
     .await?;
     Ok(commit)
+}
+
+/// The tags of a version, and those of its model that it has not itself.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn tags_of_version(conn: &mut PgConnection, id: ModelVersionId) -> Result<BTreeMap<String, String>> {
+    let tags: Vec<(String, String)> = sqlx::query_as(
+        "select key, value
+         from (
+             select t.key, t.value, 0 as place
+             from model_versions v
+             join model_tags t on t.model_id = v.model_id
+             where v.id = $1
+             union all
+             select key, value, 1 from model_version_tags where model_version_id = $1
+         ) tags
+         order by place",
+    )
+    .bind(id)
+    .fetch_all(conn)
+    .await?;
+    // Of two of one key the later stays.
+    Ok(tags.into_iter().collect())
+}
+
+/// A file of evaluation rows among the artifacts of a run.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct EvaluationFile {
+    /// Below the run's artifacts.
+    pub path: String,
+    /// Of its bytes.
+    pub digest: Digest,
+    /// Bytes.
+    pub size: i64,
+}
+
+/// The evaluation rows that a run logged: at the root or one folder below, the best of [`FILES`].
+///
+/// # Errors
+/// When the statement fails.
+pub async fn evaluation_of_run(conn: &mut PgConnection, run: RunId) -> Result<Option<EvaluationFile>> {
+    let files: Vec<EvaluationFile> = sqlx::query_as(
+        "select path, digest, size
+         from artifacts
+         where root_id = $1 and root_kind = 'run'
+           and path ~ '^([^/]+/)?(evaluation[.](csv|json|parquet)|eval_results_table[.]json)$'",
+    )
+    .bind(run)
+    .fetch_all(conn)
+    .await?;
+    let place = |file: &EvaluationFile| {
+        let name = file.path.rsplit('/').next().unwrap_or_default();
+        (FILES.iter().position(|known| *known == name), file.path.contains('/'), file.path.clone())
+    };
+    Ok(files.into_iter().min_by_key(place))
 }

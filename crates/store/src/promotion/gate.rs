@@ -8,6 +8,7 @@ use domain::{
     promotion::{Finding, Gate},
 };
 use sqlx::{FromRow, PgConnection, types::Json};
+use std::collections::BTreeSet;
 
 #[derive(FromRow)]
 struct Row {
@@ -17,6 +18,7 @@ struct Row {
     spec: Json<GateSpec>,
     finding: Option<Json<Finding>>,
     evaluated_at: Option<DateTime<Utc>>,
+    asked_at: Option<DateTime<Utc>>,
 }
 
 /// The gates of a promotion, in the policy's order.
@@ -25,7 +27,7 @@ struct Row {
 /// When the statement fails.
 pub async fn gates(conn: &mut PgConnection, promotion: PromotionId) -> Result<Vec<Gate>> {
     let rows: Vec<Row> = sqlx::query_as(
-        "select position, policy, advisory, spec, finding, evaluated_at
+        "select position, policy, advisory, spec, finding, evaluated_at, asked_at
          from gates
          where promotion_id = $1
          order by position",
@@ -40,6 +42,7 @@ pub async fn gates(conn: &mut PgConnection, promotion: PromotionId) -> Result<Ve
         spec: row.spec.0,
         finding: row.finding.map(|finding| finding.0),
         evaluated_at: row.evaluated_at,
+        asked_at: row.asked_at,
     };
     Ok(rows.into_iter().map(gate).collect())
 }
@@ -68,7 +71,24 @@ pub async fn reset_gates(conn: &mut PgConnection, promotion: PromotionId, polici
     Ok(())
 }
 
-/// Says what the gates of a promotion that need the engine wait for. Tells whether that is news.
+/// Notes that what is outside is asked now, where it was not yet. Tells the names of what is asked, each once.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn ask(conn: &mut PgConnection, promotion: PromotionId) -> Result<BTreeSet<String>> {
+    let names: Vec<String> = sqlx::query_scalar(
+        "update gates
+         set asked_at = clock_timestamp()
+         where promotion_id = $1 and asked_at is null and spec ->> 'kind' = 'external'
+         returning spec ->> 'name'",
+    )
+    .bind(promotion)
+    .fetch_all(conn)
+    .await?;
+    Ok(names.into_iter().collect())
+}
+
+/// Says what those gates of a promotion wait for that need the engine or files. Tells whether that is news.
 ///
 /// # Errors
 /// When the statement fails.
@@ -78,7 +98,7 @@ pub async fn set_waiting(conn: &mut PgConnection, promotion: PromotionId, waitin
          set finding = $2
          where promotion_id = $1
            and verdict = 'pending'
-           and spec ->> 'kind' in ('golden_row', 'latency_budget')
+           and (spec ->> 'kind' in ('golden_row', 'latency_budget', 'slice_floor') or spec ? 'confidence')
            and finding is distinct from $2",
     )
     .bind(promotion)
@@ -88,23 +108,37 @@ pub async fn set_waiting(conn: &mut PgConnection, promotion: PromotionId, waitin
     Ok(changed.rows_affected() > 0)
 }
 
-/// Notes what the gates found, in their order.
+/// Notes what the gates found, in their order. What was found before stays, with its time. Tells whether anything is news.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn set_findings(conn: &mut PgConnection, promotion: PromotionId, findings: &[Finding]) -> Result<()> {
-    let verdicts: Vec<&str> = findings.iter().map(|finding| finding.verdict.as_str()).collect();
-    let findings: Vec<_> = findings.iter().map(Json).collect();
-    sqlx::query(
+pub async fn set_findings(conn: &mut PgConnection, promotion: PromotionId, findings: &[Finding]) -> Result<bool> {
+    let places: Vec<i32> = (0..).take(findings.len()).collect();
+    let all: Vec<(i32, &Finding)> = places.into_iter().zip(findings).collect();
+    set_findings_at(conn, promotion, &all).await
+}
+
+/// The same, of the gates at these places.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn set_findings_at(
+    conn: &mut PgConnection,
+    promotion: PromotionId,
+    findings: &[(i32, &Finding)],
+) -> Result<bool> {
+    let changed = sqlx::query(
         "update gates g
-         set verdict = found.verdict, finding = found.finding, evaluated_at = clock_timestamp()
-         from unnest($2::text[], $3::jsonb[]) with ordinality as found (verdict, finding, position)
-         where g.promotion_id = $1 and g.position = found.position - 1",
+         set verdict = found.verdict, finding = found.finding,
+             evaluated_at = case when found.verdict <> 'pending' then clock_timestamp() end
+         from unnest($2::integer[], $3::text[], $4::jsonb[]) as found (position, verdict, finding)
+         where g.promotion_id = $1 and g.position = found.position and g.finding is distinct from found.finding",
     )
     .bind(promotion)
-    .bind(verdicts)
-    .bind(findings)
+    .bind(findings.iter().map(|(place, _)| *place).collect::<Vec<_>>())
+    .bind(findings.iter().map(|(_, finding)| finding.verdict.as_str()).collect::<Vec<_>>())
+    .bind(findings.iter().map(|(_, finding)| Json(*finding)).collect::<Vec<_>>())
     .execute(conn)
     .await?;
-    Ok(())
+    Ok(changed.rows_affected() > 0)
 }

@@ -8,10 +8,13 @@ mod lineage;
 mod overriding;
 mod statistics;
 
-pub use candidate::{Candidate, candidate, candidate_by_number, commit_of_run, datasets_of_run, metrics_of_run};
+pub use candidate::{
+    Candidate, EvaluationFile, candidate, candidate_by_number, commit_of_run, datasets_of_run, evaluation_of_run,
+    metrics_of_run, tags_of_version,
+};
 pub use decision::{decision_of, decisions, insert_decision};
 pub use evidence::{evidence, insert_evidence};
-pub use gate::{gates, reset_gates, set_findings, set_waiting};
+pub use gate::{ask, gates, reset_gates, set_findings, set_findings_at, set_waiting};
 pub use lineage::{RunPeople, image_of_run, people_behind, reproduction_of_run, uploaders};
 pub use overriding::{
     insert_override, override_by_id, overrides, set_confirmed, set_reviewed, take_overdue, unreviewed,

@@ -17,7 +17,8 @@ use domain::{
     permission::Permission,
     promotion::{
         Decision, DecisionVerdict, Override, OverrideKind, Promotion, PromotionDetail, PromotionState,
-        PromotionStatistics, Uploaded,
+        PromotionStatistics, Uploaded, Verdict,
+        gate::external::Asked,
     },
     user::Password,
 };
@@ -43,6 +44,8 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         .api(decides, operation!(decide))
         .api(request, operation!(withdraw))
         .api(request, operation!(run_gates))
+        .api(read, operation!(pending_gates))
+        .api(request, operation!(answer_gate))
         .api(read, operation!(evidence))
         .api(request, operation!(upload_evidence))
         .api(Access::Needs(Permission::Deploy), operation!(open_override))
@@ -370,6 +373,47 @@ async fn upload_evidence(
 ) -> Result<(StatusCode, Json<Uploaded>), ApiError> {
     let new = services::NewEvidence { name: new.name, content: new.content };
     let (uploaded, is_new) = state.services.upload_evidence(&ctx, number, new).await?;
+    Ok((if is_new { StatusCode::CREATED } else { StatusCode::OK }, Json(uploaded)))
+}
+
+/// What a promotion waits for from outside, each until when.
+#[utoipa::path(get, path = "/api/v1/promotions/{number}/gates/pending", tag = "promotion", params(("number" = i64, Path)),
+    responses((status = 200, body = Listed<Asked>), (status = 404, body = Problem)))]
+async fn pending_gates(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Path(number): Path<i64>,
+) -> Result<Json<Listed<Asked>>, ApiError> {
+    Ok(Json(state.services.pending_gates(&ctx, number).await?.into()))
+}
+
+/// The answer to a gate that was asked outside.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewAnswer {
+    /// `pass`, `fail` or `inconclusive`.
+    verdict: Verdict,
+    /// Why, in a sentence.
+    #[serde(default)]
+    comment: String,
+    /// Where more of it stands; it is shown, and never opened by the server.
+    url: Option<String>,
+}
+
+/// Answers an external gate of a promotion. The same again answers 200 and changes nothing; another answer, or one that
+/// comes too late, is 409.
+#[utoipa::path(post, path = "/api/v1/promotions/{number}/gates/{name}/answer", tag = "promotion",
+    params(("number" = i64, Path), ("name" = String, Path)), request_body = NewAnswer,
+    responses((status = 201, body = Uploaded), (status = 200, body = Uploaded), (status = 400, body = Problem),
+        (status = 404, body = Problem), (status = 409, body = Problem)))]
+async fn answer_gate(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Path((number, name)): Path<(i64, String)>,
+    Body(new): Body<NewAnswer>,
+) -> Result<(StatusCode, Json<Uploaded>), ApiError> {
+    let new = services::NewAnswer { verdict: new.verdict, comment: new.comment, url: new.url };
+    let (uploaded, is_new) = state.services.answer_gate(&ctx, number, &name, new).await?;
     Ok((if is_new { StatusCode::CREATED } else { StatusCode::OK }, Json(uploaded)))
 }
 
