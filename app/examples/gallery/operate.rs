@@ -3,7 +3,13 @@
 use crate::{chrome, page};
 use app::{
     pages::{
-        alert, audit::{Audit, ChainHead}, deployment, endpoint::Serving, environment, monitor::Settings, pipeline, pipeline_run,
+        alert,
+        audit::{Audit, ChainHead},
+        deployment,
+        endpoint::Serving,
+        environment,
+        monitor::Settings,
+        pipeline, pipeline_run,
     },
     samples::{operations as o, pipelines as p},
     shell::Section,

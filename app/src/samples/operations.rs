@@ -1,7 +1,9 @@
 //! What serves and how it does: environments, deployments, an endpoint, its features, alerts.
 
 use super::{
-    COLUMNS, ago, endpoint, environments, event, person, pipeline_run, pipelines::trigger, promotion,
+    COLUMNS, ago, endpoint, environments, event, person, pipeline_run,
+    pipelines::trigger,
+    promotion,
     promotions::{policy, revisions},
 };
 use crate::pages::{
@@ -16,9 +18,9 @@ use domain::{
     Page,
     audit::{Actor, ObjectKind},
     deployment::{Deployment, DeploymentState, Endpoint, Prediction},
-    freeze::FreezeKind,
     drift::{Bins, FeatureDrift, Method, Reason, Verdict},
     environment::{Environment, EnvironmentDetail, EnvironmentOverview},
+    freeze::FreezeKind,
     id::{AlertId, DeploymentId, MonitorId, PipelineRunId, PredictionId, WorkspaceId},
     inference::{Datatype, TensorSpec},
     monitor::{Alert, AlertState, Check, CheckState, Firing, Monitor},
@@ -496,7 +498,10 @@ pub fn environment() -> EnvironmentPage {
     let serving = endpoints(&environments)
         .into_iter()
         .filter(|one| one.deployment.environment == "production")
-        .map(|endpoint| Arrival { endpoint, approvers: vec!["Risk approver".to_owned(), "Product approver".to_owned()] })
+        .map(|endpoint| Arrival {
+            endpoint,
+            approvers: vec!["Risk approver".to_owned(), "Product approver".to_owned()],
+        })
         .collect();
     let window = |name: &str, from: &str, to: &str, is_open| WindowRow {
         name: name.to_owned(),

@@ -99,7 +99,13 @@ async fn edit_page(
     };
     let links = view.links.clone();
     let title = name.as_ref().map_or_else(|| "New policy".to_owned(), |name| format!("Edit {name}"));
-    view.form_page(refused.as_ref(), title, SECTION, move || view! { <Edit links name seen draft problems simulation/> }).await
+    view.form_page(
+        refused.as_ref(),
+        title,
+        SECTION,
+        move || view! { <Edit links name seen draft problems simulation/> },
+    )
+    .await
 }
 
 async fn create(view: View, form: Form) -> PageResult {
@@ -162,13 +168,7 @@ async fn write(view: View, known: Option<String>, name: String, form: Form) -> P
 }
 
 /// Shows what a draft would have decided on promotions that are past, and the form as it was typed.
-async fn simulate(
-    view: View,
-    known: Option<String>,
-    name: &str,
-    document: PolicyDocument,
-    draft: Draft,
-) -> PageResult {
+async fn simulate(view: View, known: Option<String>, name: &str, document: PolicyDocument, draft: Draft) -> PageResult {
     // A new policy may have no name yet; what it would have decided does not depend on it.
     let name = if name.is_empty() { "draft" } else { name };
     match view.services().simulate_policy(view.ctx()?, name, document).await {

@@ -37,7 +37,8 @@ async fn a_saved_file_is_a_revision_and_a_stale_one_undoes_nothing() {
     let form = |source: &str, seen: &str| fields(&[("do", "save"), ("instead_of", seen), ("source", source)]);
     let saved = admin.form(EDIT, &form(&file("0.8"), &seen)).await;
     assert_eq!(saved.leads_to(), "/w/default/policies/production");
-    let told = ["Revision 2 of production is in force.", "# what production needs", "f1 at least 0.8", "2 of role approver"];
+    let told =
+        ["Revision 2 of production is in force.", "# what production needs", "f1 at least 0.8", "2 of role approver"];
     admin.get("/policies/production").await.shows(200, &told);
     admin.get("/policies/production").await.shows(200, &["What it changed", "changed the policy production"]);
     admin.get("/policies/production?revision=1").await.shows(200, &["Former revision", "accuracy at least 0.7"]);
@@ -65,7 +66,10 @@ async fn a_new_policy_is_simulated_written_and_retired() {
         .shows(200, &["Simulated", "No past promotion is one that it would hold for.", "threshold: 0.9"]);
     admin.get("/policies/high-risk").await.shows(404, &[]);
     admin.form("/policies/new", &form("save", "a b")).await.shows(400, &["A policy's name has", "threshold: 0.9"]);
-    admin.form("/policies/new", &form("save", "production")).await.shows(409, &["There is a policy production already"]);
+    admin
+        .form("/policies/new", &form("save", "production"))
+        .await
+        .shows(409, &["There is a policy production already"]);
     let made = admin.form("/policies/new", &form("save", "high-risk")).await;
     assert_eq!(made.leads_to(), "/w/default/policies/high-risk");
     admin.get("/policies").await.shows(200, &["high-risk", "staging", "production"]);
