@@ -244,6 +244,7 @@ pub fn home() -> HomePage {
             PipelineRunSummary { run: pipeline_run(512, PipelineRunState::Running), steps_total: 9, steps_ended: 5 },
             PipelineRunSummary { run: pipeline_run(513, PipelineRunState::Queued), steps_total: 9, steps_ended: 0 },
         ],
+        unreviewed: Vec::new(),
         alerts: vec![
             alert(5, AlertState::Open, "8 of 13 features drifted", "wine-quality", 18),
             alert(4, AlertState::Acknowledged, "7 of 10 features drifted", "housing-price-band", 300),

@@ -9,6 +9,7 @@ use domain::permission::{Role, Scope};
 use std::{
     net::{IpAddr, SocketAddr, ToSocketAddrs as _},
     path::PathBuf,
+    process::ExitCode,
 };
 
 /// Continuous delivery of machine-learning models: experiments, pipelines, approvals, serving and monitoring.
@@ -28,23 +29,22 @@ pub struct Cli {
 
 impl Cli {
     /// Reads the command line and the environment. A variable that is empty is as one that is not set.
-    #[must_use]
-    pub fn read() -> Self {
+    ///
+    /// # Errors
+    /// When the command line of `slipway promote` is wrong, which it says: how the process is to end. That of other commands
+    /// ends the process with 2, as is usual; of that one, 2 says that somebody said no.
+    pub fn read() -> Result<Self, ExitCode> {
         let read = without_empty(Self::command()).try_get_matches();
-        read.and_then(|mut matches| Self::from_arg_matches_mut(&mut matches)).unwrap_or_else(|error| refuse(&error))
+        read.and_then(|mut matches| Self::from_arg_matches_mut(&mut matches)).map_err(|error| {
+            let promotes = std::env::args_os().nth(1).is_some_and(|command| command == "promote");
+            if !(error.use_stderr() && promotes) {
+                error.exit()
+            }
+            // With nobody to tell it is wrong all the same.
+            let _ = error.print();
+            ExitCode::FAILURE
+        })
     }
-}
-
-/// Ends the process with what is wrong on the command line. The status is 2 as usual, but for `slipway promote`, whose
-/// scripts are told otherwise by that.
-fn refuse(error: &clap::Error) -> ! {
-    let promotes = std::env::args_os().nth(1).is_some_and(|command| command == "promote");
-    if error.use_stderr() && promotes {
-        // Nobody to tell is no reason to say that all is well.
-        let _ = error.print();
-        std::process::exit(1)
-    }
-    error.exit()
 }
 
 fn without_empty(command: clap::Command) -> clap::Command {

@@ -25,7 +25,10 @@ const CONNECTIONS: u32 = 4;
 const LEFT_OVER: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
-    let cli = Cli::read();
+    let cli = match Cli::read() {
+        Ok(cli) => cli,
+        Err(wrong) => return wrong,
+    };
     // Before anything else is started: a shim has one thread, and nothing open but what it was given.
     if let Command::StepShim { args } = cli.command {
         return executors::shim::main(args);

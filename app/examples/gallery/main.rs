@@ -10,6 +10,7 @@ mod components;
 mod models;
 mod operate;
 mod pages;
+mod promotions;
 
 pub(crate) use app::samples::moment;
 use app::{
@@ -72,5 +73,6 @@ fn main() -> io::Result<()> {
     components::write(out)?;
     models::write(out)?;
     pages::write(out)?;
+    promotions::write(out)?;
     operate::write(out)
 }

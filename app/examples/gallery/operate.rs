@@ -3,7 +3,7 @@
 use crate::{chrome, page};
 use app::{
     pages::{
-        alert, audit::Audit, deployment, endpoint::Serving, environment, monitor::Settings, pipeline, pipeline_run,
+        alert, audit::{Audit, ChainHead}, deployment, endpoint::Serving, environment, monitor::Settings, pipeline, pipeline_run,
     },
     samples::{operations as o, pipelines as p},
     shell::Section,
@@ -100,12 +100,6 @@ fn environments(out: &Path) -> io::Result<()> {
     })?;
     page(out, "environment", chrome("production", section), || {
         view! { <environment::One links=links() address=at("environments/production", &[]) page=o::environment()/> }
-    })?;
-    page(out, "policy", chrome("Policy of production", section), || {
-        let (policy, mut form) = (o::policy(3), environment::PolicyForm::of(&o::policy(3)));
-        form.gates[0].number = "much".to_owned();
-        let error = form.document().err();
-        view! { <environment::Edit links=links() environment="production" policy form error/> }
     })
 }
 
@@ -158,6 +152,7 @@ fn alerts(out: &Path) -> io::Result<()> {
         || view! { <alert::One links=links() page=o::resolved_alert()/> },
     )?;
     page(out, "audit", chrome("Audit", None), || {
-        view! { <Audit links=links() address=at("audit", &[]) events=p::history()/> }
+        let head = ChainHead { seq: 1204, hash: "9f03a71c4d2be8a0".repeat(4), is_behind: false, noted: None };
+        view! { <Audit links=links() address=at("audit", &[]) events=p::history() head/> }
     })
 }

@@ -90,7 +90,7 @@ async fn tell_of_promotion(conn: &mut PgConnection, event: &AuditEvent) -> Resul
     let (Some(told), Ok(id)) = (told, event.object.id.parse::<PromotionId>()) else { return Ok(()) };
     let Some(promotion) = store::promotion::by_id(conn, id).await? else { return Ok(()) };
     let more = serde_json::json!({ "by": event.actor.name(), "details": event.details });
-    webhook::tell_of_promotion(conn, &promotion, told, more).await
+    webhook::tell_of_promotion(conn, &promotion, told, |_| more).await
 }
 
 impl Services {

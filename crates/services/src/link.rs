@@ -35,6 +35,11 @@ impl Links<'_> {
         self.to(format_args!("promotions/{number}"))
     }
 
+    /// Where an external gate of a promotion is answered, by the REST API.
+    pub(crate) fn gate_answer(self, number: i64, gate: &str) -> String {
+        self.to(format_args!("api/v1/promotions/{number}/gates/{}/answer", encode(gate)))
+    }
+
     /// The form that asks for a version's promotion into an environment.
     pub(crate) fn new_promotion(self, model: &str, version: i32, environment: &str) -> String {
         let (model, environment) = (encode(model), encode(environment));

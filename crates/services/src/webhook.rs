@@ -462,12 +462,14 @@ pub(crate) async fn tell_of_promotion(
     conn: &mut PgConnection,
     promotion: &Promotion,
     event: PromotionEvent,
-    more: serde_json::Value,
+    more: impl FnOnce(Links<'_>) -> serde_json::Value,
 ) -> Result<()> {
     let told_as = WebhookEvent::Promotion(event);
     let told = store::webhook::told_of(conn, promotion.workspace_id, told_as).await?;
     let Some((_, slug)) = told.first() else { return Ok(()) };
-    let data = PromotionEvent::data(promotion, &Links { base: "", slug }.promotion(promotion.number), more);
+    // Who sends it knows the server's address, and puts it before each path.
+    let links = Links { base: "", slug };
+    let data = PromotionEvent::data(promotion, &links.promotion(promotion.number), more(links));
     send(conn, &told, told_as, &data).await
 }
 

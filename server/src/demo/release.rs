@@ -106,9 +106,11 @@ impl Walk<'_> {
             let PromotionDetail { promotion, .. } = detail;
             Ok(match promotion.state {
                 PromotionState::Live => Look::There(()),
-                PromotionState::AwaitingApproval | PromotionState::Approved | PromotionState::Deploying => {
-                    Look::NotYet(promotion.state.as_str().to_owned())
-                }
+                PromotionState::AwaitingApproval
+                | PromotionState::Approved
+                | PromotionState::Scheduled
+                | PromotionState::Deploying
+                | PromotionState::Verifying => Look::NotYet(promotion.state.as_str().to_owned()),
                 state => Look::Never(format!("it {}: {}", state.describe(), promotion.state_reason)),
             })
         });

@@ -8,9 +8,10 @@ use super::{
     walk::{MODEL, Registered, Walk},
 };
 use domain::{
-    environment::{ApprovalRule, Better, GateSpec, PRODUCTION, Policy, PolicyDocument},
+    environment::PRODUCTION,
     pipeline::PipelineVersion,
     pipeline_run::PipelineRun,
+    policy::{Better, GateSpec, Order, Policy, PolicyDocument, Rule},
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -41,10 +42,18 @@ impl Walk<'_> {
         let document = PolicyDocument {
             gates: vec![
                 GateSpec::MetricThreshold { metric: metric(), better: Better::Higher, threshold: LEAST_ACCURACY },
-                GateSpec::BetterThanChampion { metric: metric(), better: Better::Higher, min_gain: 0.0 },
+                GateSpec::BetterThanChampion {
+                    metric: metric(),
+                    better: Better::Higher,
+                    min_gain: 0.0,
+                    confidence: None,
+                },
                 GateSpec::GoldenRow { tolerance: TOLERANCE },
             ],
-            rule: ApprovalRule { approvals: 1 },
+            rules: vec![Rule::of_approvers(1)],
+            // The walk goes straight to production.
+            order: Order::Skip,
+            ..PolicyDocument::default()
         };
         let page = self.links.environment(PRODUCTION);
         let path = format!("/api/v1/environments/{PRODUCTION}/policy");

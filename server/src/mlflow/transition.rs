@@ -15,10 +15,11 @@ use domain::{
     Error, ErrorKind,
     model::Stage,
     permission::Permission,
-    promotion::{DecisionVerdict, Promotion, PromotionState, barred},
+    promotion::{DecisionVerdict, Promotion, PromotionState},
 };
 use serde_json::{Value, json};
 use services::{Ctx, NewDecision, NewPromotion, PromotionFilter};
+use std::collections::BTreeMap;
 
 pub(super) fn routes(routes: Routes) -> Routes {
     let read = Access::Needs(Permission::Read);
@@ -90,12 +91,10 @@ fn with_address(state: &AppState, ctx: &Ctx, promotion: &Promotion, mut error: E
     error
 }
 
-/// What whoever asks may do about an open request.
-fn actions(ctx: &Ctx, promotion: &Promotion) -> Vec<&'static str> {
-    let may_decide = promotion.state == PromotionState::AwaitingApproval
-        && ctx.user().is_some_and(|user| barred(user, ctx.may(Permission::DecidePromotion), promotion).is_none());
+/// What whoever asks may do about an open request. `waiting` is what waits for their decision.
+fn actions(ctx: &Ctx, promotion: &Promotion, waiting: &[Promotion]) -> Vec<&'static str> {
     let mut actions = Vec::new();
-    if may_decide {
+    if waiting.iter().any(|one| one.id == promotion.id) {
         actions.extend(["APPROVE_TRANSITION_REQUEST", "REJECT_TRANSITION_REQUEST"]);
     }
     if services::may_withdraw(ctx, promotion) {
@@ -129,6 +128,8 @@ async fn create(
         version,
         environment: environment_of(stage),
         comment: fields.text_or_empty("comment")?.to_owned(),
+        draft: false,
+        again: None,
     };
     let promotion = match state.services.request_promotion(&ctx, new).await {
         Ok(promotion) => promotion,
@@ -143,7 +144,8 @@ async fn create(
     };
     let from = state.services.model_version(&ctx, &promotion.model, promotion.version).await?.stage;
     let mut request = activity(&promotion, "REQUESTED_TRANSITION", (from, stage));
-    request["available_actions"] = json!(actions(&ctx, &promotion));
+    // Nobody is asked before its gates have run.
+    request["available_actions"] = json!(actions(&ctx, &promotion, &[]));
     Ok(Json(json!({ "request": request })))
 }
 
@@ -155,9 +157,10 @@ async fn list(
     let (name, version) = (fields.model_name()?, fields.version()?);
     let from = state.services.model_version(&ctx, name, version).await?.stage;
     let open = open_promotions(&state, &ctx, name, version).await?;
+    let waiting = state.services.promotions_waiting_for_me(&ctx).await?;
     let request = |promotion: &Promotion| {
         let mut request = activity(promotion, "REQUESTED_TRANSITION", (from, stage_of(promotion)?));
-        request["available_actions"] = json!(actions(&ctx, promotion));
+        request["available_actions"] = json!(actions(&ctx, promotion, &waiting));
         Some(request)
     };
     let requests: Vec<Value> = open.iter().filter_map(request).collect();
@@ -191,7 +194,16 @@ async fn decide(
             promotion.state.describe()
         )))
     })?;
-    let new = NewDecision { verdict, comment: fields.text_or_empty("comment")?.to_owned(), subject_digest };
+    // It counts for every rule that the caller has a place in. Rules that ask for more than a comment say so.
+    let new = NewDecision {
+        verdict,
+        comment: fields.text_or_empty("comment")?.to_owned(),
+        subject_digest,
+        rules: Vec::new(),
+        inputs: BTreeMap::new(),
+        checked: BTreeMap::new(),
+        password: None,
+    };
     let decided = state.services.decide_promotion(&ctx, promotion.number, new).await;
     let (decision, _) = decided.map_err(refused)?;
     let mut activity = activity(&promotion, kind, stages);

@@ -102,14 +102,14 @@ async fn take_back(view: &View, comment: CommentId, page: &str) -> PageResult {
 pub(super) async fn list(
     view: &View,
     subject: Subject,
-    shown: Option<Page<Comment>>,
+    page: Option<Page<Comment>>,
     draft: Draft,
 ) -> Result<CommentList, Error> {
     let ctx = view.ctx()?;
     let total = view.services().count_comments(ctx, subject).await?;
-    let Some(page) = shown else { return Ok(CommentList { total, ..CommentList::default() }) };
+    let Some(page) = page else { return Ok(CommentList { total, ..CommentList::default() }) };
     let next_page_token = page.next_page_token;
-    let shown = shown(view, page.items).await?;
+    let shown = self::shown(view, page.items).await?;
     let may_write = ctx.may(Permission::Comment);
     Ok(CommentList { total, shown, next_page_token, may_write, draft })
 }

@@ -67,6 +67,7 @@ async fn home(State(state): State<AppState>, view: View, slug: Option<Extension<
         endpoints: services.endpoints(ctx).await?,
         running,
         more_run,
+        unreviewed: services.unreviewed_overrides(ctx).await?,
         alerts: services.alerts(ctx, true, None, ROWS).await?.items,
         activity: decisive(services.audit_events(ctx, &[], None, LOOKED_THROUGH).await?.items),
         may_load_example: example.is_some() && demo::is_offered(&state, ctx).await?,

@@ -10,6 +10,7 @@ use app::{
 use axum::http::Method;
 use domain::{
     Digest, Error, ErrorKind, audit::ObjectKind, permission::Permission, pipeline::Problem, policy::PolicyDocument,
+    promotion::PolicySimulation,
 };
 use leptos::prelude::*;
 use services::NewPolicy;
@@ -72,13 +73,13 @@ async fn events(view: &View, revisions: &[domain::policy::Policy]) -> Result<Vec
 }
 
 async fn show_new(view: View) -> PageResult {
-    edit_page(view, None, Draft::of([("source", starter())]), Vec::new(), None).await
+    edit_page(view, None, Draft::of([("source", starter())]), Vec::new(), None, None).await
 }
 
 async fn show_edit(view: View, Path(name): Path<String>) -> PageResult {
     let revisions = view.services().policy(view.ctx()?, &name).await?;
     let file = revisions.first().map(source).unwrap_or_default();
-    edit_page(view, Some(name), Draft::of([("source", file)]), Vec::new(), None).await
+    edit_page(view, Some(name), Draft::of([("source", file)]), Vec::new(), None, None).await
 }
 
 async fn edit_page(
@@ -87,6 +88,7 @@ async fn edit_page(
     draft: Draft,
     problems: Vec<Problem>,
     refused: Option<Error>,
+    simulation: Option<PolicySimulation>,
 ) -> PageResult {
     let seen = match &name {
         Some(name) => {
@@ -97,7 +99,7 @@ async fn edit_page(
     };
     let links = view.links.clone();
     let title = name.as_ref().map_or_else(|| "New policy".to_owned(), |name| format!("Edit {name}"));
-    view.form_page(refused.as_ref(), title, SECTION, move || view! { <Edit links name seen draft problems/> }).await
+    view.form_page(refused.as_ref(), title, SECTION, move || view! { <Edit links name seen draft problems simulation/> }).await
 }
 
 async fn create(view: View, form: Form) -> PageResult {
@@ -123,9 +125,12 @@ async fn write(view: View, known: Option<String>, name: String, form: Form) -> P
         Ok(document) => document,
         Err(problems) => {
             let error = Error::from(problems.clone());
-            return edit_page(view, known, draft(false), problems.0, Some(error)).await;
+            return edit_page(view, known, draft(false), problems.0, Some(error), None).await;
         }
     };
+    if form.text("do") == "simulate" {
+        return simulate(view, known, &name, document, draft(false)).await;
+    }
     let written = async {
         let services = view.services();
         let instead_of = match &known {
@@ -150,7 +155,27 @@ async fn write(view: View, known: Option<String>, name: String, form: Form) -> P
         }
         Err(error) if can_mend(&error) => {
             let draft = draft(error.kind == ErrorKind::Conflict).refused(&error);
-            edit_page(view, known, draft, Vec::new(), Some(error)).await
+            edit_page(view, known, draft, Vec::new(), Some(error), None).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Shows what a draft would have decided on promotions that are past, and the form as it was typed.
+async fn simulate(
+    view: View,
+    known: Option<String>,
+    name: &str,
+    document: PolicyDocument,
+    draft: Draft,
+) -> PageResult {
+    // A new policy may have no name yet; what it would have decided does not depend on it.
+    let name = if name.is_empty() { "draft" } else { name };
+    match view.services().simulate_policy(view.ctx()?, name, document).await {
+        Ok(simulation) => edit_page(view, known, draft, Vec::new(), None, Some(simulation)).await,
+        Err(error) if can_mend(&error) => {
+            let draft = draft.refused(&error);
+            edit_page(view, known, draft, Vec::new(), Some(error), None).await
         }
         Err(error) => Err(error.into()),
     }

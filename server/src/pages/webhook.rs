@@ -10,7 +10,7 @@ use app::{
 use axum::http::Method;
 use domain::{
     Error, ErrorKind,
-    id::WebhookId,
+    id::{DeliveryId, WebhookId},
     permission::Permission,
     webhook::{WebhookEvent, WebhookStatus},
 };
@@ -124,6 +124,13 @@ async fn change(view: View, Path(id): Path<WebhookId>, form: Form) -> PageResult
                 _ => format!("The example was not delivered. {}", went.error.unwrap_or_default()),
             };
             return view.done(&here, told).await;
+        }
+        "redeliver" => {
+            let delivery: DeliveryId = form.text("delivery").parse().map_err(|_| {
+                Error::new(ErrorKind::NotFound, "No such delivery of this webhook.")
+            })?;
+            view.services().redeliver(view.ctx()?, id, delivery).await?;
+            return view.done(&here, "It is sent again, as a delivery of its own.").await;
         }
         "enable" => Some((WebhookStatus::Active, "It is told from now on.")),
         "disable" => Some((WebhookStatus::Disabled, "It is not told anything any more.")),

@@ -40,6 +40,7 @@ async fn work(options: &config::Worker, mut services: Services, data_dir: &Path,
         services = services.with_prometheus(Prometheus::new(address).map_err(anyhow::Error::msg)?);
     }
     let server_url = options.public_url.trim_end_matches('/');
+    services = services.with_public_url(server_url);
     let how = Options::new(&options.work, data_dir, server_url);
     let working = AbortOnDropHandle::new(tokio::spawn(super::run(services.clone(), how, stop.asked().clone())));
     stop.asked().cancelled().await;

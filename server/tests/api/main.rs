@@ -20,6 +20,7 @@ mod pages;
 mod palette;
 mod pipeline;
 mod pipeline_run;
+mod policy;
 mod promotion;
 mod run;
 mod run_table;

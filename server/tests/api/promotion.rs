@@ -99,9 +99,12 @@ async fn a_promotion_is_requested_decided_and_read() {
     assert_eq!((again.status.as_u16(), again.ok()), (200, first.ok()));
 
     let detail = people.viewer.get("/api/v1/promotions/1").await.ok();
-    assert_eq!((&detail["promotion"]["state"], &detail["approvals"]), (&json!("approved"), &json!(1)));
+    assert_eq!(detail["promotion"]["state"], "approved");
     assert_eq!(detail["decisions"][0]["comment"], "Fine.");
-    assert_eq!(detail["eligible"].as_array().unwrap().len(), 5);
+    assert_eq!(detail["decisions"][0]["rules"], json!(["production/approvers"]));
+    let rule = &detail["rules"][0];
+    assert_eq!((&rule["met"], &rule["votes"][0]["user_name"]), (&json!(true), &json!(people.approver.user().name)));
+    assert_eq!(rule["people"].as_array().unwrap().len(), 1, "{rule}");
     let open = people.viewer.get("/api/v1/promotions?state=open&model=wine&environment=production").await.ok();
     assert_eq!(open["items"].as_array().unwrap().len(), 1);
     people.viewer.get("/api/v1/promotions?state=nowhere").await.refused(400);
@@ -116,8 +119,10 @@ async fn each_act_takes_its_role() {
     people.viewer.post("/api/v1/promotions", new.clone()).await.refused(403);
     people.approver.post("/api/v1/promotions", new).await.refused(403);
     let decision = json!({ "verdict": "approve", "subject_digest": digest(&people.viewer, 1).await });
+    // Everybody may try; the rule names approvers.
     for client in [&people.viewer, &people.contributor, &people.operator, &people.admin] {
-        client.post("/api/v1/promotions/1/decisions", decision.clone()).await.refused(403);
+        let refused = client.post("/api/v1/promotions/1/decisions", decision.clone()).await.refused(403);
+        assert!(refused["detail"].as_str().unwrap().starts_with("You may not decide on promotion #1: "), "{refused}");
     }
     people.operator.post("/api/v1/promotions/1/withdraw", json!({})).await.refused(403);
     let rollback = "/api/v1/environments/production/models/wine/rollback";
@@ -130,19 +135,121 @@ async fn each_act_takes_its_role() {
 }
 
 #[tokio::test]
-async fn what_was_seen_before_a_change_is_not_decided_on() {
+async fn what_was_seen_before_a_stricter_policy_is_not_decided_on() {
     let (app, people) = start(1).await;
     let promotion = request(&people.contributor, 1).await;
     advance(&app, &promotion).await;
     let seen = digest(&people.approver, 1).await;
     people.admin.put(POLICY, json!({ "gates": [], "rule": { "approvals": 2 } })).await.ok();
-    advance(&app, &promotion).await;
     let decision = json!({ "verdict": "approve", "subject_digest": seen });
     let refused = people.approver.post("/api/v1/promotions/1/decisions", decision).await.refused(409);
-    assert_eq!(
-        refused["detail"],
-        "What you saw has changed since. Asked again: revision 3 of the policy is in force. Look at promotion #1 again."
-    );
+    let detail = refused["detail"].as_str().unwrap();
+    assert!(detail.starts_with("Promotion #1 is not to be decided on: it was invalidated. The policies became stricter"), "{detail}");
+    let again = json!({ "model": "wine", "version": 1, "environment": "production", "again": 1 });
+    assert_eq!(people.contributor.post("/api/v1/promotions", again).await.ok()["again"], 1);
+}
+
+#[tokio::test]
+async fn a_draft_asks_nobody_until_it_is_submitted() {
+    let (app, people) = start(1).await;
+    let new = json!({ "model": "wine", "version": 1, "environment": "production", "draft": true });
+    let draft = people.contributor.post("/api/v1/promotions", new).await.ok();
+    assert_eq!((&draft["state"], advance(&app, &draft).await), (&json!("draft"), PromotionState::Draft));
+    let scan = json!({ "name": "security-scan", "content": { "findings": 0 } });
+    assert_eq!(people.contributor.post("/api/v1/promotions/1/evidence", scan.clone()).await.status, 201);
+    assert_eq!(people.contributor.post("/api/v1/promotions/1/evidence", scan.clone()).await.status, 200);
+    people.viewer.post("/api/v1/promotions/1/evidence", scan.clone()).await.refused(403);
+    for name in ["", "a\nb", &"x".repeat(201)] {
+        let wrong = json!({ "name": name, "content": 1 });
+        assert_eq!(people.contributor.post("/api/v1/promotions/1/evidence", wrong).await.refused(400)["field"], "name");
+    }
+    let listed = people.viewer.get("/api/v1/promotions/1/evidence").await.ok();
+    assert_eq!((listed["items"].as_array().unwrap().len(), &listed["items"][0]["content"]), (1, &json!({ "findings": 0 })));
+
+    people.admin.post("/api/v1/promotions/1/submit", json!({})).await.ok();
+    assert_eq!(people.contributor.post("/api/v1/promotions/1/submit", json!({})).await.ok()["state"], "gates_running");
+    assert_eq!(advance(&app, &draft).await, PromotionState::AwaitingApproval);
+    let late = json!({ "name": "late", "content": 1 });
+    people.contributor.post("/api/v1/promotions/1/evidence", late).await.refused(409);
+}
+
+#[tokio::test]
+async fn whoever_waits_is_told_when_it_is_decided() {
+    let (app, people) = start(1).await;
+    let telling = tokio_util::task::AbortOnDropHandle::new(tokio::spawn(
+        app.state.events.clone().listen(app.database.pool.clone()),
+    ));
+    let promotion = request(&people.contributor, 1).await;
+    advance(&app, &promotion).await;
+    let waits = people.contributor.clone();
+    let waiting = tokio::spawn(async move { waits.get("/api/v1/promotions/1?wait=60s&until=decided").await.ok() });
+    let decision = json!({ "verdict": "reject", "comment": "No.", "subject_digest": digest(&people.approver, 1).await });
+    people.approver.post("/api/v1/promotions/1/decisions", decision).await.ok();
+    assert_eq!(waiting.await.unwrap()["promotion"]["state"], "rejected");
+    drop(telling);
+    // What has ended is not waited for, and neither is anything without a span.
+    for path in ["?wait=60s", "?until=live", "", "?wait=60s&until=decided"] {
+        people.viewer.get(&format!("/api/v1/promotions/1{path}")).await.ok();
+    }
+    for (path, field) in [("?wait=61s", "wait"), ("?wait=soon", "wait"), ("?wait=1s&until=dawn", "until")] {
+        assert_eq!(people.viewer.get(&format!("/api/v1/promotions/1{path}")).await.refused(400)["field"], field);
+    }
+    people.viewer.get("/api/v1/promotions/9?wait=60s").await.refused(404);
+}
+
+#[tokio::test]
+async fn who_waits_longer_than_anything_happens_sees_how_it_stands() {
+    let (app, people) = start(1).await;
+    let promotion = request(&people.contributor, 1).await;
+    advance(&app, &promotion).await;
+    let seen = people.viewer.get("/api/v1/promotions/1?wait=1s&until=live").await.ok();
+    assert_eq!(seen["promotion"]["state"], "awaiting_approval");
+}
+
+#[tokio::test]
+async fn glass_is_broken_by_two_and_reviewed_by_a_third() {
+    let (app, people) = start(0).await;
+    let gate = json!({ "kind": "metric_threshold", "metric": "accuracy", "threshold": 0.7 });
+    people.admin.put(POLICY, json!({ "gates": [gate], "rule": { "approvals": 1 } })).await.ok();
+    let promotion = request(&people.contributor, 1).await;
+    assert_eq!(advance(&app, &promotion).await, PromotionState::Blocked);
+    let open = json!({ "kind": "gates", "reason": "Customers cannot pay without it." });
+    for client in [&people.viewer, &people.contributor, &people.approver] {
+        client.post("/api/v1/promotions/1/overrides", open.clone()).await.refused(403);
+    }
+    let hurried = json!({ "kind": "gates", "reason": "Now!" });
+    assert_eq!(people.operator.post("/api/v1/promotions/1/overrides", hurried).await.refused(400)["field"], "reason");
+    let opened = people.operator.post("/api/v1/promotions/1/overrides", open).await;
+    assert_eq!(opened.status, 201);
+    let path = format!("/api/v1/promotions/1/overrides/{}", opened.ok()["id"].as_str().unwrap());
+    people.operator.post(&format!("{path}/confirm"), json!({})).await.refused(403);
+    people.viewer.post(&format!("{path}/confirm"), json!({})).await.refused(403);
+    people.approver.post(&format!("{path}/confirm"), json!({})).await.ok();
+    assert_eq!(advance(&app, &promotion).await, PromotionState::AwaitingApproval);
+
+    let open = people.viewer.get("/api/v1/overrides/unreviewed").await.ok();
+    assert_eq!(open["items"][0]["promotion_number"], 1);
+    people.approver.post(&format!("{path}/review"), json!({ "review": "Right." })).await.refused(403);
+    assert_eq!(people.admin.post(&format!("{path}/review"), json!({ "review": "" })).await.refused(400)["field"], "review");
+    people.admin.post(&format!("{path}/review"), json!({ "review": "It was right." })).await.ok();
+    assert_eq!(people.viewer.get("/api/v1/overrides/unreviewed").await.ok()["items"], json!([]));
+}
+
+#[tokio::test]
+async fn statistics_are_of_a_period() {
+    let (app, people) = start(1).await;
+    let promotion = request(&people.contributor, 1).await;
+    advance(&app, &promotion).await;
+    let no = json!({ "verdict": "reject", "comment": "Too slow.", "subject_digest": digest(&people.approver, 1).await });
+    people.approver.post("/api/v1/promotions/1/decisions", no).await.ok();
+    let statistics = people.viewer.get("/api/v1/promotions/statistics").await.ok();
+    assert_eq!((&statistics["promotions"], &statistics["policies"][0]["rejected"]), (&json!(1), &json!(1)));
+    assert_eq!(statistics["rejections"][0]["comment"], "Too slow.");
+    let before = people.viewer.get("/api/v1/promotions/statistics?to=2020-01-01T00:00:00Z").await.ok();
+    assert_eq!((&before["promotions"], &before["rejections"]), (&json!(0), &json!([])));
+    for wrong in ["from=yesterday", "from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z"] {
+        people.viewer.get(&format!("/api/v1/promotions/statistics?{wrong}")).await.refused(400);
+    }
 }
 
 #[tokio::test]

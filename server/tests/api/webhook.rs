@@ -175,3 +175,48 @@ async fn an_example_is_sent_and_a_redirect_to_somebody_inside_is_not_followed() 
     assert_eq!(knocked.load(Ordering::SeqCst), 0);
     test(&open, json!({ "event": "run.created" })).await.refused(400);
 }
+
+#[tokio::test]
+async fn what_mlflow_has_no_words_for_is_kept_from_its_clients_and_kept_for_ours() {
+    let app = TestApp::start().await;
+    let admin = app.member(Role::Admin).await;
+    let made = async |name: &str, events: Value| {
+        let new = json!({ "name": name, "url": "https://1.1.1.1/hook", "events": events });
+        admin.post(HOOKS, new).await.ok()["id"].as_str().unwrap().to_owned()
+    };
+    let mixed = made("mixed", json!(["model_version.created", "promotion.live"])).await;
+    let ours = made("ours", json!(["promotion.live"])).await;
+    let listed = admin.get("/api/2.0/mlflow/webhooks").await.ok();
+    let [one] = listed["webhooks"].as_array().unwrap().as_slice() else { panic!("{listed}") };
+    assert_eq!(one["events"], json!([{ "entity": "MODEL_VERSION", "action": "CREATED" }]));
+    admin.get(&format!("/api/2.0/mlflow/webhooks/{ours}")).await.refused(404);
+    admin.delete(&format!("/api/2.0/mlflow/webhooks/{ours}")).await.refused(404);
+
+    let events = json!([{ "entity": "PROMPT", "action": "CREATED" }]);
+    admin.patch(&format!("/api/2.0/mlflow/webhooks/{mixed}"), json!({ "events": events })).await.ok();
+    assert_eq!(admin.get(&format!("{HOOKS}/{mixed}")).await.ok()["events"], json!(["prompt.created", "promotion.live"]));
+    let unknown = json!([{ "entity": "PROMOTION", "action": "LIVE" }]);
+    let refused = admin.patch(&format!("/api/2.0/mlflow/webhooks/{mixed}"), json!({ "events": unknown })).await;
+    assert!(!refused.refused(400)["message"].as_str().unwrap().contains("promotion,"));
+    assert_eq!(admin.get(HOOKS).await.ok()["items"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_delivery_is_sent_again_when_somebody_asks() {
+    let app = TestApp::start().await;
+    let admin = app.member(Role::Admin).await;
+    let made = admin.post(HOOKS, hook("https://1.1.1.1/hook")).await.ok();
+    let path = format!("{HOOKS}/{}/deliveries", made["id"].as_str().unwrap());
+    admin.model("churn").await;
+    admin.empty_version("churn").await;
+    let first = admin.get(&path).await.ok()["items"][0]["id"].as_str().unwrap().to_owned();
+    let again = admin.post(&format!("{path}/{first}/redeliver"), json!({})).await;
+    assert_eq!((again.status, &again.ok()["redelivery_of"]), (StatusCode::ACCEPTED, &json!(first)));
+    assert_eq!(admin.get(&path).await.ok()["items"].as_array().unwrap().len(), 2);
+    admin.post(&format!("{path}/{}/redeliver", made["id"].as_str().unwrap()), json!({})).await.refused(404);
+    let (_, stranger) = app.second_workspace("other-lab").await;
+    stranger.post(&format!("{path}/{first}/redeliver"), json!({})).await.refused(404);
+    let hook = format!("{HOOKS}/{}", made["id"].as_str().unwrap());
+    admin.patch(&hook, json!({ "status": "DISABLED" })).await.ok();
+    admin.post(&format!("{path}/{first}/redeliver"), json!({})).await.refused(409);
+}

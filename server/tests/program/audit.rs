@@ -5,7 +5,6 @@ use artifacts::Artifacts;
 use chain::{DECISIONS, EVENTS, Hashed, MANIFEST, Manifest, SEAL, Seal, canonical};
 use domain::{
     Digest,
-    environment::{ApprovalRule, PolicyDocument},
     id::{ModelId, ModelVersionId},
     model::{VersionFile, manifest_digest},
     permission::{Role, Scope},
@@ -102,7 +101,7 @@ async fn promotion(slipway: &Slipway) -> i64 {
     let services = Services::new(slipway.pool().clone(), artifacts);
     let admin = person(&services, "admin", Role::Admin).await;
     let requester = person(&services, "requester", Role::Contributor).await;
-    let document = PolicyDocument { gates: Vec::new(), rule: ApprovalRule { approvals: 2 } };
+    let document = serde_json::from_value(serde_json::json!({ "rule": { "approvals": 2 } })).unwrap();
     services.set_policy(&admin, "production", document, None).await.unwrap();
     version(slipway, &services).await;
     let new = NewPromotion {
@@ -110,6 +109,8 @@ async fn promotion(slipway: &Slipway) -> i64 {
         version: 1,
         environment: "production".to_owned(),
         comment: "better <b>everywhere</b>".to_owned(),
+        draft: false,
+        again: None,
     };
     let promotion = services.request_promotion(&requester, new).await.unwrap();
     assert_eq!(services.advance_promotion(promotion.id).await.unwrap(), PromotionState::AwaitingApproval);
@@ -120,6 +121,10 @@ async fn promotion(slipway: &Slipway) -> i64 {
             verdict: DecisionVerdict::Approve,
             comment: format!("{name} agrees"),
             subject_digest: detail.promotion.subject_digest.unwrap(),
+            rules: Vec::new(),
+            inputs: BTreeMap::new(),
+            checked: BTreeMap::new(),
+            password: None,
         };
         services.decide_promotion(&approver, promotion.number, decision).await.unwrap();
     }

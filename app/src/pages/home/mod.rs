@@ -17,7 +17,7 @@ use domain::{
     id::WorkspaceId,
     monitor::{Alert, AlertState},
     pipeline_run::{PipelineRunState, PipelineRunSummary},
-    promotion::Promotion,
+    promotion::{Override, OverrideKind, Promotion},
 };
 use example::{AskAgain, Example};
 use leptos::prelude::*;
@@ -39,6 +39,8 @@ pub struct HomePage {
     pub more_run: bool,
     /// Alerts that are not resolved, newest first.
     pub alerts: Vec<Alert>,
+    /// Overrides whose review nobody has closed.
+    pub unreviewed: Vec<Override>,
     /// What happened last, newest first.
     pub activity: Vec<AuditEvent>,
     /// How far the example has come, when it was loaded lately.
@@ -49,6 +51,32 @@ pub struct HomePage {
     pub may_invite: bool,
     /// Whether the reader may start pipelines.
     pub may_run: bool,
+}
+
+/// Overrides that somebody must still look at: a line each, until their reviews are closed.
+#[component]
+fn Unreviewed(links: Links, overrides: Vec<Override>) -> impl IntoView {
+    let rows = overrides
+        .into_iter()
+        .map(|one| {
+            let href = links.promotion(one.promotion_number);
+            let what = match one.kind {
+                OverrideKind::Gates => "The gates",
+                OverrideKind::Freeze => "The freeze",
+            };
+            let words = format!("{what} of promotion #{} overridden by {}", one.promotion_number, one.opener);
+            let due = one.review_due_at.map(|due| {
+                let words = if due < now() { "review overdue since " } else { "review due " };
+                view! { ", "{words}{format::minute(due)} }
+            });
+            view! { <p><a href=href>{words}</a>{due}"."</p> }
+        })
+        .collect_view();
+    view! {
+        <div id="unreviewed" data-live="">
+            {(!rows.is_empty()).then(|| view! { <Callout tone=Tone::Warn>{rows}</Callout> })}
+        </div>
+    }
 }
 
 /// The home of a workspace.
@@ -88,6 +116,7 @@ pub fn Home(
         />
         <div class="with-aside mt-4">
             <div class="stack">
+                <Unreviewed links=links.clone() overrides=page.unreviewed/>
                 {page
                     .example
                     .map(|walk| view! { <Example links=links.clone() walk may_load=page.may_load_example/> })}

@@ -1,7 +1,8 @@
 //! Writing a policy's file: a new policy, or a new revision of one.
 
+use super::simulation::Simulation;
 use crate::{pages::pipeline::Problems, ui::prelude::*};
-use domain::{Error, pipeline::Problem};
+use domain::{Error, pipeline::Problem, promotion::PolicySimulation};
 use leptos::prelude::*;
 
 /// The file that a new policy starts with.
@@ -26,12 +27,9 @@ pub fn Edit(
     /// What is wrong in it, line by line.
     #[prop(optional)]
     problems: Vec<Problem>,
-    /// What a simulation found, to stand above the form.
-    #[prop(optional)]
-    simulated: Option<AnyView>,
-    /// Whether it can be simulated.
-    #[prop(optional)]
-    may_simulate: bool,
+    /// What a simulation found, when one was asked for.
+    #[prop(optional_no_strip)]
+    simulation: Option<PolicySimulation>,
 ) -> impl IntoView {
     let source = draft.value("source").unwrap_or_default().to_owned();
     let seen = draft.value("instead_of").map(ToOwned::to_owned).or(seen);
@@ -68,7 +66,7 @@ pub fn Edit(
         <div class="with-aside mt-4">
             <div class="stack">
                 <Problems problems source heading="Nothing was changed"/>
-                {simulated}
+                {simulation.map(|simulation| view! { <Simulation links=links.clone() simulation/> })}
                 <form class="stack" method="post" action=action>
                     // The first button is the one that the Enter key presses.
                     <button class="sr" type="submit" name="do" value="save" tabindex="-1" aria-hidden="true">"Save"</button>
@@ -91,7 +89,7 @@ pub fn Edit(
                     <div class="form">
                         <div class="go">
                             <Button text=go kind=Kind::Primary name="do" value="save"/>
-                            {may_simulate.then(|| view! { <Button text="Simulate" name="do" value="simulate"/> })}
+                            <Button text="Simulate" name="do" value="simulate"/>
                             <ButtonLink text="Cancel" href=back kind=Kind::Ghost/>
                         </div>
                     </div>

@@ -3,6 +3,7 @@
 mod edit;
 mod list;
 mod one;
+mod simulation;
 
 pub use edit::{Edit, starter};
 pub use list::Policies;

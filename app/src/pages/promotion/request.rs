@@ -12,7 +12,7 @@ pub struct RequestPage {
     pub environments: Vec<(String, String)>,
 }
 
-/// Asks for a promotion. Sends `subject` (`model/version`), `environment` and `comment` to `promotions`.
+/// Asks for a promotion. Sends `subject` (`model/version`), `environment`, `comment` and `do` to `promotions`.
 #[component]
 pub fn Request(
     /// The addresses of the workspace.
@@ -50,7 +50,8 @@ pub fn Request(
                     <TextArea label="Why" name="comment" hint="What is better, and what approvers should look at." optional=true draft/>
                     <div class="form">
                         <div class="go">
-                            <Button text="Request promotion" kind=Kind::Primary/>
+                            <Button text="Request promotion" kind=Kind::Primary name="do" value="request"/>
+                            <Button text="Save as draft" name="do" value="draft"/>
                             <ButtonLink text="Cancel" href=back/>
                         </div>
                     </div>

@@ -240,6 +240,7 @@ pub fn WebhookView(
     };
     let draft = if draft.is_refused() { draft } else { present(&webhook) };
     let examples = webhook.events.iter().map(|event| (event.as_str().to_owned(), event.as_str().to_owned())).collect();
+    let again = (webhook.status == WebhookStatus::Active).then(|| action.clone());
     let Webhook { name, url, description, has_secret, created_at, updated_at, .. } = webhook;
     let (save, test, delete) = (action.clone(), action.clone(), action.clone());
     view! {
@@ -266,7 +267,7 @@ pub fn WebhookView(
                             </Facts>
                         </Body>
                     </Panel>
-                    <Deliveries address deliveries/>
+                    <Deliveries address deliveries again/>
                 </div>
                 <aside class="stack" aria-label="Try and change it">
                     <Panel title="Try it" id="test" note="Sends an example, once, now">
@@ -320,7 +321,12 @@ fn present(webhook: &Webhook) -> Draft {
 }
 
 #[component]
-fn Deliveries(address: Address, deliveries: Page<Delivery>) -> impl IntoView {
+fn Deliveries(
+    address: Address,
+    deliveries: Page<Delivery>,
+    /// Where a delivery is sent again from, while anything is sent.
+    again: Option<String>,
+) -> impl IntoView {
     let Page { items, next_page_token } = deliveries;
     let shown = items.len();
     if items.is_empty() && address.get("page_token").is_none() {
@@ -340,15 +346,23 @@ fn Deliveries(address: Address, deliveries: Page<Delivery>) -> impl IntoView {
         .map(|delivery| {
             let (state, word) = of_delivery(&delivery);
             let answer = delivery.response_status.map(|status| status.to_string());
+            let has_ended = delivery.ended_at.is_some();
+            let repeat = again.clone().filter(|_| has_ended).map(|action| {
+                let values = vec![("do", "redeliver".to_owned()), ("delivery", delivery.id.to_string())];
+                view! { <Act action text="Send again" values/> }
+            });
             view! {
                 <tr>
                     <th scope="row">
                         <code>{delivery.event.as_str()}</code>
                         <span class="sub mono">{delivery.id.to_string()}</span>
+                        {delivery.redelivery_of.map(|first| view! { <span class="sub">"Again: "<span class="mono">{first.to_string()}</span></span> })}
                     </th>
                     <td>
                         <StateMark state word/>
                         {(!delivery.error.is_empty()).then(|| view! { <span class="sub">{delivery.error.clone()}</span> })}
+                        {(!delivery.response_excerpt.is_empty())
+                            .then(|| view! { <span class="sub breaks">"Answer: "{delivery.response_excerpt.clone()}</span> })}
                         {delivery.next_at.filter(|_| delivery.attempts > 0).map(|at| view! { <span class="sub">"Next try: "<Until at/></span> })}
                     </td>
                     <td class="num">{match answer {
@@ -356,7 +370,7 @@ fn Deliveries(address: Address, deliveries: Page<Delivery>) -> impl IntoView {
                         None => view! { <span class="none">"–"</span> }.into_any(),
                     }}</td>
                     <td class="num">{format!("{} of {MAX_ATTEMPTS}", delivery.attempts)}</td>
-                    <td><When at=delivery.created_at/></td>
+                    <td><When at=delivery.created_at/>{repeat}</td>
                 </tr>
             }
         })

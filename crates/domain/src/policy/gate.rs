@@ -358,20 +358,21 @@ impl GateSpec {
                 }
             }
             Self::Promql { query, bound } => {
-                if query.trim().is_empty() || query.len() > 4000 {
-                    return Err(("query", "give a query of at most 4,000 characters.".to_owned()));
+                if query.trim().is_empty() || query.len() > 4000 || query.contains('\0') {
+                    return Err(("query", "give a query of at most 4,000 characters, none of them NUL.".to_owned()));
                 }
                 finite("bound", bound.limit())?;
                 promql::check(query).map_err(|why| ("query", why))
             }
             Self::Cel { name: what, expression } => {
                 name("name", what)?;
+                if expression.trim().is_empty() || expression.len() > 4000 || expression.contains('\0') {
+                    let message = "give an expression of at most 4,000 characters, none of them NUL.";
+                    return Err(("expression", message.to_owned()));
+                }
                 #[cfg(not(target_arch = "wasm32"))]
                 crate::promotion::gate::cel::check(expression).map_err(|why| ("expression", why))?;
-                match expression.len() {
-                    1..=4000 => Ok(()),
-                    _ => Err(("expression", "give an expression of at most 4,000 characters.".to_owned())),
-                }
+                Ok(())
             }
         }
     }

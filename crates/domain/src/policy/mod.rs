@@ -25,6 +25,7 @@ use crate::{
     environment::PRODUCTION,
     error::Error,
     id::{PolicyId, WorkspaceId},
+    wording::check_nul,
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -273,6 +274,7 @@ impl PolicyDocument {
         if self.description.chars().count() > 2000 {
             return Err(Error::invalid_field("description", "A description has at most 2,000 characters."));
         }
+        check_nul(&self.description, "description")?;
         if self.gates.len() + self.advisory.len() > MAX_GATES {
             return Err(Error::invalid_field("gates", format!("A policy has at most {MAX_GATES} gates.")));
         }
@@ -286,6 +288,20 @@ impl PolicyDocument {
                     let path = if field.is_empty() { format!("{list}/{at}") } else { format!("{list}/{at}/{field}") };
                     Error::invalid_field(path, format!("Gate {}: {what}", at + 1))
                 })?;
+            }
+        }
+        // An answer from outside names what it answers.
+        let mut asked = BTreeSet::new();
+        for (list, gates) in [("gates", &self.gates), ("advisory", &self.advisory)] {
+            for (at, gate) in gates.iter().enumerate() {
+                if let GateSpec::External { name, .. } = gate
+                    && !asked.insert(name)
+                {
+                    return Err(Error::invalid_field(
+                        format!("{list}/{at}/name"),
+                        format!("Two external gates are called \"{name}\"; each has a name of its own."),
+                    ));
+                }
             }
         }
         let mut names = BTreeSet::new();
@@ -308,6 +324,12 @@ impl PolicyDocument {
         }
         if self.evidence_ttl.is_some_and(|ttl| ttl < Span::of_seconds(60) || ttl > Span::of_days(366)) {
             return Err(Error::invalid_field("evidence_ttl", "From a minute to 366 days."));
+        }
+        // However it came, it can be edited as a file.
+        #[cfg(not(target_arch = "wasm32"))]
+        if self.to_yaml().len() > MAX_FILE_BYTES {
+            let text = format!("A policy has at most {} KiB, written as YAML.", MAX_FILE_BYTES / 1024);
+            return Err(Error::invalid(text));
         }
         Ok(())
     }
@@ -517,6 +539,22 @@ mod tests {
         let policy =
             PolicyDocument { gates: vec![GateSpec::GoldenRow { tolerance: -1.0 }], ..PolicyDocument::default() };
         assert_eq!(policy.validate().unwrap_err().field.as_deref(), Some("gates/0/tolerance"));
+    }
+
+    #[test]
+    fn what_no_file_can_hold_is_no_policy() {
+        let nul = PolicyDocument { description: "a\0b".to_owned(), ..PolicyDocument::default() };
+        assert_eq!(nul.validate().unwrap_err().field.as_deref(), Some("description"));
+        let long = |n: usize| GateSpec::Cel { name: n.to_string(), expression: "x".repeat(4000) };
+        let large = PolicyDocument { gates: (0..20).map(long).collect(), ..PolicyDocument::default() };
+        assert_eq!(large.validate().unwrap_err().message, "A policy has at most 64 KiB, written as YAML.");
+    }
+
+    #[test]
+    fn two_external_gates_of_one_name_are_refused() {
+        let gate = || GateSpec::External { name: "scan".to_owned(), timeout: Span::of_days(1) };
+        let policy = PolicyDocument { gates: vec![gate()], advisory: vec![gate()], ..PolicyDocument::default() };
+        assert_eq!(policy.validate().unwrap_err().field.as_deref(), Some("advisory/0/name"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Rules: which people agree, and how many of them.
 
 use crate::{error::Error, permission::Role, user::Email};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
 /// The most approvals that a rule asks for.
@@ -13,7 +13,7 @@ const MAX_APPROVALS: u8 = 20;
 #[serde(default, deny_unknown_fields)]
 pub struct Eligible {
     /// People by their address.
-    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    #[serde(skip_serializing_if = "BTreeSet::is_empty", deserialize_with = "addresses")]
     pub users: BTreeSet<Email>,
     /// Teams by name.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
@@ -21,6 +21,12 @@ pub struct Eligible {
     /// Roles in the workspace.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub roles: BTreeSet<Role>,
+}
+
+/// Addresses as they are compared: in lower case, whoever wrote them.
+fn addresses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeSet<Email>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    texts.iter().map(|text| Email::parse(text).map_err(|error| D::Error::custom(error.message))).collect()
 }
 
 impl Eligible {
@@ -233,6 +239,9 @@ impl Rule {
         if self.eligible.is_nobody() {
             return wrong("eligible", "say who counts: users, teams or roles.".to_owned());
         }
+        if !self.eligible.teams.iter().all(|team| named(team, 100)) {
+            return wrong("eligible", "a team's name has 1 to 100 visible characters.".to_owned());
+        }
         if !(1..=MAX_APPROVALS).contains(&self.approvals) {
             return wrong("approvals", format!("from 1 to {MAX_APPROVALS} people."));
         }
@@ -254,6 +263,10 @@ impl Rule {
             }
             if (input.kind == InputKind::Choice) == input.choices.is_empty() {
                 return wrong("inputs", format!("\"{}\": a choice has choices, and nothing else has.", input.name));
+            }
+            if input.choices.len() > 50 || !input.choices.iter().all(|choice| named(choice, 100)) {
+                let most = "at most 50 choices of at most 100 visible characters.";
+                return wrong("inputs", format!("\"{}\": {most}", input.name));
             }
         }
         if self.inputs.len() > 20 {
@@ -291,6 +304,8 @@ mod tests {
             (json!({"inputs": [{"name": "x", "kind": "choice"}]}), "inputs"),
             (json!({"inputs": [{"name": "x", "choices": ["a"]}]}), "inputs"),
             (json!({"inputs": [{"name": "x"}, {"name": "x"}]}), "inputs"),
+            (json!({"inputs": [{"name": "x", "kind": "choice", "choices": ["a", ""]}]}), "inputs"),
+            (json!({"eligible": {"teams": ["ri\nsk"]}}), "eligible"),
         ] {
             let mut rule = good();
             rule.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
@@ -299,6 +314,15 @@ mod tests {
             assert_eq!(error.field.as_deref(), Some(format!("rules/0/{field}").as_str()), "{change}");
         }
         assert!(serde_json::from_value::<Distinct>(json!("boss")).is_err());
+    }
+
+    #[test]
+    fn an_address_is_compared_in_lower_case_and_no_other_text_is_one() {
+        let rule = |user: &str| json!({"name": "a", "eligible": {"users": [user]}});
+        let upper: Rule = serde_json::from_value(rule(" Owner@Example.com")).unwrap();
+        assert!(upper.eligible.users.contains(&Email::parse("owner@example.com").unwrap()));
+        let error = serde_json::from_value::<Rule>(rule("owner")).unwrap_err();
+        assert!(error.to_string().starts_with("This is not an e-mail address"), "{error}");
     }
 
     #[test]

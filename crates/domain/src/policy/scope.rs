@@ -186,6 +186,12 @@ impl Scope {
         if self.tags.len() > 20 {
             return Err(Error::invalid_field("scope/tags", "At most 20 tags."));
         }
+        // A NUL is no character of any text here; in a pattern it would stand for any other.
+        let fits = |text: &String, least: usize| (least..=250).contains(&text.len()) && !text.contains('\0');
+        if !self.tags.iter().all(|(key, value)| fits(key, 1) && fits(value, 0)) {
+            let message = "A tag's name has 1 to 250 characters, and its value at most as many.";
+            return Err(Error::invalid_field("scope/tags", message));
+        }
         if self.actions.is_empty() {
             return Err(Error::invalid_field("scope/actions", "Name at least one action, or leave the field out."));
         }
@@ -236,6 +242,20 @@ mod tests {
         ] {
             let scope: Scope = serde_json::from_value(scope).unwrap();
             assert_eq!(scope.holds_for(&target), holds, "{scope:?}");
+        }
+    }
+
+    #[test]
+    fn tags_are_names_and_values() {
+        for (tags, fits) in [
+            (json!({"owner": ""}), true),
+            (json!({"owner": "a\n*"}), true),
+            (json!({"": "x"}), false),
+            (json!({"owner": "a\u{0}b"}), false),
+            (json!({"owner": "x".repeat(251)}), false),
+        ] {
+            let scope: Scope = serde_json::from_value(json!({ "tags": tags })).unwrap();
+            assert_eq!(scope.validate().is_ok(), fits, "{tags}");
         }
     }
 

@@ -146,15 +146,15 @@ fn write(text: &mut String, value: &Value, indent: usize) {
             for (key, item) in map {
                 match item {
                     Value::Object(inner) if !inner.is_empty() => {
-                        let _ = writeln!(text, "{pad}{key}:");
+                        let _ = writeln!(text, "{pad}{}:", scalar(key));
                         write(text, item, indent + 1);
                     }
                     Value::Array(items) if items.iter().any(|item| item.is_object() || item.is_array()) => {
-                        let _ = writeln!(text, "{pad}{key}:");
+                        let _ = writeln!(text, "{pad}{}:", scalar(key));
                         write(text, item, indent + 1);
                     }
                     _ => {
-                        let _ = writeln!(text, "{pad}{key}: {}", inline(item));
+                        let _ = writeln!(text, "{pad}{}: {}", scalar(key), inline(item));
                     }
                 }
             }
@@ -172,27 +172,47 @@ fn write(text: &mut String, value: &Value, indent: usize) {
     }
 }
 
-/// A value on one line: a list of simple ones in brackets, a text in quotes only where it needs them.
+/// A value on one line: a list of simple ones in brackets.
 fn inline(value: &Value) -> String {
     match value {
-        Value::String(text) => {
-            let plain = |c: char| c.is_alphanumeric() || "_-./@ ".contains(c);
-            let simple = text.chars().all(plain)
-                && text.chars().next().is_some_and(char::is_alphabetic)
-                && text.trim() == text
-                && !["true", "false", "null", "yes", "no", "on", "off"].contains(&text.to_lowercase().as_str());
-            // A span of time begins with a digit and is still a text.
-            if simple || text.parse::<crate::duration::Span>().is_ok() { text.clone() } else { value.to_string() }
-        }
+        Value::String(text) => scalar(text),
         Value::Array(items) => format!("[{}]", items.iter().map(inline).collect::<Vec<_>>().join(", ")),
         other => other.to_string(),
     }
 }
 
+/// A text, in quotes only where it needs them.
+fn scalar(text: &str) -> String {
+    use std::fmt::Write as _;
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./@ ".contains(c) || (c.is_alphanumeric() && c < '\u{2000}');
+    let words = ["true", "false", "null", "yes", "no", "on", "off"];
+    let simple = text.chars().all(plain)
+        && text.chars().next().is_some_and(char::is_alphabetic)
+        && !words.contains(&text.to_lowercase().as_str());
+    // A span of time begins with a digit and is still a text.
+    if text.trim() == text && (simple || text.parse::<crate::duration::Span>().is_ok()) {
+        return text.to_owned();
+    }
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        let _ = match c {
+            '"' | '\\' => write!(quoted, "\\{c}"),
+            '\n' => write!(quoted, "\\n"),
+            '\t' => write!(quoted, "\\t"),
+            // What does not print, breaks lines or marks bytes is written by its number.
+            c if c.is_control() || ('\u{2028}'..='\u{2029}').contains(&c) || matches!(c, '\u{FEFF}' | '\u{FFFE}' | '\u{FFFF}') => {
+                write!(quoted, "\\u{:04X}", u32::from(c))
+            }
+            c => write!(quoted, "{c}"),
+        };
+    }
+    quoted + "\""
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{environment::PRODUCTION, policy::Rule};
+    use crate::{environment::PRODUCTION, policy::{Rule, Scope}};
 
     const RISKY: &str = "
 description: Credit decisions
@@ -237,6 +257,10 @@ reauthenticate: true
         for initial in [PolicyDocument::initial(PRODUCTION), PolicyDocument::default()] {
             assert_eq!(PolicyDocument::parse(&initial.to_yaml()), Ok(initial.clone()), "{}", initial.to_yaml());
         }
+        let tags = [("a: b", "#"), ("- x", " 7d"), ("yes", "\u{2028}\u{85}\u{feff}"), ("\"", "\\"), ("1", "1e3")];
+        let scope = Scope { tags: tags.map(|(k, v)| (k.to_owned(), v.to_owned())).into(), ..Scope::default() };
+        let tagged = PolicyDocument { scope, ..PolicyDocument::default() };
+        assert_eq!(PolicyDocument::parse(&tagged.to_yaml()), Ok(tagged.clone()), "{}", tagged.to_yaml());
         let odd = PolicyDocument {
             description: "\"yes\": # no\n- x".to_owned(),
             rules: vec![Rule { name: "0x1F".to_owned(), ..Rule::of_approvers(1) }],
@@ -272,6 +296,170 @@ reauthenticate: true
             let problem = &errors.0[0];
             assert!(problem.message.contains(words), "{source:?}: {problem}");
             assert_eq!(problem.line, line, "{source:?}: {problem}");
+        }
+    }
+
+    mod properties {
+        use super::*;
+        use crate::{
+            duration::Span,
+            permission::Role,
+            policy::{Action, AliasMoves, Better, Bound, Distinct, Eligible, GateSpec, InputKind, InputSpec, Order},
+            user::Email,
+        };
+        use proptest::{collection::*, option, prelude::*};
+
+        /// A text that a file could get wrong: signs of YAML, words that are values, spaces, odd characters.
+        fn text() -> impl Strategy<Value = String> {
+            prop_oneof![
+                "[a-z0-9:#&*!|>'\"%@`{}\\[\\],?~ /\\\\-]{1,12}",
+                "\\PC{1,6}",
+                "(yes|No|true|null|~|1e3|0x1F|-1|[.]nan|7d| 7d|1h30m|---|- a|a: b|a #b|<<|=)",
+            ]
+            .prop_filter("a name is seen", |text| !text.trim().is_empty())
+        }
+
+        /// The same with everything that a description or an expression may hold besides.
+        fn free() -> impl Strategy<Value = String> {
+            prop_oneof![text(), any::<String>().prop_map(|text| text.replace('\0', "")), "[ \n\t\r\u{85}\u{2028}\u{feff}a]{1,8}"]
+        }
+
+        fn number() -> impl Strategy<Value = f64> {
+            prop_oneof![-2.0..2.0_f64, (-50_i32..50).prop_map(f64::from), prop::num::f64::NORMAL]
+        }
+
+        fn amount() -> impl Strategy<Value = f64> {
+            number().prop_map(f64::abs)
+        }
+
+        fn span(seconds: std::ops::Range<u64>) -> impl Strategy<Value = Span> {
+            seconds.prop_map(Span::of_seconds)
+        }
+
+        fn better() -> impl Strategy<Value = Better> {
+            prop_oneof![Just(Better::Higher), Just(Better::Lower)]
+        }
+
+        fn gate() -> impl Strategy<Value = GateSpec> {
+            prop_oneof![
+                (text(), better(), number())
+                    .prop_map(|(metric, better, threshold)| GateSpec::MetricThreshold { metric, better, threshold }),
+                (text(), better(), amount(), option::of(0.5..1.0_f64)).prop_map(|(metric, better, min_gain, confidence)| {
+                    GateSpec::BetterThanChampion { metric, better, min_gain, confidence }
+                }),
+                (text(), better(), vec(text(), 1..4), number(), option::of(amount()), any::<bool>(), 1..1000_u32).prop_map(
+                    |(metric, better, columns, floor, max_drop, floored, min_rows)| {
+                        let floor = (floored || max_drop.is_none()).then_some(floor);
+                        GateSpec::SliceFloor { metric, better, columns, floor, max_drop, min_rows }
+                    }
+                ),
+                (0.001..99.9_f64, 0.001..1e6_f64, 10..10_000_u32)
+                    .prop_map(|(percentile, max_ms, requests)| GateSpec::LatencyBudget { percentile, max_ms, requests }),
+                amount().prop_map(|tolerance| GateSpec::GoldenRow { tolerance }),
+                Just(GateSpec::SignatureCompatible {}),
+                (vec(text(), 0..3), option::of(span(1..10_000_000)))
+                    .prop_map(|(sections, max_age)| GateSpec::ModelCard { sections, max_age }),
+                vec(text(), 0..3).prop_map(|datasets| GateSpec::DatasetChecked { datasets }),
+                (vec(text(), 0..3), amount()).prop_map(|(metrics, tolerance)| GateSpec::Reproduced { metrics, tolerance }),
+                (text(), span(60..2_592_000)).prop_map(|(name, timeout)| GateSpec::External { name, timeout }),
+                (text(), number(), any::<bool>()).prop_map(|(query, limit, least)| {
+                    let bound = if least { Bound::AtLeast(limit) } else { Bound::AtMost(limit) };
+                    GateSpec::Promql { query, bound }
+                }),
+                (text(), free()).prop_map(|(name, expression)| GateSpec::Cel { name, expression }),
+            ]
+        }
+
+        fn input() -> impl Strategy<Value = InputSpec> {
+            let kind = prop_oneof![
+                Just(InputKind::Text),
+                Just(InputKind::Number),
+                Just(InputKind::Boolean),
+                Just(InputKind::Choice)
+            ];
+            (text(), kind, vec(text(), 1..3), any::<bool>()).prop_map(|(name, kind, choices, optional)| InputSpec {
+                choices: if kind == InputKind::Choice { choices } else { Vec::new() },
+                name,
+                kind,
+                optional,
+            })
+        }
+
+        fn rule() -> impl Strategy<Value = Rule> {
+            let email = "[a-z0-9.'+#-]{1,8}@[a-z]{1,5}".prop_map(|text| Email::parse(&text).unwrap());
+            let roles = btree_set(prop::sample::select(Role::ALL.to_vec()), 0..3);
+            let eligible = (btree_set(email, 0..3), btree_set(text(), 0..3), roles)
+                .prop_map(|(users, teams, roles)| Eligible { users, teams, roles });
+            let distinct = prop::sample::select(vec![
+                Distinct::Requester,
+                Distinct::Trainer,
+                Distinct::CodeAuthor,
+                Distinct::Evaluator,
+            ]);
+            (text(), eligible, 1..20_u8, btree_set(distinct, 0..4), vec(text(), 0..3), vec(input(), 0..3), any::<bool>())
+                .prop_map(|(name, eligible, approvals, distinct_from, checklist, inputs, justification)| Rule {
+                    name,
+                    eligible,
+                    approvals,
+                    distinct_from,
+                    checklist,
+                    inputs,
+                    justification,
+                })
+        }
+
+        fn scope() -> impl Strategy<Value = Scope> {
+            let names = || btree_set(text(), 0..3);
+            let actions = btree_set(prop::sample::select(Action::ALL.to_vec()), 1..3);
+            (names(), btree_map(free(), free(), 0..3), names(), names(), names(), actions).prop_map(
+                |(models, tags, risk_tiers, environments, tiers, actions)| Scope {
+                    models,
+                    tags,
+                    risk_tiers,
+                    environments,
+                    tiers,
+                    actions,
+                },
+            )
+        }
+
+        fn document() -> impl Strategy<Value = PolicyDocument> {
+            let parts = (free(), scope(), any::<[bool; 3]>(), vec(gate(), 0..4), vec(gate(), 0..2), vec(rule(), 0..3));
+            let spans = (span(60..10_000_000), option::of(span(60..10_000_000)), span(0..10_000_000));
+            (parts, spans).prop_map(|((description, scope, [skip, reauthenticate, asks], gates, advisory, mut rules), spans)| {
+                if let [one, other, ..] = rules.as_mut_slice() {
+                    one.distinct_from.insert(Distinct::Rule(other.name.clone()));
+                }
+                PolicyDocument {
+                    description,
+                    scope,
+                    order: if skip { Order::Skip } else { Order::Follow },
+                    gates,
+                    advisory,
+                    rules,
+                    expires_after: spans.0,
+                    evidence_ttl: spans.1,
+                    reauthenticate,
+                    rollback_within: spans.2,
+                    alias_moves: if asks { AliasMoves::Request } else { AliasMoves::Refuse },
+                }
+            })
+        }
+
+        proptest! {
+            #[test]
+            fn a_valid_document_is_written_to_be_read_again(document in document()) {
+                prop_assume!(document.validate().is_ok());
+                let yaml = document.to_yaml();
+                prop_assert_eq!(PolicyDocument::parse(&yaml), Ok(document.clone()), "{}", yaml);
+                let json = serde_json::to_value(&document).unwrap();
+                prop_assert_eq!(serde_json::from_value::<PolicyDocument>(json).unwrap(), document);
+            }
+
+            #[test]
+            fn no_text_panics(source in "[a-z0-9:\\-\\[\\]{}&*!|>'\"#%@` \n\t,?\\\\]{0,80}") {
+                let _ = PolicyDocument::parse(&source);
+            }
         }
     }
 }

@@ -75,9 +75,9 @@ pub enum Bar {
     Evaluator,
     /// It is not known who that is, so nobody can be shown to be somebody else.
     Unknown(Distinct),
-    /// They count for another rule that this one must have other people than, or whom they stand in for does.
+    /// They count for another rule that this one must have other people than.
     OtherRule(String),
-    /// The person of this name, whom they stand in for, has a vote already.
+    /// The vote of whom they stand in for, of this name, counts already: here, or for a rule that must have other people.
     Filled(String),
 }
 
@@ -95,7 +95,7 @@ impl Bar {
             Self::Evaluator => "Made the evaluation that the gates read.".to_owned(),
             Self::Unknown(who) => format!("{} The rule asks for somebody else, so nobody counts.", unknown(who)),
             Self::OtherRule(rule) => format!("Counts for rule \"{rule}\", which must have other people."),
-            Self::Filled(away) => format!("Stands in for {away}, whose vote is there already."),
+            Self::Filled(away) => format!("Stands in for {away}, whose vote counts already."),
         }
     }
 
@@ -112,7 +112,7 @@ impl Bar {
             Self::Evaluator => "you made the evaluation that the gates read".to_owned(),
             Self::Unknown(who) => unknown(who).trim_end_matches('.').to_owned(),
             Self::OtherRule(rule) => format!("you count for rule \"{rule}\", which must have other people"),
-            Self::Filled(away) => format!("you stand in for {away}, whose vote is there already"),
+            Self::Filled(away) => format!("you stand in for {away}, whose vote counts already"),
         }
     }
 }
@@ -350,17 +350,17 @@ impl Electorate {
     fn places_left(&self, id: UserId, standing: &RuleStanding, others: &[RuleStanding]) -> Result<Vec<Seat>, Bar> {
         let mut places = self.places(id, &standing.rule)?;
         let taken = |id: UserId| others.iter().find(|other| exclusive(standing, other) && other.counts(id));
-        let other_rule = |other: &RuleStanding| Bar::OtherRule(other.rule.name.clone());
         if let Some(other) = taken(id) {
-            return Err(other_rule(other));
+            return Err(Bar::OtherRule(other.rule.name.clone()));
         }
-        let first = places.first().and_then(|seat| taken(*seat));
+        let first = places.first().copied();
         places.retain(|seat| taken(*seat).is_none());
-        match (places.is_empty(), first) {
-            (false, _) => Ok(places),
-            (true, Some(other)) => Err(other_rule(other)),
-            (true, None) => Err(Bar::NotEligible),
-        }
+        if places.is_empty() { Err(self.filled(first)) } else { Ok(places) }
+    }
+
+    fn filled(&self, seat: Option<Seat>) -> Bar {
+        let away = seat.and_then(|seat| self.person(seat));
+        Bar::Filled(away.map_or_else(String::new, |away| away.member.user.name.clone()))
     }
 
     /// The place that a yes of somebody fills or would fill for a rule; or why it does not count.
@@ -393,10 +393,7 @@ impl Electorate {
         let with = fill(&voters);
         match with.iter().find(|(_, at)| **at == voters.len() - 1) {
             Some((seat, _)) if with.len() > standing.votes.len() => Ok(*seat),
-            _ => {
-                let away = places.first().and_then(|seat| self.person(*seat));
-                Err(Bar::Filled(away.map_or_else(String::new, |away| away.member.user.name.clone())))
-            }
+            _ => Err(self.filled(places.first().copied())),
         }
     }
 

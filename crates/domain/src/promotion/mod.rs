@@ -6,6 +6,8 @@ mod electorate;
 pub mod gate;
 pub mod golden;
 mod golden_rows;
+#[cfg(test)]
+mod histories;
 mod simulation;
 mod state;
 mod statistics;

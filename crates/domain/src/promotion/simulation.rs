@@ -176,7 +176,9 @@ pub fn simulate(draft: &PolicySet, past: &Past<'_>) -> SimulatedPromotion {
     let asked = promotion.approved_at.is_some()
         || !cast.is_empty()
         || promotion.state == PromotionState::AwaitingApproval;
-    for standing in standings.iter().filter(|standing| !standing.met) {
+    // A no ended it: who might have agreed was asked no longer.
+    let ended = cast.iter().any(|decision| decision.verdict == DecisionVerdict::Reject && may_decide(decision));
+    for standing in standings.iter().filter(|standing| !standing.met && !ended) {
         let name = &standing.rule.name;
         if asked {
             blocks.push(format!("rule \"{name}\" has {} of {} approvals", standing.votes.len(), standing.rule.approvals));

@@ -379,7 +379,7 @@ pub(crate) async fn move_to(
     promotion.state_reason = reason;
     count(promotion);
     if let Some(told) = PromotionEvent::of_move(from, to) {
-        tell_of_promotion(tx, promotion, told, serde_json::json!({ "before": from })).await?;
+        tell_of_promotion(tx, promotion, told, |_| serde_json::json!({ "before": from })).await?;
     }
     announce(tx, promotion).await
 }

@@ -1,7 +1,7 @@
 //! Gates that something outside answers, later: who is asked, and what is answered.
 
 use super::{advance::sentence, announce, candidate_of, event, go_on, locked, no_promotion, present::{Present, unexpected}};
-use crate::{Ctx, Result, Services, boxed, commit};
+use crate::{Ctx, Result, Services, boxed, commit, link::Links, webhook::tell_of_promotion};
 use domain::{
     Digest, Error,
     id::EvidenceId,
@@ -10,6 +10,7 @@ use domain::{
         Finding, Gate, Promotion, PromotionState, Uploaded, Verdict,
         gate::external::{self, Answer, Asked},
     },
+    webhook::PromotionEvent,
 };
 use std::collections::BTreeMap;
 use store::PgConnection;
@@ -127,7 +128,8 @@ impl Services {
         Ok((uploaded, true))
     }
 
-    /// Notes that what is outside is asked now, and says so in the history: whoever sends webhooks reads it there.
+    /// Notes that what is outside is asked now, says so in the history, and asks by webhook: one delivery for each gate, with
+    /// the address of its answer.
     pub(super) async fn ask_outside(&self, tx: &mut PgConnection, promotion: &Promotion, present: &Present) -> Result<()> {
         let names = store::promotion::ask(tx, promotion.id).await?;
         let gates = store::promotion::gates(tx, promotion.id).await?;
@@ -135,7 +137,17 @@ impl Services {
         let summary = format!("asked {} about {}", names.into_iter().collect::<Vec<_>>().join(", "), promotion.title());
         let event = event("promotion.gate_asked", promotion, &present.candidate, summary)
             .details(serde_json::json!({ "number": promotion.number, "gates": all }));
-        super::write_as_system(event, tx, promotion).await
+        super::write_as_system(event, tx, promotion).await?;
+        for Asked { name, policies, advisory, asked_at, answer_by } in &all {
+            let more = |links: Links<'_>| {
+                serde_json::json!({
+                    "gate": name, "policies": policies, "advisory": advisory, "asked_at": asked_at, "answer_by": answer_by,
+                    "answer_url": links.gate_answer(promotion.number, name),
+                })
+            };
+            tell_of_promotion(tx, promotion, PromotionEvent::GateRequested, more).await?;
+        }
+        Ok(())
     }
 }
 

@@ -26,8 +26,6 @@ pub(super) struct Standing {
     pub(super) present: Option<Box<Present>>,
     /// The policies that it is held against.
     pub(super) policies: PolicySet,
-    /// Its gates as they are noted.
-    pub(super) gates: Vec<Gate>,
     /// Who may decide.
     pub(super) electorate: Electorate,
     /// How each rule stands.
@@ -65,7 +63,6 @@ pub(super) async fn stand(conn: &mut PgConnection, promotion: &Promotion) -> Res
                 facts,
                 present: None,
                 policies,
-                gates,
                 electorate,
                 rules: Vec::new(),
                 decisions,
@@ -109,7 +106,6 @@ pub(super) async fn stand(conn: &mut PgConnection, promotion: &Promotion) -> Res
         facts,
         present: Some(present),
         policies,
-        gates,
         electorate,
         rules,
         decisions,

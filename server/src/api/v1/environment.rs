@@ -14,7 +14,6 @@ use axum::{
     http::{HeaderMap, StatusCode},
 };
 use domain::{
-    Error,
     environment::{Environment, EnvironmentDetail, EnvironmentOverview, Tier},
     permission::{Permission, Role},
     policy::{Policy, PolicyDocument},

@@ -113,11 +113,7 @@ struct Checked {
 #[utoipa::path(post, path = "/api/v1/policies/validate", tag = "policy",
     request_body(content((PolicyDocument = "application/json"), (String = "application/yaml"))),
     responses((status = 200, body = Checked), (status = 400, body = Problem)))]
-async fn validate(
-    State(state): State<AppState>,
-    Context(_): Context,
-    request: Request,
-) -> Result<Json<Checked>, ApiError> {
+async fn validate(State(state): State<AppState>, request: Request) -> Result<Json<Checked>, ApiError> {
     let problems = match Draft::read(request, &state).await {
         Ok(_) => Vec::new(),
         Err(PutError::File(errors)) => errors.0,

@@ -9,6 +9,8 @@ mod links;
 mod model;
 mod palette;
 mod pipeline;
+mod policy;
+mod promotion;
 mod registration;
 mod run;
 pub(crate) mod serving;
@@ -68,6 +70,9 @@ async fn every_page_of_an_empty_workspace_says_what_to_do_next() {
         ("/freezes", "Nothing is frozen"),
         ("/settings/teams", "No team yet"),
         ("/settings/delegations", "Nobody decides for anybody"),
+        ("/promotions", "No promotion here yet"),
+        ("/promotions?state=mine", "Nothing waits for you"),
+        ("/policies", "All policies whose scope fits hold together"),
         ("/deployments", "Nothing serves yet"),
         ("/alerts", "Nothing is wrong that a monitor knows of"),
         ("/alerts?show=all", "No alert has opened yet"),
@@ -90,6 +95,8 @@ async fn what_does_not_exist_is_told_in_the_frame_of_the_workspace() {
         "/environments/production/models/none",
         "/environments/production/models/none/monitor",
         "/deployments/7",
+        "/promotions/7",
+        "/policies/none",
         "/alerts/7",
     ] {
         viewer.get(path).await.shows(404, &["There is nothing here", "aria-label=\"Workspace\""]);

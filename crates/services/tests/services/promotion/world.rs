@@ -18,7 +18,6 @@ use services::{
     Services, Sweep,
 };
 use serving::{Engine, ModelCache, default_library};
-use sqlx::types::Json;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -504,15 +503,4 @@ async fn join(services: &Services, workspace: &Workspace, people: &AtomicU32, ro
     let caller =
         Caller { user, credential: Credential::Session("test".to_owned()), scope: Scope::Admin, request_id: None };
     services.enter(caller, Some(&workspace.slug)).await.unwrap().unwrap()
-}
-
-/// The subject as it is stored, for what a test compares.
-pub(crate) async fn stored_digest(world: &World, promotion: &Promotion) -> Option<Digest> {
-    let found: Option<(Option<String>, Option<Json<serde_json::Value>>)> =
-        sqlx::query_as("select subject_digest, subject from promotions where id = $1")
-            .bind(promotion.id.0)
-            .fetch_optional(&world.database.pool)
-            .await
-            .unwrap();
-    found.and_then(|(digest, _)| digest).map(|digest| digest.parse().unwrap())
 }
