@@ -128,12 +128,11 @@ fn Card(links: Links, card: EnvironmentCard, may_write: bool, place: (usize, usi
             .then(|| view! { <a href=promotions>{format::count(open_promotions, "promotion on its way", "promotions on their way")}</a> })}
         <a href=here.clone()>"History"</a>
         {may_write.then(|| view! { <a href=edit>"Change policy"</a> })}
-        {earlier}
-        {later}
     };
     let needs = view! { <Needs document=policy.document.clone()/> };
     let serves = view! { <Serves links serving environment=name.clone()/> };
     let foot = view! {
+        <span class="tags">{earlier}{later}</span>
         {format!("Policy revision {}, by {}, ", policy.revision, policy.created_by)}<When at=policy.created_at/>
     };
     view! {
