@@ -3,18 +3,13 @@
 use crate::{chrome, page};
 use app::{
     pages::{
-<<<<<<< HEAD
         alert,
         audit::{Audit, ChainHead},
         deployment,
         endpoint::Serving,
-        environment,
+        environment, freeze,
         monitor::Settings,
         pipeline, pipeline_run,
-=======
-        alert, audit::Audit, deployment, endpoint::Serving, environment, freeze, monitor::Settings, pipeline,
-        pipeline_run,
->>>>>>> nouns
     },
     samples::{operations as o, pipelines as p},
     shell::Section,

@@ -10,13 +10,8 @@ use crate::pages::{
     alert::{AlertPage, AlertsPage, Candidate, Consequence},
     deployment::{DeploymentPage, DeploymentsPage},
     endpoint::{Call, EndpointPage},
-<<<<<<< HEAD
     environment::{Arrival, EnvironmentCard, EnvironmentPage, EnvironmentsPage},
-    freeze::WindowRow,
-=======
-    environment::{EnvironmentCard, EnvironmentPage, EnvironmentsPage},
     freeze::{FreezeRow, FreezesPage, PlaceRow, WindowRow},
->>>>>>> nouns
     monitor::MonitorPage,
 };
 use domain::{
@@ -24,18 +19,9 @@ use domain::{
     audit::{Actor, ObjectKind},
     deployment::{Deployment, DeploymentState, Endpoint, Prediction},
     drift::{Bins, FeatureDrift, Method, Reason, Verdict},
-<<<<<<< HEAD
-    environment::{Environment, EnvironmentDetail, EnvironmentOverview},
-    freeze::FreezeKind,
-    id::{AlertId, DeploymentId, MonitorId, PipelineRunId, PredictionId, WorkspaceId},
-=======
-    environment::{
-        ApprovalRule, Better, Environment, EnvironmentDetail, EnvironmentOverview, GateSpec, Policy, PolicyDocument,
-        Tier,
-    },
+    environment::{Environment, EnvironmentDetail, EnvironmentOverview, Tier},
     freeze::{Freeze, FreezeKind, FreezeState, Schedule, Selector},
-    id::{AlertId, DeploymentId, FreezeId, MonitorId, PipelineRunId, PolicyId, PredictionId, WorkspaceId},
->>>>>>> nouns
+    id::{AlertId, DeploymentId, FreezeId, MonitorId, PipelineRunId, PredictionId, WorkspaceId},
     inference::{Datatype, TensorSpec},
     monitor::{Alert, AlertState, Check, CheckState, Firing, Monitor},
     pipeline_run::PipelineRunState,

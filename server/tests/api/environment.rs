@@ -24,11 +24,7 @@ async fn names(client: &Client) -> Vec<String> {
 async fn an_environment_is_made_in_its_place_with_a_policy_of_its_tier() {
     let app = TestApp::start().await;
     let admin = app.member(Role::Admin).await;
-<<<<<<< HEAD
     let tiers: Vec<_> = admin.get(ENVIRONMENTS).await.ok()["items"].as_array().unwrap().to_vec();
-=======
-    let tiers = admin.get(ENVIRONMENTS).await.ok()["items"].as_array().unwrap().clone();
->>>>>>> nouns
     assert_eq!(tiers.iter().map(|one| &one["environment"]["tier"]).collect::<Vec<_>>(), ["staging", "production"]);
 
     let new = json!({ "name": "production-eu", "tier": "production", "position": 2, "wait_timer_s": 600 });

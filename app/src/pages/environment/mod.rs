@@ -106,22 +106,11 @@ fn Card(links: Links, card: EnvironmentCard, may_write: bool, place: (usize, usi
         {(open_promotions > 0)
             .then(|| view! { <a href=promotions>{format::count(open_promotions, "promotion on its way", "promotions on their way")}</a> })}
         <a href=here.clone()>"History"</a>
-<<<<<<< HEAD
         {earlier}
         {later}
-=======
-        {may_write.then(|| view! { <a href=edit>"Change policy"</a> })}
->>>>>>> nouns
     };
     let needs = view! { <Needs links=links.clone() policies/> };
     let serves = view! { <Serves links serving environment=name.clone()/> };
-<<<<<<< HEAD
-=======
-    let foot = view! {
-        <span class="tags">{earlier}{later}</span>
-        {format!("Policy revision {}, by {}, ", policy.revision, policy.created_by)}<When at=policy.created_at/>
-    };
->>>>>>> nouns
     view! {
         <Panel title=name.clone() id=format!("environment-{name}") lead=lead.into_any() actions=actions.into_any() live=true>
             <div class="body two-sides">

@@ -169,7 +169,7 @@ async fn every_link_and_form_of_a_busy_workspace_leads_somewhere() {
         "/attempts/1/log/stream?",
         "/events?{\"topic\"}",
         "/environments/production/models/wine/monitor?",
-        "/environments/production/policy?",
+        "/policies/production",
         "/promotions/1?",
         "/promotions/new?",
         "/register?",
