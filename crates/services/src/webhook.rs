@@ -225,10 +225,14 @@ impl Services {
             Error::new(ErrorKind::NotFound, "No such delivery of this webhook; those of the last 30 days are kept.")
         })?;
         store::wake::push(&mut tx, &Wake::Webhooks).await?;
-        Event::new("webhook.redelivered", object(&webhook), format!("sent {} to the webhook {} again", again.event, webhook.name))
-            .details(serde_json::json!({ "delivery": again.id, "of": delivery }))
-            .write(&mut tx, ctx)
-            .await?;
+        Event::new(
+            "webhook.redelivered",
+            object(&webhook),
+            format!("sent {} to the webhook {} again", again.event, webhook.name),
+        )
+        .details(serde_json::json!({ "delivery": again.id, "of": delivery }))
+        .write(&mut tx, ctx)
+        .await?;
         commit(tx).await?;
         Ok(again)
     }
@@ -370,7 +374,13 @@ impl Services {
         }
         let Tried { state, pause, status, excerpt, error } = if taken.attempts > MAX_ATTEMPTS {
             let why = "The workers that tried to send it were lost.".to_owned();
-            Tried { state: DeliveryState::Failed, pause: Duration::ZERO, status: None, excerpt: String::new(), error: why }
+            Tried {
+                state: DeliveryState::Failed,
+                pause: Duration::ZERO,
+                status: None,
+                excerpt: String::new(),
+                error: why,
+            }
         } else {
             self.attempt(&taken).await
         };

@@ -26,13 +26,17 @@ const PAUSE: Duration = Duration::from_secs(2);
 
 /// Options of `slipway promote`.
 #[derive(Debug, Args)]
-#[command(after_help = "Exits with 0 once it is live (without --wait: once it is asked for), 2 when it was rejected, 3 when it \
+#[command(
+    after_help = "Exits with 0 once it is live (without --wait: once it is asked for), 2 when it was rejected, 3 when it \
     expired or no longer holds, 4 when its gates block it or it was given up, overtaken or taken back, 5 when it was waited \
-    for too long, and 1 when something went wrong.")]
+    for too long, and 1 when something went wrong."
+)]
 pub struct Promote {
     /// The model's name.
     model: String,
     /// The version's number.
+    // Every command has an argument called version, which tells the program's own.
+    #[arg(id = "model_version", value_name = "VERSION")]
     version: i32,
     /// The environment to bring it into.
     #[arg(long, env = "SLIPWAY_TO", value_name = "ENVIRONMENT")]
@@ -211,7 +215,9 @@ async fn wait(client: &Client, number: i64, timeout: Span) -> Result<ExitCode> {
             Err(refusal) => return Err(refused(refusal)),
         }
         if Instant::now() >= deadline {
-            say(&format!("#{number} was waited for {timeout}; the request stays. slipway promotion cancel {number} takes it back"));
+            say(&format!(
+                "#{number} was waited for {timeout}; the request stays. slipway promotion cancel {number} takes it back"
+            ));
             return Ok(ExitCode::from(5));
         }
         if left < Duration::from_secs(1) {
@@ -239,13 +245,9 @@ fn exit_code(state: PromotionState) -> Option<u8> {
         S::Rejected => Some(2),
         S::Expired | S::Invalidated => Some(3),
         S::Blocked | S::Aborted | S::Superseded | S::Withdrawn | S::RolledBack => Some(4),
-        S::Draft
-        | S::GatesRunning
-        | S::AwaitingApproval
-        | S::Approved
-        | S::Scheduled
-        | S::Deploying
-        | S::Verifying => None,
+        S::Draft | S::GatesRunning | S::AwaitingApproval | S::Approved | S::Scheduled | S::Deploying | S::Verifying => {
+            None
+        }
     }
 }
 

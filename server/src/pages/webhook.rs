@@ -126,9 +126,10 @@ async fn change(view: View, Path(id): Path<WebhookId>, form: Form) -> PageResult
             return view.done(&here, told).await;
         }
         "redeliver" => {
-            let delivery: DeliveryId = form.text("delivery").parse().map_err(|_| {
-                Error::new(ErrorKind::NotFound, "No such delivery of this webhook.")
-            })?;
+            let delivery: DeliveryId = form
+                .text("delivery")
+                .parse()
+                .map_err(|_| Error::new(ErrorKind::NotFound, "No such delivery of this webhook."))?;
             view.services().redeliver(view.ctx()?, id, delivery).await?;
             return view.done(&here, "It is sent again, as a delivery of its own.").await;
         }

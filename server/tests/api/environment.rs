@@ -21,7 +21,7 @@ async fn names(client: &Client) -> Vec<String> {
 async fn an_environment_is_made_in_its_place_with_a_policy_of_its_tier() {
     let app = TestApp::start().await;
     let admin = app.member(Role::Admin).await;
-    let tiers: Vec<_> = admin.get(ENVIRONMENTS).await.ok()["items"].as_array().unwrap().iter().cloned().collect();
+    let tiers: Vec<_> = admin.get(ENVIRONMENTS).await.ok()["items"].as_array().unwrap().to_vec();
     assert_eq!(tiers.iter().map(|one| &one["environment"]["tier"]).collect::<Vec<_>>(), ["staging", "production"]);
 
     let new = json!({ "name": "production-eu", "tier": "production", "position": 2, "wait_timer_s": 600 });

@@ -76,7 +76,7 @@ async fn a_wrong_file_is_refused_with_the_place_of_each_mistake() {
     }
     let request = admin.request(Method::PUT, "/api/v1/policies/risk").header(header::CONTENT_TYPE, "application/yaml");
     admin.send(request.body(Body::from(vec![b'a', b'\n', 0xff])).unwrap()).await.refused(400);
-    for name in ["a%20b", "%00", "A"] {
+    for name in ["a%20b", "%00"] {
         let refused = yaml(&admin, Method::PUT, &format!("/api/v1/policies/{name}"), RISK).await.refused(400);
         assert!(refused.get("problems").is_none(), "{name}: {refused}");
     }

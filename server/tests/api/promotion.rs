@@ -144,7 +144,10 @@ async fn what_was_seen_before_a_stricter_policy_is_not_decided_on() {
     let decision = json!({ "verdict": "approve", "subject_digest": seen });
     let refused = people.approver.post("/api/v1/promotions/1/decisions", decision).await.refused(409);
     let detail = refused["detail"].as_str().unwrap();
-    assert!(detail.starts_with("Promotion #1 is not to be decided on: it was invalidated. The policies became stricter"), "{detail}");
+    assert!(
+        detail.starts_with("Promotion #1 is not to be decided on: it was invalidated. The policies became stricter"),
+        "{detail}"
+    );
     let again = json!({ "model": "wine", "version": 1, "environment": "production", "again": 1 });
     assert_eq!(people.contributor.post("/api/v1/promotions", again).await.ok()["again"], 1);
 }
@@ -164,7 +167,10 @@ async fn a_draft_asks_nobody_until_it_is_submitted() {
         assert_eq!(people.contributor.post("/api/v1/promotions/1/evidence", wrong).await.refused(400)["field"], "name");
     }
     let listed = people.viewer.get("/api/v1/promotions/1/evidence").await.ok();
-    assert_eq!((listed["items"].as_array().unwrap().len(), &listed["items"][0]["content"]), (1, &json!({ "findings": 0 })));
+    assert_eq!(
+        (listed["items"].as_array().unwrap().len(), &listed["items"][0]["content"]),
+        (1, &json!({ "findings": 0 }))
+    );
 
     people.admin.post("/api/v1/promotions/1/submit", json!({})).await.ok();
     assert_eq!(people.contributor.post("/api/v1/promotions/1/submit", json!({})).await.ok()["state"], "gates_running");
@@ -183,7 +189,8 @@ async fn whoever_waits_is_told_when_it_is_decided() {
     advance(&app, &promotion).await;
     let waits = people.contributor.clone();
     let waiting = tokio::spawn(async move { waits.get("/api/v1/promotions/1?wait=60s&until=decided").await.ok() });
-    let decision = json!({ "verdict": "reject", "comment": "No.", "subject_digest": digest(&people.approver, 1).await });
+    let decision =
+        json!({ "verdict": "reject", "comment": "No.", "subject_digest": digest(&people.approver, 1).await });
     people.approver.post("/api/v1/promotions/1/decisions", decision).await.ok();
     assert_eq!(waiting.await.unwrap()["promotion"]["state"], "rejected");
     drop(telling);
@@ -230,7 +237,10 @@ async fn glass_is_broken_by_two_and_reviewed_by_a_third() {
     let open = people.viewer.get("/api/v1/overrides/unreviewed").await.ok();
     assert_eq!(open["items"][0]["promotion_number"], 1);
     people.approver.post(&format!("{path}/review"), json!({ "review": "Right." })).await.refused(403);
-    assert_eq!(people.admin.post(&format!("{path}/review"), json!({ "review": "" })).await.refused(400)["field"], "review");
+    assert_eq!(
+        people.admin.post(&format!("{path}/review"), json!({ "review": "" })).await.refused(400)["field"],
+        "review"
+    );
     people.admin.post(&format!("{path}/review"), json!({ "review": "It was right." })).await.ok();
     assert_eq!(people.viewer.get("/api/v1/overrides/unreviewed").await.ok()["items"], json!([]));
 }
@@ -240,7 +250,8 @@ async fn statistics_are_of_a_period() {
     let (app, people) = start(1).await;
     let promotion = request(&people.contributor, 1).await;
     advance(&app, &promotion).await;
-    let no = json!({ "verdict": "reject", "comment": "Too slow.", "subject_digest": digest(&people.approver, 1).await });
+    let no =
+        json!({ "verdict": "reject", "comment": "Too slow.", "subject_digest": digest(&people.approver, 1).await });
     people.approver.post("/api/v1/promotions/1/decisions", no).await.ok();
     let statistics = people.viewer.get("/api/v1/promotions/statistics").await.ok();
     assert_eq!((&statistics["promotions"], &statistics["policies"][0]["rejected"]), (&json!(1), &json!(1)));

@@ -194,7 +194,10 @@ async fn what_mlflow_has_no_words_for_is_kept_from_its_clients_and_kept_for_ours
 
     let events = json!([{ "entity": "PROMPT", "action": "CREATED" }]);
     admin.patch(&format!("/api/2.0/mlflow/webhooks/{mixed}"), json!({ "events": events })).await.ok();
-    assert_eq!(admin.get(&format!("{HOOKS}/{mixed}")).await.ok()["events"], json!(["prompt.created", "promotion.live"]));
+    assert_eq!(
+        admin.get(&format!("{HOOKS}/{mixed}")).await.ok()["events"],
+        json!(["prompt.created", "promotion.live"])
+    );
     let unknown = json!([{ "entity": "PROMOTION", "action": "LIVE" }]);
     let refused = admin.patch(&format!("/api/2.0/mlflow/webhooks/{mixed}"), json!({ "events": unknown })).await;
     assert!(!refused.refused(400)["message"].as_str().unwrap().contains("promotion,"));

@@ -228,7 +228,10 @@ async fn the_documented_jobs_end_as_people_decide() {
 
     let job = world.job("bash", &github, 1);
     let promotion = world.awaiting(1).await;
-    assert_eq!((&promotion["comment"], &promotion["requester"]), (&json!("https://ci.example/commit/9f03"), &json!("machine")));
+    assert_eq!(
+        (&promotion["comment"], &promotion["requester"]),
+        (&json!("https://ci.example/commit/9f03"), &json!("machine"))
+    );
     world.decide(&world.first, &promotion, "approve").await;
     world.decide(&world.second, &promotion, "approve").await;
     let (status, out, err) = ended(job).await;
@@ -271,7 +274,8 @@ async fn a_request_is_joined_left_and_taken_back() {
     assert_eq!(uploaded["items"][0]["content"], json!({ "findings": 0 }));
     world.awaiting(1).await;
 
-    let (status, out, err) = ended(world.promote(&["churn", "1", "--to", "production", "--wait", "--timeout", "1s"])).await;
+    let (status, out, err) =
+        ended(world.promote(&["churn", "1", "--to", "production", "--wait", "--timeout", "1s"])).await;
     assert_eq!((status, out.as_str()), (Some(5), "1\n"), "{err}");
     assert!(err.starts_with("#1 asks for this already: it awaits approval\n"), "{err}");
     assert!(err.ends_with("the request stays. slipway promotion cancel 1 takes it back\n"), "{err}");

@@ -143,7 +143,7 @@ pub fn may_finish(
 #[must_use]
 pub fn ahead(freezes: &[Freeze], from: DateTime<Utc>, to: DateTime<Utc>) -> Vec<Window> {
     let mut windows: Vec<Window> = freezes.iter().flat_map(|freeze| windows_of(freeze, from, to)).collect();
-    windows.sort_by(|a, b| (a.starts_at, a.freeze).cmp(&(b.starts_at, b.freeze)));
+    windows.sort_by_key(|window| (window.starts_at, window.freeze));
     windows
 }
 

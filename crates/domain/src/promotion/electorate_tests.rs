@@ -27,7 +27,7 @@ const CAST: [(&str, &[Role], &[&str]); 15] = [
     ("dan", &[Role::Approver], &[]),
     ("eli", &[Role::Approver], &[]),
     ("boss", &[Role::Approver, Role::Operator], &[]),
-    ("guest", &[Role::Viewer], &["risk"]),
+    ("guest", &[], &["risk"]),
     ("admin", &[Role::Admin, Role::Operator], &["risk"]),
     ("helper", &[Role::Approver], &[]),
 ];

@@ -2,11 +2,11 @@
 //! decided then. What was not measured then is not known, and said so.
 
 use super::{
+    Promotion,
     decision::{Decision, DecisionVerdict, standing},
     electorate::Electorate,
     gate::{Gate, Verdict, better_than_champion, metric_threshold},
     state::PromotionState,
-    Promotion,
 };
 use crate::policy::{GateSpec, PolicySet, gate_implies};
 use serde::{Deserialize, Serialize};
@@ -173,15 +173,18 @@ pub fn simulate(draft: &PolicySet, past: &Past<'_>) -> SimulatedPromotion {
             DecisionVerdict::RequestChanges => blocks.push(format!("{} requested changes", decision.user_name)),
         }
     }
-    let asked = promotion.approved_at.is_some()
-        || !cast.is_empty()
-        || promotion.state == PromotionState::AwaitingApproval;
+    let asked =
+        promotion.approved_at.is_some() || !cast.is_empty() || promotion.state == PromotionState::AwaitingApproval;
     // A no ended it: who might have agreed was asked no longer.
     let ended = cast.iter().any(|decision| decision.verdict == DecisionVerdict::Reject && may_decide(decision));
     for standing in standings.iter().filter(|standing| !standing.met && !ended) {
         let name = &standing.rule.name;
         if asked {
-            blocks.push(format!("rule \"{name}\" has {} of {} approvals", standing.votes.len(), standing.rule.approvals));
+            blocks.push(format!(
+                "rule \"{name}\" has {} of {} approvals",
+                standing.votes.len(),
+                standing.rule.approvals
+            ));
         } else {
             unknown.push(format!("nobody was asked then, whom rule \"{name}\" asks"));
         }

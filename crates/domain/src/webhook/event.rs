@@ -139,8 +139,11 @@ impl WebhookEvent {
         let is = |known: &str, given: &str| known.eq_ignore_ascii_case(given);
         let found = Self::MLFLOW.into_iter().find(|event| is(event.entity(), entity) && is(event.action(), action));
         found.ok_or_else(|| {
-            let mut actions =
-                Self::MLFLOW.into_iter().filter(|event| is(event.entity(), entity)).map(Self::action).collect::<Vec<_>>();
+            let mut actions = Self::MLFLOW
+                .into_iter()
+                .filter(|event| is(event.entity(), entity))
+                .map(Self::action)
+                .collect::<Vec<_>>();
             actions.sort_unstable();
             let message = if actions.is_empty() {
                 let mut entities: Vec<_> = Self::MLFLOW.into_iter().map(Self::entity).collect();

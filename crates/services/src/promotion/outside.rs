@@ -1,6 +1,10 @@
 //! Gates that something outside answers, later: who is asked, and what is answered.
 
-use super::{advance::sentence, announce, candidate_of, event, go_on, locked, no_promotion, present::{Present, unexpected}};
+use super::{
+    advance::sentence,
+    announce, candidate_of, event, go_on, locked, no_promotion,
+    present::{Present, unexpected},
+};
 use crate::{Ctx, Result, Services, boxed, commit, link::Links, webhook::tell_of_promotion};
 use domain::{
     Digest, Error,
@@ -66,8 +70,10 @@ impl Services {
         store::environment::hold(&mut tx, found.environment_id).await?;
         let promotion = locked(&mut tx, ctx, number).await?;
         let gates = store::promotion::gates(&mut tx, promotion.id).await?;
-        let of_name: Vec<&Gate> =
-            gates.iter().filter(|gate| matches!(&gate.spec, GateSpec::External { name: known, .. } if known == name)).collect();
+        let of_name: Vec<&Gate> = gates
+            .iter()
+            .filter(|gate| matches!(&gate.spec, GateSpec::External { name: known, .. } if known == name))
+            .collect();
         if of_name.is_empty() {
             let shown: String = name.chars().take(100).collect();
             return Err(Error::not_found("external gate", shown));
@@ -130,7 +136,12 @@ impl Services {
 
     /// Notes that what is outside is asked now, says so in the history, and asks by webhook: one delivery for each gate, with
     /// the address of its answer.
-    pub(super) async fn ask_outside(&self, tx: &mut PgConnection, promotion: &Promotion, present: &Present) -> Result<()> {
+    pub(super) async fn ask_outside(
+        &self,
+        tx: &mut PgConnection,
+        promotion: &Promotion,
+        present: &Present,
+    ) -> Result<()> {
         let names = store::promotion::ask(tx, promotion.id).await?;
         let gates = store::promotion::gates(tx, promotion.id).await?;
         let all: Vec<Asked> = asked(&gates).into_iter().filter(|asked| names.contains(&asked.name)).collect();
@@ -154,7 +165,9 @@ impl Services {
 /// When an external gate was asked, and until when it waits.
 fn times(gate: &Gate) -> Option<(chrono::DateTime<chrono::Utc>, chrono::DateTime<chrono::Utc>)> {
     match (&gate.spec, gate.asked_at) {
-        (GateSpec::External { timeout, .. }, Some(asked_at)) => Some((asked_at, external::answer_by(asked_at, *timeout))),
+        (GateSpec::External { timeout, .. }, Some(asked_at)) => {
+            Some((asked_at, external::answer_by(asked_at, *timeout)))
+        }
         _ => None,
     }
 }
@@ -181,7 +194,9 @@ fn asked(gates: &[Gate]) -> Vec<Asked> {
 /// Whether this is the answer to what was asked last.
 fn answers(gates: &[&Gate], uploaded: &Uploaded) -> bool {
     gates.iter().any(|gate| match (&gate.spec, gate.asked_at) {
-        (GateSpec::External { timeout, .. }, Some(asked_at)) => external::answer(uploaded, asked_at, *timeout).is_some(),
+        (GateSpec::External { timeout, .. }, Some(asked_at)) => {
+            external::answer(uploaded, asked_at, *timeout).is_some()
+        }
         _ => false,
     })
 }

@@ -144,7 +144,8 @@ pub async fn by_rule(conn: &mut PgConnection, sight: &Sight, period: &Period) ->
     .bind(period.most)
     .fetch_all(conn)
     .await?;
-    let statistics = |(environment, rule, approved, rolled_back)| RuleStatistics { environment, rule, approved, rolled_back };
+    let statistics =
+        |(environment, rule, approved, rolled_back)| RuleStatistics { environment, rule, approved, rolled_back };
     Ok(rows.into_iter().map(statistics).collect())
 }
 
@@ -152,12 +153,7 @@ pub async fn by_rule(conn: &mut PgConnection, sight: &Sight, period: &Period) ->
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn rejections(
-    conn: &mut PgConnection,
-    sight: &Sight,
-    period: &Period,
-    limit: i64,
-) -> Result<Vec<Rejection>> {
+pub async fn rejections(conn: &mut PgConnection, sight: &Sight, period: &Period, limit: i64) -> Result<Vec<Rejection>> {
     #[derive(FromRow)]
     struct Row {
         number: i64,

@@ -169,7 +169,10 @@ impl Draft {
             let source = String::from_utf8(bytes.into()).map_err(|error| {
                 let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
                 let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
-                Error::invalid_field("source", format!("The file is not UTF-8 text: line {line} has bytes that are none."))
+                Error::invalid_field(
+                    "source",
+                    format!("The file is not UTF-8 text: line {line} has bytes that are none."),
+                )
             })?;
             let document = PolicyDocument::parse(&source).map_err(PutError::File)?;
             return Ok(Self { document, source: Some(source) });

@@ -18,7 +18,7 @@ use domain::{
     promotion::{
         Decision, DecisionVerdict, Override, OverrideKind, Promotion, PromotionDetail, PromotionState,
         PromotionStatistics, Uploaded, Verdict,
-        gate::external::Asked,
+        gate::external,
     },
     user::Password,
 };
@@ -203,9 +203,8 @@ impl Waiting {
         let wait = match self.wait.as_deref() {
             None => Duration::ZERO,
             Some(text) => {
-                let span: Span = text.parse().map_err(|error: ParseSpanError| {
-                    Error::invalid_field("wait", format!("{error}."))
-                })?;
+                let span: Span =
+                    text.parse().map_err(|error: ParseSpanError| Error::invalid_field("wait", format!("{error}.")))?;
                 Duration::from_secs(span.seconds())
             }
         };
@@ -378,12 +377,12 @@ async fn upload_evidence(
 
 /// What a promotion waits for from outside, each until when.
 #[utoipa::path(get, path = "/api/v1/promotions/{number}/gates/pending", tag = "promotion", params(("number" = i64, Path)),
-    responses((status = 200, body = Listed<Asked>), (status = 404, body = Problem)))]
+    responses((status = 200, body = Listed<external::Asked>), (status = 404, body = Problem)))]
 async fn pending_gates(
     State(state): State<AppState>,
     Context(ctx): Context,
     Path(number): Path<i64>,
-) -> Result<Json<Listed<Asked>>, ApiError> {
+) -> Result<Json<Listed<external::Asked>>, ApiError> {
     Ok(Json(state.services.pending_gates(&ctx, number).await?.into()))
 }
 
@@ -480,17 +479,14 @@ async fn review_override(
 /// The overrides whose review nobody has closed.
 #[utoipa::path(get, path = "/api/v1/overrides/unreviewed", tag = "promotion",
     responses((status = 200, body = Listed<Override>)))]
-async fn unreviewed(
-    State(state): State<AppState>,
-    Context(ctx): Context,
-) -> Result<Json<Listed<Override>>, ApiError> {
+async fn unreviewed(State(state): State<AppState>, Context(ctx): Context) -> Result<Json<Listed<Override>>, ApiError> {
     Ok(Json(state.services.unreviewed_overrides(&ctx).await?.into()))
 }
 
 /// A period.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Asked {
+struct Period {
     /// From when, such as `2026-11-01T00:00:00Z`. Without it, 90 days before the end.
     from: Option<DateTime<Utc>>,
     /// Until when. Without it, now.
@@ -499,12 +495,12 @@ struct Asked {
 
 /// What became of the promotions that were requested in a period, at most the last 10,000 of them: how long people took,
 /// why they said no, and which approvals were followed by a rollback.
-#[utoipa::path(get, path = "/api/v1/promotions/statistics", tag = "promotion", params(Asked),
+#[utoipa::path(get, path = "/api/v1/promotions/statistics", tag = "promotion", params(Period),
     responses((status = 200, body = PromotionStatistics), (status = 400, body = Problem)))]
 async fn statistics(
     State(state): State<AppState>,
     Context(ctx): Context,
-    Query(asked): Query<Asked>,
+    Query(period): Query<Period>,
 ) -> Result<Json<PromotionStatistics>, ApiError> {
-    Ok(Json(state.services.promotion_statistics(&ctx, asked.from, asked.to).await?))
+    Ok(Json(state.services.promotion_statistics(&ctx, period.from, period.to).await?))
 }

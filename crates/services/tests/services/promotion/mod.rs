@@ -1,9 +1,9 @@
 //! Promotions over a real database, a real artifact store and the real engine: what leads to a version that serves, and
 //! that nothing else does.
 
-mod break_glass;
 mod audit;
 mod audit_scale;
+mod break_glass;
 mod champion;
 mod decide;
 mod deploy;

@@ -2,6 +2,8 @@
 
 use crate::promotion::world::{World, metric_gate};
 use domain::{
+    duration::Span,
+    policy::GateSpec,
     promotion::{DecisionVerdict, OverrideKind, PromotionState},
     webhook::{Delivery, PromotionEvent, Webhook, WebhookEvent},
 };
@@ -54,18 +56,27 @@ async fn each_move_up_to_the_rollback_is_told_once() {
     let way = ["requested", "gates_passed", "approved", "agreed", "deploying", "verifying", "live"];
     let told: Vec<String> = events(&world, &hook).await;
     assert_eq!(told[..7], way);
-    assert_eq!(told[7..14], ["requested", "gates_passed", "approved", "agreed", "deploying", "verifying", "superseded"]);
+    assert_eq!(
+        told[7..14],
+        ["requested", "gates_passed", "approved", "agreed", "deploying", "verifying", "superseded"]
+    );
     assert_eq!(told[14..], ["live", "rolled_back"]);
 
     let bodies = bodies(&world).await;
     let body = &bodies[14];
-    assert_eq!((&body["entity"], &body["action"], &body["workspace"]), (&json!("promotion"), &json!("live"), &json!("default")));
+    assert_eq!(
+        (&body["entity"], &body["action"], &body["workspace"]),
+        (&json!("promotion"), &json!("live"), &json!("default"))
+    );
     let data = &body["data"];
     assert_eq!((&data["number"], &data["title"]), (&json!(2), &json!("iris v2 → production")));
     assert_eq!((&data["state"], &data["before"]), (&json!("live"), &json!("verifying")));
     assert_eq!(data["subject_digest"], json!(promotion.subject_digest));
     assert_eq!(data["url"], "/w/default/promotions/2");
-    assert_eq!((&bodies[2]["data"]["by"], &bodies[2]["data"]["state"]), (&json!("Person 3"), &json!("awaiting_approval")));
+    assert_eq!(
+        (&bodies[2]["data"]["by"], &bodies[2]["data"]["state"]),
+        (&json!("Person 3"), &json!("awaiting_approval"))
+    );
 }
 
 #[tokio::test]
@@ -118,4 +129,20 @@ async fn a_delivery_is_sent_again_as_one_of_its_own() {
     let all = bodies(&world).await;
     assert_eq!(all[0], all[1]);
     world.services.redeliver(&world.admin, hook.id, domain::id::DeliveryId::new()).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn an_external_gate_asks_with_the_address_of_its_answer() {
+    let world = World::start().await;
+    let hook = webhook(&world, [WebhookEvent::Promotion(PromotionEvent::GateRequested)]).await;
+    let gate = GateSpec::External { name: "security scan".to_owned(), timeout: Span::of_days(1) };
+    world.set_policy("production", vec![gate], 0).await;
+    let version = world.version().await;
+    let promotion = world.request(version).await;
+    assert_eq!(world.advance(&promotion).await, PromotionState::GatesRunning);
+    assert_eq!(world.advance(&promotion).await, PromotionState::GatesRunning);
+    assert_eq!(events(&world, &hook).await, ["gate_requested"], "it is asked once");
+    let body = &bodies(&world).await[0];
+    assert_eq!(body["data"]["gate"], "security scan");
+    assert_eq!(body["data"]["answer_url"], "/w/default/api/v1/promotions/1/gates/security%20scan/answer");
 }
