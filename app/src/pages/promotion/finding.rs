@@ -149,11 +149,13 @@ fn rows(items: &[Value], depth: usize) -> AnyView {
             columns.push(key);
         }
     }
-    columns.truncate(COLUMNS);
     let is_number = |column: &String| {
         let mut values = items.iter().filter_map(|item| item.get(column)).filter(|value| !value.is_null()).peekable();
         values.peek().is_some() && values.all(Value::is_number)
     };
+    // What it is about first, then the numbers, then the verdict on them.
+    columns.sort_by_key(|column| (matches!(column.as_str(), "verdict" | "reason"), is_number(column)));
+    columns.truncate(COLUMNS);
     let numbers: Vec<bool> = columns.iter().map(|column| is_number(column)).collect();
     let heads =
         columns.iter().zip(&numbers).map(|(column, num)| view! { <Head label=title(column) num=*num/> }).collect_view();
