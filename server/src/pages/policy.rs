@@ -67,9 +67,15 @@ async fn show(view: View, Path(name): Path<String>, chosen: Chosen) -> PageResul
 
 /// What happened to a policy: each revision is an object of its own.
 async fn events(view: &View, revisions: &[domain::policy::Policy]) -> Result<Vec<domain::audit::AuditEvent>, Error> {
-    let ids: Vec<String> = revisions.iter().take(EVENTS).map(|policy| policy.id.to_string()).collect();
-    let objects: Vec<(ObjectKind, &str)> = ids.iter().map(|id| (ObjectKind::Policy, id.as_str())).collect();
-    Ok(view.services().audit_events(view.ctx()?, &objects, None, EVENTS).await?.items)
+    let mut all = Vec::new();
+    // Each revision is told of by itself.
+    for revision in revisions.iter().take(EVENTS) {
+        let id = revision.id.to_string();
+        let objects = [(domain::audit::ObjectKind::Policy, id.as_str())];
+        all.extend(view.services().audit_events(view.ctx()?, &objects, None, 5).await?.items);
+    }
+    all.truncate(EVENTS);
+    Ok(all)
 }
 
 async fn show_new(view: View) -> PageResult {

@@ -79,7 +79,7 @@ impl Better {
 
 /// How a version moves along the order of the environments.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = PolicyOrder))]
 #[serde(rename_all = "snake_case")]
 pub enum Order {
     /// It must serve, or have served, in the protected environment before this one.

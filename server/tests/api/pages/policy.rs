@@ -21,7 +21,7 @@ async fn what_is_wrong_in_a_file_is_told_at_its_line_and_the_file_is_kept() {
     let form = |source: &str| fields(&[("do", "save"), ("instead_of", &seen), ("source", source)]);
 
     let wrong = admin.form(EDIT, &form(&file("much"))).await;
-    wrong.shows(400, &["Nothing was changed", "Line 6, column 16", "# what production needs", "threshold: much"]);
+    wrong.shows(400, &["Nothing was changed", "Line 4, column 5", "# what production needs", "threshold: much"]);
     let empty = admin.form(EDIT, &form("- a\n- b\n")).await;
     empty.shows(400, &["A policy is a mapping", "Line 1, column 1"]);
     let nowhere = file("0.8").replace("[production]", "[moon]");

@@ -195,7 +195,7 @@ async fn people_talk_about_a_promotion_and_name_each_other() {
 async fn an_override_is_loud_until_somebody_else_reviewed_it() {
     let (app, people) = start(1).await;
     let gates = json!([{ "kind": "metric_threshold", "metric": "accuracy", "threshold": 0.7 }]);
-    let document = json!({ "gates": gates, "rules": approvers() });
+    let document = json!({ "gates": gates, "rules": approvers(), "order": "skip" });
     people.admin.put("/api/v1/environments/production/policy", document).await.ok();
     let contributor = app.browser(people.contributor.user()).await.in_workspace("default");
     ask(&app, &contributor, "request").await;
