@@ -183,7 +183,7 @@ fn who_has_a_place_in_which_rule_and_why_others_have_none() {
         (RISK, "dan", KNOWN, "guest>dan", "NotEligible"),
         (RISK, "dan", KNOWN, "robot>dan", "NotEligible"),
         (RISK, "dan", KNOWN, "outsider>dan", "NotEligible"),
-        ("r 1 role:operator", "dan", KNOWN, "admin>dan", "NotEligible"),
+        ("r 1 role:operator", "dan", KNOWN, "admin>dan", "admin"),
         ("r 1 team:risk - requester", "dan", KNOWN, "requester>dan", "NotEligible"),
         ("r 1 team:risk - requester", "dan", KNOWN, "starter>dan", "NotEligible"),
         ("r 1 team:risk - trainer", "dan", KNOWN, "trainer>dan", "NotEligible"),
