@@ -13,7 +13,7 @@ const HERE: &str = "/w/default/promotions/1";
 /// A promotion that waits for approvers, by a policy with these rules, and a browser of the contributor who asked.
 async fn waiting(rules: Value, more: Value) -> (TestApp, People, Client) {
     let (app, people) = start(1).await;
-    let mut document = json!({ "gates": [], "rules": rules });
+    let mut document = json!({ "gates": [], "rules": rules, "order": "skip" });
     document.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     people.admin.put("/api/v1/environments/production/policy", document).await.ok();
     let contributor = app.browser(people.contributor.user()).await.in_workspace("default");
@@ -195,7 +195,7 @@ async fn people_talk_about_a_promotion_and_name_each_other() {
 async fn an_override_is_loud_until_somebody_else_reviewed_it() {
     let (app, people) = start(1).await;
     let gates = json!([{ "kind": "metric_threshold", "metric": "accuracy", "threshold": 0.7 }]);
-    let document = json!({ "gates": gates, "rules": approvers() });
+    let document = json!({ "gates": gates, "rules": approvers(), "order": "skip" });
     people.admin.put("/api/v1/environments/production/policy", document).await.ok();
     let contributor = app.browser(people.contributor.user()).await.in_workspace("default");
     ask(&app, &contributor, "request").await;
@@ -215,6 +215,9 @@ async fn an_override_is_loud_until_somebody_else_reviewed_it() {
     let html = approver.get("/promotions/1").await.shows(200, &["Confirm the override"]);
     let id = value(&html, "override");
     assert_eq!(approver.form(&format!("/promotions/1/overrides/{id}/confirm"), "").await.leads_to(), HERE);
+    approver.get("/promotions/1").await.shows(200, &["Blocked by a gate", "are overridden, and people are asked now"]);
+    let one = contributor.get("/api/v1/promotions/1").await.ok()["promotion"].clone();
+    advance(&app, &one).await;
     let told = ["The gates are overridden", "Its review is due by", "1 gate did not pass and is overridden"];
     let html = approver.get("/promotions/1").await.shows(200, &told);
     assert!(!html.contains("Close the review"), "not by whoever confirmed");
