@@ -132,7 +132,7 @@ fn who_has_a_place_in_which_rule_and_why_others_have_none() {
         ("r 1 user:robot", "robot", KNOWN, ALONE, "Service"),
         ("r 1 team:legal", "robot", KNOWN, ALONE, "Service"),
         (RISK, "guest", KNOWN, ALONE, "MayNotDecide"),
-        ("r 1 role:operator", "admin", KNOWN, ALONE, "MayNotDecide"),
+        ("r 1 role:operator", "admin", KNOWN, ALONE, "admin"),
         (RISK, "outsider", KNOWN, ALONE, "NotEligible"),
         // Distinct from the requester, and from whoever started the pipeline run that requested.
         ("r 1 team:risk - requester", "requester", KNOWN, ALONE, "Requester"),
@@ -205,7 +205,7 @@ fn who_has_a_place_in_which_rule_and_why_others_have_none() {
         ("r 1 user:ann", "evaluator", KNOWN, "ann>evaluator", "ann"),
         ("r 1 user:ann", "robot", KNOWN, "ann>robot", "Service"),
         ("r 1 user:ann", "guest", KNOWN, "ann>guest", "MayNotDecide"),
-        ("r 1 user:ann", "admin", KNOWN, "ann>admin", "MayNotDecide"),
+        ("r 1 user:ann", "admin", KNOWN, "ann>admin", "ann"),
         ("r 1 user:ann", "outsider", KNOWN, "ann>outsider", "NotEligible"),
         // What was given is not given on, and a circle gives nothing.
         (RISK, "eli", KNOWN, "ann>dan dan>eli", "NotEligible"),
@@ -392,7 +392,7 @@ fn a_vote_falls_away_with_what_it_stood_on() {
     assert_eq!(ann(&mut electorate(ALONE, KNOWN)), 6);
     let changes: [(&str, Change); 6] = [
         ("left the team", |all| all.people[6].teams.clear()),
-        ("may decide no more", |all| all.people[6].member.roles = BTreeSet::from([Role::Contributor])),
+        ("may decide no more", |all| all.people[6].member.roles = BTreeSet::new()),
         ("left the workspace", |all| drop(all.people.remove(6))),
         ("became a service account", |all| all.people[6].member.user.is_service = true),
         ("turned out to have trained it", |all| all.lineage.trainers = Some(BTreeSet::from([id("ann")]))),
@@ -473,7 +473,7 @@ fn everybody_is_told_whether_they_can_still_count_and_why_not() {
         "dan: Stands in for ann, whose vote counts already.",
         "eli: Stands in for bob, whose vote counts already.",
         "guest: Has no role that lets them decide; an approver may.",
-        "admin: Has no role that lets them decide; an approver may.",
+        "admin: can",
         "helper for author: can",
     ]);
     assert_eq!(told(1), ["bob: can", "cat: can", "eli: Stands in for bob, whose vote counts already."]);

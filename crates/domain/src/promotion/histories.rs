@@ -306,7 +306,7 @@ fn electorate(world: &World) -> Electorate {
                 is_service: one.service,
                 created_at: DateTime::UNIX_EPOCH,
             },
-            roles: BTreeSet::from([if one.approver { Role::Approver } else { Role::Contributor }]),
+            roles: one.approver.then_some(Role::Approver).into_iter().collect(),
             since: DateTime::UNIX_EPOCH,
             last_seen_at: None,
         },

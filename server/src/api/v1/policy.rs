@@ -16,7 +16,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use domain::{
-    Digest, Error,
+    Digest, Error, ErrorKind,
     permission::Permission,
     pipeline::Problem as FileProblem,
     policy::{Policy, PolicyDocument, PolicyErrors},
@@ -161,6 +161,13 @@ impl Draft {
         let is_yaml = ["application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml"]
             .iter()
             .any(|yaml| content_type.starts_with(yaml));
+        let is_json = content_type.split(';').next().is_some_and(|kind| {
+            kind.trim() == "application/json" || kind.trim().ends_with("+json")
+        });
+        if !is_yaml && !is_json {
+            let message = "Send the policy as application/yaml or application/json, and say so in Content-Type.";
+            return Err(Error::new(ErrorKind::UnsupportedMediaType, message).into());
+        }
         let bytes = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
             StatusCode::PAYLOAD_TOO_LARGE => too_large(),
             _ => Error::invalid("The body could not be read to its end."),

@@ -20,16 +20,8 @@ async fn what_is_wrong_in_a_file_is_told_at_its_line_and_the_file_is_kept() {
     let seen = value(&admin.get(EDIT).await.shows(200, &["accuracy"]), "instead_of");
     let form = |source: &str| fields(&[("do", "save"), ("instead_of", &seen), ("source", source)]);
 
-    let wrong = admin
-        .form(
-            EDIT,
-            &form(&format!(
-                "{}order: sideways
-",
-                file("0.8")
-            )),
-        )
-        .await;
+    let sideways = format!("{}order: sideways\n", file("0.8"));
+    let wrong = admin.form(EDIT, &form(&sideways)).await;
     wrong.shows(400, &["Nothing was changed", "Line 8, column 8", "# what production needs", "order: sideways"]);
     let much = admin.form(EDIT, &form(&file("much"))).await;
     much.shows(400, &["Nothing was changed", "threshold: much"]);
