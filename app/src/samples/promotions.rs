@@ -141,14 +141,6 @@ pub fn policy_page() -> PolicyPage {
         shown: 0,
         environments: vec!["production".to_owned()],
         may_write: true,
-        events: vec![event(
-            60 * 24 * 3,
-            person("Platform lead"),
-            "policy.changed",
-            ObjectKind::Policy,
-            "production 6",
-            "changed the policy production: revision 6",
-        )],
     }
 }
 

@@ -9,15 +9,13 @@ use app::{
 };
 use axum::http::Method;
 use domain::{
-    Digest, Error, ErrorKind, audit::ObjectKind, permission::Permission, pipeline::Problem, policy::PolicyDocument,
+    Digest, Error, ErrorKind, permission::Permission, pipeline::Problem, policy::PolicyDocument,
     promotion::PolicySimulation,
 };
 use leptos::prelude::*;
 use services::NewPolicy;
 
 const SECTION: Option<Section> = Some(Section::Policies);
-/// How many events the page of one shows.
-const EVENTS: usize = 10;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
     let (read, write) = (Access::Needs(Permission::Read), Access::Needs(Permission::WritePolicies));
@@ -54,28 +52,10 @@ async fn show(view: View, Path(name): Path<String>, chosen: Chosen) -> PageResul
     let scope = revisions.get(shown).map(|policy| policy.document.scope.clone()).unwrap_or_default();
     let environments = services.environments(ctx).await?.into_iter().map(|overview| overview.environment);
     let reached = environments.filter(|one| scope.reaches(&one.name, one.tier.as_str())).map(|one| one.name);
-    let page = PolicyPage {
-        environments: reached.collect(),
-        shown,
-        may_write: ctx.may(Permission::WritePolicies),
-        events: events(&view, &revisions).await?,
-        revisions,
-    };
+    let page =
+        PolicyPage { environments: reached.collect(), shown, may_write: ctx.may(Permission::WritePolicies), revisions };
     let links = view.links.clone();
     view.page(name, SECTION, move || view! { <One links page/> }).await
-}
-
-/// What happened to a policy: each revision is an object of its own.
-async fn events(view: &View, revisions: &[domain::policy::Policy]) -> Result<Vec<domain::audit::AuditEvent>, Error> {
-    let mut all = Vec::new();
-    // Each revision is told of by itself.
-    for revision in revisions.iter().take(EVENTS) {
-        let id = revision.id.to_string();
-        let objects = [(domain::audit::ObjectKind::Policy, id.as_str())];
-        all.extend(view.services().audit_events(view.ctx()?, &objects, None, 5).await?.items);
-    }
-    all.truncate(EVENTS);
-    Ok(all)
 }
 
 async fn show_new(view: View) -> PageResult {

@@ -251,6 +251,10 @@ fn Standing(page: PromotionPage, links: Links, earlier: Option<DecisionVerdict>,
         .flat_map(|rule| &rule.people)
         .filter(|person| person.user_id == page.me.id)
         .find_map(|person| person.barred.clone());
+    let overridden = promotion
+        .subject_digest
+        .as_ref()
+        .is_some_and(|digest| page.detail.overrides.iter().any(|one| one.holds(OverrideKind::Gates, digest)));
     let text = match (promotion.state, earlier, barred) {
         (PromotionState::AwaitingApproval, Some(DecisionVerdict::Approve), _) => {
             "You approved this. It goes on when every rule is met.".to_owned()
@@ -263,6 +267,7 @@ fn Standing(page: PromotionPage, links: Links, earlier: Option<DecisionVerdict>,
             "It is written down, and nobody is asked yet. Upload evidence if there is any, then submit it: its gates run.".to_owned()
         }
         (PromotionState::GatesRunning, ..) => "People are asked when every gate has passed.".to_owned(),
+        (PromotionState::Blocked, ..) if overridden => "Its gates are overridden, and people are asked now.".to_owned(),
         (PromotionState::Blocked, ..) => {
             "A gate failed or could not tell. Mend its cause and run the gates again, or withdraw the request.".to_owned()
         }
