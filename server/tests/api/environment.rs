@@ -161,6 +161,16 @@ async fn vault(app: &TestApp, admin: &Client) {
     serving(app).await;
     let pool = &app.database.pool;
     sqlx::query("update environments set name = 'vault' where name = 'production'").execute(pool).await.unwrap();
+    sqlx::query(
+        "insert into policies (id, workspace_id, name, revision, document, digest, created_by)
+         select gen_random_uuid(), workspace_id, 'vault', 1,
+             document || '{\"scope\": {\"environments\": [\"vault\"]}}', digest, created_by
+         from policies
+         where name = 'production'",
+    )
+    .execute(pool)
+    .await
+    .unwrap();
     admin.patch("/api/v1/environments/vault", json!({ "visible_to": ["operator"] })).await.ok();
     sqlx::query(
         "insert into promotions (id, workspace_id, number, model_version_id, model_id, environment_id, state,

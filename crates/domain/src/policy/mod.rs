@@ -545,7 +545,8 @@ mod tests {
     fn what_no_file_can_hold_is_no_policy() {
         let nul = PolicyDocument { description: "a\0b".to_owned(), ..PolicyDocument::default() };
         assert_eq!(nul.validate().unwrap_err().field.as_deref(), Some("description"));
-        let long = |n: usize| GateSpec::Cel { name: n.to_string(), expression: format!("model == \"{}\"", "x".repeat(3980)) };
+        let long =
+            |n: usize| GateSpec::Cel { name: n.to_string(), expression: format!("model == \"{}\"", "x".repeat(3980)) };
         let large = PolicyDocument { gates: (0..20).map(long).collect(), ..PolicyDocument::default() };
         assert_eq!(large.validate().unwrap_err().message, "A policy has at most 64 KiB, written as YAML.");
     }

@@ -17,8 +17,7 @@ use domain::{
     permission::Permission,
     promotion::{
         Decision, DecisionVerdict, Override, OverrideKind, Promotion, PromotionDetail, PromotionState,
-        PromotionStatistics, Uploaded, Verdict,
-        gate::external,
+        PromotionStatistics, Uploaded, Verdict, gate::external,
     },
     user::Password,
 };

@@ -134,7 +134,9 @@ async fn a_field_of_the_rest_api_with_a_strange_value_is_refused() {
                 let mut sent = world.sent(route, &path, Some(JSON), body.to_string()).unwrap();
                 sent.what += &format!(" with {place} = {}", brief(&value));
                 // Any password can be hashed.
-                let is_nul = value == "a\0b" && is_text && place != "/password";
+                // A check answers with what is wrong.
+                let is_check = route.path == "/api/v1/policies/validate";
+                let is_nul = value == "a\0b" && is_text && place != "/password" && !is_check;
                 if is_nul { nul.push(sent) } else { all.push(sent) }
             }
         }

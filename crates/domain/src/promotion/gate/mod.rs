@@ -164,7 +164,6 @@ pub(super) fn number(value: f64) -> String {
     text.replace('-', "−")
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,6 +201,9 @@ mod tests {
     #[test]
     fn what_is_counted_is_read_in_thousands() {
         let rows = |count| counted(count, "row", "rows");
-        assert_eq!([rows(1), rows(0), rows(999), rows(1_000), rows(1_234_567)], ["1 row", "0 rows", "999 rows", "1,000 rows", "1,234,567 rows"]);
+        assert_eq!(
+            [rows(1), rows(0), rows(999), rows(1_000), rows(1_234_567)],
+            ["1 row", "0 rows", "999 rows", "1,000 rows", "1,234,567 rows"]
+        );
     }
 }
