@@ -89,6 +89,8 @@ test("settings are obeyed by all charts, by mouse and by keys, and stand in the 
 
   const plot = page.locator('[data-metric="loss"] .plot');
   await expect(plot.locator(".u-over")).toBeVisible();
+  // The other chart follows only once it is drawn again too.
+  await expect(page.locator('[data-metric="val/loss"] .u-over')).toBeVisible();
   await plot.focus();
   await plot.press("End");
   await expect(page.locator("[data-said]")).toContainText("3 min 19 s");
