@@ -46,16 +46,15 @@ impl<'a> Known<'a> {
 pub(super) struct Observed {
     /// What the engine answered, if it had to be asked.
     pub(super) trial: Option<Trial>,
-    /// The evaluation rows, if they had to be read.
+    /// What was found in the evaluation rows, if they had to be read.
     rows: Option<Evaluations>,
     /// What Prometheus answered to each query.
     prometheus: BTreeMap<String, OrSentence<Vec<u8>>>,
 }
 
-/// The evaluation rows of both versions.
+/// What gates found in the evaluation rows of both versions.
 struct Evaluations {
-    ours: OrSentence<Rows>,
-    theirs: OrSentence<Rows>,
+    found: Vec<(GateSpec, Finding)>,
     /// What they were read from.
     about: Value,
 }
@@ -190,39 +189,14 @@ fn about(present: &Present) -> Value {
 
 /// What a gate finds in what was just found out; none when that is about something else.
 fn observed(present: &Present, gate: &GateSpec, now: &Observed) -> Option<Finding> {
-    let title = present.champion_title();
-    let title = title.as_deref();
-    let evaluations = || now.rows.as_ref().filter(|evaluations| evaluations.about == about(present));
-    let marked = |mut finding: Finding| {
-        match &mut finding.evidence {
-            Value::Object(fields) => {
-                fields.insert("about".to_owned(), about(present));
-            }
-            other => *other = json!({ "about": about(present) }),
-        }
-        finding
-    };
     Some(match gate {
         GateSpec::GoldenRow { tolerance } => now.trial.as_ref()?.finding(*tolerance, &present.digest),
         GateSpec::LatencyBudget { percentile, max_ms, requests } => {
             now.trial.as_ref()?.latency(*percentile, *max_ms, *requests, &present.digest)
         }
-        GateSpec::BetterThanChampion { metric, better, min_gain, confidence: Some(confidence) } => {
-            let rows = evaluations()?;
-            let champion = title.map(|title| (title, &rows.theirs));
-            marked(better_by_rows(metric, *better, *min_gain, *confidence, &rows.ours, champion))
-        }
-        GateSpec::SliceFloor { metric, better, columns, floor, max_drop, min_rows } => {
-            let rows = evaluations()?;
-            let ask = slices::Ask {
-                metric,
-                better: *better,
-                columns,
-                floor: *floor,
-                max_drop: *max_drop,
-                min_rows: *min_rows,
-            };
-            marked(slices::slice_floor(&ask, &rows.ours, title.map(|title| (title, &rows.theirs))))
+        gate if gate.needs_rows() => {
+            let rows = now.rows.as_ref().filter(|rows| rows.about == about(present))?;
+            rows.found.iter().find(|(spec, _)| spec == gate)?.1.clone()
         }
         GateSpec::Promql { query, bound } => {
             let asked = expanded(present, query);
@@ -234,6 +208,39 @@ fn observed(present: &Present, gate: &GateSpec, now: &Observed) -> Option<Findin
         }
         _ => return None,
     })
+}
+
+/// What a gate finds in the evaluation rows of both versions. Takes seconds when they are many.
+fn in_rows(
+    gate: &GateSpec,
+    ours: &OrSentence<Rows>,
+    champion: Option<(&str, &OrSentence<Rows>)>,
+    about: &Value,
+) -> Option<Finding> {
+    let mut finding = match gate {
+        GateSpec::BetterThanChampion { metric, better, min_gain, confidence: Some(confidence) } => {
+            better_by_rows(metric, *better, *min_gain, *confidence, ours, champion)
+        }
+        GateSpec::SliceFloor { metric, better, columns, floor, max_drop, min_rows } => {
+            let ask = slices::Ask {
+                metric,
+                better: *better,
+                columns,
+                floor: *floor,
+                max_drop: *max_drop,
+                min_rows: *min_rows,
+            };
+            slices::slice_floor(&ask, ours, champion)
+        }
+        _ => return None,
+    };
+    match &mut finding.evidence {
+        Value::Object(fields) => {
+            fields.insert("about".to_owned(), about.clone());
+        }
+        other => *other = json!({ "about": about }),
+    }
+    Some(finding)
 }
 
 /// A query about the version of a promotion.
@@ -286,18 +293,24 @@ impl Services {
         Ok(observed)
     }
 
-    /// Reads the evaluation rows of the version and of the champion.
+    /// What gates find in the evaluation rows of the version and of the champion.
     async fn evaluations(&self, present: &Present, open: &[&GateSpec]) -> Result<Evaluations> {
-        let columns = open.iter().filter_map(|gate| match gate {
+        let gates: Vec<GateSpec> = open.iter().filter(|gate| gate.needs_rows()).map(|gate| (*gate).clone()).collect();
+        let columns = gates.iter().filter_map(|gate| match gate {
             GateSpec::SliceFloor { columns, .. } => Some(columns),
             _ => None,
         });
         let slices: BTreeSet<String> = columns.flatten().cloned().collect();
-        Ok(Evaluations {
-            ours: self.evaluation(present.rows.as_ref(), "The version's", &slices).await?,
-            theirs: self.evaluation(present.champion_rows.as_ref(), "The champion's", &slices).await?,
-            about: about(present),
+        let ours = self.evaluation(present.rows.as_ref(), "The version's", &slices).await?;
+        let theirs = self.evaluation(present.champion_rows.as_ref(), "The champion's", &slices).await?;
+        let (title, about) = (present.champion_title(), about(present));
+        blocking(move || {
+            let champion = title.as_deref().map(|title| (title, &theirs));
+            let find = |gate: GateSpec| in_rows(&gate, &ours, champion, &about).map(|finding| (gate, finding));
+            let found = gates.into_iter().filter_map(find).collect();
+            Evaluations { found, about }
         })
+        .await
     }
 
     async fn evaluation(
