@@ -153,6 +153,31 @@ async fn what_was_seen_before_a_stricter_policy_is_not_decided_on() {
 }
 
 #[tokio::test]
+async fn a_gate_that_was_asked_outside_is_answered() {
+    let (app, people) = start(1).await;
+    let gates = json!([{ "kind": "external", "name": "security scan", "timeout": "1h" }]);
+    people.admin.put(POLICY, json!({ "gates": gates, "rule": { "approvals": 1 } })).await.ok();
+    let promotion = request(&people.contributor, 1).await;
+    assert_eq!(advance(&app, &promotion).await, PromotionState::GatesRunning);
+    let pending = people.viewer.get("/api/v1/promotions/1/gates/pending").await.ok();
+    assert_eq!(pending["items"][0]["name"], "security scan");
+
+    let answer = |name: &str| format!("/api/v1/promotions/1/gates/{name}/answer");
+    let (path, pass) = (answer("security%20scan"), json!({ "verdict": "pass", "url": "https://scan.test/7" }));
+    people.viewer.post(&path, pass.clone()).await.refused(403);
+    people.contributor.post(&answer("other"), pass.clone()).await.refused(404);
+    people.contributor.post(&path, json!({ "verdict": "maybe" })).await.refused(400);
+    let wrong = json!({ "verdict": "pass", "url": "ftp://scan.test" });
+    assert_eq!(people.contributor.post(&path, wrong).await.refused(400)["field"], "url");
+    assert_eq!(people.contributor.post(&path, pass.clone()).await.status, 201);
+    assert_eq!(people.contributor.post(&path, pass).await.status, 200);
+    people.contributor.post(&path, json!({ "verdict": "fail" })).await.refused(409);
+    assert_eq!(advance(&app, &promotion).await, PromotionState::AwaitingApproval);
+    let pending = people.viewer.get("/api/v1/promotions/1/gates/pending").await.ok();
+    assert_eq!(pending["items"], json!([]));
+}
+
+#[tokio::test]
 async fn a_draft_asks_nobody_until_it_is_submitted() {
     let (app, people) = start(1).await;
     let new = json!({ "model": "wine", "version": 1, "environment": "production", "draft": true });
