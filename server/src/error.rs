@@ -5,7 +5,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use domain::{Error, ErrorKind};
+use domain::{Error, ErrorKind, pipeline::Problem as FileProblem};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -51,6 +51,38 @@ pub fn status(kind: ErrorKind) -> StatusCode {
 #[derive(Debug)]
 pub struct ApiError(pub Error);
 
+impl Problem {
+    fn of(error: Error, status: StatusCode) -> Self {
+        let Error { kind, message, field } = error;
+        let title = status.canonical_reason().unwrap_or_default().to_owned();
+        Self { kind, status: status.as_u16(), title, detail: message, field }
+    }
+}
+
+/// An answer of problem details.
+fn details(status: StatusCode, body: impl Serialize) -> Response {
+    let mut response = (status, Json(body)).into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    response
+}
+
+/// A file that is wrong: `application/problem+json` with each problem and its place.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FileRefused {
+    #[serde(flatten)]
+    problem: Problem,
+    /// What is wrong, in the order of the file.
+    problems: Vec<FileProblem>,
+}
+
+impl FileRefused {
+    /// The answer: 400, with the error that sums the problems up.
+    pub fn answer(error: Error, problems: Vec<FileProblem>) -> Response {
+        let status = StatusCode::BAD_REQUEST;
+        details(status, Self { problem: Problem::of(error, status), problems })
+    }
+}
+
 impl<E: Into<Error>> From<E> for ApiError {
     fn from(error: E) -> Self {
         Self(error.into())
@@ -60,14 +92,9 @@ impl<E: Into<Error>> From<E> for ApiError {
 impl ApiError {
     /// The answer with another status than that of its kind.
     pub fn with_status(self, status: StatusCode) -> Response {
-        let Error { kind, message, field } = self.0;
-        let title = status.canonical_reason().unwrap_or_default().to_owned();
-        let problem = Problem { kind, status: status.as_u16(), title, detail: message, field };
-        let mut response = (status, Json(problem)).into_response();
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        let mut response = details(status, Problem::of(self.0, status));
         if status == StatusCode::UNAUTHORIZED {
-            headers.insert(header::WWW_AUTHENTICATE, BEARER);
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, BEARER);
         }
         response
     }

@@ -36,6 +36,29 @@ impl fmt::Display for Problem {
     }
 }
 
+/// Everything that is wrong in a file, in the order of the file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct FileErrors(pub Vec<Problem>);
+
+impl fmt::Display for FileErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "\n" };
+            write!(f, "{separator}{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for FileErrors {}
+
+impl From<FileErrors> for crate::Error {
+    fn from(errors: FileErrors) -> Self {
+        Self::invalid_field("source", errors.to_string())
+    }
+}
+
 /// The end of a sentence about a name that is not known: `did you mean "x"?` for a near one, or the names there are.
 pub(crate) fn suggest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();

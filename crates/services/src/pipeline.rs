@@ -5,7 +5,7 @@ use domain::{
     Error, Page,
     audit::{Object, ObjectKind},
     page,
-    pipeline::{Pipeline, PipelineErrors, PipelineSpec, PipelineSummary, PipelineVersion},
+    pipeline::{FileErrors, Pipeline, PipelineSpec, PipelineSummary, PipelineVersion},
 };
 
 /// The most versions in a page of them: each has a whole file.
@@ -23,7 +23,7 @@ impl PipelineFile {
     ///
     /// # Errors
     /// With every problem of the file and where it is.
-    pub fn read(source: String) -> std::result::Result<Self, PipelineErrors> {
+    pub fn read(source: String) -> std::result::Result<Self, FileErrors> {
         let spec = PipelineSpec::parse(&source)?;
         Ok(Self { source, spec })
     }

@@ -7,7 +7,6 @@
 
 mod expand;
 mod graph;
-mod problem;
 mod spec;
 mod template;
 mod value;
@@ -20,12 +19,11 @@ mod parse;
 #[cfg(test)]
 mod tests;
 
-pub use crate::problem::Problem;
+pub use crate::problem::{FileErrors, Problem};
 pub use expand::{INPUTS_DIR, Invocation, input_path};
 pub use graph::Graph;
 #[cfg(not(target_arch = "wasm32"))]
 pub use parse::{MAX_FILE_BYTES, MAX_STEPS};
-pub use problem::PipelineErrors;
 pub use spec::{Command, OutputRef, PipelineSpec, Retries, StepSpec};
 pub use value::ParamValue;
 

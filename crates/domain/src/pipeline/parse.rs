@@ -4,14 +4,14 @@
 
 use super::{
     check,
-    problem::PipelineErrors,
     spec::{Command, DEFAULT_POOL, OutputRef, PipelineSpec, Retries, StepSpec},
     value::ParamValue,
 };
 use crate::{
     duration,
     pipeline_run::MAX_RETRY_DELAY,
-    problem::{At, Problem, show, suggest},
+    problem::{At, FileErrors, Problem, show, suggest},
+    prose::{capitalised, sentence},
     yaml::{self, Meaning, Node, Yaml},
 };
 use std::{
@@ -42,7 +42,7 @@ impl PipelineSpec {
     ///
     /// # Errors
     /// With every problem found. A file that is not YAML has one: nothing can be said about what follows it.
-    pub fn parse(source: &str) -> Result<Self, PipelineErrors> {
+    pub fn parse(source: &str) -> Result<Self, FileErrors> {
         let mut reader = Reader::default();
         let spec = reader.file(source);
         let mut problems = reader.problems;
@@ -50,7 +50,7 @@ impl PipelineSpec {
         problems.truncate(MAX_PROBLEMS);
         match spec {
             Some(spec) if problems.is_empty() => Ok(spec),
-            _ => Err(PipelineErrors(problems)),
+            _ => Err(FileErrors(problems)),
         }
     }
 }
@@ -519,7 +519,7 @@ impl Reader {
             }
             // An empty section, all of whose entries are commented out.
             Yaml::Scalar(scalar) if scalar.meaning() == Meaning::Null => {}
-            _ => self.problem(node.at, format!("{} must be a mapping of {form}.", sentence_start(what))),
+            _ => self.problem(node.at, format!("{} must be a mapping of {form}.", capitalised(what))),
         }
         self.at_most(node, entries)
     }
@@ -529,7 +529,7 @@ impl Reader {
         let Yaml::Map(given) = &node.yaml else {
             self.problem(
                 node.at,
-                format!("{} must be a mapping with the keys {}.", sentence_start(what), known.join(", ")),
+                format!("{} must be a mapping with the keys {}.", capitalised(what), known.join(", ")),
             );
             return None;
         };
@@ -572,13 +572,4 @@ fn scalar_text(node: &Node) -> Option<&str> {
         Yaml::Scalar(scalar) => Some(&scalar.text),
         Yaml::List(_) | Yaml::Map(_) => None,
     }
-}
-
-fn sentence(text: &str) -> String {
-    format!("{}.", sentence_start(text))
-}
-
-fn sentence_start(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }

@@ -11,13 +11,14 @@ mod stricter;
 #[cfg(not(target_arch = "wasm32"))]
 mod yaml;
 
+pub use crate::problem::FileErrors;
 pub use gate::{Bound, DEFAULT_TOLERANCE, GateSpec};
 pub use rule::{Distinct, Eligible, InputKind, InputSpec, Rule};
-pub use scope::{Action, RISK_TAG, Scope, Target, matches};
+pub use scope::{Action, RISK_TAG, Scope, Target};
 pub(crate) use stricter::gate_implies;
 pub use stricter::stricter;
 #[cfg(not(target_arch = "wasm32"))]
-pub use yaml::{MAX_FILE_BYTES, PolicyErrors};
+pub use yaml::MAX_FILE_BYTES;
 
 use crate::{
     digest::Digest,

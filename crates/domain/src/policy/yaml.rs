@@ -2,42 +2,23 @@
 
 use super::PolicyDocument;
 use crate::{
-    problem::{At, Problem, show},
+    problem::{At, FileErrors, Problem, show},
+    prose::sentence,
     yaml::{self, Meaning, Node, Yaml},
 };
-use serde::Serialize;
 use serde_json::{Map, Number, Value};
-use std::{collections::HashSet, fmt, rc::Rc};
+use std::{collections::HashSet, rc::Rc};
 
 /// The largest file.
 pub const MAX_FILE_BYTES: usize = 64 * 1024;
-
-/// What is wrong in a policy's file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PolicyErrors(pub Vec<Problem>);
-
-impl fmt::Display for PolicyErrors {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let all: Vec<String> = self.0.iter().map(ToString::to_string).collect();
-        f.write_str(&all.join("\n"))
-    }
-}
-
-impl std::error::Error for PolicyErrors {}
-
-impl From<PolicyErrors> for crate::Error {
-    fn from(errors: PolicyErrors) -> Self {
-        Self::invalid_field("source", errors.to_string())
-    }
-}
 
 impl PolicyDocument {
     /// Reads a policy's file.
     ///
     /// # Errors
     /// With what is wrong, and where.
-    pub fn parse(source: &str) -> Result<Self, PolicyErrors> {
-        let one = |problem: Problem| PolicyErrors(vec![problem]);
+    pub fn parse(source: &str) -> Result<Self, FileErrors> {
+        let one = |problem: Problem| FileErrors(vec![problem]);
         if source.len() > MAX_FILE_BYTES {
             let message = format!("A policy has at most {} KiB.", MAX_FILE_BYTES / 1024);
             return Err(one(Problem::new(At { line: 1, column: 1 }, message)));
@@ -130,12 +111,6 @@ fn find<'a>(root: &Rc<Node>, path: impl Iterator<Item = &'a str>) -> At {
         }
     }
     at
-}
-
-/// `missing field x` as `Missing field x.`
-fn sentence(text: &str) -> String {
-    let mut letters = text.trim_end_matches('.').chars();
-    letters.next().map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), letters.as_str()))
 }
 
 fn write(text: &mut String, value: &Value, indent: usize) {

@@ -3,7 +3,7 @@
 use super::{Listed, Paging};
 use crate::{
     access::{Access, Context},
-    error::{ApiError, Problem},
+    error::{ApiError, FileRefused, Problem},
     extract::{Object, Path, Query, too_large},
     router::{Routes, operation},
     state::AppState,
@@ -12,15 +12,15 @@ use axum::{
     Json,
     body::Bytes,
     extract::{FromRequest, Request, State},
-    http::{HeaderValue, StatusCode, header},
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 use domain::{
     Error,
     permission::Permission,
-    pipeline::{PipelineErrors, PipelineSummary, PipelineVersion, Problem as FileProblem},
+    pipeline::{FileErrors, PipelineSummary, PipelineVersion},
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use services::PipelineFile;
 use utoipa::ToSchema;
 
@@ -42,18 +42,9 @@ struct File {
     source: String,
 }
 
-/// A file that cannot be stored: `application/problem+json` with each problem and its place.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct FileRefused {
-    #[serde(flatten)]
-    problem: Problem,
-    /// What is wrong, in the order of the file.
-    problems: Vec<FileProblem>,
-}
-
 /// Why a file was not stored.
 enum StoreError {
-    File(PipelineErrors),
+    File(FileErrors),
     Other(ApiError),
 }
 
@@ -69,19 +60,7 @@ impl IntoResponse for StoreError {
             Self::Other(error) => return error.into_response(),
             Self::File(errors) => errors,
         };
-        let status = StatusCode::BAD_REQUEST;
-        let Error { kind, message, field } = Error::from(errors.clone());
-        let problem = Problem {
-            kind,
-            status: status.as_u16(),
-            title: status.canonical_reason().unwrap_or_default().to_owned(),
-            detail: message,
-            field,
-        };
-        let mut response = (status, Json(FileRefused { problem, problems: errors.0 })).into_response();
-        let content_type = HeaderValue::from_static("application/problem+json");
-        response.headers_mut().insert(header::CONTENT_TYPE, content_type);
-        response
+        FileRefused::answer(Error::from(errors.clone()), errors.0)
     }
 }
 

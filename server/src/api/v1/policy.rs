@@ -3,7 +3,7 @@
 use super::Listed;
 use crate::{
     access::{Access, Context},
-    error::{ApiError, Problem},
+    error::{ApiError, FileRefused, Problem},
     extract::{Object, Path, Query, too_large},
     router::{Routes, operation},
     state::AppState,
@@ -12,14 +12,14 @@ use axum::{
     Json,
     body::Bytes,
     extract::{FromRequest, Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use domain::{
     Digest, Error, ErrorKind,
     permission::Permission,
     pipeline::Problem as FileProblem,
-    policy::{Policy, PolicyDocument, PolicyErrors},
+    policy::{FileErrors, Policy, PolicyDocument},
     promotion::PolicySimulation,
 };
 use serde::{Deserialize, Serialize};
@@ -74,7 +74,7 @@ async fn get(
 #[utoipa::path(put, path = "/api/v1/policies/{name}", tag = "policy",
     params(("name" = String, Path), ("If-Match" = Option<String>, Header)),
     request_body(content((PolicyDocument = "application/json"), (String = "application/yaml"))),
-    responses((status = 200, body = Policy), (status = 400, body = PolicyRefused), (status = 409, body = Problem)))]
+    responses((status = 200, body = Policy), (status = 400, body = FileRefused), (status = 409, body = Problem)))]
 async fn put(
     State(state): State<AppState>,
     Context(ctx): Context,
@@ -127,7 +127,7 @@ async fn validate(State(state): State<AppState>, request: Request) -> Result<Jso
 /// people decided then. What was not evaluated then is not known, and said so. Nothing is changed.
 #[utoipa::path(post, path = "/api/v1/policies/{name}/simulation", tag = "policy", params(("name" = String, Path)),
     request_body(content((PolicyDocument = "application/json"), (String = "application/yaml"))),
-    responses((status = 200, body = PolicySimulation), (status = 400, body = PolicyRefused)))]
+    responses((status = 200, body = PolicySimulation), (status = 400, body = FileRefused)))]
 async fn simulate(
     State(state): State<AppState>,
     Context(ctx): Context,
@@ -194,19 +194,10 @@ impl Draft {
     }
 }
 
-/// A policy's file that cannot be put in force: `application/problem+json` with each problem and its place.
-#[derive(Debug, Serialize, ToSchema)]
-struct PolicyRefused {
-    #[serde(flatten)]
-    problem: Problem,
-    /// What is wrong in the file, in its order.
-    problems: Vec<FileProblem>,
-}
-
 /// Why a policy was not put in force.
 enum PutError {
     /// Its file is wrong.
-    File(PolicyErrors),
+    File(FileErrors),
     /// Its document is.
     Document(Error),
     Other(ApiError),
@@ -225,18 +216,6 @@ impl IntoResponse for PutError {
             Self::Document(error) => return ApiError(error).into_response(),
             Self::File(errors) => errors,
         };
-        let status = StatusCode::BAD_REQUEST;
-        let Error { kind, message, field } = Error::from(errors.clone());
-        let problem = Problem {
-            kind,
-            status: status.as_u16(),
-            title: status.canonical_reason().unwrap_or_default().to_owned(),
-            detail: message,
-            field,
-        };
-        let mut response = (status, Json(PolicyRefused { problem, problems: errors.0 })).into_response();
-        let content_type = HeaderValue::from_static("application/problem+json");
-        response.headers_mut().insert(header::CONTENT_TYPE, content_type);
-        response
+        FileRefused::answer(Error::from(errors.clone()), errors.0)
     }
 }
