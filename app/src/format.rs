@@ -1,6 +1,7 @@
 //! Numbers, sizes and times as people read them. A true minus, thin spaces never, a unit always.
 
 use chrono::{DateTime, Datelike, TimeDelta, Utc};
+pub use domain::prose::capitalised;
 
 /// What stands where there is no value.
 pub const NONE: &str = "–";
@@ -83,13 +84,6 @@ pub fn signed(value: f64) -> String {
     } else {
         text
     }
-}
-
-/// The text with its first letter in upper case: reasons begin in lower case, to follow a name.
-#[must_use]
-pub fn capitalised(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// A share between 0 and 1 as per cent: `3.1 %`, `62 %`, `0.01 %`.

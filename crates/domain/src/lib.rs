@@ -41,6 +41,7 @@ pub mod policy;
 pub mod preview;
 mod problem;
 pub mod promotion;
+pub mod prose;
 pub mod registration;
 pub mod run;
 pub mod run_table;

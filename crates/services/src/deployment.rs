@@ -16,6 +16,7 @@ use domain::{
     page,
     policy::Action,
     promotion::PromotionState,
+    prose,
     webhook::Happening,
 };
 pub use store::deployment::Filter as DeploymentFilter;
@@ -188,7 +189,7 @@ async fn can_return(conn: &mut PgConnection, live: &Deployment) -> Result<Deploy
                 "{} was last live on {}, longer ago than the {window} in which the policies let it come back without a new \
                  approval. Request its promotion instead.",
                 title(&target),
-                since.format("%-d %B %Y")
+                prose::day(since)
             )));
         }
     }

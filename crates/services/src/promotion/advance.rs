@@ -22,6 +22,7 @@ use domain::{
     id::{DeploymentId, PromotionId},
     policy::{Action, GateSpec},
     promotion::{Attempt, Finding, GatesStand, Promotion, PromotionState, advance, together},
+    prose::{minute, sentence},
 };
 use sqlx::{Postgres, Transaction};
 use store::PgConnection;
@@ -394,8 +395,7 @@ async fn under_way(tx: &mut PgConnection, promotion: &Promotion) -> Result<Deplo
 
 /// Ends a promotion that nobody decided on in time. That is no rejection, and nobody did it.
 pub(super) async fn expire(tx: &mut PgConnection, promotion: &mut Promotion) -> Result<()> {
-    let stood = promotion.expires_at.format("%e %B %Y, %H:%M UTC").to_string();
-    let reason = format!("It stood until {}.", stood.trim_start());
+    let reason = format!("It stood until {}.", minute(promotion.expires_at));
     move_to(tx, promotion, PromotionState::Expired, reason).await?;
     let candidate = candidate_of(tx, promotion).await?;
     let summary = format!("let {} expire", promotion.title());
@@ -558,10 +558,4 @@ pub(crate) async fn supersede(tx: &mut PgConnection, promotion: &mut Promotion, 
     let candidate = candidate_of(tx, promotion).await?;
     let summary = format!("ended {}: {by} went live", promotion.title());
     write_as_system(event("promotion.superseded", promotion, &candidate, summary), tx, promotion).await
-}
-
-/// `failed: x` as `Failed: x.`; nothing stays nothing.
-pub(super) fn sentence(text: &str) -> String {
-    let mut letters = text.trim_end_matches('.').chars();
-    letters.next().map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), letters.as_str()))
 }

@@ -1,11 +1,12 @@
 //! Evidence that people and machines upload for a promotion: reports, checks of data sets, answers from outside.
 
-use super::{advance::sentence, announce, candidate_of, event, locked, present::unexpected};
+use super::{announce, candidate_of, event, locked, present::unexpected};
 use crate::{Ctx, Result, Services, boxed, commit, now};
 use domain::{
     Digest, Error,
     id::EvidenceId,
     promotion::{PromotionState, Uploaded, gate::external},
+    prose::sentence,
 };
 
 /// The most bytes of its JSON.

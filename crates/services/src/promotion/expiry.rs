@@ -3,6 +3,7 @@
 use super::{candidate_of, event, write_as_system};
 use crate::{Result, Services, boxed, commit};
 use chrono::TimeDelta;
+use domain::prose;
 
 /// How long before its end people are told that a request expires.
 const NOTICE: TimeDelta = TimeDelta::hours(24);
@@ -37,7 +38,7 @@ impl Services {
                 continue;
             }
             let candidate = candidate_of(&mut tx, &promotion).await?;
-            let until = promotion.expires_at.format("%-d %B %Y, %H:%M UTC");
+            let until = prose::minute(promotion.expires_at);
             let summary = format!("warned that {} expires on {until}", promotion.title());
             write_as_system(event("promotion.expiring", &promotion, &candidate, summary), &mut tx, &promotion).await?;
             commit(tx).await?;

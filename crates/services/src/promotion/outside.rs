@@ -1,7 +1,6 @@
 //! Gates that something outside answers, later: who is asked, and what is answered.
 
 use super::{
-    advance::sentence,
     announce, candidate_of, event, go_on, locked, no_promotion,
     present::{Present, unexpected},
 };
@@ -14,6 +13,7 @@ use domain::{
         Finding, Gate, Promotion, PromotionState, Uploaded, Verdict,
         gate::external::{self, Answer, Asked},
     },
+    prose::sentence,
     webhook::PromotionEvent,
 };
 use std::collections::BTreeMap;

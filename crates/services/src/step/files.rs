@@ -173,7 +173,9 @@ impl Services {
         let root = folder.to_owned();
         let found = tokio::task::spawn_blocking(move || walk(&root)).await.map_err(io::Error::other);
         let Found { files, links } = found.and_then(|found| found).map_err(|error| match error.kind() {
-            io::ErrorKind::InvalidData => FileTrouble::Step(format!("{} cannot be given on: {error}.", capital(what))),
+            io::ErrorKind::InvalidData => {
+                FileTrouble::Step(format!("{} cannot be given on: {error}.", domain::prose::capitalised(what)))
+            }
             _ => of_disk(what, &error),
         })?;
         let mut manifest = Manifest { files: Vec::with_capacity(files.len()), links };
@@ -228,23 +230,23 @@ async fn take_file(artifacts: &Artifacts, path: &Path, what: &str) -> Result<(Di
 fn of_store(what: &str, error: &artifacts::Error) -> FileTrouble {
     use artifacts::Error as E;
     match error {
-        E::NotFound { .. } => FileTrouble::Step(format!("{} is not in the artifact store any more.", capital(what))),
+        E::NotFound { .. } => {
+            FileTrouble::Step(format!("{} is not in the artifact store any more.", domain::prose::capitalised(what)))
+        }
         E::Corrupt { .. } => FileTrouble::Step(format!("The stored content of {what} is damaged.")),
-        E::TooLarge { .. } => FileTrouble::Step(format!("{} has too many files.", capital(what))),
+        E::TooLarge { .. } => FileTrouble::Step(format!("{} has too many files.", domain::prose::capitalised(what))),
         E::NotSatisfiable { .. } | E::Source(_) | E::Store(_) => {
             tracing::warn!(%error, cause = ?std::error::Error::source(error), what, "the artifact store failed a step");
-            FileTrouble::Ours(format!("{} could not be moved: {error}", capital(what)))
+            FileTrouble::Ours(format!("{} could not be moved: {error}", domain::prose::capitalised(what)))
         }
     }
 }
 
 fn of_disk(what: &str, error: &io::Error) -> FileTrouble {
-    FileTrouble::Ours(format!("{} could not be read or written on the worker: {error}.", capital(what)))
-}
-
-fn capital(what: &str) -> String {
-    let mut chars = what.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+    FileTrouble::Ours(format!(
+        "{} could not be read or written on the worker: {error}.",
+        domain::prose::capitalised(what)
+    ))
 }
 
 struct Found {

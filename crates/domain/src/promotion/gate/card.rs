@@ -5,6 +5,7 @@ use crate::{
     duration::Span,
     model_card::ModelCard,
     preview::{Block, Inline},
+    prose,
 };
 use chrono::{DateTime, Utc};
 use serde_json::json;
@@ -43,7 +44,7 @@ pub fn model_card(
         why.push(format!("Nothing stands below {}.", empty.join(", ")));
     }
     if let Some(age) = max_age.filter(|_| too_old) {
-        why.push(format!("It was saved on {}, longer than {age} ago.", card.created_at.format("%-d %B %Y")));
+        why.push(format!("It was saved on {}, longer than {age} ago.", prose::day(card.created_at)));
     }
     let pass = why.is_empty();
     Finding {
@@ -56,7 +57,7 @@ pub fn model_card(
         ),
         limit,
         reason: if pass {
-            format!("{} saved it on {}.", card.author, card.created_at.format("%-d %B %Y"))
+            format!("{} saved it on {}.", card.author, prose::day(card.created_at))
         } else {
             why.join(" ")
         },

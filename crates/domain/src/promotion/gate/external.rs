@@ -93,7 +93,7 @@ pub fn external(
             Finding::inconclusive(limit, reason).with(json!({ "asked_at": asked_at, "answer_by": until }))
         }
         _ => {
-            let reason = format!("Waits for {name}, until {}.", until.format("%-d %B %Y, %H:%M UTC"));
+            let reason = format!("Waits for {name}, until {}.", crate::prose::minute(until));
             Finding { limit, ..Finding::waiting(reason) }.with(json!({ "asked_at": asked_at, "answer_by": until }))
         }
     }
