@@ -1,38 +1,23 @@
 //! Patterns of names: `*` for any characters, `?` for one, everything else for itself.
 
 use crate::error::Error;
+use wildmatch::{WildMatch, WildMatchPattern};
 
 /// The most patterns of a list.
 pub const MAX_PATTERNS: usize = 50;
 /// The most characters of a pattern.
 const MAX_LENGTH: usize = 250;
 
-/// Whether a name fits a pattern, in time that grows with the product of their lengths at most.
+/// Whether a name fits a pattern.
 #[must_use]
 pub fn matches(pattern: &str, name: &str) -> bool {
-    let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
-    let (mut at, mut seen) = (0, 0);
-    // Where the last star stands, and how much of the name it had taken when the rest was tried.
-    let mut star: Option<(usize, usize)> = None;
-    while seen < name.len() {
-        match pattern.get(at) {
-            Some('*') => {
-                star = Some((at, seen));
-                at += 1;
-            }
-            Some(&c) if c == '?' || c == name[seen] => {
-                at += 1;
-                seen += 1;
-            }
-            _ => {
-                let Some((place, taken)) = star else { return false };
-                star = Some((place, taken + 1));
-                at = place + 1;
-                seen = taken + 1;
-            }
-        }
-    }
-    pattern[at..].iter().all(|c| *c == '*')
+    WildMatch::new(pattern).matches(name)
+}
+
+/// Whether a text fits a pattern in which `*` alone stands for others, as in the files of policies.
+#[must_use]
+pub fn matches_star(pattern: &str, text: &str) -> bool {
+    WildMatchPattern::<'*', '\0'>::new(pattern).matches(text)
 }
 
 /// Whether a name fits one of several patterns; none of them is all names.

@@ -1,6 +1,6 @@
 //! Where a policy holds.
 
-use crate::error::Error;
+use crate::{error::Error, glob::matches_star};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -128,20 +128,24 @@ impl Scope {
     /// Whether it holds for the target.
     #[must_use]
     pub fn holds_for(&self, target: &Target<'_>) -> bool {
-        let named = |names: &BTreeSet<String>, text: &str| names.is_empty() || names.iter().any(|n| matches(n, text));
+        let named =
+            |names: &BTreeSet<String>, text: &str| names.is_empty() || names.iter().any(|n| matches_star(n, text));
         let risk = target.tags.get(RISK_TAG).map(String::as_str);
         self.actions.contains(&target.action)
             && named(&self.models, target.model)
             && named(&self.environments, target.environment)
             && (self.tiers.is_empty() || self.tiers.contains(target.tier))
             && (self.risk_tiers.is_empty() || risk.is_some_and(|risk| self.risk_tiers.contains(risk)))
-            && self.tags.iter().all(|(key, wanted)| target.tags.get(key).is_some_and(|value| matches(wanted, value)))
+            && self
+                .tags
+                .iter()
+                .all(|(key, wanted)| target.tags.get(key).is_some_and(|value| matches_star(wanted, value)))
     }
 
     /// Whether it holds in an environment for some model, whatever is done.
     #[must_use]
     pub fn reaches(&self, environment: &str, tier: &str) -> bool {
-        (self.environments.is_empty() || self.environments.iter().any(|name| matches(name, environment)))
+        (self.environments.is_empty() || self.environments.iter().any(|name| matches_star(name, environment)))
             && (self.tiers.is_empty() || self.tiers.contains(tier))
     }
 
@@ -197,12 +201,6 @@ impl Scope {
         }
         Ok(())
     }
-}
-
-/// Whether a text is what a pattern says, where `*` stands for any characters.
-#[must_use]
-pub fn matches(pattern: &str, text: &str) -> bool {
-    wildmatch::WildMatchPattern::<'*', '\0'>::new(pattern).matches(text)
 }
 
 #[cfg(test)]
