@@ -119,14 +119,12 @@ fn names(roles: Option<&BTreeSet<Role>>) -> Option<Vec<&'static str>> {
 /// # Errors
 /// When the statement fails.
 pub async fn occupants(conn: &mut PgConnection, id: EnvironmentId) -> Result<(i64, i64)> {
-    let counts = sqlx::query_as(
+    let counts = sqlx::query_as(concat!(
         "select (select count(*) from deployments where environment_id = $1 and state in ('deploying', 'live')),
-             (select count(*)
-              from promotions
-              where environment_id = $1
-                and state not in ('live', 'rejected', 'withdrawn', 'invalidated', 'superseded', 'failed', 'rolled_back')
-             )",
-    )
+             (select count(*) from promotions where environment_id = $1 and state in ",
+        crate::open_promotion_states!(),
+        ")"
+    ))
     .bind(id)
     .fetch_one(conn)
     .await?;
@@ -146,20 +144,21 @@ pub async fn overview(conn: &mut PgConnection, sight: &Sight, archived: bool) ->
         live_models: i64,
         open_promotions: i64,
     }
-    let rows: Vec<Overview> = sqlx::query_as(
+    let rows: Vec<Overview> = sqlx::query_as(concat!(
         "select e.id, e.workspace_id, e.name, e.tier, e.position, e.protected, e.wait_timer_s, e.visible_to,
              e.archived_at,
              (select count(*) from deployments d where d.environment_id = e.id and d.state = 'live') as live_models,
              (select count(*)
               from promotions o
               where o.environment_id = e.id
-                and o.state in ('draft', 'gates_running', 'blocked', 'awaiting_approval', 'approved', 'scheduled',
-                    'deploying', 'verifying')
+                and o.state in ",
+        crate::open_promotion_states!(),
+        "
              ) as open_promotions
          from environments e
          where e.workspace_id = $1 and may_see_environment(e.visible_to, $2) and (e.archived_at is not null) = $3
-         order by e.position, e.name",
-    )
+         order by e.position, e.name"
+    ))
     .bind(sight.workspace())
     .bind(sight.roles())
     .bind(archived)

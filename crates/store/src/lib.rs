@@ -4,6 +4,14 @@
 //! to their file; what goes in and comes out are values of `domain`. Statements are literals checked by this crate's
 //! tests against a real database, see `docs/decisions/0002-queries-are-checked-by-tests.md`.
 
+/// The states in which a promotion is open, as a list in SQL: those of `PromotionState::open`.
+macro_rules! open_promotion_states {
+    () => {
+        "('draft', 'gates_running', 'blocked', 'awaiting_approval', 'approved', 'scheduled', 'deploying', 'verifying')"
+    };
+}
+pub(crate) use open_promotion_states;
+
 pub mod alert;
 pub mod artifact;
 pub mod audit;

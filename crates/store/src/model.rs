@@ -394,15 +394,16 @@ pub async fn open_promotion(
     version: ModelVersionId,
     environment: &str,
 ) -> Result<Option<(PromotionId, i64)>> {
-    Ok(sqlx::query_as(
+    Ok(sqlx::query_as(concat!(
         "select p.id, p.number
          from promotions p
          join environments e on e.id = p.environment_id
          where e.workspace_id = $1 and e.name = $3 and p.model_version_id = $2
-           and p.state in ('draft', 'gates_running', 'blocked', 'awaiting_approval', 'approved', 'scheduled',
-               'deploying', 'verifying')
-         limit 1",
-    )
+           and p.state in ",
+        crate::open_promotion_states!(),
+        "
+         limit 1"
+    ))
     .bind(workspace)
     .bind(version)
     .bind(environment)
