@@ -69,23 +69,15 @@ pub async fn latest(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<V
     Ok(rows.into_iter().map(Policy::from).collect())
 }
 
+/// The most revisions of a policy that are read.
+const MAX_REVISIONS: i64 = 1000;
+
 /// The revisions of a policy, the last first.
 ///
 /// # Errors
 /// When the statement fails.
 pub async fn revisions(conn: &mut PgConnection, workspace: WorkspaceId, name: &str) -> Result<Vec<Policy>> {
-    let rows: Vec<Row> = sqlx::query_as(
-        "select id, workspace_id, name, revision, document, source, retired, digest, created_at, created_by
-         from policies
-         where workspace_id = $1 and name = $2
-         order by revision desc
-         limit 1000",
-    )
-    .bind(workspace)
-    .bind(name)
-    .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(Policy::from).collect())
+    newest(conn, workspace, name, MAX_REVISIONS).await
 }
 
 /// The last revision of a policy.
@@ -93,18 +85,23 @@ pub async fn revisions(conn: &mut PgConnection, workspace: WorkspaceId, name: &s
 /// # Errors
 /// When the statement fails.
 pub async fn last(conn: &mut PgConnection, workspace: WorkspaceId, name: &str) -> Result<Option<Policy>> {
-    let row: Option<Row> = sqlx::query_as(
+    Ok(newest(conn, workspace, name, 1).await?.pop())
+}
+
+async fn newest(conn: &mut PgConnection, workspace: WorkspaceId, name: &str, limit: i64) -> Result<Vec<Policy>> {
+    let rows: Vec<Row> = sqlx::query_as(
         "select id, workspace_id, name, revision, document, source, retired, digest, created_at, created_by
          from policies
          where workspace_id = $1 and name = $2
          order by revision desc
-         limit 1",
+         limit $3",
     )
     .bind(workspace)
     .bind(name)
-    .fetch_optional(conn)
+    .bind(limit)
+    .fetch_all(conn)
     .await?;
-    Ok(row.map(Policy::from))
+    Ok(rows.into_iter().map(Policy::from).collect())
 }
 
 /// Adds a revision.

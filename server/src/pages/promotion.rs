@@ -76,15 +76,13 @@ async fn list(view: View, chosen: Chosen) -> PageResult {
         let page = services.promotions(ctx, &filter, chosen.get("page_token"), ROWS).await?;
         (page.items, page.next_page_token)
     };
-    let mut rows = Vec::new();
-    for promotion in promotions {
-        // Which rules are open is read for those that wait for people alone: a few.
-        let waits_for = match promotion.state {
-            PromotionState::AwaitingApproval => open_rules(&services.promotion(ctx, promotion.number).await?),
-            _ => None,
-        };
-        rows.push(ListRow { is_mine: mine.contains(&promotion.number), promotion, waits_for });
-    }
+    let mut open = services.open_rules(ctx, &promotions).await?;
+    let row = |promotion: domain::promotion::Promotion| {
+        let rules = open.remove(&promotion.id).filter(|rules| !rules.is_empty());
+        let waits_for = rules.map(|rules| rules.join(", "));
+        ListRow { is_mine: mine.contains(&promotion.number), promotion, waits_for }
+    };
+    let rows = promotions.into_iter().map(row).collect();
     let page = ListPage {
         workspace_id: ctx.workspace_id(),
         rows,
@@ -96,13 +94,6 @@ async fn list(view: View, chosen: Chosen) -> PageResult {
     let links = view.links.clone();
     let address = chosen.address(links.promotions());
     view.page("Promotions", SECTION, move || view! { <List links address page/> }).await
-}
-
-/// The rules that are not met, by name.
-fn open_rules(detail: &PromotionDetail) -> Option<String> {
-    let open = detail.rules.iter().filter(|rule| !rule.met);
-    let names: Vec<&str> = open.map(|rule| rule.rule.name.as_str()).collect();
-    (!names.is_empty()).then(|| names.join(", "))
 }
 
 async fn show(view: View, Path(number): Path<i64>) -> PageResult {

@@ -190,6 +190,15 @@ impl RuleStanding {
         self.votes.iter().any(|vote| vote.user_id == id || vote.acting_for == Some(id))
     }
 
+    /// Whether this rule and another must have different people. It is enough that one of them says so.
+    #[must_use]
+    pub fn excludes(&self, other: &Self) -> bool {
+        self.policy == other.policy
+            && self.rule.name != other.rule.name
+            && (self.rule.distinct_rules().any(|name| name == other.rule.name)
+                || other.rule.distinct_rules().any(|name| name == self.rule.name))
+    }
+
     /// How many more votes it takes.
     #[must_use]
     pub fn missing(&self) -> usize {
@@ -279,7 +288,7 @@ impl Electorate {
         open.sort_by_key(|standing| standing.met);
         let mut chosen: Vec<&RuleStanding> = Vec::new();
         for standing in open {
-            if !chosen.iter().any(|other| exclusive(standing, other)) {
+            if !chosen.iter().any(|other| standing.excludes(other)) {
                 chosen.push(standing);
             }
         }
@@ -349,7 +358,7 @@ impl Electorate {
     /// other people.
     fn places_left(&self, id: UserId, standing: &RuleStanding, others: &[RuleStanding]) -> Result<Vec<Seat>, Bar> {
         let mut places = self.places(id, &standing.rule)?;
-        let taken = |id: UserId| others.iter().find(|other| exclusive(standing, other) && other.counts(id));
+        let taken = |id: UserId| others.iter().find(|other| standing.excludes(other) && other.counts(id));
         if let Some(other) = taken(id) {
             return Err(Bar::OtherRule(other.rule.name.clone()));
         }
@@ -461,14 +470,6 @@ fn make_room(at: usize, voters: &[Voter], filled: &mut BTreeMap<Seat, usize>, tr
         }
     }
     false
-}
-
-/// Whether two rules must have different people. It is enough that one of them says so.
-fn exclusive(one: &RuleStanding, other: &RuleStanding) -> bool {
-    one.policy == other.policy
-        && one.rule.name != other.rule.name
-        && (one.rule.distinct_rules().any(|name| name == other.rule.name)
-            || other.rule.distinct_rules().any(|name| name == one.rule.name))
 }
 
 #[cfg(test)]

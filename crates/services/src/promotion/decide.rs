@@ -1,7 +1,7 @@
 //! Deciding: a person's verdict on exactly what they saw.
 
 use super::{
-    advance::{apply, sentence},
+    advance::apply,
     announce, checked_comment, event, locked, no_promotion,
     present::unexpected,
     standing::{Standing, stand},
@@ -16,6 +16,7 @@ use domain::{
         Bar, Decision, DecisionVerdict, Promotion, PromotionState, RuleStanding, advance, key,
         standing as last_decisions,
     },
+    prose::sentence,
     user::Password,
 };
 use std::collections::BTreeMap;
@@ -81,9 +82,8 @@ impl Services {
             let why = bar.to_them();
             return Err(Error::forbidden(format!("You may not decide on promotion #{number}: {why}.")));
         }
-        if let Some(earlier) =
-            store::promotion::decision_of(&mut tx, promotion.id, user.id, &new.subject_digest).await?
-        {
+        let theirs = |one: &&Decision| one.user_id == user.id && one.subject_digest == new.subject_digest;
+        if let Some(earlier) = standing.decisions.iter().rev().find(theirs).cloned() {
             if (earlier.verdict, &earlier.comment) == (new.verdict, &comment) {
                 return Ok((earlier, false));
             }
@@ -136,7 +136,7 @@ impl Services {
             at: now(),
         };
         store::promotion::insert_decision(&mut tx, promotion.id, &decision).await?;
-        self.after_decision(&mut tx, ctx, &mut promotion, &decision).await?;
+        self.after_decision(&mut tx, ctx, &mut promotion, standing, &decision).await?;
         commit(tx).await?;
         Ok((decision, true))
     }
@@ -147,6 +147,7 @@ impl Services {
         tx: &mut PgConnection,
         ctx: &Ctx,
         promotion: &mut Promotion,
+        mut standing: Standing,
         decision: &Decision,
     ) -> Result<()> {
         let candidate = super::candidate_of(tx, promotion).await?;
@@ -170,7 +171,8 @@ impl Services {
             }))
             .write(tx, ctx)
             .await?;
-        let standing = stand(tx, promotion).await?;
+        // Under the locks nothing else has changed since.
+        standing.count(decision.clone());
         match advance(promotion.state, &standing.facts) {
             Some(to @ PromotionState::Approved) => apply(tx, promotion, to, standing).await,
             _ => announce(tx, promotion).await,
@@ -220,11 +222,7 @@ fn counted(
         if seat != user {
             acting_for = Some(seat);
         }
-        let other = chosen.iter().find(|other| {
-            other.policy == rule.policy
-                && (other.rule.distinct_rules().any(|name| name == rule.rule.name)
-                    || rule.rule.distinct_rules().any(|name| name == other.rule.name))
-        });
+        let other = chosen.iter().find(|other| rule.excludes(other));
         if let Some(other) = other {
             return Err(Error::invalid_field(
                 "rules",

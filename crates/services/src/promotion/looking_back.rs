@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     Digest, Error,
     environment::Sight,
-    id::PolicyId,
+    id::{PolicyId, PromotionId},
     policy::{Action, Policy, PolicyDocument, PolicySet, Target, parse_name},
     promotion::{Past, PolicySimulation, Promotion, PromotionState, PromotionStatistics, simulate},
 };
@@ -52,14 +52,20 @@ impl Services {
         let mut conn = self.conn().await?;
         let (found, looked_at) = held_for(&mut conn, ctx, &draft).await?;
         let people = People::read(&mut conn, ctx.workspace_id()).await?;
-        let electorates = people.electorates(&mut conn, &found).await?;
-        let mut simulated = Vec::with_capacity(found.len());
-        for (promotion, electorate) in found.iter().zip(&electorates) {
-            let gates = store::promotion::gates(&mut conn, promotion.id).await?;
-            let decisions = store::promotion::decisions(&mut conn, promotion.id).await?;
-            let past = Past { promotion, gates: &gates, decisions: &decisions, electorate };
-            simulated.push(simulate(&draft, &past));
+        let ids: Vec<PromotionId> = found.iter().map(|promotion| promotion.id).collect();
+        let decisions = store::promotion::decisions_on(&mut conn, &ids).await?;
+        let mut gates = HashMap::new();
+        for id in ids {
+            gates.insert(id, store::promotion::gates(&mut conn, id).await?);
         }
+        let simulated = people
+            .each(&mut conn, &found, |promotion, electorate| {
+                let of = promotion.id;
+                let gates = gates.get(&of).map(Vec::as_slice).unwrap_or_default();
+                let decisions = decisions.get(&of).map(Vec::as_slice).unwrap_or_default();
+                simulate(&draft, &Past { promotion, gates, decisions, electorate })
+            })
+            .await?;
         Ok(PolicySimulation::new(&name, looked_at, simulated))
     }
 

@@ -35,37 +35,34 @@ impl People {
 
     /// Who may decide on a promotion, as things are now.
     pub(super) async fn electorate(&self, conn: &mut PgConnection, promotion: &Promotion) -> Result<Electorate> {
-        let mut all = self.electorates(conn, std::slice::from_ref(promotion)).await?;
+        let mut all = self.each(conn, std::slice::from_ref(promotion), |_, electorate| electorate.clone()).await?;
         Ok(all.pop().unwrap_or_default())
     }
 
-    /// Who may decide on each of these promotions.
-    pub(super) async fn electorates(
+    /// What `tell` tells of each of these promotions and who may decide on it.
+    pub(super) async fn each<T>(
         &self,
         conn: &mut PgConnection,
         promotions: &[Promotion],
-    ) -> Result<Vec<Electorate>> {
+        mut tell: impl FnMut(&Promotion, &Electorate) -> T,
+    ) -> Result<Vec<T>> {
         let ids: Vec<PromotionId> = promotions.iter().map(|promotion| promotion.id).collect();
         let behind = store::promotion::people_behind(conn, &ids).await?;
         let uploaders = store::promotion::uploaders(conn, &ids).await?;
-        let people: Vec<Person> = self
-            .members
-            .iter()
-            .map(|member| Person {
-                member: member.clone(),
-                teams: self.teams.get(&member.user.id).cloned().unwrap_or_default(),
-            })
-            .collect();
-        let electorate = |promotion: &Promotion| {
+        let person = |member: &Member| Person {
+            member: member.clone(),
+            teams: self.teams.get(&member.user.id).cloned().unwrap_or_default(),
+        };
+        // The people are the same for all: only who stands in and who had a part changes.
+        let mut electorate = Electorate { people: self.members.iter().map(person).collect(), ..Electorate::default() };
+        let told = promotions.iter().map(|promotion| {
             let covers = |one: &&Delegation| one.covers(&promotion.environment, &promotion.model, self.at);
             let stand_ins = self.delegations.iter().filter(covers);
-            Electorate {
-                people: people.clone(),
-                stand_ins: stand_ins.map(|one| StandIn { from: one.from, to: one.to }).collect(),
-                lineage: self.lineage(promotion, behind.get(&promotion.id), uploaders.get(&promotion.id)),
-            }
-        };
-        Ok(promotions.iter().map(electorate).collect())
+            electorate.stand_ins = stand_ins.map(|one| StandIn { from: one.from, to: one.to }).collect();
+            electorate.lineage = self.lineage(promotion, behind.get(&promotion.id), uploaders.get(&promotion.id));
+            tell(promotion, &electorate)
+        });
+        Ok(told.collect())
     }
 
     fn lineage(

@@ -10,9 +10,9 @@ use domain::{
     page,
     permission::Permission,
     policy::Better,
-    promotion::{DecisionVerdict, Electorate, MetricComparison, Promotion, PromotionDetail, standing},
+    promotion::{DecisionVerdict, Electorate, MetricComparison, Promotion, PromotionDetail, PromotionState, standing},
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use store::{PgConnection, promotion::Candidate};
 
 impl Services {
@@ -56,13 +56,39 @@ impl Services {
         let ids: Vec<PromotionId> = undecided.iter().map(|promotion| promotion.id).collect();
         let policies = store::policy::of_promotions(&mut conn, &ids).await?;
         let people = People::read(&mut conn, ctx.workspace_id()).await?;
-        let electorates = people.electorates(&mut conn, &undecided).await?;
-        let waits = |(promotion, electorate): &(Promotion, Electorate)| {
+        let waits = |promotion: &Promotion, electorate: &Electorate| {
             policies
                 .get(&promotion.id)
                 .is_some_and(|policies| policies.rules().any(|(_, rule)| electorate.seat(user.id, rule).is_ok()))
         };
-        Ok(undecided.into_iter().zip(electorates).filter(waits).map(|(promotion, _)| promotion).collect())
+        let waits = people.each(&mut conn, &undecided, waits).await?;
+        Ok(undecided.into_iter().zip(waits).filter_map(|(promotion, waits)| waits.then_some(promotion)).collect())
+    }
+
+    /// The names of the rules that are not met, for those of these promotions that await approval.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    #[boxed]
+    pub async fn open_rules(&self, ctx: &Ctx, promotions: &[Promotion]) -> Result<HashMap<PromotionId, Vec<String>>> {
+        let awaiting = promotions.iter().filter(|one| one.state == PromotionState::AwaitingApproval);
+        let awaiting: Vec<Promotion> = awaiting.cloned().collect();
+        if awaiting.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let ids: Vec<PromotionId> = awaiting.iter().map(|promotion| promotion.id).collect();
+        let mut conn = self.conn().await?;
+        let policies = store::policy::of_promotions(&mut conn, &ids).await?;
+        let decisions = store::promotion::decisions_on(&mut conn, &ids).await?;
+        let people = People::read(&mut conn, ctx.workspace_id()).await?;
+        let open = |promotion: &Promotion, electorate: &Electorate| {
+            let decisions = decisions.get(&promotion.id).map(Vec::as_slice).unwrap_or_default();
+            let last = promotion.subject_digest.as_ref().map(|digest| standing(decisions, digest)).unwrap_or_default();
+            let rules = policies.get(&promotion.id).map(|policies| electorate.standings(policies, &last));
+            let open = rules.into_iter().flatten().filter(|rule| !rule.met).map(|rule| rule.rule.name);
+            (promotion.id, open.collect())
+        };
+        Ok(people.each(&mut conn, &awaiting, open).await?.into_iter().collect())
     }
 
     /// How many that are.

@@ -15,6 +15,7 @@ use domain::{
         Attempt, Decision, Electorate, Facts, Gate, GatesStand, Override, OverrideKind, Promotion, RuleStanding,
         Verdict, standing, together,
     },
+    prose::minute,
 };
 use store::PgConnection;
 
@@ -36,6 +37,17 @@ pub(super) struct Standing {
     pub(super) words: String,
 }
 
+impl Standing {
+    /// Counts a decision that was made since.
+    pub(super) fn count(&mut self, decision: Decision) {
+        let digest = decision.subject_digest.clone();
+        self.decisions.push(decision);
+        let last = standing(&self.decisions, &digest);
+        self.rules = self.electorate.standings(&self.policies, &last);
+        self.facts.satisfied = self.electorate.satisfied(&self.rules, &last);
+    }
+}
+
 /// Reads how a promotion stands.
 pub(super) async fn stand(conn: &mut PgConnection, promotion: &Promotion) -> Result<Standing> {
     let policies = store::policy::of_promotion(conn, promotion.id).await?;
@@ -45,6 +57,7 @@ pub(super) async fn stand(conn: &mut PgConnection, promotion: &Promotion) -> Res
     let environment = store::environment::by_id(conn, promotion.environment_id).await?;
     let now = store::clock(conn).await?;
     let people = People::read(conn, promotion.workspace_id).await?;
+    let electorate = people.electorate(conn, promotion).await?;
 
     let mut facts = Facts {
         expired: promotion.expires_at <= now && promotion.state.may_expire(),
@@ -58,7 +71,6 @@ pub(super) async fn stand(conn: &mut PgConnection, promotion: &Promotion) -> Res
     let present = match Present::read(conn, promotion).await? {
         Ok(present) => Box::new(present),
         Err(sentence) => {
-            let electorate = people.electorate(conn, promotion).await?;
             return Ok(Standing {
                 facts,
                 present: None,
@@ -71,7 +83,6 @@ pub(super) async fn stand(conn: &mut PgConnection, promotion: &Promotion) -> Res
         }
     };
     facts.exists = true;
-    let electorate = people.electorate(conn, promotion).await?;
     let last = promotion.subject_digest.as_ref().map(|digest| standing(&decisions, digest)).unwrap_or_default();
     let rules = electorate.standings(&policies, &last);
     facts.satisfied = electorate.satisfied(&rules, &last);
@@ -115,11 +126,14 @@ pub(super) async fn stand(conn: &mut PgConnection, promotion: &Promotion) -> Res
 
 /// What the gates that decide say together.
 fn gates_stand(gates: &[Gate], overrides: &[Override], promotion: &Promotion) -> GatesStand {
-    let overridden = promotion
-        .subject_digest
-        .as_ref()
-        .is_some_and(|digest| overrides.iter().any(|one| one.holds(OverrideKind::Gates, digest)));
+    let overridden = is_overridden(OverrideKind::Gates, overrides, promotion);
     together(gates.iter().filter(|gate| !gate.advisory).map(Gate::verdict), overridden)
+}
+
+/// Whether two people set this aside for what the promotion is about now.
+fn is_overridden(kind: OverrideKind, overrides: &[Override], promotion: &Promotion) -> bool {
+    let digest = promotion.subject_digest.as_ref();
+    digest.is_some_and(|digest| overrides.iter().any(|one| one.holds(kind, digest)))
 }
 
 /// Whether evidence is older than the policies let it be.
@@ -178,12 +192,9 @@ async fn waits_for(
     let approved = promotion.approved_at.unwrap_or(now);
     let timer = approved + TimeDelta::seconds(environment.wait_timer_s.into());
     if timer > now {
-        return Ok(Some(format!("waits until {}, as {} asks for", at(timer), environment.name)));
+        return Ok(Some(format!("waits until {}, as {} asks for", minute(timer), environment.name)));
     }
-    let overridden = promotion
-        .subject_digest
-        .as_ref()
-        .is_some_and(|digest| overrides.iter().any(|one| one.holds(OverrideKind::Freeze, digest)));
+    let overridden = is_overridden(OverrideKind::Freeze, overrides, promotion);
     let freezes = store::freeze::in_force(conn, promotion.workspace_id).await?;
     let is_under_way = promotion.state.is_under_way();
     Ok(match freeze::standing(&freezes, &environment.name, environment.tier, &promotion.model, now) {
@@ -192,15 +203,11 @@ async fn waits_for(
         freeze::Standing::Closed { may_override: true, .. } if overridden => None,
         freeze::Standing::Closed { because, opens_at, .. } => {
             let names: Vec<&str> = because.iter().map(|one| one.name.as_str()).collect();
-            let until = opens_at.map_or_else(String::new, |opens| format!(", until {}", at(opens)));
+            let until = opens_at.map_or_else(String::new, |opens| format!(", until {}", minute(opens)));
             Some(match is_under_way {
                 true => format!("{} began, and lets nothing finish", names.join(", ")),
                 false => format!("waits for {}{until}", names.join(", ")),
             })
         }
     })
-}
-
-fn at(time: DateTime<Utc>) -> String {
-    time.format("%-d %B %Y, %H:%M UTC").to_string()
 }

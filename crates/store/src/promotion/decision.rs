@@ -8,10 +8,11 @@ use domain::{
     promotion::{Decision, DecisionVerdict},
 };
 use sqlx::{FromRow, PgConnection, types::Json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 #[derive(FromRow)]
 struct Row {
+    promotion_id: PromotionId,
     id: DecisionId,
     user_id: UserId,
     user_name: String,
@@ -52,43 +53,32 @@ impl TryFrom<Row> for Decision {
 /// # Errors
 /// When the statement fails.
 pub async fn decisions(conn: &mut PgConnection, promotion: PromotionId) -> Result<Vec<Decision>> {
-    let rows: Vec<Row> = sqlx::query_as(
-        "select id, user_id, user_name, verdict, comment, subject_digest, rules, acting_for, inputs, checked,
-             reauthenticated, at
-         from decisions
-         where promotion_id = $1
-         order by id",
-    )
-    .bind(promotion)
-    .fetch_all(conn)
-    .await?;
-    rows.into_iter().map(Decision::try_from).collect()
+    Ok(decisions_on(conn, &[promotion]).await?.remove(&promotion).unwrap_or_default())
 }
 
-/// What a person decided on this subject last.
+/// The decisions on each of these promotions, oldest first; none for those that nobody decided on.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn decision_of(
+pub async fn decisions_on(
     conn: &mut PgConnection,
-    promotion: PromotionId,
-    user: UserId,
-    digest: &Digest,
-) -> Result<Option<Decision>> {
-    let row: Option<Row> = sqlx::query_as(
-        "select id, user_id, user_name, verdict, comment, subject_digest, rules, acting_for, inputs, checked,
-             reauthenticated, at
+    promotions: &[PromotionId],
+) -> Result<HashMap<PromotionId, Vec<Decision>>> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "select promotion_id, id, user_id, user_name, verdict, comment, subject_digest, rules, acting_for, inputs,
+             checked, reauthenticated, at
          from decisions
-         where promotion_id = $1 and user_id = $2 and subject_digest = $3
-         order by id desc
-         limit 1",
+         where promotion_id = any($1)
+         order by id",
     )
-    .bind(promotion)
-    .bind(user)
-    .bind(digest)
-    .fetch_optional(conn)
+    .bind(promotions)
+    .fetch_all(conn)
     .await?;
-    row.map(Decision::try_from).transpose()
+    let mut all: HashMap<PromotionId, Vec<Decision>> = HashMap::new();
+    for row in rows {
+        all.entry(row.promotion_id).or_default().push(row.try_into()?);
+    }
+    Ok(all)
 }
 
 /// Adds a decision.

@@ -12,7 +12,7 @@ pub use candidate::{
     Candidate, EvaluationFile, candidate, candidate_by_number, commit_of_run, datasets_of_run, evaluation_of_run,
     metrics_of_run, tags_of_version,
 };
-pub use decision::{decision_of, decisions, insert_decision};
+pub use decision::{decisions, decisions_on, insert_decision};
 pub use evidence::{evidence, insert_evidence};
 pub use gate::{ask, gates, reset_gates, set_findings, set_findings_at, set_waiting};
 pub use lineage::{RunPeople, image_of_run, people_behind, reproduction_of_run, uploaders};
@@ -267,7 +267,11 @@ pub async fn moving(conn: &mut PgConnection, after: Option<PromotionId>, limit: 
     let ids = sqlx::query_scalar(
         "select id
          from promotions
-         where state in ('gates_running', 'blocked', 'approved', 'scheduled', 'deploying', 'verifying')
+         where state in ('gates_running', 'approved', 'scheduled', 'deploying', 'verifying')
+            -- What is blocked waits for people, unless two of them set its gates aside.
+            or state = 'blocked' and exists (
+                select from overrides o where o.promotion_id = promotions.id and o.confirmed_at is not null
+            )
          order by coalesce(id <= $1, false), id
          limit $2",
     )
@@ -430,8 +434,7 @@ pub async fn set_warned(conn: &mut PgConnection, id: PromotionId) -> Result<bool
     Ok(changed.rows_affected() == 1)
 }
 
-const OPEN: &str = " and p.state in ('draft', 'gates_running', 'blocked', 'awaiting_approval', 'approved', 'scheduled',
-    'deploying', 'verifying')";
+const OPEN: &str = concat!(" and p.state in ", crate::open_promotion_states!());
 
 fn selected() -> QueryBuilder<sqlx::Postgres> {
     QueryBuilder::new(
@@ -453,4 +456,15 @@ async fn one(mut query: QueryBuilder<sqlx::Postgres>, conn: &mut PgConnection) -
 async fn all(mut query: QueryBuilder<sqlx::Postgres>, conn: &mut PgConnection) -> Result<Vec<Promotion>> {
     let rows: Vec<Row> = query.build_query_as().fetch_all(conn).await?;
     rows.into_iter().map(Promotion::try_from).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_open_in_sql_is_open_in_the_table_of_moves() {
+        let open: Vec<String> = PromotionState::open().map(|state| format!("'{}'", state.as_str())).collect();
+        assert_eq!(crate::open_promotion_states!(), format!("({})", open.join(", ")));
+    }
 }
