@@ -16,7 +16,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use domain::{
-    Digest, Error,
+    Digest, Error, ErrorKind,
     permission::Permission,
     pipeline::Problem as FileProblem,
     policy::{Policy, PolicyDocument, PolicyErrors},
@@ -161,6 +161,10 @@ impl Draft {
         let is_yaml = ["application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml"]
             .iter()
             .any(|yaml| content_type.starts_with(yaml));
+        if !is_yaml && !content_type.starts_with("application/json") {
+            let message = "Send the policy as JSON or YAML, with the header Content-Type: application/json or application/yaml.";
+            return Err(Error::new(ErrorKind::UnsupportedMediaType, message).into());
+        }
         let bytes = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
             StatusCode::PAYLOAD_TOO_LARGE => too_large(),
             _ => Error::invalid("The body could not be read to its end."),
