@@ -3,7 +3,13 @@
 use crate::{chrome, page};
 use app::{
     pages::{
-        alert, audit::{Audit, ChainHead}, deployment, endpoint::Serving, environment, monitor::Settings, pipeline, pipeline_run,
+        alert,
+        audit::{Audit, ChainHead},
+        deployment,
+        endpoint::Serving,
+        environment, freeze,
+        monitor::Settings,
+        pipeline, pipeline_run,
     },
     samples::{operations as o, pipelines as p},
     shell::Section,
@@ -97,6 +103,9 @@ fn environments(out: &Path) -> io::Result<()> {
     })?;
     page(out, "environments-new", chrome("Environments", section), || {
         view! { <environment::Environments links=links() page=o::new_environments()/> }
+    })?;
+    page(out, "freezes", chrome("Freezes", Some(Section::Freezes)), || {
+        view! { <freeze::Freezes links=links() page=o::freezes()/> }
     })?;
     page(out, "environment", chrome("production", section), || {
         view! { <environment::One links=links() address=at("environments/production", &[]) page=o::environment()/> }

@@ -39,6 +39,7 @@ pub(crate) fn write(out: &Path) -> io::Result<()> {
     page(out, "experiments", chrome("Experiments", section()), move || {
         view! {
             <experiment::List
+                may_write=true
                 links=links()
                 address
                 experiments=samples::experiments()

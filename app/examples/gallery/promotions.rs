@@ -36,7 +36,7 @@ fn promotions(out: &Path) -> io::Result<()> {
         ("do", "decide"),
         ("verdict", "approve"),
         ("comment", "The slice is small, and the monitor rolls back by itself."),
-        ("check/production/product", "I accept the inconclusive gate, and my comment says why"),
+        ("check/production/product", "I looked at the slices with few rows"),
         ("input/production/product/ticket", "WINE-411"),
     ];
     let wrong = Error::invalid_field("password", "That is not your password. Your comment is kept.");
@@ -71,7 +71,8 @@ fn policies(out: &Path) -> io::Result<()> {
         || view! { <policy::One links=links() page=p::policy_page()/> },
     )?;
     page(out, "policy-edit", chrome("Edit production", section), || {
-        let source = p::FILE.replace("    metric: accuracy\n    threshold: 0.7\n", "    metric: accuracy\n    treshold: 0.7\n");
+        let source =
+            p::FILE.replace("    metric: accuracy\n    threshold: 0.7\n", "    metric: accuracy\n    treshold: 0.7\n");
         let problems = PolicyDocument::parse(&source).map(|_| Vec::new()).unwrap_or_else(|errors| errors.0);
         view! {
             <policy::Edit

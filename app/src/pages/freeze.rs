@@ -118,8 +118,7 @@ pub fn Freezes(
                     <tr>
                         <Head label="Freeze"/>
                         <Head label="Now"/>
-                        <Head label="When"/>
-                        <Head label="Where"/>
+                        <Head label="When and where"/>
                         <Head label="Change" quiet=true/>
                     </tr>
                 </thead>
@@ -283,9 +282,12 @@ fn Line(links: Links, row: FreezeRow, may_write: bool) -> impl IntoView {
                     {(!freeze.reason.is_empty()).then(|| format!(": {}", freeze.reason))}
                 </span>
             </th>
-            <td><StateMark state=mark word/><span class="sub">{until}</span></td>
-            <td>{when}</td>
-            <td class="wrap">{about}{lets.map(|lets| view! { <span class="sub">{lets}</span> })}</td>
+            <td class="wrap"><StateMark state=mark word/><span class="sub">{until}</span></td>
+            <td class="wrap">
+                {when}
+                <span class="sub">{about}</span>
+                {lets.map(|lets| view! { <span class="sub">{lets}</span> })}
+            </td>
             <td class="num">{change}</td>
         </tr>
     }
@@ -296,7 +298,7 @@ fn New(links: Links, environments: Vec<String>, timezones: Vec<&'static str>, dr
     let draft = if draft.is_refused() {
         draft
     } else {
-        Draft::of([("kind", "deny"), ("repeats", "dates"), ("timezone", "UTC"), ("hours", "62")])
+        Draft::of([("kind", "deny"), ("repeats", "dates"), ("schedule/timezone", "UTC"), ("hours", "62")])
     };
     let pairs = |pairs: &[(&str, &str)]| {
         pairs.iter().map(|(value, word)| ((*value).to_owned(), (*word).to_owned())).collect::<Vec<_>>()

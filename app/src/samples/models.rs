@@ -16,7 +16,6 @@ use domain::{
     Error, Page,
     audit::ObjectKind,
     deployment::{Deployment, DeploymentState, Endpoint},
-    policy::Better,
     experiment::Champion,
     id::{ModelId, ModelVersionId, RunId, WorkspaceId},
     model::{
@@ -24,6 +23,7 @@ use domain::{
         VersionRow, VersionTable,
     },
     model_card::{ModelCard, ModelCardEntry},
+    policy::Better,
     preview::{Block, Inline, Target},
     promotion::{GoldenRows, PromotionState},
     run::{Metric, Run},

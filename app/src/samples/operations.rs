@@ -1,7 +1,9 @@
 //! What serves and how it does: environments, deployments, an endpoint, its features, alerts.
 
 use super::{
-    COLUMNS, ago, endpoint, environments, event, person, pipeline_run, pipelines::trigger, promotion,
+    COLUMNS, ago, endpoint, environments, event, person, pipeline_run,
+    pipelines::trigger,
+    promotion,
     promotions::{policy, revisions},
 };
 use crate::pages::{
@@ -9,17 +11,17 @@ use crate::pages::{
     deployment::{DeploymentPage, DeploymentsPage},
     endpoint::{Call, EndpointPage},
     environment::{Arrival, EnvironmentCard, EnvironmentPage, EnvironmentsPage},
-    freeze::WindowRow,
+    freeze::{FreezeRow, FreezesPage, PlaceRow, WindowRow},
     monitor::MonitorPage,
 };
 use domain::{
     Page,
     audit::{Actor, ObjectKind},
     deployment::{Deployment, DeploymentState, Endpoint, Prediction},
-    freeze::FreezeKind,
     drift::{Bins, FeatureDrift, Method, Reason, Verdict},
-    environment::{Environment, EnvironmentDetail, EnvironmentOverview},
-    id::{AlertId, DeploymentId, MonitorId, PipelineRunId, PredictionId, WorkspaceId},
+    environment::{Environment, EnvironmentDetail, EnvironmentOverview, Tier},
+    freeze::{Freeze, FreezeKind, FreezeState, Schedule, Selector},
+    id::{AlertId, DeploymentId, FreezeId, MonitorId, PipelineRunId, PredictionId, WorkspaceId},
     inference::{Datatype, TensorSpec},
     monitor::{Alert, AlertState, Check, CheckState, Firing, Monitor},
     pipeline_run::PipelineRunState,
@@ -489,6 +491,74 @@ pub fn new_environments() -> EnvironmentsPage {
     page
 }
 
+/// Freezes: production is closed over the holidays.
+#[must_use]
+pub fn freezes() -> FreezesPage {
+    let environments = environments();
+    let freeze = |name: &str, kind, schedule, tiers: &[Tier]| Freeze {
+        id: FreezeId::new(),
+        workspace_id: environments[0].workspace_id,
+        name: name.to_owned(),
+        kind,
+        schedule,
+        selector: Selector { tiers: tiers.iter().copied().collect(), ..Selector::default() },
+        manual_override: true,
+        overrun: true,
+        reason: "Nobody is on call".to_owned(),
+        created_at: ago(60 * 24),
+        created_by: "Admin".to_owned(),
+        ended_at: None,
+    };
+    let weekends = Schedule::Cron {
+        expression: "0 18 * * 5".to_owned(),
+        duration_s: 62 * 3600,
+        timezone: "Europe/Berlin".to_owned(),
+    };
+    let holidays = Schedule::Dates { from: ago(60), to: ago(-60 * 24 * 3) };
+    let (from, to) = ("Tue 24 Nov 2026 18:00 UTC".to_owned(), "Fri 27 Nov 2026 18:00 UTC".to_owned());
+    let row = |freeze, state, until: &str, dates| FreezeRow { freeze, state, until: Some(until.to_owned()), dates };
+    FreezesPage {
+        workspace_id: environments[0].workspace_id,
+        places: environments
+            .iter()
+            .map(|environment| {
+                let is_open = environment.tier != Tier::Production;
+                PlaceRow {
+                    environment: environment.clone(),
+                    is_open,
+                    until: (!is_open).then(|| to.clone()),
+                    because: if is_open { Vec::new() } else { vec!["Holidays".to_owned()] },
+                    of_models: usize::from(is_open),
+                }
+            })
+            .collect(),
+        freezes: vec![
+            row(
+                freeze("Holidays", FreezeKind::Deny, holidays, &[Tier::Production]),
+                FreezeState::Inside { until: Some(ago(-60 * 24 * 3)) },
+                &to,
+                Some((from.clone(), to.clone())),
+            ),
+            row(
+                freeze("Weekends", FreezeKind::Deny, weekends, &[]),
+                FreezeState::Outside { next: Some(ago(-60 * 24 * 4)) },
+                "Fri 27 Nov 2026 18:00 Europe/Berlin",
+                None,
+            ),
+        ],
+        with_ended: false,
+        windows: vec![WindowRow {
+            name: "Holidays".to_owned(),
+            kind: FreezeKind::Deny,
+            from,
+            to: Some(to),
+            is_open: true,
+        }],
+        may_write: true,
+        timezones: vec!["Europe/Berlin", "UTC"],
+    }
+}
+
 /// Production.
 #[must_use]
 pub fn environment() -> EnvironmentPage {
@@ -496,7 +566,10 @@ pub fn environment() -> EnvironmentPage {
     let serving = endpoints(&environments)
         .into_iter()
         .filter(|one| one.deployment.environment == "production")
-        .map(|endpoint| Arrival { endpoint, approvers: vec!["Risk approver".to_owned(), "Product approver".to_owned()] })
+        .map(|endpoint| Arrival {
+            endpoint,
+            approvers: vec!["Risk approver".to_owned(), "Product approver".to_owned()],
+        })
         .collect();
     let window = |name: &str, from: &str, to: &str, is_open| WindowRow {
         name: name.to_owned(),

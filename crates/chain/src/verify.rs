@@ -458,9 +458,7 @@ impl<'a> Walk<'a> {
         if subject.is_null() {
             return Ok(format!("Promotion #{number} has no subject yet: its gates have not run."));
         }
-        let pin = |policy: &Value| {
-            serde_json::json!({ "digest": policy["digest"], "name": policy["name"], "revision": policy["revision"] })
-        };
+        let pin = |policy: &Value| serde_json::json!({ "digest": policy["digest"], "name": policy["name"], "revision": policy["revision"] });
         let pins = Value::Array(policies.iter().map(pin).collect());
         if !self.subjects.contains(&[text(subject), pins.to_string()]) {
             return Err(format!("No event here names the subject and the policies in {PROMOTION}."));

@@ -298,13 +298,13 @@ impl<'de> Visitor<'de> for Cell {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::{Digest, promotion::gate::rows::Measure};
     use ::parquet::{
         basic::Compression,
         data_type::{ByteArray, ByteArrayType, DoubleType, Int64Type},
         file::{properties::WriterProperties, writer::SerializedFileWriter},
         schema::parser::parse_message_type,
     };
+    use domain::{Digest, promotion::gate::rows::Measure};
     use std::sync::Arc;
 
     fn read(path: &str, bytes: impl Into<Bytes>) -> Result<Rows, String> {
@@ -321,9 +321,18 @@ mod tests {
         for (path, text) in [
             ("evaluation.csv", "row_id,target,prediction,region,x\na,1,1,north,9\nb,0,1,,9\n"),
             ("eval/evaluation.csv", "\u{feff}target;prediction;region\r\n1;1.0;north\r\n0;1;\r\n"),
-            ("evaluation.json", r#"[{"y_true": 1, "y_pred": 1.0, "region": "north", "x": {"a": [1]}}, {"y_true": 0, "y_pred": 1}]"#),
-            ("evaluation.json", r#"[{"label": true, "prediction": true, "region": "north"}, {"label": false, "prediction": true, "region": null}]"#),
-            ("eval_results_table.json", r#"{"columns": ["x", "label", "prediction", "region"], "data": [[[1], 1, 1, "north"], [2, 0, 1, null]]}"#),
+            (
+                "evaluation.json",
+                r#"[{"y_true": 1, "y_pred": 1.0, "region": "north", "x": {"a": [1]}}, {"y_true": 0, "y_pred": 1}]"#,
+            ),
+            (
+                "evaluation.json",
+                r#"[{"label": true, "prediction": true, "region": "north"}, {"label": false, "prediction": true, "region": null}]"#,
+            ),
+            (
+                "eval_results_table.json",
+                r#"{"columns": ["x", "label", "prediction", "region"], "data": [[[1], 1, 1, "north"], [2, 0, 1, null]]}"#,
+            ),
         ] {
             let rows = read(path, text).unwrap_or_else(|why| panic!("{path}: {why}"));
             assert_eq!(accuracy(&rows), Ok(0.5), "{text}");
@@ -335,7 +344,8 @@ mod tests {
 
     #[test]
     fn parquet_is_read_to_its_last_row() {
-        let schema = "message schema { optional int64 target; required double prediction; optional binary region (UTF8);
+        let schema =
+            "message schema { optional int64 target; required double prediction; optional binary region (UTF8);
             required group tags (LIST) { repeated group list { required int32 element; } } }";
         let schema = Arc::new(parse_message_type(schema).unwrap());
         let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
@@ -356,7 +366,10 @@ mod tests {
             column.typed::<ByteArrayType>().write_batch(&regions, Some(&levels), None).unwrap();
             column.close().unwrap();
             let mut column = group.next_column().unwrap().unwrap();
-            column.typed::<::parquet::data_type::Int32Type>().write_batch(&vec![7; 500], Some(&vec![1; 500]), Some(&vec![0; 500])).unwrap();
+            column
+                .typed::<::parquet::data_type::Int32Type>()
+                .write_batch(&vec![7; 500], Some(&vec![1; 500]), Some(&vec![0; 500]))
+                .unwrap();
             column.close().unwrap();
             group.close().unwrap();
         }

@@ -250,8 +250,7 @@ impl AuditBundle {
             "promotion.changes_requested" => DecisionVerdict::RequestChanges,
             _ => return,
         };
-        if let (Ok(promotion), Actor::User { id, .. }) = (event.object.id.parse(), &event.actor)
-        {
+        if let (Ok(promotion), Actor::User { id, .. }) = (event.object.id.parse(), &event.actor) {
             let digest = event.details["subject_digest"].as_str().unwrap_or_default().to_owned();
             self.told.push((promotion, *id, digest, verdict));
         }
@@ -271,9 +270,8 @@ impl AuditBundle {
                 known.insert(*promotion, store::promotion::decisions(&mut conn, *promotion).await?);
             }
             let theirs = known.get(promotion).into_iter().flatten();
-            let mut theirs = theirs.filter(|one| {
-                one.user_id == *user && one.subject_digest.as_str() == digest && one.verdict == *verdict
-            });
+            let mut theirs = theirs
+                .filter(|one| one.user_id == *user && one.subject_digest.as_str() == digest && one.verdict == *verdict);
             // One that is gone cannot be shown; the event that tells of it is.
             if let Some(decision) = theirs.next() {
                 let value = serde_json::to_value(decision).map_err(no_json)?;

@@ -36,8 +36,10 @@ impl Services {
     /// When the database does not answer.
     #[boxed]
     pub async fn policies(&self, ctx: &Ctx, retired: bool) -> Result<Vec<Policy>> {
-        let all = store::policy::latest(&mut *self.conn().await?, ctx.workspace_id()).await?;
-        Ok(all.into_iter().filter(|policy| retired || !policy.retired).collect())
+        let mut conn = self.conn().await?;
+        let all = store::policy::latest(&mut conn, ctx.workspace_id()).await?;
+        let hidden = hidden(&mut conn, ctx).await?;
+        Ok(all.into_iter().filter(|policy| (retired || !policy.retired) && sees(policy, &hidden)).collect())
     }
 
     /// The revisions of a policy, the last first.
@@ -46,10 +48,13 @@ impl Services {
     /// `NotFound`.
     #[boxed]
     pub async fn policy(&self, ctx: &Ctx, name: &str) -> Result<Vec<Policy>> {
-        let revisions = match is_name(name) {
-            true => store::policy::revisions(&mut *self.conn().await?, ctx.workspace_id(), name).await?,
+        let mut conn = self.conn().await?;
+        let mut revisions = match is_name(name) {
+            true => store::policy::revisions(&mut conn, ctx.workspace_id(), name).await?,
             false => Vec::new(),
         };
+        let hidden = hidden(&mut conn, ctx).await?;
+        revisions.retain(|policy| sees(policy, &hidden));
         if revisions.is_empty() { Err(Error::not_found("policy", name)) } else { Ok(revisions) }
     }
 
@@ -162,6 +167,18 @@ pub(crate) async fn begin(tx: &mut PgConnection, ctx: &Ctx, name: &str, document
         created_by: ctx.actor().name().to_owned(),
     };
     put_in_force(tx, ctx, &policy, before.as_ref(), "policy.changed").await
+}
+
+/// The names of the environments that whoever asks does not see.
+async fn hidden(conn: &mut PgConnection, ctx: &Ctx) -> Result<BTreeSet<String>> {
+    let hidden = store::environment::hidden(conn, &ctx.sight()).await?;
+    Ok(hidden.into_iter().map(|(_, name)| name).collect())
+}
+
+/// Whether a policy is of anything that is seen: one that names hidden environments alone is hidden like them.
+fn sees(policy: &Policy, hidden: &BTreeSet<String>) -> bool {
+    let environments = &policy.document.scope.environments;
+    environments.is_empty() || !environments.is_subset(hidden)
 }
 
 fn no_form(error: serde_json::Error) -> Error {

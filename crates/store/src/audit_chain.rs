@@ -7,8 +7,8 @@ use domain::{
     audit::{Actor, ObjectKind},
     id::{AuditEventId, PromotionId, UserId, WorkspaceId},
 };
-use std::collections::HashMap;
 use sqlx::{FromRow, PgConnection};
+use std::collections::HashMap;
 use uuid::Uuid;
 
 /// The chain of a workspace, or of the installation.

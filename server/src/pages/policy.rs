@@ -9,15 +9,13 @@ use app::{
 };
 use axum::http::Method;
 use domain::{
-    Digest, Error, ErrorKind, audit::ObjectKind, permission::Permission, pipeline::Problem, policy::PolicyDocument,
+    Digest, Error, ErrorKind, permission::Permission, pipeline::Problem, policy::PolicyDocument,
     promotion::PolicySimulation,
 };
 use leptos::prelude::*;
 use services::NewPolicy;
 
 const SECTION: Option<Section> = Some(Section::Policies);
-/// How many events the page of one shows.
-const EVENTS: usize = 10;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
     let (read, write) = (Access::Needs(Permission::Read), Access::Needs(Permission::WritePolicies));
@@ -54,22 +52,10 @@ async fn show(view: View, Path(name): Path<String>, chosen: Chosen) -> PageResul
     let scope = revisions.get(shown).map(|policy| policy.document.scope.clone()).unwrap_or_default();
     let environments = services.environments(ctx).await?.into_iter().map(|overview| overview.environment);
     let reached = environments.filter(|one| scope.reaches(&one.name, one.tier.as_str())).map(|one| one.name);
-    let page = PolicyPage {
-        environments: reached.collect(),
-        shown,
-        may_write: ctx.may(Permission::WritePolicies),
-        events: events(&view, &revisions).await?,
-        revisions,
-    };
+    let page =
+        PolicyPage { environments: reached.collect(), shown, may_write: ctx.may(Permission::WritePolicies), revisions };
     let links = view.links.clone();
     view.page(name, SECTION, move || view! { <One links page/> }).await
-}
-
-/// What happened to a policy: each revision is an object of its own.
-async fn events(view: &View, revisions: &[domain::policy::Policy]) -> Result<Vec<domain::audit::AuditEvent>, Error> {
-    let ids: Vec<String> = revisions.iter().take(EVENTS).map(|policy| policy.id.to_string()).collect();
-    let objects: Vec<(ObjectKind, &str)> = ids.iter().map(|id| (ObjectKind::Policy, id.as_str())).collect();
-    Ok(view.services().audit_events(view.ctx()?, &objects, None, EVENTS).await?.items)
 }
 
 async fn show_new(view: View) -> PageResult {
@@ -99,7 +85,13 @@ async fn edit_page(
     };
     let links = view.links.clone();
     let title = name.as_ref().map_or_else(|| "New policy".to_owned(), |name| format!("Edit {name}"));
-    view.form_page(refused.as_ref(), title, SECTION, move || view! { <Edit links name seen draft problems simulation/> }).await
+    view.form_page(
+        refused.as_ref(),
+        title,
+        SECTION,
+        move || view! { <Edit links name seen draft problems simulation/> },
+    )
+    .await
 }
 
 async fn create(view: View, form: Form) -> PageResult {
@@ -162,13 +154,7 @@ async fn write(view: View, known: Option<String>, name: String, form: Form) -> P
 }
 
 /// Shows what a draft would have decided on promotions that are past, and the form as it was typed.
-async fn simulate(
-    view: View,
-    known: Option<String>,
-    name: &str,
-    document: PolicyDocument,
-    draft: Draft,
-) -> PageResult {
+async fn simulate(view: View, known: Option<String>, name: &str, document: PolicyDocument, draft: Draft) -> PageResult {
     // A new policy may have no name yet; what it would have decided does not depend on it.
     let name = if name.is_empty() { "draft" } else { name };
     match view.services().simulate_policy(view.ctx()?, name, document).await {

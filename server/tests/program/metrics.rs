@@ -26,7 +26,12 @@ async fn a_server_tells_what_the_database_says_and_a_worker_what_it_does() {
     let of_server = format!("{}/metrics", slipway.url);
     let run = slipway.run("name: one\nsteps:\n  only: { command: 'true' }\n").await;
     let metrics = with_line(&of_server, "slipway_queue_depth{queue=\"default\"} 1").await;
-    for line in ["slipway_alerts_open 0", "slipway_promotions_pending{environment=\"production\"} 0"] {
+    let of_production = |name: &str| format!("{name}{{environment=\"production\"}} 0");
+    for line in [
+        "slipway_alerts_open 0".to_owned(),
+        of_production("slipway_promotions_pending"),
+        of_production("slipway_freezes_active"),
+    ] {
         assert!(metrics.lines().any(|known| known == line), "{line} in {metrics}");
     }
 

@@ -6,13 +6,7 @@ use crate::{
     pages::{deployment::History, freeze::WindowRow},
     ui::prelude::*,
 };
-use domain::{
-    Page,
-    audit::AuditEvent,
-    deployment::Deployment,
-    environment::EnvironmentDetail,
-    promotion::Promotion,
-};
+use domain::{Page, audit::AuditEvent, deployment::Deployment, environment::EnvironmentDetail, promotion::Promotion};
 use leptos::prelude::*;
 
 /// What the page of an environment shows.
@@ -51,7 +45,9 @@ pub fn One(
     let EnvironmentDetail { environment, policy, others, .. } = detail;
     let name = environment.name.clone();
     let topics = [format!("environment:{}", environment.id)];
-    let topics = topics.into_iter().chain(["deployments", "promotions"].map(|noun| format!("{noun}:{}", environment.workspace_id)));
+    let topics = topics
+        .into_iter()
+        .chain(["deployments", "promotions"].map(|noun| format!("{noun}:{}", environment.workspace_id)));
     let live = links.events(&topics.collect::<Vec<_>>());
     let mut policies: Vec<_> = std::iter::once(policy).filter(|policy| !policy.retired).chain(others).collect();
     policies.sort_by(|a, b| a.name.cmp(&b.name));

@@ -3,8 +3,8 @@
 use super::typed::TypedColumn;
 use crate::ui::prelude::*;
 use domain::{
-    policy::Better,
     experiment::Champion,
+    policy::Better,
     run_table::{RunColumn, RunGroup, RunGroups},
 };
 use leptos::prelude::*;

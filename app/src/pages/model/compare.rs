@@ -3,8 +3,8 @@
 use super::signature::shape;
 use crate::{format, ui::prelude::*};
 use domain::{
-    policy::Better,
     model::SignatureField,
+    policy::Better,
     version_diff::{FileDiff, MetricDiff, ValueDiff, VersionDiff, VersionSide},
 };
 use leptos::prelude::*;
@@ -343,7 +343,11 @@ pub(in crate::pages) fn Origin(
 }
 
 #[component]
-pub(in crate::pages) fn Fields(names: (String, String), fields: Vec<domain::version_diff::FieldDiff>, has: bool) -> impl IntoView {
+pub(in crate::pages) fn Fields(
+    names: (String, String),
+    fields: Vec<domain::version_diff::FieldDiff>,
+    has: bool,
+) -> impl IntoView {
     let text = |field: &SignatureField| match shape(field) {
         Some(shape) => format!("{} {shape}", field.dtype),
         None => field.dtype.clone(),

@@ -14,10 +14,10 @@ use crate::{
 use domain::{
     audit::AuditEvent,
     deployment::{Deployment, DeploymentState},
-    policy::Better,
     experiment::Champion,
     log_key::is_of_model,
     model::{ModelVersion, VersionFile},
+    policy::Better,
     promotion::{GoldenRows, Promotion, PromotionState},
     run::Run,
     version_diff::COMMIT_TAG,

@@ -3,7 +3,6 @@
 use super::{Asked, source};
 use crate::{format, ui::prelude::*};
 use domain::{
-    audit::AuditEvent,
     policy::{Action, Policy, PolicyDocument},
     text_diff::TextDiff,
 };
@@ -20,8 +19,6 @@ pub struct PolicyPage {
     pub environments: Vec<String>,
     /// Whether the reader may change it.
     pub may_write: bool,
-    /// What happened to it, newest first.
-    pub events: Vec<AuditEvent>,
 }
 
 /// The page of a policy. Retiring it sends to `policies/{name}/retire`.
@@ -32,7 +29,7 @@ pub fn One(
     /// The policy.
     page: PolicyPage,
 ) -> impl IntoView {
-    let PolicyPage { revisions, shown, environments, may_write, events } = page;
+    let PolicyPage { revisions, shown, environments, may_write } = page;
     let (Some(last), Some(policy)) = (revisions.first().cloned(), revisions.get(shown).cloned()) else {
         return ().into_any();
     };
@@ -122,7 +119,6 @@ pub fn One(
                         <ul class="plain">{where_}</ul>
                     </Body>
                 </Panel>
-                <Happened events links=links.clone()/>
             </aside>
         </div>
     }

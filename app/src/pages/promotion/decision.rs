@@ -7,7 +7,7 @@ use super::{
 use crate::{format, ui::prelude::*};
 use domain::{
     policy::{InputKind, InputSpec},
-    promotion::{DecisionVerdict, PromotionState, RuleStanding, Verdict},
+    promotion::{DecisionVerdict, OverrideKind, PromotionState, RuleStanding, Verdict},
 };
 use leptos::prelude::*;
 
@@ -55,16 +55,26 @@ pub(super) fn Decide(page: PromotionPage, links: Links, draft: Draft) -> impl In
         "You decide for "<b class="strong">{names.join(", ")}</b>", as "{page.me.name.clone()}{acting}"."
     };
     let unsure = page.count(Verdict::Inconclusive) + page.count(Verdict::Fail);
-    let overridden = unsure > 0;
+    let overridden = unsure > 0 && page.detail.overrides.iter().any(|one| one.holds(OverrideKind::Gates, &digest));
     let justify = mine.iter().any(|rule| rule.rule.justification);
     let hint = if justify { "The rule asks for a reason." } else { "A rejection and a request for changes need one." };
     let password = page.detail.policies.reauthenticate();
     let one_rule = mine.len() == 1;
     let asks = mine.into_iter().map(|rule| view! { <Asks rule one_rule draft=draft.clone()/> }).collect_view();
-    let earlier = earlier.map(|_| view! { <Callout>"You asked for changes. Approve when they are made, or reject."</Callout> });
+    let earlier =
+        earlier.map(|_| view! { <Callout>"You asked for changes. Approve when they are made, or reject."</Callout> });
     let held = draft.clone();
+    // On a phone it is a sheet that the bar opens. One that was refused stands in the page, where nobody has to open it.
+    let refused = draft.is_refused();
+    let class = if refused { "decide shown" } else { "decide" };
+    let open = if refused {
+        view! { <a class="btn primary lg" href="#decide">"Decide"</a> }.into_any()
+    } else {
+        view! { <button class="btn primary lg" type="button" popovertarget="decide">"Decide"</button> }.into_any()
+    };
+    let (mark, word) = if refused { (State::Failed, "Not sent") } else { (State::Waiting, "Waits for you") };
     view! {
-        <section class="decide" id="decide" popover="" aria-labelledby="decide-title">
+        <section class=class id="decide" popover=(!refused).then_some("") aria-labelledby="decide-title">
             <header>
                 <h2 id="decide-title">"Your decision"</h2>
                 <p>{who}</p>
@@ -104,11 +114,11 @@ pub(super) fn Decide(page: PromotionPage, links: Links, draft: Draft) -> impl In
         </section>
         <div class="actionbar" role="region" aria-label="Decide">
             <p>
-                <StateMark state=State::Waiting word="Waits for you"/>
+                <StateMark state=mark word/>
                 <span class="ellipsis">{format!("{met} of {all} rules met, {} left", time_left(promotion.expires_at))}</span>
             </p>
             <div class="row">
-                <button class="btn primary lg" type="button" popovertarget="decide">"Decide"</button>
+                {open}
                 <a class="btn lg" href="#discussion">"Discuss"</a>
             </div>
         </div>
@@ -173,8 +183,13 @@ fn Asks(rule: RuleStanding, one_rule: bool, draft: Draft) -> impl IntoView {
             }
         })
         .collect_view();
-    let inputs =
-        rule.rule.inputs.iter().cloned().map(|input| view! { <Input rule=key.clone() input draft=draft.clone()/> }).collect_view();
+    let inputs = rule
+        .rule
+        .inputs
+        .iter()
+        .cloned()
+        .map(|input| view! { <Input rule=key.clone() input draft=draft.clone()/> })
+        .collect_view();
     let counts = (!one_rule).then(|| {
         let words = format!("Counts for {}", format::capitalised(&rule.rule.name));
         view! {
@@ -201,17 +216,22 @@ fn Asks(rule: RuleStanding, one_rule: bool, draft: Draft) -> impl IntoView {
 fn Input(rule: String, input: InputSpec, draft: Draft) -> impl IntoView {
     let name = input_field(&rule, &input.name);
     let label = format::capitalised(&input.name.replace('_', " "));
-    let pairs = |values: &[&str]| values.iter().map(|value| ((*value).to_owned(), (*value).to_owned())).collect::<Vec<_>>();
+    let pairs =
+        |values: &[&str]| values.iter().map(|value| ((*value).to_owned(), (*value).to_owned())).collect::<Vec<_>>();
     let choices = |mut all: Vec<(String, String)>| {
         all.insert(0, (String::new(), if input.optional { "none".to_owned() } else { "Choose…".to_owned() }));
         all
     };
     match input.kind {
-        InputKind::Text => view! { <TextField label name autocomplete="off" optional=input.optional max=2000_usize draft/> }.into_any(),
+        InputKind::Text => {
+            view! { <TextField label name autocomplete="off" optional=input.optional max=2000_usize draft/> }.into_any()
+        }
         InputKind::Number => {
             view! { <TextField label name autocomplete="off" mono=true optional=input.optional draft/> }.into_any()
         }
-        InputKind::Boolean => view! { <SelectField label name options=choices(pairs(&["yes", "no"])) draft/> }.into_any(),
+        InputKind::Boolean => {
+            view! { <SelectField label name options=choices(pairs(&["yes", "no"])) draft/> }.into_any()
+        }
         InputKind::Choice => {
             let given: Vec<&str> = input.choices.iter().map(String::as_str).collect();
             view! { <SelectField label name options=choices(pairs(&given)) draft/> }.into_any()
@@ -231,6 +251,10 @@ fn Standing(page: PromotionPage, links: Links, earlier: Option<DecisionVerdict>,
         .flat_map(|rule| &rule.people)
         .filter(|person| person.user_id == page.me.id)
         .find_map(|person| person.barred.clone());
+    let overridden = promotion
+        .subject_digest
+        .as_ref()
+        .is_some_and(|digest| page.detail.overrides.iter().any(|one| one.holds(OverrideKind::Gates, digest)));
     let text = match (promotion.state, earlier, barred) {
         (PromotionState::AwaitingApproval, Some(DecisionVerdict::Approve), _) => {
             "You approved this. It goes on when every rule is met.".to_owned()
@@ -243,6 +267,7 @@ fn Standing(page: PromotionPage, links: Links, earlier: Option<DecisionVerdict>,
             "It is written down, and nobody is asked yet. Upload evidence if there is any, then submit it: its gates run.".to_owned()
         }
         (PromotionState::GatesRunning, ..) => "People are asked when every gate has passed.".to_owned(),
+        (PromotionState::Blocked, ..) if overridden => "Its gates are overridden, and people are asked now.".to_owned(),
         (PromotionState::Blocked, ..) => {
             "A gate failed or could not tell. Mend its cause and run the gates again, or withdraw the request.".to_owned()
         }

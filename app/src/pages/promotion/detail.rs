@@ -246,7 +246,8 @@ fn DetailHead(page: PromotionPage, links: Links) -> impl IntoView {
 fn Why(page: PromotionPage) -> impl IntoView {
     let promotion = page.detail.promotion;
     let (shape, _) = state(promotion.state);
-    let reason = Some(promotion.state_reason).filter(|reason| !reason.is_empty()).map(|reason| format::capitalised(&reason));
+    let reason =
+        Some(promotion.state_reason).filter(|reason| !reason.is_empty()).map(|reason| format::capitalised(&reason));
     view! {
         <div id="why" data-live="">
             {reason.map(|reason| view! { <div class="mt-4"><Callout tone=shape.tone() symbol=shape.symbol()>{reason}</Callout></div> })}
@@ -272,10 +273,9 @@ fn Validity(page: PromotionPage, links: Links) -> impl IntoView {
         view! { <li>{format!("what its gates found is older than {ttl}, {}", format::minute(until))}</li> }
     });
     let frozen = match &page.freeze {
-        Some(Standing::Open { until: Some(until) }) => Some(format!(
-            "It can be deployed until {}, when a freeze begins.",
-            format::minute(*until)
-        )),
+        Some(Standing::Open { until: Some(until) }) => {
+            Some(format!("It can be deployed until {}, when a freeze begins.", format::minute(*until)))
+        }
         Some(Standing::Closed { because, opens_at, .. }) => {
             let names: Vec<&str> = because.iter().map(|freeze| freeze.name.as_str()).collect();
             let opens = opens_at.map_or_else(String::new, |at| format!(" until {}", format::minute(at)));

@@ -154,9 +154,10 @@ mod tests {
         let people = ["Ada", "Ada Lovelace", "é"].map(str::to_owned);
         let text = |text: &str| Inline::Text(text.to_owned());
         let strong = |name: &str| Inline::Strong(vec![text(name)]);
-        assert_eq!(split("ask @Ada Lovelace, or @Ada.", &people), [
-            text("ask "), strong("@Ada Lovelace"), text(", or "), strong("@Ada"), text("."),
-        ]);
+        assert_eq!(
+            split("ask @Ada Lovelace, or @Ada.", &people),
+            [text("ask "), strong("@Ada Lovelace"), text(", or "), strong("@Ada"), text("."),]
+        );
         assert_eq!(split("@Adam and a@b", &people), [text("@Adam and a@b")]);
         assert_eq!(split("@é", &people), [strong("@é")]);
     }

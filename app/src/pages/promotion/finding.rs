@@ -136,10 +136,8 @@ fn object(map: &Map<String, Value>, depth: usize) -> AnyView {
             view! { <Fact name=title(key)>{inner}</Fact> }
         })
         .collect_view();
-    let tables = tables
-        .into_iter()
-        .map(|(key, value)| view! { <h4>{title(key)}</h4>{drawn(value, depth + 1)} })
-        .collect_view();
+    let tables =
+        tables.into_iter().map(|(key, value)| view! { <h4>{title(key)}</h4>{drawn(value, depth + 1)} }).collect_view();
     view! { <Facts small=true>{facts}</Facts>{tables} }.into_any()
 }
 
@@ -151,17 +149,16 @@ fn rows(items: &[Value], depth: usize) -> AnyView {
             columns.push(key);
         }
     }
-    columns.truncate(COLUMNS);
     let is_number = |column: &String| {
         let mut values = items.iter().filter_map(|item| item.get(column)).filter(|value| !value.is_null()).peekable();
         values.peek().is_some() && values.all(Value::is_number)
     };
+    // What it is about first, then the numbers, then the verdict on them.
+    columns.sort_by_key(|column| (matches!(column.as_str(), "verdict" | "reason"), is_number(column)));
+    columns.truncate(COLUMNS);
     let numbers: Vec<bool> = columns.iter().map(|column| is_number(column)).collect();
-    let heads = columns
-        .iter()
-        .zip(&numbers)
-        .map(|(column, num)| view! { <Head label=title(column) num=*num/> })
-        .collect_view();
+    let heads =
+        columns.iter().zip(&numbers).map(|(column, num)| view! { <Head label=title(column) num=*num/> }).collect_view();
     let more = items.len().saturating_sub(ROWS);
     let body = items
         .iter()
@@ -216,7 +213,9 @@ mod tests {
             "slices": [{"slice": "<red>", "rows": 41, "verdict": "inconclusive"}, {"slice": "white", "rows": 900, "verdict": "pass"}],
         });
         let html = fragment(move || view! { <Evidence value/> });
-        for part in ["0.812", "&lt;red&gt;", r#"<th scope="col" class="num">Rows</th>"#, r#"data-s="warn""#, "Slices</h4>"] {
+        for part in
+            ["0.812", "&lt;red&gt;", r#"<th scope="col" class="num">Rows</th>"#, r#"data-s="warn""#, "Slices</h4>"]
+        {
             assert!(html.contains(part), "{part} in {html}");
         }
     }

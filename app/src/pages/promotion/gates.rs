@@ -25,14 +25,14 @@ fn verdict(gate: &Gate, runs: bool) -> (State, &'static str, &'static str) {
 pub(super) fn Gates(page: PromotionPage, links: Links) -> impl IntoView {
     let promotion = &page.detail.promotion;
     let action = format!("{}/gates", links.promotion(promotion.number));
-    let again = page.may.request && matches!(promotion.state, PromotionState::Blocked | PromotionState::AwaitingApproval);
+    let again =
+        page.may.request && matches!(promotion.state, PromotionState::Blocked | PromotionState::AwaitingApproval);
     let ran = page.detail.gates.iter().filter_map(|gate| gate.evaluated_at).max();
     let note = ran.map(|at| format!("ran {}", format::relative(at, now())));
     let none = page.detail.gates.is_empty();
     let several = page.detail.policies.policies().len() > 1;
     let runs = promotion.state == PromotionState::GatesRunning;
-    let rows =
-        page.detail.gates.iter().cloned().map(|gate| view! { <GateRow gate several runs/> }).collect_view();
+    let rows = page.detail.gates.iter().cloned().map(|gate| view! { <GateRow gate several runs/> }).collect_view();
     view! {
         <Panel
             title="Gates"

@@ -62,7 +62,8 @@ pub fn List(
     let mut tabs: Vec<Tab> = TABS
         .iter()
         .map(|(word, value)| {
-            let tab = Tab::new(*word, address.without("page_token").with("state", *value).href()).current(chosen == *value);
+            let tab =
+                Tab::new(*word, address.without("page_token").with("state", *value).href()).current(chosen == *value);
             if *value == "mine" && mine > 0 { tab.count(mine) } else { tab }
         })
         .collect();
@@ -113,7 +114,7 @@ pub fn List(
             <Table label="Promotions" roomy=true keys=true id="promotions" live=true>
                 <thead>
                     <tr>
-                        <Head label="#" num=true/>
+                        <Head label="#" num=true class="wide"/>
                         <Head label="Promotion"/>
                         <Head label="State"/>
                         <Head label="Waits for"/>
@@ -129,7 +130,8 @@ pub fn List(
         .into_any()
     };
     let place = address.get("environment").unwrap_or_default().to_owned();
-    let everywhere = ("Everywhere".to_owned(), address.without("page_token").without("environment").href(), place.is_empty());
+    let everywhere =
+        ("Everywhere".to_owned(), address.without("page_token").without("environment").href(), place.is_empty());
     let places = std::iter::once(everywhere).chain(environments.into_iter().map(|name| {
         let current = name == place;
         (name.clone(), address.without("page_token").with("environment", name).href(), current)
@@ -153,7 +155,11 @@ fn OneRow(links: Links, row: ListRow) -> impl IntoView {
     let ListRow { promotion, waits_for, is_mine } = row;
     let (shape, word) = state(promotion.state);
     let first = |text: &str| text.lines().next().unwrap_or_default().to_owned();
-    let sub = if promotion.state_reason.is_empty() { first(&promotion.comment) } else { format::capitalised(&promotion.state_reason) };
+    let sub = if promotion.state_reason.is_empty() {
+        first(&promotion.comment)
+    } else {
+        format::capitalised(&promotion.state_reason)
+    };
     let waits = match (promotion.state, waits_for) {
         (_, Some(rules)) => rules,
         (PromotionState::GatesRunning, None) => "its gates".to_owned(),
@@ -168,7 +174,7 @@ fn OneRow(links: Links, row: ListRow) -> impl IntoView {
     let soon = expires.is_some_and(|at| at - now() < chrono::TimeDelta::hours(24));
     view! {
         <tr>
-            <td class="num mono muted">{promotion.number}</td>
+            <td class="num mono muted wide">{promotion.number}</td>
             <th scope="row">
                 <a class="strong" href=links.promotion(promotion.number)>
                     {promotion.model.clone()}" "<span class="mono">{format!("v{}", promotion.version)}</span>" → "{promotion.environment.clone()}

@@ -32,7 +32,8 @@ pub(super) fn summary(page: &PromotionPage) -> (String, AnyView, String) {
         return ("Champion".to_owned(), "None yet".into_any(), "Nothing serves there".to_owned());
     };
     let metrics = &page.detail.metrics;
-    let told = |metric: &MetricComparison| interval(page, &metric.key).map_or_else(|| meaning(metric), Interval::meaning);
+    let told =
+        |metric: &MetricComparison| interval(page, &metric.key).map_or_else(|| meaning(metric), Interval::meaning);
     let count = |wanted: Meaning| metrics.iter().filter(|metric| told(metric) == wanted).count();
     let (better, worse, unsure) = (count(Meaning::Better), count(Meaning::Worse), count(Meaning::Unsure));
     let rest: Vec<String> = [(unsure, "unsure"), (worse, "worse")]
@@ -94,7 +95,7 @@ pub(super) fn Metrics(page: PromotionPage, links: Links) -> impl IntoView {
             };
             let line = drawn.then(|| {
                 view! {
-                    <td>{interval.map(Interval::drawn)}</td>
+                    <td class="middle">{interval.map(Interval::drawn)}</td>
                     <td class="num muted wide">{interval.map(Interval::ends)}</td>
                 }
             });
@@ -118,7 +119,7 @@ pub(super) fn Metrics(page: PromotionPage, links: Links) -> impl IntoView {
                         <Head label=champion.unwrap_or_else(|| "Champion".to_owned()) num=true/>
                         <Head label=ours num=true/>
                         <Head label="Difference" num=true/>
-                        {drawn.then(|| view! { <Head label="Worse ← interval → better" num=true/><Head label="Interval" num=true class="wide"/> })}
+                        {drawn.then(|| view! { <Head label="Worse ← interval → better" class="middle"/><Head label="Interval" num=true class="wide"/> })}
                     </tr>
                 </thead>
                 <tbody>{rows}</tbody>

@@ -27,7 +27,11 @@ pub(super) fn Banners(page: PromotionPage, links: Links, draft: Draft) -> impl I
         .map(|one| {
             let stale = digest.as_ref() != Some(&one.subject_digest);
             let form = format!("override-{}", one.id);
-            let draft = if draft.value("override") == Some(one.id.to_string().as_str()) { draft.clone() } else { Draft::default() };
+            let draft = if draft.value("override") == Some(one.id.to_string().as_str()) {
+                draft.clone()
+            } else {
+                Draft::default()
+            };
             view! { <Banner page=page.clone() one here=here.clone() stale form draft/> }
         })
         .collect_view();
@@ -41,7 +45,8 @@ fn Banner(page: PromotionPage, one: Override, here: String, stale: bool, form: S
     let what = noun(one.kind);
     let reason = one.reason.clone();
     if let (Some(reviewer), Some(review), Some(at)) = (&one.reviewer, &one.review, one.reviewed_at) {
-        let words = format!("The {what} were overridden by {} and {}.", one.opener, one.confirmer.clone().unwrap_or_default());
+        let words =
+            format!("The {what} were overridden by {} and {}.", one.opener, one.confirmer.clone().unwrap_or_default());
         let words = if one.kind == OverrideKind::Freeze { words.replace(" were ", " was ") } else { words };
         let (reviewer, review) = (reviewer.clone(), review.clone());
         return view! {
@@ -57,7 +62,11 @@ fn Banner(page: PromotionPage, one: Override, here: String, stale: bool, form: S
     let inner = if confirmed {
         let due = one.review_due_at.map(|due| {
             let late = due < now();
-            let words = if late { format!("Its review was due {}", format::minute(due)) } else { format!("Its review is due by {}", format::minute(due)) };
+            let words = if late {
+                format!("Its review was due {}", format::minute(due))
+            } else {
+                format!("Its review is due by {}", format::minute(due))
+            };
             view! { <p>{words}"."</p> }
         });
         let may = page.may.review && !took_part;
@@ -77,7 +86,8 @@ fn Banner(page: PromotionPage, one: Override, here: String, stale: bool, form: S
     } else if stale || !page.detail.promotion.state.may_expire() {
         view! { <p>"Nobody confirmed it, and what it was for is no more."</p> }.into_any()
     } else {
-        let requester = page.detail.promotion.requested_by == Some(me) || page.detail.promotion.on_behalf_of == Some(me);
+        let requester =
+            page.detail.promotion.requested_by == Some(me) || page.detail.promotion.on_behalf_of == Some(me);
         let may = page.may.review && !took_part && !requester;
         let confirm = may.then(|| {
             view! {

@@ -136,7 +136,8 @@ fn given(made: &Decision) -> String {
     };
     let inputs = made.inputs.values().flatten().map(|(name, value)| format!("{name}: {}", word(value)));
     let ticks: usize = made.checked.values().map(Vec::len).sum();
-    let ticks = (ticks > 0).then(|| format::count(i64::try_from(ticks).unwrap_or_default(), "point confirmed", "points confirmed"));
+    let ticks = (ticks > 0)
+        .then(|| format::count(i64::try_from(ticks).unwrap_or_default(), "point confirmed", "points confirmed"));
     let password = made.reauthenticated.then(|| "with password".to_owned());
     inputs.chain(ticks).chain(password).collect::<Vec<_>>().join(", ")
 }

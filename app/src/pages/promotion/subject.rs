@@ -74,7 +74,6 @@ pub(super) fn Sealed(page: PromotionPage, links: Links) -> impl IntoView {
         (Some(lock), None) => ("Lock".to_owned(), Some(lock.short().to_owned())),
         (None, None) => ("Not pinned".to_owned(), None),
     };
-    let inputs = subject.signature.as_ref().map_or(0, |signature| signature.inputs.len());
     let files = subject.model_digest.as_ref().map(|digest| digest.short().to_owned());
     let version = links.version(&subject.model, subject.version);
     let gates = format::count(i64::try_from(page.detail.gates.len()).unwrap_or_default(), "gate", "gates");
@@ -105,11 +104,13 @@ pub(super) fn Sealed(page: PromotionPage, links: Links) -> impl IntoView {
         (_, None) if promotion.state.is_open() => format!("Nothing serves in {place} yet."),
         (_, None) => format!("Nothing served in {place} at that time."),
     };
+    let inputs = match subject.signature.as_ref().map(|signature| signature.inputs.len()).filter(|n| *n > 0) {
+        Some(n) => format!("takes {}, ", format::count(i64::try_from(n).unwrap_or_default(), "input", "inputs")),
+        None => String::new(),
+    };
     let served = format!(
-        "Served by {} from its {} files, {}, all traffic at once.",
-        subject.serving.engine,
-        subject.serving.flavor,
-        format::count(i64::try_from(inputs).unwrap_or_default(), "input", "inputs")
+        "Served by {} from its {} files, {inputs}all traffic at once.",
+        subject.serving.engine, subject.serving.flavor
     );
     view! {
         <Panel

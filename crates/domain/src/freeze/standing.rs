@@ -23,8 +23,8 @@ const MOST_WINDOWS: usize = 200;
 /// while one of them has a window open. A freeze that ended means nothing; one whose one date is past and that allowed
 /// still means that nothing is deployed at other times.
 ///
-/// It costs a bounded number of looks at their expressions; what is further away than about two years, or than those
-/// reach, is told as out of sight.
+/// It costs a bounded number of looks at their expressions; what is further away than those reach, or behind windows that
+/// run into each other for two years, is told as out of sight.
 #[must_use]
 pub fn standing(freezes: &[Freeze], environment: &str, tier: Tier, model: &str, now: DateTime<Utc>) -> Standing {
     let end = now.checked_add_signed(SIGHT).unwrap_or(now);
@@ -75,7 +75,7 @@ impl<'a> Followed<'a> {
 /// When what they say together is another; none when that is out of sight.
 fn next_change(runs: &mut [Followed<'_>], was_closed: bool, end: DateTime<Utc>) -> Option<DateTime<Utc>> {
     loop {
-        let at = runs.iter().filter_map(|followed| then(followed.run.until)).min().filter(|at| *at <= end)?;
+        let at = runs.iter().filter_map(|followed| then(followed.run.until)).min()?;
         for followed in runs.iter_mut().filter(|followed| then(followed.run.until) == Some(at)) {
             followed.run = followed.clock.run(followed.freeze, at, end, &followed.budget);
         }
@@ -143,7 +143,7 @@ pub fn may_finish(
 #[must_use]
 pub fn ahead(freezes: &[Freeze], from: DateTime<Utc>, to: DateTime<Utc>) -> Vec<Window> {
     let mut windows: Vec<Window> = freezes.iter().flat_map(|freeze| windows_of(freeze, from, to)).collect();
-    windows.sort_by(|a, b| (a.starts_at, a.freeze).cmp(&(b.starts_at, b.freeze)));
+    windows.sort_by_key(|window| (window.starts_at, window.freeze));
     windows
 }
 

@@ -79,7 +79,7 @@ impl Better {
 
 /// How a version moves along the order of the environments.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = PolicyOrder))]
 #[serde(rename_all = "snake_case")]
 pub enum Order {
     /// It must serve, or have served, in the protected environment before this one.
@@ -545,7 +545,8 @@ mod tests {
     fn what_no_file_can_hold_is_no_policy() {
         let nul = PolicyDocument { description: "a\0b".to_owned(), ..PolicyDocument::default() };
         assert_eq!(nul.validate().unwrap_err().field.as_deref(), Some("description"));
-        let long = |n: usize| GateSpec::Cel { name: n.to_string(), expression: "x".repeat(4000) };
+        let long =
+            |n: usize| GateSpec::Cel { name: n.to_string(), expression: format!("model == \"{}\"", "x".repeat(3980)) };
         let large = PolicyDocument { gates: (0..20).map(long).collect(), ..PolicyDocument::default() };
         assert_eq!(large.validate().unwrap_err().message, "A policy has at most 64 KiB, written as YAML.");
     }

@@ -9,7 +9,7 @@ pub const RISK_TAG: &str = "risk_tier";
 
 /// What is done with a version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = PolicyAction))]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
     /// It is asked for, and decided on.
@@ -57,7 +57,7 @@ impl Action {
 
 /// Where a policy holds: for what fits every list that is not empty.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = PolicyScope))]
 #[serde(default, deny_unknown_fields)]
 pub struct Scope {
     /// Models by name; `*` stands for any characters.

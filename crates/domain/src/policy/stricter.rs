@@ -10,7 +10,8 @@ use std::collections::BTreeSet;
 #[must_use]
 pub fn stricter(then: &PolicySet, now: &PolicySet) -> Vec<String> {
     let mut all = Vec::new();
-    let same_evidence = then.gates().map(spec).eq(now.gates().map(spec)) && then.advisory().map(spec).eq(now.advisory().map(spec));
+    let same_evidence =
+        then.gates().map(spec).eq(now.gates().map(spec)) && then.advisory().map(spec).eq(now.advisory().map(spec));
     for (policy, gate) in now.gates() {
         let implied = then.gates().any(|(_, before)| gate_implies(before, gate));
         // An expression may read what every gate found, those that run dry too: it is the same only beside the same.
@@ -274,15 +275,15 @@ mod tests {
 
     #[test]
     fn of_two_gates_each_tells_whether_it_asks_for_more_than_the_other() {
-        let slice = |columns: &[&str]| json!({"kind": "slice_floor", "metric": "m", "columns": columns, "floor": 0.5});
+        let slice =
+            |columns: &[&str]| json!({"kind": "slice_floor", "metric": "accuracy", "columns": columns, "floor": 0.5});
         let wait = |timeout: &str| json!({"kind": "external", "name": "scan", "timeout": timeout});
         let query = |bound: Value| json!({"kind": "promql", "query": "up", "bound": bound});
         let latency = |percentile: f64| json!({"kind": "latency_budget", "max_ms": 20.0, "percentile": percentile});
         let datasets = |names: &[&str]| json!({"kind": "dataset_checked", "datasets": names});
         let metrics = |names: &[&str]| json!({"kind": "reproduced", "metrics": names, "tolerance": 0.1});
-        let sure = |confidence: Value| {
-            json!({"kind": "better_than_champion", "metric": "m", "confidence": confidence})
-        };
+        let sure =
+            |confidence: Value| json!({"kind": "better_than_champion", "metric": "accuracy", "confidence": confidence});
         for (before, now, there, back) in [
             (slice(&["a", "b"]), slice(&["b", "a"]), false, false),
             (slice(&["a"]), slice(&["a", "b"]), true, true),

@@ -200,7 +200,10 @@ fn scalar(text: &str) -> String {
             '\n' => write!(quoted, "\\n"),
             '\t' => write!(quoted, "\\t"),
             // What does not print, breaks lines or marks bytes is written by its number.
-            c if c.is_control() || ('\u{2028}'..='\u{2029}').contains(&c) || matches!(c, '\u{FEFF}' | '\u{FFFE}' | '\u{FFFF}') => {
+            c if c.is_control()
+                || ('\u{2028}'..='\u{2029}').contains(&c)
+                || matches!(c, '\u{FEFF}' | '\u{FFFE}' | '\u{FFFF}') =>
+            {
                 write!(quoted, "\\u{:04X}", u32::from(c))
             }
             c => write!(quoted, "{c}"),
@@ -212,7 +215,10 @@ fn scalar(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{environment::PRODUCTION, policy::{Rule, Scope}};
+    use crate::{
+        environment::PRODUCTION,
+        policy::{Rule, Scope},
+    };
 
     const RISKY: &str = "
 description: Credit decisions
@@ -321,7 +327,11 @@ reauthenticate: true
 
         /// The same with everything that a description or an expression may hold besides.
         fn free() -> impl Strategy<Value = String> {
-            prop_oneof![text(), any::<String>().prop_map(|text| text.replace('\0', "")), "[ \n\t\r\u{85}\u{2028}\u{feff}a]{1,8}"]
+            prop_oneof![
+                text(),
+                any::<String>().prop_map(|text| text.replace('\0', "")),
+                "[ \n\t\r\u{85}\u{2028}\u{feff}a]{1,8}"
+            ]
         }
 
         fn number() -> impl Strategy<Value = f64> {
@@ -342,25 +352,31 @@ reauthenticate: true
 
         fn gate() -> impl Strategy<Value = GateSpec> {
             prop_oneof![
-                (text(), better(), number())
-                    .prop_map(|(metric, better, threshold)| GateSpec::MetricThreshold { metric, better, threshold }),
-                (text(), better(), amount(), option::of(0.5..1.0_f64)).prop_map(|(metric, better, min_gain, confidence)| {
-                    GateSpec::BetterThanChampion { metric, better, min_gain, confidence }
+                (text(), better(), number()).prop_map(|(metric, better, threshold)| GateSpec::MetricThreshold {
+                    metric,
+                    better,
+                    threshold
                 }),
-                (text(), better(), vec(text(), 1..4), number(), option::of(amount()), any::<bool>(), 1..1000_u32).prop_map(
-                    |(metric, better, columns, floor, max_drop, floored, min_rows)| {
-                        let floor = (floored || max_drop.is_none()).then_some(floor);
-                        GateSpec::SliceFloor { metric, better, columns, floor, max_drop, min_rows }
+                (text(), better(), amount(), option::of(0.5..1.0_f64)).prop_map(
+                    |(metric, better, min_gain, confidence)| {
+                        GateSpec::BetterThanChampion { metric, better, min_gain, confidence }
                     }
                 ),
-                (0.001..99.9_f64, 0.001..1e6_f64, 10..10_000_u32)
-                    .prop_map(|(percentile, max_ms, requests)| GateSpec::LatencyBudget { percentile, max_ms, requests }),
+                (text(), better(), vec(text(), 1..4), number(), option::of(amount()), any::<bool>(), 1..1000_u32)
+                    .prop_map(|(metric, better, columns, floor, max_drop, floored, min_rows)| {
+                        let floor = (floored || max_drop.is_none()).then_some(floor);
+                        GateSpec::SliceFloor { metric, better, columns, floor, max_drop, min_rows }
+                    }),
+                (0.001..99.9_f64, 0.001..1e6_f64, 10..10_000_u32).prop_map(|(percentile, max_ms, requests)| {
+                    GateSpec::LatencyBudget { percentile, max_ms, requests }
+                }),
                 amount().prop_map(|tolerance| GateSpec::GoldenRow { tolerance }),
                 Just(GateSpec::SignatureCompatible {}),
                 (vec(text(), 0..3), option::of(span(1..10_000_000)))
                     .prop_map(|(sections, max_age)| GateSpec::ModelCard { sections, max_age }),
                 vec(text(), 0..3).prop_map(|datasets| GateSpec::DatasetChecked { datasets }),
-                (vec(text(), 0..3), amount()).prop_map(|(metrics, tolerance)| GateSpec::Reproduced { metrics, tolerance }),
+                (vec(text(), 0..3), amount())
+                    .prop_map(|(metrics, tolerance)| GateSpec::Reproduced { metrics, tolerance }),
                 (text(), span(60..2_592_000)).prop_map(|(name, timeout)| GateSpec::External { name, timeout }),
                 (text(), number(), any::<bool>()).prop_map(|(query, limit, least)| {
                     let bound = if least { Bound::AtLeast(limit) } else { Bound::AtMost(limit) };
@@ -396,16 +412,26 @@ reauthenticate: true
                 Distinct::CodeAuthor,
                 Distinct::Evaluator,
             ]);
-            (text(), eligible, 1..20_u8, btree_set(distinct, 0..4), vec(text(), 0..3), vec(input(), 0..3), any::<bool>())
-                .prop_map(|(name, eligible, approvals, distinct_from, checklist, inputs, justification)| Rule {
-                    name,
-                    eligible,
-                    approvals,
-                    distinct_from,
-                    checklist,
-                    inputs,
-                    justification,
-                })
+            (
+                text(),
+                eligible,
+                1..20_u8,
+                btree_set(distinct, 0..4),
+                vec(text(), 0..3),
+                vec(input(), 0..3),
+                any::<bool>(),
+            )
+                .prop_map(
+                    |(name, eligible, approvals, distinct_from, checklist, inputs, justification)| Rule {
+                        name,
+                        eligible,
+                        approvals,
+                        distinct_from,
+                        checklist,
+                        inputs,
+                        justification,
+                    },
+                )
         }
 
         fn scope() -> impl Strategy<Value = Scope> {
@@ -426,24 +452,26 @@ reauthenticate: true
         fn document() -> impl Strategy<Value = PolicyDocument> {
             let parts = (free(), scope(), any::<[bool; 3]>(), vec(gate(), 0..4), vec(gate(), 0..2), vec(rule(), 0..3));
             let spans = (span(60..10_000_000), option::of(span(60..10_000_000)), span(0..10_000_000));
-            (parts, spans).prop_map(|((description, scope, [skip, reauthenticate, asks], gates, advisory, mut rules), spans)| {
-                if let [one, other, ..] = rules.as_mut_slice() {
-                    one.distinct_from.insert(Distinct::Rule(other.name.clone()));
-                }
-                PolicyDocument {
-                    description,
-                    scope,
-                    order: if skip { Order::Skip } else { Order::Follow },
-                    gates,
-                    advisory,
-                    rules,
-                    expires_after: spans.0,
-                    evidence_ttl: spans.1,
-                    reauthenticate,
-                    rollback_within: spans.2,
-                    alias_moves: if asks { AliasMoves::Request } else { AliasMoves::Refuse },
-                }
-            })
+            (parts, spans).prop_map(
+                |((description, scope, [skip, reauthenticate, asks], gates, advisory, mut rules), spans)| {
+                    if let [one, other, ..] = rules.as_mut_slice() {
+                        one.distinct_from.insert(Distinct::Rule(other.name.clone()));
+                    }
+                    PolicyDocument {
+                        description,
+                        scope,
+                        order: if skip { Order::Skip } else { Order::Follow },
+                        gates,
+                        advisory,
+                        rules,
+                        expires_after: spans.0,
+                        evidence_ttl: spans.1,
+                        reauthenticate,
+                        rollback_within: spans.2,
+                        alias_moves: if asks { AliasMoves::Request } else { AliasMoves::Refuse },
+                    }
+                },
+            )
         }
 
         proptest! {

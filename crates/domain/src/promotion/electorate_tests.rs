@@ -27,7 +27,7 @@ const CAST: [(&str, &[Role], &[&str]); 15] = [
     ("dan", &[Role::Approver], &[]),
     ("eli", &[Role::Approver], &[]),
     ("boss", &[Role::Approver, Role::Operator], &[]),
-    ("guest", &[Role::Viewer], &["risk"]),
+    ("guest", &[], &["risk"]),
     ("admin", &[Role::Admin, Role::Operator], &["risk"]),
     ("helper", &[Role::Approver], &[]),
 ];
@@ -132,7 +132,7 @@ fn who_has_a_place_in_which_rule_and_why_others_have_none() {
         ("r 1 user:robot", "robot", KNOWN, ALONE, "Service"),
         ("r 1 team:legal", "robot", KNOWN, ALONE, "Service"),
         (RISK, "guest", KNOWN, ALONE, "MayNotDecide"),
-        ("r 1 role:operator", "admin", KNOWN, ALONE, "MayNotDecide"),
+        ("r 1 role:operator", "admin", KNOWN, ALONE, "admin"),
         (RISK, "outsider", KNOWN, ALONE, "NotEligible"),
         // Distinct from the requester, and from whoever started the pipeline run that requested.
         ("r 1 team:risk - requester", "requester", KNOWN, ALONE, "Requester"),
@@ -183,7 +183,7 @@ fn who_has_a_place_in_which_rule_and_why_others_have_none() {
         (RISK, "dan", KNOWN, "guest>dan", "NotEligible"),
         (RISK, "dan", KNOWN, "robot>dan", "NotEligible"),
         (RISK, "dan", KNOWN, "outsider>dan", "NotEligible"),
-        ("r 1 role:operator", "dan", KNOWN, "admin>dan", "NotEligible"),
+        ("r 1 role:operator", "dan", KNOWN, "admin>dan", "admin"),
         ("r 1 team:risk - requester", "dan", KNOWN, "requester>dan", "NotEligible"),
         ("r 1 team:risk - requester", "dan", KNOWN, "starter>dan", "NotEligible"),
         ("r 1 team:risk - trainer", "dan", KNOWN, "trainer>dan", "NotEligible"),
@@ -205,7 +205,7 @@ fn who_has_a_place_in_which_rule_and_why_others_have_none() {
         ("r 1 user:ann", "evaluator", KNOWN, "ann>evaluator", "ann"),
         ("r 1 user:ann", "robot", KNOWN, "ann>robot", "Service"),
         ("r 1 user:ann", "guest", KNOWN, "ann>guest", "MayNotDecide"),
-        ("r 1 user:ann", "admin", KNOWN, "ann>admin", "MayNotDecide"),
+        ("r 1 user:ann", "admin", KNOWN, "ann>admin", "ann"),
         ("r 1 user:ann", "outsider", KNOWN, "ann>outsider", "NotEligible"),
         // What was given is not given on, and a circle gives nothing.
         (RISK, "eli", KNOWN, "ann>dan dan>eli", "NotEligible"),
@@ -289,7 +289,14 @@ fn count(electorate: &Electorate, policies: &PolicySet, decisions: &[&str]) -> S
     };
     let mut told: Vec<String> = standings
         .iter()
-        .map(|one| format!("{}:{}{}", one.key(), one.votes.iter().map(vote).collect::<String>(), if one.met { "!" } else { "" }))
+        .map(|one| {
+            format!(
+                "{}:{}{}",
+                one.key(),
+                one.votes.iter().map(vote).collect::<String>(),
+                if one.met { "!" } else { "" }
+            )
+        })
         .collect();
     if electorate.satisfied(&standings, &last) {
         told.push("ok".to_owned());
@@ -313,7 +320,12 @@ fn which_votes_count_for_which_rule() {
         (TWO, ALONE, &["ann yes p/a", "bob yes p/a"], "p/a: ann bob!, ok"),
         (TWO, ALONE, &["ann yes p/a", "bob yes p/a", "trainer yes p/a"], "p/a: ann bob trainer!, ok"),
         // Who does not count is not counted, whatever was written down.
-        (ONE, ALONE, &["requester yes p/a", "robot yes p/a", "guest yes p/a", "dan yes p/a", "outsider yes p/a"], "p/a:"),
+        (
+            ONE,
+            ALONE,
+            &["requester yes p/a", "robot yes p/a", "guest yes p/a", "dan yes p/a", "outsider yes p/a"],
+            "p/a:",
+        ),
         // A decision counts for what it names, and for nothing else.
         (ONE, ALONE, &["ann yes"], "p/a:"),
         (ONE, ALONE, &["ann yes q/a", "bob yes a", "trainer yes p"], "p/a:"),
@@ -330,9 +342,19 @@ fn which_votes_count_for_which_rule() {
         (ONE, ALONE, &["ann yes p/a", "bob changes"], "p/a: ann!"),
         (ONE, ALONE, &["bob changes", "ann yes p/a", "bob yes p/a"], "p/a: ann bob!, ok"),
         (ONE, ALONE, &["ann yes p/a", "bob no"], "p/a: ann!"),
-        (ONE, ALONE, &["ann yes p/a", "dan changes", "guest changes", "requester changes", "robot no"], "p/a: ann!, ok"),
+        (
+            ONE,
+            ALONE,
+            &["ann yes p/a", "dan changes", "guest changes", "requester changes", "robot no"],
+            "p/a: ann!, ok",
+        ),
         (ONE, "bob>dan", &["ann yes p/a", "dan changes"], "p/a: ann!"),
-        (&["a 1 team:risk", "b 1 team:legal"], ALONE, &["ann yes p/a", "bob yes p/b", "cat changes"], "p/a: ann!, p/b: bob!"),
+        (
+            &["a 1 team:risk", "b 1 team:legal"],
+            ALONE,
+            &["ann yes p/a", "bob yes p/b", "cat changes"],
+            "p/a: ann!, p/b: bob!",
+        ),
         // Standing in: the place counts once, whoever fills it.
         (ONE, "ann>dan", &["dan for:ann yes p/a"], "p/a: dan/ann!, ok"),
         (TWO, "ann>dan", &["dan for:ann yes p/a", "ann yes p/a"], "p/a: ann"),
@@ -392,7 +414,7 @@ fn a_vote_falls_away_with_what_it_stood_on() {
     assert_eq!(ann(&mut electorate(ALONE, KNOWN)), 6);
     let changes: [(&str, Change); 6] = [
         ("left the team", |all| all.people[6].teams.clear()),
-        ("may decide no more", |all| all.people[6].member.roles = BTreeSet::from([Role::Contributor])),
+        ("may decide no more", |all| all.people[6].member.roles = BTreeSet::new()),
         ("left the workspace", |all| drop(all.people.remove(6))),
         ("became a service account", |all| all.people[6].member.user.is_service = true),
         ("turned out to have trained it", |all| all.lineage.trainers = Some(BTreeSet::from([id("ann")]))),
@@ -453,7 +475,8 @@ fn a_yes_that_names_no_rule_counts_where_it_is_needed() {
 fn everybody_is_told_whether_they_can_still_count_and_why_not() {
     let policies = PolicySet::pinned([policy("p", &["a 2 team:risk - requester trainer rule:b", "b 1 team:legal"])]);
     let all: Vec<Decision> = ["ann yes p/a", "bob yes p/b"].iter().map(|text| decision(text)).collect();
-    let standings = electorate("ann>dan bob>eli author>helper", KNOWN).standings(&policies, &last_on(&all, &subject(2)));
+    let standings =
+        electorate("ann>dan bob>eli author>helper", KNOWN).standings(&policies, &last_on(&all, &subject(2)));
     let told = |rule: usize| -> Vec<String> {
         let one = |person: &Candidacy| {
             let acting = person.acting_for.as_ref().map_or_else(String::new, |away| format!(" for {away}"));
@@ -461,20 +484,23 @@ fn everybody_is_told_whether_they_can_still_count_and_why_not() {
         };
         standings[rule].people.iter().map(one).collect()
     };
-    assert_eq!(told(0), [
-        "requester: Requested this promotion, or started the pipeline run that did.",
-        "starter: Requested this promotion, or started the pipeline run that did.",
-        "trainer: Started the run that trained this version.",
-        "author: can",
-        "evaluator: can",
-        "robot: A service account never counts as a person who decides.",
-        "ann: can",
-        "bob: Counts for rule \"b\", which must have other people.",
-        "dan: Stands in for ann, whose vote counts already.",
-        "eli: Stands in for bob, whose vote counts already.",
-        "guest: Has no role that lets them decide; an approver may.",
-        "admin: Has no role that lets them decide; an approver may.",
-        "helper for author: can",
-    ]);
+    assert_eq!(
+        told(0),
+        [
+            "requester: Requested this promotion, or started the pipeline run that did.",
+            "starter: Requested this promotion, or started the pipeline run that did.",
+            "trainer: Started the run that trained this version.",
+            "author: can",
+            "evaluator: can",
+            "robot: A service account never counts as a person who decides.",
+            "ann: can",
+            "bob: Counts for rule \"b\", which must have other people.",
+            "dan: Stands in for ann, whose vote counts already.",
+            "eli: Stands in for bob, whose vote counts already.",
+            "guest: Has no role that lets them decide; an approver may.",
+            "admin: can",
+            "helper for author: can",
+        ]
+    );
     assert_eq!(told(1), ["bob: can", "cat: can", "eli: Stands in for bob, whose vote counts already."]);
 }

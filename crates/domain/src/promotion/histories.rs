@@ -270,7 +270,10 @@ fn policies(asked: &Asked) -> PolicySet {
         }
         Rule {
             name: RULES[at].1.to_owned(),
-            eligible: Eligible { teams: wants.teams.iter().map(|team| (*team).to_owned()).collect(), ..Eligible::default() },
+            eligible: Eligible {
+                teams: wants.teams.iter().map(|team| (*team).to_owned()).collect(),
+                ..Eligible::default()
+            },
             approvals: u8::try_from(wants.approvals).unwrap(),
             distinct_from,
             ..Rule::of_approvers(1)
@@ -306,7 +309,7 @@ fn electorate(world: &World) -> Electorate {
                 is_service: one.service,
                 created_at: DateTime::UNIX_EPOCH,
             },
-            roles: BTreeSet::from([if one.approver { Role::Approver } else { Role::Contributor }]),
+            roles: one.approver.then_some(Role::Approver).into_iter().collect(),
             since: DateTime::UNIX_EPOCH,
             last_seen_at: None,
         },
@@ -362,7 +365,8 @@ fn happen(world: &mut World, dice: &mut Dice, subjects: &mut u8) -> (String, Att
                 }
             };
             let seats = policies.rules().filter_map(|(_, rule)| electorate.seat(id(someone), rule).ok());
-            let in_own_name = if dice.roll(8) == 0 { dice.roll(2) == 0 } else { seats.into_iter().all(|seat| seat == id(someone)) };
+            let in_own_name =
+                if dice.roll(8) == 0 { dice.roll(2) == 0 } else { seats.into_iter().all(|seat| seat == id(someone)) };
             let verdict = match dice.roll(12) {
                 0 => DecisionVerdict::RequestChanges,
                 _ => DecisionVerdict::Approve,
@@ -406,7 +410,8 @@ fn happen(world: &mut World, dice: &mut Dice, subjects: &mut u8) -> (String, Att
             format!("{other} stands in for {someone}")
         }
         28 => {
-            let gone = (!world.stand_ins.is_empty()).then(|| world.stand_ins.swap_remove(someone % world.stand_ins.len()));
+            let gone =
+                (!world.stand_ins.is_empty()).then(|| world.stand_ins.swap_remove(someone % world.stand_ins.len()));
             format!("a delegation is over: {gone:?}")
         }
         29 => {
@@ -508,7 +513,8 @@ fn agree(world: &mut World, tried: Attempt, pinned: &PolicySet, told: &[String])
     let mut met = true;
     for (rule, one) in standings.iter().enumerate() {
         // Which of several votes a place is, is not said; that it can be one, is.
-        let filled: BTreeSet<usize> = one.votes.iter().map(|vote| who(vote.acting_for.unwrap_or(vote.user_id))).collect();
+        let filled: BTreeSet<usize> =
+            one.votes.iter().map(|vote| who(vote.acting_for.unwrap_or(vote.user_id))).collect();
         let voters: BTreeSet<usize> = one.votes.iter().map(|vote| who(vote.user_id)).collect();
         let sound = one.votes.iter().all(|vote| {
             model::can_be_for(world, who(vote.user_id), who(vote.acting_for.unwrap_or(vote.user_id)), rule)

@@ -145,7 +145,9 @@ fn finding(present: &Present, gate: &GateSpec, known: &Known<'_>) -> Option<Find
             let card = present.card.as_ref().map(|card| (card, blocks.as_slice()));
             card::model_card(sections, *max_age, card, present.at)
         }
-        GateSpec::DatasetChecked { datasets } => dataset::dataset_checked(datasets, &present.datasets, &present.uploaded),
+        GateSpec::DatasetChecked { datasets } => {
+            dataset::dataset_checked(datasets, &present.datasets, &present.uploaded)
+        }
         GateSpec::Reproduced { metrics, tolerance } => {
             reproduction::reproduced(metrics, *tolerance, &present.metrics, present.reproduction.as_ref())
         }
@@ -179,7 +181,8 @@ fn found_before(present: &Present, gate: &GateSpec, before: &[Gate]) -> Option<F
 
 /// What evaluation rows are about: which files they are in, and whose.
 fn about(present: &Present) -> Value {
-    let file = |file: &Option<EvaluationFile>| file.as_ref().map(|file| json!({ "path": file.path, "digest": file.digest }));
+    let file =
+        |file: &Option<EvaluationFile>| file.as_ref().map(|file| json!({ "path": file.path, "digest": file.digest }));
     json!({
         "rows": file(&present.rows), "champion": present.champion_title(), "champion_rows": file(&present.champion_rows),
     })

@@ -161,8 +161,12 @@ impl Draft {
         let is_yaml = ["application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml"]
             .iter()
             .any(|yaml| content_type.starts_with(yaml));
-        if !is_yaml && !content_type.starts_with("application/json") {
-            let message = "Send the policy as JSON or YAML, with the header Content-Type: application/json or application/yaml.";
+        let is_json = content_type
+            .split(';')
+            .next()
+            .is_some_and(|kind| kind.trim() == "application/json" || kind.trim().ends_with("+json"));
+        if !is_yaml && !is_json {
+            let message = "Send the policy as application/yaml or application/json, and say so in Content-Type.";
             return Err(Error::new(ErrorKind::UnsupportedMediaType, message).into());
         }
         let bytes = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {

@@ -17,7 +17,7 @@ use domain::{
     permission::Permission,
     promotion::{
         Decision, DecisionVerdict, Override, OverrideKind, Promotion, PromotionDetail, PromotionState,
-        PromotionStatistics, Uploaded, Verdict, gate::external::Asked,
+        PromotionStatistics, Uploaded, Verdict, gate::external,
     },
     user::Password,
 };
@@ -376,12 +376,12 @@ async fn upload_evidence(
 
 /// What a promotion waits for from outside, each until when.
 #[utoipa::path(get, path = "/api/v1/promotions/{number}/gates/pending", tag = "promotion", params(("number" = i64, Path)),
-    responses((status = 200, body = Listed<Asked>), (status = 404, body = Problem)))]
+    responses((status = 200, body = Listed<external::Asked>), (status = 404, body = Problem)))]
 async fn pending_gates(
     State(state): State<AppState>,
     Context(ctx): Context,
     Path(number): Path<i64>,
-) -> Result<Json<Listed<Asked>>, ApiError> {
+) -> Result<Json<Listed<external::Asked>>, ApiError> {
     Ok(Json(state.services.pending_gates(&ctx, number).await?.into()))
 }
 

@@ -20,7 +20,8 @@ pub(super) async fn open(view: View, Path(number): Path<i64>, form: Form) -> Pag
 /// Confirms it.
 pub(super) async fn confirm(view: View, Path((number, id)): Path<(i64, OverrideId)>, form: Form) -> PageResult {
     let confirmed = view.services().confirm_override(view.ctx()?, number, id).await;
-    super::answered(view, number, &form, confirmed, |_| "You confirmed the override. Its review is open.".to_owned()).await
+    super::answered(view, number, &form, confirmed, |_| "You confirmed the override. Its review is open.".to_owned())
+        .await
 }
 
 /// Closes its review.

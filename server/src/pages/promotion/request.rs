@@ -30,18 +30,17 @@ async fn page(view: View, draft: Draft, refused: Option<Error>) -> PageResult {
     let versions =
         versions.iter().map(|(model, version)| (format!("{model}/{version}"), format!("{model} v{version}")));
     let environments = view.services().environments(ctx).await?.into_iter().map(|overview| {
-        let policies: Vec<String> = overview
-            .policies
-            .iter()
-            .map(|policy| format!("{} ({})", policy.name, asks(&policy.document)))
-            .collect();
+        let policies: Vec<String> =
+            overview.policies.iter().map(|policy| format!("{} ({})", policy.name, asks(&policy.document))).collect();
         let name = overview.environment.name;
-        let words = if policies.is_empty() { format!("{name}: no policy") } else { format!("{name}: {}", policies.join("; ")) };
+        let words =
+            if policies.is_empty() { format!("{name}: no policy") } else { format!("{name}: {}", policies.join("; ")) };
         (name, words)
     });
     let page = RequestPage { versions: versions.collect(), environments: environments.collect() };
     let links = view.links.clone();
-    view.form_page(refused.as_ref(), "Request a promotion", SECTION, move || view! { <Request links page draft/> }).await
+    view.form_page(refused.as_ref(), "Request a promotion", SECTION, move || view! { <Request links page draft/> })
+        .await
 }
 
 /// Asks for it, or writes it down.
@@ -66,7 +65,8 @@ pub(super) async fn create(view: View, form: Form) -> PageResult {
     };
     match requested.await {
         Ok(promotion) => {
-            let notice = if draft { "It is a draft. Submit it when it is ready." } else { "Requested. Its gates run now." };
+            let notice =
+                if draft { "It is a draft. Submit it when it is ready." } else { "Requested. Its gates run now." };
             view.done(&view.links.promotion(promotion.number), notice).await
         }
         Err(error) if can_mend(&error) => {
@@ -90,7 +90,9 @@ pub(super) async fn again(view: View, Path(number): Path<i64>) -> PageResult {
         again: Some(number),
     };
     match services.request_promotion(ctx, new).await {
-        Ok(promotion) => view.done(&view.links.promotion(promotion.number), "Requested again. Its gates run now.").await,
+        Ok(promotion) => {
+            view.done(&view.links.promotion(promotion.number), "Requested again. Its gates run now.").await
+        }
         Err(error) if can_mend(&error) => {
             let draft = Draft::default().refused(&error);
             super::detail(view, number, Some((error, draft))).await

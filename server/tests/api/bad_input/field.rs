@@ -85,7 +85,7 @@ impl World {
             "event" => json!("model_version.created"),
             "events" => json!(["model_version.created"]),
             "environments" => json!(["production"]),
-            "order" => json!(["staging", "production"]),
+            "order" if schema["type"] == "array" => json!(["staging", "production"]),
             "expression" => json!("0 18 * * 5"),
             "duration_s" => json!(3600),
             "timezone" => json!("Europe/Berlin"),
@@ -135,11 +135,14 @@ async fn a_field_of_the_rest_api_with_a_strange_value_is_refused() {
                 let mut sent = world.sent(route, &path, Some(JSON), body.to_string()).unwrap();
                 sent.what += &format!(" with {place} = {}", brief(&value));
                 // Any password can be hashed.
-                let is_nul = value == "a\0b" && is_text && place != "/password";
+                // A check answers with what is wrong.
+                let is_check = route.path == "/api/v1/policies/validate";
+                let is_nul = value == "a\0b" && is_text && place != "/password" && !is_check;
                 if is_nul { nul.push(sent) } else { all.push(sent) }
             }
         }
         let mut unknown = right.clone();
+        assert!(right.is_object(), "{} {} takes {right}", route.method, route.path);
         unknown["no such field"] = json!(1);
         all.extend(world.sent(route, &path, Some(JSON), unknown.to_string()));
     }

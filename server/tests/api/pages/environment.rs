@@ -10,7 +10,14 @@ async fn the_board_tells_what_is_live_and_what_is_on_its_way() {
     let contributor = app.browser(people.contributor.user()).await.in_workspace("default");
     contributor.get("/environments/production").await.shows(
         200,
-        &["What is live", "Nothing yet.", "On its way", "Windows ahead", "No freeze is in sight", "/policies/production"],
+        &[
+            "What is live",
+            "Nothing yet.",
+            "On its way",
+            "Windows ahead",
+            "No freeze is in sight",
+            "/policies/production",
+        ],
     );
     let asked = fields(&[("subject", "wine/1"), ("environment", "production"), ("comment", ""), ("do", "request")]);
     contributor.form("/promotions", &asked).await.leads_to();

@@ -20,8 +20,11 @@ async fn what_is_wrong_in_a_file_is_told_at_its_line_and_the_file_is_kept() {
     let seen = value(&admin.get(EDIT).await.shows(200, &["accuracy"]), "instead_of");
     let form = |source: &str| fields(&[("do", "save"), ("instead_of", &seen), ("source", source)]);
 
-    let wrong = admin.form(EDIT, &form(&file("much"))).await;
-    wrong.shows(400, &["Nothing was changed", "Line 6, column 16", "# what production needs", "threshold: much"]);
+    let sideways = format!("{}order: sideways\n", file("0.8"));
+    let wrong = admin.form(EDIT, &form(&sideways)).await;
+    wrong.shows(400, &["Nothing was changed", "Line 8, column 8", "# what production needs", "order: sideways"]);
+    let much = admin.form(EDIT, &form(&file("much"))).await;
+    much.shows(400, &["Nothing was changed", "threshold: much"]);
     let empty = admin.form(EDIT, &form("- a\n- b\n")).await;
     empty.shows(400, &["A policy is a mapping", "Line 1, column 1"]);
     let nowhere = file("0.8").replace("[production]", "[moon]");
@@ -37,9 +40,10 @@ async fn a_saved_file_is_a_revision_and_a_stale_one_undoes_nothing() {
     let form = |source: &str, seen: &str| fields(&[("do", "save"), ("instead_of", seen), ("source", source)]);
     let saved = admin.form(EDIT, &form(&file("0.8"), &seen)).await;
     assert_eq!(saved.leads_to(), "/w/default/policies/production");
-    let told = ["Revision 2 of production is in force.", "# what production needs", "f1 at least 0.8", "2 of role approver"];
+    let told =
+        ["Revision 2 of production is in force.", "# what production needs", "f1 at least 0.8", "2 of role approver"];
     admin.get("/policies/production").await.shows(200, &told);
-    admin.get("/policies/production").await.shows(200, &["What it changed", "changed the policy production"]);
+    admin.get("/policies/production").await.shows(200, &["What it changed", "Revision 2</a>", "Revision 1</a>"]);
     admin.get("/policies/production?revision=1").await.shows(200, &["Former revision", "accuracy at least 0.7"]);
     admin.get("/policies/production?revision=9").await.shows(404, &[]);
     admin.get("/environments/production").await.shows(200, &["f1 at least 0.8", "/policies/production"]);
@@ -65,7 +69,10 @@ async fn a_new_policy_is_simulated_written_and_retired() {
         .shows(200, &["Simulated", "No past promotion is one that it would hold for.", "threshold: 0.9"]);
     admin.get("/policies/high-risk").await.shows(404, &[]);
     admin.form("/policies/new", &form("save", "a b")).await.shows(400, &["A policy's name has", "threshold: 0.9"]);
-    admin.form("/policies/new", &form("save", "production")).await.shows(409, &["There is a policy production already"]);
+    admin
+        .form("/policies/new", &form("save", "production"))
+        .await
+        .shows(409, &["There is a policy production already"]);
     let made = admin.form("/policies/new", &form("save", "high-risk")).await;
     assert_eq!(made.leads_to(), "/w/default/policies/high-risk");
     admin.get("/policies").await.shows(200, &["high-risk", "staging", "production"]);

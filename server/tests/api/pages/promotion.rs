@@ -13,7 +13,7 @@ const HERE: &str = "/w/default/promotions/1";
 /// A promotion that waits for approvers, by a policy with these rules, and a browser of the contributor who asked.
 async fn waiting(rules: Value, more: Value) -> (TestApp, People, Client) {
     let (app, people) = start(1).await;
-    let mut document = json!({ "gates": [], "rules": rules });
+    let mut document = json!({ "gates": [], "rules": rules, "order": "skip" });
     document.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     people.admin.put("/api/v1/environments/production/policy", document).await.ok();
     let contributor = app.browser(people.contributor.user()).await.in_workspace("default");
@@ -42,7 +42,13 @@ async fn an_approver_decides_on_what_the_page_showed() {
     approver.get("/promotions").await.shows(200, &["Waiting for me<span class=\"n\">1</span>", "approvers"]);
     let html = approver.get("/promotions/1").await.shows(
         200,
-        &["Your decision", "Approve v1 for production", "1 of role approver, not the requester", "0 of 1 met", "It is better."],
+        &[
+            "Your decision",
+            "Approve v1 for production",
+            "1 of role approver, not the requester",
+            "0 of 1 met",
+            "It is better.",
+        ],
     );
     let digest = value(&html, "subject_digest");
     let said = contributor.get("/promotions/1").await.shows(200, &["What is approved"]);
@@ -90,7 +96,8 @@ async fn a_decision_on_something_else_is_a_conflict_with_words() {
     let (app, people, _) = waiting(approvers(), json!({})).await;
     let approver = app.browser(people.approver.user()).await.in_workspace("default");
     let other = format!("sha256:{}", "0".repeat(64));
-    let stale = [("do", "decide"), ("verdict", "approve"), ("subject_digest", other.as_str()), ("comment", "Fine by me.")];
+    let stale =
+        [("do", "decide"), ("verdict", "approve"), ("subject_digest", other.as_str()), ("comment", "Fine by me.")];
     let refused = approver.form("/promotions/1/decisions", &fields(&stale)).await;
     refused.shows(409, &["What you saw has changed since.", "Fine by me.</textarea>"]);
     let none = fields(&[("do", "decide"), ("verdict", "approve"), ("subject_digest", "x")]);
@@ -105,7 +112,13 @@ async fn a_policy_may_ask_for_the_password_and_it_is_never_shown_again() {
     let html = approver.get("/promotions/1").await.shows(200, &["Your password"]);
     let digest = value(&html, "subject_digest");
     let form = |password: &str| {
-        let all = [("do", "decide"), ("verdict", "approve"), ("subject_digest", &digest), ("comment", "Kept."), ("password", password)];
+        let all = [
+            ("do", "decide"),
+            ("verdict", "approve"),
+            ("subject_digest", &digest),
+            ("comment", "Kept."),
+            ("password", password),
+        ];
         fields(&all)
     };
     let without = approver.form("/promotions/1/decisions", &form("")).await;
@@ -127,7 +140,12 @@ async fn changes_are_asked_for_and_a_draft_is_submitted() {
 
     let approver = app.browser(people.approver.user()).await.in_workspace("default");
     let digest = value(&approver.get("/promotions/1").await.text(), "subject_digest");
-    let changes = [("do", "decide"), ("verdict", "request_changes"), ("subject_digest", digest.as_str()), ("comment", "More data.")];
+    let changes = [
+        ("do", "decide"),
+        ("verdict", "request_changes"),
+        ("subject_digest", digest.as_str()),
+        ("comment", "More data."),
+    ];
     assert_eq!(approver.form("/promotions/1/decisions", &fields(&changes)).await.leads_to(), HERE);
     approver.get("/promotions/1").await.shows(200, &["You asked for changes.", "Wants changes", "“More data.”"]);
 }
@@ -159,7 +177,10 @@ async fn people_talk_about_a_promotion_and_name_each_other() {
         .await
         .shows(200, &["1 comment", "<em>slice</em>", &format!("<strong>@{name}</strong>")]);
     assert!(!html.contains("/delete\""), "it is somebody else's");
-    contributor.form("/promotions/1/comments", &fields(&[("do", "comment"), ("text", " ")])).await.shows(400, &["Write something"]);
+    contributor
+        .form("/promotions/1/comments", &fields(&[("do", "comment"), ("text", " ")]))
+        .await
+        .shows(400, &["Write something"]);
     let viewer = app.browser(people.viewer.user()).await.in_workspace("default");
     viewer.form("/promotions/1/comments", &fields(&[("text", "hm")])).await.shows(403, &[]);
 
@@ -174,7 +195,7 @@ async fn people_talk_about_a_promotion_and_name_each_other() {
 async fn an_override_is_loud_until_somebody_else_reviewed_it() {
     let (app, people) = start(1).await;
     let gates = json!([{ "kind": "metric_threshold", "metric": "accuracy", "threshold": 0.7 }]);
-    let document = json!({ "gates": gates, "rules": approvers() });
+    let document = json!({ "gates": gates, "rules": approvers(), "order": "skip" });
     people.admin.put("/api/v1/environments/production/policy", document).await.ok();
     let contributor = app.browser(people.contributor.user()).await.in_workspace("default");
     ask(&app, &contributor, "request").await;
@@ -194,6 +215,9 @@ async fn an_override_is_loud_until_somebody_else_reviewed_it() {
     let html = approver.get("/promotions/1").await.shows(200, &["Confirm the override"]);
     let id = value(&html, "override");
     assert_eq!(approver.form(&format!("/promotions/1/overrides/{id}/confirm"), "").await.leads_to(), HERE);
+    approver.get("/promotions/1").await.shows(200, &["Blocked by a gate", "are overridden, and people are asked now"]);
+    let one = contributor.get("/api/v1/promotions/1").await.ok()["promotion"].clone();
+    advance(&app, &one).await;
     let told = ["The gates are overridden", "Its review is due by", "1 gate did not pass and is overridden"];
     let html = approver.get("/promotions/1").await.shows(200, &told);
     assert!(!html.contains("Close the review"), "not by whoever confirmed");

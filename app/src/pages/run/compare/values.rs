@@ -5,7 +5,7 @@ use crate::{
     chart::{dimension::in_order, hue::Swatch},
     ui::prelude::*,
 };
-use domain::{policy::Better, experiment::Champion};
+use domain::{experiment::Champion, policy::Better};
 use leptos::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -48,9 +48,18 @@ pub fn model_card(
     let pass = why.is_empty();
     Finding {
         verdict: held(pass),
-        measured: format!("card {}, {} of {}", card.number, sections.len() - missing.len() - empty.len(), sections.len()),
+        measured: format!(
+            "card {}, {} of {}",
+            card.number,
+            sections.len() - missing.len() - empty.len(),
+            sections.len()
+        ),
         limit,
-        reason: if pass { format!("{} saved it on {}.", card.author, card.created_at.format("%-d %B %Y")) } else { why.join(" ") },
+        reason: if pass {
+            format!("{} saved it on {}.", card.author, card.created_at.format("%-d %B %Y"))
+        } else {
+            why.join(" ")
+        },
         evidence: json!({
             "card": card.number, "author": card.author, "saved_at": card.created_at, "missing": missing, "empty": empty,
             "too_old": too_old,
@@ -63,7 +72,8 @@ fn filled(blocks: &[Block]) -> Vec<(String, bool)> {
     let mut all = Vec::new();
     for (at, block) in blocks.iter().enumerate() {
         let Block::Heading(level, title) = block else { continue };
-        let below = blocks[at + 1..].iter().take_while(|block| !matches!(block, Block::Heading(other, _) if other <= level));
+        let below =
+            blocks[at + 1..].iter().take_while(|block| !matches!(block, Block::Heading(other, _) if other <= level));
         let has_text = below.filter(|block| !matches!(block, Block::Heading(..))).any(has_words);
         let mut words = String::new();
         words_of(title, &mut words);

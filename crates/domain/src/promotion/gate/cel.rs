@@ -21,18 +21,8 @@ use std::{
 };
 
 /// What an expression knows of.
-pub const VARIABLES: [&str; 10] = [
-    "metrics",
-    "champion_metrics",
-    "gates",
-    "model",
-    "version",
-    "environment",
-    "datasets",
-    "code",
-    "evidence",
-    "tags",
-];
+pub const VARIABLES: [&str; 10] =
+    ["metrics", "champion_metrics", "gates", "model", "version", "environment", "datasets", "code", "evidence", "tags"];
 const FUNCTIONS: [&str; 11] =
     ["size", "contains", "startsWith", "endsWith", "int", "uint", "double", "string", "bool", "type", "dyn"];
 
@@ -72,7 +62,10 @@ fn with_room<T: Send>(work: impl FnOnce() -> Result<T, String> + Send) -> Result
 
 fn compile(expression: &str) -> Result<(Program, Arc<Env>), String> {
     if expression.trim().is_empty() || expression.len() > MAX_LENGTH {
-        return Err(format!("give an expression of at most {} characters.", super::counted(MAX_LENGTH, "", "").trim_end()));
+        return Err(format!(
+            "give an expression of at most {} characters.",
+            super::counted(MAX_LENGTH, "", "").trim_end()
+        ));
     }
     shallow(expression)?;
     let env = Arc::new(Env::stdlib().with_optional_support(false));
@@ -107,7 +100,10 @@ fn shallow(expression: &str) -> Result<(), String> {
         }
     }
     if signs > MAX_SIGNS {
-        return Err(format!("it has more than {} signs; make it simpler.", super::counted(MAX_SIGNS, "", "").trim_end()));
+        return Err(format!(
+            "it has more than {} signs; make it simpler.",
+            super::counted(MAX_SIGNS, "", "").trim_end()
+        ));
     }
     if deepest > MAX_DEPTH {
         return Err(too_deep());
@@ -315,7 +311,8 @@ impl Known<'_> {
 
 /// Which evidence an expression names; none when it looks at all of it.
 fn names_of_evidence<'a>(node: &'a IdedExpr, names: &mut Option<BTreeSet<&'a str>>) {
-    let is_evidence = |node: &IdedExpr| matches!(&node.expr, Expr::Ident(name) if name.trim_start_matches('.') == "evidence");
+    let is_evidence =
+        |node: &IdedExpr| matches!(&node.expr, Expr::Ident(name) if name.trim_start_matches('.') == "evidence");
     let mut note = |name: &'a str| {
         if let Some(names) = names {
             names.insert(name);
@@ -417,7 +414,10 @@ mod tests {
         let spec = GateSpec::MetricThreshold { metric: "accuracy".to_owned(), better: Better::Higher, threshold: 0.7 };
         let finding = super::super::metric_threshold("accuracy", Better::Higher, 0.7, Some(0.9));
         let evidence = [
-            uploaded("scan", json!({ "critical": 0, "score": 7.5, "findings": [{ "level": "low" }, { "level": "high" }] })),
+            uploaded(
+                "scan",
+                json!({ "critical": 0, "score": 7.5, "findings": [{ "level": "low" }, { "level": "high" }] }),
+            ),
             uploaded("long", json!(vec![1; 1_001])),
         ];
         let known = Known {

@@ -21,7 +21,8 @@ pub fn dataset_checked(wanted: &[String], read: &[(String, String)], uploaded: &
     }
     let mut all = Vec::new();
     for name in names {
-        let digests: Vec<&str> = read.iter().filter(|(read, _)| read == name).map(|(_, digest)| digest.as_str()).collect();
+        let digests: Vec<&str> =
+            read.iter().filter(|(read, _)| read == name).map(|(_, digest)| digest.as_str()).collect();
         let check = uploaded.iter().find(|one| one.name.strip_prefix(PREFIX) == Some(name));
         if digests.is_empty() {
             let what = format!("The version's run read no data set \"{name}\".");
@@ -33,7 +34,8 @@ pub fn dataset_checked(wanted: &[String], read: &[(String, String)], uploaded: &
         }
     }
     all.dedup();
-    let worst = [Verdict::Fail, Verdict::Inconclusive].into_iter().find(|worst| all.iter().any(|(_, _, v, _)| v == worst));
+    let worst =
+        [Verdict::Fail, Verdict::Inconclusive].into_iter().find(|worst| all.iter().any(|(_, _, v, _)| v == worst));
     let evidence = json!({
         "datasets": all.iter().map(|(name, digest, verdict, what)| json!({
             "name": name, "digest": digest, "verdict": verdict, "reason": what,
@@ -62,7 +64,9 @@ fn one(name: &str, digest: &str, check: Option<&Uploaded>) -> (Verdict, String) 
         return unknown(format!("\"{name}\" has no digest."));
     }
     let Some(check) = check else {
-        return unknown(format!("There is no evidence {PREFIX}{name}: upload {{\"digest\": \"{digest}\", \"passed\": true}}."));
+        return unknown(format!(
+            "There is no evidence {PREFIX}{name}: upload {{\"digest\": \"{digest}\", \"passed\": true}}."
+        ));
     };
     match (check.content.get("digest").and_then(Value::as_str), check.content.get("passed").and_then(Value::as_bool)) {
         (None, _) => unknown(format!("The evidence {PREFIX}{name} names no digest.")),
@@ -110,10 +114,20 @@ mod tests {
             (&[], vec![flowers()], vec![], Inconclusive),
             (&[], vec![pair("flowers", "4f1d")], vec![good()], Inconclusive),
             (&[], vec![pair("flowers", "4f1c"), pair("flowers", "4f1d")], vec![good()], Inconclusive),
-            (&[], vec![pair("flowers", "")], vec![check("dataset/flowers", json!({ "digest": "", "passed": true }))], Inconclusive),
+            (
+                &[],
+                vec![pair("flowers", "")],
+                vec![check("dataset/flowers", json!({ "digest": "", "passed": true }))],
+                Inconclusive,
+            ),
             (&[], vec![flowers()], vec![check("flowers", json!({ "digest": "4f1c", "passed": true }))], Inconclusive),
             (&[], vec![flowers()], vec![check("dataset/flowers", json!({ "digest": "4f1c" }))], Inconclusive),
-            (&[], vec![flowers()], vec![check("dataset/flowers", json!({ "digest": "4f1c", "passed": "yes" }))], Inconclusive),
+            (
+                &[],
+                vec![flowers()],
+                vec![check("dataset/flowers", json!({ "digest": "4f1c", "passed": "yes" }))],
+                Inconclusive,
+            ),
             (&[], vec![flowers()], vec![check("dataset/flowers", json!([]))], Inconclusive),
             (&[], vec![flowers()], vec![check("dataset/flowers", json!({ "digest": "4f1c", "passed": false }))], Fail),
         ] {

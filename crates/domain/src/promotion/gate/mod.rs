@@ -164,7 +164,6 @@ pub(super) fn number(value: f64) -> String {
     text.replace('-', "−")
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,9 +175,35 @@ mod tests {
         assert_eq!(number(100.0), "100");
     }
 
+    /// The blocks of the documentation in this language.
+    fn documented(language: &str) -> Vec<&'static str> {
+        let text = include_str!("../../../../../docs/gates.md");
+        let blocks = text.split("\n```").skip(1).step_by(2);
+        blocks.filter_map(|block| block.strip_prefix(language)?.strip_prefix('\n')).collect()
+    }
+
+    #[test]
+    fn the_policy_in_the_documentation_is_one_with_each_sort_of_gate() {
+        let policy = crate::policy::PolicyDocument::parse(documented("yaml")[0]).unwrap();
+        let kinds: std::collections::BTreeSet<&str> = policy.gates.iter().map(GateSpec::kind).collect();
+        assert_eq!((kinds.len(), policy.gates.len(), policy.advisory.len()), (12, 12, 1));
+    }
+
+    #[test]
+    fn the_expressions_in_the_documentation_are_understood() {
+        let expressions: Vec<&str> = documented("")[0].lines().collect();
+        assert_eq!(expressions.len(), 4);
+        for expression in expressions {
+            assert_eq!(cel::check(expression), Ok(()), "{expression}");
+        }
+    }
+
     #[test]
     fn what_is_counted_is_read_in_thousands() {
         let rows = |count| counted(count, "row", "rows");
-        assert_eq!([rows(1), rows(0), rows(999), rows(1_000), rows(1_234_567)], ["1 row", "0 rows", "999 rows", "1,000 rows", "1,234,567 rows"]);
+        assert_eq!(
+            [rows(1), rows(0), rows(999), rows(1_000), rows(1_234_567)],
+            ["1 row", "0 rows", "999 rows", "1,000 rows", "1,234,567 rows"]
+        );
     }
 }

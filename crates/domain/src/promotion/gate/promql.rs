@@ -21,7 +21,9 @@ pub struct Target<'a> {
 /// A sentence.
 pub fn check(query: &str) -> Result<(), String> {
     walk(query, |name, quoted| match (name, quoted) {
-        (_, Some('`')) => Err("write ${…} in double or single quotes: between backticks nothing can be escaped.".to_owned()),
+        (_, Some('`')) => {
+            Err("write ${…} in double or single quotes: between backticks nothing can be escaped.".to_owned())
+        }
         ("version", _) | ("model" | "environment", Some(_)) => Ok(()),
         ("model" | "environment", None) => Err(format!("put ${{{name}}} in quotes, as in {{model=\"${{{name}}}\"}}.")),
         _ => Err("${model}, ${version} and ${environment} are known.".to_owned()),
@@ -112,7 +114,8 @@ pub fn promql(query: &str, bound: Bound, answer: &Result<Vec<u8>, String>) -> Fi
 
 /// The only number of an answer to an instant query.
 fn sample(bytes: &[u8]) -> Result<f64, String> {
-    let answer: Value = serde_json::from_slice(bytes).map_err(|_| "What Prometheus answered is not JSON.".to_owned())?;
+    let answer: Value =
+        serde_json::from_slice(bytes).map_err(|_| "What Prometheus answered is not JSON.".to_owned())?;
     if answer["status"] != "success" {
         let what: String = answer["error"].as_str().unwrap_or("it did not say why").chars().take(300).collect();
         return Err(format!("Prometheus refuses the query: {what}."));
@@ -145,7 +148,8 @@ mod tests {
 
     #[test]
     fn only_one_finite_number_is_held_against_the_bound() {
-        let vector = |result: &str| format!(r#"{{"status":"success","data":{{"resultType":"vector","result":{result}}}}}"#);
+        let vector =
+            |result: &str| format!(r#"{{"status":"success","data":{{"resultType":"vector","result":{result}}}}}"#);
         let one = |value: &str| vector(&format!(r#"[{{"metric":{{}},"value":[1.5,"{value}"]}}]"#));
         for (answer, verdict, words) in [
             (one("0.01"), Pass, "keeps to"),
@@ -182,10 +186,19 @@ mod tests {
 
     #[test]
     fn a_name_that_could_be_anything_stands_in_quotes() {
-        for good in [r#"{a="${model}"}"#, "{a='${environment}'}", "up > ${version}", r#"{a="\"${model}"}"#, "up # it's\n"] {
+        for good in
+            [r#"{a="${model}"}"#, "{a='${environment}'}", "up > ${version}", r#"{a="\"${model}"}"#, "up # it's\n"]
+        {
             assert_eq!(check(good), Ok(()), "{good}");
         }
-        for bad in ["${model}", "{a=`${model}`}", r#"{a="b"} ${environment}"#, "${user}", r#"{a="${model"}"#, r#"{a="\\"}${model}"#] {
+        for bad in [
+            "${model}",
+            "{a=`${model}`}",
+            r#"{a="b"} ${environment}"#,
+            "${user}",
+            r#"{a="${model"}"#,
+            r#"{a="\\"}${model}"#,
+        ] {
             assert!(check(bad).is_err(), "{bad}");
         }
     }

@@ -46,7 +46,10 @@ pub fn reproduced(
         all.push((name, a, b, apart, verdict, what));
     }
     let worst = [Verdict::Fail, Verdict::Inconclusive].into_iter().find(|worst| all.iter().any(|one| one.4 == *worst));
-    let largest = all.iter().filter_map(|one| one.3).fold(None, |most: Option<f64>, apart| Some(most.map_or(apart, |m| m.max(apart))));
+    let largest = all
+        .iter()
+        .filter_map(|one| one.3)
+        .fold(None, |most: Option<f64>, apart| Some(most.map_or(apart, |m| m.max(apart))));
     let evidence = json!({
         "tolerance": tolerance, "value": largest,
         "metrics": all.iter().map(|(name, a, b, apart, verdict, _)| json!({

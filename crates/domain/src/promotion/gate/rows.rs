@@ -117,7 +117,11 @@ impl Column {
         let numbers: Vec<f64> = self.codes.iter().map(number).collect();
         match numbers.iter().filter(|number| !number.is_finite()).count() {
             0 => Ok(numbers),
-            bad => Err(format!("{} of column \"{name}\" {} no finite number.", super::counted(bad, "value", "values"), are(bad))),
+            bad => Err(format!(
+                "{} of column \"{name}\" {} no finite number.",
+                super::counted(bad, "value", "values"),
+                are(bad)
+            )),
         }
     }
 }
@@ -161,7 +165,11 @@ impl Rows {
     ///
     /// # Errors
     /// When two of those columns have one name.
-    pub fn new<'a>(source: Source, head: impl IntoIterator<Item = &'a str>, slices: &BTreeSet<String>) -> OrSentence<Self> {
+    pub fn new<'a>(
+        source: Source,
+        head: impl IntoIterator<Item = &'a str>,
+        slices: &BTreeSet<String>,
+    ) -> OrSentence<Self> {
         let mut rows =
             Self { source, names: Vec::new(), columns: Vec::new(), known: Vec::new(), places: Vec::new(), count: 0 };
         for name in head {
@@ -274,9 +282,11 @@ impl Rows {
         let (target_name, target) = self.one_of(&TARGET)?;
         let present = |name: &str, column: &Column| match column.codes.iter().filter(|code| **code == MISSING).count() {
             0 => Ok(()),
-            some => {
-                Err(format!("{path}: {} {} no \"{name}\".", super::counted(some, "row", "rows"), if some == 1 { "has" } else { "have" }))
-            }
+            some => Err(format!(
+                "{path}: {} {} no \"{name}\".",
+                super::counted(some, "row", "rows"),
+                if some == 1 { "has" } else { "have" }
+            )),
         };
         present(target_name, target)?;
         let values = match measure {
@@ -315,7 +325,8 @@ impl Rows {
                         super::counted(classes.len(), "class", "different targets and predictions")
                     ));
                 }
-                let of = |column: &Column, kinds: &[u32]| column.codes.iter().map(|code| kinds[*code as usize]).collect();
+                let of =
+                    |column: &Column, kinds: &[u32]| column.codes.iter().map(|code| kinds[*code as usize]).collect();
                 Values::Labels {
                     target: of(target, &targets),
                     predicted: of(prediction, &predictions),
@@ -376,7 +387,9 @@ impl Rows {
             (Some(our_ids), Some(their_ids)) => {
                 let mut places: HashMap<&str, u32> = HashMap::with_capacity(other.len());
                 for row in 0..other.len() {
-                    let id = their_ids.text(row).ok_or_else(|| format!("A row of the champion's {theirs} has no row_id."))?;
+                    let id = their_ids
+                        .text(row)
+                        .ok_or_else(|| format!("A row of the champion's {theirs} has no row_id."))?;
                     if places.insert(id, u32::try_from(row).unwrap_or(MISSING)).is_some() {
                         return Err(format!("Two rows of the champion's {theirs} have one row_id."));
                     }
@@ -504,7 +517,8 @@ impl Sample {
                     _ => share(2.0 * right, predicted + there),
                 };
                 let present = counts.iter().zip(&seen).filter(|(_, seen)| **seen);
-                let (sum, many) = present.fold((0.0, 0.0), |(sum, many), (counts, _)| (sum + of_class(*counts), many + 1.0));
+                let (sum, many) =
+                    present.fold((0.0, 0.0), |(sum, many), (counts, _)| (sum + of_class(*counts), many + 1.0));
                 sum / many
             }
             Values::Numbers { target, predicted } => {
@@ -609,7 +623,9 @@ pub fn gain(ours: &Rows, theirs: &Rows, measure: Measure, better: Better, confid
         tail.checked_sub(1).and_then(|at| gains.get(at)),
         gains.len().checked_sub(tail).filter(|_| tail > 0).and_then(|at| gains.get(at)),
     ) else {
-        return Err(format!("{RESAMPLES} resamples do not tell with a confidence of {confidence}; ask for 0.999 or less."));
+        return Err(format!(
+            "{RESAMPLES} resamples do not tell with a confidence of {confidence}; ask for 0.999 or less."
+        ));
     };
     Ok(Interval { value, theirs: champion, gain: better.gain(value, champion), low: *low, high: *high, rows })
 }
@@ -753,7 +769,8 @@ pub(super) mod tests {
 
     #[test]
     fn the_same_predictions_are_no_gain_for_sure() {
-        let found = gain(&table(1, 50, 40, false), &table(2, 50, 40, false), Measure::F1, Better::Higher, 0.95).unwrap();
+        let found =
+            gain(&table(1, 50, 40, false), &table(2, 50, 40, false), Measure::F1, Better::Higher, 0.95).unwrap();
         assert_eq!((found.gain, found.low, found.high), (0.0, 0.0, 0.0));
     }
 
@@ -766,7 +783,8 @@ pub(super) mod tests {
             format!("{text}{n},{}.0,{}\n", n % 2, u8::from(n % 5 == 0))
         });
         let found =
-            gain(&rows_of(1, &forward, &[]), &rows_of(2, &backward, &[]), Measure::Accuracy, Better::Higher, 0.9).unwrap();
+            gain(&rows_of(1, &forward, &[]), &rows_of(2, &backward, &[]), Measure::Accuracy, Better::Higher, 0.9)
+                .unwrap();
         assert_eq!((found.low, found.high), (0.0, 0.0));
     }
 

@@ -35,7 +35,9 @@ pub fn signature_compatible(ours: Option<&Signature>, champion: Option<(&str, Op
             None if wanted.optional => {}
             None => broken.push(format!("input {name} is not taken any more")),
             Some(given) => match takes(given, wanted) {
-                Some(true) if wanted.optional && !given.optional => broken.push(format!("input {name} is required now")),
+                Some(true) if wanted.optional && !given.optional => {
+                    broken.push(format!("input {name} is required now"))
+                }
                 Some(true) => {}
                 Some(false) => broken.push(format!("input {name} was {} and is {}", words(wanted), words(given))),
                 None => unclear.push(format!("what is in the {} of input {name}", wanted.dtype)),
@@ -148,7 +150,9 @@ fn takes(field: &SignatureField, wanted: &SignatureField) -> Option<bool> {
     }
     let wider = match (wide, narrow) {
         (a, b) if a == b => true,
-        (Kind::Signed(a), Kind::Signed(b)) | (Kind::Unsigned(a), Kind::Unsigned(b)) | (Kind::Float(a), Kind::Float(b)) => a >= b,
+        (Kind::Signed(a), Kind::Signed(b))
+        | (Kind::Unsigned(a), Kind::Unsigned(b))
+        | (Kind::Float(a), Kind::Float(b)) => a >= b,
         (Kind::Signed(a), Kind::Unsigned(b)) => a > b,
         // A float holds the whole numbers of its significand exactly: 11, 24 and 53 bits (IEEE 754).
         (Kind::Float(bits), Kind::Signed(whole)) => whole <= exact(bits),
@@ -171,7 +175,9 @@ fn exact(bits: u32) -> u32 {
 fn fits(wide: &Option<Vec<i64>>, narrow: &Option<Vec<i64>>) -> bool {
     match (wide, narrow) {
         (None, None) => true,
-        (Some(wide), Some(narrow)) => wide.len() == narrow.len() && wide.iter().zip(narrow).all(|(w, n)| *w < 0 || w == n),
+        (Some(wide), Some(narrow)) => {
+            wide.len() == narrow.len() && wide.iter().zip(narrow).all(|(w, n)| *w < 0 || w == n)
+        }
         _ => false,
     }
 }
@@ -257,7 +263,9 @@ mod tests {
         let half = signature(&[("a", "double")], &[]);
         let found = |ours, theirs| signature_compatible(ours, theirs).verdict;
         assert_eq!(found(None, None), Pass);
-        for (ours, theirs) in [(None, Some(&known)), (Some(&known), None), (Some(&half), Some(&known)), (Some(&known), Some(&half))] {
+        for (ours, theirs) in
+            [(None, Some(&known)), (Some(&known), None), (Some(&half), Some(&known)), (Some(&known), Some(&half))]
+        {
             assert_eq!(found(ours, Some(("iris v1", theirs))), Inconclusive);
         }
     }

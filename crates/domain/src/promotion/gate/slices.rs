@@ -61,7 +61,11 @@ fn limit(ask: &Ask<'_>, champion: Option<&str>) -> String {
     }
 }
 
-fn slices(ask: &Ask<'_>, ours: &OrSentence<Rows>, champion: Option<(&str, &OrSentence<Rows>)>) -> OrSentence<Vec<Slice>> {
+fn slices(
+    ask: &Ask<'_>,
+    ours: &OrSentence<Rows>,
+    champion: Option<(&str, &OrSentence<Rows>)>,
+) -> OrSentence<Vec<Slice>> {
     let measure = Measure::parse(ask.metric)?;
     let rows = ours.as_ref().map_err(Clone::clone)?;
     let sample = rows.sample(measure)?;
@@ -78,12 +82,16 @@ fn slices(ask: &Ask<'_>, ours: &OrSentence<Rows>, champion: Option<(&str, &OrSen
         let parts = rows.slices(column)?;
         let mut of_champion: HashMap<Option<String>, Vec<u32>> = match &theirs {
             None => HashMap::new(),
-            Some((title, rows, _)) => {
-                rows.slices(column).map_err(|why| format!("{title} cannot be compared with. {why}"))?.into_iter().collect()
-            }
+            Some((title, rows, _)) => rows
+                .slices(column)
+                .map_err(|why| format!("{title} cannot be compared with. {why}"))?
+                .into_iter()
+                .collect(),
         };
         if all.len() + parts.len() > MAX_SLICES {
-            return Err(format!("The columns make more than {MAX_SLICES} slices; group their values before they are logged."));
+            return Err(format!(
+                "The columns make more than {MAX_SLICES} slices; group their values before they are logged."
+            ));
         }
         for (value, part) in parts {
             let before = theirs.as_ref().map(|(title, _, sample)| (*title, sample, of_champion.remove(&value)));
@@ -113,7 +121,14 @@ fn slices(ask: &Ask<'_>, ours: &OrSentence<Rows>, champion: Option<(&str, &OrSen
 /// The champion's title, all its rows, and which of them are of the same slice.
 type Before<'a> = (&'a str, &'a Sample, Option<Vec<u32>>);
 
-fn slice(ask: &Ask<'_>, column: &str, name: String, sample: &Sample, rows: &[u32], before: Option<Before<'_>>) -> Slice {
+fn slice(
+    ask: &Ask<'_>,
+    column: &str,
+    name: String,
+    sample: &Sample,
+    rows: &[u32],
+    before: Option<Before<'_>>,
+) -> Slice {
     let mut slice = Slice {
         column: column.to_owned(),
         name,
@@ -177,19 +192,25 @@ fn together(ask: &Ask<'_>, limit: String, slices: &[Slice]) -> Finding {
         .filter(|slice| slice.rows >= ask.min_rows as usize)
         .filter_map(|slice| Some((slice, slice.value?)))
         .min_by(|(_, a), (_, b)| ask.better.gain(*a, *b).total_cmp(&0.0));
-    let measured = worst
-        .map_or_else(|| "–".to_owned(), |(slice, value)| format!("{} for {} = {}", number(value), slice.column, slice.name));
+    let measured = worst.map_or_else(
+        || "–".to_owned(),
+        |(slice, value)| format!("{} for {} = {}", number(value), slice.column, slice.name),
+    );
     let named = |slice: &Slice| format!("{} = {}: {}", slice.column, slice.name, slice.reason);
     let (verdict, reason) = match (of(Verdict::Fail).next(), of(Verdict::Inconclusive).next()) {
         (Some(first), _) => {
             let many = of(Verdict::Fail).count();
-            let more = if many > 1 { format!(" {} fail in all.", counted(many, "slice", "slices")) } else { String::new() };
+            let more =
+                if many > 1 { format!(" {} fail in all.", counted(many, "slice", "slices")) } else { String::new() };
             (Verdict::Fail, named(first) + &more)
         }
         (None, Some(first)) => {
             let many = of(Verdict::Inconclusive).count();
-            let more =
-                if many > 1 { format!(" {} cannot be told in all.", counted(many, "slice", "slices")) } else { String::new() };
+            let more = if many > 1 {
+                format!(" {} cannot be told in all.", counted(many, "slice", "slices"))
+            } else {
+                String::new()
+            };
             (Verdict::Inconclusive, named(first) + &more)
         }
         (None, None) => (Verdict::Pass, format!("{} keep to it.", counted(slices.len(), "slice", "slices"))),

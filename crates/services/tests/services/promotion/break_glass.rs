@@ -78,7 +78,8 @@ async fn a_freeze_that_lets_nobody_override_it_holds_whoever_confirms() {
     let version = world.version().await;
     let promotion = world.request(version).await;
     assert_eq!(world.advance(&promotion).await, PromotionState::Scheduled);
-    let opened = world.services.open_override(&world.admin, promotion.number, over(OverrideKind::Freeze)).await.unwrap();
+    let opened =
+        world.services.open_override(&world.admin, promotion.number, over(OverrideKind::Freeze)).await.unwrap();
     world.services.confirm_override(&world.approver, promotion.number, opened.id).await.unwrap();
     assert_eq!(world.advance(&promotion).await, PromotionState::Scheduled);
 }
@@ -152,7 +153,8 @@ async fn a_rule_that_asks_for_more_than_a_yes_gets_it_or_nothing_is_decided() {
     let mut new = new_decision(DecisionVerdict::Approve, "", digest);
     let key = "production/risk".to_owned();
     for field in ["comment", "checked", "inputs"] {
-        let refused = world.services.decide_promotion(&world.approver, promotion.number, new.clone()).await.unwrap_err();
+        let refused =
+            world.services.decide_promotion(&world.approver, promotion.number, new.clone()).await.unwrap_err();
         assert_eq!((refused.kind, refused.field.as_deref()), (ErrorKind::Invalid, Some(field)), "{}", refused.message);
         match field {
             "comment" => new.comment = "Small, and canary limits it.".to_owned(),
@@ -173,7 +175,9 @@ async fn expiry_is_told_beforehand_and_holds_whoever_decides_first() {
     let version = world.version().await;
     let promotion = world.awaiting(version).await;
     assert_eq!(world.services.watch_expiry().await.unwrap(), 0);
-    world.meddle("update promotions set expires_at = now() + interval '2 hours', created_at = now() - interval '9 days'").await;
+    world
+        .meddle("update promotions set expires_at = now() + interval '2 hours', created_at = now() - interval '9 days'")
+        .await;
     world.services.watch_expiry().await.unwrap();
     world.services.watch_expiry().await.unwrap();
     let told = "select count(*) from audit_events where action = 'promotion.expiring'";

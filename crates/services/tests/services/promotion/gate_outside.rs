@@ -53,7 +53,10 @@ async fn a_promotion_waits_for_an_answer_and_goes_on_with_it() {
     let world = World::start().await;
     let promotion = waiting(&world, vec![GateSpec::GoldenRow { tolerance: 1e-4 }, scan()]).await;
     let pending = world.services.pending_gates(&world.contributor, promotion.number).await.unwrap();
-    assert_eq!((pending.len(), pending[0].name.as_str(), pending[0].policies.as_slice()), (1, SCAN, &[PRODUCTION.to_owned()][..]));
+    assert_eq!(
+        (pending.len(), pending[0].name.as_str(), pending[0].policies.as_slice()),
+        (1, SCAN, &[PRODUCTION.to_owned()][..])
+    );
     let before = world.detail(&promotion).await.gates;
     assert_eq!([before[0].verdict(), before[1].verdict()], [Pass, Pending]);
     // A process that could not ask the engine goes on from what was found.
@@ -131,7 +134,11 @@ async fn an_answer_that_is_none_is_refused() {
     assert_eq!(give("other", answer(Pass)).await, ErrorKind::NotFound);
     assert_eq!(give(SCAN, answer(Pending)).await, ErrorKind::Invalid);
     for url in ["javascript:alert(1)", "file:///etc/passwd", "https://a b"] {
-        assert_eq!(give(SCAN, NewAnswer { url: Some(url.to_owned()), ..answer(Pass) }).await, ErrorKind::Invalid, "{url}");
+        assert_eq!(
+            give(SCAN, NewAnswer { url: Some(url.to_owned()), ..answer(Pass) }).await,
+            ErrorKind::Invalid,
+            "{url}"
+        );
     }
     assert_eq!(give(SCAN, NewAnswer { comment: "x".repeat(2_001), ..answer(Pass) }).await, ErrorKind::Invalid);
     // Nobody passes a gate by uploading what looks like an answer.
@@ -150,7 +157,10 @@ async fn of_answers_that_come_at_once_one_is_taken() {
             give(&world, &world.contributor, &promotion, Pass),
             give(&world, &world.admin, &promotion, Fail)
         );
-        assert!(matches!((a, b), (Ok(true), Err(ErrorKind::Conflict)) | (Err(ErrorKind::Conflict), Ok(true))), "{a:?} {b:?}");
+        assert!(
+            matches!((a, b), (Ok(true), Err(ErrorKind::Conflict)) | (Err(ErrorKind::Conflict), Ok(true))),
+            "{a:?} {b:?}"
+        );
         let found = world.detail(&promotion).await.gates[0].verdict();
         assert_eq!(found, if a.is_ok() { Pass } else { Fail });
     }
@@ -182,8 +192,13 @@ impl Stub {
                 let line = String::from_utf8_lossy(&head).lines().next().unwrap_or_default().to_owned();
                 heads.lock().unwrap().push(line);
                 let body = bodies.lock().unwrap().clone();
-                let status = if body.starts_with("http") { format!("302 Found\r\nlocation: {body}") } else { "200 OK".to_owned() };
-                let answer = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+                let status = if body.starts_with("http") {
+                    format!("302 Found\r\nlocation: {body}")
+                } else {
+                    "200 OK".to_owned()
+                };
+                let answer =
+                    format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len());
                 let _ = stream.write_all(answer.as_bytes()).await;
             }
         });
@@ -195,7 +210,8 @@ impl Stub {
     }
 
     fn finds(&self, values: &[&str]) {
-        let result: Vec<String> = values.iter().map(|value| format!(r#"{{"metric":{{}},"value":[1,"{value}"]}}"#)).collect();
+        let result: Vec<String> =
+            values.iter().map(|value| format!(r#"{{"metric":{{}},"value":[1,"{value}"]}}"#)).collect();
         let result = result.join(",");
         self.answers(format!(r#"{{"status":"success","data":{{"resultType":"vector","result":[{result}]}}}}"#));
     }

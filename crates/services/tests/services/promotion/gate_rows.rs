@@ -11,7 +11,12 @@ use domain::{
 };
 
 fn better(min_gain: f64) -> GateSpec {
-    GateSpec::BetterThanChampion { metric: "accuracy".to_owned(), better: Better::Higher, min_gain, confidence: Some(0.95) }
+    GateSpec::BetterThanChampion {
+        metric: "accuracy".to_owned(),
+        better: Better::Higher,
+        min_gain,
+        confidence: Some(0.95),
+    }
 }
 
 fn slices(floor: Option<f64>, max_drop: Option<f64>, min_rows: u32) -> GateSpec {
@@ -35,7 +40,9 @@ async fn a_gain_counts_when_its_interval_does() {
     found.is(Pass, "iris v1 has 0.75.");
     let evidence = &found.finding.evidence;
     assert_eq!((evidence["n"].as_u64(), evidence["about"]["champion"].as_str()), (Some(200), Some("iris v1")));
-    assert!(evidence["low"].as_f64() < evidence["point"].as_f64() && evidence["point"].as_f64() < evidence["high"].as_f64());
+    assert!(
+        evidence["low"].as_f64() < evidence["point"].as_f64() && evidence["point"].as_f64() < evidence["high"].as_f64()
+    );
     let lucky = world.evaluated(200, 153).await;
     world.found(&better(0.01), lucky).await.is(Inconclusive, "may be chance");
     let worse = world.evaluated(200, 140).await;

@@ -100,7 +100,11 @@ async fn a_second_run_agrees_or_does_not() {
     let found = world.again(found).await;
     found.is(Inconclusive, "No finished run");
     let (_, again) = world.run_of(second).await;
-    sqlx::query("update runs set status = 'FINISHED' where id = $1").bind(again.0).execute(&world.database.pool).await.unwrap();
+    sqlx::query("update runs set status = 'FINISHED' where id = $1")
+        .bind(again.0)
+        .execute(&world.database.pool)
+        .await
+        .unwrap();
     let found = world.again(found).await;
     found.is(Fail, "\"accuracy\" is 0.8 and was 0.9.");
     world.log_to(second, "accuracy", 0.9).await;
@@ -162,7 +166,8 @@ async fn a_gate_that_runs_dry_is_measured_and_decides_nothing() {
     world.services.set_policy(&world.admin, PRODUCTION, policy, None).await.unwrap();
     let promotion = world.request(version).await;
     assert_eq!(world.advance(&promotion).await, PromotionState::AwaitingApproval);
-    let found: Vec<_> = world.detail(&promotion).await.gates.iter().map(|gate| (gate.advisory, gate.verdict())).collect();
+    let found: Vec<_> =
+        world.detail(&promotion).await.gates.iter().map(|gate| (gate.advisory, gate.verdict())).collect();
     assert_eq!(found, [(false, Pass), (true, Fail), (true, Inconclusive)]);
     let promotion = world.read(&promotion).await;
     world.approve(&world.approver, &promotion).await.unwrap();
