@@ -46,7 +46,6 @@ pub(crate) fn write(out: &Path) -> io::Result<()> {
                 next=None
                 tracking_uri="http://127.0.0.1:3000/w/wine-lab"
                 error=None
-                may_write=true
             />
         }
     })?;

@@ -68,6 +68,9 @@ pub fn Event(
     event: AuditEvent,
     /// The addresses of the workspace.
     links: Links,
+    /// Whether the page is that of what it happened to, so that it leads nowhere.
+    #[prop(optional)]
+    here: bool,
 ) -> impl IntoView {
     let name = event.actor.name().to_owned();
     let machine = matches!(event.actor, Actor::System | Actor::User { is_service: true, .. });
@@ -78,7 +81,7 @@ pub fn Event(
             view! { <span class="dot" data-s=state.tone().as_str()><Icon symbol=state.symbol()/></span> }.into_any()
         }
     };
-    let href = links.object(&event.object);
+    let href = links.object(&event.object).filter(|_| !here);
     let sentence = match (event.summary.split_once(&event.object.name), href) {
         (Some((before, after)), Some(href)) if !event.object.name.is_empty() => {
             let (before, after) = (before.to_owned(), after.to_owned());

@@ -29,7 +29,7 @@ pub(super) fn Discussion(page: PromotionPage, links: Links, draft: Draft) -> imp
     let rows = all
         .into_iter()
         .map(|(_, told)| match told {
-            Told::Event(event) => view! { <Event event=*event links=links.clone()/> }.into_any(),
+            Told::Event(event) => view! { <Event event=*event links=links.clone() here=true/> }.into_any(),
             Told::Said(said) => view! { <Said said=*said here=here.clone() people=people.clone()/> }.into_any(),
         })
         .collect_view();
