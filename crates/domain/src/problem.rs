@@ -13,7 +13,7 @@ pub(crate) struct At {
 
 /// Something that is wrong in a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = FileProblem))]
 pub struct Problem {
     /// The line, from 1.
     pub line: usize,

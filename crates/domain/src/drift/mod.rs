@@ -127,7 +127,7 @@ impl fmt::Display for Reason {
 
 /// What the comparison of a feature says.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = DriftVerdict))]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum Verdict {
     /// The two sides were compared.

@@ -123,6 +123,7 @@ async fn a_field_of_the_rest_api_with_a_strange_value_is_refused() {
         let Some(schema) = world.body_of(route) else { continue };
         let path = world.path(route, None);
         let right = world.right("", schema);
+        assert!(right.is_object(), "{} takes {right}: {schema}", route.path);
         let mut places = Vec::new();
         leaves(&right, String::new(), &mut places);
         places.extend(right.as_object().into_iter().flatten().map(|(name, _)| format!("/{name}")));
