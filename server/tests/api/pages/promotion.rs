@@ -215,10 +215,7 @@ async fn an_override_is_loud_until_somebody_else_reviewed_it() {
     let html = approver.get("/promotions/1").await.shows(200, &["Confirm the override"]);
     let id = value(&html, "override");
     assert_eq!(approver.form(&format!("/promotions/1/overrides/{id}/confirm"), "").await.leads_to(), HERE);
-<<<<<<< HEAD
-=======
     approver.get("/promotions/1").await.shows(200, &["Blocked by a gate", "are overridden, and people are asked now"]);
->>>>>>> pages
     let one = contributor.get("/api/v1/promotions/1").await.ok()["promotion"].clone();
     advance(&app, &one).await;
     let told = ["The gates are overridden", "Its review is due by", "1 gate did not pass and is overridden"];
