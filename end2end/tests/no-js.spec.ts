@@ -72,8 +72,8 @@ test("the loop is walked by forms alone", async ({ page }) => {
     await signIn(page, "approver");
     await page.goto(promotion);
     await page.getByRole("button", { name: "Reject" }).click();
-    await expect(page.getByText("Say why you reject it").first()).toBeVisible();
-    await page.getByLabel("Comment").fill("Convincing.");
+    await expect(page.getByText("Say why, so that the requester knows what to do").first()).toBeVisible();
+    await page.getByRole("complementary", { name: "Decision" }).getByLabel(/^Comment/).fill("Convincing.");
     await page.getByRole("button", { name: "Approve v1 for production" }).click();
     await shows("Live");
     const answer = await apiJson<{ model_version: string }>("operator", "POST", `/v2/models/${model}/infer`, wines(3, 1));

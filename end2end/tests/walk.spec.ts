@@ -38,7 +38,7 @@ test("a model goes from a run to production, drifts, and comes back as a candida
     await signIn(page, "approver");
     await expect(page.getByText(`${MODEL} v1 → production`).first()).toBeVisible();
     await page.goto(promotion);
-    await page.getByLabel("Comment").fill("Accuracy and the golden rows convince me.");
+    await page.getByRole("complementary", { name: "Decision" }).getByLabel(/^Comment/).fill("Accuracy and the golden rows convince me.");
     await page.getByRole("button", { name: "Approve v1 for production" }).click();
     await expect(page.getByText(/Live|Deploying|Approved/).first()).toBeVisible();
   });

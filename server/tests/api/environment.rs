@@ -184,6 +184,8 @@ async fn vault(app: &TestApp, admin: &Client) {
     .execute(pool)
     .await
     .unwrap();
+    let pinned = "insert into promotion_policies select o.id, y.id from promotions o, policies y where y.name = 'vault'";
+    sqlx::query(pinned).execute(pool).await.unwrap();
     let freeze = json!({
         "name": "nights",
         "kind": "deny",
