@@ -2,7 +2,7 @@
 //! no other way.
 
 use crate::{
-    Ctx, Event, Result, Services, boxed, commit, environment, experiment, link::Links, page_rows,
+    Ctx, Event, Result, Services, boxed, commit, environment, experiment, link::Links, page_rows, policy,
     promotion::NewPromotion, webhook::tell_webhooks,
 };
 use chrono::Utc;
@@ -250,6 +250,8 @@ impl Services {
             return Ok(model);
         }
         self.refuse_protected(&mut tx, ctx, &model, None, "renamed").await?;
+        let after = Model { name: new_name.as_str().to_owned(), ..model.clone() };
+        policy::refuse_escape(&mut tx, ctx, &model, &after).await?;
         store::model::rename(&mut tx, model.id, new_name.as_str())
             .await
             .map_err(|error| name_taken(error, new_name.as_str()))?;
@@ -287,7 +289,8 @@ impl Services {
     /// Sets a tag of a model.
     ///
     /// # Errors
-    /// `NotFound`; `Invalid` for a wrong tag.
+    /// `NotFound`; `Invalid` for a wrong tag; `Forbidden` when a policy holds for the model by the tag's value, to whoever
+    /// may not change policies.
     #[boxed]
     pub async fn set_model_tag(&self, ctx: &Ctx, name: &str, key: &str, value: &str) -> Result<()> {
         let tags = tags(&[(key.to_owned(), value.to_owned())])?;
@@ -296,6 +299,9 @@ impl Services {
         if model.tags.get(key).is_some_and(|before| before == value) {
             return Ok(());
         }
+        let mut after = model.clone();
+        after.tags.insert(key.to_owned(), value.to_owned());
+        policy::refuse_escape(&mut tx, ctx, &model, &after).await?;
         store::model::set_tags(&mut tx, model.id, &tags).await?;
         Event::new("model.tag_set", object(&model), format!("set the tag {key} of {name}"))
             .details(tag_details(key, Some(value)))
@@ -310,14 +316,17 @@ impl Services {
     /// Removes a tag of a model. Removing nothing is no mistake.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// `NotFound`; `Forbidden` as in [`Services::set_model_tag`].
     #[boxed]
     pub async fn delete_model_tag(&self, ctx: &Ctx, name: &str, key: &str) -> Result<()> {
         let mut tx = self.begin().await?;
         let model = locked(&mut tx, ctx, name).await?;
-        if !store::model::delete_tag(&mut tx, model.id, key).await? {
+        let mut after = model.clone();
+        if after.tags.remove(key).is_none() {
             return Ok(());
         }
+        policy::refuse_escape(&mut tx, ctx, &model, &after).await?;
+        store::model::delete_tag(&mut tx, model.id, key).await?;
         Event::new("model.tag_deleted", object(&model), format!("removed the tag {key} of {name}"))
             .details(tag_details(key, None))
             .write(&mut tx, ctx)

@@ -11,6 +11,8 @@ use domain::{
     audit::{Object, ObjectKind},
     environment::{Environment, Sight},
     id::PolicyId,
+    model::Model,
+    permission::Permission,
     policy::{Better, Policy, PolicyDocument, Scope, parse_name},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -167,6 +169,30 @@ pub(crate) async fn begin(tx: &mut PgConnection, ctx: &Ctx, name: &str, document
         created_by: ctx.actor().name().to_owned(),
     };
     put_in_force(tx, ctx, &policy, before.as_ref(), "policy.changed").await
+}
+
+/// Refuses to let a model out of a policy that holds for it, by its name or tags, to whoever may not change policies.
+pub(crate) async fn refuse_escape(conn: &mut PgConnection, ctx: &Ctx, before: &Model, after: &Model) -> Result<()> {
+    if ctx.may(Permission::WritePolicies) {
+        return Ok(());
+    }
+    let policies = store::policy::latest(conn, ctx.workspace_id()).await?;
+    let concerns = |policy: &Policy, model: &Model| policy.document.scope.concerns(&model.name, &model.tags);
+    let left: Vec<Policy> = policies
+        .into_iter()
+        .filter(|policy| !policy.retired && concerns(policy, before) && !concerns(policy, after))
+        .collect();
+    if left.is_empty() {
+        return Ok(());
+    }
+    let hidden = hidden(conn, ctx).await?;
+    let seen: Vec<&str> =
+        left.iter().filter(|policy| sees(policy, &hidden)).map(|policy| policy.name.as_str()).collect();
+    let which = if seen.is_empty() { "a policy".to_owned() } else { format!("the policy {}", seen.join(", ")) };
+    Err(Error::forbidden(format!(
+        "{} would no longer be held against {which}. Whoever may change policies may do that.",
+        before.name
+    )))
 }
 
 /// The names of the environments that whoever asks does not see.

@@ -48,11 +48,14 @@ pub(super) fn Decide(page: PromotionPage, links: Links, draft: Draft) -> impl In
     let action = format!("{}/decisions", links.promotion(promotion.number));
     let (version, environment) = (promotion.version, promotion.environment.clone());
     let (met, all) = (page.met(), page.detail.rules.len());
-    let names: Vec<String> = mine.iter().map(|rule| format::capitalised(&rule.rule.name)).collect();
-    let acting = mine.iter().flat_map(|rule| &rule.people).find(|person| person.user_id == page.me.id);
-    let acting = acting.and_then(|person| person.acting_for.clone()).map(|away| format!(", for {away}"));
+    let named = |rule: &RuleStanding| {
+        let me = rule.people.iter().find(|person| person.user_id == page.me.id);
+        let away = me.and_then(|person| person.acting_for.as_ref()).map(|away| format!(" in place of {away}"));
+        format!("{}{}", format::capitalised(&rule.rule.name), away.unwrap_or_default())
+    };
+    let names: Vec<String> = mine.iter().map(named).collect();
     let who = view! {
-        "You decide for "<b class="strong">{names.join(", ")}</b>", as "{page.me.name.clone()}{acting}"."
+        "You decide for "<b class="strong">{names.join(", ")}</b>", as "{page.me.name.clone()}"."
     };
     let unsure = page.count(Verdict::Inconclusive) + page.count(Verdict::Fail);
     let overridden = unsure > 0 && page.detail.overrides.iter().any(|one| one.holds(OverrideKind::Gates, &digest));

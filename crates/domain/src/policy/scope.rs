@@ -128,18 +128,18 @@ impl Scope {
     /// Whether it holds for the target.
     #[must_use]
     pub fn holds_for(&self, target: &Target<'_>) -> bool {
-        let named =
-            |names: &BTreeSet<String>, text: &str| names.is_empty() || names.iter().any(|n| matches_star(n, text));
-        let risk = target.tags.get(RISK_TAG).map(String::as_str);
         self.actions.contains(&target.action)
-            && named(&self.models, target.model)
-            && named(&self.environments, target.environment)
-            && (self.tiers.is_empty() || self.tiers.contains(target.tier))
+            && self.concerns(target.model, target.tags)
+            && self.reaches(target.environment, target.tier)
+    }
+
+    /// Whether it holds for a model in some environment, whatever is done.
+    #[must_use]
+    pub fn concerns(&self, model: &str, tags: &BTreeMap<String, String>) -> bool {
+        let risk = tags.get(RISK_TAG);
+        (self.models.is_empty() || self.models.iter().any(|name| matches_star(name, model)))
             && (self.risk_tiers.is_empty() || risk.is_some_and(|risk| self.risk_tiers.contains(risk)))
-            && self
-                .tags
-                .iter()
-                .all(|(key, wanted)| target.tags.get(key).is_some_and(|value| matches_star(wanted, value)))
+            && self.tags.iter().all(|(key, wanted)| tags.get(key).is_some_and(|value| matches_star(wanted, value)))
     }
 
     /// Whether it holds in an environment for some model, whatever is done.

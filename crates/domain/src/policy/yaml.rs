@@ -1,6 +1,6 @@
 //! A policy's document as YAML: read with the line and column of what is wrong, and written for editing.
 
-use super::PolicyDocument;
+use super::{GateSpec, PolicyDocument};
 use crate::{
     problem::{At, FileErrors, Problem, show},
     prose::sentence,
@@ -8,6 +8,64 @@ use crate::{
 };
 use serde_json::{Map, Number, Value};
 use std::{collections::HashSet, rc::Rc};
+
+/// The order in which names are written: as people read a policy, from what it is about to what it asks, and of each part
+/// what it is before what it has.
+const ORDER: &[&str] = &[
+    "description",
+    "scope",
+    "models",
+    "tags",
+    "risk_tiers",
+    "environments",
+    "tiers",
+    "actions",
+    "order",
+    "gates",
+    "advisory",
+    "rules",
+    "expires_after",
+    "evidence_ttl",
+    "reauthenticate",
+    "rollback_within",
+    "alias_moves",
+    // A gate.
+    "kind",
+    "name",
+    "metric",
+    "better",
+    "threshold",
+    "min_gain",
+    "confidence",
+    "columns",
+    "floor",
+    "max_drop",
+    "min_rows",
+    "percentile",
+    "max_ms",
+    "requests",
+    "sections",
+    "max_age",
+    "datasets",
+    "metrics",
+    "tolerance",
+    "timeout",
+    "query",
+    "bound",
+    "expression",
+    // A rule.
+    "eligible",
+    "users",
+    "teams",
+    "roles",
+    "approvals",
+    "distinct_from",
+    "checklist",
+    "inputs",
+    "choices",
+    "optional",
+    "justification",
+];
 
 /// The largest file.
 pub const MAX_FILE_BYTES: usize = 64 * 1024;
@@ -33,11 +91,13 @@ impl PolicyDocument {
         let value = value(&root).map_err(one)?;
         let document: Self = serde_path_to_error::deserialize(&value).map_err(|error| {
             let segments: Vec<String> = error.path().iter().map(ToString::to_string).collect();
-            one(Problem::new(find(&root, segments.iter().map(String::as_str)), sentence(&error.inner().to_string())))
+            let (node, at) = find(&root, segments.iter().map(String::as_str));
+            let message = error.inner().to_string();
+            one(Problem::new(in_gate(&node, &message).unwrap_or(at), sentence(&message)))
         })?;
         document.validate().map_err(|error| {
             let path = error.field.as_deref().unwrap_or_default().to_owned();
-            one(Problem::new(find(&root, path.split('/')), error.message))
+            one(Problem::new(find(&root, path.split('/')).1, error.message))
         })?;
         Ok(document)
     }
@@ -93,8 +153,35 @@ fn whole(number: f64) -> Option<Number> {
     fits.then(|| Number::from(number as i64))
 }
 
-/// Where the last part of a path is that there is.
-fn find<'a>(root: &Rc<Node>, path: impl Iterator<Item = &'a str>) -> At {
+/// Where in a gate the value is that serde complains of. It reads the whole gate before it knows its kind, and then tells
+/// no path: the value is the one without which the complaint is another, or none.
+fn in_gate(node: &Rc<Node>, complaint: &str) -> Option<At> {
+    let Yaml::Map(entries) = &node.yaml else { return None };
+    let Ok(Value::Object(gate)) = value(node) else { return None };
+    let said = |gate: Map<String, Value>| serde_json::from_value::<GateSpec>(Value::Object(gate)).err();
+    if said(gate.clone())?.to_string() != complaint {
+        return None;
+    }
+    let named = |key: &Node| match &key.yaml {
+        Yaml::Scalar(name) => name.text.clone(),
+        _ => String::new(),
+    };
+    // Without its kind a gate is wrong in another way, whatever else is wrong with it.
+    let (kind, others): (Vec<_>, Vec<_>) = entries.iter().partition(|(key, _)| named(key) == "kind");
+    let culprit = others.into_iter().find(|(key, _)| {
+        let mut without = gate.clone();
+        without.remove(&named(key));
+        said(without).is_none_or(|error| error.to_string() != complaint)
+    });
+    match culprit {
+        Some((_, item)) => Some(item.at),
+        None if complaint.starts_with("unknown variant") => kind.first().map(|(_, item)| item.at),
+        None => None,
+    }
+}
+
+/// The last part of a path that there is, and where it is.
+fn find<'a>(root: &Rc<Node>, path: impl Iterator<Item = &'a str>) -> (Rc<Node>, At) {
     let (mut node, mut at) = (Rc::clone(root), root.at);
     for part in path {
         let next = match &node.yaml {
@@ -110,7 +197,7 @@ fn find<'a>(root: &Rc<Node>, path: impl Iterator<Item = &'a str>) -> At {
             None => break,
         }
     }
-    at
+    (node, at)
 }
 
 fn write(text: &mut String, value: &Value, indent: usize) {
@@ -118,7 +205,10 @@ fn write(text: &mut String, value: &Value, indent: usize) {
     let pad = "  ".repeat(indent);
     match value {
         Value::Object(map) => {
-            for (key, item) in map {
+            let place = |key: &String| ORDER.iter().position(|name| name == key).unwrap_or(ORDER.len());
+            let mut entries: Vec<(&String, &Value)> = map.iter().collect();
+            entries.sort_by_key(|(key, _)| place(key));
+            for (key, item) in entries {
                 match item {
                     Value::Object(inner) if !inner.is_empty() => {
                         let _ = writeln!(text, "{pad}{}:", scalar(key));
@@ -234,6 +324,12 @@ reauthenticate: true
         let document = PolicyDocument::parse(RISKY).unwrap();
         assert_eq!((document.rules.len(), document.gates.len(), document.advisory.len()), (2, 2, 1));
         assert_eq!(document.rules[0].approvals, 2);
+        let yaml = document.to_yaml();
+        let top: Vec<&str> = yaml.lines().filter(|line| !line.starts_with([' ', '-'])).collect();
+        let names: Vec<&str> = top.iter().filter_map(|line| Some(line.split_once(':')?.0)).collect();
+        assert_eq!(names[..6], ["description", "scope", "order", "gates", "advisory", "rules"], "{yaml}");
+        assert!(yaml.contains("  - kind: better_than_champion\n    metric: accuracy\n"), "{yaml}");
+        assert!(yaml.contains("  - name: risk\n    eligible:\n"), "{yaml}");
         assert_eq!(PolicyDocument::parse(&document.to_yaml()), Ok(document));
         for initial in [PolicyDocument::initial(PRODUCTION), PolicyDocument::default()] {
             assert_eq!(PolicyDocument::parse(&initial.to_yaml()), Ok(initial.clone()), "{}", initial.to_yaml());
@@ -257,7 +353,10 @@ reauthenticate: true
             ("- a", 1, "A policy is a mapping"),
             ("gates: [\n", 1, "not valid YAML"),
             ("gates:\n  - kind: golden_row\n    tolerance: -1\n", 3, "0 or more"),
-            ("gates:\n  - kind: golden_row\n    tolerence: 1\n", 2, "Unknown field `tolerence`"),
+            ("gates:\n  - kind: golden_row\n    tolerence: 1\n", 3, "Unknown field `tolerence`"),
+            ("gates:\n  - kind: latency_budget\n    max_ms: 5\n    percentile: high\n", 4, "Invalid type"),
+            ("gates:\n  - kind: latency_budget\n    requests: 20\n", 2, "Missing field `max_ms`"),
+            ("gates:\n  - kind: promql\n    query: up\n    bound: {at_least: x}\n", 4, "Invalid type"),
             ("gates:\n  - kind: golden\n", 2, "Unknown variant `golden`"),
             ("rules:\n  - name: a\n    eligible: {roles: [boss]}\n", 3, "Unknown variant `boss`"),
             ("rules:\n  - name: a\n    eligible: {roles: [approver]}\n    approvals: 300\n", 4, "u8"),
@@ -455,6 +554,12 @@ reauthenticate: true
                 prop_assume!(document.validate().is_ok());
                 let yaml = document.to_yaml();
                 prop_assert_eq!(PolicyDocument::parse(&yaml), Ok(document.clone()), "{}", yaml);
+                for line in yaml.lines().filter(|_| document.scope.tags.is_empty()) {
+                    let name = line.trim_start_matches([' ', '-']).split(':').next().unwrap_or_default();
+                    let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+                    let at_end = ["at_least", "at_most"];
+                    prop_assert!(!is_name || ORDER.contains(&name) || at_end.contains(&name), "{name} has no place");
+                }
                 let json = serde_json::to_value(&document).unwrap();
                 prop_assert_eq!(serde_json::from_value::<PolicyDocument>(json).unwrap(), document);
             }

@@ -70,8 +70,9 @@ pub struct Decision {
     pub subject_digest: Digest,
     /// What it counts for: `policy/rule`, each. Empty for what is no yes.
     pub rules: Vec<String>,
-    /// Whom they stood in for, where they do not count by themselves.
-    pub acting_for: Option<UserId>,
+    /// Whom they stood in for, by rule; none when they count by themselves for all of them.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<BTreeMap<String, String>>))]
+    pub acting_for: Option<BTreeMap<String, UserId>>,
     /// What they gave, by rule and name.
     pub inputs: BTreeMap<String, BTreeMap<String, serde_json::Value>>,
     /// What they confirmed, by rule.
@@ -83,6 +84,12 @@ pub struct Decision {
 }
 
 impl Decision {
+    /// Whom they stood in for in this rule, `policy/rule`; none when they count by themselves.
+    #[must_use]
+    pub fn acting_for(&self, rule: &str) -> Option<UserId> {
+        self.acting_for.as_ref()?.get(rule).copied()
+    }
+
     /// SHA-256 of its canonical JSON, by which the history knows it.
     ///
     /// # Errors

@@ -23,7 +23,7 @@ pub struct Lineage {
     pub trainers: Option<BTreeSet<UserId>>,
     /// Who wrote the commit that the run names. People that are no members are not here, and nobody is barred for them.
     pub code_authors: Option<BTreeSet<UserId>>,
-    /// Who made the evaluation that gates read; with none of its own, whoever trained.
+    /// Who made what gates read: the run's metrics, and evidence that was uploaded.
     pub evaluators: Option<BTreeSet<UserId>>,
 }
 
@@ -281,7 +281,7 @@ impl Electorate {
         let standings = self.standings(policies, &others);
         let mut open: Vec<&RuleStanding> =
             standings.iter().filter(|standing| self.seat(id, &standing.rule).is_ok()).collect();
-        let counts = |standing: &&RuleStanding| self.candidacy_bar(id, standing, &standings, &others).is_ok();
+        let counts = |standing: &&RuleStanding| self.place(id, standing, &standings, &others).is_ok();
         if open.iter().any(counts) {
             open.retain(counts);
         }
@@ -346,7 +346,7 @@ impl Electorate {
             }
             let Ok(places) = self.places_left(decision.user_id, standing, others) else { continue };
             // A yes in one's own name does not become somebody else's when one does not count any more.
-            if decision.acting_for.is_some() || places == [decision.user_id] {
+            if decision.acting_for(&key).is_some() || places == [decision.user_id] {
                 yes.push(*decision);
                 voters.push((decision.user_id, places));
             }
@@ -372,8 +372,11 @@ impl Electorate {
         Bar::Filled(away.map_or_else(String::new, |away| away.member.user.name.clone()))
     }
 
-    /// The place that a yes of somebody fills or would fill for a rule; or why it does not count.
-    fn candidacy_bar(
+    /// The place that a yes of somebody fills or would fill for a rule, when `decisions` make all rules stand as they do.
+    ///
+    /// # Errors
+    /// With why it does not count.
+    pub fn place(
         &self,
         id: UserId,
         standing: &RuleStanding,
@@ -391,7 +394,7 @@ impl Electorate {
         let own = decisions.iter().rfind(|decision| decision.user_id == id).filter(|decision| {
             decision.verdict == DecisionVerdict::Approve
                 && decision.rules.contains(&key)
-                && decision.acting_for.is_none()
+                && decision.acting_for(&key).is_none()
         });
         if own.is_some() {
             return Err(Bar::NotEligible);
@@ -423,7 +426,7 @@ impl Electorate {
             if !names(&standing.rule, person) && self.seat(user.id, &standing.rule).is_err() {
                 continue;
             }
-            let seat = self.candidacy_bar(user.id, standing, all, decisions);
+            let seat = self.place(user.id, standing, all, decisions);
             let acting_for = seat.as_ref().ok().filter(|seat| **seat != user.id).and_then(|seat| self.person(*seat));
             people.push(Candidacy {
                 user_id: user.id,

@@ -346,7 +346,8 @@ fn decisions(world: &World) -> Vec<Decision> {
         comment: String::new(),
         subject_digest: digest(said.subject),
         rules: said.rules.iter().map(|rule| KEYS[*rule].clone()).collect(),
-        acting_for: (!said.in_own_name).then(|| id(PEOPLE + 1)),
+        acting_for: (!said.in_own_name)
+            .then(|| said.rules.iter().map(|rule| (KEYS[*rule].clone(), id(PEOPLE + 1))).collect()),
         inputs: BTreeMap::new(),
         checked: BTreeMap::new(),
         reauthenticated: false,

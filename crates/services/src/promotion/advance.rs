@@ -7,7 +7,7 @@
 
 use super::{
     announce, candidate_of, event,
-    gates::{Known, Observed, advisory, are_of, deciding},
+    gates::{Known, Observed, advisory, are_of, deciding, hold_back},
     go_on, move_to,
     present::{Present, in_force},
     run_gates_again,
@@ -133,13 +133,18 @@ impl Services {
             store::promotion::reset_gates(&mut tx, promotion.id, &policies).await?;
             noted = store::promotion::gates(&mut tx, promotion.id).await?;
         }
-        let asks = noted.iter().any(|gate| gate.asked_at.is_none() && matches!(gate.spec, GateSpec::External { .. }));
+        let known = Known { before: &noted, now: Some(&observed) };
+        let Some(mut found) = deciding(&present, &policies, &known) else { return Ok(true) };
+        let asks = noted.iter().any(|gate| gate.asked_at.is_none() && matches!(gate.spec, GateSpec::External { .. }))
+            && !hold_back(policies.gates().map(|(_, gate)| gate).zip(&found));
         if asks {
             self.ask_outside(&mut tx, &promotion, &present).await?;
             noted = store::promotion::gates(&mut tx, promotion.id).await?;
+            let known = Known { before: &noted, now: Some(&observed) };
+            let Some(with_asked) = deciding(&present, &policies, &known) else { return Ok(true) };
+            found = with_asked;
         }
         let known = Known { before: &noted, now: Some(&observed) };
-        let Some(found) = deciding(&present, &policies, &known) else { return Ok(true) };
         let Some(dry) = advisory(&present, &policies, &known, &found) else { return Ok(true) };
         let all: Vec<Finding> = found.iter().chain(&dry).cloned().collect();
         let news = store::promotion::set_findings(&mut tx, promotion.id, &all).await?;

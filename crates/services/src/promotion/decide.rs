@@ -19,7 +19,7 @@ use domain::{
     prose::sentence,
     user::Password,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use store::PgConnection;
 
 /// A verdict to be given.
@@ -118,7 +118,7 @@ impl Services {
         }
         let (rules, acting_for) = match new.verdict {
             DecisionVerdict::Approve => counted(&standing, user.id, &new, &comment)?,
-            _ => (Vec::new(), None),
+            _ => Counted::default(),
         };
         let asked = |key: &String| rules.contains(key);
         let decision = Decision {
@@ -195,47 +195,44 @@ fn barred(standing: &Standing, user: UserId) -> Option<Bar> {
     Some(if bars.is_empty() { Bar::NotEligible } else { bars.swap_remove(said) })
 }
 
-/// The rules that a yes counts for and whom the person stands in for, when all that they ask for was given.
-fn counted(
-    standing: &Standing,
-    user: UserId,
-    new: &NewDecision,
-    comment: &str,
-) -> Result<(Vec<String>, Option<UserId>)> {
-    let last = last_decisions(&standing.decisions, &new.subject_digest);
-    let keys = match new.rules.is_empty() {
-        true => standing.electorate.rules_of(user, &standing.policies, &last),
-        false => new.rules.clone(),
+/// What a yes counts for: rules, and by rule whom the person stands in for, if anybody.
+type Counted = (Vec<String>, Option<BTreeMap<String, UserId>>);
+
+/// What a yes counts for, when all that the rules ask for was given. A yes that would not count is refused, so that it can
+/// still be given when it would.
+fn counted(standing: &Standing, user: UserId, new: &NewDecision, comment: &str) -> Result<Counted> {
+    let mut others = last_decisions(&standing.decisions, &new.subject_digest);
+    others.retain(|decision| decision.user_id != user);
+    let electorate = &standing.electorate;
+    let rules = electorate.standings(&standing.policies, &others);
+    let keys: BTreeSet<String> = match new.rules.is_empty() {
+        true => electorate.rules_of(user, &standing.policies, &others).into_iter().collect(),
+        false => new.rules.iter().cloned().collect(),
     };
-    let mut acting_for = None;
+    let mut acting_for = BTreeMap::new();
     let mut chosen: Vec<&RuleStanding> = Vec::new();
     for wanted in &keys {
-        let Some(rule) = standing.rules.iter().find(|rule| rule.key() == *wanted) else {
-            let names: Vec<String> = standing.rules.iter().map(RuleStanding::key).collect();
+        let Some(rule) = rules.iter().find(|rule| rule.key() == *wanted) else {
+            let names: Vec<String> = rules.iter().map(RuleStanding::key).collect();
             let shown: String = wanted.chars().take(100).collect();
             let message = format!("There is no rule \"{shown}\" here. There is: {}.", names.join(", "));
             return Err(Error::invalid_field("rules", message));
         };
-        let seat = standing.electorate.seat(user, &rule.rule).map_err(|bar| {
+        let seat = electorate.place(user, rule, &rules, &others).map_err(|bar| {
             Error::forbidden(format!("You do not count for rule \"{}\": {}.", rule.rule.name, bar.to_them()))
         })?;
         if seat != user {
-            acting_for = Some(seat);
+            acting_for.insert(wanted.clone(), seat);
         }
-        let other = chosen.iter().find(|other| rule.excludes(other));
-        if let Some(other) = other {
-            return Err(Error::invalid_field(
-                "rules",
-                format!(
-                    "\"{}\" and \"{}\" must have different people; name one of them.",
-                    other.rule.name, rule.rule.name
-                ),
-            ));
+        if let Some(other) = chosen.iter().find(|other| rule.excludes(other)) {
+            let (one, other) = (&other.rule.name, &rule.rule.name);
+            let message = format!("\"{one}\" and \"{other}\" must have different people; name one of them.");
+            return Err(Error::invalid_field("rules", message));
         }
         complete(rule, new, comment)?;
         chosen.push(rule);
     }
-    Ok((keys, acting_for))
+    Ok((keys.into_iter().collect(), (!acting_for.is_empty()).then_some(acting_for)))
 }
 
 /// Checks that a yes comes with all that a rule asks for.

@@ -92,6 +92,14 @@ fn with_expressions(
             spec => Some(finding(present, spec, known)?),
         });
     }
+    let own = || specs.iter().zip(&found).filter_map(|(spec, finding)| Some((*spec, finding.as_ref()?)));
+    let is_held_back = seen.as_ref().map_or_else(|| hold_back(own()), |seen| hold_back(seen.iter().copied()));
+    let was_asked = |spec: &GateSpec| known.before.iter().any(|gate| gate.spec == *spec && gate.asked_at.is_some());
+    for (spec, finding) in specs.iter().zip(&mut found) {
+        if is_held_back && matches!(spec, GateSpec::External { .. }) && !was_asked(spec) {
+            *finding = finding.as_ref().map(not_asked);
+        }
+    }
     let gates = seen.unwrap_or_else(|| {
         specs.iter().zip(&found).filter_map(|(spec, finding)| Some((*spec, finding.as_ref()?))).collect()
     });
@@ -117,6 +125,21 @@ fn with_expressions(
         })
         .collect();
     found.into_iter().zip(expressions).map(|(finding, expression)| finding.or(expression)).collect()
+}
+
+/// Whether one of these gates does not pass, so that nobody outside is bothered with the version. Expressions are not asked:
+/// they may look at what is answered outside.
+pub(super) fn hold_back<'a>(gates: impl IntoIterator<Item = (&'a GateSpec, &'a Finding)>) -> bool {
+    gates.into_iter().any(|(spec, finding)| {
+        !matches!(spec, GateSpec::External { .. } | GateSpec::Cel { .. })
+            && matches!(finding.verdict, Verdict::Fail | Verdict::Inconclusive)
+    })
+}
+
+/// What an external gate finds that is not asked, because others hold the version back.
+fn not_asked(finding: &Finding) -> Finding {
+    let reason = "It was not asked, because other gates do not pass. Run the gates again when they do.";
+    Finding::inconclusive(finding.limit.clone(), reason)
 }
 
 fn finding(present: &Present, gate: &GateSpec, known: &Known<'_>) -> Option<Finding> {

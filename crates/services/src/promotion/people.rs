@@ -79,9 +79,22 @@ impl People {
         Lineage {
             requesters: promotion.requested_by.into_iter().chain(promotion.on_behalf_of).collect(),
             code_authors: author.as_ref().map(authors),
-            evaluators: uploaders.cloned().or_else(|| trainers.clone()),
+            evaluators: evaluators(of_run.is_some(), trainers.as_ref(), uploaders),
             trainers,
         }
+    }
+}
+
+/// Whoever made what the gates read: the run's metrics, and the evidence that was uploaded. Somebody else's upload does not
+/// take the part of the run away.
+fn evaluators(
+    has_run: bool,
+    trainers: Option<&BTreeSet<UserId>>,
+    uploaders: Option<&BTreeSet<UserId>>,
+) -> Option<BTreeSet<UserId>> {
+    match (has_run, uploaders) {
+        (true, uploaders) => Some(trainers?.iter().chain(uploaders.into_iter().flatten()).copied().collect()),
+        (false, uploaders) => uploaders.cloned(),
     }
 }
 

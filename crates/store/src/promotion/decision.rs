@@ -20,7 +20,7 @@ struct Row {
     comment: String,
     subject_digest: Digest,
     rules: Vec<String>,
-    acting_for: Option<UserId>,
+    acting_for: Vec<Option<UserId>>,
     inputs: Json<BTreeMap<String, BTreeMap<String, serde_json::Value>>>,
     checked: Json<BTreeMap<String, Vec<String>>>,
     reauthenticated: bool,
@@ -31,6 +31,8 @@ impl TryFrom<Row> for Decision {
     type Error = Error;
 
     fn try_from(row: Row) -> Result<Self> {
+        let seats = row.rules.iter().cloned().zip(row.acting_for);
+        let acting_for: BTreeMap<String, UserId> = seats.filter_map(|(rule, away)| Some((rule, away?))).collect();
         Ok(Self {
             id: row.id,
             user_id: row.user_id,
@@ -39,7 +41,7 @@ impl TryFrom<Row> for Decision {
             comment: row.comment,
             subject_digest: row.subject_digest,
             rules: row.rules,
-            acting_for: row.acting_for,
+            acting_for: (!acting_for.is_empty()).then_some(acting_for),
             inputs: row.inputs.0,
             checked: row.checked.0,
             reauthenticated: row.reauthenticated,
@@ -86,6 +88,10 @@ pub async fn decisions_on(
 /// # Errors
 /// [`Error::Duplicate`] when the person has said the same of this subject.
 pub async fn insert_decision(conn: &mut PgConnection, promotion: PromotionId, decision: &Decision) -> Result<()> {
+    let acting_for: Vec<Option<UserId>> = match &decision.acting_for {
+        None => Vec::new(),
+        Some(_) => decision.rules.iter().map(|rule| decision.acting_for(rule)).collect(),
+    };
     sqlx::query(
         "insert into decisions (id, promotion_id, user_id, user_name, verdict, comment, subject_digest, rules,
              acting_for, inputs, checked, reauthenticated, at)
@@ -99,7 +105,7 @@ pub async fn insert_decision(conn: &mut PgConnection, promotion: PromotionId, de
     .bind(&decision.comment)
     .bind(&decision.subject_digest)
     .bind(&decision.rules)
-    .bind(decision.acting_for)
+    .bind(acting_for)
     .bind(Json(&decision.inputs))
     .bind(Json(&decision.checked))
     .bind(decision.reauthenticated)

@@ -4,8 +4,10 @@ use crate::promotion::world::{PRODUCTION, World, metric_gate, new_decision};
 use domain::{
     Digest, ErrorKind,
     permission::Role,
-    promotion::{DecisionVerdict, PromotionState},
+    policy::PolicyDocument,
+    promotion::{DecisionVerdict, Promotion, PromotionState},
 };
+use services::{Ctx, NewDelegation, NewEvidence};
 
 #[tokio::test]
 async fn an_approval_deploys_by_itself() {
@@ -204,4 +206,98 @@ async fn nobody_stands_behind_a_run_that_no_person_started() {
         assert_eq!(world.advance(&asked).await, PromotionState::AwaitingApproval);
         world.approve(&world.approver, &world.read(&asked).await).await.unwrap();
     }
+}
+
+impl World {
+    /// A promotion under a policy of these rules, in YAML.
+    async fn awaiting_by(&self, rules: &str) -> Promotion {
+        let document = PolicyDocument::parse(&format!("order: skip\nrules:\n{rules}")).unwrap();
+        self.services.set_policy(&self.admin, PRODUCTION, document, None).await.unwrap();
+        let version = self.version().await;
+        self.awaiting(version).await
+    }
+
+    /// `to` decides for `from` for a day.
+    async fn stand_in(&self, from: &Ctx, to: &Ctx) {
+        let new = NewDelegation {
+            from: None,
+            to: to.user().unwrap().id,
+            scope: Default::default(),
+            starts_at: None,
+            ends_at: chrono::Utc::now() + chrono::TimeDelta::days(1),
+            reason: "on leave".to_owned(),
+        };
+        self.services.create_delegation(from, new).await.unwrap();
+    }
+}
+
+fn email(who: &Ctx) -> String {
+    who.user().unwrap().email.to_string()
+}
+
+#[tokio::test]
+async fn somebody_elses_upload_does_not_take_the_trainers_part_away() {
+    let world = World::start().await;
+    let rules = "  - {name: risk, eligible: {roles: [approver]}, distinct_from: [evaluator]}\n";
+    let document = PolicyDocument::parse(&format!("order: skip\nrules:\n{rules}")).unwrap();
+    world.services.set_policy(&world.admin, PRODUCTION, document, None).await.unwrap();
+    let version = world.version().await;
+    sqlx::query("update runs set user_id = $1")
+        .bind(world.approver.user().unwrap().id.0)
+        .execute(&world.database.pool)
+        .await
+        .unwrap();
+    let promotion = world.request(version).await;
+    let other = world.member(&[Role::Contributor, Role::Approver]).await;
+    let evidence = NewEvidence { name: "fairness".to_owned(), content: serde_json::json!({ "gap": 0.01 }) };
+    world.services.upload_evidence(&other, promotion.number, evidence).await.unwrap();
+    assert_eq!(world.advance(&promotion).await, PromotionState::AwaitingApproval);
+    let promotion = world.read(&promotion).await;
+    for who in [&world.approver, &other] {
+        let refused = world.approve(who, &promotion).await.unwrap_err();
+        assert!(refused.message.ends_with("you made the evaluation that the gates read."), "{}", refused.message);
+    }
+    let third = world.member(&[Role::Approver]).await;
+    world.approve(&third, &promotion).await.unwrap();
+    assert_eq!(world.advance(&promotion).await, PromotionState::Live);
+}
+
+#[tokio::test]
+async fn one_yes_counts_for_ones_own_rule_and_for_anothers_in_their_place() {
+    let world = World::start().await;
+    let away = world.member(&[Role::Approver]).await;
+    let (own, theirs) = (email(&world.approver), email(&away));
+    world.stand_in(&away, &world.approver).await;
+    let promotion = world
+        .awaiting_by(&format!(
+            "  - {{name: own, eligible: {{users: ['{own}']}}}}\n  - {{name: theirs, eligible: {{users: ['{theirs}']}}}}\n"
+        ))
+        .await;
+    let (decision, _) = world.approve(&world.approver, &promotion).await.unwrap();
+    assert_eq!(decision.rules, ["production/own", "production/theirs"]);
+    assert_eq!(decision.acting_for("production/own"), None);
+    assert_eq!(decision.acting_for("production/theirs"), Some(away.user().unwrap().id));
+    assert_eq!(world.detail(&promotion).await.decisions, [decision], "as it was stored");
+    assert_eq!(world.advance(&promotion).await, PromotionState::Live);
+}
+
+#[tokio::test]
+async fn a_yes_that_would_not_count_is_refused_and_can_be_given_when_it_would() {
+    let world = World::start().await;
+    let (away, second) = (world.member(&[Role::Approver]).await, world.member(&[Role::Approver]).await);
+    world.stand_in(&away, &world.approver).await;
+    let (first, other) = (email(&away), email(&second));
+    let promotion = world
+        .awaiting_by(&format!("  - {{name: both, approvals: 2, eligible: {{users: ['{first}', '{other}']}}}}\n"))
+        .await;
+    world.approve(&away, &promotion).await.unwrap();
+    let refused = world.approve(&world.approver, &promotion).await.unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::Forbidden);
+    assert!(refused.message.ends_with("whose vote counts already."), "{}", refused.message);
+    assert_eq!(world.detail(&promotion).await.decisions.len(), 1);
+    // Somebody else is away now, too: there is a place for the same yes.
+    world.stand_in(&second, &world.approver).await;
+    let (decision, _) = world.approve(&world.approver, &promotion).await.unwrap();
+    assert_eq!(decision.acting_for("production/both"), Some(second.user().unwrap().id));
+    assert_eq!(world.advance(&promotion).await, PromotionState::Live);
 }

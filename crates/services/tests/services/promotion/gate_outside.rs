@@ -1,6 +1,6 @@
 //! Gates that somebody or something outside answers: external checks, and Prometheus.
 
-use crate::promotion::world::{PRODUCTION, World};
+use crate::promotion::world::{PRODUCTION, World, metric_gate};
 use domain::{
     ErrorKind,
     duration::Span,
@@ -78,6 +78,30 @@ async fn a_promotion_waits_for_an_answer_and_goes_on_with_it() {
     assert!(world.services.pending_gates(&world.contributor, promotion.number).await.unwrap().is_empty());
     assert_eq!(give(&world, &scanner, &promotion, Pass).await, Ok(false), "the same, later");
     assert_eq!(give(&world, &scanner, &promotion, Fail).await, Err(ErrorKind::Conflict));
+}
+
+#[tokio::test]
+async fn nobody_outside_is_asked_about_what_does_not_pass_anyway() {
+    let world = World::start().await;
+    world.set_policy(PRODUCTION, vec![scan(), metric_gate(0.99)], 1).await;
+    let version = world.version_with(0.5).await;
+    let promotion = world.request(version).await;
+    assert_eq!(world.advance(&promotion).await, PromotionState::Blocked);
+    let detail = world.detail(&promotion).await;
+    assert_eq!([detail.gates[0].verdict(), detail.gates[1].verdict()], [Inconclusive, Fail]);
+    let reason = &detail.gates[0].finding.as_ref().unwrap().reason;
+    assert!(reason.starts_with("It was not asked, because other gates do not pass."), "{reason}");
+    assert_eq!(times_asked(&world).await, 0);
+    assert!(world.services.pending_gates(&world.contributor, promotion.number).await.unwrap().is_empty());
+    assert_eq!(give(&world, &world.contributor, &promotion, Pass).await, Err(ErrorKind::Conflict));
+    // It is asked once they pass.
+    world.log_to(version, "accuracy", 0.995).await;
+    world.services.rerun_gates(&world.contributor, promotion.number).await.unwrap();
+    assert_eq!(world.advance(&promotion).await, PromotionState::GatesRunning);
+    assert_eq!(times_asked(&world).await, 1);
+    assert_eq!(give(&world, &world.contributor, &promotion, Pass).await, Ok(true));
+    assert_eq!(world.advance(&promotion).await, PromotionState::AwaitingApproval);
+    assert_eq!(world.read(&promotion).await.state_reason, "");
 }
 
 #[tokio::test]

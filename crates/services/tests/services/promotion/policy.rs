@@ -1,6 +1,6 @@
 //! Policies and their revisions.
 
-use crate::promotion::world::{PRODUCTION, World, document, metric_gate};
+use crate::promotion::world::{MODEL, PRODUCTION, World, document, metric_gate};
 use domain::{
     ErrorKind,
     audit::ObjectKind,
@@ -141,4 +141,35 @@ async fn a_version_moves_along_the_order_unless_every_policy_lets_it_skip() {
     assert_eq!(world.advance(&first).await, PromotionState::Live);
     let then = world.try_request(version, PRODUCTION).await.unwrap();
     assert_eq!(world.advance(&then).await, PromotionState::Live);
+}
+
+#[tokio::test]
+async fn who_may_not_change_policies_does_not_let_a_model_out_of_one() {
+    let world = World::start().await;
+    world.version().await;
+    let (own, admin) = (&world.contributor, &world.admin);
+    world.services.set_model_tag(own, MODEL, "risk_tier", "high").await.unwrap();
+    world.services.set_model_tag(own, MODEL, "note", "old").await.unwrap();
+    for (name, scope) in [("risk", "risk_tiers: [high]"), ("flowers", "models: ['ir*']")] {
+        let document = PolicyDocument::parse(&format!("scope: {{{scope}}}\norder: skip\n")).unwrap();
+        let new = NewPolicy { name: name.to_owned(), document, source: None, instead_of: None };
+        world.services.write_policy(admin, new).await.unwrap();
+    }
+    let refusals = [
+        world.services.set_model_tag(own, MODEL, "risk_tier", "low").await.unwrap_err(),
+        world.services.delete_model_tag(own, MODEL, "risk_tier").await.unwrap_err(),
+        world.services.rename_model(own, MODEL, "rose").await.map(drop).unwrap_err(),
+    ];
+    for (refused, policy) in refusals.iter().zip(["risk", "risk", "flowers"]) {
+        let why = format!(
+            "iris would no longer be held against the policy {policy}. Whoever may change policies may do that."
+        );
+        assert_eq!((refused.kind, &refused.message), (ErrorKind::Forbidden, &why));
+    }
+    assert_eq!(world.services.model(own, MODEL).await.unwrap().tags["risk_tier"], "high");
+    // What no policy asks about is theirs to change.
+    world.services.set_model_tag(own, MODEL, "note", "new").await.unwrap();
+    world.services.rename_model(own, MODEL, "iris-2").await.unwrap();
+    world.services.set_model_tag(admin, "iris-2", "risk_tier", "low").await.unwrap();
+    world.services.set_model_tag(own, "iris-2", "risk_tier", "high").await.unwrap();
 }
