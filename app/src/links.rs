@@ -143,6 +143,18 @@ impl Links {
         self.to("policies")
     }
 
+    /// All change requests.
+    #[must_use]
+    pub fn change_requests(&self) -> String {
+        self.to("change-requests")
+    }
+
+    /// A change request, by its number.
+    #[must_use]
+    pub fn change_request(&self, number: i64) -> String {
+        self.to(&format!("change-requests/{number}"))
+    }
+
     /// The form that writes a new policy.
     #[must_use]
     pub fn new_policy(&self) -> String {
@@ -300,6 +312,7 @@ impl Links {
             ObjectKind::Promotion => number().map(|number| self.promotion(number)),
             ObjectKind::Deployment => number().map(|number| self.deployment(number)),
             ObjectKind::Alert => number().map(|number| self.alert(number)),
+            ObjectKind::ChangeRequest => number().map(|number| self.change_request(number)),
             ObjectKind::Freeze => Some(self.freezes()),
             ObjectKind::Team => Some(self.teams()),
             ObjectKind::LoggedModel

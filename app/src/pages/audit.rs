@@ -9,7 +9,7 @@ use domain::{
 use leptos::prelude::*;
 
 /// The sorts of objects that the list can be narrowed to, with the word for several.
-pub const KINDS: [(ObjectKind, &str); 20] = [
+pub const KINDS: [(ObjectKind, &str); 21] = [
     (ObjectKind::Promotion, "Promotions"),
     (ObjectKind::Deployment, "Deployments"),
     (ObjectKind::Alert, "Alerts"),
@@ -18,6 +18,7 @@ pub const KINDS: [(ObjectKind, &str); 20] = [
     (ObjectKind::Policy, "Policies"),
     (ObjectKind::Environment, "Environments"),
     (ObjectKind::Freeze, "Freezes"),
+    (ObjectKind::ChangeRequest, "Change requests"),
     (ObjectKind::Delegation, "Delegations"),
     (ObjectKind::Model, "Models"),
     (ObjectKind::ModelVersion, "Versions of models"),

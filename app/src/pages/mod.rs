@@ -3,6 +3,7 @@
 
 pub mod alert;
 pub mod audit;
+pub mod change_request;
 pub mod comment;
 pub mod deployment;
 pub mod door;

@@ -233,6 +233,7 @@ pub fn one_deployment() -> DeploymentPage {
             event(1800, Actor::System, "deployment.started", ObjectKind::Deployment, &name, "began #39"),
         ],
         deployment,
+        may_deploy: true,
     }
 }
 

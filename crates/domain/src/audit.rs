@@ -30,6 +30,7 @@ pub enum ObjectKind {
     Team,
     Freeze,
     Delegation,
+    ChangeRequest,
     AuditKey,
 }
 
@@ -59,6 +60,7 @@ impl ObjectKind {
             Self::Team => "team",
             Self::Freeze => "freeze",
             Self::Delegation => "delegation",
+            Self::ChangeRequest => "change_request",
             Self::AuditKey => "audit_key",
         }
     }
@@ -89,6 +91,7 @@ impl ObjectKind {
             O::Team,
             O::Freeze,
             O::Delegation,
+            O::ChangeRequest,
             O::AuditKey,
         ]
         .into_iter()

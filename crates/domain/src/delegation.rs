@@ -25,6 +25,12 @@ pub struct Scope {
 }
 
 impl Scope {
+    /// Whether it is everything that somebody may decide on.
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// Whether a promotion of this model into this environment is in it.
     #[must_use]
     pub fn covers(&self, environment: &str, model: &str) -> bool {

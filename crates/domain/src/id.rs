@@ -75,6 +75,8 @@ ids! {
     TeamId,
     /// A change window: when nothing is deployed, or only then.
     FreezeId,
+    /// A change that people are asked to agree to.
+    ChangeRequestId,
     /// Somebody deciding for somebody else.
     DelegationId,
     /// One immutable revision of a policy.

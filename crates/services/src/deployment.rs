@@ -4,6 +4,7 @@
 use crate::{
     Ctx, Event, Result, Services, boxed, commit,
     environment::{self, is_name},
+    model::remove_alias,
     now,
     promotion::{self, checked_comment, supersede},
     webhook::tell_webhooks,
@@ -14,7 +15,7 @@ use domain::{
     deployment::{Deployment, DeploymentState, Endpoint},
     id::DeploymentId,
     page,
-    policy::Action,
+    policy::{Action, PolicySet},
     promotion::PromotionState,
     prose,
     webhook::Happening,
@@ -84,7 +85,8 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound` when nothing serves; `Conflict` when there is nothing to go back to, when that cannot serve any more,
-    /// or when something else serves than the person saw.
+    /// or when something else serves than the person saw; `Forbidden` to those whom no rule for going back names, where
+    /// there are such rules.
     #[boxed]
     pub async fn rollback(&self, ctx: &Ctx, new: NewRollback) -> Result<Deployment> {
         let comment = checked_comment(&new.comment)?;
@@ -107,10 +109,12 @@ impl Services {
         self.check_can_return(&seen).await?;
 
         let mut tx = self.begin().await?;
+        store::policy::hold(&mut tx, ctx.workspace_id()).await?;
         store::environment::lock(&mut tx, seen.environment_id).await?;
         store::model::lock(&mut tx, seen.model_id).await?;
         let live = store::deployment::live(&mut tx, seen.environment_id, seen.model_id).await?;
         let live = live.filter(|live| live.id == seen.id).ok_or_else(|| overtaken(&seen))?;
+        check_may_go_back(&mut tx, ctx, &live, &comment).await?;
         // Its version may have been deleted since it was tried; from here on it cannot.
         let target = can_return(&mut tx, &live).await?;
         let deployment = Deployment {
@@ -182,7 +186,10 @@ async fn can_return(conn: &mut PgConnection, live: &Deployment) -> Result<Deploy
     }
     let environment = store::environment::by_id(conn, live.environment_id).await?;
     if let (Some(candidate), Some(environment)) = (&candidate, &environment) {
-        let window = promotion::in_force(conn, environment, candidate, Action::Promote).await?.rollback_within();
+        let promote = promotion::in_force(conn, environment, candidate, Action::Promote).await?;
+        let roll_back = promotion::in_force(conn, environment, candidate, Action::RollBack).await?;
+        let both = promote.policies().iter().chain(roll_back.policies()).cloned();
+        let window = PolicySet::pinned(both).rollback_within();
         let since = target.retired_at.unwrap_or(target.created_at);
         if since + window.delta() < store::clock(conn).await? {
             return Err(Error::conflict(format!(
@@ -278,6 +285,53 @@ pub(crate) async fn retire(tx: &mut PgConnection, live: &Deployment, by: &str) -
         let promotion = store::promotion::lock(tx, id).await?;
         if let Some(mut promotion) = promotion.filter(|promotion| promotion.state == PromotionState::Live) {
             supersede(tx, &mut promotion, by).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes what serves out of its environment, with nothing in its place, under the locks of its environment and model. The
+/// alias of the environment's name goes, and its promotion ends.
+pub(crate) async fn take_out(tx: &mut PgConnection, ctx: &Ctx, live: &Deployment, comment: &str) -> Result<()> {
+    move_to(tx, live, DeploymentState::Retired, "").await?;
+    if let Some(model) = store::model::by_name(tx, live.workspace_id, &live.model).await? {
+        remove_alias(tx, &model, &live.environment, ctx.actor().name()).await?;
+    }
+    let summary = format!("took {} out of {}", title(live), live.environment);
+    event("deployment.taken_out", live, summary)
+        .details(serde_json::json!({ "comment": comment, "digest": live.digest }))
+        .write(tx, ctx)
+        .await?;
+    if let Some(id) = live.promotion_id {
+        let promotion = store::promotion::lock(tx, id).await?;
+        if let Some(mut promotion) = promotion.filter(|promotion| promotion.state == PromotionState::Live) {
+            promotion::end_retired(tx, ctx, &mut promotion).await?;
+        }
+    }
+    metrics::counter!("slipway_deployments_total", "result" => "taken_out").increment(1);
+    announce(tx, live).await
+}
+
+/// Refuses to let somebody go back whom a policy's rule for that does not name, or without the reason that it asks for.
+async fn check_may_go_back(tx: &mut PgConnection, ctx: &Ctx, live: &Deployment, comment: &str) -> Result<()> {
+    let candidate = store::promotion::candidate(tx, live.model_version_id).await?;
+    let environment = store::environment::by_id(tx, live.environment_id).await?;
+    let (Some(candidate), Some(environment)) = (candidate, environment) else { return Ok(()) };
+    let policies = promotion::in_force(tx, &environment, &candidate, Action::RollBack).await?;
+    if policies.rules().next().is_none() {
+        return Ok(());
+    }
+    let people = promotion::people::People::read(tx, live.workspace_id).await?;
+    let electorate = people.whoever(|one| one.scope.covers(&live.environment, &live.model));
+    for (policy, rule) in policies.rules() {
+        if !ctx.user().is_some_and(|user| electorate.is_named(user.id, rule)) {
+            return Err(Error::forbidden(format!(
+                "Only people whom the rule \"{}\" of the policy {} names go back in {}.",
+                rule.name, policy.name, live.environment
+            )));
+        }
+        if rule.justification && comment.is_empty() {
+            return Err(Error::invalid_field("comment", format!("Rule \"{}\" asks for a reason.", rule.name)));
         }
     }
     Ok(())

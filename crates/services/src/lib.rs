@@ -12,7 +12,9 @@ mod audit;
 mod audit_bundle;
 mod audit_chain;
 mod audit_key;
+mod ballot;
 mod bearer;
+mod change_request;
 mod comment;
 mod ctx;
 mod dataset;
@@ -61,6 +63,8 @@ pub use artifact_tree::{ArtifactTree, FilesOf};
 pub use audit::Event;
 pub use audit_bundle::{AuditBundle, BundleLine, BundleOf};
 pub use audit_chain::AuditHead;
+pub use ballot::NewDecision;
+pub use change_request::{ChangeRequestDetail, Effect};
 pub use ctx::{Caller, Credential, Ctx};
 pub use delegation::NewDelegation;
 pub use demo::DemoPerson;
@@ -81,9 +85,7 @@ pub use monitor::MonitorChange;
 pub use pipeline::{PipelineFile, StoredPipeline};
 pub use pipeline_run::{NewRun, RunFilter, StartedRun};
 pub use policy::NewPolicy;
-pub use promotion::{
-    NewAnswer, NewDecision, NewEvidence, NewOverride, NewPromotion, PromotionFilter, Sweep, may_withdraw,
-};
+pub use promotion::{NewAnswer, NewEvidence, NewOverride, NewPromotion, PromotionFilter, Sweep, may_withdraw};
 pub use registration::{NewModelVersion, NewRegistration};
 pub use run::{
     Curves, MAX_CHART_KEYS, MAX_CHART_RUNS, NewExperimentRun, RunChange, RunDetail, RunExport, RunExportSearch,

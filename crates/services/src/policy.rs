@@ -1,7 +1,7 @@
 //! Policies: writing a revision, retiring one, and what becomes of the promotions that are on their way.
 
 use crate::{
-    Ctx, Event, Result, Services, boxed, commit,
+    Ctx, Effect, Event, Result, Services, boxed, change_request, commit,
     environment::{self, is_name},
     now,
     promotion::meet_new_policies,
@@ -9,6 +9,7 @@ use crate::{
 use domain::{
     Digest, Error,
     audit::{Object, ObjectKind},
+    change_request::Change,
     environment::{Environment, Sight},
     id::PolicyId,
     model::Model,
@@ -41,7 +42,10 @@ impl Services {
         let mut conn = self.conn().await?;
         let all = store::policy::latest(&mut conn, ctx.workspace_id()).await?;
         let hidden = hidden(&mut conn, ctx).await?;
-        Ok(all.into_iter().filter(|policy| (retired || !policy.retired) && sees(policy, &hidden)).collect())
+        Ok(all
+            .into_iter()
+            .filter(|policy| (retired || !policy.retired) && is_seen(&policy.document.scope, &hidden))
+            .collect())
     }
 
     /// The revisions of a policy, the last first.
@@ -56,18 +60,18 @@ impl Services {
             false => Vec::new(),
         };
         let hidden = hidden(&mut conn, ctx).await?;
-        revisions.retain(|policy| sees(policy, &hidden));
+        revisions.retain(|policy| is_seen(&policy.document.scope, &hidden));
         if revisions.is_empty() { Err(Error::not_found("policy", name)) } else { Ok(revisions) }
     }
 
     /// Puts a policy in force, as a new revision unless it is the one in force. Open promotions are held against it at
     /// once: those that nobody was asked about run their gates under it, the others end when it is stricter than what
-    /// they were agreed on under.
+    /// they were agreed on under. Where policies ask for approval of that, people are asked first.
     ///
     /// # Errors
     /// `Invalid` for a policy without sense, `Conflict` when somebody else changed it first.
     #[boxed]
-    pub async fn write_policy(&self, ctx: &Ctx, new: NewPolicy) -> Result<Policy> {
+    pub async fn write_policy(&self, ctx: &Ctx, new: NewPolicy) -> Result<Effect<Policy>> {
         let name = parse_name(&new.name)?;
         new.document.validate()?;
         let mut tx = self.begin().await?;
@@ -75,36 +79,35 @@ impl Services {
         check_scope(&mut tx, ctx, &new.document.scope).await?;
         let before = store::policy::last(&mut tx, ctx.workspace_id(), &name).await?;
         check_unchanged(&name, before.as_ref(), new.instead_of.as_ref())?;
-        if let Some(before) = &before
-            && !before.retired
-            && before.document == new.document
-        {
-            return Ok(before.clone());
+        let in_force = before.filter(|before| !before.retired);
+        if let Some(in_force) = in_force.as_ref().filter(|in_force| in_force.document == new.document) {
+            return Ok(Effect::Done(in_force.clone()));
         }
-        let digest = Digest::of_json(&new.document).map_err(no_form)?;
-        let policy = Policy {
-            id: PolicyId::new(),
-            workspace_id: ctx.workspace_id(),
-            revision: before.as_ref().map_or(0, |before| before.revision) + 1,
+        let change = Change::WritePolicy {
             name,
-            document: new.document,
+            document: Box::new(new.document),
             source: new.source,
-            retired: false,
-            digest,
-            created_at: now(),
-            created_by: ctx.actor().name().to_owned(),
+            instead_of: in_force.map(|in_force| in_force.digest),
         };
-        put_in_force(&mut tx, ctx, &policy, before.as_ref(), "policy.changed").await?;
+        let policies = change_request::holding(&mut tx, ctx.workspace_id(), &change).await?;
+        if policies.rules().next().is_some() {
+            let request = change_request::ask(&mut tx, ctx, change, &policies, String::new()).await?;
+            commit(tx).await?;
+            return Ok(Effect::Requested(Box::new(request)));
+        }
+        let Change::WritePolicy { name, document, source, .. } = change else { return Err(Error::internal()) };
+        let policy = write(&mut tx, ctx, &name, *document, source, ctx.actor().name()).await?;
         commit(tx).await?;
-        Ok(policy)
+        Ok(Effect::Done(policy))
     }
 
-    /// Ends a policy: a last revision says that it holds no more. Doing it again changes nothing.
+    /// Ends a policy: a last revision says that it holds no more. Doing it again changes nothing. Where policies ask for
+    /// approval of that, people are asked first.
     ///
     /// # Errors
     /// `NotFound`; `Conflict` when somebody else changed it first.
     #[boxed]
-    pub async fn retire_policy(&self, ctx: &Ctx, name: &str, instead_of: Option<&Digest>) -> Result<Policy> {
+    pub async fn retire_policy(&self, ctx: &Ctx, name: &str, instead_of: Option<&Digest>) -> Result<Effect<Policy>> {
         let mut tx = self.begin().await?;
         store::workspace::lock(&mut tx, ctx.workspace_id()).await?;
         let before = match is_name(name) {
@@ -114,19 +117,22 @@ impl Services {
         let before = before.ok_or_else(|| Error::not_found("policy", name))?;
         check_unchanged(name, Some(&before), instead_of)?;
         if before.retired {
-            return Ok(before);
+            return Ok(Effect::Done(before));
         }
-        let policy = Policy {
-            id: PolicyId::new(),
-            revision: before.revision + 1,
-            retired: true,
-            created_at: now(),
-            created_by: ctx.actor().name().to_owned(),
-            ..before.clone()
+        let change = Change::RetirePolicy {
+            name: name.to_owned(),
+            document: Box::new(before.document.clone()),
+            instead_of: before.digest,
         };
-        put_in_force(&mut tx, ctx, &policy, Some(&before), "policy.retired").await?;
+        let policies = change_request::holding(&mut tx, ctx.workspace_id(), &change).await?;
+        if policies.rules().next().is_some() {
+            let request = change_request::ask(&mut tx, ctx, change, &policies, String::new()).await?;
+            commit(tx).await?;
+            return Ok(Effect::Requested(Box::new(request)));
+        }
+        let policy = retire(&mut tx, ctx, name, ctx.actor().name()).await?;
         commit(tx).await?;
-        Ok(policy)
+        Ok(Effect::Done(policy))
     }
 
     /// Puts the policy of an environment's own name in force, for that environment.
@@ -140,7 +146,7 @@ impl Services {
         environment: &str,
         document: PolicyDocument,
         instead_of: Option<&Digest>,
-    ) -> Result<Policy> {
+    ) -> Result<Effect<Policy>> {
         let environment = environment::named(&mut *self.conn().await?, ctx, environment).await?;
         let scope = Scope {
             environments: BTreeSet::from([environment.name.clone()]),
@@ -155,6 +161,18 @@ impl Services {
 
 /// The first revision of the policy of a new environment's own name; a further one when there was a policy of that name.
 pub(crate) async fn begin(tx: &mut PgConnection, ctx: &Ctx, name: &str, document: PolicyDocument) -> Result<()> {
+    write(tx, ctx, name, document, None, ctx.actor().name()).await.map(drop)
+}
+
+/// Puts a revision in force. The caller has the workspace's lock.
+pub(crate) async fn write(
+    tx: &mut PgConnection,
+    ctx: &Ctx,
+    name: &str,
+    document: PolicyDocument,
+    source: Option<String>,
+    by: &str,
+) -> Result<Policy> {
     let before = store::policy::last(tx, ctx.workspace_id(), name).await?;
     let policy = Policy {
         id: PolicyId::new(),
@@ -163,12 +181,29 @@ pub(crate) async fn begin(tx: &mut PgConnection, ctx: &Ctx, name: &str, document
         revision: before.as_ref().map_or(0, |before| before.revision) + 1,
         digest: Digest::of_json(&document).map_err(no_form)?,
         document,
-        source: None,
+        source,
         retired: false,
         created_at: now(),
-        created_by: ctx.actor().name().to_owned(),
+        created_by: by.to_owned(),
     };
-    put_in_force(tx, ctx, &policy, before.as_ref(), "policy.changed").await
+    put_in_force(tx, ctx, &policy, before.as_ref(), "policy.changed").await?;
+    Ok(policy)
+}
+
+/// Ends a policy. The caller has the workspace's lock.
+pub(crate) async fn retire(tx: &mut PgConnection, ctx: &Ctx, name: &str, by: &str) -> Result<Policy> {
+    let before = store::policy::last(tx, ctx.workspace_id(), name).await?;
+    let before = before.ok_or_else(|| Error::not_found("policy", name))?;
+    let policy = Policy {
+        id: PolicyId::new(),
+        revision: before.revision + 1,
+        retired: true,
+        created_at: now(),
+        created_by: by.to_owned(),
+        ..before.clone()
+    };
+    put_in_force(tx, ctx, &policy, Some(&before), "policy.retired").await?;
+    Ok(policy)
 }
 
 /// Refuses to let a model out of a policy that holds for it, by its name or tags, to whoever may not change policies.
@@ -186,8 +221,11 @@ pub(crate) async fn refuse_escape(conn: &mut PgConnection, ctx: &Ctx, before: &M
         return Ok(());
     }
     let hidden = hidden(conn, ctx).await?;
-    let seen: Vec<&str> =
-        left.iter().filter(|policy| sees(policy, &hidden)).map(|policy| policy.name.as_str()).collect();
+    let seen: Vec<&str> = left
+        .iter()
+        .filter(|policy| is_seen(&policy.document.scope, &hidden))
+        .map(|policy| policy.name.as_str())
+        .collect();
     let which = if seen.is_empty() { "a policy".to_owned() } else { format!("the policy {}", seen.join(", ")) };
     Err(Error::forbidden(format!(
         "{} would no longer be held against {which}. Whoever may change policies may do that.",
@@ -196,15 +234,14 @@ pub(crate) async fn refuse_escape(conn: &mut PgConnection, ctx: &Ctx, before: &M
 }
 
 /// The names of the environments that whoever asks does not see.
-async fn hidden(conn: &mut PgConnection, ctx: &Ctx) -> Result<BTreeSet<String>> {
+pub(crate) async fn hidden(conn: &mut PgConnection, ctx: &Ctx) -> Result<BTreeSet<String>> {
     let hidden = store::environment::hidden(conn, &ctx.sight()).await?;
     Ok(hidden.into_iter().map(|(_, name)| name).collect())
 }
 
-/// Whether a policy is of anything that is seen: one that names hidden environments alone is hidden like them.
-fn sees(policy: &Policy, hidden: &BTreeSet<String>) -> bool {
-    let environments = &policy.document.scope.environments;
-    environments.is_empty() || !environments.is_subset(hidden)
+/// Whether a policy of this scope is seen: one that names hidden environments alone is hidden like them.
+pub(crate) fn is_seen(scope: &Scope, hidden: &BTreeSet<String>) -> bool {
+    scope.environments.is_empty() || !scope.environments.is_subset(hidden)
 }
 
 fn no_form(error: serde_json::Error) -> Error {

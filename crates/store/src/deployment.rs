@@ -87,6 +87,16 @@ pub async fn insert(conn: &mut PgConnection, deployment: &Deployment) -> Result<
     Ok(())
 }
 
+/// The deployment of this identifier.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn by_id(conn: &mut PgConnection, id: DeploymentId) -> Result<Option<Deployment>> {
+    let mut query = selected();
+    query.push(" where d.id = ").push_bind(id);
+    one(query, conn).await
+}
+
 /// The deployment of this number.
 ///
 /// # Errors

@@ -1,6 +1,6 @@
 //! The pages of deployments: what serves where, what was brought where, and one of them.
 
-use super::{PageResult, View, chosen::Chosen};
+use super::{Form, PageResult, View, chosen::Chosen, policy::asked};
 use crate::{access::Access, extract::Path, router::Routes};
 use app::{
     pages::deployment::{DeploymentPage, Deployments, DeploymentsPage, One},
@@ -9,7 +9,7 @@ use app::{
 use axum::http::Method;
 use domain::{Error, audit::ObjectKind, deployment::DeploymentState, permission::Permission};
 use leptos::prelude::*;
-use services::DeploymentFilter;
+use services::{DeploymentFilter, Effect};
 
 const SECTION: Option<Section> = Some(Section::Deployments);
 /// How many deployments, or lines of history, a page shows.
@@ -17,7 +17,12 @@ const ROWS: usize = 50;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
     let read = Access::Needs(Permission::Read);
-    routes.page(Method::GET, "/deployments", read, list).page(Method::GET, "/deployments/{number}", read, show)
+    routes.page(Method::GET, "/deployments", read, list).page(Method::GET, "/deployments/{number}", read, show).page(
+        Method::POST,
+        "/deployments/{number}/retire",
+        Access::Needs(Permission::Deploy),
+        retire,
+    )
 }
 
 async fn list(view: View, chosen: Chosen) -> PageResult {
@@ -46,7 +51,17 @@ async fn show(view: View, Path(number): Path<i64>) -> PageResult {
     let ctx = view.ctx()?;
     let deployment = view.services().deployment(ctx, number).await?;
     let events = view.history(ObjectKind::Deployment, deployment.id, ROWS).await?;
-    let page = DeploymentPage { deployment, events };
+    let page = DeploymentPage { deployment, events, may_deploy: ctx.may(Permission::Deploy) };
     let links = view.links.clone();
     view.page(format!("Deployment #{number}"), SECTION, move || view! { <One links page/> }).await
+}
+
+async fn retire(view: View, Path(number): Path<i64>, form: Form) -> PageResult {
+    match view.services().retire_deployment(view.ctx()?, number, &form.lines("comment")).await? {
+        Effect::Requested(request) => asked(view, &request).await,
+        Effect::Done(deployment) => {
+            let notice = format!("{} does not serve in {} any more.", deployment.model, deployment.environment);
+            view.done(&view.links.deployment(number), notice).await
+        }
+    }
 }

@@ -3,6 +3,7 @@
 
 mod alert;
 mod audit;
+mod change_request;
 mod chosen;
 mod comment;
 mod delegation;
@@ -41,6 +42,7 @@ use crate::router::Routes;
 pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = alert::routes(routes);
     let routes = audit::routes(routes);
+    let routes = change_request::routes(routes);
     let routes = comment::routes(routes);
     let routes = delegation::routes(routes);
     let routes = deployment::routes(routes);

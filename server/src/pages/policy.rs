@@ -9,11 +9,11 @@ use app::{
 };
 use axum::http::Method;
 use domain::{
-    Digest, Error, ErrorKind, permission::Permission, pipeline::Problem, policy::PolicyDocument,
-    promotion::PolicySimulation,
+    Digest, Error, ErrorKind, change_request::ChangeRequest, permission::Permission, pipeline::Problem,
+    policy::PolicyDocument, promotion::PolicySimulation,
 };
 use leptos::prelude::*;
-use services::NewPolicy;
+use services::{Effect, NewPolicy};
 
 const SECTION: Option<Section> = Some(Section::Policies);
 
@@ -141,7 +141,8 @@ async fn write(view: View, known: Option<String>, name: String, form: Form) -> P
         services.write_policy(view.ctx()?, new).await
     };
     match written.await {
-        Ok(policy) => {
+        Ok(Effect::Requested(request)) => asked(view, &request).await,
+        Ok(Effect::Done(policy)) => {
             let notice = format!("Revision {} of {} is in force.", policy.revision, policy.name);
             view.done(&view.links.policy(&policy.name), notice).await
         }
@@ -175,6 +176,16 @@ fn digest(seen: Option<&str>) -> Result<Digest, Error> {
 
 async fn retire(view: View, Path(name): Path<String>, form: Form) -> PageResult {
     let seen = digest(form.seen().as_deref())?;
-    view.services().retire_policy(view.ctx()?, &name, Some(&seen)).await?;
-    view.done(&view.links.policy(&name), format!("{name} is retired: it holds for nothing any more.")).await
+    match view.services().retire_policy(view.ctx()?, &name, Some(&seen)).await? {
+        Effect::Requested(request) => asked(view, &request).await,
+        Effect::Done(_) => {
+            view.done(&view.links.policy(&name), format!("{name} is retired: it holds for nothing any more.")).await
+        }
+    }
+}
+
+/// Goes to the request that people are asked about first.
+pub(super) async fn asked(view: View, request: &ChangeRequest) -> PageResult {
+    let notice = "Policies ask for approval of this: it is done when the people whom their rules name agree.";
+    view.done(&view.links.change_request(request.number), notice).await
 }

@@ -4,6 +4,8 @@ mod decision;
 mod overriding;
 mod request;
 
+pub(super) use decision::new_decision;
+
 use super::{Form, PageResult, View, chosen::Chosen, comment::shown};
 use crate::{access::Access, extract::Path, router::Routes};
 use app::{

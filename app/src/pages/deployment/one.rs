@@ -15,9 +15,11 @@ pub struct DeploymentPage {
     pub deployment: Deployment,
     /// What happened to it, newest first.
     pub events: Vec<AuditEvent>,
+    /// Whether the reader may take it out of service.
+    pub may_deploy: bool,
 }
 
-/// The page of a deployment.
+/// The page of a deployment. Taking it out of service sends `comment` to `deployments/{number}/retire`.
 #[component]
 pub fn One(
     /// The addresses of the workspace.
@@ -25,7 +27,7 @@ pub fn One(
     /// What it shows.
     page: DeploymentPage,
 ) -> impl IntoView {
-    let DeploymentPage { deployment, events } = page;
+    let DeploymentPage { deployment, events, may_deploy } = page;
     let now = now();
     let (shape, word) = of_deployment(deployment.state);
     let title = format!("{} v{} → {}", deployment.model, deployment.version, deployment.environment);
@@ -45,6 +47,22 @@ pub fn One(
         let span = format::coarse(deployment.retired_at.unwrap_or(now) - from);
         view! { <Fact name="Served">{span}</Fact> }
     });
+    let retire = (may_deploy && deployment.state == DeploymentState::Live).then(|| {
+        let (model, version, environment) = (&deployment.model, deployment.version, &deployment.environment);
+        view! {
+            <Button text="Retire" kind=Kind::Danger opens="retire"/>
+            <Confirm
+                id="retire"
+                title=format!("Take {model} v{version} out of {environment}?")
+                action=format!("{}/retire", links.deployment(deployment.number))
+                go="Retire it"
+                keep="Keep it"
+            >
+                <p>"Nothing takes its place: requests to it are answered with 404 from then on. Where a policy asks for approval of that, people are asked first."</p>
+                <TextArea label="Why" name="comment" id="retire-comment" optional=true hint="It stands in the history."/>
+            </Confirm>
+        }
+    });
     let history = view! { <Timeline events links=links.clone()/> };
     let machine = deployment.created_by == "Slipway";
     view! {
@@ -52,7 +70,7 @@ pub fn One(
         <PageHead
             title=title.into_any()
             badge=view! { <Badge state=shape word/> }.into_any()
-            actions=view! { <ButtonLink text="What serves there now" href=place/> }.into_any()
+            actions=view! { {retire}<ButtonLink text="What serves there now" href=place/> }.into_any()
             meta=view! {
                 <span><Avatar name=deployment.created_by.clone() machine size=AvatarSize::Small/>{deployment.created_by.clone()}" began it "<When at=deployment.created_at/></span>
                 {promotion}

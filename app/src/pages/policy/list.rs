@@ -18,8 +18,8 @@ pub fn Policies(
 ) -> impl IntoView {
     let retired = address.get("retired").is_some();
     let shown = policies.len();
-    let actions =
-        may_write.then(|| view! { <ButtonLink text="New policy" href=links.new_policy() kind=Kind::Primary/> });
+    let new = may_write.then(|| view! { <ButtonLink text="New policy" href=links.new_policy() kind=Kind::Primary/> });
+    let actions = view! { <ButtonLink text="Change requests" href=links.change_requests()/>{new} };
     let choices = vec![
         ("In force".to_owned(), address.without("retired").href(), !retired),
         ("With retired".to_owned(), address.with("retired", "1").href(), retired),

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{format, ui::prelude::*};
 use domain::{
+    id::UserId,
     policy::{InputKind, InputSpec},
     promotion::{DecisionVerdict, OverrideKind, PromotionState, RuleStanding, Verdict},
 };
@@ -23,22 +24,14 @@ pub fn input_field(rule: &str, input: &str) -> String {
     format!("input/{rule}/{input}")
 }
 
-/// What the reader decided on the present subject.
-fn decided(page: &PromotionPage) -> Option<DecisionVerdict> {
-    let digest = page.detail.promotion.subject_digest.as_ref()?;
-    let mine = page.detail.decisions.iter().rev();
-    mine.into_iter().find(|one| one.user_id == page.me.id && one.subject_digest == *digest).map(|one| one.verdict)
-}
-
 /// The form, or why there is none. Sends `verdict`, `comment`, `subject_digest`, `rules`, and what each rule asks for, to
 /// `promotions/{number}/decisions`.
 #[component]
 pub(super) fn Decide(page: PromotionPage, links: Links, draft: Draft) -> impl IntoView {
     let promotion = page.detail.promotion.clone();
-    let mine: Vec<RuleStanding> = page.mine().into_iter().cloned().collect();
-    let earlier = decided(&page);
+    let ballot = page.ballot();
+    let (mine, earlier, awaiting) = (ballot.mine(), ballot.decided(), ballot.awaiting);
     let undecided = matches!(earlier, None | Some(DecisionVerdict::RequestChanges));
-    let awaiting = promotion.state == PromotionState::AwaitingApproval;
     let asked = awaiting && undecided && !mine.is_empty();
     // What was refused is told beside the form, as long as there is something to decide.
     let again = draft.is_refused() && awaiting;
@@ -48,12 +41,7 @@ pub(super) fn Decide(page: PromotionPage, links: Links, draft: Draft) -> impl In
     let action = format!("{}/decisions", links.promotion(promotion.number));
     let (version, environment) = (promotion.version, promotion.environment.clone());
     let (met, all) = (page.met(), page.detail.rules.len());
-    let named = |rule: &RuleStanding| {
-        let me = rule.people.iter().find(|person| person.user_id == page.me.id);
-        let away = me.and_then(|person| person.acting_for.as_ref()).map(|away| format!(" in place of {away}"));
-        format!("{}{}", format::capitalised(&rule.rule.name), away.unwrap_or_default())
-    };
-    let names: Vec<String> = mine.iter().map(named).collect();
+    let names: Vec<String> = mine.iter().map(|rule| named(rule, page.me.id)).collect();
     let who = view! {
         "You decide for "<b class="strong">{names.join(", ")}</b>", as "{page.me.name.clone()}"."
     };
@@ -129,6 +117,14 @@ pub(super) fn Decide(page: PromotionPage, links: Links, draft: Draft) -> impl In
     .into_any()
 }
 
+/// A rule by its name, and in whose place the reader decides for it.
+#[must_use]
+pub fn named(rule: &RuleStanding, me: UserId) -> String {
+    let me = rule.people.iter().find(|person| person.user_id == me);
+    let away = me.and_then(|person| person.acting_for.as_ref()).map(|away| format!(" in place of {away}"));
+    format!("{}{}", format::capitalised(&rule.rule.name), away.unwrap_or_default())
+}
+
 /// Each rule in a line: met by whom, or whom it waits for.
 #[component]
 fn Mini(page: PromotionPage) -> impl IntoView {
@@ -168,7 +164,14 @@ fn Mini(page: PromotionPage) -> impl IntoView {
 
 /// What a rule asks for with a yes.
 #[component]
-fn Asks(rule: RuleStanding, one_rule: bool, draft: Draft) -> impl IntoView {
+pub fn Asks(
+    /// The rule.
+    rule: RuleStanding,
+    /// Whether it is the only one that the reader has a place in.
+    one_rule: bool,
+    /// What was typed, when it was refused.
+    draft: Draft,
+) -> impl IntoView {
     let key = rule.key();
     let refused = draft.value("verdict").is_some();
     let chosen = if refused { draft.has("rules", &key) } else { !rule.met };

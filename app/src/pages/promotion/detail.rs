@@ -1,12 +1,19 @@
 //! The page of a promotion: what is approved, on which evidence, by whom, and the decision.
 
-use super::{changes, decision::Decide, discussion::Discussion, gates, metrics, overrides, rules, state, subject};
+use super::{
+    changes,
+    decision::Decide,
+    discussion::Discussion,
+    gates, metrics, overrides,
+    rules::{Ballot, Rules},
+    state, subject,
+};
 use crate::{format, islands::LiveRegion, pages::comment::ShownComment, ui::prelude::*};
 use chrono::{DateTime, Utc};
 use domain::{
     audit::AuditEvent,
     freeze::Standing,
-    promotion::{PromotionDetail, PromotionState, RuleStanding, Subject, Verdict},
+    promotion::{PromotionDetail, PromotionState, Subject, Verdict},
     text_diff::TextDiff,
     user::User,
     version_diff::{VersionDiff, VersionSide},
@@ -82,12 +89,16 @@ impl PromotionPage {
         self.detail.gates.iter().filter(|gate| !gate.advisory && gate.verdict() == verdict).count()
     }
 
-    /// The rules that the reader has a place in.
-    pub(super) fn mine(&self) -> Vec<&RuleStanding> {
-        let counts = |rule: &&RuleStanding| {
-            rule.people.iter().any(|person| person.user_id == self.me.id && person.barred.is_none())
-        };
-        self.detail.rules.iter().filter(counts).collect()
+    /// What people vote on.
+    pub(super) fn ballot(&self) -> Ballot {
+        Ballot {
+            rules: self.detail.rules.clone(),
+            decisions: self.detail.decisions.clone(),
+            digest: self.detail.promotion.subject_digest.clone(),
+            awaiting: self.detail.promotion.state == PromotionState::AwaitingApproval,
+            me: self.me.id,
+            nobody: "No policy asks anybody: it goes on when its gates have passed.",
+        }
     }
 
     /// How many rules are met.
@@ -144,7 +155,7 @@ pub fn Detail(
                 <gates::Gates page=page.clone() links=links.clone()/>
                 <metrics::Metrics page=page.clone() links=links.clone()/>
                 <changes::Changes page=page.clone() links=links.clone()/>
-                <rules::Rules page=page.clone() links=links.clone()/>
+                <Rules ballot=page.ballot() links=links.clone()/>
                 <Discussion page=page.clone() links=links.clone() draft=draft.of_form("comment")/>
             </div>
             <aside class="aside-sticky" aria-label="Decision">

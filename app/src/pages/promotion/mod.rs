@@ -13,10 +13,11 @@ mod request;
 mod rules;
 mod subject;
 
-pub use decision::{check_field, input_field};
+pub use decision::{Asks, check_field, input_field, named};
 pub use detail::{Changed, Detail, May, PromotionPage, Serving};
 pub use list::{List, ListPage, ListRow};
 pub use request::{Request, RequestPage};
+pub use rules::{Ballot, Rules};
 
 use crate::ui::prelude::*;
 use domain::promotion::PromotionState;

@@ -1,12 +1,59 @@
 //! The rules: who agreed, who still can, who cannot and why.
 
-use super::detail::PromotionPage;
 use crate::{format, ui::prelude::*};
 use domain::{
+    Digest,
     id::UserId,
-    promotion::{Candidacy, Decision, DecisionVerdict, PromotionState, RuleStanding},
+    promotion::{Candidacy, Decision, DecisionVerdict, RuleStanding},
 };
 use leptos::prelude::*;
+
+/// What people vote on, as the reader sees it.
+#[derive(Debug, Clone)]
+pub struct Ballot {
+    /// How each rule stands.
+    pub rules: Vec<RuleStanding>,
+    /// Decisions, oldest first.
+    pub decisions: Vec<Decision>,
+    /// What is decided on now.
+    pub digest: Option<Digest>,
+    /// Whether people are asked now.
+    pub awaiting: bool,
+    /// Who looks.
+    pub me: UserId,
+    /// Said where nobody is asked.
+    pub nobody: &'static str,
+}
+
+impl Ballot {
+    /// The rules that the reader has a place in.
+    #[must_use]
+    pub fn mine(&self) -> Vec<RuleStanding> {
+        let counts = |rule: &&RuleStanding| {
+            rule.people.iter().any(|person| person.user_id == self.me && person.barred.is_none())
+        };
+        self.rules.iter().filter(counts).cloned().collect()
+    }
+
+    /// What the reader decided on the present subject.
+    #[must_use]
+    pub fn decided(&self) -> Option<DecisionVerdict> {
+        self.last_of(self.me).map(|one| one.verdict)
+    }
+
+    /// What somebody decided last on the present subject.
+    fn last_of(&self, user: UserId) -> Option<&Decision> {
+        let digest = self.digest.as_ref()?;
+        self.decisions.iter().rev().find(|one| one.user_id == user && one.subject_digest == *digest)
+    }
+
+    /// What somebody decided on the present subject, for this rule or against the whole.
+    fn decision(&self, user: UserId, key: &str) -> Option<&Decision> {
+        let counts =
+            |last: &&Decision| last.verdict != DecisionVerdict::Approve || last.rules.iter().any(|rule| rule == key);
+        self.last_of(user).filter(counts)
+    }
+}
 
 /// What a rule asks for, in words: `2 of team risk, not the requester or the trainer`.
 #[must_use]
@@ -16,48 +63,52 @@ pub fn need(standing: &RuleStanding) -> String {
 
 /// The rules of every policy, each with its people.
 #[component]
-pub(super) fn Rules(page: PromotionPage, links: Links) -> impl IntoView {
-    let several = page.detail.policies.policies().len() > 1;
-    let note = match page.detail.rules.len() {
+pub fn Rules(
+    /// What people vote on.
+    ballot: Ballot,
+    /// The addresses of the workspace.
+    links: Links,
+) -> impl IntoView {
+    let first = ballot.rules.first().map(|rule| rule.policy.as_str());
+    let several = ballot.rules.iter().any(|rule| Some(rule.policy.as_str()) != first);
+    let note = match ballot.rules.len() {
         0 => String::new(),
         1 => "it must be met".to_owned(),
         many => format!("all {many} must be met"),
     };
-    let none = page.detail.rules.is_empty();
-    let rules = page
-        .detail
+    let nobody = ballot.rules.is_empty().then_some(ballot.nobody);
+    let rules = ballot
         .rules
         .clone()
         .into_iter()
-        .map(|rule| view! { <OneRule page=page.clone() links=links.clone() rule several/> })
+        .map(|rule| view! { <OneRule ballot=ballot.clone() links=links.clone() rule several/> })
         .collect_view();
     view! {
         <Panel title="Rules" id="rules" note>
-            {none.then(|| view! { <Body><p class="muted">"No policy asks anybody: it goes on when its gates have passed."</p></Body> })}
+            {nobody.map(|nobody| view! { <Body><p class="muted">{nobody}</p></Body> })}
             {rules}
         </Panel>
     }
 }
 
 #[component]
-fn OneRule(page: PromotionPage, links: Links, rule: RuleStanding, several: bool) -> impl IntoView {
+fn OneRule(ballot: Ballot, links: Links, rule: RuleStanding, several: bool) -> impl IntoView {
     let mark = if rule.met {
         view! { <StateMark state=State::Passed word="Met"/> }.into_any()
     } else {
         view! { <StateMark state=State::Waiting word=format!("Needs {}", rule.missing())/> }.into_any()
     };
-    let awaiting = page.detail.promotion.state == PromotionState::AwaitingApproval;
-    let me = page.me.id;
+    let (awaiting, me) = (ballot.awaiting, ballot.me);
     let key = rule.key();
     let met = rule.met;
     let mut people = rule.people.clone();
     // Who agreed first, then who can, then who cannot.
-    let decided = |person: &Candidacy| decision(&page, person.user_id, &key).is_some();
+    let decided = |person: &Candidacy| ballot.decision(person.user_id, &key).is_some();
     people.sort_by_key(|person| (!decided(person), person.barred.is_some(), person.user_id != me));
     let rows = people
         .into_iter()
         .map(|person| {
-            let made = decision(&page, person.user_id, &key).cloned();
+            let made = ballot.decision(person.user_id, &key).cloned();
             view! { <PersonRow person made met awaiting me/> }
         })
         .collect_view();
@@ -78,14 +129,6 @@ fn OneRule(page: PromotionPage, links: Links, rule: RuleStanding, several: bool)
             <ul class="people">{rows}</ul>
         </article>
     }
-}
-
-/// What somebody decided on the present subject, for this rule or against the whole.
-fn decision<'a>(page: &'a PromotionPage, user: UserId, key: &str) -> Option<&'a Decision> {
-    let digest = page.detail.promotion.subject_digest.as_ref()?;
-    let last = page.detail.decisions.iter().rev().find(|one| one.user_id == user && one.subject_digest == *digest)?;
-    let counts = last.verdict != DecisionVerdict::Approve || last.rules.iter().any(|rule| rule == key);
-    counts.then_some(last)
 }
 
 #[component]

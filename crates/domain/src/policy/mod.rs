@@ -4,6 +4,7 @@
 //! Several policies may hold for the same promotion. Their gates and rules are kept side by side, never merged: a version
 //! enters when every gate passes and every rule is satisfied, so no policy makes another one weaker.
 
+mod action;
 mod gate;
 mod rule;
 mod scope;
@@ -12,9 +13,10 @@ mod stricter;
 mod yaml;
 
 pub use crate::problem::FileErrors;
+pub use action::Action;
 pub use gate::{Bound, DEFAULT_TOLERANCE, GateSpec};
 pub use rule::{Distinct, Eligible, InputKind, InputSpec, Rule};
-pub use scope::{Action, RISK_TAG, Scope, Target};
+pub use scope::{RISK_TAG, Scope, Target};
 pub(crate) use stricter::gate_implies;
 pub use stricter::stricter;
 #[cfg(not(target_arch = "wasm32"))]
@@ -283,6 +285,7 @@ impl PolicyDocument {
             return Err(Error::invalid_field("rules", format!("A policy has at most {MAX_RULES} rules.")));
         }
         self.scope.validate()?;
+        self.validate_actions()?;
         for (list, gates) in [("gates", &self.gates), ("advisory", &self.advisory)] {
             for (at, gate) in gates.iter().enumerate() {
                 gate.validate().map_err(|(field, what)| {

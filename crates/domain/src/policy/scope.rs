@@ -1,59 +1,12 @@
 //! Where a policy holds.
 
+use super::Action;
 use crate::{error::Error, glob::matches_star};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The tag of a model that says how much harm it can do: `high`, `limited` …
 pub const RISK_TAG: &str = "risk_tier";
-
-/// What is done with a version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = PolicyAction))]
-#[serde(rename_all = "snake_case")]
-pub enum Action {
-    /// It is asked for, and decided on.
-    Promote,
-    /// It is brought into the environment.
-    Deploy,
-    /// Its share of the traffic changes.
-    ShiftTraffic,
-    /// What served before it comes back.
-    RollBack,
-    /// It stops serving, and nothing takes its place.
-    Retire,
-    /// The policy itself changes.
-    ChangePolicy,
-    /// It is deployed although a freeze forbids it.
-    OverrideFreeze,
-}
-
-impl Action {
-    /// All actions.
-    pub const ALL: [Self; 7] = [
-        Self::Promote,
-        Self::Deploy,
-        Self::ShiftTraffic,
-        Self::RollBack,
-        Self::Retire,
-        Self::ChangePolicy,
-        Self::OverrideFreeze,
-    ];
-
-    /// The name on the wire.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Promote => "promote",
-            Self::Deploy => "deploy",
-            Self::ShiftTraffic => "shift_traffic",
-            Self::RollBack => "roll_back",
-            Self::Retire => "retire",
-            Self::ChangePolicy => "change_policy",
-            Self::OverrideFreeze => "override_freeze",
-        }
-    }
-}
 
 /// Where a policy holds: for what fits every list that is not empty.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -128,7 +81,7 @@ impl Scope {
     /// Whether it holds for the target.
     #[must_use]
     pub fn holds_for(&self, target: &Target<'_>) -> bool {
-        self.actions.contains(&target.action)
+        self.actions.iter().any(|action| action.is_part_of(target.action))
             && self.concerns(target.model, target.tags)
             && self.reaches(target.environment, target.tier)
     }
@@ -147,6 +100,23 @@ impl Scope {
     pub fn reaches(&self, environment: &str, tier: &str) -> bool {
         (self.environments.is_empty() || self.environments.iter().any(|name| matches_star(name, environment)))
             && (self.tiers.is_empty() || self.tiers.contains(tier))
+    }
+
+    /// Whether anything that this scope holds for may be what another one holds for, in one of these environments (name and
+    /// tier). It may say yes too often for names with `*` on both sides, tags and risk tiers, and never no too often.
+    #[must_use]
+    pub fn meets(&self, other: &Self, environments: &[(String, String)]) -> bool {
+        let fits = |one: &str, two: &str| matches_star(one, two) || matches_star(two, one);
+        let stars = |one: &str, two: &str| one.contains('*') && two.contains('*');
+        let models = || self.models.iter().any(|one| other.models.iter().any(|two| fits(one, two) || stars(one, two)));
+        let tags =
+            |(key, one): (&String, &String)| other.tags.get(key).is_none_or(|two| fits(one, two) || stars(one, two));
+        environments.iter().any(|(name, tier)| self.reaches(name, tier) && other.reaches(name, tier))
+            && (self.models.is_empty() || other.models.is_empty() || models())
+            && (self.risk_tiers.is_empty()
+                || other.risk_tiers.is_empty()
+                || !self.risk_tiers.is_disjoint(&other.risk_tiers))
+            && self.tags.iter().all(tags)
     }
 
     /// `production · churn*, risk high`; `everywhere` when it says nothing.

@@ -510,7 +510,12 @@ reauthenticate: true
 
         fn scope() -> impl Strategy<Value = Scope> {
             let names = || btree_set(text(), 0..3);
-            let actions = btree_set(prop::sample::select(Action::ALL.to_vec()), 1..3);
+            // With promoting, any gate is one that runs; what else an action lets a policy ask is tested beside it.
+            let any = [Action::Deploy, Action::ShiftTraffic, Action::Retire, Action::OverrideFreeze];
+            let actions = btree_set(prop::sample::select(any.to_vec()), 0..3).prop_map(|mut actions| {
+                actions.insert(Action::Promote);
+                actions
+            });
             (names(), btree_map(free(), free(), 0..3), names(), names(), names(), actions).prop_map(
                 |(models, tags, risk_tiers, environments, tiers, actions)| Scope {
                     models,

@@ -245,6 +245,14 @@ impl Electorate {
         })
     }
 
+    /// Whether a rule names somebody who is a person, or whom they stand in for.
+    #[must_use]
+    pub fn is_named(&self, id: UserId, rule: &Rule) -> bool {
+        let named = |id: UserId| self.person(id).is_some_and(|person| names(rule, person));
+        let is_person = self.person(id).is_some_and(|person| !person.member.user.is_service);
+        is_person && (named(id) || self.stand_ins.iter().any(|one| one.to == id && named(one.from)))
+    }
+
     /// The place that somebody may fill in a rule, their own before those they stand in for; or why there is none.
     ///
     /// Nobody stands in for somebody who could not vote, and a requester stands in for nobody: otherwise a delegation

@@ -2,44 +2,18 @@
 
 use super::{
     advance::apply,
-    announce, checked_comment, event, locked, no_promotion,
+    announce, event, locked, no_promotion,
     present::unexpected,
     standing::{Standing, stand},
 };
-use crate::{Ctx, Result, Services, boxed, commit, now};
+use crate::{Ctx, NewDecision, Result, Services, ballot::Counted, boxed, commit};
 use domain::{
-    Digest, Error,
-    id::{DecisionId, UserId},
+    Error,
     permission::Permission,
-    policy::Rule,
-    promotion::{
-        Bar, Decision, DecisionVerdict, Promotion, PromotionState, RuleStanding, advance, key,
-        standing as last_decisions,
-    },
+    promotion::{Decision, DecisionVerdict, Promotion, PromotionState, advance},
     prose::sentence,
-    user::Password,
 };
-use std::collections::{BTreeMap, BTreeSet};
-use store::PgConnection;
-
-/// A verdict to be given.
-#[derive(Debug, Clone)]
-pub struct NewDecision {
-    /// Yes, no, or not like this.
-    pub verdict: DecisionVerdict,
-    /// Why; a no, and a request for changes, need one.
-    pub comment: String,
-    /// The digest of the subject that the person looked at.
-    pub subject_digest: Digest,
-    /// The rules that a yes counts for, each `policy/rule`; all that the person has a place in when none are named.
-    pub rules: Vec<String>,
-    /// What the rules ask for, by rule and name.
-    pub inputs: BTreeMap<String, BTreeMap<String, serde_json::Value>>,
-    /// What the person confirms, by rule.
-    pub checked: BTreeMap<String, Vec<String>>,
-    /// The person's password, where a policy asks for it again.
-    pub password: Option<Password>,
-}
+use store::{PgConnection, promotion::On};
 
 impl Services {
     /// Decides on a promotion. Tells whether the decision is new: the same request sent again gives the same decision.
@@ -53,22 +27,10 @@ impl Services {
     #[boxed]
     pub async fn decide_promotion(&self, ctx: &Ctx, number: i64, new: NewDecision) -> Result<(Decision, bool)> {
         ctx.require(Permission::DecidePromotion)?;
-        let comment = checked_comment(&new.comment)?;
-        if new.verdict != DecisionVerdict::Approve && comment.is_empty() {
-            return Err(Error::invalid_field("comment", "Say why, so that the requester knows what to do."));
-        }
+        let comment = new.reason()?;
         let Some(user) = ctx.user() else { return Err(Error::forbidden("Only people decide on promotions.")) };
         // It takes a while, so it comes before anything is locked.
-        let reauthenticated = match new.password.clone() {
-            Some(password) => {
-                let right = self.is_password_of(user.id, password).await?;
-                if !right {
-                    return Err(Error::invalid_field("password", "That is not your password. Your comment is kept."));
-                }
-                true
-            }
-            None => false,
-        };
+        let reauthenticated = self.is_reauthenticated(user.id, new.password.clone()).await?;
         let mut tx = self.begin().await?;
         let found = store::promotion::by_number(&mut tx, &ctx.sight(), number).await?;
         let found = found.ok_or_else(|| no_promotion(number))?;
@@ -78,21 +40,12 @@ impl Services {
 
         // People as they are now, not as they were when the request came in.
         let standing = stand(&mut tx, &promotion).await?;
-        if let Some(bar) = barred(&standing, user.id) {
+        if let Some(bar) = standing.ballot().barred(user.id) {
             let why = bar.to_them();
             return Err(Error::forbidden(format!("You may not decide on promotion #{number}: {why}.")));
         }
-        let theirs = |one: &&Decision| one.user_id == user.id && one.subject_digest == new.subject_digest;
-        if let Some(earlier) = standing.decisions.iter().rev().find(theirs).cloned() {
-            if (earlier.verdict, &earlier.comment) == (new.verdict, &comment) {
-                return Ok((earlier, false));
-            }
-            if earlier.verdict != DecisionVerdict::RequestChanges || new.verdict == DecisionVerdict::RequestChanges {
-                return Err(Error::conflict(format!(
-                    "You have {} exactly this already; a decision is not changed afterwards.",
-                    earlier.verdict.past()
-                )));
-            }
+        if let Some(earlier) = standing.ballot().repeated(user.id, &new, &comment)? {
+            return Ok((earlier, false));
         }
         if promotion.state != PromotionState::AwaitingApproval {
             return Err(undecidable(&promotion));
@@ -116,26 +69,12 @@ impl Services {
         if standing.policies.reauthenticate() && !reauthenticated {
             return Err(Error::invalid_field("password", "The policy asks for your password with each decision."));
         }
-        let (rules, acting_for) = match new.verdict {
-            DecisionVerdict::Approve => counted(&standing, user.id, &new, &comment)?,
+        let counted = match new.verdict {
+            DecisionVerdict::Approve => standing.ballot().counted(user.id, &new, &comment)?,
             _ => Counted::default(),
         };
-        let asked = |key: &String| rules.contains(key);
-        let decision = Decision {
-            id: DecisionId::new(),
-            user_id: user.id,
-            user_name: user.name.clone(),
-            verdict: new.verdict,
-            comment,
-            subject_digest: new.subject_digest,
-            acting_for,
-            inputs: new.inputs.into_iter().filter(|(key, _)| asked(key)).collect(),
-            checked: new.checked.into_iter().filter(|(key, _)| asked(key)).collect(),
-            rules,
-            reauthenticated,
-            at: now(),
-        };
-        store::promotion::insert_decision(&mut tx, promotion.id, &decision).await?;
+        let decision = new.into_decision(user, comment, counted, reauthenticated);
+        store::promotion::insert_decision(&mut tx, On::Promotion(promotion.id), &decision).await?;
         self.after_decision(&mut tx, ctx, &mut promotion, standing, &decision).await?;
         commit(tx).await?;
         Ok((decision, true))
@@ -178,83 +117,6 @@ impl Services {
             _ => announce(tx, promotion).await,
         }
     }
-}
-
-/// Why somebody may not decide at all; none when they have a place in some rule. Where no rule asks anybody, nobody
-/// decides.
-fn barred(standing: &Standing, user: UserId) -> Option<Bar> {
-    let mut bars = Vec::new();
-    for (_, rule) in standing.policies.rules() {
-        match standing.electorate.seat(user, rule) {
-            Ok(_) => return None,
-            Err(bar) => bars.push(bar),
-        }
-    }
-    // What somebody did says more than what no rule says of them.
-    let said = bars.iter().position(|bar| *bar != Bar::NotEligible).unwrap_or(0);
-    Some(if bars.is_empty() { Bar::NotEligible } else { bars.swap_remove(said) })
-}
-
-/// What a yes counts for: rules, and by rule whom the person stands in for, if anybody.
-type Counted = (Vec<String>, Option<BTreeMap<String, UserId>>);
-
-/// What a yes counts for, when all that the rules ask for was given. A yes that would not count is refused, so that it can
-/// still be given when it would.
-fn counted(standing: &Standing, user: UserId, new: &NewDecision, comment: &str) -> Result<Counted> {
-    let mut others = last_decisions(&standing.decisions, &new.subject_digest);
-    others.retain(|decision| decision.user_id != user);
-    let electorate = &standing.electorate;
-    let rules = electorate.standings(&standing.policies, &others);
-    let keys: BTreeSet<String> = match new.rules.is_empty() {
-        true => electorate.rules_of(user, &standing.policies, &others).into_iter().collect(),
-        false => new.rules.iter().cloned().collect(),
-    };
-    let mut acting_for = BTreeMap::new();
-    let mut chosen: Vec<&RuleStanding> = Vec::new();
-    for wanted in &keys {
-        let Some(rule) = rules.iter().find(|rule| rule.key() == *wanted) else {
-            let names: Vec<String> = rules.iter().map(RuleStanding::key).collect();
-            let shown: String = wanted.chars().take(100).collect();
-            let message = format!("There is no rule \"{shown}\" here. There is: {}.", names.join(", "));
-            return Err(Error::invalid_field("rules", message));
-        };
-        let seat = electorate.place(user, rule, &rules, &others).map_err(|bar| {
-            Error::forbidden(format!("You do not count for rule \"{}\": {}.", rule.rule.name, bar.to_them()))
-        })?;
-        if seat != user {
-            acting_for.insert(wanted.clone(), seat);
-        }
-        if let Some(other) = chosen.iter().find(|other| rule.excludes(other)) {
-            let (one, other) = (&other.rule.name, &rule.rule.name);
-            let message = format!("\"{one}\" and \"{other}\" must have different people; name one of them.");
-            return Err(Error::invalid_field("rules", message));
-        }
-        complete(rule, new, comment)?;
-        chosen.push(rule);
-    }
-    Ok((keys.into_iter().collect(), (!acting_for.is_empty()).then_some(acting_for)))
-}
-
-/// Checks that a yes comes with all that a rule asks for.
-fn complete(standing: &RuleStanding, new: &NewDecision, comment: &str) -> Result<()> {
-    let rule: &Rule = &standing.rule;
-    let key = key(&standing.policy, &rule.name);
-    if rule.justification && comment.is_empty() {
-        return Err(Error::invalid_field("comment", format!("Rule \"{}\" asks for a reason.", rule.name)));
-    }
-    let checked = new.checked.get(&key).map(Vec::as_slice).unwrap_or_default();
-    if let Some(item) = rule.checklist.iter().find(|item| !checked.contains(item)) {
-        return Err(Error::invalid_field(
-            "checked",
-            format!("Confirm \"{item}\", which rule \"{}\" asks for.", rule.name),
-        ));
-    }
-    let given = new.inputs.get(&key);
-    for input in &rule.inputs {
-        let value = given.and_then(|given| given.get(&input.name));
-        input.check(value).map_err(|message| Error::invalid_field("inputs", message))?;
-    }
-    Ok(())
 }
 
 /// Why nothing is to be decided.

@@ -12,7 +12,7 @@ mod gates;
 mod looking_back;
 mod outside;
 mod overriding;
-mod people;
+pub(crate) mod people;
 mod present;
 mod read;
 mod standing;
@@ -20,7 +20,6 @@ mod trial;
 
 pub use advance::Sweep;
 pub(crate) use advance::{meet_new_champion, meet_new_policies, supersede};
-pub use decide::NewDecision;
 pub use evidence::NewEvidence;
 pub use outside::NewAnswer;
 pub use overriding::NewOverride;
@@ -464,4 +463,13 @@ pub(crate) async fn end_rolled_back(
     let candidate = candidate_of(tx, promotion).await?;
     let summary = format!("rolled {} back to v{}", promotion.title(), back_to.version);
     event("promotion.rolled_back", promotion, &candidate, summary).write(tx, ctx).await
+}
+
+/// Ends a promotion whose version was taken out of its environment, with nothing in its place.
+pub(crate) async fn end_retired(tx: &mut PgConnection, ctx: &Ctx, promotion: &mut Promotion) -> Result<()> {
+    let reason = format!("{} took it out of {}.", ctx.actor().name(), promotion.environment);
+    move_to(tx, promotion, PromotionState::Superseded, reason).await?;
+    let candidate = candidate_of(tx, promotion).await?;
+    let summary = format!("ended {}: nothing takes its place", promotion.title());
+    event("promotion.superseded", promotion, &candidate, summary).write(tx, ctx).await
 }

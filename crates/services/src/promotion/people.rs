@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use store::{PgConnection, promotion::RunPeople};
 
 /// The people of a workspace, read once for any number of promotions.
-pub(super) struct People {
+pub(crate) struct People {
     members: Vec<Member>,
     teams: BTreeMap<UserId, BTreeSet<String>>,
     delegations: Vec<Delegation>,
@@ -20,7 +20,7 @@ pub(super) struct People {
 }
 
 impl People {
-    pub(super) async fn read(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<Self> {
+    pub(crate) async fn read(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<Self> {
         let at = store::clock(conn).await?;
         let members = store::workspace::members(conn, workspace).await?;
         let mut teams: BTreeMap<UserId, BTreeSet<String>> = BTreeMap::new();
@@ -34,9 +34,23 @@ impl People {
     }
 
     /// Who may decide on a promotion, as things are now.
-    pub(super) async fn electorate(&self, conn: &mut PgConnection, promotion: &Promotion) -> Result<Electorate> {
+    pub(crate) async fn electorate(&self, conn: &mut PgConnection, promotion: &Promotion) -> Result<Electorate> {
         let mut all = self.each(conn, std::slice::from_ref(promotion), |_, electorate| electorate.clone()).await?;
         Ok(all.pop().unwrap_or_default())
+    }
+
+    /// Who may decide on something that is no promotion, where delegations count that `covers` tells of.
+    pub(crate) fn whoever(&self, covers: impl Fn(&Delegation) -> bool) -> Electorate {
+        let stand_ins = self.delegations.iter().filter(|one| covers(one));
+        Electorate {
+            people: self.members.iter().map(|member| self.person(member)).collect(),
+            stand_ins: stand_ins.map(|one| StandIn { from: one.from, to: one.to }).collect(),
+            ..Electorate::default()
+        }
+    }
+
+    fn person(&self, member: &Member) -> Person {
+        Person { member: member.clone(), teams: self.teams.get(&member.user.id).cloned().unwrap_or_default() }
     }
 
     /// What `tell` tells of each of these promotions and who may decide on it.
@@ -49,12 +63,11 @@ impl People {
         let ids: Vec<PromotionId> = promotions.iter().map(|promotion| promotion.id).collect();
         let behind = store::promotion::people_behind(conn, &ids).await?;
         let uploaders = store::promotion::uploaders(conn, &ids).await?;
-        let person = |member: &Member| Person {
-            member: member.clone(),
-            teams: self.teams.get(&member.user.id).cloned().unwrap_or_default(),
-        };
         // The people are the same for all: only who stands in and who had a part changes.
-        let mut electorate = Electorate { people: self.members.iter().map(person).collect(), ..Electorate::default() };
+        let mut electorate = Electorate {
+            people: self.members.iter().map(|member| self.person(member)).collect(),
+            ..Electorate::default()
+        };
         let told = promotions.iter().map(|promotion| {
             let covers = |one: &&Delegation| one.covers(&promotion.environment, &promotion.model, self.at);
             let stand_ins = self.delegations.iter().filter(covers);

@@ -5,7 +5,7 @@ use super::{
     people::People,
     present::{Present, in_force},
 };
-use crate::Result;
+use crate::{Result, ballot::Ballot};
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     environment::Environment,
@@ -38,6 +38,11 @@ pub(super) struct Standing {
 }
 
 impl Standing {
+    /// What people vote on.
+    pub(super) fn ballot(&self) -> Ballot<'_> {
+        Ballot { policies: &self.policies, electorate: &self.electorate, decisions: &self.decisions }
+    }
+
     /// Counts a decision that was made since.
     pub(super) fn count(&mut self, decision: Decision) {
         let digest = decision.subject_digest.clone();

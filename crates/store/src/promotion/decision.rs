@@ -4,7 +4,7 @@ use crate::{Error, Result};
 use chrono::{DateTime, Utc};
 use domain::{
     Digest,
-    id::{DecisionId, PromotionId, UserId},
+    id::{ChangeRequestId, DecisionId, PromotionId, UserId},
     promotion::{Decision, DecisionVerdict},
 };
 use sqlx::{FromRow, PgConnection, types::Json};
@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, HashMap};
 
 #[derive(FromRow)]
 struct Row {
-    promotion_id: PromotionId,
+    promotion_id: Option<PromotionId>,
     id: DecisionId,
     user_id: UserId,
     user_name: String,
@@ -78,24 +78,56 @@ pub async fn decisions_on(
     .await?;
     let mut all: HashMap<PromotionId, Vec<Decision>> = HashMap::new();
     for row in rows {
-        all.entry(row.promotion_id).or_default().push(row.try_into()?);
+        let Some(promotion) = row.promotion_id else { continue };
+        all.entry(promotion).or_default().push(row.try_into()?);
     }
     Ok(all)
+}
+
+/// The decisions on a change request, oldest first.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn decisions_on_change(conn: &mut PgConnection, request: ChangeRequestId) -> Result<Vec<Decision>> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "select promotion_id, id, user_id, user_name, verdict, comment, subject_digest, rules, acting_for, inputs,
+             checked, reauthenticated, at
+         from decisions
+         where change_request_id = $1
+         order by id",
+    )
+    .bind(request)
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(Decision::try_from).collect()
+}
+
+/// What is decided on.
+#[derive(Debug, Clone, Copy)]
+pub enum On {
+    /// A promotion.
+    Promotion(PromotionId),
+    /// A change request.
+    Change(ChangeRequestId),
 }
 
 /// Adds a decision.
 ///
 /// # Errors
 /// [`Error::Duplicate`] when the person has said the same of this subject.
-pub async fn insert_decision(conn: &mut PgConnection, promotion: PromotionId, decision: &Decision) -> Result<()> {
+pub async fn insert_decision(conn: &mut PgConnection, on: On, decision: &Decision) -> Result<()> {
+    let (promotion, change) = match on {
+        On::Promotion(id) => (Some(id), None),
+        On::Change(id) => (None, Some(id)),
+    };
     let acting_for: Vec<Option<UserId>> = match &decision.acting_for {
         None => Vec::new(),
         Some(_) => decision.rules.iter().map(|rule| decision.acting_for(rule)).collect(),
     };
     sqlx::query(
         "insert into decisions (id, promotion_id, user_id, user_name, verdict, comment, subject_digest, rules,
-             acting_for, inputs, checked, reauthenticated, at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+             acting_for, inputs, checked, reauthenticated, at, change_request_id)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
     )
     .bind(decision.id)
     .bind(promotion)
@@ -110,6 +142,7 @@ pub async fn insert_decision(conn: &mut PgConnection, promotion: PromotionId, de
     .bind(Json(&decision.checked))
     .bind(decision.reauthenticated)
     .bind(decision.at)
+    .bind(change)
     .execute(conn)
     .await?;
     Ok(())

@@ -1,6 +1,6 @@
 //! Deployments, what serves, and going back.
 
-use super::{Listed, Paging};
+use super::{Listed, Paging, change_request::answer};
 use crate::{
     access::{Access, Context},
     error::{ApiError, Problem},
@@ -8,9 +8,10 @@ use crate::{
     router::{Routes, operation},
     state::AppState,
 };
-use axum::{Json, extract::State, http::StatusCode};
+use axum::{Json, extract::State, http::StatusCode, response::Response};
 use domain::{
     Error,
+    change_request::ChangeRequest,
     deployment::{Deployment, DeploymentState, Endpoint},
     permission::Permission,
 };
@@ -25,6 +26,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         .api(read, operation!(get))
         .api(read, operation!(endpoints))
         .api(Access::Needs(Permission::Deploy), operation!(rollback))
+        .api(Access::Needs(Permission::Deploy), operation!(retire))
 }
 
 /// Which deployments.
@@ -103,4 +105,28 @@ async fn rollback(
 ) -> Result<(StatusCode, Json<Deployment>), ApiError> {
     let new = NewRollback { environment, model, deployment: why.deployment, comment: why.comment };
     Ok((StatusCode::CREATED, Json(state.services.rollback(&ctx, new).await?)))
+}
+
+/// Why something is taken out.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Retirement {
+    /// Why.
+    #[serde(default)]
+    comment: String,
+}
+
+/// Takes what serves out of its environment, with nothing in its place. Where policies for `retire` ask for approval, people
+/// are asked first: 202, with the change request.
+#[utoipa::path(post, path = "/api/v1/deployments/{number}/retire", tag = "deployment", params(("number" = i64, Path)),
+    request_body = Retirement,
+    responses((status = 200, body = Deployment), (status = 202, body = ChangeRequest), (status = 404, body = Problem),
+        (status = 409, body = Problem)))]
+async fn retire(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Path(number): Path<i64>,
+    Body(why): Body<Retirement>,
+) -> Result<Response, ApiError> {
+    Ok(answer(state.services.retire_deployment(&ctx, number, &why.comment).await?))
 }

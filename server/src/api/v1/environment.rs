@@ -1,6 +1,6 @@
 //! Environments, their order, and their policies.
 
-use super::{Listed, policy::if_match};
+use super::{Listed, change_request::answer, policy::if_match};
 use crate::{
     access::{Access, Context},
     error::{ApiError, Problem},
@@ -12,8 +12,10 @@ use axum::{
     Json,
     extract::State,
     http::{HeaderMap, StatusCode},
+    response::Response,
 };
 use domain::{
+    change_request::ChangeRequest,
     environment::{Environment, EnvironmentDetail, EnvironmentOverview, Tier},
     permission::{Permission, Role},
     policy::{Policy, PolicyDocument},
@@ -203,18 +205,19 @@ async fn get(
 }
 
 /// Puts a policy in force; the same as the one in force changes nothing. With `If-Match`, only instead of the policy of
-/// that digest. Open promotions are held against it at once.
+/// that digest. Open promotions are held against it at once. Where policies for `change_policy` ask for approval, people are
+/// asked first: 202, with the change request.
 #[utoipa::path(put, path = "/api/v1/environments/{environment}/policy", tag = "promotion",
     params(("environment" = String, Path), ("If-Match" = Option<String>, Header)), request_body = PolicyDocument,
-    responses((status = 200, body = Policy), (status = 400, body = Problem), (status = 404, body = Problem),
-        (status = 409, body = Problem)))]
+    responses((status = 200, body = Policy), (status = 202, body = ChangeRequest), (status = 400, body = Problem),
+        (status = 404, body = Problem), (status = 409, body = Problem)))]
 async fn set_policy(
     State(state): State<AppState>,
     Context(ctx): Context,
     Path(environment): Path<String>,
     headers: HeaderMap,
     Body(document): Body<PolicyDocument>,
-) -> Result<Json<Policy>, ApiError> {
+) -> Result<Response, ApiError> {
     let instead_of = if_match(&headers)?;
-    Ok(Json(state.services.set_policy(&ctx, &environment, document, instead_of.as_ref()).await?))
+    Ok(answer(state.services.set_policy(&ctx, &environment, document, instead_of.as_ref()).await?))
 }

@@ -2,6 +2,7 @@
 
 mod alert;
 mod audit;
+mod change_request;
 mod comment;
 mod delegation;
 mod deployment;
@@ -36,6 +37,7 @@ use utoipa::{IntoParams, ToSchema};
 pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = alert::routes(routes);
     let routes = audit::routes(routes);
+    let routes = change_request::routes(routes);
     let routes = comment::routes(routes);
     let routes = delegation::routes(routes);
     let routes = deployment::routes(routes);

@@ -1,6 +1,6 @@
 //! Policies: their revisions, checking and simulating a draft.
 
-use super::Listed;
+use super::{Listed, change_request::answer};
 use crate::{
     access::{Access, Context},
     error::{ApiError, FileRefused, Problem},
@@ -17,6 +17,7 @@ use axum::{
 };
 use domain::{
     Digest, Error, ErrorKind,
+    change_request::ChangeRequest,
     permission::Permission,
     pipeline::Problem as FileProblem,
     policy::{FileErrors, Policy, PolicyDocument},
@@ -70,36 +71,40 @@ async fn get(
 
 /// Puts a policy in force; the same as the one in force changes nothing. The body is the document as JSON, or with
 /// `Content-Type: application/yaml` its file, which is kept as it was written. With `If-Match`, only instead of the
-/// revision of that digest. Open promotions are held against it at once.
+/// revision of that digest. Open promotions are held against it at once. Where policies for `change_policy` ask for approval,
+/// people are asked first: 202, with the change request.
 #[utoipa::path(put, path = "/api/v1/policies/{name}", tag = "policy",
     params(("name" = String, Path), ("If-Match" = Option<String>, Header)),
     request_body(content((PolicyDocument = "application/json"), (String = "application/yaml"))),
-    responses((status = 200, body = Policy), (status = 400, body = FileRefused), (status = 409, body = Problem)))]
+    responses((status = 200, body = Policy), (status = 202, body = ChangeRequest), (status = 400, body = FileRefused),
+        (status = 409, body = Problem)))]
 async fn put(
     State(state): State<AppState>,
     Context(ctx): Context,
     Path(name): Path<String>,
     headers: HeaderMap,
     request: Request,
-) -> Result<Json<Policy>, PutError> {
+) -> Result<Response, PutError> {
     let instead_of = if_match(&headers)?;
     let Draft { document, source } = Draft::read(request, &state).await?;
     let new = NewPolicy { name, document, source, instead_of };
-    Ok(Json(state.services.write_policy(&ctx, new).await?))
+    Ok(answer(state.services.write_policy(&ctx, new).await?))
 }
 
-/// Retires a policy: a last revision says that it holds no more. Doing it again changes nothing.
+/// Retires a policy: a last revision says that it holds no more. Doing it again changes nothing. Where policies ask for
+/// approval of that, people are asked first: 202, with the change request.
 #[utoipa::path(delete, path = "/api/v1/policies/{name}", tag = "policy",
     params(("name" = String, Path), ("If-Match" = Option<String>, Header)),
-    responses((status = 200, body = Policy), (status = 404, body = Problem), (status = 409, body = Problem)))]
+    responses((status = 200, body = Policy), (status = 202, body = ChangeRequest), (status = 404, body = Problem),
+        (status = 409, body = Problem)))]
 async fn retire(
     State(state): State<AppState>,
     Context(ctx): Context,
     Path(name): Path<String>,
     headers: HeaderMap,
-) -> Result<Json<Policy>, ApiError> {
+) -> Result<Response, ApiError> {
     let instead_of = if_match(&headers)?;
-    Ok(Json(state.services.retire_policy(&ctx, &name, instead_of.as_ref()).await?))
+    Ok(answer(state.services.retire_policy(&ctx, &name, instead_of.as_ref()).await?))
 }
 
 /// What is wrong with a draft.

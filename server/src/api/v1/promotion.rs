@@ -266,13 +266,13 @@ async fn submit(
 /// A verdict to be given.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct NewDecision {
+pub(super) struct NewDecision {
     /// Yes, no, or not like this.
     verdict: DecisionVerdict,
     /// Why; what is no yes needs one, and so does a rule that asks for a justification.
     #[serde(default)]
     comment: String,
-    /// `subject_digest` of the promotion that was looked at.
+    /// `subject_digest` of the promotion that was looked at; `digest` of a change request.
     subject_digest: Digest,
     /// The rules that a yes counts for, each `policy/rule`. None: all in which whoever decides has a place; of two that
     /// must have different people, the first that still needs somebody.
@@ -289,6 +289,20 @@ struct NewDecision {
     password: Option<String>,
 }
 
+impl From<NewDecision> for services::NewDecision {
+    fn from(new: NewDecision) -> Self {
+        Self {
+            verdict: new.verdict,
+            comment: new.comment,
+            subject_digest: new.subject_digest,
+            rules: new.rules,
+            inputs: new.inputs,
+            checked: new.checked,
+            password: new.password.as_deref().map(Password::given),
+        }
+    }
+}
+
 /// Decides on exactly what was looked at. The same request sent again answers 200 with the same decision.
 #[utoipa::path(post, path = "/api/v1/promotions/{number}/decisions", tag = "promotion",
     params(("number" = i64, Path)), request_body = NewDecision,
@@ -300,16 +314,7 @@ async fn decide(
     Path(number): Path<i64>,
     Body(new): Body<NewDecision>,
 ) -> Result<(StatusCode, Json<Decision>), ApiError> {
-    let new = services::NewDecision {
-        verdict: new.verdict,
-        comment: new.comment,
-        subject_digest: new.subject_digest,
-        rules: new.rules,
-        inputs: new.inputs,
-        checked: new.checked,
-        password: new.password.as_deref().map(Password::given),
-    };
-    let (decision, is_new) = state.services.decide_promotion(&ctx, number, new).await?;
+    let (decision, is_new) = state.services.decide_promotion(&ctx, number, new.into()).await?;
     Ok((if is_new { StatusCode::CREATED } else { StatusCode::OK }, Json(decision)))
 }
 

@@ -17,24 +17,9 @@ use std::collections::BTreeMap;
 pub(super) async fn decide(view: View, Path(number): Path<i64>, form: Form) -> PageResult {
     let decided = async {
         let (services, ctx) = (view.services(), view.ctx()?);
-        let verdict = DecisionVerdict::parse(form.text("verdict"))
-            .ok_or_else(|| Error::invalid("Press Approve, Request changes or Reject."))?;
-        let subject_digest = form
-            .text("subject_digest")
-            .parse()
-            .map_err(|_| Error::invalid("The form does not say what you looked at; open the page again."))?;
         let rules = services.promotion(ctx, number).await?.rules;
-        let rules: Vec<&RuleStanding> = rules.iter().collect();
-        let password = Some(form.raw("password")).filter(|text| !text.is_empty());
-        let new = NewDecision {
-            verdict,
-            comment: form.lines("comment"),
-            subject_digest,
-            rules: form.all("rules").map(ToOwned::to_owned).collect(),
-            inputs: inputs(&form, &rules),
-            checked: checked(&form, &rules),
-            password: password.map(Password::given),
-        };
+        let new = new_decision(&form, &rules)?;
+        let verdict = new.verdict;
         services.decide_promotion(ctx, number, new).await.map(|_| verdict)
     };
     let decided = decided.await;
@@ -49,9 +34,32 @@ pub(super) async fn decide(view: View, Path(number): Path<i64>, form: Form) -> P
     .await
 }
 
+/// What the form of a decision says, under these rules.
+///
+/// # Errors
+/// `Invalid` without a verdict, or without what was looked at.
+pub(in crate::pages) fn new_decision(form: &Form, rules: &[RuleStanding]) -> Result<NewDecision, Error> {
+    let verdict = DecisionVerdict::parse(form.text("verdict"))
+        .ok_or_else(|| Error::invalid("Press Approve, Request changes or Reject."))?;
+    let subject_digest = form
+        .text("subject_digest")
+        .parse()
+        .map_err(|_| Error::invalid("The form does not say what you looked at; open the page again."))?;
+    let password = Some(form.raw("password")).filter(|text| !text.is_empty());
+    Ok(NewDecision {
+        verdict,
+        comment: form.lines("comment"),
+        subject_digest,
+        rules: form.all("rules").map(ToOwned::to_owned).collect(),
+        inputs: inputs(form, rules),
+        checked: checked(form, rules),
+        password: password.map(Password::given),
+    })
+}
+
 /// The ticks of each rule's checklist.
-fn checked(form: &Form, rules: &[&RuleStanding]) -> BTreeMap<String, Vec<String>> {
-    let of = |rule: &&RuleStanding| {
+fn checked(form: &Form, rules: &[RuleStanding]) -> BTreeMap<String, Vec<String>> {
+    let of = |rule: &RuleStanding| {
         let key = rule.key();
         let ticks: Vec<String> = form.all(&check_field(&key)).map(ToOwned::to_owned).collect();
         (!ticks.is_empty()).then_some((key, ticks))
@@ -61,8 +69,8 @@ fn checked(form: &Form, rules: &[&RuleStanding]) -> BTreeMap<String, Vec<String>
 
 /// What each rule asks for, as the values that they are; what is not of its sort stays the text that it is, which is
 /// refused with a sentence.
-fn inputs(form: &Form, rules: &[&RuleStanding]) -> BTreeMap<String, BTreeMap<String, Value>> {
-    let of = |rule: &&RuleStanding| {
+fn inputs(form: &Form, rules: &[RuleStanding]) -> BTreeMap<String, BTreeMap<String, Value>> {
+    let of = |rule: &RuleStanding| {
         let key = rule.key();
         let values = rule.rule.inputs.iter().filter_map(|input| {
             let text = form.text(&input_field(&key, &input.name)).to_owned();

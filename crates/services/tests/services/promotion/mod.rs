@@ -5,6 +5,7 @@ mod audit;
 mod audit_scale;
 mod break_glass;
 mod champion;
+mod change_request;
 mod decide;
 mod deploy;
 mod falls_away;

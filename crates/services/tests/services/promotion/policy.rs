@@ -14,8 +14,9 @@ use services::NewPolicy;
 async fn a_change_is_a_new_revision_and_the_same_again_is_none() {
     let world = World::start().await;
     let document = document(vec![metric_gate(0.8)], 2);
-    let first = world.services.set_policy(&world.admin, PRODUCTION, document.clone(), None).await.unwrap();
-    let again = world.services.set_policy(&world.admin, PRODUCTION, document, None).await.unwrap();
+    let first =
+        world.services.set_policy(&world.admin, PRODUCTION, document.clone(), None).await.unwrap().done().unwrap();
+    let again = world.services.set_policy(&world.admin, PRODUCTION, document, None).await.unwrap().done().unwrap();
     assert_eq!((first.revision, again.revision), (2, 2));
     let detail = world.services.environment(&world.contributor, PRODUCTION).await.unwrap();
     assert_eq!(detail.policy, first);
