@@ -10,6 +10,7 @@ use super::{
     gates::{Known, Observed, advisory, are_of, deciding},
     go_on, move_to,
     present::{Present, in_force},
+    replay::want_replay,
     run_gates_again,
     standing::{Standing, red, stand},
     trial::Trial,
@@ -144,9 +145,10 @@ impl Services {
         let all: Vec<Finding> = found.iter().chain(&dry).cloned().collect();
         let news = store::promotion::set_findings(&mut tx, promotion.id, &all).await?;
         let stand = together(found.iter().map(|finding| finding.verdict), false);
+        let replays = want_replay(&mut tx, &promotion, &present).await?;
         // Somebody outside is waited for: who answers wakes, and what was found out meanwhile is kept.
         if stand == GatesStand::Pending {
-            if news || asks {
+            if news || asks || replays {
                 announce(&mut tx, &promotion).await?;
                 commit(tx).await?;
             }

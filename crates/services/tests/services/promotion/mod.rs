@@ -18,6 +18,7 @@ mod histories;
 mod looking_back;
 mod policy;
 mod races;
+mod replay;
 mod request;
 mod rollback;
 mod serving;
