@@ -14,9 +14,10 @@ use domain::{
     model::Signature,
     policy::{Better, GateSpec, Policy, PolicyDocument, PolicySet},
     promotion::{
-        AnswerDifference, Candidacy, Decision, DecisionBasis, DecisionFlip, DecisionVerdict, Finding, FlipRate, FlipSegment,
-        Gate, MetricComparison, NotReplayed, Override, OverrideKind, PromotionDetail, PromotionReplay, PromotionState,
-        Replay, ReplayAbout, ReplayExample, ReplayState, RuleStanding, ServingConfig, Subject, TrafficPlan, Verdict, Vote,
+        AnswerDifference, Candidacy, Decision, DecisionBasis, DecisionFlip, DecisionVerdict, Finding, FlipRate,
+        FlipSegment, Gate, MetricComparison, NotReplayed, Override, OverrideKind, PromotionDetail, PromotionReplay,
+        PromotionState, Replay, ReplayAbout, ReplayExample, ReplayState, RuleStanding, ServingConfig, Subject,
+        TrafficPlan, Verdict, Vote,
     },
     text_diff::TextDiff,
     user::{Email, User},
@@ -353,21 +354,22 @@ pub fn replay() -> PromotionReplay {
         share: FlipRate::of(rows, flips),
     };
     let flip = |from: &str, to: &str, rows| DecisionFlip { from: from.to_owned(), to: to.to_owned(), rows };
-    let example = |minutes, from: &str, to: &str, before: f64, after: f64, sulphates: f64, colour: &str| ReplayExample {
-        prediction_id: PredictionId::new(),
-        request_id: Some(format!("order-{}", 48_000 + minutes)),
-        row: 0,
-        at: ago(minutes),
-        from: from.to_owned(),
-        to: to.to_owned(),
-        difference: Some((after - before).abs()),
-        features: map(json!({
-            "alcohol": 9.4, "colour": colour, "density": 0.9978, "pH": 3.51, "residual_sugar": 1.9,
-            "sulphates": sulphates, "volatile_acidity": 0.7,
-        })),
-        before: map(json!({"label": from, "probability": before})),
-        after: map(json!({"label": to, "probability": after})),
-    };
+    let example =
+        |minutes, from: &str, to: &str, before: f64, after: f64, sulphates: f64, colour: &str| ReplayExample {
+            prediction_id: PredictionId::new(),
+            request_id: Some(format!("order-{}", 48_000 + minutes)),
+            row: 0,
+            at: ago(minutes),
+            from: from.to_owned(),
+            to: to.to_owned(),
+            difference: Some((after - before).abs()),
+            features: map(json!({
+                "alcohol": 9.4, "colour": colour, "density": 0.9978, "pH": 3.51, "residual_sugar": 1.9,
+                "sulphates": sulphates, "volatile_acidity": 0.7,
+            })),
+            before: map(json!({"label": from, "probability": before})),
+            after: map(json!({"label": to, "probability": after})),
+        };
     PromotionReplay {
         state: ReplayState::Done,
         reason: String::new(),
@@ -388,7 +390,11 @@ pub fn replay() -> PromotionReplay {
                 NotReplayed { reason: format!("{MODEL} v12 did not answer the request."), rows: 11 },
                 NotReplayed { reason: "A long text was cut when it was recorded.".to_owned(), rows: 2 },
             ],
-            transitions: vec![flip("standard", "premium", 23), flip("premium", "standard", 14), flip("reject", "standard", 4)],
+            transitions: vec![
+                flip("standard", "premium", 23),
+                flip("premium", "standard", 14),
+                flip("reject", "standard", 4),
+            ],
             other_transitions: 0,
             differences: vec![AnswerDifference {
                 output: "probability".to_owned(),
@@ -421,7 +427,9 @@ pub fn replay() -> PromotionReplay {
 pub fn not_replayed(state: ReplayState) -> PromotionPage {
     let mut page = awaiting();
     let reason = match state {
-        ReplayState::Nothing => "No version of wine-quality-classifier serves in production: there are no decisions to replay.",
+        ReplayState::Nothing => {
+            "No version of wine-quality-classifier serves in production: there are no decisions to replay."
+        }
         ReplayState::Failed => "The model could not be loaded within 60 s.",
         _ => "",
     };

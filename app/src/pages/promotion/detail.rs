@@ -1,6 +1,8 @@
 //! The page of a promotion: what is approved, on which evidence, by whom, and the decision.
 
-use super::{changes, decision::Decide, discussion::Discussion, gates, metrics, overrides, replay, rules, state, subject};
+use super::{
+    changes, decision::Decide, discussion::Discussion, gates, metrics, overrides, replay, rules, state, subject,
+};
 use crate::{format, islands::LiveRegion, pages::comment::ShownComment, ui::prelude::*};
 use chrono::{DateTime, Utc};
 use domain::{
@@ -149,7 +151,7 @@ pub fn Detail(
                 <gates::Gates page=page.clone() links=links.clone()/>
                 <metrics::Metrics page=page.clone() links=links.clone()/>
                 <changes::Changes page=page.clone() links=links.clone()/>
-                <replay::Flips page=page.clone() links=links.clone()/>
+                <replay::Flips page=page.clone() links=links.clone() draft=draft.of_form("replay")/>
                 <rules::Rules page=page.clone() links=links.clone()/>
                 <Discussion page=page.clone() links=links.clone() draft=draft.of_form("comment")/>
             </div>

@@ -2,7 +2,10 @@
 //! flip, in which segments, and examples.
 
 use super::detail::PromotionPage;
-use crate::{format, ui::prelude::*};
+use crate::{
+    format,
+    ui::{field::FormErrors, prelude::*},
+};
 use chrono::{DateTime, Utc};
 use domain::promotion::{
     AnswerDifference, DecisionBasis, DecisionFlip, FlipRate, FlipSegment, PromotionReplay, PromotionState, Replay,
@@ -82,7 +85,7 @@ fn span(first: Option<DateTime<Utc>>, last: Option<DateTime<Utc>>) -> Option<Str
 
 /// The panel.
 #[component]
-pub(super) fn Flips(page: PromotionPage, links: Links) -> impl IntoView {
+pub(super) fn Flips(page: PromotionPage, links: Links, draft: Draft) -> impl IntoView {
     if !is_shown(&page) {
         return ().into_any();
     }
@@ -108,7 +111,10 @@ pub(super) fn Flips(page: PromotionPage, links: Links) -> impl IntoView {
         Some(replay) => view! { <Told replay is_open=page.is_open() predictions/> }.into_any(),
     };
     view! {
-        <Panel title=title id="flips" note=note.unwrap_or_default() actions=ask.into_any()>{inside}</Panel>
+        <Panel title=title id="flips" note=note.unwrap_or_default() actions=ask.into_any()>
+            {draft.is_refused().then(|| view! { <Body><FormErrors draft/></Body> })}
+            {inside}
+        </Panel>
     }
     .into_any()
 }
@@ -136,6 +142,7 @@ fn Again(action: String, wanted: Option<u32>) -> impl IntoView {
     let text = if wanted.is_some() { "Replay again" } else { "Replay" };
     view! {
         <form class="inline" method="post" action=action>
+            <input type="hidden" name="do" value="replay"/>
             <select class="input" name="rows" aria-label="How many of the last decisions">{options}</select>
             <button class="btn ghost" type="submit"><Icon symbol=Symbol::Redo/>{text}</button>
         </form>
@@ -147,9 +154,7 @@ fn Again(action: String, wanted: Option<u32>) -> impl IntoView {
 fn Told(replay: PromotionReplay, is_open: bool, predictions: String) -> impl IntoView {
     let reason = replay.reason.clone();
     match (replay.state, replay.found) {
-        (ReplayState::Done, Some(found)) => {
-            view! { <Found found examples=replay.examples predictions/> }.into_any()
-        }
+        (ReplayState::Done, Some(found)) => view! { <Found found examples=replay.examples predictions/> }.into_any(),
         (ReplayState::Waiting, _) if !is_open => said("The promotion ended before it was replayed."),
         (ReplayState::Waiting, _) => {
             let word = format!("Replaying the last {} decisions", format::integer(replay.wanted.into()));
@@ -206,16 +211,17 @@ fn Found(found: Replay, examples: Vec<ReplayExample>, predictions: String) -> im
         let rows = format::integer(found.other_transitions.into());
         view! { <li class="muted"><span class="n">{rows}</span><span>"others"</span></li> }
     });
-    let any = all.flips > 0;
+    let (any, counts) = (all.flips > 0, basis(&found.basis));
+    let differences = found.differences.clone();
     view! {
         <Body>
             <p class="headline"><strong>{headline}</strong>" "<span class="muted">{interval}</span></p>
-            <p class="muted small">{basis(&found.basis)}</p>
+            <p class="muted small">{counts}</p>
             {any.then(|| view! { <ul class="moves">{moves}{other}</ul> })}
             {skipped}
         </Body>
-        {any.then(|| view! { <Segments found=found.clone()/> })}
-        <Differences all=found.differences.clone()/>
+        {any.then(|| view! { <Segments found/> })}
+        <Differences all=differences/>
         <Examples examples flips=all.flips predictions/>
     }
 }
@@ -251,7 +257,7 @@ fn Segments(found: Replay) -> impl IntoView {
     let all = found.all;
     let shown = found.segments.len();
     let most = found.segments.iter().map(|one| one.share.high).fold(all.high, f64::max);
-    let row = |head: AnyView, share: FlipRate| {
+    let row = move |head: AnyView, share: FlipRate| {
         view! {
             <tr>
                 <th scope="row">{head}</th>
@@ -269,9 +275,8 @@ fn Segments(found: Replay) -> impl IntoView {
     };
     let rows = found.segments.into_iter().map(segment).collect_view();
     let in_all = found.segments_in_all as usize;
-    let foot = (in_all > shown).then(|| {
-        format!("{shown} of {in_all} segments: those whose rate is most surely high. ")
-    });
+    let foot =
+        (in_all > shown).then(|| format!("{shown} of {in_all} segments: those whose rate is most surely high. "));
     if shown == 0 {
         return view! {
             <Body><p class="muted">"No feature divides these decisions into segments."</p></Body>
@@ -341,10 +346,14 @@ fn pairs(values: &Map<String, Value>) -> impl IntoView + use<> {
         let value = match value {
             Value::Null => format::NONE.to_owned(),
             Value::String(text) => text.clone(),
-            Value::Number(number) if number.is_f64() => number.as_f64().map(format::number).unwrap_or_default(),
-            other => other.to_string(),
+            other => {
+                let text = other.to_string();
+                // As it was asked, unless that has more digits than anybody reads.
+                let long = text.len() > 8;
+                other.as_f64().filter(|_| long).map_or(text, format::number)
+            }
         };
-        view! { <span class="pair"><span class="muted">{name.clone()}</span>" "{value}</span>" " }
+        view! { <span class="said"><span class="muted">{name.clone()}</span>" "{value}</span>" " }
     };
     values.iter().map(pair).collect_view()
 }
@@ -379,9 +388,9 @@ fn Examples(examples: Vec<ReplayExample>, flips: u32, predictions: String) -> im
                         <span class="sub"><When at=example.at/></span>
                         <code class="sub breaks">{id}</code>
                     </th>
-                    <td class="wrap pairs">{pairs(&example.before)}</td>
-                    <td class="wrap pairs">{pairs(&example.after)}</td>
-                    <td class="wrap pairs features">{pairs(&example.features)}</td>
+                    <td class="wrap says">{pairs(&example.before)}</td>
+                    <td class="wrap says">{pairs(&example.after)}</td>
+                    <td class="wrap says features">{pairs(&example.features)}</td>
                 </tr>
             }
         })
