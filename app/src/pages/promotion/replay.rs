@@ -390,7 +390,9 @@ fn Examples(examples: Vec<ReplayExample>, flips: u32, predictions: String) -> im
                     </th>
                     <td class="wrap says">{pairs(&example.before)}</td>
                     <td class="wrap says">{pairs(&example.after)}</td>
-                    <td class="wrap says features">{pairs(&example.features)}</td>
+                </tr>
+                <tr class="asked">
+                    <td colspan="3" class="wrap says">{pairs(&example.features)}</td>
                 </tr>
             }
         })
@@ -404,7 +406,6 @@ fn Examples(examples: Vec<ReplayExample>, flips: u32, predictions: String) -> im
                         <Head label="Decision"/>
                         <Head label="Recorded"/>
                         <Head label="Candidate"/>
-                        <Head label="Features"/>
                     </tr>
                 </thead>
                 <tbody>{rows}</tbody>

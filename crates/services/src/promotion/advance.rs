@@ -145,9 +145,9 @@ impl Services {
         let all: Vec<Finding> = found.iter().chain(&dry).cloned().collect();
         let news = store::promotion::set_findings(&mut tx, promotion.id, &all).await?;
         let stand = together(found.iter().map(|finding| finding.verdict), false);
-        let replays = want_replay(&mut tx, &promotion, &present).await?;
         // Somebody outside is waited for: who answers wakes, and what was found out meanwhile is kept.
         if stand == GatesStand::Pending {
+            let replays = want_replay(&mut tx, &promotion, &present).await?;
             if news || asks || replays {
                 announce(&mut tx, &promotion).await?;
                 commit(tx).await?;
@@ -171,6 +171,8 @@ impl Services {
                 return Ok(true);
             }
         }
+        // What people were shown before stays what they were shown, where it ended just now.
+        want_replay(&mut tx, &promotion, &present).await?;
         store::promotion::set_subject(&mut tx, promotion.id, Some((&subject, &digest))).await?;
         promotion.subject = Some(subject);
         promotion.subject_digest = Some(digest.clone());

@@ -205,7 +205,7 @@ pub async fn end_replay(
 pub async fn end_replays_of_ended(conn: &mut PgConnection, reason: &str) -> Result<u64> {
     let ended = sqlx::query(concat!(
         "update replays
-         set state = 'failed', reason = $1, ended_at = now(), held_until = null
+         set state = 'nothing', reason = $1, ended_at = now(), held_until = null
          where promotion_id in (
              select r.promotion_id
              from replays r

@@ -232,7 +232,7 @@ pub enum ReplayState {
     Waiting,
     /// It was replayed.
     Done,
-    /// There is nothing to replay: no champion, or nothing recorded.
+    /// There is nothing to replay: no champion, nothing recorded, or the promotion ended before.
     Nothing,
     /// It could not be replayed.
     Failed,

@@ -316,7 +316,7 @@ async fn what_has_ended_is_not_replayed() {
     assert!(!world.services.replay_next().await.unwrap());
     let told = replay(&world, &promotion).await;
     let why = "The promotion ended before it was replayed.";
-    assert_eq!((told.state, told.reason.as_str()), (ReplayState::Failed, why));
+    assert_eq!((told.state, told.reason.as_str()), (ReplayState::Nothing, why));
     let refused = world.services.ask_replay(&world.contributor, promotion.number, None).await.unwrap_err();
     assert_eq!(refused.kind, ErrorKind::Conflict);
 }
