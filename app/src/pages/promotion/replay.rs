@@ -27,7 +27,7 @@ fn found(page: &PromotionPage) -> Option<&Replay> {
     page.replay.as_ref()?.found.as_ref()
 }
 
-/// Shorter than `format::percent` where a tenth tells nothing: `8.2 %`, `0 %`, `41 %`.
+/// The rate in per cent.
 fn rate(share: &FlipRate) -> String {
     format::percent(share.rate)
 }
