@@ -233,7 +233,7 @@ fn Move(one: DecisionFlip, all: u32) -> impl IntoView {
     view! {
         <li>
             <span class="n">{format::integer(one.rows.into())}</span>
-            <span class="move">{one.from}" → "<b>{one.to}</b></span>
+            <span class="from-to">{one.from}" → "<b>{one.to}</b></span>
             <Meter share short=true/>
         </li>
     }
@@ -384,7 +384,7 @@ fn Examples(examples: Vec<ReplayExample>, flips: u32, predictions: String) -> im
             view! {
                 <tr>
                     <th scope="row">
-                        <span class="move">{example.from}" → "<b>{example.to}</b></span>
+                        <span class="from-to">{example.from}" → "<b>{example.to}</b></span>
                         <span class="sub"><When at=example.at/></span>
                         <code class="sub breaks">{id}</code>
                     </th>
