@@ -7,7 +7,7 @@ use app::{
     shell::Section,
     ui::prelude::*,
 };
-use domain::{Error, policy::PolicyDocument};
+use domain::{Error, policy::PolicyDocument, promotion::ReplayState};
 use leptos::prelude::*;
 use std::{io, path::Path};
 
@@ -42,6 +42,9 @@ fn promotions(out: &Path) -> io::Result<()> {
     let wrong = Error::invalid_field("password", "That is not your password. Your comment is kept.");
     one("promotion-refused", p::awaiting(), Draft::of(typed).refused(&wrong))?;
     one("promotion-blocked", p::blocked(), Draft::default())?;
+    one("promotion-replaying", p::not_replayed(ReplayState::Waiting), Draft::default())?;
+    one("promotion-nothing-replayed", p::not_replayed(ReplayState::Nothing), Draft::default())?;
+    one("promotion-replay-failed", p::not_replayed(ReplayState::Failed), Draft::default())?;
     one("promotion-override", p::overridden(false), Draft::default())?;
     one("promotion-overridden", p::overridden(true), Draft::default())?;
     one("promotion-live", p::live(), Draft::default())?;

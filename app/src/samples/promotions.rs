@@ -10,17 +10,19 @@ use domain::{
     Digest,
     audit::{Actor, ObjectKind},
     freeze::Standing,
-    id::{DecisionId, OverrideId, PolicyId, UserId, WorkspaceId},
+    id::{DecisionId, OverrideId, PolicyId, PredictionId, UserId, WorkspaceId},
     model::Signature,
     policy::{Better, GateSpec, Policy, PolicyDocument, PolicySet},
     promotion::{
-        Candidacy, Decision, DecisionVerdict, Finding, Gate, MetricComparison, Override, OverrideKind, PromotionDetail,
-        PromotionState, RuleStanding, ServingConfig, Subject, TrafficPlan, Verdict, Vote,
+        AnswerDifference, Candidacy, Decision, DecisionBasis, DecisionFlip, DecisionVerdict, Finding, FlipRate,
+        FlipSegment, Gate, MetricComparison, NotReplayed, Override, OverrideKind, PromotionDetail, PromotionReplay,
+        PromotionState, Replay, ReplayAbout, ReplayExample, ReplayState, RuleStanding, ServingConfig, Subject,
+        TrafficPlan, Verdict, Vote,
     },
     text_diff::TextDiff,
     user::{Email, User},
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 const MODEL: &str = "wine-quality-classifier";
@@ -336,6 +338,113 @@ fn metrics() -> Vec<MetricComparison> {
     ]
 }
 
+fn map(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+/// What v14 would have answered to the last decisions of v12.
+#[must_use]
+pub fn replay() -> PromotionReplay {
+    let segment = |feature: &str, value: &str, rows, flips| FlipSegment {
+        feature: feature.to_owned(),
+        value: value.to_owned(),
+        share: FlipRate::of(rows, flips),
+    };
+    let flip = |from: &str, to: &str, rows| DecisionFlip { from: from.to_owned(), to: to.to_owned(), rows };
+    let example =
+        |minutes, from: &str, to: &str, before: f64, after: f64, sulphates: f64, colour: &str| ReplayExample {
+            prediction_id: PredictionId::new(),
+            request_id: Some(format!("order-{}", 48_000 + minutes)),
+            row: 0,
+            at: ago(minutes),
+            from: from.to_owned(),
+            to: to.to_owned(),
+            difference: Some((after - before).abs()),
+            features: map(json!({
+                "alcohol": 9.4, "colour": colour, "density": 0.9978, "pH": 3.51, "residual_sugar": 1.9,
+                "sulphates": sulphates, "volatile_acidity": 0.7,
+            })),
+            before: map(json!({"label": from, "probability": before})),
+            after: map(json!({"label": to, "probability": after})),
+        };
+    PromotionReplay {
+        state: ReplayState::Done,
+        reason: String::new(),
+        wanted: 500,
+        asked_at: ago(178),
+        asker: None,
+        about: Some(ReplayAbout {
+            model_digest: digest(14),
+            champion: Some(12),
+            first_at: Some(ago(60 * 24 * 6)),
+            last_at: Some(ago(180)),
+        }),
+        ended_at: Some(ago(177)),
+        found: Some(Replay {
+            basis: DecisionBasis::Label { outputs: vec!["label".to_owned()] },
+            all: FlipRate::of(500, 41),
+            skipped: vec![
+                NotReplayed { reason: format!("{MODEL} v12 did not answer the request."), rows: 11 },
+                NotReplayed { reason: "A long text was cut when it was recorded.".to_owned(), rows: 2 },
+            ],
+            transitions: vec![
+                flip("standard", "premium", 23),
+                flip("premium", "standard", 14),
+                flip("reject", "standard", 4),
+            ],
+            other_transitions: 0,
+            differences: vec![AnswerDifference {
+                output: "probability".to_owned(),
+                mean: 0.012,
+                p5: -0.14,
+                p50: 0.004,
+                p95: 0.19,
+                largest: 0.48,
+            }],
+            segments: vec![
+                segment("sulphates", "> 0.73", 121, 23),
+                segment("residual_sugar", "> 8.1", 124, 17),
+                segment("colour", "white", 377, 35),
+                segment("alcohol", "9.5 … 10.3", 131, 12),
+                segment("colour", "red", 123, 6),
+                segment("sulphates", "≤ 0.43", 126, 4),
+            ],
+            segments_in_all: 46,
+        }),
+        examples: vec![
+            example(300, "premium", "standard", 0.81, 0.33, 1.06, "white"),
+            example(2100, "standard", "premium", 0.24, 0.66, 0.91, "white"),
+            example(4000, "reject", "standard", 0.31, 0.55, 0.44, "red"),
+        ],
+    }
+}
+
+/// One whose predictions are being replayed, and one of which nothing could be.
+#[must_use]
+pub fn not_replayed(state: ReplayState) -> PromotionPage {
+    let mut page = awaiting();
+    let reason = match state {
+        ReplayState::Nothing => {
+            "No version of wine-quality-classifier serves in production: there are no decisions to replay."
+        }
+        ReplayState::Failed => "The model could not be loaded within 60 s.",
+        _ => "",
+    };
+    page.replay = Some(PromotionReplay {
+        state,
+        reason: reason.to_owned(),
+        found: None,
+        examples: Vec::new(),
+        about: None,
+        ended_at: None,
+        ..replay()
+    });
+    page
+}
+
 /// A promotion that waits for the reader, with everything an approver looks at.
 #[must_use]
 pub fn awaiting() -> PromotionPage {
@@ -386,6 +495,7 @@ pub fn awaiting() -> PromotionPage {
             subject: Some(Subject { policies: vec![policy("production", 6).pin()], ..self::subject(12, 12) }),
         }),
         changed,
+        replay: Some(replay()),
         freeze: Some(Standing::Open { until: Some(moment() + TimeDelta::days(4)) }),
         detail: PromotionDetail {
             promotion: one,
@@ -485,6 +595,7 @@ pub fn draft() -> PromotionPage {
     page.detail.promotion.subject = None;
     page.detail.promotion.subject_digest = None;
     page.detail.decisions.clear();
+    page.replay = None;
     for gate in &mut page.detail.gates {
         gate.finding = None;
         gate.evaluated_at = None;

@@ -37,7 +37,7 @@ const MOST_BYTES: usize = 4 << 20;
 /// The values of a larger row are not recorded: it is an image or the like, which no page shows and no check compares.
 const MOST_OF_ROW: usize = 64 << 10;
 /// A longer text is cut.
-const MOST_OF_TEXT: usize = 1 << 10;
+pub(crate) const MOST_OF_TEXT: usize = 1 << 10;
 /// What a number takes when it is written, and what a text takes beside its letters.
 const OF_VALUE: usize = 16;
 /// What a prediction takes beside its values.

@@ -41,6 +41,7 @@ impl Services {
         let deliveries_from = Utc::now() - TimeDelta::days(KEEP_DELIVERIES_DAYS);
         let deleted = [
             ("predictions", store::prediction::delete_before(&mut conn, kept_from, rows).await?),
+            ("examples of replays", store::promotion::delete_examples_before(&mut conn, kept_from, rows).await?),
             ("checks", store::monitor::delete_checks_before(&mut conn, kept_from, rows).await?),
             ("tokens", store::token::delete_ended_before(&mut conn, tokens_from, rows).await?),
             ("deliveries", store::webhook::delivery::delete_before(&mut conn, deliveries_from, rows).await?),

@@ -4,7 +4,7 @@ use crate::Result;
 use chrono::{DateTime, Utc};
 use domain::{
     deployment::Prediction,
-    id::{DeploymentId, EnvironmentId, ModelId, PredictionId},
+    id::{DeploymentId, EnvironmentId, ModelId, ModelVersionId, PredictionId},
 };
 use sqlx::{FromRow, PgConnection, types::Json};
 
@@ -138,6 +138,97 @@ pub async fn newest_features(
     .fetch_all(conn)
     .await?;
     Ok(found)
+}
+
+/// The newest predictions that a version answered in an environment, in whichever deployment, newest first, until there
+/// are `rows` rows; one whose values were not recorded counts as a row. The last one may have more rows than are wanted.
+/// Of those beyond so many bytes, the values are left out, which the second of the pair tells.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn newest_of_version(
+    conn: &mut PgConnection,
+    environment: EnvironmentId,
+    version: ModelVersionId,
+    rows: i64,
+    bytes: i64,
+) -> Result<Vec<(Prediction, bool)>> {
+    #[derive(FromRow)]
+    struct Sized {
+        #[sqlx(flatten)]
+        row: Row,
+        left_out: bool,
+    }
+    let found: Vec<Sized> = sqlx::query_as(
+        "with newest as (
+             select p.id, p.at, v.version, greatest(p.rows, 1) as counted
+             from deployments d
+             join model_versions v on v.id = d.model_version_id
+             cross join lateral (
+                 select id, at, rows
+                 from predictions
+                 where deployment_id = d.id and status = 200
+                 order by at desc, id desc
+                 limit $3
+             ) p
+             where d.environment_id = $1 and d.model_version_id = $2
+             order by p.at desc, p.id desc
+             limit $3
+         ),
+         wanted as (
+             select id, version, sum(counted) over (order by at desc, id desc) - counted as before
+             from newest
+         ),
+         sized as (
+             select p.*, w.version, sum(octet_length(p.features::text) + octet_length(p.output::text))
+                 over (order by p.at desc, p.id desc) > $4 as left_out
+             from wanted w
+             join predictions p on p.id = w.id
+             where w.before < $3
+         )
+         select id, request_id, deployment_id, version, at, status, latency_us, rows, left_out,
+             case when left_out then '{}' else features end as features,
+             case when left_out then '{}' else output end as output
+         from sized
+         order by at desc, id desc",
+    )
+    .bind(environment)
+    .bind(version)
+    .bind(rows)
+    .bind(bytes)
+    .fetch_all(conn)
+    .await?;
+    Ok(found.into_iter().map(|one| (Prediction::from(one.row), one.left_out)).collect())
+}
+
+/// How many requests a version did not answer in an environment since a moment: at most `limit` of each deployment.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn refused_of_version(
+    conn: &mut PgConnection,
+    environment: EnvironmentId,
+    version: ModelVersionId,
+    since: DateTime<Utc>,
+    limit: i64,
+) -> Result<i64> {
+    let refused = sqlx::query_scalar(
+        "select count(*)
+         from deployments d
+         cross join lateral (
+             select from predictions
+             where deployment_id = d.id and status <> 200 and at >= $3
+             limit $4
+         ) p
+         where d.environment_id = $1 and d.model_version_id = $2",
+    )
+    .bind(environment)
+    .bind(version)
+    .bind(since)
+    .bind(limit)
+    .fetch_one(conn)
+    .await?;
+    Ok(refused)
 }
 
 /// When the newest answered prediction of a deployment was made.

@@ -26,6 +26,8 @@ pub enum Wake {
     },
     /// Deliveries of webhooks that wait to be sent.
     Webhooks,
+    /// Predictions that wait to be replayed on a candidate.
+    Replays,
 }
 
 /// Sends a wake-up when the transaction commits.

@@ -44,6 +44,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         .page(Method::GET, "/promotions/{number}", read, show)
         .page(Method::POST, "/promotions/{number}/decisions", decide, decision::decide)
         .page(Method::POST, "/promotions/{number}/gates", request, run_gates)
+        .page(Method::POST, "/promotions/{number}/replay", request, replay)
         .page(Method::POST, "/promotions/{number}/submit", request, submit)
         .page(Method::POST, "/promotions/{number}/withdraw", request, withdraw)
         .page(Method::POST, "/promotions/{number}/again", request, request::again)
@@ -147,6 +148,7 @@ pub(super) async fn detail(view: View, number: i64, refused: Option<(Error, Draf
             subject,
         }),
         changed: changed.map(Box::new),
+        replay: services.promotion_replay(ctx, number).await?,
         freeze,
         me,
         detail,
@@ -229,6 +231,19 @@ async fn card_since(
 async fn run_gates(view: View, Path(number): Path<i64>) -> PageResult {
     view.services().rerun_gates(view.ctx()?, number).await?;
     view.done(&view.links.promotion(number), "The gates run again.").await
+}
+
+async fn replay(view: View, Path(number): Path<i64>, form: Form) -> PageResult {
+    let asked = async {
+        let rows = match form.text("rows") {
+            "" => None,
+            // What is no number is out of bounds too, and is told so.
+            text => Some(text.parse().unwrap_or(-1)),
+        };
+        view.services().ask_replay(view.ctx()?, number, rows).await
+    };
+    let asked = asked.await;
+    answered(view, number, &form, asked, |_| "It is replayed now.".to_owned()).await
 }
 
 async fn submit(view: View, Path(number): Path<i64>) -> PageResult {

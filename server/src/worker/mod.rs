@@ -3,6 +3,7 @@
 
 pub mod command;
 mod process;
+mod replays;
 mod steps;
 mod sweep;
 mod wake;
@@ -31,6 +32,8 @@ pub(crate) struct Worker {
     steps: Arc<Notify>,
     /// Told when deliveries may wait to be sent.
     webhooks: Arc<Notify>,
+    /// Told when predictions may wait to be replayed.
+    replays: Arc<Notify>,
     /// One for each step that may run at once.
     slots: Arc<Semaphore>,
     options: Options,
@@ -93,7 +96,8 @@ impl Options {
 pub async fn run(services: Services, options: Options, stop: CancellationToken) {
     tracing::info!(worker = %options.name, steps = options.steps, "working");
     let slots = Arc::new(Semaphore::new(options.steps));
-    let worker = Worker { services, steps: Arc::default(), webhooks: Arc::default(), slots, options, stop };
+    let (steps, webhooks, replays) = (Arc::default(), Arc::default(), Arc::default());
+    let worker = Worker { services, steps, webhooks, replays, slots, options, stop };
     let mut parts = JoinSet::new();
     worker.part(&mut parts, "the job queue", wake::listen);
     worker.part(&mut parts, "running steps", steps::run);
@@ -103,6 +107,7 @@ pub async fn run(services: Services, options: Options, stop: CancellationToken) 
     worker.part(&mut parts, "packing points", sweep::points);
     worker.part(&mut parts, "chaining history", sweep::history);
     worker.part(&mut parts, "sending webhooks", webhooks::run);
+    worker.part(&mut parts, "replaying predictions", replays::run);
     worker.part(&mut parts, "tidying", sweep::leftovers);
     while let Some(ended) = parts.join_next().await {
         if let Err(error) = ended {

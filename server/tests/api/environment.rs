@@ -249,6 +249,7 @@ async fn whoever_may_not_see_an_environment_finds_nothing_of_it_anywhere() {
             json!({ "verdict": "approve", "subject_digest": "sha256:".to_owned() + &"0".repeat(64) }),
         ),
         ("POST", "/api/v1/promotions/1/gates", json!({})),
+        ("POST", "/api/v1/promotions/1/replay", json!({})),
     ] {
         let refused = blind.json(method.parse().unwrap(), path, body).await;
         assert_eq!(refused.status, StatusCode::NOT_FOUND, "{path}: {refused:?}");

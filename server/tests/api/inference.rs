@@ -269,3 +269,55 @@ async fn while_a_model_is_busy_or_does_not_end_the_client_is_told_to_come_again(
     refused(ask(i64::MAX).await, text);
     ask(1).await.ok();
 }
+
+#[tokio::test]
+async fn what_was_answered_is_replayed_on_a_candidate_and_shown_to_whoever_decides() {
+    let app = TestApp::with_engine(Limits::default()).await;
+    serves(&app, "iris", "classifier.onnx").await;
+    let admin = app.member(Role::Admin).await;
+    let asked = json!({ "id": "flower-7", "inputs": [x("data", json!([5.1, 3.5, 1.4, 0.2]))] });
+    for _ in 0..4 {
+        admin.post(INFER, asked.clone()).await.ok();
+    }
+    app.services().flush_predictions().await;
+    // Of one it is recorded that something else was answered.
+    sqlx::query(
+        "update predictions set output = jsonb_set(output, '{label}', '[2]')
+         where id = (select id from predictions order by at desc limit 1)",
+    )
+    .execute(&app.database.pool)
+    .await
+    .unwrap();
+    let source: String =
+        sqlx::query_scalar("select source from model_versions").fetch_one(&app.database.pool).await.unwrap();
+    admin.version("iris", &source).await;
+    let policy = json!({ "gates": [], "rule": { "approvals": 1 } });
+    admin.put("/api/v1/environments/production/policy", policy).await.ok();
+    let new = json!({ "model": "iris", "version": 2, "environment": "production" });
+    let promotion = admin.post("/api/v1/promotions", new).await.ok();
+    let id = serde_json::from_value(promotion["id"].clone()).unwrap();
+    assert_eq!(app.services().advance_promotion(id).await.unwrap(), PromotionState::AwaitingApproval);
+    let page = format!("/promotions/{}", promotion["number"]);
+    let browser = app.browser(admin.user()).await.in_workspace("default");
+    let waits = browser.get(&page).await.text();
+    assert!(waits.contains("Replaying the last 500 decisions"), "{waits}");
+
+    assert!(app.services().replay_next().await.unwrap());
+    let viewer = app.member(Role::Viewer).await;
+    let told = viewer.get(&format!("/api/v1{page}/replay")).await.ok();
+    let all = &told["found"]["all"];
+    assert_eq!((&told["state"], &all["rows"], &all["flips"]), (&json!("done"), &json!(4), &json!(1)));
+    assert_eq!(told["found"]["transitions"], json!([{ "from": "2", "to": "0", "rows": 1 }]));
+    let example = &told["examples"][0];
+    assert_eq!((&example["request_id"], &example["features"]["X[0]"]), (&json!("flower-7"), &json!(5.1)));
+    let html = browser.get(&page).await.text();
+    for words in [
+        "1 of 4 decisions flips, 25 %",
+        "1 of 1 examples",
+        "flower-7",
+        "A decision is what label says.",
+        "Replay again",
+    ] {
+        assert!(html.contains(words), "{words} in {html}");
+    }
+}

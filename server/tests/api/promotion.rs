@@ -349,6 +349,52 @@ async fn a_request_is_withdrawn_and_its_gates_run_again() {
 }
 
 #[tokio::test]
+async fn a_replay_is_read_and_asked_for_again_within_bounds() {
+    let (app, people) = start(1).await;
+    let promotion = request(&people.contributor, 1).await;
+    let path = "/api/v1/promotions/1/replay";
+    let none = people.viewer.get(path).await.refused(404);
+    assert_eq!(none["detail"], "Nothing was replayed for promotion #1 yet; it is when its gates have run.");
+    advance(&app, &promotion).await;
+    let told = people.viewer.get(path).await.ok();
+    assert_eq!((&told["state"], &told["wanted"], &told["found"]), (&json!("nothing"), &json!(500), &Value::Null));
+    assert_eq!(told["reason"], "No version of wine serves in production: there are no decisions to replay.");
+    assert_eq!(told["about"]["champion"], Value::Null);
+
+    for client in [&people.viewer, &people.approver, &people.operator] {
+        client.post(path, json!({})).await.refused(403);
+    }
+    let reader = app.client(people.contributor.user(), Scope::Read).await;
+    reader.post(path, json!({})).await.refused(403);
+    for rows in ["0", "-1", "5001", "9223372036854775807"] {
+        let refused = people.contributor.post(&format!("{path}?rows={rows}"), json!({})).await.refused(400);
+        assert_eq!(
+            (&refused["field"], &refused["detail"]),
+            (&json!("rows"), &json!("Between 1 and 5000 of the last decisions can be replayed."),)
+        );
+    }
+    for wrong in ["rows=many", "rows=", "rows=9223372036854775808", "rows=1.5"] {
+        people.contributor.post(&format!("{path}?{wrong}"), json!({})).await.refused(400);
+    }
+    assert_eq!(people.viewer.get(path).await.ok(), told, "what is refused changes nothing");
+    people.contributor.post("/api/v1/promotions/99/replay", json!({})).await.refused(404);
+
+    let asked = people.contributor.post(&format!("{path}?rows=200"), json!({})).await;
+    assert_eq!(asked.status, 202);
+    let asked = asked.ok();
+    let told = (&asked["state"], &asked["wanted"], &asked["asker"]);
+    assert_eq!(told, (&json!("waiting"), &json!(200), &json!(people.contributor.user().name)));
+    assert_eq!(people.contributor.post(&format!("{path}?rows=200"), json!({})).await.ok(), asked);
+    let id = promotion["id"].as_str().unwrap();
+    let events = people.viewer.get(&format!("/api/v1/audit-events?object=promotion:{id}")).await.ok();
+    let asks = events["items"].as_array().unwrap().iter().filter(|event| event["action"] == "promotion.replay_asked");
+    assert_eq!(asks.count(), 1);
+
+    people.contributor.post("/api/v1/promotions/1/withdraw", json!({})).await.ok();
+    people.contributor.post(path, json!({})).await.refused(409);
+}
+
+#[tokio::test]
 async fn a_policy_is_changed_only_instead_of_the_one_that_was_seen() {
     let (_app, people) = start(1).await;
     let environment = people.viewer.get("/api/v1/environments/production").await.ok();
@@ -410,5 +456,7 @@ async fn another_workspace_sees_none_of_it() {
     owner.get("/api/v1/promotions/1").await.refused(404);
     owner.post("/api/v1/promotions/1/withdraw", json!({})).await.refused(404);
     owner.post("/api/v1/promotions/1/gates", json!({})).await.refused(404);
+    owner.get("/api/v1/promotions/1/replay").await.refused(404);
+    owner.post("/api/v1/promotions/1/replay", json!({})).await.refused(404);
     assert_eq!(owner.get("/api/v1/promotions").await.ok()["items"], json!([]));
 }

@@ -4,7 +4,7 @@ use super::{
     changes,
     decision::Decide,
     discussion::Discussion,
-    gates, metrics, overrides,
+    gates, metrics, overrides, replay,
     rules::{Ballot, Rules},
     state, subject,
 };
@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use domain::{
     audit::AuditEvent,
     freeze::Standing,
-    promotion::{PromotionDetail, PromotionState, Subject, Verdict},
+    promotion::{PromotionDetail, PromotionReplay, PromotionState, Subject, Verdict},
     text_diff::TextDiff,
     user::User,
     version_diff::{VersionDiff, VersionSide},
@@ -39,6 +39,8 @@ pub struct PromotionPage {
     pub serves: Option<Serving>,
     /// What is different from the version that serves there now.
     pub changed: Option<Box<Changed>>,
+    /// What it would have answered to the last recorded predictions; none when nobody asked for that.
+    pub replay: Option<PromotionReplay>,
     /// Whether freezes let it be deployed now; none when that is past.
     pub freeze: Option<Standing>,
 }
@@ -112,7 +114,7 @@ impl PromotionPage {
     }
 }
 
-/// The page of a promotion. Sends to `promotions/{number}/decisions`, `…/gates`, `…/submit`, `…/withdraw`, `…/again`,
+/// The page of a promotion. Sends to `promotions/{number}/decisions`, `…/gates`, `…/replay`, `…/submit`, `…/withdraw`, `…/again`,
 /// `…/overrides`, `…/overrides/{id}/confirm`, `…/overrides/{id}/review` and `…/comments`.
 #[component]
 pub fn Detail(
@@ -136,6 +138,9 @@ pub fn Detail(
     if let Some(changed) = &page.changed {
         tabs.push(Tab::new("Changes", "#changes").count(changes::count(changed)));
     }
+    if replay::is_shown(&page) {
+        tabs.push(Tab::new(replay::title(&page), "#flips"));
+    }
     tabs.push(Tab::new("Rules", "#rules").count(format!("{}/{}", page.met(), page.detail.rules.len())));
     tabs.push(Tab::new("Discussion", "#discussion").count(talk));
     view! {
@@ -155,6 +160,7 @@ pub fn Detail(
                 <gates::Gates page=page.clone() links=links.clone()/>
                 <metrics::Metrics page=page.clone() links=links.clone()/>
                 <changes::Changes page=page.clone() links=links.clone()/>
+                <replay::Flips page=page.clone() links=links.clone() draft=draft.of_form("replay")/>
                 <Rules ballot=page.ballot() links=links.clone()/>
                 <Discussion page=page.clone() links=links.clone() draft=draft.of_form("comment")/>
             </div>
@@ -367,6 +373,11 @@ fn Summary(page: PromotionPage) -> impl IntoView {
         reason: reason.into_any(),
         href: href.to_owned(),
     };
+    // The subject stands right below; what flips stands further down.
+    let fourth = match replay::summary(&page) {
+        Some((value, reason)) => answer(replay::title(&page), value, reason, "#flips"),
+        None => answer("Subject", view! { <code>{subject.0}</code> }.into_any(), subject.1, "#subject"),
+    };
     let gate_word = if gates == 0 { "No gates".to_owned() } else { format!("{passed} of {gates} pass") };
     let rule_word = if rules == 0 { "No rules".to_owned() } else { format!("{met} of {rules} met") };
     view! {
@@ -378,7 +389,7 @@ fn Summary(page: PromotionPage) -> impl IntoView {
                 answer("Gates", view! { <StateMark state=shape word=gate_word/> }.into_any(), gate_reason, "#gates"),
                 answer("Rules", rule_word.into_any(), who, "#rules"),
                 answer(&against.0, against.1, against.2, "#metrics"),
-                answer("Subject", view! { <code>{subject.0}</code> }.into_any(), subject.1, "#subject"),
+                fourth,
                 answer("Valid for", valid.0.into_any(), valid.1, "#validity"),
             ]
         />

@@ -9,6 +9,7 @@ mod gates;
 mod list;
 mod metrics;
 mod overrides;
+mod replay;
 mod request;
 mod rules;
 mod subject;

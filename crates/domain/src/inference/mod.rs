@@ -7,10 +7,12 @@
 mod infer;
 mod invocations;
 mod read;
+mod recorded;
 mod tensor;
 
 pub use infer::{InferRequest, InferResponse, ModelMetadata, Parameter, ServerMetadata};
 pub use invocations::{Invocation, Predictions, feature_names};
+pub use recorded::asked_again;
 pub(crate) use tensor::shortest;
 pub use tensor::{Datatype, Tensor, TensorData, TensorSpec, columns};
 

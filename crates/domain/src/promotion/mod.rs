@@ -8,6 +8,7 @@ pub mod golden;
 mod golden_rows;
 #[cfg(test)]
 mod histories;
+mod replay;
 mod simulation;
 mod state;
 mod statistics;
@@ -17,6 +18,11 @@ pub use decision::{Decision, DecisionVerdict, standing};
 pub use electorate::{Bar, Candidacy, Electorate, Lineage, Person, RuleStanding, StandIn, Vote, key};
 pub use gate::{Finding, Gate, Verdict, better_by_rows, better_than_champion, metric_threshold};
 pub use golden_rows::{GoldenRows, MAX_SHOWN_BYTES};
+pub use replay::{
+    AnswerDifference, AnsweredTwice, DecisionBasis, DecisionFlip, FlipRate, FlipSegment, MAX_FLIP_SEGMENTS,
+    MAX_REPLAY_EXAMPLES, MAX_REPLAY_ROWS, NotReplayed, PromotionReplay, REPLAY_ROWS, REPLAY_TOLERANCE, Replay,
+    ReplayAbout, ReplayExample, ReplayState,
+};
 pub use simulation::{
     Basis, Past, PolicySimulation, Simulated, SimulatedGate, SimulatedPromotion, SimulatedRule, simulate,
 };

@@ -10,6 +10,7 @@ use super::{
     gates::{Known, Observed, advisory, are_of, deciding, hold_back},
     go_on, move_to,
     present::{Present, in_force},
+    replay::want_replay,
     run_gates_again,
     standing::{Standing, red, stand},
     trial::Trial,
@@ -151,7 +152,8 @@ impl Services {
         let stand = together(found.iter().map(|finding| finding.verdict), false);
         // Somebody outside is waited for: who answers wakes, and what was found out meanwhile is kept.
         if stand == GatesStand::Pending {
-            if news || asks {
+            let replays = want_replay(&mut tx, &promotion, &present).await?;
+            if news || asks || replays {
                 announce(&mut tx, &promotion).await?;
                 commit(tx).await?;
             }
@@ -174,6 +176,8 @@ impl Services {
                 return Ok(true);
             }
         }
+        // What people were shown before stays what they were shown, where it ended just now.
+        want_replay(&mut tx, &promotion, &present).await?;
         store::promotion::set_subject(&mut tx, promotion.id, Some((&subject, &digest))).await?;
         promotion.subject = Some(subject);
         promotion.subject_digest = Some(digest.clone());

@@ -15,6 +15,7 @@ mod overriding;
 pub(crate) mod people;
 mod present;
 mod read;
+mod replay;
 mod standing;
 mod trial;
 

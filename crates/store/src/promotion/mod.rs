@@ -6,6 +6,7 @@ mod evidence;
 mod gate;
 mod lineage;
 mod overriding;
+mod replay;
 mod statistics;
 
 pub use candidate::{
@@ -18,6 +19,10 @@ pub use gate::{ask, gates, reset_gates, set_findings, set_findings_at, set_waiti
 pub use lineage::{RunPeople, image_of_run, people_behind, reproduction_of_run, uploaders};
 pub use overriding::{
     insert_override, override_by_id, overrides, set_confirmed, set_reviewed, take_overdue, unreviewed,
+};
+pub use replay::{
+    EndedReplay, TakenReplay, ask_replay, delete_examples_before, end_replay, end_replays_of_ended, replay,
+    rest_replay, take_replay,
 };
 pub use statistics::{Period, by_policy, by_rule, count_of_period, rejections};
 

@@ -11,12 +11,12 @@ use crate::{
 use axum::{Json, extract::State, http::StatusCode};
 use chrono::{DateTime, Utc};
 use domain::{
-    Digest, Error,
+    Digest, Error, ErrorKind,
     duration::{ParseSpanError, Span},
     id::OverrideId,
     permission::Permission,
     promotion::{
-        Decision, DecisionVerdict, Override, OverrideKind, Promotion, PromotionDetail, PromotionState,
+        Decision, DecisionVerdict, Override, OverrideKind, Promotion, PromotionDetail, PromotionReplay, PromotionState,
         PromotionStatistics, Uploaded, Verdict, gate::external,
     },
     user::Password,
@@ -43,6 +43,8 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         .api(decides, operation!(decide))
         .api(request, operation!(withdraw))
         .api(request, operation!(run_gates))
+        .api(read, operation!(replay))
+        .api(request, operation!(ask_replay))
         .api(read, operation!(pending_gates))
         .api(request, operation!(answer_gate))
         .api(read, operation!(evidence))
@@ -339,6 +341,48 @@ async fn run_gates(
     Path(number): Path<i64>,
 ) -> Result<(StatusCode, Json<Promotion>), ApiError> {
     Ok((StatusCode::ACCEPTED, Json(state.services.rerun_gates(&ctx, number).await?)))
+}
+
+/// What the version would have answered to the last recorded predictions of the one that serves: how many decisions flip, in
+/// which segments, and examples. It informs people, and no gate rests on it. It is replayed by itself when the gates have
+/// run; before that there is none.
+#[utoipa::path(get, path = "/api/v1/promotions/{number}/replay", tag = "promotion", params(("number" = i64, Path)),
+    responses((status = 200, body = PromotionReplay), (status = 404, body = Problem)))]
+async fn replay(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Path(number): Path<i64>,
+) -> Result<Json<PromotionReplay>, ApiError> {
+    let replay = state.services.promotion_replay(&ctx, number).await?.ok_or_else(|| {
+        Error::new(
+            ErrorKind::NotFound,
+            format!("Nothing was replayed for promotion #{number} yet; it is when its gates have run."),
+        )
+    })?;
+    Ok(Json(replay))
+}
+
+/// How much is replayed.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Replaying {
+    /// How many of the last decisions, 1 to 5000: rows of the newest predictions. Without it, 500.
+    rows: Option<i64>,
+}
+
+/// Asks for the last recorded predictions to be replayed, in place of the last replay. A worker does it; the page and the
+/// topic `promotion:<id>` tell when. While the same waits already, nothing changes.
+#[utoipa::path(post, path = "/api/v1/promotions/{number}/replay", tag = "promotion",
+    params(("number" = i64, Path), Replaying),
+    responses((status = 202, body = PromotionReplay), (status = 400, body = Problem), (status = 404, body = Problem),
+        (status = 409, body = Problem)))]
+async fn ask_replay(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Path(number): Path<i64>,
+    Query(replaying): Query<Replaying>,
+) -> Result<(StatusCode, Json<PromotionReplay>), ApiError> {
+    Ok((StatusCode::ACCEPTED, Json(state.services.ask_replay(&ctx, number, replaying.rows).await?)))
 }
 
 /// What was uploaded for a promotion, the last of each name.

@@ -6,7 +6,7 @@ use super::{DIGEST, FORM, NOBODY, PIPELINE, World, escaped};
 async fn a_field_of_a_form_with_a_strange_value_is_refused() {
     let world = World::start().await;
     let source = format!("runs:/{}/model", world.run);
-    let forms: [(&str, &[(&str, &str)]); 36] = [
+    let forms: [(&str, &[(&str, &str)]); 37] = [
         (
             "/settings/members",
             &[("email", "a@slipway.test"), ("name", "A"), ("password", "correct horse"), ("roles", "viewer")],
@@ -31,6 +31,7 @@ async fn a_field_of_a_form_with_a_strange_value_is_refused() {
         ("/pipeline-runs/{number}/rerun", &[("key", "k")]),
         ("/promotions", &[("subject", "churn/1"), ("environment", "production"), ("comment", "c")]),
         ("/promotions/{number}/decisions", &[("verdict", "approve"), ("subject_digest", DIGEST), ("comment", "c")]),
+        ("/promotions/{number}/replay", &[("do", "replay"), ("rows", "500")]),
         ("/experiments/{id}/runs", &[("act", "tag"), ("run", NOBODY), ("key", "k"), ("value", "v"), ("back", "q=a")]),
         ("/experiments/{id}/selected", &[("act", "csv"), ("run", NOBODY), ("back", "q=a")]),
         (

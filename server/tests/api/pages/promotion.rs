@@ -106,6 +106,26 @@ async fn a_decision_on_something_else_is_a_conflict_with_words() {
 }
 
 #[tokio::test]
+async fn a_replay_is_asked_for_on_the_page_by_whoever_may_run_gates() {
+    let (app, people, contributor) = waiting(approvers(), json!({})).await;
+    let nothing = "No version of wine serves in production: there are no decisions to replay.";
+    contributor.get("/promotions/1").await.shows(200, &["Decisions that flip", nothing, "Replay again"]);
+    let approver = app.browser(people.approver.user()).await.in_workspace("default");
+    let theirs = approver.get("/promotions/1").await.shows(200, &[nothing]);
+    assert!(!theirs.contains("Replay again"), "an approver does not run gates");
+    let form = |rows: &str| fields(&[("do", "replay"), ("rows", rows)]);
+    approver.form("/promotions/1/replay", &form("500")).await.shows(403, &[]);
+
+    for rows in ["0", "5001", "many", "99999999999999999999"] {
+        let refused = contributor.form("/promotions/1/replay", &form(rows)).await;
+        refused.shows(400, &["Between 1 and 5000 of the last decisions can be replayed."]);
+    }
+    assert_eq!(contributor.form("/promotions/1/replay", &form("100")).await.leads_to(), HERE);
+    let html = contributor.get("/promotions/1").await.shows(200, &["Replaying the last 100 decisions"]);
+    assert!(!html.contains("Replay again"), "it is asked for already");
+}
+
+#[tokio::test]
 async fn a_policy_may_ask_for_the_password_and_it_is_never_shown_again() {
     let (app, people, _) = waiting(approvers(), json!({ "reauthenticate": true })).await;
     let approver = app.browser(people.approver.user()).await.in_workspace("default");

@@ -19,6 +19,7 @@ mod histories;
 mod looking_back;
 mod policy;
 mod races;
+mod replay;
 mod request;
 mod rollback;
 mod serving;

@@ -69,6 +69,13 @@ impl Default for NewVersion {
     }
 }
 
+fn engine() -> Arc<ModelCache> {
+    let path = std::env::var_os("SLIPWAY_ONNXRUNTIME").map_or_else(default_library, PathBuf::from);
+    let engine = Engine::load(&path)
+        .unwrap_or_else(|error| panic!("the tests need the ONNX Runtime; run `make setup`: {error}"));
+    Arc::new(ModelCache::new(engine))
+}
+
 /// A file of the tests of `serving`: models and what scikit-learn answers.
 pub(crate) fn fixture(name: &str) -> Vec<u8> {
     std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../serving/fixtures").join(name)).unwrap()
@@ -99,10 +106,7 @@ impl World {
 
     /// One with the engine, in which models may take so much.
     pub(crate) async fn with_limits(limits: Limits) -> Self {
-        let path = std::env::var_os("SLIPWAY_ONNXRUNTIME").map_or_else(default_library, PathBuf::from);
-        let engine = Engine::load(&path)
-            .unwrap_or_else(|error| panic!("the tests need the ONNX Runtime; run `make setup`: {error}"));
-        Self::with(Some(Arc::new(ModelCache::new(engine))), limits).await
+        Self::with(Some(engine()), limits).await
     }
 
     /// One whose workers cannot run models.
@@ -131,6 +135,11 @@ impl World {
     /// Another process of the same installation, which cannot run models.
     pub(crate) async fn process_without_engine(&self) -> Services {
         Services::new(self.database.pool.clone(), Artifacts::open_dir(self.artifacts.path()).await.unwrap())
+    }
+
+    /// Another process of the same installation, which has loaded nothing yet.
+    pub(crate) async fn process_with_engine(&self) -> Services {
+        self.process_without_engine().await.with_models(engine())
     }
 
     /// The artifact store does not answer until [`World::let_artifacts_answer`]: what is stored leads nowhere.
