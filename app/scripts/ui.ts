@@ -196,6 +196,14 @@ document.addEventListener("keydown", (event) => {
     case "x":
       document.querySelector<HTMLInputElement>("table[data-keys] tr.cursor input[type=checkbox]")?.click();
       break;
+    case "d": {
+      // To the decision, wherever the page has scrolled to; on a phone it is a sheet.
+      const decide = document.getElementById("decide");
+      if (!decide) return;
+      if (!decide.checkVisibility()) decide.showPopover();
+      decide.querySelector<HTMLElement>("input:not([type=hidden]), select, textarea")?.focus();
+      break;
+    }
     case "Enter": {
       const link = document.querySelector<HTMLAnchorElement>("table[data-keys] tr.cursor :is(th, td) a");
       if (!link || event.target !== document.body) return;

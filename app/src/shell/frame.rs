@@ -288,6 +288,7 @@ fn Keys(links: Links) -> impl IntoView {
         ("j k", "Next row, previous row"),
         ("x", "Select the row"),
         ("↵", "Open the row"),
+        ("d", "To the decision"),
         ("Esc", "Close what floats"),
         ("?", "Show these keys"),
     ]

@@ -44,6 +44,7 @@ mod problem;
 pub mod promotion;
 pub mod prose;
 pub mod registration;
+pub mod repository;
 pub mod run;
 pub mod run_table;
 pub mod search;

@@ -5,6 +5,7 @@ use crate::{
     log_key::is_of_model,
     model::{ModelVersion, Signature, SignatureField, VersionFile},
     policy::Better,
+    repository::{self, REPOSITORY_TAG},
     run::Run,
     text_diff::TextDiff,
 };
@@ -135,6 +136,8 @@ pub struct VersionDiff {
     pub datasets: Vec<ValueDiff>,
     /// The commit of the code, when a run names one.
     pub code: Option<ValueDiff>,
+    /// Where the host of their repository shows what is different between the two commits, when both are of one repository.
+    pub code_compare: Option<String>,
     /// What is different in the files that say what the model needs to run.
     pub environment: Vec<TextFileDiff>,
 }
@@ -146,7 +149,14 @@ impl VersionDiff {
         let flavors = |version: &ModelVersion| version.flavors.iter().cloned().collect::<BTreeSet<String>>();
         let (mine, theirs) = (flavors(&a.version), flavors(&b.version));
         let (files, same_files) = files(&a.files, &b.files);
-        let code = ValueDiff { name: "commit".to_owned(), a: commit(a), b: commit(b) };
+        let code = ValueDiff { name: "commit".to_owned(), a: tag(a, COMMIT_TAG), b: tag(b, COMMIT_TAG) };
+        let repository = |side| tag(side, REPOSITORY_TAG);
+        let code_compare = match (&code.a, &code.b, repository(a), repository(b)) {
+            (Some(before), Some(after), Some(one), Some(two)) if one == two && before != after => {
+                repository::compare(&one, before, after)
+            }
+            _ => None,
+        };
         Self {
             metrics: metrics(a.run.as_ref(), b.run.as_ref(), better),
             params: params(a.run.as_ref(), b.run.as_ref()),
@@ -157,6 +167,7 @@ impl VersionDiff {
             files,
             same_files,
             datasets: pairs(&datasets(a.run.as_ref()), &datasets(b.run.as_ref())),
+            code_compare,
             code: (code.a.is_some() || code.b.is_some()).then_some(code),
             environment: environment(a, b),
         }
@@ -197,8 +208,8 @@ fn datasets(run: Option<&Run>) -> BTreeMap<String, String> {
     all.into_iter().map(|(name, digests)| (name, digests.into_iter().collect::<Vec<_>>().join(", "))).collect()
 }
 
-fn commit(side: &VersionSide) -> Option<String> {
-    side.run.as_ref()?.tags.get(COMMIT_TAG).filter(|commit| !commit.is_empty()).cloned()
+fn tag(side: &VersionSide, key: &str) -> Option<String> {
+    side.run.as_ref()?.tags.get(key).filter(|value| !value.is_empty()).cloned()
 }
 
 /// The fields by name, or by place where they have none.

@@ -137,7 +137,7 @@ fn Both(links: Links, model: String, a: VersionSide, b: VersionSide, diff: Versi
             <Metrics names=names.clone() metrics=diff.metrics/>
             <div class="cols">
                 <Params names=names.clone() params=diff.params/>
-                <Origin names=names.clone() code=diff.code datasets=diff.datasets removed=diff.flavors_removed added=diff.flavors_added/>
+                <Origin names=names.clone() code=diff.code code_compare=diff.code_compare datasets=diff.datasets removed=diff.flavors_removed added=diff.flavors_added/>
             </div>
             <Fields names=names.clone() fields=diff.signature has=diff.has_signature/>
             <Files names files=diff.files same=diff.same_files/>
@@ -303,6 +303,7 @@ pub(in crate::pages) fn Params(names: (String, String), params: Vec<ValueDiff>) 
 pub(in crate::pages) fn Origin(
     names: (String, String),
     code: Option<ValueDiff>,
+    code_compare: Option<String>,
     datasets: Vec<ValueDiff>,
     removed: Vec<String>,
     added: Vec<String>,
@@ -317,7 +318,10 @@ pub(in crate::pages) fn Origin(
         Some(diff) => {
             let short = |text: Option<String>| text.map(|text| text.chars().take(10).collect::<String>());
             let diff = ValueDiff { a: short(diff.a), b: short(diff.b), ..diff };
-            view! { <span class="mono"><Was diff/></span> }.into_any()
+            let link = code_compare.map(|href| {
+                view! { " "<a href=href rel="noreferrer">"Compare"</a> }
+            });
+            view! { <span class="mono"><Was diff/></span>{link} }.into_any()
         }
         None => view! { <span class="muted">"No run names a commit."</span> }.into_any(),
     };

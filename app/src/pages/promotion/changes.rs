@@ -67,7 +67,7 @@ pub(super) fn Changes(page: PromotionPage, links: Links) -> impl IntoView {
             <h2 class="section-title">{format!("What changed since {}", names.0)}<a class="n" href=compare>"All differences"</a></h2>
             <div class="cols two-col">
                 <Params names=names.clone() params=diff.params/>
-                <Origin names=names.clone() code=diff.code datasets=diff.datasets removed=diff.flavors_removed added=diff.flavors_added/>
+                <Origin names=names.clone() code=diff.code code_compare=diff.code_compare datasets=diff.datasets removed=diff.flavors_removed added=diff.flavors_added/>
             </div>
             <Environment files=diff.environment.into_iter().map(|file| (file.path, file.diff)).collect()/>
             {has_fields.then(|| view! { <Fields names fields=diff.signature has=diff.has_signature/> })}
