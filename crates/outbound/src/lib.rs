@@ -8,11 +8,13 @@
 //! - It takes at most [`PATIENCE`], and no more than [`MOST_READ`] bytes of the answer are read.
 
 mod lookup;
+mod mail;
 mod prometheus;
 mod sign;
 mod trouble;
 
 pub use lookup::Lookup;
+pub use mail::{Letter, Mailer};
 pub use prometheus::Prometheus;
 pub use sign::signature;
 

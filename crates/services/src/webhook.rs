@@ -515,7 +515,7 @@ fn answered(status: u16) -> String {
 }
 
 /// A number from 0 to 1 that nobody foresees; 0 when there is none to be had.
-fn chance() -> f64 {
+pub(crate) fn chance() -> f64 {
     getrandom::u32().map_or(0.0, |number| f64::from(number) / f64::from(u32::MAX))
 }
 

@@ -26,6 +26,8 @@ pub enum Wake {
     },
     /// Deliveries of webhooks that wait to be sent.
     Webhooks,
+    /// Messages to people that wait to be sent.
+    Mails,
 }
 
 /// Sends a wake-up when the transaction commits.

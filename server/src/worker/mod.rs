@@ -2,14 +2,15 @@
 //! sweeper looks anyway.
 
 pub mod command;
+mod outbox;
 mod process;
 mod steps;
 mod sweep;
 mod wake;
-mod webhooks;
 
 use crate::supervise::supervise;
 use executors::Shim;
+use outbox::Outbox;
 use services::Services;
 use std::{
     collections::BTreeMap,
@@ -31,6 +32,8 @@ pub(crate) struct Worker {
     steps: Arc<Notify>,
     /// Told when deliveries may wait to be sent.
     webhooks: Arc<Notify>,
+    /// Told when messages to people may.
+    mails: Arc<Notify>,
     /// One for each step that may run at once.
     slots: Arc<Semaphore>,
     options: Options,
@@ -93,7 +96,8 @@ impl Options {
 pub async fn run(services: Services, options: Options, stop: CancellationToken) {
     tracing::info!(worker = %options.name, steps = options.steps, "working");
     let slots = Arc::new(Semaphore::new(options.steps));
-    let worker = Worker { services, steps: Arc::default(), webhooks: Arc::default(), slots, options, stop };
+    let (steps, webhooks, mails) = Default::default();
+    let worker = Worker { services, steps, webhooks, mails, slots, options, stop };
     let mut parts = JoinSet::new();
     worker.part(&mut parts, "the job queue", wake::listen);
     worker.part(&mut parts, "running steps", steps::run);
@@ -102,7 +106,11 @@ pub async fn run(services: Services, options: Options, stop: CancellationToken) 
     worker.part(&mut parts, "checking monitors", sweep::monitors);
     worker.part(&mut parts, "packing points", sweep::points);
     worker.part(&mut parts, "chaining history", sweep::history);
-    worker.part(&mut parts, "sending webhooks", webhooks::run);
+    worker.part(&mut parts, "sending webhooks", |worker| outbox::run(worker, Outbox::Webhooks));
+    if worker.services.sends_mail() {
+        worker.part(&mut parts, "sending mail", |worker| outbox::run(worker, Outbox::Mails));
+        worker.part(&mut parts, "offering mail", outbox::offer_mail);
+    }
     worker.part(&mut parts, "tidying", sweep::leftovers);
     while let Some(ended) = parts.join_next().await {
         if let Err(error) = ended {
