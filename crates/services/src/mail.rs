@@ -43,6 +43,15 @@ impl Services {
         Ok(store::mail::offer(&mut *self.conn().await?).await?)
     }
 
+    /// Whether the installation sends messages.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    #[boxed]
+    pub async fn mail_is_sent(&self) -> Result<bool> {
+        Ok(store::mail::is_sent(&mut *self.conn().await?).await?)
+    }
+
     /// Takes a message that may be sent now, if there is one and this process can. It must be sent soon: another takes it
     /// when its lease ends.
     ///
@@ -78,11 +87,16 @@ impl Services {
             self.try_mail(&taken).await
         };
         let pause = webhook::retry_delay(taken.attempts, chance(), None);
-        if !store::mail::end(&mut *self.conn().await?, &taken, state, &error, pause).await? {
+        let is_ours = store::mail::end(&mut *self.conn().await?, &taken, state, &error, pause).await?;
+        let outcome = match state {
+            _ if !is_ours => "late",
+            DeliveryState::Waiting => "retried",
+            state => state.as_str(),
+        };
+        metrics::counter!("slipway_mails_total", "outcome" => outcome).increment(1);
+        if !is_ours {
             return Ok(None);
         }
-        let outcome = if state == DeliveryState::Waiting { "retried" } else { state.as_str() };
-        metrics::counter!("slipway_mails_total", "outcome" => outcome).increment(1);
         if state == DeliveryState::Failed {
             tracing::warn!(mail = %taken.id, attempts = taken.attempts, %error, "a message was given up");
         }

@@ -16,6 +16,8 @@ mod gate_tables;
 mod gates;
 mod histories;
 mod looking_back;
+mod mail_server;
+mod mailing;
 mod policy;
 mod races;
 mod request;
