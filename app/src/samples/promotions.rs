@@ -505,6 +505,7 @@ pub fn list() -> ListPage {
         promotion: promotion(number, model, version, "production", state),
         waits_for: waits_for.map(str::to_owned),
         is_mine: waits_for.is_some_and(|rules| rules.contains("product")),
+        is_mentioned: waits_for.is_some_and(|rules| rules.contains("product")),
     };
     ListPage {
         workspace_id: WorkspaceId::new(),

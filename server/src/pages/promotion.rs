@@ -54,6 +54,7 @@ async fn list(view: View, chosen: Chosen) -> PageResult {
     let (services, ctx) = (view.services(), view.ctx()?);
     let waiting = services.promotions_waiting_for_me(ctx).await?;
     let mine: Vec<i64> = waiting.iter().map(|one| one.number).collect();
+    let mentioning: Vec<i64> = services.promotions_mentioning_me(ctx).await?.iter().map(|one| one.number).collect();
     let which = chosen.get("state").unwrap_or(if mine.is_empty() { "open" } else { "mine" });
     let fits = |one: &domain::promotion::Promotion| {
         chosen.get("environment").is_none_or(|name| one.environment == name)
@@ -80,7 +81,12 @@ async fn list(view: View, chosen: Chosen) -> PageResult {
     let row = |promotion: domain::promotion::Promotion| {
         let rules = open.remove(&promotion.id).filter(|rules| !rules.is_empty());
         let waits_for = rules.map(|rules| rules.join(", "));
-        ListRow { is_mine: mine.contains(&promotion.number), promotion, waits_for }
+        ListRow {
+            is_mine: mine.contains(&promotion.number),
+            is_mentioned: mentioning.contains(&promotion.number),
+            promotion,
+            waits_for,
+        }
     };
     let rows = promotions.into_iter().map(row).collect();
     let page = ListPage {

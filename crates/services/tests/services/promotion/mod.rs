@@ -18,6 +18,7 @@ mod histories;
 mod looking_back;
 mod mail_server;
 mod mailing;
+mod mentions;
 mod policy;
 mod races;
 mod request;
