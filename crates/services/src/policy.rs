@@ -73,6 +73,7 @@ impl Services {
         check_scope(&mut tx, ctx, &new.document.scope).await?;
         let before = store::policy::last(&mut tx, ctx.workspace_id(), &name).await?;
         check_unchanged(&name, before.as_ref(), new.instead_of.as_ref())?;
+        check_teams(&mut tx, ctx, &new.document, before.as_ref()).await?;
         if let Some(before) = &before
             && !before.retired
             && before.document == new.document
@@ -154,6 +155,7 @@ impl Services {
 /// The first revision of the policy of a new environment's own name; a further one when there was a policy of that name.
 pub(crate) async fn begin(tx: &mut PgConnection, ctx: &Ctx, name: &str, document: PolicyDocument) -> Result<()> {
     let before = store::policy::last(tx, ctx.workspace_id(), name).await?;
+    check_teams(tx, ctx, &document, before.as_ref()).await?;
     let policy = Policy {
         id: PolicyId::new(),
         workspace_id: ctx.workspace_id(),
@@ -211,6 +213,29 @@ async fn check_scope(conn: &mut PgConnection, ctx: &Ctx, scope: &Scope) -> Resul
         }
     }
     Ok(())
+}
+
+/// A rule that names a team that is not there would wait for nobody. Those that were named before may be gone since.
+async fn check_teams(
+    conn: &mut PgConnection,
+    ctx: &Ctx,
+    document: &PolicyDocument,
+    before: Option<&Policy>,
+) -> Result<()> {
+    let known = before.filter(|before| !before.retired).map(|before| before.document.teams()).unwrap_or_default();
+    let mut named = document.teams();
+    named.retain(|team| !known.contains(team));
+    if named.is_empty() {
+        return Ok(());
+    }
+    let there = store::team::list(conn, ctx.workspace_id()).await?;
+    match named.into_iter().find(|name| there.iter().all(|team| team.name != *name)) {
+        Some(missing) => {
+            let message = format!("There is no team \"{missing}\" in this workspace. Make it first.");
+            Err(Error::invalid_field("rules", message))
+        }
+        None => Ok(()),
+    }
 }
 
 async fn put_in_force(
