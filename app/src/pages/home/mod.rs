@@ -154,16 +154,16 @@ fn WaitingForYou(links: Links, promotions: Vec<Promotion>, mentioning: Vec<Promo
     let rows = decide.chain(mentioning.into_iter().map(|promotion| (promotion, "Answer"))).map(|(promotion, word)| {
         let why = promotion.comment.lines().next().unwrap_or_default().to_owned();
         let page = links.promotion(promotion.number);
-        let (href, sub) = match word {
-            "Answer" => (format!("{page}#discussion"), "You are mentioned in its discussion".to_owned()),
-            _ if why.is_empty() => (page, format!("Requested by {}", promotion.requester)),
-            _ => (page, format!("{}: {why}", promotion.requester)),
+        let (state, href, sub) = match word {
+            "Answer" => (State::Unsure, format!("{page}#discussion"), "You are mentioned in its discussion".to_owned()),
+            _ if why.is_empty() => (State::Waiting, page, format!("Requested by {}", promotion.requester)),
+            _ => (State::Waiting, page, format!("{}: {why}", promotion.requester)),
         };
         view! {
             <Row
                 title=promotion.title()
                 href
-                state=view! { <StateMark state=State::Waiting word/> }.into_any()
+                state=view! { <StateMark state word/> }.into_any()
                 sub=sub.into_any()
                 end=view! { <When at=promotion.created_at/> }.into_any()
             />

@@ -72,8 +72,11 @@ pub fn List(
     if let Some(other) = PromotionState::parse(&chosen).filter(|_| !known) {
         tabs.push(Tab::new(state(other).1, address.href()).current(true));
     }
-    let actions = may_request
-        .then(|| view! { <ButtonLink text="Request promotion" href=links.to("promotions/new") kind=Kind::Primary/> });
+    let actions = view! {
+        <ButtonLink text="Statistics" href=links.to("promotions/statistics")/>
+        {may_request
+            .then(|| view! { <ButtonLink text="Request promotion" href=links.to("promotions/new") kind=Kind::Primary/> })}
+    };
     let events = links.events(&[format!("promotions:{workspace_id}")]);
     let shown = rows.len();
     let filtered = address.get("environment").is_some() || address.get("model").is_some();

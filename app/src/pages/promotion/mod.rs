@@ -11,12 +11,14 @@ mod metrics;
 mod overrides;
 mod request;
 mod rules;
+mod statistics;
 mod subject;
 
 pub use decision::{check_field, input_field};
 pub use detail::{Changed, Detail, May, PromotionPage, Serving};
 pub use list::{List, ListPage, ListRow};
 pub use request::{Request, RequestPage};
+pub use statistics::{PERIODS, Statistics};
 
 use crate::ui::prelude::*;
 use domain::promotion::PromotionState;

@@ -19,7 +19,7 @@ pub use lineage::{RunPeople, image_of_run, people_behind, reproduction_of_run, u
 pub use overriding::{
     insert_override, override_by_id, overrides, set_confirmed, set_reviewed, take_overdue, unreviewed,
 };
-pub use statistics::{Period, by_policy, by_rule, count_of_period, rejections};
+pub use statistics::{Period, by_environment, by_policy, by_rule, count_of_period, rejections};
 
 use crate::{Error, Result, environment::push_seen};
 use chrono::{DateTime, Utc};
