@@ -66,3 +66,6 @@ create table mentions (
 );
 create index mentions_user on mentions (user_id, promotion_id);
 create index mentions_promotion on mentions (promotion_id);
+
+-- What a webhook is posted: MLflow's body, or the one sentence that a chat shows.
+alter table webhooks add column format text not null default 'mlflow' check (format in ('mlflow', 'chat'));
