@@ -177,7 +177,7 @@ fn Approvals(rules: Vec<RuleStatistics>) -> impl IntoView {
                         <td>
                             <span class="lasts"><span class="num">{of}</span><Meter share short=true/></span>
                         </td>
-                        <td class="num">{format::percent(share)}</td>
+                        <td class="num wide">{format::percent(share)}</td>
                     </tr>
                 }
             })
@@ -188,7 +188,7 @@ fn Approvals(rules: Vec<RuleStatistics>) -> impl IntoView {
                     <tr>
                         <Head label="Rule"/>
                         <Head label="Rolled back of approved"/>
-                        <Head label="Share" num=true/>
+                        <Head label="Share" num=true class="wide"/>
                     </tr>
                 </thead>
                 <tbody>{rows}</tbody>
