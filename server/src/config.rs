@@ -6,6 +6,7 @@ use clap::{
     builder::{FalseyValueParser, Resettable},
 };
 use domain::permission::{Role, Scope};
+use outbound::Mailer;
 use std::{
     net::{IpAddr, SocketAddr, ToSocketAddrs as _},
     path::PathBuf,
@@ -192,6 +193,26 @@ pub struct Work {
     /// The Prometheus that gates of policies query, such as http://127.0.0.1:9090. Without one such gates cannot tell.
     #[arg(long, env = "SLIPWAY_PROMETHEUS_URL", value_name = "URL", value_parser = parse_url)]
     pub prometheus_url: Option<String>,
+    /// The mail server through which people are written: smtps://user:password@host, or smtp://host:port, with ?tls=required
+    /// to secure it. Without one nobody is written. Give it in the environment: it may hold a password.
+    #[arg(long, env = "SLIPWAY_SMTP_URL", value_name = "URL", hide_env_values = true, requires = "mail_from")]
+    pub smtp_url: Option<String>,
+    /// Who such messages are from: slipway@example.com, or Slipway <slipway@example.com>.
+    #[arg(long, env = "SLIPWAY_MAIL_FROM", value_name = "ADDRESS")]
+    pub mail_from: Option<String>,
+}
+
+impl Work {
+    /// The mail server, when one is named.
+    ///
+    /// # Errors
+    /// A sentence, when its address or that of the sender is none.
+    pub fn mailer(&self) -> Result<Option<Mailer>, String> {
+        match (&self.smtp_url, &self.mail_from) {
+            (Some(server), Some(from)) => Mailer::new(server, from).map(Some),
+            _ => Ok(None),
+        }
+    }
 }
 
 /// Options of `slipway demo`.
@@ -311,6 +332,21 @@ mod tests {
         assert_eq!(allowed(&["slipway", "worker"]), Some(false));
         assert_eq!(allowed(&["slipway", "serve", "--webhook-allow-private"]), Some(true));
         assert_eq!(allowed(&["slipway", "worker", "--webhook-allow-private"]), Some(true));
+    }
+
+    #[test]
+    fn mail_needs_a_server_and_a_sender_and_is_off_without() {
+        let mailer = |arguments: &[&str]| match Cli::try_parse_from(arguments).map(|cli| cli.command) {
+            Ok(Command::Worker(worker)) => Some(worker.work.mailer().map(|mailer| mailer.is_some())),
+            _ => None,
+        };
+        let from = ["--mail-from", "slipway@example.com"];
+        assert_eq!(mailer(&["slipway", "worker"]), Some(Ok(false)));
+        assert_eq!(mailer(&["slipway", "worker", from[0], from[1]]), Some(Ok(false)));
+        assert_eq!(mailer(&["slipway", "worker", "--smtp-url", "smtp://127.0.0.1"]), None);
+        assert_eq!(mailer(&["slipway", "worker", "--smtp-url", "smtp://127.0.0.1", from[0], from[1]]), Some(Ok(true)));
+        let open = mailer(&["slipway", "worker", "--smtp-url", "smtp://u:hush@mail.example.com", from[0], from[1]]);
+        assert!(matches!(open, Some(Err(sentence)) if sentence.contains("tls=required")));
     }
 
     #[test]

@@ -78,6 +78,9 @@ async fn serve(
     if let Some(address) = &options.work.prometheus_url {
         services = services.with_prometheus(Prometheus::new(address).map_err(anyhow::Error::msg)?);
     }
+    if let Some(mailer) = options.work.mailer().map_err(anyhow::Error::msg)? {
+        services = services.with_mailer(mailer);
+    }
     services.ensure_default_workspace().await?;
 
     let listener =

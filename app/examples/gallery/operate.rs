@@ -104,6 +104,32 @@ fn environments(out: &Path) -> io::Result<()> {
     page(out, "environments-new", chrome("Environments", section), || {
         view! { <environment::Environments links=links() page=o::new_environments()/> }
     })?;
+    page(out, "freeze-change", chrome("Change Year end", Some(Section::Freezes)), || {
+        let page = freeze::EditPage {
+            id: domain::id::FreezeId::new(),
+            name: "Year end".to_owned(),
+            kind: domain::freeze::FreezeKind::Deny,
+            mark: "sha256:0".to_owned(),
+            environments: vec!["staging".to_owned(), "production".to_owned()],
+            timezones: vec!["UTC", "Europe/Berlin"],
+        };
+        let draft = Draft::of([
+            ("name", "Year end"),
+            ("repeats", "dates"),
+            ("from", "2026-12-24T18:00"),
+            ("to", "2027-01-04T08:00"),
+            ("schedule/timezone", "UTC"),
+            ("environments", "production"),
+            ("overrun", "on"),
+            ("reason", "The books are closed."),
+        ]);
+        view! { <freeze::Edit links=links() page draft/> }
+    })?;
+    page(out, "account", chrome("Your account", Some(Section::Settings)), || {
+        let mail = [domain::mail::MailKind::Waiting, domain::mail::MailKind::Mentioned].into();
+        let (sessions, events) = (Vec::new(), Vec::new());
+        view! { <app::pages::settings::Account links=links() sessions events mail mail_is_sent=true/> }
+    })?;
     page(out, "freezes", chrome("Freezes", Some(Section::Freezes)), || {
         view! { <freeze::Freezes links=links() page=o::freezes()/> }
     })?;

@@ -7,7 +7,11 @@ use app::{
     shell::Section,
     ui::prelude::*,
 };
-use domain::{Error, policy::PolicyDocument, promotion::ReplayState};
+use domain::{
+    Error,
+    policy::PolicyDocument,
+    promotion::{PromotionStatistics, ReplayState},
+};
 use leptos::prelude::*;
 use std::{io, path::Path};
 
@@ -59,7 +63,16 @@ fn promotions(out: &Path) -> io::Result<()> {
     let mut nothing = p::list();
     nothing.rows.clear();
     nothing.mine = 0;
-    list("promotions-empty", nothing, &[("state", "mine")])
+    list("promotions-empty", nothing, &[("state", "mine")])?;
+    let statistics = |name: &str, sample: PromotionStatistics| {
+        page(out, name, chrome("Statistics of promotions", section), move || {
+            let address = at("promotions/statistics", &[]);
+            view! { <promotion::Statistics links=links() address days=90 statistics=sample/> }
+        })
+    };
+    statistics("promotion-statistics", p::statistics())?;
+    let nothing = PromotionStatistics { promotions: 0, environments: Vec::new(), ..p::statistics() };
+    statistics("promotion-statistics-empty", nothing)
 }
 
 fn policies(out: &Path) -> io::Result<()> {

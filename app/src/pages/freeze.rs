@@ -1,10 +1,10 @@
-//! Freezes: whether anything may be deployed now, the windows ahead, and the form to make one.
+//! Freezes: whether anything may be deployed now, the windows ahead, and the forms to make one and to change it.
 
 use crate::{format, islands::LiveRegion, ui::prelude::*};
 use domain::{
     environment::{Environment, Tier},
     freeze::{Freeze, FreezeKind, FreezeState, Schedule},
-    id::WorkspaceId,
+    id::{FreezeId, WorkspaceId},
 };
 use leptos::prelude::*;
 
@@ -238,8 +238,10 @@ fn Line(links: Links, row: FreezeRow, may_write: bool) -> impl IntoView {
     let (end, delete) = (format!("end-{}", freeze.id), format!("delete-{}", freeze.id));
     let change = may_write.then(|| {
         let (end_opens, delete_opens) = (end.clone(), delete.clone());
+        let change_page = (!is_ended).then(|| view! { <ButtonLink text="Change" href=action.clone()/> });
         view! {
             <More label=format!("Change {name}")>
+                {change_page}
                 {(!is_ended).then(|| view! { <Button text="End now" opens=end_opens/> })}
                 <Button text="Delete" kind=Kind::Danger opens=delete_opens/>
             </More>
@@ -293,6 +295,81 @@ fn Line(links: Links, row: FreezeRow, may_write: bool) -> impl IntoView {
     }
 }
 
+/// What the form to change a freeze shows beside what is in its fields.
+#[derive(Debug, Clone)]
+pub struct EditPage {
+    /// The freeze.
+    pub id: FreezeId,
+    /// Its name.
+    pub name: String,
+    /// What its windows mean, which stays.
+    pub kind: FreezeKind,
+    /// What tells it from what somebody else makes of it meanwhile.
+    pub mark: String,
+    /// The environments that it may name.
+    pub environments: Vec<String>,
+    /// The names of time zones.
+    pub timezones: Vec<&'static str>,
+}
+
+/// The form to change a freeze. It sends to `freezes/{id}`, with `do` `change`.
+#[component]
+pub fn Edit(
+    /// The addresses of the workspace.
+    links: Links,
+    /// What it shows.
+    page: EditPage,
+    /// What is in its fields, and why it was refused.
+    draft: Draft,
+) -> impl IntoView {
+    let EditPage { id, name, kind, mark, environments, timezones } = page;
+    let means = match kind {
+        FreezeKind::Deny => "In its windows nothing is deployed. That stays; for the opposite, make another freeze.",
+        FreezeKind::Allow => {
+            "In its windows things are deployed, and at no other time. That stays; for the opposite, make another freeze."
+        }
+    };
+    let action = links.to(&format!("freezes/{id}"));
+    view! {
+        <Crumbs items=vec![Crumb::to("Freezes", links.freezes()), Crumb::here("Change")]/>
+        <PageHead title=format!("Change {name}").into_any()/>
+        <div class="narrow mt-4">
+            <Panel title="Freeze" id="change">
+                <Body>
+                    <form class="stack" method="post" action=action>
+                        <input type="hidden" name="do" value="change"/>
+                        <input type="hidden" name="instead_of" value=mark/>
+                        <FormErrors draft=draft.clone() fields=FIELDS/>
+                        <p class="muted">{means}</p>
+                        <Fields environments timezones draft/>
+                        <div class="form">
+                            <div class="go">
+                                <Button text="Save" kind=Kind::Primary/>
+                                <ButtonLink text="Cancel" href=links.freezes()/>
+                            </div>
+                        </div>
+                    </form>
+                </Body>
+            </Panel>
+        </div>
+    }
+}
+
+/// The fields that show their own errors.
+const FIELDS: &[&str] = &[
+    "name",
+    "kind",
+    "repeats",
+    "from",
+    "to",
+    "schedule/expression",
+    "hours",
+    "schedule/timezone",
+    "selector/environments",
+    "selector/models",
+    "reason",
+];
+
 #[component]
 fn New(links: Links, environments: Vec<String>, timezones: Vec<&'static str>, draft: Draft) -> impl IntoView {
     let draft = if draft.is_refused() {
@@ -300,6 +377,25 @@ fn New(links: Links, environments: Vec<String>, timezones: Vec<&'static str>, dr
     } else {
         Draft::of([("kind", "deny"), ("repeats", "dates"), ("schedule/timezone", "UTC"), ("hours", "62")])
     };
+    let kinds = [("deny", "nothing is deployed"), ("allow", "things are deployed, and at no other time")]
+        .map(|(value, word)| (value.to_owned(), word.to_owned()));
+    view! {
+        <Panel title="New freeze" id="new">
+            <Body>
+                <form class="stack" method="post" action=links.freezes()>
+                    <FormErrors draft=draft.clone() fields=FIELDS/>
+                    <SelectField label="In its windows" name="kind" options=kinds.to_vec() draft=draft.clone()/>
+                    <Fields environments timezones draft/>
+                    <Button text="Make freeze" kind=Kind::Primary/>
+                </form>
+            </Body>
+        </Panel>
+    }
+}
+
+/// What a new freeze and one that is changed have in common.
+#[component]
+fn Fields(environments: Vec<String>, timezones: Vec<&'static str>, draft: Draft) -> impl IntoView {
     let pairs = |pairs: &[(&str, &str)]| {
         pairs.iter().map(|(value, word)| ((*value).to_owned(), (*word).to_owned())).collect::<Vec<_>>()
     };
@@ -320,23 +416,7 @@ fn New(links: Links, environments: Vec<String>, timezones: Vec<&'static str>, dr
         .error("selector/environments")
         .map(|error| view! { <p class="error"><Icon symbol=Symbol::Warn/><span>{error.to_owned()}</span></p> });
     view! {
-        <Panel title="New freeze" id="new">
-            <Body>
-                <form class="stack" method="post" action=links.freezes()>
-                    <FormErrors
-                        draft=draft.clone()
-                        fields=&[
-                            "name", "kind", "repeats", "from", "to", "schedule/expression", "hours", "schedule/timezone",
-                            "selector/environments", "selector/models", "reason",
-                        ]
-                    />
                     <TextField label="Name" name="name" autocomplete="off" max=domain::freeze::MAX_NAME draft=draft.clone()/>
-                    <SelectField
-                        label="In its windows"
-                        name="kind"
-                        options=pairs(&[("deny", "nothing is deployed"), ("allow", "things are deployed, and at no other time")])
-                        draft=draft.clone()
-                    />
                     <SelectField
                         label="Its windows come"
                         name="repeats"
@@ -381,9 +461,5 @@ fn New(links: Links, environments: Vec<String>, timezones: Vec<&'static str>, dr
                     <CheckField name="manual_override" draft=draft.clone()>"Whoever breaks the glass may deploy in spite of it"</CheckField>
                     <CheckField name="overrun" draft=draft.clone()>"A deployment that began before may finish"</CheckField>
                     <TextArea label="Reason" name="reason" optional=true rows=2 draft/>
-                    <Button text="Make freeze" kind=Kind::Primary/>
-                </form>
-            </Body>
-        </Panel>
     }
 }

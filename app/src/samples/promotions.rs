@@ -14,10 +14,11 @@ use domain::{
     model::Signature,
     policy::{Better, GateSpec, Policy, PolicyDocument, PolicySet},
     promotion::{
-        AnswerDifference, Candidacy, Decision, DecisionBasis, DecisionFlip, DecisionVerdict, Finding, FlipRate,
-        FlipSegment, Gate, MetricComparison, NotReplayed, Override, OverrideKind, PromotionDetail, PromotionReplay,
-        PromotionState, Replay, ReplayAbout, ReplayExample, ReplayState, RuleStanding, ServingConfig, Subject,
-        TrafficPlan, Verdict, Vote,
+        AnswerDifference, Candidacy, Decision, DecisionBasis, DecisionFlip, DecisionVerdict, EnvironmentStatistics,
+        Finding, FlipRate, FlipSegment, Gate, MetricComparison, NotReplayed, Override, OverrideKind, PolicyStatistics,
+        PromotionCounts, PromotionDetail, PromotionReplay, PromotionState, PromotionStatistics, Rejection, Replay,
+        ReplayAbout, ReplayExample, ReplayState, RuleStanding, RuleStatistics, ServingConfig, Subject, TrafficPlan,
+        Verdict, Vote,
     },
     text_diff::TextDiff,
     user::{Email, User},
@@ -616,6 +617,7 @@ pub fn list() -> ListPage {
         promotion: promotion(number, model, version, "production", state),
         waits_for: waits_for.map(str::to_owned),
         is_mine: waits_for.is_some_and(|rules| rules.contains("product")),
+        is_mentioned: waits_for.is_some_and(|rules| rules.contains("product")),
     };
     ListPage {
         workspace_id: WorkspaceId::new(),
@@ -632,5 +634,62 @@ pub fn list() -> ListPage {
         mine: 1,
         environments: vec!["staging".to_owned(), "production".to_owned()],
         may_request: true,
+    }
+}
+
+/// What became of those of a quarter.
+#[must_use]
+pub fn statistics() -> PromotionStatistics {
+    let counts = |promotions, approved, hours: (f64, f64), ends: [i64; 4]| PromotionCounts {
+        promotions,
+        approved,
+        median_seconds: Some(hours.0 * 3600.0),
+        p90_seconds: Some(hours.1 * 3600.0),
+        rejected: ends[0],
+        expired: ends[1],
+        invalidated: ends[2],
+        rolled_back: ends[3],
+    };
+    let (staging, production) = (counts(64, 61, (0.4, 3.2), [1, 0, 2, 0]), counts(52, 41, (5.5, 49.0), [4, 3, 4, 2]));
+    let rejection = |number, comment: &str| Rejection {
+        number,
+        model: MODEL.to_owned(),
+        version: 9,
+        environment: "production".to_owned(),
+        by: "Product approver".to_owned(),
+        comment: comment.to_owned(),
+        at: moment() - TimeDelta::days(100 - number),
+    };
+    let policy = |environment: &str, policy: &str, counts: &PromotionCounts| PolicyStatistics {
+        environment: environment.to_owned(),
+        policy: policy.to_owned(),
+        counts: counts.clone(),
+    };
+    let environment = |environment: &str, counts: &PromotionCounts| EnvironmentStatistics {
+        environment: environment.to_owned(),
+        counts: counts.clone(),
+    };
+    let rule = |rule: &str, approved, rolled_back| RuleStatistics {
+        environment: "production".to_owned(),
+        rule: rule.to_owned(),
+        approved,
+        rolled_back,
+    };
+    PromotionStatistics {
+        from: moment() - TimeDelta::days(90),
+        to: moment(),
+        promotions: 116,
+        is_cut: false,
+        environments: vec![environment("staging", &staging), environment("production", &production)],
+        policies: vec![
+            policy("production", "high-risk", &counts(9, 5, (26.0, 71.0), [2, 1, 1, 0])),
+            policy("production", "production", &production),
+            policy("staging", "staging", &staging),
+        ],
+        rules: vec![rule("production/operations", 41, 2), rule("product/risk", 5, 0)],
+        rejections: vec![
+            rejection(83, "Slower for the kiosk: 41 ms at p99 where we agreed on 20."),
+            rejection(71, "The data set has customers of before the change of tariffs; train without them."),
+        ],
     }
 }

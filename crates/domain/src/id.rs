@@ -103,6 +103,8 @@ ids! {
     WebhookId,
     /// What is sent to a webhook for one event.
     DeliveryId,
+    /// An e-mail to one person.
+    MailId,
     /// A file that comes in parts.
     UploadId,
     /// What somebody says of a run or a version.

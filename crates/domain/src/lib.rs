@@ -27,6 +27,7 @@ pub mod log;
 pub mod log_batch;
 pub mod log_key;
 pub mod logged_model;
+pub mod mail;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod mlmodel;
 pub mod model;

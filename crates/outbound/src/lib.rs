@@ -6,13 +6,17 @@
 //!   name server can come. For a number in the place of a name the address itself is looked at, as it is connected to.
 //! - No redirect is followed, no proxy of the environment is used, no connection is kept for the next request.
 //! - It takes at most [`PATIENCE`], and no more than [`MOST_READ`] bytes of the answer are read.
+//!
+//! A Prometheus and a mail server have addresses that the installation chose, and are reached wherever they are.
 
 mod lookup;
+mod mail;
 mod prometheus;
 mod sign;
 mod trouble;
 
 pub use lookup::Lookup;
+pub use mail::{Letter, Mailer};
 pub use prometheus::Prometheus;
 pub use sign::signature;
 

@@ -1,6 +1,6 @@
 //! History: writing an event in the transaction of what it tells of, and reading timelines.
 
-use crate::{Caller, Ctx, Result, Services, boxed, webhook};
+use crate::{Caller, Ctx, Result, Services, boxed, promotion::mail_of_event, webhook};
 use chrono::Utc;
 use domain::{
     Page,
@@ -80,6 +80,7 @@ impl Event {
             request_id: request_id.map(ToOwned::to_owned),
         };
         store::audit::append(conn, workspace, &event).await?;
+        mail_of_event(conn, &event).await?;
         tell_of_promotion(conn, &event).await
     }
 }

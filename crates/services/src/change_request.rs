@@ -178,7 +178,7 @@ impl Services {
             commit(tx).await?;
             return Err(Error::conflict(format!("Change request #{number} expired. Ask for the change again.")));
         }
-        if let Some(sentence) = outdated(&mut tx, &request, &standing.policies, serves.as_ref()).await? {
+        if let Some(sentence) = outdated(&mut tx, ctx, &request, &standing.policies, serves.as_ref()).await? {
             end_as_system(&mut tx, &request, ChangeState::Invalidated, &sentence).await?;
             commit(tx).await?;
             return Err(Error::conflict(format!(
@@ -472,6 +472,7 @@ async fn stand(conn: &mut PgConnection, request: &ChangeRequest) -> Result<Stand
 /// Why what was asked for is no longer what it was; none when it is.
 async fn outdated(
     tx: &mut PgConnection,
+    ctx: &Ctx,
     request: &ChangeRequest,
     policies: &PolicySet,
     serves: Option<&Deployment>,
@@ -480,10 +481,16 @@ async fn outdated(
         return Ok(Some("The policies that ask for approval changed since.".to_owned()));
     }
     Ok(match &request.change {
-        Change::WritePolicy { name, instead_of, .. } => {
+        Change::WritePolicy { name, document, instead_of, .. } => {
             let last = store::policy::last(tx, request.workspace_id, name).await?;
-            let in_force = last.filter(|last| !last.retired).map(|last| last.digest);
-            (in_force != *instead_of).then(|| format!("The policy {name} changed since."))
+            let in_force = last.filter(|last| !last.retired);
+            if in_force.as_ref().map(|last| &last.digest) != instead_of.as_ref() {
+                return Ok(Some(format!("The policy {name} changed since.")));
+            }
+            match policy::check_names(tx, ctx, document, in_force.as_ref()).await {
+                Err(error) if error.kind == ErrorKind::Invalid => Some(error.message),
+                checked => checked.map(|()| None)?,
+            }
         }
         Change::RetirePolicy { name, instead_of, .. } => {
             let last = store::policy::last(tx, request.workspace_id, name).await?;

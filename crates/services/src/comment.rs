@@ -1,15 +1,19 @@
 //! Comments on runs, model versions and promotions. History tells that somebody commented, and never what they wrote: who deletes a
 //! comment is to be rid of it.
 
-use crate::{Ctx, Event, Result, Services, boxed, commit, now, page_rows, promotion::no_promotion};
+use crate::{
+    Ctx, Event, Result, Services, blocking, boxed, commit, now, page_rows,
+    promotion::{mail_mentioned, no_promotion},
+};
 use domain::{
     Error, ErrorKind, Page,
     audit::{Object, ObjectKind},
-    comment::{Comment, Subject, check_text},
-    id::{CommentId, ModelVersionId, RunId},
+    comment::{Comment, Subject, check_text, mentioned},
+    id::{CommentId, ModelVersionId, PromotionId, RunId},
     page,
     promotion::Promotion,
 };
+use std::collections::BTreeSet;
 use store::PgConnection;
 
 impl Services {
@@ -120,6 +124,7 @@ impl Services {
         store::comment::insert(&mut tx, ctx.workspace_id(), subject, &comment).await?;
         event.write(&mut tx, ctx).await?;
         if let Subject::Promotion(id) = subject {
+            mention(&mut tx, ctx, id, &comment).await?;
             store::event::notify(&mut tx, &format!("promotion:{id}")).await?;
         }
         commit(tx).await?;
@@ -141,6 +146,9 @@ impl Services {
         text.clone_into(&mut comment.text);
         comment.updated_at = now();
         store::comment::update(&mut tx, &comment).await?;
+        if let Subject::Promotion(id) = subject {
+            mention(&mut tx, ctx, id, &comment).await?;
+        }
         event(&mut tx, ctx, subject, "comment.updated", "changed a comment on", id).await?.write(&mut tx, ctx).await?;
         commit(tx).await?;
         Ok(comment)
@@ -158,6 +166,24 @@ impl Services {
         event(&mut tx, ctx, subject, "comment.deleted", "deleted a comment on", id).await?.write(&mut tx, ctx).await?;
         commit(tx).await
     }
+}
+
+/// Notes whom a comment on a promotion mentions, and writes to those who were not mentioned in it before: other members who
+/// see the promotion.
+async fn mention(conn: &mut PgConnection, ctx: &Ctx, promotion: PromotionId, comment: &Comment) -> Result<()> {
+    let mut people = BTreeSet::new();
+    // Most comments mention nobody, and then nobody is looked up.
+    if comment.text.contains('@') {
+        let members = store::workspace::members(conn, ctx.workspace_id()).await?;
+        let names: Vec<String> = members.iter().map(|member| member.user.name.clone()).collect();
+        let text = comment.text.clone();
+        let blocks = blocking(move || preview::prose(&text)).await?;
+        let mentioned = mentioned(&blocks, &names);
+        let others = members.iter().filter(|member| member.user.id != comment.author_id && !member.user.is_service);
+        people.extend(others.filter(|member| mentioned.contains(member.user.name.as_str())).map(|m| m.user.id));
+    }
+    store::comment::set_mentioned(conn, comment.id, promotion, &people, comment.updated_at).await?;
+    mail_mentioned(conn, promotion, &people, comment).await
 }
 
 async fn comments(

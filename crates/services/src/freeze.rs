@@ -46,6 +46,8 @@ pub struct FreezeChange {
     pub overrun: Option<bool>,
     /// Why.
     pub reason: Option<String>,
+    /// The mark of the freeze that the author looked at; when it has another by now, nothing changes.
+    pub instead_of: Option<String>,
 }
 
 impl Services {
@@ -108,16 +110,23 @@ impl Services {
         Ok(freeze)
     }
 
-    /// Changes a freeze; what it means stays. It is as if it had always been so.
+    /// Changes a freeze; what its windows mean stays. It is as if it had always been so.
     ///
     /// # Errors
-    /// `NotFound`; `Invalid` as when it is made; `Conflict` when somebody ended it.
+    /// `NotFound`; `Invalid` as when it is made; `Conflict` when somebody ended it, or changed it since it was looked at.
     #[boxed]
     pub async fn change_freeze(&self, ctx: &Ctx, id: FreezeId, change: FreezeChange) -> Result<Freeze> {
         let mut tx = self.begin().await?;
         let before = locked(&mut tx, ctx, id).await?;
         if before.ended_at.is_some() {
             return Err(Error::conflict(format!("{} has ended. Make another freeze.", before.name)));
+        }
+        if change.instead_of.is_some_and(|seen| seen != before.mark()) {
+            let text = format!(
+                "Somebody else changed {} meanwhile. What is typed is kept: look at what stands now.",
+                before.name
+            );
+            return Err(Error::conflict(text));
         }
         let after = Freeze {
             name: change.name.map_or_else(|| before.name.clone(), |name| name.trim().to_owned()),

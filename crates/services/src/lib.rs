@@ -29,6 +29,7 @@ mod gauges;
 mod link;
 mod log;
 mod logged_model;
+mod mail;
 mod model;
 mod model_card;
 mod model_version;
@@ -78,6 +79,7 @@ pub use freeze::{FreezeChange, NewFreeze};
 pub use gauges::{DriftScore, Gauges};
 pub use log::{Appended, log_topic};
 pub use logged_model::{LoggedModelSearch, NewLoggedModel, no_logged_model};
+pub use mail::TakenMail;
 pub use model::{ModelDetail, ModelSearch, NewModel};
 pub use model_card::no_card;
 pub use model_version::{VersionDetail, VersionSearch, parse_stage};
@@ -107,7 +109,7 @@ pub(crate) use async_recursion::async_recursion as boxed;
 
 use artifacts::Artifacts;
 use chrono::{DateTime, SubsecRound as _, Utc};
-use outbound::{Outbound, Prometheus};
+use outbound::{Mailer, Outbound, Prometheus};
 use serving::ModelCache;
 use sqlx::{PgPool, Postgres, Transaction};
 use std::{path::Path, sync::Arc};
@@ -132,6 +134,7 @@ pub struct Services {
     passwords: Arc<password::Passwords>,
     outbound: Arc<Outbound>,
     prometheus: Option<Arc<Prometheus>>,
+    mailer: Option<Arc<Mailer>>,
     joining: Arc<upload::Joining>,
     audit_keys: Option<Arc<Path>>,
     chaining: Arc<tokio::sync::Mutex<()>>,
@@ -156,6 +159,7 @@ impl Services {
             passwords: Arc::default(),
             outbound: Arc::default(),
             prometheus: None,
+            mailer: None,
             joining: Arc::default(),
             audit_keys: None,
             chaining: Arc::default(),
@@ -200,6 +204,13 @@ impl Services {
     #[must_use]
     pub fn with_prometheus(mut self, prometheus: Prometheus) -> Self {
         self.prometheus = Some(Arc::new(prometheus));
+        self
+    }
+
+    /// The same, with a mail server to send messages through.
+    #[must_use]
+    pub fn with_mailer(mut self, mailer: Mailer) -> Self {
+        self.mailer = Some(Arc::new(mailer));
         self
     }
 

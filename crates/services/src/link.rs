@@ -35,6 +35,11 @@ impl Links<'_> {
         self.to(format_args!("promotions/{number}"))
     }
 
+    /// One's own account.
+    pub(crate) fn account(self) -> String {
+        self.to(format_args!("settings/account"))
+    }
+
     /// Where an external gate of a promotion is answered, by the REST API.
     pub(crate) fn gate_answer(self, number: i64, gate: &str) -> String {
         self.to(format_args!("api/v1/promotions/{number}/gates/{}/answer", encode(gate)))

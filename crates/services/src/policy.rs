@@ -76,9 +76,9 @@ impl Services {
         new.document.validate()?;
         let mut tx = self.begin().await?;
         store::workspace::lock(&mut tx, ctx.workspace_id()).await?;
-        check_scope(&mut tx, ctx, &new.document.scope).await?;
         let before = store::policy::last(&mut tx, ctx.workspace_id(), &name).await?;
         check_unchanged(&name, before.as_ref(), new.instead_of.as_ref())?;
+        check_names(&mut tx, ctx, &new.document, before.as_ref()).await?;
         let in_force = before.filter(|before| !before.retired);
         if let Some(in_force) = in_force.as_ref().filter(|in_force| in_force.document == new.document) {
             return Ok(Effect::Done(in_force.clone()));
@@ -174,6 +174,7 @@ pub(crate) async fn write(
     by: &str,
 ) -> Result<Policy> {
     let before = store::policy::last(tx, ctx.workspace_id(), name).await?;
+    check_teams(tx, ctx, &document, before.as_ref()).await?;
     let policy = Policy {
         id: PolicyId::new(),
         workspace_id: ctx.workspace_id(),
@@ -274,6 +275,40 @@ async fn check_scope(conn: &mut PgConnection, ctx: &Ctx, scope: &Scope) -> Resul
         }
     }
     Ok(())
+}
+
+/// Refuses a document that names environments or teams that are not there.
+pub(crate) async fn check_names(
+    conn: &mut PgConnection,
+    ctx: &Ctx,
+    document: &PolicyDocument,
+    before: Option<&Policy>,
+) -> Result<()> {
+    check_scope(conn, ctx, &document.scope).await?;
+    check_teams(conn, ctx, document, before).await
+}
+
+/// A rule that names a team that is not there would wait for nobody. Those that were named before may be gone since.
+async fn check_teams(
+    conn: &mut PgConnection,
+    ctx: &Ctx,
+    document: &PolicyDocument,
+    before: Option<&Policy>,
+) -> Result<()> {
+    let known = before.filter(|before| !before.retired).map(|before| before.document.teams()).unwrap_or_default();
+    let mut named = document.teams();
+    named.retain(|team| !known.contains(team));
+    if named.is_empty() {
+        return Ok(());
+    }
+    let there = store::team::list(conn, ctx.workspace_id()).await?;
+    match named.into_iter().find(|name| there.iter().all(|team| team.name != *name)) {
+        Some(missing) => {
+            let message = format!("There is no team \"{missing}\" in this workspace. Make it first.");
+            Err(Error::invalid_field("rules", message))
+        }
+        None => Ok(()),
+    }
 }
 
 async fn put_in_force(

@@ -1,4 +1,4 @@
-//! Deleting what has had its time: jobs that are done, sessions and tokens that ended, old predictions, checks and deliveries.
+//! Deleting what has had its time: jobs that are done, sessions and tokens that ended, old predictions, checks, deliveries and messages.
 
 use crate::{Result, Services, boxed};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -7,13 +7,15 @@ use chrono::{DateTime, TimeDelta, Utc};
 const KEEP_JOBS_S: i32 = 3600;
 /// For how many days tokens are kept that expired or were revoked.
 const KEEP_TOKENS_DAYS: i64 = 30;
-/// For how many days deliveries of webhooks are kept.
+/// For how many days deliveries of webhooks and messages to people are kept.
 const KEEP_DELIVERIES_DAYS: i64 = 30;
+/// After how many hours a message to somebody is given up that no worker took.
+const GIVE_MAIL_UP_HOURS: i64 = 24;
 /// How many rows a statement deletes, so that none takes long.
 const ROWS: u32 = 5000;
 
 impl Services {
-    /// Deletes wake-ups that were handled, and sessions that ended by themselves. Deliveries that nobody will send are dropped.
+    /// Deletes wake-ups that were handled, and sessions that ended by themselves. Deliveries and messages that nobody will send are dropped.
     /// Uploads that took too long are given up.
     ///
     /// # Errors
@@ -24,12 +26,13 @@ impl Services {
         store::wake::clean(&mut conn, KEEP_JOBS_S).await?;
         store::session::delete_expired(&mut conn).await?;
         store::webhook::delivery::drop_lost(&mut conn).await?;
+        store::mail::give_up_before(&mut conn, Utc::now() - TimeDelta::hours(GIVE_MAIL_UP_HOURS)).await?;
         drop(conn);
         // Last: of all this, it alone needs the artifact store.
         self.delete_ended_uploads().await
     }
 
-    /// Deletes some predictions and checks from before a moment, and tokens and deliveries that ended long ago. Tells whether there may be
+    /// Deletes some predictions and checks from before a moment, and tokens, deliveries and messages that ended long ago. Tells whether there may be
     /// more.
     ///
     /// # Errors
@@ -45,6 +48,7 @@ impl Services {
             ("checks", store::monitor::delete_checks_before(&mut conn, kept_from, rows).await?),
             ("tokens", store::token::delete_ended_before(&mut conn, tokens_from, rows).await?),
             ("deliveries", store::webhook::delivery::delete_before(&mut conn, deliveries_from, rows).await?),
+            ("messages", store::mail::delete_before(&mut conn, deliveries_from, rows).await?),
         ];
         for (what, count) in deleted.iter().filter(|(_, count)| *count > 0) {
             tracing::info!(what, count, "old rows were deleted");

@@ -140,14 +140,28 @@ impl Services {
         self.team(ctx, name).await
     }
 
-    /// Deletes a team. Rules that name it find nobody in it.
+    /// Deletes a team that no policy in force names: nobody would be left to satisfy its rules.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// `NotFound`; `Conflict` when policies name it.
     #[boxed]
     pub async fn delete_team(&self, ctx: &Ctx, name: &str) -> Result<()> {
         let mut tx = self.begin().await?;
+        // Whoever writes a policy waits for this, or this for them.
+        store::workspace::lock(&mut tx, ctx.workspace_id()).await?;
         let team = locked(&mut tx, ctx, name).await?;
+        let policies = store::policy::latest(&mut tx, ctx.workspace_id()).await?;
+        let naming = policies.iter().filter(|policy| !policy.retired && policy.document.teams().contains(name));
+        let naming: Vec<&str> = naming.map(|policy| policy.name.as_str()).collect();
+        if let Some((last, others)) = naming.split_last() {
+            let policies = match others {
+                [] => format!("The policy {last} names it"),
+                others => format!("The policies {} and {last} name it", others.join(", ")),
+            };
+            return Err(Error::conflict(format!(
+                "The team {name} cannot be deleted. {policies}: have them name somebody else first, or retire them."
+            )));
+        }
         store::team::delete(&mut tx, team.id).await?;
         let event = Event::new("team.deleted", object(&team), format!("deleted the team {name}"));
         event.details(serde_json::json!({ "members": team.members })).write(&mut tx, ctx).await?;

@@ -13,7 +13,7 @@ use domain::{
     promotion::Promotion,
     webhook::{
         self, Announced, Delivery, DeliveryState, Ending, Happening, MAX_ATTEMPTS, PromotionEvent, Webhook,
-        WebhookEvent, WebhookStatus, WebhookUrl, completed,
+        WebhookEvent, WebhookFormat, WebhookStatus, WebhookUrl, chat_body, completed,
     },
 };
 use outbound::{Message, Outbound, PATIENCE};
@@ -25,7 +25,10 @@ use std::{
 use store::{
     PgConnection,
     wake::Wake,
-    webhook::delivery::{Ended, Taken},
+    webhook::{
+        Told,
+        delivery::{Ended, Taken},
+    },
 };
 
 /// For how long a worker has a delivery: three times what a request may take.
@@ -48,6 +51,8 @@ pub struct NewWebhook {
     pub secret: String,
     /// Whether it is told anything.
     pub status: WebhookStatus,
+    /// What it is posted.
+    pub format: WebhookFormat,
 }
 
 /// What of a webhook is to be another.
@@ -65,6 +70,8 @@ pub struct WebhookChange {
     pub secret: Option<String>,
     /// Whether it is told anything.
     pub status: Option<WebhookStatus>,
+    /// What it is posted.
+    pub format: Option<WebhookFormat>,
 }
 
 /// A webhook in a list.
@@ -124,6 +131,7 @@ impl Services {
             description: new.description,
             url: new.url,
             events: new.events,
+            format: new.format,
             status: new.status,
             has_secret: !new.secret.is_empty(),
             created_at: now,
@@ -134,6 +142,7 @@ impl Services {
         // Not the whole address: some services have a secret in its path.
         let details = serde_json::json!({
             "host": url.host(), "events": webhook.events, "status": webhook.status, "signed": webhook.has_secret,
+            "format": webhook.format,
         });
         Event::new("webhook.created", object(&webhook), format!("added the webhook {}", webhook.name))
             .details(details)
@@ -261,6 +270,7 @@ impl Services {
             events: change.events.unwrap_or_else(|| before.events.clone()),
             description: change.description.unwrap_or_else(|| before.description.clone()),
             status: change.status.unwrap_or(before.status),
+            format: change.format.unwrap_or(before.format),
             has_secret: new_secret.as_ref().map_or(before.has_secret, |secret| !secret.is_empty()),
             ..before.clone()
         };
@@ -279,6 +289,7 @@ impl Services {
             ("events", after.events != before.events),
             ("description", after.description != before.description),
             ("secret", new_secret.is_some()),
+            ("format", after.format != before.format),
         ] {
             if is_changed {
                 changed.push(name);
@@ -326,7 +337,7 @@ impl Services {
             (webhook, store::webhook::secret(&mut conn, ctx.workspace_id(), id).await?)
         };
         let event = event.or_else(|| webhook.events.first().copied()).unwrap_or(WebhookEvent::RegisteredModelCreated);
-        let body = body(event, &event.example(), &ctx.workspace.slug)?;
+        let body = body(webhook.format, event, &event.example(), &ctx.workspace.slug)?;
         let body = completed(&body, self.public_url()).unwrap_or(body);
         let delivery = DeliveryId::new().to_string();
         let message = Message { id: &delivery, body: &body, secret: Some(&secret) };
@@ -449,8 +460,10 @@ struct Tried {
 /// happens, and wakes a worker.
 pub(crate) async fn tell_webhooks(conn: &mut PgConnection, model: &Model, what: &Happening<'_>) -> Result<()> {
     let Some((event, data)) = what.of(model) else { return Ok(()) };
-    let told = store::webhook::told_of(conn, model.workspace_id, event).await?;
-    send(conn, &told, event, &data).await
+    match store::webhook::told_of(conn, model.workspace_id, event).await? {
+        Some((slug, told)) => send(conn, &slug, &told, event, &data).await,
+        None => Ok(()),
+    }
 }
 
 /// The same of a head of history: whoever keeps it elsewhere can tell later whether history was written anew.
@@ -463,8 +476,10 @@ pub(crate) async fn tell_checkpoint(
         "workspace_id": workspace, "seq": checkpoint.seq, "head": checkpoint.head, "at": checkpoint.at,
         "key": checkpoint.key, "signature": checkpoint.signature,
     });
-    let told = store::webhook::told_of(conn, workspace, WebhookEvent::AuditCheckpoint).await?;
-    send(conn, &told, WebhookEvent::AuditCheckpoint, &data).await
+    match store::webhook::told_of(conn, workspace, WebhookEvent::AuditCheckpoint).await? {
+        Some((slug, told)) => send(conn, &slug, &told, WebhookEvent::AuditCheckpoint, &data).await,
+        None => Ok(()),
+    }
 }
 
 /// The same of what happened to a promotion. `more` is said beside how it stands.
@@ -475,31 +490,40 @@ pub(crate) async fn tell_of_promotion(
     more: impl FnOnce(Links<'_>) -> serde_json::Value,
 ) -> Result<()> {
     let told_as = WebhookEvent::Promotion(event);
-    let told = store::webhook::told_of(conn, promotion.workspace_id, told_as).await?;
-    let Some((_, slug)) = told.first() else { return Ok(()) };
+    let Some((slug, told)) = store::webhook::told_of(conn, promotion.workspace_id, told_as).await? else {
+        return Ok(());
+    };
     // Who sends it knows the server's address, and puts it before each path.
-    let links = Links { base: "", slug };
+    let links = Links { base: "", slug: &slug };
     let data = PromotionEvent::data(promotion, &links.promotion(promotion.number), more(links));
-    send(conn, &told, told_as, &data).await
+    send(conn, &slug, &told, told_as, &data).await
 }
 
 /// Writes a delivery for each of these webhooks of one workspace, and wakes a worker.
 async fn send(
     conn: &mut PgConnection,
-    told: &[(WebhookId, String)],
+    slug: &str,
+    told: &[Told],
     event: WebhookEvent,
     data: &serde_json::Value,
 ) -> Result<()> {
-    let Some((_, slug)) = told.first() else { return Ok(()) };
-    let body = body(event, data, slug)?;
-    let webhooks: Vec<WebhookId> = told.iter().map(|(id, _)| *id).collect();
-    store::webhook::delivery::insert(conn, &webhooks, event, &body).await?;
+    for format in WebhookFormat::ALL {
+        let webhooks: Vec<WebhookId> = told.iter().filter(|one| one.format == format).map(|one| one.id).collect();
+        if !webhooks.is_empty() {
+            let body = body(format, event, data, slug)?;
+            store::webhook::delivery::insert(conn, &webhooks, event, &body).await?;
+        }
+    }
     store::wake::push(conn, &Wake::Webhooks).await?;
     Ok(())
 }
 
-fn body(event: WebhookEvent, data: &serde_json::Value, workspace: &str) -> Result<String> {
-    serde_json::to_string(&Announced::new(event, Utc::now(), data, workspace)).map_err(|error| {
+fn body(format: WebhookFormat, event: WebhookEvent, data: &serde_json::Value, workspace: &str) -> Result<String> {
+    let body = match format {
+        WebhookFormat::Mlflow => serde_json::to_string(&Announced::new(event, Utc::now(), data, workspace)),
+        WebhookFormat::Chat => chat_body(event, data),
+    };
+    body.map_err(|error| {
         tracing::error!(%error, "what is told of has no JSON form");
         Error::internal()
     })
@@ -515,7 +539,7 @@ fn answered(status: u16) -> String {
 }
 
 /// A number from 0 to 1 that nobody foresees; 0 when there is none to be had.
-fn chance() -> f64 {
+pub(crate) fn chance() -> f64 {
     getrandom::u32().map_or(0.0, |number| f64::from(number) / f64::from(u32::MAX))
 }
 

@@ -7,6 +7,7 @@ use domain::{
     id::{CommentId, ModelVersionId, PromotionId, RunId, UserId, WorkspaceId},
 };
 use sqlx::{FromRow, PgConnection};
+use std::collections::BTreeSet;
 use uuid::Uuid;
 
 #[derive(FromRow)]
@@ -168,11 +169,44 @@ pub async fn update(conn: &mut PgConnection, comment: &Comment) -> Result<()> {
     Ok(())
 }
 
-/// Deletes a comment: that there was one stays, and what it said does not.
+/// Notes that a comment on a promotion, as it reads since a moment, mentions exactly these people. Whoever was mentioned in
+/// it before keeps the time of that.
 ///
 /// # Errors
-/// When the statement fails.
+/// When a statement fails.
+pub async fn set_mentioned(
+    conn: &mut PgConnection,
+    id: CommentId,
+    promotion: PromotionId,
+    people: &BTreeSet<UserId>,
+    at: DateTime<Utc>,
+) -> Result<()> {
+    let people: Vec<UserId> = people.iter().copied().collect();
+    sqlx::query("delete from mentions where comment_id = $1 and user_id <> all($2)")
+        .bind(id)
+        .bind(&people)
+        .execute(&mut *conn)
+        .await?;
+    sqlx::query(
+        "insert into mentions (comment_id, user_id, promotion_id, mentioned_at)
+         select $1, user_id, $3, $4 from unnest($2::uuid[]) as m (user_id)
+         on conflict (comment_id, user_id) do nothing",
+    )
+    .bind(id)
+    .bind(&people)
+    .bind(promotion)
+    .bind(at)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Deletes a comment: that there was one stays, and what it said does not, nor whom it mentioned.
+///
+/// # Errors
+/// When a statement fails.
 pub async fn delete(conn: &mut PgConnection, id: CommentId) -> Result<()> {
+    sqlx::query("delete from mentions where comment_id = $1").bind(id).execute(&mut *conn).await?;
     sqlx::query("update comments set body = '', deleted_at = now() where id = $1").bind(id).execute(conn).await?;
     Ok(())
 }

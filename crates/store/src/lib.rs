@@ -32,6 +32,7 @@ pub mod freeze;
 pub mod keyset;
 pub mod log;
 pub mod logged_model;
+pub mod mail;
 mod migrate;
 pub mod model;
 pub mod model_card;

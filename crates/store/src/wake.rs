@@ -28,6 +28,8 @@ pub enum Wake {
     Webhooks,
     /// Predictions that wait to be replayed on a candidate.
     Replays,
+    /// Messages to people that wait to be sent.
+    Mails,
 }
 
 /// Sends a wake-up when the transaction commits.

@@ -157,7 +157,7 @@ async fn list(
     let (name, version) = (fields.model_name()?, fields.version()?);
     let from = state.services.model_version(&ctx, name, version).await?.stage;
     let open = open_promotions(&state, &ctx, name, version).await?;
-    let waiting = state.services.promotions_waiting_for_me(&ctx).await?;
+    let waiting = state.services.promotions_to_decide(&ctx).await?;
     let request = |promotion: &Promotion| {
         let mut request = activity(promotion, "REQUESTED_TRANSITION", (from, stage_of(promotion)?));
         request["available_actions"] = json!(actions(&ctx, promotion, &waiting));

@@ -21,7 +21,7 @@ use domain::{
     Error,
     id::WebhookId,
     permission::Permission,
-    webhook::{Webhook, WebhookEvent},
+    webhook::{Webhook, WebhookEvent, WebhookFormat},
 };
 use serde_json::{Value, json};
 use services::{Ctx, NewWebhook, WebhookChange};
@@ -79,6 +79,7 @@ async fn create(
         description: fields.text_or_empty("description")?.to_owned(),
         secret: fields.text_or_empty("secret")?.to_owned(),
         status: fields.webhook_status()?.unwrap_or_default(),
+        format: WebhookFormat::Mlflow,
     };
     let webhook = state.services.create_webhook(&ctx, new).await?;
     Ok(answered(&webhook))
@@ -134,6 +135,7 @@ async fn update(
         description: said("description")?,
         secret: said("secret")?,
         status: fields.webhook_status()?,
+        format: None,
     };
     let webhook = state.services.change_webhook(&ctx, before.id, change).await?;
     Ok(answered(&webhook))

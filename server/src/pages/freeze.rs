@@ -1,35 +1,34 @@
-//! The page of freezes: whether anything may be deployed, the windows ahead, and the forms.
+//! The pages of freezes: whether anything may be deployed, the windows ahead, and the forms.
 
 use super::{Form, PageResult, View, chosen::Chosen, form::can_mend};
 use crate::{access::Access, extract::Path, router::Routes};
 use app::{
-    pages::freeze::{DAYS, FreezeRow, Freezes, FreezesPage, PlaceRow, WindowRow},
+    pages::freeze::{DAYS, Edit, EditPage, FreezeRow, Freezes, FreezesPage, PlaceRow, WindowRow},
     shell::Section,
     ui::field::Draft,
 };
 use axum::http::Method;
 use chrono::{DateTime, Utc};
 use domain::{
-    Error,
+    Error, ErrorKind,
     environment::{Environment, Tier},
     freeze::{self, Freeze, FreezeState, Schedule, Selector, Standing, in_zone},
     id::FreezeId,
     permission::Permission,
 };
 use leptos::prelude::*;
-use services::{Ctx, NewFreeze, Services};
+use services::{Ctx, FreezeChange, NewFreeze, Services};
 use std::collections::{BTreeMap, BTreeSet};
 
 const SECTION: Option<Section> = Some(Section::Freezes);
 
 pub(crate) fn routes(routes: Routes) -> Routes {
     let (read, write) = (Access::Needs(Permission::Read), Access::Needs(Permission::WritePolicies));
-    routes.page(Method::GET, "/freezes", read, list).page(Method::POST, "/freezes", write, create).page(
-        Method::POST,
-        "/freezes/{id}",
-        write,
-        change,
-    )
+    routes
+        .page(Method::GET, "/freezes", read, list)
+        .page(Method::POST, "/freezes", write, create)
+        .page(Method::GET, "/freezes/{id}", write, edit)
+        .page(Method::POST, "/freezes/{id}", write, change)
 }
 
 async fn list(view: View, chosen: Chosen) -> PageResult {
@@ -152,6 +151,14 @@ fn schedule(form: &Form) -> Result<Schedule, Error> {
     Ok(Schedule::Dates { from: needed("from")?, to: needed("to")? })
 }
 
+fn selector(form: &Form) -> Result<Selector, Error> {
+    Ok(Selector {
+        environments: form.all("environments").map(str::to_owned).collect(),
+        tiers: form.parse_all::<Tier, BTreeSet<_>>("tiers")?,
+        models: form.list("selector/models"),
+    })
+}
+
 /// The field of the form that a refusal is about.
 fn in_form(error: Error) -> Error {
     let field = match error.field.as_deref() {
@@ -169,11 +176,7 @@ async fn create(view: View, form: Form) -> PageResult {
             name: form.text("name").to_owned(),
             kind: form.parse("kind")?,
             schedule: schedule(&form)?,
-            selector: Selector {
-                environments: form.all("environments").map(str::to_owned).collect(),
-                tiers: form.parse_all::<Tier, BTreeSet<_>>("tiers")?,
-                models: form.list("selector/models"),
-            },
+            selector: selector(&form)?,
             manual_override: form.text("manual_override") == "on",
             overrun: form.text("overrun") == "on",
             reason: form.text("reason").to_owned(),
@@ -190,8 +193,120 @@ async fn create(view: View, form: Form) -> PageResult {
     }
 }
 
+async fn edit(view: View, Path(id): Path<FreezeId>) -> PageResult {
+    let freeze = view.services().freeze(view.ctx()?, id).await?;
+    edit_page(view, freeze, None).await
+}
+
+async fn edit_page(view: View, freeze: Freeze, refused: Option<(Error, Draft)>) -> PageResult {
+    if freeze.ended_at.is_some() {
+        return Err(Error::conflict(format!("{} has ended. Make another freeze.", freeze.name)).into());
+    }
+    let places = view.services().environments(view.ctx()?).await?.into_iter().map(|one| one.environment.name);
+    let mut environments: Vec<String> = places.collect();
+    // One that it names may be archived since.
+    let named = freeze.selector.environments.iter();
+    let others: Vec<String> = named.filter(|name| !environments.contains(name)).cloned().collect();
+    environments.extend(others);
+    let mark = freeze.mark();
+    let (error, draft) = refused.unzip();
+    let draft = draft.unwrap_or_else(|| drafted(&freeze));
+    let page = EditPage {
+        name: freeze.name,
+        id: freeze.id,
+        kind: freeze.kind,
+        mark,
+        environments,
+        timezones: freeze::timezones(),
+    };
+    let title = format!("Change {}", page.name);
+    let links = view.links.clone();
+    view.form_page(error.as_ref(), title, SECTION, move || view! { <Edit links page draft/> }).await
+}
+
+/// A freeze as its form shows it.
+fn drafted(freeze: &Freeze) -> Draft {
+    let zone = freeze.schedule.timezone();
+    let mut pairs = vec![
+        ("name", freeze.name.clone()),
+        ("schedule/timezone", zone.to_owned()),
+        ("selector/models", freeze.selector.models.join(", ")),
+        ("reason", freeze.reason.clone()),
+    ];
+    match &freeze.schedule {
+        Schedule::Dates { from, to } => pairs.extend([
+            ("repeats", "dates".to_owned()),
+            ("from", freeze::to_zone(*from, zone)),
+            ("to", freeze::to_zone(*to, zone)),
+        ]),
+        Schedule::Cron { expression, duration_s, .. } => pairs.extend([
+            ("repeats", "cron".to_owned()),
+            ("schedule/expression", expression.clone()),
+            ("hours", hours(*duration_s)),
+        ]),
+    }
+    pairs.extend(freeze.selector.environments.iter().map(|name| ("environments", name.clone())));
+    pairs.extend(freeze.selector.tiers.iter().map(|tier| ("tiers", tier.as_str().to_owned())));
+    let ticked = [("manual_override", freeze.manual_override), ("overrun", freeze.overrun)];
+    pairs.extend(ticked.into_iter().filter(|(_, on)| *on).map(|(name, _)| (name, "on".to_owned())));
+    Draft::of(pairs)
+}
+
+/// Seconds as hours, exactly enough to be read back.
+#[allow(clippy::cast_precision_loss, reason = "a duration has far fewer seconds than a float tells apart")]
+fn hours(seconds: i64) -> String {
+    (seconds as f64 / 3600.0).to_string()
+}
+
+/// What the form says of when its windows are. What is as it was shown stays exactly as it was: a field knows neither parts of
+/// a second nor which of two times of a night on which clocks go back.
+fn schedule_since(form: &Form, before: &Schedule) -> Result<Schedule, Error> {
+    let mut after = schedule(form)?;
+    if let (Schedule::Dates { from, to }, Schedule::Dates { from: from_before, to: to_before }) = (&mut after, before) {
+        let zone = before.timezone();
+        let is_as_shown = |field: &str, moment: DateTime<Utc>| {
+            form.text("schedule/timezone") == zone && form.text(field) == freeze::to_zone(moment, zone)
+        };
+        if is_as_shown("from", *from_before) {
+            *from = *from_before;
+        }
+        if is_as_shown("to", *to_before) {
+            *to = *to_before;
+        }
+    }
+    Ok(after)
+}
+
+async fn save(view: View, before: Freeze, form: Form) -> PageResult {
+    let saved = async {
+        let change = FreezeChange {
+            name: Some(form.text("name").to_owned()),
+            schedule: Some(schedule_since(&form, &before.schedule)?),
+            selector: Some(selector(&form)?),
+            manual_override: Some(form.text("manual_override") == "on"),
+            overrun: Some(form.text("overrun") == "on"),
+            reason: Some(form.text("reason").to_owned()),
+            instead_of: form.seen(),
+        };
+        view.services().change_freeze(view.ctx()?, before.id, change).await.map_err(in_form)
+    };
+    match saved.await {
+        Ok(freeze) => view.done(&view.links.freezes(), format!("{} is changed.", freeze.name)).await,
+        Err(error) if can_mend(&error) && error.kind != ErrorKind::NotFound => {
+            let draft = form.refused(&error);
+            let now = view.services().freeze(view.ctx()?, before.id).await?;
+            edit_page(view, now, Some((error, draft))).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
 async fn change(view: View, Path(id): Path<FreezeId>, form: Form) -> PageResult {
     let (services, ctx) = (view.services(), view.ctx()?);
+    if form.text("do") == "change" {
+        let before = services.freeze(ctx, id).await?;
+        return save(view, before, form).await;
+    }
     let notice = match form.text("do") {
         "end" => format!("{} has ended.", services.end_freeze(ctx, id).await?.name),
         "delete" => {

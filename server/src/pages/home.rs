@@ -57,12 +57,14 @@ async fn home(State(state): State<AppState>, view: View, slug: Option<Extension<
     more_run |= running.len() > RUNNING;
     running.truncate(RUNNING);
     let environments = services.environments(ctx).await?.into_iter().map(|overview| overview.environment).collect();
-    let mut waiting = services.promotions_waiting_for_me(ctx).await?;
-    waiting.sort_by_key(|promotion| promotion.number);
+    let waiting = services.promotions_to_decide(ctx).await?;
+    let mut mentioning = services.promotions_mentioning_me(ctx).await?;
+    mentioning.retain(|one| waiting.iter().all(|known| known.id != one.id));
     let example = example::walk(&state, ctx);
     let page = HomePage {
         workspace_id: ctx.workspace_id(),
         waiting,
+        mentioning,
         environments,
         endpoints: services.endpoints(ctx).await?,
         running,

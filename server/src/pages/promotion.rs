@@ -9,7 +9,7 @@ pub(super) use decision::new_decision;
 use super::{Form, PageResult, View, chosen::Chosen, comment::shown};
 use crate::{access::Access, extract::Path, router::Routes};
 use app::{
-    pages::promotion::{Changed, Detail, List, ListPage, ListRow, May, PromotionPage, Serving},
+    pages::promotion::{Changed, Detail, List, ListPage, ListRow, May, PERIODS, PromotionPage, Serving, Statistics},
     shell::Section,
     ui::field::Draft,
 };
@@ -28,6 +28,8 @@ use services::{Ctx, PromotionFilter, Services, may_withdraw};
 const SECTION: Option<Section> = Some(Section::Promotions);
 /// How many promotions a page of the list shows.
 const ROWS: usize = 50;
+/// Over how many days statistics are when nothing is said.
+const USUAL_DAYS: i64 = 90;
 /// How many lines of history the page of one shows.
 const EVENTS: usize = 100;
 /// How many comments the page of one shows.
@@ -41,6 +43,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         .page(Method::GET, "/promotions", read, list)
         .page(Method::POST, "/promotions", request, request::create)
         .page(Method::GET, "/promotions/new", request, request::show)
+        .page(Method::GET, "/promotions/statistics", read, statistics)
         .page(Method::GET, "/promotions/{number}", read, show)
         .page(Method::POST, "/promotions/{number}/decisions", decide, decision::decide)
         .page(Method::POST, "/promotions/{number}/gates", request, run_gates)
@@ -57,6 +60,7 @@ async fn list(view: View, chosen: Chosen) -> PageResult {
     let (services, ctx) = (view.services(), view.ctx()?);
     let waiting = services.promotions_waiting_for_me(ctx).await?;
     let mine: Vec<i64> = waiting.iter().map(|one| one.number).collect();
+    let mentioning: Vec<i64> = services.promotions_mentioning_me(ctx).await?.iter().map(|one| one.number).collect();
     let which = chosen.get("state").unwrap_or(if mine.is_empty() { "open" } else { "mine" });
     let fits = |one: &domain::promotion::Promotion| {
         chosen.get("environment").is_none_or(|name| one.environment == name)
@@ -83,7 +87,12 @@ async fn list(view: View, chosen: Chosen) -> PageResult {
     let row = |promotion: domain::promotion::Promotion| {
         let rules = open.remove(&promotion.id).filter(|rules| !rules.is_empty());
         let waits_for = rules.map(|rules| rules.join(", "));
-        ListRow { is_mine: mine.contains(&promotion.number), promotion, waits_for }
+        ListRow {
+            is_mine: mine.contains(&promotion.number),
+            is_mentioned: mentioning.contains(&promotion.number),
+            promotion,
+            waits_for,
+        }
     };
     let rows = promotions.into_iter().map(row).collect();
     let page = ListPage {
@@ -97,6 +106,22 @@ async fn list(view: View, chosen: Chosen) -> PageResult {
     let links = view.links.clone();
     let address = chosen.address(links.promotions());
     view.page("Promotions", SECTION, move || view! { <List links address page/> }).await
+}
+
+async fn statistics(view: View, chosen: Chosen) -> PageResult {
+    let days = match chosen.get("days") {
+        None => USUAL_DAYS,
+        Some(text) => {
+            let known = PERIODS.iter().map(|(days, _)| *days).find(|days| days.to_string() == text);
+            known.ok_or_else(|| Error::invalid("There are no statistics of such a period."))?
+        }
+    };
+    let from = chrono::Utc::now() - chrono::TimeDelta::days(days);
+    let statistics = view.services().promotion_statistics(view.ctx()?, Some(from), None).await?;
+    let links = view.links.clone();
+    let address = chosen.address(links.to("promotions/statistics"));
+    let page = move || view! { <Statistics links address days statistics/> };
+    view.page("Statistics of promotions", SECTION, page).await
 }
 
 async fn show(view: View, Path(number): Path<i64>) -> PageResult {

@@ -15,6 +15,7 @@ use axum::{
 use domain::{
     Error, ErrorKind,
     id::{TokenId, UserId},
+    mail::MailKind,
     permission::{Permission, Role},
     user::{Email, Password},
 };
@@ -42,6 +43,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         .page(Method::POST, "/settings/tokens/{id}/revoke", own, revoke_token)
         .page(Method::GET, "/settings/account", read, account)
         .page(Method::POST, "/settings/account", own, change_password)
+        .page(Method::POST, "/settings/mail", own, choose_mail)
         .page(Method::POST, "/settings/sessions/{handle}/revoke", own, revoke_session)
         .page(Method::GET, "/settings/workspaces", read, workspaces)
         .page(Method::POST, "/settings/workspaces", Access::Needs(Permission::MakeWorkspaces), create_workspace)
@@ -169,11 +171,15 @@ async fn account_page(view: View, refused: Option<(Error, Draft)>) -> PageResult
     let (services, caller) = (view.services(), view.caller()?);
     let sessions = services.sessions(caller).await?;
     let events = services.audit_events_of_account(caller, None, EVENTS).await?.items;
+    let (mail, mail_is_sent) = (services.wanted_mail(caller).await?, services.mail_is_sent().await?);
     let links = view.links.clone();
     match refused {
-        None => view.page("Your account", SECTION, move || view! { <Account links sessions events/> }).await,
+        None => {
+            let page = move || view! { <Account links sessions events mail mail_is_sent/> };
+            view.page("Your account", SECTION, page).await
+        }
         Some((error, draft)) => {
-            let again = move || view! { <Account links sessions events draft/> };
+            let again = move || view! { <Account links sessions events mail mail_is_sent draft/> };
             view.refused(&error, "Your account", SECTION, again).await
         }
     }
@@ -194,6 +200,13 @@ async fn change_password(view: View, form: Form) -> PageResult {
         }
         Err(error) => Err(error.into()),
     }
+}
+
+async fn choose_mail(view: View, form: Form) -> PageResult {
+    let wanted = form.parse_all::<MailKind, BTreeSet<_>>("mail")?;
+    view.services().set_wanted_mail(view.caller()?, &wanted).await?;
+    let notice = if wanted.is_empty() { "You are written no e-mail." } else { "Your choice is kept." };
+    view.done(&view.links.to(ACCOUNT), notice).await
 }
 
 async fn revoke_session(view: View, Path(handle): Path<String>) -> PageResult {

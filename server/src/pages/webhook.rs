@@ -12,7 +12,7 @@ use domain::{
     Error, ErrorKind,
     id::{DeliveryId, WebhookId},
     permission::Permission,
-    webhook::{WebhookEvent, WebhookStatus},
+    webhook::{WebhookEvent, WebhookFormat, WebhookStatus},
 };
 use leptos::prelude::*;
 use services::{NewWebhook, WebhookChange};
@@ -60,6 +60,11 @@ fn events(form: &Form) -> Result<BTreeSet<WebhookEvent>, Error> {
     form.parse_all::<WebhookEvent, _>("events")
 }
 
+/// What it is posted; none when the form does not say.
+fn format(form: &Form) -> Result<Option<WebhookFormat>, Error> {
+    Some(form.text("format")).filter(|text| !text.is_empty()).map(|_| form.parse("format")).transpose()
+}
+
 async fn add(view: View, form: Form) -> PageResult {
     let added = async {
         let new = NewWebhook {
@@ -69,6 +74,7 @@ async fn add(view: View, form: Form) -> PageResult {
             description: form.text("description").to_owned(),
             secret: form.raw("secret").to_owned(),
             status: WebhookStatus::Active,
+            format: format(&form)?.unwrap_or_default(),
         };
         view.services().create_webhook(view.ctx()?, new).await
     };
@@ -152,6 +158,7 @@ async fn change(view: View, Path(id): Path<WebhookId>, form: Form) -> PageResult
             secret: (is_unsigned || !secret.is_empty())
                 .then(|| if is_unsigned { String::new() } else { secret.to_owned() }),
             status: None,
+            format: format(&form)?,
         };
         view.services().change_webhook(view.ctx()?, id, change).await
     };

@@ -39,6 +39,9 @@ async fn work(options: &config::Worker, mut services: Services, data_dir: &Path,
     if let Some(address) = &options.work.prometheus_url {
         services = services.with_prometheus(Prometheus::new(address).map_err(anyhow::Error::msg)?);
     }
+    if let Some(mailer) = options.work.mailer().map_err(anyhow::Error::msg)? {
+        services = services.with_mailer(mailer);
+    }
     let server_url = options.public_url.trim_end_matches('/');
     services = services.with_public_url(server_url);
     let how = Options::new(&options.work, data_dir, server_url);

@@ -2,15 +2,16 @@
 //! sweeper looks anyway.
 
 pub mod command;
+mod outbox;
 mod process;
 mod replays;
 mod steps;
 mod sweep;
 mod wake;
-mod webhooks;
 
 use crate::supervise::supervise;
 use executors::Shim;
+use outbox::Outbox;
 use services::Services;
 use std::{
     collections::BTreeMap,
@@ -34,6 +35,8 @@ pub(crate) struct Worker {
     webhooks: Arc<Notify>,
     /// Told when predictions may wait to be replayed.
     replays: Arc<Notify>,
+    /// Told when messages to people may.
+    mails: Arc<Notify>,
     /// One for each step that may run at once.
     slots: Arc<Semaphore>,
     options: Options,
@@ -96,8 +99,8 @@ impl Options {
 pub async fn run(services: Services, options: Options, stop: CancellationToken) {
     tracing::info!(worker = %options.name, steps = options.steps, "working");
     let slots = Arc::new(Semaphore::new(options.steps));
-    let (steps, webhooks, replays) = (Arc::default(), Arc::default(), Arc::default());
-    let worker = Worker { services, steps, webhooks, replays, slots, options, stop };
+    let (steps, webhooks, replays, mails) = Default::default();
+    let worker = Worker { services, steps, webhooks, replays, mails, slots, options, stop };
     let mut parts = JoinSet::new();
     worker.part(&mut parts, "the job queue", wake::listen);
     worker.part(&mut parts, "running steps", steps::run);
@@ -106,8 +109,12 @@ pub async fn run(services: Services, options: Options, stop: CancellationToken) 
     worker.part(&mut parts, "checking monitors", sweep::monitors);
     worker.part(&mut parts, "packing points", sweep::points);
     worker.part(&mut parts, "chaining history", sweep::history);
-    worker.part(&mut parts, "sending webhooks", webhooks::run);
+    worker.part(&mut parts, "sending webhooks", |worker| outbox::run(worker, Outbox::Webhooks));
     worker.part(&mut parts, "replaying predictions", replays::run);
+    if worker.services.sends_mail() {
+        worker.part(&mut parts, "sending mail", |worker| outbox::run(worker, Outbox::Mails));
+        worker.part(&mut parts, "offering mail", outbox::offer_mail);
+    }
     worker.part(&mut parts, "tidying", sweep::leftovers);
     while let Some(ended) = parts.join_next().await {
         if let Err(error) = ended {

@@ -13,6 +13,7 @@ mod environment;
 mod experiment;
 mod freeze;
 mod inference;
+mod mail;
 mod mlflow;
 mod model;
 mod model_card;

@@ -65,7 +65,8 @@ async fn version(app: &TestApp, number: i32, flavor: &str) {
     .unwrap();
 }
 
-async fn request(client: &Client, version: i32) -> Value {
+/// Somebody asks for a version in production.
+pub async fn request(client: &Client, version: i32) -> Value {
     let new = json!({ "model": "wine", "version": version, "environment": "production", "comment": "better" });
     client.post("/api/v1/promotions", new).await.ok()
 }

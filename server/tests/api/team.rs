@@ -61,3 +61,30 @@ async fn a_team_has_people_of_the_workspace_alone_and_loses_who_leaves_it() {
     }
     app.member(Role::Operator).await.post(TEAMS, json!({ "name": "mine" })).await.refused(403);
 }
+
+#[tokio::test]
+async fn a_team_stays_while_a_policy_in_force_names_it() {
+    let app = TestApp::start().await;
+    let admin = app.member(Role::Admin).await;
+    let rule = |team: &str| json!({ "rules": [{ "name": "risk", "eligible": { "teams": [team] }, "approvals": 1 }] });
+    let refused = admin.put("/api/v1/policies/credit", rule("risk")).await.refused(400);
+    assert_eq!(refused["field"], "rules");
+    assert!(refused["detail"].as_str().unwrap().contains("no team \"risk\""), "{refused}");
+    admin.post(TEAMS, json!({ "name": "risk" })).await.ok();
+    for policy in ["credit", "loans"] {
+        admin.put(&format!("/api/v1/policies/{policy}"), rule("risk")).await.ok();
+    }
+    let refused = admin.delete(&format!("{TEAMS}/risk")).await.refused(409);
+    let told = refused["detail"].as_str().unwrap();
+    assert!(told.contains("The policies credit and loans name it"), "{told}");
+    admin.delete("/api/v1/policies/credit").await.ok();
+    let refused = admin.delete(&format!("{TEAMS}/risk")).await.refused(409);
+    assert!(refused["detail"].as_str().unwrap().contains("The policy loans names it"), "{refused}");
+    let browser = app.browser(admin.user()).await.in_workspace("default");
+    let page = browser.form("/settings/teams/risk", "do=delete").await;
+    assert_eq!(page.status, StatusCode::CONFLICT);
+    assert!(page.text().contains("The policy loans names it"), "{}", page.text());
+    admin.put("/api/v1/policies/loans", json!({ "rule": { "approvals": 1 } })).await.ok();
+    assert_eq!(admin.delete(&format!("{TEAMS}/risk")).await.status, StatusCode::NO_CONTENT);
+    admin.put("/api/v1/policies/loans", rule("risk")).await.refused(400);
+}

@@ -29,6 +29,8 @@ pub struct HomePage {
     pub workspace_id: WorkspaceId,
     /// Promotions that the reader may decide on, oldest first.
     pub waiting: Vec<Promotion>,
+    /// Other promotions in whose discussion somebody waits for the reader's answer, oldest first.
+    pub mentioning: Vec<Promotion>,
     /// The workspace's environments, in the order of promotion.
     pub environments: Vec<Environment>,
     /// What serves in each.
@@ -89,7 +91,7 @@ pub fn Home(
 ) -> impl IntoView {
     let topics = ["promotions", "deployments", "pipeline_runs", "alerts", "example"]
         .map(|noun| format!("{noun}:{}", page.workspace_id));
-    let waits = match page.waiting.len() {
+    let waits = match page.waiting.len() + page.mentioning.len() {
         0 => "Nothing waits for you".to_owned(),
         1 => "1 thing waits for you".to_owned(),
         many => format!("{many} things wait for you"),
@@ -120,7 +122,7 @@ pub fn Home(
                 {page
                     .example
                     .map(|walk| view! { <Example links=links.clone() walk may_load=page.may_load_example/> })}
-                <WaitingForYou links=links.clone() promotions=page.waiting/>
+                <WaitingForYou links=links.clone() promotions=page.waiting mentioning=page.mentioning/>
                 <Board links=links.clone() environments=page.environments endpoints=page.endpoints/>
                 <RunningNow links=links.clone() runs=page.running more=page.more_run/>
             </div>
@@ -146,38 +148,34 @@ pub fn Home(
 }
 
 #[component]
-fn WaitingForYou(links: Links, promotions: Vec<Promotion>) -> impl IntoView {
-    let count = promotions.len();
+fn WaitingForYou(links: Links, promotions: Vec<Promotion>, mentioning: Vec<Promotion>) -> impl IntoView {
+    let count = promotions.len() + mentioning.len();
+    let decide = promotions.into_iter().map(|promotion| (promotion, "Approve"));
+    let rows = decide.chain(mentioning.into_iter().map(|promotion| (promotion, "Answer"))).map(|(promotion, word)| {
+        let why = promotion.comment.lines().next().unwrap_or_default().to_owned();
+        let page = links.promotion(promotion.number);
+        let (state, href, sub) = match word {
+            "Answer" => (State::Unsure, format!("{page}#discussion"), "You are mentioned in its discussion".to_owned()),
+            _ if why.is_empty() => (State::Waiting, page, format!("Requested by {}", promotion.requester)),
+            _ => (State::Waiting, page, format!("{}: {why}", promotion.requester)),
+        };
+        view! {
+            <Row
+                title=promotion.title()
+                href
+                state=view! { <StateMark state word/> }.into_any()
+                sub=sub.into_any()
+                end=view! { <When at=promotion.created_at/> }.into_any()
+            />
+        }
+    });
+    let rows = rows.collect_view();
     view! {
         <Panel title="Waiting for you" id="waiting" note=count.to_string() live=true>
-            {if promotions.is_empty() {
-                view! { <Body><p class="muted">"Nothing waits for your decision."</p></Body> }.into_any()
+            {if count == 0 {
+                view! { <Body><p class="muted">"Nothing waits for your decision or your answer."</p></Body> }.into_any()
             } else {
-                view! {
-                    <Rows>
-                        {promotions
-                            .into_iter()
-                            .map(|promotion| {
-                                let why = promotion.comment.lines().next().unwrap_or_default().to_owned();
-                                let sub = if why.is_empty() {
-                                    format!("Requested by {}", promotion.requester)
-                                } else {
-                                    format!("{}: {why}", promotion.requester)
-                                };
-                                view! {
-                                    <Row
-                                        title=promotion.title()
-                                        href=links.promotion(promotion.number)
-                                        state=view! { <StateMark state=State::Waiting word="Approve"/> }.into_any()
-                                        sub=sub.into_any()
-                                        end=view! { <When at=promotion.created_at/> }.into_any()
-                                    />
-                                }
-                            })
-                            .collect_view()}
-                    </Rows>
-                }
-                    .into_any()
+                view! { <Rows>{rows}</Rows> }.into_any()
             }}
         </Panel>
     }

@@ -5,7 +5,10 @@ use crate::{
     pages::{comment::ShownComment, files::prose},
     ui::{prelude::*, timeline::Event},
 };
-use domain::preview::{Block, Inline};
+use domain::{
+    comment::{Piece, pieces},
+    preview::{Block, Inline},
+};
 use leptos::prelude::*;
 
 /// What is told in a timeline: an event, or a comment.
@@ -107,42 +110,21 @@ fn in_line(parts: Vec<Inline>, people: &[String]) -> Vec<Inline> {
         .flat_map(|part| match part {
             Inline::Text(text) => split(&text, people),
             Inline::Emphasis(inner) => vec![Inline::Emphasis(in_line(inner, people))],
+            Inline::Strong(inner) => vec![Inline::Strong(in_line(inner, people))],
             other => vec![other],
         })
         .collect()
 }
 
-/// A text, cut where somebody is mentioned. Of two names that fit the longer one is meant.
+/// A text, with those who are mentioned stressed.
 fn split(text: &str, people: &[String]) -> Vec<Inline> {
-    let mut all = Vec::new();
-    let (mut rest, mut plain) = (text, String::new());
-    while let Some(at) = rest.find('@') {
-        let behind = &rest[at + 1..];
-        let name = people
-            .iter()
-            .filter(|name| !name.is_empty() && behind.starts_with(name.as_str()))
-            .filter(|name| !behind[name.len()..].starts_with(char::is_alphanumeric))
-            .max_by_key(|name| name.len());
-        plain.push_str(&rest[..at]);
-        match name {
-            Some(name) => {
-                if !plain.is_empty() {
-                    all.push(Inline::Text(std::mem::take(&mut plain)));
-                }
-                all.push(Inline::Strong(vec![Inline::Text(format!("@{name}"))]));
-                rest = &behind[name.len()..];
-            }
-            None => {
-                plain.push('@');
-                rest = behind;
-            }
-        }
-    }
-    plain.push_str(rest);
-    if !plain.is_empty() {
-        all.push(Inline::Text(plain));
-    }
-    all
+    pieces(text, people)
+        .into_iter()
+        .map(|piece| match piece {
+            Piece::Text(text) => Inline::Text(text.to_owned()),
+            Piece::Name(name) => Inline::Strong(vec![Inline::Text(format!("@{name}"))]),
+        })
+        .collect()
 }
 
 #[cfg(test)]

@@ -17,6 +17,8 @@ pub struct ListRow {
     pub waits_for: Option<String>,
     /// Whether it waits for the reader.
     pub is_mine: bool,
+    /// Whether it does because somebody mentioned them.
+    pub is_mentioned: bool,
 }
 
 /// What the list shows.
@@ -70,8 +72,11 @@ pub fn List(
     if let Some(other) = PromotionState::parse(&chosen).filter(|_| !known) {
         tabs.push(Tab::new(state(other).1, address.href()).current(true));
     }
-    let actions = may_request
-        .then(|| view! { <ButtonLink text="Request promotion" href=links.to("promotions/new") kind=Kind::Primary/> });
+    let actions = view! {
+        <ButtonLink text="Statistics" href=links.to("promotions/statistics")/>
+        {may_request
+            .then(|| view! { <ButtonLink text="Request promotion" href=links.to("promotions/new") kind=Kind::Primary/> })}
+    };
     let events = links.events(&[format!("promotions:{workspace_id}")]);
     let shown = rows.len();
     let filtered = address.get("environment").is_some() || address.get("model").is_some();
@@ -79,7 +84,7 @@ pub fn List(
     let body = if rows.is_empty() {
         let empty = match (chosen.as_str(), filtered) {
             ("mine", _) => view! {
-                <Empty symbol=Symbol::Pass title="Nothing waits for you" text="What its rules ask you about stands here until you have decided.">
+                <Empty symbol=Symbol::Pass title="Nothing waits for you" text="What rules ask you about stands here until you have decided, and where somebody mentions you until you have answered.">
                     <ButtonLink text="See all that are open" href=open/>
                 </Empty>
             }
@@ -152,7 +157,7 @@ pub fn List(
 
 #[component]
 fn OneRow(links: Links, row: ListRow) -> impl IntoView {
-    let ListRow { promotion, waits_for, is_mine } = row;
+    let ListRow { promotion, waits_for, is_mine, is_mentioned } = row;
     let (shape, word) = state(promotion.state);
     let first = |text: &str| text.lines().next().unwrap_or_default().to_owned();
     let sub = if promotion.state_reason.is_empty() {
@@ -170,6 +175,7 @@ fn OneRow(links: Links, row: ListRow) -> impl IntoView {
         (state, None) if state.is_open() => "the deployment".to_owned(),
         _ => String::new(),
     };
+    let discussion = format!("{}#discussion", links.promotion(promotion.number));
     let expires = promotion.state.may_expire().then_some(promotion.expires_at);
     let soon = expires.is_some_and(|at| at - now() < chrono::TimeDelta::hours(24));
     view! {
@@ -182,7 +188,11 @@ fn OneRow(links: Links, row: ListRow) -> impl IntoView {
                 <span class="sub ellipsis">{sub}</span>
             </th>
             <td><StateMark state=shape word=word/></td>
-            <td>{is_mine.then(|| view! { <Tag text="you"/>" " })}<span class="muted">{waits}</span></td>
+            <td>
+                {is_mine.then(|| view! { <Tag text="you"/>" " })}
+                <span class="muted">{waits}</span>
+                {is_mentioned.then(|| view! { <span class="sub"><a href=discussion>"You are mentioned"</a></span> })}
+            </td>
             <td><span class="person"><Avatar name=promotion.requester.clone() size=AvatarSize::Row/>{promotion.requester}</span></td>
             <td><When at=promotion.updated_at/></td>
             <td class=soon.then_some("soon")>

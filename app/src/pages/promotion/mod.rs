@@ -12,6 +12,7 @@ mod overrides;
 mod replay;
 mod request;
 mod rules;
+mod statistics;
 mod subject;
 
 pub use decision::{Asks, check_field, input_field, named};
@@ -19,6 +20,7 @@ pub use detail::{Changed, Detail, May, PromotionPage, Serving};
 pub use list::{List, ListPage, ListRow};
 pub use request::{Request, RequestPage};
 pub use rules::{Ballot, Rules};
+pub use statistics::{PERIODS, Statistics};
 
 use crate::ui::prelude::*;
 use domain::promotion::PromotionState;

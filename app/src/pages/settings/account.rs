@@ -2,8 +2,9 @@
 
 use super::{Frame, Part};
 use crate::ui::prelude::*;
-use domain::{audit::AuditEvent, user::Session};
+use domain::{audit::AuditEvent, mail::MailKind, user::Session};
 use leptos::prelude::*;
+use std::collections::BTreeSet;
 
 /// One's own sessions and password.
 #[component]
@@ -14,6 +15,10 @@ pub fn Account(
     sessions: Vec<Session>,
     /// The latest history of one's account, newest first.
     events: Vec<AuditEvent>,
+    /// Of what one is written.
+    mail: BTreeSet<MailKind>,
+    /// Whether the installation sends any mail.
+    mail_is_sent: bool,
     /// What was typed to change the password, and why it was refused.
     #[prop(optional)]
     draft: Draft,
@@ -60,7 +65,8 @@ pub fn Account(
                     </Panel>
                     <Happened events links=links.clone()/>
                 </div>
-                <aside class="stack" aria-label="Change your password">
+                <aside class="stack" aria-label="Change your account">
+                    <Written links=links.clone() mail mail_is_sent/>
                     <Panel title="Change your password" id="password-panel">
                         <Body>
                             <form class="stack" method="post" action=action>
@@ -81,6 +87,37 @@ pub fn Account(
                 </aside>
             </div>
         </Frame>
+    }
+}
+
+/// Of what one is written. The form sends `mail`, once for each kind that is wanted, to `settings/mail`.
+#[component]
+fn Written(links: Links, mail: BTreeSet<MailKind>, mail_is_sent: bool) -> impl IntoView {
+    let draft = Draft::of(mail.iter().map(|kind| ("mail", kind.as_str())));
+    let kinds = MailKind::ALL
+        .into_iter()
+        .map(|kind| {
+            view! { <CheckField name="mail" value=kind.as_str() draft=draft.clone()>{kind.describe()}</CheckField> }
+        })
+        .collect_view();
+    let hint = if mail_is_sent {
+        "In every workspace. A message says what happened and links to it; decisions are made here."
+    } else {
+        "This installation sends no e-mail now. Your choice holds from when it does."
+    };
+    view! {
+        <Panel title="E-mail" id="mail">
+            <Body>
+                <form class="stack" method="post" action=links.to("settings/mail")>
+                    <fieldset class="field">
+                        <legend class="label">"Write me when"</legend>
+                        {kinds}
+                        <p class="hint">{hint}</p>
+                    </fieldset>
+                    <Button text="Save"/>
+                </form>
+            </Body>
+        </Panel>
     }
 }
 

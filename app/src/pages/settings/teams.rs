@@ -155,7 +155,7 @@ fn One(links: Links, team: Team, people: Vec<Member>, may_manage: bool, draft: D
                     keep="Keep it"
                     values=vec![("do", "delete".to_owned())]
                 >
-                    <p>"Rules that name it find nobody in it. Its members stay members of the workspace."</p>
+                    <p>"It can be deleted when no policy in force names it. Its members stay members of the workspace."</p>
                 </Confirm>
             </Body>
         }

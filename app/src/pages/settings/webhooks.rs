@@ -4,7 +4,7 @@ use super::{Frame, Part};
 use crate::ui::prelude::*;
 use domain::{
     Page,
-    webhook::{Delivery, DeliveryState, MAX_ATTEMPTS, Webhook, WebhookEvent, WebhookStatus, WebhookUrl},
+    webhook::{Delivery, DeliveryState, MAX_ATTEMPTS, Webhook, WebhookEvent, WebhookFormat, WebhookStatus, WebhookUrl},
 };
 use leptos::prelude::*;
 
@@ -156,30 +156,6 @@ fn of_delivery(delivery: &Delivery) -> (State, &'static str) {
     }
 }
 
-/// What an event is, in words.
-fn describe(event: WebhookEvent) -> &'static str {
-    use WebhookEvent as E;
-    match event {
-        E::RegisteredModelCreated => "A model is made",
-        E::ModelVersionCreated => "A version is registered",
-        E::ModelVersionTagSet => "A version is tagged",
-        E::ModelVersionTagDeleted => "A version loses a tag",
-        E::ModelVersionAliasCreated => "An alias moves to a version, by a promotion too",
-        E::ModelVersionAliasDeleted => "An alias is removed",
-        E::PromptCreated => "A prompt is made",
-        E::PromptVersionCreated => "A version of a prompt is made",
-        E::PromptTagSet => "A prompt is tagged",
-        E::PromptTagDeleted => "A prompt loses a tag",
-        E::PromptVersionTagSet => "A version of a prompt is tagged",
-        E::PromptVersionTagDeleted => "A version of a prompt loses a tag",
-        E::PromptAliasCreated => "An alias moves to a version of a prompt",
-        E::PromptAliasDeleted => "An alias of a prompt is removed",
-        E::BudgetPolicyExceeded => "A budget of MLflow's gateway is exceeded, which does not happen here",
-        E::AuditCheckpoint => "The head of history is noted, to be kept elsewhere",
-        E::Promotion(event) => event.describe(),
-    }
-}
-
 /// The fields that adding and changing have in common, with what is wrong above them.
 #[component]
 fn Fields(draft: Draft) -> impl IntoView {
@@ -189,17 +165,23 @@ fn Fields(draft: Draft) -> impl IntoView {
         .map(|event| {
             view! {
                 <CheckField name="events" value=event.as_str() draft=draft.clone()>
-                    {describe(event)}
+                    {event.describe()}
                     " "
                     <code class="muted">{event.as_str()}</code>
                 </CheckField>
             }
         })
         .collect_view();
+    let formats = [
+        (WebhookFormat::Mlflow, "the event with its data, as MLflow has it"),
+        (WebhookFormat::Chat, "a sentence and a link, for Slack, Mattermost or Teams"),
+    ];
+    let formats = formats.map(|(format, words)| (format.as_str().to_owned(), words.to_owned())).to_vec();
     view! {
-        <FormErrors draft=draft.clone() fields=&["name", "url", "secret", "description", "events"]/>
+        <FormErrors draft=draft.clone() fields=&["name", "url", "format", "secret", "description", "events"]/>
         <TextField label="Name" name="name" autocomplete="off" max=63_usize hint="Lower-case letters, digits, dots, underscores and hyphens." draft=draft.clone()/>
         <TextField label="URL" name="url" kind="url" autocomplete="off" max=500_usize hint="Where deliveries are posted: a public address, by https." draft=draft.clone()/>
+        <SelectField label="It is posted" name="format" options=formats draft=draft.clone()/>
         <TextField label="Description" name="description" autocomplete="off" optional=true draft=draft.clone()/>
         <fieldset class="field">
             <legend class="label">"Told when"</legend>
@@ -315,8 +297,12 @@ pub fn WebhookView(
 
 /// The form as it stands when nothing was typed.
 fn present(webhook: &Webhook) -> Draft {
-    let texts =
-        [("name", webhook.name.as_str()), ("url", webhook.url.as_str()), ("description", webhook.description.as_str())];
+    let texts = [
+        ("name", webhook.name.as_str()),
+        ("url", webhook.url.as_str()),
+        ("format", webhook.format.as_str()),
+        ("description", webhook.description.as_str()),
+    ];
     Draft::of(texts.into_iter().chain(webhook.events.iter().map(|event| ("events", event.as_str()))))
 }
 

@@ -9,9 +9,10 @@ mod standing;
 mod tests;
 
 #[cfg(not(target_arch = "wasm32"))]
-pub use standing::{active, ahead, from_zone, in_zone, may_finish, now_of, standing, timezones};
+pub use standing::{active, ahead, from_zone, in_zone, may_finish, now_of, standing, timezones, to_zone};
 
 use crate::{
+    Digest,
     environment::Tier,
     error::Error,
     glob,
@@ -56,6 +57,12 @@ pub struct Freeze {
 }
 
 impl Freeze {
+    /// How it is set, in a word that a form sends back: whoever changes it says what they saw.
+    #[must_use]
+    pub fn mark(&self) -> String {
+        Digest::of_json(self).map(|digest| digest.to_string()).unwrap_or_default()
+    }
+
     /// Whether it means anything at this moment, in a window or not.
     #[must_use]
     pub fn is_in_force(&self, at: DateTime<Utc>) -> bool {

@@ -222,6 +222,15 @@ pub fn from_zone(text: &str, timezone: &str) -> Result<DateTime<Utc>, Error> {
         .ok_or_else(|| Error::invalid(format!("The clocks of {zone} skip this time; give a later one.")))
 }
 
+/// The same the other way round: a moment as the clocks of a time zone show it, as a browser's field has it. Seconds are
+/// there when there are any. In UTC where there is no such zone.
+#[must_use]
+pub fn to_zone(at: DateTime<Utc>, timezone: &str) -> String {
+    let zone: Tz = timezone.parse().unwrap_or(Tz::UTC);
+    let format = if at.timestamp() % 60 == 0 { "%Y-%m-%dT%H:%M" } else { "%Y-%m-%dT%H:%M:%S" };
+    at.with_timezone(&zone).format(format).to_string()
+}
+
 /// The names of the time zones, for a form to offer.
 #[must_use]
 pub fn timezones() -> Vec<&'static str> {

@@ -328,6 +328,14 @@ fn a_moment_is_told_by_the_clock_of_its_zone() {
     }
     assert_eq!(in_zone(utc("2026-11-30T07:00:00Z"), "Nowhere"), "Mon 30 Nov 2026 07:00 UTC");
     assert!(timezones().contains(&"Europe/Berlin"));
+    for (at, zone, text) in [
+        ("2026-11-30T07:00:00Z", "Europe/Berlin", "2026-11-30T08:00"),
+        ("2026-11-30T07:00:30Z", "UTC", "2026-11-30T07:00:30"),
+        ("2026-11-30T07:00:00Z", "Nowhere", "2026-11-30T07:00"),
+    ] {
+        assert_eq!(to_zone(utc(at), zone), text);
+        assert!(zone == "Nowhere" || from_zone(text, zone) == Ok(utc(at)));
+    }
 }
 
 /// A field of an expression, and which values fit it.

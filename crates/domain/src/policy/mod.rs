@@ -269,6 +269,12 @@ impl PolicyDocument {
         self.gates.iter().chain(&self.advisory).filter_map(GateSpec::metric).collect()
     }
 
+    /// The teams that its rules name.
+    #[must_use]
+    pub fn teams(&self) -> BTreeSet<&str> {
+        self.rules.iter().flat_map(|rule| &rule.eligible.teams).map(String::as_str).collect()
+    }
+
     /// Checks the values that the types allow and sense does not.
     ///
     /// # Errors

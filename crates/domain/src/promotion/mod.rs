@@ -27,7 +27,9 @@ pub use simulation::{
     Basis, Past, PolicySimulation, Simulated, SimulatedGate, SimulatedPromotion, SimulatedRule, simulate,
 };
 pub use state::{Attempt, Facts, GatesStand, PromotionState, advance, together};
-pub use statistics::{PolicyStatistics, PromotionStatistics, Rejection, RuleStatistics};
+pub use statistics::{
+    EnvironmentStatistics, PolicyStatistics, PromotionCounts, PromotionStatistics, Rejection, RuleStatistics,
+};
 pub use subject::{Evidence, ServingConfig, Subject, TrafficPlan};
 
 use crate::{

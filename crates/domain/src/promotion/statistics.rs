@@ -15,6 +15,8 @@ pub struct PromotionStatistics {
     pub promotions: i64,
     /// Whether there were more, of which only the last are counted.
     pub is_cut: bool,
+    /// By environment, in the order of promotion.
+    pub environments: Vec<EnvironmentStatistics>,
     /// By environment and policy, in order of name. A promotion that several policies hold for is counted for each.
     pub policies: Vec<PolicyStatistics>,
     /// By environment and rule: what became of the approvals that counted for it.
@@ -23,14 +25,21 @@ pub struct PromotionStatistics {
     pub rejections: Vec<Rejection>,
 }
 
-/// What became of the promotions into an environment that a policy held for.
+/// What became of the promotions into an environment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct PolicyStatistics {
+pub struct EnvironmentStatistics {
     /// The environment's name.
     pub environment: String,
-    /// The policy's name.
-    pub policy: String,
+    /// What became of them.
+    #[serde(flatten)]
+    pub counts: PromotionCounts,
+}
+
+/// What became of some promotions.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PromotionCounts {
     /// How many there were.
     pub promotions: i64,
     /// How many everybody asked approved.
@@ -47,6 +56,19 @@ pub struct PolicyStatistics {
     pub invalidated: i64,
     /// How many were live and rolled back.
     pub rolled_back: i64,
+}
+
+/// What became of the promotions into an environment that a policy held for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PolicyStatistics {
+    /// The environment's name.
+    pub environment: String,
+    /// The policy's name.
+    pub policy: String,
+    /// What became of them.
+    #[serde(flatten)]
+    pub counts: PromotionCounts,
 }
 
 /// What became of the approvals that counted for a rule.

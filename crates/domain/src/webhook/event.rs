@@ -113,6 +113,31 @@ impl WebhookEvent {
         }
     }
 
+    /// What it is, in words.
+    #[must_use]
+    pub fn describe(self) -> &'static str {
+        use WebhookEvent as E;
+        match self {
+            E::RegisteredModelCreated => "A model is made",
+            E::ModelVersionCreated => "A version is registered",
+            E::ModelVersionTagSet => "A version is tagged",
+            E::ModelVersionTagDeleted => "A version loses a tag",
+            E::ModelVersionAliasCreated => "An alias moves to a version, by a promotion too",
+            E::ModelVersionAliasDeleted => "An alias is removed",
+            E::PromptCreated => "A prompt is made",
+            E::PromptVersionCreated => "A version of a prompt is made",
+            E::PromptTagSet => "A prompt is tagged",
+            E::PromptTagDeleted => "A prompt loses a tag",
+            E::PromptVersionTagSet => "A version of a prompt is tagged",
+            E::PromptVersionTagDeleted => "A version of a prompt loses a tag",
+            E::PromptAliasCreated => "An alias moves to a version of a prompt",
+            E::PromptAliasDeleted => "An alias of a prompt is removed",
+            E::BudgetPolicyExceeded => "A budget of MLflow's gateway is exceeded, which does not happen here",
+            E::AuditCheckpoint => "The head of history is noted, to be kept elsewhere",
+            E::Promotion(event) => event.describe(),
+        }
+    }
+
     /// Whether MLflow has it too.
     #[must_use]
     pub fn is_of_mlflow(self) -> bool {

@@ -2,11 +2,13 @@
 //! the registry are those of MLflow.
 
 mod address;
+mod chat;
 mod delivery;
 mod event;
 mod promotion;
 
 pub use address::{WebhookUrl, is_public};
+pub use chat::waiting as chat_body;
 pub use delivery::{Delivery, DeliveryState, Ending, MAX_ATTEMPTS, after_attempt, excerpt, retry_delay};
 pub use event::{Announced, Happening, WebhookEvent};
 pub use promotion::{PromotionEvent, completed};
@@ -14,11 +16,12 @@ pub use promotion::{PromotionEvent, completed};
 use crate::{
     error::Error,
     id::{WebhookId, WorkspaceId},
+    permission::UnknownName,
     wording::{check_length, check_nul, is_word},
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, str::FromStr};
 
 /// A webhook. Its secret is not among this: whoever set it knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +40,9 @@ pub struct Webhook {
     /// What it is told of.
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
     pub events: BTreeSet<WebhookEvent>,
+    /// What it is posted.
+    #[serde(default)]
+    pub format: WebhookFormat,
     /// Whether anything is sent.
     pub status: WebhookStatus,
     /// Whether deliveries are signed.
@@ -45,6 +51,43 @@ pub struct Webhook {
     pub created_at: DateTime<Utc>,
     /// When it last changed.
     pub updated_at: DateTime<Utc>,
+}
+
+/// What a webhook is posted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum WebhookFormat {
+    /// The event with its data, as MLflow posts it.
+    #[default]
+    Mlflow,
+    /// One sentence with a link, in the field `text`: for Slack, Mattermost, Microsoft Teams and their like.
+    Chat,
+}
+
+impl WebhookFormat {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Mlflow, Self::Chat];
+
+    /// The name on the wire and in the database.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Mlflow => "mlflow",
+            Self::Chat => "chat",
+        }
+    }
+}
+
+impl FromStr for WebhookFormat {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|format| format.as_str() == text)
+            .ok_or_else(|| UnknownName::new(text, Self::ALL.map(Self::as_str)))
+    }
 }
 
 /// Whether a webhook is told anything.

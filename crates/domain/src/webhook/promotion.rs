@@ -240,10 +240,13 @@ impl PromotionEvent {
 /// The fields of what is told of a promotion that are addresses.
 const ADDRESSES: [&str; 2] = ["url", "answer_url"];
 
-/// The body as it is sent: addresses begin with the server's, which only who sends it knows. What is not told of a promotion
-/// stays as it is, byte for byte.
+/// The body as it is sent: addresses begin with the server's, which only who sends it knows. What is neither told of a
+/// promotion nor to a chat stays as it is, byte for byte.
 #[must_use]
 pub fn completed(body: &str, base: &str) -> Option<String> {
+    if let Some(finished) = super::chat::finished(body, base) {
+        return Some(finished);
+    }
     if base.is_empty() || !body.starts_with("{\"entity\":\"promotion\",") {
         return None;
     }

@@ -97,6 +97,7 @@ impl Services {
             to,
             promotions: promotions.min(COUNTED),
             is_cut: promotions > COUNTED,
+            environments: store::promotion::by_environment(&mut conn, &sight, &period).await?,
             policies: store::promotion::by_policy(&mut conn, &sight, &period).await?,
             rules: store::promotion::by_rule(&mut conn, &sight, &period).await?,
             rejections: store::promotion::rejections(&mut conn, &sight, &period, REJECTIONS).await?,

@@ -10,6 +10,7 @@ mod evidence;
 mod expiry;
 mod gates;
 mod looking_back;
+mod mailing;
 mod outside;
 mod overriding;
 pub(crate) mod people;
@@ -22,6 +23,7 @@ mod trial;
 pub use advance::Sweep;
 pub(crate) use advance::{meet_new_champion, meet_new_policies, supersede};
 pub use evidence::NewEvidence;
+pub(crate) use mailing::{mail_mentioned, mail_of_event};
 pub use outside::NewAnswer;
 pub use overriding::NewOverride;
 pub(crate) use present::in_force;
@@ -381,6 +383,7 @@ pub(crate) async fn move_to(
     if let Some(told) = PromotionEvent::of_move(from, to) {
         tell_of_promotion(tx, promotion, told, |_| serde_json::json!({ "before": from })).await?;
     }
+    mailing::mail_of_move(tx, promotion).await?;
     announce(tx, promotion).await
 }
 

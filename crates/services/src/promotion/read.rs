@@ -38,13 +38,40 @@ impl Services {
         Ok(Page::cut(rows, limit, |promotion| promotion.number))
     }
 
-    /// What waits for whoever asks: promotions that await approval, which they may decide on for a rule that is not met,
-    /// and have not yet; oldest first.
+    /// What waits for whoever asks, oldest first: promotions that they are to decide on, and those in whose discussion
+    /// somebody waits for an answer of theirs.
     ///
     /// # Errors
     /// When the database does not answer.
     #[boxed]
     pub async fn promotions_waiting_for_me(&self, ctx: &Ctx) -> Result<Vec<Promotion>> {
+        let mut waiting = self.promotions_to_decide(ctx).await?;
+        let mentioning = self.promotions_mentioning_me(ctx).await?;
+        waiting.extend(
+            mentioning.into_iter().filter(|one| waiting.iter().all(|known| known.id != one.id)).collect::<Vec<_>>(),
+        );
+        waiting.sort_by_key(|promotion| promotion.number);
+        Ok(waiting)
+    }
+
+    /// The open promotions in whose discussion somebody else mentioned whoever asks, who has neither commented on it nor
+    /// decided since; oldest first.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    #[boxed]
+    pub async fn promotions_mentioning_me(&self, ctx: &Ctx) -> Result<Vec<Promotion>> {
+        let Some(user) = ctx.user().filter(|user| !user.is_service) else { return Ok(Vec::new()) };
+        Ok(store::promotion::mentioning(&mut *self.conn().await?, &ctx.sight(), user.id).await?)
+    }
+
+    /// What whoever asks is to decide on: promotions that await approval, which they may decide on for a rule that is not
+    /// met, and have not yet; oldest first.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    #[boxed]
+    pub async fn promotions_to_decide(&self, ctx: &Ctx) -> Result<Vec<Promotion>> {
         let Some(user) = ctx.user().filter(|user| !user.is_service && ctx.may(Permission::DecidePromotion)) else {
             return Ok(Vec::new());
         };

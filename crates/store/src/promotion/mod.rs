@@ -24,7 +24,7 @@ pub use replay::{
     EndedReplay, TakenReplay, ask_replay, delete_examples_before, end_replay, end_replays_of_ended, replay,
     rest_replay, take_replay,
 };
-pub use statistics::{Period, by_policy, by_rule, count_of_period, rejections};
+pub use statistics::{Period, by_environment, by_policy, by_rule, count_of_period, rejections};
 
 use crate::{Error, Result, environment::push_seen};
 use chrono::{DateTime, Utc};
@@ -258,6 +258,32 @@ pub async fn undecided_by(conn: &mut PgConnection, sight: &Sight, user: UserId) 
         " and not exists (
               select from decisions d
               where d.promotion_id = p.id and d.subject_digest = p.subject_digest and d.user_id = ",
+    );
+    query.push_bind(user).push(") order by p.number limit 1000");
+    all(query, conn).await
+}
+
+/// The open promotions in whose discussion somebody else mentioned this person who has neither commented on it nor decided
+/// since, oldest first.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn mentioning(conn: &mut PgConnection, sight: &Sight, user: UserId) -> Result<Vec<Promotion>> {
+    let mut query = selected();
+    push_seen(&mut query, "p", sight);
+    query.push(OPEN);
+    query.push(
+        " and p.id in (
+              select x.promotion_id
+              from mentions x
+              where not exists (
+                      select from comments c
+                      where c.object_kind = 'promotion' and c.object_id = x.promotion_id and c.author_id = x.user_id
+                        and c.deleted_at is null and c.created_at > x.mentioned_at)
+                and not exists (
+                      select from decisions d
+                      where d.promotion_id = x.promotion_id and d.user_id = x.user_id and d.at > x.mentioned_at)
+                and x.user_id = ",
     );
     query.push_bind(user).push(") order by p.number limit 1000");
     all(query, conn).await

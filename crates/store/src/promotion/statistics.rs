@@ -4,7 +4,7 @@ use crate::Result;
 use chrono::{DateTime, Utc};
 use domain::{
     environment::Sight,
-    promotion::{PolicyStatistics, Rejection, RuleStatistics},
+    promotion::{EnvironmentStatistics, PolicyStatistics, PromotionCounts, Rejection, RuleStatistics},
 };
 use sqlx::{FromRow, PgConnection};
 
@@ -21,11 +21,11 @@ pub struct Period {
 
 /// The promotions that count: $1 to $5 are workspace, roles, from, to and the most.
 macro_rules! of_period {
-    ($rest:literal) => {
+    ($($rest:expr),+) => {
         concat!(
             "with recent as (
                  select p.id, p.number, p.state, p.created_at, p.approved_at, p.model_id, p.model_version_id,
-                     e.name as environment
+                     e.name as environment, e.position
                  from promotions p
                  join environments e on e.id = p.environment_id
                  where p.workspace_id = $1
@@ -35,7 +35,7 @@ macro_rules! of_period {
                  order by p.number desc
                  limit $5
              ) ",
-            $rest
+            $($rest),+
         )
     };
 }
@@ -56,6 +56,89 @@ pub async fn count_of_period(conn: &mut PgConnection, sight: &Sight, period: &Pe
     Ok(count)
 }
 
+/// What became of some promotions, as columns.
+#[derive(FromRow)]
+struct Counts {
+    promotions: i64,
+    approved: i64,
+    median_seconds: Option<f64>,
+    p90_seconds: Option<f64>,
+    rejected: i64,
+    expired: i64,
+    invalidated: i64,
+    rolled_back: i64,
+}
+
+impl From<Counts> for PromotionCounts {
+    fn from(row: Counts) -> Self {
+        Self {
+            promotions: row.promotions,
+            approved: row.approved,
+            median_seconds: row.median_seconds,
+            p90_seconds: row.p90_seconds,
+            rejected: row.rejected,
+            expired: row.expired,
+            invalidated: row.invalidated,
+            rolled_back: row.rolled_back,
+        }
+    }
+}
+
+/// The same columns, counted of `t`: promotions of a period with the seconds until each was approved.
+macro_rules! counted {
+    ($columns:literal, $rest:literal) => {
+        of_period!(
+            ", taken as (
+                 select r.*, extract(epoch from r.approved_at - r.created_at)::float8 as seconds
+                 from recent r
+             )
+             select ",
+            $columns,
+            ", count(*) as promotions,
+                 count(t.approved_at) as approved,
+                 percentile_cont(0.5) within group (order by t.seconds) as median_seconds,
+                 percentile_cont(0.9) within group (order by t.seconds) as p90_seconds,
+                 count(*) filter (where t.state = 'rejected') as rejected,
+                 count(*) filter (where t.state = 'expired') as expired,
+                 count(*) filter (where t.state = 'invalidated') as invalidated,
+                 count(*) filter (where t.state = 'rolled_back') as rolled_back
+             from taken t ",
+            $rest
+        )
+    };
+}
+
+/// By environment, in the order of promotion.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn by_environment(
+    conn: &mut PgConnection,
+    sight: &Sight,
+    period: &Period,
+) -> Result<Vec<EnvironmentStatistics>> {
+    #[derive(FromRow)]
+    struct Row {
+        environment: String,
+        #[sqlx(flatten)]
+        counts: Counts,
+    }
+    let rows: Vec<Row> = sqlx::query_as(counted!(
+        "t.environment",
+        "group by t.environment, t.position
+         order by t.position, t.environment"
+    ))
+    .bind(sight.workspace())
+    .bind(sight.roles())
+    .bind(period.from)
+    .bind(period.to)
+    .bind(period.most)
+    .fetch_all(conn)
+    .await?;
+    let statistics = |row: Row| EnvironmentStatistics { environment: row.environment, counts: row.counts.into() };
+    Ok(rows.into_iter().map(statistics).collect())
+}
+
 /// By environment and policy.
 ///
 /// # Errors
@@ -65,32 +148,12 @@ pub async fn by_policy(conn: &mut PgConnection, sight: &Sight, period: &Period) 
     struct Row {
         environment: String,
         policy: String,
-        promotions: i64,
-        approved: i64,
-        median_seconds: Option<f64>,
-        p90_seconds: Option<f64>,
-        rejected: i64,
-        expired: i64,
-        invalidated: i64,
-        rolled_back: i64,
+        #[sqlx(flatten)]
+        counts: Counts,
     }
-    let rows: Vec<Row> = sqlx::query_as(of_period!(
-        ", taken as (
-             select r.*, extract(epoch from r.approved_at - r.created_at)::float8 as seconds
-             from recent r
-         )
-         select t.environment,
-             o.name as policy,
-             count(*) as promotions,
-             count(t.approved_at) as approved,
-             percentile_cont(0.5) within group (order by t.seconds) as median_seconds,
-             percentile_cont(0.9) within group (order by t.seconds) as p90_seconds,
-             count(*) filter (where t.state = 'rejected') as rejected,
-             count(*) filter (where t.state = 'expired') as expired,
-             count(*) filter (where t.state = 'invalidated') as invalidated,
-             count(*) filter (where t.state = 'rolled_back') as rolled_back
-         from taken t
-         join promotion_policies u on u.promotion_id = t.id
+    let rows: Vec<Row> = sqlx::query_as(counted!(
+        "t.environment, o.name as policy",
+        "join promotion_policies u on u.promotion_id = t.id
          join policies o on o.id = u.policy_id
          group by t.environment, o.name
          order by t.environment, o.name"
@@ -102,21 +165,9 @@ pub async fn by_policy(conn: &mut PgConnection, sight: &Sight, period: &Period) 
     .bind(period.most)
     .fetch_all(conn)
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| PolicyStatistics {
-            environment: row.environment,
-            policy: row.policy,
-            promotions: row.promotions,
-            approved: row.approved,
-            median_seconds: row.median_seconds,
-            p90_seconds: row.p90_seconds,
-            rejected: row.rejected,
-            expired: row.expired,
-            invalidated: row.invalidated,
-            rolled_back: row.rolled_back,
-        })
-        .collect())
+    let statistics =
+        |row: Row| PolicyStatistics { environment: row.environment, policy: row.policy, counts: row.counts.into() };
+    Ok(rows.into_iter().map(statistics).collect())
 }
 
 /// By environment and rule: of the promotions that everybody asked approved, how many were rolled back later.

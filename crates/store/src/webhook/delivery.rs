@@ -273,7 +273,7 @@ impl TryFrom<Row> for Delivery {
     }
 }
 
-fn parse_state(text: &str) -> Result<DeliveryState> {
+pub(crate) fn parse_state(text: &str) -> Result<DeliveryState> {
     DeliveryState::parse(text).ok_or_else(|| Error::unknown("delivery state", text))
 }
 

@@ -8,7 +8,7 @@ use crate::{Error, Result};
 use chrono::{DateTime, Utc};
 use domain::{
     id::{WebhookId, WorkspaceId},
-    webhook::{Webhook, WebhookEvent, WebhookStatus},
+    webhook::{Webhook, WebhookEvent, WebhookFormat, WebhookStatus},
 };
 use sqlx::{FromRow, PgConnection};
 use std::collections::BTreeSet;
@@ -21,6 +21,7 @@ struct Row {
     description: String,
     url: String,
     events: Vec<String>,
+    format: String,
     status: String,
     has_secret: bool,
     created_at: DateTime<Utc>,
@@ -38,12 +39,17 @@ impl TryFrom<Row> for Webhook {
             description: row.description,
             url: row.url,
             events: row.events.iter().map(|event| parse_event(event)).collect::<Result<_>>()?,
+            format: parse_format(&row.format)?,
             status: WebhookStatus::parse(&row.status).ok_or_else(|| Error::unknown("webhook status", &row.status))?,
             has_secret: row.has_secret,
             created_at: row.created_at,
             updated_at: row.updated_at,
         })
     }
+}
+
+fn parse_format(text: &str) -> Result<WebhookFormat> {
+    text.parse().map_err(|_| Error::unknown("webhook format", text))
 }
 
 fn parse_event(text: &str) -> Result<WebhookEvent> {
@@ -60,8 +66,9 @@ fn names(events: &BTreeSet<WebhookEvent>) -> Vec<&'static str> {
 /// When the statement fails.
 pub async fn insert(conn: &mut PgConnection, webhook: &Webhook, secret: &str) -> Result<()> {
     sqlx::query(
-        "insert into webhooks (id, workspace_id, name, description, url, events, status, secret, created_at, updated_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        "insert into webhooks (id, workspace_id, name, description, url, events, status, secret, created_at, updated_at,
+             format)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
     )
     .bind(webhook.id)
     .bind(webhook.workspace_id)
@@ -73,6 +80,7 @@ pub async fn insert(conn: &mut PgConnection, webhook: &Webhook, secret: &str) ->
     .bind(secret)
     .bind(webhook.created_at)
     .bind(webhook.updated_at)
+    .bind(webhook.format.as_str())
     .execute(conn)
     .await?;
     Ok(())
@@ -84,7 +92,7 @@ pub async fn insert(conn: &mut PgConnection, webhook: &Webhook, secret: &str) ->
 /// When the statement fails.
 pub async fn by_id(conn: &mut PgConnection, workspace: WorkspaceId, id: WebhookId) -> Result<Option<Webhook>> {
     let row: Option<Row> = sqlx::query_as(
-        "select id, workspace_id, name, description, url, events, status, secret <> '' as has_secret, created_at,
+        "select id, workspace_id, name, description, url, events, format, status, secret <> '' as has_secret, created_at,
              updated_at
          from webhooks
          where id = $2 and workspace_id = $1 and deleted_at is null",
@@ -103,7 +111,7 @@ pub async fn by_id(conn: &mut PgConnection, workspace: WorkspaceId, id: WebhookI
 /// When the statement fails.
 pub async fn lock(conn: &mut PgConnection, workspace: WorkspaceId, id: WebhookId) -> Result<Option<Webhook>> {
     let row: Option<Row> = sqlx::query_as(
-        "select id, workspace_id, name, description, url, events, status, secret <> '' as has_secret, created_at,
+        "select id, workspace_id, name, description, url, events, format, status, secret <> '' as has_secret, created_at,
              updated_at
          from webhooks
          where id = $2 and workspace_id = $1 and deleted_at is null
@@ -139,7 +147,7 @@ pub async fn list(
     limit: i64,
 ) -> Result<Vec<Webhook>> {
     let rows: Vec<Row> = sqlx::query_as(
-        "select id, workspace_id, name, description, url, events, status, secret <> '' as has_secret, created_at,
+        "select id, workspace_id, name, description, url, events, format, status, secret <> '' as has_secret, created_at,
              updated_at
          from webhooks
          where workspace_id = $1 and deleted_at is null and ($2::uuid is null or id < $2)
@@ -162,7 +170,7 @@ pub async fn update(conn: &mut PgConnection, webhook: &Webhook, secret: Option<&
     sqlx::query(
         "update webhooks
          set name = $2, description = $3, url = $4, events = $5, status = $6, secret = coalesce($7, secret),
-             updated_at = $8
+             updated_at = $8, format = $10
          where id = $1 and workspace_id = $9",
     )
     .bind(webhook.id)
@@ -174,6 +182,7 @@ pub async fn update(conn: &mut PgConnection, webhook: &Webhook, secret: Option<&
     .bind(secret)
     .bind(webhook.updated_at)
     .bind(webhook.workspace_id)
+    .bind(webhook.format.as_str())
     .execute(conn)
     .await?;
     Ok(())
@@ -196,8 +205,17 @@ pub async fn delete(conn: &mut PgConnection, workspace: WorkspaceId, id: Webhook
     Ok(())
 }
 
-/// The webhooks of a workspace that are told of an event, and the workspace's slug. None of them is disabled or deleted
-/// before the transaction ends.
+/// A webhook that is told of something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Told {
+    /// The webhook.
+    pub id: WebhookId,
+    /// What it is posted.
+    pub format: WebhookFormat,
+}
+
+/// The webhooks of a workspace that are told of an event, and the workspace's slug; none when nobody is. None of them is
+/// disabled or deleted before the transaction ends.
 ///
 /// # Errors
 /// When the statement fails.
@@ -205,9 +223,9 @@ pub async fn told_of(
     conn: &mut PgConnection,
     workspace: WorkspaceId,
     event: WebhookEvent,
-) -> Result<Vec<(WebhookId, String)>> {
-    let found = sqlx::query_as(
-        "select w.id, s.slug
+) -> Result<Option<(String, Vec<Told>)>> {
+    let found: Vec<(WebhookId, String, String)> = sqlx::query_as(
+        "select w.id, w.format, s.slug
          from webhooks w
          join workspaces s on s.id = w.workspace_id
          where w.workspace_id = $1 and w.deleted_at is null and w.status = 'ACTIVE' and $2 = any (w.events)
@@ -218,5 +236,7 @@ pub async fn told_of(
     .bind(event.as_str())
     .fetch_all(conn)
     .await?;
-    Ok(found)
+    let Some((_, _, slug)) = found.first().cloned() else { return Ok(None) };
+    let told = |(id, format, _): (WebhookId, String, String)| Ok(Told { id, format: parse_format(&format)? });
+    Ok(Some((slug, found.into_iter().map(told).collect::<Result<_>>()?)))
 }

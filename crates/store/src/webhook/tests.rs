@@ -1,11 +1,11 @@
 //! Who gets a delivery, and whose word of it counts, against a real database.
 
-use super::{by_id, delete, delivery, insert, list, lock, secret, told_of, update};
+use super::{Told, by_id, delete, delivery, insert, list, lock, secret, told_of, update};
 use delivery::{Ended, Taken};
 use domain::{
     id::{WebhookId, WorkspaceId},
     user::Workspace,
-    webhook::{DeliveryState, Webhook, WebhookEvent, WebhookStatus},
+    webhook::{DeliveryState, Webhook, WebhookEvent, WebhookFormat, WebhookStatus},
 };
 use sqlx::PgConnection;
 use std::{collections::BTreeSet, time::Duration};
@@ -37,6 +37,7 @@ async fn webhook(conn: &mut PgConnection, workspace: WorkspaceId, name: &str) ->
         url: "https://ci.example.com".to_owned(),
         events: BTreeSet::from([EVENT, WebhookEvent::PromptCreated]),
         status: WebhookStatus::Active,
+        format: WebhookFormat::default(),
         has_secret: true,
         created_at: chrono::DateTime::UNIX_EPOCH,
         updated_at: chrono::DateTime::UNIX_EPOCH,
@@ -109,8 +110,11 @@ async fn only_those_are_told_who_asked_for_the_event_here() {
     update(&mut conn, &Webhook { status: WebhookStatus::Disabled, ..disabled }, None).await.unwrap();
     let gone = webhook(&mut conn, lab, "gone").await;
     delete(&mut conn, lab, gone.id).await.unwrap();
-    assert_eq!(told_of(&mut conn, lab, EVENT).await.unwrap(), [(told.id, "lab".to_owned())]);
-    assert_eq!(told_of(&mut conn, lab, WebhookEvent::PromptTagSet).await.unwrap(), []);
+    let chat = Webhook { format: WebhookFormat::Chat, ..told.clone() };
+    update(&mut conn, &chat, None).await.unwrap();
+    let found = vec![Told { id: told.id, format: WebhookFormat::Chat }];
+    assert_eq!(told_of(&mut conn, lab, EVENT).await.unwrap(), Some(("lab".to_owned(), found)));
+    assert_eq!(told_of(&mut conn, lab, WebhookEvent::PromptTagSet).await.unwrap(), None);
 }
 
 #[tokio::test]

@@ -183,6 +183,7 @@ async fn change(
         manual_override: change.manual_override,
         overrun: change.overrun,
         reason: change.reason,
+        instead_of: None,
     };
     Ok(Json(state.services.change_freeze(&ctx, id, change).await?))
 }

@@ -10,6 +10,7 @@ mod environment;
 mod experiment;
 mod freeze;
 mod log;
+mod mail;
 mod model;
 mod model_card;
 mod model_version;
@@ -45,6 +46,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = experiment::routes(routes);
     let routes = freeze::routes(routes);
     let routes = log::routes(routes);
+    let routes = mail::routes(routes);
     let routes = model::routes(routes);
     let routes = model_card::routes(routes);
     let routes = model_version::routes(routes);

@@ -67,7 +67,8 @@ struct Wanted {
     version: Option<i32>,
     /// The environment's name.
     environment: Option<String>,
-    /// `me`: only what awaits the decision of whoever asks, oldest first. Goes with no other filter.
+    /// `me`: only what awaits the decision of whoever asks, or their answer to who mentioned them, oldest first. Goes with no
+    /// other filter.
     waiting_for: Option<String>,
 }
 

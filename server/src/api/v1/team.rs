@@ -85,9 +85,9 @@ async fn change(
     Ok(Json(state.services.describe_team(&ctx, &team, &change.description).await?))
 }
 
-/// Deletes a team. Rules that name it find nobody in it.
+/// Deletes a team that no policy in force names.
 #[utoipa::path(delete, path = "/api/v1/teams/{team}", tag = "people", params(("team" = String, Path)),
-    responses((status = 204), (status = 404, body = Problem)))]
+    responses((status = 204), (status = 404, body = Problem), (status = 409, body = Problem)))]
 async fn delete(
     State(state): State<AppState>,
     Context(ctx): Context,

@@ -12,7 +12,7 @@ use axum::{Json, extract::State, http::StatusCode};
 use domain::{
     id::{DeliveryId, WebhookId},
     permission::Permission,
-    webhook::{Delivery, Webhook, WebhookEvent, WebhookStatus},
+    webhook::{Delivery, Webhook, WebhookEvent, WebhookFormat, WebhookStatus},
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -62,6 +62,9 @@ struct NewWebhook {
     /// Whether it is told anything; it is when nothing is said.
     #[serde(default)]
     status: WebhookStatus,
+    /// What it is posted: MLflow's body, or the sentence and link that a chat shows.
+    #[serde(default)]
+    format: WebhookFormat,
 }
 
 /// Makes a webhook. Its host is looked up: it must have public addresses alone.
@@ -79,6 +82,7 @@ async fn create(
         description: new.description,
         secret: new.secret,
         status: new.status,
+        format: new.format,
     };
     Ok((StatusCode::CREATED, Json(state.services.create_webhook(&ctx, new).await?)))
 }
@@ -111,6 +115,8 @@ struct WebhookChange {
     secret: Option<String>,
     /// Whether it is told anything. Disabling it drops what waits.
     status: Option<WebhookStatus>,
+    /// What it is posted.
+    format: Option<WebhookFormat>,
 }
 
 /// Changes a webhook.
@@ -130,6 +136,7 @@ async fn change(
         description: change.description,
         secret: change.secret,
         status: change.status,
+        format: change.format,
     };
     Ok(Json(state.services.change_webhook(&ctx, id, change).await?))
 }

@@ -6,7 +6,7 @@ use super::{DIGEST, FORM, NOBODY, PIPELINE, World, escaped};
 async fn a_field_of_a_form_with_a_strange_value_is_refused() {
     let world = World::start().await;
     let source = format!("runs:/{}/model", world.run);
-    let forms: [(&str, &[(&str, &str)]); 37] = [
+    let forms: [(&str, &[(&str, &str)]); 38] = [
         (
             "/settings/members",
             &[("email", "a@slipway.test"), ("name", "A"), ("password", "correct horse"), ("roles", "viewer")],
@@ -20,11 +20,13 @@ async fn a_field_of_a_form_with_a_strange_value_is_refused() {
                 ("name", "ci"),
                 ("url", "https://1.1.1.1/hook"),
                 ("events", "model_version.created"),
+                ("format", "chat"),
                 ("description", "d"),
                 ("secret", "s"),
             ],
         ),
         ("/settings/account", &[("present", "a"), ("password", "correct horse battery")]),
+        ("/settings/mail", &[("mail", "waiting")]),
         ("/pipelines/new", &[("source", PIPELINE)]),
         ("/pipelines/{name}/edit", &[("source", PIPELINE)]),
         ("/pipelines/{name}/runs", &[("version", "1"), ("key", "k"), ("params.rate", "0.1")]),

@@ -3,6 +3,7 @@
 use super::{browser, fields, value};
 use crate::app::TestApp;
 use domain::permission::Role;
+use serde_json::json;
 
 #[tokio::test]
 async fn a_freeze_is_made_in_a_form_shown_and_ended() {
@@ -41,6 +42,58 @@ async fn a_freeze_is_made_in_a_form_shown_and_ended() {
     admin.get("/freezes?ended=true").await.shows(200, &["Long holidays", "Delete Long holidays?"]);
     admin.form(&format!("/freezes/{id}"), "do=delete").await.leads_to();
     admin.get("/freezes?ended=true").await.shows(200, &["Nothing is frozen"]);
+}
+
+#[tokio::test]
+async fn a_freeze_is_changed_in_a_form_that_shows_what_it_is_and_keeps_what_nobody_changes() {
+    let app = TestApp::start().await;
+    let api = app.member(Role::Admin).await;
+    let admin = app.browser(api.user()).await.in_workspace("default");
+    let made = api
+        .post(
+            "/api/v1/freezes",
+            json!({
+                "name": "Year end", "kind": "deny", "overrun": true, "reason": "Books",
+                "schedule": { "kind": "dates", "from": "2028-12-24T17:00:00.250Z", "to": "2029-01-04T07:00:00Z" },
+                "selector": { "environments": ["production"], "models": ["churn"] },
+            }),
+        )
+        .await
+        .ok();
+    let page = format!("/freezes/{}", made["id"].as_str().unwrap());
+    assert!(admin.get("/freezes").await.shows(200, &["Year end"]).contains(&format!("href=\"/w/default{page}\"")));
+    let html =
+        admin.get(&page).await.shows(200, &["Change Year end", "value=\"Year end\"", "Books", "value=\"churn\""]);
+    let seen = value(&html, "instead_of");
+    let (from, to) = (value(&html, "from"), value(&html, "to"));
+    let form = |name: &str, to: &str, seen: &str| {
+        fields(&[
+            ("do", "change"),
+            ("instead_of", seen),
+            ("name", name),
+            ("repeats", "dates"),
+            ("from", &from),
+            ("to", to),
+            ("schedule/timezone", "UTC"),
+            ("environments", "production"),
+            ("selector/models", "churn"),
+            ("reason", "Books"),
+        ])
+    };
+    admin.form(&page, &form("Close of year", "never", &seen)).await.shows(400, &["value=\"Close of year\"", "Save"]);
+    assert_eq!(admin.form(&page, &form("Close of year", &to, &seen)).await.leads_to(), "/w/default/freezes");
+    let after = api.get(&format!("/api/v1{page}")).await.ok();
+    assert_eq!((&after["name"], &after["overrun"]), (&json!("Close of year"), &json!(false)));
+    assert_eq!((&after["schedule"], &after["selector"]), (&made["schedule"], &made["selector"]));
+    let refused = admin.form(&page, &form("Mine", &to, &seen)).await;
+    refused.shows(409, &["Somebody else changed Close of year meanwhile", "value=\"Mine\""]);
+    let history = api.get("/api/v1/audit-events").await.ok();
+    assert_eq!(history["items"][0]["action"], "freeze.changed");
+
+    app.browser(app.member(Role::Operator).await.user()).await.in_workspace("default").get(&page).await.shows(403, &[]);
+    admin.form(&page, "do=end").await.leads_to();
+    admin.get(&page).await.shows(409, &["has ended"]);
+    admin.form(&page, &form("Late", &to, "")).await.shows(409, &["has ended"]);
 }
 
 #[tokio::test]

@@ -252,3 +252,64 @@ async fn an_override_is_loud_until_somebody_else_reviewed_it() {
     let home = approver.get("/").await.text();
     assert!(!home.contains("overridden by"), "{home}");
 }
+
+#[tokio::test]
+async fn whoever_is_mentioned_finds_it_among_what_waits_for_them_until_they_answer() {
+    let (app, people, contributor) = waiting(approvers(), json!({})).await;
+    let operator = app.browser(people.operator.user()).await.in_workspace("default");
+    operator.get("/promotions?state=mine").await.shows(200, &["Nothing waits for you"]);
+    let name = people.operator.user().name.clone();
+    contributor.form("/promotions/1/comments", &fields(&[("text", &format!("Is it fast enough, @{name}?"))])).await;
+    operator.get("/promotions").await.shows(
+        200,
+        &[
+            "Waiting for me<span class=\"n\">1</span>",
+            "You are mentioned",
+            "href=\"/w/default/promotions/1#discussion\"",
+        ],
+    );
+    operator.get("/").await.shows(200, &["1 thing waits for you", "You are mentioned in its discussion", "Answer"]);
+    let listed = people.operator.get("/api/v1/promotions?waiting_for=me").await.ok();
+    assert_eq!(listed["items"][0]["number"], 1);
+    operator.form("/promotions/1/comments", &fields(&[("text", "It is.")])).await;
+    operator.get("/promotions?state=mine").await.shows(200, &["Nothing waits for you"]);
+    assert_eq!(people.operator.get("/api/v1/promotions?waiting_for=me").await.ok()["items"], json!([]));
+}
+
+#[tokio::test]
+async fn statistics_are_read_at_a_glance_and_say_when_there_is_nothing_to_count() {
+    let (app, people) = start(1).await;
+    let viewer = app.browser(people.viewer.user()).await.in_workspace("default");
+    viewer.get("/promotions").await.shows(200, &["href=\"/w/default/promotions/statistics\""]);
+    let address = "/promotions/statistics";
+    viewer.get(address).await.shows(200, &["No promotion was requested in this time"]);
+
+    let contributor = app.browser(people.contributor.user()).await.in_workspace("default");
+    ask(&app, &contributor, "request").await;
+    let approver = app.browser(people.approver.user()).await.in_workspace("default");
+    let digest = value(&approver.get("/promotions/1").await.text(), "subject_digest");
+    let no = [("do", "decide"), ("verdict", "reject"), ("subject_digest", digest.as_str()), ("comment", "Too <slow>.")];
+    approver.form("/promotions/1/decisions", &fields(&no)).await.leads_to();
+    viewer.get(address).await.shows(
+        200,
+        &[
+            "1 promotion requested",
+            "0 of 1 approved",
+            "Too &lt;slow&gt;.",
+            "href=\"/w/default/promotions/1\"",
+            "No rule had an approval",
+        ],
+    );
+    viewer.get("/promotions/statistics?days=7").await.shows(200, &["1 promotion requested"]);
+    for wrong in ["8", "x", "-1", "99999999999999999999"] {
+        viewer.get(&format!("/promotions/statistics?days={wrong}")).await.shows(400, &[]);
+    }
+    let api = people.viewer.get("/api/v1/promotions/statistics").await.ok();
+    assert_eq!(
+        (&api["environments"][0]["environment"], &api["environments"][0]["rejected"]),
+        (&json!("production"), &json!(1))
+    );
+    let hidden = json!({ "visible_to": ["approver"] });
+    people.admin.patch("/api/v1/environments/production", hidden).await.ok();
+    viewer.get(address).await.shows(200, &["No promotion was requested in this time"]);
+}

@@ -25,8 +25,8 @@ async fn a_method_that_an_address_does_not_take_is_told_in_the_same_frame() {
     viewer.form("/nowhere", "").await.shows(404, &["Nothing is at /nowhere.", "aria-label=\"Workspace\""]);
 
     let request = |path| viewer.request(Method::PATCH, path).body(Body::empty()).unwrap();
-    let problem = viewer.send(request("/api/v1/user")).await;
+    let problem = viewer.send(request("/api/v1/search")).await;
     assert_eq!(problem.header("content-type"), "application/problem+json");
-    assert_eq!(problem.refused(405)["detail"], "/api/v1/user does not take PATCH.");
+    assert_eq!(problem.refused(405)["detail"], "/api/v1/search does not take PATCH.");
     viewer.send(request("/v2/models/wine")).await.refused(405)["error"].as_str().unwrap();
 }

@@ -70,9 +70,11 @@ async fn a_period_tells_how_long_people_took_why_they_said_no_and_what_was_rolle
     assert_eq!((statistics.promotions, statistics.is_cut), (3, false));
     let [production] = statistics.policies.as_slice() else { panic!("{statistics:?}") };
     assert_eq!((production.environment.as_str(), production.policy.as_str()), (PRODUCTION, PRODUCTION));
-    assert_eq!((production.promotions, production.approved, production.rejected), (3, 2, 1));
-    assert_eq!(production.rolled_back, 1);
-    assert_eq!((production.median_seconds, production.p90_seconds), (Some(150.0), Some(190.0)));
+    let counts = &production.counts;
+    assert_eq!((counts.promotions, counts.approved, counts.rejected, counts.rolled_back), (3, 2, 1, 1));
+    assert_eq!((counts.median_seconds, counts.p90_seconds), (Some(150.0), Some(190.0)));
+    let [of_environment] = statistics.environments.as_slice() else { panic!("{statistics:?}") };
+    assert_eq!((of_environment.environment.as_str(), &of_environment.counts), (PRODUCTION, counts));
     let [rule] = statistics.rules.as_slice() else { panic!("{statistics:?}") };
     assert_eq!((rule.rule.as_str(), rule.approved, rule.rolled_back), ("production/approvers", 2, 1));
     let [rejection] = statistics.rejections.as_slice() else { panic!("{statistics:?}") };

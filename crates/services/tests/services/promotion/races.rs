@@ -1,12 +1,14 @@
 //! Races that must have one winner, by racing.
 
-use crate::promotion::world::{MODEL, PRODUCTION, World, metric_gate};
+use crate::promotion::world::{MODEL, PRODUCTION, World, document, metric_gate};
 use domain::{
     ErrorKind,
     permission::Role,
+    policy::{Eligible, PolicyDocument, Rule},
     promotion::{DecisionVerdict, PromotionState},
 };
 use futures::future::join_all;
+use services::NewPolicy;
 
 const ROUNDS: usize = 25;
 
@@ -297,4 +299,38 @@ async fn gates_that_run_while_metrics_are_logged_end_with_what_was_logged_last()
     // And that can be approved.
     let seen = world.read(&promotion).await;
     world.approve(&world.approver, &seen).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_team_is_deleted_or_a_policy_names_it_and_never_both() {
+    let world = World::start().await;
+    let (mut deleted, mut named) = (0, 0);
+    for round in 0..ROUNDS {
+        let team = format!("risk-{round}");
+        world.services.create_team(&world.admin, &team, "").await.unwrap();
+        let eligible = Eligible { teams: [team.clone()].into(), ..Eligible::default() };
+        let rules = vec![Rule { eligible, ..Rule::of_approvers(1) }];
+        let document = PolicyDocument { rules, ..document(vec![], 0) };
+        let new = NewPolicy { name: format!("policy-{round}"), document, source: None, instead_of: None };
+        let (delete, write) = race!(
+            round,
+            world.services.delete_team(&world.admin, &team),
+            world.services.write_policy(&world.admin, new.clone())
+        );
+        assert!(delete.is_ok() != write.is_ok(), "{delete:?} {write:?}");
+        match write {
+            Ok(effect) => {
+                let policy = effect.done().expect("nothing guards policies here");
+                assert_eq!(delete.unwrap_err().kind, ErrorKind::Conflict);
+                world.services.retire_policy(&world.admin, &policy.name, None).await.unwrap();
+                world.services.delete_team(&world.admin, &team).await.unwrap();
+                named += 1;
+            }
+            Err(refused) => {
+                assert_eq!((refused.kind, refused.field.as_deref()), (ErrorKind::Invalid, Some("rules")));
+                deleted += 1;
+            }
+        }
+    }
+    assert!(deleted > 0 && named > 0, "{deleted} deleted, {named} named");
 }

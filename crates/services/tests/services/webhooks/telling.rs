@@ -4,7 +4,7 @@ use super::{deliveries, model, receiver::Receiver, send_all, start, version, web
 use domain::{
     ErrorKind,
     audit::ObjectKind,
-    webhook::{DeliveryState, WebhookEvent, WebhookStatus},
+    webhook::{DeliveryState, WebhookEvent, WebhookFormat, WebhookStatus},
 };
 use serde_json::json;
 use services::{NewModel, NewModelVersion, NewWebhook, WebhookChange};
@@ -193,4 +193,35 @@ async fn a_wrong_webhook_is_refused_and_not_made() {
         assert_eq!(error.unwrap_err().field.as_deref(), Some("url"), "{url}");
     }
     assert_eq!(services.webhooks(&ctx, None, 10).await.unwrap().items, []);
+}
+
+#[tokio::test]
+async fn a_chat_is_posted_a_sentence_where_another_webhook_is_posted_the_event() {
+    let (world, services) = start().await;
+    let (chat, other) = (Receiver::start().await, Receiver::start().await);
+    let events = BTreeSet::from([WebhookEvent::ModelVersionCreated]);
+    let new = |url: &str, format| NewWebhook {
+        name: "told".to_owned(),
+        url: url.to_owned(),
+        events: events.clone(),
+        format,
+        ..NewWebhook::default()
+    };
+    let made = services.create_webhook(&world.ctx(), new(&chat.url, WebhookFormat::Chat)).await.unwrap();
+    services.create_webhook(&world.ctx(), new(&other.url, WebhookFormat::Mlflow)).await.unwrap();
+    model(&world, &services, "churn", &[]).await;
+    version(&world, &services, "churn", &[]).await;
+    assert_eq!(send_all(&services).await, 2);
+    let posted: Vec<_> = chat.take().iter().map(super::receiver::Request::json).collect();
+    assert_eq!(posted, [json!({ "text": "A version is registered: churn v1." })]);
+    assert_eq!(other.take()[0].json()["entity"], "model_version");
+
+    // What waits is sent as it was written, whatever becomes of the webhook.
+    version(&world, &services, "churn", &[]).await;
+    let change = WebhookChange { format: Some(WebhookFormat::Mlflow), ..WebhookChange::default() };
+    assert_eq!(services.change_webhook(&world.ctx(), made.id, change).await.unwrap().format, WebhookFormat::Mlflow);
+    send_all(&services).await;
+    assert_eq!(chat.take()[0].json(), json!({ "text": "A version is registered: churn v2." }));
+    assert!(services.test_webhook(&world.ctx(), made.id, None).await.unwrap().success);
+    assert_eq!(chat.take()[0].json()["action"], "created");
 }
