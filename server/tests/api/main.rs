@@ -7,6 +7,7 @@ mod access;
 mod app;
 mod audit;
 mod bad_input;
+mod change_request;
 mod comment;
 mod delegation;
 mod environment;

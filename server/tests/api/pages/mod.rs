@@ -1,5 +1,6 @@
 //! Pages, as a browser without scripts uses them: read, filled in, sent, shown again with what is wrong.
 
+mod change_request;
 mod environment;
 mod experiment;
 mod files;
