@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 
-.PHONY: help run demo dev test test-mlflow check bench bench-scale bench-audit setup clean
+.PHONY: help run demo dev test test-mlflow soak check bench bench-scale bench-audit setup clean
 help: ## list the targets
 	@grep -hE '^[a-z-]+: .*## ' $(MAKEFILE_LIST) | sed 's/: .*## /\t/' | expand -t 13 | sed 's/^/  make /'
 
@@ -20,6 +20,9 @@ test: ## run every test: Rust, Python with the MLflow client, browser (ONLY=rust
 
 test-mlflow: ## ask MLflow's own server and ours the same, and compare the answers
 	@exec scripts/test.sh mlflow
+
+soak: ## run each race that must have one winner a thousand times (RACES=1000)
+	@exec scripts/soak.sh
 
 check: ## format, lints, dependency directions, licences, links, page sizes; changes nothing
 	@exec scripts/check.sh

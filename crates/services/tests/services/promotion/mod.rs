@@ -16,6 +16,7 @@ mod gate_tables;
 mod gates;
 mod histories;
 mod looking_back;
+mod one_winner;
 mod policy;
 mod races;
 mod request;
