@@ -16,6 +16,7 @@ mod inference;
 mod mlflow;
 mod model;
 mod model_card;
+mod openapi;
 mod pages;
 mod palette;
 mod pipeline;

@@ -180,6 +180,18 @@ async fn a_request_is_joined_left_and_taken_back() {
 }
 
 #[tokio::test]
+async fn a_request_that_nobody_decides_on_in_time_ends_the_job_as_expired() {
+    let mut world = World::start(&[]).await;
+    world.version(1).await;
+    let waiting = Waiting::hear(world.promote(&["churn", "1", "--to", "production", "--wait"])).await;
+    sqlx::query("update promotions set expires_at = now()").execute(world.slipway.pool()).await.unwrap();
+    let (status, rest) = waiting.ended().await;
+    assert_eq!(status, Some(3), "{rest}");
+    assert!(rest.starts_with("#1 expired. It stood until "), "{rest}");
+    world.server.stop();
+}
+
+#[tokio::test]
 async fn what_blocks_is_told_apart_from_what_is_wrong() {
     let mut world = World::start(&[]).await;
     world.version(1).await;
