@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 
-.PHONY: help run demo dev test test-mlflow soak check bench bench-scale bench-audit setup clean
+.PHONY: help run demo dev test test-mlflow soak check bench bench-scale bench-audit bench-promotion setup clean
 help: ## list the targets
 	@grep -hE '^[a-z-]+: .*## ' $(MAKEFILE_LIST) | sed 's/: .*## /\t/' | expand -t 13 | sed 's/^/  make /'
 
@@ -35,6 +35,9 @@ bench-scale: ## measure a release build on 100,000 runs and 50 million points
 
 bench-audit: ## measure the chain of history: verifying 100,000 events, writing and reading beside a million
 	@exec scripts/bench-audit.sh
+
+bench-promotion: ## measure a release build on 10,000 promotions and a million events: the pages, and a decision
+	@exec scripts/bench-promotion.sh
 
 setup: ## only install what run, check and test need
 	@exec scripts/setup.sh run check test-rust test-python test-browser
