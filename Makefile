@@ -4,7 +4,7 @@ SHELL := /bin/bash
 
 .PHONY: help run demo dev test test-mlflow soak check bench bench-scale bench-audit bench-promotion setup clean
 help: ## list the targets
-	@grep -hE '^[a-z-]+: .*## ' $(MAKEFILE_LIST) | sed 's/: .*## /\t/' | expand -t 13 | sed 's/^/  make /'
+	@grep -hE '^[a-z-]+: .*## ' $(MAKEFILE_LIST) | sed 's/: .*## /\t/' | expand -t 18 | sed 's/^/  make /'
 
 run: ## install what is missing, build and start Slipway (LISTEN=127.0.0.1:3000 DATA_DIR=.slipway)
 	@exec scripts/run.sh

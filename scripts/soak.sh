@@ -9,5 +9,4 @@ quietly "Races: compiling" linted cargo test --no-run -p services
 export RACES=${RACES:-1000}
 say "Races: $RACES of each"
 linted "$checkout/scripts/test-postgres.sh" cargo nextest run -p services -E 'test(/::one_winner::/)' \
-    --status-level pass --success-output final |
-    sed -nE 's/^ +([0-9]+ : [0-9]+)$/\1/p; s/^ +(PASS|SLOW|FAIL) .*::/\1 /p; /Summary/p'
+    --status-level pass --success-output final
