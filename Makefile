@@ -2,9 +2,9 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 
-.PHONY: help run demo dev test test-mlflow check bench bench-scale bench-audit setup clean
+.PHONY: help run demo dev test test-mlflow soak check bench bench-scale bench-audit bench-promotion setup clean
 help: ## list the targets
-	@grep -hE '^[a-z-]+: .*## ' $(MAKEFILE_LIST) | sed 's/: .*## /\t/' | expand -t 13 | sed 's/^/  make /'
+	@grep -hE '^[a-z-]+: .*## ' $(MAKEFILE_LIST) | sed 's/: .*## /\t/' | expand -t 18 | sed 's/^/  make /'
 
 run: ## install what is missing, build and start Slipway (LISTEN=127.0.0.1:3000 DATA_DIR=.slipway)
 	@exec scripts/run.sh
@@ -21,6 +21,9 @@ test: ## run every test: Rust, Python with the MLflow client, browser (ONLY=rust
 test-mlflow: ## ask MLflow's own server and ours the same, and compare the answers
 	@exec scripts/test.sh mlflow
 
+soak: ## run each race that must have one winner a thousand times (RACES=1000)
+	@exec scripts/soak.sh
+
 check: ## format, lints, dependency directions, licences, links, page sizes; changes nothing
 	@exec scripts/check.sh
 
@@ -32,6 +35,9 @@ bench-scale: ## measure a release build on 100,000 runs and 50 million points
 
 bench-audit: ## measure the chain of history: verifying 100,000 events, writing and reading beside a million
 	@exec scripts/bench-audit.sh
+
+bench-promotion: ## measure a release build on 10,000 promotions and a million events: the pages, and a decision
+	@exec scripts/bench-promotion.sh
 
 setup: ## only install what run, check and test need
 	@exec scripts/setup.sh run check test-rust test-python test-browser

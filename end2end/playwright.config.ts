@@ -11,6 +11,7 @@ export default defineConfig({
       name: "walks",
       testMatch: [
         "walk.spec.ts",
+        "promotion.spec.ts",
         "no-js.spec.ts",
         "live.spec.ts",
         "files.spec.ts",

@@ -321,31 +321,41 @@ pub async fn endpoints(conn: &mut PgConnection, sight: &Sight) -> Result<Vec<End
         p99_us: Option<i32>,
         series: Vec<i64>,
     }
-    // Traffic is that of all deployments that answered at the same address. Answered is what has status 200, here and
-    // wherever predictions are read.
+    // What was live before is looked for from the last one back, so that the first that was not left ends the search: a model
+    // may have been deployed hundreds of times. Traffic is that of all deployments that answered at the same
+    // address. Answered is what has status 200, here and wherever predictions are read.
     let rows: Vec<Served> = sqlx::query_as(
         "select d.id, d.workspace_id, d.number, d.environment_id, e.name as environment, d.model_id, m.name as model,
              d.model_version_id, v.version, d.digest, d.promotion_id, p.number as promotion_number, d.rollback_of,
              d.state, d.state_reason, d.created_by, d.created_at, d.live_at, d.retired_at,
              (
                  select pv.version
-                 from deployments p
-                 join model_versions pv on pv.id = p.model_version_id
-                 where p.rollback_of is null
-                   and p.live_at is not null
-                   and not exists (
-                       select
-                       from deployments back
-                       join deployments bad on bad.id = back.rollback_of
-                       where bad.promotion_id = p.promotion_id
-                   )
-                   and p.environment_id = d.environment_id
-                   and p.model_id = d.model_id
-                   and p.live_at < (
-                       select min(o.live_at) from deployments o where o.id = d.id or o.promotion_id = d.promotion_id
-                   )
-                 order by p.live_at desc
-                 limit 1
+                 from model_versions pv
+                 where pv.id = (
+                     select p.model_version_id
+                     from (
+                         select model_version_id, promotion_id, live_at
+                         from deployments
+                         where rollback_of is null
+                           and environment_id = d.environment_id
+                           and model_id = d.model_id
+                           and live_at < (
+                               select min(o.live_at)
+                               from deployments o
+                               where o.id = d.id or o.promotion_id = d.promotion_id
+                           )
+                         order by live_at desc
+                         offset 0
+                     ) p
+                     where not exists (
+                         select
+                         from deployments back
+                         join deployments bad on bad.id = back.rollback_of
+                         where bad.promotion_id = p.promotion_id
+                     )
+                     order by p.live_at desc
+                     limit 1
+                 )
              ) as previous,
              c.state as drift_state, c.share as drift_share,
              t.requests, t.errors, t.p50_us, t.p99_us, s.series

@@ -57,11 +57,26 @@ pub async fn hold(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<()>
 /// When the statement fails.
 pub async fn latest(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<Vec<Policy>> {
     let rows: Vec<Row> = sqlx::query_as(
-        "select distinct on (name) id, workspace_id, name, revision, document, source, retired, digest, created_at,
-             created_by
-         from policies
-         where workspace_id = $1
-         order by name, revision desc",
+        // From name to name in the index: a policy that is synced from a file may have thousands of revisions, and this is
+        // asked at each step of each promotion.
+        "with recursive names as (
+             (select name from policies where workspace_id = $1 order by name limit 1)
+             union all
+             select (select name from policies where workspace_id = $1 and name > before.name order by name limit 1)
+             from names before
+             where before.name is not null
+         )
+         select p.id, p.workspace_id, p.name, p.revision, p.document, p.source, p.retired, p.digest, p.created_at,
+             p.created_by
+         from names
+         cross join lateral (
+             select *
+             from policies
+             where workspace_id = $1 and name = names.name
+             order by revision desc
+             limit 1
+         ) p
+         order by p.name",
     )
     .bind(workspace)
     .fetch_all(conn)

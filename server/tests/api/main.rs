@@ -18,6 +18,7 @@ mod mail;
 mod mlflow;
 mod model;
 mod model_card;
+mod openapi;
 mod pages;
 mod palette;
 mod pipeline;

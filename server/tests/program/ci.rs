@@ -1,24 +1,14 @@
 //! `slipway promote`, and the snippets for CI as the documentation has them, against a real server and two people who decide.
 
-use crate::slipway::{PATIENCE, Process, Slipway};
-use artifacts::Artifacts;
-use domain::{
-    id::{ModelId, ModelVersionId},
-    model::{VersionFile, manifest_digest},
-    permission::{Role, Scope},
-    user::{Email, Password},
-};
-use reqwest::{Method, StatusCode};
+use crate::world::World;
+use reqwest::Method;
 use serde_json::{Value, json};
-use services::{NewToken, NewUser, Services};
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _},
     path::Path,
     process::{Child, ChildStderr, Command, Stdio},
-    time::Duration,
 };
-use tokio::time::{Instant, sleep};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_slipway");
 /// What the documentation says.
@@ -36,88 +26,7 @@ fn script(heading: &str, begins: &str) -> String {
     body.iter().map(|line| format!("{}\n", line.get(inner..).unwrap_or_default())).collect()
 }
 
-/// An installation with a model to promote and people who decide.
-struct World {
-    slipway: Slipway,
-    http: reqwest::Client,
-    services: Services,
-    /// Tokens.
-    admin: String,
-    first: String,
-    second: String,
-    machine: String,
-    server: Process,
-}
-
 impl World {
-    async fn start() -> Self {
-        let (slipway, server) = Slipway::start(&[]).await;
-        let artifacts = Artifacts::open_dir(slipway.data().join("artifacts")).await.unwrap();
-        let services = Services::new(slipway.pool().clone(), artifacts);
-        let (admin, first, second, machine) = (
-            token(&services, "admin", Role::Admin).await,
-            token(&services, "first", Role::Approver).await,
-            token(&services, "second", Role::Approver).await,
-            token(&services, "machine", Role::Contributor).await,
-        );
-        let world = Self { slipway, http: reqwest::Client::new(), services, admin, first, second, machine, server };
-        world.policy(2).await;
-        world
-    }
-
-    async fn send(&self, token: &str, method: Method, path: &str, body: Value) -> (StatusCode, Value) {
-        let request = self.http.request(method, format!("{}/api/v1/{path}", self.slipway.url)).bearer_auth(token);
-        let request = if body.is_null() { request } else { request.json(&body) };
-        let response = request.send().await.unwrap();
-        (response.status(), response.json().await.unwrap())
-    }
-
-    async fn ok(&self, token: &str, method: Method, path: &str, body: Value) -> Value {
-        let (status, answer) = self.send(token, method, path, body).await;
-        assert!(status.is_success(), "{path} answered {status}: {answer}");
-        answer
-    }
-
-    async fn policy(&self, approvals: u8) {
-        let policy = json!({
-            "scope": { "environments": ["production"] }, "gates": [], "rule": { "approvals": approvals },
-        });
-        self.ok(&self.admin, Method::PUT, "policies/production", policy).await;
-    }
-
-    /// A version of a model that can be served.
-    async fn version(&self, number: i32) {
-        let artifacts = Artifacts::open_dir(self.slipway.data().join("artifacts")).await.unwrap();
-        let onnx = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/serving/fixtures/classifier.onnx");
-        let stored = artifacts.put_bytes(fs::read(onnx).unwrap()).await.unwrap();
-        let file = VersionFile { path: "model.onnx".to_owned(), digest: stored.digest, size: stored.size as i64 };
-        let workspace = self.services.ensure_default_workspace().await.unwrap();
-        sqlx::query("insert into models (id, workspace_id, name) values ($1, $2, 'churn') on conflict do nothing")
-            .bind(ModelId::new().0)
-            .bind(workspace.id.0)
-            .execute(self.slipway.pool())
-            .await
-            .unwrap();
-        sqlx::query(
-            "with version as (
-                 insert into model_versions (id, model_id, version, source, digest, flavors)
-                 select $1, id, $2, 'runs:/x/model', $3, array['onnx'] from models where name = 'churn'
-                 returning id
-             )
-             insert into model_version_files (model_version_id, path, digest, size)
-             select id, $4, $5, $6 from version",
-        )
-        .bind(ModelVersionId::new().0)
-        .bind(number)
-        .bind(manifest_digest(std::slice::from_ref(&file)).unwrap().unwrap().as_str())
-        .bind(&file.path)
-        .bind(file.digest.as_str())
-        .bind(file.size)
-        .execute(self.slipway.pool())
-        .await
-        .unwrap();
-    }
-
     /// What a job of CI runs.
     fn job(&self, shell: &str, script: &str, version: i32) -> Child {
         let folder = Path::new(PROGRAM).parent().unwrap();
@@ -143,36 +52,6 @@ impl World {
             .spawn()
             .unwrap()
     }
-
-    /// Looks until the promotion of this version awaits approval.
-    async fn awaiting(&self, version: i32) -> Value {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let path = format!("promotions?model=churn&version={version}&state=awaiting_approval");
-            let list = self.ok(&self.first, Method::GET, &path, Value::Null).await;
-            if let Some(found) = list["items"].get(0) {
-                return found.clone();
-            }
-            assert!(Instant::now() < deadline, "nobody is asked");
-            sleep(Duration::from_millis(20)).await;
-        }
-    }
-
-    async fn decide(&self, who: &str, promotion: &Value, verdict: &str) {
-        let path = format!("promotions/{}/decisions", promotion["number"]);
-        let body =
-            json!({ "verdict": verdict, "comment": "Looked at it.", "subject_digest": promotion["subject_digest"] });
-        self.ok(who, Method::POST, &path, body).await;
-    }
-}
-
-async fn token(services: &Services, name: &str, role: Role) -> String {
-    let email = Email::parse(&format!("{name}@lab.test")).unwrap();
-    let password = Password::choose("correct horse battery".to_owned()).unwrap();
-    let new = NewUser { email: email.clone(), name: name.to_owned(), password };
-    services.create_user(new, [role].into()).await.unwrap();
-    let new = NewToken { name: "test".to_owned(), scope: Scope::Admin, days: Some(1) };
-    services.create_token_for(&email, new).await.unwrap().secret
 }
 
 /// How it ended, and what it said.
@@ -220,7 +99,7 @@ impl Waiting {
 
 #[tokio::test]
 async fn the_documented_jobs_end_as_people_decide() {
-    let mut world = World::start().await;
+    let mut world = World::start(&[]).await;
     for version in 1..=3 {
         world.version(version).await;
     }
@@ -262,7 +141,7 @@ async fn the_documented_jobs_end_as_people_decide() {
 
 #[tokio::test]
 async fn a_request_is_joined_left_and_taken_back() {
-    let mut world = World::start().await;
+    let mut world = World::start(&[]).await;
     world.version(1).await;
     let scan = world.slipway.data().join("scan.json");
     fs::write(&scan, r#"{"findings": 0}"#).unwrap();
@@ -301,8 +180,20 @@ async fn a_request_is_joined_left_and_taken_back() {
 }
 
 #[tokio::test]
+async fn a_request_that_nobody_decides_on_in_time_ends_the_job_as_expired() {
+    let mut world = World::start(&[]).await;
+    world.version(1).await;
+    let waiting = Waiting::hear(world.promote(&["churn", "1", "--to", "production", "--wait"])).await;
+    sqlx::query("update promotions set expires_at = now()").execute(world.slipway.pool()).await.unwrap();
+    let (status, rest) = waiting.ended().await;
+    assert_eq!(status, Some(3), "{rest}");
+    assert!(rest.starts_with("#1 expired. It stood until "), "{rest}");
+    world.server.stop();
+}
+
+#[tokio::test]
 async fn what_blocks_is_told_apart_from_what_is_wrong() {
-    let mut world = World::start().await;
+    let mut world = World::start(&[]).await;
     world.version(1).await;
     let gate = json!({ "kind": "metric_threshold", "metric": "accuracy", "threshold": 0.7 });
     let policy = json!({ "scope": { "environments": ["production"] }, "gates": [gate], "rule": { "approvals": 0 } });

@@ -5,9 +5,11 @@
 mod audit;
 mod ci;
 mod cli;
+mod crash;
 mod evidence;
 mod kill;
 mod lifecycle;
 mod metrics;
 mod slipway;
 mod webhook;
+mod world;

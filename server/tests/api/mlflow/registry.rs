@@ -323,6 +323,50 @@ async fn a_protected_alias_moves_by_a_promotion_and_no_other_way() {
 }
 
 #[tokio::test]
+async fn where_the_policy_says_so_moving_a_protected_alias_asks_for_the_promotion_once() {
+    let app = TestApp::start().await;
+    let (admin, ada, viewer) =
+        (app.member(Role::Admin).await, app.member(Role::Contributor).await, app.member(Role::Viewer).await);
+    let policy = json!({ "gates": [], "rule": { "approvals": 1 }, "order": "skip", "alias_moves": "request" });
+    admin.put("/api/v1/environments/production/policy", policy).await.ok();
+    let run = trained(&ada).await;
+    ada.model("churn").await;
+    ada.version("churn", &format!("runs:/{run}/model")).await;
+    let alias = json!({ "name": "churn", "alias": "production", "version": "1" });
+    let promotions = async || ada.get("/api/v1/promotions").await.ok()["items"].as_array().unwrap().clone();
+
+    // Whoever may not ask for it asks for nothing.
+    viewer.ml("registered-models/alias", alias.clone()).await.refused(403);
+    assert!(promotions().await.is_empty());
+
+    let link = format!("{PUBLIC_URL}/w/default/promotions/1");
+    let refused = ada.ml("registered-models/alias", alias.clone()).await.refused(403);
+    assert_eq!(refused["error_code"], "PERMISSION_DENIED");
+    let told = refused["message"].as_str().unwrap();
+    assert!(told.contains("Promotion #1 was requested for you") && told.contains(&link), "{told}");
+    let [asked] = promotions().await.try_into().unwrap();
+    assert_eq!(
+        (&asked["model"], &asked["version"], &asked["environment"]),
+        (&json!("churn"), &json!(1), &json!("production"))
+    );
+    assert_eq!(asked["comment"], "Asked for by moving production of churn to v1.");
+
+    // Again, by stage, and by somebody else: it is the same request.
+    let stage = json!({ "name": "churn", "version": "1", "stage": "Production" });
+    for (who, operation, body) in [
+        (&ada, "registered-models/alias", &alias),
+        (&admin, "registered-models/alias", &alias),
+        (&ada, "model-versions/transition-stage", &stage),
+    ] {
+        let told = who.ml(operation, body.clone()).await.refused(403)["message"].as_str().unwrap().to_owned();
+        assert!(told.contains("Promotion #1 of churn v1 is under way") && told.contains(&link), "{told}");
+    }
+    assert_eq!(promotions().await.len(), 1);
+    let read = ada.ml_get("registered-models/get?name=churn").await.ok();
+    assert!(read["registered_model"].get("aliases").is_none(), "nothing has moved: {read}");
+}
+
+#[tokio::test]
 async fn a_promotion_that_is_under_way_is_named_instead_of_its_form() {
     let app = TestApp::start().await;
     let ada = app.member(Role::Contributor).await;

@@ -20,6 +20,7 @@ mod looking_back;
 mod mail_server;
 mod mailing;
 mod mentions;
+mod one_winner;
 mod policy;
 mod races;
 mod replay;

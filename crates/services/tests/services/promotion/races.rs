@@ -1,4 +1,4 @@
-//! Races that must have one winner, by racing.
+//! What may happen at once: by letting it. The races that people rely on to have one winner are in `one_winner`.
 
 use crate::promotion::world::{MODEL, PRODUCTION, World, document, metric_gate};
 use domain::{
@@ -38,23 +38,6 @@ async fn two_who_ask_for_the_same_get_one_promotion() {
             assert_eq!(refused.kind, ErrorKind::AlreadyExists);
             assert!(refused.message.starts_with(&format!("Promotion #{number} ")), "{}", refused.message);
         }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_approvers_of_the_last_vote_approve_it_once() {
-    let world = World::start().await;
-    world.set_policy(PRODUCTION, vec![metric_gate(0.7)], 1).await;
-    let other = world.member(&[Role::Approver]).await;
-    for round in 0..ROUNDS {
-        let version = world.version().await;
-        let seen = world.awaiting(version).await;
-        let (one, two) = race!(round, world.approve(&world.approver, &seen), world.approve(&other, &seen));
-        assert!(one.is_ok() != two.is_ok(), "one of them was the last: {one:?} {two:?}");
-        let late = one.err().or(two.err()).unwrap();
-        assert!(late.message.contains("it is approved"), "{}", late.message);
-        assert_eq!(world.advance(&seen).await, PromotionState::Live);
-        assert_eq!(world.detail(&seen).await.decisions.len(), 1);
     }
 }
 
@@ -100,31 +83,6 @@ async fn yes_and_no_of_one_person_at_once_are_one_decision() {
         assert!(yes.is_ok() != no.is_ok());
         let expected = if yes.is_ok() { PromotionState::AwaitingApproval } else { PromotionState::Rejected };
         assert_eq!(world.read(&seen).await.state, expected);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_withdrawn_never_goes_live_whoever_approves_meanwhile() {
-    let world = World::start().await;
-    world.set_policy(PRODUCTION, vec![metric_gate(0.7)], 1).await;
-    for round in 0..ROUNDS {
-        let version = world.version().await;
-        let seen = world.awaiting(version).await;
-        let approve_and_deploy = async {
-            let approved = world.approve(&world.approver, &seen).await;
-            world.advance(&seen).await;
-            approved
-        };
-        let withdraw = world.services.withdraw_promotion(&world.contributor, seen.number);
-        let (approved, withdrawn) = race!(round, approve_and_deploy, withdraw);
-        let state = world.advance(&seen).await;
-        if withdrawn.is_ok() {
-            assert_eq!(state, PromotionState::Withdrawn);
-            assert_ne!(world.serving().await, Some(version));
-        } else {
-            approved.unwrap();
-            assert_eq!(state, PromotionState::Live);
-        }
     }
 }
 
@@ -189,32 +147,6 @@ async fn many_workers_deploy_it_once() {
         assert_eq!(world.count("select count(*) from audit_events where action = 'deployment.live'").await, round);
         let passed = world.count("select count(*) from audit_events where action = 'promotion.gates_passed'").await;
         assert_eq!(passed, round);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_two_promotions_of_one_environment_one_serves_in_the_end() {
-    let world = World::start().await;
-    world.set_policy(PRODUCTION, vec![metric_gate(0.7)], 1).await;
-    for round in 0..ROUNDS {
-        let (older, newer) = (world.version().await, world.version().await);
-        let (older, newer) = (world.awaiting(older).await, world.awaiting(newer).await);
-        world.approve(&world.approver, &older).await.unwrap();
-        world.approve(&world.approver, &newer).await.unwrap();
-        let (_, _) = race!(round, world.advance(&older), world.advance(&newer));
-        let (was, is) = (world.advance(&older).await, world.advance(&newer).await);
-        let serves = world.serving().await;
-        match is {
-            // It went first, so the older one is out.
-            PromotionState::Live => {
-                assert_eq!((was, serves), (PromotionState::Superseded, Some(newer.version)));
-            }
-            // The older one went first, and the newer one has another champion to beat than its approver saw.
-            PromotionState::Invalidated => {
-                assert_eq!((was, serves), (PromotionState::Live, Some(older.version)));
-            }
-            other => panic!("{other:?}"),
-        }
     }
 }
 
