@@ -235,6 +235,7 @@ pub fn home() -> HomePage {
             promotion(88, "diabetes-progression", 5, "staging", PromotionState::AwaitingApproval),
         ],
         mentioning: Vec::new(),
+        changes: Vec::new(),
         endpoints: vec![
             endpoint(production, "wine-quality", 12, 48_210, Some(0.62)),
             endpoint(staging, "wine-quality", 14, 120, Some(0.08)),

@@ -248,6 +248,7 @@ fn subject(version: i32, seed: u8) -> Subject {
         traffic: TrafficPlan::default(),
         datasets: vec![("wine-quality".to_owned(), format!("{seed}be2a771f04"))],
         code: Some(format!("9f03a7{seed}c4d2be8a0")),
+        code_author: None,
         environment_lock: Some(digest(40 + seed)),
         image: None,
         policies: vec![policy("production", 6).pin()],

@@ -65,6 +65,17 @@ impl Change {
         }
     }
 
+    /// The names of the environments that it is about, as they are written; none when it may be any.
+    #[must_use]
+    pub fn environments(&self) -> Vec<String> {
+        match self {
+            Self::WritePolicy { document, .. } | Self::RetirePolicy { document, .. } => {
+                document.scope.environments.iter().cloned().collect()
+            }
+            Self::RetireDeployment { environment, .. } => vec![environment.clone()],
+        }
+    }
+
     /// `change the policy production`, to end a sentence.
     #[must_use]
     pub fn title(&self) -> String {
@@ -175,6 +186,8 @@ pub struct ChangeRequest {
     pub state_reason: String,
     /// Who asked; none when that is no user.
     pub requested_by: Option<UserId>,
+    /// The person behind a pipeline's step that asked.
+    pub on_behalf_of: Option<UserId>,
     /// Their name then.
     pub requester: String,
     /// Why they ask.

@@ -15,6 +15,7 @@ use domain::{
     id::{AuditEventId, PromotionId, UserId},
     promotion::{Decision, DecisionVerdict, PromotionDetail},
 };
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use store::{PgConnection, audit_chain::Entry};
 
@@ -79,6 +80,8 @@ pub struct AuditBundle {
     key: Option<PrivateKey>,
     /// Of a promotion, the numbers of the entries that are shown.
     wanted: Option<BTreeSet<i64>>,
+    /// The environments that whoever asks does not see.
+    hidden: BTreeSet<String>,
     read_to: i64,
     gap: Option<(i64, Vec<Hash>, Hash)>,
     /// The decisions that what was shown so far tells of: promotion, person, digest of the subject.
@@ -106,6 +109,8 @@ impl Services {
         };
         let Noted { head, checkpoint, key } = self.chain_to_now(workspace).await?;
         let mut conn = self.conn().await?;
+        let hidden = store::environment::hidden(&mut conn, &ctx.sight()).await?;
+        let hidden = hidden.into_iter().map(|(id, _)| id.to_string()).collect();
         let (about, first, wanted, promotion_json) = match (of, &promotion) {
             (BundleOf::Period { from, to }, _) => {
                 let first = store::audit_chain::period(&mut conn, workspace, from, to, head.seq).await?;
@@ -137,6 +142,7 @@ impl Services {
             checkpoint,
             key,
             wanted,
+            hidden,
             read_to: start.seq,
             gap: None,
             told: Vec::new(),
@@ -206,7 +212,7 @@ impl AuditBundle {
         }
         for entry in entries {
             // An event that is gone cannot be shown; that it was there is.
-            match events.remove(&entry.event) {
+            match events.remove(&entry.event).filter(|event| !self.is_hidden(event)) {
                 Some(event) => {
                     self.end_gap(&mut lines);
                     self.note(&event);
@@ -225,6 +231,17 @@ impl AuditBundle {
             (None, About::Period { from, to }) => (*from..*to).contains(&entry.at),
             (None, About::Promotion { .. }) => false,
         }
+    }
+
+    /// Whether it happened to an environment, or in one, that whoever asks does not see.
+    fn is_hidden(&self, event: &Event) -> bool {
+        let of = |kind: &Value, id: &Value| {
+            kind.as_str() == Some(ObjectKind::Environment.as_str())
+                && id.as_str().is_some_and(|id| self.hidden.contains(id))
+        };
+        let related = event.related.as_array().map(Vec::as_slice).unwrap_or_default();
+        (event.object.kind == ObjectKind::Environment.as_str() && self.hidden.contains(&event.object.id))
+            || related.iter().any(|one| of(&one["kind"], &one["id"]))
     }
 
     fn hide(&mut self, entry: &Entry, lines: &mut Vec<BundleLine>) {

@@ -30,7 +30,7 @@ pub struct NewDecision {
 }
 
 /// What a yes counts for: rules, and by rule whom the person stands in for, if anybody.
-pub(crate) type Counted = (Vec<String>, Option<BTreeMap<String, UserId>>);
+type Counted = (Vec<String>, Option<BTreeMap<String, UserId>>);
 
 impl NewDecision {
     /// The comment, which what is no yes must have.
@@ -43,7 +43,7 @@ impl NewDecision {
     }
 
     /// The decision that it becomes, with what the rules asked for that it counts for.
-    pub(crate) fn into_decision(
+    fn into_decision(
         self,
         user: &User,
         comment: String,
@@ -80,6 +80,21 @@ impl Services {
             false => Err(Error::invalid_field("password", "That is not your password. Your comment is kept.")),
         }
     }
+}
+
+/// What history says of a decision.
+pub(crate) fn details(decision: &Decision) -> Result<serde_json::Value> {
+    let digest = decision.digest().map_err(|error| {
+        tracing::error!(%error, "a decision has no canonical form");
+        Error::internal()
+    })?;
+    Ok(serde_json::json!({
+        "subject_digest": decision.subject_digest,
+        "decision_digest": digest,
+        "comment": decision.comment,
+        "rules": decision.rules,
+        "acting_for": decision.acting_for,
+    }))
 }
 
 /// What is voted on: who asks whom, and what was decided so far.
@@ -126,9 +141,47 @@ impl Ballot<'_> {
         Ok(None)
     }
 
+    /// The decision that somebody gives, with what it counts for.
+    ///
+    /// # Errors
+    /// As [`Ballot::counted`]; `Invalid` without the password where a policy asks for it again.
+    pub(crate) fn cast(
+        &self,
+        user: &User,
+        new: NewDecision,
+        comment: String,
+        reauthenticated: bool,
+    ) -> Result<Decision> {
+        if self.policies.reauthenticate() && !reauthenticated {
+            return Err(Error::invalid_field("password", "The policy asks for your password with each decision."));
+        }
+        let counted = match new.verdict {
+            DecisionVerdict::Approve => self.counted(user.id, &new, &comment)?,
+            _ => Counted::default(),
+        };
+        let mut decision = new.into_decision(user, comment, counted, reauthenticated);
+        self.keep_what_was_asked(&mut decision);
+        Ok(decision)
+    }
+
+    /// Drops what no rule asked for: it would stand in the history for ever.
+    fn keep_what_was_asked(&self, decision: &mut Decision) {
+        for (policy, rule) in self.policies.rules() {
+            let key = key(&policy.name, &rule.name);
+            if let Some(inputs) = decision.inputs.get_mut(&key) {
+                inputs.retain(|name, _| rule.inputs.iter().any(|input| input.name == *name));
+            }
+            if let Some(ticks) = decision.checked.get_mut(&key) {
+                ticks.retain(|item| rule.checklist.contains(item));
+            }
+        }
+        decision.inputs.retain(|_, inputs| !inputs.is_empty());
+        decision.checked.retain(|_, ticks| !ticks.is_empty());
+    }
+
     /// What a yes counts for, when all that the rules ask for was given. A yes that would not count is refused, so that it
     /// can still be given when it would.
-    pub(crate) fn counted(&self, user: UserId, new: &NewDecision, comment: &str) -> Result<Counted> {
+    fn counted(&self, user: UserId, new: &NewDecision, comment: &str) -> Result<Counted> {
         let mut others = standing(self.decisions, &new.subject_digest);
         others.retain(|decision| decision.user_id != user);
         let rules = self.electorate.standings(self.policies, &others);

@@ -4,8 +4,8 @@
 
 use crate::{
     Ctx, Event, NewDecision, Result, Services,
-    ballot::{Ballot, Counted},
-    boxed, commit, deployment, now, policy,
+    ballot::{Ballot, details},
+    boxed, commit, deployment, policy,
     promotion::{checked_comment, in_force, people::People},
     step::account,
 };
@@ -14,7 +14,7 @@ use domain::{
     audit::{Actor, Object, ObjectKind},
     change_request::{Change, ChangeRequest, ChangeState},
     deployment::{Deployment, DeploymentState},
-    id::ChangeRequestId,
+    id::{ChangeRequestId, WorkspaceId},
     page,
     permission::{Permission, Role},
     policy::{Action, PolicyDocument, PolicySet, Scope},
@@ -22,6 +22,9 @@ use domain::{
 };
 use std::collections::BTreeSet;
 use store::{PgConnection, promotion::On};
+
+/// The most open requests that are looked through for those that wait for somebody.
+const LOOKED_THROUGH: i64 = 200;
 
 /// The most requests that one round of sweeping ends.
 const ROUND: i64 = 200;
@@ -93,13 +96,13 @@ impl Services {
         let before: Option<i64> = page_token.map(page::decode).transpose()?;
         let limit = limit.clamp(1, page::MAX_PAGE);
         let mut conn = self.conn().await?;
-        let rows = store::change_request::list(&mut conn, ctx.workspace_id(), open, before, limit as i64 + 1).await?;
         let hidden = policy::hidden(&mut conn, ctx).await?;
-        let Page { items, next_page_token } = Page::cut(rows, limit, |request| request.number);
-        Ok(Page { items: items.into_iter().filter(|one| is_seen(one, &hidden)).collect(), next_page_token })
+        let rows =
+            store::change_request::list(&mut conn, ctx.workspace_id(), open, &hidden, before, limit as i64 + 1).await?;
+        Ok(Page::cut(rows, limit, |request| request.number))
     }
 
-    /// The open change requests that whoever asks can agree to, and has not decided on.
+    /// The open change requests that whoever asks can agree to, and has not decided on: among the newest 200.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -107,16 +110,17 @@ impl Services {
     pub async fn change_requests_waiting_for_me(&self, ctx: &Ctx) -> Result<Vec<ChangeRequest>> {
         let Some(user) = ctx.user().filter(|_| ctx.may(Permission::DecidePromotion)) else { return Ok(Vec::new()) };
         let mut conn = self.conn().await?;
-        let open = store::change_request::list(&mut conn, ctx.workspace_id(), true, None, ROUND).await?;
         let hidden = policy::hidden(&mut conn, ctx).await?;
+        let open =
+            store::change_request::list(&mut conn, ctx.workspace_id(), true, &hidden, None, LOOKED_THROUGH).await?;
+        if open.is_empty() {
+            return Ok(open);
+        }
+        let people = People::read(&mut conn, ctx.workspace_id()).await?;
         let mut mine = Vec::new();
-        for request in open.into_iter().filter(|one| is_seen(one, &hidden)) {
-            let standing = stand(&mut conn, &request).await?;
-            let asked = |rule: &RuleStanding| {
-                let me = rule.people.iter().find(|person| person.user_id == user.id);
-                !rule.met && me.is_some_and(|me| me.barred.is_none() && me.decision.is_none())
-            };
-            if standing.rules(&request.digest).iter().any(asked) {
+        for request in open {
+            let standing = stand(&mut conn, &people, &request).await?;
+            if standing.rules(&request.digest).iter().any(|rule| rule.waits_for(user.id)) {
                 mine.push(request);
             }
         }
@@ -131,7 +135,8 @@ impl Services {
     pub async fn change_request(&self, ctx: &Ctx, number: i64) -> Result<ChangeRequestDetail> {
         let mut conn = self.conn().await?;
         let request = found(&mut conn, ctx, number).await?;
-        let standing = stand(&mut conn, &request).await?;
+        let people = People::read(&mut conn, ctx.workspace_id()).await?;
+        let standing = stand(&mut conn, &people, &request).await?;
         let before = match &request.change {
             Change::WritePolicy { name, .. } => store::policy::last(&mut conn, ctx.workspace_id(), name).await?,
             _ => None,
@@ -161,7 +166,17 @@ impl Services {
         store::workspace::lock(&mut tx, ctx.workspace_id()).await?;
         let request = found(&mut tx, ctx, number).await?;
         let serves = lock_target(&mut tx, &request.change).await?;
-        let mut standing = stand(&mut tx, &request).await?;
+        let people = People::read(&mut tx, ctx.workspace_id()).await?;
+        let mut standing = stand(&mut tx, &people, &request).await?;
+        if request.state.is_open()
+            && let Some(sentence) = outdated(&mut tx, ctx, &request, &standing.policies, serves.as_ref()).await?
+        {
+            end_as_system(&mut tx, &request, ChangeState::Invalidated, &sentence).await?;
+            commit(tx).await?;
+            return Err(Error::conflict(format!(
+                "{sentence} Change request #{number} ends; ask for the change again."
+            )));
+        }
         if let Some(bar) = standing.ballot().barred(user.id) {
             let why = bar.to_them();
             return Err(Error::forbidden(format!("You may not decide on change request #{number}: {why}.")));
@@ -178,40 +193,21 @@ impl Services {
             commit(tx).await?;
             return Err(Error::conflict(format!("Change request #{number} expired. Ask for the change again.")));
         }
-        if let Some(sentence) = outdated(&mut tx, ctx, &request, &standing.policies, serves.as_ref()).await? {
-            end_as_system(&mut tx, &request, ChangeState::Invalidated, &sentence).await?;
-            commit(tx).await?;
-            return Err(Error::conflict(format!(
-                "{sentence} Change request #{number} ends; ask for the change again."
-            )));
-        }
         if request.digest != new.subject_digest {
             return Err(Error::conflict(format!(
                 "This is not what change request #{number} asks for. Look at it again."
             )));
         }
-        if standing.policies.reauthenticate() && !reauthenticated {
-            return Err(Error::invalid_field("password", "The policy asks for your password with each decision."));
-        }
-        let counted = match new.verdict {
-            DecisionVerdict::Approve => standing.ballot().counted(user.id, &new, &comment)?,
-            _ => Counted::default(),
-        };
-        let decision = new.into_decision(user, comment, counted, reauthenticated);
+        let decision = standing.ballot().cast(user, new, comment, reauthenticated)?;
         store::promotion::insert_decision(&mut tx, On::Change(request.id), &decision).await?;
         let action = match decision.verdict {
             DecisionVerdict::Approve => "change_request.approved",
             DecisionVerdict::Reject => "change_request.rejected",
             DecisionVerdict::RequestChanges => "change_request.changes_requested",
         };
-        event(action, &request, format!("{} {}", decision.verdict.past(), request.title()))
-            .details(serde_json::json!({
-                "digest": decision.subject_digest,
-                "decision_digest": decision.digest().map_err(unexpected)?,
-                "comment": decision.comment,
-                "rules": decision.rules,
-                "acting_for": decision.acting_for,
-            }))
+        event(action, &mut tx, &request, format!("{} {}", decision.verdict.past(), request.title()))
+            .await?
+            .details(details(&decision)?)
             .write(&mut tx, ctx)
             .await?;
         let verdict = decision.verdict;
@@ -226,7 +222,7 @@ impl Services {
             apply(&mut tx, ctx, &request, serves.as_ref()).await?;
             end(&mut tx, &request, ChangeState::Applied, "").await?;
             let summary = format!("applied {}", request.title());
-            event("change_request.applied", &request, summary).write(&mut tx, ctx).await?;
+            event("change_request.applied", &mut tx, &request, summary).await?.write(&mut tx, ctx).await?;
         }
         commit(tx).await?;
         if agreed && serves.is_some() {
@@ -244,8 +240,7 @@ impl Services {
         let mut tx = self.begin().await?;
         store::workspace::lock(&mut tx, ctx.workspace_id()).await?;
         let request = found(&mut tx, ctx, number).await?;
-        let is_theirs = ctx.user().is_none_or(|user| request.requested_by == Some(user.id));
-        if !is_theirs && !ctx.roles.contains(&Role::Admin) {
+        if !may_withdraw_change(ctx, &request) {
             return Err(Error::forbidden(format!(
                 "Only {}, who asked for it, or an admin may withdraw change request #{number}.",
                 request.requester
@@ -260,7 +255,8 @@ impl Services {
             }
         }
         end(&mut tx, &request, ChangeState::Withdrawn, "").await?;
-        event("change_request.withdrawn", &request, format!("withdrew {}", request.title()))
+        event("change_request.withdrawn", &mut tx, &request, format!("withdrew {}", request.title()))
+            .await?
             .write(&mut tx, ctx)
             .await?;
         let withdrawn = found(&mut tx, ctx, number).await?;
@@ -315,9 +311,7 @@ impl Services {
         let Some(live) = lock_target(&mut tx, &change).await? else {
             return Err(Error::conflict(format!("Deployment #{number} does not serve: there is nothing to retire.")));
         };
-        let policies = holding(&mut tx, ctx.workspace_id(), &change).await?;
-        if policies.rules().next().is_some() {
-            let request = ask(&mut tx, ctx, change, &policies, comment).await?;
+        if let Some(request) = ask_first(&mut tx, ctx, change, comment.clone()).await? {
             commit(tx).await?;
             return Ok(Effect::Requested(Box::new(request)));
         }
@@ -328,9 +322,31 @@ impl Services {
     }
 }
 
+/// Whether whoever asks may take a change request back: who made it, and admins.
+#[must_use]
+pub fn may_withdraw_change(ctx: &Ctx, request: &ChangeRequest) -> bool {
+    let is_theirs = ctx.user().is_none_or(|user| request.requested_by == Some(user.id));
+    ctx.may(Permission::Deploy) && (is_theirs || ctx.roles.contains(&Role::Admin))
+}
+
+/// Asks people for a change where policies say so; none where nobody is to be asked. The caller holds the workspace's
+/// policies.
+pub(crate) async fn ask_first(
+    tx: &mut PgConnection,
+    ctx: &Ctx,
+    change: Change,
+    comment: String,
+) -> Result<Option<ChangeRequest>> {
+    let policies = holding(tx, ctx.workspace_id(), &change).await?;
+    match policies.asks_anybody() {
+        true => ask(tx, ctx, change, &policies, comment).await.map(Some),
+        false => Ok(None),
+    }
+}
+
 /// Asks people for a change; the request that is open already when somebody asked for exactly this. The caller holds the
 /// workspace's policies.
-pub(crate) async fn ask(
+async fn ask(
     tx: &mut PgConnection,
     ctx: &Ctx,
     change: Change,
@@ -338,11 +354,14 @@ pub(crate) async fn ask(
     comment: String,
 ) -> Result<ChangeRequest> {
     let digest = change.digest(&policies.pins()).map_err(unexpected)?;
-    if let Some(open) = store::change_request::open_for(tx, ctx.workspace_id(), &digest).await? {
-        return Ok(open);
+    let now = store::clock(tx).await?;
+    match store::change_request::open_for(tx, ctx.workspace_id(), &digest).await? {
+        Some(open) if open.expires_at > now => return Ok(open),
+        Some(late) => end_as_system(tx, &late, ChangeState::Expired, "Nobody decided in time.").await?,
+        None => {}
     }
-    let behind = account::person_behind(tx, ctx).await?;
-    let at = now();
+
+    let at = crate::now();
     let request = ChangeRequest {
         id: ChangeRequestId::new(),
         workspace_id: ctx.workspace_id(),
@@ -351,7 +370,8 @@ pub(crate) async fn ask(
         digest,
         state: ChangeState::AwaitingApproval,
         state_reason: String::new(),
-        requested_by: behind.or_else(|| ctx.user().map(|user| user.id)),
+        requested_by: ctx.user().map(|user| user.id),
+        on_behalf_of: account::person_behind(tx, ctx).await?,
         requester: ctx.actor().name().to_owned(),
         comment,
         expires_at: at + policies.expires_after().delta(),
@@ -365,7 +385,8 @@ pub(crate) async fn ask(
         }
         Err(error) => return Err(error.into()),
     }
-    event("change_request.opened", &request, format!("asked to {}", request.change.title()))
+    event("change_request.opened", tx, &request, format!("asked to {}", request.change.title()))
+        .await?
         .details(serde_json::json!({
             "change": request.change, "digest": request.digest, "policies": policies.pins(), "comment": request.comment,
             "expires_at": request.expires_at,
@@ -376,11 +397,7 @@ pub(crate) async fn ask(
 }
 
 /// The policies in force that are asked about a change.
-pub(crate) async fn holding(
-    conn: &mut PgConnection,
-    workspace: domain::id::WorkspaceId,
-    change: &Change,
-) -> Result<PolicySet> {
+async fn holding(conn: &mut PgConnection, workspace: WorkspaceId, change: &Change) -> Result<PolicySet> {
     let (name, after) = match change {
         Change::WritePolicy { name, document, .. } => (name, Some(&document.scope)),
         Change::RetirePolicy { name, .. } => (name, None),
@@ -393,16 +410,12 @@ pub(crate) async fn holding(
             };
             return match (environment, candidate) {
                 (Some(environment), Some(candidate)) => in_force(conn, &environment, &candidate, Action::Retire).await,
-                _ => Ok(PolicySet::default()),
+                _ => Err(Error::conflict("What is to be retired is no more.")),
             };
         }
     };
     let all = store::policy::latest(conn, workspace).await?;
-    let environments: Vec<(String, String)> = store::environment::list(conn, workspace)
-        .await?
-        .into_iter()
-        .map(|environment| (environment.name, environment.tier.as_str().to_owned()))
-        .collect();
+    let environments = policy::environments(conn, workspace).await?;
     let before = all.iter().find(|policy| policy.name == *name && !policy.retired);
     let before = before.map(|policy| policy.document.scope.clone());
     let touched: Vec<&Scope> = after.into_iter().chain(&before).collect();
@@ -428,12 +441,8 @@ async fn found(conn: &mut PgConnection, ctx: &Ctx, number: i64) -> Result<Change
 
 /// Whether a change is of anything that is seen by whoever does not see these environments.
 fn is_seen(request: &ChangeRequest, hidden: &BTreeSet<String>) -> bool {
-    match &request.change {
-        Change::WritePolicy { document, .. } | Change::RetirePolicy { document, .. } => {
-            policy::is_seen(&document.scope, hidden)
-        }
-        Change::RetireDeployment { environment, .. } => !hidden.contains(environment),
-    }
+    let environments = request.change.environments();
+    environments.is_empty() || !environments.iter().all(|name| hidden.contains(name))
 }
 
 /// Locks what a deployment's change is about, and gives the deployment when it serves.
@@ -446,10 +455,9 @@ async fn lock_target(tx: &mut PgConnection, change: &Change) -> Result<Option<De
 }
 
 /// Who votes on a request, by the rules that hold now.
-async fn stand(conn: &mut PgConnection, request: &ChangeRequest) -> Result<Standing> {
+async fn stand(conn: &mut PgConnection, people: &People, request: &ChangeRequest) -> Result<Standing> {
     let policies = holding(conn, request.workspace_id, &request.change).await?;
     let decisions = store::promotion::decisions_on_change(conn, request.id).await?;
-    let people = People::read(conn, request.workspace_id).await?;
     let mut electorate = match &request.change {
         Change::RetireDeployment { deployment_id, environment, model, .. } => {
             let deployment = store::deployment::by_id(conn, *deployment_id).await?;
@@ -462,10 +470,10 @@ async fn stand(conn: &mut PgConnection, request: &ChangeRequest) -> Result<Stand
                 None => people.whoever(|one| one.scope.covers(environment, model)),
             }
         }
-        // A part of what somebody decides on is no leave to change what all of it is held against.
+        // Whoever stands in for a part of somebody's decisions does not decide on policies, which hold for all of it.
         _ => people.whoever(|one| one.scope.is_all()),
     };
-    electorate.lineage.requesters = request.requested_by.into_iter().collect();
+    electorate.lineage.requesters = request.requested_by.into_iter().chain(request.on_behalf_of).collect();
     Ok(Standing { policies, electorate, decisions })
 }
 
@@ -530,22 +538,31 @@ async fn end_as_system(tx: &mut PgConnection, request: &ChangeRequest, state: Ch
     end(tx, request, state, reason).await?;
     let action = if state == ChangeState::Expired { "change_request.expired" } else { "change_request.invalidated" };
     let summary = format!("ended {}: {reason}", request.title());
-    event(action, request, summary).write_as(tx, Some(request.workspace_id), Actor::System, None).await
+    event(action, tx, request, summary).await?.write_as(tx, Some(request.workspace_id), Actor::System, None).await
 }
 
-/// An event of a request, on the timelines of what it is about.
-fn event(action: &'static str, request: &ChangeRequest, summary: String) -> Event {
-    let event =
-        Event::new(action, Object::new(ObjectKind::ChangeRequest, request.id, format!("#{}", request.number)), summary);
-    match &request.change {
+/// An event of a request, on the timelines of what it is about: whoever does not see one of its environments does not see
+/// the event.
+async fn event(action: &'static str, tx: &mut PgConnection, request: &ChangeRequest, summary: String) -> Result<Event> {
+    let object = Object::new(ObjectKind::ChangeRequest, request.id, format!("#{}", request.number));
+    let event = Event::new(action, object, summary);
+    let (name, document) = match &request.change {
+        Change::WritePolicy { name, document, .. } | Change::RetirePolicy { name, document, .. } => (name, document),
         Change::RetireDeployment {
             deployment_id, deployment, environment_id, environment, model_id, model, ..
-        } => event
-            .related(Object::new(ObjectKind::Deployment, deployment_id, format!("#{deployment}")))
-            .related(Object::new(ObjectKind::Environment, environment_id, environment))
-            .related(Object::new(ObjectKind::Model, model_id, model)),
-        _ => event,
-    }
+        } => {
+            return Ok(event
+                .related(Object::new(ObjectKind::Deployment, deployment_id, format!("#{deployment}")))
+                .related(Object::new(ObjectKind::Environment, environment_id, environment))
+                .related(Object::new(ObjectKind::Model, model_id, model)));
+        }
+    };
+    let before = store::policy::last(tx, request.workspace_id, name).await?;
+    let scopes: Vec<&Scope> =
+        [&document.scope].into_iter().chain(before.as_ref().map(|before| &before.document.scope)).collect();
+    let all = store::environment::list(tx, request.workspace_id).await?;
+    let reached = all.into_iter().filter(|one| scopes.iter().any(|scope| scope.reaches(&one.name, one.tier.as_str())));
+    Ok(reached.fold(event, |event, one| event.related(Object::new(ObjectKind::Environment, one.id, one.name))))
 }
 
 fn unexpected(error: serde_json::Error) -> Error {

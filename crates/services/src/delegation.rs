@@ -80,6 +80,11 @@ impl Services {
                 "You may let somebody decide for yourself. That somebody decides for another, an admin says.",
             ));
         }
+        if own != Some(from) && own == Some(new.to) {
+            return Err(Error::forbidden(
+                "Nobody makes themselves stand in for somebody else: another admin says that.",
+            ));
+        }
         let now = now();
         // As exact as the database keeps them.
         let (starts_at, ends_at) = (new.starts_at.unwrap_or(now).trunc_subsecs(6), new.ends_at.trunc_subsecs(6));

@@ -294,6 +294,7 @@ pub(crate) async fn retire(tx: &mut PgConnection, live: &Deployment, by: &str) -
 /// alias of the environment's name goes, and its promotion ends.
 pub(crate) async fn take_out(tx: &mut PgConnection, ctx: &Ctx, live: &Deployment, comment: &str) -> Result<()> {
     move_to(tx, live, DeploymentState::Retired, "").await?;
+    store::deployment::set_taken_out(tx, live.id).await?;
     if let Some(model) = store::model::by_name(tx, live.workspace_id, &live.model).await? {
         remove_alias(tx, &model, &live.environment, ctx.actor().name()).await?;
     }
@@ -318,7 +319,7 @@ async fn check_may_go_back(tx: &mut PgConnection, ctx: &Ctx, live: &Deployment, 
     let environment = store::environment::by_id(tx, live.environment_id).await?;
     let (Some(candidate), Some(environment)) = (candidate, environment) else { return Ok(()) };
     let policies = promotion::in_force(tx, &environment, &candidate, Action::RollBack).await?;
-    if policies.rules().next().is_none() {
+    if !policies.asks_anybody() {
         return Ok(());
     }
     let people = promotion::people::People::read(tx, live.workspace_id).await?;

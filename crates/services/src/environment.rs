@@ -134,6 +134,13 @@ impl Services {
             .in_field("name"),
             error => error.into(),
         })?;
+        // Its own policy begins with it: that must not take the place of one that somebody wrote.
+        let taken = store::policy::last(&mut tx, ctx.workspace_id(), &environment.name).await?;
+        if taken.is_some_and(|policy| !policy.retired) {
+            let message =
+                format!("There is a policy {} in force. Choose another name, or retire it first.", environment.name);
+            return Err(Error::already_exists(message).in_field("name"));
+        }
         let like = if environment.tier == Tier::Production { PRODUCTION } else { environment.name.as_str() };
         let scope = Scope::of_environment(&environment.name);
         let document = PolicyDocument { scope, ..PolicyDocument::initial(like) };
@@ -152,7 +159,8 @@ impl Services {
     /// Changes an environment. Its name stays: it is an alias of each model that serves there.
     ///
     /// # Errors
-    /// `NotFound`, `Invalid` as when it is made; `Conflict` when it is archived.
+    /// `NotFound`, `Invalid` as when it is made; `Conflict` when it is archived, and when a policy would hold there no longer
+    /// by its tier, where changing policies takes approval.
     #[boxed]
     pub async fn change_environment(&self, ctx: &Ctx, name: &str, change: EnvironmentChange) -> Result<Environment> {
         change.wait_timer_s.map_or(Ok(()), check_wait)?;
@@ -170,6 +178,7 @@ impl Services {
             visible_to: change.visible_to.unwrap_or_else(|| before.visible_to.clone()),
             ..before.clone()
         };
+        crate::policy::refuse_unguarded(&mut tx, &before, &after).await?;
         store::environment::update(&mut tx, &after).await?;
         if let Some(position) = change.position {
             let mut order = store::environment::list(&mut tx, ctx.workspace_id()).await?;

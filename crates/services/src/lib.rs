@@ -65,7 +65,7 @@ pub use audit::Event;
 pub use audit_bundle::{AuditBundle, BundleLine, BundleOf};
 pub use audit_chain::AuditHead;
 pub use ballot::NewDecision;
-pub use change_request::{ChangeRequestDetail, Effect};
+pub use change_request::{ChangeRequestDetail, Effect, may_withdraw_change};
 pub use ctx::{Caller, Credential, Ctx};
 pub use delegation::NewDelegation;
 pub use demo::DemoPerson;

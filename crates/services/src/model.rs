@@ -273,6 +273,9 @@ impl Services {
         let mut tx = self.begin().await?;
         let model = locked(&mut tx, ctx, name).await?;
         self.refuse_protected(&mut tx, ctx, &model, None, "deleted").await?;
+        // Another one of its name would begin without its tags.
+        let nothing = Model { name: String::new(), tags: BTreeMap::new(), ..model.clone() };
+        policy::refuse_escape(&mut tx, ctx, &model, &nothing).await?;
         let actor = ctx.actor();
         let aliases = &model.aliases;
         for alias in aliases.keys() {
@@ -322,11 +325,11 @@ impl Services {
         let mut tx = self.begin().await?;
         let model = locked(&mut tx, ctx, name).await?;
         let mut after = model.clone();
-        if after.tags.remove(key).is_none() {
+        after.tags.remove(key);
+        policy::refuse_escape(&mut tx, ctx, &model, &after).await?;
+        if !store::model::delete_tag(&mut tx, model.id, key).await? {
             return Ok(());
         }
-        policy::refuse_escape(&mut tx, ctx, &model, &after).await?;
-        store::model::delete_tag(&mut tx, model.id, key).await?;
         Event::new("model.tag_deleted", object(&model), format!("removed the tag {key} of {name}"))
             .details(tag_details(key, None))
             .write(&mut tx, ctx)

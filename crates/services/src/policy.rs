@@ -11,10 +11,10 @@ use domain::{
     audit::{Object, ObjectKind},
     change_request::Change,
     environment::{Environment, Sight},
-    id::PolicyId,
+    id::{PolicyId, WorkspaceId},
     model::Model,
     permission::Permission,
-    policy::{Better, Policy, PolicyDocument, Scope, parse_name},
+    policy::{Action, Better, Policy, PolicyDocument, Scope, parse_name},
 };
 use std::collections::{BTreeMap, BTreeSet};
 use store::PgConnection;
@@ -84,19 +84,16 @@ impl Services {
             return Ok(Effect::Done(in_force.clone()));
         }
         let change = Change::WritePolicy {
-            name,
-            document: Box::new(new.document),
-            source: new.source,
+            name: name.clone(),
+            document: Box::new(new.document.clone()),
+            source: new.source.clone(),
             instead_of: in_force.map(|in_force| in_force.digest),
         };
-        let policies = change_request::holding(&mut tx, ctx.workspace_id(), &change).await?;
-        if policies.rules().next().is_some() {
-            let request = change_request::ask(&mut tx, ctx, change, &policies, String::new()).await?;
+        if let Some(request) = change_request::ask_first(&mut tx, ctx, change, String::new()).await? {
             commit(tx).await?;
             return Ok(Effect::Requested(Box::new(request)));
         }
-        let Change::WritePolicy { name, document, source, .. } = change else { return Err(Error::internal()) };
-        let policy = write(&mut tx, ctx, &name, *document, source, ctx.actor().name()).await?;
+        let policy = write(&mut tx, ctx, &name, new.document, new.source, ctx.actor().name()).await?;
         commit(tx).await?;
         Ok(Effect::Done(policy))
     }
@@ -124,9 +121,7 @@ impl Services {
             document: Box::new(before.document.clone()),
             instead_of: before.digest,
         };
-        let policies = change_request::holding(&mut tx, ctx.workspace_id(), &change).await?;
-        if policies.rules().next().is_some() {
-            let request = change_request::ask(&mut tx, ctx, change, &policies, String::new()).await?;
+        if let Some(request) = change_request::ask_first(&mut tx, ctx, change, String::new()).await? {
             commit(tx).await?;
             return Ok(Effect::Requested(Box::new(request)));
         }
@@ -207,19 +202,65 @@ pub(crate) async fn retire(tx: &mut PgConnection, ctx: &Ctx, name: &str, by: &st
     Ok(policy)
 }
 
-/// Refuses to let a model out of a policy that holds for it, by its name or tags, to whoever may not change policies.
-pub(crate) async fn refuse_escape(conn: &mut PgConnection, ctx: &Ctx, before: &Model, after: &Model) -> Result<()> {
-    if ctx.may(Permission::WritePolicies) {
+/// Names and tiers of the environments of a workspace.
+pub(crate) async fn environments(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<Vec<(String, String)>> {
+    let all = store::environment::list(conn, workspace).await?;
+    Ok(all.into_iter().map(|environment| (environment.name, environment.tier.as_str().to_owned())).collect())
+}
+
+/// Refuses to let an environment out of a policy by its tier, where changing policies takes approval.
+pub(crate) async fn refuse_unguarded(conn: &mut PgConnection, before: &Environment, after: &Environment) -> Result<()> {
+    if before.tier == after.tier {
         return Ok(());
     }
+    let policies = store::policy::latest(conn, before.workspace_id).await?;
+    let reaches = |policy: &Policy, environment: &Environment| {
+        !policy.retired && policy.document.scope.reaches(&environment.name, environment.tier.as_str())
+    };
+    let lost: Vec<&str> = policies
+        .iter()
+        .filter(|policy| reaches(policy, before) && !reaches(policy, after))
+        .map(|policy| policy.name.as_str())
+        .collect();
+    let is_guarded = policies.iter().any(|policy| {
+        let actions = &policy.document.scope.actions;
+        reaches(policy, before) && actions.contains(&Action::ChangePolicy) && !policy.document.rules.is_empty()
+    });
+    if lost.is_empty() || !is_guarded {
+        return Ok(());
+    }
+    Err(Error::conflict(format!(
+        "With another tier {} would hold for {} no longer, and changing policies takes approval here. Name the environment \
+         in the policy first.",
+        lost.join(", "),
+        before.name
+    ))
+    .in_field("tier"))
+}
+
+/// Refuses to let a model out of a policy that holds for it, by its name or tags, to whoever may not change policies by
+/// themselves.
+pub(crate) async fn refuse_escape(conn: &mut PgConnection, ctx: &Ctx, before: &Model, after: &Model) -> Result<()> {
     let policies = store::policy::latest(conn, ctx.workspace_id()).await?;
     let concerns = |policy: &Policy, model: &Model| policy.document.scope.concerns(&model.name, &model.tags);
-    let left: Vec<Policy> = policies
-        .into_iter()
+    let left: Vec<&Policy> = policies
+        .iter()
         .filter(|policy| !policy.retired && concerns(policy, before) && !concerns(policy, after))
         .collect();
     if left.is_empty() {
         return Ok(());
+    }
+    if ctx.may(Permission::WritePolicies) {
+        let environments = environments(conn, ctx.workspace_id()).await?;
+        let guards = |policy: &Policy| {
+            let scope = &policy.document.scope;
+            let is_guard =
+                !policy.retired && scope.actions.contains(&Action::ChangePolicy) && !policy.document.rules.is_empty();
+            is_guard && left.iter().any(|left| scope.meets(&left.document.scope, &environments))
+        };
+        if !policies.iter().any(guards) {
+            return Ok(());
+        }
     }
     let hidden = hidden(conn, ctx).await?;
     let seen: Vec<&str> = left
@@ -229,7 +270,7 @@ pub(crate) async fn refuse_escape(conn: &mut PgConnection, ctx: &Ctx, before: &M
         .collect();
     let which = if seen.is_empty() { "a policy".to_owned() } else { format!("the policy {}", seen.join(", ")) };
     Err(Error::forbidden(format!(
-        "{} would no longer be held against {which}. Whoever may change policies may do that.",
+        "{} would no longer be held against {which}. That takes whoever may change policies, where nobody else has to agree.",
         before.name
     )))
 }

@@ -8,6 +8,7 @@ use domain::{
     id::{ChangeRequestId, UserId, WorkspaceId},
 };
 use sqlx::{FromRow, PgConnection, types::Json};
+use std::collections::BTreeSet;
 
 #[derive(FromRow)]
 struct Row {
@@ -19,6 +20,7 @@ struct Row {
     state: String,
     state_reason: String,
     requested_by: Option<UserId>,
+    on_behalf_of: Option<UserId>,
     requester: String,
     comment: String,
     expires_at: DateTime<Utc>,
@@ -40,6 +42,7 @@ impl TryFrom<Row> for ChangeRequest {
                 .ok_or_else(|| Error::unknown("state of a change request", &row.state))?,
             state_reason: row.state_reason,
             requested_by: row.requested_by,
+            on_behalf_of: row.on_behalf_of,
             requester: row.requester,
             comment: row.comment,
             expires_at: row.expires_at,
@@ -56,8 +59,8 @@ impl TryFrom<Row> for ChangeRequest {
 pub async fn insert(conn: &mut PgConnection, request: &ChangeRequest) -> Result<()> {
     sqlx::query(
         "insert into change_requests (id, workspace_id, number, change, digest, state, state_reason, requested_by,
-             requester, comment, expires_at, created_at, updated_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+             requester, comment, expires_at, created_at, updated_at, environments, on_behalf_of)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
     )
     .bind(request.id)
     .bind(request.workspace_id)
@@ -72,13 +75,15 @@ pub async fn insert(conn: &mut PgConnection, request: &ChangeRequest) -> Result<
     .bind(request.expires_at)
     .bind(request.created_at)
     .bind(request.updated_at)
+    .bind(request.change.environments())
+    .bind(request.on_behalf_of)
     .execute(conn)
     .await?;
     Ok(())
 }
 
 /// Up to `limit` requests of a workspace, newest first, of smaller numbers than `before` when given: those that are open,
-/// or all.
+/// or all. Without those that are about environments of these names alone.
 ///
 /// # Errors
 /// When the statement fails.
@@ -86,21 +91,24 @@ pub async fn list(
     conn: &mut PgConnection,
     workspace: WorkspaceId,
     open: bool,
+    hidden: &BTreeSet<String>,
     before: Option<i64>,
     limit: i64,
 ) -> Result<Vec<ChangeRequest>> {
     let rows: Vec<Row> = sqlx::query_as(
-        "select id, workspace_id, number, change, digest, state, state_reason, requested_by, requester, comment,
-             expires_at, created_at, updated_at
+        "select id, workspace_id, number, change, digest, state, state_reason, requested_by, on_behalf_of, requester,
+             comment, expires_at, created_at, updated_at
          from change_requests
          where workspace_id = $1
            and (not $2 or state = 'awaiting_approval')
-           and ($3::bigint is null or number < $3)
+           and (environments = '{}' or not environments <@ $3)
+           and ($4::bigint is null or number < $4)
          order by number desc
-         limit $4",
+         limit $5",
     )
     .bind(workspace)
     .bind(open)
+    .bind(hidden.iter().cloned().collect::<Vec<String>>())
     .bind(before)
     .bind(limit)
     .fetch_all(conn)
@@ -114,8 +122,8 @@ pub async fn list(
 /// When the statement fails.
 pub async fn by_number(conn: &mut PgConnection, workspace: WorkspaceId, number: i64) -> Result<Option<ChangeRequest>> {
     let row: Option<Row> = sqlx::query_as(
-        "select id, workspace_id, number, change, digest, state, state_reason, requested_by, requester, comment,
-             expires_at, created_at, updated_at
+        "select id, workspace_id, number, change, digest, state, state_reason, requested_by, on_behalf_of, requester,
+             comment, expires_at, created_at, updated_at
          from change_requests
          where workspace_id = $1 and number = $2",
     )
@@ -136,8 +144,8 @@ pub async fn open_for(
     digest: &Digest,
 ) -> Result<Option<ChangeRequest>> {
     let row: Option<Row> = sqlx::query_as(
-        "select id, workspace_id, number, change, digest, state, state_reason, requested_by, requester, comment,
-             expires_at, created_at, updated_at
+        "select id, workspace_id, number, change, digest, state, state_reason, requested_by, on_behalf_of, requester,
+             comment, expires_at, created_at, updated_at
          from change_requests
          where workspace_id = $1 and digest = $2 and state = 'awaiting_approval'",
     )
@@ -154,8 +162,8 @@ pub async fn open_for(
 /// When the statement fails.
 pub async fn overdue(conn: &mut PgConnection, now: DateTime<Utc>, limit: i64) -> Result<Vec<ChangeRequest>> {
     let rows: Vec<Row> = sqlx::query_as(
-        "select id, workspace_id, number, change, digest, state, state_reason, requested_by, requester, comment,
-             expires_at, created_at, updated_at
+        "select id, workspace_id, number, change, digest, state, state_reason, requested_by, on_behalf_of, requester,
+             comment, expires_at, created_at, updated_at
          from change_requests
          where state = 'awaiting_approval' and expires_at <= $1
          order by expires_at

@@ -223,6 +223,15 @@ pub async fn list(
     all(query, conn).await
 }
 
+/// Notes that somebody took a deployment out, so that nobody goes back to it.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn set_taken_out(conn: &mut PgConnection, id: DeploymentId) -> Result<()> {
+    sqlx::query("update deployments set taken_out = true where id = $1").bind(id).execute(conn).await?;
+    Ok(())
+}
+
 /// Moves a deployment. Tells whether it was in the state that it is moved from.
 ///
 /// # Errors
@@ -422,6 +431,7 @@ const PREVIOUS: &str = "
     from deployments p
     where p.rollback_of is null
       and p.live_at is not null
+      and not p.taken_out
       and not exists (
           select
           from deployments back

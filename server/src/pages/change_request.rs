@@ -11,13 +11,9 @@ use app::{
     ui::field::Draft,
 };
 use axum::http::Method;
-use domain::{
-    Error,
-    audit::ObjectKind,
-    permission::{Permission, Role},
-    promotion::DecisionVerdict,
-};
+use domain::{Error, audit::ObjectKind, permission::Permission, promotion::DecisionVerdict};
 use leptos::prelude::*;
+use services::may_withdraw_change;
 
 const SECTION: Option<Section> = Some(Section::Policies);
 /// How many requests, or lines of history, a page shows.
@@ -50,8 +46,7 @@ async fn page(view: View, number: i64, draft: Draft, refused: Option<Error>) -> 
     let me = view.caller()?.user.clone();
     let detail = view.services().change_request(ctx, number).await?;
     let events = view.history(ObjectKind::ChangeRequest, detail.request.id, ROWS).await?;
-    let may_withdraw =
-        ctx.may(Permission::Deploy) && (detail.request.requested_by == Some(me.id) || ctx.roles.contains(&Role::Admin));
+    let may_withdraw = may_withdraw_change(ctx, &detail.request);
     let page = ChangeRequestPage {
         ballot: Ballot {
             rules: detail.rules,

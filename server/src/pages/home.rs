@@ -65,6 +65,7 @@ async fn home(State(state): State<AppState>, view: View, slug: Option<Extension<
         workspace_id: ctx.workspace_id(),
         waiting,
         mentioning,
+        changes: services.change_requests_waiting_for_me(ctx).await?,
         environments,
         endpoints: services.endpoints(ctx).await?,
         running,

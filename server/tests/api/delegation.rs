@@ -64,6 +64,15 @@ async fn an_admin_says_it_for_another_and_nobody_else_does() {
 }
 
 #[tokio::test]
+async fn an_admin_does_not_make_themselves_stand_in_for_somebody() {
+    let app = TestApp::start().await;
+    let (admin, ada) = (app.member(Role::Admin).await, app.member(Role::Approver).await);
+    let new = json!({ "from": ada.user().id, "to": admin.user().id, "ends_at": in_days(1), "reason": "ill" });
+    admin.post(DELEGATIONS, new.clone()).await.refused(403);
+    assert_eq!(app.member(Role::Admin).await.post(DELEGATIONS, new).await.status, StatusCode::CREATED);
+}
+
+#[tokio::test]
 async fn what_makes_no_sense_is_refused_with_its_field() {
     let app = TestApp::start().await;
     let (ada, ben) = (app.member(Role::Approver).await, app.member(Role::Approver).await);

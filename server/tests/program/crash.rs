@@ -333,6 +333,8 @@ impl Lab {
         .fetch_all(pool)
         .await
         .unwrap();
+        // Predictions are replayed beside it, for people to read: that may have come before the kill, or not.
+        history.retain(|action| action != "promotion.replayed");
         for action in &mut history {
             *action = match action.as_str() {
                 "deployment.started" => "deploying".to_owned(),

@@ -12,6 +12,7 @@ use crate::{islands::LiveRegion, pages::pipeline_run::state::of_run, ui::prelude
 use board::Board;
 use domain::{
     audit::AuditEvent,
+    change_request::ChangeRequest,
     deployment::Endpoint,
     environment::Environment,
     id::WorkspaceId,
@@ -31,6 +32,8 @@ pub struct HomePage {
     pub waiting: Vec<Promotion>,
     /// Other promotions in whose discussion somebody waits for the reader's answer, oldest first.
     pub mentioning: Vec<Promotion>,
+    /// Changes that the reader may agree to.
+    pub changes: Vec<ChangeRequest>,
     /// The workspace's environments, in the order of promotion.
     pub environments: Vec<Environment>,
     /// What serves in each.
@@ -91,7 +94,7 @@ pub fn Home(
 ) -> impl IntoView {
     let topics = ["promotions", "deployments", "pipeline_runs", "alerts", "example"]
         .map(|noun| format!("{noun}:{}", page.workspace_id));
-    let waits = match page.waiting.len() + page.mentioning.len() {
+    let waits = match page.waiting.len() + page.mentioning.len() + page.changes.len() {
         0 => "Nothing waits for you".to_owned(),
         1 => "1 thing waits for you".to_owned(),
         many => format!("{many} things wait for you"),
@@ -122,7 +125,7 @@ pub fn Home(
                 {page
                     .example
                     .map(|walk| view! { <Example links=links.clone() walk may_load=page.may_load_example/> })}
-                <WaitingForYou links=links.clone() promotions=page.waiting mentioning=page.mentioning/>
+                <WaitingForYou links=links.clone() promotions=page.waiting mentioning=page.mentioning changes=page.changes/>
                 <Board links=links.clone() environments=page.environments endpoints=page.endpoints/>
                 <RunningNow links=links.clone() runs=page.running more=page.more_run/>
             </div>
@@ -148,8 +151,27 @@ pub fn Home(
 }
 
 #[component]
-fn WaitingForYou(links: Links, promotions: Vec<Promotion>, mentioning: Vec<Promotion>) -> impl IntoView {
-    let count = promotions.len() + mentioning.len();
+fn WaitingForYou(
+    links: Links,
+    promotions: Vec<Promotion>,
+    mentioning: Vec<Promotion>,
+    changes: Vec<ChangeRequest>,
+) -> impl IntoView {
+    let count = promotions.len() + mentioning.len() + changes.len();
+    let changes = changes
+        .into_iter()
+        .map(|request| {
+            view! {
+                <Row
+                    title=format::capitalised(&request.change.title())
+                    href=links.change_request(request.number)
+                    state=view! { <StateMark state=State::Waiting word="Agree"/> }.into_any()
+                    sub=format!("Requested by {}", request.requester).into_any()
+                    end=view! { <When at=request.created_at/> }.into_any()
+                />
+            }
+        })
+        .collect_view();
     let decide = promotions.into_iter().map(|promotion| (promotion, "Approve"));
     let rows = decide.chain(mentioning.into_iter().map(|promotion| (promotion, "Answer"))).map(|(promotion, word)| {
         let why = promotion.comment.lines().next().unwrap_or_default().to_owned();
@@ -175,7 +197,7 @@ fn WaitingForYou(links: Links, promotions: Vec<Promotion>, mentioning: Vec<Promo
             {if count == 0 {
                 view! { <Body><p class="muted">"Nothing waits for your decision or your answer."</p></Body> }.into_any()
             } else {
-                view! { <Rows>{rows}</Rows> }.into_any()
+                view! { <Rows>{rows}{changes}</Rows> }.into_any()
             }}
         </Panel>
     }

@@ -447,6 +447,12 @@ impl PolicySet {
         self.0.iter().flat_map(|policy| policy.document.rules.iter().map(move |rule| (policy, rule)))
     }
 
+    /// Whether any of them asks people.
+    #[must_use]
+    pub fn asks_anybody(&self) -> bool {
+        self.rules().next().is_some()
+    }
+
     /// How long a request stands: as long as the policy with the least patience says.
     #[must_use]
     pub fn expires_after(&self) -> Span {

@@ -199,6 +199,13 @@ impl RuleStanding {
                 || other.rule.distinct_rules().any(|name| name == self.rule.name))
     }
 
+    /// Whether it still waits for this person: their yes would count, and they have said nothing.
+    #[must_use]
+    pub fn waits_for(&self, id: UserId) -> bool {
+        let me = self.people.iter().find(|person| person.user_id == id);
+        !self.met && me.is_some_and(|me| me.barred.is_none() && me.decision.is_none())
+    }
+
     /// How many more votes it takes.
     #[must_use]
     pub fn missing(&self) -> usize {

@@ -34,6 +34,9 @@ pub struct Subject {
     pub datasets: Vec<(String, String)>,
     /// The commit of the code, when the run names one.
     pub code: Option<String>,
+    /// The address of who wrote it, as the run names them: a rule may ask for somebody else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code_author: Option<String>,
     /// The digest of the files that pin what it needs to run: `requirements.txt` and the like. None when it has none.
     #[serde(default)]
     pub environment_lock: Option<Digest>,
@@ -175,6 +178,7 @@ impl Subject {
         say(self.signature != now.signature, "its signature changed".to_owned());
         say(self.datasets != now.datasets, "its data sets changed".to_owned());
         say(self.code != now.code, "its code changed".to_owned());
+        say(self.code_author != now.code_author, "the author of its code changed".to_owned());
         say(self.environment_lock != now.environment_lock, "what it needs to run changed".to_owned());
         say(self.image != now.image, "its image changed".to_owned());
         say(self.serving != now.serving, "how it is served changed".to_owned());
@@ -212,6 +216,7 @@ mod tests {
             environment: "production".to_owned(),
             datasets: vec![("customers".to_owned(), "4f".to_owned())],
             code: Some("9f03a71".to_owned()),
+            code_author: None,
             serving: ServingConfig::default(),
             traffic: TrafficPlan::default(),
             environment_lock: None,
@@ -227,11 +232,12 @@ mod tests {
         let before = subject();
         let other = Digest::blake3([9; 32]);
         type Change = fn(&mut Subject, Digest);
-        let changes: [(&str, Change); 12] = [
+        let changes: [(&str, Change); 13] = [
             ("the version's files changed", |s, d| s.model_digest = Some(d)),
             ("its signature changed", |s, _| s.signature = Some(Signature::default())),
             ("its data sets changed", |s, _| s.datasets.clear()),
             ("its code changed", |s, _| s.code = None),
+            ("the author of its code changed", |s, _| s.code_author = Some("a@slipway.test".to_owned())),
             ("what it needs to run changed", |s, d| s.environment_lock = Some(d)),
             ("its image changed", |s, _| s.image = Some("sha256:1".to_owned())),
             ("how it is served changed", |s, _| s.serving.engine = "other".to_owned()),

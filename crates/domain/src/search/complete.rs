@@ -321,7 +321,9 @@ impl Progress {
                     offer(&NULL_SIGNS);
                 }
             }
-            At::SignAfterNot(_) => offer(&[
+            // Numbers and times have no signs that begin so.
+            At::SignAfterNot(Of::Number | Of::Time) => {}
+            At::SignAfterNot(Of::Text(..)) => offer(&[
                 Word { text: "LIKE", detail: TEXT_SIGNS[5].detail },
                 Word { text: "ILIKE", detail: TEXT_SIGNS[6].detail },
                 Word { text: "IN (", detail: TEXT_SIGNS[7].detail },

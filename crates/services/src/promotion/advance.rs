@@ -11,7 +11,7 @@ use super::{
     go_on, move_to,
     present::{Present, in_force},
     replay::want_replay,
-    run_gates_again,
+    run_gates_again, skips,
     standing::{Standing, red, stand},
     trial::Trial,
     write_as_system,
@@ -127,6 +127,15 @@ impl Services {
         // What the engine answered says nothing about other files, and other policies ask for something else.
         let policies_now = store::policy::of_promotion(&mut tx, promotion.id).await?;
         if read.is_ok_and(|read| read.files != present.files) || policies_now != policies {
+            return Ok(true);
+        }
+        // It was asked for under policies that may have let it skip.
+        if !policies.may_skip()
+            && let Some(environment) = store::environment::by_id(&mut tx, promotion.environment_id).await?
+            && let Some(sentence) = skips(&mut tx, &environment, &present.candidate).await?
+        {
+            invalidate(&mut tx, &mut promotion, sentence.trim_end_matches('.')).await?;
+            commit(tx).await?;
             return Ok(true);
         }
         let mut noted = store::promotion::gates(&mut tx, promotion.id).await?;

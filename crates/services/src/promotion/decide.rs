@@ -3,10 +3,9 @@
 use super::{
     advance::apply,
     announce, event, locked, no_promotion,
-    present::unexpected,
     standing::{Standing, stand},
 };
-use crate::{Ctx, NewDecision, Result, Services, ballot::Counted, boxed, commit};
+use crate::{Ctx, NewDecision, Result, Services, ballot::details, boxed, commit};
 use domain::{
     Error,
     permission::Permission,
@@ -29,7 +28,6 @@ impl Services {
         ctx.require(Permission::DecidePromotion)?;
         let comment = new.reason()?;
         let Some(user) = ctx.user() else { return Err(Error::forbidden("Only people decide on promotions.")) };
-        // It takes a while, so it comes before anything is locked.
         let reauthenticated = self.is_reauthenticated(user.id, new.password.clone()).await?;
         let mut tx = self.begin().await?;
         let found = store::promotion::by_number(&mut tx, &ctx.sight(), number).await?;
@@ -66,14 +64,7 @@ impl Services {
                 spaced(&promotion.state_reason)
             )));
         }
-        if standing.policies.reauthenticate() && !reauthenticated {
-            return Err(Error::invalid_field("password", "The policy asks for your password with each decision."));
-        }
-        let counted = match new.verdict {
-            DecisionVerdict::Approve => standing.ballot().counted(user.id, &new, &comment)?,
-            _ => Counted::default(),
-        };
-        let decision = new.into_decision(user, comment, counted, reauthenticated);
+        let decision = standing.ballot().cast(user, new, comment, reauthenticated)?;
         store::promotion::insert_decision(&mut tx, On::Promotion(promotion.id), &decision).await?;
         self.after_decision(&mut tx, ctx, &mut promotion, standing, &decision).await?;
         commit(tx).await?;
@@ -100,16 +91,7 @@ impl Services {
             super::move_to(tx, promotion, PromotionState::Rejected, reason).await?;
         }
         let summary = format!("{} {}", decision.verdict.past(), promotion.title());
-        event(action, promotion, &candidate, summary)
-            .details(serde_json::json!({
-                "subject_digest": decision.subject_digest,
-                "decision_digest": decision.digest().map_err(unexpected)?,
-                "comment": decision.comment,
-                "rules": decision.rules,
-                "acting_for": decision.acting_for,
-            }))
-            .write(tx, ctx)
-            .await?;
+        event(action, promotion, &candidate, summary).details(details(decision)?).write(tx, ctx).await?;
         // Under the locks nothing else has changed since.
         standing.count(decision.clone());
         match advance(promotion.state, &standing.facts) {

@@ -104,6 +104,16 @@ impl Services {
         if let Some(open) = store::promotion::open_of_version(&mut tx, candidate.id, environment.id).await? {
             return Err(asked_already(&open));
         }
+        if let Some(former) = new.again {
+            let known = store::promotion::by_number(&mut tx, &ctx.sight(), former).await?;
+            let fits = known
+                .as_ref()
+                .is_some_and(|known| (known.model_version_id, known.environment_id) == (candidate.id, environment.id));
+            if !fits {
+                let message = format!("Promotion #{former} does not ask for {title} in {}.", environment.name);
+                return Err(Error::invalid_field("again", message));
+            }
+        }
         let policies = present::in_force(&mut tx, &environment, &candidate, Action::Promote).await?;
         if !policies.may_skip()
             && let Some(sentence) = skips(&mut tx, &environment, &candidate).await?

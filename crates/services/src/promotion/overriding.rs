@@ -166,10 +166,9 @@ impl Services {
         let Some(user) = ctx.user() else { return Err(Error::forbidden("Only people confirm an override.")) };
         let people = super::people::People::read(tx, promotion.workspace_id).await?;
         let electorate = people.electorate(tx, promotion).await?;
-        let mut rules = policies.rules().peekable();
-        let may = match rules.peek() {
-            Some(_) => policies.rules().any(|(_, rule)| electorate.seat(user.id, rule).is_ok()),
-            None => ctx.roles.contains(&Role::Approver) || ctx.roles.contains(&Role::Admin),
+        let may = match policies.asks_anybody() {
+            true => policies.rules().all(|(_, rule)| electorate.seat(user.id, rule).is_ok()),
+            false => ctx.roles.contains(&Role::Approver) || ctx.roles.contains(&Role::Admin),
         };
         if may {
             return Ok(());
@@ -196,6 +195,9 @@ impl Services {
         if found.opened_by == user.id || found.confirmed_by == Some(user.id) {
             return Err(Error::forbidden("You took part in this override; somebody else reviews it."));
         }
+        if promotion.requested_by == Some(user.id) || promotion.on_behalf_of == Some(user.id) {
+            return Err(Error::forbidden("You requested this promotion; somebody else reviews the override."));
+        }
         if !ctx.roles.contains(&Role::Approver) && !ctx.roles.contains(&Role::Admin) {
             return Err(Error::forbidden("An override is reviewed by an approver or admin."));
         }
@@ -220,7 +222,7 @@ impl Services {
     /// When the database does not answer.
     #[boxed]
     pub async fn unreviewed_overrides(&self, ctx: &Ctx) -> Result<Vec<Override>> {
-        Ok(store::promotion::unreviewed(&mut *self.conn().await?, ctx.workspace_id()).await?)
+        Ok(store::promotion::unreviewed(&mut *self.conn().await?, &ctx.sight()).await?)
     }
 
     /// Reminds of reviews that are overdue, each once a day. Tells how many there were.

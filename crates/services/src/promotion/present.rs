@@ -34,6 +34,7 @@ pub(crate) struct Present {
     pub(crate) champion_metrics: BTreeMap<String, f64>,
     pub(super) datasets: Vec<(String, String)>,
     pub(super) code: Option<String>,
+    code_author: Option<String>,
     image: Option<String>,
     pub(super) card: Option<ModelCard>,
     pub(super) uploaded: Vec<Uploaded>,
@@ -106,7 +107,8 @@ impl Present {
             None => None,
         };
         let (mut metrics, mut champion_metrics) = (BTreeMap::new(), BTreeMap::new());
-        let (mut datasets, mut code, mut image, mut reproduction) = (Vec::new(), None, None, None);
+        let (mut datasets, mut code, mut code_author, mut image, mut reproduction) =
+            (Vec::new(), None, None, None, None);
         let (mut rows, mut champion_rows) = (None, None);
         if let Some(run) = candidate.run_id {
             metrics = store::promotion::metrics_of_run(conn, run).await?;
@@ -114,6 +116,7 @@ impl Present {
             datasets.sort_unstable();
             rows = store::promotion::evaluation_of_run(conn, run).await?;
             code = store::promotion::commit_of_run(conn, run).await?;
+            code_author = store::promotion::author_of_run(conn, run).await?;
             image = store::promotion::image_of_run(conn, run).await?;
             if let Some(second) = store::promotion::reproduction_of_run(conn, run).await? {
                 reproduction = Some(store::promotion::metrics_of_run(conn, second).await?);
@@ -137,6 +140,7 @@ impl Present {
             champion_metrics,
             datasets,
             code,
+            code_author,
             image,
             card,
             uploaded,
@@ -185,6 +189,7 @@ impl Present {
             traffic: TrafficPlan::default(),
             datasets: self.datasets.clone(),
             code: self.code.clone(),
+            code_author: self.code_author.clone(),
             environment_lock: self.environment_lock()?,
             image: self.image.clone(),
             policies: policies.pins(),

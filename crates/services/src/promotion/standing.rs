@@ -4,6 +4,7 @@ use super::{
     gates::Known,
     people::People,
     present::{Present, in_force},
+    skips,
 };
 use crate::{Result, ballot::Ballot};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -102,6 +103,12 @@ pub(super) async fn stand(conn: &mut PgConnection, promotion: &Promotion) -> Res
         if !more.is_empty() {
             words = Some(format!("the policies became stricter: {}", more.join(", ")));
         }
+    }
+    if words.is_none()
+        && let Some(environment) = &environment
+        && !policies.may_skip()
+    {
+        words = skips(conn, environment, &present.candidate).await?.map(|why| why.trim_end_matches('.').to_owned());
     }
     if words.is_none() {
         words = too_old(&policies, &gates, now);

@@ -80,6 +80,24 @@ pub async fn uploaders(
     Ok(all)
 }
 
+/// The address of who wrote the code of a run, as its tag `slipway.git.author` names them.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn author_of_run(conn: &mut PgConnection, run: RunId) -> Result<Option<String>> {
+    let author = sqlx::query_scalar(
+        "select t.value
+         from runs r
+         join run_tags t on t.run_key = r.key
+         join log_keys k on k.id = t.key_id
+         where r.id = $1 and k.name = 'slipway.git.author'",
+    )
+    .bind(run)
+    .fetch_optional(conn)
+    .await?;
+    Ok(author)
+}
+
 /// The image that a run was made in, when it names one: its digest.
 ///
 /// # Errors

@@ -1,9 +1,10 @@
 //! Break-glass: gates or a freeze that two people set aside, and the review that follows.
 
-use crate::{Error, Result};
+use crate::{Error, Result, environment::push_seen};
 use chrono::{DateTime, Utc};
 use domain::{
     Digest,
+    environment::Sight,
     id::{OverrideId, PromotionId, UserId, WorkspaceId},
     promotion::{Override, OverrideKind},
 };
@@ -72,13 +73,14 @@ pub async fn overrides(conn: &mut PgConnection, promotion: PromotionId) -> Resul
     rows.into_iter().map(Override::try_from).collect()
 }
 
-/// The overrides of a workspace whose review nobody has closed, the most urgent first.
+/// The overrides that somebody sees whose review nobody has closed, the most urgent first.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn unreviewed(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<Vec<Override>> {
+pub async fn unreviewed(conn: &mut PgConnection, sight: &Sight) -> Result<Vec<Override>> {
     let mut query = selected();
-    query.push(" where o.workspace_id = ").push_bind(workspace);
+    query.push(" join environments e on e.id = p.environment_id");
+    push_seen(&mut query, "o", sight);
     query.push(" and o.confirmed_at is not null and o.reviewed_at is null order by o.review_due_at limit 100");
     let rows: Vec<Row> = query.build_query_as().fetch_all(conn).await?;
     rows.into_iter().map(Override::try_from).collect()

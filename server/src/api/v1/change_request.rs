@@ -22,7 +22,7 @@ use domain::{
     promotion::{Decision, RuleStanding},
 };
 use serde::{Deserialize, Serialize};
-use services::Effect;
+use services::{Ctx, Effect};
 use utoipa::{IntoParams, ToSchema};
 
 pub(crate) fn routes(routes: Routes) -> Routes {
@@ -39,11 +39,12 @@ pub(crate) fn routes(routes: Routes) -> Routes {
 
 /// What became of something that a policy may let nobody do alone: the thing itself with 200, or with 202 the request that
 /// people are asked about, and where it is.
-pub(super) fn answer<T: Serialize>(effect: Effect<T>) -> Response {
+pub(super) fn done_or_asked<T: Serialize>(state: &AppState, ctx: &Ctx, effect: Effect<T>) -> Response {
     match effect {
         Effect::Done(done) => Json(done).into_response(),
         Effect::Requested(request) => {
-            let place = format!("/api/v1/change-requests/{}", request.number);
+            let (base, slug) = (&state.public_url, &ctx.workspace.slug);
+            let place = format!("{base}/w/{slug}/api/v1/change-requests/{}", request.number);
             (StatusCode::ACCEPTED, [(header::LOCATION, place)], Json(*request)).into_response()
         }
     }

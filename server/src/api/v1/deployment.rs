@@ -1,6 +1,6 @@
 //! Deployments, what serves, and going back.
 
-use super::{Listed, Paging, change_request::answer};
+use super::{Listed, Paging, change_request::done_or_asked};
 use crate::{
     access::{Access, Context},
     error::{ApiError, Problem},
@@ -96,7 +96,8 @@ struct Rollback {
 /// Brings back the version that was live before, at once.
 #[utoipa::path(post, path = "/api/v1/environments/{environment}/models/{model}/rollback", tag = "deployment",
     params(("environment" = String, Path), ("model" = String, Path)), request_body = Rollback,
-    responses((status = 201, body = Deployment), (status = 404, body = Problem), (status = 409, body = Problem)))]
+    responses((status = 201, body = Deployment), (status = 400, body = Problem), (status = 403, body = Problem),
+        (status = 404, body = Problem), (status = 409, body = Problem)))]
 async fn rollback(
     State(state): State<AppState>,
     Context(ctx): Context,
@@ -120,13 +121,14 @@ struct Retirement {
 /// are asked first: 202, with the change request.
 #[utoipa::path(post, path = "/api/v1/deployments/{number}/retire", tag = "deployment", params(("number" = i64, Path)),
     request_body = Retirement,
-    responses((status = 200, body = Deployment), (status = 202, body = ChangeRequest), (status = 404, body = Problem),
-        (status = 409, body = Problem)))]
+    responses((status = 200, body = Deployment), (status = 202, body = ChangeRequest), (status = 400, body = Problem),
+        (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
 async fn retire(
     State(state): State<AppState>,
     Context(ctx): Context,
     Path(number): Path<i64>,
     Body(why): Body<Retirement>,
 ) -> Result<Response, ApiError> {
-    Ok(answer(state.services.retire_deployment(&ctx, number, &why.comment).await?))
+    let effect = state.services.retire_deployment(&ctx, number, &why.comment).await?;
+    Ok(done_or_asked(&state, &ctx, effect))
 }

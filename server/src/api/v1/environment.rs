@@ -1,6 +1,6 @@
 //! Environments, their order, and their policies.
 
-use super::{Listed, change_request::answer, policy::if_match};
+use super::{Listed, change_request::done_or_asked, policy::if_match};
 use crate::{
     access::{Access, Context},
     error::{ApiError, Problem},
@@ -219,5 +219,6 @@ async fn set_policy(
     Body(document): Body<PolicyDocument>,
 ) -> Result<Response, ApiError> {
     let instead_of = if_match(&headers)?;
-    Ok(answer(state.services.set_policy(&ctx, &environment, document, instead_of.as_ref()).await?))
+    let effect = state.services.set_policy(&ctx, &environment, document, instead_of.as_ref()).await?;
+    Ok(done_or_asked(&state, &ctx, effect))
 }

@@ -1,6 +1,6 @@
 //! Policies: their revisions, checking and simulating a draft.
 
-use super::{Listed, change_request::answer};
+use super::{Listed, change_request::done_or_asked};
 use crate::{
     access::{Access, Context},
     error::{ApiError, FileRefused, Problem},
@@ -88,7 +88,8 @@ async fn put(
     let instead_of = if_match(&headers)?;
     let Draft { document, source } = Draft::read(request, &state).await?;
     let new = NewPolicy { name, document, source, instead_of };
-    Ok(answer(state.services.write_policy(&ctx, new).await?))
+    let effect = state.services.write_policy(&ctx, new).await?;
+    Ok(done_or_asked(&state, &ctx, effect))
 }
 
 /// Retires a policy: a last revision says that it holds no more. Doing it again changes nothing. Where policies ask for
@@ -104,7 +105,8 @@ async fn retire(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let instead_of = if_match(&headers)?;
-    Ok(answer(state.services.retire_policy(&ctx, &name, instead_of.as_ref()).await?))
+    let effect = state.services.retire_policy(&ctx, &name, instead_of.as_ref()).await?;
+    Ok(done_or_asked(&state, &ctx, effect))
 }
 
 /// What is wrong with a draft.

@@ -48,6 +48,8 @@ fn what_a_key_is_compared_by_depends_on_what_it_is_of() {
     assert_eq!(words("metrics.a |"), [">", ">=", "<", "<=", "=", "!=", "IS NOT NULL", "IS NULL"]);
     assert_eq!(words("params.a n|"), ["NOT LIKE", "NOT ILIKE", "NOT IN ("]);
     assert_eq!(words("params.a NOT |"), ["LIKE", "ILIKE", "IN ("]);
+    assert!(words("start_time NOT |").is_empty(), "no sign of a time begins so");
+    assert!(words("metrics.a NOT |").is_empty());
     assert_eq!(words("params.a IS |"), ["NULL", "NOT NULL"]);
     assert_eq!(words("status !|"), ["!="]);
     assert!(!words("status |").contains(&"IS NULL"));

@@ -291,3 +291,23 @@ async fn heads_are_signed_with_the_key_in_use_and_told_to_who_wants_them() {
     let mut anew = Bundle::of(&world, &services, of).await;
     holds(&chain::verify(&mut anew, &with(other.public)).unwrap());
 }
+
+#[tokio::test]
+async fn a_bundle_shows_nothing_of_environments_that_are_hidden_from_whoever_asks() {
+    let world = World::start().await;
+    approved(&world).await;
+    let day = TimeDelta::days(1);
+    let period = BundleOf::Period { from: Utc::now() - day, to: Utc::now() + day };
+    let mut all = Bundle::of(&world, &world.services, period).await;
+    holds(&all.report());
+    assert!(String::from_utf8_lossy(&all.0[EVENTS]).contains("promotion.approved"));
+    world.meddle("update environments set visible_to = array['contributor'] where name = 'production'").await;
+    let mut seen = Bundle::of(&world, &world.services, period).await;
+    holds(&seen.report());
+    let events = String::from_utf8_lossy(&seen.0[EVENTS]).into_owned();
+    for told in ["promotion.approved", "Looks right.", "deployment.live"] {
+        assert!(!events.contains(told), "{told}: {events}");
+    }
+    assert!(seen.0[DECISIONS].is_empty());
+    assert!(seen.count("undisclosed") > all.count("undisclosed"));
+}

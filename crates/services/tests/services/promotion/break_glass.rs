@@ -238,3 +238,24 @@ async fn a_draft_runs_nothing_until_it_is_submitted() {
     world.services.submit_promotion(&world.contributor, draft.number).await.unwrap();
     assert_eq!(world.advance(&draft).await, PromotionState::AwaitingApproval);
 }
+
+#[tokio::test]
+async fn a_review_is_shown_to_those_who_see_the_environment_and_closed_by_who_had_no_part() {
+    let world = World::start().await;
+    world.set_policy(PRODUCTION, vec![metric_gate(0.99)], 1).await;
+    let version = world.version_with(0.5).await;
+    let promotion = world.request(version).await;
+    assert_eq!(world.advance(&promotion).await, PromotionState::Blocked);
+    let operator = world.member(&[Role::Operator]).await;
+    let new = NewOverride { kind: OverrideKind::Gates, reason: "The old model refuses everybody.".to_owned() };
+    let opened = world.services.open_override(&operator, promotion.number, new).await.unwrap();
+    world.services.confirm_override(&world.approver, promotion.number, opened.id).await.unwrap();
+    world.set_roles(&world.contributor, &[Role::Contributor, Role::Approver]).await;
+    let requester = world.services.enter(world.contributor.caller.clone().unwrap(), None).await.unwrap().unwrap();
+    let refused = world.services.review_override(&requester, promotion.number, opened.id, "Fine.").await.unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::Forbidden);
+    assert_eq!(world.services.unreviewed_overrides(&world.approver).await.unwrap().len(), 1);
+    world.meddle("update environments set visible_to = array['contributor'] where name = 'production'").await;
+    assert!(world.services.unreviewed_overrides(&world.approver).await.unwrap().is_empty());
+    assert_eq!(world.services.unreviewed_overrides(&requester).await.unwrap().len(), 1);
+}

@@ -4,11 +4,12 @@ use crate::promotion::world::{MODEL, PRODUCTION, World, new_decision};
 use domain::{
     Digest, ErrorKind,
     change_request::{ChangeRequest, ChangeState},
+    environment::Tier,
     permission::Role,
     policy::PolicyDocument,
     promotion::{DecisionVerdict, PromotionState},
 };
-use services::{Ctx, Effect, Error, NewPolicy};
+use services::{Ctx, Effect, EnvironmentChange, Error, NewEnvironment, NewPolicy};
 
 fn policy(name: &str, file: &str, instead_of: Option<Digest>) -> NewPolicy {
     NewPolicy { name: name.to_owned(), document: PolicyDocument::parse(file).unwrap(), source: None, instead_of }
@@ -248,4 +249,49 @@ async fn of_two_who_give_the_last_yes_at_once_one_applies_it() {
         assert_eq!(world.change(&request).await.state, ChangeState::Applied);
         assert_eq!(world.revision(PRODUCTION).await, before + round + 1);
     }
+}
+
+#[tokio::test]
+async fn a_guard_is_not_gone_round_by_an_environment_or_a_model() {
+    let world = World::start().await;
+    world.version().await;
+    let guard = "scope: {tiers: [production], actions: [change_policy]}\nrules: [{name: owners, eligible: {roles: [approver]}}]\n";
+    world.write("guard", guard).await;
+    let named = NewEnvironment {
+        name: "guard".to_owned(),
+        tier: None,
+        position: None,
+        protected: false,
+        wait_timer_s: 0,
+        visible_to: None,
+    };
+    let refused = world.services.create_environment(&world.admin, named).await.map(drop).unwrap_err();
+    assert_eq!((refused.kind, refused.field.as_deref()), (ErrorKind::AlreadyExists, Some("name")));
+    let tier = EnvironmentChange { tier: Some(Tier::Staging), ..EnvironmentChange::default() };
+    let refused = world.services.change_environment(&world.admin, PRODUCTION, tier).await.unwrap_err();
+    assert!(refused.message.contains("guard would hold for production no longer"), "{}", refused.message);
+    // A model that a guarded policy holds for.
+    let risky = "scope: {models: ['ir*'], tiers: [production]}\norder: skip\n";
+    let request = world.asked("risky", risky).await;
+    world.agree(&world.approver, &request).await.unwrap();
+    for who in [&world.admin, &world.contributor] {
+        let refused = world.services.rename_model(who, MODEL, "rose").await.map(drop).unwrap_err();
+        assert_eq!(refused.kind, ErrorKind::Forbidden);
+        let refused = world.services.delete_model(who, MODEL).await.unwrap_err();
+        assert_eq!(refused.kind, ErrorKind::Forbidden);
+    }
+}
+
+#[tokio::test]
+async fn nobody_goes_back_to_what_was_taken_out() {
+    let world = World::start().await;
+    let version = world.version().await;
+    world.live(version).await;
+    let first = world.services.endpoints(&world.admin).await.unwrap()[0].deployment.number;
+    let operator = world.member(&[Role::Operator]).await;
+    assert!(matches!(world.services.retire_deployment(&operator, first, "").await.unwrap(), Effect::Done(_)));
+    let version = world.version().await;
+    world.live(version).await;
+    let refused = world.roll_back().await.unwrap_err();
+    assert!(refused.message.starts_with("There is nothing to go back to"), "{}", refused.message);
 }
