@@ -135,6 +135,7 @@ impl Services {
     pub async fn change_request(&self, ctx: &Ctx, number: i64) -> Result<ChangeRequestDetail> {
         let mut conn = self.conn().await?;
         let request = found(&mut conn, ctx, number).await?;
+        let hidden = policy::hidden(&mut conn, ctx).await?;
         let people = People::read(&mut conn, ctx.workspace_id()).await?;
         let standing = stand(&mut conn, &people, &request).await?;
         let before = match &request.change {
@@ -146,7 +147,9 @@ impl Services {
             request,
             policies: standing.policies,
             decisions: standing.decisions,
-            before: before.filter(|before| !before.retired).map(|before| before.document),
+            before: before
+                .filter(|before| !before.retired && policy::is_seen(&before.document.scope, &hidden))
+                .map(|before| before.document),
         })
     }
 

@@ -154,6 +154,7 @@ impl Services {
             return Err(Error::conflict("This delegation is over already."));
         }
         let mut tx = self.begin().await?;
+        store::workspace::lock(&mut tx, ctx.workspace_id()).await?;
         if store::delegation::revoke(&mut tx, id, now()).await? {
             let summary = format!("took back that {} decides for {}", delegation.to_name, delegation.from_name);
             event("delegation.revoked", &mut tx, &delegation, summary).await?.write(&mut tx, ctx).await?;

@@ -117,6 +117,7 @@ impl Services {
     #[boxed]
     pub async fn change_freeze(&self, ctx: &Ctx, id: FreezeId, change: FreezeChange) -> Result<Freeze> {
         let mut tx = self.begin().await?;
+        store::workspace::lock(&mut tx, ctx.workspace_id()).await?;
         let before = locked(&mut tx, ctx, id).await?;
         if before.ended_at.is_some() {
             return Err(Error::conflict(format!("{} has ended. Make another freeze.", before.name)));
@@ -155,6 +156,7 @@ impl Services {
     #[boxed]
     pub async fn end_freeze(&self, ctx: &Ctx, id: FreezeId) -> Result<Freeze> {
         let mut tx = self.begin().await?;
+        store::workspace::lock(&mut tx, ctx.workspace_id()).await?;
         let before = locked(&mut tx, ctx, id).await?;
         if before.ended_at.is_some() {
             return Ok(before);
@@ -173,6 +175,7 @@ impl Services {
     #[boxed]
     pub async fn delete_freeze(&self, ctx: &Ctx, id: FreezeId) -> Result<()> {
         let mut tx = self.begin().await?;
+        store::workspace::lock(&mut tx, ctx.workspace_id()).await?;
         let freeze = locked(&mut tx, ctx, id).await?;
         store::freeze::delete(&mut tx, id).await?;
         self.tell(&mut tx, ctx, "freeze.deleted", &freeze, format!("deleted the freeze {}", freeze.name)).await?;

@@ -97,6 +97,7 @@ impl Services {
     #[boxed]
     pub async fn add_team_member(&self, ctx: &Ctx, name: &str, user: UserId) -> Result<Team> {
         let mut tx = self.begin().await?;
+        store::workspace::lock(&mut tx, ctx.workspace_id()).await?;
         let team = locked(&mut tx, ctx, name).await?;
         let member = member(&mut tx, ctx, user).await?;
         if member.user.is_service {
@@ -129,6 +130,7 @@ impl Services {
     #[boxed]
     pub async fn remove_team_member(&self, ctx: &Ctx, name: &str, user: UserId) -> Result<Team> {
         let mut tx = self.begin().await?;
+        store::workspace::lock(&mut tx, ctx.workspace_id()).await?;
         let team = locked(&mut tx, ctx, name).await?;
         if !store::team::remove(&mut tx, team.id, user).await? {
             return Err(Error::not_found("member of the team", user));

@@ -7,7 +7,7 @@ use domain::{
     change_request::{Change, ChangeRequest, ChangeState},
     id::{ChangeRequestId, UserId, WorkspaceId},
 };
-use sqlx::{FromRow, PgConnection, types::Json};
+use sqlx::{FromRow, PgConnection, Postgres, QueryBuilder, types::Json};
 use std::collections::BTreeSet;
 
 #[derive(FromRow)]
@@ -82,6 +82,24 @@ pub async fn insert(conn: &mut PgConnection, request: &ChangeRequest) -> Result<
     Ok(())
 }
 
+fn selected() -> QueryBuilder<Postgres> {
+    QueryBuilder::new(
+        "select id, workspace_id, number, change, digest, state, state_reason, requested_by, on_behalf_of, requester,
+             comment, expires_at, created_at, updated_at
+         from change_requests",
+    )
+}
+
+async fn one(mut query: QueryBuilder<Postgres>, conn: &mut PgConnection) -> Result<Option<ChangeRequest>> {
+    let row: Option<Row> = query.build_query_as().fetch_optional(conn).await?;
+    row.map(ChangeRequest::try_from).transpose()
+}
+
+async fn all(mut query: QueryBuilder<Postgres>, conn: &mut PgConnection) -> Result<Vec<ChangeRequest>> {
+    let rows: Vec<Row> = query.build_query_as().fetch_all(conn).await?;
+    rows.into_iter().map(ChangeRequest::try_from).collect()
+}
+
 /// Up to `limit` requests of a workspace, newest first, of smaller numbers than `before` when given: those that are open,
 /// or all. Without those that are about environments of these names alone.
 ///
@@ -95,25 +113,18 @@ pub async fn list(
     before: Option<i64>,
     limit: i64,
 ) -> Result<Vec<ChangeRequest>> {
-    let rows: Vec<Row> = sqlx::query_as(
-        "select id, workspace_id, number, change, digest, state, state_reason, requested_by, on_behalf_of, requester,
-             comment, expires_at, created_at, updated_at
-         from change_requests
-         where workspace_id = $1
-           and (not $2 or state = 'awaiting_approval')
-           and (environments = '{}' or not environments <@ $3)
-           and ($4::bigint is null or number < $4)
-         order by number desc
-         limit $5",
-    )
-    .bind(workspace)
-    .bind(open)
-    .bind(hidden.iter().cloned().collect::<Vec<String>>())
-    .bind(before)
-    .bind(limit)
-    .fetch_all(conn)
-    .await?;
-    rows.into_iter().map(ChangeRequest::try_from).collect()
+    let mut query = selected();
+    query.push(" where workspace_id = ").push_bind(workspace);
+    query.push(" and (environments = '{}' or not environments <@ ");
+    query.push_bind(hidden.iter().cloned().collect::<Vec<String>>()).push(")");
+    if open {
+        query.push(" and state = 'awaiting_approval'");
+    }
+    if let Some(before) = before {
+        query.push(" and number < ").push_bind(before);
+    }
+    query.push(" order by number desc limit ").push_bind(limit);
+    all(query, conn).await
 }
 
 /// The request of this number.
@@ -121,17 +132,9 @@ pub async fn list(
 /// # Errors
 /// When the statement fails.
 pub async fn by_number(conn: &mut PgConnection, workspace: WorkspaceId, number: i64) -> Result<Option<ChangeRequest>> {
-    let row: Option<Row> = sqlx::query_as(
-        "select id, workspace_id, number, change, digest, state, state_reason, requested_by, on_behalf_of, requester,
-             comment, expires_at, created_at, updated_at
-         from change_requests
-         where workspace_id = $1 and number = $2",
-    )
-    .bind(workspace)
-    .bind(number)
-    .fetch_optional(conn)
-    .await?;
-    row.map(ChangeRequest::try_from).transpose()
+    let mut query = selected();
+    query.push(" where workspace_id = ").push_bind(workspace).push(" and number = ").push_bind(number);
+    one(query, conn).await
 }
 
 /// The open request for exactly this.
@@ -143,37 +146,21 @@ pub async fn open_for(
     workspace: WorkspaceId,
     digest: &Digest,
 ) -> Result<Option<ChangeRequest>> {
-    let row: Option<Row> = sqlx::query_as(
-        "select id, workspace_id, number, change, digest, state, state_reason, requested_by, on_behalf_of, requester,
-             comment, expires_at, created_at, updated_at
-         from change_requests
-         where workspace_id = $1 and digest = $2 and state = 'awaiting_approval'",
-    )
-    .bind(workspace)
-    .bind(digest)
-    .fetch_optional(conn)
-    .await?;
-    row.map(ChangeRequest::try_from).transpose()
+    let mut query = selected();
+    query.push(" where workspace_id = ").push_bind(workspace);
+    query.push(" and state = 'awaiting_approval' and digest = ").push_bind(digest.clone());
+    one(query, conn).await
 }
 
-/// Up to `limit` open requests of all workspaces whose time is over.
+/// Up to `limit` open requests of all workspaces whose time is over, the oldest first.
 ///
 /// # Errors
 /// When the statement fails.
 pub async fn overdue(conn: &mut PgConnection, now: DateTime<Utc>, limit: i64) -> Result<Vec<ChangeRequest>> {
-    let rows: Vec<Row> = sqlx::query_as(
-        "select id, workspace_id, number, change, digest, state, state_reason, requested_by, on_behalf_of, requester,
-             comment, expires_at, created_at, updated_at
-         from change_requests
-         where state = 'awaiting_approval' and expires_at <= $1
-         order by expires_at
-         limit $2",
-    )
-    .bind(now)
-    .bind(limit)
-    .fetch_all(conn)
-    .await?;
-    rows.into_iter().map(ChangeRequest::try_from).collect()
+    let mut query = selected();
+    query.push(" where state = 'awaiting_approval' and expires_at <= ").push_bind(now);
+    query.push(" order by expires_at limit ").push_bind(limit);
+    all(query, conn).await
 }
 
 /// Ends an open request. Tells whether it was still open.

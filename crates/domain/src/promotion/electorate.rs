@@ -252,6 +252,12 @@ impl Electorate {
         })
     }
 
+    /// Whether somebody is a member.
+    #[must_use]
+    pub fn is_member(&self, id: UserId) -> bool {
+        self.person(id).is_some()
+    }
+
     /// Whether a rule names somebody who is a person, or whom they stand in for.
     #[must_use]
     pub fn is_named(&self, id: UserId, rule: &Rule) -> bool {

@@ -59,11 +59,16 @@ pub(super) async fn stand(conn: &mut PgConnection, promotion: &Promotion) -> Res
     let policies = store::policy::of_promotion(conn, promotion.id).await?;
     let gates = store::promotion::gates(conn, promotion.id).await?;
     let decisions = store::promotion::decisions(conn, promotion.id).await?;
-    let overrides = store::promotion::overrides(conn, promotion.id).await?;
+    let mut overrides = store::promotion::overrides(conn, promotion.id).await?;
     let environment = store::environment::by_id(conn, promotion.environment_id).await?;
     let now = store::clock(conn).await?;
     let people = People::read(conn, promotion.workspace_id).await?;
     let electorate = people.electorate(conn, promotion).await?;
+    // What two people set aside holds while both are here.
+    let both = |one: &Override| {
+        one.confirmed_by.is_none_or(|id| electorate.is_member(id)) && electorate.is_member(one.opened_by)
+    };
+    overrides.retain(both);
 
     let mut facts = Facts {
         expired: promotion.expires_at <= now && promotion.state.may_expire(),
