@@ -300,7 +300,7 @@ fn rules(cast: &Cast) -> Vec<RuleStanding> {
         vec![
             candidacy(&cast.on_call, None, Some("Operations lead")),
             candidacy(&cast.engineer, Some("Wrote the commit that this version was trained from."), None),
-            candidacy(&cast.scientist, Some("Requested this promotion, or started the pipeline run that did."), None),
+            candidacy(&cast.scientist, Some("Requested this, or started the pipeline run that did."), None),
         ],
     ];
     let mut all: Vec<RuleStanding> = document

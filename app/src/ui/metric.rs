@@ -60,7 +60,7 @@ pub fn ChartBoard(
         .collect();
     view! {
         <div
-            class=if many { "board many" } else { "board" }
+            class=if many { "chart-board many" } else { "chart-board" }
             id="board"
             data-keep=""
             data-library=library

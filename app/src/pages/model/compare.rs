@@ -319,7 +319,7 @@ pub(in crate::pages) fn Origin(
             let short = |text: Option<String>| text.map(|text| text.chars().take(10).collect::<String>());
             let diff = ValueDiff { a: short(diff.a), b: short(diff.b), ..diff };
             let link = code_compare.map(|href| {
-                view! { " "<a href=href rel="noreferrer">"Compare"</a> }
+                view! { " "<span class="text"><a href=href rel="noreferrer">"Compare"</a></span> }
             });
             view! { <span class="mono"><Was diff/></span>{link} }.into_any()
         }

@@ -214,7 +214,7 @@ fn Rejections(links: Links, rejections: Vec<Rejection>) -> impl IntoView {
                         <StateShape state=State::Failed word="Rejected"/>
                         <div class="grow">
                             <p class="said">{one.comment}</p>
-                            <div class="sub">
+                            <div class="sub text">
                                 <a href=links.promotion(one.number)>{title}</a>{format!(", by {}, ", one.by)}<When at=one.at/>
                             </div>
                         </div>

@@ -89,7 +89,7 @@ impl Bar {
             Self::Service => "A service account never counts as a person who decides.".to_owned(),
             Self::MayNotDecide => "Has no role that lets them decide; an approver may.".to_owned(),
             Self::NotEligible => "Is not among those whom the rule names.".to_owned(),
-            Self::Requester => "Requested this promotion, or started the pipeline run that did.".to_owned(),
+            Self::Requester => "Requested this, or started the pipeline run that did.".to_owned(),
             Self::Trainer => "Started the run that trained this version.".to_owned(),
             Self::CodeAuthor => "Wrote the commit that this version was trained from.".to_owned(),
             Self::Evaluator => "Made the evaluation that the gates read.".to_owned(),

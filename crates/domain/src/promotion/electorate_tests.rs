@@ -487,8 +487,8 @@ fn everybody_is_told_whether_they_can_still_count_and_why_not() {
     assert_eq!(
         told(0),
         [
-            "requester: Requested this promotion, or started the pipeline run that did.",
-            "starter: Requested this promotion, or started the pipeline run that did.",
+            "requester: Requested this, or started the pipeline run that did.",
+            "starter: Requested this, or started the pipeline run that did.",
             "trainer: Started the run that trained this version.",
             "author: can",
             "evaluator: can",

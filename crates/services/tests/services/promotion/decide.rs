@@ -158,7 +158,7 @@ async fn the_page_says_of_everybody_a_rule_names_whether_they_may_decide_and_why
     let asked = world.request_as(&both, world.version().await, PRODUCTION).await.unwrap();
     let theirs = world.detail(&asked).await;
     let of_requester = theirs.rules[0].people.iter().find(|one| one.user_id == both.user().unwrap().id).unwrap();
-    assert_eq!(of_requester.barred.as_deref(), Some("Requested this promotion, or started the pipeline run that did."));
+    assert_eq!(of_requester.barred.as_deref(), Some("Requested this, or started the pipeline run that did."));
     assert_eq!(of(&world.approver), Some((None, Some(DecisionVerdict::Approve))));
     assert_eq!(of(&world.contributor), None, "whom the rule does not name is not among its people");
     assert_eq!(of(&world.admin), None);
@@ -186,7 +186,7 @@ async fn whoever_started_the_run_whose_step_asks_may_not_decide() {
         assert!(world.services.promotions_waiting_for_me(&starter).await.unwrap().is_empty());
         let rules = world.detail(&seen).await.rules;
         let shown = rules[0].people.iter().find(|person| person.user_id == starter_id).unwrap();
-        assert_eq!(shown.barred.as_deref(), Some("Requested this promotion, or started the pipeline run that did."));
+        assert_eq!(shown.barred.as_deref(), Some("Requested this, or started the pipeline run that did."));
         assert_eq!(world.read(&seen).await.state, PromotionState::AwaitingApproval);
         assert_eq!(world.services.promotions_waiting_for_me(&world.approver).await.unwrap().len(), 1);
         world.approve(&world.approver, &seen).await.unwrap();
