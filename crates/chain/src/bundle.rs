@@ -2,7 +2,7 @@
 
 use crate::{Checkpoint, Hash, KeyId, PrivateKey, PublicKey, Signature, canonical};
 use chrono::{DateTime, Utc};
-use domain::id::{PromotionId, WorkspaceId};
+use domain::id::{ChangeRequestId, PromotionId, WorkspaceId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -173,8 +173,12 @@ impl Seal {
 pub struct DecisionLine {
     /// The decision, with everything that is kept of it.
     pub decision: Value,
-    /// On which promotion.
-    pub promotion: PromotionId,
+    /// On which promotion, if it is on one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promotion: Option<PromotionId>,
+    /// On which change request, if it is on one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change_request: Option<ChangeRequestId>,
 }
 
 /// The line of an entry that is shown: its event's canonical JSON, as it is hashed, the entry's hash and number.

@@ -105,7 +105,9 @@ fn bundle(entries: i64, seed: u8, key: Option<&PrivateKey>) -> Bundle {
                 "subject_digest": subject, "comment": decision["comment"],
                 "decision_digest": Digest::of_json(&decision).unwrap(),
             });
-            decisions.extend(canonical(&DecisionLine { decision, promotion }).unwrap());
+            decisions.extend(
+                canonical(&DecisionLine { decision, promotion: Some(promotion), change_request: None }).unwrap(),
+            );
             decisions.push(b'\n');
             decided += 1;
         }

@@ -14,6 +14,16 @@ use std::{
     io::{self, BufRead as _, BufReader, Read},
 };
 
+/// The events that tell of a decision, and its verdict.
+const DECIDING: [(&str, &str); 6] = [
+    ("promotion.approved", "approve"),
+    ("promotion.rejected", "reject"),
+    ("promotion.changes_requested", "request_changes"),
+    ("change_request.approved", "approve"),
+    ("change_request.rejected", "reject"),
+    ("change_request.changes_requested", "request_changes"),
+];
+
 /// The most bytes of a manifest or seal.
 const MAX_NOTE: u64 = 1 << 20;
 /// The most bytes of a line, and of what was decided on.
@@ -397,9 +407,9 @@ impl<'a> Walk<'a> {
     /// Notes what an event tells of a decision or a subject.
     fn told(&mut self, event: &str) -> Result<(), &'static str> {
         // Most events tell of none, and are not read.
-        let decides = event.starts_with(r#"{"action":"promotion.approved""#)
-            || event.starts_with(r#"{"action":"promotion.rejected""#)
-            || event.starts_with(r#"{"action":"promotion.changes_requested""#);
+        let rest = event.strip_prefix(r#"{"action":""#).unwrap_or_default();
+        let action = rest.split('"').next().unwrap_or_default();
+        let decides = DECIDING.iter().any(|(one, _)| *one == action);
         let About::Promotion { id, .. } = &self.manifest.about else {
             return if decides { self.expect(&read_event(event)?) } else { Ok(()) };
         };
@@ -415,11 +425,7 @@ impl<'a> Walk<'a> {
 
     /// Notes a decision.
     fn expect(&mut self, told: &Told) -> Result<(), &'static str> {
-        let verdict = match told.action.as_str() {
-            "promotion.approved" => "approve",
-            "promotion.rejected" => "reject",
-            _ => "request_changes",
-        };
+        let verdict = DECIDING.iter().find(|(action, _)| told.action == *action).map_or("", |(_, verdict)| verdict);
         let subject = text(&told.details["subject_digest"]);
         let key = [text(&told.object["id"]), text(&told.actor["id"]), subject, verdict.to_owned()];
         let expected = Expected {
@@ -482,9 +488,15 @@ impl<'a> Walk<'a> {
     fn decision(&mut self, line: &[u8]) -> Result<(), String> {
         let form = || "is not in the form in which it is written".to_owned();
         let line = line.strip_suffix(b"\n").ok_or_else(form)?;
-        let DecisionLine { decision, promotion } = read_canonical(DECISIONS, line).map_err(|_| form())?;
+        let DecisionLine { decision, promotion, change_request } =
+            read_canonical(DECISIONS, line).map_err(|_| form())?;
+        let on = match (promotion, change_request) {
+            (Some(promotion), None) => promotion.to_string(),
+            (None, Some(request)) => request.to_string(),
+            _ => return Err(form()),
+        };
         let subject = text(&decision["subject_digest"]);
-        let key = [promotion.to_string(), text(&decision["user_id"]), subject, text(&decision["verdict"])];
+        let key = [on, text(&decision["user_id"]), subject, text(&decision["verdict"])];
         let expected = self.expected.remove(&key).ok_or("is one that no event here tells of")?;
         let is_it = match &expected.digest {
             Some(digest) => Digest::of_json(&decision).is_ok_and(|found| found.as_str() == digest),

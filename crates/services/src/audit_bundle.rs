@@ -12,12 +12,12 @@ use chrono::{DateTime, Utc};
 use domain::{
     Error,
     audit::{Actor, ObjectKind},
-    id::{AuditEventId, PromotionId, UserId},
+    id::{AuditEventId, UserId},
     promotion::{Decision, DecisionVerdict, PromotionDetail},
 };
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use store::{PgConnection, audit_chain::Entry};
+use store::{PgConnection, audit_chain::Entry, promotion::On};
 
 /// How many entries are read at once.
 const PAGE: i64 = 2000;
@@ -84,8 +84,8 @@ pub struct AuditBundle {
     hidden: BTreeSet<String>,
     read_to: i64,
     gap: Option<(i64, Vec<Hash>, Hash)>,
-    /// The decisions that what was shown so far tells of: promotion, person, digest of the subject.
-    told: Vec<(PromotionId, UserId, String, DecisionVerdict)>,
+    /// The decisions that what was shown so far tells of: on what, person, digest of the subject.
+    told: Vec<(On, UserId, String, DecisionVerdict)>,
     shown: u64,
     undisclosed: u64,
 }
@@ -261,15 +261,21 @@ impl AuditBundle {
     }
 
     fn note(&mut self, event: &Event) {
-        let verdict = match event.action.as_str() {
-            "promotion.approved" => DecisionVerdict::Approve,
-            "promotion.rejected" => DecisionVerdict::Reject,
-            "promotion.changes_requested" => DecisionVerdict::RequestChanges,
+        let Some((noun, told)) = event.action.split_once('.') else { return };
+        let verdict = match told {
+            "approved" => DecisionVerdict::Approve,
+            "rejected" => DecisionVerdict::Reject,
+            "changes_requested" => DecisionVerdict::RequestChanges,
             _ => return,
         };
-        if let (Ok(promotion), Actor::User { id, .. }) = (event.object.id.parse(), &event.actor) {
+        let on = match noun {
+            "promotion" => event.object.id.parse().map(On::Promotion),
+            "change_request" => event.object.id.parse().map(On::Change),
+            _ => return,
+        };
+        if let (Ok(on), Actor::User { id, .. }) = (on, &event.actor) {
             let digest = event.details["subject_digest"].as_str().unwrap_or_default().to_owned();
-            self.told.push((promotion, *id, digest, verdict));
+            self.told.push((on, *id, digest, verdict));
         }
     }
 
@@ -278,23 +284,32 @@ impl AuditBundle {
     /// # Errors
     /// When the database does not answer.
     #[boxed]
-    pub async fn decisions(&self) -> Result<Vec<(PromotionId, Decision, Vec<u8>)>> {
-        let mut known: BTreeMap<PromotionId, Vec<Decision>> = BTreeMap::new();
+    pub async fn decisions(&self) -> Result<Vec<(Decision, Vec<u8>)>> {
+        let mut known: BTreeMap<On, Vec<Decision>> = BTreeMap::new();
         let mut found = Vec::new();
-        for (promotion, user, digest, verdict) in &self.told {
-            if !known.contains_key(promotion) {
+        for (on, user, digest, verdict) in &self.told {
+            if !known.contains_key(on) {
                 let mut conn = self.services.conn().await?;
-                known.insert(*promotion, store::promotion::decisions(&mut conn, *promotion).await?);
+                let decisions = match on {
+                    On::Promotion(id) => store::promotion::decisions(&mut conn, *id).await?,
+                    On::Change(id) => store::promotion::decisions_on_change(&mut conn, *id).await?,
+                };
+                known.insert(*on, decisions);
             }
-            let theirs = known.get(promotion).into_iter().flatten();
+            let theirs = known.get(on).into_iter().flatten();
             let mut theirs = theirs
                 .filter(|one| one.user_id == *user && one.subject_digest.as_str() == digest && one.verdict == *verdict);
             // One that is gone cannot be shown; the event that tells of it is.
             if let Some(decision) = theirs.next() {
                 let value = serde_json::to_value(decision).map_err(no_json)?;
-                let mut line = canonical(&DecisionLine { decision: value, promotion: *promotion }).map_err(no_json)?;
+                let (promotion, change_request) = match on {
+                    On::Promotion(id) => (Some(*id), None),
+                    On::Change(id) => (None, Some(*id)),
+                };
+                let line = DecisionLine { decision: value, promotion, change_request };
+                let mut line = canonical(&line).map_err(no_json)?;
                 line.push(b'\n');
-                found.push((*promotion, decision.clone(), line));
+                found.push((decision.clone(), line));
             }
         }
         Ok(found)

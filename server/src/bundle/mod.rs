@@ -76,10 +76,10 @@ async fn write(mut bundle: AuditBundle, out: &mut Out) -> Result<(), Error> {
     }
     out.note(EVENTS, noted);
     let decisions = bundle.decisions().await?;
-    let lines: Vec<u8> = decisions.iter().flat_map(|(_, _, line)| line).copied().collect();
+    let lines: Vec<u8> = decisions.iter().flat_map(|(_, line)| line).copied().collect();
     out.file(DECISIONS, lines).await?;
     let mut manifest = bundle.manifest(made_by, decisions.len() as u64);
-    let decisions = decisions.iter().map(|(_, decision, _)| decision);
+    let decisions = decisions.iter().map(|(decision, _)| decision);
     out.file(PAGE, page.write(&manifest, bundle.promotion.as_deref(), decisions).into_bytes()).await?;
     manifest.files = mem::take(&mut out.files);
     let manifest = canonical(&manifest).map_err(no_json)?;

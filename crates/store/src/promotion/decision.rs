@@ -103,7 +103,7 @@ pub async fn decisions_on_change(conn: &mut PgConnection, request: ChangeRequest
 }
 
 /// What is decided on.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum On {
     /// A promotion.
     Promotion(PromotionId),

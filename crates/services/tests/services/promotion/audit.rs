@@ -1,6 +1,6 @@
 //! The chain of history and the bundles that are made of it.
 
-use crate::promotion::world::World;
+use crate::promotion::world::{World, new_decision};
 use chain::{
     Check, DECISIONS, EVENTS, FileNote, Hash, Hashed, MANIFEST, Options, PROMOTION, Report, SEAL, Source, canonical,
     event_line, gap_line,
@@ -8,11 +8,12 @@ use chain::{
 use chrono::{TimeDelta, Utc};
 use domain::{
     audit::{Object, ObjectKind},
+    policy::PolicyDocument,
     promotion::{DecisionVerdict, Promotion, PromotionState},
     webhook::WebhookEvent,
 };
 use outbound::Outbound;
-use services::{BundleLine, BundleOf, Event, NewWebhook, Services};
+use services::{BundleLine, BundleOf, Effect, Event, NewPolicy, NewWebhook, Services};
 use std::{
     collections::{BTreeMap, HashSet},
     io::{self, Read},
@@ -55,7 +56,7 @@ impl Bundle {
         }
         let decisions = bundle.decisions().await.unwrap();
         files.insert(EVENTS, events);
-        files.insert(DECISIONS, decisions.iter().flat_map(|(_, _, line)| line.clone()).collect());
+        files.insert(DECISIONS, decisions.iter().flat_map(|(_, line)| line.clone()).collect());
         if let Some(json) = bundle.promotion_json.clone() {
             files.insert(PROMOTION, json);
         }
@@ -310,4 +311,31 @@ async fn a_bundle_shows_nothing_of_environments_that_are_hidden_from_whoever_ask
     }
     assert!(seen.0[DECISIONS].is_empty());
     assert!(seen.count("undisclosed") > all.count("undisclosed"));
+}
+
+#[tokio::test]
+async fn decisions_on_change_requests_are_enclosed_and_none_may_be_missing() {
+    let world = World::without_engine().await;
+    let guard = "scope: {environments: [production], actions: [change_policy]}\nrules: [{name: owners, eligible: {roles: [approver]}}]\n";
+    let write = |file: &str| NewPolicy {
+        name: "guard".to_owned(),
+        document: PolicyDocument::parse(file).unwrap(),
+        source: None,
+        instead_of: None,
+    };
+    world.services.write_policy(&world.admin, write(guard)).await.unwrap();
+    let weaker = guard.replace("change_policy", "retire");
+    let effect = world.services.write_policy(&world.admin, write(&weaker)).await.unwrap();
+    let Effect::Requested(request) = effect else { panic!("it was written at once") };
+    let yes = new_decision(DecisionVerdict::Approve, "Fine.", request.digest.clone());
+    world.services.decide_change(&world.approver, request.number, yes).await.unwrap();
+    let day = TimeDelta::days(1);
+    let period = BundleOf::Period { from: Utc::now() - day, to: Utc::now() + day };
+    let mut bundle = Bundle::of(&world, &world.services, period).await;
+    holds(&bundle.report());
+    assert_eq!(bundle.count("decisions"), 1);
+    assert!(String::from_utf8_lossy(&bundle.0[DECISIONS]).contains("\"change_request\":"));
+    tamper(&world, "delete from decisions").await;
+    let report = Bundle::of(&world, &world.services, period).await.report();
+    assert!(report.checks.iter().any(|check| check.what.contains("is missing from decisions.jsonl")), "{report:#?}");
 }
