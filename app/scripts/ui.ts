@@ -154,7 +154,7 @@ for (const box of document.querySelectorAll<HTMLInputElement>("[data-single-keys
   box.addEventListener("change", () => localStorage.setItem(SINGLE_KEYS, box.checked ? "on" : "off"));
 }
 
-let leader = 0; // When `g` was pressed.
+let leader = -Infinity; // When `g` was pressed, by the clock that starts with the page.
 
 document.addEventListener("keydown", (event) => {
   if ((event.metaKey || event.ctrlKey) && !event.altKey && event.key.toLowerCase() === "k") {
@@ -166,7 +166,7 @@ document.addEventListener("keydown", (event) => {
   const floats = document.querySelector(".dialog:popover-open, .palette:popover-open");
   if (floats && event.key !== "?") return;
   if (performance.now() - leader < 1500) {
-    leader = 0;
+    leader = -Infinity;
     const target = [...document.querySelectorAll<HTMLAnchorElement>("[data-go]")].find((link) => link.dataset.go === event.key);
     if (target) {
       event.preventDefault();

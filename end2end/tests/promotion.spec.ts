@@ -61,7 +61,10 @@ async function stands(page: Page, state: string): Promise<void> {
 
 async function approve(page: Page, address: string, version: number, comment: string): Promise<void> {
   await page.goto(address);
-  await page.getByRole("complementary", { name: "Decision" }).getByLabel(/^Comment/).fill(comment);
+  // By its key, which works from the first moment on.
+  await page.keyboard.press("d");
+  await expect(page.getByRole("complementary", { name: "Decision" }).getByLabel(/^Comment/)).toBeFocused();
+  await page.keyboard.type(comment);
   await page.getByRole("button", { name: `Approve v${version} for ${ENVIRONMENT}` }).click();
   await expect(page.getByText("You approved this.").first()).toBeVisible();
 }
