@@ -205,7 +205,7 @@ pub const PRODUCTION: &str = "production";
 pub struct EnvironmentOverview {
     /// The environment.
     pub environment: Environment,
-    /// The policies that hold there, for some models at least.
+    /// The policies that versions are held against there, of some models at least: not those for other actions alone.
     pub policies: Vec<Policy>,
     /// How many models serve there.
     pub live_models: i64,

@@ -71,7 +71,11 @@ impl Services {
         let mut all = store::environment::overview(&mut conn, &ctx.sight(), archived).await?;
         for overview in &mut all {
             let (name, tier) = (&overview.environment.name, overview.environment.tier.as_str());
-            let holds = |policy: &&Policy| !policy.retired && policy.document.scope.reaches(name, tier);
+            // What a version needs: not who changes policies or goes back.
+            let holds = |policy: &&Policy| {
+                let scope = &policy.document.scope;
+                !policy.retired && scope.is_of_promoting() && scope.reaches(name, tier)
+            };
             overview.policies = policies.iter().filter(holds).cloned().collect();
         }
         Ok(all)

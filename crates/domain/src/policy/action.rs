@@ -65,7 +65,7 @@ impl PolicyDocument {
     /// Refuses what none of its actions asks for, so that nobody trusts in it.
     pub(super) fn validate_actions(&self) -> Result<(), Error> {
         let actions = &self.scope.actions;
-        let promotes = actions.iter().any(|action| action.is_part_of(Action::Promote));
+        let promotes = self.scope.is_of_promoting();
         for (field, gates) in [("gates", &self.gates), ("advisory", &self.advisory)] {
             if !promotes && !gates.is_empty() {
                 let message = "Gates run for promotions: name promote among scope.actions, or leave them away.";

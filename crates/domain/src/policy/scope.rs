@@ -95,6 +95,12 @@ impl Scope {
             && self.tags.iter().all(|(key, wanted)| tags.get(key).is_some_and(|value| matches_star(wanted, value)))
     }
 
+    /// Whether it holds when a version is promoted, or only for other actions.
+    #[must_use]
+    pub fn is_of_promoting(&self) -> bool {
+        self.actions.iter().any(|action| action.is_part_of(Action::Promote))
+    }
+
     /// Whether it holds in an environment for some model, whatever is done.
     #[must_use]
     pub fn reaches(&self, environment: &str, tier: &str) -> bool {

@@ -63,6 +63,9 @@ const OPEN: &str = "scope: {environments: [production]}\norder: skip\n";
 async fn a_guarded_policy_changes_with_the_last_yes_and_not_before() {
     let world = World::start().await;
     assert!(matches!(world.write("guard", GUARD).await, Effect::Done(_)), "nothing guards the first one");
+    let shown = world.services.environments(&world.admin).await.unwrap();
+    let needs = shown.iter().find(|one| one.environment.name == PRODUCTION).unwrap();
+    assert!(needs.policies.iter().all(|policy| policy.name != "guard"), "no version needs what it asks");
     let before = world.revision(PRODUCTION).await;
     let request = world.asked(PRODUCTION, OPEN).await;
     assert_eq!((request.state, request.number), (ChangeState::AwaitingApproval, 1));
