@@ -177,6 +177,12 @@ pub struct Work {
     /// Variables of this process that steps get too, where their file does not set them: proxies, certificates, licences.
     #[arg(long, env = "SLIPWAY_STEP_ENV", value_delimiter = ',', value_name = "NAMES")]
     pub step_env: Vec<String>,
+    /// Directories that steps may write to besides their own: caches, shared data. Not the data directory.
+    #[arg(long, env = "SLIPWAY_STEP_DIRS", value_delimiter = ',', value_name = "PATHS")]
+    pub step_dirs: Vec<PathBuf>,
+    /// Let steps read, write and call whatever this process may, the database and the keys included.
+    #[arg(long, env = "SLIPWAY_NO_SANDBOX", value_parser = FalseyValueParser::new())]
+    pub no_sandbox: bool,
     /// Seconds between two looks at the traffic of deployed models.
     #[arg(long, env = "SLIPWAY_MONITOR_INTERVAL", default_value_t = 15, value_name = "S", value_parser = clap::value_parser!(u16).range(1..))]
     pub monitor_interval: u16,

@@ -1,13 +1,15 @@
-//! Where a step runs: an operating-system process in a directory of its own.
+//! Where a step runs. [`Executor`] is what all places have in common; here is one of them, an operating-system process in
+//! a directory of its own. Containers have crates of their own, so that what they need is compiled beside everything else.
 //!
-//! [`ProcessExecutor::prepare`] makes the directory, [`ProcessExecutor::run`] runs a command in it, and the caller takes
-//! the outputs from it and removes it. What runs and what its end means for the pipeline is decided elsewhere; here are
-//! the promises about processes:
+//! [`Executor::prepare`] makes the directory, [`Executor::run`] runs a command in it, and the caller takes the outputs from
+//! it and removes it. What runs and what its end means for the pipeline is decided elsewhere; here are the promises about
+//! processes:
 //!
 //! - The command gets a clean environment, no standard input, and no terminal.
 //! - Its output arrives line by line and bounded: a step that writes faster than its log is stored waits.
 //! - It never runs past its [`Deadline`], which the holder of the lease moves on with every renewal. The watch is kept
 //!   by a process of its own, so it holds also when the worker is stopped or out of breath.
+//! - It is kept from the rest of the machine as far as the kernel has means, and says how far: [`Sandbox`].
 //! - When it ends, is cancelled, or its worker dies, also by `kill -9`, every process that it started ends with it.
 //!
 //! # How
@@ -24,17 +26,29 @@
 //! A parent-death signal from the worker is not used: it follows the *thread* that started the process, and threads of
 //! an asynchronous runtime come and go.
 
+mod cgroup;
 mod clock;
 mod dir;
+mod gpu;
 mod lines;
+mod mask;
 mod process;
 mod protocol;
+mod sample;
+mod sandbox;
 pub mod shim;
+mod task;
 mod tree;
 
 pub use clock::Deadline;
 pub use dir::{OutputError, StepDir};
-pub use process::{Controls, Ended, Finished, LogLine, ProcessExecutor, Shim, StepProcess, Usage};
+pub use gpu::GpuSample;
+pub use lines::Lines;
+pub use mask::Mask;
+pub use process::{ProcessExecutor, Shim};
+pub use sample::{SAMPLE_EVERY, Sample};
+pub use sandbox::{Confinement, GroupKind, Sandbox};
+pub use task::{Controls, Ended, Executor, Finished, Limits, LogLine, Task, Usage};
 
 /// What keeps a step from running that is no fault of the step.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +61,8 @@ pub struct Error {
 }
 
 impl Error {
-    fn new(what: impl Into<String>, source: impl Into<std::io::Error>) -> Self {
+    /// Something failed, for this reason.
+    pub fn new(what: impl Into<String>, source: impl Into<std::io::Error>) -> Self {
         Self { what: what.into(), source: source.into() }
     }
 }

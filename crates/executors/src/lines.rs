@@ -1,4 +1,7 @@
-//! Lines from bytes: bounded in length, and fit to be stored.
+//! Lines from bytes: bounded in length, fit to be stored, and without secrets.
+
+use crate::Mask;
+use std::sync::Arc;
 
 /// The longest line; a longer one is split.
 pub(crate) const MAX_LINE_BYTES: usize = 16 * 1024;
@@ -8,27 +11,44 @@ pub(crate) const MAX_LINE_BYTES: usize = 16 * 1024;
 /// A line that a program draws over with carriage returns, as progress bars do, is kept in its last state. Bytes that are
 /// no UTF-8, and NUL, which databases do not store, become U+FFFD.
 #[derive(Debug, Default)]
-pub(crate) struct Lines {
+pub struct Lines {
     /// The line that has not ended yet.
     begun: Vec<u8>,
+    mask: Arc<Mask>,
 }
 
 impl Lines {
+    /// Lines in which these values do not stand.
+    #[must_use]
+    pub fn new(mask: Arc<Mask>) -> Self {
+        Self { begun: Vec::new(), mask }
+    }
+
     /// Takes the next bytes and adds the lines that they end.
-    pub(crate) fn push(&mut self, bytes: &[u8], lines: &mut Vec<String>) {
+    pub fn push(&mut self, bytes: &[u8], lines: &mut Vec<String>) {
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             let content = piece.strip_suffix(b"\n");
             self.begun.extend_from_slice(content.unwrap_or(piece));
             if content.is_some() {
                 self.end(lines);
             } else {
-                self.split(lines, MAX_LINE_BYTES);
+                // A value that is not all here yet is not cut in two.
+                if self.begun.len() > MAX_LINE_BYTES + self.mask.longest() {
+                    self.hide();
+                    self.split(lines, MAX_LINE_BYTES);
+                }
             }
         }
     }
 
+    fn hide(&mut self) {
+        if let std::borrow::Cow::Owned(masked) = self.mask.apply(&self.begun) {
+            self.begun = masked;
+        }
+    }
+
     /// The stream has ended: adds what is left.
-    pub(crate) fn finish(&mut self, lines: &mut Vec<String>) {
+    pub fn finish(&mut self, lines: &mut Vec<String>) {
         if !self.begun.is_empty() {
             self.end(lines);
         }
@@ -38,6 +58,7 @@ impl Lines {
         if self.begun.last() == Some(&b'\r') {
             self.begun.pop();
         }
+        self.hide();
         self.split(lines, MAX_LINE_BYTES);
         lines.push(text(last_state(&self.begun)));
         self.begun.clear();
@@ -110,6 +131,23 @@ mod tests {
     fn a_line_of_the_greatest_length_stays_whole() {
         let line = "a".repeat(MAX_LINE_BYTES);
         assert_eq!(cut(&[line.as_bytes(), b"\n"]), [line]);
+    }
+
+    #[test]
+    fn a_secret_is_hidden_wherever_a_long_line_is_cut() {
+        let mask = Arc::new(Mask::new(["abcdefghij"]));
+        for before in MAX_LINE_BYTES - 12..MAX_LINE_BYTES + 2 {
+            for chunk in [7, 16 * 1024] {
+                let mut text = "x".repeat(before);
+                text.push_str("abcdefghij");
+                text.push_str(&"y".repeat(MAX_LINE_BYTES));
+                let (mut lines, mut found) = (Lines::new(Arc::clone(&mask)), Vec::new());
+                text.as_bytes().chunks(chunk).for_each(|bytes| lines.push(bytes, &mut found));
+                lines.finish(&mut found);
+                let all = found.concat();
+                assert!(all.contains("x***y") && !all.contains("fghij") && !all.contains("abcde"), "{before}");
+            }
+        }
     }
 
     #[test]

@@ -1,22 +1,23 @@
 //! Running a command under a shim, from the worker's side.
 
 use crate::{
-    Doing as _, Error,
+    Confinement, Controls, Doing as _, Ended, Error, Executor, Finished, Limits, LogLine, Mask, Sandbox, StepDir, Task,
+    Usage,
+    cgroup::Cgroups,
     clock::Deadline,
-    dir::{self, StepDir},
+    dir,
     lines::Lines,
     protocol::{self, Cause, FromShim, Launch, Report, Start, ToShim},
-    tree,
+    sample, tree,
 };
-use domain::pipeline_run::AttemptOutcome;
-use nix::sys::signal::Signal;
+use futures::future::BoxFuture;
 use std::{
     collections::BTreeMap,
-    fmt, io,
+    io,
     os::fd::OwnedFd,
     path::PathBuf,
     process::Stdio,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 use tokio::{
@@ -66,123 +67,10 @@ impl Shim {
 pub struct ProcessExecutor {
     shim: Shim,
     root: PathBuf,
-}
-
-/// What to run.
-#[derive(Debug, Clone)]
-pub struct StepProcess {
-    /// The program and its arguments.
-    pub argv: Vec<String>,
-    /// Variables. Besides them the command gets PATH, HOME, TMPDIR, LANG, PYTHONUNBUFFERED and SLIPWAY_STEP_DIR, and
-    /// nothing of the worker's own environment. Those given here go first, but for the last.
-    pub env: BTreeMap<String, String>,
-    /// How long it may take.
-    pub timeout: Option<Duration>,
-    /// How long it may take to end after SIGTERM, before SIGKILL.
-    pub grace: Duration,
-}
-
-/// How the worker holds on to what it runs.
-#[derive(Debug)]
-pub struct Controls {
-    /// The end of the lease. It may be moved on, and back: a lost lease is a deadline of now. When the sender is dropped,
-    /// the last one stays.
-    pub deadline: watch::Receiver<Deadline>,
-    /// Ends the step: SIGTERM, then SIGKILL after the grace.
-    pub cancel: CancellationToken,
-    /// Takes the log. While it is full, the step waits when it writes. When the receiver is dropped, lines are lost and
-    /// the step goes on.
-    pub log: mpsc::Sender<LogLine>,
-}
-
-/// A line that a step wrote.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogLine {
-    /// When it was read, in milliseconds since 1970.
-    pub at_ms: i64,
-    /// Whether it was written to standard error.
-    pub is_err: bool,
-    /// The line without its end: at most 16 KiB, longer ones are split. It never contains NUL.
-    pub text: String,
-}
-
-/// How a command ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ended {
-    /// By itself, with this status.
-    Exited(i32),
-    /// By a signal that somebody else sent; `None` when it has no name.
-    Killed(Option<i32>),
-    /// It never began. The sentence says why, to its author.
-    NotStarted(String),
-    /// Its timeout passed.
-    TimedOut,
-    /// Its worker cancelled it.
-    Cancelled,
-    /// The deadline of its lease passed.
-    Fenced,
-    /// Its shim died. All that is known to be left was killed.
-    Lost,
-}
-
-impl Ended {
-    /// What it means for the try, as far as the process can tell: whether outputs are there, the caller looks.
-    #[must_use]
-    pub fn outcome(&self) -> AttemptOutcome {
-        match self {
-            Self::Exited(0) => AttemptOutcome::Succeeded,
-            Self::Exited(_) | Self::Killed(_) | Self::NotStarted(_) => AttemptOutcome::Failed,
-            Self::TimedOut => AttemptOutcome::TimedOut,
-            Self::Cancelled => AttemptOutcome::Cancelled,
-            Self::Fenced | Self::Lost => AttemptOutcome::Lost,
-        }
-    }
-}
-
-/// For people, as a reason beside the state.
-impl fmt::Display for Ended {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Exited(code) => write!(f, "exit status {code}"),
-            Self::Killed(signal) => {
-                let name = signal.and_then(|signal| Signal::try_from(signal).ok()).map_or("a signal", Signal::as_str);
-                write!(f, "killed by {name}")?;
-                if name == "SIGKILL" { f.write_str(", perhaps because memory ran out") } else { Ok(()) }
-            }
-            Self::NotStarted(message) => f.write_str(message),
-            Self::TimedOut => f.write_str("timed out"),
-            Self::Cancelled => f.write_str("cancelled"),
-            Self::Fenced => f.write_str("its worker could not renew its lease in time"),
-            Self::Lost => f.write_str("its supervising process was killed"),
-        }
-    }
-}
-
-/// What a step took.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// The greatest resident memory of any one of its processes, in bytes. A few megabytes at least: the shim's own
-    /// memory counts until the command begins.
-    pub max_rss_bytes: u64,
-    /// Processor time in user mode, of all its processes.
-    pub user: Duration,
-    /// Processor time in the kernel.
-    pub system: Duration,
-    /// From the start of the command to the end of its last process.
-    pub wall: Duration,
-}
-
-/// The end of a step. Nothing of it runs any more, and all lines have been sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finished {
-    /// How.
-    pub ended: Ended,
-    /// The status with which the command itself ended, when it did; also of one that was cancelled or timed out.
-    pub exit_code: Option<i32>,
-    /// Processes that the command left running when it ended, and that were killed.
-    pub left_behind: u32,
-    /// What it took.
-    pub usage: Usage,
+    confinement: Confinement,
+    cgroups: Arc<OnceLock<Cgroups>>,
+    /// What steps were found to get.
+    probed: Arc<OnceLock<Sandbox>>,
 }
 
 impl ProcessExecutor {
@@ -190,8 +78,50 @@ impl ProcessExecutor {
     #[must_use]
     pub fn new(shim: Shim, root: impl Into<PathBuf>) -> Self {
         let root = root.into();
-        // Shims begin elsewhere.
-        Self { shim, root: std::path::absolute(&root).unwrap_or(root) }
+        Self {
+            shim,
+            // Shims begin elsewhere.
+            root: std::path::absolute(&root).unwrap_or(root),
+            confinement: Confinement::default(),
+            cgroups: Arc::default(),
+            probed: Arc::default(),
+        }
+    }
+
+    /// Confines steps so, as far as the kernel can.
+    #[must_use]
+    pub fn confined(self, confinement: Confinement) -> Self {
+        Self { confinement, ..self }
+    }
+
+    /// As on a machine that lets its workers make no control groups.
+    #[must_use]
+    pub fn without_groups(self) -> Self {
+        Self { cgroups: Arc::new(OnceLock::from(Cgroups::default())), ..self }
+    }
+
+    /// Finds out what keeps steps from the rest of this machine, by running one that does nothing.
+    ///
+    /// # Errors
+    /// When no process can be started.
+    pub async fn probe(&self) -> Result<Sandbox, Error> {
+        let dir = self.prepare(&format!("probe-{}", std::process::id()), BTreeMap::new()).await?;
+        let task = Task {
+            argv: vec!["true".to_owned()],
+            timeout: Some(Duration::from_secs(10)),
+            limits: Limits { memory_bytes: Some(256 << 20), ..Limits::default() },
+            ..Task::default()
+        };
+        let (_lease, deadline) = watch::channel(Deadline::after(Duration::from_secs(10)));
+        let (log, _lines) = mpsc::channel(1);
+        let finished = self.run(&dir, &task, Controls::new(deadline, CancellationToken::new(), log)).await;
+        let _ = tokio::task::spawn_blocking(move || dir.remove()).await;
+        let sandbox = finished?.sandbox;
+        Ok(self.probed.get_or_init(|| sandbox).clone())
+    }
+
+    fn cgroups(&self) -> &Cgroups {
+        self.cgroups.get_or_init(Cgroups::find)
     }
 
     /// Makes the directory of a try. Its name, of letters, digits, `-` and `_`, must not have been used before: an id or
@@ -213,7 +143,11 @@ impl ProcessExecutor {
     /// When the root cannot be listed.
     pub async fn sweep(&self) -> Result<usize, Error> {
         let root = self.root.clone();
-        let sweep = move || dir::sweep(&root);
+        let cgroups = self.cgroups().clone();
+        let sweep = move || {
+            cgroups.sweep();
+            dir::sweep(&root)
+        };
         tokio::task::spawn_blocking(sweep)
             .await
             .map_err(|join| Error::new("directories of steps", io::Error::other(join)))?
@@ -228,8 +162,8 @@ impl ProcessExecutor {
     /// # Errors
     /// When no process could be started on this machine. A command that cannot be started is no error but
     /// [`Ended::NotStarted`].
-    pub async fn run(&self, dir: &StepDir, step: &StepProcess, controls: Controls) -> Result<Finished, Error> {
-        let Controls { deadline, cancel, log } = controls;
+    pub async fn run(&self, dir: &StepDir, step: &Task, controls: Controls) -> Result<Finished, Error> {
+        let Controls { deadline, cancel, log, mask, samples, .. } = controls;
         let doing = "the step's supervisor could not be started";
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().doing(doing)?;
         ours.set_nonblocking(true).doing(doing)?;
@@ -245,26 +179,75 @@ impl ProcessExecutor {
             .spawn()
             .doing(doing)?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let shim = child.id().and_then(|id| i32::try_from(id).ok()).unwrap_or_default();
+        let name = dir.path().file_name().unwrap_or_default().to_string_lossy();
         let start = Start {
-            command: Launch { argv: step.argv.clone(), env: environment(dir, &step.env), cwd: dir.work(), parent: 0 },
+            command: Launch {
+                argv: step.argv.clone(),
+                env: environment(dir, &step.env),
+                cwd: dir.work(),
+                parent: 0,
+                confinement: self.confinement.clone(),
+                own: dir.path().to_owned(),
+                group: Default::default(),
+            },
+            limits: step.limits,
+            cgroups: self.cgroups().clone(),
+            group_name: format!("{name}-{shim}"),
             shim_args: self.shim.args.clone(),
             timeout_ms: step.timeout.map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)),
             grace_ms: u64::try_from(step.grace.as_millis()).unwrap_or(u64::MAX),
             deadline: *deadline.borrow(),
         };
-        socket.write_all(&protocol::line(&ToShim::Start(start)).doing(doing)?).await.doing(doing)?;
+        socket.write_all(&protocol::line(&ToShim::Start(Box::new(start))).doing(doing)?).await.doing(doing)?;
 
         let begun = Instant::now();
         let ended = Arc::new(CancellationToken::new());
-        let output = forward(stdout, stderr, &log, &ended);
+        let output = forward(stdout, stderr, &log, &mask, &ended);
         let watched = async {
-            let supervised = Supervised { child, socket, deadline, cancel, dir: dir.path().to_owned() };
-            let finished = supervised.watch(begun).await;
+            let supervised = Supervised {
+                child,
+                socket,
+                deadline,
+                cancel,
+                dir: dir.path().to_owned(),
+                memory_limit: step.limits.memory_bytes,
+            };
+            let finished = tokio::select! {
+                finished = supervised.watch(begun) => finished,
+                never = sample::watch(shim, samples) => match never {},
+            };
             ended.cancel();
             finished
         };
         let (finished, ()) = tokio::join!(watched, output);
         Ok(finished)
+    }
+}
+
+impl Executor for ProcessExecutor {
+    fn about(&self) -> String {
+        match self.probed.get() {
+            Some(sandbox) => format!("A process of the worker's machine, {sandbox}"),
+            None => "A process of the worker's machine".to_owned(),
+        }
+    }
+
+    fn prepare<'a>(&'a self, name: &'a str, files: BTreeMap<String, String>) -> BoxFuture<'a, Result<StepDir, Error>> {
+        Box::pin(ProcessExecutor::prepare(self, name, files))
+    }
+
+    fn run<'a>(
+        &'a self,
+        dir: &'a StepDir,
+        task: &'a Task,
+        controls: Controls,
+    ) -> BoxFuture<'a, Result<Finished, Error>> {
+        Box::pin(ProcessExecutor::run(self, dir, task, controls))
+    }
+
+    fn sweep(&self) -> BoxFuture<'_, Result<usize, Error>> {
+        Box::pin(ProcessExecutor::sweep(self))
     }
 }
 
@@ -293,6 +276,7 @@ struct Supervised {
     cancel: CancellationToken,
     /// The step's directory, by which its processes are known.
     dir: PathBuf,
+    memory_limit: Option<u64>,
 }
 
 impl Supervised {
@@ -305,24 +289,34 @@ impl Supervised {
             exit_code: report.exit_code,
             left_behind: report.left_behind,
             usage: Usage {
-                max_rss_bytes: report.max_rss_bytes,
+                peak_memory_bytes: report.peak_memory_bytes,
                 user: Duration::from_millis(report.user_ms),
                 system: Duration::from_millis(report.system_ms),
                 wall: begun.elapsed(),
             },
+            sandbox: report.sandbox,
+            image: None,
         };
+        let limit = self.memory_limit;
+        let out_of_memory = |report: &Report| Ended::OutOfMemory { peak: report.peak_memory_bytes, limit };
         match report {
             Some(FromShim::Ended(report)) => {
                 let ended = match (report.cause, report.exit_code) {
                     (Some(Cause::Cancelled), _) => Ended::Cancelled,
                     (Some(Cause::TimedOut), _) => Ended::TimedOut,
                     (Some(Cause::Fenced), _) => Ended::Fenced,
+                    (Some(Cause::OutOfMemory), _) => out_of_memory(&report),
+                    // It went on without what was killed, and says itself how that ended.
+                    (None, Some(0)) => Ended::Exited(0),
+                    (None, _) if report.out_of_memory => out_of_memory(&report),
                     (None, Some(code)) => Ended::Exited(code),
                     (None, None) => Ended::Killed(report.signal),
                 };
                 finished(ended, report)
             }
-            Some(FromShim::NotStarted { message }) => finished(Ended::NotStarted(message), Report::default()),
+            Some(FromShim::NotStarted { message, sandbox }) => {
+                finished(Ended::NotStarted(message), Report { sandbox, ..Report::default() })
+            }
             None => finished(Ended::Lost, Report::default()),
         }
     }
@@ -384,10 +378,11 @@ async fn forward(
     stdout: Option<ChildStdout>,
     stderr: Option<ChildStderr>,
     log: &mpsc::Sender<LogLine>,
+    mask: &Arc<Mask>,
     ended: &CancellationToken,
 ) {
-    let mut out = Stream::new(stdout.map(|source| Box::new(source) as Source), false);
-    let mut err = Stream::new(stderr.map(|source| Box::new(source) as Source), true);
+    let mut out = Stream::new(stdout.map(|source| Box::new(source) as Source), false, mask);
+    let mut err = Stream::new(stderr.map(|source| Box::new(source) as Source), true, mask);
     // The one that was silent last goes first, so that neither is drowned by the other.
     let mut out_first = true;
     while out.is_open() || err.is_open() {
@@ -426,8 +421,8 @@ struct Stream {
 }
 
 impl Stream {
-    fn new(source: Option<Source>, is_err: bool) -> Self {
-        Self { source, is_err, lines: Lines::default(), buffer: vec![0; 16 * 1024], read: 0 }
+    fn new(source: Option<Source>, is_err: bool, mask: &Arc<Mask>) -> Self {
+        Self { source, is_err, lines: Lines::new(Arc::clone(mask)), buffer: vec![0; 16 * 1024], read: 0 }
     }
 
     fn is_open(&self) -> bool {

@@ -1,6 +1,11 @@
 //! What the worker and the shim tell each other: JSON, one message a line, over the shim's standard input.
 
-use crate::clock::Deadline;
+use crate::{
+    Limits,
+    cgroup::{Cgroups, Group},
+    clock::Deadline,
+    sandbox::{Confinement, Sandbox},
+};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -8,7 +13,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToShim {
     /// The first message.
-    Start(Start),
+    Start(Box<Start>),
     /// The lease was renewed, or is lost.
     Deadline(Deadline),
     /// End the command: politely, then not.
@@ -25,6 +30,11 @@ pub(crate) struct Start {
     /// Between the polite signal and the other.
     pub(crate) grace_ms: u64,
     pub(crate) deadline: Deadline,
+    pub(crate) limits: Limits,
+    /// Where groups can be made for it.
+    pub(crate) cgroups: Cgroups,
+    /// The name of such a group.
+    pub(crate) group_name: String,
 }
 
 /// A command.
@@ -36,13 +46,27 @@ pub(crate) struct Launch {
     /// The process that must be its parent.
     #[serde(default)]
     pub(crate) parent: i32,
+    pub(crate) confinement: Confinement,
+    /// The step's directory.
+    pub(crate) own: PathBuf,
+    #[serde(default)]
+    pub(crate) group: Group,
+}
+
+/// From the process that becomes the command to the shim. Silence after that means that it has become it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum FromLaunch {
+    /// It is confined so far.
+    Confined { sandbox: Sandbox, joined: bool },
+    /// It cannot become the command; this is why, for the step's log.
+    Refused { message: String },
 }
 
 /// From the shim to the worker.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum FromShim {
     /// It could not be started; this is why, for the step's log.
-    NotStarted { message: String },
+    NotStarted { message: String, sandbox: Sandbox },
     /// It has ended, and nothing of it is left.
     Ended(Report),
 }
@@ -52,6 +76,8 @@ pub(crate) enum FromShim {
 pub(crate) enum Cause {
     Cancelled,
     TimedOut,
+    /// It used more memory than it may.
+    OutOfMemory,
     /// The deadline of the lease passed.
     Fenced,
 }
@@ -65,8 +91,11 @@ pub(crate) struct Report {
     pub(crate) signal: Option<i32>,
     /// Processes that it left running and that were killed.
     pub(crate) left_behind: u32,
-    /// The greatest resident memory of any one process.
-    pub(crate) max_rss_bytes: u64,
+    /// The most memory at once, as well as that is known.
+    pub(crate) peak_memory_bytes: u64,
+    /// The kernel killed some of it because memory ran out.
+    pub(crate) out_of_memory: bool,
+    pub(crate) sandbox: Sandbox,
     pub(crate) user_ms: u64,
     pub(crate) system_ms: u64,
 }

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use domain::pipeline_run::AttemptOutcome;
-use executors::{Controls, Deadline, Ended, Finished, LogLine, ProcessExecutor, Shim, StepDir, StepProcess};
+use executors::{Controls, Deadline, Ended, Finished, LogLine, ProcessExecutor, Shim, StepDir, Task};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -45,16 +45,16 @@ impl Bench {
         Self { root, executor }
     }
 
-    async fn start(&self, step: StepProcess) -> Running {
+    async fn start(&self, step: Task) -> Running {
         let dir = self.executor.prepare("1", BTreeMap::new()).await.unwrap();
         self.start_in(dir, step)
     }
 
-    fn start_in(&self, dir: StepDir, step: StepProcess) -> Running {
+    fn start_in(&self, dir: StepDir, step: Task) -> Running {
         let (lease, deadline) = watch::channel(Deadline::after(Duration::from_secs(600)));
         let (log, lines) = mpsc::channel(64);
         let cancel = CancellationToken::new();
-        let controls = Controls { deadline, cancel: cancel.clone(), log };
+        let controls = Controls::new(deadline, cancel.clone(), log);
         let executor = self.executor.clone();
         let task = tokio::spawn(async move {
             let finished = executor.run(&dir, &step, controls).await.unwrap();
@@ -84,17 +84,12 @@ impl Running {
     }
 }
 
-fn shell(script: &str) -> StepProcess {
+fn shell(script: &str) -> Task {
     program(&["/bin/sh", "-ec", script])
 }
 
-fn program(argv: &[&str]) -> StepProcess {
-    StepProcess {
-        argv: argv.iter().map(|arg| (*arg).to_owned()).collect(),
-        env: BTreeMap::new(),
-        timeout: None,
-        grace: Duration::from_secs(30),
-    }
+fn program(argv: &[&str]) -> Task {
+    Task { argv: argv.iter().map(|arg| (*arg).to_owned()).collect(), grace: Duration::from_secs(30), ..Task::default() }
 }
 
 fn texts(lines: &[LogLine]) -> Vec<&str> {
@@ -204,7 +199,7 @@ async fn a_machine_without_the_shim_is_an_error() {
     let dir = executor.prepare("1", BTreeMap::new()).await.unwrap();
     let (log, _lines) = mpsc::channel(1);
     let (_lease, deadline) = watch::channel(Deadline::after(Duration::from_secs(60)));
-    let controls = Controls { deadline, cancel: CancellationToken::new(), log };
+    let controls = Controls::new(deadline, CancellationToken::new(), log);
     let error = executor.run(&dir, &shell("true"), controls).await.unwrap_err();
     assert!(error.to_string().starts_with("the step's supervisor could not be started"), "{error}");
 }
@@ -212,7 +207,7 @@ async fn a_machine_without_the_shim_is_an_error() {
 #[tokio::test]
 async fn a_command_sees_its_own_environment_only() {
     let bench = Bench::new();
-    let step = StepProcess {
+    let step = Task {
         env: BTreeMap::from([("PARAM_X".to_owned(), "a\nb $(c)".to_owned())]),
         ..shell("env -0 | tr '\\n\\0' '|\\n' | sort")
     };
@@ -268,7 +263,7 @@ async fn a_directory_is_not_used_twice() {
 async fn a_step_may_take_no_longer_than_its_timeout() {
     let bench = Bench::new();
     let script = format!("trap 'echo bye; exit 3' TERM; echo $$; {FOREVER} & wait");
-    let mut step = bench.start(StepProcess { timeout: Some(Duration::from_millis(500)), ..shell(&script) }).await;
+    let mut step = bench.start(Task { timeout: Some(Duration::from_millis(500)), ..shell(&script) }).await;
     let pid = step.pid().await;
     let (lines, finished) = step.end().await;
     // It was asked politely, said goodbye, and its own exit status is known.
@@ -289,7 +284,7 @@ async fn cancelling_ends_all_that_the_step_started() {
          sh -c 'trap \"\" TERM; echo $$; while :; do sleep 0.1; done' &
          wait; wait"
     );
-    let mut step = bench.start(StepProcess { grace: Duration::from_millis(300), ..shell(&script) }).await;
+    let mut step = bench.start(Task { grace: Duration::from_millis(300), ..shell(&script) }).await;
     let pids = [step.pid().await, step.pid().await, step.pid().await, step.pid().await];
     assert!(pids.iter().all(|pid| is_alive(*pid)));
     step.cancel.cancel();
@@ -526,7 +521,7 @@ async fn what_a_step_took_is_told() {
         "head -c 60000000 /dev/zero | tail -c 60000000 > /dev/null; i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done";
     let (_, finished) = Bench::new().run(script).await;
     assert_eq!(finished.ended, Ended::Exited(0));
-    assert!(finished.usage.max_rss_bytes > 50_000_000, "{finished:?}");
+    assert!(finished.usage.peak_memory_bytes > 50_000_000, "{finished:?}");
     assert!(finished.usage.user > Duration::ZERO && finished.usage.wall > Duration::ZERO);
 }
 

@@ -10,7 +10,7 @@ mod sweep;
 mod wake;
 
 use crate::supervise::supervise;
-use executors::Shim;
+use executors::{Confinement, Shim};
 use outbox::Outbox;
 use services::Services;
 use std::{
@@ -56,6 +56,8 @@ pub struct Options {
     pub step_env: BTreeMap<String, String>,
     /// Where the directories of steps are made. Workers of a machine may share it.
     pub steps_dir: PathBuf,
+    /// What steps are kept from.
+    pub confinement: Confinement,
     /// How a program becomes the supervisor of a step.
     pub shim: Shim,
     /// The address at which steps reach the server.
@@ -86,6 +88,11 @@ impl Options {
             pools: work.pools.clone(),
             step_env: work.step_env.iter().filter_map(|name| Some((name.clone(), std::env::var(name).ok()?))).collect(),
             steps_dir: data_dir.join("steps"),
+            confinement: Confinement {
+                enabled: !work.no_sandbox,
+                hidden: vec![data_dir.to_owned()],
+                writable: work.step_dirs.clone(),
+            },
             shim: Shim::this_program(&["step-shim"]),
             server_url: server_url.to_owned(),
             lease: Duration::from_secs(u64::from(work.lease)),

@@ -3,7 +3,10 @@
 //! What must be true of the command is arranged here, in the process itself, before it becomes the command: doing it
 //! between fork and exec of another process would take unsafe code.
 
-use crate::protocol::Launch;
+use crate::{
+    protocol::{self, FromLaunch, Launch},
+    sandbox,
+};
 use nix::{
     errno::Errno,
     sys::{
@@ -40,14 +43,21 @@ pub(super) fn run() -> io::Result<()> {
     }
     prefer_for_oom();
     dup2_stdin(File::open("/dev/null")?)?;
+    // First: what it opens from here on counts for the step.
+    let joined = launch.group.join().is_ok();
+    sandbox::limit();
+    // Last: it could not arrange anything afterwards.
+    let sandbox = sandbox::confine(&launch.confinement, &launch.own);
+    let mut say = |word: &FromLaunch| shim.write_all(&protocol::line(word)?);
+    say(&FromLaunch::Confined { sandbox, joined })?;
 
     let Some((program, arguments)) = launch.argv.split_first() else {
-        return shim.write_all(b"The command is empty.");
+        return say(&FromLaunch::Refused { message: "The command is empty.".to_owned() });
     };
     let mut command = Command::new(program);
     command.args(arguments).env_clear().envs(&launch.env).current_dir(&launch.cwd);
     let error = command.exec();
-    shim.write_all(explain(program, &launch, &error).as_bytes())
+    say(&FromLaunch::Refused { message: explain(program, &launch, &error) })
 }
 
 /// Raising the score needs no privilege; a score that is higher already stays.

@@ -1,8 +1,11 @@
 //! The watch over one command.
 
 use crate::{
+    cgroup::Group,
     clock::Deadline,
-    protocol::{self, Cause, FromShim, Launch, Report, Start, ToShim},
+    protocol::{self, Cause, FromLaunch, FromShim, Launch, Report, Start, ToShim},
+    sample,
+    sandbox::{GroupKind, Sandbox},
     tree,
 };
 use nix::{
@@ -30,6 +33,9 @@ use std::{
 
 /// How long to sleep at most: `recv_timeout` stands still while the machine sleeps, deadlines do not.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// How often to look at the memory of a command that nothing else limits.
+const WATCH: Duration = Duration::from_millis(200);
 
 /// How long the last word of a command that left nothing behind takes.
 const AT_ONCE: Duration = Duration::from_millis(5);
@@ -72,15 +78,23 @@ pub(super) fn run() -> io::Result<()> {
         return Err(io::Error::other("the worker went before it said what to run"));
     };
     let (events, received) = channel();
-    let Start { command, shim_args, timeout_ms, grace_ms, deadline } = start;
+    let Start { mut command, shim_args, timeout_ms, grace_ms, deadline, limits, cgroups, group_name } = *start;
+    let group = cgroups.make(&group_name, &limits);
+    command.group = group.clone();
     listen(messages, events.clone())?;
     // Started before the command, so that nothing can fail between the command's beginning and the watch over it.
     let begun = reap(events)?;
     let (pid, launched) = spawn(command, &shim_args)?;
     // Its receiver waits for this alone.
     let _ = begun.send(pid);
-    if let Some(message) = refused(launched) {
-        return send(&mut worker, &FromShim::NotStarted { message });
+    let Launched { mut sandbox, joined, refused } = launched_as(launched);
+    let kind = group.kind().filter(|_| joined);
+    let watched = limits.memory_bytes.filter(|_| kind.is_none());
+    sandbox.group = kind.or(watched.map(|_| GroupKind::Watched));
+    // Memory may have run out already; then it was killed, and that is told as any other end.
+    if let Some(message) = refused {
+        group.remove();
+        return send(&mut worker, &FromShim::NotStarted { message, sandbox });
     }
     // From here on no error may end this process while the command runs.
     let mut watch = Watch {
@@ -91,7 +105,10 @@ pub(super) fn run() -> io::Result<()> {
         grace: Duration::from_millis(grace_ms),
         kill_at: None,
         has_ended: false,
-        report: Report::default(),
+        group,
+        watched,
+        seen: 0,
+        report: Report { sandbox, ..Report::default() },
     };
     let Some(report) = watch.until_the_end() else { return Ok(()) };
     send(&mut worker, &FromShim::Ended(report))
@@ -116,12 +133,28 @@ fn spawn(command: Launch, shim_args: &[String]) -> io::Result<(Pid, UnixStream)>
     Ok((Pid::from_raw(pid), ours))
 }
 
-/// The sentence of a command that cannot begin.
-fn refused(mut launched: UnixStream) -> Option<String> {
-    let mut message = Vec::new();
+/// How the process became the command, or did not.
+#[derive(Default)]
+struct Launched {
+    sandbox: Sandbox,
+    joined: bool,
+    /// The sentence of a command that cannot begin.
+    refused: Option<String>,
+}
+
+fn launched_as(mut launched: UnixStream) -> Launched {
+    let mut words = Vec::new();
     // An error here is the sudden end of the other process, which is reaped like any other end.
-    let _ = launched.read_to_end(&mut message);
-    (!message.is_empty()).then(|| String::from_utf8_lossy(&message).into_owned())
+    let _ = launched.read_to_end(&mut words);
+    let mut found = Launched::default();
+    for word in words.split(|byte| *byte == b'\n') {
+        match serde_json::from_slice(word) {
+            Ok(FromLaunch::Confined { sandbox, joined }) => (found.sandbox, found.joined) = (sandbox, joined),
+            Ok(FromLaunch::Refused { message }) => found.refused = Some(message),
+            Err(_) => {}
+        }
+    }
+    found
 }
 
 fn read(messages: &mut impl io::BufRead) -> io::Result<Option<ToShim>> {
@@ -184,6 +217,11 @@ struct Watch {
     /// Set by the polite signal.
     kill_at: Option<Deadline>,
     has_ended: bool,
+    group: Group,
+    /// The memory that the command may have, when no group counts it.
+    watched: Option<u64>,
+    /// The most memory that was seen.
+    seen: u64,
     report: Report,
 }
 
@@ -218,16 +256,20 @@ impl Watch {
         let mut report = std::mem::take(&mut self.report);
         if let Ok(usage) = getrusage(UsageWho::RUSAGE_CHILDREN) {
             let positive = |number: i64| u64::try_from(number).unwrap_or_default();
-            report.max_rss_bytes = positive(usage.max_rss()) * 1024;
+            report.peak_memory_bytes = (positive(usage.max_rss()) * 1024).max(self.seen);
             report.user_ms = positive(usage.user_time().num_milliseconds());
             report.system_ms = positive(usage.system_time().num_milliseconds());
         }
+        report.peak_memory_bytes = self.group.peak().unwrap_or(report.peak_memory_bytes);
+        report.out_of_memory = self.group.out_of_memory() > 0;
+        self.group.remove();
         (!abandoned).then_some(report)
     }
 
     fn next(&mut self) -> Next {
         let wakes = [Some(self.deadline), self.kill_at.or(self.timeout)];
         let wait = wakes.into_iter().flatten().map(Deadline::remaining).min().unwrap_or(LOOK).min(LOOK);
+        let wait = if self.watched.is_some() { wait.min(WATCH) } else { wait };
         match self.received.recv_timeout(wait) {
             Ok(Event::Message(ToShim::Deadline(deadline))) => self.deadline = deadline,
             Ok(Event::Message(ToShim::Cancel)) => self.end_politely(Cause::Cancelled),
@@ -248,6 +290,13 @@ impl Watch {
         }
         if self.kill_at.is_some_and(Deadline::has_passed) {
             return Next::Kill;
+        }
+        if let Some(limit) = self.watched.filter(|_| !self.has_ended) {
+            self.seen = self.seen.max(sample::memory_below(getpid().as_raw()));
+            if self.seen > limit {
+                self.report.cause = Some(Cause::OutOfMemory);
+                return Next::Kill;
+            }
         }
         if self.timeout.is_some_and(Deadline::has_passed) {
             self.end_politely(Cause::TimedOut);
@@ -283,6 +332,7 @@ impl Watch {
         let count_left_behind = self.has_ended;
         let mut rounds = 0;
         while !give_up.has_passed() {
+            self.group.kill();
             if !self.has_ended {
                 // All at one moment, before any of them can start another.
                 let _ = killpg(self.pid, Signal::SIGKILL);

@@ -4,7 +4,7 @@
 //! many seconds and is never renewed.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
-use executors::{Controls, Deadline, ProcessExecutor, Shim, StepProcess};
+use executors::{Controls, Deadline, ProcessExecutor, Shim, Task};
 use std::{collections::BTreeMap, time::Duration};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -17,18 +17,17 @@ async fn main() {
     let dir = executor.prepare("killed", BTreeMap::new()).await.unwrap();
     let (_lease, deadline) = watch::channel(Deadline::after(Duration::from_secs(seconds.parse().unwrap())));
     let (log, mut lines) = mpsc::channel::<executors::LogLine>(16);
-    let step = StepProcess {
+    let step = Task {
         argv: vec!["/bin/sh".to_owned(), "-ec".to_owned(), script],
-        env: BTreeMap::new(),
-        timeout: None,
         grace: Duration::from_secs(5),
+        ..Task::default()
     };
     let print = async {
         while let Some(line) = lines.recv().await {
             println!("{}", line.text);
         }
     };
-    let run = executor.run(&dir, &step, Controls { deadline, cancel: CancellationToken::new(), log });
+    let run = executor.run(&dir, &step, Controls::new(deadline, CancellationToken::new(), log));
     let (finished, ()) = tokio::join!(run, print);
     println!("{}", finished.unwrap().ended);
 }

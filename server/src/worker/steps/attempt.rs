@@ -2,9 +2,9 @@
 
 use super::{Steps, held::Hand, log::Log};
 use domain::pipeline_run::AttemptOutcome;
-use executors::{Controls, Ended, Finished, StepDir, StepProcess};
+use executors::{Controls, Ended, Executor as _, Finished, Mask, StepDir, Task};
 use services::{AttemptEnd, Claimed, ErrorKind, FileTrouble, Lease, LetGo, StepWork};
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::{sync::mpsc, time::sleep};
 
 /// How long a command may take to end after SIGTERM.
@@ -89,11 +89,12 @@ impl Steps {
         }
         let mut env = self.options.step_env.clone();
         env.extend(work.invocation.env);
-        log.hide(env.get("SLIPWAY_TOKEN"));
-        let process = StepProcess { argv: work.invocation.argv, env, timeout: work.timeout, grace: GRACE };
+        let mask = Arc::new(Mask::new(env.get("SLIPWAY_TOKEN").map(String::as_str)));
+        log.say(format!("{}.", self.executor.about()));
+        let task = Task { argv: work.invocation.argv, env, timeout: work.timeout, grace: GRACE, ..Task::default() };
         let (sender, lines) = mpsc::channel(UNSTORED);
-        let controls = Controls { deadline: hand.deadline.clone(), cancel: hand.cancel.clone(), log: sender };
-        let (finished, ()) = tokio::join!(self.executor.run(dir, &process, controls), log.follow(lines));
+        let controls = Controls { mask, ..Controls::new(hand.deadline.clone(), hand.cancel.clone(), sender) };
+        let (finished, ()) = tokio::join!(self.executor.run(dir, &task, controls), log.follow(lines));
         match finished {
             Ok(finished) => {
                 log.say(account(&finished));
@@ -179,7 +180,7 @@ fn account(finished: &Finished) -> String {
     let ended = match &finished.ended {
         Ended::NotStarted(message) => return message.clone(),
         Ended::Exited(code) => format!("The command ended with exit status {code}"),
-        Ended::Killed(_) => format!("The command was {}", finished.ended),
+        Ended::Killed(_) | Ended::OutOfMemory { .. } => format!("The command was {}", finished.ended),
         Ended::TimedOut => "The command took too long and was ended".to_owned(),
         Ended::Cancelled => "The command was ended on request".to_owned(),
         Ended::Fenced | Ended::Lost => format!("The command was ended: {}", finished.ended),
@@ -193,7 +194,7 @@ fn account(finished: &Finished) -> String {
         "{ended} after {:.1} s; {:.1} s of processor time, {} MiB of memory.{left}",
         usage.wall.as_secs_f64(),
         (usage.user + usage.system).as_secs_f64(),
-        usage.max_rss_bytes.div_ceil(1 << 20),
+        usage.peak_memory_bytes.div_ceil(1 << 20),
     )
 }
 

@@ -31,8 +31,6 @@ pub(super) struct Log {
     last: i64,
     bytes: usize,
     is_cut: bool,
-    /// What must not stand in it.
-    secret: Option<String>,
     /// The try was ended from outside; nobody takes its lines any more.
     is_closed: bool,
     pending: Vec<LogLine>,
@@ -50,7 +48,6 @@ impl Log {
             last: 0,
             bytes: 0,
             is_cut: false,
-            secret: None,
             is_closed: false,
             pending: Vec::new(),
             flush_at: None,
@@ -93,19 +90,10 @@ impl Log {
         self.flush().await;
     }
 
-    /// Keeps this out of what the command writes: everybody who may look reads logs.
-    pub(super) fn hide(&mut self, secret: Option<&String>) {
-        self.secret = secret.filter(|secret| !secret.is_empty()).cloned();
-    }
-
     fn take(&mut self, at_ms: i64, stream: LogStream, text: String) {
         if self.is_cut {
             return;
         }
-        let text = match &self.secret {
-            Some(secret) if text.contains(secret.as_str()) => text.replace(secret.as_str(), "***"),
-            _ => text,
-        };
         if self.last >= MAX_LINES || self.bytes + text.len() > MAX_BYTES {
             self.is_cut = true;
             self.say(format!(

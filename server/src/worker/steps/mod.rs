@@ -57,7 +57,7 @@ pub(super) async fn run(worker: Worker) {
         leases: services.beside(2),
         logs: services.beside(2),
         services,
-        executor: ProcessExecutor::new(options.shim.clone(), &options.steps_dir),
+        executor: ProcessExecutor::new(options.shim.clone(), &options.steps_dir).confined(options.confinement.clone()),
         held: Arc::default(),
         timing: Timing::new(options.lease),
         options,
@@ -66,6 +66,10 @@ pub(super) async fn run(worker: Worker) {
         slots,
         stop,
     };
+    match steps.executor.probe().await {
+        Ok(sandbox) => tracing::info!(%sandbox, "steps run as processes"),
+        Err(error) => tracing::warn!(%error, "no process can be started for a step on this machine"),
+    }
     // Leases are renewed until the last step has ended.
     let over = CancellationToken::new();
     let mut parts = JoinSet::new();

@@ -1,0 +1,332 @@
+//! What keeps a step from the rest of the machine: arranged in the process that becomes the command, before it does.
+//!
+//! - **Level 0**: a session and group of its own, no core dumps.
+//! - **Level 1**: besides that, it has none of root's capabilities and gains no privileges by what it runs, it writes only to its own directory and to devices
+//!   that are meant for everybody, it cannot read what its worker keeps, it cannot signal what is not its own (*landlock*),
+//!   and system calls that a computation has no use for are refused (*seccomp*).
+//!
+//! Each is applied as far as the kernel has it. What was reached is told, never assumed.
+
+use caps::CapSet;
+use landlock::{
+    ABI, Access as _, AccessFs, BitFlags, CompatLevel, Compatible as _, LandlockStatus, Ruleset, RulesetAttr as _,
+    RulesetCreatedAttr as _, RulesetError, RulesetStatus, Scope, path_beneath_rules,
+};
+use nix::{
+    libc,
+    sys::{
+        prctl,
+        resource::{Resource, setrlimit},
+    },
+};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    apply_filter,
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeMap,
+    fmt, fs, io,
+    path::{Path, PathBuf},
+};
+
+/// What steps are kept from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confinement {
+    /// Whether level 1 is wanted.
+    pub enabled: bool,
+    /// What they cannot read: the worker's data directory, with the database, its socket and the keys in it.
+    pub hidden: Vec<PathBuf>,
+    /// Where they may write besides their own directory.
+    pub writable: Vec<PathBuf>,
+}
+
+/// What kept a step from the rest of the machine.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sandbox {
+    /// It could not gain privileges.
+    pub no_new_privileges: bool,
+    /// The version of landlock that was applied.
+    pub landlock: Option<u8>,
+    /// Dangerous system calls were refused.
+    pub seccomp: bool,
+    /// Where its processes were counted and limited together.
+    pub group: Option<GroupKind>,
+    /// It ran in a container.
+    pub container: bool,
+}
+
+/// What counts and limits the processes of a step together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum GroupKind {
+    /// Control groups as kernels have had them first, one tree a resource.
+    V1,
+    /// Control groups in one tree.
+    V2,
+    /// Its supervisor looks several times a second.
+    Watched,
+}
+
+impl Sandbox {
+    /// The level that was reached: 0, 1, or 3 for a container.
+    #[must_use]
+    pub fn level(&self) -> u8 {
+        if self.container { 3 } else { u8::from(self.no_new_privileges && self.landlock.is_some() && self.seccomp) }
+    }
+}
+
+/// `level 1 (no new privileges, landlock 7, seccomp, cgroup v1)`
+impl fmt::Display for Sandbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "level {}", self.level())?;
+        let parts = [
+            self.container.then(|| "container".to_owned()),
+            self.no_new_privileges.then(|| "no new privileges".to_owned()),
+            self.landlock.map(|abi| format!("landlock {abi}")),
+            self.seccomp.then(|| "seccomp".to_owned()),
+            match self.group {
+                Some(GroupKind::V1) => Some("cgroup v1".to_owned()),
+                Some(GroupKind::V2) => Some("cgroup v2".to_owned()),
+                Some(GroupKind::Watched) => Some("memory watched".to_owned()),
+                None => None,
+            },
+        ];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        if parts.is_empty() { Ok(()) } else { write!(f, " ({})", parts.join(", ")) }
+    }
+}
+
+/// Devices that everybody may write to; those that do not exist are left out.
+const DEVICES: [&str; 18] = [
+    "/dev/null",
+    "/dev/zero",
+    "/dev/full",
+    "/dev/random",
+    "/dev/urandom",
+    "/dev/tty",
+    "/dev/ptmx",
+    "/dev/pts",
+    "/dev/shm",
+    "/dev/dri",
+    "/dev/kfd",
+    "/dev/fuse",
+    "/dev/nvidiactl",
+    "/dev/nvidia-uvm",
+    "/dev/nvidia-uvm-tools",
+    "/dev/nvidia-modeset",
+    "/dev/nvidia-caps",
+    "/dev/infiniband",
+];
+
+/// Limits of the process itself. Nothing here needs a privilege, and none can be taken back.
+pub(crate) fn limit() {
+    // A dump of a training's memory fills a disk.
+    let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
+}
+
+/// Confines this process and all that come from it. `own` is the directory of the step.
+pub(crate) fn confine(confinement: &Confinement, own: &Path) -> Sandbox {
+    let mut reached = Sandbox::default();
+    if !confinement.enabled {
+        return reached;
+    }
+    reached.no_new_privileges = prctl::set_no_new_privs().is_ok() && drop_capabilities();
+    reached.landlock = landlock(confinement, own).ok().flatten();
+    reached.seccomp = seccomp().is_ok();
+    reached
+}
+
+/// What a worker that runs as root could do beyond other users, its steps cannot: some of it goes past everything below.
+fn drop_capabilities() -> bool {
+    let sets = [CapSet::Ambient, CapSet::Inheritable, CapSet::Bounding, CapSet::Effective, CapSet::Permitted];
+    // The bounding set can be emptied by those only who have something that it could give back to root.
+    if caps::read(None, CapSet::Permitted).is_ok_and(|held| held.is_empty()) {
+        return true;
+    }
+    // Not every kernel knows all that this crate knows of.
+    sets.into_iter().for_each(|set| drop(caps::clear(None, set)));
+    caps::read(None, CapSet::Permitted).is_ok_and(|held| held.is_empty())
+        && caps::read(None, CapSet::Bounding).is_ok_and(|held| held.is_empty())
+}
+
+fn landlock(confinement: &Confinement, own: &Path) -> Result<Option<u8>, RulesetError> {
+    let abi = ABI::V10;
+    let hidden: Vec<PathBuf> =
+        confinement.hidden.iter().map(|path| fs::canonicalize(path).unwrap_or_else(|_| path.clone())).collect();
+    // Where the kernel knows of it: sockets may be connected to wherever files may be read.
+    let read: BitFlags<AccessFs> = AccessFs::from_read(abi) | AccessFs::ResolveUnix;
+    let readable = all_but(Path::new("/"), &hidden);
+    let gpus = (0..16).map(|number| PathBuf::from(format!("/dev/nvidia{number}")));
+    let writable = [own.to_owned()]
+        .into_iter()
+        .chain(DEVICES.iter().map(PathBuf::from))
+        .chain(gpus)
+        .chain(confinement.writable.iter().cloned());
+    let status = Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(AccessFs::from_all(abi))?
+        .scope(Scope::from_all(abi))?
+        .create()?
+        .add_rules(path_beneath_rules(readable, read))?
+        .add_rules(path_beneath_rules(writable, AccessFs::from_all(abi)))?
+        .restrict_self()?;
+    Ok(match (status.ruleset, status.landlock) {
+        (RulesetStatus::NotEnforced, _) => None,
+        (_, LandlockStatus::Available { effective_abi, .. }) => Some(effective_abi as u8),
+        _ => None,
+    })
+}
+
+/// Paths that together are all that is below a directory, but for what is hidden. A rule of landlock gives a right to a
+/// whole tree, and none takes one back: so on the way to what is hidden each neighbour is named.
+fn all_but(directory: &Path, hidden: &[PathBuf]) -> Vec<PathBuf> {
+    let mut named = Vec::new();
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        // What a link leads to is named where it is.
+        if entry.file_type().is_ok_and(|kind| kind.is_symlink()) {
+            let leads_to_hidden =
+                |target: PathBuf| hidden.iter().any(|hidden| hidden.starts_with(&target) || target.starts_with(hidden));
+            if fs::canonicalize(entry.path()).map_or(true, leads_to_hidden) {
+                continue;
+            }
+        }
+        let path = entry.path();
+        if hidden.contains(&path) {
+            continue;
+        }
+        if hidden.iter().any(|hidden| hidden.starts_with(&path)) {
+            named.extend(all_but(&path, hidden));
+        } else {
+            named.push(path);
+        }
+    }
+    named
+}
+
+/// System calls that change the machine, look into other processes, or open large parts of the kernel.
+const REFUSED: &[libc::c_long] = &[
+    libc::SYS_mount,
+    libc::SYS_umount2,
+    libc::SYS_move_mount,
+    libc::SYS_open_tree,
+    libc::SYS_fsopen,
+    libc::SYS_fsconfig,
+    libc::SYS_fsmount,
+    libc::SYS_fspick,
+    libc::SYS_mount_setattr,
+    libc::SYS_pivot_root,
+    libc::SYS_chroot,
+    libc::SYS_unshare,
+    libc::SYS_setns,
+    libc::SYS_ptrace,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_pidfd_getfd,
+    libc::SYS_kexec_load,
+    libc::SYS_kexec_file_load,
+    libc::SYS_reboot,
+    libc::SYS_init_module,
+    libc::SYS_finit_module,
+    libc::SYS_delete_module,
+    libc::SYS_bpf,
+    libc::SYS_perf_event_open,
+    libc::SYS_userfaultfd,
+    libc::SYS_io_uring_setup,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+    libc::SYS_add_key,
+    libc::SYS_request_key,
+    libc::SYS_keyctl,
+    libc::SYS_open_by_handle_at,
+    libc::SYS_swapon,
+    libc::SYS_swapoff,
+    libc::SYS_acct,
+    libc::SYS_quotactl,
+    libc::SYS_syslog,
+    libc::SYS_settimeofday,
+    libc::SYS_clock_settime,
+    libc::SYS_adjtimex,
+    libc::SYS_clock_adjtime,
+    libc::SYS_sethostname,
+    libc::SYS_setdomainname,
+    libc::SYS_vhangup,
+    libc::SYS_fanotify_init,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_iopl,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_ioperm,
+];
+
+/// Flags of `clone` that make namespaces.
+const NAMESPACES: i32 = libc::CLONE_NEWUSER
+    | libc::CLONE_NEWNS
+    | libc::CLONE_NEWPID
+    | libc::CLONE_NEWNET
+    | libc::CLONE_NEWIPC
+    | libc::CLONE_NEWUTS
+    | libc::CLONE_NEWCGROUP;
+
+fn seccomp() -> Result<(), seccompiler::Error> {
+    let mut refused: BTreeMap<i64, Vec<SeccompRule>> = REFUSED.iter().map(|call| (*call, Vec::new())).collect();
+    // One rule a flag: a condition compares all masked bits at once.
+    let clone: Result<Vec<SeccompRule>, _> = (0..32)
+        .map(|bit| 1_u64 << bit)
+        .filter(|flag| u64::from(NAMESPACES.unsigned_abs()) & flag != 0)
+        .map(|flag| {
+            let equals = SeccompCmpOp::MaskedEq(flag);
+            SeccompRule::new(vec![SeccompCondition::new(0, SeccompCmpArgLen::Qword, equals, flag)?])
+        })
+        .collect();
+    refused.insert(libc::SYS_clone, clone?);
+    install(refused, libc::EPERM)?;
+    // Its flags lie in memory, where a filter cannot see them. Who is told that it does not exist takes `clone`.
+    install(BTreeMap::from([(libc::SYS_clone3, Vec::new())]), libc::ENOSYS)
+}
+
+fn install(calls: BTreeMap<i64, Vec<SeccompRule>>, errno: i32) -> Result<(), seccompiler::Error> {
+    let arch = std::env::consts::ARCH.try_into()?;
+    let action = SeccompAction::Errno(errno.unsigned_abs());
+    let program: BpfProgram = SeccompFilter::new(calls, SeccompAction::Allow, action, arch)?.try_into()?;
+    apply_filter(&program)
+}
+
+/// Whether a directory can be written to by this process.
+pub(crate) fn is_writable(path: &Path) -> bool {
+    nix::unistd::access(path, nix::unistd::AccessFlags::W_OK).is_ok()
+}
+
+/// What stands in a file with one number.
+pub(crate) fn number_in(path: &Path) -> io::Result<u64> {
+    fs::read_to_string(path)?.trim().parse().map_err(io::Error::other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn all_but_what_is_hidden_is_named_and_no_link_leads_to_it() {
+        let root = tempfile::tempdir().unwrap();
+        let root = fs::canonicalize(root.path()).unwrap();
+        for path in ["a", "b/c", "b/data/steps", "b/data/keys"] {
+            fs::create_dir_all(root.join(path)).unwrap();
+        }
+        symlink("b/data", root.join("link")).unwrap();
+        symlink("b", root.join("above")).unwrap();
+        symlink("a", root.join("other")).unwrap();
+        let mut named = all_but(&root, &[root.join("b/data")]);
+        named.sort();
+        assert_eq!(named, [root.join("a"), root.join("b/c"), root.join("other")]);
+    }
+
+    #[test]
+    fn the_level_is_what_was_reached() {
+        let mut sandbox = Sandbox { no_new_privileges: true, landlock: Some(7), seccomp: true, ..Sandbox::default() };
+        assert_eq!(sandbox.to_string(), "level 1 (no new privileges, landlock 7, seccomp)");
+        sandbox.landlock = None;
+        sandbox.group = Some(GroupKind::V2);
+        assert_eq!(sandbox.to_string(), "level 0 (no new privileges, seccomp, cgroup v2)");
+        assert_eq!(Sandbox::default().to_string(), "level 0");
+    }
+}
