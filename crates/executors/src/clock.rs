@@ -42,7 +42,7 @@ impl Deadline {
 
     /// So much later.
     #[must_use]
-    pub(crate) fn plus(self, duration: Duration) -> Self {
+    pub fn plus(self, duration: Duration) -> Self {
         Self { boottime: self.boottime.saturating_add(duration) }
     }
 }

@@ -9,7 +9,7 @@
 
 use crate::{Doing as _, Error, tree};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File, OpenOptions, Permissions, TryLockError},
     io,
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
@@ -41,7 +41,10 @@ pub enum OutputError {
 
 impl StepDir {
     /// Makes the directory with what the step needs in it. Blocks.
-    pub(crate) fn create(root: &Path, name: &str, files: &BTreeMap<String, String>) -> Result<Self, Error> {
+    ///
+    /// # Errors
+    /// When it exists, a path leaves it, or it cannot be written.
+    pub fn create(root: &Path, name: &str, files: &BTreeMap<String, String>) -> Result<Self, Error> {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if name.is_empty() || name.len() > 128 || !name.chars().all(is_plain) {
             return Err(Error::new("the step's directory could not be named", io::ErrorKind::InvalidInput));
@@ -64,8 +67,22 @@ impl StepDir {
         Ok(dir)
     }
 
+    /// Takes the directory of a try whose worker is gone. None when it is not there, or somebody has it. Blocks.
+    ///
+    /// # Errors
+    /// When it cannot be looked at.
+    pub fn open(root: &Path, name: &str) -> Result<Option<Self>, Error> {
+        let path = root.join(name);
+        let lock = match OpenOptions::new().read(true).write(true).open(path.join(LOCK)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other.doing("the step's directory could not be taken over")?,
+        };
+        Ok(lock.try_lock().is_ok().then_some(Self { path, _lock: lock }))
+    }
+
     /// The whole of it.
-    pub(crate) fn path(&self) -> &Path {
+    #[must_use]
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
@@ -75,11 +92,15 @@ impl StepDir {
         self.path.join("work")
     }
 
-    pub(crate) fn home(&self) -> PathBuf {
+    /// HOME of the command.
+    #[must_use]
+    pub fn home(&self) -> PathBuf {
         self.path.join("home")
     }
 
-    pub(crate) fn tmp(&self) -> PathBuf {
+    /// TMPDIR of the command.
+    #[must_use]
+    pub fn tmp(&self) -> PathBuf {
         self.path.join("tmp")
     }
 
@@ -118,8 +139,11 @@ const LOCK: &str = ".lock";
 /// A directory without a lock is being made, unless it is older than this.
 const MAKING: Duration = Duration::from_secs(60);
 
-/// Takes away the directories that no living process holds. Returns how many. Blocks.
-pub(crate) fn sweep(root: &Path) -> Result<usize, Error> {
+/// Takes away the directories that no living process holds, but for those with these names. Returns how many. Blocks.
+///
+/// # Errors
+/// When they cannot be listed.
+pub fn sweep(root: &Path, kept: &BTreeSet<String>) -> Result<usize, Error> {
     let doing = "directories of steps could not be listed";
     let entries = match fs::read_dir(root) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
@@ -128,7 +152,8 @@ pub(crate) fn sweep(root: &Path) -> Result<usize, Error> {
     let mut swept = 0;
     for entry in entries {
         let path = entry.doing(doing)?.path();
-        if path.is_dir() && is_abandoned(&path) {
+        let is_kept = path.file_name().is_some_and(|name| kept.contains(name.to_string_lossy().as_ref()));
+        if !is_kept && path.is_dir() && is_abandoned(&path) {
             // Nothing, unless the shim was killed together with the worker.
             tree::kill_marked(&path);
             swept += usize::from(remove(&path).is_ok());
@@ -242,8 +267,8 @@ mod tests {
         let held = create(root.path(), "held");
         drop(create(root.path(), "left"));
         fs::create_dir(root.path().join("being-made")).unwrap();
-        assert_eq!(sweep(root.path()).unwrap(), 1);
+        assert_eq!(sweep(root.path(), &BTreeSet::new()).unwrap(), 1);
         assert!(held.work().exists() && root.path().join("being-made").exists() && !root.path().join("left").exists());
-        assert_eq!(sweep(&root.path().join("nothing")).unwrap(), 0);
+        assert_eq!(sweep(&root.path().join("nothing"), &BTreeSet::new()).unwrap(), 0);
     }
 }

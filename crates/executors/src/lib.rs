@@ -41,7 +41,7 @@ mod task;
 mod tree;
 
 pub use clock::Deadline;
-pub use dir::{OutputError, StepDir};
+pub use dir::{OutputError, StepDir, sweep};
 pub use gpu::GpuSample;
 pub use lines::Lines;
 pub use mask::Mask;

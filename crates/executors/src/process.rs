@@ -12,10 +12,10 @@ use crate::{
 };
 use futures::future::BoxFuture;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     os::fd::OwnedFd,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Stdio,
     sync::{Arc, OnceLock},
     time::{Duration, Instant},
@@ -53,6 +53,27 @@ impl Shim {
     #[must_use]
     pub fn this_program(args: &[&str]) -> Self {
         Self::at("/proc/self/exe", args)
+    }
+
+    /// Runs it as the watch over a container; see [`crate::shim`]. It goes on when this process ends.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn watch(&self, socket: &Path, container: &str, lease: &Path) -> Result<Child, Error> {
+        Command::new(&self.program)
+            .arg0("slipway-step")
+            .args(&self.args)
+            .arg(crate::shim::WATCH)
+            .arg(socket)
+            .arg(container)
+            .arg(lease)
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .doing("the watch over the step's container could not be started")
     }
 
     /// The program at this path, with these arguments.
@@ -146,7 +167,7 @@ impl ProcessExecutor {
         let cgroups = self.cgroups().clone();
         let sweep = move || {
             cgroups.sweep();
-            dir::sweep(&root)
+            dir::sweep(&root, &BTreeSet::new())
         };
         tokio::task::spawn_blocking(sweep)
             .await

@@ -161,7 +161,11 @@ fn landlock(confinement: &Confinement, own: &Path) -> Result<Option<u8>, Ruleset
         .into_iter()
         .chain(DEVICES.iter().map(PathBuf::from))
         .chain(gpus)
-        .chain(confinement.writable.iter().cloned());
+        // What is hidden stays so also below them.
+        .chain(confinement.writable.iter().flat_map(|path| {
+            let path = fs::canonicalize(path).unwrap_or_else(|_| path.clone());
+            if hidden.iter().any(|hidden| hidden.starts_with(&path)) { all_but(&path, &hidden) } else { vec![path] }
+        }));
     let status = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(abi))?

@@ -33,6 +33,7 @@ impl Worker {
             steps: 3,
             pools: vec!["default".to_owned()],
             steps_dir: directory.path().join("steps"),
+            confinement: Default::default(),
             shim: Shim::at(env!("CARGO_BIN_EXE_slipway"), &["step-shim"]),
             server_url: PUBLIC_URL.to_owned(),
             lease: Duration::from_secs(20),

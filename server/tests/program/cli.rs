@@ -85,7 +85,7 @@ async fn a_file_is_stored_run_and_followed_from_the_command_line() {
 #[tokio::test]
 async fn a_run_is_cancelled_from_the_command_line() {
     let (slipway, mut server) = Slipway::start(&[]).await;
-    let began = slipway.data().join("began");
+    let began = slipway.notes().join("began");
     let yaml = format!(
         "name: slow\nsteps:\n  hold: {{ command: 'touch {}; sleep 600' }}\n  after: {{ command: 'true', needs: hold }}\n",
         began.display()

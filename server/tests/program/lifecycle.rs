@@ -79,7 +79,7 @@ async fn the_end_of_the_terminal_stops_a_server_in_good_order() {
 #[tokio::test]
 async fn whoever_asks_twice_waits_for_nothing() {
     let (slipway, mut server) = Slipway::start(&[]).await;
-    let (began, told) = (slipway.data().join("began"), slipway.data().join("told"));
+    let (began, told) = (slipway.notes().join("began"), slipway.notes().join("told"));
     let yaml = format!(
         "name: stubborn
 steps:
@@ -109,7 +109,7 @@ async fn a_worker_stops_although_the_database_is_away() {
     let url = format!("postgres://postgres@localhost/slipway?host={}", socket.display());
     let mut worker =
         Process::spawn(slipway.command(&["worker", "--public-url", &slipway.url]).args(["--database-url", &url]));
-    let began = slipway.data().join("began");
+    let began = slipway.notes().join("began");
     let yaml = format!("name: slow\nsteps:\n  hold: {{ command: 'touch {}; sleep 600' }}\n", began.display());
     slipway.run(&yaml).await;
     until("the step runs", || began.exists()).await;

@@ -118,6 +118,13 @@ impl Slipway {
         self.data.path()
     }
 
+    /// Where steps may leave notes for the test.
+    pub(crate) fn notes(&self) -> PathBuf {
+        let notes = self.data().join("notes");
+        std::fs::create_dir_all(&notes).unwrap();
+        notes
+    }
+
     /// The program with these arguments, for this installation.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(PROGRAM);
@@ -129,6 +136,8 @@ impl Slipway {
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SLIPWAY_") || name == "DATABASE_URL") {
             command.env_remove(name);
         }
+        let step_dirs = [self.notes(), std::env::temp_dir()].map(|path| path.display().to_string());
+        command.env("SLIPWAY_STEP_DIRS", step_dirs.join(","));
         if let Ok(filter) = std::env::var("CRASH_LOG") {
             command.env("SLIPWAY_LOG", filter);
         } else {
