@@ -77,20 +77,16 @@ pub(crate) async fn run(
     // Before it begins, so that it never runs unwatched.
     let mut watch = executor.watch.watch(&executor.socket, &name, &lease_file(dir.path()))?;
     if state_of(&found) == Some(ContainerStateStatusEnum::CREATED) {
-        match executor.docker.start_container(&name, None::<StartContainerOptions>).await {
-            Err(error) => match refused_command(&error) {
-                Some(message) => {
-                    let _ = watch.start_kill();
-                    return Ok(never_began(Ended::NotStarted(message)));
-                }
-                // 304: it runs already.
-                None if status(&error) != Some(304) => {
-                    let _ = watch.start_kill();
-                    return Err(failed("the step's container could not be started", error));
-                }
-                None => {}
-            },
-            Ok(()) => {}
+        // 304: it runs already.
+        let started = executor.engine().await?.start_container(&name, None::<StartContainerOptions>).await;
+        if let Err(error) = started
+            && status(&error) != Some(304)
+        {
+            let _ = watch.start_kill();
+            return match refused_command(&error) {
+                Some(message) => Ok(never_began(Ended::NotStarted(message))),
+                None => Err(failed("the step's container could not be started", error)),
+            };
         }
     }
     let started = executor.inspect(&name).await?.ok_or_else(|| gone(&name))?;
@@ -197,7 +193,7 @@ async fn make(
     };
     let user = hand_over(dir)?;
     let options = CreateContainerOptionsBuilder::default().name(name).build();
-    match executor.docker.create_container(Some(options), body(executor, dir, task, pinned, &user)).await {
+    match executor.engine().await?.create_container(Some(options), body(executor, dir, task, pinned, &user)).await {
         Ok(_) => Ok(Made::Container),
         Err(error) if status(&error) == Some(409) => Ok(Made::Container),
         Err(error) if status(&error) == Some(400) => {
@@ -395,7 +391,9 @@ async fn ended(executor: &DockerExecutor, name: &str) {
     loop {
         let options = WaitContainerOptionsBuilder::default().condition("not-running").build();
         // An exit status that is not 0 comes as an error, and so does an engine that is being restarted: look.
-        let _ = executor.docker.wait_container(name, Some(options)).next().await;
+        if let Ok(engine) = executor.engine().await {
+            let _ = engine.wait_container(name, Some(options)).next().await;
+        }
         match executor.inspect(name).await {
             Ok(Some(found)) if is_running(&found) || state_of(&found) == Some(ContainerStateStatusEnum::CREATED) => {}
             Ok(_) => return,
@@ -415,7 +413,9 @@ async fn sample(
     sleep(SAMPLE_EVERY / 4).await;
     loop {
         let options = StatsOptionsBuilder::default().stream(false).one_shot(true).build();
-        if let Some(Ok(stats)) = executor.docker.stats(name, Some(options)).next().await {
+        if let Ok(engine) = executor.engine().await
+            && let Some(Ok(stats)) = engine.stats(name, Some(options)).next().await
+        {
             let sample = read(&stats);
             used.cpu = used.cpu.max(sample.cpu);
             used.memory_bytes = used.memory_bytes.max(sample.memory_bytes);

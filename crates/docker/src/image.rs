@@ -23,7 +23,7 @@ pub(crate) async fn pin(executor: &DockerExecutor, image: &str) -> Result<Result
     let name = image.rsplit('/').next().unwrap_or_default();
     let wanted = if name.contains([':', '@']) { image.to_owned() } else { format!("{image}:latest") };
     let options = CreateImageOptionsBuilder::default().from_image(&wanted).build();
-    let mut fetching = std::pin::pin!(executor.docker.create_image(Some(options), None, None));
+    let mut fetching = std::pin::pin!(executor.engine().await?.create_image(Some(options), None, None));
     while let Some(progress) = fetching.next().await {
         match progress {
             Ok(_) => {}
@@ -59,7 +59,7 @@ pub(crate) fn said(error: &bollard::errors::Error) -> String {
 }
 
 async fn inspect(executor: &DockerExecutor, image: &str) -> Result<Option<Pinned>, Error> {
-    match executor.docker.inspect_image(image).await {
+    match executor.engine().await?.inspect_image(image).await {
         Ok(found) => Ok(pinned(image, found)),
         Err(error) if status(&error) == Some(404) => Ok(None),
         Err(error) if status(&error) == Some(400) => Ok(None),

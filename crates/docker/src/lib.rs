@@ -32,7 +32,9 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
+use tokio::sync::OnceCell;
 
 /// Says which try a container is of.
 const TRY: &str = "slipway.try";
@@ -44,7 +46,8 @@ const ANSWER_SECONDS: u64 = 60;
 /// Runs steps as containers.
 #[derive(Debug, Clone)]
 pub struct DockerExecutor {
-    docker: Docker,
+    /// Once the version of the engine's language is agreed on.
+    docker: Arc<OnceCell<Docker>>,
     socket: PathBuf,
     root: PathBuf,
     network: String,
@@ -55,20 +58,26 @@ impl DockerExecutor {
     /// Containers of the engine behind this Unix socket, with the directories of tries below `root`. They join this network;
     /// `host` is that of the machine, where they reach a server that listens on loopback. `watch` is how a program becomes
     /// a watch.
-    ///
-    /// # Errors
-    /// When there is no such socket.
-    pub fn new(
-        socket: impl Into<PathBuf>,
-        root: impl Into<PathBuf>,
-        network: impl Into<String>,
-        watch: Shim,
-    ) -> Result<Self, Error> {
-        let (socket, root) = (socket.into(), root.into());
-        let path = socket.to_string_lossy();
-        let docker = Docker::connect_with_unix(&path, ANSWER_SECONDS, API_DEFAULT_VERSION)
-            .map_err(|error| failed("the Docker engine", error))?;
-        Ok(Self { docker, root: std::path::absolute(&root).unwrap_or(root), socket, network: network.into(), watch })
+    #[must_use]
+    pub fn new(socket: impl Into<PathBuf>, root: impl Into<PathBuf>, network: impl Into<String>, watch: Shim) -> Self {
+        let root = root.into();
+        Self {
+            docker: Arc::default(),
+            root: std::path::absolute(&root).unwrap_or(root),
+            socket: socket.into(),
+            network: network.into(),
+            watch,
+        }
+    }
+
+    /// The engine. Looked for until it is there: it may begin after the worker.
+    async fn engine(&self) -> Result<&Docker, Error> {
+        let connect = async {
+            Docker::connect_with_unix(&self.socket.to_string_lossy(), ANSWER_SECONDS, API_DEFAULT_VERSION)?
+                .negotiate_version()
+                .await
+        };
+        self.docker.get_or_try_init(|| connect).await.map_err(|error| failed("no Docker engine answers", error))
     }
 
     /// Asks the engine who it is: its version.
@@ -76,13 +85,14 @@ impl DockerExecutor {
     /// # Errors
     /// When it does not answer.
     pub async fn version(&self) -> Result<String, Error> {
-        let version = self.docker.version().await.map_err(|error| failed("the Docker engine", error))?;
+        let version =
+            self.engine().await?.version().await.map_err(|error| failed("no Docker engine answers", error))?;
         Ok(version.version.unwrap_or_default())
     }
 
     /// What the engine knows of the container of a try; none when there is none.
     async fn inspect(&self, name: &str) -> Result<Option<ContainerInspectResponse>, Error> {
-        match self.docker.inspect_container(name, None::<InspectContainerOptions>).await {
+        match self.engine().await?.inspect_container(name, None::<InspectContainerOptions>).await {
             Ok(found) => Ok(Some(found)),
             Err(error) if status(&error) == Some(404) => Ok(None),
             Err(error) => Err(failed("the step's container could not be looked at", error)),
@@ -92,7 +102,7 @@ impl DockerExecutor {
     /// Sends a signal. One that does not run any more hears nothing.
     async fn signal(&self, name: &str, signal: &str) -> Result<(), Error> {
         let options = KillContainerOptionsBuilder::default().signal(signal).build();
-        match self.docker.kill_container(name, Some(options)).await {
+        match self.engine().await?.kill_container(name, Some(options)).await {
             Err(error) if !matches!(status(&error), Some(404 | 409)) => {
                 Err(failed("the step's container could not be ended", error))
             }
@@ -104,7 +114,8 @@ impl DockerExecutor {
         let filters = HashMap::from([("label", vec![format!("{ROOT}={}", self.root.display())])]);
         let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
         let found = self
-            .docker
+            .engine()
+            .await?
             .list_containers(Some(options))
             .await
             .map_err(|error| failed("containers of steps could not be listed", error))?;
@@ -113,7 +124,7 @@ impl DockerExecutor {
 
     async fn remove(&self, name: &str) -> Result<(), Error> {
         let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
-        match self.docker.remove_container(&container_name(name), Some(options)).await {
+        match self.engine().await?.remove_container(&container_name(name), Some(options)).await {
             // 409: somebody else removes it.
             Err(error) if !matches!(status(&error), Some(404 | 409)) => {
                 return Err(failed("the step's container could not be removed", error));

@@ -72,7 +72,8 @@ impl Reader {
             .since(since)
             .follow(follow.is_some())
             .build();
-        let mut pieces = std::pin::pin!(executor.docker.logs(name, Some(options)));
+        let Ok(engine) = executor.engine().await else { return false };
+        let mut pieces = std::pin::pin!(engine.logs(name, Some(options)));
         // Of those with the time of the last one, this many were seen.
         let mut known = self.last;
         loop {
