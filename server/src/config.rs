@@ -180,6 +180,12 @@ pub struct Work {
     /// Directories that steps may write to besides their own: caches, shared data. Not the data directory.
     #[arg(long, env = "SLIPWAY_STEP_DIRS", value_delimiter = ',', value_name = "PATHS")]
     pub step_dirs: Vec<PathBuf>,
+    /// The Unix socket of the Docker engine that steps with `executor: docker` run in. Who may use it is as good as root.
+    #[arg(long, env = "SLIPWAY_DOCKER_SOCKET", default_value = "/var/run/docker.sock", value_name = "PATH")]
+    pub docker_socket: PathBuf,
+    /// The network that containers of steps join. `host` is that of the machine, where they reach a server on loopback.
+    #[arg(long, env = "SLIPWAY_DOCKER_NETWORK", default_value = "host", value_name = "NAME")]
+    pub docker_network: String,
     /// Let steps read, write and call whatever this process may, the database and the keys included.
     #[arg(long, env = "SLIPWAY_NO_SANDBOX", value_parser = FalseyValueParser::new())]
     pub no_sandbox: bool,

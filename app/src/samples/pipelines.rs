@@ -136,6 +136,10 @@ fn step(name: &str, state: StepState, tries: Vec<Tried>) -> (Step, Vec<StepAttem
             ended_at: tried.outcome.is_final().then(|| since(tried.to)),
             run_id: (name == "train").then(RunId::new),
             log_lines: 228,
+            executor: Some("process".to_owned()),
+            image: None,
+            sandbox: None,
+            peak_memory_bytes: Some(412 << 20),
         })
         .collect();
     let outputs = declared.outputs.iter().map(|(output, path)| StepOutput {

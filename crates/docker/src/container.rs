@@ -16,13 +16,16 @@ use bollard::{
         CreateContainerOptionsBuilder, StartContainerOptions, StatsOptionsBuilder, WaitContainerOptionsBuilder,
     },
 };
-use executors::{Controls, Deadline, Ended, Error, Finished, SAMPLE_EVERY, Sample, Sandbox, StepDir, Task, Usage};
+use executors::{
+    Controls, Deadline, Ended, Error, Finished, Mask, SAMPLE_EVERY, Sample, Sandbox, StepDir, Task, Usage,
+};
 use futures::StreamExt as _;
 use std::{
     collections::HashMap,
     fs, io,
     os::unix::fs::chown,
     path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 use tokio::{
@@ -90,7 +93,8 @@ pub(crate) async fn run(
         }
     }
     let started = executor.inspect(&name).await?.ok_or_else(|| gone(&name))?;
-    let Controls { deadline, cancel, log, lines_before, mask, samples } = controls;
+    let Controls { deadline, cancel, log, lines_before, samples } = controls;
+    let mask = Arc::new(mask_of(&found));
     let ended = CancellationToken::new();
     let reader = Reader::new(&mask, lines_before, log);
     let life = Life {
@@ -144,6 +148,17 @@ pub(crate) async fn run(
 
 /// Which image it was made from, by digest.
 const IMAGE: &str = "slipway.image";
+
+/// The variables that are secret, separated by spaces: whoever adopts the container finds their values in it.
+const SECRETS: &str = "slipway.secrets";
+
+/// What must not stand in the log of this container.
+fn mask_of(container: &ContainerInspectResponse) -> Mask {
+    let Some(config) = &container.config else { return Mask::default() };
+    let names = config.labels.as_ref().and_then(|labels| labels.get(SECRETS)).map_or("", String::as_str);
+    let env = config.env.iter().flatten().filter_map(|variable| variable.split_once('='));
+    Mask::new(env.filter(|(name, _)| names.split(' ').any(|secret| secret == *name)).map(|(_, value)| value))
+}
 
 enum Made {
     Container,
@@ -209,6 +224,7 @@ fn body(executor: &DockerExecutor, dir: &StepDir, task: &Task, pinned: Pinned, u
         (TRY.to_owned(), name_of(dir)),
         (ROOT.to_owned(), executor.root.display().to_string()),
         (IMAGE.to_owned(), pinned.digest),
+        (SECRETS.to_owned(), task.secrets.iter().map(String::as_str).collect::<Vec<_>>().join(" ")),
     ]);
     let mut env = HashMap::from([("PYTHONUNBUFFERED", "1".to_owned()), ("LANG", "C.UTF-8".to_owned())]);
     env.extend([("HOME", format!("{INSIDE}/home")), ("TMPDIR", format!("{INSIDE}/tmp"))]);

@@ -5,15 +5,12 @@
 
 use docker::DockerExecutor;
 use domain::pipeline_run::AttemptOutcome;
-use executors::{
-    Controls, Deadline, Ended, Executor as _, Finished, Limits, LogLine, Mask, Sample, Shim, StepDir, Task,
-};
+use executors::{Controls, Deadline, Ended, Executor as _, Finished, Limits, LogLine, Sample, Shim, StepDir, Task};
 use std::{
     collections::BTreeMap,
     fs,
     io::{BufRead as _, BufReader},
     process::{Child, Command, Stdio},
-    sync::Arc,
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
@@ -68,12 +65,8 @@ impl Bench {
         let (lease, deadline) = watch::channel(Deadline::after(Duration::from_secs(600)));
         let ((log, lines), (sampled, samples)) = (mpsc::channel(64), mpsc::channel(64));
         let cancel = CancellationToken::new();
-        let controls = Controls {
-            lines_before,
-            samples: Some(sampled),
-            mask: Arc::new(Mask::new(["s3cret"])),
-            ..Controls::new(deadline, cancel.clone(), log)
-        };
+        let controls =
+            Controls { lines_before, samples: Some(sampled), ..Controls::new(deadline, cancel.clone(), log) };
         let executor = self.executor.clone();
         let task = tokio::spawn(async move {
             let finished = executor.run(&dir, &task, controls).await;
@@ -139,7 +132,11 @@ async fn a_command_succeeds_and_its_files_are_there() {
     let bench = Bench::new();
     let script = "i=0; while [ $i -lt 500 ]; do echo line $i; i=$((i+1)); done; echo to err >&2; echo a s3cret; echo \"$X\" > out.txt
                   printf unfinished";
-    let task = Task { env: BTreeMap::from([("X".to_owned(), "a\nb".to_owned())]), ..shell(script) };
+    let task = Task {
+        env: [("X", "a\nb"), ("Y", "s3cret")].map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        secrets: ["Y".to_owned()].into(),
+        ..shell(script)
+    };
     let (lines, dir, finished) = bench.start(task).await.end().await;
     assert_eq!((finished.ended.clone(), finished.exit_code), (Ended::Exited(0), Some(0)));
     let mut expected: Vec<String> = (0..500).map(|i| format!("line {i}")).collect();

@@ -76,4 +76,52 @@ pub struct StepAttempt {
     pub run_id: Option<RunId>,
     /// Lines of its log.
     pub log_lines: i64,
+    /// Where it ran: `process`, `docker` or `kubernetes`. None when it did not come so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub executor: Option<String>,
+    /// The image that its container was made from, by digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// What kept it from the rest of the machine, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<String>,
+    /// The most memory that it had at once, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_memory_bytes: Option<i64>,
+}
+
+/// What a try used for some seconds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct StepSample {
+    /// When these seconds began.
+    pub at: DateTime<Utc>,
+    /// How many they are.
+    pub seconds: f32,
+    /// Processors that it kept busy: 0.5 is half of one.
+    pub cpu_mean: f32,
+    /// The most within two seconds.
+    pub cpu_max: f32,
+    /// Resident memory of all its processes, in bytes.
+    pub memory_mean: i64,
+    /// The most of it that was seen.
+    pub memory_max: i64,
+    /// Bytes read from disks.
+    pub read_bytes: i64,
+    /// Bytes written to disks.
+    pub written_bytes: i64,
+    /// Graphics processors that it used.
+    pub gpus: Vec<GpuUse>,
+}
+
+/// What a try used of a graphics processor.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct GpuUse {
+    /// Its name for ever: `GPU-8f6d…`.
+    pub uuid: String,
+    /// The most it was busy, of all that use it: 0 to 1.
+    pub busy: f32,
+    /// The most memory that the try had on it, in bytes.
+    pub memory_bytes: u64,
 }

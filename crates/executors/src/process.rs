@@ -184,7 +184,8 @@ impl ProcessExecutor {
     /// When no process could be started on this machine. A command that cannot be started is no error but
     /// [`Ended::NotStarted`].
     pub async fn run(&self, dir: &StepDir, step: &Task, controls: Controls) -> Result<Finished, Error> {
-        let Controls { deadline, cancel, log, mask, samples, .. } = controls;
+        let Controls { deadline, cancel, log, samples, .. } = controls;
+        let mask = Arc::new(step.mask());
         let doing = "the step's supervisor could not be started";
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().doing(doing)?;
         ours.set_nonblocking(true).doing(doing)?;

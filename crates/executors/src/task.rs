@@ -4,7 +4,11 @@ use crate::{Deadline, Error, Mask, Sample, Sandbox, StepDir};
 use domain::pipeline_run::AttemptOutcome;
 use futures::future::BoxFuture;
 use nix::sys::signal::Signal;
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    time::Duration,
+};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -87,8 +91,18 @@ pub struct Task {
     pub limits: Limits,
     /// The image that its container is made from; processes have none.
     pub image: Option<String>,
+    /// Variables whose values must not stand in the log.
+    pub secrets: BTreeSet<String>,
     /// What people see of it in lists of containers: a pipeline run and a step.
     pub labels: BTreeMap<String, String>,
+}
+
+impl Task {
+    /// What must not stand in its log.
+    #[must_use]
+    pub fn mask(&self) -> Mask {
+        Mask::new(self.secrets.iter().filter_map(|name| self.env.get(name)).map(String::as_str))
+    }
 }
 
 /// What a step may use of the machine.
@@ -115,17 +129,15 @@ pub struct Controls {
     pub log: mpsc::Sender<LogLine>,
     /// So many lines of the log have been taken before: of a try that is adopted.
     pub lines_before: u64,
-    /// What must not stand in the log.
-    pub mask: Arc<Mask>,
     /// Takes what the step uses, about every two seconds. Samples are dropped while it is full.
     pub samples: Option<mpsc::Sender<Sample>>,
 }
 
 impl Controls {
-    /// Nothing masked, nothing sampled, from the first line on.
+    /// Nothing sampled, from the first line on.
     #[must_use]
     pub fn new(deadline: watch::Receiver<Deadline>, cancel: CancellationToken, log: mpsc::Sender<LogLine>) -> Self {
-        Self { deadline, cancel, log, lines_before: 0, mask: Arc::default(), samples: None }
+        Self { deadline, cancel, log, lines_before: 0, samples: None }
     }
 }
 

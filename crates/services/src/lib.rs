@@ -28,6 +28,7 @@ mod freeze;
 mod gauges;
 mod link;
 mod log;
+mod log_archive;
 mod logged_model;
 mod mail;
 mod model;
@@ -95,7 +96,7 @@ pub use run::{
 };
 pub use session::Browser;
 pub use setup::{NewUser, used_link};
-pub use step::{AttemptEnd, Claimed, FileTrouble, Lease, LetGo, Renewed, StepInput, StepWork};
+pub use step::{Adopted, AttemptEnd, Claimed, FileTrouble, Lease, LetGo, Place, Renewed, StepInput, StepWork};
 pub use task::blocking;
 pub use token::{IssuedToken, NewToken};
 pub use trigger::NewTrigger;

@@ -57,7 +57,9 @@ impl Services {
     /// When the database does not answer.
     #[boxed]
     pub async fn log_lines(&self, attempt: StepAttemptId, after: i64, limit: usize) -> Result<Vec<LogLine>> {
-        Ok(store::log::read(&mut *self.conn().await?, attempt, after, limit).await?)
+        let lines = store::log::read(&mut *self.conn().await?, attempt, after, limit).await?;
+        // When its rows are gone, it has been archived; the other way round it may have been archived meanwhile.
+        if lines.is_empty() { self.archived_lines(attempt, after, limit).await } else { Ok(lines) }
     }
 
     /// The last lines of a log, at most so many.

@@ -1,14 +1,16 @@
 //! Logs of tries, in chunks of whole lines.
 
 use crate::Result;
+use chrono::{DateTime, Utc};
 use domain::{
+    Digest,
     id::StepAttemptId,
     log::{LogLine, LogStream},
 };
 use sqlx::{FromRow, PgConnection, types::Json};
 
 /// A line as it is stored: milliseconds since 1970, stream, text.
-type Stored = (i64, LogStream, String);
+pub type Stored = (i64, LogStream, String);
 
 /// What became of lines that were to be appended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,4 +129,120 @@ pub async fn read(conn: &mut PgConnection, attempt: StepAttemptId, after: i64, l
         }
     }
     Ok(lines)
+}
+
+/// Where the log of a try stands: the number of its last line, and how many lines are the command's own.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn standing(conn: &mut PgConnection, attempt: StepAttemptId) -> Result<(i64, i64)> {
+    let row = sqlx::query_as(
+        "select a.log_lines,
+             (select count(*)
+              from log_chunks c, jsonb_array_elements(c.content) as line
+              where c.attempt_id = a.id and line ->> 1 <> 'sys')
+         from step_attempts a
+         where a.id = $1",
+    )
+    .bind(attempt)
+    .fetch_one(conn)
+    .await?;
+    Ok(row)
+}
+
+/// A part of a blob: the number of its first line, where it begins, and its length in bytes.
+pub type Frame = (i64, u64, u64);
+
+/// A log that has left the database.
+#[derive(Debug, Clone)]
+pub struct Archive {
+    /// The blob.
+    pub digest: Digest,
+    /// How many lines the log has.
+    pub lines: i64,
+    /// Its parts, in order.
+    pub frames: Vec<Frame>,
+}
+
+/// Where the log of a try is that has left the database.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn archive(conn: &mut PgConnection, attempt: StepAttemptId) -> Result<Option<Archive>> {
+    #[derive(FromRow)]
+    struct Row {
+        digest: Digest,
+        lines: i64,
+        frames: Json<Vec<Frame>>,
+    }
+    let row: Option<Row> = sqlx::query_as("select digest, lines, frames from log_archives where attempt_id = $1")
+        .bind(attempt)
+        .fetch_optional(conn)
+        .await?;
+    Ok(row.map(|row| Archive { digest: row.digest, lines: row.lines, frames: row.frames.0 }))
+}
+
+/// Tries that ended before this moment and whose logs are here, at most so many, each locked: nobody else archives it.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn to_archive(
+    conn: &mut PgConnection,
+    ended_before: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<StepAttemptId>> {
+    let attempts = sqlx::query_scalar(
+        "select a.id
+         from log_chunks c
+         join step_attempts a on a.id = c.attempt_id
+         where c.first_line = 1 and a.ended_at < $1
+         limit $2
+         for no key update of a skip locked",
+    )
+    .bind(ended_before)
+    .bind(limit)
+    .fetch_all(conn)
+    .await?;
+    Ok(attempts)
+}
+
+/// The chunks of a log after this line, at most so many: the number of the first line of each, and its lines.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn chunks(
+    conn: &mut PgConnection,
+    attempt: StepAttemptId,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<(i64, Vec<Stored>)>> {
+    let chunks: Vec<Chunk> = sqlx::query_as(
+        "select first_line, content
+         from log_chunks
+         where attempt_id = $1 and first_line > $2
+         order by first_line
+         limit $3",
+    )
+    .bind(attempt)
+    .bind(after)
+    .bind(limit)
+    .fetch_all(conn)
+    .await?;
+    Ok(chunks.into_iter().map(|chunk| (chunk.first_line, chunk.content.0)).collect())
+}
+
+/// Notes where a log is and deletes it here, in the transaction that chose it.
+///
+/// # Errors
+/// When a statement fails.
+pub async fn move_out(conn: &mut PgConnection, attempt: StepAttemptId, archive: &Archive) -> Result<()> {
+    sqlx::query("insert into log_archives (attempt_id, digest, lines, frames) values ($1, $2, $3, $4)")
+        .bind(attempt)
+        .bind(&archive.digest)
+        .bind(archive.lines)
+        .bind(Json(&archive.frames))
+        .execute(&mut *conn)
+        .await?;
+    sqlx::query("delete from log_chunks where attempt_id = $1").bind(attempt).execute(conn).await?;
+    Ok(())
 }

@@ -58,6 +58,10 @@ pub struct Options {
     pub steps_dir: PathBuf,
     /// What steps are kept from.
     pub confinement: Confinement,
+    /// The socket of the Docker engine.
+    pub docker_socket: PathBuf,
+    /// The network of containers.
+    pub docker_network: String,
     /// How a program becomes the supervisor of a step.
     pub shim: Shim,
     /// The address at which steps reach the server.
@@ -88,6 +92,8 @@ impl Options {
             pools: work.pools.clone(),
             step_env: work.step_env.iter().filter_map(|name| Some((name.clone(), std::env::var(name).ok()?))).collect(),
             steps_dir: data_dir.join("steps"),
+            docker_socket: work.docker_socket.clone(),
+            docker_network: work.docker_network.clone(),
             confinement: Confinement {
                 enabled: !work.no_sandbox,
                 hidden: vec![data_dir.to_owned()],
@@ -122,6 +128,7 @@ pub async fn run(services: Services, options: Options, stop: CancellationToken) 
         worker.part(&mut parts, "sending mail", |worker| outbox::run(worker, Outbox::Mails));
         worker.part(&mut parts, "offering mail", outbox::offer_mail);
     }
+    worker.part(&mut parts, "archiving logs", sweep::logs);
     worker.part(&mut parts, "tidying", sweep::leftovers);
     while let Some(ended) = parts.join_next().await {
         if let Err(error) = ended {

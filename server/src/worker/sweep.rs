@@ -23,6 +23,10 @@ const AT_ONCE: usize = 4;
 const POINTS: Duration = Duration::from_secs(20);
 /// Between two looks for events that wait to be chained. Nobody is woken for them: that would cost each event's writer.
 const HISTORY: Duration = Duration::from_secs(2);
+/// Between two looks for logs to archive.
+const LOGS: Duration = Duration::from_secs(60);
+/// How long the log of a try that has ended stays in the database.
+const LOGS_KEPT: chrono::TimeDelta = chrono::TimeDelta::minutes(10);
 /// Between two rounds of tidying.
 const LEFTOVERS: Duration = Duration::from_secs(60);
 /// Between two looks for predictions, checks and tokens that have had their time.
@@ -140,6 +144,22 @@ pub(super) async fn history(worker: Worker) {
     while worker.pause(HISTORY).await {
         if let Err(error) = worker.services.chain_audit_events().await {
             tracing::warn!(%error, "history could not be chained");
+        }
+    }
+}
+
+/// Moves logs out of the database once nobody is likely to follow them any more.
+pub(super) async fn logs(worker: Worker) {
+    while worker.pause(LOGS).await {
+        while !worker.stop.is_cancelled() {
+            match worker.services.archive_logs(Utc::now() - LOGS_KEPT).await {
+                Ok(0) => break,
+                Ok(moved) => tracing::debug!(moved, "logs were archived"),
+                Err(error) => {
+                    tracing::warn!(%error, "logs could not be archived");
+                    break;
+                }
+            }
         }
     }
 }

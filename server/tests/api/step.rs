@@ -34,6 +34,8 @@ impl Worker {
             pools: vec!["default".to_owned()],
             steps_dir: directory.path().join("steps"),
             confinement: Default::default(),
+            docker_socket: "/nowhere/docker.sock".into(),
+            docker_network: "host".to_owned(),
             shim: Shim::at(env!("CARGO_BIN_EXE_slipway"), &["step-shim"]),
             server_url: PUBLIC_URL.to_owned(),
             lease: Duration::from_secs(20),

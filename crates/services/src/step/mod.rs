@@ -4,10 +4,12 @@
 //! The order of locks is: the run, then its steps. Only taking a step goes without the run.
 
 pub(crate) mod account;
+mod adopt;
 mod end;
 mod files;
 pub(crate) mod settle;
 
+pub use adopt::{Adopted, Place};
 pub use end::{AttemptEnd, LetGo};
 pub use files::{FileTrouble, StepInput};
 pub use store::step::lease::{Claimed, Lease, Renewed};

@@ -25,6 +25,10 @@ struct Row {
     ended_at: Option<DateTime<Utc>>,
     run_id: Option<RunId>,
     log_lines: i64,
+    executor: Option<String>,
+    image: Option<String>,
+    sandbox: Option<String>,
+    peak_memory_bytes: Option<i64>,
 }
 
 impl TryFrom<Row> for StepAttempt {
@@ -43,6 +47,10 @@ impl TryFrom<Row> for StepAttempt {
             ended_at: row.ended_at,
             run_id: row.run_id,
             log_lines: row.log_lines,
+            executor: row.executor,
+            image: row.image,
+            sandbox: row.sandbox,
+            peak_memory_bytes: row.peak_memory_bytes,
         })
     }
 }
@@ -58,7 +66,7 @@ fn outcome(name: &str) -> Result<AttemptOutcome> {
 pub async fn list(conn: &mut PgConnection, step: StepId) -> Result<Vec<StepAttempt>> {
     let rows: Vec<Row> = sqlx::query_as(
         "select a.id, a.number, a.fence, a.worker, a.outcome, a.reason, a.exit_code, a.started_at, a.ended_at,
-             a.log_lines,
+             a.log_lines, a.executor, a.image, a.sandbox, a.peak_memory_bytes,
              (select r.id
               from runs r
               where r.step_attempt_id = a.id
@@ -87,7 +95,7 @@ pub async fn of_run(conn: &mut PgConnection, run: PipelineRunId) -> Result<BTree
     }
     let rows: Vec<OfStep> = sqlx::query_as(
         "select s.name as step, a.id, a.number, a.fence, a.worker, a.outcome, a.reason, a.exit_code, a.started_at,
-             a.ended_at, a.log_lines,
+             a.ended_at, a.log_lines, a.executor, a.image, a.sandbox, a.peak_memory_bytes,
              (select r.id
               from runs r
               where r.step_attempt_id = a.id
@@ -121,7 +129,7 @@ pub async fn find(
 ) -> Result<Option<StepAttempt>> {
     let row: Option<Row> = sqlx::query_as(
         "select a.id, a.number, a.fence, a.worker, a.outcome, a.reason, a.exit_code, a.started_at, a.ended_at,
-             a.log_lines,
+             a.log_lines, a.executor, a.image, a.sandbox, a.peak_memory_bytes,
              (select r.id
               from runs r
               where r.step_attempt_id = a.id

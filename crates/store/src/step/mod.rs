@@ -1,8 +1,10 @@
 //! Steps of pipeline runs: what waits for what, and how they stand. Who holds a step is in [`lease`], its tries are in
 //! [`attempt`].
 
+pub mod adopt;
 pub mod attempt;
 pub mod lease;
+pub mod sample;
 
 use crate::{Error, Result};
 use chrono::{DateTime, Utc};

@@ -10,11 +10,14 @@ use crate::{
     state::AppState,
 };
 use axum::{Json, extract::State, http::HeaderMap, response::Response};
-use domain::{permission::Permission, step::StepAttempt};
+use domain::{
+    permission::Permission,
+    step::{StepAttempt, StepSample},
+};
 
 pub(crate) fn routes(routes: Routes) -> Routes {
     let read = Access::Needs(Permission::Read);
-    routes.api(read, operation!(attempts)).api(read, operation!(output))
+    routes.api(read, operation!(attempts)).api(read, operation!(output)).api(read, operation!(samples))
 }
 
 /// The tries of a step, first to last.
@@ -41,4 +44,17 @@ async fn output(
 ) -> Result<Response, ApiError> {
     let output = state.services.step_output(&ctx, number, &step, &name).await?;
     Ok(download::send(&state, Surface::Api, &output, &headers).await?)
+}
+
+/// What a try used, from its beginning on: processors, memory, disks and graphics processors. Pieces are of two seconds in
+/// its first minute, of ten in its first hour, and of a minute after that; a short try has one.
+#[utoipa::path(get, path = "/api/v1/pipeline-runs/{number}/steps/{step}/attempts/{attempt}/samples", tag = "pipelines",
+    params(("number" = i64, Path), ("step" = String, Path), ("attempt" = i32, Path)),
+    responses((status = 200, body = Listed<StepSample>), (status = 404, body = Problem)))]
+async fn samples(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Path((number, step, attempt)): Path<(i64, String, i32)>,
+) -> Result<Json<Listed<StepSample>>, ApiError> {
+    Ok(Json(state.services.step_samples(&ctx, number, &step, attempt).await?.into()))
 }

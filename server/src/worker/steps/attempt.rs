@@ -1,38 +1,61 @@
 //! One try of a step, from the directory that is made for it to the outputs that are taken from it.
 
-use super::{Steps, held::Hand, log::Log};
+use super::{Steps, held::Hand, log::Log, places::Place, samples};
 use domain::pipeline_run::AttemptOutcome;
-use executors::{Controls, Ended, Executor as _, Finished, Mask, StepDir, Task};
+use executors::{Controls, Ended, Finished, StepDir, Task};
 use services::{AttemptEnd, Claimed, ErrorKind, FileTrouble, Lease, LetGo, StepWork};
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 use tokio::{sync::mpsc, time::sleep};
 
 /// How long a command may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(10);
+/// Variables whose values must not stand in a log: everybody who may look reads logs.
+const SECRETS: [&str; 1] = ["SLIPWAY_TOKEN"];
 /// Lines of the log that are read and not stored yet.
 const UNSTORED: usize = 1000;
 
 impl Steps {
     /// Runs the try to its end and records it. The hold ends with the hand.
     pub(super) async fn attempt(&self, held: Claimed, hand: Hand) {
+        let (how, dir) = self.run_attempt(&held, &hand).await;
+        self.end(&held, how, dir).await;
+    }
+
+    /// The same with a try that another worker began, and that still runs in this place, or has ended there.
+    pub(super) async fn adopted_attempt(&self, held: Claimed, hand: Hand, place: Place, dir: StepDir) {
+        let how = self.go_on_with(&held, &hand, &place, &dir).await;
+        self.end(&held, how, Some((place, dir))).await;
+    }
+
+    /// Records how the try ended, none when its lease is lost, and takes away what it needed. In this order: should this
+    /// worker die before its word counts, the next finds a container's files and exit status where they are.
+    async fn end(&self, held: &Claimed, how: Option<LetGo>, ran: Option<(Place, StepDir)>) {
         let lease =
             Lease { step_id: held.step_id, run_id: held.run_id, attempt_id: held.attempt_id, fence: held.fence };
-        if let Some(how) = self.run_attempt(&held, &hand).await {
-            self.let_go(&lease, &how).await;
-        } else {
-            tracing::info!(step = %held.name, fence = held.fence, "the lease of a step is lost; somebody else goes on");
+        match how {
+            Some(how) => self.let_go(&lease, &how).await,
+            None => {
+                tracing::info!(step = %held.name, fence = held.fence, "the lease of a step is lost; somebody else goes on")
+            }
+        }
+        let Some(((_, executor), dir)) = ran else { return };
+        if let Err(error) = executor.discard(&held.attempt_id.to_string()).await {
+            tracing::warn!(%error, "the container of a step was left; it is removed later");
+        }
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || dir.remove()).await {
+            tracing::warn!(%error, "the directory of a step was left; it is removed later");
         }
     }
 
-    /// How the try ended; none when the lease is lost, so that there is nothing to say.
-    async fn run_attempt(&self, held: &Claimed, hand: &Hand) -> Option<LetGo> {
+    /// How the try ended, none when the lease is lost, so that there is nothing to say; and where it ran.
+    async fn run_attempt(&self, held: &Claimed, hand: &Hand) -> (Option<LetGo>, Option<(Place, StepDir)>) {
         let work = match self.begin(held, hand).await {
             Begun::Work(work) => work,
-            Begun::Lost => return None,
-            Begun::Impossible(reason) => return Some(ended(AttemptOutcome::Failed, reason)),
+            Begun::Lost => return (None, None),
+            Begun::Impossible(reason) => return (Some(ended(AttemptOutcome::Failed, reason)), None),
         };
         if work.cancelling {
-            return Some(ended(AttemptOutcome::Cancelled, "cancelled before it began"));
+            return (Some(ended(AttemptOutcome::Cancelled, "cancelled before it began")), None);
         }
         let mut log = Log::new(self.logs.clone(), held.attempt_id);
         log.say(format!(
@@ -43,21 +66,35 @@ impl Steps {
             work.max_attempts.max(held.number),
             self.options.label()
         ));
-        let how = match self.executor.prepare(&held.attempt_id.to_string(), work.files.clone()).await {
-            Ok(dir) => {
-                let how = self.run_in(&dir, work, hand, &mut log).await;
-                let removed = tokio::task::spawn_blocking(move || dir.remove()).await;
-                if let Ok(Err(error)) = removed {
-                    tracing::warn!(%error, "the directory of a step was left; it is removed later");
-                }
-                how
-            }
-            Err(error) => Some(lost(format!("its directory could not be made on the worker ({error})"))),
+        let place = self.places.process();
+        log.say(format!("{}.", place.1.about()));
+        let (how, dir) = match place.1.prepare(&held.attempt_id.to_string(), work.files.clone()).await {
+            Ok(dir) => (self.run_in(held, &place, &dir, work, hand, &mut log).await, Some((place, dir))),
+            Err(error) => (Some(lost(format!("its directory could not be made on the worker ({error})"))), None),
         };
-        if let Some(LetGo::Ended(end)) = &how {
-            log.say(last_words(end));
-        }
-        log.finish().await;
+        close(log, how.as_ref()).await;
+        (how, dir)
+    }
+
+    async fn go_on_with(&self, held: &Claimed, hand: &Hand, place: &Place, dir: &StepDir) -> Option<LetGo> {
+        let adopted = loop {
+            match self.services.adopted(held).await {
+                Ok(Some(adopted)) => break adopted,
+                Ok(None) => return None,
+                Err(error) if error.kind != ErrorKind::Unavailable || hand.is_over() => {
+                    tracing::error!(%error, "a try cannot be gone on with");
+                    return Some(lost("it could not be gone on with; the log of the server says why".to_owned()));
+                }
+                Err(error) => tracing::warn!(%error, "a try cannot be gone on with; trying again"),
+            }
+            sleep(Duration::from_millis(200)).await;
+        };
+        let mut log = Log::new(self.logs.clone(), held.attempt_id).after(adopted.log_lines);
+        log.say(format!("Its worker is gone; {} goes on with it.", self.options.label()));
+        let task = task(&adopted.work, adopted.work.invocation.env.clone());
+        let before = u64::try_from(adopted.lines_of_command).unwrap_or_default();
+        let how = self.follow(held, place, dir, &task, &adopted.work.outputs, (hand, before), &mut log).await;
+        close(log, how.as_ref()).await;
         how
     }
 
@@ -79,7 +116,15 @@ impl Steps {
         Begun::Lost
     }
 
-    async fn run_in(&self, dir: &StepDir, work: StepWork, hand: &Hand, log: &mut Log) -> Option<LetGo> {
+    async fn run_in(
+        &self,
+        held: &Claimed,
+        place: &Place,
+        dir: &StepDir,
+        work: StepWork,
+        hand: &Hand,
+        log: &mut Log,
+    ) -> Option<LetGo> {
         if let Err(trouble) = self.services.put_inputs(dir, &work.inputs).await {
             return Some(troubled(trouble));
         }
@@ -88,19 +133,55 @@ impl Steps {
             return None;
         }
         let mut env = self.options.step_env.clone();
-        env.extend(work.invocation.env);
-        let mask = Arc::new(Mask::new(env.get("SLIPWAY_TOKEN").map(String::as_str)));
-        log.say(format!("{}.", self.executor.about()));
-        let task = Task { argv: work.invocation.argv, env, timeout: work.timeout, grace: GRACE, ..Task::default() };
-        let (sender, lines) = mpsc::channel(UNSTORED);
-        let controls = Controls { mask, ..Controls::new(hand.deadline.clone(), hand.cancel.clone(), sender) };
-        let (finished, ()) = tokio::join!(self.executor.run(dir, &task, controls), log.follow(lines));
+        env.extend(work.invocation.env.clone());
+        let task = task(&work, env);
+        self.follow(held, place, dir, &task, &work.outputs, (hand, 0), log).await
+    }
+
+    /// Has the command run, or goes on with it when it runs already, and takes its log, its samples and its outputs.
+    #[allow(clippy::too_many_arguments)] // all that a try is
+    async fn follow(
+        &self,
+        held: &Claimed,
+        place: &Place,
+        dir: &StepDir,
+        task: &Task,
+        outputs: &BTreeMap<String, String>,
+        (hand, lines_before): (&Hand, u64),
+        log: &mut Log,
+    ) -> Option<LetGo> {
+        let ((sender, lines), (sampled, samples)) = (mpsc::channel(UNSTORED), mpsc::channel(UNSTORED));
+        let controls = Controls {
+            lines_before,
+            samples: Some(sampled),
+            ..Controls::new(hand.deadline.clone(), hand.cancel.clone(), sender)
+        };
+        let run = place.1.run(dir, task, controls);
+        let (finished, (), is_sampled) =
+            tokio::join!(run, log.follow(lines), samples::follow(&self.logs, held.attempt_id, samples));
         match finished {
             Ok(finished) => {
                 log.say(account(&finished));
-                Some(self.judge(dir, &work.outputs, finished, hand).await)
+                if !is_sampled {
+                    samples::of_whole(&self.logs, held.attempt_id, &finished.usage).await;
+                }
+                self.note(held, place.0, &finished).await;
+                Some(self.judge(dir, outputs, finished, hand).await)
             }
-            Err(error) => Some(lost(format!("no process could be started on the worker ({error})"))),
+            Err(error) => Some(lost(format!("it could not be run on the worker ({error})"))),
+        }
+    }
+
+    /// Notes where the try ran. The end of the try says what counts; this is for whoever looks at it.
+    async fn note(&self, held: &Claimed, executor: &'static str, finished: &Finished) {
+        let place = services::Place {
+            executor,
+            image: finished.image.clone(),
+            sandbox: Some(finished.sandbox.to_string()),
+            peak_memory_bytes: i64::try_from(finished.usage.peak_memory_bytes).ok().filter(|peak| *peak > 0),
+        };
+        if let Err(error) = self.logs.note_place(held.attempt_id, &place).await {
+            tracing::debug!(%error, "where a step ran could not be noted");
         }
     }
 
@@ -149,6 +230,27 @@ impl Steps {
             wait = (wait * 2).min(Duration::from_secs(2));
         }
     }
+}
+
+/// What the try is to run, with these variables.
+fn task(work: &StepWork, env: BTreeMap<String, String>) -> Task {
+    Task {
+        argv: work.invocation.argv.clone(),
+        env,
+        timeout: work.timeout,
+        grace: GRACE,
+        secrets: SECRETS.map(str::to_owned).into(),
+        labels: BTreeMap::from([("slipway.run".to_owned(), work.run_name.clone())]),
+        ..Task::default()
+    }
+}
+
+/// The last words on a try, and the end of its log.
+async fn close(mut log: Log, how: Option<&LetGo>) {
+    if let Some(LetGo::Ended(end)) = how {
+        log.say(last_words(end));
+    }
+    log.finish().await;
 }
 
 enum Begun {

@@ -12,8 +12,10 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 
-/// So many lines are stored at once.
-const LINES: usize = 200;
+/// So many lines are stored at once …
+const LINES: usize = 1000;
+/// … or so many bytes: one statement must not hold up those of others.
+const CHUNK_BYTES: usize = 512 << 10;
 /// A line waits at most so long for others.
 const WAIT: Duration = Duration::from_millis(300);
 /// Open pages are told of new lines at most so often.
@@ -34,6 +36,7 @@ pub(super) struct Log {
     /// The try was ended from outside; nobody takes its lines any more.
     is_closed: bool,
     pending: Vec<LogLine>,
+    pending_bytes: usize,
     flush_at: Option<Instant>,
     tell_at: Option<Instant>,
     told_at: Option<Instant>,
@@ -50,10 +53,16 @@ impl Log {
             is_cut: false,
             is_closed: false,
             pending: Vec::new(),
+            pending_bytes: 0,
             flush_at: None,
             tell_at: None,
             told_at: None,
         }
+    }
+
+    /// One that goes on after this many lines.
+    pub(super) fn after(self, lines: i64) -> Self {
+        Self { last: lines, ..self }
     }
 
     /// Says what Slipway does.
@@ -74,9 +83,9 @@ impl Log {
                     for line in read.drain(..) {
                         let stream = if line.is_err { LogStream::Err } else { LogStream::Out };
                         self.take(line.at_ms, stream, line.text);
-                    }
-                    if self.pending.len() >= LINES {
-                        self.flush().await;
+                        if self.pending.len() >= LINES || self.pending_bytes >= CHUNK_BYTES {
+                            self.flush().await;
+                        }
                     }
                 }
                 () = sleep_until(flush_at.unwrap_or_else(Instant::now)), if flush_at.is_some() => self.flush().await,
@@ -108,6 +117,7 @@ impl Log {
 
     fn add(&mut self, at_ms: i64, stream: LogStream, text: String) {
         self.last += 1;
+        self.pending_bytes += text.len();
         self.pending.push(LogLine { number: self.last, at_ms, stream, text });
         self.flush_at.get_or_insert_with(|| Instant::now() + WAIT);
     }
@@ -115,6 +125,7 @@ impl Log {
     /// Tries until the database has taken the lines: they have no other place. Meanwhile a step that writes much waits.
     async fn flush(&mut self) {
         self.flush_at = None;
+        self.pending_bytes = 0;
         let mut wait = Duration::from_millis(100);
         while !self.pending.is_empty() && !self.is_closed {
             match timeout(Duration::from_secs(15), self.services.append_log(self.attempt, &self.pending)).await {

@@ -5,16 +5,19 @@
 //!   ▲ ready                          reap:  takes what lost workers held
 //! ```
 
+mod adopt;
 mod attempt;
 mod held;
 mod log;
+mod places;
 mod reap;
+mod samples;
 
 use super::{Options, Worker};
 use crate::supervise::supervise;
 use domain::id::PipelineRunId;
-use executors::ProcessExecutor;
 use held::{Held, Timing};
+use places::Places;
 use services::{LetGo, Services};
 use std::{sync::Arc, time::Duration};
 use store::event::Listener;
@@ -23,7 +26,7 @@ use tokio::{
     task::{JoinError, JoinSet},
     time::timeout,
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Between two looks for steps, when nobody told of any.
 const POLL: Duration = Duration::from_secs(2);
@@ -40,7 +43,9 @@ struct Steps {
     leases: Services,
     /// On connections of its own: a step that writes much must not hold up anything.
     logs: Services,
-    executor: ProcessExecutor,
+    places: Arc<Places>,
+    /// Tries that are gone on with, beside those that were taken.
+    adopted: TaskTracker,
     held: Arc<Held>,
     timing: Timing,
     options: Options,
@@ -57,7 +62,8 @@ pub(super) async fn run(worker: Worker) {
         leases: services.beside(2),
         logs: services.beside(2),
         services,
-        executor: ProcessExecutor::new(options.shim.clone(), &options.steps_dir).confined(options.confinement.clone()),
+        places: Arc::new(Places::new(&options)),
+        adopted: TaskTracker::new(),
         held: Arc::default(),
         timing: Timing::new(options.lease),
         options,
@@ -66,10 +72,7 @@ pub(super) async fn run(worker: Worker) {
         slots,
         stop,
     };
-    match steps.executor.probe().await {
-        Ok(sandbox) => tracing::info!(%sandbox, "steps run as processes"),
-        Err(error) => tracing::warn!(%error, "no process can be started for a step on this machine"),
-    }
+    steps.places.probe().await;
     // Leases are renewed until the last step has ended.
     let over = CancellationToken::new();
     let mut parts = JoinSet::new();
@@ -184,6 +187,8 @@ impl Steps {
         while let Some(ended) = running.join_next().await {
             tell_failure(ended);
         }
+        self.adopted.close();
+        self.adopted.wait().await;
     }
 
     /// Waits until there may be something to take.

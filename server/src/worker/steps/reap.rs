@@ -37,8 +37,9 @@ impl Steps {
             }
             if tidy_at <= Instant::now() {
                 tidy_at = Instant::now() + TIDY;
-                if let Err(error) = self.executor.sweep().await {
-                    tracing::warn!(%error, "directories that were left could not be removed");
+                self.places.sweep().await;
+                if let Err(error) = self.discard_unwanted().await {
+                    tracing::warn!(%error, "containers that were left could not be looked at");
                 }
             }
             let pause = if dead.is_empty() { interval } else { interval.min(Duration::from_millis(250)) };
@@ -51,7 +52,7 @@ impl Steps {
 
     async fn give_up_expired(&self) -> Result<()> {
         let how = LetGo::Expired(self.timing.grace);
-        for lease in self.services.expired_leases(self.timing.grace).await? {
+        for lease in self.going_on(self.services.expired_leases(self.timing.grace).await?).await {
             if let Some(state) = self.services.let_go(&lease, &how).await? {
                 tracing::warn!(step = %lease.step_id, fence = lease.fence, state = state.as_str(), "gave up a lost worker");
                 self.ready.notify_one();
@@ -79,7 +80,7 @@ impl Steps {
             if now.duration_since(*since) < SETTLED {
                 continue;
             }
-            let leases = self.services.held_besides(owner, &[]).await?;
+            let leases = self.going_on(self.services.held_besides(owner, &[]).await?).await;
             if self.is_anything_left_of(&leases).await {
                 tracing::warn!(worker = owner, "something that a dead worker started still runs");
                 continue;
