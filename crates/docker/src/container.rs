@@ -23,8 +23,6 @@ use futures::StreamExt as _;
 use std::{
     collections::HashMap,
     fs, io,
-    os::unix::fs::chown,
-    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -36,8 +34,6 @@ use tokio_util::sync::CancellationToken;
 
 /// Where a container finds its directory.
 const INSIDE: &str = "/slipway";
-/// Who it is when the worker is root: nobody that the machine knows.
-const NOBODY: u32 = 65_532;
 /// Processes and threads, at most.
 const MOST_TASKS: i64 = 16_384;
 /// Shared memory, in bytes: what loaders of data pass batches through.
@@ -206,7 +202,8 @@ async fn make(
         Ok(pinned) => pinned,
         Err(message) => return Ok(Made::Refused(message)),
     };
-    let user = hand_over(dir)?;
+    let (user, group) = dir.hand_over()?;
+    let user = format!("{user}:{group}");
     let options = CreateContainerOptionsBuilder::default().name(name).build();
     match executor.engine().await?.create_container(Some(options), body(executor, dir, task, pinned, &user)).await {
         Ok(_) => Ok(Made::Container),
@@ -282,32 +279,6 @@ fn body(executor: &DockerExecutor, dir: &StepDir, task: &Task, pinned: Pinned, u
 #[allow(clippy::cast_possible_truncation)] // clamped
 fn nanos(cpus: f64) -> i64 {
     (cpus.clamp(0.01, 10_000.0) * 1e9) as i64
-}
-
-/// Who the container runs as: the worker's own user, or nobody when that is root; then the directory becomes nobody's.
-fn hand_over(dir: &StepDir) -> Result<String, Error> {
-    let (user, group) = (nix::unistd::getuid().as_raw(), nix::unistd::getgid().as_raw());
-    if user != 0 {
-        return Ok(format!("{user}:{group}"));
-    }
-    for path in [dir.work(), dir.home(), dir.tmp()] {
-        give(&path).map_err(|error| Error::new("the step's directory could not be handed over", error))?;
-    }
-    Ok(format!("{NOBODY}:{NOBODY}"))
-}
-
-fn give(path: &Path) -> io::Result<()> {
-    let kind = fs::symlink_metadata(path)?.file_type();
-    if kind.is_symlink() {
-        return Ok(());
-    }
-    chown(path, Some(NOBODY), Some(NOBODY))?;
-    if kind.is_dir() {
-        for entry in fs::read_dir(path)? {
-            give(&entry?.path())?;
-        }
-    }
-    Ok(())
 }
 
 /// The sentence of a command that cannot begin in this image.

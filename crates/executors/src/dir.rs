@@ -12,7 +12,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{self, File, OpenOptions, Permissions, TryLockError},
     io,
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _, chown},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -125,6 +125,22 @@ impl StepDir {
         if kind.is_file() || kind.is_dir() { Ok(found) } else { Err(OutputError::Special(path.to_owned())) }
     }
 
+    /// Gives the directory to whom a container runs as, and says who that is, user and group: the worker's own, or nobody
+    /// that the machine knows when that is root. Blocks.
+    ///
+    /// # Errors
+    /// When it cannot be given.
+    pub fn hand_over(&self) -> Result<(u32, u32), Error> {
+        let (user, group) = (nix::unistd::getuid().as_raw(), nix::unistd::getgid().as_raw());
+        if user != 0 {
+            return Ok((user, group));
+        }
+        for path in [self.work(), self.home(), self.tmp()] {
+            give(&path).doing("the step's directory could not be handed over")?;
+        }
+        Ok((NOBODY, NOBODY))
+    }
+
     /// Takes the directory away with all that is in it. Blocks.
     ///
     /// # Errors
@@ -135,6 +151,9 @@ impl StepDir {
 }
 
 const LOCK: &str = ".lock";
+
+/// The user and group of containers when the worker is root.
+const NOBODY: u32 = 65_532;
 
 /// A directory without a lock is being made, unless it is older than this.
 const MAKING: Duration = Duration::from_secs(60);
@@ -181,6 +200,20 @@ fn remove(path: &Path) -> io::Result<()> {
         }
         other => other,
     }
+}
+
+fn give(path: &Path) -> io::Result<()> {
+    let kind = fs::symlink_metadata(path)?.file_type();
+    if kind.is_symlink() {
+        return Ok(());
+    }
+    chown(path, Some(NOBODY), Some(NOBODY))?;
+    if kind.is_dir() {
+        for entry in fs::read_dir(path)? {
+            give(&entry?.path())?;
+        }
+    }
+    Ok(())
 }
 
 fn open_up(directory: &Path) {

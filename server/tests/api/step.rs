@@ -158,7 +158,8 @@ steps:
     let (said, printed): (Vec<_>, Vec<_>) = lines.into_iter().partition(|(stream, _)| stream == "sys");
     let printed: Vec<_> = printed.into_iter().map(|(_, text)| text).collect();
     assert_eq!(printed, ["3", "it's; $(id)", &format!("{PUBLIC_URL}/w/default {run}")]);
-    assert_eq!(said[0].1, format!("graph #{run}: step join, try 1 of 1, on worker."));
+    let first = format!("graph #{run}: step join, try 1 of 1, on worker. A process of the worker's machine, level ");
+    assert!(said[0].1.starts_with(&first), "{said:?}");
     assert!(said[1].1.starts_with("The command ended with exit status 0 after "), "{said:?}");
     assert_eq!(said[2].1, "Succeeded.");
     let request = client.request(Method::GET, &format!("/api/v1/pipeline-runs/{run}/steps/join/attempts/1/log"));
@@ -359,5 +360,128 @@ async fn a_step_that_writes_without_end_has_its_log_cut_and_goes_on() {
     assert_eq!(texts[..2], ["199998", "199999"]);
     assert_eq!(texts[2], "The log is cut here: a log has at most 200000 lines and 64 MiB. The step goes on.");
     assert_eq!((texts.len(), texts[4]), (5, "Succeeded."));
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_log_reads_the_same_once_it_has_been_archived() {
+    let app = TestApp::start().await;
+    let client = app.member(Role::Contributor).await;
+    let worker = Worker::start(&app);
+    let yaml = "name: logs\nsteps:\n  many: { command: 'seq 5300; echo ö >&2' }\n  few: { command: 'echo few' }\n";
+    let run = start(&client, yaml).await;
+    assert_eq!(ended(&client, run).await["run"]["state"], "succeeded");
+    worker.stop().await;
+
+    let path = |step: &str, query: &str| format!("/api/v1/pipeline-runs/{run}/steps/{step}/attempts/1/log{query}");
+    let questions = ["?limit=10000", "?after=1999&limit=3", "?after=2000&limit=2001", "?after=5299", "?after=100000"];
+    let read = async || {
+        let mut answers = Vec::new();
+        for step in ["many", "few"] {
+            for question in questions {
+                answers.push(client.get(&path(step, question)).await.ok());
+            }
+            let text = client.clone().with(header::ACCEPT, "text/plain");
+            answers.push(json!(text.get(&path(step, "")).await.text()));
+        }
+        answers
+    };
+    let before = read().await;
+    let later = chrono::Utc::now() + chrono::TimeDelta::minutes(1);
+    assert_eq!(app.services().archive_logs(later).await.unwrap(), 2);
+    assert_eq!(app.services().archive_logs(later).await.unwrap(), 0);
+    let rows: i64 = sqlx::query_scalar("select count(*) from log_chunks").fetch_one(&app.database.pool).await.unwrap();
+    assert_eq!(rows, 0, "nothing of it is left in the database");
+    assert_eq!(read().await, before);
+    let frames: Vec<i32> = sqlx::query_scalar("select jsonb_array_length(frames) from log_archives order by lines")
+        .fetch_all(&app.database.pool)
+        .await
+        .unwrap();
+    assert!(frames[0] == 1 && frames[1] > 2, "{frames:?}");
+}
+
+#[tokio::test]
+async fn the_log_of_a_step_that_runs_is_not_archived() {
+    let app = TestApp::start().await;
+    let client = app.member(Role::Contributor).await;
+    let worker = Worker::start(&app);
+    let gate = tempfile::tempdir().unwrap();
+    let open = gate.path().join("open");
+    let yaml = format!(
+        "name: live\nsteps:\n  talk: {{ command: 'echo first; until [ -e {} ]; do sleep 0.02; done; echo last' }}\n",
+        open.display()
+    );
+    let run = start(&client, &yaml).await;
+    let path = format!("/api/v1/pipeline-runs/{run}/steps/talk/attempts/1/log");
+    let deadline = Instant::now() + PATIENCE;
+    while !client.get(&path).await.text().contains("first") {
+        assert!(Instant::now() < deadline, "the step begins");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(app.services().archive_logs(chrono::Utc::now() + chrono::TimeDelta::hours(1)).await.unwrap(), 0);
+    std::fs::write(&open, "").unwrap();
+    ended(&client, run).await;
+    let lines = log(&client, run, "talk", 1).await;
+    let own: Vec<_> = lines.iter().filter(|(stream, _)| stream == "out").map(|(_, text)| text.as_str()).collect();
+    assert_eq!(own, ["first", "last"]);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_try_used_and_where_it_ran_is_told() {
+    let app = TestApp::start().await;
+    let client = app.member(Role::Contributor).await;
+    let worker = Worker::start(&app);
+    let yaml = "name: used\nsteps:\n  long: { command: 'i=0; until [ $i = 300000 ]; do i=$((i+1)); done; sleep 1' }\n  short: { command: 'true' }\n";
+    let run = start(&client, yaml).await;
+    assert_eq!(ended(&client, run).await["run"]["state"], "succeeded");
+    for step in ["long", "short"] {
+        let path = format!("/api/v1/pipeline-runs/{run}/steps/{step}/attempts/1/samples");
+        let samples = client.get(&path).await.ok();
+        let first = &samples["items"][0];
+        assert!(first["memory_max"].as_i64().unwrap() > 0 && first["seconds"].as_f64().unwrap() > 0.0, "{samples}");
+        let attempts = client.get(&format!("/api/v1/pipeline-runs/{run}/steps/{step}/attempts")).await.ok();
+        let attempt = &attempts["items"][0];
+        assert_eq!(attempt["executor"], "process");
+        assert!(attempt["sandbox"].as_str().unwrap().starts_with("level"), "{attempt}");
+        assert!(attempt["peak_memory_bytes"].as_i64().unwrap() > 0, "{attempt}");
+    }
+    let path = format!("/api/v1/pipeline-runs/{run}/steps/long/attempts");
+    client.get(&format!("{path}/2/samples")).await.refused(404);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_step_that_writes_much_does_not_hold_up_the_log_of_another() {
+    let app = TestApp::start().await;
+    let client = app.member(Role::Contributor).await;
+    let worker = Worker::start(&app);
+    let gate = tempfile::tempdir().unwrap();
+    let began = gate.path().join("began");
+    // The quiet one ends when the other has written half: its lines are there although the other goes on.
+    let yaml = format!(
+        "name: noisy\nsteps:\n  noisy: {{ command: 'touch {0}; seq 100000' }}\n  quiet:\n    command: |\n      \
+         until [ -e {0} ]; do sleep 0.01; done\n      for i in $(seq 20); do echo quiet $i; sleep 0.05; done\n",
+        began.display()
+    );
+    let run = start(&client, &yaml).await;
+    let detail = ended(&client, run).await;
+    assert_eq!(detail["run"]["state"], "succeeded", "{detail:#}");
+    let path = format!("/api/v1/pipeline-runs/{run}/steps/noisy/attempts/1/log");
+    let total = client.get(&path).await.ok()["total"].as_i64().unwrap();
+    let own: i64 = sqlx::query_scalar(
+        "select count(*) from log_chunks c, jsonb_array_elements(c.content) as line where line ->> 1 = 'out'",
+    )
+    .fetch_one(&app.database.pool)
+    .await
+    .unwrap();
+    assert!(own == 100_020 && total > 100_000, "{own} of {total}");
+    let quiet = log(&client, run, "quiet", 1).await;
+    let own: Vec<_> = quiet.iter().filter(|(stream, _)| stream == "out").map(|(_, text)| text.clone()).collect();
+    assert_eq!(own, (1..=20).map(|i| format!("quiet {i}")).collect::<Vec<_>>());
+    // For people who look how fast it is; no test measures time.
+    for step in detail["steps"].as_array().unwrap() {
+        println!("{}: {} to {}", step["name"], step["started_at"], step["ended_at"]);
+    }
     worker.stop().await;
 }

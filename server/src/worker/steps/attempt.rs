@@ -58,16 +58,16 @@ impl Steps {
             return (Some(ended(AttemptOutcome::Cancelled, "cancelled before it began")), None);
         }
         let mut log = Log::new(self.logs.clone(), held.attempt_id);
+        let place = self.places.process();
         log.say(format!(
-            "{}: step {}, try {} of {}, on {}.",
+            "{}: step {}, try {} of {}, on {}. {}.",
             work.run_name,
             held.name,
             held.number,
             work.max_attempts.max(held.number),
-            self.options.label()
+            self.options.label(),
+            place.1.about()
         ));
-        let place = self.places.process();
-        log.say(format!("{}.", place.1.about()));
         let (how, dir) = match place.1.prepare(&held.attempt_id.to_string(), work.files.clone()).await {
             Ok(dir) => (self.run_in(held, &place, &dir, work, hand, &mut log).await, Some((place, dir))),
             Err(error) => (Some(lost(format!("its directory could not be made on the worker ({error})"))), None),

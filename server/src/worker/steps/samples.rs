@@ -125,8 +125,8 @@ impl Rows {
             }
         }
         let after = Duration::from_millis(u64::try_from(row.from_ms - begun_ms).unwrap_or_default());
-        // Samples come a little late or early.
-        if row.to_ms - row.from_ms + millis(SAMPLE_EVERY) / 2 >= millis(row_lasts(after)) {
+        // The first sample comes soon, and others a little late or early.
+        if row.to_ms - row.from_ms + millis(SAMPLE_EVERY) * 3 / 4 >= millis(row_lasts(after)) {
             self.finish()
         } else {
             None

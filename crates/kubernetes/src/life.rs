@@ -1,0 +1,462 @@
+//! One Job, from its making to its end.
+
+use crate::{
+    KubernetesExecutor, LOOK, failed,
+    job::{self, CONTAINER, SECRETS, seconds_of},
+    job_name,
+    logs::Reader,
+    name_of,
+};
+use executors::{Controls, Deadline, Ended, Error, Finished, Mask, Sandbox, StepDir, Task, Usage};
+use k8s_openapi::api::{
+    batch::v1::Job,
+    core::v1::{ContainerStateTerminated, ContainerStatus, Event, Pod},
+};
+use kube::{
+    Api,
+    api::{DeleteParams, ListParams, Patch, PatchParams},
+};
+use serde_json::json;
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+/// Between two looks at a pod.
+const POLL: Duration = Duration::from_secs(1);
+/// When to stop trying to end a pod because the cluster does not.
+const GIVE_UP: Duration = Duration::from_secs(60);
+/// How long one question to the cluster may take.
+const ANSWER: Duration = Duration::from_secs(15);
+/// What a pod gets when it is to end at once. Without any, the cluster would forget it and not confirm its end.
+const AT_ONCE: u32 = 1;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    Cancelled,
+    TimedOut,
+    Fenced,
+}
+
+/// How the pod stands.
+#[derive(Debug)]
+enum Stand {
+    /// It waits for a node, for its image, or for its pod to be made; the sentence says what is wrong, if anything is.
+    Waiting(Option<Trouble>),
+    Running,
+    Ended(Box<ContainerStateTerminated>),
+    /// It was taken away, or its node is gone; the sentence says so.
+    Lost(String),
+    /// The cluster ended it: its deadline passed.
+    Late,
+}
+
+/// Why a pod does not begin.
+#[derive(Debug, PartialEq, Eq)]
+enum Trouble {
+    /// No node has room, or the quota has none. Time may help.
+    NoRoom(String),
+    /// Its image cannot be fetched. Time may help.
+    Fetching(String),
+    /// Time does not help.
+    Never(String),
+}
+
+pub(crate) async fn run(
+    executor: &KubernetesExecutor,
+    dir: &StepDir,
+    task: &Task,
+    controls: Controls,
+) -> Result<Finished, Error> {
+    let begun = Instant::now();
+    let name = name_of(dir);
+    let Controls { deadline, cancel, log, lines_before, .. } = controls;
+    let found = match executor.job(&name).await? {
+        Some(found) => found,
+        None => {
+            let Some(image) = &task.image else {
+                let message = "A step that runs in Kubernetes needs an image. Name one with `image:`.".to_owned();
+                return Ok(finished(Ended::NotStarted(message), begun));
+            };
+            let remaining = deadline.borrow().remaining();
+            let job = job::make(executor, dir, task, image, seconds_of(remaining.saturating_sub(task.grace)).max(1))?;
+            match job::create(executor, &job).await? {
+                Ok(()) => job,
+                Err(message) => return Ok(finished(Ended::NotStarted(message), begun)),
+            }
+        }
+    };
+    let mask = Arc::new(mask_of(&found));
+    let (pod, named) = watch::channel(None);
+    let ended = CancellationToken::new();
+    let reader = Reader::new(mask, lines_before, log);
+    let life = Life { executor, name: &name, task, deadline, cancel, pod };
+    let lived = async {
+        let end = life.until_the_end().await;
+        ended.cancel();
+        end
+    };
+    let (end, ()) = tokio::join!(lived, reader.follow(executor, named, &ended));
+    let (cause, stand) = end?;
+    let image = executor.pod(&name).await.ok().flatten().and_then(|pod| image_of(&pod));
+    let limit = task.limits.memory_bytes;
+    let (mut how, mut exit_code) = (Ended::Lost, None);
+    if let Stand::Ended(terminated) = &stand {
+        exit_code = Some(terminated.exit_code).filter(|code| !(129..=192).contains(code));
+        how = match (terminated.reason.as_deref(), terminated.exit_code) {
+            // The kernel kills when the limit is reached, and never before.
+            (Some("OOMKilled"), _) => Ended::OutOfMemory { peak: limit.unwrap_or(0), limit },
+            (Some("ContainerCannotRun" | "StartError"), _) => {
+                let said = terminated.message.as_deref().unwrap_or("it does not say why");
+                Ended::NotStarted(format!(
+                    "The command could not be started in the pod: {}.",
+                    said.trim().trim_end_matches('.')
+                ))
+            }
+            (_, code @ 129..=192) => Ended::Killed(Some(code - 128)),
+            (_, code) => Ended::Exited(code),
+        };
+    }
+    how = match (cause, stand) {
+        (Some(Cause::Cancelled), _) => Ended::Cancelled,
+        (Some(Cause::TimedOut), _) => Ended::TimedOut,
+        (Some(Cause::Fenced), _) | (None, Stand::Late) => Ended::Fenced,
+        (None, Stand::Waiting(Some(Trouble::Never(message) | Trouble::Fetching(message)))) => {
+            Ended::NotStarted(message)
+        }
+        (None, Stand::Waiting(Some(Trouble::NoRoom(message)))) => {
+            return Err(Error::new("the cluster has no room for the step", io::Error::other(message)));
+        }
+        (None, Stand::Lost(message)) => return Err(Error::new("the step's pod was lost", io::Error::other(message))),
+        (None, Stand::Ended(_) | Stand::Waiting(None) | Stand::Running) => how,
+    };
+    Ok(Finished { exit_code, image, ..finished(how, begun) })
+}
+
+fn finished(ended: Ended, begun: Instant) -> Finished {
+    Finished {
+        ended,
+        exit_code: None,
+        left_behind: 0,
+        usage: Usage { wall: begun.elapsed(), ..Usage::default() },
+        sandbox: Sandbox { no_new_privileges: true, seccomp: true, container: true, ..Sandbox::default() },
+        image: None,
+    }
+}
+
+/// What must not stand in the log of this Job.
+fn mask_of(job: &Job) -> Mask {
+    let names = job.metadata.annotations.as_ref().and_then(|known| known.get(SECRETS)).map_or("", String::as_str);
+    let pod = job.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+    let env = pod.into_iter().flat_map(|pod| &pod.containers).filter_map(|container| container.env.as_ref()).flatten();
+    let secret = env.filter(|variable| names.split(' ').any(|name| name == variable.name));
+    Mask::new(secret.filter_map(|variable| variable.value.as_deref()))
+}
+
+fn image_of(pod: &Pod) -> Option<String> {
+    let id = &container_of(pod)?.image_id;
+    let id = id.trim_start_matches("docker-pullable://").trim_start_matches("docker://");
+    (!id.is_empty()).then(|| id.to_owned())
+}
+
+fn container_of(pod: &Pod) -> Option<&ContainerStatus> {
+    pod.status.as_ref()?.container_statuses.as_ref()?.iter().find(|status| status.name == CONTAINER)
+}
+
+struct Life<'a> {
+    executor: &'a KubernetesExecutor,
+    name: &'a str,
+    task: &'a Task,
+    deadline: watch::Receiver<Deadline>,
+    cancel: CancellationToken,
+    pod: watch::Sender<Option<String>>,
+}
+
+impl Life<'_> {
+    /// Returns when nothing of it runs any more, with why it was ended, if it was, and how it stands.
+    async fn until_the_end(mut self) -> Result<(Option<Cause>, Stand), Error> {
+        let (mut cause, mut kill_at, mut give_up_at) = (None, None::<Deadline>, None::<Deadline>);
+        let (mut renewable, mut cancellable) = (true, true);
+        let mut timeout_at = None::<Deadline>;
+        let mut waiting_since = Instant::now();
+        let mut asked_to_end = None::<u32>;
+        loop {
+            let stand = match timeout(ANSWER, self.look()).await {
+                Ok(Ok(stand)) => Some(stand),
+                Ok(Err(error)) => {
+                    tracing::debug!(%error, job = self.name, "the cluster does not answer; asking again");
+                    None
+                }
+                Err(_) => None,
+            };
+            match stand {
+                Some(Stand::Waiting(trouble)) => {
+                    let patience = match &trouble {
+                        None => {
+                            // Something goes on.
+                            waiting_since = Instant::now();
+                            Duration::MAX
+                        }
+                        Some(Trouble::NoRoom(_)) => self.executor.settings.pending,
+                        Some(Trouble::Fetching(_)) => self.executor.settings.fetching,
+                        Some(Trouble::Never(_)) => Duration::ZERO,
+                    };
+                    if cause.is_none() && waiting_since.elapsed() >= patience {
+                        return Ok((None, Stand::Waiting(trouble)));
+                    }
+                }
+                Some(Stand::Running) | None => {}
+                Some(ended) => return Ok((cause, ended)),
+            }
+            if timeout_at.is_none()
+                && let (Some(limit), Some(age)) = (self.task.timeout, self.age().await)
+            {
+                timeout_at = Some(Deadline::after(limit.saturating_sub(age)));
+            }
+
+            let mut end_politely = None;
+            let deadline = *self.deadline.borrow();
+            let wakes = [Some(deadline), kill_at.or(timeout_at)];
+            let wait = wakes.into_iter().flatten().map(Deadline::remaining).min().unwrap_or(POLL).clamp(LOOK, POLL);
+            tokio::select! {
+                changed = self.deadline.changed(), if renewable => {
+                    renewable = changed.is_ok();
+                    let deadline = *self.deadline.borrow_and_update();
+                    if let Err(error) = self.renew(deadline).await {
+                        // The cluster ends it then, at the deadline that it knows.
+                        tracing::warn!(%error, job = self.name, "the lease of a job is not renewed");
+                    }
+                }
+                () = self.cancel.cancelled(), if cancellable => {
+                    cancellable = false;
+                    end_politely = Some(Cause::Cancelled);
+                }
+                () = sleep(wait) => {}
+            }
+            if timeout_at.is_some_and(Deadline::has_passed) {
+                end_politely = end_politely.or(Some(Cause::TimedOut));
+            }
+            if let Some(why) = end_politely.filter(|_| cause.is_none()) {
+                cause = Some(why);
+                kill_at = Some(Deadline::after(self.task.grace + POLL));
+            }
+            let is_fenced = self.deadline.borrow().has_passed();
+            if is_fenced {
+                cause = cause.or(Some(Cause::Fenced));
+            }
+            let at_once = is_fenced || kill_at.is_some_and(Deadline::has_passed);
+            let grace = match cause {
+                None => continue,
+                Some(_) if at_once => AT_ONCE,
+                Some(_) => u32::try_from(self.task.grace.as_secs().max(1)).unwrap_or(u32::MAX),
+            };
+            // Once politely, and at once again and again.
+            if at_once || asked_to_end != Some(grace) {
+                asked_to_end = Some(grace);
+                self.end(grace).await;
+            }
+            if at_once && give_up_at.get_or_insert_with(|| Deadline::after(GIVE_UP)).has_passed() {
+                let doing = format!("the cluster does not end the pod of {}", job_name(self.name));
+                return Err(Error::new(doing, io::ErrorKind::TimedOut));
+            }
+        }
+    }
+
+    async fn look(&self) -> Result<Stand, Error> {
+        let Some(job) = self.executor.job(self.name).await? else {
+            return Ok(Stand::Lost("its job was taken away".to_owned()));
+        };
+        let pod = self.executor.pod(self.name).await?;
+        if let Some(pod) = &pod {
+            let stand = stand_of(pod);
+            if !matches!(stand, Stand::Waiting(_)) {
+                self.pod.send_if_modified(|known| {
+                    let is_new = known.is_none();
+                    *known = pod.metadata.name.clone();
+                    is_new
+                });
+            }
+            // It may be late and its pod still end.
+            return Ok(stand);
+        }
+        let failed = job.status.as_ref().and_then(|status| status.conditions.as_ref()).into_iter().flatten();
+        let failed = failed.into_iter().find(|condition| condition.type_ == "Failed" && condition.status == "True");
+        if let Some(failed) = failed {
+            let reason = failed.reason.clone().unwrap_or_default();
+            return Ok(if reason == "DeadlineExceeded" { Stand::Late } else { Stand::Lost(reason) });
+        }
+        if self.pod.borrow().is_some() {
+            return Ok(Stand::Lost("its pod was taken away".to_owned()));
+        }
+        Ok(Stand::Waiting(self.quota().await))
+    }
+
+    /// Why the cluster makes no pod, as it tells in its events.
+    async fn quota(&self) -> Option<Trouble> {
+        let client = self.executor.client().await.ok()?;
+        let events: Api<Event> = Api::namespaced(client, &self.executor.settings.namespace);
+        let of_job = format!("involvedObject.kind=Job,involvedObject.name={}", job_name(self.name));
+        let events = events.list(&ListParams::default().fields(&of_job)).await.ok()?;
+        let refused = events.items.into_iter().rfind(|event| event.reason.as_deref() == Some("FailedCreate"))?;
+        Some(Trouble::NoRoom(refused.message.unwrap_or_default()))
+    }
+
+    /// How long its container has run.
+    async fn age(&self) -> Option<Duration> {
+        let pod = self.executor.pod(self.name).await.ok().flatten()?;
+        let state = container_of(&pod)?.state.as_ref()?;
+        let started = &state.running.as_ref()?.started_at.as_ref()?.0;
+        let age = k8s_openapi::jiff::Timestamp::now().duration_since(*started);
+        Some(Duration::try_from(age).unwrap_or_default())
+    }
+
+    /// Moves on until when the cluster lets it run.
+    async fn renew(&self, deadline: Deadline) -> Result<(), Error> {
+        if deadline.has_passed() {
+            return Ok(());
+        }
+        let Some(job) = self.executor.job(self.name).await? else { return Ok(()) };
+        let started = job.status.as_ref().and_then(|status| status.start_time.as_ref());
+        let started = started.or(job.metadata.creation_timestamp.as_ref()).map(|time| time.0);
+        let age = started.map(|started| k8s_openapi::jiff::Timestamp::now().duration_since(started).as_secs());
+        // It ends politely, which takes so long.
+        let remaining = seconds_of(deadline.remaining().saturating_sub(self.task.grace));
+        let seconds = (age.unwrap_or(0).max(0) + remaining).max(1);
+        let patch = Patch::Merge(json!({ "spec": { "activeDeadlineSeconds": seconds } }));
+        let jobs = self.executor.jobs().await?;
+        let patched = jobs.patch(&job_name(self.name), &PatchParams::default(), &patch).await;
+        patched.map(drop).map_err(|error| failed("the deadline of the step's job could not be moved on", error))
+    }
+
+    /// Asks for its end. Its Job makes no other pod.
+    async fn end(&self, grace: u32) {
+        let ending = async {
+            let params = DeleteParams { grace_period_seconds: Some(grace), ..DeleteParams::default() };
+            match self.executor.pod(self.name).await?.and_then(|pod| pod.metadata.name) {
+                Some(pod) => self.executor.pods().await?.delete(&pod, &params).await.map(drop),
+                // It has none yet: so that it gets none.
+                None => {
+                    let jobs = self.executor.jobs().await?;
+                    jobs.delete(&job_name(self.name), &DeleteParams::background()).await.map(drop)
+                }
+            }
+            .or_else(|error| if crate::is_missing(&error) { Ok(()) } else { Err(error) })
+            .map_err(|error| failed("the step's pod could not be ended", error))
+        };
+        match timeout(ANSWER, ending).await {
+            Ok(Err(error)) => tracing::warn!(%error, job = self.name, "a pod could not be told to end; trying again"),
+            Err(_) => tracing::warn!(job = self.name, "a pod could not be told to end: the cluster is slow"),
+            Ok(Ok(())) => {}
+        }
+    }
+}
+
+fn stand_of(pod: &Pod) -> Stand {
+    let status = pod.status.clone().unwrap_or_default();
+    let reason = status.reason.clone().unwrap_or_default();
+    let message = status.message.clone().unwrap_or_default();
+    let terminated = container_of(pod).and_then(|container| container.state.as_ref()?.terminated.clone());
+    match status.phase.as_deref() {
+        Some("Failed")
+            if matches!(
+                reason.as_str(),
+                "Evicted"
+                    | "NodeLost"
+                    | "NodeShutdown"
+                    | "Shutdown"
+                    | "Terminated"
+                    | "NodeAffinity"
+                    | "UnexpectedAdmissionError"
+            ) =>
+        {
+            Stand::Lost(format!("{reason}: {message}"))
+        }
+        Some("Failed") if reason == "DeadlineExceeded" => Stand::Late,
+        Some("Failed" | "Succeeded") => match terminated {
+            Some(terminated) => Stand::Ended(Box::new(terminated)),
+            None => Stand::Lost(if reason.is_empty() {
+                "its container left no trace".to_owned()
+            } else {
+                format!("{reason}: {message}")
+            }),
+        },
+        // The node does not say how it is any more.
+        Some("Unknown") => Stand::Lost(format!("its node is not heard of any more {message}").trim_end().to_owned()),
+        Some("Running") => match terminated {
+            Some(terminated) => Stand::Ended(Box::new(terminated)),
+            None if reason == "NodeLost" => Stand::Lost("its node is not heard of any more".to_owned()),
+            None => Stand::Running,
+        },
+        _ => Stand::Waiting(trouble_of(pod)),
+    }
+}
+
+fn trouble_of(pod: &Pod) -> Option<Trouble> {
+    let status = pod.status.as_ref()?;
+    let conditions = status.conditions.iter().flatten();
+    let unscheduled =
+        conditions.into_iter().find(|condition| condition.type_ == "PodScheduled" && condition.status == "False");
+    if let Some(condition) = unscheduled {
+        let message = condition.message.clone().unwrap_or_default();
+        return Some(Trouble::NoRoom(format!("Unschedulable: {message}")));
+    }
+    let waiting = container_of(pod)?.state.as_ref()?.waiting.as_ref()?;
+    let reason = waiting.reason.as_deref().unwrap_or_default();
+    let said = format!("{reason}: {}", waiting.message.as_deref().unwrap_or_default().trim().trim_end_matches('.'));
+    match reason {
+        "ErrImagePull" | "ImagePullBackOff" | "RegistryUnavailable" => {
+            Some(Trouble::Fetching(format!("The image cannot be fetched. {said}.")))
+        }
+        "InvalidImageName" | "ErrImageNeverPull" | "ImageInspectError" => {
+            Some(Trouble::Never(format!("There is no such image. {said}.")))
+        }
+        "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => {
+            Some(Trouble::Never(format!("The step's container cannot be made. {said}.")))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pod(status: serde_json::Value) -> Pod {
+        serde_json::from_value(json!({ "status": status })).unwrap()
+    }
+
+    fn container(state: serde_json::Value) -> serde_json::Value {
+        json!([{ "name": CONTAINER, "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": state }])
+    }
+
+    #[test]
+    fn what_keeps_a_pod_from_beginning_is_told_apart() {
+        let waiting = |reason: &str| {
+            let state = json!({ "waiting": { "reason": reason, "message": "why" } });
+            trouble_of(&pod(json!({ "phase": "Pending", "containerStatuses": container(state) })))
+        };
+        assert!(matches!(waiting("ImagePullBackOff"), Some(Trouble::Fetching(_))));
+        assert!(matches!(waiting("ErrImageNeverPull"), Some(Trouble::Never(_))));
+        assert_eq!(waiting("ContainerCreating"), None);
+        let unscheduled = json!([{ "type": "PodScheduled", "status": "False", "message": "0/1 nodes" }]);
+        let found = trouble_of(&pod(json!({ "phase": "Pending", "conditions": unscheduled })));
+        assert_eq!(found, Some(Trouble::NoRoom("Unschedulable: 0/1 nodes".to_owned())));
+    }
+
+    #[test]
+    fn an_end_of_the_nodes_is_none_of_the_commands() {
+        for reason in ["Evicted", "NodeLost", "NodeShutdown"] {
+            let stand = stand_of(&pod(json!({ "phase": "Failed", "reason": reason, "message": "m" })));
+            assert!(matches!(stand, Stand::Lost(_)), "{reason}");
+        }
+        let state = json!({ "terminated": { "exitCode": 3 } });
+        let stand = stand_of(&pod(json!({ "phase": "Failed", "containerStatuses": container(state) })));
+        assert!(matches!(stand, Stand::Ended(end) if end.exit_code == 3));
+    }
+}
