@@ -186,6 +186,21 @@ pub struct Work {
     /// The network that containers of steps join. `host` is that of the machine, where they reach a server on loopback.
     #[arg(long, env = "SLIPWAY_DOCKER_NETWORK", default_value = "host", value_name = "NAME")]
     pub docker_network: String,
+    /// The namespace of a Kubernetes cluster in which steps with `executor: kubernetes` run. The cluster is that of
+    /// KUBECONFIG, or the one that this process runs in.
+    #[arg(long, env = "SLIPWAY_KUBERNETES_NAMESPACE", value_name = "NAME")]
+    pub kubernetes_namespace: Option<String>,
+    /// The claim of the volume that this process has mounted at `jobs` below the data directory. Without one, the cluster has
+    /// one node, which is this machine.
+    #[arg(long, env = "SLIPWAY_KUBERNETES_CLAIM", value_name = "NAME")]
+    pub kubernetes_claim: Option<String>,
+    /// When images are fetched: IfNotPresent, Always or Never.
+    #[arg(long, env = "SLIPWAY_KUBERNETES_PULL", default_value = "IfNotPresent", value_name = "POLICY",
+        value_parser = ["IfNotPresent", "Always", "Never"])]
+    pub kubernetes_pull_policy: String,
+    /// Tells the jobs of this installation from those of others in the same namespace.
+    #[arg(long, env = "SLIPWAY_KUBERNETES_INSTALLATION", default_value = "slipway", value_name = "NAME")]
+    pub kubernetes_installation: String,
     /// Let steps read, write and call whatever this process may, the database and the keys included.
     #[arg(long, env = "SLIPWAY_NO_SANDBOX", value_parser = FalseyValueParser::new())]
     pub no_sandbox: bool,

@@ -25,6 +25,11 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+/// How long a pod may wait for a node, or for room in its quota, before its step is given back.
+const KUBERNETES_PENDING: Duration = Duration::from_secs(1800);
+/// How long an image may fail to be fetched before that is the step's fault.
+const KUBERNETES_FETCHING: Duration = Duration::from_secs(180);
+
 /// What the parts of a worker share.
 #[derive(Clone)]
 pub(crate) struct Worker {
@@ -62,6 +67,8 @@ pub struct Options {
     pub docker_socket: PathBuf,
     /// The network of containers.
     pub docker_network: String,
+    /// The cluster in which steps can run.
+    pub kubernetes: Option<kubernetes::Settings>,
     /// How a program becomes the supervisor of a step.
     pub shim: Shim,
     /// The address at which steps reach the server.
@@ -94,6 +101,14 @@ impl Options {
             steps_dir: data_dir.join("steps"),
             docker_socket: work.docker_socket.clone(),
             docker_network: work.docker_network.clone(),
+            kubernetes: work.kubernetes_namespace.as_ref().map(|namespace| kubernetes::Settings {
+                namespace: namespace.clone(),
+                volume: work.kubernetes_claim.clone().map_or(kubernetes::Volume::Host, kubernetes::Volume::Claim),
+                installation: work.kubernetes_installation.clone(),
+                pull_policy: work.kubernetes_pull_policy.clone(),
+                pending: KUBERNETES_PENDING,
+                fetching: KUBERNETES_FETCHING,
+            }),
             confinement: Confinement {
                 enabled: !work.no_sandbox,
                 hidden: vec![data_dir.to_owned()],

@@ -36,6 +36,7 @@ impl Worker {
             confinement: Default::default(),
             docker_socket: "/nowhere/docker.sock".into(),
             docker_network: "host".to_owned(),
+            kubernetes: None,
             shim: Shim::at(env!("CARGO_BIN_EXE_slipway"), &["step-shim"]),
             server_url: PUBLIC_URL.to_owned(),
             lease: Duration::from_secs(20),

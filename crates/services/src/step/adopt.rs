@@ -59,8 +59,8 @@ impl Services {
         let Some(work) = store::step::attempt::work(&mut conn, held.step_id, held.fence).await? else {
             return Ok(None);
         };
-        let (Some(step), Some(invocation)) =
-            (work.spec.steps.get(&held.name), work.spec.invocation(&held.name, &work.params))
+        let values = work.spec.values(&work.place, &work.params, &work.items);
+        let (Some(step), Some(invocation)) = (work.spec.step(&work.place), work.spec.invocation(&work.place, &values))
         else {
             tracing::error!(step = %held.name, run = %held.run_id, "a stored step is not in its pipeline's file");
             return Err(Error::internal());
@@ -72,6 +72,9 @@ impl Services {
             files: BTreeMap::new(),
             inputs: Vec::new(),
             outputs: step.outputs.clone(),
+            executor: work.spec.executor_of(step),
+            image: step.image.clone().or_else(|| work.spec.image.clone()),
+            resources: step.resources,
             timeout: step.timeout_seconds.map(Duration::from_secs),
             max_attempts: work.max_attempts,
             cancelling: work.cancelling,

@@ -38,6 +38,12 @@ pub async fn take_over(
              from taken
              where a.fence = $2
              returning a.id
+         ), holds as (
+             -- Places of limits are held under the fence.
+             update limit_holds h
+             set fence = taken.fence
+             from taken
+             where h.fence = $2
          )
          select taken.id as step_id, taken.run_id, taken.name, attempt.id as attempt_id, taken.attempts as number,
              taken.fence

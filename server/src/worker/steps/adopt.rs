@@ -47,8 +47,10 @@ impl Steps {
                     let tries = tries.iter().filter_map(|name| name.parse::<StepAttemptId>().ok());
                     left.extend(tries.map(|attempt| (attempt, (name, Arc::clone(&executor)))));
                 }
-                Ok(Err(error)) => tracing::debug!(%error, executor = name, "no containers can be looked for"),
-                Err(_) => tracing::warn!(executor = name, "containers cannot be looked for: the engine is slow"),
+                Ok(Err(error)) => tracing::debug!(%error, executor = name.as_str(), "no containers can be looked for"),
+                Err(_) => {
+                    tracing::warn!(executor = name.as_str(), "containers cannot be looked for: the engine is slow")
+                }
             }
         }
         left
@@ -79,7 +81,7 @@ impl Steps {
                 return true;
             }
         };
-        tracing::warn!(step = %claimed.name, fence = claimed.fence, executor = name, "going on with a step of a dead worker");
+        tracing::warn!(step = %claimed.name, fence = claimed.fence, executor = name.as_str(), "going on with a step of a dead worker");
         let hand = self.held.add(&claimed, deadline);
         let (steps, place) = (self.clone(), (*name, Arc::clone(executor)));
         self.adopted.spawn(async move {
@@ -102,7 +104,9 @@ impl Steps {
                 continue;
             }
             match executor.discard(&attempt.to_string()).await {
-                Ok(()) => tracing::info!(%attempt, executor = name, "a container that nobody waited for was removed"),
+                Ok(()) => {
+                    tracing::info!(%attempt, executor = name.as_str(), "a container that nobody waited for was removed")
+                }
                 Err(error) => tracing::warn!(%error, %attempt, "a container that nobody waits for cannot be removed"),
             }
         }

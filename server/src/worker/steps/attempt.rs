@@ -1,8 +1,11 @@
 //! One try of a step, from the directory that is made for it to the outputs that are taken from it.
 
 use super::{Steps, held::Hand, log::Log, places::Place, samples};
-use domain::pipeline_run::AttemptOutcome;
-use executors::{Controls, Ended, Finished, StepDir, Task};
+use domain::{
+    pipeline::{ExecutorKind, OutputSpec},
+    pipeline_run::AttemptOutcome,
+};
+use executors::{Controls, Ended, Finished, Limits, StepDir, Task};
 use services::{AttemptEnd, Claimed, ErrorKind, FileTrouble, Lease, LetGo, StepWork};
 use std::{collections::BTreeMap, time::Duration};
 use tokio::{sync::mpsc, time::sleep};
@@ -58,7 +61,10 @@ impl Steps {
             return (Some(ended(AttemptOutcome::Cancelled, "cancelled before it began")), None);
         }
         let mut log = Log::new(self.logs.clone(), held.attempt_id);
-        let place = self.places.process();
+        let Some(place) = self.places.of(work.executor) else {
+            let reason = format!("its worker cannot run steps in {} any more", work.executor.as_str());
+            return (Some(lost(reason)), None);
+        };
         log.say(format!(
             "{}: step {}, try {} of {}, on {}. {}.",
             work.run_name,
@@ -146,7 +152,7 @@ impl Steps {
         place: &Place,
         dir: &StepDir,
         task: &Task,
-        outputs: &BTreeMap<String, String>,
+        outputs: &BTreeMap<String, OutputSpec>,
         (hand, lines_before): (&Hand, u64),
         log: &mut Log,
     ) -> Option<LetGo> {
@@ -173,9 +179,9 @@ impl Steps {
     }
 
     /// Notes where the try ran. The end of the try says what counts; this is for whoever looks at it.
-    async fn note(&self, held: &Claimed, executor: &'static str, finished: &Finished) {
+    async fn note(&self, held: &Claimed, executor: ExecutorKind, finished: &Finished) {
         let place = services::Place {
-            executor,
+            executor: executor.as_str(),
             image: finished.image.clone(),
             sandbox: Some(finished.sandbox.to_string()),
             peak_memory_bytes: i64::try_from(finished.usage.peak_memory_bytes).ok().filter(|peak| *peak > 0),
@@ -186,7 +192,13 @@ impl Steps {
     }
 
     /// What the end of the command means for the try.
-    async fn judge(&self, dir: &StepDir, outputs: &BTreeMap<String, String>, finished: Finished, hand: &Hand) -> LetGo {
+    async fn judge(
+        &self,
+        dir: &StepDir,
+        outputs: &BTreeMap<String, OutputSpec>,
+        finished: Finished,
+        hand: &Hand,
+    ) -> LetGo {
         let outcome = finished.ended.outcome();
         if outcome == AttemptOutcome::Cancelled && !hand.is_cancelled() {
             return LetGo::GivenBack("its worker stopped".to_owned());
@@ -195,6 +207,7 @@ impl Steps {
             outcome,
             reason: finished.ended.to_string(),
             exit_code: finished.exit_code,
+            spawned_at: chrono::TimeDelta::from_std(finished.usage.wall).ok().map(|wall| chrono::Utc::now() - wall),
             outputs: Vec::new(),
         };
         if outcome == AttemptOutcome::Succeeded {
@@ -240,6 +253,12 @@ fn task(work: &StepWork, env: BTreeMap<String, String>) -> Task {
         timeout: work.timeout,
         grace: GRACE,
         secrets: SECRETS.map(str::to_owned).into(),
+        image: work.image.clone(),
+        limits: Limits {
+            cpus: work.resources.cpu,
+            memory_bytes: work.resources.memory_bytes,
+            gpus: work.resources.gpu,
+        },
         labels: BTreeMap::from([("slipway.run".to_owned(), work.run_name.clone())]),
         ..Task::default()
     }
@@ -261,7 +280,7 @@ enum Begun {
 }
 
 fn ended(outcome: AttemptOutcome, reason: impl Into<String>) -> LetGo {
-    LetGo::Ended(AttemptEnd { outcome, reason: reason.into(), exit_code: None, outputs: Vec::new() })
+    LetGo::Ended(AttemptEnd { outcome, reason: reason.into(), exit_code: None, spawned_at: None, outputs: Vec::new() })
 }
 
 /// The worker could not run it, which is no fault of the step.

@@ -144,7 +144,8 @@ impl Steps {
             let Ok(slot) = slot else { break };
             let deadline = self.timing.deadline();
             let (name, label) = (&self.options.name, self.options.label());
-            let taking = self.services.claim_step(name, &label, &self.options.pools, self.timing.ttl);
+            let executors = self.places.kinds();
+            let taking = self.services.claim_step(name, &label, &self.options.pools, &executors, self.timing.ttl);
             match timeout(TAKING, taking).await {
                 Ok(Ok(Some(claimed))) => {
                     let hand = self.held.add(&claimed, deadline);
@@ -193,7 +194,7 @@ impl Steps {
 
     /// Waits until there may be something to take.
     async fn wait_for_steps(&self) {
-        let due = self.services.next_step_due(&self.options.pools).await.ok().flatten();
+        let due = self.services.next_step_due(&self.options.pools, &self.places.kinds()).await.ok().flatten();
         let pause = due.map_or(POLL, |due| due.clamp(Duration::from_millis(10), POLL));
         tokio::select! {
             () = self.stop.cancelled() => {}

@@ -2,62 +2,123 @@
 
 use crate::worker::Options;
 use docker::DockerExecutor;
+use domain::pipeline::ExecutorKind;
 use executors::{Executor, ProcessExecutor};
-use std::sync::Arc;
+use kubernetes::KubernetesExecutor;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::time::timeout;
 
-/// What runs steps, and what it is called in the database.
-pub(super) type Place = (&'static str, Arc<dyn Executor>);
+/// How long an engine or a cluster may take to say that it is there.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// What runs steps, and what that is called.
+pub(super) type Place = (ExecutorKind, Arc<dyn Executor>);
 
 /// The executors of a worker.
 #[derive(Debug)]
 pub(super) struct Places {
     process: Arc<ProcessExecutor>,
     docker: Arc<DockerExecutor>,
+    has_docker: AtomicBool,
+    kubernetes: Option<Arc<KubernetesExecutor>>,
+    has_kubernetes: AtomicBool,
 }
 
 impl Places {
     pub(super) fn new(options: &Options) -> Self {
         let process = ProcessExecutor::new(options.shim.clone(), &options.steps_dir);
-        let process = process.confined(options.confinement.clone());
-        // Beside the others: a sweep of those would take the directories of containers that are left.
-        let root = options.steps_dir.with_file_name("containers");
-        let docker = DockerExecutor::new(&options.docker_socket, root, &options.docker_network, options.shim.clone());
-        Self { process: Arc::new(process), docker: Arc::new(docker) }
+        // Beside each other: a sweep of one would take the directories of another's.
+        let beside = |name: &str| options.steps_dir.with_file_name(name);
+        let docker = DockerExecutor::new(
+            &options.docker_socket,
+            beside("containers"),
+            &options.docker_network,
+            options.shim.clone(),
+        );
+        let kubernetes = options.kubernetes.clone().map(|settings| KubernetesExecutor::new(beside("jobs"), settings));
+        Self {
+            process: Arc::new(process.confined(options.confinement.clone())),
+            docker: Arc::new(docker),
+            has_docker: AtomicBool::new(false),
+            kubernetes: kubernetes.map(Arc::new),
+            has_kubernetes: AtomicBool::new(false),
+        }
     }
 
-    /// Says what there is.
+    /// Finds out what processes get here, and says so.
     pub(super) async fn probe(&self) {
         match self.process.probe().await {
             Ok(sandbox) => tracing::info!(%sandbox, "steps run as processes"),
             Err(error) => tracing::warn!(%error, "no process can be started for a step on this machine"),
         }
-        match self.docker.version().await {
-            Ok(version) => tracing::info!(%version, "steps can run in Docker"),
-            Err(error) => tracing::debug!(%error, "no step can run in Docker"),
+        self.look().await;
+    }
+
+    /// Looks which engine and which cluster are there. They may come and go.
+    pub(super) async fn look(&self) {
+        let docker = async {
+            let version = timeout(ANSWER, self.docker.version()).await.map_err(|late| late.to_string());
+            version.and_then(|version| version.map_err(|error| error.to_string()))
+        };
+        tell("docker", &self.has_docker, docker.await, false);
+        if let Some(kubernetes) = &self.kubernetes {
+            let version = timeout(ANSWER, kubernetes.version()).await.map_err(|late| late.to_string());
+            let version = version.and_then(|version| version.map_err(|error| error.to_string()));
+            tell("kubernetes", &self.has_kubernetes, version, true);
         }
     }
 
-    /// Processes of this machine.
-    pub(super) fn process(&self) -> Place {
-        ("process", Arc::clone(&self.process) as Arc<dyn Executor>)
+    /// Where steps can run now.
+    pub(super) fn kinds(&self) -> Vec<ExecutorKind> {
+        ExecutorKind::ALL.into_iter().filter(|kind| self.of(*kind).is_some()).collect()
+    }
+
+    /// The place of this kind, when there is one.
+    pub(super) fn of(&self, kind: ExecutorKind) -> Option<Place> {
+        let executor: Arc<dyn Executor> = match kind {
+            ExecutorKind::Process => Arc::clone(&self.process) as Arc<dyn Executor>,
+            ExecutorKind::Docker if self.has_docker.load(Ordering::Relaxed) => Arc::clone(&self.docker) as _,
+            ExecutorKind::Kubernetes if self.has_kubernetes.load(Ordering::Relaxed) => {
+                Arc::clone(self.kubernetes.as_ref()?) as _
+            }
+            ExecutorKind::Docker | ExecutorKind::Kubernetes => return None,
+        };
+        Some((kind, executor))
     }
 
     /// Those whose steps outlive their worker.
     pub(super) fn containers(&self) -> Vec<Place> {
-        vec![("docker", Arc::clone(&self.docker) as Arc<dyn Executor>)]
+        [ExecutorKind::Docker, ExecutorKind::Kubernetes].into_iter().filter_map(|kind| self.of(kind)).collect()
     }
 
     /// Removes what dead workers left.
     pub(super) async fn sweep(&self) {
-        for (name, executor) in [self.process()].into_iter().chain(self.containers()) {
-            match executor.sweep().await {
-                Ok(_) => {}
-                Err(error) if name == "process" => {
-                    tracing::warn!(%error, "directories that were left could not be removed");
+        for (kind, executor) in self.of(ExecutorKind::Process).into_iter().chain(self.containers()) {
+            match timeout(ANSWER, executor.sweep()).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, executor = kind.as_str(), "directories that were left could not be removed");
                 }
-                // Most machines have none.
-                Err(error) => tracing::debug!(%error, executor = name, "what was left could not be removed"),
+                Err(_) => tracing::warn!(executor = kind.as_str(), "what was left could not be looked for in time"),
             }
         }
+    }
+}
+
+/// Says it when a place is found or lost.
+fn tell(place: &str, has: &AtomicBool, version: Result<String, String>, is_wanted: bool) {
+    let had = has.swap(version.is_ok(), Ordering::Relaxed);
+    match version {
+        Ok(version) if !had => tracing::info!(place, version, "steps can run there"),
+        Ok(_) => {}
+        Err(error) if had || is_wanted => tracing::warn!(place, error, "no step can run there now"),
+        // Most machines have none.
+        Err(error) => tracing::debug!(place, error, "no step can run there"),
     }
 }

@@ -31,12 +31,16 @@ impl Steps {
             }
             if settle_at <= Instant::now() {
                 settle_at = Instant::now() + SETTLE;
+                if let Err(error) = self.services.unblock_steps().await {
+                    tracing::warn!(%error, "steps that wait for a limit could not be looked at");
+                }
                 if let Err(error) = self.services.settle_runs().await {
                     tracing::warn!(%error, "runs could not be looked at");
                 }
             }
             if tidy_at <= Instant::now() {
                 tidy_at = Instant::now() + TIDY;
+                self.places.look().await;
                 self.places.sweep().await;
                 if let Err(error) = self.discard_unwanted().await {
                     tracing::warn!(%error, "containers that were left could not be looked at");
