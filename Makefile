@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 
-.PHONY: help run demo dev test test-mlflow test-docker soak check bench bench-scale bench-audit bench-promotion setup clean
+.PHONY: help run demo dev test test-mlflow test-docker test-kubernetes soak check bench bench-scale bench-audit bench-promotion setup clean
 help: ## list the targets
 	@grep -hE '^[a-z-]+: .*## ' $(MAKEFILE_LIST) | sed 's/: .*## /\t/' | expand -t 18 | sed 's/^/  make /'
 
@@ -23,6 +23,9 @@ test-mlflow: ## ask MLflow's own server and ours the same, and compare the answe
 
 test-docker: ## run the tests of steps in containers, with a Docker engine of their own (needs root)
 	@exec scripts/test-docker.sh
+
+test-kubernetes: ## run the tests of steps in a cluster: that of KUBECONFIG, or one that SLIPWAY_TEST_CLUSTER starts
+	@exec scripts/test-kubernetes.sh
 
 soak: ## run each race that must have one winner a thousand times (RACES=1000)
 	@exec scripts/soak.sh

@@ -13,7 +13,7 @@ use crate::{
 use domain::{
     Error, ErrorKind, Page,
     audit::{Object, ObjectKind},
-    id::{AlertId, PipelineId, PipelineRunId, TriggerId},
+    id::{AlertId, PipelineId, PipelineRunId, RunId, TriggerId},
     page,
     pipeline::{Param, ParamValue, Pipeline, PipelineSpec, PipelineVersion},
     pipeline_run::{PipelineRun, PipelineRunDetail, PipelineRunState, PipelineRunSummary, RunCause, StepState},
@@ -243,6 +243,17 @@ impl Services {
         let mut conn = self.conn().await?;
         let run = by_number(&mut conn, ctx, number).await?;
         Ok(store::step::attempt::of_steps(&mut conn, run.id, steps).await?)
+    }
+
+    /// Tracked runs that steps of a run logged to, the first of each step that tried; up to a hundred.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    #[boxed]
+    pub async fn runs_of_pipeline_run(&self, ctx: &Ctx, number: i64) -> Result<Vec<RunId>> {
+        let mut conn = self.conn().await?;
+        let run = by_number(&mut conn, ctx, number).await?;
+        Ok(store::step::attempt::logged_runs(&mut conn, run.id, 100).await?)
     }
 
     /// Cancels a run: what has not begun does not begin, and what runs is ended. Asking again changes nothing.

@@ -22,6 +22,11 @@ mod parse;
 #[cfg(test)]
 mod tests;
 
+/// The JSON Schema of a pipeline's file, for editors. What it allows and [`PipelineSpec::parse`] refuses is told with a
+/// sentence by the latter alone: names that must exist, circles, placeholders.
+#[cfg(not(target_arch = "wasm32"))]
+pub const SCHEMA: &str = include_str!("schema.json");
+
 pub use crate::problem::{FileErrors, Problem};
 pub use expand::{INPUTS_DIR, Invocation, input_path};
 pub use graph::Graph;

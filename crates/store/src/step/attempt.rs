@@ -121,6 +121,27 @@ pub async fn of_steps(
     Ok(attempts)
 }
 
+/// The tracked runs that tries of a run logged to, in the order of the steps.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn logged_runs(conn: &mut PgConnection, run: PipelineRunId, limit: i64) -> Result<Vec<RunId>> {
+    let runs = sqlx::query_scalar(
+        "select r.id
+         from steps s
+         join step_attempts a on a.step_id = s.id
+         join runs r on r.step_attempt_id = a.id
+         where s.run_id = $1
+         order by s.position, a.number, r.key
+         limit $2",
+    )
+    .bind(run)
+    .bind(limit)
+    .fetch_all(conn)
+    .await?;
+    Ok(runs)
+}
+
 /// A try, found by what its address says.
 ///
 /// # Errors

@@ -109,7 +109,7 @@ impl Steps {
         let mut wait = Duration::from_millis(50);
         while !hand.is_over() {
             match self.services.begin_attempt(held, &self.options.server_url).await {
-                Ok(Some(work)) => return Begun::Work(work),
+                Ok(Some(work)) => return Begun::Work(Box::new(work)),
                 Ok(None) => return Begun::Lost,
                 Err(error) if error.kind != ErrorKind::Unavailable => {
                     return Begun::Impossible("it could not be begun; the log of the server says why".to_owned());
@@ -127,7 +127,7 @@ impl Steps {
         held: &Claimed,
         place: &Place,
         dir: &StepDir,
-        work: StepWork,
+        work: Box<StepWork>,
         hand: &Hand,
         log: &mut Log,
     ) -> Option<LetGo> {
@@ -260,7 +260,6 @@ fn task(work: &StepWork, env: BTreeMap<String, String>) -> Task {
             gpus: work.resources.gpu,
         },
         labels: BTreeMap::from([("slipway.run".to_owned(), work.run_name.clone())]),
-        ..Task::default()
     }
 }
 
@@ -273,7 +272,7 @@ async fn close(mut log: Log, how: Option<&LetGo>) {
 }
 
 enum Begun {
-    Work(StepWork),
+    Work(Box<StepWork>),
     Lost,
     /// A mistake of ours that no other worker would do better with.
     Impossible(String),

@@ -1,0 +1,293 @@
+//! Real Jobs of a real cluster: how they run, that they end, and that one whose worker was killed is gone on with.
+//!
+//! `make test-kubernetes` runs these with the cluster of `KUBECONFIG`, or one that `SLIPWAY_TEST_CLUSTER` starts; they are
+//! ignored elsewhere. The cluster has one node, this machine, and an image with a shell that is there already.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use executors::{Controls, Deadline, Ended, Executor as _, Finished, Limits, LogLine, StepDir, Task};
+use kubernetes::{KubernetesExecutor, Settings, Volume};
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{BufRead as _, BufReader},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
+use tokio_util::sync::CancellationToken;
+
+const WORKER: &str = env!("CARGO_BIN_EXE_kubernetes-test-worker");
+
+struct Bench {
+    root: TempDir,
+    executor: KubernetesExecutor,
+}
+
+struct Running {
+    lease: watch::Sender<Deadline>,
+    cancel: CancellationToken,
+    lines: mpsc::Receiver<LogLine>,
+    task: JoinHandle<(StepDir, Result<Finished, executors::Error>)>,
+}
+
+fn image() -> String {
+    std::env::var("SLIPWAY_TEST_IMAGE").unwrap_or_else(|_| "busybox:local".to_owned())
+}
+
+fn name(root: &TempDir) -> String {
+    root.path().file_name().unwrap().to_string_lossy().trim_start_matches('.').to_lowercase()
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self::with(Duration::from_secs(60), "default")
+    }
+
+    fn with(pending: Duration, namespace: &str) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let settings = Settings {
+            namespace: namespace.to_owned(),
+            volume: Volume::Host,
+            installation: name(&root),
+            pull_policy: "Never".to_owned(),
+            pending,
+            fetching: Duration::from_secs(5),
+        };
+        let executor = KubernetesExecutor::new(root.path(), settings);
+        Self { root, executor }
+    }
+
+    fn name(&self) -> String {
+        name(&self.root)
+    }
+
+    async fn start(&self, task: Task) -> Running {
+        let dir = self.executor.prepare(&self.name(), BTreeMap::new()).await.unwrap();
+        self.start_in(dir, task, 0)
+    }
+
+    fn start_in(&self, dir: StepDir, task: Task, lines_before: u64) -> Running {
+        let (lease, deadline) = watch::channel(Deadline::after(Duration::from_secs(600)));
+        let (log, lines) = mpsc::channel(64);
+        let cancel = CancellationToken::new();
+        let controls = Controls { lines_before, ..Controls::new(deadline, cancel.clone(), log) };
+        let executor = self.executor.clone();
+        let task = tokio::spawn(async move {
+            let finished = executor.run(&dir, &task, controls).await;
+            (dir, finished)
+        });
+        Running { lease, cancel, lines, task }
+    }
+
+    async fn run(&self, task: Task) -> (Vec<LogLine>, Result<Finished, executors::Error>) {
+        let (lines, _dir, finished) = self.start(task).await.end().await;
+        self.executor.discard(&self.name()).await.unwrap();
+        (lines, finished)
+    }
+}
+
+impl Running {
+    async fn end(mut self) -> (Vec<LogLine>, StepDir, Result<Finished, executors::Error>) {
+        let mut lines = Vec::new();
+        while let Some(line) = self.lines.recv().await {
+            lines.push(line);
+        }
+        let (dir, finished) = self.task.await.unwrap();
+        (lines, dir, finished)
+    }
+}
+
+fn shell(script: &str) -> Task {
+    Task {
+        argv: ["/bin/sh", "-ec", script].map(str::to_owned).to_vec(),
+        image: Some(image()),
+        grace: Duration::from_secs(5),
+        ..Task::default()
+    }
+}
+
+fn texts(lines: &[LogLine]) -> Vec<&str> {
+    lines.iter().map(|line| line.text.as_str()).collect()
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster: make test-kubernetes"]
+async fn a_command_succeeds_and_its_files_are_there() {
+    let bench = Bench::new();
+    let script =
+        "i=0; while [ $i -lt 300 ]; do echo line $i; i=$((i+1)); done; echo \"$X\"; echo a $Y; id -u > out.txt";
+    let env = [("X", "$(HOME) $HOME"), ("Y", "s3cret")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let task = Task { env: env.into(), secrets: ["Y".to_owned()].into(), ..shell(script) };
+    let (lines, dir, finished) = bench.start(task).await.end().await;
+    let finished = finished.unwrap();
+    assert_eq!((finished.ended, finished.exit_code), (Ended::Exited(0), Some(0)));
+    let mut expected: Vec<String> = (0..300).map(|i| format!("line {i}")).collect();
+    expected.extend(["$(HOME) $HOME", "a ***"].map(str::to_owned));
+    assert_eq!(texts(&lines), expected);
+    assert_ne!(fs::read_to_string(dir.output("out.txt").unwrap()).unwrap(), "0\n");
+    assert!(finished.image.unwrap().contains("sha256:"));
+    bench.executor.discard(&bench.name()).await.unwrap();
+    assert_eq!(bench.executor.left().await.unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster: make test-kubernetes"]
+async fn failures_are_told_apart() {
+    let (_, finished) = Bench::new().run(shell("echo no; exit 7")).await;
+    assert_eq!(finished.unwrap().ended, Ended::Exited(7));
+    let (_, finished) = Bench::new().run(Task { argv: vec!["pyhton".to_owned()], ..shell("") }).await;
+    let ended = finished.unwrap().ended;
+    assert!(matches!(&ended, Ended::NotStarted(message) if message.contains("pyhton")), "{ended:?}");
+    let (_, finished) = Bench::new().run(Task { image: Some("none:none".to_owned()), ..shell("true") }).await;
+    let ended = finished.unwrap().ended;
+    assert!(matches!(&ended, Ended::NotStarted(message) if message.contains("no such image")), "{ended:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster: make test-kubernetes"]
+async fn running_out_of_memory_is_told_with_its_limit() {
+    let limits = Limits { memory_bytes: Some(64 << 20), ..Limits::default() };
+    let script = "exec tail -c 300000000 /dev/zero";
+    let (_, finished) = Bench::new().run(Task { limits, ..shell(script) }).await;
+    assert_eq!(finished.unwrap().ended.to_string(), "killed: out of memory at 64.0 of 64.0 MiB");
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster: make test-kubernetes"]
+async fn what_no_node_has_room_for_is_given_back_with_the_clusters_words() {
+    let limits = Limits { cpus: Some(5000.0), ..Limits::default() };
+    let bench = Bench::with(Duration::from_secs(3), "default");
+    let (_, finished) = bench.run(Task { limits, ..shell("true") }).await;
+    let error = finished.unwrap_err().to_string();
+    assert!(error.contains("no room") && error.contains("Insufficient cpu"), "{error}");
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster: make test-kubernetes"]
+async fn a_quota_that_is_full_is_told_as_such() {
+    let bench = Bench::with(Duration::from_secs(3), "default");
+    let namespace = format!("quota-{}", bench.name());
+    let kube = |method: &str, path: &str, body: serde_json::Value| {
+        let (method, path) = (method.to_owned(), path.to_owned());
+        async move {
+            let client = kube::Client::try_default().await.unwrap();
+            let request = http_request(&method, &path, &body);
+            client.request::<serde_json::Value>(request).await.unwrap()
+        }
+    };
+    let named = serde_json::json!({ "metadata": { "name": namespace } });
+    kube("POST", "/api/v1/namespaces", named).await;
+    let quota = serde_json::json!({ "metadata": { "name": "none" }, "spec": { "hard": { "pods": "0" } } });
+    kube("POST", &format!("/api/v1/namespaces/{namespace}/resourcequotas"), quota).await;
+    let bench = Bench::with(Duration::from_secs(3), &namespace);
+    let (_, finished) = bench.run(shell("true")).await;
+    kube("DELETE", &format!("/api/v1/namespaces/{namespace}"), serde_json::json!({})).await;
+    let error = finished.unwrap_err().to_string();
+    assert!(error.contains("no room") && error.contains("exceeded quota"), "{error}");
+}
+
+fn http_request(method: &str, path: &str, body: &serde_json::Value) -> http::Request<Vec<u8>> {
+    let request = http::Request::builder().method(method).uri(path).header("content-type", "application/json");
+    request.body(serde_json::to_vec(body).unwrap()).unwrap()
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster: make test-kubernetes"]
+async fn a_pod_may_take_no_longer_than_its_timeout() {
+    let script = "trap 'echo bye; exit 3' TERM; echo began; while :; do sleep 0.1; done";
+    let (lines, finished) = Bench::new().run(Task { timeout: Some(Duration::from_secs(2)), ..shell(script) }).await;
+    assert_eq!((texts(&lines), finished.unwrap().ended), (vec!["began", "bye"], Ended::TimedOut));
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster: make test-kubernetes"]
+async fn one_that_is_deaf_to_being_cancelled_is_killed() {
+    let bench = Bench::new();
+    let task = Task { grace: Duration::from_secs(1), ..shell("trap '' TERM; echo began; while :; do sleep 0.1; done") };
+    let mut step = bench.start(task).await;
+    assert_eq!(step.lines.recv().await.unwrap().text, "began");
+    step.cancel.cancel();
+    assert_eq!(step.end().await.2.unwrap().ended, Ended::Cancelled);
+    bench.executor.discard(&bench.name()).await.unwrap();
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster: make test-kubernetes"]
+async fn a_pod_never_runs_past_its_lease() {
+    let bench = Bench::new();
+    let mut step = bench.start(shell("echo began; while :; do sleep 0.1; done")).await;
+    step.lines.recv().await.unwrap();
+    // Renewed, it goes on; lost, it is ended.
+    step.lease.send(Deadline::after(Duration::from_secs(300))).unwrap();
+    step.lease.send(Deadline::now()).unwrap();
+    assert_eq!(step.end().await.2.unwrap().ended, Ended::Fenced);
+    bench.executor.discard(&bench.name()).await.unwrap();
+}
+
+/// A worker in a process of its own, with the first line that its script printed.
+fn worker(bench: &Bench, lease_seconds: u32, script: &str) -> (Child, String) {
+    let mut worker = Command::new(WORKER)
+        .args([&bench.root.path().display().to_string(), &bench.name(), &image(), &lease_seconds.to_string(), script])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = String::new();
+    BufReader::new(worker.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    (worker, first.trim().to_owned())
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster: make test-kubernetes"]
+async fn a_job_whose_worker_is_killed_is_gone_on_with() {
+    let bench = Bench::new();
+    let script = "echo one; echo two; until [ -e go ]; do sleep 0.1; done; echo three; cat go; exit 5";
+    let (mut worker, first) = worker(&bench, 600, script);
+    assert_eq!(first, "one");
+    assert!(bench.executor.adopt(&bench.name()).await.unwrap().is_none(), "its worker lives");
+    worker.kill().unwrap();
+    worker.wait().unwrap();
+    assert_eq!(bench.executor.left().await.unwrap(), [bench.name()]);
+    let dir = bench.executor.adopt(&bench.name()).await.unwrap().unwrap();
+    let go = dir.work().join("go");
+    let step = bench.start_in(dir, shell("not what runs"), 1);
+    fs::write(go, "four\n").unwrap();
+    let (lines, _dir, finished) = step.end().await;
+    assert_eq!((texts(&lines), finished.unwrap().ended), (vec!["two", "three", "four"], Ended::Exited(5)));
+    bench.executor.discard(&bench.name()).await.unwrap();
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster: make test-kubernetes"]
+async fn one_that_nobody_goes_on_with_is_ended_by_the_cluster() {
+    let bench = Bench::new();
+    let (mut worker, _) = worker(&bench, 15, "echo one; while :; do sleep 0.1; done");
+    worker.kill().unwrap();
+    worker.wait().unwrap();
+    let dir = bench.executor.adopt(&bench.name()).await.unwrap().unwrap();
+    // Whoever comes too late finds that its time was up.
+    let give_up = Instant::now() + Duration::from_secs(90);
+    let (lines, _dir, finished) =
+        bench.start_in(dir, Task { grace: Duration::from_secs(1), ..shell("x") }, 0).end().await;
+    assert!(Instant::now() < give_up);
+    assert_eq!((texts(&lines), finished.unwrap().ended), (vec!["one"], Ended::Fenced));
+    bench.executor.discard(&bench.name()).await.unwrap();
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster: make test-kubernetes"]
+async fn a_pod_that_is_taken_away_is_no_fault_of_the_step() {
+    let bench = Bench::new();
+    let mut step = bench.start(shell("echo began; while :; do sleep 0.1; done")).await;
+    step.lines.recv().await.unwrap();
+    // As when its node is drained.
+    bench.executor.discard(&bench.name()).await.unwrap();
+    let (_, _dir, finished) = step.end().await;
+    match finished {
+        Err(error) => assert!(error.to_string().contains("lost"), "{error}"),
+        Ok(finished) => assert_eq!(finished.ended, Ended::Lost),
+    }
+}
