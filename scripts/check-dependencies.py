@@ -13,11 +13,13 @@ import sys
 
 LAYERS = {"artifacts", "executors", "export", "outbound", "serving", "store"}
 MAY_USE = {
+    "docker": {"domain", "executors"},
     "domain": set(),
     "artifacts": {"domain"},
     "chain": {"domain"},
     "executors": {"domain"},
     "export": set(),
+    "kubernetes": {"executors"},
     "outbound": {"domain"},
     "preview": {"domain"},
     "serving": {"domain"},
@@ -26,12 +28,14 @@ MAY_USE = {
     "services": {"chain", "domain", "preview"} | LAYERS,
     "app": {"domain"},
     "frontend": {"app"},
-    "server": {"app", "chain", "domain", "preview", "services"} | LAYERS,
+    "server": {"app", "chain", "docker", "domain", "kubernetes", "preview", "services"} | LAYERS,
     "testkit": set(),
 }
 ONLY_IN_TESTS = {"testkit"}
 ONLY_IN = {
     "axum": {"server"},
+    "bollard": {"docker"},
+    "kube": {"kubernetes"},
     "leptos": {"app", "frontend", "server"},
     "leptos_axum": {"server"},
     "object_store": {"artifacts"},

@@ -4,7 +4,7 @@
 #   scripts/setup.sh image           what the Dockerfile needs to build
 #   scripts/setup.sh check           what `make check` needs
 #   scripts/setup.sh bench           what `make bench` needs: the load, and MLflow's server to compare with
-#   scripts/setup.sh test-docker     what the tests of steps in containers need
+#   scripts/setup.sh test-docker     what the tests of steps in containers need; test-kubernetes as Jobs of a cluster
 #   scripts/setup.sh test-mlflow     what the differential test needs
 #   scripts/setup.sh test-rust       what a part of `make test` needs; test-python and test-browser are the others
 # Several can be named at once.
@@ -20,7 +20,7 @@ for purpose in "${@:-run}"; do
         bench) wanted_steps+=(postgres python wrk mlflow-server) ;;
         test-mlflow) wanted_steps+=("${run[@]}" python-test mlflow-server) ;;
         test-kubernetes) wanted_steps+=(rust nextest) ;;
-        test-docker) wanted_steps+=(rust nextest docker) ;;
+        test-docker) wanted_steps+=("${run[@]}" nextest docker) ;;
         test-rust) wanted_steps+=("${run[@]}" nextest) ;;
         test-python) wanted_steps+=("${run[@]}" python-test) ;;
         test-browser) wanted_steps+=("${run[@]}" end2end chromium python-test) ;;

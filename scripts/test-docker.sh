@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The tests of steps in containers, with a private Docker engine that is started for them and ended afterwards.
 #   scripts/test-docker.sh [arguments of cargo nextest]
+# Those of the executor alone, and those of the whole program.
 # The engine needs root. It listens on a socket only, in a folder of its own, and makes no network. Another that runs is
 # not touched. Images come from no registry: one is made from busybox.
 . "$(dirname "$0")/say.sh"
@@ -8,7 +9,8 @@ cd "$checkout"
 "$checkout/scripts/setup.sh" test-docker
 export PATH=$PATH:/usr/sbin
 [ "$(id -u)" -eq 0 ] || fail "scripts/test-docker.sh: a Docker engine needs root. Run it as root."
-quietly "Tests of containers: compiling" linted cargo nextest run -p docker --run-ignored only --no-run
+tests=(-p docker -p server --run-ignored only -E "package(docker) | test(/^containers::/)")
+quietly "Tests of containers: compiling" linted cargo nextest run "${tests[@]}" --no-run
 
 folder=$(mktemp -d /tmp/slipway-docker.XXXXXX)
 stop() {
@@ -41,4 +43,4 @@ start() {
 }
 quietly "Docker engine of its own: starting" start
 export SLIPWAY_TEST_DOCKER=$folder/docker.sock SLIPWAY_TEST_IMAGE=slipway-test:1
-linted cargo nextest run -p docker --run-ignored only "$@"
+linted "$checkout/scripts/test-postgres.sh" cargo nextest run "${tests[@]}" "$@"

@@ -240,3 +240,21 @@ async fn nothing_is_kept_from_a_step_where_nothing_is_wanted() {
     let (texts, finished) = run(&open, &format!("cat {}", bench.path("data/keys/audit.key")), Limits::default()).await;
     assert_eq!((texts.concat().as_str(), finished.sandbox.level()), ("the key", 0));
 }
+
+/// `cargo nextest run -p executors --run-ignored only --success-output final`
+#[tokio::test]
+#[ignore = "measures"]
+async fn what_a_sandbox_costs() {
+    let bench = Bench::new().await;
+    for (what, executor) in [
+        ("confined, with groups", bench.executor.clone()),
+        ("confined, without groups", bench.executor.clone().without_groups()),
+        ("neither", bench.executor.clone().confined(Confinement::default()).without_groups()),
+    ] {
+        let begun = std::time::Instant::now();
+        for _ in 0..100 {
+            run(&executor, "true", Limits::default()).await;
+        }
+        eprintln!("{what}: {:?} a step", begun.elapsed() / 100);
+    }
+}

@@ -116,7 +116,7 @@ impl KubernetesExecutor {
         let params = ListParams::default().labels(&format!("job-name={}", job_name(name)));
         let found = self.pods().await?.list(&params).await;
         let found = found.map_err(|error| failed("the step's pod could not be looked at", error))?;
-        // Should there be more than one, the one that began last.
+        // Should there be more than one, the one that was made last.
         Ok(found.items.into_iter().max_by_key(|pod| pod.metadata.creation_timestamp.as_ref().map(|time| time.0)))
     }
 

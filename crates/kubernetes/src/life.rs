@@ -185,7 +185,7 @@ impl Life<'_> {
         let (mut renewable, mut cancellable) = (true, true);
         let mut timeout_at = None::<Deadline>;
         let mut waiting_since = Instant::now();
-        let mut asked_to_end = None::<u32>;
+        let mut asked_to_end = false;
         loop {
             let stand = match timeout(ANSWER, self.look()).await {
                 Ok(Ok(stand)) => Some(stand),
@@ -228,7 +228,8 @@ impl Life<'_> {
                 changed = self.deadline.changed(), if renewable => {
                     renewable = changed.is_ok();
                     let deadline = *self.deadline.borrow_and_update();
-                    if let Err(error) = self.renew(deadline).await {
+                    // One that is being ended is not renewed.
+                    if cause.is_none() && let Err(error) = self.renew(deadline).await {
                         // The cluster ends it then, at the deadline that it knows.
                         tracing::warn!(%error, job = self.name, "the lease of a job is not renewed");
                     }
@@ -251,15 +252,13 @@ impl Life<'_> {
                 cause = cause.or(Some(Cause::Fenced));
             }
             let at_once = is_fenced || kill_at.is_some_and(Deadline::has_passed);
-            let grace = match cause {
-                None => continue,
-                Some(_) if at_once => AT_ONCE,
-                Some(_) => u32::try_from(self.task.grace.as_secs().max(1)).unwrap_or(u32::MAX),
-            };
+            if cause.is_none() {
+                continue;
+            }
             // Once politely, and at once again and again.
-            if at_once || asked_to_end != Some(grace) {
-                asked_to_end = Some(grace);
-                self.end(grace).await;
+            if at_once || !asked_to_end {
+                asked_to_end = true;
+                self.end(at_once).await;
             }
             if at_once && give_up_at.get_or_insert_with(|| Deadline::after(GIVE_UP)).has_passed() {
                 let doing = format!("the cluster does not end the pod of {}", job_name(self.name));
@@ -282,13 +281,15 @@ impl Life<'_> {
                     is_new
                 });
             }
-            // It may be late and its pod still end.
-            return Ok(stand);
+            // What the cluster ended leaves an exit status as from a signal, or none.
+            let is_late = failed_because(&job).is_some_and(|reason| reason == "DeadlineExceeded");
+            return Ok(match stand {
+                Stand::Lost(_) if is_late => Stand::Late,
+                Stand::Ended(ended) if is_late && ended.exit_code != 0 => Stand::Late,
+                stand => stand,
+            });
         }
-        let failed = job.status.as_ref().and_then(|status| status.conditions.as_ref()).into_iter().flatten();
-        let failed = failed.into_iter().find(|condition| condition.type_ == "Failed" && condition.status == "True");
-        if let Some(failed) = failed {
-            let reason = failed.reason.clone().unwrap_or_default();
+        if let Some(reason) = failed_because(&job) {
             return Ok(if reason == "DeadlineExceeded" { Stand::Late } else { Stand::Lost(reason) });
         }
         if self.pod.borrow().is_some() {
@@ -334,27 +335,42 @@ impl Life<'_> {
         patched.map(drop).map_err(|error| failed("the deadline of the step's job could not be moved on", error))
     }
 
-    /// Asks for its end. Its Job makes no other pod.
-    async fn end(&self, grace: u32) {
+    /// Asks for its end: its Job's time is up. Politely, which the pod's own grace then bounds, or at once.
+    ///
+    /// Not by deleting the pod: its Job would make another.
+    async fn end(&self, at_once: bool) {
         let ending = async {
-            let params = DeleteParams { grace_period_seconds: Some(grace), ..DeleteParams::default() };
-            match self.executor.pod(self.name).await?.and_then(|pod| pod.metadata.name) {
-                Some(pod) => self.executor.pods().await?.delete(&pod, &params).await.map(drop),
-                // It has none yet: so that it gets none.
-                None => {
-                    let jobs = self.executor.jobs().await?;
-                    jobs.delete(&job_name(self.name), &DeleteParams::background()).await.map(drop)
-                }
+            let jobs = self.executor.jobs().await?;
+            let patch = Patch::Merge(json!({ "spec": { "activeDeadlineSeconds": 1 } }));
+            let told = jobs.patch(&job_name(self.name), &PatchParams::default(), &patch).await.map(drop);
+            let told = told.or_else(|error| if crate::is_missing(&error) { Ok(()) } else { Err(error) });
+            told.map_err(|error| failed("the step's job could not be ended", error))?;
+            // Once its Job has failed it makes no other.
+            let is_over = self.executor.job(self.name).await?.is_none_or(|job| failed_because(&job).is_some());
+            if at_once
+                && is_over
+                && let Some(pod) = self.executor.pod(self.name).await?.and_then(|pod| pod.metadata.name)
+            {
+                let params = DeleteParams { grace_period_seconds: Some(AT_ONCE), ..DeleteParams::default() };
+                let deleted = self.executor.pods().await?.delete(&pod, &params).await.map(drop);
+                let deleted = deleted.or_else(|error| if crate::is_missing(&error) { Ok(()) } else { Err(error) });
+                deleted.map_err(|error| failed("the step's pod could not be ended", error))?;
             }
-            .or_else(|error| if crate::is_missing(&error) { Ok(()) } else { Err(error) })
-            .map_err(|error| failed("the step's pod could not be ended", error))
+            Ok::<_, Error>(())
         };
         match timeout(ANSWER, ending).await {
-            Ok(Err(error)) => tracing::warn!(%error, job = self.name, "a pod could not be told to end; trying again"),
-            Err(_) => tracing::warn!(job = self.name, "a pod could not be told to end: the cluster is slow"),
+            Ok(Err(error)) => tracing::warn!(%error, job = self.name, "a job could not be told to end; trying again"),
+            Err(_) => tracing::warn!(job = self.name, "a job could not be told to end: the cluster is slow"),
             Ok(Ok(())) => {}
         }
     }
+}
+
+/// Why a Job has failed, when it has.
+fn failed_because(job: &Job) -> Option<String> {
+    let conditions = job.status.as_ref()?.conditions.as_ref()?;
+    let failed = conditions.iter().find(|condition| condition.type_ == "Failed" && condition.status == "True")?;
+    Some(failed.reason.clone().unwrap_or_default())
 }
 
 fn stand_of(pod: &Pod) -> Stand {

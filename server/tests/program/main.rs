@@ -5,6 +5,7 @@
 mod audit;
 mod ci;
 mod cli;
+mod containers;
 mod crash;
 mod evidence;
 mod kill;

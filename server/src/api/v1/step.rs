@@ -98,7 +98,7 @@ async fn output(
 }
 
 /// What a try used, from its beginning on: processors, memory, disks and graphics processors. Pieces are of two seconds in
-/// its first minute, of ten in its first hour, and of a minute after that; a short try has one.
+/// its first minute, of ten in its first hour, and of a minute after that; a try of less than half a second has none.
 #[utoipa::path(get, path = "/api/v1/pipeline-runs/{number}/steps/{step}/attempts/{attempt}/samples", tag = "pipelines",
     params(("number" = i64, Path), ("step" = String, Path), ("attempt" = i32, Path)),
     responses((status = 200, body = Listed<StepSample>), (status = 404, body = Problem)))]

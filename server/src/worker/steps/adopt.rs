@@ -19,8 +19,9 @@ const ASKING: Duration = Duration::from_secs(10);
 
 impl Steps {
     /// Goes on with whatever of these steps of others still runs here, and answers with the rest: nothing of those is
-    /// left here. A step that could be gone on with when there is a free slot is in neither.
-    pub(super) async fn going_on(&self, leases: Vec<Lease>) -> Vec<Lease> {
+    /// left here. A step that could be gone on with when there is a free slot is in neither; nor is one, while its lease
+    /// lasts, of which nobody can say now whether it runs.
+    pub(super) async fn going_on(&self, leases: Vec<Lease>, are_expired: bool) -> Vec<Lease> {
         if leases.is_empty() {
             return leases;
         }
@@ -31,6 +32,10 @@ impl Steps {
                 Some(place) => {
                     let gone_on = self.go_on(&lease, place).await;
                     rest.extend((!gone_on).then_some(lease));
+                }
+                // The engine does not answer, and its containers may go on without it.
+                None if !are_expired && self.places.may_be_left(lease.attempt_id) => {
+                    tracing::warn!(step = %lease.step_id, "whether a dead worker's container runs cannot be told now");
                 }
                 None => rest.push(lease),
             }

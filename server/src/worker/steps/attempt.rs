@@ -163,14 +163,11 @@ impl Steps {
             ..Controls::new(hand.deadline.clone(), hand.cancel.clone(), sender)
         };
         let run = place.1.run(dir, task, controls);
-        let (finished, (), is_sampled) =
+        let (finished, (), ()) =
             tokio::join!(run, log.follow(lines), samples::follow(&self.logs, held.attempt_id, samples));
         match finished {
             Ok(finished) => {
                 log.say(account(&finished));
-                if !is_sampled {
-                    samples::of_whole(&self.logs, held.attempt_id, &finished.usage).await;
-                }
                 self.note(held, place.0, &finished).await;
                 Some(self.judge(dir, outputs, finished, hand).await)
             }

@@ -2,10 +2,11 @@
 
 use crate::worker::Options;
 use docker::DockerExecutor;
-use domain::pipeline::ExecutorKind;
+use domain::{id::StepAttemptId, pipeline::ExecutorKind};
 use executors::{Executor, ProcessExecutor};
 use kubernetes::KubernetesExecutor;
 use std::{
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -28,6 +29,8 @@ pub(super) struct Places {
     has_docker: AtomicBool,
     kubernetes: Option<Arc<KubernetesExecutor>>,
     has_kubernetes: AtomicBool,
+    /// Where the directories of containers and of jobs are.
+    outliving: [PathBuf; 2],
 }
 
 impl Places {
@@ -48,7 +51,13 @@ impl Places {
             has_docker: AtomicBool::new(false),
             kubernetes: kubernetes.map(Arc::new),
             has_kubernetes: AtomicBool::new(false),
+            outliving: [beside("containers"), beside("jobs")],
         }
+    }
+
+    /// Whether this machine has the directory of a try that may outlive its worker.
+    pub(super) fn may_be_left(&self, attempt: StepAttemptId) -> bool {
+        self.outliving.iter().any(|root| root.join(attempt.to_string()).exists())
     }
 
     /// Finds out what processes get here, and says so.
@@ -57,7 +66,6 @@ impl Places {
             Ok(sandbox) => tracing::info!(%sandbox, "steps run as processes"),
             Err(error) => tracing::warn!(%error, "no process can be started for a step on this machine"),
         }
-        self.look().await;
     }
 
     /// Looks which engine and which cluster are there. They may come and go.

@@ -21,6 +21,8 @@ impl Steps {
     pub(super) async fn reap(self) {
         let interval = (self.timing.ttl / 10).clamp(Duration::from_millis(300), Duration::from_secs(5));
         let mut dead = HashMap::new();
+        // First: what dead workers left is looked for where it may run.
+        self.places.look().await;
         let (mut settle_at, mut tidy_at) = (Instant::now(), Instant::now());
         loop {
             if let Err(error) = self.give_up_expired().await {
@@ -56,7 +58,7 @@ impl Steps {
 
     async fn give_up_expired(&self) -> Result<()> {
         let how = LetGo::Expired(self.timing.grace);
-        for lease in self.going_on(self.services.expired_leases(self.timing.grace).await?).await {
+        for lease in self.going_on(self.services.expired_leases(self.timing.grace).await?, true).await {
             if let Some(state) = self.services.let_go(&lease, &how).await? {
                 tracing::warn!(step = %lease.step_id, fence = lease.fence, state = state.as_str(), "gave up a lost worker");
                 self.ready.notify_one();
@@ -84,7 +86,7 @@ impl Steps {
             if now.duration_since(*since) < SETTLED {
                 continue;
             }
-            let leases = self.going_on(self.services.held_besides(owner, &[]).await?).await;
+            let leases = self.going_on(self.services.held_besides(owner, &[]).await?, false).await;
             if self.is_anything_left_of(&leases).await {
                 tracing::warn!(worker = owner, "something that a dead worker started still runs");
                 continue;

@@ -5,7 +5,7 @@ use domain::{
     id::StepAttemptId,
     step::{GpuUse, StepSample},
 };
-use executors::{SAMPLE_EVERY, Sample, Usage};
+use executors::{SAMPLE_EVERY, Sample};
 use services::Services;
 use std::time::Duration;
 use tokio::{sync::mpsc, time::timeout};
@@ -22,8 +22,8 @@ fn row_lasts(after: Duration) -> Duration {
     }
 }
 
-/// Stores what comes, until no more does. Answers with whether there was anything.
-pub(super) async fn follow(services: &Services, attempt: StepAttemptId, mut samples: mpsc::Receiver<Sample>) -> bool {
+/// Stores what comes, until no more does.
+pub(super) async fn follow(services: &Services, attempt: StepAttemptId, mut samples: mpsc::Receiver<Sample>) {
     let mut rows = Rows::default();
     while let Some(sample) = samples.recv().await {
         if let Some(row) = rows.add(sample) {
@@ -33,26 +33,6 @@ pub(super) async fn follow(services: &Services, attempt: StepAttemptId, mut samp
     if let Some(row) = rows.finish() {
         store(services, attempt, &row).await;
     }
-    rows.begun_ms.is_some()
-}
-
-/// One row for a try that was too short to be looked at.
-pub(super) async fn of_whole(services: &Services, attempt: StepAttemptId, usage: &Usage) {
-    let seconds = usage.wall.as_secs_f32();
-    let cpu = (usage.user + usage.system).as_secs_f32() / seconds.max(0.001);
-    let memory = bytes(usage.peak_memory_bytes);
-    let row = StepSample {
-        at: Utc::now() - chrono::TimeDelta::from_std(usage.wall).unwrap_or_default(),
-        seconds,
-        cpu_mean: cpu,
-        cpu_max: cpu,
-        memory_mean: memory,
-        memory_max: memory,
-        read_bytes: 0,
-        written_bytes: 0,
-        gpus: Vec::new(),
-    };
-    store(services, attempt, &row).await;
 }
 
 async fn store(services: &Services, attempt: StepAttemptId, row: &StepSample) {
