@@ -25,7 +25,7 @@ impl Steps {
         if leases.is_empty() {
             return leases;
         }
-        let left = self.left().await;
+        let (left, is_all) = self.left().await;
         let mut rest = Vec::new();
         for lease in leases {
             match left.get(&lease.attempt_id) {
@@ -34,7 +34,7 @@ impl Steps {
                     rest.extend((!gone_on).then_some(lease));
                 }
                 // The engine does not answer, and its containers may go on without it.
-                None if !are_expired && self.places.may_be_left(lease.attempt_id) => {
+                None if !is_all && !are_expired && self.places.may_be_left(lease.attempt_id) => {
                     tracing::warn!(step = %lease.step_id, "whether a dead worker's container runs cannot be told now");
                 }
                 None => rest.push(lease),
@@ -43,22 +43,26 @@ impl Steps {
         rest
     }
 
-    /// What runs here with nobody watching, by try.
-    async fn left(&self) -> HashMap<StepAttemptId, Place> {
-        let mut left = HashMap::new();
+    /// What runs here with nobody watching, by try; and whether that is all, because everybody who could know has answered.
+    async fn left(&self) -> (HashMap<StepAttemptId, Place>, bool) {
+        let (mut left, mut is_all) = (HashMap::new(), self.places.are_all_there());
         for (name, executor) in self.places.containers() {
             match timeout(ASKING, executor.left()).await {
                 Ok(Ok(tries)) => {
                     let tries = tries.iter().filter_map(|name| name.parse::<StepAttemptId>().ok());
                     left.extend(tries.map(|attempt| (attempt, (name, Arc::clone(&executor)))));
                 }
-                Ok(Err(error)) => tracing::debug!(%error, executor = name.as_str(), "no containers can be looked for"),
+                Ok(Err(error)) => {
+                    is_all = false;
+                    tracing::warn!(%error, executor = name.as_str(), "containers cannot be looked for");
+                }
                 Err(_) => {
-                    tracing::warn!(executor = name.as_str(), "containers cannot be looked for: the engine is slow")
+                    is_all = false;
+                    tracing::warn!(executor = name.as_str(), "containers cannot be looked for: the engine is slow");
                 }
             }
         }
-        left
+        (left, is_all)
     }
 
     /// Tells whether the step is taken care of.
@@ -98,7 +102,7 @@ impl Steps {
 
     /// Ends what runs here and belongs to a try that has ended, or never was.
     pub(super) async fn discard_unwanted(&self) -> Result<()> {
-        let left = self.left().await;
+        let (left, _) = self.left().await;
         let tries: Vec<StepAttemptId> = left.keys().copied().collect();
         if tries.is_empty() {
             return Ok(());

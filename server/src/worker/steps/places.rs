@@ -100,6 +100,12 @@ impl Places {
         Some((kind, executor))
     }
 
+    /// Whether everything in which a step can outlive its worker answers.
+    pub(super) fn are_all_there(&self) -> bool {
+        self.has_docker.load(Ordering::Relaxed)
+            && (self.kubernetes.is_none() || self.has_kubernetes.load(Ordering::Relaxed))
+    }
+
     /// Those whose steps outlive their worker.
     pub(super) fn containers(&self) -> Vec<Place> {
         [ExecutorKind::Docker, ExecutorKind::Kubernetes].into_iter().filter_map(|kind| self.of(kind)).collect()
