@@ -138,7 +138,12 @@ impl KubernetesExecutor {
             _ => {}
         }
         let give_up = Instant::now() + ENDING;
-        while self.pod(name).await?.is_some() {
+        // One that has ended is there for a while yet.
+        let runs = |pod: &Pod| {
+            let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+            !matches!(phase, Some("Failed" | "Succeeded"))
+        };
+        while self.pod(name).await?.as_ref().is_some_and(runs) {
             if give_up < Instant::now() {
                 return Err(Error::new("the step's pod does not end", io::ErrorKind::TimedOut));
             }

@@ -1,6 +1,6 @@
 //! What a try uses while it runs: gathered for some seconds, and stored as one row.
 
-use chrono::{DateTime, Utc};
+use chrono::DateTime;
 use domain::{
     id::StepAttemptId,
     step::{GpuUse, StepSample},
