@@ -24,3 +24,4 @@ pub mod registration;
 pub mod run;
 pub mod settings;
 pub mod trouble;
+pub mod worker;

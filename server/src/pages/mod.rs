@@ -31,6 +31,7 @@ pub mod sign_in;
 mod team;
 mod view;
 mod webhook;
+mod worker;
 
 pub use error::PageError;
 pub(crate) use error::Unframed;
@@ -64,6 +65,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = settings::routes(routes);
     let routes = team::routes(routes);
     let routes = webhook::routes(routes);
+    let routes = worker::routes(routes);
     sign_in::routes(routes)
 }
 

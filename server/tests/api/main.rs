@@ -34,3 +34,4 @@ mod step;
 mod team;
 mod token;
 mod webhook;
+mod worker;

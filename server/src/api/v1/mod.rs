@@ -28,6 +28,7 @@ mod team;
 mod token;
 mod user;
 mod webhook;
+mod worker;
 mod workspace;
 
 use crate::router::Routes;
@@ -64,6 +65,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = token::routes(routes);
     let routes = user::routes(routes);
     let routes = webhook::routes(routes);
+    let routes = worker::routes(routes);
     workspace::routes(routes)
 }
 
