@@ -48,11 +48,14 @@ pub mod registration;
 pub mod repository;
 pub mod run;
 pub mod run_table;
+pub mod schedule;
 pub mod search;
 pub mod series;
 pub mod step;
 pub mod team;
 pub mod text_diff;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod timetable;
 pub mod upload;
 pub mod user;
 pub mod values;

@@ -31,6 +31,8 @@ pub struct Step {
     pub ended_at: Option<DateTime<Utc>>,
     /// Files it gave on, once it has succeeded.
     pub outputs: Vec<StepOutput>,
+    /// The number of the run that it was carried over from, outputs and all; it did not run in this one.
+    pub carried_from: Option<i64>,
 }
 
 /// A file or folder that a step gave on.

@@ -45,6 +45,7 @@ mod reference;
 mod registration;
 mod retention;
 mod run;
+mod schedule;
 mod session;
 mod setup;
 mod step;
@@ -85,7 +86,7 @@ pub use model_card::no_card;
 pub use model_version::{VersionDetail, VersionSearch, parse_stage};
 pub use monitor::MonitorChange;
 pub use pipeline::{PipelineFile, StoredPipeline};
-pub use pipeline_run::{NewRun, RunFilter, StartedRun};
+pub use pipeline_run::{NewRun, Rerun, RunFilter, StartedRun};
 pub use policy::NewPolicy;
 pub use promotion::{NewAnswer, NewEvidence, NewOverride, NewPromotion, PromotionFilter, Sweep, may_withdraw};
 pub use registration::{NewModelVersion, NewRegistration};
@@ -93,6 +94,7 @@ pub use run::{
     Curves, MAX_CHART_KEYS, MAX_CHART_RUNS, NewExperimentRun, RunChange, RunDetail, RunExport, RunExportSearch,
     RunGroupSearch, RunSearch, RunTableSearch, RunsChange, Unpacked, no_run,
 };
+pub use schedule::{NewSchedule, ScheduleChange, ScheduleFilter};
 pub use session::Browser;
 pub use setup::{NewUser, used_link};
 pub use step::{AttemptEnd, Claimed, FileTrouble, Lease, LetGo, Renewed, StepInput, StepWork};

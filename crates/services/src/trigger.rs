@@ -3,10 +3,11 @@
 use crate::{
     Ctx, Event, Result, Services, alert, boxed, commit,
     monitor::{name, on},
+    pipeline_run::is_refusal,
     prediction::never_served,
 };
 use domain::{
-    Error, ErrorKind,
+    Error,
     audit::{Object, ObjectKind},
     id::{AlertId, TriggerId},
     monitor::{Monitor, Trigger},
@@ -130,8 +131,8 @@ impl Services {
                         .write(tx, ctx)
                         .await;
                 }
-                // The pipeline changed since the trigger was made. The alert matters all the same.
-                Err(error) if matches!(error.kind, ErrorKind::Invalid | ErrorKind::NotFound) => error.message,
+                // The pipeline changed since the trigger was made, or is busy. The alert matters all the same.
+                Err(error) if is_refusal(&error) => error.message,
                 Err(error) => return Err(error),
             }
         };
@@ -143,5 +144,9 @@ impl Services {
             .related(alert::object(alert, number))
             .write(tx, ctx)
             .await
+    }
+
+    pub(crate) async fn fire_for_ending(&self, _tx: &mut PgConnection, _run: domain::id::PipelineRunId) -> Result<()> {
+        Ok(())
     }
 }

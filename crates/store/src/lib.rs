@@ -46,6 +46,7 @@ pub mod prediction;
 pub mod promotion;
 pub mod registration;
 pub mod run;
+pub mod schedule;
 pub mod session;
 pub mod step;
 pub mod team;

@@ -50,6 +50,9 @@ pub(crate) async fn after_success(conn: &mut PgConnection, run: &PipelineRun, st
 /// Looks at the whole run: makes every move that is due, and the run what its steps make it. Changes nothing when all is
 /// as it should be.
 pub(crate) async fn whole(conn: &mut PgConnection, run: &PipelineRun) -> Result<Settled> {
+    if run.held_at.is_some() && run.state != PipelineRunState::Cancelling {
+        return Ok(Settled::default());
+    }
     let Shape { graph, states } = store::step::shape(conn, run.id).await?;
     let due = graph.moves(&states, run.state == PipelineRunState::Cancelling);
     let moved: BTreeMap<&str, StepState> = due.iter().copied().collect();
@@ -110,6 +113,9 @@ async fn finish(conn: &mut PgConnection, run: &PipelineRun, state: PipelineRunSt
     })?;
     store::pipeline_run::set_state(conn, run.id, state).await?;
     store::event::notify(conn, &format!("pipeline_runs:{}", run.workspace_id)).await?;
+    if state.is_final() {
+        pipeline_run::turn::ended(conn, run).await?;
+    }
     let name = pipeline_run::name(run);
     let (action, summary) = match state {
         PipelineRunState::Running => ("pipeline_run.begun", format!("began {name}")),

@@ -2,7 +2,10 @@
 //! [`attempt`].
 
 pub mod attempt;
+mod carry;
 pub mod lease;
+
+pub use carry::carry;
 
 use crate::{Error, Result};
 use chrono::{DateTime, Utc};
@@ -77,6 +80,7 @@ struct Row {
     started_at: Option<DateTime<Utc>>,
     ended_at: Option<DateTime<Utc>>,
     outputs: Json<Vec<StepOutput>>,
+    carried_from: Option<i64>,
 }
 
 /// The steps of a run, each after those that it needs.
@@ -86,6 +90,7 @@ struct Row {
 pub async fn list(conn: &mut PgConnection, run: PipelineRunId) -> Result<Vec<Step>> {
     let rows: Vec<Row> = sqlx::query_as(
         "select s.id, s.name, s.state, s.reason, s.attempts, s.max_attempts, s.started_at, s.ended_at, s.outputs,
+             s.carried_from,
              array(
               select p.name
               from step_edges e
@@ -112,6 +117,7 @@ pub async fn list(conn: &mut PgConnection, run: PipelineRunId) -> Result<Vec<Ste
                 started_at: row.started_at,
                 ended_at: row.ended_at,
                 outputs: row.outputs.0,
+                carried_from: row.carried_from,
             })
         })
         .collect()
