@@ -175,8 +175,7 @@ impl Services {
     #[boxed]
     pub async fn change_schedule(&self, ctx: &Ctx, name: &str, change: ScheduleChange) -> Result<Schedule> {
         let mut tx = self.begin().await?;
-        let before =
-            store::schedule::lock(&mut tx, ctx.workspace_id(), name).await?.ok_or_else(|| missing(name))?;
+        let before = store::schedule::lock(&mut tx, ctx.workspace_id(), name).await?.ok_or_else(|| missing(name))?;
         let pipeline = pipeline::find(&mut tx, ctx, change.pipeline.as_deref().unwrap_or(&before.pipeline)).await?;
         let text = |new: Option<String>, old: &str| new.map_or_else(|| old.to_owned(), |new| new.trim().to_owned());
         let mut after = Schedule {
@@ -223,8 +222,7 @@ impl Services {
     #[boxed]
     pub async fn delete_schedule(&self, ctx: &Ctx, name: &str) -> Result<()> {
         let mut tx = self.begin().await?;
-        let schedule =
-            store::schedule::lock(&mut tx, ctx.workspace_id(), name).await?.ok_or_else(|| missing(name))?;
+        let schedule = store::schedule::lock(&mut tx, ctx.workspace_id(), name).await?.ok_or_else(|| missing(name))?;
         store::schedule::delete(&mut tx, schedule.id).await?;
         let summary = format!("deleted the schedule {} of {}", schedule.name, schedule.pipeline);
         tell(&mut tx, ctx, "schedule.deleted", &schedule, summary).await?;
@@ -301,8 +299,7 @@ async fn fire(
         }
         // The pipeline changed since the schedule was made, or is busy. The next fire may go better.
         Err(error) if is_refusal(&error) => {
-            let outcome =
-                if error.kind == ErrorKind::Conflict { FireOutcome::Skipped } else { FireOutcome::Refused };
+            let outcome = if error.kind == ErrorKind::Conflict { FireOutcome::Skipped } else { FireOutcome::Refused };
             store::schedule::set_fire_refused(tx, schedule.id, fire_time, outcome, &error.message).await?;
             let summary = format!("did not start {} by {}: {}", schedule.pipeline, schedule.name, error.message);
             tell(tx, ctx, "schedule.held_back", schedule, summary).await?;
@@ -312,12 +309,7 @@ async fn fire(
     }
 }
 
-async fn start(
-    tx: &mut PgConnection,
-    ctx: &Ctx,
-    schedule: &Schedule,
-    fire_time: DateTime<Utc>,
-) -> Result<PipelineRun> {
+async fn start(tx: &mut PgConnection, ctx: &Ctx, schedule: &Schedule, fire_time: DateTime<Utc>) -> Result<PipelineRun> {
     let id = schedule.id.to_string();
     let cause = Cause {
         cause: RunCause::Schedule,

@@ -137,7 +137,8 @@ fn names(text: &str, variable: &str) -> bool {
 
 /// Whether a text makes the names of variables up, or reads all of them: then it may read any.
 fn puts_names_together(text: &str) -> bool {
-    names(text, "PARAM_") || ["printenv", "os.environ.items", "dict(os.environ", "Sys.getenv()"].iter().any(|all| text.contains(all))
+    names(text, "PARAM_")
+        || ["printenv", "os.environ.items", "dict(os.environ", "Sys.getenv()"].iter().any(|all| text.contains(all))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use crate::{
     Credential, Ctx, Event, Result, Services, boxed, commit, pipeline,
     step::{account, settle},
 };
+use chrono::{DateTime, Utc};
 use domain::{
     Error, ErrorKind, Page,
     audit::{Object, ObjectKind},
@@ -20,7 +21,6 @@ use domain::{
     pipeline_run::{PipelineRun, PipelineRunDetail, PipelineRunState, PipelineRunSummary, RunCause},
     step::StepAttempt,
 };
-use chrono::{DateTime, Utc};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use store::{PgConnection, pipeline_run::NewPipelineRun, step::NewStep, wake::Wake};

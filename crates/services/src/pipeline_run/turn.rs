@@ -51,7 +51,9 @@ async fn admit(conn: &mut PgConnection, pipeline: &Pipeline) -> Result<bool> {
         ))),
         Admission::Refused => {
             let name = &pipeline.name;
-            Err(Error::conflict(format!("{MAX_HELD} runs of {name} wait already. Cancel some, or wait until they ran.")))
+            Err(Error::conflict(format!(
+                "{MAX_HELD} runs of {name} wait already. Cancel some, or wait until they ran."
+            )))
         }
     }
 }

@@ -7,4 +7,7 @@ mod endings;
 mod engine;
 mod files;
 mod logs;
+mod reruns;
+mod schedules;
 mod starting;
+mod turns;
