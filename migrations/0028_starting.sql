@@ -96,3 +96,38 @@ create table trigger_firings (
 );
 create index trigger_firings_run on trigger_firings (pipeline_run_id) where pipeline_run_id is not null;
 create index trigger_firings_at on trigger_firings (trigger_id, at desc);
+
+create table push_hooks (
+    id           uuid primary key,
+    workspace_id uuid not null references workspaces (id),
+    pipeline_id  uuid not null references pipelines (id),
+    name         text not null,
+    forge        text not null check (forge in ('github', 'gitlab', 'gitea')),
+    -- As it is, for a signature is made with it. Nothing gives it out again.
+    secret       text not null,
+    branches     text[] not null,
+    paths        text[] not null,
+    params       jsonb not null default '{}',
+    from_push    jsonb not null default '{}',
+    enabled      boolean not null,
+    created_at   timestamptz not null,
+    created_by   text not null,
+    unique (workspace_id, name)
+);
+create index push_hooks_pipeline on push_hooks (pipeline_id);
+
+-- A delivery that is sent again starts nothing: the key is the guard.
+create table push_deliveries (
+    hook_id  uuid not null references push_hooks (id) on delete cascade,
+    delivery text not null,
+    at       timestamptz not null default clock_timestamp(),
+    outcome  text not null check (outcome in ('started', 'ignored', 'refused')),
+    answer   text not null,
+    branch   text,
+    commit   text,
+    run_id   uuid references pipeline_runs (id),
+    primary key (hook_id, delivery)
+);
+create index push_deliveries_at on push_deliveries (hook_id, at desc);
+create index push_deliveries_old on push_deliveries (at);
+create index push_deliveries_run on push_deliveries (run_id) where run_id is not null;

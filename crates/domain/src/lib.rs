@@ -44,6 +44,7 @@ pub mod preview;
 mod problem;
 pub mod promotion;
 pub mod prose;
+pub mod push_hook;
 pub mod registration;
 pub mod repository;
 pub mod run;

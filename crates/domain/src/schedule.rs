@@ -192,6 +192,14 @@ impl Schedule {
         crate::timetable::Timetable::read(&self.expression, &self.timezone)
     }
 
+    /// Its next fires, at most so many; none while it is paused.
+    #[cfg(not(target_arch = "wasm32"))]
+    #[must_use]
+    pub fn ahead(&self, count: usize) -> Vec<DateTime<Utc>> {
+        let (Some(first), Ok(table)) = (self.next_fire, self.timetable()) else { return Vec::new() };
+        std::iter::once(first).chain(table.ahead(first)).take(count).collect()
+    }
+
     /// By how much a fire is put off.
     #[cfg(not(target_arch = "wasm32"))]
     #[must_use]

@@ -41,6 +41,7 @@ mod pipeline_run;
 mod policy;
 mod prediction;
 mod promotion;
+mod push_hook;
 mod reference;
 mod registration;
 mod retention;
@@ -89,6 +90,7 @@ pub use pipeline::{PipelineFile, StoredPipeline};
 pub use pipeline_run::{NewRun, Rerun, RunFilter, StartedRun};
 pub use policy::NewPolicy;
 pub use promotion::{NewAnswer, NewEvidence, NewOverride, NewPromotion, PromotionFilter, Sweep, may_withdraw};
+pub use push_hook::{NewPushHook, ProvedPush, PushHookChange};
 pub use registration::{NewModelVersion, NewRegistration};
 pub use run::{
     Curves, MAX_CHART_KEYS, MAX_CHART_RUNS, NewExperimentRun, RunChange, RunDetail, RunExport, RunExportSearch,

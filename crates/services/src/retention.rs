@@ -52,6 +52,7 @@ impl Services {
             ("tokens", store::token::delete_ended_before(&mut conn, tokens_from, rows).await?),
             ("deliveries", store::webhook::delivery::delete_before(&mut conn, deliveries_from, rows).await?),
             ("messages", store::mail::delete_before(&mut conn, deliveries_from, rows).await?),
+            ("pushes", store::push_hook::delete_deliveries_before(&mut conn, deliveries_from, rows).await?),
             ("fires", store::schedule::delete_fires_before(&mut conn, fires_from, rows).await?),
         ];
         for (what, count) in deleted.iter().filter(|(_, count)| *count > 0) {

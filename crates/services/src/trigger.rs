@@ -121,7 +121,7 @@ impl Services {
             format!("It fired less than {} s ago.", trigger.cool_down_s)
         } else {
             let params: BTreeMap<String, Value> = trigger.params.clone().into_iter().collect();
-            match self.start_run_for_trigger(tx, ctx, trigger.pipeline_id, &params, trigger.id, alert).await {
+            match self.start_run_for_trigger(tx, ctx, trigger.pipeline_id, &params, trigger.id, (alert, number)).await {
                 Ok(run) => {
                     store::trigger::end_firing(tx, trigger.id, alert, Ok(run.id)).await?;
                     let summary = format!("started {} #{}", trigger.pipeline, run.number);

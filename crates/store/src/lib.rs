@@ -44,6 +44,7 @@ pub mod pipeline_run;
 pub mod policy;
 pub mod prediction;
 pub mod promotion;
+pub mod push_hook;
 pub mod registration;
 pub mod run;
 pub mod schedule;

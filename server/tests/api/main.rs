@@ -27,6 +27,7 @@ mod policy;
 mod promotion;
 mod run;
 mod run_table;
+mod schedule;
 mod serve;
 mod session;
 mod step;

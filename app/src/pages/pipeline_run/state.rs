@@ -162,6 +162,7 @@ mod tests {
             started_at: started.map(at),
             ended_at: state.is_final().then_some(started).flatten().map(|s| at(s + 5)),
             outputs: Vec::new(),
+            carried_from: None,
         }
     }
 

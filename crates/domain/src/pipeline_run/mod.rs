@@ -74,6 +74,24 @@ pub struct PipelineRun {
     pub ended_at: Option<DateTime<Utc>>,
 }
 
+impl PipelineRun {
+    /// The page of what started it, as a path below the workspace's address. Whatever is called so may have been deleted or
+    /// have another name since.
+    #[must_use]
+    pub fn cause_page(&self) -> Option<String> {
+        let name = self.cause_name.as_deref()?;
+        let number = || name.rsplit_once('#').map(|(_, number)| number).filter(|number| number.parse::<i64>().is_ok());
+        match self.cause {
+            RunCause::Person | RunCause::Api => None,
+            RunCause::Schedule => Some(format!("schedules/{name}")),
+            RunCause::PushHook => Some(format!("push-hooks/{name}")),
+            RunCause::Backfill => number().map(|number| format!("backfills/{number}")),
+            RunCause::Trigger if name.starts_with("alert #") => number().map(|number| format!("alerts/{number}")),
+            RunCause::Trigger | RunCause::Rerun => number().map(|number| format!("pipeline-runs/{number}")),
+        }
+    }
+}
+
 /// What started a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -142,4 +160,6 @@ pub struct PipelineRunDetail {
     pub run: PipelineRun,
     /// Its steps, each after those that it needs.
     pub steps: Vec<Step>,
+    /// The page of what started it, as a path below the workspace's address.
+    pub cause_page: Option<String>,
 }

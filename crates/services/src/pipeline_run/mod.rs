@@ -128,14 +128,15 @@ impl Services {
         pipeline: PipelineId,
         params: &BTreeMap<String, Value>,
         trigger: TriggerId,
-        alert: AlertId,
+        (alert, number): (AlertId, i64),
     ) -> Result<PipelineRun> {
         let key = format!("trigger:{trigger}:{alert}");
         if let Some(run) = store::pipeline_run::by_idempotency_key(conn, ctx.workspace_id(), &key).await? {
             return Ok(run);
         }
-        let id = alert.to_string();
-        let cause = Cause { cause: RunCause::Trigger, id: Some(&id), key: Some(&key), ..Cause::default() };
+        let (id, name) = (alert.to_string(), format!("alert #{number}"));
+        let cause =
+            Cause { cause: RunCause::Trigger, id: Some(&id), name: Some(&name), key: Some(&key), ..Cause::default() };
         start_for(conn, ctx, pipeline, params, &cause).await
     }
 
@@ -172,7 +173,7 @@ impl Services {
         let mut conn = self.conn().await?;
         let run = by_number(&mut conn, ctx, number).await?;
         let steps = store::step::list(&mut conn, run.id).await?;
-        Ok(PipelineRunDetail { run, steps })
+        Ok(PipelineRunDetail { cause_page: run.cause_page(), run, steps })
     }
 
     /// The tries of a step, first to last.
