@@ -57,6 +57,7 @@ pub mod team;
 pub mod text_diff;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod timetable;
+pub mod trigger;
 pub mod upload;
 pub mod user;
 pub mod values;

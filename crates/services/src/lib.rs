@@ -102,7 +102,7 @@ pub use setup::{NewUser, used_link};
 pub use step::{AttemptEnd, Claimed, FileTrouble, Lease, LetGo, Renewed, StepInput, StepWork};
 pub use task::blocking;
 pub use token::{IssuedToken, NewToken};
-pub use trigger::NewTrigger;
+pub use trigger::{NewPipelineTrigger, NewTrigger, NewTriggerOn, dataset_version_created};
 pub use upload::BegunUpload;
 pub use version_diff::ComparedVersions;
 pub use webhook::{NewWebhook, TakenDelivery, WebhookChange, WebhookSummary, WebhookTest, no_webhook};

@@ -1,4 +1,8 @@
-//! The triggers that start a pipeline when an alert opens.
+//! Triggers: those that start a pipeline when an alert opens. The others are in [`on`].
+
+mod on;
+
+pub use on::{NewPipelineTrigger, NewTriggerOn, dataset_version_created};
 
 use crate::{
     Ctx, Event, Result, Services, alert, boxed, commit,
@@ -10,7 +14,8 @@ use domain::{
     Error,
     audit::{Object, ObjectKind},
     id::{AlertId, TriggerId},
-    monitor::{Monitor, Trigger},
+    monitor::Monitor,
+    trigger::{Trigger, TriggerOn},
 };
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -34,7 +39,7 @@ pub struct NewTrigger {
 }
 
 impl Services {
-    /// The triggers, by pipeline.
+    /// The triggers of every kind, by pipeline.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -63,9 +68,11 @@ impl Services {
             .ok_or_else(|| never_served(&new.environment, &new.model))?;
         let mut trigger = Trigger {
             id: TriggerId::new(),
-            monitor_id: monitor.id,
-            model: monitor.model.clone(),
-            environment: monitor.environment.clone(),
+            on: TriggerOn::Alert {
+                monitor_id: monitor.id,
+                model: monitor.model.clone(),
+                environment: monitor.environment.clone(),
+            },
             pipeline_id,
             pipeline: new.pipeline,
             params: new.params,
@@ -80,7 +87,7 @@ impl Services {
                 return Ok((trigger, false));
             }
         }
-        let (id, is_new) = store::trigger::set(&mut tx, ctx.workspace_id(), &trigger).await?;
+        let (id, is_new) = store::trigger::set(&mut tx, ctx.workspace_id(), monitor.id, &trigger).await?;
         trigger.id = id;
         let action = if is_new { "trigger.created" } else { "trigger.changed" };
         let object = Object::new(ObjectKind::Trigger, id, &trigger.pipeline);
@@ -144,9 +151,5 @@ impl Services {
             .related(alert::object(alert, number))
             .write(tx, ctx)
             .await
-    }
-
-    pub(crate) async fn fire_for_ending(&self, _tx: &mut PgConnection, _run: domain::id::PipelineRunId) -> Result<()> {
-        Ok(())
     }
 }
