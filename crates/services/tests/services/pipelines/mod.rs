@@ -1,12 +1,15 @@
 //! Pipelines over a real database: who gets a step, what a worker's word counts, how a run goes on. No process is
 //! started here; [`engine`] plays the workers.
 
+mod backfills;
 mod cancelling;
 mod claims;
 mod endings;
+mod ends;
 mod engine;
 mod files;
 mod logs;
+mod pushes;
 mod reruns;
 mod schedules;
 mod starting;
