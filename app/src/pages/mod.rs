@@ -22,5 +22,6 @@ pub mod policy;
 pub mod promotion;
 pub mod registration;
 pub mod run;
+pub mod schedule;
 pub mod settings;
 pub mod trouble;

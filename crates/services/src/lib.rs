@@ -41,10 +41,12 @@ mod pipeline_run;
 mod policy;
 mod prediction;
 mod promotion;
+mod push_hook;
 mod reference;
 mod registration;
 mod retention;
 mod run;
+mod schedule;
 mod session;
 mod setup;
 mod step;
@@ -85,20 +87,22 @@ pub use model_card::no_card;
 pub use model_version::{VersionDetail, VersionSearch, parse_stage};
 pub use monitor::MonitorChange;
 pub use pipeline::{PipelineFile, StoredPipeline};
-pub use pipeline_run::{NewRun, RunFilter, StartedRun, StepFilter};
+pub use pipeline_run::{NewRun, Rerun, RunFilter, StartedRun, StepFilter};
 pub use policy::NewPolicy;
 pub use promotion::{NewAnswer, NewEvidence, NewOverride, NewPromotion, PromotionFilter, Sweep, may_withdraw};
+pub use push_hook::{NewPushHook, ProvedPush, PushHookChange};
 pub use registration::{NewModelVersion, NewRegistration};
 pub use run::{
     Curves, MAX_CHART_KEYS, MAX_CHART_RUNS, NewExperimentRun, RunChange, RunDetail, RunExport, RunExportSearch,
     RunGroupSearch, RunSearch, RunTableSearch, RunsChange, Unpacked, no_run,
 };
+pub use schedule::{NewSchedule, ScheduleChange, ScheduleFilter};
 pub use session::Browser;
 pub use setup::{NewUser, used_link};
 pub use step::{AttemptEnd, Claimed, FileTrouble, Given, Lease, LetGo, Renewed, StepInput, StepWork};
 pub use task::blocking;
 pub use token::{IssuedToken, NewToken};
-pub use trigger::NewTrigger;
+pub use trigger::{NewPipelineTrigger, NewTrigger, NewTriggerOn, dataset_version_created};
 pub use upload::BegunUpload;
 pub use version_diff::ComparedVersions;
 pub use webhook::{NewWebhook, TakenDelivery, WebhookChange, WebhookSummary, WebhookTest, no_webhook};

@@ -26,6 +26,7 @@ mod policy;
 mod promotion;
 mod registration;
 mod run;
+mod schedule;
 mod settings;
 pub mod sign_in;
 mod team;
@@ -61,6 +62,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = promotion::routes(routes);
     let routes = registration::routes(routes);
     let routes = run::routes(routes);
+    let routes = schedule::routes(routes);
     let routes = settings::routes(routes);
     let routes = team::routes(routes);
     let routes = webhook::routes(routes);

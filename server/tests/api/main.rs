@@ -28,6 +28,7 @@ mod promotion;
 mod queue;
 mod run;
 mod run_table;
+mod schedule;
 mod serve;
 mod session;
 mod step;

@@ -1,13 +1,14 @@
 //! A pipeline: its runs, and the form that starts one.
 
-use super::{Head as PipelineHead, Part, list::Recent};
+use super::{Head as PipelineHead, Shown, limit::Limit, list::Recent};
 use crate::{format, islands::LiveRegion, pages::pipeline_run::state, ui::prelude::*};
 use domain::{
     Page,
     audit::AuditEvent,
     monitor::Trigger,
     pipeline::{Param, ParamKind, PipelineSpec, PipelineSummary, PipelineVersion},
-    pipeline_run::{PipelineRunState, PipelineRunSummary, RunCause},
+    pipeline_run::{Concurrency, PipelineRunState, PipelineRunSummary, RunCause},
+    schedule::Schedule,
 };
 use leptos::prelude::*;
 
@@ -22,6 +23,10 @@ pub struct PipelinePage {
     pub runs: Page<PipelineRunSummary>,
     /// What starts it by itself.
     pub triggers: Vec<Trigger>,
+    /// When it is started by the clock.
+    pub schedules: Vec<Schedule>,
+    /// How many of its runs may be open at once.
+    pub concurrency: Option<Concurrency>,
     /// Names this request to start a run, so that it starts one however often it is sent.
     pub key: String,
     /// Whether the reader may store its file.
@@ -46,7 +51,18 @@ pub fn Pipeline(
     #[prop(optional)]
     draft: Draft,
 ) -> impl IntoView {
-    let PipelinePage { summary, version, runs, triggers, key, may_write, may_run, events: history } = page;
+    let PipelinePage {
+        summary,
+        version,
+        runs,
+        triggers,
+        schedules,
+        concurrency,
+        key,
+        may_write,
+        may_run,
+        events: history,
+    } = page;
     let name = summary.pipeline.name.clone();
     let topic = format!("pipeline_runs:{}", summary.pipeline.workspace_id);
     let events = links.events(&[topic]);
@@ -57,15 +73,16 @@ pub fn Pipeline(
             name=name.clone()
             description=spec.description.clone()
             version=summary.latest_version
-            part=Part::Runs
+            part=Shown::Runs
             may_write
             may_run
         />
         <div class="with-aside">
             <Runs links=links.clone() address runs recent=summary.recent/>
             <aside class="stack" aria-label="How it starts, and its history">
-                {may_run.then(|| view! { <Start links=links.clone() name=name.clone() version=version.number spec key draft/> })}
-                <Triggers links=links.clone() triggers/>
+                {may_run.then(|| view! { <Start links=links.clone() name=name.clone() version=version.number spec key draft=draft.clone()/> })}
+                <Triggers links=links.clone() triggers schedules/>
+                <Limit links=links.clone() name concurrency may_write draft/>
                 <Happened events=history links/>
             </aside>
         </div>
@@ -99,7 +116,7 @@ fn Runs(
         let (title, text) = if chosen.is_empty() {
             (
                 "It has never run".to_owned(),
-                "Start it with the form beside this, from CI, or let an alert start it.".to_owned(),
+                "Start it with the form beside this, from CI, by the clock, or let an alert start it.".to_owned(),
             )
         } else {
             (format!("No run is {chosen}"), "Choose another state above.".to_owned())
@@ -267,12 +284,12 @@ fn ParamField(name: String, param: Param, draft: Draft) -> impl IntoView {
 }
 
 #[component]
-fn Triggers(links: Links, triggers: Vec<Trigger>) -> impl IntoView {
-    let count = triggers.len();
-    if triggers.is_empty() {
+fn Triggers(links: Links, triggers: Vec<Trigger>, schedules: Vec<Schedule>) -> impl IntoView {
+    let count = triggers.len() + schedules.len();
+    if count == 0 {
         return view! {
             <Panel title="Started by itself" id="triggers">
-                <Body><p class="muted">"No alert starts it. A trigger is set where a model serves: open its deployment, then Monitor."</p></Body>
+                <Body><p class="muted">"Nothing. "<a href=links.schedules()>"Schedules"</a>" start it by the clock; a trigger for alerts is set where a model serves: open its deployment, then Monitor."</p></Body>
             </Panel>
         }
         .into_any();
@@ -280,6 +297,21 @@ fn Triggers(links: Links, triggers: Vec<Trigger>) -> impl IntoView {
     view! {
         <Panel title="Started by itself" id="triggers" note=count.to_string()>
             <Rows>
+                {schedules
+                    .into_iter()
+                    .map(|schedule| {
+                        let (shape, word) = if schedule.enabled { (State::Live, "On") } else { (State::Skipped, "Paused") };
+                        view! {
+                            <Row
+                                title=format!("Schedule {}", schedule.name)
+                                href=links.schedule(&schedule.name)
+                                state=view! { <StateShape state=shape word/> }.into_any()
+                                sub=view! { <code>{schedule.expression}</code>" "{schedule.timezone} }.into_any()
+                                end=schedule.next_fire.map(|at| view! { <When at/> }.into_any()).unwrap_or_else(|| ().into_any())
+                            />
+                        }
+                    })
+                    .collect_view()}
                 {triggers
                     .into_iter()
                     .map(|trigger| {

@@ -22,6 +22,7 @@ mod policy;
 mod promotion;
 mod run;
 mod run_table;
+mod schedule;
 mod session;
 mod step;
 mod team;
@@ -58,6 +59,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = promotion::routes(routes);
     let routes = run::routes(routes);
     let routes = run_table::routes(routes);
+    let routes = schedule::routes(routes);
     let routes = session::routes(routes);
     let routes = step::routes(routes);
     let routes = team::routes(routes);

@@ -14,6 +14,7 @@ mod policy;
 mod promotion;
 mod registration;
 mod run;
+mod schedule;
 pub(crate) mod serving;
 mod settings;
 mod trouble;
@@ -69,6 +70,7 @@ async fn every_page_of_an_empty_workspace_says_what_to_do_next() {
         ("/environments/production", "Answers its golden rows in the serving engine"),
         ("/environments", "The last when nothing is written."),
         ("/freezes", "Nothing is frozen"),
+        ("/schedules", "Nothing starts by the clock"),
         ("/settings/teams", "No team yet"),
         ("/settings/delegations", "Nobody decides for anybody"),
         ("/promotions", "No promotion here yet"),

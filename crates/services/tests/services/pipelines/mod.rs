@@ -10,4 +10,7 @@ mod limits;
 mod logs;
 mod nested;
 mod random;
+mod reruns;
+mod schedules;
 mod starting;
+mod turns;
