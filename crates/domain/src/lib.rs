@@ -20,6 +20,8 @@ pub mod duration;
 pub mod environment;
 pub mod error;
 pub mod experiment;
+#[cfg(not(target_arch = "wasm32"))]
+mod expression;
 pub mod freeze;
 pub mod glob;
 pub mod id;

@@ -6,7 +6,7 @@
 use super::StepState;
 use crate::{
     error::Error,
-    pipeline::{ParamValue, PipelineSpec, env_name},
+    pipeline::{ListRef, MapSpec, ParamValue, PipelineSpec, env_name},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -57,7 +57,7 @@ impl PipelineSpec {
         let runs_first = |step: &String| {
             !succeeded(step)
                 || matches!(from, RerunFrom::Step(name) if name == step)
-                || self.reads_what_changed(step, before, after)
+                || self.reads_what_changed(&[step.as_str()], before, after)
         };
         let mut runs: BTreeSet<&str> = self.steps.keys().filter(|step| runs_first(step)).map(String::as_str).collect();
         if let RerunFrom::Step(name) = from
@@ -83,15 +83,31 @@ impl PipelineSpec {
         Ok(self.steps.keys().filter(|step| !runs.contains(step.as_str())).cloned().collect())
     }
 
-    /// Whether a step reads a param that has another value: it is filled into its command or environment, or the step's
-    /// script, or a file of the pipeline that it uses, names the variable.
+    /// Whether a step reads a param that has another value: it is filled into its command or environment; or its condition,
+    /// its script, or a file of the pipeline that it uses, names the variable; or it is mapped over it; or a step inside of it
+    /// does so.
     fn reads_what_changed(
         &self,
-        step: &str,
+        place: &[&str],
         before: &BTreeMap<String, ParamValue>,
         after: &BTreeMap<String, ParamValue>,
     ) -> bool {
-        let (Some(old), Some(new)) = (self.invocation(step, before), self.invocation(step, after)) else { return true };
+        let Some(step) = self.step(place) else { return true };
+        let is_other = |name: &str| before.get(name) != after.get(name);
+        let is_mapped = matches!(&step.map, Some(MapSpec { over: ListRef::Param(name), .. }) if is_other(name));
+        let condition = step.condition.as_deref().unwrap_or_default();
+        if is_mapped || self.params.keys().any(|name| is_other(name) && names(condition, name)) {
+            return true;
+        }
+        if let Some(inner) = step.steps() {
+            return inner.keys().any(|name| {
+                let place: Vec<&str> = place.iter().copied().chain([name.as_str()]).collect();
+                self.reads_what_changed(&place, before, after)
+            });
+        }
+        let items = BTreeMap::new();
+        let invocation = |params| self.invocation(place, &self.values(place, params, &items));
+        let (Some(old), Some(new)) = (invocation(before), invocation(after)) else { return true };
         let params: BTreeSet<String> = self.params.keys().map(|name| env_name("PARAM", name)).collect();
         let is_changed = |name: &&String| old.env.get(*name) != new.env.get(*name);
         let changed: Vec<&String> = new.env.keys().filter(is_changed).collect();

@@ -1,7 +1,10 @@
 //! Running a run again: all of it, from its failed steps, or from one of them. Steps that need not run are carried over.
 
-use super::{Cause, Insert, StartedRun, by_number, name, sender_key, turn};
-use crate::{Ctx, Error, Result, Services, boxed, commit, pipeline, step::settle};
+use super::{
+    Cause, Insert, StartedRun, by_number, name, sender_key,
+    turn::{self, Carried},
+};
+use crate::{Ctx, Error, Result, Services, boxed, commit, pipeline};
 use domain::pipeline_run::{PipelineRun, RerunFrom, RunCause};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -44,7 +47,7 @@ impl Services {
                 name(&before)
             )));
         }
-        let steps = store::step::list(&mut tx, before.id).await?;
+        let steps = store::step::top(&mut tx, before.id).await?;
         let states = steps.into_iter().map(|step| (step.name, step.state)).collect();
         let carried = version.spec.carried(&states, &rerun.from, &before.params, &params)?;
         let (id, cause_name) = (before.id.to_string(), format!("#{}", before.number));
@@ -56,7 +59,8 @@ impl Services {
             rerun_of: Some(before.id),
             ..Cause::default()
         };
-        let run = match turn::start(&mut tx, ctx, &pipeline, &version, &params, &cause).await {
+        let carried = (!carried.is_empty()).then(|| Carried { from: &before, steps: carried });
+        let run = match turn::start_with(&mut tx, ctx, &pipeline, &version, &params, &cause, carried).await {
             Ok(run) => run,
             Err(Insert::KeyTaken) => {
                 drop(tx);
@@ -67,15 +71,6 @@ impl Services {
             }
             Err(Insert::Failed(error)) => return Err(error),
         };
-        if !carried.is_empty() {
-            let names: Vec<&str> = carried.iter().map(String::as_str).collect();
-            let pools = store::step::carry(&mut tx, run.id, before.id, before.number, &names).await?;
-            if run.held_at.is_some() {
-                store::pipeline_run::turn::hold(&mut tx, run.id).await?;
-            } else {
-                settle::wake(&mut tx, &pools).await?;
-            }
-        }
         commit(tx).await?;
         Ok(StartedRun { run, is_new: true })
     }

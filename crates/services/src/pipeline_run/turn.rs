@@ -10,7 +10,10 @@ use domain::{
     pipeline::{ParamValue, Pipeline, PipelineVersion},
     pipeline_run::{Admission, Concurrency, ConcurrencyPolicy, MAX_HELD, PipelineRun, Turn},
 };
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 use store::{PgConnection, pipeline_run::turn, wake::Wake};
 
 /// Starts a run, as far as the pipeline's limit lets it: it begins, or waits for others to end. Everything that starts
@@ -23,14 +26,45 @@ pub(super) async fn start(
     params: &BTreeMap<String, ParamValue>,
     cause: &Cause<'_>,
 ) -> std::result::Result<PipelineRun, Insert> {
+    start_with(conn, ctx, pipeline, version, params, cause, None).await
+}
+
+/// What a run takes over from another.
+pub(super) struct Carried<'a> {
+    /// The other.
+    pub(super) from: &'a PipelineRun,
+    /// These steps of it.
+    pub(super) steps: BTreeSet<String>,
+}
+
+/// The same, with what the run takes over from another.
+pub(super) async fn start_with(
+    conn: &mut PgConnection,
+    ctx: &Ctx,
+    pipeline: &Pipeline,
+    version: &PipelineVersion,
+    params: &BTreeMap<String, ParamValue>,
+    cause: &Cause<'_>,
+    carried: Option<Carried<'_>>,
+) -> std::result::Result<PipelineRun, Insert> {
     let waits = admit(conn, pipeline).await?;
     let run = insert(conn, ctx, pipeline, version, params, cause).await?;
-    if !waits {
-        return Ok(run);
+    if let Some(Carried { from, steps }) = &carried {
+        store::step::carry(conn, run.id, from.id, from.number, steps).await?;
     }
-    turn::hold(conn, run.id).await?;
-    // For those that it replaces.
-    store::wake::push(conn, &Wake::Starts).await?;
+    if waits {
+        turn::hold(conn, run.id).await?;
+        // For those that it replaces.
+        store::wake::push(conn, &Wake::Starts).await?;
+    } else {
+        let settled = match carried {
+            None => settle::start(conn, &run, &version.spec).await?,
+            // What was carried over is not counted yet.
+            Some(_) => settle::repair(conn, &run).await?,
+        };
+        // A run of which every step is skipped has ended.
+        settled.count();
+    }
     Ok(by_number(conn, ctx, run.number).await?)
 }
 
@@ -146,7 +180,7 @@ impl Services {
             } else {
                 turn::let_begin(&mut tx, run.id).await?;
                 run.held_at = None;
-                settled.push(settle::whole(&mut tx, &run).await?);
+                settled.push(settle::repair(&mut tx, &run).await?);
             }
         }
         commit(tx).await?;

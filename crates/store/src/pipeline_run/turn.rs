@@ -109,14 +109,7 @@ pub async fn open(conn: &mut PgConnection, pipeline: PipelineId) -> Result<Vec<O
 /// # Errors
 /// When a statement fails.
 pub async fn hold(conn: &mut PgConnection, run: PipelineRunId) -> Result<()> {
-    sqlx::query("update pipeline_runs set held_at = clock_timestamp() where id = $1")
-        .bind(run)
-        .execute(&mut *conn)
-        .await?;
-    sqlx::query("update steps set state = 'waiting' where run_id = $1 and state = 'ready'")
-        .bind(run)
-        .execute(conn)
-        .await?;
+    sqlx::query("update pipeline_runs set held_at = clock_timestamp() where id = $1").bind(run).execute(conn).await?;
     Ok(())
 }
 
