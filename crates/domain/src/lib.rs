@@ -8,6 +8,7 @@ pub mod artifact_root;
 pub mod artifact_tree;
 pub mod as_of;
 pub mod audit;
+pub mod backfill;
 pub mod change_request;
 pub mod comment;
 pub mod dataset;

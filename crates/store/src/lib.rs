@@ -16,6 +16,7 @@ pub mod alert;
 pub mod artifact;
 pub mod audit;
 pub mod audit_chain;
+pub mod backfill;
 pub mod change_request;
 pub mod comment;
 mod condition;

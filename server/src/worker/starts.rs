@@ -1,5 +1,5 @@
 //! Starting what starts by itself: schedules whose time has come, runs that waited for others to end, what triggers wait
-//! for. Whatever makes something due sends a wake-up; what is due by the clock is slept for.
+//! for, the runs of backfills. Whatever makes something due sends a wake-up; what is due by the clock is slept for.
 
 use super::Worker;
 use domain::Error;
@@ -36,6 +36,7 @@ pub(super) async fn run(worker: Worker) {
 async fn look(services: &Services) -> Result<Duration, Error> {
     while services.see_to_ending().await? {}
     while services.fire_schedule().await? {}
+    while services.advance_backfill().await? {}
     services.unstick_runs().await?;
     Ok(services.next_start_due().await?.map_or(POLL, |due| due.clamp(LEAST, POLL)))
 }
