@@ -182,8 +182,9 @@ steps:
         let spec = PipelineSpec::parse(FILE).unwrap_or_else(|problems| panic!("{problems}"));
         let states = states.iter().map(|(step, state)| ((*step).to_owned(), *state)).collect();
         let given = params.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
+        let before = spec.resolve_params(&BTreeMap::new()).unwrap();
         let after = spec.resolve_params(&given).unwrap();
-        let carried = spec.carried(&states, &from.parse().unwrap(), &spec.params, &after)?;
+        let carried = spec.carried(&states, &from.parse().unwrap(), &before, &after)?;
         Ok(carried.into_iter().collect())
     }
 
