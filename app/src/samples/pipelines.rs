@@ -12,11 +12,11 @@ use domain::{
     audit::{Actor, ObjectKind},
     id::{MonitorId, PipelineId, PipelineVersionId, RunId, ScheduleId, StepAttemptId, StepId, TriggerId, WorkspaceId},
     log::{LogLine, LogStream},
-    monitor::Trigger,
     pipeline::{ParamValue, Pipeline, PipelineSpec, PipelineSummary, PipelineVersion},
     pipeline_run::{AttemptOutcome, PipelineRunDetail, PipelineRunState, PipelineRunSummary, RunCause, StepState},
     schedule::{CatchUp, Fire, FireOutcome, Schedule},
     step::{Step, StepAttempt, StepKind, StepOutput},
+    trigger::{Trigger, TriggerOn},
 };
 use std::collections::BTreeMap;
 
@@ -433,6 +433,7 @@ pub fn pipeline() -> PipelinePage {
         version: version(3, 60, "ML engineer"),
         runs: Page { items, next_page_token: Some("3437".to_owned()) },
         triggers: vec![trigger("train-wine", true)],
+        push_hooks: Vec::new(),
         schedules: vec![schedule("nightly", true)],
         concurrency: None,
         key: "0198a1".to_owned(),
@@ -512,9 +513,11 @@ pub fn trigger(pipeline: &str, enabled: bool) -> Trigger {
     let params = serde_json::json!({ "learning-rate": 0.05, "note": "after drift" });
     Trigger {
         id: TriggerId::new(),
-        monitor_id: MonitorId::new(),
-        model: "wine-quality".to_owned(),
-        environment: "production".to_owned(),
+        on: TriggerOn::Alert {
+            monitor_id: MonitorId::new(),
+            model: "wine-quality".to_owned(),
+            environment: "production".to_owned(),
+        },
         pipeline_id: PipelineId::new(),
         pipeline: pipeline.to_owned(),
         params: params.as_object().cloned().unwrap_or_default(),

@@ -330,6 +330,15 @@ impl PushHook {
         }
     }
 
+    /// What it waits for, in words: `pushes at GitHub to main`.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let branches = if self.branches.is_empty() { "any branch".to_owned() } else { self.branches.join(", ") };
+        let paths =
+            if self.paths.is_empty() { String::new() } else { format!(" that change {}", self.paths.join(", ")) };
+        format!("pushes at {} to {branches}{paths}", self.forge.title())
+    }
+
     /// Why a push starts nothing, to end the sentence "ignored: …"; none when it does.
     #[must_use]
     pub fn why_not(&self, push: &Push) -> Option<String> {

@@ -61,6 +61,15 @@ pub enum TriggerOn {
 }
 
 impl TriggerOn {
+    /// The monitor whose alerts it waits for.
+    #[must_use]
+    pub fn monitor(&self) -> Option<MonitorId> {
+        match self {
+            Self::Alert { monitor_id, .. } => Some(*monitor_id),
+            Self::Pipeline { .. } | Self::Dataset { .. } => None,
+        }
+    }
+
     /// In words: `alerts of churn in production`.
     #[must_use]
     pub fn words(&self) -> String {

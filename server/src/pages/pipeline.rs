@@ -98,6 +98,7 @@ async fn pipeline_page(view: View, name: &str, chosen: Chosen, draft: Draft, ref
         version: services.pipeline_version(ctx, name, None).await?,
         runs: services.pipeline_runs(ctx, &filter, chosen.get("page_token"), ROWS).await?,
         triggers,
+        push_hooks: services.push_hooks(ctx, Some(name), None, ROWS).await?.items,
         schedules: services.schedules(ctx, &of_this, None, ROWS).await?.items,
         concurrency: services.concurrency(ctx, name).await?,
         key: PipelineRunId::new().to_string(),

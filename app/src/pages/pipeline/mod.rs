@@ -22,6 +22,12 @@ pub enum Part {
     Pipelines,
     /// What starts them by the clock.
     Schedules,
+    /// What starts them by pushes.
+    PushHooks,
+    /// What starts them when something else happens.
+    Triggers,
+    /// Their runs for dates that have passed.
+    Backfills,
 }
 
 /// The tabs of pipelines and of what starts them.
@@ -39,6 +45,9 @@ pub fn Around(
             items=vec![
                 tab("Pipelines", links.pipelines(), Part::Pipelines),
                 tab("Schedules", links.schedules(), Part::Schedules),
+                tab("Push hooks", links.push_hooks(), Part::PushHooks),
+                tab("Triggers", links.triggers(), Part::Triggers),
+                tab("Backfills", links.backfills(), Part::Backfills),
             ]
         />
     }

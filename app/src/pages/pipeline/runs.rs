@@ -5,10 +5,11 @@ use crate::{format, islands::LiveRegion, pages::pipeline_run::state, ui::prelude
 use domain::{
     Page,
     audit::AuditEvent,
-    monitor::Trigger,
     pipeline::{Param, ParamKind, PipelineSpec, PipelineSummary, PipelineVersion},
     pipeline_run::{Concurrency, PipelineRunState, PipelineRunSummary, RunCause},
+    push_hook::PushHook,
     schedule::Schedule,
+    trigger::{Trigger, TriggerOn},
 };
 use leptos::prelude::*;
 
@@ -23,6 +24,8 @@ pub struct PipelinePage {
     pub runs: Page<PipelineRunSummary>,
     /// What starts it by itself.
     pub triggers: Vec<Trigger>,
+    /// The pushes that start it.
+    pub push_hooks: Vec<PushHook>,
     /// When it is started by the clock.
     pub schedules: Vec<Schedule>,
     /// How many of its runs may be open at once.
@@ -81,7 +84,7 @@ pub fn Pipeline(
             <Runs links=links.clone() address runs recent=summary.recent/>
             <aside class="stack" aria-label="How it starts, and its history">
                 {may_run.then(|| view! { <Start links=links.clone() name=name.clone() version=version.number spec key draft=draft.clone()/> })}
-                <Triggers links=links.clone() triggers schedules/>
+                <Triggers links=links.clone() triggers push_hooks schedules/>
                 <Limit links=links.clone() name concurrency may_write draft/>
                 <Happened events=history links/>
             </aside>
@@ -284,12 +287,17 @@ fn ParamField(name: String, param: Param, draft: Draft) -> impl IntoView {
 }
 
 #[component]
-fn Triggers(links: Links, triggers: Vec<Trigger>, schedules: Vec<Schedule>) -> impl IntoView {
-    let count = triggers.len() + schedules.len();
+fn Triggers(
+    links: Links,
+    triggers: Vec<Trigger>,
+    push_hooks: Vec<PushHook>,
+    schedules: Vec<Schedule>,
+) -> impl IntoView {
+    let count = triggers.len() + push_hooks.len() + schedules.len();
     if count == 0 {
         return view! {
             <Panel title="Started by itself" id="triggers">
-                <Body><p class="muted">"Nothing. "<a href=links.schedules()>"Schedules"</a>" start it by the clock; a trigger for alerts is set where a model serves: open its deployment, then Monitor."</p></Body>
+                <Body><p class="muted">"Nothing. "<a href=links.schedules()>"Schedules"</a>" start it by the clock, "<a href=links.push_hooks()>"push hooks"</a>" by pushes, "<a href=links.triggers()>"triggers"</a>" when another pipeline ends or a data set has a new version. A trigger for alerts is set where a model serves: open its deployment, then Monitor."</p></Body>
             </Panel>
         }
         .into_any();
@@ -312,15 +320,32 @@ fn Triggers(links: Links, triggers: Vec<Trigger>, schedules: Vec<Schedule>) -> i
                         }
                     })
                     .collect_view()}
+                {push_hooks
+                    .into_iter()
+                    .map(|hook| {
+                        let (shape, word) = if hook.enabled { (State::Live, "On") } else { (State::Skipped, "Off") };
+                        view! {
+                            <Row
+                                title=format!("Push hook {}", hook.name)
+                                href=links.push_hook(&hook.name)
+                                state=view! { <StateShape state=shape word/> }.into_any()
+                                sub=hook.words().into_any()
+                            />
+                        }
+                    })
+                    .collect_view()}
                 {triggers
                     .into_iter()
                     .map(|trigger| {
-                        let href = links.monitor(&trigger.environment, &trigger.model);
+                        let href = match &trigger.on {
+                            TriggerOn::Alert { model, environment, .. } => links.monitor(environment, model),
+                            TriggerOn::Pipeline { .. } | TriggerOn::Dataset { .. } => links.triggers(),
+                        };
                         let (shape, word) = if trigger.enabled { (State::Live, "On") } else { (State::Skipped, "Off") };
                         let rest = chrono::TimeDelta::seconds(i64::from(trigger.cool_down_s));
                         view! {
                             <Row
-                                title=format!("Alerts of {} in {}", trigger.model, trigger.environment)
+                                title=crate::format::capitalised(&trigger.on.words())
                                 href=href
                                 state=view! { <StateShape state=shape word/> }.into_any()
                                 sub=format!("at most once in {}", format::coarse(rest)).into_any()

@@ -59,7 +59,7 @@ impl Services {
             rerun_of: Some(before.id),
             ..Cause::default()
         };
-        let carried = (!carried.is_empty()).then(|| Carried { from: &before, steps: carried });
+        let carried = (!carried.is_empty()).then_some(Carried { from: &before, steps: carried });
         let run = match turn::start_with(&mut tx, ctx, &pipeline, &version, &params, &cause, carried).await {
             Ok(run) => run,
             Err(Insert::KeyTaken) => {
