@@ -81,6 +81,7 @@ pub fn PushHooks(
         }
         .into_any()
     };
+    let (form_action, names) = (links.push_hooks(), pipelines.clone());
     let form = may_write.then(|| {
         let draft = if draft.is_refused() { draft } else { Draft::of([("forge", "github")]) };
         let forges = Forge::ALL.map(|forge| (forge.as_str().to_owned(), forge.title().to_owned()));
@@ -88,10 +89,10 @@ pub fn PushHooks(
             <aside class="stack" aria-label="Make a push hook">
                 <Panel title="New push hook" id="new">
                     <Body>
-                        <form class="stack" method="post" action=links.push_hooks()>
+                        <form class="stack" method="post" action=form_action>
                             <FormErrors draft=draft.clone() fields=FIELDS/>
                             <SelectField label="Who tells of pushes" name="forge" options=forges.to_vec() draft=draft.clone()/>
-                            <Fields pipelines=pipelines.clone() draft/>
+                            <Fields pipelines=names draft/>
                             <Button text="Make push hook" kind=Kind::Primary/>
                         </form>
                     </Body>

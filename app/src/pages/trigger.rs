@@ -101,6 +101,7 @@ fn Line(links: Links, trigger: Trigger, last: Option<TriggerFiring>, may_run: bo
         };
         view! { <When at=last.at/>" "{last.source}" "{outcome} }
     });
+    let pipeline = trigger.pipeline.clone();
     let delete = (may_run && trigger.on.monitor().is_none()).then(|| {
         let id = format!("delete-{}", trigger.id);
         let opens = id.clone();
@@ -109,13 +110,13 @@ fn Line(links: Links, trigger: Trigger, last: Option<TriggerFiring>, may_run: bo
             <Button text="Delete" kind=Kind::Danger opens/>
             <Confirm
                 id
-                title=format!("Delete what starts {}?", trigger.pipeline)
+                title=format!("Delete what starts {pipeline}?")
                 action
                 go="Delete it"
                 keep="Keep it"
                 values=vec![("do", "delete".to_owned())]
             >
-                <p>{format!("{words}: that starts {} no more. The runs that it started stay.", trigger.pipeline)}</p>
+                <p>{format!("{words}: that starts {} no more. The runs that it started stay.", pipeline)}</p>
             </Confirm>
         }
     });

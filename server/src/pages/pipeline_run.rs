@@ -17,7 +17,7 @@ use domain::{
     step::{Step, StepKind},
 };
 use leptos::prelude::*;
-use services::{ErrorKind, Rerun, StepFilter};
+use services::{Rerun, StepFilter};
 use std::{
     collections::{BTreeMap, BTreeSet},
     convert::Infallible,

@@ -6,6 +6,7 @@
 mod access;
 mod app;
 mod audit;
+mod backfill;
 mod bad_input;
 mod change_request;
 mod comment;
@@ -25,6 +26,7 @@ mod pipeline;
 mod pipeline_run;
 mod policy;
 mod promotion;
+mod push_hook;
 mod queue;
 mod run;
 mod run_table;

@@ -65,6 +65,7 @@ pub fn Pipeline(
         may_write,
         may_run,
         events: history,
+        push_hooks,
     } = page;
     let name = summary.pipeline.name.clone();
     let topic = format!("pipeline_runs:{}", summary.pipeline.workspace_id);
