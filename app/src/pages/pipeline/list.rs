@@ -90,6 +90,7 @@ pub fn List(
                 .into_any()
             live=true
         />
+        <super::Around links=links.clone() part=super::Part::Pipelines/>
         <div class="mt-4">{table}</div>
         <LiveRegion events/>
     }
