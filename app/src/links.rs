@@ -197,6 +197,48 @@ impl Links {
         self.to(&format!("pipelines/{}", encode(name)))
     }
 
+    /// When pipelines are started by the clock.
+    #[must_use]
+    pub fn schedules(&self) -> String {
+        self.to("schedules")
+    }
+
+    /// A schedule.
+    #[must_use]
+    pub fn schedule(&self, name: &str) -> String {
+        self.to(&format!("schedules/{}", encode(name)))
+    }
+
+    /// The addresses that forges tell of pushes.
+    #[must_use]
+    pub fn push_hooks(&self) -> String {
+        self.to("push-hooks")
+    }
+
+    /// One of them.
+    #[must_use]
+    pub fn push_hook(&self, name: &str) -> String {
+        self.to(&format!("push-hooks/{}", encode(name)))
+    }
+
+    /// Runs for past dates.
+    #[must_use]
+    pub fn backfills(&self) -> String {
+        self.to("backfills")
+    }
+
+    /// A backfill, by its number.
+    #[must_use]
+    pub fn backfill(&self, number: i64) -> String {
+        self.to(&format!("backfills/{number}"))
+    }
+
+    /// What starts pipelines when something else happens.
+    #[must_use]
+    pub fn triggers(&self) -> String {
+        self.to("triggers")
+    }
+
     /// A run of a pipeline, by its number.
     #[must_use]
     pub fn pipeline_run(&self, number: i64) -> String {
@@ -314,6 +356,9 @@ impl Links {
             ObjectKind::Alert => number().map(|number| self.alert(number)),
             ObjectKind::ChangeRequest => number().map(|number| self.change_request(number)),
             ObjectKind::Freeze => Some(self.freezes()),
+            ObjectKind::Schedule => Some(self.schedule(&object.name)),
+            ObjectKind::PushHook => Some(self.push_hook(&object.name)),
+            ObjectKind::Backfill => number().map(|number| self.backfill(number)),
             ObjectKind::Team => Some(self.teams()),
             ObjectKind::LoggedModel
             | ObjectKind::User

@@ -3,6 +3,7 @@
 
 use crate::{
     error::ApiError,
+    extract::too_large,
     inference::InferenceError,
     mlflow::MlflowError,
     pages::{PageError, Unframed, View, sign_in},
@@ -18,12 +19,12 @@ use axum::{
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use domain::{
     Error, ErrorKind,
-    id::UserId,
+    id::{PushHookId, UserId},
     permission::{Permission, Role, Scope},
     upload::Upload,
     user::Workspace,
 };
-use services::{Caller, Credential, Ctx};
+use services::{Caller, Credential, Ctx, ProvedPush};
 use std::collections::BTreeSet;
 use tower_sessions::Session;
 
@@ -41,7 +42,13 @@ pub enum Access {
     /// Whoever has the key of an upload: MLflow's clients send the parts of a file without their credentials. Who may begin
     /// one, and make a file of it, is asked there.
     UploadKey,
+    /// Whoever knows the secret of the push hook that the address names: forges have neither session nor token. They prove it
+    /// by a signature of what they send, so the body is read here.
+    PushProof,
 }
+
+/// The most bytes that a forge may send.
+const MOST_PUSHED: usize = 4 << 20;
 
 /// The header that the key of an upload comes in.
 pub(crate) const UPLOAD_KEY: HeaderName = HeaderName::from_static("x-slipway-upload-key");
@@ -146,6 +153,11 @@ async fn enter(state: &AppState, route: Route, session: Session, request: &mut R
         request.extensions_mut().insert(upload);
         return Ok(());
     }
+    if route.access == Access::PushProof {
+        let proved = prove_push(state, request).await?;
+        request.extensions_mut().insert(proved);
+        return Ok(());
+    }
     let request_id = request.headers().get("x-request-id").and_then(|id| id.to_str().ok()).map(ToOwned::to_owned);
     let named = named_workspace(route.surface, request);
     let slug = named.as_ref().ok().and_then(Option::as_deref);
@@ -156,7 +168,7 @@ async fn enter(state: &AppState, route: Route, session: Session, request: &mut R
         found => found?,
     };
     match (route.access, found) {
-        (Access::Open | Access::UploadKey | Access::Public, found) => {
+        (Access::Open | Access::UploadKey | Access::PushProof | Access::Public, found) => {
             if let Some((caller, _)) = found {
                 // Only for the frame around what everybody may see.
                 if let Some(WorkspaceSlug(slug)) = request.extensions().get::<WorkspaceSlug>().cloned()
@@ -206,6 +218,30 @@ async fn enter(state: &AppState, route: Route, session: Session, request: &mut R
         }
     }
     Ok(())
+}
+
+/// What a forge sent to the push hook that the address names, when it proves that whoever sent it knows the hook's secret.
+/// Nobody learns by the answer whether there is such a hook.
+async fn prove_push(state: &AppState, request: &mut Request) -> Result<ProvedPush, Error> {
+    let body = std::mem::take(request.body_mut());
+    let said = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if said.is_some_and(|length: usize| length > MOST_PUSHED) {
+        return Err(too_large());
+    }
+    let body = axum::body::to_bytes(body, MOST_PUSHED).await.map_err(|_| match said {
+        Some(_) => Error::invalid("The body could not be read to its end."),
+        None => too_large(),
+    })?;
+    let headers = request.headers().clone();
+    let header = move |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let id = request.uri().path().rsplit('/').next().and_then(|id| id.parse::<PushHookId>().ok());
+    let proved = match id {
+        Some(id) => state.services.prove_push(id, &header, &body).await?,
+        None => None,
+    };
+    proved.ok_or_else(|| {
+        Error::unauthenticated("There is no such push hook, or what came does not prove that its secret is known.")
+    })
 }
 
 fn cross_site() -> Error {
@@ -321,6 +357,20 @@ impl<S: Send + Sync> FromRequestParts<S> for Uploading {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         parts.extensions.get::<Upload>().cloned().map(Self).ok_or_else(|| {
             tracing::error!(path = %parts.uri.path(), "a handler wants an upload that its route does not give");
+            ApiError(Error::internal())
+        })
+    }
+}
+
+/// What a forge sent and proved. For routes with [`Access::PushProof`].
+pub(crate) struct Proved(pub(crate) ProvedPush);
+
+impl<S: Send + Sync> FromRequestParts<S> for Proved {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        parts.extensions.get::<ProvedPush>().cloned().map(Self).ok_or_else(|| {
+            tracing::error!(path = %parts.uri.path(), "a handler wants a push that its route does not give");
             ApiError(Error::internal())
         })
     }

@@ -9,7 +9,7 @@ use app::{
         endpoint::Serving,
         environment, freeze,
         monitor::Settings,
-        pipeline, pipeline_run,
+        pipeline, pipeline_run, schedule,
     },
     samples::{operations as o, pipelines as p},
     shell::Section,
@@ -52,6 +52,12 @@ fn runs(out: &Path) -> io::Result<()> {
 
 fn pipelines(out: &Path) -> io::Result<()> {
     let section = Some(Section::Pipelines);
+    page(out, "schedules", chrome("Schedules", section), || {
+        view! { <schedule::Schedules links=links() address=at("schedules", &[]) page=p::schedules()/> }
+    })?;
+    page(out, "schedule", chrome("nightly", section), || {
+        view! { <schedule::One links=links() address=at("schedules/nightly", &[]) page=p::one_schedule() draft=Draft::default()/> }
+    })?;
     let list = |name: &str, pipelines, may_write| {
         page(out, name, chrome("Pipelines", section), move || {
             view! {

@@ -9,11 +9,14 @@ use domain::{
 use leptos::prelude::*;
 
 /// The sorts of objects that the list can be narrowed to, with the word for several.
-pub const KINDS: [(ObjectKind, &str); 21] = [
+pub const KINDS: [(ObjectKind, &str); 24] = [
     (ObjectKind::Promotion, "Promotions"),
     (ObjectKind::Deployment, "Deployments"),
     (ObjectKind::Alert, "Alerts"),
     (ObjectKind::Trigger, "Triggers"),
+    (ObjectKind::Schedule, "Schedules"),
+    (ObjectKind::PushHook, "Push hooks"),
+    (ObjectKind::Backfill, "Backfills"),
     (ObjectKind::Monitor, "Monitors"),
     (ObjectKind::Policy, "Policies"),
     (ObjectKind::Environment, "Environments"),

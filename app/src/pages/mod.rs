@@ -3,6 +3,7 @@
 
 pub mod alert;
 pub mod audit;
+pub mod backfill;
 pub mod change_request;
 pub mod comment;
 pub mod deployment;
@@ -20,7 +21,11 @@ pub mod pipeline;
 pub mod pipeline_run;
 pub mod policy;
 pub mod promotion;
+pub mod push_hook;
 pub mod registration;
 pub mod run;
+pub mod schedule;
 pub mod settings;
+pub mod trigger;
 pub mod trouble;
+pub mod worker;

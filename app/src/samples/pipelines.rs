@@ -4,17 +4,19 @@ use super::{ago, digest, event, moment, person, pipeline_run};
 use crate::pages::{
     pipeline::{FilePage, PipelinePage},
     pipeline_run::{RunPage, state},
+    schedule::{SchedulePage, ScheduleRow, SchedulesPage},
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     Page,
     audit::{Actor, ObjectKind},
-    id::{MonitorId, PipelineId, PipelineVersionId, RunId, StepAttemptId, StepId, TriggerId, WorkspaceId},
+    id::{MonitorId, PipelineId, PipelineVersionId, RunId, ScheduleId, StepAttemptId, StepId, TriggerId, WorkspaceId},
     log::{LogLine, LogStream},
-    monitor::Trigger,
     pipeline::{ParamValue, Pipeline, PipelineSpec, PipelineSummary, PipelineVersion},
     pipeline_run::{AttemptOutcome, PipelineRunDetail, PipelineRunState, PipelineRunSummary, RunCause, StepState},
+    schedule::{CatchUp, Fire, FireOutcome, Schedule},
     step::{Step, StepAttempt, StepKind, StepOutput},
+    trigger::{Trigger, TriggerOn},
 };
 use std::collections::BTreeMap;
 
@@ -170,6 +172,7 @@ fn step(name: &str, state: StepState, tries: Vec<Tried>) -> (Step, Vec<StepAttem
         items: BTreeMap::new(),
         inner: None,
         blocked_by: None,
+        carried_from: None,
     };
     (step, attempts)
 }
@@ -185,7 +188,7 @@ fn page(run: domain::pipeline_run::PipelineRun, steps: Vec<(Step, Vec<StepAttemp
         attempts,
         shown: state::chosen(&steps, None).cloned(),
         inside: None,
-        detail: PipelineRunDetail { run, steps_total: count(steps.len()), steps_ended, steps },
+        detail: PipelineRunDetail { cause_page: None, run, steps_total: count(steps.len()), steps_ended, steps },
         spec: spec(),
         lines: log(),
         alert: None,
@@ -434,10 +437,77 @@ pub fn pipeline() -> PipelinePage {
         version: version(3, 60, "ML engineer"),
         runs: Page { items, next_page_token: Some("3437".to_owned()) },
         triggers: vec![trigger("train-wine", true)],
+        push_hooks: Vec::new(),
+        schedules: vec![schedule("nightly", true)],
+        concurrency: None,
         key: "0198a1".to_owned(),
         may_write: true,
         may_run: true,
         events: Vec::new(),
+    }
+}
+
+/// A schedule.
+#[must_use]
+pub fn schedule(name: &str, enabled: bool) -> Schedule {
+    Schedule {
+        id: ScheduleId::new(),
+        workspace_id: WorkspaceId::new(),
+        name: name.to_owned(),
+        pipeline_id: PipelineId::new(),
+        pipeline: "train-wine".to_owned(),
+        expression: "0 3 * * 1-5".to_owned(),
+        timezone: "Europe/Berlin".to_owned(),
+        params: serde_json::Map::from_iter([("rounds".to_owned(), 480.into())]),
+        catch_up: CatchUp::Latest,
+        catch_up_limit: 10,
+        jitter_s: 0,
+        enabled,
+        next_fire: enabled.then(|| ago(-600)),
+        created_at: ago(9000),
+        created_by: "ML engineer".to_owned(),
+    }
+}
+
+/// The schedules of a workspace.
+#[must_use]
+pub fn schedules() -> SchedulesPage {
+    let row = |name, enabled| ScheduleRow {
+        schedule: schedule(name, enabled),
+        next: enabled.then(|| "Tue 24 Nov 2026 03:00 Europe/Berlin".to_owned()),
+    };
+    SchedulesPage {
+        workspace_id: WorkspaceId::new(),
+        schedules: Page { items: vec![row("nightly", true), row("weekly-full", false)], next_page_token: None },
+        pipelines: vec!["train-wine".to_owned()],
+        timezones: vec!["Europe/Berlin", "UTC"],
+        may_run: true,
+    }
+}
+
+/// One of them, with its fires.
+#[must_use]
+pub fn one_schedule() -> SchedulePage {
+    let fire = |days: i64, outcome, run_number, reason: &str| {
+        let fire =
+            Fire { fire_time: ago(days * 1440), at: ago(days * 1440), outcome, reason: reason.to_owned(), run_number };
+        (fire, format!("{} Nov 2026 03:00 Europe/Berlin", 24 - days))
+    };
+    SchedulePage {
+        ahead: (24..29).map(|day| format!("{day} Nov 2026 03:00 Europe/Berlin")).collect(),
+        fires: Page {
+            items: vec![
+                fire(1, FireOutcome::Started, Some(512), ""),
+                fire(2, FireOutcome::Missed, None, "Nobody was there at its time."),
+                fire(3, FireOutcome::Refused, None, "Pipeline \"train-wine\" has no param \"rounds\"."),
+            ],
+            next_page_token: None,
+        },
+        events: Vec::new(),
+        pipelines: vec!["train-wine".to_owned()],
+        timezones: vec!["Europe/Berlin", "UTC"],
+        may_run: true,
+        schedule: schedule("nightly", true),
     }
 }
 
@@ -447,9 +517,11 @@ pub fn trigger(pipeline: &str, enabled: bool) -> Trigger {
     let params = serde_json::json!({ "learning-rate": 0.05, "note": "after drift" });
     Trigger {
         id: TriggerId::new(),
-        monitor_id: MonitorId::new(),
-        model: "wine-quality".to_owned(),
-        environment: "production".to_owned(),
+        on: TriggerOn::Alert {
+            monitor_id: MonitorId::new(),
+            model: "wine-quality".to_owned(),
+            environment: "production".to_owned(),
+        },
         pipeline_id: PipelineId::new(),
         pipeline: pipeline.to_owned(),
         params: params.as_object().cloned().unwrap_or_default(),

@@ -69,6 +69,12 @@ ids! {
     StepId,
     /// One try of a step.
     StepAttemptId,
+    /// When a pipeline is started by the clock.
+    ScheduleId,
+    /// An address that a forge tells of pushes.
+    PushHookId,
+    /// Runs of a pipeline for past dates.
+    BackfillId,
     /// An environment, such as staging or production.
     EnvironmentId,
     /// A team of a workspace.

@@ -8,6 +8,7 @@ pub mod artifact_root;
 pub mod artifact_tree;
 pub mod as_of;
 pub mod audit;
+pub mod backfill;
 pub mod change_request;
 pub mod comment;
 pub mod dataset;
@@ -46,21 +47,27 @@ pub mod preview;
 mod problem;
 pub mod promotion;
 pub mod prose;
+pub mod push_hook;
 pub mod registration;
 pub mod repository;
 pub mod run;
 pub mod run_table;
+pub mod schedule;
 pub mod search;
 pub mod series;
 pub mod step;
 pub mod team;
 pub mod text_diff;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod timetable;
+pub mod trigger;
 pub mod upload;
 pub mod user;
 pub mod values;
 pub mod version_diff;
 pub mod webhook;
 mod wording;
+pub mod worker;
 #[cfg(not(target_arch = "wasm32"))]
 mod yaml;
 

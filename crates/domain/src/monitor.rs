@@ -3,7 +3,7 @@
 
 use crate::{
     drift::FeatureDrift,
-    id::{AlertId, DeploymentId, EnvironmentId, ModelId, MonitorId, PipelineId, PipelineRunId, TriggerId, WorkspaceId},
+    id::{AlertId, DeploymentId, EnvironmentId, ModelId, MonitorId, PipelineRunId, WorkspaceId},
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -164,30 +164,6 @@ pub struct Alert {
     pub resolved_at: Option<DateTime<Utc>>,
     /// Who acknowledged or resolved it, by name.
     pub handled_by: Option<String>,
-}
-
-/// Starts a pipeline when an alert of a monitor opens, once for each alert.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Trigger {
-    /// The trigger.
-    pub id: TriggerId,
-    /// The monitor whose alerts it waits for.
-    pub monitor_id: MonitorId,
-    /// The monitored model's name.
-    pub model: String,
-    /// The monitored environment's name.
-    pub environment: String,
-    /// What it starts.
-    pub pipeline_id: PipelineId,
-    /// The pipeline's name.
-    pub pipeline: String,
-    /// Parameters of the run that it starts.
-    pub params: serde_json::Map<String, serde_json::Value>,
-    /// Whether it fires.
-    pub enabled: bool,
-    /// The least time between two firings, in seconds.
-    pub cool_down_s: i32,
 }
 
 /// One firing of a trigger, or why it has held back until now: while the alert is there, it is tried again.

@@ -47,6 +47,8 @@ pub struct Step {
     /// The limit that it waits for, while it could run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocked_by: Option<String>,
+    /// The number of the run that it was carried over from, outputs and all; it did not run in this one.
+    pub carried_from: Option<i64>,
 }
 
 /// What a step of a run is.

@@ -12,6 +12,7 @@ mod audit;
 mod audit_bundle;
 mod audit_chain;
 mod audit_key;
+mod backfill;
 mod ballot;
 mod bearer;
 mod change_request;
@@ -42,10 +43,12 @@ mod pipeline_run;
 mod policy;
 mod prediction;
 mod promotion;
+mod push_hook;
 mod reference;
 mod registration;
 mod retention;
 mod run;
+mod schedule;
 mod session;
 mod setup;
 mod step;
@@ -57,6 +60,7 @@ mod upload;
 mod user;
 mod version_diff;
 mod webhook;
+mod worker;
 mod workspace;
 
 pub use admission::{Admitted, Limits};
@@ -65,6 +69,7 @@ pub use artifact_tree::{ArtifactTree, FilesOf};
 pub use audit::Event;
 pub use audit_bundle::{AuditBundle, BundleLine, BundleOf};
 pub use audit_chain::AuditHead;
+pub use backfill::NewBackfill;
 pub use ballot::NewDecision;
 pub use change_request::{ChangeRequestDetail, Effect, may_withdraw_change};
 pub use ctx::{Caller, Credential, Ctx};
@@ -86,23 +91,26 @@ pub use model_card::no_card;
 pub use model_version::{VersionDetail, VersionSearch, parse_stage};
 pub use monitor::MonitorChange;
 pub use pipeline::{PipelineFile, StoredPipeline};
-pub use pipeline_run::{NewRun, RunFilter, StartedRun, StepFilter};
+pub use pipeline_run::{NewRun, Rerun, RunFilter, StartedRun, StepFilter};
 pub use policy::NewPolicy;
 pub use promotion::{NewAnswer, NewEvidence, NewOverride, NewPromotion, PromotionFilter, Sweep, may_withdraw};
+pub use push_hook::{NewPushHook, ProvedPush, PushHookChange};
 pub use registration::{NewModelVersion, NewRegistration};
 pub use run::{
     Curves, MAX_CHART_KEYS, MAX_CHART_RUNS, NewExperimentRun, RunChange, RunDetail, RunExport, RunExportSearch,
     RunGroupSearch, RunSearch, RunTableSearch, RunsChange, Unpacked, no_run,
 };
+pub use schedule::{NewSchedule, ScheduleChange, ScheduleFilter};
 pub use session::Browser;
 pub use setup::{NewUser, used_link};
 pub use step::{Adopted, AttemptEnd, Claimed, FileTrouble, Given, Lease, LetGo, Place, Renewed, StepInput, StepWork};
 pub use task::blocking;
 pub use token::{IssuedToken, NewToken};
-pub use trigger::NewTrigger;
+pub use trigger::{NewPipelineTrigger, NewTrigger, NewTriggerOn, dataset_version_created};
 pub use upload::BegunUpload;
 pub use version_diff::ComparedVersions;
 pub use webhook::{NewWebhook, TakenDelivery, WebhookChange, WebhookSummary, WebhookTest, no_webhook};
+pub use worker::{Beat, Queue};
 
 /// Gives a use case a boxed future. Else each of its callers would compile everything below it again, and prove of every
 /// piece that it may move to another thread, which takes minutes.

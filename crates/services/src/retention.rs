@@ -9,6 +9,8 @@ const KEEP_JOBS_S: i32 = 3600;
 const KEEP_TOKENS_DAYS: i64 = 30;
 /// For how many days deliveries of webhooks and messages to people are kept.
 const KEEP_DELIVERIES_DAYS: i64 = 30;
+/// For how many days it is kept what came of the fires of schedules.
+const KEEP_FIRES_DAYS: i64 = 180;
 /// After how many hours a message to somebody is given up that no worker took.
 const GIVE_MAIL_UP_HOURS: i64 = 24;
 /// How many rows a statement deletes, so that none takes long.
@@ -42,6 +44,7 @@ impl Services {
         let (mut conn, rows) = (self.conn().await?, i64::from(ROWS));
         let tokens_from = Utc::now() - TimeDelta::days(KEEP_TOKENS_DAYS);
         let deliveries_from = Utc::now() - TimeDelta::days(KEEP_DELIVERIES_DAYS);
+        let fires_from = Utc::now() - TimeDelta::days(KEEP_FIRES_DAYS);
         let deleted = [
             ("predictions", store::prediction::delete_before(&mut conn, kept_from, rows).await?),
             ("examples of replays", store::promotion::delete_examples_before(&mut conn, kept_from, rows).await?),
@@ -49,6 +52,8 @@ impl Services {
             ("tokens", store::token::delete_ended_before(&mut conn, tokens_from, rows).await?),
             ("deliveries", store::webhook::delivery::delete_before(&mut conn, deliveries_from, rows).await?),
             ("messages", store::mail::delete_before(&mut conn, deliveries_from, rows).await?),
+            ("pushes", store::push_hook::delete_deliveries_before(&mut conn, deliveries_from, rows).await?),
+            ("fires", store::schedule::delete_fires_before(&mut conn, fires_from, rows).await?),
         ];
         for (what, count) in deleted.iter().filter(|(_, count)| *count > 0) {
             tracing::info!(what, count, "old rows were deleted");

@@ -1,20 +1,28 @@
-//! The triggers that wait for the alerts of monitors, and what they did for each.
+//! Triggers, and what they did for what they wait for: [`firings`] of those that wait for alerts, and [`fired`] of the
+//! others.
 
-use crate::{Result, environment::push_seen};
+use crate::{Error, Result};
 use chrono::{DateTime, Utc};
 use domain::{
     environment::Sight,
-    id::{AlertId, MonitorId, PipelineId, PipelineRunId, TriggerId, WorkspaceId},
-    monitor::{Firing, Trigger},
+    id::{AlertId, MonitorId, PipelineId, PipelineRunId, TokenId, TriggerId, WorkspaceId},
+    monitor::Firing,
+    pipeline_run::{PipelineRun, PipelineRunState},
+    trigger::{Trigger, TriggerFiring, TriggerOn},
 };
 use sqlx::{FromRow, PgConnection, Postgres, QueryBuilder, types::Json};
 
 #[derive(FromRow)]
 struct Row {
     id: TriggerId,
-    monitor_id: MonitorId,
-    model: String,
-    environment: String,
+    kind: String,
+    monitor_id: Option<MonitorId>,
+    model: Option<String>,
+    environment: Option<String>,
+    source_id: Option<PipelineId>,
+    source: Option<String>,
+    source_states: Option<Vec<String>>,
+    dataset: Option<String>,
     pipeline_id: PipelineId,
     pipeline: String,
     params: Json<serde_json::Map<String, serde_json::Value>>,
@@ -22,47 +30,62 @@ struct Row {
     cool_down_s: i32,
 }
 
-impl From<Row> for Trigger {
-    fn from(row: Row) -> Self {
-        Self {
+impl TryFrom<Row> for Trigger {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Self> {
+        let on = match (row.monitor_id, row.model, row.environment, row.source_id, row.source, row.dataset) {
+            (Some(monitor_id), Some(model), Some(environment), ..) => {
+                TriggerOn::Alert { monitor_id, model, environment }
+            }
+            (_, _, _, Some(source_id), Some(source), _) => TriggerOn::Pipeline {
+                source_id,
+                source,
+                states: row.source_states.iter().flatten().filter_map(|name| PipelineRunState::parse(name)).collect(),
+            },
+            (_, _, _, _, _, Some(dataset)) => TriggerOn::Dataset { dataset },
+            _ => return Err(Error::unknown("kind of trigger", &row.kind)),
+        };
+        Ok(Self {
             id: row.id,
-            monitor_id: row.monitor_id,
-            model: row.model,
-            environment: row.environment,
+            on,
             pipeline_id: row.pipeline_id,
             pipeline: row.pipeline,
             params: row.params.0,
             enabled: row.enabled,
             cool_down_s: row.cool_down_s,
-        }
+        })
     }
 }
 
 fn selected() -> QueryBuilder<Postgres> {
     QueryBuilder::new(
-        "select t.id, t.monitor_id, o.name as model, e.name as environment, t.pipeline_id, p.name as pipeline,
-             t.params, t.enabled, t.cool_down_s
+        "select t.id, t.kind, t.monitor_id, o.name as model, e.name as environment, t.source_pipeline_id as source_id,
+             a.name as source, t.source_states, t.dataset, t.pipeline_id, p.name as pipeline, t.params, t.enabled,
+             t.cool_down_s
          from triggers t
-         join monitors m on m.id = t.monitor_id
-         join models o on o.id = m.model_id
-         join environments e on e.id = m.environment_id
+         left join monitors m on m.id = t.monitor_id
+         left join models o on o.id = m.model_id
+         left join environments e on e.id = m.environment_id
+         left join pipelines a on a.id = t.source_pipeline_id
          join pipelines p on p.id = t.pipeline_id",
     )
 }
 
-/// The triggers of a workspace, or of one monitor of it, by pipeline.
+/// The triggers of a workspace, or those of one monitor of it, by pipeline.
 ///
 /// # Errors
 /// When the statement fails.
 pub async fn list(conn: &mut PgConnection, sight: &Sight, monitor: Option<MonitorId>) -> Result<Vec<Trigger>> {
     let mut query = selected();
-    push_seen(&mut query, "t", sight);
+    query.push(" where t.workspace_id = ").push_bind(sight.workspace());
+    query.push(" and (e.id is null or may_see_environment(e.visible_to, ").push_bind(sight.roles()).push("))");
     if let Some(monitor) = monitor {
         query.push(" and t.monitor_id = ").push_bind(monitor);
     }
-    query.push(" order by p.name, o.name, e.position");
+    query.push(" order by p.name, t.kind, o.name, e.position, a.name, t.dataset");
     let rows: Vec<Row> = query.build_query_as().fetch_all(conn).await?;
-    Ok(rows.into_iter().map(Trigger::from).collect())
+    rows.into_iter().map(Trigger::try_from).collect()
 }
 
 /// The triggers that held back for an alert and have not started anything for it, by pipeline.
@@ -74,14 +97,240 @@ pub async fn held_back(conn: &mut PgConnection, alert: AlertId) -> Result<Vec<Tr
     query.push(" join firings f on f.trigger_id = t.id and f.pipeline_run_id is null where f.alert_id = ");
     query.push_bind(alert).push(" order by p.name");
     let rows: Vec<Row> = query.build_query_as().fetch_all(conn).await?;
-    Ok(rows.into_iter().map(Trigger::from).collect())
+    rows.into_iter().map(Trigger::try_from).collect()
+}
+
+/// What of this workspace waits for the end of such a run, by the pipeline that it starts.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn waiting_for_run(conn: &mut PgConnection, run: &PipelineRun) -> Result<Vec<Trigger>> {
+    let mut query = selected();
+    query.push(" where t.enabled and t.source_pipeline_id = ").push_bind(run.pipeline_id);
+    query.push(" and ").push_bind(run.state.as_str()).push(" = any(t.source_states) order by t.pipeline_id");
+    let rows: Vec<Row> = query.build_query_as().fetch_all(conn).await?;
+    rows.into_iter().map(Trigger::try_from).collect()
+}
+
+/// What waits for new versions of a data set, by the pipeline that it starts.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn waiting_for_dataset(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    dataset: &str,
+) -> Result<Vec<Trigger>> {
+    let mut query = selected();
+    query.push(" where t.enabled and t.workspace_id = ").push_bind(workspace);
+    query.push(" and t.dataset = ").push_bind(dataset).push(" order by t.pipeline_id");
+    let rows: Vec<Row> = query.build_query_as().fetch_all(conn).await?;
+    rows.into_iter().map(Trigger::try_from).collect()
+}
+
+/// The trigger of this id that waits for no alert, locked until the transaction ends.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn lock(conn: &mut PgConnection, workspace: WorkspaceId, id: TriggerId) -> Result<Option<Trigger>> {
+    let mut query = selected();
+    query.push(" where t.kind <> 'alert' and t.workspace_id = ").push_bind(workspace);
+    query.push(" and t.id = ").push_bind(id).push(" for no key update of t");
+    let row: Option<Row> = query.build_query_as().fetch_optional(conn).await?;
+    row.map(Trigger::try_from).transpose()
+}
+
+/// Every pipeline of a workspace whose end starts another, and that other.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn edges(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<Vec<(String, String)>> {
+    let edges = sqlx::query_as(
+        "select a.name, p.name
+         from triggers t
+         join pipelines a on a.id = t.source_pipeline_id
+         join pipelines p on p.id = t.pipeline_id
+         where t.workspace_id = $1",
+    )
+    .bind(workspace)
+    .fetch_all(conn)
+    .await?;
+    Ok(edges)
+}
+
+/// Makes a trigger that waits for no alert, or changes the one of this source and pipeline. Answers with its id and whether
+/// it is new.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn set_on(conn: &mut PgConnection, workspace: WorkspaceId, trigger: &Trigger) -> Result<(TriggerId, bool)> {
+    let (kind, source, states, dataset) = match &trigger.on {
+        TriggerOn::Pipeline { source_id, states, .. } => {
+            let states: Vec<&str> = states.iter().map(|state| state.as_str()).collect();
+            ("pipeline", Some(*source_id), Some(states), None)
+        }
+        TriggerOn::Dataset { dataset } => ("dataset", None, None, Some(dataset)),
+        TriggerOn::Alert { .. } => return Err(Error::unknown("source of a trigger", "alert")),
+    };
+    let target = match kind {
+        "pipeline" => "(source_pipeline_id, pipeline_id) where source_pipeline_id is not null",
+        _ => "(workspace_id, dataset, pipeline_id) where dataset is not null",
+    };
+    let mut query: QueryBuilder<Postgres> = QueryBuilder::new(
+        "insert into triggers (id, workspace_id, kind, source_pipeline_id, source_states, dataset, pipeline_id, params,
+             enabled, cool_down_s)
+         values (",
+    );
+    query.push_bind(trigger.id).push(", ").push_bind(workspace).push(", ").push_bind(kind).push(", ");
+    query.push_bind(source).push(", ").push_bind(states).push(", ").push_bind(dataset).push(", ");
+    query.push_bind(trigger.pipeline_id).push(", ").push_bind(Json(&trigger.params)).push(", ");
+    query.push_bind(trigger.enabled).push(", ").push_bind(trigger.cool_down_s).push(") on conflict ").push(target);
+    query.push(
+        " do update
+         set source_states = excluded.source_states, params = excluded.params, enabled = excluded.enabled,
+             cool_down_s = excluded.cool_down_s
+         returning id, xmax = 0",
+    );
+    Ok(query.build_query_as().fetch_one(conn).await?)
+}
+
+/// Deletes a trigger that waits for no alert, and what it did. The runs that it started stay.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn delete(conn: &mut PgConnection, id: TriggerId) -> Result<()> {
+    sqlx::query("delete from triggers where id = $1 and kind <> 'alert'").bind(id).execute(conn).await?;
+    Ok(())
+}
+
+/// Takes the firing of a trigger for something that happened, by its key. Of the same, one has it. Tells whether it is to
+/// be had.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn take_fired(conn: &mut PgConnection, trigger: TriggerId, source: &str, name: &str) -> Result<bool> {
+    let taken = sqlx::query(
+        "insert into trigger_firings (trigger_id, source, source_name)
+         values ($1, $2, $3)
+         on conflict (trigger_id, source) do nothing",
+    )
+    .bind(trigger)
+    .bind(source)
+    .bind(name)
+    .execute(conn)
+    .await?;
+    Ok(taken.rows_affected() == 1)
+}
+
+/// Whether a trigger that waits for no alert started something so short a time ago that it rests. Locks the trigger until
+/// the transaction ends.
+///
+/// # Errors
+/// When a statement fails.
+pub async fn rests_after(conn: &mut PgConnection, trigger: TriggerId) -> Result<bool> {
+    sqlx::query("select id from triggers where id = $1 for no key update").bind(trigger).execute(&mut *conn).await?;
+    // The clock is read under the lock.
+    let rests = sqlx::query_scalar(
+        "select exists (
+             select
+             from trigger_firings f
+             join triggers t on t.id = f.trigger_id
+             where f.trigger_id = $1
+               and f.pipeline_run_id is not null
+               and f.at > clock_timestamp() - make_interval(secs => t.cool_down_s)
+         )",
+    )
+    .bind(trigger)
+    .fetch_one(conn)
+    .await?;
+    Ok(rests)
+}
+
+/// Notes what a firing that was taken did: the run that it started, or why it held back.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn end_fired(
+    conn: &mut PgConnection,
+    trigger: TriggerId,
+    source: &str,
+    outcome: std::result::Result<PipelineRunId, &str>,
+) -> Result<()> {
+    sqlx::query(
+        "update trigger_firings
+         set at = clock_timestamp(), pipeline_run_id = $3, held_back = $4
+         where trigger_id = $1 and source = $2",
+    )
+    .bind(trigger)
+    .bind(source)
+    .bind(outcome.ok())
+    .bind(outcome.err())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// What a trigger that waits for no alert did, latest first.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn fired(conn: &mut PgConnection, trigger: TriggerId, limit: i64) -> Result<Vec<TriggerFiring>> {
+    #[derive(FromRow)]
+    struct FiredRow {
+        at: DateTime<Utc>,
+        source_name: String,
+        run_number: Option<i64>,
+        held_back: Option<String>,
+    }
+    let rows: Vec<FiredRow> = sqlx::query_as(
+        "select f.at, f.source_name, r.number as run_number, f.held_back
+         from trigger_firings f
+         left join pipeline_runs r on r.id = f.pipeline_run_id
+         where f.trigger_id = $1
+         order by f.at desc
+         limit $2",
+    )
+    .bind(trigger)
+    .bind(limit)
+    .fetch_all(conn)
+    .await?;
+    let firing = |row: FiredRow| TriggerFiring {
+        at: row.at,
+        source: row.source_name,
+        run_number: row.run_number,
+        held_back: row.held_back,
+    };
+    Ok(rows.into_iter().map(firing).collect())
+}
+
+/// How many runs led to the run whose step has this token; none when it is no step's.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn depth_of_token(conn: &mut PgConnection, token: TokenId) -> Result<Option<i32>> {
+    let depth = sqlx::query_scalar(
+        "select r.depth
+         from step_attempts a
+         join steps s on s.id = a.step_id
+         join pipeline_runs r on r.id = s.run_id
+         where a.token_id = $1",
+    )
+    .bind(token)
+    .fetch_optional(conn)
+    .await?;
+    Ok(depth)
 }
 
 /// Makes a trigger, or changes the one of this monitor and pipeline. Answers with its id and whether it is new.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn set(conn: &mut PgConnection, workspace: WorkspaceId, trigger: &Trigger) -> Result<(TriggerId, bool)> {
+pub async fn set(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    monitor: MonitorId,
+    trigger: &Trigger,
+) -> Result<(TriggerId, bool)> {
     let set = sqlx::query_as(
         "insert into triggers (id, workspace_id, monitor_id, pipeline_id, params, enabled, cool_down_s)
          values ($1, $2, $3, $4, $5, $6, $7)
@@ -91,7 +340,7 @@ pub async fn set(conn: &mut PgConnection, workspace: WorkspaceId, trigger: &Trig
     )
     .bind(trigger.id)
     .bind(workspace)
-    .bind(trigger.monitor_id)
+    .bind(monitor)
     .bind(trigger.pipeline_id)
     .bind(Json(&trigger.params))
     .bind(trigger.enabled)

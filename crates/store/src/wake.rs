@@ -30,6 +30,8 @@ pub enum Wake {
     Replays,
     /// Messages to people that wait to be sent.
     Mails,
+    /// Runs that are to be started: a schedule was changed, a run has ended that others wait for, a backfill goes on.
+    Starts,
 }
 
 /// Sends a wake-up when the transaction commits.

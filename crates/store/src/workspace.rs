@@ -119,6 +119,18 @@ pub async fn by_slug(conn: &mut PgConnection, slug: &str) -> Result<Option<Works
     Ok(row.map(Workspace::from))
 }
 
+/// The workspace of this id.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn by_id(conn: &mut PgConnection, id: WorkspaceId) -> Result<Option<Workspace>> {
+    let row: Option<Row> = sqlx::query_as("select id, slug, name, created_at from workspaces where id = $1")
+        .bind(id)
+        .fetch_optional(conn)
+        .await?;
+    Ok(row.map(Workspace::from))
+}
+
 /// The workspace of this slug, with a user's roles there; none when it does not exist or they are no member.
 ///
 /// # Errors

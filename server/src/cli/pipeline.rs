@@ -69,6 +69,8 @@ pub enum Command {
         #[command(flatten)]
         remote: Remote,
     },
+    /// Run a run again, as a new run, and print its number, alone, on standard output.
+    Rerun(Rerun),
     /// Cancel a run: what has not begun does not begin, and what runs is ended.
     Cancel {
         /// The run's number.
@@ -98,6 +100,25 @@ pub struct Run {
     remote: Remote,
 }
 
+/// Options of `slipway pipeline rerun`.
+#[derive(Debug, Args)]
+pub struct Rerun {
+    /// The run's number.
+    number: i64,
+    /// From where: start, failed, or the name of a step. Steps that need not run are taken over with their outputs.
+    #[arg(long, env = "SLIPWAY_FROM", default_value = "start", value_name = "WHERE")]
+    from: String,
+    /// A param that shall have another value than it had. May be given several times.
+    #[arg(short = 'p', long = "param", env = "SLIPWAY_PARAM", value_name = "NAME=VALUE")]
+    params: Vec<String>,
+    /// Wait for its end. Fails when the run does not succeed.
+    #[arg(long, env = "SLIPWAY_WAIT", value_parser = clap::builder::FalseyValueParser::new())]
+    wait: bool,
+    /// Which server, and as whom.
+    #[command(flatten)]
+    remote: Remote,
+}
+
 /// Carries the command out.
 ///
 /// # Errors
@@ -112,6 +133,7 @@ pub async fn run(command: Command) -> Result<()> {
         }
         Command::Watch { number, remote } => wait(&remote.client()?, number).await,
         Command::Run(options) => start(&options.remote.client()?, &options).await,
+        Command::Rerun(options) => rerun(&options.remote.client()?, &options).await,
         Command::Logs { number, step, follow, remote } => {
             let mut logs = Logs::new(remote.client()?, number, step);
             while !logs.print_new().await? && follow {
@@ -169,13 +191,28 @@ async fn apply(client: &Client, file: &Path) -> Result<()> {
     Ok(())
 }
 
-async fn start(client: &Client, options: &Run) -> Result<()> {
+/// The params of a command line.
+fn params(given: &[String]) -> Result<Map<String, Value>> {
     let mut params = Map::new();
-    for param in &options.params {
+    for param in given {
         let (name, value) =
             param.split_once('=').ok_or_else(|| anyhow!("\"{param}\" is no param; write it as name=value"))?;
         params.insert(name.to_owned(), Value::from(value));
     }
+    Ok(params)
+}
+
+async fn rerun(client: &Client, options: &Rerun) -> Result<()> {
+    let key = uuid::Uuid::now_v7().to_string();
+    let body = json!({ "from": options.from, "params": params(&options.params)?, "idempotency_key": key });
+    let again = path(&["pipeline-runs", &options.number.to_string(), "rerun"]);
+    let run: PipelineRun = client.post(&again, body).await.map_err(refused)?;
+    print(&run.number.to_string());
+    if options.wait { wait(client, run.number).await } else { Ok(()) }
+}
+
+async fn start(client: &Client, options: &Run) -> Result<()> {
+    let params = params(&options.params)?;
     // Should the answer be lost and the command be sent again by its library, it still starts one run.
     let key = uuid::Uuid::now_v7().to_string();
     let body = json!({ "params": params, "version": options.file_version, "idempotency_key": key });

@@ -10,9 +10,10 @@ use super::{
 };
 use domain::{
     environment::PRODUCTION,
-    monitor::{Alert, Check, CheckState, Firing, Monitor, Trigger},
+    monitor::{Alert, Check, CheckState, Firing, Monitor},
     pipeline_run::{PipelineRunSummary, RunCause},
     promotion::{Promotion, PromotionState},
+    trigger::Trigger,
 };
 use serde::Deserialize;
 use serde_json::json;

@@ -56,7 +56,7 @@ async fn show(view: View, Path(number): Path<i64>) -> PageResult {
     let page = AlertPage {
         check: services.check_of_alert(&alert).await?,
         consequences,
-        has_triggers: triggers.iter().any(|trigger| trigger.monitor_id == alert.monitor_id && trigger.enabled),
+        has_triggers: triggers.iter().any(|trigger| trigger.on.monitor() == Some(alert.monitor_id) && trigger.enabled),
         events: view.history(ObjectKind::Alert, alert.id, ROWS).await?,
         may_handle: ctx.may(Permission::HandleAlerts),
         alert,

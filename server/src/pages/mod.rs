@@ -3,6 +3,7 @@
 
 mod alert;
 mod audit;
+mod backfill;
 mod change_request;
 mod chosen;
 mod comment;
@@ -24,13 +25,17 @@ mod pipeline;
 mod pipeline_run;
 mod policy;
 mod promotion;
+mod push_hook;
 mod registration;
 mod run;
+mod schedule;
 mod settings;
 pub mod sign_in;
 mod team;
+mod trigger;
 mod view;
 mod webhook;
+mod worker;
 
 pub use error::PageError;
 pub(crate) use error::Unframed;
@@ -42,6 +47,7 @@ use crate::router::Routes;
 pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = alert::routes(routes);
     let routes = audit::routes(routes);
+    let routes = backfill::routes(routes);
     let routes = change_request::routes(routes);
     let routes = comment::routes(routes);
     let routes = delegation::routes(routes);
@@ -59,11 +65,15 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = pipeline_run::routes(routes);
     let routes = policy::routes(routes);
     let routes = promotion::routes(routes);
+    let routes = push_hook::routes(routes);
     let routes = registration::routes(routes);
     let routes = run::routes(routes);
+    let routes = schedule::routes(routes);
     let routes = settings::routes(routes);
     let routes = team::routes(routes);
+    let routes = trigger::routes(routes);
     let routes = webhook::routes(routes);
+    let routes = worker::routes(routes);
     sign_in::routes(routes)
 }
 

@@ -42,7 +42,7 @@ async fn monitor_page(view: View, environment: &str, model: &str, refused: Optio
     let services = view.services();
     let monitor = services.monitor(ctx, environment, model).await?;
     let mut triggers = services.triggers(ctx).await?;
-    triggers.retain(|trigger| trigger.monitor_id == monitor.id);
+    triggers.retain(|trigger| trigger.on.monitor() == Some(monitor.id));
     let pipelines = services.pipelines(ctx, None, MOST_PIPELINES).await?.items;
     let page = MonitorPage {
         events: view.history(ObjectKind::Monitor, monitor.id, EVENTS).await?,

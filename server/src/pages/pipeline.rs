@@ -17,10 +17,10 @@ use domain::{
     id::PipelineRunId,
     permission::Permission,
     pipeline::{PipelineSpec, Problem},
-    pipeline_run::PipelineRunState,
+    pipeline_run::{Concurrency, PipelineRunState},
 };
 use leptos::prelude::*;
-use services::{NewRun, PipelineFile, RunFilter};
+use services::{NewRun, PipelineFile, RunFilter, ScheduleFilter};
 use std::collections::BTreeMap;
 
 const SECTION: Option<Section> = Some(Section::Pipelines);
@@ -38,6 +38,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         .page(Method::POST, "/pipelines/new", write, create)
         .page(Method::GET, "/pipelines/{name}", read, show)
         .page(Method::POST, "/pipelines/{name}/runs", run, start)
+        .page(Method::POST, "/pipelines/{name}/settings", write, set_limit)
         .page(Method::GET, "/pipelines/{name}/file", read, file)
         .page(Method::GET, "/pipelines/{name}/source", read, source)
         .page(Method::GET, "/pipelines/{name}/edit", write, show_edit)
@@ -90,12 +91,16 @@ async fn pipeline_page(view: View, name: &str, chosen: Chosen, draft: Draft, ref
     let mut triggers = services.triggers(ctx).await?;
     triggers.retain(|trigger| trigger.pipeline == name);
     let summary = services.pipeline(ctx, name).await?;
+    let of_this = ScheduleFilter { pipeline: Some(name.to_owned()), enabled: None };
     let page = PipelinePage {
         events: view.history(ObjectKind::Pipeline, summary.pipeline.id, EVENTS).await?,
         summary,
         version: services.pipeline_version(ctx, name, None).await?,
         runs: services.pipeline_runs(ctx, &filter, chosen.get("page_token"), ROWS).await?,
         triggers,
+        push_hooks: services.push_hooks(ctx, Some(name), None, ROWS).await?.items,
+        schedules: services.schedules(ctx, &of_this, None, ROWS).await?.items,
+        concurrency: services.concurrency(ctx, name).await?,
         key: PipelineRunId::new().to_string(),
         may_write: ctx.may(Permission::WritePipelines),
         may_run: ctx.may(Permission::RunPipelines),
@@ -139,6 +144,28 @@ async fn start(view: View, Path(name): Path<String>, form: Form) -> PageResult {
             view.done(&view.links.pipeline_run(started.run.number), notice).await
         }
         Err(error) if can_mend(&error) && error.kind != ErrorKind::NotFound => {
+            let draft = form.refused(&error);
+            pipeline_page(view, &name, Chosen::default(), draft, Some(error)).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn set_limit(view: View, Path(name): Path<String>, form: Form) -> PageResult {
+    view.services().pipeline(view.ctx()?, &name).await?;
+    let set = async {
+        let limit = match form.text("policy") {
+            "" => None,
+            _ => {
+                let whole = |_| Error::invalid_field("limit", "Give a whole number, from 1 to 1000.");
+                Some(Concurrency { policy: form.parse("policy")?, limit: form.text("limit").parse().map_err(whole)? })
+            }
+        };
+        view.services().set_concurrency(view.ctx()?, &name, limit).await
+    };
+    match set.await {
+        Ok(()) => view.done(&view.links.pipeline(&name), "The limit holds from now on.").await,
+        Err(error) if can_mend(&error) => {
             let draft = form.refused(&error);
             pipeline_page(view, &name, Chosen::default(), draft, Some(error)).await
         }

@@ -1,22 +1,27 @@
 //! The page of a pipeline run.
 
-use super::{Form, PageError, PageResult, View, chosen::Chosen};
+use super::{Form, PageError, PageResult, View, chosen::Chosen, form::can_mend};
 use crate::{access::Access, extract::Path, router::Routes};
 use app::{
     pages::pipeline_run::{InsideSteps, LOG_TAIL, Run, RunPage, state},
     shell::Section,
+    ui::field::Draft,
 };
 use axum::http::Method;
 use domain::{
+    Digest, Error, ErrorKind,
     audit::{AuditEvent, ObjectKind},
     id::PipelineRunId,
     permission::Permission,
-    pipeline_run::StepState,
+    pipeline_run::{RerunFrom, StepState},
     step::{Step, StepKind},
 };
 use leptos::prelude::*;
-use services::{ErrorKind, NewRun, StepFilter};
-use std::collections::BTreeSet;
+use services::{Rerun, StepFilter};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    convert::Infallible,
+};
 
 const SECTION: Option<Section> = Some(Section::Pipelines);
 /// How many steps inside of one the page shows at once.
@@ -33,6 +38,10 @@ pub(crate) fn routes(routes: Routes) -> Routes {
 }
 
 async fn show(view: View, Path(number): Path<i64>, chosen: Chosen) -> PageResult {
+    run_page(view, number, chosen, None).await
+}
+
+async fn run_page(view: View, number: i64, chosen: Chosen, refused: Option<(Error, Draft)>) -> PageResult {
     let ctx = view.ctx()?;
     let services = view.services();
     let detail = services.pipeline_run(ctx, number).await?;
@@ -78,7 +87,9 @@ async fn show(view: View, Path(number): Path<i64>, chosen: Chosen) -> PageResult
     };
     let links = view.links.clone();
     let address = chosen.address(links.pipeline_run(number));
-    view.page(title, SECTION, move || view! { <Run links address page/> }).await
+    let (error, draft) = refused.unzip();
+    let draft = draft.unwrap_or_default();
+    view.form_page(error.as_ref(), title, SECTION, move || view! { <Run links address page draft/> }).await
 }
 
 /// The steps inside of the one that is shown; when there are none, those that it stands among.
@@ -107,18 +118,39 @@ async fn cancel(view: View, Path(number): Path<i64>) -> PageResult {
     view.done(&view.links.pipeline_run(number), notice).await
 }
 
-/// Starts the same version with the same params again.
+/// Runs it again: the same version, from the start unless the form says otherwise, with the params that it gives.
 async fn rerun(view: View, Path(number): Path<i64>, form: Form) -> PageResult {
-    let ctx = view.ctx()?;
-    let run = view.services().pipeline_run(ctx, number).await?.run;
-    let key = form.text("key");
-    let new = NewRun {
-        pipeline: run.pipeline_name,
-        version: Some(run.version_number),
-        params: run.params.into_iter().map(|(name, value)| (name, value.into())).collect(),
-        idempotency_key: (!key.is_empty()).then(|| key.to_owned()),
+    let rerun = async {
+        let run = view.services().pipeline_run(view.ctx()?, number).await?.run;
+        let given = |name: &String| {
+            let field = format!("params.{name}");
+            let value = form.all(&field).next().map(str::to_owned)?;
+            Some((name.clone(), value.into()))
+        };
+        let params: BTreeMap<String, serde_json::Value> = run.params.keys().filter_map(given).collect();
+        let from = match form.text("from") {
+            "" => RerunFrom::Start,
+            from => from.parse().unwrap_or_else(|never: Infallible| match never {}),
+        };
+        let key = key(form.text("key"), &params, form.text("from"));
+        let rerun = Rerun { from, params, idempotency_key: key };
+        view.services().rerun_pipeline_run(view.ctx()?, number, rerun).await
     };
-    let started = view.services().start_pipeline_run(ctx, new).await?.run;
-    let notice = format!("This is #{number} again: the same file, the same params.");
-    view.done(&view.links.pipeline_run(started.number), notice).await
+    match rerun.await {
+        Ok(started) => {
+            let notice = format!("This is #{number} again.");
+            view.done(&view.links.pipeline_run(started.run.number), notice).await
+        }
+        Err(error) if can_mend(&error) && error.kind != ErrorKind::NotFound => {
+            let draft = form.refused(&error);
+            run_page(view, number, Chosen::default(), Some((error, draft))).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The form's key with what it says: pressed twice it starts one run, and gone back to and changed it starts another.
+fn key(form: &str, params: &BTreeMap<String, serde_json::Value>, from: &str) -> Option<String> {
+    let digest = Digest::of_json(&(params, from)).ok()?;
+    (!form.is_empty()).then(|| format!("{form}:{}", digest.short()))
 }

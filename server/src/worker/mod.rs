@@ -5,6 +5,7 @@ pub mod command;
 mod outbox;
 mod process;
 mod replays;
+mod starts;
 mod steps;
 mod sweep;
 mod wake;
@@ -42,6 +43,8 @@ pub(crate) struct Worker {
     replays: Arc<Notify>,
     /// Told when messages to people may.
     mails: Arc<Notify>,
+    /// Told when something may be due to be started.
+    starts: Arc<Notify>,
     /// One for each step that may run at once.
     slots: Arc<Semaphore>,
     options: Options,
@@ -127,11 +130,12 @@ impl Options {
 pub async fn run(services: Services, options: Options, stop: CancellationToken) {
     tracing::info!(worker = %options.name, steps = options.steps, "working");
     let slots = Arc::new(Semaphore::new(options.steps));
-    let (steps, webhooks, replays, mails) = Default::default();
-    let worker = Worker { services, steps, webhooks, replays, mails, slots, options, stop };
+    let (steps, webhooks, replays, mails, starts) = Default::default();
+    let worker = Worker { services, steps, webhooks, replays, mails, starts, slots, options, stop };
     let mut parts = JoinSet::new();
     worker.part(&mut parts, "the job queue", wake::listen);
     worker.part(&mut parts, "running steps", steps::run);
+    worker.part(&mut parts, "starting what is due", starts::run);
     worker.part(&mut parts, "advancing promotions", sweep::promotions);
     worker.part(&mut parts, "watching what is due", sweep::due);
     worker.part(&mut parts, "checking monitors", sweep::monitors);

@@ -74,7 +74,7 @@ async fn a_token_does_no_more_than_its_scope() {
         let client = app.member_with([Role::Admin, Role::Approver], scope).await;
         for route in router::table(&app.state) {
             let needed = match route.access {
-                Access::Open | Access::Public | Access::UploadKey => continue,
+                Access::Open | Access::Public | Access::UploadKey | Access::PushProof => continue,
                 Access::SignedIn(needed) => needed,
                 Access::Needs(permission) => permission.scope(),
             };

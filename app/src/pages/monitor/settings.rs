@@ -2,10 +2,7 @@
 
 use crate::{format, ui::prelude::*};
 use chrono::TimeDelta;
-use domain::{
-    audit::AuditEvent,
-    monitor::{Monitor, Trigger},
-};
+use domain::{audit::AuditEvent, monitor::Monitor, trigger::Trigger};
 use leptos::prelude::*;
 
 /// What the page of a monitor shows.

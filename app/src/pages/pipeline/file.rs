@@ -1,6 +1,6 @@
 //! The file of a pipeline, its graph, and its versions.
 
-use super::{Head as PipelineHead, Part};
+use super::{Head as PipelineHead, Shown};
 use crate::{
     chart::dag::{Dag, Node},
     format,
@@ -52,7 +52,7 @@ pub fn File(
             name=name.clone()
             description=spec.description.clone()
             version=latest
-            part=Part::File
+            part=Shown::File
             may_write
             may_run
         />

@@ -2,6 +2,7 @@
 
 mod edit;
 mod file;
+mod limit;
 mod list;
 mod runs;
 
@@ -14,9 +15,52 @@ pub use runs::{Pipeline, PipelinePage};
 use crate::ui::prelude::*;
 use leptos::prelude::*;
 
+/// Which page around pipelines is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Pipelines themselves.
+    Pipelines,
+    /// What starts them by the clock.
+    Schedules,
+    /// What starts them by pushes.
+    PushHooks,
+    /// What starts them when something else happens.
+    Triggers,
+    /// Their runs for dates that have passed.
+    Backfills,
+}
+
+/// The tabs of pipelines and of what starts them.
+#[component]
+pub fn Around(
+    /// The addresses of the workspace.
+    links: Links,
+    /// Which of them this is.
+    part: Part,
+) -> impl IntoView {
+    let tab = |name: &'static str, href: String, of: Part| Tab::new(name, href).current(part == of);
+    view! {
+        <Tabs
+            label="Pipelines and what starts them"
+            items=vec![
+                tab("Pipelines", links.pipelines(), Part::Pipelines),
+                tab("Schedules", links.schedules(), Part::Schedules),
+                tab("Push hooks", links.push_hooks(), Part::PushHooks),
+                tab("Triggers", links.triggers(), Part::Triggers),
+                tab("Backfills", links.backfills(), Part::Backfills),
+            ]
+        />
+    }
+}
+
+/// A param's value as people write it: a text without quotes.
+pub(in crate::pages) fn plain(value: &serde_json::Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
 /// Which page of a pipeline is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum Shown {
     Runs,
     File,
 }
@@ -28,7 +72,7 @@ fn Head(
     name: String,
     description: String,
     version: i32,
-    part: Part,
+    part: Shown,
     may_write: bool,
     may_run: bool,
 ) -> impl IntoView {
@@ -48,8 +92,8 @@ fn Head(
         <Tabs
             label="Pipeline"
             items=vec![
-                Tab::new("Runs", here.clone()).current(part == Part::Runs),
-                Tab::new("File", format!("{here}/file")).count(format!("v{version}")).current(part == Part::File),
+                Tab::new("Runs", here.clone()).current(part == Shown::Runs),
+                Tab::new("File", format!("{here}/file")).count(format!("v{version}")).current(part == Shown::File),
             ]
         />
     }

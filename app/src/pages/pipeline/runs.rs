@@ -1,13 +1,15 @@
 //! A pipeline: its runs, and the form that starts one.
 
-use super::{Head as PipelineHead, Part, list::Recent};
+use super::{Head as PipelineHead, Shown, limit::Limit, list::Recent};
 use crate::{format, islands::LiveRegion, pages::pipeline_run::state, ui::prelude::*};
 use domain::{
     Page,
     audit::AuditEvent,
-    monitor::Trigger,
     pipeline::{Param, ParamKind, PipelineSpec, PipelineSummary, PipelineVersion},
-    pipeline_run::{PipelineRunState, PipelineRunSummary, RunCause},
+    pipeline_run::{Concurrency, PipelineRunState, PipelineRunSummary, RunCause},
+    push_hook::PushHook,
+    schedule::Schedule,
+    trigger::{Trigger, TriggerOn},
 };
 use leptos::prelude::*;
 
@@ -22,6 +24,12 @@ pub struct PipelinePage {
     pub runs: Page<PipelineRunSummary>,
     /// What starts it by itself.
     pub triggers: Vec<Trigger>,
+    /// The pushes that start it.
+    pub push_hooks: Vec<PushHook>,
+    /// When it is started by the clock.
+    pub schedules: Vec<Schedule>,
+    /// How many of its runs may be open at once.
+    pub concurrency: Option<Concurrency>,
     /// Names this request to start a run, so that it starts one however often it is sent.
     pub key: String,
     /// Whether the reader may store its file.
@@ -46,7 +54,19 @@ pub fn Pipeline(
     #[prop(optional)]
     draft: Draft,
 ) -> impl IntoView {
-    let PipelinePage { summary, version, runs, triggers, key, may_write, may_run, events: history } = page;
+    let PipelinePage {
+        summary,
+        version,
+        runs,
+        triggers,
+        schedules,
+        concurrency,
+        key,
+        may_write,
+        may_run,
+        events: history,
+        push_hooks,
+    } = page;
     let name = summary.pipeline.name.clone();
     let topic = format!("pipeline_runs:{}", summary.pipeline.workspace_id);
     let events = links.events(&[topic]);
@@ -57,15 +77,16 @@ pub fn Pipeline(
             name=name.clone()
             description=spec.description.clone()
             version=summary.latest_version
-            part=Part::Runs
+            part=Shown::Runs
             may_write
             may_run
         />
         <div class="with-aside">
             <Runs links=links.clone() address runs recent=summary.recent/>
             <aside class="stack" aria-label="How it starts, and its history">
-                {may_run.then(|| view! { <Start links=links.clone() name=name.clone() version=version.number spec key draft/> })}
-                <Triggers links=links.clone() triggers/>
+                {may_run.then(|| view! { <Start links=links.clone() name=name.clone() version=version.number spec key draft=draft.clone()/> })}
+                <Triggers links=links.clone() triggers push_hooks schedules/>
+                <Limit links=links.clone() name concurrency may_write draft/>
                 <Happened events=history links/>
             </aside>
         </div>
@@ -99,7 +120,7 @@ fn Runs(
         let (title, text) = if chosen.is_empty() {
             (
                 "It has never run".to_owned(),
-                "Start it with the form beside this, from CI, or let an alert start it.".to_owned(),
+                "Start it with the form beside this, from CI, by the clock, or let an alert start it.".to_owned(),
             )
         } else {
             (format!("No run is {chosen}"), "Choose another state above.".to_owned())
@@ -267,12 +288,17 @@ fn ParamField(name: String, param: Param, draft: Draft) -> impl IntoView {
 }
 
 #[component]
-fn Triggers(links: Links, triggers: Vec<Trigger>) -> impl IntoView {
-    let count = triggers.len();
-    if triggers.is_empty() {
+fn Triggers(
+    links: Links,
+    triggers: Vec<Trigger>,
+    push_hooks: Vec<PushHook>,
+    schedules: Vec<Schedule>,
+) -> impl IntoView {
+    let count = triggers.len() + push_hooks.len() + schedules.len();
+    if count == 0 {
         return view! {
             <Panel title="Started by itself" id="triggers">
-                <Body><p class="muted">"No alert starts it. A trigger is set where a model serves: open its deployment, then Monitor."</p></Body>
+                <Body><p class="muted">"Nothing. "<a href=links.schedules()>"Schedules"</a>" start it by the clock, "<a href=links.push_hooks()>"push hooks"</a>" by pushes, "<a href=links.triggers()>"triggers"</a>" when another pipeline ends or a data set has a new version. A trigger for alerts is set where a model serves: open its deployment, then Monitor."</p></Body>
             </Panel>
         }
         .into_any();
@@ -280,15 +306,47 @@ fn Triggers(links: Links, triggers: Vec<Trigger>) -> impl IntoView {
     view! {
         <Panel title="Started by itself" id="triggers" note=count.to_string()>
             <Rows>
+                {schedules
+                    .into_iter()
+                    .map(|schedule| {
+                        let (shape, word) = if schedule.enabled { (State::Live, "On") } else { (State::Skipped, "Paused") };
+                        view! {
+                            <Row
+                                title=format!("Schedule {}", schedule.name)
+                                href=links.schedule(&schedule.name)
+                                state=view! { <StateShape state=shape word/> }.into_any()
+                                sub=view! { <code>{schedule.expression}</code>" "{schedule.timezone} }.into_any()
+                                end=schedule.next_fire.map(|at| view! { <When at/> }.into_any()).unwrap_or_else(|| ().into_any())
+                            />
+                        }
+                    })
+                    .collect_view()}
+                {push_hooks
+                    .into_iter()
+                    .map(|hook| {
+                        let (shape, word) = if hook.enabled { (State::Live, "On") } else { (State::Skipped, "Off") };
+                        view! {
+                            <Row
+                                title=format!("Push hook {}", hook.name)
+                                href=links.push_hook(&hook.name)
+                                state=view! { <StateShape state=shape word/> }.into_any()
+                                sub=hook.words().into_any()
+                            />
+                        }
+                    })
+                    .collect_view()}
                 {triggers
                     .into_iter()
                     .map(|trigger| {
-                        let href = links.monitor(&trigger.environment, &trigger.model);
+                        let href = match &trigger.on {
+                            TriggerOn::Alert { model, environment, .. } => links.monitor(environment, model),
+                            TriggerOn::Pipeline { .. } | TriggerOn::Dataset { .. } => links.triggers(),
+                        };
                         let (shape, word) = if trigger.enabled { (State::Live, "On") } else { (State::Skipped, "Off") };
                         let rest = chrono::TimeDelta::seconds(i64::from(trigger.cool_down_s));
                         view! {
                             <Row
-                                title=format!("Alerts of {} in {}", trigger.model, trigger.environment)
+                                title=crate::format::capitalised(&trigger.on.words())
                                 href=href
                                 state=view! { <StateShape state=shape word/> }.into_any()
                                 sub=format!("at most once in {}", format::coarse(rest)).into_any()

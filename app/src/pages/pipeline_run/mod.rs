@@ -1,6 +1,8 @@
 //! A run of a pipeline: how its steps stand, the log of one of them, and what can be done about it. Which step, which
 //! try and which view are in the address.
 
+mod again;
+mod cause;
 mod inside;
 pub mod state;
 mod step;
@@ -67,6 +69,9 @@ pub fn Run(
     address: Address,
     /// The run.
     page: RunPage,
+    /// What was typed to run it again, and why it was refused.
+    #[prop(optional)]
+    draft: Draft,
 ) -> impl IntoView {
     let run = page.detail.run.clone();
     let shown = page.shown.clone();
@@ -87,6 +92,7 @@ pub fn Run(
     });
     let history = view! { <Timeline events=page.events.clone() links=links.clone()/> };
     let head = view! { <RunHead page=page.clone() links=links.clone()/> };
+    let again = page.may_run.then(|| view! { <again::Again page=page.clone() links=links.clone() draft/> });
     let facts = shown.map(|step| view! { <step::StepFacts page links=links.clone() address step attempt/> });
     view! {
         <Crumbs items=vec![
@@ -107,10 +113,11 @@ pub fn Run(
                     class="stack"
                     id="beside"
                     data-live=""
-                    aria-label="The step, its tries and outputs, and the params of the run"
+                    aria-label="The step, its tries and outputs, the params of the run, and the form that runs it again"
                 >
                     {facts}
                     {params}
+                    {again}
                 </aside>
             </div>
         </div>
@@ -120,7 +127,8 @@ pub fn Run(
 
 #[component]
 fn RunHead(page: RunPage, links: Links) -> impl IntoView {
-    let RunPage { detail: PipelineRunDetail { run, steps, steps_total, steps_ended }, alert, key, may_run, .. } = page;
+    let RunPage { detail: PipelineRunDetail { run, steps, steps_total, steps_ended, .. }, alert, key, may_run, .. } =
+        page;
     let now = now();
     let (shape, _) = state::of_run(run.state);
     let words = state::run_words(&run, steps_ended, steps_total, now);
@@ -162,15 +170,8 @@ fn RunMeta(run: PipelineRun, alert: Option<i64>, links: Links) -> impl IntoView 
             " started it "
             <When at=run.created_at/>
         </span>
-        {match (run.cause, alert) {
-            (RunCause::Trigger, Some(number)) => {
-                let href = links.alert(number);
-                Some(view! { <span><Icon symbol=Symbol::Bell/>"Because of "<a href=href>{format!("alert #{number}")}</a></span> }.into_any())
-            }
-            (RunCause::Trigger, None) => Some(view! { <span><Icon symbol=Symbol::Bell/>"By a trigger"</span> }.into_any()),
-            (RunCause::Api, _) => Some(view! { <span><Icon symbol=Symbol::Key/>"By the API"</span> }.into_any()),
-            (RunCause::Person, _) => None,
-        }}
+        <cause::Started run=run.clone() alert links=links.clone()/>
+        {run.held_at.map(|at| view! { <span><Icon symbol=Symbol::Queued/>"Waits for its turn since "<When at/></span> })}
         <span>
             <Icon symbol=Symbol::Commit/>
             <a href=version>{format!("Version {}", run.version_number)}</a>

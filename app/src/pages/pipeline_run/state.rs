@@ -173,6 +173,7 @@ mod tests {
             items: BTreeMap::new(),
             inner: None,
             blocked_by: None,
+            carried_from: None,
         }
     }
 

@@ -17,6 +17,9 @@ pub(super) fn StepLog(page: RunPage, links: Links, step: Step, attempt: Option<S
     let tries = page.attempts.get(&step.name).map_or(0, Vec::len);
     let Some(attempt) = attempt else {
         let why = match step.state {
+            _ if let Some(number) = step.carried_from => {
+                format!("It did not run here: its outputs are those that it had in run #{number}, and so is its log.")
+            }
             StepState::Waiting if !step.needs.is_empty() => format!("It waits for {}.", step.needs.join(", ")),
             StepState::Ready if step.blocked_by.is_some() => format!(
                 "It begins when the limit {} has a place for it.",

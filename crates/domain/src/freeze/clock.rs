@@ -5,13 +5,8 @@
 //! its share.
 
 use super::{Freeze, FreezeKind, Schedule};
-use crate::error::Error;
-use chrono::{DateTime, Datelike as _, TimeDelta, TimeZone as _, Timelike as _, Utc};
-use chrono_tz::Tz;
-use croner::{
-    Cron,
-    parser::{CronParser, Seconds, Year},
-};
+use crate::{error::Error, timetable::Timetable};
+use chrono::{DateTime, TimeDelta, Utc};
 use std::cell::Cell;
 
 /// How far ahead anything is looked for.
@@ -58,8 +53,7 @@ pub(super) enum Until {
 /// The windows of a freeze, ready to be looked at.
 pub(super) enum Clock {
     Cron {
-        cron: Box<Cron>,
-        zone: Tz,
+        table: Timetable,
         lasts: TimeDelta,
     },
     Dates {
@@ -75,10 +69,8 @@ impl Clock {
         match &freeze.schedule {
             Schedule::Dates { from, to } => Self::Dates { from: *from, to: *to },
             Schedule::Cron { expression, duration_s, timezone } => {
-                match (parse(expression), timezone.parse(), TimeDelta::try_seconds(*duration_s)) {
-                    (Ok(cron), Ok(zone), Some(lasts)) if lasts > TimeDelta::zero() => {
-                        Self::Cron { cron: Box::new(cron), zone, lasts }
-                    }
+                match (Timetable::read(expression, timezone), TimeDelta::try_seconds(*duration_s)) {
+                    (Ok(table), Some(lasts)) if lasts > TimeDelta::zero() => Self::Cron { table, lasts },
                     _ => Self::Unreadable(freeze.kind),
                 }
             }
@@ -106,10 +98,10 @@ impl Clock {
             Self::Dates { to, .. } if at < *to => (true, Until::At(*to)),
             Self::Dates { .. } => (false, Until::Never),
             Self::Unreadable(kind) => (*kind == FreezeKind::Deny, Until::Never),
-            Self::Cron { cron, zone, lasts } => match last(cron, *zone, at, budget) {
+            Self::Cron { table, lasts } => match last(table, at, budget) {
                 Err(Spent) => (false, Until::AtLeast(at)),
-                Ok(Some(start)) if at < start + *lasts => (true, closes(cron, *zone, *lasts, start, end, budget)),
-                Ok(_) => match next(cron, *zone, at, budget) {
+                Ok(Some(start)) if at < start + *lasts => (true, closes(table, *lasts, start, end, budget)),
+                Ok(_) => match next(table, at, budget) {
                     Err(Spent) => (false, Until::AtLeast(at)),
                     Ok(Some(start)) => (false, Until::At(start)),
                     Ok(None) => (false, Until::Never),
@@ -124,9 +116,9 @@ impl Clock {
         match self {
             Self::Dates { from, .. } => *from,
             Self::Unreadable(_) => at,
-            Self::Cron { cron, zone, lasts } => {
-                let mut start = last(cron, *zone, at, budget).ok().flatten().unwrap_or(at);
-                while let Ok(Some(before)) = last(cron, *zone, start - TimeDelta::seconds(1), budget)
+            Self::Cron { table, lasts } => {
+                let mut start = last(table, at, budget).ok().flatten().unwrap_or(at);
+                while let Ok(Some(before)) = last(table, start - TimeDelta::seconds(1), budget)
                     && before + *lasts >= start
                 {
                     start = before;
@@ -141,14 +133,14 @@ impl Clock {
 struct Spent;
 
 /// When the windows that run into each other from this one on are over.
-fn closes(cron: &Cron, zone: Tz, lasts: TimeDelta, start: DateTime<Utc>, end: DateTime<Utc>, budget: &Budget) -> Until {
+fn closes(table: &Timetable, lasts: TimeDelta, start: DateTime<Utc>, end: DateTime<Utc>, budget: &Budget) -> Until {
     let mut last_start = start;
     loop {
         let over = last_start + lasts;
         if over > end {
             return Until::AtLeast(end);
         }
-        match last(cron, zone, over, budget) {
+        match last(table, over, budget) {
             Err(Spent) => return Until::AtLeast(over),
             Ok(Some(further)) if further > last_start => last_start = further,
             Ok(_) => return Until::At(over),
@@ -157,64 +149,20 @@ fn closes(cron: &Cron, zone: Tz, lasts: TimeDelta, start: DateTime<Utc>, end: Da
 }
 
 /// The last beginning at or before a moment.
-fn last(cron: &Cron, zone: Tz, at: DateTime<Utc>, budget: &Budget) -> Result<Option<DateTime<Utc>>, Spent> {
-    if !budget.take() {
-        return Err(Spent);
-    }
-    if !YEARS.contains(&at.year()) {
-        return Ok(None);
-    }
-    Ok(cron.find_previous_occurrence(&whole(at).with_timezone(&zone), true).ok().map(|start| start.to_utc()))
+fn last(table: &Timetable, at: DateTime<Utc>, budget: &Budget) -> Result<Option<DateTime<Utc>>, Spent> {
+    if budget.take() { Ok(table.last(at)) } else { Err(Spent) }
 }
 
 /// The first beginning after a moment.
-fn next(cron: &Cron, zone: Tz, at: DateTime<Utc>, budget: &Budget) -> Result<Option<DateTime<Utc>>, Spent> {
-    if !budget.take() {
-        return Err(Spent);
-    }
-    if !YEARS.contains(&at.year()) {
-        return Ok(None);
-    }
-    Ok(cron.find_next_occurrence(&whole(at).with_timezone(&zone), false).ok().map(|start| start.to_utc()))
-}
-
-/// The years that expressions are looked at in.
-const YEARS: std::ops::Range<i32> = 1970..4000;
-
-/// Without parts of a second: beginnings have none.
-fn whole(at: DateTime<Utc>) -> DateTime<Utc> {
-    at.with_nanosecond(0).unwrap_or(at)
-}
-
-fn parse(expression: &str) -> Result<Cron, croner::errors::CronError> {
-    CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build().parse(expression)
+fn next(table: &Timetable, at: DateTime<Utc>, budget: &Budget) -> Result<Option<DateTime<Utc>>, Spent> {
+    if budget.take() { Ok(table.next(at)) } else { Err(Spent) }
 }
 
 /// Refuses an expression or a time zone that is none, and an expression that is never.
 pub(super) fn check(expression: &str, timezone: &str) -> Result<(), Error> {
-    let wrong = |text: &str| Error::invalid_field("schedule/expression", text);
-    if expression.len() > 200 || expression.split_whitespace().count() != 5 {
-        return Err(wrong(
-            "Give five fields: minute, hour, day of the month, month, day of the week, such as 0 18 * * 5.",
-        ));
-    }
-    let cron = parse(expression).map_err(|_| {
-        wrong(
-            "This is no cron expression. It has minute (0 to 59), hour (0 to 23), day of the month (1 to 31), month (1 to \
-             12) and day of the week (0 to 7), each a number, *, a range such as 1-5, a list or a step such as */15.",
-        )
-    })?;
-    let zone: Tz = timezone.parse().map_err(|_| {
-        Error::invalid_field(
-            "schedule/timezone",
-            "Give a time zone by its name in the tz database, such as Europe/Berlin or UTC.",
-        )
-    })?;
-    // 29 February comes within eight years of any year but around 2100, and anything that comes at all within that.
-    let from = zone.with_ymd_and_hms(2024, 1, 1, 12, 0, 0).earliest();
-    let first = from.and_then(|from| cron.find_next_occurrence(&from, true).ok());
-    match (from, first) {
-        (Some(from), Some(first)) if first - from < TimeDelta::days(28 * 366) => Ok(()),
-        _ => Err(wrong("No day fits this expression, so no window would ever open.")),
-    }
+    let in_schedule = |error: Error| {
+        let field = format!("schedule/{}", error.field.as_deref().unwrap_or("expression"));
+        error.in_field(field)
+    };
+    Timetable::read(expression, timezone).map(drop).map_err(in_schedule)
 }

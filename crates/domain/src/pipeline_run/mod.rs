@@ -2,9 +2,15 @@
 //!
 //! Everything here is a pure function of what it is given. Who holds a step, and until when, is the store's business.
 
+mod concurrency;
+#[cfg(not(target_arch = "wasm32"))]
+mod rerun;
 mod retry;
 mod state;
 
+pub use concurrency::{Admission, Concurrency, ConcurrencyPolicy, MAX_HELD, Turn};
+#[cfg(not(target_arch = "wasm32"))]
+pub use rerun::RerunFrom;
 pub use retry::{AfterAttempt, MAX_LOSSES, after_attempt, retry_delay};
 pub use state::{AttemptOutcome, Due, IllegalMove, PipelineRunState, StepCounts, StepState};
 
@@ -44,8 +50,16 @@ pub struct PipelineRun {
     pub params: BTreeMap<String, ParamValue>,
     /// What started it.
     pub cause: RunCause,
-    /// The alert, for a trigger.
+    /// Which one, by its id: the alert of a trigger, the schedule, the run that it is again.
     pub cause_id: Option<String>,
+    /// What that was called then: `nightly`, `#12`.
+    pub cause_name: Option<String>,
+    /// The time that it is for: of a schedule's fire, or of a backfill's date.
+    pub cause_at: Option<DateTime<Utc>>,
+    /// How many runs led to it, each by the end of the one before.
+    pub depth: i32,
+    /// Since when it waits for other runs of its pipeline to end.
+    pub held_at: Option<DateTime<Utc>>,
     /// Who started it, when a member did.
     pub started_by: Option<UserId>,
     /// The name of who or what started it.
@@ -60,20 +74,51 @@ pub struct PipelineRun {
     pub ended_at: Option<DateTime<Utc>>,
 }
 
+impl PipelineRun {
+    /// The page of what started it, as a path below the workspace's address. Whatever is called so may have been deleted or
+    /// have another name since.
+    #[must_use]
+    pub fn cause_page(&self) -> Option<String> {
+        let name = self.cause_name.as_deref()?;
+        let number = || name.rsplit_once('#').map(|(_, number)| number).filter(|number| number.parse::<i64>().is_ok());
+        match self.cause {
+            RunCause::Person | RunCause::Api => None,
+            RunCause::Schedule => Some(format!("schedules/{name}")),
+            RunCause::PushHook => Some(format!("push-hooks/{name}")),
+            RunCause::Backfill => number().map(|number| format!("backfills/{number}")),
+            RunCause::Trigger if name.starts_with("alert #") => number().map(|number| format!("alerts/{number}")),
+            RunCause::Trigger | RunCause::Rerun => number().map(|number| format!("pipeline-runs/{number}")),
+        }
+    }
+}
+
 /// What started a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RunCause {
     /// Somebody in the browser.
     Person,
     /// A token.
+    #[default]
     Api,
-    /// A trigger, because an alert opened.
+    /// A trigger: an alert opened, another pipeline's run ended, a data set has a new version.
     Trigger,
+    /// A schedule, at its time.
+    Schedule,
+    /// A push that a forge told of.
+    PushHook,
+    /// A backfill, for one of its dates.
+    Backfill,
+    /// Somebody who ran another run again, from its failed steps or from one of them.
+    Rerun,
 }
 
 impl RunCause {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Person, Self::Api, Self::Trigger, Self::Schedule, Self::PushHook, Self::Backfill, Self::Rerun];
+
     /// The name on the wire and in the database.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -81,13 +126,17 @@ impl RunCause {
             Self::Person => "person",
             Self::Api => "api",
             Self::Trigger => "trigger",
+            Self::Schedule => "schedule",
+            Self::PushHook => "push_hook",
+            Self::Backfill => "backfill",
+            Self::Rerun => "rerun",
         }
     }
 
     /// Reads the name.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Person, Self::Api, Self::Trigger].into_iter().find(|cause| cause.as_str() == text)
+        Self::ALL.into_iter().find(|cause| cause.as_str() == text)
     }
 }
 
@@ -115,4 +164,6 @@ pub struct PipelineRunDetail {
     pub steps_ended: i64,
     /// Its steps at the top, each after those that it needs. Those inside of them are a list of their own.
     pub steps: Vec<Step>,
+    /// The page of what started it, as a path below the workspace's address.
+    pub cause_page: Option<String>,
 }

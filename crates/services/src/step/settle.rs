@@ -71,6 +71,9 @@ pub(crate) async fn cancel(conn: &mut PgConnection, run: &PipelineRun) -> Result
 /// Looks at the whole run: makes every move that is due, and the run what its steps make it. Changes nothing when all is
 /// as it should be.
 pub(crate) async fn repair(conn: &mut PgConnection, run: &PipelineRun) -> Result<Settled> {
+    if run.held_at.is_some() && run.state != PipelineRunState::Cancelling {
+        return Ok(Settled::default());
+    }
     if run.state == PipelineRunState::Cancelling {
         // They are counted below, with all others.
         progress::cancel(conn, run.id).await?;
@@ -325,6 +328,9 @@ async fn finish(conn: &mut PgConnection, run: &PipelineRun, state: PipelineRunSt
     })?;
     store::pipeline_run::set_state(conn, run.id, state).await?;
     store::event::notify(conn, &format!("pipeline_runs:{}", run.workspace_id)).await?;
+    if state.is_final() {
+        pipeline_run::turn::ended(conn, run).await?;
+    }
     let name = pipeline_run::name(run);
     let (action, summary) = match state {
         PipelineRunState::Running => ("pipeline_run.begun", format!("began {name}")),

@@ -3,10 +3,13 @@
 
 pub mod adopt;
 pub mod attempt;
+mod carry;
 pub mod lease;
 pub mod limit;
 pub mod progress;
 pub mod sample;
+
+pub use carry::carry;
 
 use crate::{Error, Result};
 use chrono::{DateTime, Utc};
@@ -133,6 +136,7 @@ struct Row {
     inner_open: i64,
     inner_running: i64,
     inner_failed: i64,
+    carried_from: Option<i64>,
 }
 
 impl TryFrom<Row> for Step {
@@ -162,6 +166,7 @@ impl TryFrom<Row> for Step {
             outputs: row.outputs.0,
             inner: (kind != StepKind::Command).then_some(inner),
             blocked_by: row.blocked_by,
+            carried_from: row.carried_from,
         })
     }
 }
@@ -171,7 +176,7 @@ macro_rules! select_steps {
     ($rest:literal) => {
         concat!(
             "select s.id, s.position, s.name, s.kind, o.name as parent, s.items, s.state, s.reason, s.attempts, s.max_attempts,
-                 s.started_at, s.ended_at, s.outputs,
+                 s.started_at, s.ended_at, s.outputs, s.carried_from,
                  (select coalesce(l.kind || ' ' || l.name, s.blocked_by)
                   from (select) as one
                   left join limits l on l.key = s.blocked_by) as blocked_by,

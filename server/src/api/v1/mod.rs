@@ -2,6 +2,7 @@
 
 mod alert;
 mod audit;
+mod backfill;
 mod change_request;
 mod comment;
 mod delegation;
@@ -20,14 +21,18 @@ mod pipeline;
 mod pipeline_run;
 mod policy;
 mod promotion;
+mod push_hook;
 mod run;
 mod run_table;
+mod schedule;
 mod session;
 mod step;
 mod team;
 mod token;
+mod trigger;
 mod user;
 mod webhook;
+mod worker;
 mod workspace;
 
 use crate::router::Routes;
@@ -38,6 +43,7 @@ use utoipa::{IntoParams, ToSchema};
 pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = alert::routes(routes);
     let routes = audit::routes(routes);
+    let routes = backfill::routes(routes);
     let routes = change_request::routes(routes);
     let routes = comment::routes(routes);
     let routes = delegation::routes(routes);
@@ -56,14 +62,18 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = pipeline_run::routes(routes);
     let routes = policy::routes(routes);
     let routes = promotion::routes(routes);
+    let routes = push_hook::routes(routes);
     let routes = run::routes(routes);
     let routes = run_table::routes(routes);
+    let routes = schedule::routes(routes);
     let routes = session::routes(routes);
     let routes = step::routes(routes);
     let routes = team::routes(routes);
     let routes = token::routes(routes);
+    let routes = trigger::routes(routes);
     let routes = user::routes(routes);
     let routes = webhook::routes(routes);
+    let routes = worker::routes(routes);
     workspace::routes(routes)
 }
 

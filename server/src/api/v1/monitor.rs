@@ -11,8 +11,9 @@ use crate::{
 use axum::{Json, extract::State, http::StatusCode};
 use domain::{
     deployment::Prediction,
-    monitor::{Check, Monitor, Trigger},
+    monitor::{Check, Monitor},
     permission::Permission,
+    trigger::Trigger,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};

@@ -4,7 +4,7 @@ use super::{Listed, Paging};
 use crate::{
     access::{Access, Context},
     error::{ApiError, FileRefused, Problem},
-    extract::{Object, Path, Query, too_large},
+    extract::{Body, Object, Path, Query, too_large},
     router::{Routes, operation},
     state::AppState,
 };
@@ -19,8 +19,9 @@ use domain::{
     Error,
     permission::Permission,
     pipeline::{FileErrors, PipelineSummary, PipelineVersion},
+    pipeline_run::Concurrency,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use services::PipelineFile;
 use utoipa::ToSchema;
 
@@ -32,6 +33,8 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         .api(read, operation!(get))
         .api(read, operation!(versions))
         .api(read, operation!(version))
+        .api(read, operation!(settings))
+        .api(write, operation!(set_settings))
 }
 
 /// A pipeline's file.
@@ -147,4 +150,37 @@ async fn version(
     Path((name, number)): Path<(String, i32)>,
 ) -> Result<Json<PipelineVersion>, ApiError> {
     Ok(Json(state.services.pipeline_version(&ctx, &name, Some(number)).await?))
+}
+
+/// What holds for all versions of a pipeline, and is in none of its files.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct PipelineSettings {
+    /// How many of its runs may be open at once; as many as are started when nothing is said.
+    concurrency: Option<Concurrency>,
+}
+
+/// What holds for all versions of a pipeline.
+#[utoipa::path(get, path = "/api/v1/pipelines/{name}/settings", tag = "pipelines", params(("name" = String, Path)),
+    responses((status = 200, body = PipelineSettings), (status = 404, body = Problem)))]
+async fn settings(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Path(name): Path<String>,
+) -> Result<Json<PipelineSettings>, ApiError> {
+    Ok(Json(PipelineSettings { concurrency: state.services.concurrency(&ctx, &name).await? }))
+}
+
+/// Says what holds for all versions of a pipeline. Runs that are open go on; those that wait go by the new rule.
+#[utoipa::path(put, path = "/api/v1/pipelines/{name}/settings", tag = "pipelines", params(("name" = String, Path)),
+    request_body = PipelineSettings,
+    responses((status = 200, body = PipelineSettings), (status = 400, body = Problem), (status = 404, body = Problem)))]
+async fn set_settings(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Path(name): Path<String>,
+    Body(settings): Body<PipelineSettings>,
+) -> Result<Json<PipelineSettings>, ApiError> {
+    state.services.set_concurrency(&ctx, &name, settings.concurrency).await?;
+    Ok(Json(settings))
 }

@@ -21,7 +21,7 @@ use domain::{
 };
 use serde::Deserialize;
 use serde_json::Value;
-use services::{NewRun, RunFilter};
+use services::{NewRun, Rerun, RunFilter};
 use std::collections::BTreeMap;
 use utoipa::{IntoParams, ToSchema};
 
@@ -32,6 +32,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         .api(read, operation!(list))
         .api(read, operation!(get))
         .api(run, operation!(cancel))
+        .api(run, operation!(rerun))
 }
 
 /// A run to be started.
@@ -63,17 +64,22 @@ async fn start(
         true => NewPipelineRun::default(),
         false => Body::<NewPipelineRun>::from_request(request, &state).await?.0,
     };
-    let idempotency_key = match (new.idempotency_key, header) {
-        (Some(body), Some(header)) if body != header => {
-            let message = "The header Idempotency-Key and the body name different keys; send one of them.";
-            return Err(Error::invalid_field("idempotency_key", message).into());
-        }
-        (body, header) => body.or(header),
-    };
+    let idempotency_key = one_key(new.idempotency_key, header)?;
     let new = NewRun { pipeline: name, version: new.version, params: new.params, idempotency_key };
     let started = state.services.start_pipeline_run(&ctx, new).await?;
     let status = if started.is_new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(started.run)))
+}
+
+/// The key that the body or the header names.
+fn one_key(body: Option<String>, header: Option<String>) -> Result<Option<String>, Error> {
+    match (body, header) {
+        (Some(body), Some(header)) if body != header => {
+            let message = "The header Idempotency-Key and the body name different keys; send one of them.";
+            Err(Error::invalid_field("idempotency_key", message))
+        }
+        (body, header) => Ok(body.or(header)),
+    }
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Error> {
@@ -128,4 +134,45 @@ async fn cancel(
     Path(number): Path<i64>,
 ) -> Result<Json<PipelineRun>, ApiError> {
     Ok(Json(state.services.cancel_pipeline_run(&ctx, number).await?))
+}
+
+/// How a run is done again.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewRerun {
+    /// From where: `start`, `failed`, or the name of a step. `step:failed` is a step of such a name.
+    #[serde(default = "from_start")]
+    from: String,
+    /// Params that shall have another value than they had. Each step that reads one runs again, and all after it.
+    #[serde(default)]
+    params: BTreeMap<String, Value>,
+    /// Requests with the same key start one run. It may also come as the header `Idempotency-Key`.
+    idempotency_key: Option<String>,
+}
+
+fn from_start() -> String {
+    "start".to_owned()
+}
+
+/// Runs a run again, by the same version of the file, as a new run. Steps that need not run are there as they were, with
+/// their outputs: those that succeeded, come after nothing that runs again, and read no param that is another.
+#[utoipa::path(post, path = "/api/v1/pipeline-runs/{number}/rerun", tag = "pipelines", params(("number" = i64, Path)),
+    request_body = NewRerun,
+    responses((status = 201, body = PipelineRun),
+        (status = 200, body = PipelineRun, description = "Started before by a request with the same key"),
+        (status = 400, body = Problem), (status = 404, body = Problem),
+        (status = 409, body = Problem, description = "It goes on, or there is nothing to run again")))]
+async fn rerun(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Path(number): Path<i64>,
+    headers: HeaderMap,
+    Body(new): Body<NewRerun>,
+) -> Result<(StatusCode, Json<PipelineRun>), ApiError> {
+    let header = idempotency_key(&headers)?;
+    let from = new.from.parse().unwrap_or_else(|never: std::convert::Infallible| match never {});
+    let rerun = Rerun { from, params: new.params, idempotency_key: one_key(new.idempotency_key, header)? };
+    let started = state.services.rerun_pipeline_run(&ctx, number, rerun).await?;
+    let status = if started.is_new { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(started.run)))
 }

@@ -14,8 +14,10 @@ mod policy;
 mod promotion;
 mod registration;
 mod run;
+mod schedule;
 pub(crate) mod serving;
 mod settings;
+mod starts;
 mod trouble;
 
 use crate::app::{Answer, Client, TestApp};
@@ -69,6 +71,10 @@ async fn every_page_of_an_empty_workspace_says_what_to_do_next() {
         ("/environments/production", "Answers its golden rows in the serving engine"),
         ("/environments", "The last when nothing is written."),
         ("/freezes", "Nothing is frozen"),
+        ("/schedules", "Nothing starts by the clock"),
+        ("/push-hooks", "No push starts anything"),
+        ("/triggers", "Nothing starts because of something else"),
+        ("/backfills", "No backfill yet"),
         ("/settings/teams", "No team yet"),
         ("/settings/delegations", "Nobody decides for anybody"),
         ("/promotions", "No promotion here yet"),

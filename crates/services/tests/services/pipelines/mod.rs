@@ -1,13 +1,19 @@
 //! Pipelines over a real database: who gets a step, what a worker's word counts, how a run goes on. No process is
 //! started here; [`engine`] plays the workers.
 
+mod backfills;
 mod cancelling;
 mod claims;
 mod endings;
+mod ends;
 mod engine;
 mod files;
 mod limits;
 mod logs;
 mod nested;
+mod pushes;
 mod random;
+mod reruns;
+mod schedules;
 mod starting;
+mod turns;

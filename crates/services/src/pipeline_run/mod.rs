@@ -2,6 +2,11 @@
 //!
 //! How its steps go on is in [`crate::step`].
 
+mod rerun;
+pub(crate) mod turn;
+
+pub use rerun::Rerun;
+
 use crate::{
     Credential, Ctx, Event, Result, Services, boxed, commit, pipeline,
     step::{
@@ -10,6 +15,7 @@ use crate::{
         settle,
     },
 };
+use chrono::{DateTime, Utc};
 use domain::{
     Error, ErrorKind, Page,
     audit::{Object, ObjectKind},
@@ -69,10 +75,21 @@ pub struct StepFilter {
 }
 
 /// What started a run.
-struct Cause<'a> {
-    cause: RunCause,
-    id: Option<&'a str>,
-    key: Option<&'a str>,
+#[derive(Debug, Default)]
+pub(crate) struct Cause<'a> {
+    pub(crate) cause: RunCause,
+    /// Which one, by its id.
+    pub(crate) id: Option<&'a str>,
+    /// What that is called.
+    pub(crate) name: Option<&'a str>,
+    /// The time that the run is for.
+    pub(crate) at: Option<DateTime<Utc>>,
+    /// How many runs led to it.
+    pub(crate) depth: i32,
+    /// Of two runs with the same key there is only one.
+    pub(crate) key: Option<&'a str>,
+    /// The run that it is again.
+    pub(crate) rerun_of: Option<PipelineRunId>,
 }
 
 impl Services {
@@ -97,8 +114,8 @@ impl Services {
             Some(Credential::Session(_)) => RunCause::Person,
             _ => RunCause::Api,
         };
-        let cause = Cause { cause, id: None, key: key.as_deref() };
-        let run = match insert(&mut tx, ctx, &pipeline, &version, &params, &cause).await {
+        let cause = Cause { cause, key: key.as_deref(), ..Cause::default() };
+        let run = match turn::start(&mut tx, ctx, &pipeline, &version, &params, &cause).await {
             Ok(run) => run,
             Err(Insert::KeyTaken) => {
                 drop(tx);
@@ -126,23 +143,16 @@ impl Services {
         pipeline: PipelineId,
         params: &BTreeMap<String, Value>,
         trigger: TriggerId,
-        alert: AlertId,
+        (alert, number): (AlertId, i64),
     ) -> Result<PipelineRun> {
         let key = format!("trigger:{trigger}:{alert}");
         if let Some(run) = store::pipeline_run::by_idempotency_key(conn, ctx.workspace_id(), &key).await? {
             return Ok(run);
         }
-        let pipeline = store::pipeline::by_id(conn, ctx.workspace_id(), pipeline)
-            .await?
-            .ok_or_else(|| Error::not_found("pipeline", pipeline))?;
-        let version = pipeline::version(conn, &pipeline, None).await?;
-        let params = version.spec.resolve_params(params)?;
-        let id = alert.to_string();
-        let cause = Cause { cause: RunCause::Trigger, id: Some(&id), key: Some(&key) };
-        insert(conn, ctx, &pipeline, &version, &params, &cause).await.map_err(|refused| match refused {
-            Insert::KeyTaken => Error::conflict("The trigger has fired for this alert already."),
-            Insert::Failed(error) => error,
-        })
+        let (id, name) = (alert.to_string(), format!("alert #{number}"));
+        let cause =
+            Cause { cause: RunCause::Trigger, id: Some(&id), name: Some(&name), key: Some(&key), ..Cause::default() };
+        start_for(conn, ctx, pipeline, params, &cause).await
     }
 
     /// Runs of the workspace, newest first.
@@ -215,7 +225,13 @@ impl Services {
         let run = by_number(&mut conn, ctx, number).await?;
         let steps = store::step::top(&mut conn, run.id).await?;
         let (total, ended) = store::pipeline_run::steps(&mut conn, run.id).await?;
-        Ok(PipelineRunDetail { run, steps_total: total.into(), steps_ended: ended.into(), steps })
+        Ok(PipelineRunDetail {
+            cause_page: run.cause_page(),
+            run,
+            steps_total: total.into(),
+            steps_ended: ended.into(),
+            steps,
+        })
     }
 
     /// The tries of a step, first to last.
@@ -271,23 +287,62 @@ impl Services {
         if run.cancel_requested_at.is_some() {
             return Ok(run);
         }
-        store::pipeline_run::request_cancel(&mut tx, id).await?;
-        run.state =
-            run.state.move_to(PipelineRunState::Cancelling).map_err(|illegal| Error::conflict(illegal.to_string()))?;
-        store::pipeline_run::set_state(&mut tx, id, run.state).await?;
-        Event::new("pipeline_run.cancelled", object(&run), format!("cancelled {}", name(&run)))
-            .related(Object::new(ObjectKind::Pipeline, run.pipeline_id, &run.pipeline_name))
-            .write(&mut tx, ctx)
-            .await?;
-        run.cancel_requested_at = Some(chrono::Utc::now());
-        let settled = settle::cancel(&mut tx, &run).await?;
-        // Workers learn of it with their next renewal; this makes them ask at once.
-        store::event::notify(&mut tx, &format!("cancel:{id}")).await?;
+        let settled = cancel(&mut tx, ctx, &mut run, "").await?;
         commit(tx).await?;
-        settled.count();
+        settled.iter().for_each(settle::Settled::count);
         let mut conn = self.conn().await?;
         by_number(&mut conn, ctx, number).await
     }
+}
+
+/// Cancels an open run that is locked and that nobody cancelled.
+async fn cancel(
+    conn: &mut PgConnection,
+    ctx: &Ctx,
+    run: &mut PipelineRun,
+    because: &str,
+) -> Result<Option<settle::Settled>> {
+    store::pipeline_run::request_cancel(conn, run.id).await?;
+    run.state =
+        run.state.move_to(PipelineRunState::Cancelling).map_err(|illegal| Error::conflict(illegal.to_string()))?;
+    store::pipeline_run::set_state(conn, run.id, run.state).await?;
+    Event::new("pipeline_run.cancelled", object(run), format!("cancelled {}{because}", name(run)))
+        .related(Object::new(ObjectKind::Pipeline, run.pipeline_id, &run.pipeline_name))
+        .write(conn, ctx)
+        .await?;
+    run.cancel_requested_at = Some(Utc::now());
+    let settled = settle::cancel(conn, run).await?;
+    // Workers learn of it with their next renewal; this makes them ask at once.
+    store::event::notify(conn, &format!("cancel:{}", run.id)).await?;
+    Ok(Some(settled))
+}
+
+/// Starts a run for something that is no request, in the transaction of the caller: by the version that was stored last.
+///
+/// # Errors
+/// `NotFound` when the pipeline or its file is gone, `Invalid` for params that it does not take, `Conflict` when its limit
+/// lets no more be started.
+pub(crate) async fn start_for(
+    conn: &mut PgConnection,
+    ctx: &Ctx,
+    pipeline: PipelineId,
+    params: &BTreeMap<String, Value>,
+    cause: &Cause<'_>,
+) -> Result<PipelineRun> {
+    let pipeline = store::pipeline::by_id(conn, ctx.workspace_id(), pipeline)
+        .await?
+        .ok_or_else(|| Error::not_found("pipeline", pipeline))?;
+    let version = pipeline::version(conn, &pipeline, None).await?;
+    let params = version.spec.resolve_params(params)?;
+    turn::start(conn, ctx, &pipeline, &version, &params, cause).await.map_err(|refused| match refused {
+        Insert::KeyTaken => Error::conflict("This has started a run already."),
+        Insert::Failed(error) => error,
+    })
+}
+
+/// Whether a run could not be started for a reason that whoever asks again later finds gone, or can mend.
+pub(crate) fn is_refusal(error: &Error) -> bool {
+    matches!(error.kind, ErrorKind::Invalid | ErrorKind::NotFound | ErrorKind::Conflict)
 }
 
 /// Why a run was not added.
@@ -303,7 +358,7 @@ impl<E: Into<Error>> From<E> for Insert {
     }
 }
 
-/// Adds a run with its steps, wakes workers for those that are ready, and notes who started it.
+/// Adds a run with its steps, which all wait, and notes who started it.
 async fn insert(
     conn: &mut PgConnection,
     ctx: &Ctx,
@@ -324,9 +379,14 @@ async fn insert(
         params,
         cause: cause.cause,
         cause_id: cause.id,
+        cause_name: cause.name,
+        cause_at: cause.at,
+        depth: cause.depth,
+        rerun_of: cause.rerun_of,
         started_by: ctx.user().map(|user| user.id),
         on_behalf_of: account::person_behind(conn, ctx).await?,
-        started_by_name: actor.name(),
+        // Slipway itself says which part of it.
+        started_by_name: cause.name.filter(|_| ctx.caller.is_none()).unwrap_or_else(|| actor.name()),
         idempotency_key: cause.key,
     };
     store::pipeline_run::insert(conn, &new).await.map_err(|error| match error {
@@ -348,18 +408,13 @@ async fn insert(
             "digest": version.digest,
             "params": params,
             "cause": cause.cause,
+            "cause_name": cause.name,
+            "cause_at": cause.at,
         }))
         .write(conn, ctx)
         .await?;
     store::event::notify(conn, &format!("pipeline_runs:{}", ctx.workspace_id())).await?;
-    // A run of which every step is skipped ends here.
-    let settled = settle::start(conn, &run, &version.spec).await?;
-    if settled.ended.is_none() {
-        return Ok(run);
-    }
-    settled.count();
-    let runs = store::pipeline_run::by_ids(conn, &[id]).await?;
-    runs.into_iter().next().ok_or_else(|| Error::internal().into())
+    Ok(run)
 }
 
 /// Whether the workspace has all limits that steps name: one that it has not would keep them waiting for ever.

@@ -1,15 +1,21 @@
-//! The triggers that start a pipeline when an alert opens.
+//! Triggers: those that start a pipeline when an alert opens. The others are in [`on`].
+
+mod on;
+
+pub use on::{NewPipelineTrigger, NewTriggerOn, dataset_version_created};
 
 use crate::{
     Ctx, Event, Result, Services, alert, boxed, commit,
     monitor::{name, on},
+    pipeline_run::is_refusal,
     prediction::never_served,
 };
 use domain::{
-    Error, ErrorKind,
+    Error,
     audit::{Object, ObjectKind},
     id::{AlertId, TriggerId},
-    monitor::{Monitor, Trigger},
+    monitor::Monitor,
+    trigger::{Trigger, TriggerOn},
 };
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -33,7 +39,7 @@ pub struct NewTrigger {
 }
 
 impl Services {
-    /// The triggers, by pipeline.
+    /// The triggers of every kind, by pipeline.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -62,9 +68,11 @@ impl Services {
             .ok_or_else(|| never_served(&new.environment, &new.model))?;
         let mut trigger = Trigger {
             id: TriggerId::new(),
-            monitor_id: monitor.id,
-            model: monitor.model.clone(),
-            environment: monitor.environment.clone(),
+            on: TriggerOn::Alert {
+                monitor_id: monitor.id,
+                model: monitor.model.clone(),
+                environment: monitor.environment.clone(),
+            },
             pipeline_id,
             pipeline: new.pipeline,
             params: new.params,
@@ -79,7 +87,7 @@ impl Services {
                 return Ok((trigger, false));
             }
         }
-        let (id, is_new) = store::trigger::set(&mut tx, ctx.workspace_id(), &trigger).await?;
+        let (id, is_new) = store::trigger::set(&mut tx, ctx.workspace_id(), monitor.id, &trigger).await?;
         trigger.id = id;
         let action = if is_new { "trigger.created" } else { "trigger.changed" };
         let object = Object::new(ObjectKind::Trigger, id, &trigger.pipeline);
@@ -120,7 +128,7 @@ impl Services {
             format!("It fired less than {} s ago.", trigger.cool_down_s)
         } else {
             let params: BTreeMap<String, Value> = trigger.params.clone().into_iter().collect();
-            match self.start_run_for_trigger(tx, ctx, trigger.pipeline_id, &params, trigger.id, alert).await {
+            match self.start_run_for_trigger(tx, ctx, trigger.pipeline_id, &params, trigger.id, (alert, number)).await {
                 Ok(run) => {
                     store::trigger::end_firing(tx, trigger.id, alert, Ok(run.id)).await?;
                     let summary = format!("started {} #{}", trigger.pipeline, run.number);
@@ -130,8 +138,8 @@ impl Services {
                         .write(tx, ctx)
                         .await;
                 }
-                // The pipeline changed since the trigger was made. The alert matters all the same.
-                Err(error) if matches!(error.kind, ErrorKind::Invalid | ErrorKind::NotFound) => error.message,
+                // The pipeline changed since the trigger was made, or is busy. The alert matters all the same.
+                Err(error) if is_refusal(&error) => error.message,
                 Err(error) => return Err(error),
             }
         };

@@ -1,4 +1,6 @@
-//! Runs of pipelines. What their steps do is in [`crate::step`].
+//! Runs of pipelines. What their steps do is in [`crate::step`], whose turn it is in [`turn`].
+
+pub mod turn;
 
 use crate::{Error, Result};
 use chrono::{DateTime, Utc};
@@ -28,8 +30,16 @@ pub struct NewPipelineRun<'a> {
     pub params: &'a BTreeMap<String, ParamValue>,
     /// What started it.
     pub cause: RunCause,
-    /// The alert, for a trigger.
+    /// Which one, by its id.
     pub cause_id: Option<&'a str>,
+    /// What that is called.
+    pub cause_name: Option<&'a str>,
+    /// The time that it is for.
+    pub cause_at: Option<DateTime<Utc>>,
+    /// How many runs led to it.
+    pub depth: i32,
+    /// The run that it is again, and in part took over.
+    pub rerun_of: Option<PipelineRunId>,
     /// Who started it, when a member did.
     pub started_by: Option<UserId>,
     /// The person behind the step that started it, when one did.
@@ -54,6 +64,10 @@ struct Row {
     params: Json<BTreeMap<String, ParamValue>>,
     cause: String,
     cause_id: Option<String>,
+    cause_name: Option<String>,
+    cause_at: Option<DateTime<Utc>>,
+    depth: i32,
+    held_at: Option<DateTime<Utc>>,
     started_by: Option<UserId>,
     started_by_name: String,
     cancel_requested_at: Option<DateTime<Utc>>,
@@ -79,6 +93,10 @@ impl TryFrom<Row> for PipelineRun {
             params: row.params.0,
             cause: RunCause::parse(&row.cause).ok_or_else(|| Error::unknown("run cause", &row.cause))?,
             cause_id: row.cause_id,
+            cause_name: row.cause_name,
+            cause_at: row.cause_at,
+            depth: row.depth,
+            held_at: row.held_at,
             started_by: row.started_by,
             started_by_name: row.started_by_name,
             cancel_requested_at: row.cancel_requested_at,
@@ -94,7 +112,8 @@ macro_rules! select_runs {
     ($($more:literal)?, $rest:literal) => {
         concat!(
             "select r.id, r.workspace_id, r.pipeline_id, p.name as pipeline_name, r.version_id, v.number as version_number,
-                 v.digest, r.number, r.state, r.params, r.cause, r.cause_id, r.started_by, r.started_by_name,
+                 v.digest, r.number, r.state, r.params, r.cause, r.cause_id, r.cause_name, r.cause_at, r.depth, r.held_at,
+                 r.started_by, r.started_by_name,
                  r.cancel_requested_at, r.created_at, r.started_at, r.ended_at",
             $($more,)?
             "
@@ -114,8 +133,8 @@ macro_rules! select_runs {
 pub async fn insert(conn: &mut PgConnection, run: &NewPipelineRun<'_>) -> Result<()> {
     sqlx::query(
         "insert into pipeline_runs (id, workspace_id, pipeline_id, version_id, number, state, params, cause, cause_id,
-             started_by, on_behalf_of, started_by_name, idempotency_key)
-         values ($1, $2, $3, $4, $5, 'queued', $6, $7, $8, $9, $10, $11, $12)",
+             started_by, on_behalf_of, started_by_name, idempotency_key, cause_name, cause_at, depth, rerun_of)
+         values ($1, $2, $3, $4, $5, 'queued', $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
     )
     .bind(run.id)
     .bind(run.workspace_id)
@@ -129,6 +148,10 @@ pub async fn insert(conn: &mut PgConnection, run: &NewPipelineRun<'_>) -> Result
     .bind(run.on_behalf_of)
     .bind(run.started_by_name)
     .bind(run.idempotency_key)
+    .bind(run.cause_name)
+    .bind(run.cause_at)
+    .bind(run.depth)
+    .bind(run.rerun_of)
     .execute(conn)
     .await?;
     Ok(())
@@ -296,6 +319,8 @@ pub async fn unsettled(conn: &mut PgConnection, this: Option<PipelineRunId>, lim
         "select r.id
          from pipeline_runs r
          where r.state in ('queued', 'running', 'cancelling')
+             -- One that waits for others of its pipeline has nothing to do.
+             and (r.held_at is null or r.state = 'cancelling')
              and ($2::uuid is null or r.id = $2)
              and ((r.top_open, r.finally_open) <> (
                       select count(*) filter (where not s.finally), count(*) filter (where s.finally)

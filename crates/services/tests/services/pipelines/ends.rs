@@ -1,0 +1,153 @@
+//! Triggers that wait for the end of another pipeline's runs, or for versions of a data set.
+
+use crate::pipelines::engine::Engine;
+use domain::{
+    ErrorKind,
+    pipeline_run::{AttemptOutcome, Concurrency, ConcurrencyPolicy, PipelineRun, PipelineRunState, RunCause},
+    trigger::{MAX_DEPTH, Trigger, TriggerOn},
+};
+use serde_json::{Map, json};
+use services::{NewPipelineTrigger, NewTriggerOn, RunFilter, dataset_version_created};
+use std::sync::Arc;
+use tokio::task::JoinSet;
+
+async fn pipelines(engine: &Engine, names: &[&str]) {
+    for name in names {
+        engine.store(&format!("name: {name}\nparams: {{ rounds: 20 }}\nsteps:\n  only: {{ command: 'true' }}\n")).await;
+    }
+}
+
+fn after(source: &str, pipeline: &str, states: &[PipelineRunState]) -> NewPipelineTrigger {
+    NewPipelineTrigger {
+        pipeline: pipeline.to_owned(),
+        on: NewTriggerOn::Pipeline { source: source.to_owned(), states: states.to_vec() },
+        params: Map::from_iter([("rounds".to_owned(), json!(7))]),
+        enabled: true,
+        cool_down_s: 0,
+    }
+}
+
+async fn set(engine: &Engine, new: NewPipelineTrigger) -> Trigger {
+    engine.services.set_pipeline_trigger(&engine.ctx(), new).await.unwrap().0
+}
+
+async fn runs_of(engine: &Engine, pipeline: &str) -> Vec<PipelineRun> {
+    let filter = RunFilter { pipeline: Some(pipeline.to_owned()), state: None };
+    let runs = engine.services.pipeline_runs(&engine.ctx(), &filter, None, 100).await.unwrap().items;
+    runs.into_iter().map(|summary| summary.run).collect()
+}
+
+async fn see_to_endings(engine: &Engine) {
+    while engine.services.see_to_ending().await.unwrap() {}
+}
+
+#[tokio::test]
+async fn the_end_of_a_run_starts_another_pipeline_once_however_many_look() {
+    let engine = Arc::new(Engine::start().await);
+    pipelines(&engine, &["prepare", "train"]).await;
+    let trigger = set(&engine, after("prepare", "train", &[])).await;
+    engine.again("prepare").await;
+    engine.play(|_| AttemptOutcome::Succeeded).await;
+    let mut lookers = JoinSet::new();
+    for _ in 0..8 {
+        let engine = Arc::clone(&engine);
+        lookers.spawn(async move { see_to_endings(&engine).await });
+    }
+    lookers.join_all().await;
+    let runs = runs_of(&engine, "train").await;
+    assert_eq!(runs.len(), 1);
+    let run = &runs[0];
+    assert_eq!((run.cause, run.cause_name.as_deref(), run.depth), (RunCause::Trigger, Some("prepare #1"), 1));
+    assert_eq!(
+        (run.cause_page().as_deref(), run.params["rounds"].to_string()),
+        (Some("pipeline-runs/1"), "7".to_owned())
+    );
+    let firings = engine.services.trigger_firings(&engine.ctx(), trigger.id).await.unwrap();
+    assert_eq!((firings.len(), firings[0].run_number, firings[0].source.as_str()), (1, Some(2), "prepare #1"));
+}
+
+#[tokio::test]
+async fn only_the_states_that_are_waited_for_start_something() {
+    let engine = Engine::start().await;
+    pipelines(&engine, &["prepare", "mend"]).await;
+    set(&engine, after("prepare", "mend", &[PipelineRunState::Failed])).await;
+    for outcome in [AttemptOutcome::Succeeded, AttemptOutcome::Failed] {
+        engine.again("prepare").await;
+        engine.play(|_| outcome).await;
+        see_to_endings(&engine).await;
+    }
+    assert_eq!(runs_of(&engine, "mend").await.len(), 1);
+    // Set again, it is changed: it is the same trigger.
+    let again = NewPipelineTrigger { enabled: false, ..after("prepare", "mend", &[PipelineRunState::Failed]) };
+    let (off, is_new) = engine.services.set_pipeline_trigger(&engine.ctx(), again).await.unwrap();
+    assert!(!is_new && !off.enabled);
+    engine.again("prepare").await;
+    engine.play(|_| AttemptOutcome::Failed).await;
+    see_to_endings(&engine).await;
+    assert_eq!(runs_of(&engine, "mend").await.len(), 1);
+    engine.services.delete_pipeline_trigger(&engine.ctx(), off.id).await.unwrap();
+    assert_eq!(engine.services.triggers(&engine.ctx()).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn pipelines_that_would_start_each_other_are_refused_also_when_set_at_once() {
+    let engine = Arc::new(Engine::start().await);
+    pipelines(&engine, &["a", "b", "c"]).await;
+    set(&engine, after("a", "b", &[])).await;
+    let mut setters = JoinSet::new();
+    for (source, pipeline) in [("b", "c"), ("c", "a")] {
+        let engine = Arc::clone(&engine);
+        setters.spawn(async move {
+            engine.services.set_pipeline_trigger(&engine.ctx(), after(source, pipeline, &[])).await.map(drop)
+        });
+    }
+    let refused: Vec<_> = setters.join_all().await.into_iter().filter_map(Result::err).collect();
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    assert!(refused[0].message.starts_with("That is a loop: "), "{refused:?}");
+    let itself = engine.services.set_pipeline_trigger(&engine.ctx(), after("a", "a", &[])).await.unwrap_err();
+    assert_eq!((itself.kind, itself.field.as_deref()), (ErrorKind::Invalid, Some("source")));
+    let running = after("a", "c", &[PipelineRunState::Running]);
+    let wrong = engine.services.set_pipeline_trigger(&engine.ctx(), running).await.unwrap_err();
+    assert_eq!(wrong.field.as_deref(), Some("states"));
+}
+
+#[tokio::test]
+async fn a_chain_ends_where_it_is_too_long_and_a_busy_pipeline_holds_back() {
+    let engine = Engine::start().await;
+    pipelines(&engine, &["prepare", "train"]).await;
+    let trigger = set(&engine, after("prepare", "train", &[])).await;
+    let number = engine.again("prepare").await.run.number;
+    let sql = "update pipeline_runs set depth = $1 where number = $2";
+    sqlx::query(sql).bind(MAX_DEPTH).bind(number).execute(&engine.database.pool).await.unwrap();
+    engine.play(|_| AttemptOutcome::Succeeded).await;
+    see_to_endings(&engine).await;
+    let last = async || engine.services.trigger_firings(&engine.ctx(), trigger.id).await.unwrap().remove(0);
+    assert!(last().await.held_back.unwrap().contains("runs led to prepare #1 already"));
+    let limit = Concurrency { policy: ConcurrencyPolicy::Skip, limit: 1 };
+    engine.services.set_concurrency(&engine.ctx(), "train", Some(limit)).await.unwrap();
+    engine.again("prepare").await;
+    engine.play(|_| AttemptOutcome::Succeeded).await;
+    engine.again("train").await;
+    see_to_endings(&engine).await;
+    assert!(last().await.held_back.unwrap().contains("1 run of train"));
+}
+
+#[tokio::test]
+async fn a_version_of_a_data_set_starts_what_waits_for_it_once() {
+    let engine = Engine::start().await;
+    pipelines(&engine, &["train"]).await;
+    let on = NewTriggerOn::Dataset { dataset: "wine".to_owned() };
+    let trigger = set(&engine, NewPipelineTrigger { on, cool_down_s: 3600, ..after("x", "train", &[]) }).await;
+    assert_eq!(trigger.on, TriggerOn::Dataset { dataset: "wine".to_owned() });
+    for (dataset, version) in [("wine", "v1"), ("wine", "v1"), ("beer", "v1"), ("wine", "v2")] {
+        let mut tx = engine.database.pool.begin().await.unwrap();
+        dataset_version_created(&mut tx, &engine.ctx(), engine.workspace.id, dataset, version).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+    let runs = runs_of(&engine, "train").await;
+    assert_eq!(runs.len(), 1);
+    assert_eq!((runs[0].cause_name.as_deref(), runs[0].depth), (Some("wine v1"), 0));
+    let firings = engine.services.trigger_firings(&engine.ctx(), trigger.id).await.unwrap();
+    assert_eq!(firings.len(), 2);
+    assert!(firings[0].held_back.as_ref().unwrap().contains("3600 s ago"), "it rests: {firings:?}");
+}
