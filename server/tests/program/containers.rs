@@ -43,7 +43,7 @@ async fn a_step_in_a_container_is_gone_on_with_when_its_worker_is_killed() {
     first.kill();
     let mut second = work(&slipway);
     // Whatever the second worker finds, it finds it running: it may end only once we say so.
-    let path = format!("/api/v1/pipeline-runs/{run}/steps/hold/attempts");
+    let path = format!("pipeline-runs/{run}/steps/hold/attempts");
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         let log = slipway.get(&format!("{path}/1/log")).await;
@@ -70,7 +70,7 @@ async fn a_step_in_a_container_is_gone_on_with_when_its_worker_is_killed() {
         .map(|line| line["text"].as_str().unwrap())
         .collect();
     assert_eq!(own, ["one", "***", "two"], "each line once, and no secret in it");
-    let output = slipway.download(&format!("/api/v1/pipeline-runs/{run}/steps/hold/outputs/out")).await;
+    let output = slipway.download(&format!("pipeline-runs/{run}/steps/hold/outputs/out")).await;
     assert_eq!(output, b"given\n");
     until("the directory is removed", || work_dir(&slipway).is_none()).await;
     second.stop();
@@ -89,7 +89,7 @@ async fn a_container_that_runs_out_of_memory_fails_its_step_with_the_figures() {
     let run = slipway.run(&yaml).await;
     let detail = slipway.ended(run).await;
     assert_eq!(detail["run"]["state"], "failed");
-    let step = slipway.get(&format!("/api/v1/pipeline-runs/{run}/steps/eat")).await;
+    let step = slipway.get(&format!("pipeline-runs/{run}/steps/eat")).await;
     assert_eq!(step["reason"], "killed: out of memory at 64.0 of 64.0 MiB", "{step}");
     worker.stop();
 }
