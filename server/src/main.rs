@@ -81,6 +81,12 @@ async fn admin(command: Admin) -> Result<()> {
             create_user(&email, name, roles, &data).await
         }
         Admin::AuditKey(command) => cli::audit_key::run(command).await,
+        Admin::LimitPool { pool, slots, data } => {
+            with_services(&data, CONNECTIONS, false, async |services, _| {
+                Ok(services.set_pool_limit(&pool, slots).await?)
+            })
+            .await
+        }
         Admin::CreateToken { email, name, scope, days, data } => {
             let email = Email::parse(&email)?;
             let new = NewToken { name, scope, days: Some(days) };

@@ -28,3 +28,4 @@ pub mod schedule;
 pub mod settings;
 pub mod trigger;
 pub mod trouble;
+pub mod worker;

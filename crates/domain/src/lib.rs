@@ -67,6 +67,7 @@ pub mod values;
 pub mod version_diff;
 pub mod webhook;
 mod wording;
+pub mod worker;
 #[cfg(not(target_arch = "wasm32"))]
 mod yaml;
 

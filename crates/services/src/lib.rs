@@ -59,6 +59,7 @@ mod upload;
 mod user;
 mod version_diff;
 mod webhook;
+mod worker;
 mod workspace;
 
 pub use admission::{Admitted, Limits};
@@ -108,6 +109,7 @@ pub use trigger::{NewPipelineTrigger, NewTrigger, NewTriggerOn, dataset_version_
 pub use upload::BegunUpload;
 pub use version_diff::ComparedVersions;
 pub use webhook::{NewWebhook, TakenDelivery, WebhookChange, WebhookSummary, WebhookTest, no_webhook};
+pub use worker::{Beat, Queue};
 
 /// Gives a use case a boxed future. Else each of its callers would compile everything below it again, and prove of every
 /// piece that it may move to another thread, which takes minutes.

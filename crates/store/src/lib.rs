@@ -58,6 +58,7 @@ pub mod upload;
 pub mod user;
 pub mod wake;
 pub mod webhook;
+pub mod worker;
 pub mod workspace;
 
 pub use error::{Error, Result};

@@ -35,6 +35,7 @@ mod team;
 mod trigger;
 mod view;
 mod webhook;
+mod worker;
 
 pub use error::PageError;
 pub(crate) use error::Unframed;
@@ -72,6 +73,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = team::routes(routes);
     let routes = trigger::routes(routes);
     let routes = webhook::routes(routes);
+    let routes = worker::routes(routes);
     sign_in::routes(routes)
 }
 

@@ -37,3 +37,4 @@ mod step;
 mod team;
 mod token;
 mod webhook;
+mod worker;

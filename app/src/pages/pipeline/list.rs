@@ -73,8 +73,11 @@ pub fn List(
     view! {
         <PageHead
             title="Pipelines".into_any()
-            actions=may_write
-                .then(|| view! { <ButtonLink text="New pipeline" href=new kind=Kind::Primary symbol=Symbol::Plus/> })
+            actions=view! {
+                <ButtonLink text="Workers" href=links.to("workers")/>
+                {may_write
+                    .then(|| view! { <ButtonLink text="New pipeline" href=new kind=Kind::Primary symbol=Symbol::Plus/> })}
+            }
                 .into_any()
             meta=view! {
                 {(running > 0).then(|| view! { <span><StateMark state=State::Running word=format!("{running} running")/></span> })}

@@ -5,8 +5,11 @@
 
 use crate::Result;
 use chrono::{DateTime, Utc};
-use domain::id::{StepId, WorkspaceId};
-use sqlx::{FromRow, PgConnection};
+use domain::{
+    id::{StepId, WorkspaceId},
+    worker::Limit,
+};
+use sqlx::PgConnection;
 use std::collections::BTreeSet;
 
 /// The key of a workspace's limit of this name.
@@ -63,42 +66,25 @@ pub async fn delete(conn: &mut PgConnection, key: &str) -> Result<bool> {
     Ok(deleted.rows_affected() == 1)
 }
 
-/// A limit, and how it is used.
-#[derive(Debug, Clone, FromRow)]
-pub struct Row {
-    /// Its key.
-    pub key: String,
-    /// `tag`, `pool` or `map`.
-    pub kind: String,
-    /// Its name for people.
-    pub name: String,
-    /// How many may run at once.
-    pub slots: i32,
-    /// How many do.
-    pub held: i64,
-    /// How many steps wait for it.
-    pub waiting: i64,
-    /// When it was made.
-    pub created_at: DateTime<Utc>,
-}
-
-/// The limits of the pools and of this workspace, by name.
+/// The limits of a workspace, by name.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn list(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<Vec<Row>> {
-    let rows = sqlx::query_as(
-        "select l.key, l.kind, l.name, l.slots, l.created_at,
-             (select count(*) from limit_holds h where h.key = l.key) as held,
-             (select count(*) from steps s where s.state = 'ready' and s.blocked_by = l.key) as waiting
+pub async fn list(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<Vec<Limit>> {
+    let rows: Vec<(String, i32, i64, i64, DateTime<Utc>)> = sqlx::query_as(
+        "select l.name, l.slots,
+             (select count(*) from limit_holds h where h.key = l.key),
+             (select count(*) from steps s where s.state = 'ready' and s.blocked_by = l.key),
+             l.created_at
          from limits l
-         where l.kind = 'pool' or l.workspace_id = $1
-         order by l.kind, l.name",
+         where l.kind = 'tag' and l.workspace_id = $1
+         order by l.name",
     )
     .bind(workspace)
     .fetch_all(conn)
     .await?;
-    Ok(rows)
+    let limit = |(name, slots, held, waiting, created_at)| Limit { name, slots, held, waiting, created_at };
+    Ok(rows.into_iter().map(limit).collect())
 }
 
 /// Which of these limits there are.

@@ -32,6 +32,7 @@ mod token;
 mod trigger;
 mod user;
 mod webhook;
+mod worker;
 mod workspace;
 
 use crate::router::Routes;
@@ -72,6 +73,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = trigger::routes(routes);
     let routes = user::routes(routes);
     let routes = webhook::routes(routes);
+    let routes = worker::routes(routes);
     workspace::routes(routes)
 }
 

@@ -2,12 +2,14 @@
 
 use super::Steps;
 use crate::worker::process::{ProcessName, is_any_left};
-use services::{Lease, LetGo, Result};
+use services::{Beat, Lease, LetGo, Result};
 use std::{
     collections::HashMap,
     time::{Duration, Instant},
 };
 
+/// Between two times that the worker says that it lives.
+const BEAT: Duration = Duration::from_secs(10);
 /// Between two looks for runs that do not stand as their steps do.
 const SETTLE: Duration = Duration::from_secs(10);
 /// Between two looks for directories that dead workers left.
@@ -21,13 +23,19 @@ impl Steps {
     pub(super) async fn reap(self) {
         let interval = (self.timing.ttl / 10).clamp(Duration::from_millis(300), Duration::from_secs(5));
         let mut dead = HashMap::new();
-        let (mut settle_at, mut tidy_at) = (Instant::now(), Instant::now());
+        let (mut beat_at, mut settle_at, mut tidy_at) = (Instant::now(), Instant::now(), Instant::now());
         loop {
             if let Err(error) = self.give_up_expired().await {
                 tracing::warn!(%error, "leases could not be looked at");
             }
             if let Err(error) = self.bury(&mut dead).await {
                 tracing::warn!(%error, "holders of leases could not be looked at");
+            }
+            if beat_at <= Instant::now() {
+                beat_at = Instant::now() + BEAT;
+                if let Err(error) = self.beat().await {
+                    tracing::debug!(%error, "the worker could not say that it lives");
+                }
             }
             if settle_at <= Instant::now() {
                 settle_at = Instant::now() + SETTLE;
@@ -46,10 +54,28 @@ impl Steps {
             }
             let pause = if dead.is_empty() { interval } else { interval.min(Duration::from_millis(250)) };
             tokio::select! {
-                () = self.stop.cancelled() => return,
+                () = self.stop.cancelled() => {
+                    if let Err(error) = self.services.worker_stops(&self.options.name).await {
+                        tracing::debug!(%error, "the worker could not say that it stops");
+                    }
+                    return;
+                }
                 () = tokio::time::sleep(pause) => {}
             }
         }
+    }
+
+    /// Says that this worker lives, and what it can do.
+    async fn beat(&self) -> Result<()> {
+        let beat = Beat {
+            name: &self.options.name,
+            label: &self.options.label(),
+            pools: &self.options.pools,
+            executors: &super::EXECUTORS,
+            slots: i32::try_from(self.options.steps).unwrap_or(i32::MAX),
+            version: env!("CARGO_PKG_VERSION"),
+        };
+        self.services.worker_beats(&beat).await
     }
 
     async fn give_up_expired(&self) -> Result<()> {

@@ -1,0 +1,227 @@
+//! Who runs steps, what holds a slot, what waits and why, and how many may run at once.
+
+use crate::{
+    format,
+    ui::{prelude::*, query::encode},
+};
+use domain::worker::{Limit, Pool, QueuedStep, Worker, waits_for};
+use leptos::prelude::*;
+
+/// The page of workers, pools and limits. Sends to `workers/limits` and `workers/limits/{name}/delete`.
+#[component]
+pub fn Workers(
+    /// The addresses of the workspace.
+    links: Links,
+    /// All workers.
+    workers: Vec<Worker>,
+    /// The pools.
+    pools: Vec<Pool>,
+    /// The limits of the workspace.
+    limits: Vec<Limit>,
+    /// Steps that run.
+    running: Vec<QueuedStep>,
+    /// Steps that could.
+    ready: Vec<QueuedStep>,
+    /// Whether the reader may change limits.
+    may_write: bool,
+    /// What was typed, and why it was refused.
+    #[prop(optional)]
+    draft: Draft,
+) -> impl IntoView {
+    let now = now();
+    let alive = workers.iter().filter(|worker| worker.is_alive(now)).count();
+    let note = format!("{alive} alive");
+    let waiting = ready.len();
+    let reasons: Vec<String> = ready.iter().map(|step| format::capitalised(&waits_for(step, &workers, now))).collect();
+    let action = links.to("workers/limits");
+    let form = may_write.then(|| {
+        view! {
+            <Body>
+                <form class="stack" method="post" action=action>
+                    <FormErrors draft=draft.clone() fields=&["name", "slots"]/>
+                    <TextField
+                        label="Name"
+                        name="name"
+                        autocomplete="off"
+                        mono=true
+                        hint="As steps name it: limits: licences"
+                        draft=draft.clone()
+                    />
+                    <TextField
+                        label="At once"
+                        name="slots"
+                        autocomplete="off"
+                        mono=true
+                        hint="How many of these steps may run at once. A limit that is there is changed."
+                        draft
+                    />
+                    <Button text="Set limit" kind=Kind::Primary/>
+                </form>
+            </Body>
+        }
+    });
+    let up = links.pipelines();
+    let (of_running, of_ready) = (links.clone(), links.clone());
+    view! {
+        <Crumbs items=vec![Crumb::to("Pipelines", up), Crumb::here("Workers")]/>
+        <PageHead title="Workers".into_any()/>
+        <div class="with-aside mt-4">
+            <div class="stack">
+                <Panel title="Workers" id="workers" note>
+                    <WorkerTable workers=workers.clone()/>
+                </Panel>
+                <Panel title="Running" id="running" note=format::count(running.len() as i64, "step", "steps")>
+                    <Steps links=of_running steps=running reasons=Vec::new() empty="No step of this workspace runs."/>
+                </Panel>
+                <Panel title="Waiting" id="waiting" note=format::count(waiting as i64, "step", "steps")>
+                    <Steps links=of_ready steps=ready reasons empty="No step of this workspace waits for a worker."/>
+                </Panel>
+            </div>
+            <aside class="stack" aria-label="Pools and limits">
+                <Panel title="Pools" id="pools">
+                    <Pools pools/>
+                </Panel>
+                <Panel title="Limits" id="limits" note=limits.len().to_string()>
+                    <Limits links limits may_write/>
+                    {form}
+                </Panel>
+            </aside>
+        </div>
+    }
+}
+
+#[component]
+fn WorkerTable(workers: Vec<Worker>) -> impl IntoView {
+    let now = now();
+    if workers.is_empty() {
+        return view! {
+            <Empty
+                symbol=Symbol::Pipe
+                title="No worker"
+                text="Steps wait until there is one. The server runs one unless it was started with --no-worker; more are started beside it."
+                command="slipway worker --pool default --steps 4".to_owned()
+            />
+        }
+        .into_any();
+    }
+    let rows = workers.into_iter().map(|worker| {
+        let (shape, word) = if worker.is_alive(now) { (State::Live, "Alive") } else { (State::Warning, "Silent") };
+        let executors: Vec<&str> = worker.executors.iter().map(|executor| executor.as_str()).collect();
+        view! {
+            <tr>
+                <th scope="row">
+                    <span class="strong mono">{worker.label}</span>
+                    <span class="sub">{executors.join(", ")}", version "{worker.version}</span>
+                </th>
+                <td><StateMark state=shape word/></td>
+                <td>{worker.pools.join(", ")}</td>
+                <td class="num">{format!("{} of {}", worker.held, worker.slots)}</td>
+                <td><When at=worker.last_seen/></td>
+                <td><When at=worker.started_at/></td>
+            </tr>
+        }
+    });
+    let rows: Vec<_> = rows.collect();
+    view! {
+        <Table label="Workers" roomy=true>
+            <thead>
+                <tr>
+                    <Head label="Worker"/>
+                    <Head label="State"/>
+                    <Head label="Pools"/>
+                    <Head label="Slots held" num=true/>
+                    <Head label="Heard of"/>
+                    <Head label="Began"/>
+                </tr>
+            </thead>
+            <tbody>{rows}</tbody>
+        </Table>
+    }
+    .into_any()
+}
+
+/// Steps with who has them, or why they wait.
+#[component]
+fn Steps(links: Links, steps: Vec<QueuedStep>, reasons: Vec<String>, empty: &'static str) -> impl IntoView {
+    if steps.is_empty() {
+        return view! { <div class="empty"><p>{empty}</p></div> }.into_any();
+    }
+    let mut reasons = reasons.into_iter();
+    let rows = steps.into_iter().map(|step| {
+        let href = format!("{}?step={}", links.pipeline_run(step.run), encode(&step.step));
+        let (shape, word, sub) = match &step.worker {
+            Some(worker) => (State::Running, "Running", format!("On {worker}")),
+            None => (State::Queued, "Queued", reasons.next().unwrap_or_default()),
+        };
+        let pool = (step.pool != "default").then(|| view! { <Tag text=step.pool.clone()/> });
+        view! {
+            <Row
+                title=format!("{} #{}: {}", step.pipeline, step.run, step.step)
+                href=href
+                state=view! { <StateMark state=shape word/> }.into_any()
+                sub=sub.into_any()
+                more=pool.into_any()
+                end=view! { <When at=step.since/> }.into_any()
+            />
+        }
+    });
+    let rows: Vec<_> = rows.collect();
+    view! { <Rows>{rows}</Rows> }.into_any()
+}
+
+#[component]
+fn Pools(pools: Vec<Pool>) -> impl IntoView {
+    if pools.is_empty() {
+        return view! { <Body><p class="muted">"A pool is there as soon as a worker or a step names it."</p></Body> }
+            .into_any();
+    }
+    let rows = pools.into_iter().map(|pool| {
+        let most = pool.limit.map_or(pool.slots, |limit| pool.slots.min(i64::from(limit)));
+        let (shape, word) = match (pool.workers, pool.ready) {
+            (0, 1..) => (State::Warning, "No worker"),
+            (0, _) => (State::Skipped, "No worker"),
+            _ => (State::Live, "Alive"),
+        };
+        let waits = match (pool.ready, pool.blocked) {
+            (0, _) => "nothing waits".to_owned(),
+            (ready, 0) => format!("{ready} wait"),
+            (ready, blocked) => format!("{ready} wait, {blocked} of them for a limit"),
+        };
+        let limit = pool.limit.map(|limit| format!("; at most {limit} at once")).unwrap_or_default();
+        view! {
+            <Row
+                title=pool.name
+                state=view! { <StateMark state=shape word/> }.into_any()
+                sub=format!("{waits}{limit}").into_any()
+                end=format!("{} of {most}", pool.running).into_any()
+            />
+        }
+    });
+    let rows: Vec<_> = rows.collect();
+    view! { <Rows>{rows}</Rows> }.into_any()
+}
+
+#[component]
+fn Limits(links: Links, limits: Vec<Limit>, may_write: bool) -> impl IntoView {
+    if limits.is_empty() {
+        return view! { <Body><p class="muted">"No limit. One keeps steps that share something scarce from running at once: licences, an interface, a machine."</p></Body> }
+            .into_any();
+    }
+    let rows = limits.into_iter().map(|limit| {
+        let action = links.to(&format!("workers/limits/{}/delete", encode(&limit.name)));
+        let delete = may_write.then(|| view! { <Act action text="Delete" symbol=Symbol::Cancel values=Vec::new()/> });
+        let full = limit.held >= i64::from(limit.slots);
+        let (shape, word) = if full { (State::Warning, "Full") } else { (State::Live, "Free") };
+        let waits = if limit.waiting == 0 { "nothing waits".to_owned() } else { format!("{} wait", limit.waiting) };
+        view! {
+            <Row
+                title=limit.name
+                state=view! { <StateMark state=shape word/> }.into_any()
+                sub=format!("{} of {} held, {waits}", limit.held, limit.slots).into_any()
+                end=delete.into_any()
+            />
+        }
+    });
+    let rows: Vec<_> = rows.collect();
+    view! { <Rows>{rows}</Rows> }.into_any()
+}

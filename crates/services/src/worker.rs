@@ -1,0 +1,168 @@
+//! Who runs steps, what holds them up, and the limits of a workspace.
+
+use crate::{Ctx, Event, Result, Services, boxed, commit, step::settle};
+use domain::{
+    Error,
+    audit::{Object, ObjectKind},
+    pipeline::is_name,
+    worker::{Limit, MAX_SLOTS, Pool, QueuedStep, SILENT_AFTER, Worker},
+};
+use std::time::Duration;
+use store::step::limit;
+
+pub use store::worker::Beat;
+
+/// How many steps that run, and that wait, are shown.
+const QUEUE: i64 = 100;
+/// The most limits of a workspace.
+const MOST: usize = 500;
+/// Workers that were not heard of for so long are forgotten.
+const FORGOTTEN: Duration = Duration::from_secs(86_400);
+
+/// How the workers and the queue stand.
+#[derive(Debug, Clone)]
+pub struct Queue {
+    /// All workers.
+    pub workers: Vec<Worker>,
+    /// The pools.
+    pub pools: Vec<Pool>,
+    /// The limits of the workspace.
+    pub limits: Vec<Limit>,
+    /// Steps of the workspace that run, those that began first first; up to a hundred.
+    pub running: Vec<QueuedStep>,
+    /// Steps that could run, those that have waited longest first; up to a hundred.
+    pub ready: Vec<QueuedStep>,
+}
+
+fn silent() -> Duration {
+    SILENT_AFTER.to_std().unwrap_or_default()
+}
+
+impl Services {
+    /// Notes that a worker lives.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    #[boxed]
+    pub async fn worker_beats(&self, beat: &Beat<'_>) -> Result<()> {
+        let mut conn = self.conn().await?;
+        store::worker::beat(&mut conn, beat).await?;
+        Ok(store::worker::forget_silent(&mut conn, FORGOTTEN).await?)
+    }
+
+    /// Forgets a worker that has stopped.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    #[boxed]
+    pub async fn worker_stops(&self, name: &str) -> Result<()> {
+        Ok(store::worker::forget(&mut *self.conn().await?, name).await?)
+    }
+
+    /// How the workers and the queue stand.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    #[boxed]
+    pub async fn queue(&self, ctx: &Ctx) -> Result<Queue> {
+        let mut conn = self.conn().await?;
+        Ok(Queue {
+            workers: store::worker::list(&mut conn).await?,
+            pools: store::worker::pools(&mut conn, silent()).await?,
+            limits: limit::list(&mut conn, ctx.workspace_id()).await?,
+            running: store::worker::queue(&mut conn, ctx.workspace_id(), true, QUEUE).await?,
+            ready: store::worker::queue(&mut conn, ctx.workspace_id(), false, QUEUE).await?,
+        })
+    }
+
+    /// The limits of the workspace, by name.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    #[boxed]
+    pub async fn step_limits(&self, ctx: &Ctx) -> Result<Vec<Limit>> {
+        Ok(limit::list(&mut *self.conn().await?, ctx.workspace_id()).await?)
+    }
+
+    /// Says how many of the steps that name this limit may run at once. Steps that run already go on.
+    ///
+    /// # Errors
+    /// `Invalid` for a name that is none or a number out of bounds, `Conflict` when there are too many.
+    #[boxed]
+    pub async fn set_step_limit(&self, ctx: &Ctx, name: &str, slots: i32) -> Result<Limit> {
+        if !is_name(name) {
+            let rule = "A limit's name is 1 to 63 lower-case letters, digits, \"-\" or \"_\", beginning with a letter or digit.";
+            return Err(Error::invalid_field("name", rule));
+        }
+        if !(0..=MAX_SLOTS).contains(&slots) {
+            return Err(Error::invalid_field("slots", format!("From 0 to {MAX_SLOTS} steps may run at once.")));
+        }
+        let mut tx = self.begin().await?;
+        let known = limit::list(&mut tx, ctx.workspace_id()).await?;
+        let before = known.iter().find(|limit| limit.name == name);
+        if before.is_none() && known.len() >= MOST {
+            return Err(Error::conflict(format!("A workspace has at most {MOST} limits.")));
+        }
+        let is_news = before.is_none_or(|limit| limit.slots != slots);
+        let key = limit::tag_key(ctx.workspace_id(), name);
+        limit::set(&mut tx, &key, "tag", Some(ctx.workspace_id()), name, slots).await?;
+        let pools = limit::unblock(&mut tx, &[key]).await?;
+        settle::wake(&mut tx, &pools).await?;
+        if is_news {
+            let object = Object::new(ObjectKind::Workspace, ctx.workspace_id(), &ctx.workspace.name);
+            Event::new("limit.set", object, format!("let {slots} steps with the limit {name} run at once"))
+                .details(
+                    serde_json::json!({ "limit": name, "slots": slots, "before": before.map(|limit| limit.slots) }),
+                )
+                .write(&mut tx, ctx)
+                .await?;
+        }
+        let limits = limit::list(&mut tx, ctx.workspace_id()).await?;
+        commit(tx).await?;
+        limits.into_iter().find(|limit| limit.name == name).ok_or_else(Error::internal)
+    }
+
+    /// Takes a limit away: steps that wait for it run, and runs of pipelines that name it cannot be started any more.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    #[boxed]
+    pub async fn delete_step_limit(&self, ctx: &Ctx, name: &str) -> Result<()> {
+        let mut tx = self.begin().await?;
+        let key = limit::tag_key(ctx.workspace_id(), name);
+        if !limit::delete(&mut tx, &key).await? {
+            return Err(Error::not_found("limit", name));
+        }
+        let pools = limit::unblock(&mut tx, &[key]).await?;
+        settle::wake(&mut tx, &pools).await?;
+        let object = Object::new(ObjectKind::Workspace, ctx.workspace_id(), &ctx.workspace.name);
+        Event::new("limit.deleted", object, format!("took the limit {name} away"))
+            .details(serde_json::json!({ "limit": name }))
+            .write(&mut tx, ctx)
+            .await?;
+        commit(tx).await
+    }
+
+    /// Limits how many steps of a pool may run at once, in all workspaces; none: as many as its workers run.
+    ///
+    /// # Errors
+    /// `Invalid` for a name that is none or a number out of bounds.
+    #[boxed]
+    pub async fn set_pool_limit(&self, pool: &str, slots: Option<i32>) -> Result<()> {
+        if !is_name(pool) {
+            return Err(Error::invalid_field("pool", "This is no name of a pool."));
+        }
+        let mut tx = self.begin().await?;
+        let key = limit::pool_key(pool);
+        match slots {
+            Some(slots) if !(0..=MAX_SLOTS).contains(&slots) => {
+                return Err(Error::invalid_field("slots", format!("From 0 to {MAX_SLOTS} steps may run at once.")));
+            }
+            Some(slots) => limit::set(&mut tx, &key, "pool", None, pool, slots).await?,
+            None => drop(limit::delete(&mut tx, &key).await?),
+        }
+        let pools = limit::unblock(&mut tx, &[key]).await?;
+        settle::wake(&mut tx, &pools).await?;
+        commit(tx).await
+    }
+}

@@ -1,0 +1,234 @@
+//! Who runs steps, and which steps run or could.
+
+use crate::{Error, Result};
+use chrono::{DateTime, Utc};
+use domain::{
+    id::WorkspaceId,
+    pipeline::ExecutorKind,
+    worker::{Pool, QueuedStep, Worker},
+};
+use sqlx::{FromRow, PgConnection};
+use std::time::Duration;
+
+/// What a worker says of itself.
+#[derive(Debug, Clone)]
+pub struct Beat<'a> {
+    /// Its name for ever.
+    pub name: &'a str,
+    /// Its name for people.
+    pub label: &'a str,
+    /// The pools whose steps it runs.
+    pub pools: &'a [String],
+    /// Where steps can run there.
+    pub executors: &'a [ExecutorKind],
+    /// How many at once.
+    pub slots: i32,
+    /// Its version of Slipway.
+    pub version: &'a str,
+}
+
+fn names(executors: &[ExecutorKind]) -> Vec<&'static str> {
+    executors.iter().map(|executor| executor.as_str()).collect()
+}
+
+/// Notes that a worker lives.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn beat(conn: &mut PgConnection, beat: &Beat<'_>) -> Result<()> {
+    sqlx::query(
+        "insert into workers (name, label, pools, executors, slots, version)
+         values ($1, $2, $3, $4, $5, $6)
+         on conflict (name) do update
+         set pools = excluded.pools, executors = excluded.executors, slots = excluded.slots, last_seen = clock_timestamp()",
+    )
+    .bind(beat.name)
+    .bind(beat.label)
+    .bind(beat.pools)
+    .bind(names(beat.executors))
+    .bind(beat.slots)
+    .bind(beat.version)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Forgets a worker that stops.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn forget(conn: &mut PgConnection, name: &str) -> Result<()> {
+    sqlx::query("delete from workers where name = $1").bind(name).execute(conn).await?;
+    Ok(())
+}
+
+/// Forgets workers that were not heard of for so long.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn forget_silent(conn: &mut PgConnection, silent: Duration) -> Result<()> {
+    sqlx::query("delete from workers where last_seen < clock_timestamp() - make_interval(secs => $1)")
+        .bind(silent.as_secs_f64())
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+#[derive(FromRow)]
+struct Row {
+    label: String,
+    pools: Vec<String>,
+    executors: Vec<String>,
+    slots: i32,
+    held: i64,
+    version: String,
+    started_at: DateTime<Utc>,
+    last_seen: DateTime<Utc>,
+}
+
+fn executor(name: &str) -> Result<ExecutorKind> {
+    ExecutorKind::parse(name).ok_or_else(|| Error::unknown("executor", name))
+}
+
+impl TryFrom<Row> for Worker {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Self> {
+        Ok(Self {
+            label: row.label,
+            pools: row.pools,
+            executors: row.executors.iter().map(|name| executor(name)).collect::<Result<_>>()?,
+            slots: row.slots,
+            held: row.held,
+            version: row.version,
+            started_at: row.started_at,
+            last_seen: row.last_seen,
+        })
+    }
+}
+
+/// All workers, by their names.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn list(conn: &mut PgConnection) -> Result<Vec<Worker>> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "select w.label, w.pools, w.executors, w.slots, w.version, w.started_at, w.last_seen,
+             (select count(*)
+              from steps s
+              where s.state = 'running' and s.kind = 'command' and s.lease_owner = w.name) as held
+         from workers w
+         order by w.label, w.started_at
+         limit 1000",
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(Worker::try_from).collect()
+}
+
+/// The pools that have workers, steps or a limit, by name. A worker that was silent for so long does not count.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn pools(conn: &mut PgConnection, silent: Duration) -> Result<Vec<Pool>> {
+    type Counts = (String, i64, i64, Option<i32>, i64, i64, i64);
+    let rows: Vec<Counts> = sqlx::query_as(
+        "with alive as (
+             select unnest(pools) as name, slots
+             from workers
+             where last_seen > clock_timestamp() - make_interval(secs => $1)
+         ), queued as (
+             select pool as name,
+                 count(*) filter (where state = 'running') as running,
+                 count(*) filter (where state = 'ready') as ready,
+                 count(*) filter (where state = 'ready' and blocked_by is not null) as blocked
+             from steps
+             where state = 'ready' or (state = 'running' and kind = 'command')
+             group by pool
+         ), known as (
+             select name from alive
+             union
+             select name from queued
+             union
+             select name from limits where kind = 'pool'
+         )
+         select k.name,
+             (select count(*) from alive a where a.name = k.name),
+             (select coalesce(sum(a.slots), 0) from alive a where a.name = k.name),
+             (select l.slots from limits l where l.kind = 'pool' and l.name = k.name),
+             coalesce(q.running, 0), coalesce(q.ready, 0), coalesce(q.blocked, 0)
+         from known k
+         left join queued q on q.name = k.name
+         order by k.name",
+    )
+    .bind(silent.as_secs_f64())
+    .fetch_all(conn)
+    .await?;
+    let pool = |(name, workers, slots, limit, running, ready, blocked): Counts| Pool {
+        name,
+        workers,
+        slots,
+        limit,
+        running,
+        ready,
+        blocked,
+    };
+    Ok(rows.into_iter().map(pool).collect())
+}
+
+/// Up to `limit` steps of a workspace that run, or those that could, those that have waited longest first.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn queue(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    running: bool,
+    limit: i64,
+) -> Result<Vec<QueuedStep>> {
+    #[derive(FromRow)]
+    struct Row {
+        pipeline: String,
+        number: i64,
+        name: String,
+        pool: String,
+        executor: String,
+        worker: Option<String>,
+        blocked_by: Option<String>,
+        since: DateTime<Utc>,
+    }
+    let rows: Vec<Row> = sqlx::query_as(
+        "select p.name as pipeline, r.number, s.name, s.pool, s.executor, a.worker,
+             coalesce(l.name, s.blocked_by) as blocked_by, coalesce(a.started_at, s.next_at) as since
+         from steps s
+         join pipeline_runs r on r.id = s.run_id
+         join pipelines p on p.id = r.pipeline_id
+         left join step_attempts a on a.fence = s.fence
+         left join limits l on l.key = s.blocked_by
+         where s.workspace_id = $1
+             and s.kind = 'command'
+             and s.state = case when $2 then 'running' else 'ready' end
+             and s.state in ('running', 'ready')
+         order by since
+         limit $3",
+    )
+    .bind(workspace)
+    .bind(running)
+    .bind(limit)
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(QueuedStep {
+                pipeline: row.pipeline,
+                run: row.number,
+                step: row.name,
+                pool: row.pool,
+                executor: executor(&row.executor)?,
+                worker: row.worker,
+                blocked_by: row.blocked_by,
+                since: row.since,
+            })
+        })
+        .collect()
+}

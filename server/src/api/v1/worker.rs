@@ -1,0 +1,85 @@
+//! Workers, pools and limits: who runs steps, and how many at once.
+
+use super::Listed;
+use crate::{
+    access::{Access, Context},
+    error::{ApiError, Problem},
+    extract::{Body, Path},
+    router::{Routes, operation},
+    state::AppState,
+};
+use axum::{Json, extract::State, http::StatusCode};
+use domain::{
+    permission::Permission,
+    worker::{Limit, Pool, QueuedStep, Worker},
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+pub(crate) fn routes(routes: Routes) -> Routes {
+    let (read, write) = (Access::Needs(Permission::Read), Access::Needs(Permission::WritePipelines));
+    routes
+        .api(read, operation!(queue))
+        .api(read, operation!(limits))
+        .api(write, operation!(set_limit))
+        .api(write, operation!(delete_limit))
+}
+
+/// How the workers and the queue stand.
+#[derive(Serialize, ToSchema)]
+struct Queue {
+    /// All workers.
+    workers: Vec<Worker>,
+    /// The pools. Counts are of all workspaces.
+    pools: Vec<Pool>,
+    /// Steps of the workspace that run, those that began first first; up to a hundred.
+    running: Vec<QueuedStep>,
+    /// Steps of the workspace that could run, those that have waited longest first; up to a hundred.
+    ready: Vec<QueuedStep>,
+}
+
+/// Who runs steps, which run, and which wait.
+#[utoipa::path(get, path = "/api/v1/workers", tag = "pipelines", responses((status = 200, body = Queue)))]
+async fn queue(State(state): State<AppState>, Context(ctx): Context) -> Result<Json<Queue>, ApiError> {
+    let services::Queue { workers, pools, running, ready, .. } = state.services.queue(&ctx).await?;
+    Ok(Json(Queue { workers, pools, running, ready }))
+}
+
+/// The limits that steps of the workspace can name.
+#[utoipa::path(get, path = "/api/v1/limits", tag = "pipelines", responses((status = 200, body = Listed<Limit>)))]
+async fn limits(State(state): State<AppState>, Context(ctx): Context) -> Result<Json<Listed<Limit>>, ApiError> {
+    Ok(Json(state.services.step_limits(&ctx).await?.into()))
+}
+
+/// A limit as it shall be.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewLimit {
+    /// How many of the steps that name it may run at once.
+    slots: i32,
+}
+
+/// Makes a limit, or changes it. Steps that run already go on.
+#[utoipa::path(put, path = "/api/v1/limits/{name}", tag = "pipelines", params(("name" = String, Path)),
+    request_body = NewLimit,
+    responses((status = 200, body = Limit), (status = 400, body = Problem), (status = 409, body = Problem)))]
+async fn set_limit(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Path(name): Path<String>,
+    Body(new): Body<NewLimit>,
+) -> Result<Json<Limit>, ApiError> {
+    Ok(Json(state.services.set_step_limit(&ctx, &name, new.slots).await?))
+}
+
+/// Takes a limit away: steps that wait for it run, and runs of pipelines that name it cannot be started any more.
+#[utoipa::path(delete, path = "/api/v1/limits/{name}", tag = "pipelines", params(("name" = String, Path)),
+    responses((status = 204), (status = 404, body = Problem)))]
+async fn delete_limit(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Path(name): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    state.services.delete_step_limit(&ctx, &name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
