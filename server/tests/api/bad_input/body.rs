@@ -2,7 +2,7 @@
 
 use super::{FORM, JSON, World};
 use axum::http::{HeaderValue, StatusCode, header};
-use server::access::Surface;
+use server::access::{Access, Route, Surface};
 
 #[tokio::test]
 async fn a_body_that_cannot_be_read_is_refused() {
@@ -65,7 +65,9 @@ async fn a_body_that_is_too_large_or_of_another_type_is_refused_as_that() {
     let world = World::start().await;
     let large = format!("{{\"name\":\"{}\"}}", "x".repeat(3 << 20));
     let (mut too_large, mut other_type) = (Vec::new(), Vec::new());
-    for route in world.table.iter().filter(|route| route.method != "GET") {
+    // What a forge sends is looked at once it has proved itself; its own test is beside push hooks.
+    let is_meant = |route: &&Route| route.method != "GET" && route.access != Access::PushProof;
+    for route in world.table.iter().filter(is_meant) {
         let path = world.path(route, None);
         match route.surface {
             Surface::Api if world.body_of(route).is_some() => {
