@@ -18,15 +18,16 @@ MAY_USE = {
     "chain": {"domain"},
     "executors": {"domain"},
     "export": set(),
+    "manifest": set(),
     "outbound": {"domain"},
     "preview": {"domain"},
     "serving": {"domain"},
     "points": {"domain"},
     "store": {"chain", "domain", "points"},
-    "services": {"chain", "domain", "preview"} | LAYERS,
+    "services": {"chain", "domain", "manifest", "preview"} | LAYERS,
     "app": {"domain"},
     "frontend": {"app"},
-    "server": {"app", "chain", "domain", "preview", "services"} | LAYERS,
+    "server": {"app", "chain", "domain", "manifest", "preview", "services"} | LAYERS,
     "testkit": set(),
 }
 ONLY_IN_TESTS = {"testkit"}

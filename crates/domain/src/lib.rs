@@ -11,6 +11,7 @@ pub mod audit;
 pub mod change_request;
 pub mod comment;
 pub mod dataset;
+pub mod dataset_input;
 pub mod delegation;
 pub mod deployment;
 pub mod digest;

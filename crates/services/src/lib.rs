@@ -18,6 +18,7 @@ mod change_request;
 mod comment;
 mod ctx;
 mod dataset;
+mod dataset_input;
 mod delegation;
 mod demo;
 mod deployment;
