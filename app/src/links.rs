@@ -301,6 +301,11 @@ impl Links {
                 let (model, version) = object.name.rsplit_once(" v")?;
                 Some(self.version(model, version.parse().ok()?))
             }
+            ObjectKind::Dataset => Some(self.dataset(&object.name)),
+            ObjectKind::DatasetVersion => {
+                let (dataset, version) = object.name.rsplit_once('@')?;
+                Some(self.dataset_version(dataset, version.parse().ok()?))
+            }
             ObjectKind::Pipeline => Some(self.pipeline(&object.name)),
             ObjectKind::PipelineRun => number().map(|number| self.pipeline_run(number)),
             ObjectKind::Environment => Some(self.environment(&object.name)),

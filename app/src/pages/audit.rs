@@ -22,6 +22,8 @@ pub const KINDS: [(ObjectKind, &str); 21] = [
     (ObjectKind::Delegation, "Delegations"),
     (ObjectKind::Model, "Models"),
     (ObjectKind::ModelVersion, "Versions of models"),
+    (ObjectKind::Dataset, "Datasets"),
+    (ObjectKind::DatasetVersion, "Versions of datasets"),
     (ObjectKind::Pipeline, "Pipelines"),
     (ObjectKind::PipelineRun, "Pipeline runs"),
     (ObjectKind::Experiment, "Experiments"),

@@ -2,9 +2,11 @@
 
 mod cache;
 mod plan;
+mod write;
 
 pub use cache::Cache;
 pub use plan::{Packs, Plan};
+pub use write::{Present, Writing, present, write_small};
 
 use crate::{Chunker, Content, Entry, Hash, List, MAX_CHUNKS, SMALL, check_path};
 use std::{

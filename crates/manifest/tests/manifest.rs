@@ -252,9 +252,9 @@ fn plan(folder: &Path, cache: &mut Cache) -> Plan {
 fn objects(plan: &Plan, known: &HashMap<Hash, Vec<u8>>) -> HashMap<Hash, Vec<u8>> {
     let missing = |of: Vec<Hash>| of.into_iter().filter(|hash| !known.contains_key(hash)).collect::<HashSet<_>>();
     let pages = missing(plan.pages());
-    let objects = missing(plan.objects(&pages));
-    let chunks = missing(plan.chunks(&objects));
-    let mut wanted: HashSet<Hash> = pages.into_iter().chain(objects).chain(chunks).collect();
+    let lists = missing(plan.lists(&pages));
+    let data = missing(plan.small(&pages)).into_iter().chain(missing(plan.chunks(&lists)));
+    let mut wanted: HashSet<Hash> = data.chain(pages).chain(lists.clone()).collect();
     wanted.insert(plan.built().digest);
     let mut got = HashMap::new();
     for body in plan.packs(wanted.clone()) {

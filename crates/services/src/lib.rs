@@ -68,6 +68,9 @@ pub use audit_chain::AuditHead;
 pub use ballot::NewDecision;
 pub use change_request::{ChangeRequestDetail, Effect, may_withdraw_change};
 pub use ctx::{Caller, Credential, Ctx};
+pub use dataset::{
+    DatasetChange, DatasetDiff, DatasetFile, DatasetFolder, NewDataset, NewDatasetVersion, ObjectsAsked, StoredPack,
+};
 pub use delegation::NewDelegation;
 pub use demo::DemoPerson;
 pub use deployment::{DeploymentFilter, NewRollback};

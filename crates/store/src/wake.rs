@@ -30,6 +30,8 @@ pub enum Wake {
     Replays,
     /// Messages to people that wait to be sent.
     Mails,
+    /// Versions of datasets that wait to be looked at.
+    Datasets,
 }
 
 /// Sends a wake-up when the transaction commits.

@@ -3,15 +3,15 @@
 use super::{Scanned, Trouble, changed, open};
 use crate::{Built, Content, Entry, Hash, MAX_OBJECT, Malformed, PackBuilder, SMALL, build};
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     fs::File,
     io::Read as _,
     os::unix::fs::FileExt as _,
     vec,
 };
 
-/// A version to be, and where its bytes come from. Whoever is to get it is asked three times what it does not have: of the
-/// pages, of the objects of those pages, and of the chunks of those lists.
+/// A version to be, and where its bytes come from. Whoever is to get it is asked what it does not have: of the pages; of the
+/// small files and the lists of those pages; and of the chunks of those lists.
 #[derive(Debug)]
 pub struct Plan {
     built: Built,
@@ -40,15 +40,25 @@ impl Plan {
         self.built.root.pages.iter().map(|page| page.digest).collect()
     }
 
-    /// The objects that these pages need: small files, and the lists of large ones. Each once.
+    /// The small files that these pages need, each once.
     #[must_use]
-    pub fn objects(&self, pages: &HashSet<Hash>) -> Vec<Hash> {
+    pub fn small(&self, pages: &HashSet<Hash>) -> Vec<Hash> {
+        self.of_pages(pages, false)
+    }
+
+    /// The lists of chunks that these pages need, each once.
+    #[must_use]
+    pub fn lists(&self, pages: &HashSet<Hash>) -> Vec<Hash> {
+        self.of_pages(pages, true)
+    }
+
+    fn of_pages(&self, pages: &HashSet<Hash>, lists: bool) -> Vec<Hash> {
         let mut wanted = HashSet::new();
         let mut files = self.files.iter().peekable();
         for page in &self.built.root.pages {
             let is_wanted = pages.contains(&page.digest);
             while let Some(file) = files.next_if(|file| file.entry.path <= page.last) {
-                wanted.extend(file.entry.object().filter(|_| is_wanted));
+                wanted.extend(file.entry.object().filter(|_| is_wanted && file.list.is_some() == lists));
             }
         }
         wanted.into_iter().collect()
@@ -77,12 +87,6 @@ impl Plan {
         descriptions.push((self.built.digest, self.built.bytes.clone()));
         descriptions.retain(|(digest, _)| wanted.contains(digest));
         Packs { files: self.files.iter(), large: None, descriptions: descriptions.into_iter(), wanted }
-    }
-
-    /// The files, by path, for whoever wants to know what was read.
-    #[must_use]
-    pub fn sizes(&self) -> HashMap<&str, u64> {
-        self.files.iter().filter_map(|file| Some((file.entry.path.as_str(), file.entry.size()?))).collect()
     }
 }
 
