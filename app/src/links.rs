@@ -185,6 +185,24 @@ impl Links {
         format!("{}&environment={}", self.new_promotion(model, version), encode(environment))
     }
 
+    /// All datasets.
+    #[must_use]
+    pub fn datasets(&self) -> String {
+        self.to("datasets")
+    }
+
+    /// A dataset.
+    #[must_use]
+    pub fn dataset(&self, name: &str) -> String {
+        self.to(&format!("datasets/{}", encode(name)))
+    }
+
+    /// A version of a dataset.
+    #[must_use]
+    pub fn dataset_version(&self, name: &str, version: i32) -> String {
+        self.to(&format!("datasets/{}/versions/{version}", encode(name)))
+    }
+
     /// All pipelines.
     #[must_use]
     pub fn pipelines(&self) -> String {

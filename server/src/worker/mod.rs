@@ -2,6 +2,7 @@
 //! sweeper looks anyway.
 
 pub mod command;
+mod datasets;
 mod outbox;
 mod process;
 mod replays;
@@ -37,6 +38,8 @@ pub(crate) struct Worker {
     replays: Arc<Notify>,
     /// Told when messages to people may.
     mails: Arc<Notify>,
+    /// Told when versions of datasets may wait to be looked at.
+    datasets: Arc<Notify>,
     /// One for each step that may run at once.
     slots: Arc<Semaphore>,
     options: Options,
@@ -99,8 +102,8 @@ impl Options {
 pub async fn run(services: Services, options: Options, stop: CancellationToken) {
     tracing::info!(worker = %options.name, steps = options.steps, "working");
     let slots = Arc::new(Semaphore::new(options.steps));
-    let (steps, webhooks, replays, mails) = Default::default();
-    let worker = Worker { services, steps, webhooks, replays, mails, slots, options, stop };
+    let (steps, webhooks, replays, mails, datasets) = Default::default();
+    let worker = Worker { services, steps, webhooks, replays, mails, datasets, slots, options, stop };
     let mut parts = JoinSet::new();
     worker.part(&mut parts, "the job queue", wake::listen);
     worker.part(&mut parts, "running steps", steps::run);
@@ -115,6 +118,7 @@ pub async fn run(services: Services, options: Options, stop: CancellationToken) 
         worker.part(&mut parts, "sending mail", |worker| outbox::run(worker, Outbox::Mails));
         worker.part(&mut parts, "offering mail", outbox::offer_mail);
     }
+    worker.part(&mut parts, "sweeping datasets", datasets::sweep);
     worker.part(&mut parts, "tidying", sweep::leftovers);
     while let Some(ended) = parts.join_next().await {
         if let Err(error) = ended {

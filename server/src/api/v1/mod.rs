@@ -4,6 +4,8 @@ mod alert;
 mod audit;
 mod change_request;
 mod comment;
+mod dataset;
+mod dataset_version;
 mod delegation;
 mod deployment;
 mod environment;
@@ -40,6 +42,8 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = audit::routes(routes);
     let routes = change_request::routes(routes);
     let routes = comment::routes(routes);
+    let routes = dataset::routes(routes);
+    let routes = dataset_version::routes(routes);
     let routes = delegation::routes(routes);
     let routes = deployment::routes(routes);
     let routes = environment::routes(routes);
