@@ -199,12 +199,7 @@ pub async fn find(conn: &mut PgConnection, dataset: DatasetKey, digests: &[RawDi
     .bind(bytes(digests))
     .fetch_all(conn)
     .await?;
-    rows.into_iter()
-        .map(|(digest, pack, at, size)| {
-            let number = |number: i32| u32::try_from(number).unwrap_or_default();
-            Ok(PackedObject { digest: raw(&digest)?, pack, at: number(at), size: number(size) })
-        })
-        .collect()
+    rows.into_iter().map(packed).collect()
 }
 
 #[derive(FromRow)]
@@ -326,18 +321,18 @@ pub async fn take_sweep(conn: &mut PgConnection) -> Result<Option<(DatasetId, Da
     .await?)
 }
 
-/// Deletes the packs of a dataset that nobody was told of for so long and that have nothing of what is kept; and forgets
-/// the pages and lists that are not. Gives the packs' names: their bodies are deleted once this is committed.
+/// Notes for the rest of the transaction what is kept of a dataset, and forgets the pages and lists that are not and that
+/// nobody was told of for so long.
 ///
 /// # Errors
 /// When a statement fails.
-pub async fn sweep(
+pub async fn keep(
     conn: &mut PgConnection,
-    (dataset, key): (DatasetId, DatasetKey),
+    key: DatasetKey,
     kept: &[RawDigest],
     kept_nodes: &[RawDigest],
     grace: Duration,
-) -> Result<Vec<PackId>> {
+) -> Result<()> {
     sqlx::query("create temporary table kept_objects (digest bytea primary key) on commit drop").execute(&mut *conn).await?;
     for part in kept.chunks(50_000) {
         sqlx::query("insert into kept_objects select distinct digest from unnest($1::bytea[]) as d (digest) on conflict do nothing")
@@ -354,6 +349,63 @@ pub async fn sweep(
     .bind(bytes(kept_nodes))
     .execute(&mut *conn)
     .await?;
+    Ok(())
+}
+
+/// What is kept of packs that nobody was told of for so long and of which less than half is kept: to be put into new ones.
+/// Of as many packs as have `most_bytes` of it together, and one more.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn scattered(
+    conn: &mut PgConnection,
+    (dataset, key): (DatasetId, DatasetKey),
+    grace: Duration,
+    most_bytes: i64,
+) -> Result<Vec<PackedObject>> {
+    let rows: Vec<(Vec<u8>, PackId, i32, i32)> = sqlx::query_as(
+        "with live as (
+             select p.key, p.id, sum(o.size) as bytes
+             from dataset_packs p
+             join dataset_objects o on o.pack_key = p.key and o.dataset_key = $2
+             join kept_objects k on k.digest = o.digest
+             where p.dataset_id = $1 and p.wanted_at < now() - make_interval(secs => $3)
+             group by p.key, p.id, p.bytes
+             having sum(o.size) * 2 < p.bytes - 65536
+         ), first_few as (
+             select key, id, sum(bytes) over (order by key) - bytes as before from live
+         )
+         select o.digest, s.id, o.at, o.size
+         from first_few s
+         join dataset_objects o on o.pack_key = s.key and o.dataset_key = $2
+         join kept_objects k on k.digest = o.digest
+         where s.before < $4::bigint
+         order by s.key, o.at",
+    )
+    .bind(dataset)
+    .bind(key)
+    .bind(grace.as_secs_f64())
+    .bind(most_bytes)
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(packed).collect()
+}
+
+fn packed((digest, pack, at, size): (Vec<u8>, PackId, i32, i32)) -> Result<PackedObject> {
+    let number = |number: i32| u32::try_from(number).unwrap_or_default();
+    Ok(PackedObject { digest: raw(&digest)?, pack, at: number(at), size: number(size) })
+}
+
+/// Deletes the packs of a dataset that nobody was told of for so long and that have nothing of what [`keep`] noted. Gives
+/// their names: their bodies are deleted once this is committed.
+///
+/// # Errors
+/// When a statement fails.
+pub async fn sweep(
+    conn: &mut PgConnection,
+    (dataset, key): (DatasetId, DatasetKey),
+    grace: Duration,
+) -> Result<Vec<PackId>> {
     let dead: Vec<(i64, PackId)> = sqlx::query_as(
         "select p.key, p.id
          from dataset_packs p

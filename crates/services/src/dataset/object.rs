@@ -24,6 +24,9 @@ pub(super) const GRACE: Duration = Duration::from_hours(24);
 /// What was wanted since so long ago is not noted as wanted again: that would be a row written for every question.
 const FRESH: Duration = Duration::from_hours(1);
 
+/// How often objects are looked for that are not where they were a moment ago.
+const TRIES: u32 = 3;
+
 /// What a client wants to know of.
 #[derive(Debug, Clone, Default)]
 pub struct ObjectsAsked {
@@ -138,12 +141,12 @@ impl Services {
             }
             wanted.push(*place);
         }
-        let order: Vec<RawDigest> = wanted.iter().map(|place| place.digest).collect();
-        let read = self.read_places(wanted).await?;
+        let order: Vec<Hash> = wanted.iter().map(|place| Hash(place.digest)).collect();
+        let read = self.read_objects(&mut *self.conn().await?, key, &order).await?;
         let mut pack = PackBuilder::default();
         for digest in order {
-            let bytes = read.get(&Hash(digest)).ok_or_else(Error::internal)?;
-            pack.push(&Hash(digest), bytes);
+            let bytes = read.get(&digest).ok_or_else(Error::internal)?;
+            pack.push(&digest, bytes);
         }
         Ok(pack.take().into())
     }
@@ -167,12 +170,20 @@ impl Services {
         key: DatasetKey,
         digests: &[Hash],
     ) -> Result<HashMap<Hash, Bytes>> {
-        let places = store::dataset_object::find(conn, key, &raw(digests)).await?;
-        self.read_places(places).await
+        let mut tries = 0;
+        loop {
+            let places = store::dataset_object::find(conn, key, &raw(digests)).await?;
+            tries += 1;
+            match self.read_places(places).await {
+                // A sweep may have put them into another pack since.
+                Err(_) if tries < TRIES => {}
+                read => return read,
+            }
+        }
     }
 
     /// Reads objects, and makes sure that each is what it was.
-    async fn read_places(&self, mut places: Vec<PackedObject>) -> Result<HashMap<Hash, Bytes>> {
+    pub(super) async fn read_places(&self, mut places: Vec<PackedObject>) -> Result<HashMap<Hash, Bytes>> {
         places.sort_unstable_by_key(|place| (place.pack, place.at));
         let mut read = HashMap::with_capacity(places.len());
         for of_pack in places.chunk_by(|one, other| one.pack == other.pack) {

@@ -5,17 +5,28 @@
 //! is swept, so that no version of it is made meanwhile; whoever pushes then finds, when it makes its version, that
 //! something is missing, and sends it. Rows go first, in one transaction; the bodies after it is committed. A process that
 //! dies in between leaves bodies that nobody owns, which are found by their age.
+//!
+//! A pack goes as a whole. Of one of which less than half is needed, that half is put into a new one first.
 
 use super::object::GRACE;
 use crate::{Result, Services, artifact::of_store, boxed, commit};
 use chrono::{TimeDelta, Utc};
-use domain::{Error, id::DatasetId};
-use manifest::{Content, Hash, List, Page, Root};
+use domain::{
+    Error,
+    id::{DatasetId, PackId},
+};
+use manifest::{Content, Hash, List, MAX_OBJECT, PACK, Pack, PackBuilder, Page, Root};
 use std::{collections::HashSet, time::Duration};
-use store::{PgConnection, dataset::DatasetKey, dataset_object::RawDigest};
+use store::{
+    PgConnection,
+    dataset::DatasetKey,
+    dataset_object::{PackedObject, RawDigest},
+};
 
 /// How many pages or lists are read at once.
 const AT_ONCE: usize = 32;
+/// How many bytes are put together anew in one sweep: the dataset is held meanwhile. The rest is for the next.
+const MOST_GATHERED: i64 = 256 << 20;
 
 /// What must stay.
 #[derive(Default)]
@@ -45,7 +56,9 @@ impl Services {
         let kept = self.kept(&mut tx, dataset, key, grace).await?;
         let objects: Vec<RawDigest> = kept.objects.into_iter().collect();
         let nodes: Vec<RawDigest> = kept.nodes.into_iter().collect();
-        let dead = store::dataset_object::sweep(&mut tx, (dataset, key), &objects, &nodes, grace).await?;
+        store::dataset_object::keep(&mut tx, key, &objects, &nodes, grace).await?;
+        self.gather(&mut tx, (dataset, key), grace).await?;
+        let dead = store::dataset_object::sweep(&mut tx, (dataset, key), grace).await?;
         // What is young may be useless later. When nothing is, there is nothing to look for until something is sent.
         let young = store::dataset_object::last_wanted_within(&mut tx, (dataset, key), grace).await?;
         let next = young.map(|_| Utc::now() + TimeDelta::from_std(grace).unwrap_or_else(|_| TimeDelta::days(1)));
@@ -73,6 +86,34 @@ impl Services {
             for pack in store::dataset_object::unowned(&mut *self.conn().await?, some).await? {
                 self.artifacts.delete_pack(pack).await.map_err(of_store)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Puts what is kept of packs of which most is not into new packs. Whoever reads an object at the moment in which the old
+    /// pack goes looks again where it lies.
+    async fn gather(&self, tx: &mut PgConnection, of: (DatasetId, DatasetKey), grace: Duration) -> Result<()> {
+        let mut scattered = store::dataset_object::scattered(tx, of, grace, MOST_GATHERED).await?;
+        while !scattered.is_empty() {
+            let mut bytes = 0;
+            let some = scattered.iter().take_while(|object| {
+                bytes += object.size as usize;
+                bytes <= PACK + MAX_OBJECT
+            });
+            let rest = scattered.split_off(some.count().max(1));
+            let read = self.read_places(std::mem::replace(&mut scattered, rest)).await?;
+            let mut pack = PackBuilder::default();
+            read.iter().for_each(|(digest, bytes)| pack.push(digest, bytes));
+            let (body, id) = (pack.take(), PackId::new());
+            let packed = Pack::read(&body).map_err(|error| unreadable(&error))?;
+            let objects: Vec<PackedObject> = packed
+                .objects
+                .iter()
+                .map(|object| PackedObject { digest: object.digest.0, pack: id, at: object.at, size: object.size })
+                .collect();
+            let size = i64::try_from(body.len()).unwrap_or(i64::MAX);
+            self.artifacts.put_pack(id, body.into()).await.map_err(of_store)?;
+            store::dataset_object::insert_pack(tx, of, id, size, &objects, grace).await?;
         }
         Ok(())
     }

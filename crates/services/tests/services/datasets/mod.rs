@@ -110,7 +110,7 @@ async fn a_folder_becomes_a_version_and_comes_back_as_it_was() {
     let digest = VersionRef::Digest(first.digest.clone());
     assert_eq!(world.services.dataset_version(&ada, "wine", &digest).await.unwrap(), first);
     let versions = world.services.dataset_versions(&ada, "wine", None, 1).await.unwrap();
-    assert_eq!(versions.items, [second.clone()]);
+    assert_eq!(versions.items, std::slice::from_ref(&second));
     let rest = world.services.dataset_versions(&ada, "wine", versions.next_page_token.as_deref(), 1).await.unwrap();
     assert_eq!(rest.items, [first]);
     let listed = world.services.datasets(&ada, "WI", None, 10).await.unwrap();
