@@ -5,6 +5,7 @@ pub mod alert;
 pub mod audit;
 pub mod change_request;
 pub mod comment;
+pub mod dataset;
 pub mod deployment;
 pub mod door;
 pub mod endpoint;

@@ -166,7 +166,9 @@ impl VersionRef {
         let shown: String = text.chars().take(80).collect();
         Error::new(
             crate::ErrorKind::NotFound,
-            format!("No version is called \"{shown}\": it is a number, a digest of 64 hexadecimal digits, or \"latest\"."),
+            format!(
+                "No version is called \"{shown}\": it is a number, a digest of 64 hexadecimal digits, or \"latest\"."
+            ),
         )
     }
 }
@@ -233,11 +235,15 @@ pub fn check_text(text: &str, field: &str, most: usize) -> Result<(), Error> {
 /// `Invalid`.
 pub fn check_mlflow_digest(digest: &str) -> Result<(), Error> {
     let most = crate::dataset_input::MAX_DIGEST;
-    let fits = (1..=most).contains(&digest.chars().count()) && !digest.chars().any(|c| c.is_control() || c.is_whitespace());
+    let fits =
+        (1..=most).contains(&digest.chars().count()) && !digest.chars().any(|c| c.is_control() || c.is_whitespace());
     if fits {
         return Ok(());
     }
-    Err(Error::invalid_field("mlflow_digests", format!("A digest of MLflow has 1 to {most} characters without spaces.")))
+    Err(Error::invalid_field(
+        "mlflow_digests",
+        format!("A digest of MLflow has 1 to {most} characters without spaces."),
+    ))
 }
 
 #[cfg(test)]
@@ -251,7 +257,9 @@ mod tests {
         assert_eq!(VersionRef::parse("7").unwrap(), VersionRef::Number(7));
         assert_eq!(VersionRef::parse("v7").unwrap(), VersionRef::Number(7));
         assert_eq!(VersionRef::parse(&hex).unwrap(), VersionRef::parse(&format!("blake3:{hex}")).unwrap());
-        for other in ["", "v", "-1", "99999999999", "9999999999", "newest", "sha256:00", &format!("sha256:{hex}"), &hex[1..]] {
+        for other in
+            ["", "v", "-1", "99999999999", "9999999999", "newest", "sha256:00", &format!("sha256:{hex}"), &hex[1..]]
+        {
             assert_eq!(VersionRef::parse(other).unwrap_err().kind, crate::ErrorKind::NotFound, "{other}");
         }
     }

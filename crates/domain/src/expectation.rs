@@ -250,7 +250,8 @@ mod tests {
             json!({ "rule": "schema", "columns": [] }),
             json!({ "files": "", "rule": "not_null", "column": "age" }),
         ] {
-            let error = check(&[read(json!({ "rule": "not_null", "column": "age" })), read(value.clone())]).unwrap_err();
+            let error =
+                check(&[read(json!({ "rule": "not_null", "column": "age" })), read(value.clone())]).unwrap_err();
             assert_eq!(error.field.as_deref(), Some("expectations[1]"), "{value}");
         }
         let many = vec![read(json!({ "rule": "not_null", "column": "age" })); 101];

@@ -103,3 +103,33 @@ impl ColumnProfile {
         Column::of(drift_kind, cells)
     }
 }
+
+impl ColumnProfile {
+    /// The same without its sampled values.
+    #[must_use]
+    pub fn without_values(&self) -> Self {
+        Self { values: Vec::new(), ..self.clone() }
+    }
+}
+
+/// How a table of two versions differs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct TableDiff {
+    /// The file.
+    pub path: String,
+    /// How many rows it had, and has.
+    pub rows: (i64, i64),
+    /// Columns that are new.
+    pub added: Vec<String>,
+    /// Columns that are gone.
+    pub removed: Vec<String>,
+    /// Columns with other sorts of values: name, before, after.
+    pub retyped: Vec<(String, ColumnKind, ColumnKind)>,
+    /// How far the values of each column that is in both have moved.
+    pub drift: Vec<crate::drift::FeatureDrift>,
+    /// What its columns held.
+    pub before: Vec<ColumnProfile>,
+    /// What they hold.
+    pub after: Vec<ColumnProfile>,
+}

@@ -149,9 +149,8 @@ impl Entry {
                 out.hash(list);
             }
             Content::External(External { uri, size, digest, etag }) => {
-                let says = u8::from(size.is_some()) << 3
-                    | u8::from(digest.is_some()) << 4
-                    | u8::from(etag.is_some()) << 5;
+                let says =
+                    u8::from(size.is_some()) << 3 | u8::from(digest.is_some()) << 4 | u8::from(etag.is_some()) << 5;
                 out.byte(4 | says);
                 out.text(uri);
                 if let Some(size) = size {

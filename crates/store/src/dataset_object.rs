@@ -291,7 +291,11 @@ pub async fn insert_node(conn: &mut PgConnection, dataset: DatasetKey, node: &Kn
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn nodes_wanted_within(conn: &mut PgConnection, dataset: DatasetKey, grace: Duration) -> Result<Vec<RawDigest>> {
+pub async fn nodes_wanted_within(
+    conn: &mut PgConnection,
+    dataset: DatasetKey,
+    grace: Duration,
+) -> Result<Vec<RawDigest>> {
     let rows: Vec<Vec<u8>> = sqlx::query_scalar(
         "select digest
          from dataset_nodes
@@ -333,7 +337,9 @@ pub async fn keep(
     kept_nodes: &[RawDigest],
     grace: Duration,
 ) -> Result<()> {
-    sqlx::query("create temporary table kept_objects (digest bytea primary key) on commit drop").execute(&mut *conn).await?;
+    sqlx::query("create temporary table kept_objects (digest bytea primary key) on commit drop")
+        .execute(&mut *conn)
+        .await?;
     for part in kept.chunks(50_000) {
         sqlx::query("insert into kept_objects select distinct digest from unnest($1::bytea[]) as d (digest) on conflict do nothing")
             .bind(bytes(part))

@@ -2,9 +2,7 @@
 
 use crate::Result;
 use chrono::{DateTime, Utc};
-use domain::{
-    dataset::ChecksState, expectation::CheckResult, id::DatasetVersionId, table_profile::TableProfile,
-};
+use domain::{dataset::ChecksState, expectation::CheckResult, id::DatasetVersionId, table_profile::TableProfile};
 use sqlx::{PgConnection, types::Json};
 use std::time::Duration;
 

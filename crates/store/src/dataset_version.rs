@@ -28,7 +28,8 @@ struct Row {
 }
 
 /// What [`Row`] is read from, for versions called `v` of datasets called `d`.
-const COLUMNS: &str = "v.id, v.dataset_id, d.name as dataset, v.number, v.root, v.files, v.bytes, v.external, v.message,
+const COLUMNS: &str =
+    "v.id, v.dataset_id, d.name as dataset, v.number, v.root, v.files, v.bytes, v.external, v.message,
     v.author, v.created_at,
     array(select m.digest from dataset_digests m where m.version_id = v.id order by m.digest) as mlflow_digests,
     coalesce((select p.checks_state from dataset_profiles p where p.version_id = v.id), 'unchecked') as checks_state";
@@ -188,11 +189,12 @@ pub async fn latest(conn: &mut PgConnection, datasets: &[DatasetId]) -> Result<H
 /// # Errors
 /// When the statement fails.
 pub async fn roots(conn: &mut PgConnection, dataset: DatasetId) -> Result<Vec<[u8; 32]>> {
-    let roots: Vec<Vec<u8>> =
-        sqlx::query_scalar("select root from dataset_versions where dataset_id = $1 and deleted_at is null order by number")
-            .bind(dataset)
-            .fetch_all(conn)
-            .await?;
+    let roots: Vec<Vec<u8>> = sqlx::query_scalar(
+        "select root from dataset_versions where dataset_id = $1 and deleted_at is null order by number",
+    )
+    .bind(dataset)
+    .fetch_all(conn)
+    .await?;
     let known = roots.into_iter().map(|root| root.try_into());
     known.collect::<std::result::Result<_, _>>().map_err(|_| Error::unknown("digest", "of another length"))
 }

@@ -154,7 +154,8 @@ async fn list(client: &Client, name: Option<&str>, folder: &str) -> Result<()> {
     };
     match split(name) {
         (name, None) => {
-            each(client, &path(&["datasets", name, "versions"]), |version: DatasetVersion| print(&describe(&version))).await
+            each(client, &path(&["datasets", name, "versions"]), |version: DatasetVersion| print(&describe(&version)))
+                .await
         }
         (name, Some(version)) => {
             let files = path(&["datasets", name, "versions", version, "files"]);

@@ -6,6 +6,7 @@ mod audit;
 mod change_request;
 mod chosen;
 mod comment;
+mod dataset;
 mod delegation;
 mod deployment;
 mod endpoint;
@@ -44,6 +45,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = audit::routes(routes);
     let routes = change_request::routes(routes);
     let routes = comment::routes(routes);
+    let routes = dataset::routes(routes);
     let routes = delegation::routes(routes);
     let routes = deployment::routes(routes);
     let routes = endpoint::routes(routes);

@@ -1,4 +1,4 @@
-//! What goes on with datasets: deleting what no version needs.
+//! What goes on with datasets: looking at new versions, and deleting what no version needs.
 
 use super::Worker;
 use std::time::Duration;
@@ -8,6 +8,29 @@ use tokio::time::Instant;
 const SWEEP: Duration = Duration::from_secs(300);
 /// Between two looks for bodies that nobody owns. All are listed.
 const PACKS: Duration = Duration::from_secs(6 * 3600);
+
+/// Between two looks for versions that wait, when nobody told of any: whoever died over one left it.
+const POLL: Duration = Duration::from_secs(10);
+
+/// Looks at new versions until told to stop. One that is under way then is left, and looked at again when its lease has ended.
+pub(super) async fn profile(worker: Worker) {
+    loop {
+        let profiled = tokio::select! {
+            () = worker.stop.cancelled() => return,
+            profiled = worker.services.profile_next_dataset() => profiled,
+        };
+        match profiled {
+            Ok(true) => continue,
+            Ok(false) => {}
+            Err(error) => tracing::warn!(%error, "a version of a dataset could not be looked at; it is tried again"),
+        }
+        tokio::select! {
+            () = worker.stop.cancelled() => return,
+            () = worker.datasets.notified() => {}
+            () = tokio::time::sleep(POLL) => {}
+        }
+    }
+}
 
 /// Deletes what no version of a dataset needs.
 pub(super) async fn sweep(worker: Worker) {

@@ -118,6 +118,7 @@ pub async fn run(services: Services, options: Options, stop: CancellationToken) 
         worker.part(&mut parts, "sending mail", |worker| outbox::run(worker, Outbox::Mails));
         worker.part(&mut parts, "offering mail", outbox::offer_mail);
     }
+    worker.part(&mut parts, "looking at datasets", datasets::profile);
     worker.part(&mut parts, "sweeping datasets", datasets::sweep);
     worker.part(&mut parts, "tidying", sweep::leftovers);
     while let Some(ended) = parts.join_next().await {

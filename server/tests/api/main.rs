@@ -9,6 +9,7 @@ mod audit;
 mod bad_input;
 mod change_request;
 mod comment;
+mod dataset;
 mod delegation;
 mod environment;
 mod experiment;

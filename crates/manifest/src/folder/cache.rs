@@ -90,7 +90,8 @@ impl Cache {
         let mut cache = HashMap::with_capacity(count);
         for _ in 0..count {
             let (device, inode, size) = (from.number()?, from.number()?, from.number()?);
-            let mut time = || Ok::<_, Malformed>(i128::from_le_bytes(from.take(16)?.try_into().map_err(|_| damaged())?));
+            let mut time =
+                || Ok::<_, Malformed>(i128::from_le_bytes(from.take(16)?.try_into().map_err(|_| damaged())?));
             let (modified_ns, changed_ns) = (time()?, time()?);
             let digest = from.hash()?;
             let mut list = List::default();

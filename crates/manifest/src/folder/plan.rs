@@ -2,13 +2,7 @@
 
 use super::{Scanned, Trouble, changed, open};
 use crate::{Built, Content, Entry, Hash, MAX_OBJECT, Malformed, PackBuilder, SMALL, build};
-use std::{
-    collections::HashSet,
-    fs::File,
-    io::Read as _,
-    os::unix::fs::FileExt as _,
-    vec,
-};
+use std::{collections::HashSet, fs::File, io::Read as _, os::unix::fs::FileExt as _, vec};
 
 /// A version to be, and where its bytes come from. Whoever is to get it is asked what it does not have: of the pages; of the
 /// small files and the lists of those pages; and of the chunks of those lists.

@@ -68,7 +68,9 @@ impl Services {
                 break;
             }
             // Of a page that lies within one folder below, its sums are enough.
-            if let Some(inner) = inner_folder(&page.first, &prefix).filter(|inner| page.last.starts_with(&format!("{inner}/"))) {
+            if let Some(inner) =
+                inner_folder(&page.first, &prefix).filter(|inner| page.last.starts_with(&format!("{inner}/")))
+            {
                 if add(&mut files, inner, page.entries, page.bytes, limit) {
                     break;
                 }
@@ -105,13 +107,7 @@ impl Services {
     /// # Errors
     /// `NotFound` without such a file; `Invalid` for one that lies elsewhere.
     #[boxed]
-    pub async fn dataset_file(
-        &self,
-        ctx: &Ctx,
-        name: &str,
-        which: &VersionRef,
-        path: &str,
-    ) -> Result<(Entry, Bytes_)> {
+    pub async fn dataset_file(&self, ctx: &Ctx, name: &str, which: &VersionRef, path: &str) -> Result<(Entry, Bytes_)> {
         let mut conn = self.conn().await?;
         let (stored, version) = self.found_version(&mut conn, ctx, name, which).await?;
         let root = self.root(&mut conn, stored.key, &version).await?;
@@ -144,12 +140,19 @@ impl Services {
                 read.ok_or_else(|| lost(digest))
             }
         });
-        let bytes = chunks.buffered(AHEAD).map(|read: Result<Bytes>| read.map_err(|error| artifacts::Error::Source(error.into())));
+        let bytes = chunks
+            .buffered(AHEAD)
+            .map(|read: Result<Bytes>| read.map_err(|error| artifacts::Error::Source(error.into())));
         Ok(Bytes_ { size, range: 0..size, stream: bytes.boxed() })
     }
 
     /// The objects whose bytes, one after the other, are a file's.
-    pub(super) async fn objects_of(&self, conn: &mut PgConnection, key: DatasetKey, entry: &Entry) -> Result<Vec<Hash>> {
+    pub(super) async fn objects_of(
+        &self,
+        conn: &mut PgConnection,
+        key: DatasetKey,
+        entry: &Entry,
+    ) -> Result<Vec<Hash>> {
         match &entry.content {
             Content::Small { size: 0, .. } | Content::External(_) => Ok(Vec::new()),
             Content::Small { digest, .. } => Ok(vec![*digest]),
@@ -160,7 +163,12 @@ impl Services {
         }
     }
 
-    pub(super) async fn root(&self, conn: &mut PgConnection, key: DatasetKey, version: &DatasetVersion) -> Result<Root> {
+    pub(super) async fn root(
+        &self,
+        conn: &mut PgConnection,
+        key: DatasetKey,
+        version: &DatasetVersion,
+    ) -> Result<Root> {
         let digest: Hash = version.digest.hex().parse().map_err(|_| Error::internal())?;
         let bytes = self.one(conn, key, digest).await?;
         Root::read(&bytes).map_err(|error| unreadable(&error))

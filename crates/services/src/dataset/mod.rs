@@ -4,6 +4,7 @@ mod diff;
 mod file;
 mod folder;
 mod object;
+mod profile;
 mod sweep;
 mod version;
 
@@ -16,12 +17,12 @@ use crate::{Ctx, Event, Result, Services, boxed, commit, now, page_rows};
 use domain::{
     Error, ErrorKind, Page,
     audit::{Object, ObjectKind},
-    dataset::{Dataset, DatasetName, DatasetSummary, MAX_DESCRIPTION, check_text},
-    expectation::{self, Expectation},
+    dataset::{Dataset, DatasetName, DatasetSummary, MAX_DESCRIPTION, VersionRef, check_text},
+    expectation::{self, Expectation, Rule},
     id::DatasetId,
     page,
 };
-use store::{PgConnection, dataset::StoredDataset};
+use store::{PgConnection, dataset::StoredDataset, wake::Wake};
 
 /// A dataset to be made.
 #[derive(Debug, Clone, Default)]
@@ -39,7 +40,7 @@ pub struct NewDataset {
 pub struct DatasetChange {
     /// What it is for.
     pub description: Option<String>,
-    /// What is expected of its versions. Those that are there are held against it again.
+    /// What is expected of its versions. The latest is held against it again.
     pub expectations: Option<Vec<Expectation>>,
 }
 
@@ -52,7 +53,7 @@ impl Services {
     pub async fn create_dataset(&self, ctx: &Ctx, new: NewDataset) -> Result<Dataset> {
         let name = DatasetName::parse(&new.name)?;
         check_text(&new.description, "description", MAX_DESCRIPTION)?;
-        expectation::check(&new.expectations)?;
+        check_expectations(&new.expectations)?;
         let at = now();
         let dataset = Dataset {
             id: DatasetId::new(),
@@ -125,7 +126,7 @@ impl Services {
             check_text(description, "description", MAX_DESCRIPTION)?;
         }
         if let Some(expectations) = &change.expectations {
-            expectation::check(expectations)?;
+            check_expectations(expectations)?;
         }
         let mut tx = self.begin().await?;
         let StoredDataset { dataset, .. } = locked(&mut tx, ctx, name).await?;
@@ -136,6 +137,12 @@ impl Services {
             return Ok(dataset);
         }
         store::dataset::set(&mut tx, dataset.id, &description, &expectations).await?;
+        if is_other.1
+            && let Some(latest) = store::dataset_version::get(&mut tx, dataset.id, &VersionRef::Latest).await?
+        {
+            store::dataset_profile::ask(&mut tx, latest.id).await?;
+            store::wake::push(&mut tx, &Wake::Datasets).await?;
+        }
         let what = match is_other {
             (true, true) => "described and changed what is expected of",
             (true, false) => "described",
@@ -149,6 +156,17 @@ impl Services {
         commit(tx).await?;
         Ok(changed)
     }
+}
+
+fn check_expectations(expectations: &[Expectation]) -> Result<()> {
+    expectation::check(expectations)?;
+    for (index, one) in expectations.iter().enumerate() {
+        if let Rule::Regex { pattern, .. } = &one.rule {
+            let field = format!("expectations[{index}]");
+            preview::check_pattern(pattern).map_err(|why| Error::invalid_field(field, why))?;
+        }
+    }
+    Ok(())
 }
 
 /// The dataset of this name.

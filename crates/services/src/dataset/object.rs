@@ -128,12 +128,13 @@ impl Services {
         let key = find(&mut conn, ctx, name).await?.key;
         let found = store::dataset_object::find(&mut conn, key, &raw(digests)).await?;
         drop(conn);
-        let places: HashMap<RawDigest, PackedObject> = found.into_iter().map(|object| (object.digest, object)).collect();
+        let places: HashMap<RawDigest, PackedObject> =
+            found.into_iter().map(|object| (object.digest, object)).collect();
         let (mut wanted, mut bytes) = (Vec::new(), 0);
         for digest in digests {
-            let place = places.get(&digest.0).ok_or_else(|| {
-                Error::new(ErrorKind::NotFound, format!("The dataset has no object {digest}."))
-            })?;
+            let place = places
+                .get(&digest.0)
+                .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("The dataset has no object {digest}.")))?;
             // What is said of an object takes up to 40 bytes.
             bytes += place.size as usize + 40;
             if !wanted.is_empty() && bytes > 2 * PACK {

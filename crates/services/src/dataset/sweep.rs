@@ -118,13 +118,7 @@ impl Services {
         Ok(())
     }
 
-    async fn kept(
-        &self,
-        tx: &mut PgConnection,
-        dataset: DatasetId,
-        key: DatasetKey,
-        grace: Duration,
-    ) -> Result<Kept> {
+    async fn kept(&self, tx: &mut PgConnection, dataset: DatasetId, key: DatasetKey, grace: Duration) -> Result<Kept> {
         let mut kept = Kept::default();
         let roots: Vec<Hash> = store::dataset_version::roots(tx, dataset).await?.into_iter().map(Hash).collect();
         let mut nodes: HashSet<Hash> = HashSet::new();

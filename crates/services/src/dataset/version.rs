@@ -2,7 +2,7 @@
 //! seen by anybody.
 
 use super::{find, locked, object as object_of, object::GRACE};
-use crate::{Ctx, Event, Result, Services, boxed, blocking, commit, now, page_rows};
+use crate::{Ctx, Event, Result, Services, blocking, boxed, commit, now, page_rows};
 use bytes::Bytes;
 use domain::{
     Digest, Error, ErrorKind, Page,

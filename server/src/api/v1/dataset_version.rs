@@ -17,8 +17,10 @@ use axum::{
 };
 use domain::{
     Error,
-    dataset::{DatasetVersion, VersionRef},
+    dataset::{ChecksState, DatasetVersion, VersionRef},
+    expectation::CheckResult,
     permission::Permission,
+    table_profile::{TableDiff, TableProfile},
 };
 use manifest::{Change, Content, Entry};
 use serde::{Deserialize, Serialize};
@@ -37,6 +39,8 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         .api(read, operation!(files))
         .api(read, operation!(file))
         .api(read, operation!(diff))
+        .api(read, operation!(profile))
+        .api(read, operation!(tables))
 }
 
 /// The versions of a dataset, the newest first.
@@ -332,8 +336,7 @@ async fn diff(
     let (before, after) = (VersionRef::parse(&other.from)?, VersionRef::parse(&version)?);
     let of_before = other.dataset.as_deref().filter(|dataset| !dataset.is_empty()).unwrap_or(&name);
     let token = paging.page_token.as_deref();
-    let diff =
-        state.services.dataset_diff(&ctx, (of_before, &before), (&name, &after), token, paging.limit()).await?;
+    let diff = state.services.dataset_diff(&ctx, (of_before, &before), (&name, &after), token, paging.limit()).await?;
     Ok(Json(DiffRecord {
         before: diff.before,
         after: diff.after,
@@ -343,4 +346,55 @@ async fn diff(
         changes: diff.changes.into_iter().map(ChangeRecord::from).collect(),
         next_page_token: diff.next_page_token,
     }))
+}
+
+/// What was found of a version.
+#[derive(Serialize, ToSchema)]
+struct ProfileRecord {
+    /// Whether it is what is expected of the dataset.
+    checks_state: ChecksState,
+    /// Why nothing was found, when it could not be looked at; empty otherwise.
+    reason: String,
+    /// Its tables: the first hundred by path.
+    tables: Vec<TableProfile>,
+    /// Each expectation, held against each table that it is about.
+    checks: Vec<CheckResult>,
+}
+
+/// What the tables of a version hold, and whether it is what is expected. `waiting` until a worker has looked.
+#[utoipa::path(get, path = "/api/v1/datasets/{name}/versions/{version}/profile", tag = "datasets",
+    params(("name" = String, Path), ("version" = String, Path)),
+    responses((status = 200, body = ProfileRecord), (status = 404, body = Problem)))]
+async fn profile(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Path((name, version)): Path<(String, String)>,
+) -> Result<Json<ProfileRecord>, ApiError> {
+    let (version, found) = state.services.dataset_profile(&ctx, &name, &VersionRef::parse(&version)?).await?;
+    let mut record =
+        ProfileRecord { checks_state: version.checks, reason: String::new(), tables: Vec::new(), checks: Vec::new() };
+    if let Some(found) = found {
+        record.reason = found.reason;
+        record.tables = found.tables.0;
+        record.checks = found.checks.0;
+        // They are there to be held against those of other versions.
+        record.tables.iter_mut().flat_map(|table| &mut table.columns).for_each(|column| column.values.clear());
+    }
+    Ok(Json(record))
+}
+
+/// How the tables of an earlier version and this one differ: schema, rows, and how far the values of each column have moved.
+/// Of those that are in both, are not the same, and were looked at.
+#[utoipa::path(get, path = "/api/v1/datasets/{name}/versions/{version}/diff/tables", tag = "datasets",
+    params(("name" = String, Path), ("version" = String, Path), Other),
+    responses((status = 200, body = Listed<TableDiff>), (status = 404, body = Problem)))]
+async fn tables(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Path((name, version)): Path<(String, String)>,
+    Query(other): Query<Other>,
+) -> Result<Json<Listed<TableDiff>>, ApiError> {
+    let (before, after) = (VersionRef::parse(&other.from)?, VersionRef::parse(&version)?);
+    let of_before = other.dataset.as_deref().filter(|dataset| !dataset.is_empty()).unwrap_or(&name);
+    Ok(Json(state.services.dataset_table_diff(&ctx, (of_before, &before), (&name, &after)).await?.into()))
 }

@@ -36,14 +36,13 @@ struct Done {
 
 pub(super) async fn get(client: &Client, options: &Get) -> Result<()> {
     let (name, version) = split(&options.version);
-    let version: DatasetVersion = client
-        .get(&path(&["datasets", name, "versions", version.unwrap_or("latest")]))
-        .await
-        .map_err(refused)?;
+    let version: DatasetVersion =
+        client.get(&path(&["datasets", name, "versions", version.unwrap_or("latest")])).await.map_err(refused)?;
     let dir = options.dir.clone().unwrap_or_else(|| PathBuf::from(name));
     std::fs::create_dir_all(&dir)?;
     let source = Source { client, name };
-    let digest: Hash = version.digest.hex().parse().map_err(|error| anyhow!("the server's answer is damaged: {error}"))?;
+    let digest: Hash =
+        version.digest.hex().parse().map_err(|error| anyhow!("the server's answer is damaged: {error}"))?;
     let root = Root::read(&source.one(digest).await?)?;
     let mut done = Done::default();
     for reference in &root.pages {
@@ -53,22 +52,11 @@ pub(super) async fn get(client: &Client, options: &Get) -> Result<()> {
     for (path, uri) in &done.elsewhere {
         say(&format!("{path} lies elsewhere: {uri}"));
     }
-    say(&format!(
-        "fetched {} files, {}; {} were there already",
-        done.fetched,
-        bytes(done.fetched_bytes),
-        done.present
-    ));
+    say(&format!("fetched {} files, {}; {} were there already", done.fetched, bytes(done.fetched_bytes), done.present));
     print(&format!("{}\t{}", version.title(), dir.display()))
 }
 
-async fn fetch_page(
-    source: &Source<'_>,
-    dir: &Path,
-    entries: Vec<Entry>,
-    force: bool,
-    done: &mut Done,
-) -> Result<()> {
+async fn fetch_page(source: &Source<'_>, dir: &Path, entries: Vec<Entry>, force: bool, done: &mut Done) -> Result<()> {
     let at = dir.to_owned();
     let looked = spawn_blocking(move || {
         let mut looked = Vec::with_capacity(entries.len());

@@ -137,7 +137,10 @@ async fn a_folder_of_a_version_is_listed_a_page_at_a_time() {
     world.dataset("images").await;
     let mut images = Files::new();
     for n in 0..9000_u32 {
-        images.insert(format!("{}/{:02}/{n:05}", ["test", "train"][(n % 2) as usize], n % 37), n.to_string().into_bytes());
+        images.insert(
+            format!("{}/{:02}/{n:05}", ["test", "train"][(n % 2) as usize], n % 37),
+            n.to_string().into_bytes(),
+        );
     }
     images.insert("readme".to_owned(), b"hello".to_vec());
     images.insert("test-more".to_owned(), b"hello".to_vec());
@@ -155,7 +158,8 @@ async fn a_folder_of_a_version_is_listed_a_page_at_a_time() {
         for limit in [3, 17, 1000] {
             let (mut found, mut token) = (BTreeMap::new(), None);
             loop {
-                let page = world.services.dataset_folder(&ctx, "images", &version, folder, token.as_deref(), limit).await;
+                let page =
+                    world.services.dataset_folder(&ctx, "images", &version, folder, token.as_deref(), limit).await;
                 let page = page.unwrap();
                 assert!(page.files.len() <= limit);
                 for file in page.files {

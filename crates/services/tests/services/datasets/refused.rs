@@ -180,8 +180,7 @@ async fn a_version_is_put_where_nothing_is_and_what_lies_elsewhere_is_told_of() 
     world.dataset("wine").await;
     world.send(&[b"one"]).await;
     let elsewhere = External { uri: "s3://bucket/big".to_owned(), size: Some(7), ..External::default() };
-    let elsewhere =
-        Entry { path: "big".to_owned(), executable: false, content: Content::External(elsewhere) };
+    let elsewhere = Entry { path: "big".to_owned(), executable: false, content: Content::External(elsewhere) };
     assert_eq!(world.attempt(vec![small("a", b"one", 3), elsewhere]).await.unwrap(), 1);
     let folder = tempfile::tempdir().unwrap();
     let put = async || world.services.put_dataset(&ctx, folder.path(), "wine", "latest").await;

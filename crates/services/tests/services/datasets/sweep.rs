@@ -130,7 +130,8 @@ async fn a_version_that_is_made_while_others_are_swept_is_whole() {
     assert!(made > 0, "some got through");
     // What is left over is deleted in the end.
     while world.sweep().await {}
-    let left: i64 = sqlx::query_scalar("select count(*) from dataset_objects").fetch_one(&world.database.pool).await.unwrap();
+    let left: i64 =
+        sqlx::query_scalar("select count(*) from dataset_objects").fetch_one(&world.database.pool).await.unwrap();
     assert_eq!((left, world.stored().await), (0, 0));
 }
 
