@@ -6,6 +6,9 @@
 mod check;
 mod gather;
 
+#[cfg(test)]
+mod tests;
+
 use check::Checker;
 use domain::{
     expectation::{CheckResult, Expectation},

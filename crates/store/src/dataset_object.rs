@@ -496,3 +496,100 @@ pub async fn unowned(conn: &mut PgConnection, packs: &[PackId]) -> Result<Vec<Pa
 pub async fn stored_bytes(conn: &mut PgConnection) -> Result<i64> {
     Ok(sqlx::query_scalar("select coalesce(sum(bytes), 0)::bigint from dataset_packs").fetch_one(conn).await?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::{self, DatasetKey};
+    use domain::{dataset::Dataset, id::WorkspaceId, user::Workspace};
+
+    const DAY: Duration = Duration::from_hours(24);
+
+    async fn dataset(conn: &mut PgConnection) -> (DatasetId, DatasetKey) {
+        let at = Utc::now();
+        let workspace =
+            Workspace { id: WorkspaceId::new(), slug: "lab".to_owned(), name: "Lab".to_owned(), created_at: at };
+        crate::workspace::insert(conn, &workspace).await.unwrap();
+        let new = Dataset {
+            id: DatasetId::new(),
+            workspace_id: workspace.id,
+            name: "wine".to_owned(),
+            description: String::new(),
+            expectations: Vec::new(),
+            author: "Ada".to_owned(),
+            created_at: at,
+            updated_at: at,
+            versions: 0,
+        };
+        dataset::insert(conn, &new, None).await.unwrap();
+        assert!(dataset::insert(conn, &new, None).await.is_err(), "the name is taken");
+        (new.id, dataset::by_name(conn, workspace.id, "wine").await.unwrap().unwrap().key)
+    }
+
+    fn object(byte: u8, pack: PackId, at: u32) -> PackedObject {
+        PackedObject { digest: [byte; 32], pack, at, size: 100_000 }
+    }
+
+    async fn age(conn: &mut PgConnection) {
+        sqlx::query("update dataset_packs set wanted_at = now() - interval '2 days'").execute(conn).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn objects_lie_where_they_were_put_last_and_go_with_their_pack() {
+        let database =
+            testkit::database(&crate::schema_key(), |pool| async move { crate::migrate(&pool).await.unwrap() }).await;
+        let mut tx = database.pool.begin().await.unwrap();
+        let of = dataset(&mut tx).await;
+        let (one, two) = (PackId::new(), PackId::new());
+        let first = [object(1, one, 0), object(2, one, 100_000), object(3, one, 200_000)];
+        insert_pack(&mut tx, of, one, 300_000, &first, DAY).await.unwrap();
+        let asked = [[1; 32], [4; 32]];
+        assert_eq!(missing(&mut tx, of.1, &asked, DAY).await.unwrap(), [[4; 32]]);
+        let sized = [([1; 32], Some(100_000)), ([2; 32], None), ([3; 32], Some(7)), ([4; 32], None)];
+        assert_eq!(count_missing(&mut tx, of.1, &sized).await.unwrap(), 2, "another length, and none");
+        insert_pack(&mut tx, of, two, 100_000, &[object(1, two, 5)], DAY).await.unwrap();
+        assert_eq!(find(&mut tx, of.1, &[[1; 32]]).await.unwrap(), [object(1, two, 5)]);
+
+        keep(&mut tx, of.1, &[[3; 32]], &[], DAY).await.unwrap();
+        assert!(scattered(&mut tx, of, DAY, 1 << 30).await.unwrap().is_empty(), "young");
+        assert!(sweep(&mut tx, of, DAY).await.unwrap().is_empty());
+        age(&mut tx).await;
+        assert_eq!(scattered(&mut tx, of, DAY, 1 << 30).await.unwrap(), [object(3, one, 200_000)]);
+        // Whoever asks for something keeps its pack.
+        missing(&mut tx, of.1, &[[1; 32]], Duration::from_hours(1)).await.unwrap();
+        assert!(sweep(&mut tx, of, DAY).await.unwrap().is_empty());
+        age(&mut tx).await;
+        assert_eq!(sweep(&mut tx, of, DAY).await.unwrap(), [two]);
+        assert_eq!(missing(&mut tx, of.1, &[[1; 32], [2; 32], [3; 32]], DAY).await.unwrap(), [[1; 32]]);
+        assert_eq!(unowned(&mut tx, &[one, two]).await.unwrap(), [two]);
+        assert_eq!(stored_bytes(&mut tx).await.unwrap(), 300_000);
+    }
+
+    #[tokio::test]
+    async fn pages_that_somebody_was_told_of_are_known_for_a_while() {
+        let database =
+            testkit::database(&crate::schema_key(), |pool| async move { crate::migrate(&pool).await.unwrap() }).await;
+        let mut tx = database.pool.begin().await.unwrap();
+        let of = dataset(&mut tx).await;
+        let node = KnownNode {
+            digest: [7; 32],
+            entries: 3,
+            external: 1,
+            bytes: 9,
+            first: "a".to_owned(),
+            last: "c".to_owned(),
+            is_ended: false,
+        };
+        insert_node(&mut tx, of.1, &node).await.unwrap();
+        insert_node(&mut tx, of.1, &node).await.unwrap();
+        assert_eq!(nodes_wanted_within(&mut tx, of.1, DAY).await.unwrap(), [[7; 32]]);
+        let old = "update dataset_nodes set wanted_at = now() - interval '2 days'";
+        sqlx::query(old).execute(&mut *tx).await.unwrap();
+        assert!(nodes_wanted_within(&mut tx, of.1, DAY).await.unwrap().is_empty());
+        assert_eq!(known_nodes(&mut tx, of.1, &[[7; 32], [8; 32]], DAY).await.unwrap(), [node]);
+        assert_eq!(nodes_wanted_within(&mut tx, of.1, DAY).await.unwrap(), [[7; 32]], "it was told of");
+        sqlx::query(old).execute(&mut *tx).await.unwrap();
+        keep(&mut tx, of.1, &[], &[], DAY).await.unwrap();
+        assert!(known_nodes(&mut tx, of.1, &[[7; 32]], DAY).await.unwrap().is_empty());
+    }
+}

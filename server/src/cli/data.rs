@@ -7,7 +7,10 @@ use super::{Remote, path, refused};
 use crate::client::{Client, Refusal};
 use anyhow::{Result, anyhow, bail};
 use clap::{Args, Subcommand};
-use domain::dataset::{DatasetSummary, DatasetVersion};
+use domain::{
+    dataset::{ChecksState, DatasetSummary, DatasetVersion},
+    expectation::{CheckResult, Outcome},
+};
 use manifest::Hash;
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
@@ -15,6 +18,8 @@ use std::{io::Write as _, path::PathBuf, time::Duration};
 
 /// The longest that looking through a version, or sending a pack, may take.
 const PATIENCE: Duration = Duration::from_secs(600);
+/// Between two looks at what is awaited.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Commands of `slipway data`.
 #[derive(Debug, Subcommand)]
@@ -31,6 +36,15 @@ pub enum Command {
         /// A folder of the version.
         #[arg(default_value = "")]
         folder: String,
+        /// Which server, and as whom.
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Wait until a version was looked at, and tell whether it is what is expected of the dataset. Fails when it is not, or
+    /// that could not be found out.
+    Check {
+        /// The version: wine@3, or wine@latest.
+        version: String,
         /// Which server, and as whom.
         #[command(flatten)]
         remote: Remote,
@@ -100,6 +114,7 @@ pub async fn run(command: Command) -> Result<()> {
         Command::Push(options) => push::push(&options.remote.client()?, &options).await,
         Command::Get(options) => get::get(&options.remote.client()?, &options).await,
         Command::Ls { name, folder, remote } => list(&remote.client()?, name.as_deref(), &folder).await,
+        Command::Check { version, remote } => check(&remote.client()?, &version).await,
         Command::Diff { from, to, remote } => diff(&remote.client()?, &from, &to).await,
     }
 }
@@ -175,6 +190,46 @@ fn describe(version: &DatasetVersion) -> String {
     let checks = version.checks.as_str();
     let (title, digest, at) = (version.title(), version.digest.short(), version.created_at.format("%Y-%m-%d %H:%M"));
     format!("{title}\t{digest}\t{at}\t{} files\t{} bytes\t{checks}\t{}", version.files, version.bytes, version.message)
+}
+
+/// What was found of a version, as the server answers.
+#[derive(Deserialize)]
+struct Profile {
+    checks_state: ChecksState,
+    reason: String,
+    checks: Vec<CheckResult>,
+}
+
+async fn check(client: &Client, version: &str) -> Result<()> {
+    let (name, number) = split(version);
+    // The latest may be another one by the next look.
+    let found = path(&["datasets", name, "versions", number.unwrap_or("latest")]);
+    let version: DatasetVersion = client.get(&found).await.map_err(refused)?;
+    let number = version.number.to_string();
+    let of = path(&["datasets", name, "versions", &number, "profile"]);
+    let profile = loop {
+        let profile: Profile = client.get(&of).await.map_err(refused)?;
+        if profile.checks_state != ChecksState::Waiting {
+            break profile;
+        }
+        tokio::time::sleep(PAUSE).await;
+    };
+    for check in &profile.checks {
+        let outcome = match check.outcome {
+            Outcome::Passed => "passed",
+            Outcome::Failed => "failed",
+            Outcome::Inconclusive => "inconclusive",
+        };
+        print(&format!("{outcome}\t{}\t{}\t{}", check.path, check.expectation.describe(), check.found))?;
+    }
+    let title = version.title();
+    match profile.checks_state {
+        ChecksState::Failed => bail!("{title} is not what is expected of it"),
+        ChecksState::Inconclusive => {
+            bail!("whether {title} is what is expected could not be found out. {}", profile.reason)
+        }
+        ChecksState::Waiting | ChecksState::Unchecked | ChecksState::Passed => Ok(()),
+    }
 }
 
 /// What is different, as the server answers.

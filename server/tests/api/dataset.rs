@@ -207,7 +207,7 @@ async fn files_of_a_form_become_a_version_and_its_pages_show_it() {
     };
     let large = "x".repeat(5 << 20);
     let sent = send(form(&[("data/wine.csv", "age\n1\n2\n"), ("large.txt", &large)])).await;
-    assert_eq!((sent.status.as_u16(), sent.header("location")), (303, "/datasets/wine/versions/1"));
+    assert_eq!((sent.status.as_u16(), sent.header("location")), (303, "/w/default/datasets/wine/versions/1"));
     while app.services().profile_next_dataset().await.unwrap() {}
     let page = browser.get("/datasets/wine/versions/1").await.text();
     for shown in ["by hand", "data/", "large.txt", "data/wine.csv", "2 rows", "slipway data get wine@1"] {
@@ -231,4 +231,26 @@ async fn files_of_a_form_become_a_version_and_its_pages_show_it() {
     assert_eq!(browser.get("/datasets/wine/versions/1").await.status.as_u16(), 404);
     let shown = browser.get("/datasets/wine").await.text();
     assert!(shown.contains("v2") && shown.contains("deleted wine@1"));
+}
+
+#[tokio::test]
+async fn a_run_that_logged_a_digest_links_to_the_version_that_has_it() {
+    let app = TestApp::start().await;
+    let ada = app.member(Role::Contributor).await;
+    ada.post("/api/v1/datasets", json!({ "name": "wine" })).await.ok();
+    ada.dataset_version("wine", &[("a", b"1")]).await;
+    let experiment = ada.experiment("wines").await;
+    let run = ada.run(&experiment).await;
+    let input =
+        json!({ "tags": [], "dataset": { "name": "w", "digest": "4f1a90cc", "source_type": "local", "source": "{}" } });
+    ada.ml("runs/log-inputs", json!({ "run_id": run, "datasets": [input] })).await.ok();
+    let digests = json!({ "mlflow_digests": ["4f1a90cc"] });
+    ada.post(&format!("{WINE}/versions/1/mlflow-digests"), digests).await.ok();
+    let runs = ada.get(&format!("{WINE}/versions/1/runs")).await.ok();
+    assert_eq!(runs["items"].as_array().unwrap().len(), 1);
+    ada.delete(&format!("{WINE}/versions/1")).await.refused(409);
+    let browser = app.browser(ada.user()).await;
+    let page = browser.get(&format!("/runs/{run}?tab=inputs")).await.text();
+    assert!(page.contains("/datasets/wine/versions/1\">wine@1<"), "{page}");
+    assert!(browser.get("/datasets/wine/versions/1").await.text().contains("4f1a90cc"));
 }

@@ -6,6 +6,7 @@ mod audit;
 mod ci;
 mod cli;
 mod crash;
+mod data;
 mod evidence;
 mod kill;
 mod lifecycle;

@@ -4,6 +4,8 @@ mod detail;
 mod diff;
 mod list;
 mod new;
+#[cfg(test)]
+mod tests;
 mod version;
 
 pub use detail::{Detail, DetailPage};
