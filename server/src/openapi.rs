@@ -1,4 +1,4 @@
-//! The description of the REST API, and the page to try it on.
+//! The description of the REST API, the page to try it on, and the schema of the file that people write.
 
 use crate::{
     access::Access,
@@ -22,6 +22,8 @@ use utoipa::{
 
 /// Where the description is.
 const DOCUMENT: &str = "/api/v1/openapi.json";
+/// Where the JSON Schema of a pipeline's file is.
+const SCHEMA: &str = "/api/v1/schemas/pipeline.json";
 /// What the page to try it on may load and do. Its styles stand in elements that its script makes.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; \
@@ -31,6 +33,9 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 pub(crate) fn routes(routes: Routes) -> Routes {
     routes
         .page(Method::GET, DOCUMENT, Access::Open, document)
+        .page(Method::GET, SCHEMA, Access::Open, async || {
+            ([(header::CONTENT_TYPE, "application/schema+json")], domain::pipeline::SCHEMA)
+        })
         .page(Method::GET, "/api/docs", Access::Open, async || Redirect::permanent("/api/docs/"))
         .page(Method::GET, "/api/docs/", Access::Open, async || file("index.html"))
         .page(Method::GET, "/api/docs/{file}", Access::Open, async |Path(name): Path<String>| file(&name))

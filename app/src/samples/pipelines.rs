@@ -3,7 +3,7 @@
 use super::{ago, digest, event, moment, person, pipeline_run};
 use crate::pages::{
     pipeline::{FilePage, PipelinePage},
-    pipeline_run::RunPage,
+    pipeline_run::{RunPage, state},
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
@@ -14,7 +14,7 @@ use domain::{
     monitor::Trigger,
     pipeline::{ParamValue, Pipeline, PipelineSpec, PipelineSummary, PipelineVersion},
     pipeline_run::{AttemptOutcome, PipelineRunDetail, PipelineRunState, PipelineRunSummary, RunCause, StepState},
-    step::{Step, StepAttempt, StepOutput},
+    step::{Step, StepAttempt, StepKind, StepOutput},
 };
 use std::collections::BTreeMap;
 
@@ -140,10 +140,11 @@ fn step(name: &str, state: StepState, tries: Vec<Tried>) -> (Step, Vec<StepAttem
         .collect();
     let outputs = declared.outputs.iter().map(|(output, path)| StepOutput {
         name: output.clone(),
-        path: path.clone(),
+        path: path.path().unwrap_or_default().to_owned(),
         is_folder: output == "report",
         digest: digest(44),
         size: 4_823_449,
+        value: None,
     });
     let step = Step {
         id: StepId::new(),
@@ -160,6 +161,11 @@ fn step(name: &str, state: StepState, tries: Vec<Tried>) -> (Step, Vec<StepAttem
         started_at: attempts.first().map(|attempt| attempt.started_at),
         ended_at: if state.is_final() { attempts.last().and_then(|attempt| attempt.ended_at) } else { None },
         outputs: if state == StepState::Succeeded { outputs.collect() } else { Vec::new() },
+        kind: StepKind::Command,
+        parent: None,
+        items: BTreeMap::new(),
+        inner: None,
+        blocked_by: None,
     };
     (step, attempts)
 }
@@ -167,9 +173,15 @@ fn step(name: &str, state: StepState, tries: Vec<Tried>) -> (Step, Vec<StepAttem
 fn page(run: domain::pipeline_run::PipelineRun, steps: Vec<(Step, Vec<StepAttempt>)>) -> RunPage {
     let attempts =
         steps.iter().map(|(step, tries)| (step.name.clone(), tries.clone())).filter(|(_, tries)| !tries.is_empty());
+    let attempts = attempts.collect();
+    let steps: Vec<Step> = steps.into_iter().map(|(step, _)| step).collect();
+    let count = |count: usize| i64::try_from(count).unwrap_or_default();
+    let steps_ended = count(steps.iter().filter(|step| step.state.is_final()).count());
     RunPage {
-        attempts: attempts.collect(),
-        detail: PipelineRunDetail { run, steps: steps.into_iter().map(|(step, _)| step).collect() },
+        attempts,
+        shown: state::chosen(&steps, None).cloned(),
+        inside: None,
+        detail: PipelineRunDetail { run, steps_total: count(steps.len()), steps_ended, steps },
         spec: spec(),
         lines: log(),
         alert: None,

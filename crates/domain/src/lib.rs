@@ -21,6 +21,8 @@ pub mod environment;
 pub mod error;
 pub mod expectation;
 pub mod experiment;
+#[cfg(not(target_arch = "wasm32"))]
+mod expression;
 pub mod freeze;
 pub mod glob;
 pub mod id;

@@ -2,10 +2,12 @@
 
 use crate::{
     id::{RunId, StepAttemptId, StepId},
+    pipeline::ParamValue,
     pipeline_run::{AttemptOutcome, StepState},
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A step of a pipeline run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -13,8 +15,16 @@ use serde::{Deserialize, Serialize};
 pub struct Step {
     /// The step.
     pub id: StepId,
-    /// Its name in the pipeline's file.
+    /// Its name in the run: that of the file, with the number of the instance and the names of the steps around it, such as
+    /// `region.3/train.0`.
     pub name: String,
+    /// What it is.
+    pub kind: StepKind,
+    /// The name of the step that it is inside of, or an instance of.
+    pub parent: Option<String>,
+    /// What matrices and maps gave to this instance.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub items: BTreeMap<String, ParamValue>,
     /// Where it stands.
     pub state: StepState,
     /// Why, when that needs a word: `exit status 1`, `prepare failed`.
@@ -31,6 +41,60 @@ pub struct Step {
     pub ended_at: Option<DateTime<Utc>>,
     /// Files it gave on, once it has succeeded.
     pub outputs: Vec<StepOutput>,
+    /// How the steps inside of it stand, when it has any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inner: Option<InnerSteps>,
+    /// The limit that it waits for, while it could run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocked_by: Option<String>,
+}
+
+/// What a step of a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum StepKind {
+    /// What a worker runs.
+    Command,
+    /// Has steps of its own.
+    Steps,
+    /// Stands for the instances that a matrix or a map makes.
+    Many,
+}
+
+impl StepKind {
+    /// All kinds.
+    pub const ALL: [Self; 3] = [Self::Command, Self::Steps, Self::Many];
+
+    /// The name on the wire and in the database.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Command => "command",
+            Self::Steps => "steps",
+            Self::Many => "many",
+        }
+    }
+
+    /// Reads the name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+/// How the steps directly inside of a step stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct InnerSteps {
+    /// All.
+    pub total: i64,
+    /// Those that have not ended.
+    pub open: i64,
+    /// Those that run.
+    pub running: i64,
+    /// Those that failed.
+    pub failed: i64,
 }
 
 /// A file or folder that a step gave on.
@@ -48,6 +112,10 @@ pub struct StepOutput {
     pub digest: crate::Digest,
     /// Bytes; of all its files, for a folder.
     pub size: i64,
+    /// What it says, for a value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
+    pub value: Option<serde_json::Value>,
 }
 
 /// One try of a step.

@@ -89,7 +89,7 @@ pub use model_card::no_card;
 pub use model_version::{VersionDetail, VersionSearch, parse_stage};
 pub use monitor::MonitorChange;
 pub use pipeline::{PipelineFile, StoredPipeline};
-pub use pipeline_run::{NewRun, RunFilter, StartedRun};
+pub use pipeline_run::{NewRun, RunFilter, StartedRun, StepFilter};
 pub use policy::NewPolicy;
 pub use promotion::{NewAnswer, NewEvidence, NewOverride, NewPromotion, PromotionFilter, Sweep, may_withdraw};
 pub use registration::{NewModelVersion, NewRegistration};
@@ -99,7 +99,7 @@ pub use run::{
 };
 pub use session::Browser;
 pub use setup::{NewUser, used_link};
-pub use step::{AttemptEnd, Claimed, FileTrouble, Lease, LetGo, Renewed, StepInput, StepWork};
+pub use step::{AttemptEnd, Claimed, FileTrouble, Given, Lease, LetGo, Renewed, StepInput, StepWork};
 pub use task::blocking;
 pub use token::{IssuedToken, NewToken};
 pub use trigger::NewTrigger;

@@ -40,13 +40,10 @@ impl Services {
             return Ok(attempt);
         }
         // Say what is missing.
-        let run = pipeline_run::by_number(&mut conn, ctx, run).await?;
-        let steps = store::step::list(&mut conn, run.id).await?;
-        let known =
-            steps.iter().find(|known| known.name == step).ok_or_else(|| pipeline_run::no_step(run.number, step))?;
+        let known = pipeline_run::step(&mut conn, ctx, run, step).await?;
         let message = match known.attempts {
-            0 => format!("Step \"{}\" of pipeline run #{} has not begun.", known.name, run.number),
-            _ => format!("Step \"{}\" of pipeline run #{} has no try {number}.", known.name, run.number),
+            0 => format!("Step \"{}\" of pipeline run #{run} has not begun.", known.name),
+            _ => format!("Step \"{}\" of pipeline run #{run} has no try {number}.", known.name),
         };
         Err(domain::Error::new(domain::ErrorKind::NotFound, message))
     }

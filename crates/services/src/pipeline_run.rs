@@ -4,20 +4,24 @@
 
 use crate::{
     Credential, Ctx, Event, Result, Services, boxed, commit, pipeline,
-    step::{account, settle},
+    step::{
+        account,
+        plan::{self, Around, Plan},
+        settle,
+    },
 };
 use domain::{
     Error, ErrorKind, Page,
     audit::{Object, ObjectKind},
-    id::{AlertId, PipelineId, PipelineRunId, StepId, TriggerId},
+    id::{AlertId, PipelineId, PipelineRunId, RunId, TriggerId},
     page,
-    pipeline::{ParamValue, Pipeline, PipelineVersion},
-    pipeline_run::{PipelineRun, PipelineRunDetail, PipelineRunState, PipelineRunSummary, RunCause},
-    step::StepAttempt,
+    pipeline::{Param, ParamValue, Pipeline, PipelineSpec, PipelineVersion},
+    pipeline_run::{PipelineRun, PipelineRunDetail, PipelineRunState, PipelineRunSummary, RunCause, StepState},
+    step::{Step, StepAttempt},
 };
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use store::{PgConnection, pipeline_run::NewPipelineRun, step::NewStep, wake::Wake};
+use std::collections::BTreeMap;
+use store::{PgConnection, pipeline_run::NewPipelineRun};
 
 /// The longest key that a sender may give a request.
 const MAX_KEY: usize = 200;
@@ -51,6 +55,17 @@ pub struct RunFilter {
     pub pipeline: Option<String>,
     /// In this state.
     pub state: Option<PipelineRunState>,
+}
+
+/// Which steps of a run a list shows.
+#[derive(Debug, Clone, Default)]
+pub struct StepFilter {
+    /// Those directly inside of the step of this name.
+    pub parent: Option<String>,
+    /// In this state.
+    pub state: Option<StepState>,
+    /// Commands alone.
+    pub commands: bool,
 }
 
 /// What started a run.
@@ -154,6 +169,42 @@ impl Services {
         Ok(Page::cut(rows, limit, |row| row.run.number))
     }
 
+    /// A step of a run, by its name.
+    ///
+    /// # Errors
+    /// `NotFound` without such a run or step.
+    #[boxed]
+    pub async fn step(&self, ctx: &Ctx, number: i64, name: &str) -> Result<Step> {
+        step(&mut *self.conn().await?, ctx, number, name).await
+    }
+
+    /// Steps of a run, those inside of others among them, in their order.
+    ///
+    /// # Errors
+    /// `NotFound` without such a run, `Invalid` for a page token that is not of this list.
+    #[boxed]
+    pub async fn steps(
+        &self,
+        ctx: &Ctx,
+        number: i64,
+        filter: &StepFilter,
+        page_token: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<Step>> {
+        let after: Option<i32> = page_token.map(page::decode).transpose()?;
+        let limit = limit.clamp(1, page::MAX_PAGE);
+        let mut conn = self.conn().await?;
+        let run = by_number(&mut conn, ctx, number).await?;
+        let filter =
+            store::step::Filter { parent: filter.parent.as_deref(), state: filter.state, commands: filter.commands };
+        let rows = store::step::list(&mut conn, run.id, &filter, after, limit as i64 + 1).await?;
+        let page = Page::cut(rows, limit, |(position, _)| *position);
+        Ok(Page {
+            items: page.items.into_iter().map(|(_, step)| step).collect(),
+            next_page_token: page.next_page_token,
+        })
+    }
+
     /// A run with its steps.
     ///
     /// # Errors
@@ -162,8 +213,9 @@ impl Services {
     pub async fn pipeline_run(&self, ctx: &Ctx, number: i64) -> Result<PipelineRunDetail> {
         let mut conn = self.conn().await?;
         let run = by_number(&mut conn, ctx, number).await?;
-        let steps = store::step::list(&mut conn, run.id).await?;
-        Ok(PipelineRunDetail { run, steps })
+        let steps = store::step::top(&mut conn, run.id).await?;
+        let (total, ended) = store::pipeline_run::steps(&mut conn, run.id).await?;
+        Ok(PipelineRunDetail { run, steps_total: total.into(), steps_ended: ended.into(), steps })
     }
 
     /// The tries of a step, first to last.
@@ -172,20 +224,36 @@ impl Services {
     /// `NotFound` without such a run or step.
     #[boxed]
     pub async fn step_attempts(&self, ctx: &Ctx, number: i64, step: &str) -> Result<Vec<StepAttempt>> {
-        let detail = self.pipeline_run(ctx, number).await?;
-        let found = detail.steps.iter().find(|known| known.name == step).ok_or_else(|| no_step(number, step))?;
-        Ok(store::step::attempt::list(&mut *self.conn().await?, found.id).await?)
+        let mut conn = self.conn().await?;
+        let found = self::step(&mut conn, ctx, number, step).await?;
+        Ok(store::step::attempt::list(&mut conn, found.id).await?)
     }
 
-    /// The tries of all steps of a run, by the step's name, first to last.
+    /// The tries of these steps of a run, by the step's name, first to last.
     ///
     /// # Errors
     /// `NotFound`.
     #[boxed]
-    pub async fn pipeline_run_attempts(&self, ctx: &Ctx, number: i64) -> Result<BTreeMap<String, Vec<StepAttempt>>> {
+    pub async fn pipeline_run_attempts(
+        &self,
+        ctx: &Ctx,
+        number: i64,
+        steps: &[String],
+    ) -> Result<BTreeMap<String, Vec<StepAttempt>>> {
         let mut conn = self.conn().await?;
         let run = by_number(&mut conn, ctx, number).await?;
-        Ok(store::step::attempt::of_run(&mut conn, run.id).await?)
+        Ok(store::step::attempt::of_steps(&mut conn, run.id, steps).await?)
+    }
+
+    /// Tracked runs that steps of a run logged to, the first of each step that tried; up to a hundred.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    #[boxed]
+    pub async fn runs_of_pipeline_run(&self, ctx: &Ctx, number: i64) -> Result<Vec<RunId>> {
+        let mut conn = self.conn().await?;
+        let run = by_number(&mut conn, ctx, number).await?;
+        Ok(store::step::attempt::logged_runs(&mut conn, run.id, 100).await?)
     }
 
     /// Cancels a run: what has not begun does not begin, and what runs is ended. Asking again changes nothing.
@@ -212,7 +280,7 @@ impl Services {
             .write(&mut tx, ctx)
             .await?;
         run.cancel_requested_at = Some(chrono::Utc::now());
-        let settled = settle::whole(&mut tx, &run).await?;
+        let settled = settle::cancel(&mut tx, &run).await?;
         // Workers learn of it with their next renewal; this makes them ask at once.
         store::event::notify(&mut tx, &format!("cancel:{id}")).await?;
         commit(tx).await?;
@@ -266,26 +334,10 @@ async fn insert(
         error => error.into(),
     })?;
 
-    let graph = version.spec.graph();
-    let ids: HashMap<&str, StepId> = version.spec.steps.keys().map(|name| (name.as_str(), StepId::new())).collect();
-    let new_step = |name: &str| {
-        let (step_name, spec) = version.spec.steps.get_key_value(name)?;
-        Some(NewStep {
-            id: *ids.get(name)?,
-            name: step_name,
-            pool: &spec.pool,
-            needs: graph.needs(name).count(),
-            max_attempts: spec.retries.count + 1,
-        })
-    };
-    let steps: Vec<NewStep<'_>> = graph.layers().into_iter().flatten().filter_map(new_step).collect();
-    let edges: Vec<_> =
-        graph.edges().filter_map(|(parent, child)| Some((*ids.get(parent)?, *ids.get(child)?))).collect();
-    store::step::insert(conn, id, &steps, &edges).await?;
-    let pools: BTreeSet<&str> = steps.iter().filter(|step| step.needs == 0).map(|step| step.pool).collect();
-    for pool in pools {
-        store::wake::push(conn, &Wake::Steps { pool: pool.to_owned() }).await?;
-    }
+    limits_exist(conn, ctx, &version.spec).await?;
+    let around = Around { workspace: ctx.workspace_id(), spec: &version.spec, outer: None };
+    let Plan { steps, edges } = plan::steps(around, &version.spec.steps);
+    store::step::insert(conn, id, ctx.workspace_id(), &steps, &edges).await?;
 
     let runs = store::pipeline_run::by_ids(conn, &[id]).await?;
     let run = runs.into_iter().next().ok_or_else(Error::internal)?;
@@ -300,7 +352,31 @@ async fn insert(
         .write(conn, ctx)
         .await?;
     store::event::notify(conn, &format!("pipeline_runs:{}", ctx.workspace_id())).await?;
-    Ok(run)
+    // A run of which every step is skipped ends here.
+    let settled = settle::start(conn, &run, &version.spec).await?;
+    if settled.ended.is_none() {
+        return Ok(run);
+    }
+    settled.count();
+    let runs = store::pipeline_run::by_ids(conn, &[id]).await?;
+    runs.into_iter().next().ok_or_else(|| Error::internal().into())
+}
+
+/// Whether the workspace has all limits that steps name: one that it has not would keep them waiting for ever.
+async fn limits_exist(conn: &mut PgConnection, ctx: &Ctx, spec: &PipelineSpec) -> Result<()> {
+    let named: Vec<(&str, &str)> = spec.limits().collect();
+    if named.is_empty() {
+        return Ok(());
+    }
+    let key = |name: &str| store::step::limit::tag_key(ctx.workspace_id(), name);
+    let keys: Vec<String> = named.iter().map(|(_, name)| key(name)).collect();
+    let known = store::step::limit::known(conn, &keys).await?;
+    match named.into_iter().find(|(_, name)| !known.contains(&key(name))) {
+        Some((step, name)) => Err(Error::conflict(format!(
+            "Step \"{step}\" names the limit \"{name}\", which this workspace does not have."
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// The stored form of a key that a sender gives: kept apart from the keys that Slipway makes.
@@ -315,7 +391,7 @@ fn sender_key(key: &str) -> Result<String> {
 /// The run that an earlier request with the same key started, if that asked for the same.
 fn found(run: PipelineRun, new: &NewRun) -> Result<StartedRun> {
     let same_value = |(name, value): (&String, &Value)| {
-        run.params.get(name).is_some_and(|known| known.accept(value).as_ref() == Ok(known))
+        run.params.get(name).is_some_and(|known| Param::from(known.clone()).accept(value).as_ref() == Ok(known))
     };
     let same = run.pipeline_name == new.pipeline
         && new.version.is_none_or(|version| version == run.version_number)
@@ -331,6 +407,12 @@ pub(crate) async fn by_number(conn: &mut PgConnection, ctx: &Ctx, number: i64) -
     store::pipeline_run::by_number(conn, ctx.workspace_id(), number)
         .await?
         .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("No pipeline run #{number} in this workspace.")))
+}
+
+/// A step of a run, by its name.
+pub(crate) async fn step(conn: &mut PgConnection, ctx: &Ctx, number: i64, name: &str) -> Result<Step> {
+    let run = by_number(conn, ctx, number).await?;
+    store::step::by_name(conn, run.id, name).await?.ok_or_else(|| no_step(number, name))
 }
 
 pub(crate) fn no_step(number: i64, step: &str) -> Error {

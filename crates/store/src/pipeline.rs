@@ -278,3 +278,13 @@ pub async fn list(
         })
         .collect()
 }
+
+/// What the file of this version says.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn spec(conn: &mut PgConnection, version: PipelineVersionId) -> Result<PipelineSpec> {
+    let spec: Json<PipelineSpec> =
+        sqlx::query_scalar("select spec from pipeline_versions where id = $1").bind(version).fetch_one(conn).await?;
+    Ok(spec.0)
+}

@@ -211,18 +211,10 @@ pub async fn list(
     struct Listed {
         #[sqlx(flatten)]
         run: Row,
-        steps_total: i64,
-        steps_ended: i64,
+        steps_total: i32,
+        steps_ended: i32,
     }
-    let mut query = QueryBuilder::new(select_runs!(
-        ",
-                 (select count(*) from steps s where s.run_id = r.id) as steps_total,
-                 (select count(*)
-                  from steps s
-                  where s.run_id = r.id
-                      and s.state in ('succeeded', 'failed', 'skipped', 'cancelled')) as steps_ended",
-        "where r.workspace_id = "
-    ));
+    let mut query = QueryBuilder::new(select_runs!(", r.steps_total, r.steps_ended", "where r.workspace_id = "));
     query.push_bind(workspace);
     if let Some(pipeline) = filter.pipeline {
         query.push(" and r.pipeline_id = ").push_bind(pipeline);
@@ -239,11 +231,23 @@ pub async fn list(
         .map(|row| {
             Ok(PipelineRunSummary {
                 run: row.run.try_into()?,
-                steps_total: row.steps_total,
-                steps_ended: row.steps_ended,
+                steps_total: row.steps_total.into(),
+                steps_ended: row.steps_ended.into(),
             })
         })
         .collect()
+}
+
+/// How many commands a run has, and how many of them have ended.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn steps(conn: &mut PgConnection, id: PipelineRunId) -> Result<(i32, i32)> {
+    let counts = sqlx::query_as("select steps_total, steps_ended from pipeline_runs where id = $1")
+        .bind(id)
+        .fetch_one(conn)
+        .await?;
+    Ok(counts)
 }
 
 /// Notes that the run stands like this now.
@@ -293,10 +297,22 @@ pub async fn unsettled(conn: &mut PgConnection, this: Option<PipelineRunId>, lim
          from pipeline_runs r
          where r.state in ('queued', 'running', 'cancelling')
              and ($2::uuid is null or r.id = $2)
-             and (not exists (select from steps s where s.run_id = r.id and s.state in ('ready', 'running'))
-                  or exists (select from steps s where s.run_id = r.id and s.state = 'waiting' and s.needs_left <= 0)
+             and ((r.top_open, r.finally_open) <> (
+                      select count(*) filter (where not s.finally), count(*) filter (where s.finally)
+                      from steps s
+                      where s.run_id = r.id and s.parent_id is null and s.state in ('waiting', 'ready', 'running'))
+                  or not exists (
+                      select from steps s where s.run_id = r.id and s.kind = 'command' and s.state in ('ready', 'running'))
+                  or exists (
+                      select
+                      from steps s
+                      where s.run_id = r.id
+                          and s.state = 'waiting'
+                          and s.needs_left <= 0
+                          and (not s.finally or r.top_open = 0))
                   or (r.state = 'cancelling'
-                      and exists (select from steps s where s.run_id = r.id and s.state in ('waiting', 'ready'))))
+                      and exists (
+                          select from steps s where s.run_id = r.id and s.state in ('waiting', 'ready') and not s.finally)))
          order by r.id
          limit $1",
     )

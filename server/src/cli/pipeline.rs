@@ -1,18 +1,26 @@
-//! `slipway pipeline`: store a file, start a run, follow its logs, cancel it.
+//! `slipway pipeline`: check a file, store it, start a run, watch it, follow its logs, cancel it.
 
 use super::{Remote, path, refused};
 use crate::client::Client;
 use anyhow::{Context as _, Result, anyhow, bail};
+use app::ui::query::encode;
 use clap::{Args, Subcommand};
 use domain::{
+    Page,
     log::{LogLine, LogStream},
-    pipeline::PipelineVersion,
+    pipeline::{PipelineSpec, PipelineVersion},
     pipeline_run::{PipelineRun, PipelineRunDetail, PipelineRunState, StepState},
+    step::Step,
 };
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use std::{collections::BTreeMap, io::Write as _, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    io::Write as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// Between two looks at what is awaited.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -30,8 +38,24 @@ pub enum Command {
         #[command(flatten)]
         remote: Remote,
     },
+    /// Say what is wrong with files, without a server. Fails when something is.
+    Lint {
+        /// The YAML files; - for standard input.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Print the JSON Schema of a pipeline's file, for editors.
+    Schema,
     /// Start a run of a pipeline and print its number, alone, on standard output.
     Run(Run),
+    /// Say what the steps of a run do until it has ended. Fails when the run does not succeed.
+    Watch {
+        /// The run's number.
+        number: i64,
+        /// Which server, and as whom.
+        #[command(flatten)]
+        remote: Remote,
+    },
     /// Print the logs of a run.
     Logs {
         /// The run's number.
@@ -81,6 +105,12 @@ pub struct Run {
 pub async fn run(command: Command) -> Result<()> {
     match command {
         Command::Apply { file, remote } => apply(&remote.client()?, &file).await,
+        Command::Lint { files } => lint(&files),
+        Command::Schema => {
+            print(domain::pipeline::SCHEMA.trim_end());
+            Ok(())
+        }
+        Command::Watch { number, remote } => wait(&remote.client()?, number).await,
         Command::Run(options) => start(&options.remote.client()?, &options).await,
         Command::Logs { number, step, follow, remote } => {
             let mut logs = Logs::new(remote.client()?, number, step);
@@ -93,12 +123,39 @@ pub async fn run(command: Command) -> Result<()> {
     }
 }
 
-async fn apply(client: &Client, file: &PathBuf) -> Result<()> {
-    let source = if file.as_os_str() == "-" {
-        std::io::read_to_string(std::io::stdin()).context("standard input could not be read")?
+fn read(file: &Path) -> Result<String> {
+    if file.as_os_str() == "-" {
+        std::io::read_to_string(std::io::stdin()).context("standard input could not be read")
     } else {
-        std::fs::read_to_string(file).with_context(|| format!("{} could not be read", file.display()))?
-    };
+        std::fs::read_to_string(file).with_context(|| format!("{} could not be read", file.display()))
+    }
+}
+
+fn lint(files: &[PathBuf]) -> Result<()> {
+    let mut wrong = 0;
+    for file in files {
+        match PipelineSpec::parse(&read(file)?) {
+            Ok(spec) => {
+                say(&format!("{}: {} is as it should be ({})", file.display(), spec.name, spec.digest().short()))
+            }
+            Err(problems) => {
+                wrong += problems.0.len();
+                // As compilers write it, so that editors find the place.
+                for problem in problems.0 {
+                    print(&format!("{}:{}:{}: {}", file.display(), problem.line, problem.column, problem.message));
+                }
+            }
+        }
+    }
+    match wrong {
+        0 => Ok(()),
+        1 => bail!("1 problem"),
+        count => bail!("{count} problems"),
+    }
+}
+
+async fn apply(client: &Client, file: &Path) -> Result<()> {
+    let source = read(file)?;
     let pipelines = path(&["pipelines"]);
     let stored = client.send::<PipelineVersion>(Method::PUT, &pipelines, |request| {
         request.header("content-type", "application/yaml").body(source)
@@ -131,8 +188,9 @@ async fn start(client: &Client, options: &Run) -> Result<()> {
 async fn wait(client: &Client, number: i64) -> Result<()> {
     let mut told: BTreeMap<String, StepState> = BTreeMap::new();
     loop {
+        // Asked before the steps: what they did by its end is all that they do.
         let detail = detail(client, number).await?;
-        for step in &detail.steps {
+        for step in &steps(client, number).await? {
             let is_news = told.insert(step.name.clone(), step.state) != Some(step.state);
             if is_news && !matches!(step.state, StepState::Waiting | StepState::Ready) {
                 let reason = if step.reason.is_empty() { String::new() } else { format!(": {}", step.reason) };
@@ -148,6 +206,20 @@ async fn wait(client: &Client, number: i64) -> Result<()> {
 
 async fn detail(client: &Client, number: i64) -> Result<PipelineRunDetail> {
     client.get(&path(&["pipeline-runs", &number.to_string()])).await.map_err(refused)
+}
+
+/// All commands of a run, those inside of other steps as well.
+async fn steps(client: &Client, number: i64) -> Result<Vec<Step>> {
+    let list = path(&["pipeline-runs", &number.to_string(), "steps"]);
+    let (mut steps, mut next) = (Vec::new(), String::new());
+    loop {
+        let page: Page<Step> = client.get(&format!("{list}?commands=true&limit=1000{next}")).await.map_err(refused)?;
+        steps.extend(page.items);
+        match page.next_page_token {
+            Some(token) => next = format!("&page_token={}", encode(&token)),
+            None => return Ok(steps),
+        }
+    }
 }
 
 async fn cancel(client: &Client, number: i64) -> Result<()> {
@@ -195,14 +267,13 @@ impl Logs {
         // Asked before the lines: what is there after its end is all there is.
         let detail = detail(&self.client, self.number).await?;
         let Some(only) = self.only.clone() else {
-            for step in &detail.steps {
+            for step in &steps(&self.client, self.number).await? {
                 self.print(&step.name, step.attempts).await?;
             }
             return Ok(detail.run.state.is_final());
         };
-        let Some(step) = detail.steps.iter().find(|step| step.name == only) else {
-            bail!("{} #{} has no step \"{only}\"", detail.run.pipeline_name, self.number);
-        };
+        let one = path(&["pipeline-runs", &self.number.to_string(), "steps", &only]);
+        let step: Step = self.client.get(&one).await.map_err(refused)?;
         self.print(&only, step.attempts).await?;
         Ok(step.state.is_final())
     }

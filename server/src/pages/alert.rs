@@ -75,9 +75,8 @@ async fn consequence(services: &Services, ctx: &Ctx, firing: Firing) -> Result<C
 
 /// The versions that the steps of a run registered, and how far their promotions are.
 async fn candidates(services: &Services, ctx: &Ctx, run: &PipelineRun) -> Result<Vec<Candidate>, Error> {
-    let attempts = services.pipeline_run_attempts(ctx, run.number).await?;
     let mut candidates: Vec<Candidate> = Vec::new();
-    for logged in attempts.into_values().flatten().filter_map(|attempt| attempt.run_id) {
+    for logged in services.runs_of_pipeline_run(ctx, run.number).await? {
         let lineage = match services.run_detail(ctx, logged).await {
             Ok(detail) => detail.lineage,
             Err(Error { kind: ErrorKind::NotFound, .. }) => continue,

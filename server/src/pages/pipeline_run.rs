@@ -1,9 +1,9 @@
 //! The page of a pipeline run.
 
-use super::{Form, PageResult, View, chosen::Chosen};
+use super::{Form, PageError, PageResult, View, chosen::Chosen};
 use crate::{access::Access, extract::Path, router::Routes};
 use app::{
-    pages::pipeline_run::{LOG_TAIL, Run, RunPage, state},
+    pages::pipeline_run::{InsideSteps, LOG_TAIL, Run, RunPage, state},
     shell::Section,
 };
 use axum::http::Method;
@@ -11,11 +11,16 @@ use domain::{
     audit::{AuditEvent, ObjectKind},
     id::PipelineRunId,
     permission::Permission,
+    pipeline_run::StepState,
+    step::{Step, StepKind},
 };
 use leptos::prelude::*;
-use services::NewRun;
+use services::{ErrorKind, NewRun, StepFilter};
+use std::collections::BTreeSet;
 
 const SECTION: Option<Section> = Some(Section::Pipelines);
+/// How many steps inside of one the page shows at once.
+const INSIDE: usize = 100;
 /// How many lines of history the page shows.
 const EVENTS: usize = 50;
 
@@ -33,11 +38,27 @@ async fn show(view: View, Path(number): Path<i64>, chosen: Chosen) -> PageResult
     let detail = services.pipeline_run(ctx, number).await?;
     let run = &detail.run;
     let version = services.pipeline_version(ctx, &run.pipeline_name, Some(run.version_number)).await?;
-    let attempts = services.pipeline_run_attempts(ctx, number).await?;
+    let named = chosen.get("step");
+    let shown = match named.filter(|name| detail.steps.iter().all(|step| step.name != *name)) {
+        // One inside of another; of a wrong name, what is shown without one.
+        Some(name) => match services.step(ctx, number, name).await {
+            Err(error) if error.kind == ErrorKind::NotFound => state::chosen(&detail.steps, None).cloned(),
+            found => Some(found?),
+        },
+        None => state::chosen(&detail.steps, named).cloned(),
+    };
+    let inside = match &shown {
+        Some(step) => inside(&view, number, step, &chosen).await?,
+        None => None,
+    };
+    let inner = inside.iter().flat_map(|inside| &inside.steps);
+    let names: BTreeSet<String> =
+        detail.steps.iter().chain(&shown).chain(inner).map(|step| step.name.clone()).collect();
+    let names: Vec<String> = names.into_iter().collect();
+    let attempts = services.pipeline_run_attempts(ctx, number, &names).await?;
     let asked = chosen.get("attempt").and_then(|number| number.parse().ok());
-    let shown = state::chosen(&detail.steps, chosen.get("step"))
-        .and_then(|step| state::chosen_attempt(attempts.get(&step.name)?, asked));
-    let lines = match shown {
+    let attempt = shown.as_ref().and_then(|step| state::chosen_attempt(attempts.get(&step.name)?, asked));
+    let lines = match attempt {
         Some(attempt) => services.last_log_lines(attempt, LOG_TAIL).await?,
         None => Vec::new(),
     };
@@ -45,6 +66,8 @@ async fn show(view: View, Path(number): Path<i64>, chosen: Chosen) -> PageResult
     let title = format!("{} #{number}", run.pipeline_name);
     let page = RunPage {
         spec: version.spec,
+        shown,
+        inside,
         attempts,
         lines,
         alert: alert(&events),
@@ -56,6 +79,20 @@ async fn show(view: View, Path(number): Path<i64>, chosen: Chosen) -> PageResult
     let links = view.links.clone();
     let address = chosen.address(links.pipeline_run(number));
     view.page(title, SECTION, move || view! { <Run links address page/> }).await
+}
+
+/// The steps inside of the one that is shown; when there are none, those that it stands among.
+async fn inside(view: &View, number: i64, step: &Step, chosen: &Chosen) -> Result<Option<InsideSteps>, PageError> {
+    let (ctx, services) = (view.ctx()?, view.services());
+    let outer = match (step.kind, &step.parent) {
+        (StepKind::Command, Some(parent)) => services.step(ctx, number, parent).await?,
+        (StepKind::Command, None) => return Ok(None),
+        (StepKind::Steps | StepKind::Many, _) => step.clone(),
+    };
+    let state = chosen.get("inside").and_then(StepState::parse);
+    let filter = StepFilter { parent: Some(outer.name.clone()), state, commands: false };
+    let page = services.steps(ctx, number, &filter, chosen.get("after"), INSIDE).await?;
+    Ok(Some(InsideSteps { outer, steps: page.items, state, next: page.next_page_token }))
 }
 
 /// The number of the alert whose trigger started the run, from its history.

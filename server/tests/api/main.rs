@@ -26,6 +26,7 @@ mod pipeline;
 mod pipeline_run;
 mod policy;
 mod promotion;
+mod queue;
 mod run;
 mod run_table;
 mod serve;

@@ -16,17 +16,17 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 /// Far longer than anything here takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A worker in this process, that starts real processes.
-struct Worker {
+pub(crate) struct Worker {
     stop: CancellationToken,
     working: JoinHandle<()>,
     directory: tempfile::TempDir,
 }
 
 impl Worker {
-    fn start(app: &TestApp) -> Self {
+    pub(crate) fn start(app: &TestApp) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let options = worker::Options {
             name: "worker".to_owned(),
@@ -46,7 +46,7 @@ impl Worker {
         Self { stop, working, directory }
     }
 
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.stop.cancel();
         tokio::time::timeout(PATIENCE, self.working).await.expect("the worker stops").unwrap();
         let left = std::fs::read_dir(self.directory.path().join("steps")).map_or(0, Iterator::count);
@@ -54,14 +54,14 @@ impl Worker {
     }
 }
 
-async fn start(client: &Client, yaml: &str) -> i64 {
+pub(crate) async fn start(client: &Client, yaml: &str) -> i64 {
     let version = client.put("/api/v1/pipelines", json!({ "source": yaml })).await.ok();
     let path = format!("/api/v1/pipelines/{}/runs", version["spec"]["name"].as_str().unwrap());
     client.post(&path, json!({})).await.ok()["number"].as_i64().unwrap()
 }
 
 /// The run, once it has ended.
-async fn ended(client: &Client, number: i64) -> Value {
+pub(crate) async fn ended(client: &Client, number: i64) -> Value {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let detail = client.get(&format!("/api/v1/pipeline-runs/{number}")).await.ok();

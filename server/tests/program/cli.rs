@@ -40,6 +40,15 @@ async fn a_file_is_stored_run_and_followed_from_the_command_line() {
     let wrong = slipway.cli(&["pipeline", "apply", path]);
     assert!(!wrong.status.success() && text(&wrong.stderr).contains("line 3, column "), "{wrong:?}");
 
+    let linted = slipway.cli(&["pipeline", "lint", path]);
+    let told = format!("{path}:3:6: Step \"a\" has no command.");
+    assert!(!linted.status.success() && text(&linted.stdout).starts_with(&told), "{linted:?}");
+    assert!(text(&linted.stderr).contains("2 problems"), "{linted:?}");
+    fs::write(&file, &yaml).unwrap();
+    assert!(slipway.cli(&["pipeline", "lint", path]).status.success());
+    let schema: serde_json::Value = serde_json::from_slice(&slipway.cli(&["pipeline", "schema"]).stdout).unwrap();
+    assert_eq!(schema["title"], "A pipeline of Slipway");
+
     let run = slipway.cli(&["pipeline", "run", "greet", "-p", "whom=the world", "--wait"]);
     assert!(run.status.success(), "{run:?}");
     let (number, said) = both(&run);

@@ -1,5 +1,5 @@
 //! What commands write while they run: each execution a file of its own, with a line every few hundredths of a second.
-//! A file is named by step and fence; a line is `start`, `beat` or `end` and seconds since the boot, which all processes
+//! A file is named by step and fence; a line is `start`, `beat`, `fail` or `end` and seconds since the boot, which all processes
 //! of the machine count alike.
 
 use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
@@ -10,6 +10,20 @@ pub(crate) const HOLD: &str = "hold";
 /// A pipeline of layers, each step needing all of the layer before. Every step runs for so many beats, and while it is held,
 /// and leaves evidence in this folder.
 pub(crate) fn pipeline(evidence: &Path, layers: &[usize], beats: usize) -> String {
+    file(evidence, layers, beats, "")
+}
+
+/// The same, and one execution in ten fails after half of its beats, and is tried again at once.
+pub(crate) fn failing_pipeline(evidence: &Path, layers: &[usize], beats: usize) -> String {
+    file(evidence, layers, beats, "    retries: { count: 20, backoff: 0s }\n")
+        .replace("note end\n", "note end\n    exit 0\n")
+        .replace(
+            "    for beat in",
+            "    [ $((SLIPWAY_FENCE % 10)) != 3 ] || { sleep 0.1; note fail; exit 1; }\n    for beat in",
+        )
+}
+
+fn file(evidence: &Path, layers: &[usize], beats: usize, more: &str) -> String {
     let mut yaml = format!(
         "name: crash
 files:
@@ -29,6 +43,7 @@ steps:
     for (layer, width) in layers.iter().enumerate() {
         for step in 0..*width {
             let _ = writeln!(yaml, "  l{layer}-{step}:\n    command: ./work.sh\n    outputs: {{ out: out.txt }}");
+            yaml += more;
             if layer > 0 {
                 let inputs: Vec<String> =
                     (0..layers[layer - 1]).map(|from| format!("i{from}: l{}-{from}.out", layer - 1)).collect();

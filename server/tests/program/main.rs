@@ -12,5 +12,6 @@ mod kill;
 mod lifecycle;
 mod metrics;
 mod slipway;
+mod soak;
 mod webhook;
 mod world;

@@ -221,7 +221,9 @@ impl Slipway {
             self.ask(|| self.http.put(format!("{}/api/v1/pipelines", self.url)).json(&json!({ "source": yaml }))).await;
         let name = stored["spec"]["name"].as_str().unwrap().to_owned();
         let path = format!("{}/api/v1/pipelines/{name}/runs", self.url);
-        let run = self.ask(|| self.http.post(&path).json(&json!({ "idempotency_key": "the-run" }))).await;
+        // However often it is sent, it starts one run.
+        let key = uuid::Uuid::now_v7().to_string();
+        let run = self.ask(|| self.http.post(&path).json(&json!({ "idempotency_key": key }))).await;
         run["number"].as_i64().unwrap()
     }
 

@@ -6,7 +6,7 @@ use domain::{
     Page,
     audit::AuditEvent,
     monitor::Trigger,
-    pipeline::{ParamValue, PipelineSpec, PipelineSummary, PipelineVersion},
+    pipeline::{Param, ParamKind, PipelineSpec, PipelineSummary, PipelineVersion},
     pipeline_run::{PipelineRunState, PipelineRunSummary, RunCause},
 };
 use leptos::prelude::*;
@@ -177,7 +177,7 @@ fn Start(links: Links, name: String, version: i32, spec: PipelineSpec, key: Stri
     let fields = spec
         .params
         .iter()
-        .map(|(name, default)| view! { <Param name=name.clone() default=default.clone() draft=draft.clone()/> })
+        .map(|(name, param)| view! { <ParamField name=name.clone() param=param.clone() draft=draft.clone()/> })
         .collect_view();
     view! {
         <Panel title="Start a run" id="start" note=note>
@@ -213,28 +213,55 @@ fn StartErrors(draft: Draft, spec: PipelineSpec) -> impl IntoView {
     })
 }
 
+/// The field of a param. What it is for stands below it, and what it takes.
 #[component]
-fn Param(name: String, default: ParamValue, draft: Draft) -> impl IntoView {
+fn ParamField(name: String, param: Param, draft: Draft) -> impl IntoView {
     let field = format!("params.{name}");
-    let text = default.to_string();
-    let draft = if draft.value(&field).is_some() { draft } else { Draft::of([(field.clone(), text.clone())]) };
-    match default {
-        ParamValue::Bool(_) => view! {
-            <SelectField
-                label=name
-                name=field
-                options=["true", "false"].map(|word| (word.to_owned(), word.to_owned())).to_vec()
-                hint=format!("{text} in the file")
-                draft
-            />
+    let default = param.default.as_ref().map(ToString::to_string);
+    let shown = match default.as_deref() {
+        Some("") => "empty in the file".to_owned(),
+        Some(text) if text.chars().count() > 60 => "as in the file".to_owned(),
+        Some(text) => format!("{text} in the file"),
+        None => "needed".to_owned(),
+    };
+    let draft = match (draft.value(&field), &default) {
+        (None, Some(text)) => Draft::of([(field.clone(), text.clone())]),
+        _ => draft,
+    };
+    let bounds = match (param.minimum, param.maximum) {
+        (Some(least), Some(most)) => format!(", {least} to {most}"),
+        (Some(least), None) => format!(", at least {least}"),
+        (None, Some(most)) => format!(", at most {most}"),
+        (None, None) => String::new(),
+    };
+    let kind = match param.kind {
+        ParamKind::String => "A text",
+        ParamKind::Number => "A number",
+        ParamKind::Integer => "A whole number",
+        ParamKind::Boolean => "True or false",
+        ParamKind::List => "A list, as JSON",
+        ParamKind::Object => "A mapping, as JSON",
+    };
+    let what = format!("{kind}{bounds}, {shown}");
+    let hint = match param.description.trim_end_matches('.') {
+        "" => what,
+        description => format!("{description}. {what}."),
+    };
+    let choices: Vec<String> = match param.kind {
+        ParamKind::Boolean => ["true", "false"].map(str::to_owned).to_vec(),
+        _ => param.choices.iter().map(ToString::to_string).collect(),
+    };
+    if !choices.is_empty() {
+        let options = choices.into_iter().map(|word| (word.clone(), word)).collect();
+        return view! { <SelectField label=name name=field options hint draft/> }.into_any();
+    }
+    match param.kind {
+        ParamKind::List | ParamKind::Object => {
+            view! { <TextArea label=name name=field mono=true hint draft/> }.into_any()
         }
-        .into_any(),
-        other => {
-            let shown = if text.is_empty() { "empty".to_owned() } else { text };
-            let is_text = matches!(other, ParamValue::Text(_));
-            let hint = format!("{}, {shown} in the file", if is_text { "A text" } else { "A number" });
-            view! { <TextField label=name name=field optional=is_text autocomplete="off" mono=true hint draft/> }
-                .into_any()
+        kind => {
+            let optional = kind == ParamKind::String && default.is_some();
+            view! { <TextField label=name name=field optional autocomplete="off" mono=true hint draft/> }.into_any()
         }
     }
 }
@@ -279,15 +306,16 @@ fn Triggers(links: Links, triggers: Vec<Trigger>) -> impl IntoView {
 mod tests {
     use super::*;
     use crate::render::fragment;
+    use domain::pipeline::ParamValue;
 
     #[test]
     fn a_param_begins_with_its_default_and_keeps_what_was_typed() {
-        let rate = || ParamValue::Fraction(0.1);
-        let html = fragment(|| view! { <Param name="rate".to_owned() default=rate() draft=Draft::default()/> });
+        let rate = || Param::from(ParamValue::Fraction(0.1));
+        let html = fragment(|| view! { <ParamField name="rate".to_owned() param=rate() draft=Draft::default()/> });
         assert!(html.contains(r#"value="0.1""#) && html.contains("A number, 0.1 in the file"), "{html}");
         let typed = Draft::of([("params.rate", "fast")])
             .refused(&domain::Error::invalid_field("params.rate", "The param \"rate\" must be a number."));
-        let html = fragment(|| view! { <Param name="rate".to_owned() default=rate() draft=typed/> });
+        let html = fragment(|| view! { <ParamField name="rate".to_owned() param=rate() draft=typed/> });
         assert!(html.contains(r#"value="fast""#) && html.contains("must be a number"), "{html}");
     }
 }

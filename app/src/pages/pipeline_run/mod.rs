@@ -1,6 +1,7 @@
 //! A run of a pipeline: how its steps stand, the log of one of them, and what can be done about it. Which step, which
 //! try and which view are in the address.
 
+mod inside;
 pub mod state;
 mod step;
 mod steps;
@@ -11,7 +12,7 @@ use domain::{
     log::LogLine,
     pipeline::PipelineSpec,
     pipeline_run::{PipelineRun, PipelineRunDetail, PipelineRunState, RunCause, StepState},
-    step::{Step, StepAttempt},
+    step::{Step, StepAttempt, StepKind},
 };
 use leptos::prelude::*;
 use std::collections::BTreeMap;
@@ -26,7 +27,11 @@ pub struct RunPage {
     pub detail: PipelineRunDetail,
     /// The file that it runs.
     pub spec: PipelineSpec,
-    /// The tries of each step that has some.
+    /// The step that is shown, which may be inside of another.
+    pub shown: Option<Step>,
+    /// The steps inside of the one that is shown, or those that it stands among.
+    pub inside: Option<InsideSteps>,
+    /// The tries of each step that the page shows and that has some.
     pub attempts: BTreeMap<String, Vec<StepAttempt>>,
     /// The last lines of the log of the try that is shown, up to [`LOG_TAIL`].
     pub lines: Vec<LogLine>,
@@ -40,6 +45,19 @@ pub struct RunPage {
     pub may_run: bool,
 }
 
+/// Steps inside of a step.
+#[derive(Debug, Clone)]
+pub struct InsideSteps {
+    /// The step that they are inside of.
+    pub outer: Step,
+    /// Some of them.
+    pub steps: Vec<Step>,
+    /// Only those in this state.
+    pub state: Option<StepState>,
+    /// What the next page of them begins after.
+    pub next: Option<String>,
+}
+
 /// The page of a run. Sends to `pipeline-runs/{number}/cancel` and `…/rerun`.
 #[component]
 pub fn Run(
@@ -51,7 +69,7 @@ pub fn Run(
     page: RunPage,
 ) -> impl IntoView {
     let run = page.detail.run.clone();
-    let shown = state::chosen(&page.detail.steps, address.get("step")).cloned();
+    let shown = page.shown.clone();
     let attempt = shown.as_ref().and_then(|step| {
         let asked = address.get("attempt").and_then(|number| number.parse().ok());
         state::chosen_attempt(page.attempts.get(&step.name)?, asked).cloned()
@@ -61,7 +79,10 @@ pub fn Run(
     let params = view! { <Params run=run.clone() spec=page.spec.clone() links=links.clone() may_run=page.may_run/> };
     let name = shown.as_ref().map(|step| step.name.clone());
     let steps = view! { <steps::Steps page=page.clone() address=address.clone() shown=name/> };
-    let log = shown.clone().map(|step| {
+    let inside = page.inside.clone().map(|inside| {
+        view! { <inside::Inside inside address=address.clone() shown=shown.as_ref().map(|step| step.name.clone())/> }
+    });
+    let log = shown.clone().filter(|step| step.kind == StepKind::Command).map(|step| {
         view! { <step::StepLog page=page.clone() links=links.clone() step attempt=attempt.clone()/> }
     });
     let history = view! { <Timeline events=page.events.clone() links=links.clone()/> };
@@ -78,6 +99,7 @@ pub fn Run(
             {steps}
             <div class="with-aside">
                 <div class="stack" id="shown" data-live="">
+                    {inside}
                     {log}
                     <Panel title="History" id="history"><Body>{history}</Body></Panel>
                 </div>
@@ -98,11 +120,10 @@ pub fn Run(
 
 #[component]
 fn RunHead(page: RunPage, links: Links) -> impl IntoView {
-    let RunPage { detail: PipelineRunDetail { run, steps }, alert, key, may_run, .. } = page;
+    let RunPage { detail: PipelineRunDetail { run, steps, steps_total, steps_ended }, alert, key, may_run, .. } = page;
     let now = now();
-    let ended = steps.iter().filter(|step| step.state.is_final()).count();
     let (shape, _) = state::of_run(run.state);
-    let words = state::run_words(&run, ended, steps.len(), now);
+    let words = state::run_words(&run, steps_ended, steps_total, now);
     let action = |verb: &str| format!("{}/{verb}", links.pipeline_run(run.number));
     let rerun = may_run.then(|| {
         view! { <Act action=action("rerun") text="Run again" symbol=Symbol::Redo values=vec![("key", key)]/> }
@@ -207,7 +228,11 @@ fn Params(run: PipelineRun, spec: PipelineSpec, links: Links, may_run: bool) -> 
     if count == 0 {
         return ().into_any();
     }
-    let changed = run.params.iter().filter(|(name, value)| spec.params.get(*name) != Some(value)).count();
+    let changed = run
+        .params
+        .iter()
+        .filter(|(name, value)| spec.params.get(*name).and_then(|param| param.default.as_ref()) != Some(value))
+        .count();
     let note = if changed == 0 {
         format!("{count}, all as in the file")
     } else {
@@ -217,7 +242,8 @@ fn Params(run: PipelineRun, spec: PipelineSpec, links: Links, may_run: bool) -> 
         .params
         .into_iter()
         .map(|(name, value)| {
-            let default = spec.params.get(&name).filter(|default| **default != value).map(ToString::to_string);
+            let default = spec.params.get(&name).and_then(|param| param.default.as_ref());
+            let default = default.filter(|default| **default != value).map(ToString::to_string);
             let text = value.to_string();
             view! {
                 <Fact name mono=true>

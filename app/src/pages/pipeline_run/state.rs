@@ -56,7 +56,7 @@ pub fn took(from: Option<DateTime<Utc>>, to: Option<DateTime<Utc>>, now: DateTim
 
 /// The state of a run in a few words, for its badge.
 #[must_use]
-pub fn run_words(run: &PipelineRun, ended: usize, total: usize, now: DateTime<Utc>) -> String {
+pub fn run_words(run: &PipelineRun, ended: i64, total: i64, now: DateTime<Utc>) -> String {
     let (_, word) = of_run(run.state);
     let span = took(run.started_at, run.ended_at, now).map(format::duration);
     match (run.state, span) {
@@ -101,6 +101,11 @@ pub fn step_note(step: &Step, steps: &[Step], now: DateTime<Utc>) -> String {
                 (None, _) => String::new(),
             }
         }
+        _ if step.inner.is_some_and(|inner| inner.total > 0) => {
+            let inner = step.inner.unwrap_or_default();
+            format!("{} of {}", inner.total - inner.open, inner.total)
+        }
+        StepState::Ready if step.blocked_by.is_some() => "for its limit".to_owned(),
         StepState::Ready if step.attempts > 0 => format!("for try {}", step.attempts + 1),
         StepState::Ready => "for a worker".to_owned(),
         StepState::Skipped => step.reason.clone(),
@@ -147,7 +152,8 @@ pub fn chosen_attempt(attempts: &[StepAttempt], asked: Option<i32>) -> Option<&S
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::id::StepId;
+    use domain::{id::StepId, step::StepKind};
+    use std::collections::BTreeMap;
 
     fn step(name: &str, state: StepState, needs: &[&str], started: Option<i64>) -> Step {
         let at = |s: i64| DateTime::from_timestamp(s, 0).unwrap();
@@ -162,6 +168,11 @@ mod tests {
             started_at: started.map(at),
             ended_at: state.is_final().then_some(started).flatten().map(|s| at(s + 5)),
             outputs: Vec::new(),
+            kind: StepKind::Command,
+            parent: None,
+            items: BTreeMap::new(),
+            inner: None,
+            blocked_by: None,
         }
     }
 

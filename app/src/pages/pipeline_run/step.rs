@@ -4,7 +4,7 @@ use super::{RunPage, state};
 use crate::{format, ui::prelude::*};
 use chrono::TimeDelta;
 use domain::{
-    pipeline::{Command as Runs, StepSpec},
+    pipeline::{Command as Runs, StepSpec, TriggerRule, Work},
     pipeline_run::{AttemptOutcome, StepState},
     step::{Step, StepAttempt},
 };
@@ -18,6 +18,10 @@ pub(super) fn StepLog(page: RunPage, links: Links, step: Step, attempt: Option<S
     let Some(attempt) = attempt else {
         let why = match step.state {
             StepState::Waiting if !step.needs.is_empty() => format!("It waits for {}.", step.needs.join(", ")),
+            StepState::Ready if step.blocked_by.is_some() => format!(
+                "It begins when the limit {} has a place for it.",
+                step.blocked_by.as_deref().unwrap_or_default()
+            ),
             StepState::Waiting | StepState::Ready => "It begins when a worker is free.".to_owned(),
             StepState::Skipped if !step.reason.is_empty() => format!("It never began: {}.", step.reason),
             StepState::Skipped | StepState::Cancelled => "It never began.".to_owned(),
@@ -61,7 +65,7 @@ pub(super) fn StepFacts(
     attempt: Option<StepAttempt>,
 ) -> impl IntoView {
     let (shape, word) = state::of_step(step.state);
-    let spec = page.spec.steps.get(&step.name).cloned();
+    let spec = page.spec.step(&place(&step.name)).cloned();
     let tracked = attempt.as_ref().and_then(|attempt| attempt.run_id).map(|id| {
         view! { <a href=links.run(&id)>"Run "<span class="mono">{id.simple()[24..].to_owned()}</span></a> }.into_any()
     });
@@ -72,9 +76,12 @@ pub(super) fn StepFacts(
         let shown = attempt.as_ref().map(|attempt| attempt.number);
         view! { <Attempts attempts step=step.clone() shown address=address.clone()/> }
     });
-    let code = spec
-        .as_ref()
-        .map(|spec| view! { <CodeBlock label=format!("Command of {}", step.name) text=command(&spec.command)/> });
+    let code = spec.as_ref().and_then(|spec| match &spec.work {
+        Work::Command(runs) => {
+            Some(view! { <CodeBlock label=format!("Command of {}", step.name) text=command(runs)/> })
+        }
+        Work::Steps(_) => None,
+    });
     view! {
         <Panel
             title=step.name.clone()
@@ -91,6 +98,11 @@ pub(super) fn StepFacts(
         {attempts}
         {outputs}
     }
+}
+
+/// Where a step of a run stands in the file: its name without the numbers of instances.
+fn place(name: &str) -> Vec<&str> {
+    name.split('/').map(|part| part.split('.').next().unwrap_or(part)).collect()
 }
 
 /// How long something takes so far: the browser counts on.
@@ -139,6 +151,13 @@ fn Known(spec: Option<StepSpec>, step: Step, attempt: Option<StepAttempt>, addre
     });
     let inputs: Vec<String> =
         spec.iter().flat_map(|spec| &spec.inputs).map(|(name, from)| format!("{name} from {from}")).collect();
+    let condition = spec.as_ref().and_then(|spec| spec.condition.clone());
+    let rule = spec.as_ref().and_then(|spec| match (spec.finally, spec.trigger_rule) {
+        (true, _) => Some("when all others have ended"),
+        (false, TriggerRule::AllDone) => Some("whatever became of those before it"),
+        (false, TriggerRule::AllSuccess) => None,
+    });
+    let limits: Vec<String> = spec.iter().flat_map(|spec| spec.limits.iter().cloned()).collect();
     let pool = spec.as_ref().map(|spec| spec.pool.clone()).filter(|pool| pool != "default");
     let worker = attempt.as_ref().map(|attempt| attempt.worker.clone());
     let began = attempt.as_ref().map(|attempt| attempt.started_at);
@@ -165,6 +184,15 @@ fn Known(spec: Option<StepSpec>, step: Step, attempt: Option<StepAttempt>, addre
             {code.map(|code| view! { <Fact name="Exit status">{code}</Fact> })}
             {(!step.needs.is_empty()).then(|| view! { <Fact name="After">{needs}</Fact> })}
             {(!inputs.is_empty()).then(|| view! { <Fact name="Inputs" >{inputs.join(", ")}</Fact> })}
+            {step
+                .items
+                .clone()
+                .into_iter()
+                .map(|(name, value)| view! { <Fact name mono=true>{value.to_string()}</Fact> })
+                .collect_view()}
+            {condition.map(|text| view! { <Fact name="Condition" mono=true>{text}</Fact> })}
+            {rule.map(|text| view! { <Fact name="Begins">{text}</Fact> })}
+            {(!limits.is_empty()).then(|| view! { <Fact name="Limits">{limits.join(", ")}</Fact> })}
             {timeout.map(|text| view! { <Fact name="Timeout">{text}</Fact> })}
             {(step.max_attempts > 1).then(|| view! { <Fact name="Tries">{format!("up to {}", step.max_attempts)}</Fact> })}
             {pool.map(|pool| view! { <Fact name="Pool">{pool}</Fact> })}

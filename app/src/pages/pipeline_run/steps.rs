@@ -77,7 +77,11 @@ fn nodes(page: &RunPage, address: &Address, shown: Option<&str>, now: DateTime<U
             state,
             word,
             note: last_try(page, step, now).unwrap_or_else(|| state::step_note(step, steps, now)),
-            progress: None,
+            progress: step.inner.filter(|inner| inner.total > 0 && step.state == StepState::Running).map(|inner| {
+                #[allow(clippy::cast_precision_loss)] // at most some thousands
+                let share = (inner.total - inner.open) as f64 / inner.total as f64;
+                share
+            }),
             current: shown == Some(step.name.as_str()),
         }
     };

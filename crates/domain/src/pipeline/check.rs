@@ -2,12 +2,15 @@
 //! variables that would hide each other.
 
 use super::{
-    env_name,
+    condition, env_name,
     parse::{Places, StepPlaces, TextKind},
-    spec::{PipelineSpec, StepSpec},
+    spec::{ListRef, OutputSpec, PipelineSpec, StepSpec},
     template::{Part, Place, parts},
 };
-use crate::problem::{At, Problem, show, suggest};
+use crate::{
+    problem::{At, Problem, show, suggest},
+    prose::capitalised,
+};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// When so many problems were found, no more are looked for: to find near names for thousands would take seconds.
@@ -18,84 +21,168 @@ pub(super) fn all(spec: &PipelineSpec, places: &Places, problems: &mut Vec<Probl
     let names: Vec<_> = places.params.iter().map(|(name, at)| ("PARAM", name.as_str(), *at)).collect();
     variables(&names, problems);
     for (kind, text, at) in &places.texts {
-        placeholders(spec, None, *kind, text, *at, problems);
+        placeholders(&Texts { outer: &names, step: None }, *kind, text, *at, problems);
     }
-    for (name, step) in &spec.steps {
-        let Some(places) = places.steps.get(name) else {
-            continue;
-        };
-        references(spec, name, places, problems);
-        for (kind, text, at) in &places.texts {
-            placeholders(spec, Some(step), *kind, text, *at, problems);
-        }
-        let inherited = names.iter().filter(|(_, name, _)| !step.params.contains_key(*name)).copied();
-        let own = places.variables.iter().map(|(kind, name, at)| (*kind, name.as_str(), *at));
-        // Those of the pipeline among themselves were looked at above.
-        let of_step: Vec<_> = own.clone().map(|(_, _, at)| at).collect();
-        let mut found = Vec::new();
-        variables(&inherited.chain(own).collect::<Vec<_>>(), &mut found);
-        problems.extend(found.into_iter().filter(|p| of_step.contains(&At { line: p.line, column: p.column })));
-        for (output, path) in &step.outputs {
-            if spec.files.contains_key(path) {
-                let at = places.variables.iter().find(|(kind, name, _)| *kind == "OUTPUT" && name == output);
-                if let Some((_, _, at)) = at {
-                    problems.push(Problem::new(
-                        *at,
-                        format!("\"{path}\" is a file of the pipeline and cannot be an output."),
-                    ));
-                }
-            }
-        }
-    }
-    cycles(spec, places, problems);
+    let scope = Scope { steps: &spec.steps, places: &places.steps, params: names, whole: None, outer: None };
+    scope.check(spec, problems);
 }
 
-/// Steps and outputs that must exist.
-fn references(spec: &PipelineSpec, name: &str, places: &StepPlaces, problems: &mut Vec<Problem>) {
-    let steps = || spec.steps.keys().map(String::as_str);
-    for (needed, at) in &places.needs {
-        if problems.len() >= ENOUGH {
-            return;
+/// Steps that see each other, and what is around them.
+struct Scope<'a> {
+    steps: &'a BTreeMap<String, StepSpec>,
+    places: &'a HashMap<String, StepPlaces>,
+    /// Params from outside: kind, name, place.
+    params: Vec<(&'static str, &'a str, At)>,
+    /// The step that these are in.
+    whole: Option<&'a str>,
+    outer: Option<&'a Scope<'a>>,
+}
+
+impl<'a> Scope<'a> {
+    fn check(&self, spec: &PipelineSpec, problems: &mut Vec<Problem>) {
+        for (name, step) in self.steps {
+            let Some(places) = self.places.get(name) else {
+                continue;
+            };
+            self.references(name, step, places, problems);
+            for (kind, text, at) in &places.texts {
+                placeholders(&Texts { outer: &self.params, step: Some(step) }, *kind, text, *at, problems);
+            }
+            let is_own = |name: &str| step.params.contains_key(name) || step.item_names().any(|item| item == name);
+            let inherited = self.params.iter().filter(|(_, name, _)| !is_own(name)).copied();
+            let own = places.variables.iter().map(|(kind, name, at)| (*kind, name.as_str(), *at));
+            // Those from outside among themselves were looked at there.
+            let of_step: Vec<_> = own.clone().map(|(_, _, at)| at).collect();
+            let seen: Vec<_> = inherited.chain(own).collect();
+            let mut found = Vec::new();
+            variables(&seen, &mut found);
+            problems.extend(found.into_iter().filter(|p| of_step.contains(&At { line: p.line, column: p.column })));
+            for (output, path) in step.outputs.iter().filter_map(|(name, output)| Some((name, output.path()?))) {
+                if spec.files.contains_key(path) {
+                    let at = places.variables.iter().find(|(kind, name, _)| *kind == "OUTPUT" && name == output);
+                    if let Some((_, _, at)) = at {
+                        let message = format!("\"{path}\" is a file of the pipeline and cannot be an output.");
+                        problems.push(Problem::new(*at, message));
+                    }
+                }
+            }
+            if let (Some(at), Some(condition)) = (places.condition, &step.condition)
+                && let Err(message) = condition::check(condition)
+            {
+                problems.push(Problem::new(at, capitalised(&message)));
+            }
+            if let Some(inner) = step.steps() {
+                let params = seen.into_iter().filter(|(kind, _, _)| *kind == "PARAM").collect();
+                let scope = Scope { steps: inner, places: &places.steps, params, whole: Some(name), outer: Some(self) };
+                scope.check(spec, problems);
+            }
         }
-        if needed == name {
-            problems.push(Problem::new(*at, format!("Step \"{name}\" needs itself.")));
-        } else if !spec.steps.contains_key(needed) {
-            let others = suggest(needed, steps().filter(|step| *step != name));
-            problems.push(Problem::new(
-                *at,
-                format!("There is no step \"{}\" for \"{name}\" to need; {others}", show(needed)),
-            ));
+        cycles(self, problems);
+    }
+
+    /// The step of this name that is seen from here, the nearest first.
+    fn find(&self, name: &str) -> Option<&'a StepSpec> {
+        self.steps.get(name).or_else(|| self.outer.and_then(|outer| outer.find(name)))
+    }
+
+    /// Whether steps of this scope are inside of the step of this name, as it is seen from here.
+    fn is_inside(&self, name: &str) -> bool {
+        !self.steps.contains_key(name)
+            && (self.whole == Some(name) || self.outer.is_some_and(|outer| outer.is_inside(name)))
+    }
+
+    fn names(&self) -> Vec<&'a str> {
+        let outer = self.outer.map(Self::names).unwrap_or_default();
+        self.steps.keys().map(String::as_str).chain(outer).collect()
+    }
+
+    /// Steps and outputs that must exist.
+    fn references(&self, name: &str, step: &StepSpec, places: &StepPlaces, problems: &mut Vec<Problem>) {
+        for (needed, at) in &places.needs {
+            if problems.len() >= ENOUGH {
+                return;
+            }
+            let message = match self.steps.get(needed) {
+                _ if needed == name => format!("Step \"{name}\" needs itself."),
+                Some(last) if last.finally && !step.finally => too_late(needed),
+                Some(_) => continue,
+                None => {
+                    let others = suggest(needed, self.steps.keys().map(String::as_str).filter(|step| *step != name));
+                    format!("There is no step \"{}\" for \"{name}\" to need; {others}", show(needed))
+                }
+            };
+            problems.push(Problem::new(*at, message));
+        }
+        let mut over = None;
+        match &places.map {
+            Some((ListRef::Output(output), at)) => over = Some((output, *at)),
+            Some((ListRef::Param(param), at)) if !self.params.iter().any(|(_, known, _)| known == param) => {
+                let others = suggest(param, self.params.iter().map(|(_, known, _)| *known));
+                problems.push(Problem::new(*at, format!("There is no param \"{}\"; {others}", show(param))));
+            }
+            Some((ListRef::Param(_), _)) | None => {}
+        }
+        for (input, at) in places.inputs.iter().map(|(input, at)| (input, *at)).chain(over) {
+            if problems.len() >= ENOUGH {
+                return;
+            }
+            let is_over = over.is_some_and(|(output, _)| std::ptr::eq(output, input));
+            let message = match self.find(&input.step) {
+                _ if input.step == name => format!("Step \"{name}\" takes its own output."),
+                _ if self.is_inside(&input.step) => {
+                    format!("Step \"{name}\" is inside of \"{}\" and cannot take what that gives.", input.step)
+                }
+                None => {
+                    let others = suggest(&input.step, self.names().into_iter().filter(|step| *step != name));
+                    format!("There is no step \"{}\" to take \"{input}\" from; {others}", input.step)
+                }
+                Some(from) if from.finally && !step.finally => too_late(&input.step),
+                Some(from) => match from.outputs.get(&input.output) {
+                    None => {
+                        let others = suggest(&input.output, from.outputs.keys().map(String::as_str));
+                        format!("Step \"{}\" has no output \"{}\"; {others}", input.step, input.output)
+                    }
+                    Some(OutputSpec::Path(_)) if is_over => format!(
+                        "\"{input}\" is a file; to map over its list, write \"{}: {{ path: …, type: value }}\" in step \"{}\".",
+                        input.output, input.step
+                    ),
+                    Some(_) => continue,
+                },
+            };
+            problems.push(Problem::new(at, message));
+        }
+        let inner = step.steps();
+        for (output, at) in &places.passed_on {
+            let message = match inner.and_then(|inner| inner.get(&output.step)) {
+                Some(from) if from.outputs.contains_key(&output.output) => continue,
+                Some(from) => {
+                    let others = suggest(&output.output, from.outputs.keys().map(String::as_str));
+                    format!("Step \"{}\" has no output \"{}\"; {others}", output.step, output.output)
+                }
+                None => {
+                    let others =
+                        suggest(&output.step, inner.into_iter().flat_map(|steps| steps.keys().map(String::as_str)));
+                    format!("There is no step \"{}\" inside of \"{name}\"; {others}", output.step)
+                }
+            };
+            problems.push(Problem::new(*at, message));
         }
     }
-    for (input, at) in &places.inputs {
-        if problems.len() >= ENOUGH {
-            return;
-        }
-        let message = match spec.steps.get(&input.step) {
-            _ if input.step == name => format!("Step \"{name}\" takes its own output."),
-            None => {
-                let others = suggest(&input.step, steps().filter(|step| *step != name));
-                format!("There is no step \"{}\" to take \"{input}\" from; {others}", input.step)
-            }
-            Some(step) if !step.outputs.contains_key(&input.output) => {
-                let others = suggest(&input.output, step.outputs.keys().map(String::as_str));
-                format!("Step \"{}\" has no output \"{}\"; {others}", input.step, input.output)
-            }
-            Some(_) => continue,
-        };
-        problems.push(Problem::new(*at, message));
-    }
+}
+
+fn too_late(step: &str) -> String {
+    format!("Step \"{step}\" runs when all others have ended; they cannot wait for it.")
+}
+
+/// What a text is filled in from.
+struct Texts<'a> {
+    /// Params from outside of the step: kind, name, place.
+    outer: &'a [(&'static str, &'a str, At)],
+    step: Option<&'a StepSpec>,
 }
 
 /// Placeholders of a text: that they can be read, that what they name exists, and that no shell will read their values.
-fn placeholders(
-    spec: &PipelineSpec,
-    step: Option<&StepSpec>,
-    kind: TextKind,
-    text: &str,
-    at: At,
-    problems: &mut Vec<Problem>,
-) {
+fn placeholders(texts: &Texts<'_>, kind: TextKind, text: &str, at: At, problems: &mut Vec<Problem>) {
     if kind == TextKind::Script {
         if parts(text).any(|part| !matches!(part, Ok(Part::Text(_)))) {
             let variable = parts(text).find_map(|part| match part {
@@ -123,12 +210,15 @@ fn placeholders(
                 continue;
             }
         };
-        let step = step.filter(|_| kind == TextKind::OfStep);
+        let step = texts.step.filter(|_| kind == TextKind::OfStep);
+        // A param of a step is made of what comes from outside, and of what a matrix or a map gives.
+        let params = || {
+            let outer = texts.outer.iter().map(|(_, name, _)| *name);
+            let items = texts.step.into_iter().flat_map(StepSpec::item_names);
+            outer.chain(items).chain(step.into_iter().flat_map(|step| step.params.keys()).map(String::as_str))
+        };
         let (noun, name, exists) = match (place, step) {
-            (Place::Param(name), step) => {
-                let is_own = step.is_some_and(|step| step.params.contains_key(name));
-                ("param", name, is_own || spec.params.contains_key(name))
-            }
+            (Place::Param(name), _) => ("param", name, params().any(|known| known == name)),
             (Place::Input(name), Some(step)) => ("input", name, step.inputs.contains_key(name)),
             (Place::Output(name), Some(step)) => ("output", name, step.outputs.contains_key(name)),
             (Place::Input(_) | Place::Output(_), None) => {
@@ -143,12 +233,7 @@ fn placeholders(
             continue;
         }
         let known: Vec<&str> = match (place, step) {
-            (Place::Param(_), _) => spec
-                .params
-                .keys()
-                .chain(step.into_iter().flat_map(|step| step.params.keys()))
-                .map(String::as_str)
-                .collect(),
+            (Place::Param(_), _) => params().collect(),
             (Place::Input(_), _) => step.into_iter().flat_map(|step| step.inputs.keys()).map(String::as_str).collect(),
             (Place::Output(_), _) => {
                 step.into_iter().flat_map(|step| step.outputs.keys()).map(String::as_str).collect()
@@ -170,17 +255,34 @@ fn variables(names: &[(&str, &str, At)], problems: &mut Vec<Problem>) {
     }
 }
 
+/// The steps around this one that must have ended before it begins, and where it says so.
+fn outward<'a>(step: &'a StepSpec, places: &'a StepPlaces) -> Vec<(&'a str, At)> {
+    let over = places.map.iter().filter_map(|(list, at)| match list {
+        ListRef::Output(output) => Some((output.step.as_str(), *at)),
+        ListRef::Param(_) => None,
+    });
+    let needs = places.needs.iter().map(|(step, at)| (step.as_str(), *at));
+    let inputs = places.inputs.iter().map(|(input, at)| (input.step.as_str(), *at));
+    let mut found: Vec<_> = needs.chain(inputs).chain(over).collect();
+    for (name, inner) in step.steps().into_iter().flatten() {
+        let from_within = places.steps.get(name).map(|places| outward(inner, places)).unwrap_or_default();
+        found.extend(
+            from_within.into_iter().filter(|(name, _)| step.steps().is_some_and(|steps| !steps.contains_key(*name))),
+        );
+    }
+    found
+}
+
 /// Circles of steps that wait for each other, each told once.
-fn cycles(spec: &PipelineSpec, places: &Places, problems: &mut Vec<Problem>) {
+fn cycles(scope: &Scope<'_>, problems: &mut Vec<Problem>) {
     let mut edges: BTreeMap<&str, Vec<(&str, At)>> = BTreeMap::new();
-    for name in spec.steps.keys() {
-        let Some(places) = places.steps.get(name) else {
+    for (name, step) in scope.steps {
+        let Some(places) = scope.places.get(name) else {
             continue;
         };
-        let needs = places.needs.iter().map(|(step, at)| (step.as_str(), *at));
-        let inputs = places.inputs.iter().map(|(input, at)| (input.step.as_str(), *at));
         // A step that needs itself has been told already.
-        let known = needs.chain(inputs).filter(|(step, _)| step != name && spec.steps.contains_key(*step));
+        let known = outward(step, places).into_iter();
+        let known = known.filter(|(step, _)| step != name && scope.steps.contains_key(*step));
         edges.insert(name, known.collect());
     }
     let mut search = Search {

@@ -2,8 +2,9 @@
 
 use super::{
     env_name,
-    spec::{Command, PipelineSpec},
-    template::{Place, fill},
+    param::Param,
+    spec::{Command, PipelineSpec, Work},
+    template::{Place, fill, whole_param},
     value::ParamValue,
 };
 use crate::{
@@ -33,66 +34,102 @@ pub struct Invocation {
 }
 
 impl PipelineSpec {
-    /// The value of every param of a run: what was given, checked against the default's kind, and the default otherwise.
+    /// The value of every param of a run: what was given, checked against what the param takes, and the default otherwise.
     ///
     /// # Errors
-    /// When something is given for a param that does not exist, or of another kind. The error's field is `params.NAME`.
+    /// When something is given for a param that does not exist, or that it does not take, or when one without a default is
+    /// not given. The error's field is `params.NAME`.
     pub fn resolve_params(&self, given: &BTreeMap<String, Value>) -> Result<BTreeMap<String, ParamValue>, Error> {
-        let mut params = self.params.clone();
-        for (name, value) in given {
-            let field = format!("params.{}", show(name));
-            let Some(default) = self.params.get(name) else {
-                let others = suggest(name, self.params.keys().map(String::as_str));
-                let message = format!("Pipeline \"{}\" has no param \"{}\"; {others}", self.name, show(name));
-                return Err(Error::invalid_field(field, message));
-            };
-            let value = default
-                .accept(value)
-                .map_err(|rule| Error::invalid_field(field, format!("The param \"{name}\" {rule}.")))?;
-            params.insert(name.clone(), value);
+        if let Some(name) = given.keys().find(|name| !self.params.contains_key(*name)) {
+            let others = suggest(name, self.params.keys().map(String::as_str));
+            let message = format!("Pipeline \"{}\" has no param \"{}\"; {others}", self.name, show(name));
+            return Err(Error::invalid_field(format!("params.{}", show(name)), message));
         }
-        Ok(params)
+        let resolve = |(name, param): (&String, &Param)| {
+            let value = match (given.get(name), &param.default) {
+                (Some(value), _) => param.accept(value),
+                (None, Some(default)) => Ok(default.clone()),
+                (None, None) => Err("has no default; give a value".to_owned()),
+            };
+            let wrong = |rule| Error::invalid_field(format!("params.{name}"), format!("The param \"{name}\" {rule}."));
+            Ok((name.clone(), value.map_err(wrong)?))
+        };
+        self.params.iter().map(resolve).collect()
     }
 
-    /// What to run for this step when the params have these values; a param without a value has its default. `None` when
-    /// there is no such step.
+    /// The values of all params that the step at this place sees: those of the run, of the steps around it, of the matrix
+    /// and maps that made this instance of it (`items`), and its own, inner ones before outer ones. A param without a value
+    /// has its default.
+    #[must_use]
+    pub fn values(
+        &self,
+        place: &[impl AsRef<str>],
+        params: &BTreeMap<String, ParamValue>,
+        items: &BTreeMap<String, ParamValue>,
+    ) -> BTreeMap<String, ParamValue> {
+        let default = |(name, param): (&String, &Param)| Some((name.clone(), param.default.clone()?));
+        let mut values: BTreeMap<String, ParamValue> = self.params.iter().filter_map(default).collect();
+        values.extend(params.iter().filter(|(name, _)| self.params.contains_key(*name)).map(pair));
+        for step in self.steps_to(place) {
+            values.extend(step.item_names().filter_map(|name| items.get_key_value(name)).map(pair));
+            let own: Vec<_> =
+                step.params.iter().map(|(name, value)| (name.clone(), fill_value(value, &values))).collect();
+            values.extend(own);
+        }
+        values
+    }
+
+    /// What to run for the step at this place when its params have these [`values`](Self::values). `None` when there is no
+    /// such step, or it runs no command.
     ///
     /// A value never becomes code by itself: in a list command it stays one argument, and a script of the shell gets it
     /// in a variable.
     #[must_use]
-    pub fn invocation(&self, step: &str, params: &BTreeMap<String, ParamValue>) -> Option<Invocation> {
-        let step = self.steps.get(step)?;
-        let of_pipeline = |name: &str| params.get(name).or_else(|| self.params.get(name));
+    pub fn invocation(&self, place: &[impl AsRef<str>], values: &BTreeMap<String, ParamValue>) -> Option<Invocation> {
+        let step = self.step(place)?;
+        let Work::Command(command) = &step.work else { return None };
         let fill_pipeline = |text: &str| {
             fill(text, |place| match place {
-                Place::Param(name) => of_pipeline(name).map(ToString::to_string),
+                Place::Param(name) => values.get(name).map(ToString::to_string),
                 Place::Input(_) | Place::Output(_) => None,
             })
         };
-        let mut values: BTreeMap<&str, String> =
-            self.params.keys().filter_map(|name| Some((name.as_str(), of_pipeline(name)?.to_string()))).collect();
-        for (name, value) in &step.params {
-            values.insert(name, fill_pipeline(&value.to_string()));
-        }
         let fill_step = |text: &str| {
             fill(text, |place| match place {
-                Place::Param(name) => values.get(name).cloned(),
+                Place::Param(name) => values.get(name).map(ToString::to_string),
                 Place::Input(name) => Some(input_path(name)),
-                Place::Output(name) => step.outputs.get(name).cloned(),
+                Place::Output(name) => step.outputs.get(name).and_then(|output| output.path()).map(ToOwned::to_owned),
             })
         };
 
         let mut env: BTreeMap<String, String> =
-            values.iter().map(|(name, value)| (env_name("PARAM", name), value.clone())).collect();
+            values.iter().map(|(name, value)| (env_name("PARAM", name), value.to_string())).collect();
         env.extend(step.inputs.keys().map(|name| (env_name("INPUT", name), input_path(name))));
-        env.extend(step.outputs.iter().map(|(name, path)| (env_name("OUTPUT", name), path.clone())));
+        let paths = step.outputs.iter().filter_map(|(name, output)| Some((name, output.path()?)));
+        env.extend(paths.map(|(name, path)| (env_name("OUTPUT", name), path.to_owned())));
         env.extend(self.env.iter().map(|(name, text)| (name.clone(), fill_pipeline(text))));
         env.extend(step.env.iter().map(|(name, text)| (name.clone(), fill_step(text))));
 
-        let argv = match &step.command {
+        let argv = match command {
             Command::Shell(script) => vec!["/bin/sh".to_owned(), "-ec".to_owned(), script.clone()],
             Command::Program(arguments) => arguments.iter().map(|argument| fill_step(argument)).collect(),
         };
         Some(Invocation { argv, env })
     }
+}
+
+fn pair((name, value): (&String, &ParamValue)) -> (String, ParamValue) {
+    (name.clone(), value.clone())
+}
+
+/// A text that is a placeholder alone has the value itself, whatever its kind.
+fn fill_value(value: &ParamValue, known: &BTreeMap<String, ParamValue>) -> ParamValue {
+    let ParamValue::Text(text) = value else { return value.clone() };
+    if let Some(whole) = whole_param(text).and_then(|name| known.get(name)) {
+        return whole.clone();
+    }
+    ParamValue::Text(fill(text, |place| match place {
+        Place::Param(name) => known.get(name).map(ToString::to_string),
+        Place::Input(_) | Place::Output(_) => None,
+    }))
 }

@@ -7,6 +7,7 @@
 
 mod expand;
 mod graph;
+mod param;
 mod spec;
 mod template;
 mod value;
@@ -15,16 +16,27 @@ mod value;
 #[cfg(not(target_arch = "wasm32"))]
 mod check;
 #[cfg(not(target_arch = "wasm32"))]
+pub mod condition;
+#[cfg(not(target_arch = "wasm32"))]
 mod parse;
 #[cfg(test)]
 mod tests;
 
+/// The JSON Schema of a pipeline's file, for editors. What it allows and [`PipelineSpec::parse`] refuses is told with a
+/// sentence by the latter alone: names that must exist, circles, placeholders.
+#[cfg(not(target_arch = "wasm32"))]
+pub const SCHEMA: &str = include_str!("schema.json");
+
 pub use crate::problem::{FileErrors, Problem};
 pub use expand::{INPUTS_DIR, Invocation, input_path};
 pub use graph::Graph;
+pub use param::{Param, ParamKind};
 #[cfg(not(target_arch = "wasm32"))]
 pub use parse::{MAX_FILE_BYTES, MAX_STEPS};
-pub use spec::{Command, OutputRef, PipelineSpec, Retries, StepSpec};
+pub use spec::{
+    Command, ExecutorKind, ListRef, MapSpec, OutputKind, OutputRef, OutputSpec, PipelineSpec, Priority, Resources,
+    Retries, StepSpec, TriggerRule, Work,
+};
 pub use value::ParamValue;
 
 use crate::{

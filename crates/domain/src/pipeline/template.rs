@@ -97,6 +97,15 @@ pub(super) fn fill(text: &str, value: impl Fn(Place<'_>) -> Option<String>) -> S
     })
 }
 
+/// The param that the text stands for, when it is one placeholder and nothing else.
+pub(super) fn whole_param(text: &str) -> Option<&str> {
+    let mut parts = parts(text);
+    match (parts.next(), parts.next()) {
+        (Some(Ok(Part::Place(Place::Param(name)))), None) => Some(name),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

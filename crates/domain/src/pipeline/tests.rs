@@ -1,7 +1,6 @@
 //! Files as users write them, right and wrong.
 
 use super::*;
-use crate::pipeline_run::{PipelineRunState, StepState};
 use proptest::prelude::*;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -220,9 +219,8 @@ steps:
     insta::assert_snapshot!(problems(source), @r#"
     line 1, column 7: The pipeline's name must be 1 to 63 lower-case letters, digits, "-" or "_", beginning with a letter or digit; "Wine" is not.
     line 2, column 1: Unknown key "descripton" in the pipeline; did you mean "description"?
-    line 4, column 7: A param needs a default: a text, a number, true or false.
+    line 4, column 7: A param needs a default: a text, a number, true or false, or "{ type: string }" when a run must give it.
     line 5, column 7: Write true or false, or "yes" in quotes for the text.
-    line 6, column 9: A param needs a default: a text, a number, true or false.
     line 8, column 3: The path "/etc/passwd" is absolute; give a path relative to the step's directory.
     line 9, column 3: The path "../up" leaves the step's directory; ".." is not allowed.
     line 10, column 3: "inputs/" holds the step's inputs; choose another path.
@@ -264,10 +262,10 @@ fn broken_yaml_has_a_line_and_a_column() {
     line 4, column 31: This is not valid YAML: while parsing a flow sequence, expected ',' or ']' (in a list [a, b], write "${{ … }}" in quotes).
     "#);
     insta::assert_snapshot!(problems("- a\n- b\n"), @r#"
-    line 1, column 1: The pipeline must be a mapping with the keys name, description, params, files, env, steps.
+    line 1, column 1: The pipeline must be a mapping with the keys name, description, params, files, env, executor, image, priority, steps, finally.
     "#);
     insta::assert_snapshot!(problems("just text"), @r#"
-    line 1, column 1: The pipeline must be a mapping with the keys name, description, params, files, env, steps.
+    line 1, column 1: The pipeline must be a mapping with the keys name, description, params, files, env, executor, image, priority, steps, finally.
     "#);
     insta::assert_snapshot!(problems("# nothing\n"), @r#"
     line 1, column 1: The file is empty.
@@ -394,7 +392,7 @@ fn limits_are_told() {
         "retries: 21",
         "retries: 1.5",
         "retries: {backoff: 1s}",
-        "retries: {count: 1, backoff: 1h}",
+        "retries: {count: 1, backoff: 2d}",
     ] {
         assert!(PipelineSpec::parse(&with_step(&format!("command: [true]\n{bad}"))).is_err(), "{bad}");
     }
@@ -523,7 +521,7 @@ fn aliases_save_typing() {
         "name: x\nenv: &common {A: one}\nsteps:\n  a: {command: &c [echo, hi], env: *common}\n  b: {command: *c}\n",
     );
     assert_eq!(spec.steps["a"].env["A"], "one");
-    assert_eq!(spec.steps["a"].command, spec.steps["b"].command);
+    assert_eq!(spec.steps["a"].work, spec.steps["b"].work);
     assert!(problems("name: x\nsteps: {a: {<<: {command: x}}}\n").contains("Merge keys are not supported"));
 }
 
@@ -536,7 +534,8 @@ fn a_process_gets_every_value() {
             ("rounds".to_owned(), json!("300")),
         ]))
         .unwrap();
-    let train = spec.invocation("train", &params).unwrap();
+    let run = |place: &[&str]| spec.invocation(place, &spec.values(place, &params, &BTreeMap::new()));
+    let train = run(&["train"]).unwrap();
     assert_eq!(train.argv, ["python", "train.py", "--rate=0.1", "inputs/data"]);
     insta::assert_json_snapshot!(train.env, @r#"
     {
@@ -551,13 +550,13 @@ fn a_process_gets_every_value() {
       "THREADS": "2"
     }
     "#);
-    let report = spec.invocation("report", &params).unwrap();
+    let report = run(&["report"]).unwrap();
     assert_eq!(report.argv[..2], ["/bin/sh", "-ec"]);
     assert!(report.argv[2].starts_with("echo \"rounds: $PARAM_ROUNDS\""));
     assert_eq!(report.env["PARAM_ROUNDS"], "300");
     assert_eq!(report.env["INPUT_MODEL"], "inputs/model");
-    assert_eq!(spec.invocation("prepare", &params).unwrap().argv[4], "data/train.csv");
-    assert_eq!(spec.invocation("nothing", &params), None);
+    assert_eq!(run(&["prepare"]).unwrap().argv[4], "data/train.csv");
+    assert_eq!(run(&["nothing"]), None);
 }
 
 #[test]
@@ -573,7 +572,12 @@ fn params_given_for_a_run_are_checked() {
     );
     assert_eq!(refuse("rounds", json!("many")), "params.rounds: The param \"rounds\" must be a number.");
     assert_eq!(refuse("balanced", json!(1)), "params.balanced: The param \"balanced\" must be true or false.");
-    assert_eq!(spec.resolve_params(&BTreeMap::new()).unwrap(), spec.params);
+    let defaults: BTreeMap<String, ParamValue> =
+        spec.params.iter().map(|(name, param)| (name.clone(), param.default.clone().unwrap())).collect();
+    assert_eq!(spec.resolve_params(&BTreeMap::new()).unwrap(), defaults);
+    let needed = parse("name: x\nparams: {day: {type: string}}\nsteps: {a: {command: x}}\n");
+    let error = needed.resolve_params(&BTreeMap::new()).unwrap_err();
+    assert_eq!(error.message, "The param \"day\" has no default; give a value.");
 }
 
 #[test]
@@ -612,26 +616,6 @@ fn paths_stay_in_the_directory() {
     }
 }
 
-#[test]
-fn a_run_of_the_pipeline_can_be_played_from_its_graph() {
-    let spec = parse(TRAIN);
-    let (graph, mut states, mut order) = (spec.graph(), BTreeMap::new(), Vec::new());
-    let mut run = PipelineRunState::Queued;
-    for name in spec.steps.keys() {
-        states.insert(name.clone(), StepState::Waiting);
-    }
-    while !run.is_final() {
-        for (step, to) in graph.moves(&states.clone(), false) {
-            assert_eq!(to, StepState::Ready);
-            order.push(step.to_owned());
-            states.insert(step.to_owned(), StepState::Succeeded);
-        }
-        run = run.after(states.values().copied());
-    }
-    assert_eq!(order, ["prepare", "train", "report"]);
-    assert_eq!(run, PipelineRunState::Succeeded);
-}
-
 proptest! {
     #[test]
     fn no_file_panics_and_every_problem_has_a_place(source in "(name|steps|params|env|command|inputs|a|b|[:\\-\\[\\]{}&*|>'\"#!,.?] ?|\n( ){0,6}|\\$\\{\\{ ){0,40}") {
@@ -655,4 +639,192 @@ proptest! {
         source.replace_range(at..end, &put);
         let _ = PipelineSpec::parse(&source);
     }
+}
+
+const WIDE: &str = r#"
+name: wide
+params:
+  rows: { type: integer, default: 100, minimum: 1, description: How many rows. }
+  kinds: [tree, linear]
+executor: docker
+image: python:3.11-slim
+priority: high
+steps:
+  list:
+    command: echo '["north", "south"]' > "$OUTPUT_REGIONS"
+    outputs:
+      regions: { path: regions.json, type: value }
+      data: data.csv
+  region:
+    map: { region: list.regions }
+    max_parallel: 4
+    steps:
+      fetch:
+        command: fetch "$PARAM_REGION"
+        inputs: { all: list.data }
+        outputs: { rows: { path: rows.json, type: value } }
+      train:
+        matrix: { rate: [0.1, 0.2], depth: [3, 5, 7] }
+        command: [train, "${{ params.region }}", "${{ params.rate }}"]
+        inputs: { rows: fetch.rows }
+        outputs: { model: model.onnx }
+        params: { title: "${{ params.region }}/${{ params.depth }}" }
+        resources: { cpu: 0.5, memory: 512Mi, gpu: 1 }
+        limits: [licences]
+    outputs:
+      model: train.model
+  best:
+    if: params.rows > 10 && steps.region == "succeeded"
+    command: best
+    inputs: { models: region.model }
+    executor: process
+    retries: { count: 3, backoff: 5s, factor: 3, max: 1m, jitter: 0 }
+finally:
+  tell:
+    command: tell
+    inputs: { rows: list.regions }
+"#;
+
+#[test]
+fn steps_have_steps_of_their_own_and_see_those_around_them() {
+    let spec = parse(WIDE);
+    assert_eq!(spec.graph().layers(), [vec!["list"], vec!["region", "tell"], vec!["best"]]);
+    let train = spec.step(&["region", "train"]).unwrap();
+    assert_eq!(train.combinations().len(), 6);
+    assert_eq!(spec.executor_of(train), ExecutorKind::Docker);
+    assert_eq!(spec.image_of(train), Some("python:3.11-slim"));
+    assert_eq!(train.resources, Resources { cpu: Some(0.5), memory_bytes: Some(512 << 20), gpu: 1 });
+    assert!(spec.steps["tell"].finally && !spec.steps["best"].finally);
+    let items = BTreeMap::from([
+        ("region".to_owned(), ParamValue::Text("north".to_owned())),
+        ("depth".to_owned(), ParamValue::Whole(5)),
+        ("rate".to_owned(), ParamValue::Fraction(0.2)),
+    ]);
+    let place = ["region", "train"];
+    let run = spec.invocation(&place, &spec.values(&place, &BTreeMap::new(), &items)).unwrap();
+    assert_eq!(run.argv, ["train", "north", "0.2"]);
+    assert_eq!(run.env["PARAM_TITLE"], "north/5");
+    assert_eq!(run.env["PARAM_KINDS"], r#"["tree","linear"]"#);
+    assert_eq!(spec.invocation(&["region"], &BTreeMap::new()), None);
+    let read: PipelineSpec = serde_json::from_value(serde_json::to_value(&spec).unwrap()).unwrap();
+    assert_eq!(read, spec);
+}
+
+#[test]
+fn what_is_wrong_in_nested_steps_is_told_where_it_stands() {
+    let wrong = |from: &str, to: &str| problems(&WIDE.replace(from, to));
+    assert!(
+        wrong("rows: fetch.rows", "rows: fetch.row")
+            .contains("Step \"fetch\" has no output \"row\"; did you mean \"rows\"?")
+    );
+    assert!(wrong("rows: fetch.rows", "rows: region.model").contains("is inside of \"region\""));
+    assert!(
+        wrong("model: train.model", "model: trane.model").contains("There is no step \"trane\" inside of \"region\"")
+    );
+}
+
+#[test]
+fn what_new_keys_cannot_be_is_told() {
+    let step = |line: &str| {
+        problems(&format!(
+            "name: x\nparams: {{n: 1}}\nsteps:\n  a:\n    command: x\n    outputs: {{o: o}}\n  b:\n    command: y\n    {line}\n"
+        ))
+    };
+    for (line, message) in [
+        ("map: { i: a.o }", "\"a.o\" is a file; to map over its list, write \"o: { path: …, type: value }\""),
+        ("map: { i: params.m }", "There is no param \"m\""),
+        ("map: { i: a, j: b }", "A map has one entry"),
+        ("map: { i: here }", "A list is named as params.NAME or step.output"),
+        ("matrix: { i: [] }", "at least one value"),
+        ("matrix: { i: 3 }", "at least one value"),
+        ("max_parallel: 3", "is for steps with a matrix or a map"),
+        ("if: metrics.x > 1", "There is no metrics; known are params, inputs, steps"),
+        ("if: '1 +'", "Line 1, column 4"),
+        ("trigger_rule: all", "A trigger rule is one of all_success, all_done"),
+        ("executor: lambda", "An executor is one of process, docker, kubernetes"),
+        ("image: 'a b'", "is no name of an image"),
+        ("resources: { memory: lots }", "is no amount of memory; write 512Mi or 4Gi"),
+        ("resources: { cpu: -1 }", "\"cpu\" is a number from 0.01"),
+        ("retries: { count: 1, factor: 0.5 }", "\"factor\" is a number from 1 to 10"),
+        ("outputs: { o: { path: x, type: image } }", "An output's type is one of value"),
+        ("steps: { c: { command: z } }", "has a command or steps of its own, not both"),
+    ] {
+        assert!(step(line).contains(message), "{line}: {}", step(line));
+    }
+    assert!(
+        problems("name: x\nsteps: {a: {command: x, needs: b}}\nfinally: {b: {command: y}}\n")
+            .contains("runs when all others have ended")
+    );
+    assert!(
+        problems("name: x\nsteps: {a: {command: x}}\nfinally: {a: {command: y}}\n").contains("two steps called \"a\"")
+    );
+    assert!(
+        problems("name: x\nparams: {n: {type: integer, default: 0.5}}\nsteps: {a: {command: x}}\n")
+            .contains("The default must be a whole number")
+    );
+    assert!(
+        problems("name: x\nparams: {n: {type: number, choices: [1, a]}}\nsteps: {a: {command: x}}\n")
+            .contains("The choice \"a\" must be a number")
+    );
+    let deep =
+        "name: x\nsteps: {a: {steps: {a: {steps: {a: {steps: {a: {steps: {a: {steps: {a: {command: x}}}}}}}}}}}}\n";
+    assert!(problems(deep).contains("4 deep and not deeper"));
+    let circle = "name: x\nsteps:\n  a: {steps: {c: {command: x, inputs: {i: b.o}, outputs: {o: o}}}, outputs: {o: c.o}}\n  b: {command: y, inputs: {i: a.o}, outputs: {o: o}}\n";
+    assert!(problems(circle).contains("wait for each other: a → b → a"));
+}
+
+/// Editors check by the schema what is refused here in words.
+#[test]
+fn the_schema_knows_the_same_keys_and_accepts_what_is_read() {
+    let schema: serde_json::Value = serde_json::from_str(SCHEMA).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    for file in [TRAIN, WIDE] {
+        let file = json_of(file);
+        let wrong: Vec<String> =
+            validator.iter_errors(&file).map(|error| format!("{error} at {}", error.instance_path())).collect();
+        assert!(wrong.is_empty(), "{wrong:#?}");
+    }
+    for (wrong, right) in [
+        ("command:", "comand:"),
+        ("max_parallel: 4", "max_parallel: 0"),
+        ("executor: docker", "executor: lambda"),
+        ("all: list.data", "all: list"),
+    ] {
+        assert!(!validator.is_valid(&json_of(&WIDE.replace(wrong, right))), "{right}");
+    }
+    let keys = |at: &str| schema.pointer(at).unwrap().as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let told = problems("nothing: 1\nname: x\nsteps: {a: {command: x}}\n");
+    assert!(told.contains("Unknown key"), "{told}");
+    for key in keys("/properties") {
+        assert!(!problems(&format!("{key}: {{}}\n")).contains("Unknown key"), "{key}");
+    }
+    for key in keys("/$defs/step/properties") {
+        let told =
+            PipelineSpec::parse(&format!("name: x\nsteps: [{{name: a, {key}: {{}}}}]\n")).unwrap_err().to_string();
+        assert!(!told.contains("Unknown key"), "{key}");
+    }
+}
+
+/// YAML as the JSON that an editor checks. Only what the files above need.
+fn json_of(yaml: &str) -> serde_json::Value {
+    fn of(node: &crate::yaml::Node) -> serde_json::Value {
+        use crate::yaml::{Meaning, Yaml};
+        match &node.yaml {
+            Yaml::Scalar(scalar) => match scalar.meaning() {
+                Meaning::Null => serde_json::Value::Null,
+                Meaning::Bool(value) => value.into(),
+                #[allow(clippy::cast_possible_truncation)]
+                Meaning::Number(number) if number.fract() == 0.0 => (number as i64).into(),
+                Meaning::Number(number) => number.into(),
+                Meaning::Text(text) | Meaning::Unclear(text) => text.into(),
+            },
+            Yaml::List(items) => items.iter().map(|item| of(item)).collect(),
+            Yaml::Map(entries) => {
+                let text =
+                    |key: &crate::yaml::Node| of(key).as_str().map_or_else(|| of(key).to_string(), str::to_owned);
+                entries.iter().map(|(key, value)| (text(key), of(value))).collect()
+            }
+        }
+    }
+    of(&crate::yaml::read(yaml).unwrap())
 }

@@ -1,4 +1,4 @@
-//! Values of params: a text, a number or a truth value.
+//! Values of params: a text, a number, a truth value, a list or a mapping.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -21,7 +21,14 @@ pub enum ParamValue {
     Fraction(f64),
     /// A text, without the NUL character.
     Text(String),
+    /// A list of JSON values.
+    List(Vec<Value>),
+    /// A mapping of JSON values.
+    Object(serde_json::Map<String, Value>),
 }
+
+/// The longest list or mapping, as JSON.
+const MAX_JSON_BYTES: usize = 256 * 1024;
 
 impl ParamValue {
     /// The number, in its one form.
@@ -41,35 +48,15 @@ impl ParamValue {
         }
     }
 
-    /// What the value is, to follow "must be".
+    /// The number, when it is one.
     #[must_use]
-    pub fn kind(&self) -> &'static str {
+    pub fn as_number(&self) -> Option<f64> {
         match self {
-            Self::Bool(_) => "true or false",
-            Self::Whole(_) | Self::Fraction(_) => "a number",
-            Self::Text(_) => "a text",
+            #[allow(clippy::cast_precision_loss)] // within 2⁵³
+            Self::Whole(number) => Some(*number as f64),
+            Self::Fraction(number) => Some(*number),
+            Self::Bool(_) | Self::Text(_) | Self::List(_) | Self::Object(_) => None,
         }
-    }
-
-    /// A value given for a param whose default is `self`, as JSON or as the text of a form: it must be of the same kind.
-    ///
-    /// # Errors
-    /// With what is wrong, to follow the param's name in a sentence.
-    pub fn accept(&self, given: &Value) -> Result<Self, String> {
-        let value = match (self, given) {
-            (Self::Text(_), Value::Number(_) | Value::Bool(_)) => Self::Text(given.to_string()),
-            (Self::Bool(_), Value::String(text)) => match text.trim() {
-                "true" => Self::Bool(true),
-                "false" => Self::Bool(false),
-                _ => return Err("must be true or false".to_owned()),
-            },
-            (Self::Whole(_) | Self::Fraction(_), Value::String(text)) => {
-                let number = text.trim().parse().map_err(|_| "must be a number".to_owned())?;
-                Self::number(number)?
-            }
-            _ => Self::try_from(given.clone())?,
-        };
-        if self.kind() == value.kind() { Ok(value) } else { Err(format!("must be {}", self.kind())) }
     }
 }
 
@@ -82,6 +69,8 @@ impl fmt::Display for ParamValue {
             // JSON's form: 1e-7 rather than 0.0000001.
             Self::Fraction(value) => f.write_str(&Value::from(*value).to_string()),
             Self::Text(value) => f.write_str(value),
+            Self::List(items) => f.write_str(&Value::from(items.clone()).to_string()),
+            Self::Object(fields) => f.write_str(&Value::from(fields.clone()).to_string()),
         }
     }
 }
@@ -95,9 +84,13 @@ impl TryFrom<Value> for ParamValue {
             Value::Number(number) => Ok(Self::number(number.as_f64().unwrap_or(f64::NAN))?),
             Value::String(text) if text.contains('\0') => Err("contains the NUL character".to_owned()),
             Value::String(text) => Ok(Self::Text(text)),
-            Value::Null | Value::Array(_) | Value::Object(_) => {
-                Err("must be a text, a number, true or false".to_owned())
+            Value::Null => Err("must be a text, a number, true or false, a list or a mapping".to_owned()),
+            value if value.to_string().len() > MAX_JSON_BYTES => {
+                Err(format!("is longer than {} KiB; put it into a file", MAX_JSON_BYTES / 1024))
             }
+            value if value.to_string().contains("\\u0000") => Err("contains the NUL character".to_owned()),
+            Value::Array(items) => Ok(Self::List(items)),
+            Value::Object(fields) => Ok(Self::Object(fields)),
         }
     }
 }
@@ -109,6 +102,8 @@ impl From<ParamValue> for Value {
             ParamValue::Whole(value) => value.into(),
             ParamValue::Fraction(value) => value.into(),
             ParamValue::Text(value) => value.into(),
+            ParamValue::List(items) => items.into(),
+            ParamValue::Object(fields) => fields.into(),
         }
     }
 }
@@ -128,25 +123,11 @@ mod tests {
     }
 
     #[test]
-    fn a_given_value_must_be_of_the_kind_of_the_default() {
-        let rate = ParamValue::Fraction(0.1);
-        assert_eq!(rate.accept(&json!("0.05")), Ok(ParamValue::Fraction(0.05)));
-        assert_eq!(rate.accept(&json!(2)), Ok(ParamValue::Whole(2)));
-        assert_eq!(rate.accept(&json!("fast")), Err("must be a number".to_owned()));
-        assert_eq!(rate.accept(&json!("inf")), Err("must be a finite number".to_owned()));
-        assert_eq!(rate.accept(&json!(true)), Err("must be a number".to_owned()));
-        assert_eq!(ParamValue::Bool(true).accept(&json!("false")), Ok(ParamValue::Bool(false)));
-        assert_eq!(ParamValue::Text(String::new()).accept(&json!(7)), Ok(ParamValue::Text("7".to_owned())));
-        assert!(ParamValue::Text(String::new()).accept(&json!(null)).is_err());
-        assert!(ParamValue::Text(String::new()).accept(&json!("a\0b")).is_err());
-    }
-
-    #[test]
     fn a_value_reads_back_from_json() {
-        for value in [json!(true), json!(3), json!(0.25), json!("x")] {
+        for value in [json!(true), json!(3), json!(0.25), json!("x"), json!([1, "a"]), json!({ "a": [] })] {
             let read: ParamValue = serde_json::from_value(value.clone()).unwrap();
             assert_eq!(serde_json::to_value(&read).unwrap(), value);
         }
-        assert!(serde_json::from_value::<ParamValue>(json!([1])).is_err());
+        assert!(serde_json::from_value::<ParamValue>(json!(null)).is_err());
     }
 }

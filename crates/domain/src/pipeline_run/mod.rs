@@ -5,8 +5,8 @@
 mod retry;
 mod state;
 
-pub use retry::{AfterAttempt, MAX_LOSSES, MAX_RETRY_DELAY, after_attempt, retry_delay};
-pub use state::{AttemptOutcome, IllegalMove, PipelineRunState, StepState};
+pub use retry::{AfterAttempt, MAX_LOSSES, after_attempt, retry_delay};
+pub use state::{AttemptOutcome, Due, IllegalMove, PipelineRunState, StepCounts, StepState};
 
 use crate::{
     Digest,
@@ -97,7 +97,7 @@ impl RunCause {
 pub struct PipelineRunSummary {
     /// The run.
     pub run: PipelineRun,
-    /// How many steps it has.
+    /// How many commands it has, as far as is known yet.
     pub steps_total: i64,
     /// How many of them have ended.
     pub steps_ended: i64,
@@ -109,6 +109,10 @@ pub struct PipelineRunSummary {
 pub struct PipelineRunDetail {
     /// The run.
     pub run: PipelineRun,
-    /// Its steps, each after those that it needs.
+    /// How many commands it has, as far as is known yet: a map makes more when it begins.
+    pub steps_total: i64,
+    /// How many of them have ended.
+    pub steps_ended: i64,
+    /// Its steps at the top, each after those that it needs. Those inside of them are a list of their own.
     pub steps: Vec<Step>,
 }

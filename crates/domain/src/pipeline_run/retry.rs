@@ -8,9 +8,6 @@ use std::time::Duration;
 /// go round for ever.
 pub const MAX_LOSSES: u32 = 5;
 
-/// The longest wait before another try.
-pub const MAX_RETRY_DELAY: Duration = Duration::from_secs(15 * 60);
-
 /// What a step does after one of its tries has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AfterAttempt {
@@ -48,15 +45,16 @@ pub fn after_attempt(
     }
 }
 
-/// How long to wait before another try after so many failures: the step's backoff, doubled with every failure after the
-/// first, at most [`MAX_RETRY_DELAY`]. `jitter` in 0..1 takes up to a quarter away, so that steps that failed together
-/// do not come back together.
+/// How long to wait before another try after so many failures: the step's backoff, times its factor for every failure after
+/// the first, and not longer than its longest wait. `jitter` in 0..1 takes up to the step's share of jitter away.
 #[must_use]
 pub fn retry_delay(retries: &Retries, failures: u32, jitter: f64) -> Duration {
-    let doublings = failures.saturating_sub(1).min(31);
-    let delay = Duration::from_secs(retries.backoff_seconds).saturating_mul(1 << doublings).min(MAX_RETRY_DELAY);
+    let longest = Duration::from_secs(retries.max_seconds);
+    let growth = retries.factor.max(1.0).powi(i32::try_from(failures.saturating_sub(1)).unwrap_or(i32::MAX));
+    let seconds = Duration::from_secs(retries.backoff_seconds).as_secs_f64() * growth;
+    let delay = Duration::try_from_secs_f64(seconds).unwrap_or(longest).min(longest);
     let jitter = if jitter.is_finite() { jitter.clamp(0.0, 1.0) } else { 0.0 };
-    delay.mul_f64(1.0 - jitter / 4.0)
+    delay.mul_f64(1.0 - jitter * retries.jitter.clamp(0.0, 1.0))
 }
 
 #[cfg(test)]
@@ -64,17 +62,19 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const LONGEST: Duration = Duration::from_secs(15 * 60);
+
     proptest! {
         #[test]
         fn the_step_after_a_try_is_one_it_may_become(
             outcome in proptest::sample::select(AttemptOutcome::ALL[1..].to_vec()),
             failures in 1_u32..30, losses in 1_u32..30, count in 0_u32..20, cancelling: bool, jitter in 0.0..1.0,
         ) {
-            let retries = Retries { count, backoff_seconds: 10 };
+            let retries = Retries { count, ..Retries::default() };
             match after_attempt(outcome, failures, losses, &retries, cancelling, jitter) {
                 AfterAttempt::Ends(state) => prop_assert!(state.is_final() && StepState::Running.next().contains(&state)),
                 AfterAttempt::TriesAgain(delay) => {
-                    prop_assert!(!cancelling && delay <= MAX_RETRY_DELAY);
+                    prop_assert!(!cancelling && delay <= LONGEST);
                     let allowed = if outcome == AttemptOutcome::Lost { losses <= MAX_LOSSES } else { failures <= count };
                     prop_assert!(allowed);
                 }
@@ -83,24 +83,32 @@ mod tests {
 
         #[test]
         fn the_wait_grows_and_is_bounded(backoff in 0_u64..100_000, failures in 1_u32..100, jitter in 0.0..1.0) {
-            let retries = Retries { count: 100, backoff_seconds: backoff };
+            let retries = Retries { count: 100, backoff_seconds: backoff, ..Retries::default() };
             let (now, later) = (retry_delay(&retries, failures, jitter), retry_delay(&retries, failures + 1, jitter));
-            prop_assert!(now <= later && later <= MAX_RETRY_DELAY);
+            prop_assert!(now <= later && later <= LONGEST);
         }
     }
 
     #[test]
     fn the_wait_doubles_with_every_failure() {
-        let retries = Retries { count: 9, backoff_seconds: 10 };
+        let retries = Retries { count: 9, ..Retries::default() };
         let seconds: Vec<_> = (1..=4).map(|failures| retry_delay(&retries, failures, 0.0).as_secs()).collect();
         assert_eq!(seconds, [10, 20, 40, 80]);
         assert_eq!(retry_delay(&retries, 1, 1.0), Duration::from_millis(7500));
-        assert_eq!(retry_delay(&retries, 30, f64::NAN), MAX_RETRY_DELAY);
+        assert_eq!(retry_delay(&retries, 30, f64::NAN), LONGEST);
+    }
+
+    #[test]
+    fn a_step_may_say_how_its_waits_grow() {
+        let retries = Retries { count: 9, backoff_seconds: 1, factor: 3.0, max_seconds: 20, jitter: 1.0 };
+        let seconds: Vec<_> = (1..=4).map(|failures| retry_delay(&retries, failures, 0.0).as_secs()).collect();
+        assert_eq!(seconds, [1, 3, 9, 20]);
+        assert_eq!(retry_delay(&retries, 4, 1.0), Duration::ZERO);
     }
 
     #[test]
     fn a_lost_worker_does_not_use_up_the_retries_of_the_step() {
-        let none = Retries { count: 0, backoff_seconds: 10 };
+        let none = Retries::default();
         assert_eq!(
             after_attempt(AttemptOutcome::Lost, 0, 1, &none, false, 0.0),
             AfterAttempt::TriesAgain(Duration::ZERO)

@@ -2,6 +2,7 @@
 
 use super::{Lease, settle, settle::Settled};
 use crate::{Result, Services, boxed, commit};
+use chrono::{DateTime, Utc};
 use domain::{
     pipeline_run::{AfterAttempt, AttemptOutcome, StepState, after_attempt},
     step::StepOutput,
@@ -21,6 +22,8 @@ pub struct AttemptEnd {
     pub reason: String,
     /// The command's exit status, when it had one.
     pub exit_code: Option<i32>,
+    /// When its process began, when there was one.
+    pub spawned_at: Option<DateTime<Utc>>,
     /// What it gives on. Visible once this is recorded, and not before.
     pub outputs: Vec<StepOutput>,
 }
@@ -81,7 +84,7 @@ impl Services {
             return Ok(None);
         };
 
-        let cancelling = run.cancel_requested_at.is_some();
+        let cancelling = run.cancel_requested_at.is_some() && !step.finally;
         let (mut failures, mut losses) = (step.failures, step.losses);
         match how.outcome() {
             AttemptOutcome::Failed | AttemptOutcome::TimedOut => failures += 1,
@@ -92,13 +95,13 @@ impl Services {
             LetGo::GivenBack(_) if !cancelling => AfterAttempt::TriesAgain(Duration::ZERO),
             LetGo::GivenBack(_) => AfterAttempt::Ends(StepState::Cancelled),
             _ => {
-                let retries = store::step::retries(&mut tx, lease.step_id).await?;
+                let retries = store::step::retries(&mut tx, run.version_id, &step.place).await?;
                 let positive = |count: i32| u32::try_from(count).unwrap_or_default();
                 after_attempt(how.outcome(), positive(failures), positive(losses), &retries, cancelling, jitter())
             }
         };
         if let Some(text) = how.last_word() {
-            store::log::append_last(&mut tx, lease.attempt_id, chrono::Utc::now().timestamp_millis(), &text).await?;
+            store::log::append_last(&mut tx, lease.attempt_id, Utc::now().timestamp_millis(), &text).await?;
             store::event::notify(&mut tx, &crate::log_topic(lease.attempt_id)).await?;
         }
 
@@ -110,17 +113,19 @@ impl Services {
             }
             AfterAttempt::TriesAgain(wait) => (StepState::Ready, wait),
         };
-        let (exit_code, outputs) = match how {
-            LetGo::Ended(end) => (end.exit_code, end.outputs.as_slice()),
-            _ => (None, [].as_slice()),
+        let (exit_code, spawned_at, outputs) = match how {
+            LetGo::Ended(end) => (end.exit_code, end.spawned_at, end.outputs.as_slice()),
+            _ => (None, None, [].as_slice()),
         };
         let reason = reason(how, state);
         let released = Released { state, reason: &reason, failures, losses, wait, outputs };
         if !store::step::lease::release(&mut tx, lease.step_id, lease.fence, &released).await? {
             return Ok(None);
         }
-        store::step::attempt::end(&mut tx, lease.fence, how.outcome(), how.reason(), exit_code).await?;
+        store::step::attempt::end(&mut tx, lease.fence, how.outcome(), how.reason(), exit_code, spawned_at).await?;
+        let freed = store::step::limit::give_back(&mut tx, lease.fence).await?;
         let mut settled = move_on(&mut tx, &run, lease, state, wait, step.pool).await?;
+        settle::wake(&mut tx, &freed).await?;
         settled.outcome = Some(how.outcome());
         commit(tx).await?;
         settled.count();
@@ -137,7 +142,6 @@ async fn move_on(
     pool: String,
 ) -> Result<Settled> {
     match state {
-        StepState::Succeeded => settle::after_success(conn, run, lease.step_id).await,
         StepState::Ready => {
             store::event::notify(conn, &format!("pipeline_run:{}", run.id)).await?;
             // For one that waits there is time: workers look when it is due.
@@ -146,7 +150,7 @@ async fn move_on(
             }
             Ok(Settled::default())
         }
-        _ => settle::whole(conn, run).await,
+        _ => settle::after_end(conn, run, lease.step_id).await,
     }
 }
 

@@ -2,11 +2,12 @@
 //!
 //! A file is a blob. A folder is a blob too: its *manifest*, the list of its files and links as JSON.
 
+use super::Given;
 use crate::{Artifact, Ctx, Services, artifact, boxed, pipeline_run};
 use artifacts::Artifacts;
 use domain::{
     Digest,
-    pipeline::{check_relative_path, input_path},
+    pipeline::{OutputKind, OutputSpec, check_relative_path, input_path},
     step::StepOutput,
 };
 use executors::StepDir;
@@ -25,6 +26,9 @@ use tokio_util::io::ReaderStream;
 /// The largest manifest that is read: some 300,000 files.
 const MAX_MANIFEST_BYTES: u64 = 64 << 20;
 
+/// The longest value.
+const MAX_VALUE_BYTES: u64 = 256 * 1024;
+
 /// The most files of a folder.
 const MAX_FILES: usize = 200_000;
 
@@ -36,7 +40,7 @@ pub struct StepInput {
     /// Where it comes from: `prepare.dataset`.
     pub from: String,
     /// What it is; none when the step that it comes from did not give it.
-    pub output: Option<StepOutput>,
+    pub output: Option<Given>,
 }
 
 /// Why files could not be put or taken.
@@ -84,13 +88,27 @@ impl Services {
     pub async fn put_inputs(&self, dir: &StepDir, inputs: &[StepInput]) -> Result<()> {
         for input in inputs {
             let missing = || FileTrouble::Step(format!("The input \"{}\" ({}) was not given.", input.name, input.from));
-            let output = input.output.as_ref().ok_or_else(missing)?;
+            let given = input.output.as_ref().ok_or_else(missing)?;
             let target = dir.work().join(input_path(&input.name));
             let what = format!("the input \"{}\" ({})", input.name, input.from);
-            if output.is_folder {
-                self.put_folder(&output.digest, &target, &what).await?;
-            } else {
-                put_file(&self.artifacts, &output.digest, &target, false, &what).await?;
+            // Breadth first: what the instances of a step gave lies in folders that are called by their numbers.
+            let mut left = vec![(given, target)];
+            while let Some((given, target)) = left.pop() {
+                match given {
+                    Given::One(output) if output.is_folder => self.put_folder(&output.digest, &target, &what).await?,
+                    Given::One(output) => put_file(&self.artifacts, &output.digest, &target, false, &what).await?,
+                    Given::Many(all) => match given.value() {
+                        Some(list) => {
+                            put_text(&target, &list.to_string()).await.map_err(|error| of_disk(&what, &error))?
+                        }
+                        None => {
+                            tokio::fs::create_dir_all(&target).await.map_err(|error| of_disk(&what, &error))?;
+                            left.extend(
+                                all.iter().enumerate().map(|(index, one)| (one, target.join(index.to_string()))),
+                            );
+                        }
+                    },
+                }
             }
         }
         Ok(())
@@ -130,9 +148,10 @@ impl Services {
     /// `NotFound`.
     #[boxed]
     pub async fn step_output(&self, ctx: &Ctx, number: i64, step: &str, name: &str) -> crate::Result<Artifact> {
-        let detail = self.pipeline_run(ctx, number).await?;
-        let found = detail.steps.into_iter().find(|known| known.name == step);
-        let found = found.ok_or_else(|| pipeline_run::no_step(number, step))?;
+        let found = {
+            let mut conn = self.conn().await?;
+            pipeline_run::step(&mut conn, ctx, number, step).await?
+        };
         let output = found.outputs.into_iter().find(|output| output.name == name).ok_or_else(|| {
             let name: String = name.chars().take(64).collect();
             let message = format!("Step \"{}\" of pipeline run #{number} has given no output \"{name}\".", found.name);
@@ -149,9 +168,10 @@ impl Services {
     /// # Errors
     /// When an output is not there as the pipeline's file says, or cannot be stored.
     #[boxed]
-    pub async fn take_outputs(&self, dir: &StepDir, outputs: &BTreeMap<String, String>) -> Result<Vec<StepOutput>> {
+    pub async fn take_outputs(&self, dir: &StepDir, outputs: &BTreeMap<String, OutputSpec>) -> Result<Vec<StepOutput>> {
         let mut taken = Vec::new();
-        for (name, path) in outputs {
+        for (name, output) in outputs {
+            let Some(path) = output.path() else { continue };
             let found = dir
                 .output(path)
                 .map_err(|error| FileTrouble::Step(format!("The output \"{name}\" is not there: {error}.")))?;
@@ -163,8 +183,12 @@ impl Services {
                 let (digest, size) = take_file(&self.artifacts, &found, &what).await?;
                 (digest, size)
             };
+            let value = match output.kind() {
+                Some(OutputKind::Value) => Some(value(&found, name)?),
+                None => None,
+            };
             let size = i64::try_from(size).unwrap_or(i64::MAX);
-            taken.push(StepOutput { name: name.clone(), path: path.clone(), is_folder, digest, size });
+            taken.push(StepOutput { name: name.clone(), path: path.to_owned(), is_folder, digest, size, value });
         }
         Ok(taken)
     }
@@ -189,6 +213,27 @@ impl Services {
         let blob = self.artifacts.put_bytes(bytes).await.map_err(|error| of_store(what, &error))?;
         Ok((blob.digest, total))
     }
+}
+
+/// What an output that is a value says.
+fn value(path: &Path, name: &str) -> Result<serde_json::Value> {
+    let wrong = |what: String| FileTrouble::Step(format!("The output \"{name}\" is no value: {what}."));
+    let size = fs::metadata(path).map_or(0, |file| file.len());
+    if path.is_dir() || size > MAX_VALUE_BYTES {
+        return Err(wrong(format!("it must be a file of at most {} KiB of JSON", MAX_VALUE_BYTES / 1024)));
+    }
+    let bytes = fs::read(path).map_err(|error| of_disk(name, &error))?;
+    let value: serde_json::Value =
+        serde_json::from_slice(&bytes).map_err(|error| wrong(format!("it is not JSON ({error})")))?;
+    if bytes.windows(6).any(|part| part == b"\\u0000") {
+        return Err(wrong("it contains the NUL character".to_owned()));
+    }
+    Ok(value)
+}
+
+async fn put_text(path: &Path, text: &str) -> io::Result<()> {
+    make_parent(path).await?;
+    File::create_new(path).await?.write_all(text.as_bytes()).await
 }
 
 async fn make_parent(path: &Path) -> io::Result<()> {

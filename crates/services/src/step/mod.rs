@@ -6,10 +6,13 @@
 pub(crate) mod account;
 mod end;
 mod files;
+mod outputs;
+pub(crate) mod plan;
 pub(crate) mod settle;
 
 pub use end::{AttemptEnd, LetGo};
 pub use files::{FileTrouble, StepInput};
+pub use outputs::Given;
 pub use store::step::lease::{Claimed, Lease, Renewed};
 
 use crate::{Result, Services, boxed, commit};
@@ -17,12 +20,10 @@ use chrono::Utc;
 use domain::{
     Error,
     id::{PipelineRunId, StepId},
-    pipeline::Invocation,
+    pipeline::{ExecutorKind, Invocation, OutputSpec, TriggerRule, env_name},
 };
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use outputs::{Outputs, Spot};
+use std::{collections::BTreeMap, time::Duration};
 
 /// How long the token of a try works beyond the time that the try may take.
 const TOKEN_GRACE: Duration = Duration::from_secs(3600);
@@ -41,8 +42,8 @@ pub struct StepWork {
     pub files: BTreeMap<String, String>,
     /// What to put into the step's directory.
     pub inputs: Vec<StepInput>,
-    /// What to take from it in the end: name to path.
-    pub outputs: BTreeMap<String, String>,
+    /// What to take from it in the end: name to what it is.
+    pub outputs: BTreeMap<String, OutputSpec>,
     /// How long the try may take.
     pub timeout: Option<Duration>,
     /// How many tries there may be when the command fails.
@@ -60,7 +61,7 @@ impl Services {
         other
     }
 
-    /// Takes a step that is ready in one of these pools, for so long. `worker` names the process and no other ever,
+    /// Takes a step that is ready in one of these pools for one of these executors, for so long. `worker` names the process and no other ever,
     /// `label` is what people read.
     ///
     /// # Errors
@@ -71,9 +72,10 @@ impl Services {
         worker: &str,
         label: &str,
         pools: &[String],
+        executors: &[ExecutorKind],
         ttl: Duration,
     ) -> Result<Option<Claimed>> {
-        Ok(store::step::lease::claim(&mut *self.conn().await?, worker, label, pools, ttl).await?)
+        Ok(store::step::lease::claim(&mut *self.conn().await?, worker, label, pools, executors, ttl).await?)
     }
 
     /// How long until a step of these pools may be taken whose time has not come yet.
@@ -81,8 +83,8 @@ impl Services {
     /// # Errors
     /// When the database does not answer.
     #[boxed]
-    pub async fn next_step_due(&self, pools: &[String]) -> Result<Option<Duration>> {
-        Ok(store::step::lease::next_due(&mut *self.conn().await?, pools).await?)
+    pub async fn next_step_due(&self, pools: &[String], executors: &[ExecutorKind]) -> Result<Option<Duration>> {
+        Ok(store::step::lease::next_due(&mut *self.conn().await?, pools, executors).await?)
     }
 
     /// Renews leases (step, fence). Those that the answer leaves out are lost.
@@ -132,28 +134,26 @@ impl Services {
         let Some(run) = store::pipeline_run::lock(&mut tx, held.run_id).await? else { return Ok(None) };
         let Some(work) = store::step::attempt::work(&mut tx, held.step_id, held.fence).await? else { return Ok(None) };
         settle::begin(&mut tx, &run).await?;
+        let values = work.spec.values(&work.place, &work.params, &work.items);
         let (Some(step), Some(mut invocation)) =
-            (work.spec.steps.get(&held.name), work.spec.invocation(&held.name, &work.params))
+            (work.spec.step(&work.place), work.spec.invocation(&work.place, &values))
         else {
             tracing::error!(step = %held.name, run = %held.run_id, "a stored step is not in its pipeline's file");
             return Err(Error::internal());
         };
 
-        let needed: BTreeSet<&str> = step.inputs.values().map(|input| input.step.as_str()).collect();
-        let needed: Vec<&str> = needed.into_iter().collect();
-        let given = store::step::outputs(&mut tx, held.run_id, &needed).await?;
-        let inputs = step
-            .inputs
-            .iter()
-            .map(|(name, from)| StepInput {
-                name: name.clone(),
-                from: from.to_string(),
-                output: given
-                    .get(&from.step)
-                    .and_then(|outputs| outputs.iter().find(|output| output.name == from.output))
-                    .cloned(),
-            })
-            .collect();
+        let spot = Spot { place: work.place.clone(), name: held.name.clone() };
+        let given = Outputs::read(&mut tx, held.run_id, &work.spec, &spot, step.inputs.values()).await?;
+        let takes_what_there_is = step.finally || step.trigger_rule == TriggerRule::AllDone;
+        let mut inputs = Vec::with_capacity(step.inputs.len());
+        for (name, from) in &step.inputs {
+            let output = given.given(&work.spec, &spot, from);
+            if output.is_none() && takes_what_there_is {
+                invocation.env.remove(&env_name("INPUT", name));
+                continue;
+            }
+            inputs.push(StepInput { name: name.clone(), from: from.to_string(), output });
+        }
 
         let timeout = step.timeout_seconds.map(Duration::from_secs);
         let lasts = timeout.map_or(TOKEN_LASTS, |timeout| timeout + TOKEN_GRACE);
@@ -192,6 +192,22 @@ impl Services {
         }))
     }
 
+    /// Lets steps try that wait for a limit which has places, or is there no more.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    #[boxed]
+    pub async fn unblock_steps(&self) -> Result<()> {
+        let mut tx = self.begin().await?;
+        let idle = store::step::limit::idle(&mut tx).await?;
+        if !idle.is_empty() {
+            let pools = store::step::limit::unblock(&mut tx, &idle).await?;
+            settle::wake(&mut tx, &pools).await?;
+            commit(tx).await?;
+        }
+        Ok(())
+    }
+
     /// Sets right up to a hundred runs that do not stand as their steps do. There should be none; should a mistake of
     /// ours leave one, it does not stay so. Answers with how many there were.
     ///
@@ -214,7 +230,7 @@ impl Services {
         if store::pipeline_run::unsettled(&mut tx, Some(id), 1).await?.is_empty() {
             return Ok(false);
         }
-        let settled = settle::whole(&mut tx, &run).await?;
+        let settled = settle::repair(&mut tx, &run).await?;
         commit(tx).await?;
         settled.count();
         tracing::warn!(run = %id, "a pipeline run did not stand as its steps do; it was set right");

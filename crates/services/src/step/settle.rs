@@ -3,17 +3,27 @@
 //! All of it happens under the lock of the run, so that nobody asks "was that the last step?" at the same time as
 //! somebody else.
 
+use super::{
+    outputs::{Outputs, Spot},
+    plan::{self, Around, Outer},
+};
 use crate::{Event, Result, pipeline_run};
 use domain::{
     Error,
     audit::{Actor, Object, ObjectKind},
     id::StepId,
-    pipeline_run::{AttemptOutcome, PipelineRun, PipelineRunState, StepState},
+    pipeline::{ListRef, ParamValue, PipelineSpec, StepSpec, condition},
+    pipeline_run::{AttemptOutcome, Due, PipelineRun, PipelineRunState, StepState},
+    step::StepKind,
 };
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use store::{
     PgConnection,
-    step::{Move, Shape},
+    step::{
+        limit,
+        progress::{self, Ended, Top, Waiting},
+    },
     wake::Wake,
 };
 
@@ -39,41 +49,247 @@ impl Settled {
     }
 }
 
-/// A step of the run has succeeded: whatever waited for nothing else is ready.
-pub(crate) async fn after_success(conn: &mut PgConnection, run: &PipelineRun, step: StepId) -> Result<Settled> {
-    let ready = store::step::release_children(conn, step).await?;
-    wake(conn, &ready).await?;
-    let states = store::step::states(conn, run.id).await?;
-    finish(conn, run, run.state.after(states)).await
+/// A step of the run has ended, in the tables as well: whatever waited for it has its turn, or never will.
+pub(crate) async fn after_end(conn: &mut PgConnection, run: &PipelineRun, step: StepId) -> Result<Settled> {
+    Mover::new(conn, run).go(vec![step], Vec::new(), Vec::new()).await
+}
+
+/// The steps of a new run are there: those that wait for nothing have their turn.
+pub(crate) async fn start(conn: &mut PgConnection, run: &PipelineRun, spec: &PipelineSpec) -> Result<Settled> {
+    let due = progress::due(conn, run.id).await?;
+    let mut mover = Mover::new(conn, run);
+    mover.spec = Some(spec.clone());
+    mover.go(Vec::new(), Vec::new(), due).await
+}
+
+/// Somebody asked to cancel the run: what has not begun does not begin, but for what runs in the end.
+pub(crate) async fn cancel(conn: &mut PgConnection, run: &PipelineRun) -> Result<Settled> {
+    let cancelled = progress::cancel(conn, run.id).await?;
+    Mover::new(conn, run).go(cancelled, Vec::new(), Vec::new()).await
 }
 
 /// Looks at the whole run: makes every move that is due, and the run what its steps make it. Changes nothing when all is
 /// as it should be.
-pub(crate) async fn whole(conn: &mut PgConnection, run: &PipelineRun) -> Result<Settled> {
-    let Shape { graph, states } = store::step::shape(conn, run.id).await?;
-    let due = graph.moves(&states, run.state == PipelineRunState::Cancelling);
-    let moved: BTreeMap<&str, StepState> = due.iter().copied().collect();
-    let stand = |need: &str| moved.get(need).or_else(|| states.get(need)).copied().unwrap_or(StepState::Waiting);
-    let moves: Vec<Move<'_>> = due
-        .iter()
-        .map(|(name, to)| {
-            let reason = match to {
-                StepState::Skipped => {
-                    graph.needs(name).find_map(|need| why_skipped(need, stand(need))).unwrap_or_default()
-                }
-                StepState::Cancelled => "the run was cancelled".to_owned(),
-                _ => String::new(),
-            };
-            Move { name, to: *to, reason }
-        })
-        .collect();
-    if !moves.is_empty() {
-        let ready = store::step::apply(conn, run.id, &moves).await?;
-        wake(conn, &ready).await?;
+pub(crate) async fn repair(conn: &mut PgConnection, run: &PipelineRun) -> Result<Settled> {
+    if run.state == PipelineRunState::Cancelling {
+        // They are counted below, with all others.
+        progress::cancel(conn, run.id).await?;
     }
-    // Looked at once more: a worker may have taken a step that was to be cancelled, and then the run goes on until it ends.
-    let states = store::step::states(conn, run.id).await?;
-    finish(conn, run, run.state.after(states)).await
+    let (outer, mut due) = progress::recount(conn, run.id).await?;
+    due.extend(progress::due(conn, run.id).await?);
+    let ends = outer.iter().map(outer_end).collect();
+    Mover::new(conn, run).go(Vec::new(), ends, due).await
+}
+
+/// Moves a run on until nothing is due.
+struct Mover<'a> {
+    conn: &'a mut PgConnection,
+    run: &'a PipelineRun,
+    /// The pipeline's file, once somebody had to look.
+    spec: Option<PipelineSpec>,
+    pools: BTreeSet<String>,
+}
+
+impl<'a> Mover<'a> {
+    fn new(conn: &'a mut PgConnection, run: &'a PipelineRun) -> Self {
+        Self { conn, run, spec: None, pools: BTreeSet::new() }
+    }
+
+    /// These have ended; these are to end; and these may have their turn.
+    async fn go(mut self, mut ended: Vec<StepId>, mut ends: Vec<Ended>, mut due: Vec<Waiting>) -> Result<Settled> {
+        let mut top = progress::counts(self.conn, self.run.id).await?;
+        loop {
+            let (mut ready, mut seen) = (Vec::new(), BTreeSet::new());
+            for step in std::mem::take(&mut due) {
+                if !seen.insert(step.id) {
+                    continue;
+                }
+                match self.turn(&step, top).await? {
+                    Turn::Waits => {}
+                    Turn::Ready => ready.push(step.id),
+                    Turn::Ends(state, reason) => ends.push(Ended { id: step.id, state, reason }),
+                    Turn::Opens(inside) => due.extend(inside),
+                }
+            }
+            if !ready.is_empty() {
+                let pools = progress::make_ready(self.conn, &ready).await?;
+                self.pools.extend(pools);
+            }
+            if !ends.is_empty() {
+                ended.extend(progress::end(self.conn, &std::mem::take(&mut ends)).await?);
+            }
+            if ended.is_empty() && due.is_empty() {
+                break;
+            }
+            if ended.is_empty() {
+                continue;
+            }
+            due.extend(progress::count_down(self.conn, &ended).await?);
+            let outer = progress::count_outer(self.conn, &ended).await?;
+            ends.extend(outer.iter().filter(|outer| outer.inner.open == 0).map(outer_end));
+            for outer in outer.iter().filter(|outer| outer.inner.open == 0) {
+                limit::delete(self.conn, &limit::map_key(outer.id)).await?;
+            }
+            top = progress::count_run(self.conn, self.run.id, &ended).await?;
+            if top.open == 0 && top.all.open > 0 {
+                // What runs in the end has its turn.
+                due.extend(progress::due(self.conn, self.run.id).await?);
+            }
+            ended.clear();
+        }
+        wake(self.conn, &self.pools).await?;
+        finish(self.conn, self.run, self.run.state.after(top.all, false)).await
+    }
+
+    /// What becomes of a waiting step.
+    async fn turn(&mut self, step: &Waiting, top: Top) -> Result<Turn> {
+        if step.finally && step.place.len() == 1 && !step.name.contains('.') && top.open > 0 {
+            return Ok(Turn::Waits);
+        }
+        if self.run.state == PipelineRunState::Cancelling && !step.finally {
+            return Ok(Turn::Ends(StepState::Cancelled, "the run was cancelled".to_owned()));
+        }
+        match step.trigger_rule.due(step.needs_left, step.lost.is_some()) {
+            Due::Waits => return Ok(Turn::Waits),
+            Due::Never => {
+                let reason = step.lost.as_ref().map(|(need, state)| why_skipped(need, *state)).unwrap_or_default();
+                return Ok(Turn::Ends(StepState::Skipped, reason));
+            }
+            Due::Now => {}
+        }
+        if step.has_condition {
+            match self.condition(step).await? {
+                Ok(true) => {}
+                Ok(false) => return Ok(Turn::Ends(StepState::Skipped, "its condition is not true".to_owned())),
+                Err(sentence) => {
+                    let reason = format!("its condition cannot be evaluated: {sentence}");
+                    return Ok(Turn::Ends(StepState::Failed, reason));
+                }
+            }
+        }
+        match step.kind {
+            StepKind::Command => Ok(Turn::Ready),
+            StepKind::Steps | StepKind::Many => self.open(step).await,
+        }
+    }
+
+    async fn spec(&mut self) -> Result<PipelineSpec> {
+        let spec = match self.spec.take() {
+            Some(spec) => spec,
+            None => store::pipeline::spec(self.conn, self.run.version_id).await?,
+        };
+        Ok(self.spec.insert(spec).clone())
+    }
+
+    async fn condition(&mut self, waiting: &Waiting) -> Result<std::result::Result<bool, String>> {
+        let spec = self.spec().await?;
+        let spot = Spot { place: waiting.place.clone(), name: waiting.name.clone() };
+        let Some(step) = spec.step(&spot.place) else { return Err(Error::internal()) };
+        let Some(condition) = &step.condition else { return Ok(Ok(true)) };
+        let outputs = Outputs::read(self.conn, self.run.id, &spec, &spot, step.inputs.values()).await?;
+        let value = |from| outputs.given(&spec, &spot, from).and_then(|given| given.value()).unwrap_or_default();
+        let inputs = step.inputs.iter().map(|(name, from)| (name.clone(), value(from))).collect();
+        // What runs in the end waited for all.
+        let needs: BTreeSet<&str> = match step.finally {
+            true => spec.steps.iter().filter(|(_, other)| !other.finally).map(|(name, _)| name.as_str()).collect(),
+            false => step.all_needs(),
+        };
+        let names: BTreeMap<String, &str> =
+            needs.iter().filter_map(|need| Some((spot.find(&spec, need)?.name, *need))).collect();
+        let states = store::step::states(self.conn, self.run.id, &names.keys().cloned().collect()).await?;
+        let steps = states.into_iter().filter_map(|(name, state)| Some(((*names.get(&name)?).to_owned(), state)));
+        let known = condition::Known {
+            params: spec.values(&spot.place, &self.run.params, &waiting.items),
+            inputs,
+            steps: steps.collect(),
+        };
+        Ok(condition::holds(condition, &known))
+    }
+
+    /// The steps inside of a step, when it begins.
+    async fn open(&mut self, waiting: &Waiting) -> Result<Turn> {
+        let spec = self.spec().await?;
+        let spot = Spot { place: waiting.place.clone(), name: waiting.name.clone() };
+        let Some(step) = spec.step(&spot.place) else { return Err(Error::internal()) };
+        let outer = Outer { id: waiting.id, spot, items: waiting.items.clone(), finally: waiting.finally };
+        let around = Around { workspace: self.run.workspace_id, spec: &spec, outer: Some(&outer) };
+        let plan = if waiting.kind == StepKind::Many {
+            match self.instances(&spec, step, &outer).await? {
+                Ok(values) => plan::instances(around, &outer, step, &values),
+                Err(reason) => return Ok(Turn::Ends(StepState::Failed, reason)),
+            }
+        } else {
+            step.steps().map(|steps| plan::steps(around, steps)).unwrap_or_default()
+        };
+        if plan.steps.is_empty() {
+            return Ok(Turn::Ends(StepState::Succeeded, "there was nothing to run it for".to_owned()));
+        }
+        if let (StepKind::Many, Some(most)) = (waiting.kind, step.max_parallel) {
+            let slots = i32::try_from(most).unwrap_or(i32::MAX);
+            limit::set(self.conn, &limit::map_key(outer.id), "map", None, &outer.spot.name, slots).await?;
+        }
+        store::step::insert(self.conn, self.run.id, self.run.workspace_id, &plan.steps, &plan.edges).await?;
+        progress::open_outer(self.conn, waiting.id, plan.steps.len()).await?;
+        let first = plan.steps.into_iter().filter(|step| step.needs == 0);
+        Ok(Turn::Opens(first.map(Waiting::from).collect()))
+    }
+
+    /// The values of each instance of a step; otherwise why there can be none.
+    async fn instances(
+        &mut self,
+        spec: &PipelineSpec,
+        step: &StepSpec,
+        outer: &Outer,
+    ) -> Result<std::result::Result<Vec<BTreeMap<String, ParamValue>>, String>> {
+        let Some(map) = &step.map else { return Ok(Ok(step.combinations())) };
+        let list = match &map.over {
+            ListRef::Param(name) => {
+                spec.values(&outer.spot.place, &self.run.params, &outer.items).remove(name).map(Value::from)
+            }
+            ListRef::Output(from) => {
+                let outputs = Outputs::read(self.conn, self.run.id, spec, &outer.spot, [from].into_iter()).await?;
+                outputs.given(spec, &outer.spot, from).and_then(|given| given.value())
+            }
+        };
+        let Some(Value::Array(entries)) = list else {
+            return Ok(Err(format!("{} is no list", map.over)));
+        };
+        if entries.len() > plan::MAX_INSTANCES {
+            let message = format!(
+                "{} has {} entries; a step has at most {} instances",
+                map.over,
+                entries.len(),
+                plan::MAX_INSTANCES
+            );
+            return Ok(Err(message));
+        }
+        let values = entries.into_iter().enumerate().map(|(index, entry)| {
+            let value = ParamValue::try_from(entry).map_err(|rule| format!("entry {index} of {} {rule}", map.over))?;
+            Ok(BTreeMap::from([(map.item.clone(), value)]))
+        });
+        Ok(values.collect())
+    }
+}
+
+/// What becomes of a waiting step.
+enum Turn {
+    Waits,
+    Ready,
+    Ends(StepState, String),
+    /// It has steps inside of it, of which these wait for nothing.
+    Opens(Vec<Waiting>),
+}
+
+/// All steps inside of a step have ended, and with them the step.
+fn outer_end(outer: &progress::Outer) -> Ended {
+    let state = outer.inner.end();
+    let reason = match state {
+        StepState::Failed if outer.inner.failed == 1 => "a step inside of it failed".to_owned(),
+        StepState::Failed => format!("{} steps inside of it failed", outer.inner.failed),
+        StepState::Cancelled => "the run was cancelled".to_owned(),
+        _ => String::new(),
+    };
+    Ended { id: outer.id, state, reason }
 }
 
 /// A step of the run has begun, and with the first the run.
@@ -82,11 +298,10 @@ pub(crate) async fn begin(conn: &mut PgConnection, run: &PipelineRun) -> Result<
     finish(conn, run, state).await.map(drop)
 }
 
-fn why_skipped(need: &str, state: StepState) -> Option<String> {
+fn why_skipped(need: &str, state: StepState) -> String {
     match state {
-        StepState::Failed => Some(format!("{need} failed")),
-        StepState::Cancelled | StepState::Skipped => Some(format!("{need} was {}", state.as_str())),
-        StepState::Waiting | StepState::Ready | StepState::Running | StepState::Succeeded => None,
+        StepState::Cancelled | StepState::Skipped => format!("{need} was {}", state.as_str()),
+        _ => format!("{need} {}", state.as_str()),
     }
 }
 
@@ -126,10 +341,10 @@ async fn finish(conn: &mut PgConnection, run: &PipelineRun, state: PipelineRunSt
 }
 
 async fn what_failed(conn: &mut PgConnection, run: &PipelineRun) -> Result<String> {
-    let steps = store::step::list(conn, run.id).await?;
-    let failed: Vec<_> = steps.into_iter().filter(|step| step.state == StepState::Failed).collect();
+    let failed = store::step::failed(conn, run.id, 2).await?;
     Ok(match failed.as_slice() {
-        [step] => format!("step {} failed: {}", step.name, step.reason),
-        steps => format!("{} steps failed", steps.len()),
+        [(name, reason)] => format!("step {name} failed: {reason}"),
+        [] => "a step failed".to_owned(),
+        [(name, _), ..] => format!("{name} and other steps failed"),
     })
 }

@@ -74,11 +74,15 @@ pub async fn list(conn: &mut PgConnection, step: StepId) -> Result<Vec<StepAttem
     rows.into_iter().map(StepAttempt::try_from).collect()
 }
 
-/// The tries of all steps of a run, by the step's name, first to last.
+/// The tries of these steps of a run, by the step's name, first to last.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn of_run(conn: &mut PgConnection, run: PipelineRunId) -> Result<BTreeMap<String, Vec<StepAttempt>>> {
+pub async fn of_steps(
+    conn: &mut PgConnection,
+    run: PipelineRunId,
+    steps: &[String],
+) -> Result<BTreeMap<String, Vec<StepAttempt>>> {
     #[derive(FromRow)]
     struct OfStep {
         step: String,
@@ -95,10 +99,11 @@ pub async fn of_run(conn: &mut PgConnection, run: PipelineRunId) -> Result<BTree
               limit 1) as run_id
          from steps s
          join step_attempts a on a.step_id = s.id
-         where s.run_id = $1
+         where s.run_id = $1 and s.name = any($2)
          order by a.number",
     )
     .bind(run)
+    .bind(steps)
     .fetch_all(conn)
     .await?;
     let mut attempts: BTreeMap<String, Vec<StepAttempt>> = BTreeMap::new();
@@ -106,6 +111,27 @@ pub async fn of_run(conn: &mut PgConnection, run: PipelineRunId) -> Result<BTree
         attempts.entry(row.step).or_default().push(row.attempt.try_into()?);
     }
     Ok(attempts)
+}
+
+/// The tracked runs that tries of a run logged to, in the order of the steps.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn logged_runs(conn: &mut PgConnection, run: PipelineRunId, limit: i64) -> Result<Vec<RunId>> {
+    let runs = sqlx::query_scalar(
+        "select r.id
+         from steps s
+         join step_attempts a on a.step_id = s.id
+         join runs r on r.step_attempt_id = a.id
+         where s.run_id = $1
+         order by s.position, a.number, r.key
+         limit $2",
+    )
+    .bind(run)
+    .bind(limit)
+    .fetch_all(conn)
+    .await?;
+    Ok(runs)
 }
 
 /// A try, found by what its address says.
@@ -170,11 +196,12 @@ pub async fn end(
     outcome: AttemptOutcome,
     reason: &str,
     exit_code: Option<i32>,
+    spawned_at: Option<DateTime<Utc>>,
 ) -> Result<()> {
     sqlx::query(
         "with ended as (
              update step_attempts
-             set outcome = $2, reason = $3, exit_code = $4, ended_at = clock_timestamp()
+             set outcome = $2, reason = $3, exit_code = $4, spawned_at = $5, ended_at = clock_timestamp()
              where fence = $1 and outcome = 'running'
              returning token_id
          )
@@ -187,6 +214,7 @@ pub async fn end(
     .bind(outcome.as_str())
     .bind(reason)
     .bind(exit_code)
+    .bind(spawned_at)
     .execute(conn)
     .await?;
     Ok(())
@@ -225,6 +253,10 @@ pub struct Work {
     pub spec: PipelineSpec,
     /// The value of every param.
     pub params: BTreeMap<String, ParamValue>,
+    /// Where the step stands in the file.
+    pub place: Vec<String>,
+    /// What matrices and maps gave to this instance.
+    pub items: BTreeMap<String, ParamValue>,
     /// How many tries the step may have when its command fails.
     pub max_attempts: i32,
     /// Whether somebody asked to cancel the run.
@@ -246,13 +278,15 @@ pub async fn work(conn: &mut PgConnection, step: StepId, fence: i64) -> Result<O
         workspace_created_at: DateTime<Utc>,
         spec: Json<PipelineSpec>,
         params: Json<BTreeMap<String, ParamValue>>,
+        place: Vec<String>,
+        items: Json<BTreeMap<String, ParamValue>>,
         max_attempts: i32,
         cancelling: bool,
     }
     let row: Option<Row> = sqlx::query_as(
         "select r.number, p.name as pipeline, w.id as workspace_id, w.slug, w.name as workspace_name,
-             w.created_at as workspace_created_at, v.spec, r.params, s.max_attempts,
-             r.cancel_requested_at is not null as cancelling
+             w.created_at as workspace_created_at, v.spec, r.params, s.place, s.items, s.max_attempts,
+             r.cancel_requested_at is not null and not s.finally as cancelling
          from steps s
          join pipeline_runs r on r.id = s.run_id
          join pipelines p on p.id = r.pipeline_id
@@ -275,6 +309,8 @@ pub async fn work(conn: &mut PgConnection, step: StepId, fence: i64) -> Result<O
         },
         spec: row.spec.0,
         params: row.params.0,
+        place: row.place,
+        items: row.items.0,
         max_attempts: row.max_attempts,
         cancelling: row.cancelling,
     }))

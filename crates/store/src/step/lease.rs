@@ -4,14 +4,50 @@
 //! A step that runs has a *fence*, a number greater than all before it. Whatever a worker says of a step counts only
 //! with the fence that it got when it took the step, so that a worker that was given up cannot change anything.
 
+use super::limit;
 use crate::Result;
 use domain::{
     id::{PipelineRunId, StepAttemptId, StepId},
+    pipeline::ExecutorKind,
     pipeline_run::StepState,
     step::StepOutput,
 };
-use sqlx::{FromRow, PgConnection, types::Json};
+use sqlx::{Connection as _, FromRow, PgConnection, types::Json};
 use std::time::Duration;
+
+/// Reads the lanes (pool `$1`, executor `$2`, workspace) in which steps are ready; `$rest` goes on after them.
+macro_rules! lanes {
+    ($rest:literal) => {
+        concat!(
+            "with recursive lanes as (
+             select p.pool, e.executor, first.workspace_id
+             from unnest($1::text[]) as p (pool)
+             cross join unnest($2::text[]) as e (executor)
+             cross join lateral (
+                 select workspace_id
+                 from steps
+                 where state = 'ready' and blocked_by is null and pool = p.pool and executor = e.executor
+                 order by workspace_id
+                 limit 1) as first
+             union all
+             select l.pool, l.executor, next.workspace_id
+             from lanes l
+             cross join lateral (
+                 select workspace_id
+                 from steps
+                 where state = 'ready'
+                     and blocked_by is null
+                     and pool = l.pool
+                     and executor = l.executor
+                     and workspace_id > l.workspace_id
+                 order by workspace_id
+                 limit 1) as next
+         )
+             ",
+            $rest
+        )
+    };
+}
 
 /// A step that a worker has taken.
 #[derive(Debug, Clone, FromRow)]
@@ -30,79 +66,137 @@ pub struct Claimed {
     pub fence: i64,
 }
 
-/// Takes a step that is ready in one of these pools, the one that has waited longest, for so long. One statement: of
-/// many workers that ask at once, each gets another step. `owner` names the worker for ever, `label` for people.
+/// Takes a step that is ready in one of these pools for one of these executors, for so long. Of those that may be taken, the
+/// one of the highest priority; then of the workspace of which the fewest run; then the one that has waited longest. Of many
+/// workers that ask at once, each gets another step. `owner` names the worker for ever, `label` for people.
 ///
 /// # Errors
-/// When the statement fails. It may have been carried out all the same, when the answer was lost.
+/// When a statement fails. It may have been carried out all the same, when the answer was lost.
 pub async fn claim(
     conn: &mut PgConnection,
     owner: &str,
     label: &str,
     pools: &[String],
+    executors: &[ExecutorKind],
     ttl: Duration,
 ) -> Result<Option<Claimed>> {
-    let claimed = sqlx::query_as(
-        // Pool by pool, so that each is read in the order of its index; `now()`, because the index can be asked for what
-        // does not change within a statement.
-        "with next as (
-             select first.id
-             from unnest($1::text[]) as pools (name),
-                 lateral (
-                  select id, next_at
-                  from steps
-                  where state = 'ready' and pool = pools.name and next_at <= now()
-                  order by next_at
-                  limit 1
-                  for update skip locked) as first
-             order by first.next_at
+    loop {
+        let mut tx = conn.begin().await?;
+        let Some(next) = candidate(&mut tx, pools, executors).await? else { return Ok(None) };
+        let keys = next.limits;
+        if !keys.is_empty() {
+            let (full, free) = limit::full(&mut tx, &keys).await?;
+            if let Some(full) = full {
+                limit::block(&mut tx, next.id, &full).await?;
+                // It may have been let through for a place that it does not take now.
+                limit::unblock(&mut tx, &free).await?;
+                tx.commit().await?;
+                continue;
+            }
+        }
+        let claimed: Claimed = sqlx::query_as(
+            "with claimed as (
+                 update steps s
+                 set state = 'running',
+                     reason = '',
+                     attempts = s.attempts + 1,
+                     fence = nextval('fences'),
+                     lease_owner = $2,
+                     lease_until = clock_timestamp() + make_interval(secs => $3),
+                     started_at = coalesce(s.started_at, clock_timestamp())
+                 where s.id = $1
+                 returning s.id, s.run_id, s.name, s.attempts, s.fence, s.next_at
+             ), attempt as (
+                 insert into step_attempts (id, step_id, number, fence, worker, ready_at)
+                 select $4::uuid, id, attempts, fence, $5, next_at
+                 from claimed
+             )
+             select id as step_id, run_id, name, $4::uuid as attempt_id, attempts as number, fence
+             from claimed",
+        )
+        .bind(next.id)
+        .bind(owner)
+        .bind(ttl.as_secs_f64())
+        .bind(StepAttemptId::new())
+        .bind(label)
+        .fetch_one(&mut *tx)
+        .await?;
+        if !keys.is_empty() {
+            limit::take(&mut tx, &keys, claimed.step_id, claimed.fence).await?;
+        }
+        tx.commit().await?;
+        return Ok(Some(claimed));
+    }
+}
+
+#[derive(FromRow)]
+struct Candidate {
+    id: StepId,
+    limits: Vec<String>,
+}
+
+/// The step to be taken next, locked. Lane by lane (pool, executor, workspace, priority), so that each is read in the order
+/// of its index; `now()`, because the index can be asked for what does not change within a statement.
+async fn candidate(conn: &mut PgConnection, pools: &[String], executors: &[ExecutorKind]) -> Result<Option<Candidate>> {
+    let candidate = sqlx::query_as(lanes!(
+        "select first.id,
+             first.limits || coalesce((select array[key] from limits where key = 'pool:' || l.pool), '{}') as limits
+         from lanes l
+         cross join unnest(array[1, 0, -1]::smallint[]) as rank (priority)
+         cross join lateral (
+             select id, next_at, limits
+             from steps
+             where state = 'ready'
+                 and blocked_by is null
+                 and pool = l.pool
+                 and executor = l.executor
+                 and workspace_id = l.workspace_id
+                 and priority = rank.priority
+                 and next_at <= now()
+             order by next_at
              limit 1
-         ), claimed as (
-             update steps s
-             set state = 'running',
-                 reason = '',
-                 attempts = s.attempts + 1,
-                 fence = nextval('fences'),
-                 lease_owner = $2,
-                 lease_until = clock_timestamp() + make_interval(secs => $3),
-                 started_at = coalesce(s.started_at, clock_timestamp())
-             from next
-             where s.id = next.id
-             returning s.id, s.run_id, s.name, s.attempts, s.fence
-         ), attempt as (
-             insert into step_attempts (id, step_id, number, fence, worker)
-             select $4::uuid, id, attempts, fence, $5
-             from claimed
-         )
-         select id as step_id, run_id, name, $4::uuid as attempt_id, attempts as number, fence
-         from claimed",
-    )
+             for update skip locked) as first
+         order by rank.priority desc,
+             (select count(*)
+              from steps r
+              where r.state = 'running' and r.kind = 'command' and r.workspace_id = l.workspace_id),
+             first.next_at
+         limit 1"
+    ))
     .bind(pools)
-    .bind(owner)
-    .bind(ttl.as_secs_f64())
-    .bind(StepAttemptId::new())
-    .bind(label)
+    .bind(executors.iter().map(|executor| executor.as_str()).collect::<Vec<_>>())
     .fetch_optional(conn)
     .await?;
-    Ok(claimed)
+    Ok(candidate)
 }
 
 /// How long until the next step of these pools may be taken, should one be ready and wait for its time.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn next_due(conn: &mut PgConnection, pools: &[String]) -> Result<Option<Duration>> {
-    let seconds: Option<f64> = sqlx::query_scalar(
+pub async fn next_due(
+    conn: &mut PgConnection,
+    pools: &[String],
+    executors: &[ExecutorKind],
+) -> Result<Option<Duration>> {
+    let seconds: Option<f64> = sqlx::query_scalar(lanes!(
         "select extract(epoch from min(first.next_at) - clock_timestamp())::float8
-         from unnest($1::text[]) as pools (name),
-             lateral (
-              select next_at
-              from steps
-              where state = 'ready' and pool = pools.name
-              order by next_at
-              limit 1) as first",
-    )
+         from lanes l
+         cross join unnest(array[1, 0, -1]::smallint[]) as rank (priority)
+         cross join lateral (
+             select next_at
+             from steps
+             where state = 'ready'
+                 and blocked_by is null
+                 and pool = l.pool
+                 and executor = l.executor
+                 and workspace_id = l.workspace_id
+                 and priority = rank.priority
+             order by next_at
+             limit 1) as first"
+    ))
     .bind(pools)
+    .bind(executors.iter().map(|executor| executor.as_str()).collect::<Vec<_>>())
     .fetch_one(conn)
     .await?;
     Ok(seconds.map(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX)))
@@ -132,7 +226,7 @@ pub async fn renew(conn: &mut PgConnection, held: &[(StepId, i64)], ttl: Duratio
              and s.state = 'running'
              and s.lease_until > clock_timestamp()
              and r.id = s.run_id
-         returning s.fence, r.cancel_requested_at is not null as cancelling",
+         returning s.fence, r.cancel_requested_at is not null and not s.finally as cancelling",
     )
     .bind(steps)
     .bind(fences)
@@ -151,6 +245,10 @@ pub struct Running {
     pub losses: i32,
     /// Which workers may run it.
     pub pool: String,
+    /// Where it stands in the file.
+    pub place: Vec<String>,
+    /// Whether it runs when all others have ended.
+    pub finally: bool,
     /// Whether its lease ended so long ago that its worker may be given up.
     pub expired: bool,
 }
@@ -161,7 +259,7 @@ pub struct Running {
 /// When the statement fails.
 pub async fn running(conn: &mut PgConnection, step: StepId, fence: i64, grace: Duration) -> Result<Option<Running>> {
     let row = sqlx::query_as(
-        "select failures, losses, pool,
+        "select failures, losses, pool, place, finally,
              lease_until < clock_timestamp() - make_interval(secs => $3) as expired
          from steps
          where id = $1 and fence = $2 and state = 'running'
@@ -247,7 +345,7 @@ pub async fn expired(conn: &mut PgConnection, grace: Duration, limit: i64) -> Re
         "select s.id as step_id, s.run_id, a.id as attempt_id, s.fence
          from steps s
          join step_attempts a on a.fence = s.fence
-         where s.state = 'running' and s.lease_until < clock_timestamp() - make_interval(secs => $1)
+         where s.state = 'running' and s.kind = 'command' and s.lease_until < clock_timestamp() - make_interval(secs => $1)
          order by s.lease_until
          limit $2",
     )
@@ -264,7 +362,9 @@ pub async fn expired(conn: &mut PgConnection, grace: Duration, limit: i64) -> Re
 /// When the statement fails.
 pub async fn owners(conn: &mut PgConnection) -> Result<Vec<String>> {
     let owners =
-        sqlx::query_scalar("select distinct lease_owner from steps where state = 'running'").fetch_all(conn).await?;
+        sqlx::query_scalar("select distinct lease_owner from steps where state = 'running' and kind = 'command'")
+            .fetch_all(conn)
+            .await?;
     Ok(owners)
 }
 

@@ -1,74 +1,123 @@
 //! Steps of pipeline runs: what waits for what, and how they stand. Who holds a step is in [`lease`], its tries are in
-//! [`attempt`].
+//! [`attempt`], what follows when steps end is in [`progress`], and how many may run at once in [`limit`].
 
 pub mod attempt;
 pub mod lease;
+pub mod limit;
+pub mod progress;
 
 use crate::{Error, Result};
 use chrono::{DateTime, Utc};
 use domain::{
-    id::{PipelineRunId, StepId},
-    pipeline::{Graph, Retries},
+    id::{PipelineRunId, PipelineVersionId, StepId, WorkspaceId},
+    pipeline::{ExecutorKind, ParamValue, Priority, Retries, TriggerRule},
     pipeline_run::StepState,
-    step::{Step, StepOutput},
+    step::{InnerSteps, Step, StepKind, StepOutput},
 };
 use sqlx::{FromRow, PgConnection, types::Json};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A step to be stored.
-#[derive(Debug)]
-pub struct NewStep<'a> {
+/// A step to be stored. It waits.
+#[derive(Debug, Clone)]
+pub struct NewStep {
     /// The step.
     pub id: StepId,
-    /// Its name in the pipeline's file.
-    pub name: &'a str,
+    /// Its name in the run.
+    pub name: String,
+    /// What it is.
+    pub kind: StepKind,
+    /// Where it stands in the pipeline's file.
+    pub place: Vec<String>,
+    /// The step that it is inside of, or an instance of.
+    pub parent: Option<StepId>,
+    /// What matrices and maps gave to this instance.
+    pub items: BTreeMap<String, ParamValue>,
     /// Which workers may run it.
-    pub pool: &'a str,
-    /// How many steps it waits for. Without any it is ready at once.
+    pub pool: String,
+    /// Where it runs.
+    pub executor: ExecutorKind,
+    /// Which steps go first.
+    pub priority: Priority,
+    /// How many steps it waits for.
     pub needs: usize,
+    /// What must have become of these.
+    pub trigger_rule: TriggerRule,
+    /// Whether it runs when all others have ended.
+    pub finally: bool,
+    /// Whether it has a condition.
+    pub has_condition: bool,
     /// How many tries it may have when its command fails.
     pub max_attempts: u32,
+    /// Keys of the limits that count it while it runs.
+    pub limits: Vec<String>,
+    /// The limit that it waits for from the beginning.
+    pub blocked_by: Option<String>,
 }
 
-/// Adds the steps of a run, in this order, and what they wait for: (needed, needing).
+/// Adds steps to a run, in this order after those that it has, and what they wait for: (needed, needing).
 ///
 /// # Errors
 /// When a statement fails.
 pub async fn insert(
     conn: &mut PgConnection,
     run: PipelineRunId,
-    steps: &[NewStep<'_>],
+    workspace: WorkspaceId,
+    steps: &[NewStep],
     edges: &[(StepId, StepId)],
 ) -> Result<()> {
     let count = |number: usize| i32::try_from(number).unwrap_or(i32::MAX);
     sqlx::query(
-        "insert into steps (id, run_id, position, name, pool, needs_left, max_attempts, state)
-         select id, $1, position, name, pool, needs, max_attempts, case when needs = 0 then 'ready' else 'waiting' end
-         from unnest($2::uuid[], $3::integer[], $4::text[], $5::text[], $6::integer[], $7::integer[])
-             as new (id, position, name, pool, needs, max_attempts)",
+        "insert into steps (id, run_id, workspace_id, position, name, kind, place, parent_id, items, pool, executor,
+             priority, needs_left, trigger_rule, finally, has_condition, max_attempts, limits, blocked_by, state)
+         select id, $1, $2, before.steps + position, name, kind, array(select jsonb_array_elements_text(place)), parent,
+             items, pool, executor, priority, needs, rule, finally, has_condition, max_attempts,
+             array(select jsonb_array_elements_text(limits)), blocked_by, 'waiting'
+         from (select coalesce(max(position) + 1, 0) as steps from steps where run_id = $1) as before,
+             unnest($3::uuid[], $4::integer[], $5::text[], $6::text[], $7::jsonb[], $8::uuid[], $9::jsonb[], $10::text[],
+                 $11::text[], $12::smallint[], $13::integer[], $14::text[], $15::boolean[], $16::boolean[],
+                 $17::integer[], $18::jsonb[], $19::text[])
+                 as new (id, position, name, kind, place, parent, items, pool, executor, priority, needs, rule, finally,
+                     has_condition, max_attempts, limits, blocked_by)",
     )
     .bind(run)
+    .bind(workspace)
     .bind(steps.iter().map(|step| step.id.0).collect::<Vec<_>>())
     .bind((0..count(steps.len())).collect::<Vec<_>>())
-    .bind(steps.iter().map(|step| step.name).collect::<Vec<_>>())
-    .bind(steps.iter().map(|step| step.pool).collect::<Vec<_>>())
+    .bind(steps.iter().map(|step| step.name.as_str()).collect::<Vec<_>>())
+    .bind(steps.iter().map(|step| step.kind.as_str()).collect::<Vec<_>>())
+    .bind(steps.iter().map(|step| Json(&step.place)).collect::<Vec<_>>())
+    .bind(steps.iter().map(|step| step.parent.map(|id| id.0)).collect::<Vec<_>>())
+    .bind(steps.iter().map(|step| Json(&step.items)).collect::<Vec<_>>())
+    .bind(steps.iter().map(|step| step.pool.as_str()).collect::<Vec<_>>())
+    .bind(steps.iter().map(|step| step.executor.as_str()).collect::<Vec<_>>())
+    .bind(steps.iter().map(|step| step.priority.rank()).collect::<Vec<_>>())
     .bind(steps.iter().map(|step| count(step.needs)).collect::<Vec<_>>())
+    .bind(steps.iter().map(|step| step.trigger_rule.as_str()).collect::<Vec<_>>())
+    .bind(steps.iter().map(|step| step.finally).collect::<Vec<_>>())
+    .bind(steps.iter().map(|step| step.has_condition).collect::<Vec<_>>())
     .bind(steps.iter().map(|step| i32::try_from(step.max_attempts).unwrap_or(i32::MAX)).collect::<Vec<_>>())
+    .bind(steps.iter().map(|step| Json(&step.limits)).collect::<Vec<_>>())
+    .bind(steps.iter().map(|step| step.blocked_by.as_deref()).collect::<Vec<_>>())
     .execute(&mut *conn)
     .await?;
-    let (parents, children): (Vec<_>, Vec<_>) = edges.iter().map(|(parent, child)| (parent.0, child.0)).unzip();
-    sqlx::query("insert into step_edges (parent_id, child_id) select * from unnest($1::uuid[], $2::uuid[])")
-        .bind(parents)
-        .bind(children)
-        .execute(conn)
-        .await?;
-    Ok(())
+    if !edges.is_empty() {
+        let (parents, children): (Vec<_>, Vec<_>) = edges.iter().map(|(parent, child)| (parent.0, child.0)).unzip();
+        sqlx::query("insert into step_edges (parent_id, child_id) select * from unnest($1::uuid[], $2::uuid[])")
+            .bind(parents)
+            .bind(children)
+            .execute(&mut *conn)
+            .await?;
+    }
+    progress::added(conn, run, steps).await
 }
 
 #[derive(FromRow)]
 struct Row {
     id: StepId,
     name: String,
+    kind: String,
+    parent: Option<String>,
+    items: Json<BTreeMap<String, ParamValue>>,
     state: String,
     reason: String,
     needs: Vec<String>,
@@ -77,176 +126,231 @@ struct Row {
     started_at: Option<DateTime<Utc>>,
     ended_at: Option<DateTime<Utc>>,
     outputs: Json<Vec<StepOutput>>,
+    blocked_by: Option<String>,
+    inner_total: i64,
+    inner_open: i64,
+    inner_running: i64,
+    inner_failed: i64,
 }
 
-/// The steps of a run, each after those that it needs.
+impl TryFrom<Row> for Step {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Self> {
+        let kind = StepKind::parse(&row.kind).ok_or_else(|| Error::unknown("step kind", &row.kind))?;
+        let inner = InnerSteps {
+            total: row.inner_total,
+            open: row.inner_open,
+            running: row.inner_running,
+            failed: row.inner_failed,
+        };
+        Ok(Self {
+            id: row.id,
+            name: row.name,
+            kind,
+            parent: row.parent,
+            items: row.items.0,
+            state: state(&row.state)?,
+            reason: row.reason,
+            needs: row.needs,
+            attempts: row.attempts,
+            max_attempts: row.max_attempts,
+            started_at: row.started_at,
+            ended_at: row.ended_at,
+            outputs: row.outputs.0,
+            inner: (kind != StepKind::Command).then_some(inner),
+            blocked_by: row.blocked_by,
+        })
+    }
+}
+
+/// Steps with their names; `$rest` goes on after the joins.
+macro_rules! select_steps {
+    ($rest:literal) => {
+        concat!(
+            "select s.id, s.position, s.name, s.kind, o.name as parent, s.items, s.state, s.reason, s.attempts, s.max_attempts,
+                 s.started_at, s.ended_at, s.outputs,
+                 (select coalesce(l.kind || ' ' || l.name, s.blocked_by)
+                  from (select) as one
+                  left join limits l on l.key = s.blocked_by) as blocked_by,
+                 inside.total as inner_total, inside.open as inner_open, inside.running as inner_running,
+                 inside.failed as inner_failed,
+                 array(
+                  select p.name
+                  from step_edges e
+                  join steps p on p.id = e.parent_id
+                  where e.child_id = s.id
+                  order by p.position) as needs
+             from steps s
+             left join steps o on o.id = s.parent_id
+             cross join lateral (
+                 select count(*) as total,
+                     count(*) filter (where i.state in ('waiting', 'ready', 'running')) as open,
+                     count(*) filter (where i.state = 'running') as running,
+                     count(*) filter (where i.state = 'failed') as failed
+                 from steps i
+                 where s.kind <> 'command' and i.parent_id = s.id) as inside
+             ",
+            $rest
+        )
+    };
+}
+
+/// The steps of a run at the top, each after those that it needs.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn list(conn: &mut PgConnection, run: PipelineRunId) -> Result<Vec<Step>> {
-    let rows: Vec<Row> = sqlx::query_as(
-        "select s.id, s.name, s.state, s.reason, s.attempts, s.max_attempts, s.started_at, s.ended_at, s.outputs,
-             array(
-              select p.name
-              from step_edges e
-              join steps p on p.id = e.parent_id
-              where e.child_id = s.id
-              order by p.position) as needs
-         from steps s
-         where s.run_id = $1
-         order by s.position",
-    )
+pub async fn top(conn: &mut PgConnection, run: PipelineRunId) -> Result<Vec<Step>> {
+    let rows: Vec<Row> =
+        sqlx::query_as(select_steps!("where s.run_id = $1 and s.parent_id is null order by s.position"))
+            .bind(run)
+            .fetch_all(conn)
+            .await?;
+    rows.into_iter().map(Step::try_from).collect()
+}
+
+/// Which steps a list shows.
+#[derive(Debug, Clone, Default)]
+pub struct Filter<'a> {
+    /// Those directly inside of the step of this name.
+    pub parent: Option<&'a str>,
+    /// In this state.
+    pub state: Option<StepState>,
+    /// Only commands.
+    pub commands: bool,
+}
+
+/// Up to `limit` steps of a run in their order, after the position `after`, each with its position.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn list(
+    conn: &mut PgConnection,
+    run: PipelineRunId,
+    filter: &Filter<'_>,
+    after: Option<i32>,
+    limit: i64,
+) -> Result<Vec<(i32, Step)>> {
+    #[derive(FromRow)]
+    struct Listed {
+        position: i32,
+        #[sqlx(flatten)]
+        step: Row,
+    }
+    let rows: Vec<Listed> = sqlx::query_as(select_steps!(
+        "where s.run_id = $1
+             and s.position > $2
+             and ($3::text is null or o.name = $3)
+             and ($4::text is null or s.state = $4)
+             and (not $5 or s.kind = 'command')
+         order by s.position
+         limit $6"
+    ))
     .bind(run)
+    .bind(after.unwrap_or(-1))
+    .bind(filter.parent)
+    .bind(filter.state.map(StepState::as_str))
+    .bind(filter.commands)
+    .bind(limit)
     .fetch_all(conn)
     .await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(Step {
-                id: row.id,
-                name: row.name,
-                state: state(&row.state)?,
-                reason: row.reason,
-                needs: row.needs,
-                attempts: row.attempts,
-                max_attempts: row.max_attempts,
-                started_at: row.started_at,
-                ended_at: row.ended_at,
-                outputs: row.outputs.0,
-            })
-        })
-        .collect()
+    rows.into_iter().map(|row| Ok((row.position, row.step.try_into()?))).collect()
+}
+
+/// The step of this name.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn by_name(conn: &mut PgConnection, run: PipelineRunId, name: &str) -> Result<Option<Step>> {
+    let row: Option<Row> = sqlx::query_as(select_steps!("where s.run_id = $1 and s.name = $2"))
+        .bind(run)
+        .bind(name)
+        .fetch_optional(conn)
+        .await?;
+    row.map(Step::try_from).transpose()
 }
 
 fn state(name: &str) -> Result<StepState> {
     StepState::parse(name).ok_or_else(|| Error::unknown("step state", name))
 }
 
-/// What waits for what in a run, and how its steps stand, by name.
-#[derive(Debug)]
-pub struct Shape {
-    /// What waits for what.
-    pub graph: Graph,
-    /// How the steps stand.
-    pub states: BTreeMap<String, StepState>,
-}
-
-/// The shape of a run that is locked.
-///
-/// # Errors
-/// When the statement fails.
-pub async fn shape(conn: &mut PgConnection, run: PipelineRunId) -> Result<Shape> {
-    let steps = list(conn, run).await?;
-    let needs: BTreeMap<String, BTreeSet<String>> =
-        steps.iter().map(|step| (step.name.clone(), step.needs.iter().cloned().collect())).collect();
-    Ok(Shape { graph: Graph::new(needs), states: steps.into_iter().map(|step| (step.name, step.state)).collect() })
-}
-
-/// The different states that steps of a run have.
-///
-/// # Errors
-/// When the statement fails.
-pub async fn states(conn: &mut PgConnection, run: PipelineRunId) -> Result<Vec<StepState>> {
-    let names: Vec<String> =
-        sqlx::query_scalar("select distinct state from steps where run_id = $1").bind(run).fetch_all(conn).await?;
-    names.iter().map(|name| state(name)).collect()
-}
-
-/// A move of a step that no worker holds.
-#[derive(Debug)]
-pub struct Move<'a> {
-    /// Which step.
-    pub name: &'a str,
-    /// Where it goes.
-    pub to: StepState,
-    /// Why, when that needs a word.
-    pub reason: String,
-}
-
-/// Moves steps of a run that is locked. Steps that a worker holds, perhaps only since a moment ago, stay as they are.
-/// Answers with the pools of those that are ready now.
-///
-/// # Errors
-/// When the statement fails.
-pub async fn apply(conn: &mut PgConnection, run: PipelineRunId, moves: &[Move<'_>]) -> Result<BTreeSet<String>> {
-    let moved: Vec<(String, String)> = sqlx::query_as(
-        "update steps s
-         set state = moved.state,
-             reason = moved.reason,
-             next_at = clock_timestamp(),
-             needs_left = case when moved.state = 'ready' then 0 else s.needs_left end,
-             ended_at = case when moved.is_final then clock_timestamp() end
-         from unnest($2::text[], $3::text[], $4::text[], $5::boolean[]) as moved (name, state, reason, is_final)
-         where s.run_id = $1 and s.name = moved.name and s.state in ('waiting', 'ready')
-         returning s.pool, s.state",
-    )
-    .bind(run)
-    .bind(moves.iter().map(|step| step.name).collect::<Vec<_>>())
-    .bind(moves.iter().map(|step| step.to.as_str()).collect::<Vec<_>>())
-    .bind(moves.iter().map(|step| step.reason.as_str()).collect::<Vec<_>>())
-    .bind(moves.iter().map(|step| step.to.is_final()).collect::<Vec<_>>())
-    .fetch_all(conn)
-    .await?;
-    Ok(moved.into_iter().filter(|(_, state)| state == StepState::Ready.as_str()).map(|(pool, _)| pool).collect())
-}
-
-/// A step has succeeded: those that wait for it wait for one less, and are ready when that was the last. Answers with
-/// the pools of those that are ready now.
-///
-/// # Errors
-/// When the statement fails.
-pub async fn release_children(conn: &mut PgConnection, parent: StepId) -> Result<BTreeSet<String>> {
-    let released: Vec<(String, String)> = sqlx::query_as(
-        "update steps s
-         set needs_left = s.needs_left - 1,
-             state = case when s.needs_left = 1 then 'ready' else s.state end,
-             next_at = case when s.needs_left = 1 then clock_timestamp() else s.next_at end
-         from step_edges e
-         where e.parent_id = $1 and s.id = e.child_id and s.state = 'waiting'
-         returning s.pool, s.state",
-    )
-    .bind(parent)
-    .fetch_all(conn)
-    .await?;
-    Ok(released.into_iter().filter(|(_, state)| state == StepState::Ready.as_str()).map(|(pool, _)| pool).collect())
-}
-
-/// The outputs of a run's steps, by the step's name; only of steps that have succeeded.
+/// What the steps of these names gave on, and whatever is inside of them, by name; nothing of those that did not succeed.
 ///
 /// # Errors
 /// When the statement fails.
 pub async fn outputs(
     conn: &mut PgConnection,
     run: PipelineRunId,
-    steps: &[&str],
-) -> Result<BTreeMap<String, Vec<StepOutput>>> {
+    steps: &BTreeSet<String>,
+) -> Result<Vec<(String, Vec<StepOutput>)>> {
     let rows: Vec<(String, Json<Vec<StepOutput>>)> = sqlx::query_as(
-        "select name, outputs
-         from steps
-         where run_id = $1 and name = any($2) and state = 'succeeded'",
+        "select s.name, s.outputs
+         from steps s
+         where s.run_id = $1
+             and s.state = 'succeeded'
+             and (s.name = any($2)
+                 or exists (
+                  select
+                  from unnest($2::text[]) as asked (name)
+                  where starts_with(s.name, asked.name || '.') or starts_with(s.name, asked.name || '/')))
+         order by s.position",
     )
     .bind(run)
-    .bind(steps)
+    .bind(steps.iter().map(String::as_str).collect::<Vec<_>>())
     .fetch_all(conn)
     .await?;
     Ok(rows.into_iter().map(|(name, outputs)| (name, outputs.0)).collect())
 }
 
-/// How often a step is tried again, as its pipeline's file says.
+/// The states of these steps, by name.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn retries(conn: &mut PgConnection, step: StepId) -> Result<Retries> {
-    let retries: Option<Json<Retries>> = sqlx::query_scalar(
-        "select v.spec -> 'steps' -> s.name -> 'retries'
-         from steps s
-         join pipeline_runs r on r.id = s.run_id
-         join pipeline_versions v on v.id = r.version_id
-         where s.id = $1",
-    )
-    .bind(step)
-    .fetch_one(conn)
-    .await?;
+pub async fn states(
+    conn: &mut PgConnection,
+    run: PipelineRunId,
+    steps: &BTreeSet<String>,
+) -> Result<BTreeMap<String, StepState>> {
+    let rows: Vec<(String, String)> =
+        sqlx::query_as("select name, state from steps where run_id = $1 and name = any($2)")
+            .bind(run)
+            .bind(steps.iter().map(String::as_str).collect::<Vec<_>>())
+            .fetch_all(conn)
+            .await?;
+    rows.into_iter().map(|(name, known)| Ok((name, state(&known)?))).collect()
+}
+
+/// How often the step at this place of a pipeline's file is tried again.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn retries(conn: &mut PgConnection, version: PipelineVersionId, place: &[String]) -> Result<Retries> {
+    let path: Vec<&str> = place.iter().flat_map(|name| ["steps", name.as_str()]).chain(["retries"]).collect();
+    let retries: Option<Json<Retries>> = sqlx::query_scalar("select spec #> $2 from pipeline_versions where id = $1")
+        .bind(version)
+        .bind(path)
+        .fetch_one(conn)
+        .await?;
     Ok(retries.map(|retries| retries.0).unwrap_or_default())
+}
+
+/// Names of up to `limit` steps of a run that failed, with the reasons, the first of the file first.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn failed(conn: &mut PgConnection, run: PipelineRunId, limit: i64) -> Result<Vec<(String, String)>> {
+    let rows = sqlx::query_as(
+        "select name, reason
+         from steps
+         where run_id = $1 and state = 'failed' and kind = 'command'
+         order by position
+         limit $2",
+    )
+    .bind(run)
+    .bind(limit)
+    .fetch_all(conn)
+    .await?;
+    Ok(rows)
 }
 
 /// How many steps wait for a worker, by pool.

@@ -1,7 +1,7 @@
 //! One try of a step, from the directory that is made for it to the outputs that are taken from it.
 
 use super::{Steps, held::Hand, log::Log};
-use domain::pipeline_run::AttemptOutcome;
+use domain::{pipeline::OutputSpec, pipeline_run::AttemptOutcome};
 use executors::{Controls, Ended, Finished, StepDir, StepProcess};
 use services::{AttemptEnd, Claimed, ErrorKind, FileTrouble, Lease, LetGo, StepWork};
 use std::{collections::BTreeMap, time::Duration};
@@ -104,7 +104,13 @@ impl Steps {
     }
 
     /// What the end of the command means for the try.
-    async fn judge(&self, dir: &StepDir, outputs: &BTreeMap<String, String>, finished: Finished, hand: &Hand) -> LetGo {
+    async fn judge(
+        &self,
+        dir: &StepDir,
+        outputs: &BTreeMap<String, OutputSpec>,
+        finished: Finished,
+        hand: &Hand,
+    ) -> LetGo {
         let outcome = finished.ended.outcome();
         if outcome == AttemptOutcome::Cancelled && !hand.is_cancelled() {
             return LetGo::GivenBack("its worker stopped".to_owned());
@@ -113,6 +119,7 @@ impl Steps {
             outcome,
             reason: finished.ended.to_string(),
             exit_code: finished.exit_code,
+            spawned_at: chrono::TimeDelta::from_std(finished.usage.wall).ok().map(|wall| chrono::Utc::now() - wall),
             outputs: Vec::new(),
         };
         if outcome == AttemptOutcome::Succeeded {
@@ -158,7 +165,7 @@ enum Begun {
 }
 
 fn ended(outcome: AttemptOutcome, reason: impl Into<String>) -> LetGo {
-    LetGo::Ended(AttemptEnd { outcome, reason: reason.into(), exit_code: None, outputs: Vec::new() })
+    LetGo::Ended(AttemptEnd { outcome, reason: reason.into(), exit_code: None, spawned_at: None, outputs: Vec::new() })
 }
 
 /// The worker could not run it, which is no fault of the step.

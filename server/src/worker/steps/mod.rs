@@ -12,7 +12,7 @@ mod reap;
 
 use super::{Options, Worker};
 use crate::supervise::supervise;
-use domain::id::PipelineRunId;
+use domain::{id::PipelineRunId, pipeline::ExecutorKind};
 use executors::ProcessExecutor;
 use held::{Held, Timing};
 use services::{LetGo, Services};
@@ -29,6 +29,8 @@ use tokio_util::sync::CancellationToken;
 const POLL: Duration = Duration::from_secs(2);
 /// How long taking a step may take.
 const TAKING: Duration = Duration::from_secs(10);
+/// Where steps of this worker can run.
+const EXECUTORS: [ExecutorKind; 1] = [ExecutorKind::Process];
 /// The topic under which workers tell each other of steps that they have no slot for.
 const TOPIC: &str = "steps";
 
@@ -137,7 +139,7 @@ impl Steps {
             let Ok(slot) = slot else { break };
             let deadline = self.timing.deadline();
             let (name, label) = (&self.options.name, self.options.label());
-            let taking = self.services.claim_step(name, &label, &self.options.pools, self.timing.ttl);
+            let taking = self.services.claim_step(name, &label, &self.options.pools, &EXECUTORS, self.timing.ttl);
             match timeout(TAKING, taking).await {
                 Ok(Ok(Some(claimed))) => {
                     let hand = self.held.add(&claimed, deadline);
@@ -184,7 +186,7 @@ impl Steps {
 
     /// Waits until there may be something to take.
     async fn wait_for_steps(&self) {
-        let due = self.services.next_step_due(&self.options.pools).await.ok().flatten();
+        let due = self.services.next_step_due(&self.options.pools, &EXECUTORS).await.ok().flatten();
         let pause = due.map_or(POLL, |due| due.clamp(Duration::from_millis(10), POLL));
         tokio::select! {
             () = self.stop.cancelled() => {}

@@ -31,6 +31,9 @@ impl Steps {
             }
             if settle_at <= Instant::now() {
                 settle_at = Instant::now() + SETTLE;
+                if let Err(error) = self.services.unblock_steps().await {
+                    tracing::warn!(%error, "steps that wait for a limit could not be looked at");
+                }
                 if let Err(error) = self.services.settle_runs().await {
                     tracing::warn!(%error, "runs could not be looked at");
                 }

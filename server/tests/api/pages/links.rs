@@ -58,7 +58,12 @@ async fn busy(app: &TestApp) {
     ada.put("/api/v1/pipelines", json!({ "source": pipeline::FILE })).await.ok();
     ada.post("/api/v1/pipelines/wine/runs", json!({})).await.ok();
     let pools = ["default".to_owned()];
-    let held = app.services().claim_step("worker", "worker", &pools, Duration::from_secs(600)).await.unwrap().unwrap();
+    let held = app
+        .services()
+        .claim_step("worker", "worker", &pools, &[domain::pipeline::ExecutorKind::Process], Duration::from_secs(600))
+        .await
+        .unwrap()
+        .unwrap();
     app.services().begin_attempt(&held, PUBLIC_URL).await.unwrap().unwrap();
     let trigger = json!({ "model": "wine", "pipeline": "wine" });
     admin.post("/api/v1/triggers", trigger).await.ok();

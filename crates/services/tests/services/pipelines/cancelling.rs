@@ -73,7 +73,15 @@ async fn a_step_that_is_taken_while_its_run_is_cancelled_ends_before_the_run() {
     let run = engine.run(&graph(&[("a", &[]), ("b", &[]), ("c", &["a"])])).await;
     // A worker has taken a step and the database has not said so to anybody yet.
     let mut taking = engine.database.pool.begin().await.unwrap();
-    let held = store::step::lease::claim(&mut taking, "worker", "worker", &["default".to_owned()], LONG).await;
+    let held = store::step::lease::claim(
+        &mut taking,
+        "worker",
+        "worker",
+        &["default".to_owned()],
+        &[domain::pipeline::ExecutorKind::Process],
+        LONG,
+    )
+    .await;
     let held = held.unwrap().unwrap();
     let (services, ctx) = (engine.services.clone(), engine.ctx());
     let cancelling = tokio::spawn(async move { services.cancel_pipeline_run(&ctx, run).await.unwrap() });

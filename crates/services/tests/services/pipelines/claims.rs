@@ -53,6 +53,7 @@ async fn the_word_of_a_worker_that_was_given_up_counts_for_nothing() {
         is_folder: false,
         digest: Digest::blake3(blake3::hash(content).into()),
         size: 1,
+        value: None,
     };
     let stopped = engine.claim_as("stopped", LONG).await.unwrap();
     engine.let_expire(&stopped).await;
@@ -98,8 +99,17 @@ async fn a_worker_takes_steps_of_its_pools_only() {
     engine.run("name: pools\nsteps:\n  big:\n    command: 'true'\n    pool: gpu\n").await;
     assert!(engine.claim().await.is_none());
     assert_eq!(engine.services.gauges().await.unwrap().steps_waiting, [("gpu".to_owned(), 1)]);
-    let gpu =
-        engine.services.claim_step("worker", "worker", &["default".to_owned(), "gpu".to_owned()], LONG).await.unwrap();
+    let gpu = engine
+        .services
+        .claim_step(
+            "worker",
+            "worker",
+            &["default".to_owned(), "gpu".to_owned()],
+            &[domain::pipeline::ExecutorKind::Process],
+            LONG,
+        )
+        .await
+        .unwrap();
     assert_eq!(gpu.unwrap().name, "big");
 }
 

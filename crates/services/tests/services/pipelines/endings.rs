@@ -61,7 +61,12 @@ async fn a_step_is_tried_again_as_often_as_its_file_says_after_a_wait() {
         assert_eq!(engine.end(&held, outcome).await, Some(after));
         if after == S::Ready {
             assert!(engine.claim().await.is_none(), "it waits");
-            let due = engine.services.next_step_due(&["default".to_owned()]).await.unwrap().unwrap();
+            let due = engine
+                .services
+                .next_step_due(&["default".to_owned()], &[domain::pipeline::ExecutorKind::Process])
+                .await
+                .unwrap()
+                .unwrap();
             assert!(due > Duration::from_secs(15) && due <= Duration::from_secs(60), "{due:?}");
             sqlx::query("update steps set next_at = now()").execute(&engine.database.pool).await.unwrap();
         }
@@ -224,8 +229,13 @@ async fn a_step_that_its_worker_could_not_run_waits_before_it_is_taken_again() {
     let held = engine.claim().await.unwrap();
     assert_eq!(engine.end(&held, O::Lost).await, Some(S::Ready));
     assert!(engine.claim().await.is_none());
-    let due = engine.services.next_step_due(&["default".to_owned()]).await.unwrap().unwrap();
+    let due = engine
+        .services
+        .next_step_due(&["default".to_owned()], &[domain::pipeline::ExecutorKind::Process])
+        .await
+        .unwrap()
+        .unwrap();
     assert!(due <= Duration::from_secs(2), "{due:?}");
-    let attempts = engine.services.pipeline_run_attempts(&engine.ctx(), run).await.unwrap();
+    let attempts = engine.services.pipeline_run_attempts(&engine.ctx(), run, &["only".to_owned()]).await.unwrap();
     assert_eq!(attempts["only"][0].outcome, O::Lost);
 }

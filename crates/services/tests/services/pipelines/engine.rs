@@ -2,11 +2,12 @@
 
 use artifacts::Artifacts;
 use domain::{
+    pipeline::ExecutorKind,
     pipeline_run::{AttemptOutcome, PipelineRunDetail, PipelineRunState, StepState},
     step::StepOutput,
     user::Workspace,
 };
-use services::{AttemptEnd, Claimed, Ctx, Lease, LetGo, NewRun, PipelineFile, Services, StartedRun};
+use services::{AttemptEnd, Claimed, Ctx, Lease, LetGo, NewRun, PipelineFile, Services, StartedRun, StepFilter};
 use std::{collections::BTreeMap, time::Duration};
 use testkit::TestDatabase;
 
@@ -30,6 +31,22 @@ impl Engine {
         let services = Services::new(database.pool.clone(), artifacts);
         let workspace = services.ensure_default_workspace().await.unwrap();
         Self { services, database, workspace, directory }
+    }
+
+    /// Another workspace, and a run that was started there.
+    pub(crate) async fn run_elsewhere(&self, yaml: &str) -> Workspace {
+        let workspace = Workspace {
+            id: domain::id::WorkspaceId::new(),
+            slug: "elsewhere".to_owned(),
+            name: "Elsewhere".to_owned(),
+            created_at: chrono::Utc::now(),
+        };
+        store::workspace::insert(&mut self.database.pool.acquire().await.unwrap(), &workspace).await.unwrap();
+        let ctx = Ctx::system(workspace.clone());
+        let file = PipelineFile::read(yaml.to_owned()).unwrap();
+        let pipeline = self.services.store_pipeline(&ctx, file, None).await.unwrap().pipeline.name;
+        self.services.start_pipeline_run(&ctx, NewRun { pipeline, ..NewRun::default() }).await.unwrap();
+        workspace
     }
 
     pub(crate) fn ctx(&self) -> Ctx {
@@ -66,9 +83,14 @@ impl Engine {
         self.detail(number).await.steps.into_iter().map(|step| (step.name, step.state)).collect()
     }
 
+    /// The states of all steps, those inside of others among them, by name.
+    pub(crate) async fn all_steps(&self, number: i64) -> BTreeMap<String, StepState> {
+        let steps = self.services.steps(&self.ctx(), number, &StepFilter::default(), None, 1000).await.unwrap();
+        steps.items.into_iter().map(|step| (step.name, step.state)).collect()
+    }
+
     pub(crate) async fn reason(&self, number: i64, step: &str) -> String {
-        let detail = self.detail(number).await;
-        detail.steps.into_iter().find(|known| known.name == step).unwrap().reason
+        self.services.step(&self.ctx(), number, step).await.unwrap().reason
     }
 
     pub(crate) async fn outcomes(&self, number: i64, step: &str) -> Vec<AttemptOutcome> {
@@ -76,9 +98,22 @@ impl Engine {
         attempts.into_iter().map(|attempt| attempt.outcome).collect()
     }
 
+    /// Ends a step that gives on this value.
+    pub(crate) async fn give(&self, held: &Claimed, name: &str, value: serde_json::Value) -> Option<StepState> {
+        let output = StepOutput {
+            name: name.to_owned(),
+            path: format!("{name}.json"),
+            is_folder: false,
+            digest: domain::Digest::blake3(blake3::hash(value.to_string().as_bytes()).into()),
+            size: 1,
+            value: Some(value),
+        };
+        self.end_with(held, AttemptOutcome::Succeeded, vec![output]).await
+    }
+
     /// Takes a step, as a worker of this name.
     pub(crate) async fn claim_as(&self, worker: &str, ttl: Duration) -> Option<Claimed> {
-        self.services.claim_step(worker, worker, &["default".to_owned()], ttl).await.unwrap()
+        self.services.claim_step(worker, worker, &["default".to_owned()], &[ExecutorKind::Process], ttl).await.unwrap()
     }
 
     pub(crate) async fn claim(&self) -> Option<Claimed> {
@@ -95,7 +130,13 @@ impl Engine {
         outcome: AttemptOutcome,
         outputs: Vec<StepOutput>,
     ) -> Option<StepState> {
-        let end = AttemptEnd { outcome, reason: format!("{} here", outcome.as_str()), exit_code: None, outputs };
+        let end = AttemptEnd {
+            outcome,
+            reason: format!("{} here", outcome.as_str()),
+            exit_code: None,
+            spawned_at: None,
+            outputs,
+        };
         self.services.let_go(&lease(held), &LetGo::Ended(end)).await.unwrap()
     }
 

@@ -1,9 +1,10 @@
 //! Outputs of one step as inputs of another.
 
 use crate::pipelines::engine::Engine;
+use domain::pipeline::{OutputKind, OutputSpec};
 use domain::step::StepOutput;
 use executors::{ProcessExecutor, Shim, StepDir};
-use services::{FileTrouble, StepInput};
+use services::{FileTrouble, Given, StepInput};
 use std::{
     collections::BTreeMap,
     fs,
@@ -15,8 +16,8 @@ async fn directory(engine: &Engine, name: &str) -> StepDir {
     executor.prepare(name, BTreeMap::new()).await.unwrap()
 }
 
-fn outputs(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-    pairs.iter().map(|(name, path)| ((*name).to_owned(), (*path).to_owned())).collect()
+fn outputs(pairs: &[(&str, &str)]) -> BTreeMap<String, OutputSpec> {
+    pairs.iter().map(|(name, path)| ((*name).to_owned(), OutputSpec::Path((*path).to_owned()))).collect()
 }
 
 #[tokio::test]
@@ -45,7 +46,7 @@ async fn a_folder_arrives_as_it_was_given() {
         .map(|output| StepInput {
             name: output.name.clone(),
             from: format!("make.{}", output.name),
-            output: Some(output),
+            output: Some(Given::One(output)),
         })
         .collect();
     engine.services.put_inputs(&to, &inputs).await.unwrap();
@@ -94,8 +95,9 @@ async fn a_list_of_files_that_was_forged_puts_nothing_outside() {
             is_folder: true,
             digest: manifest.digest,
             size: 0,
+            value: None,
         };
-        let input = StepInput { name: "all".to_owned(), from: "make.all".to_owned(), output: Some(output) };
+        let input = StepInput { name: "all".to_owned(), from: "make.all".to_owned(), output: Some(Given::One(output)) };
         let to = directory(&engine, &format!("to-{number}")).await;
         let refused = engine.services.put_inputs(&to, &[input]).await.unwrap_err();
         assert!(matches!(refused, FileTrouble::Step(_)), "{links}: {refused}");
@@ -136,12 +138,47 @@ async fn a_damaged_input_is_told() {
     let (shard, rest) = output.digest.hex().split_at(2);
     let blob = engine.directory.path().join("artifacts/blobs").join(shard).join(rest);
     fs::write(&blob, "changed").unwrap();
-    let input =
-        |name: &str| [StepInput { name: name.to_owned(), from: "make.a".to_owned(), output: Some(output.clone()) }];
+    let input = |name: &str| {
+        [StepInput { name: name.to_owned(), from: "make.a".to_owned(), output: Some(Given::One(output.clone())) }]
+    };
     let to = directory(&engine, "to").await;
     let damaged = engine.services.put_inputs(&to, &input("one")).await.unwrap_err();
     assert_eq!(damaged.to_string(), "The stored content of the input \"one\" (make.a) is damaged.");
     fs::remove_file(&blob).unwrap();
     let gone = engine.services.put_inputs(&to, &input("two")).await.unwrap_err();
     assert_eq!(gone.to_string(), "The input \"two\" (make.a) is not in the artifact store any more.");
+}
+
+#[tokio::test]
+async fn a_value_is_read_and_what_is_none_is_told() {
+    let engine = Engine::start().await;
+    let from = directory(&engine, "from").await;
+    let outputs = BTreeMap::from([(
+        "rows".to_owned(),
+        OutputSpec::Typed { path: "rows.json".to_owned(), kind: OutputKind::Value },
+    )]);
+    for (text, told) in [
+        ("[1,", "The output \"rows\" is no value: it is not JSON"),
+        ("\"a\\u0000\"", "The output \"rows\" is no value: it contains the NUL character."),
+        (&"1".repeat(300_000), "The output \"rows\" is no value: it must be a file of at most 256 KiB of JSON."),
+    ] {
+        fs::write(from.work().join("rows.json"), text).unwrap();
+        let error = engine.services.take_outputs(&from, &outputs).await.unwrap_err().to_string();
+        assert!(error.starts_with(told), "{error}");
+    }
+    fs::write(from.work().join("rows.json"), " [1, 2]\n").unwrap();
+    let given = engine.services.take_outputs(&from, &outputs).await.unwrap().remove(0);
+    assert_eq!(given.value, Some(serde_json::json!([1, 2])));
+
+    // Of many instances: values as one list, files in folders that are called by their numbers.
+    let file = StepOutput { value: None, ..given.clone() };
+    let all = |one: &StepOutput| Some(Given::Many(vec![Given::One(one.clone()), Given::One(one.clone())]));
+    let inputs = [
+        StepInput { name: "values".to_owned(), from: "a.rows".to_owned(), output: all(&given) },
+        StepInput { name: "files".to_owned(), from: "a.rows".to_owned(), output: all(&file) },
+    ];
+    let to = directory(&engine, "to").await;
+    engine.services.put_inputs(&to, &inputs).await.unwrap();
+    assert_eq!(fs::read_to_string(to.work().join("inputs/values")).unwrap(), "[[1,2],[1,2]]");
+    assert_eq!(fs::read_to_string(to.work().join("inputs/files/1")).unwrap(), " [1, 2]\n");
 }

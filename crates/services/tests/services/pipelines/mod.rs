@@ -6,5 +6,8 @@ mod claims;
 mod endings;
 mod engine;
 mod files;
+mod limits;
 mod logs;
+mod nested;
+mod random;
 mod starting;

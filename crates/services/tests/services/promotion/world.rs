@@ -168,7 +168,12 @@ impl World {
         let new = NewRun { pipeline: "train".to_owned(), ..NewRun::default() };
         self.services.start_pipeline_run(who, new).await.unwrap();
         let (pools, lease) = (["default".to_owned()], Duration::from_secs(600));
-        let held = self.services.claim_step("worker", "worker", &pools, lease).await.unwrap().unwrap();
+        let held = self
+            .services
+            .claim_step("worker", "worker", &pools, &[domain::pipeline::ExecutorKind::Process], lease)
+            .await
+            .unwrap()
+            .unwrap();
         let work = self.services.begin_attempt(&held, "http://slipway.test").await.unwrap().unwrap();
         let bearer = self.services.bearer(&work.invocation.env["SLIPWAY_TOKEN"], None).await.unwrap().unwrap();
         let credential = Credential::Token(bearer.token_id);

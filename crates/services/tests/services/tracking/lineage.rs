@@ -15,7 +15,12 @@ async fn a_run_logged_with_a_steps_token_is_the_steps() {
     let started = NewRun { pipeline: "train".to_owned(), ..NewRun::default() };
     let started = world.services.start_pipeline_run(&ctx, started).await.unwrap().run;
     let pools = ["default".to_owned()];
-    let held = world.services.claim_step("worker", "worker", &pools, Duration::from_secs(60)).await.unwrap().unwrap();
+    let held = world
+        .services
+        .claim_step("worker", "worker", &pools, &[domain::pipeline::ExecutorKind::Process], Duration::from_secs(60))
+        .await
+        .unwrap()
+        .unwrap();
     let work = world.services.begin_attempt(&held, "http://slipway.test").await.unwrap().unwrap();
     let bearer = world.services.bearer(&work.invocation.env["MLFLOW_TRACKING_TOKEN"], None).await.unwrap().unwrap();
     let caller = Caller {

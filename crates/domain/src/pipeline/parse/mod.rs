@@ -1,35 +1,34 @@
 //! From YAML to [`PipelineSpec`]: one reading that finds everything that is wrong and says where.
 //!
-//! This file reads the structure; what concerns several steps at once is in `check`.
+//! This file reads the whole; a step is read in `step`, what params take in `param`, and what concerns several steps at once
+//! is in `check`.
+
+mod param;
+mod step;
 
 use super::{
     check,
-    spec::{Command, DEFAULT_POOL, OutputRef, PipelineSpec, Retries, StepSpec},
-    value::ParamValue,
+    spec::{ExecutorKind, ListRef, OutputRef, PipelineSpec, Priority, StepSpec, count},
 };
 use crate::{
     duration,
-    pipeline_run::MAX_RETRY_DELAY,
     problem::{At, FileErrors, Problem, show, suggest},
-    prose::{capitalised, sentence},
+    prose::capitalised,
     yaml::{self, Meaning, Node, Yaml},
 };
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    rc::Rc,
-};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The largest file.
 pub const MAX_FILE_BYTES: usize = 256 * 1024;
 
-/// The most steps of a pipeline.
+/// The most steps of a pipeline, those inside of others among them.
 pub const MAX_STEPS: usize = 500;
+
+/// How deep steps may stand in each other.
+const MAX_NESTED: usize = 4;
 
 /// The longest argument or variable: the kernel takes 128 KiB.
 const MAX_ARGUMENT_BYTES: usize = 100_000;
-
-const MAX_RETRIES: f64 = 20.0;
-const MAX_TIMEOUT_SECONDS: u64 = 7 * 86_400;
 
 /// The most entries of one list or mapping: what is checked against each other must not take long, whatever is sent.
 const MAX_ENTRIES: usize = 1000;
@@ -66,6 +65,14 @@ pub(super) struct StepPlaces {
     pub(super) texts: Vec<(TextKind, String, At)>,
     /// Names that become variables: kind, name, place.
     pub(super) variables: Vec<(&'static str, String, At)>,
+    /// The list that it is mapped over, and where it says so.
+    pub(super) map: Option<(ListRef, At)>,
+    /// Outputs that it takes from steps of its own, and where it says so.
+    pub(super) passed_on: Vec<(OutputRef, At)>,
+    /// Where its condition stands.
+    pub(super) condition: Option<At>,
+    /// The steps inside of it.
+    pub(super) steps: HashMap<String, StepPlaces>,
 }
 
 /// Which text a placeholder stands in.
@@ -95,8 +102,8 @@ struct Reader {
     places: Places,
 }
 
-const PIPELINE_KEYS: [&str; 6] = ["name", "description", "params", "files", "env", "steps"];
-const STEP_KEYS: [&str; 9] = ["command", "needs", "params", "inputs", "outputs", "env", "timeout", "retries", "pool"];
+const PIPELINE_KEYS: [&str; 10] =
+    ["name", "description", "params", "files", "env", "executor", "image", "priority", "steps", "finally"];
 
 impl Reader {
     fn problem(&mut self, at: At, message: impl Into<String>) {
@@ -126,33 +133,78 @@ impl Reader {
             }
         };
         let description = get("description").and_then(|node| self.text(node, "description")).unwrap_or_default();
-        let params = get("params").map(|node| self.params(node)).unwrap_or_default();
+        let params = get("params").map(|node| self.pipeline_params(node)).unwrap_or_default();
         self.places.params = params.iter().map(|(name, at, _)| (name.clone(), *at)).collect();
         let files = get("files").map(|node| self.files(node)).unwrap_or_default();
         let env = get("env").map(|node| self.env(node)).unwrap_or_default();
         for (value, at) in env.values() {
             self.places.texts.push((TextKind::OfPipeline, value.clone(), *at));
         }
-        let steps = match get("steps") {
-            Some(node) => self.steps(node),
+        let executor = get("executor").and_then(|node| self.executor(node));
+        let image = get("image").and_then(|node| self.image(node));
+        let priority = get("priority").and_then(|node| self.priority(node)).unwrap_or_default();
+        let mut places = HashMap::new();
+        let mut steps = match get("steps") {
+            Some(node) => self.steps(node, "The pipeline", 0, &mut places),
             None => {
                 self.problem(root.at, "The pipeline has no steps; add \"steps:\" with at least one.");
                 BTreeMap::new()
             }
         };
+        if let Some(node) = get("finally") {
+            self.finally(node, &mut steps, &mut places);
+        }
+        self.places.steps = places;
+        let total = count(&steps);
+        if total > MAX_STEPS {
+            self.problem(root.at, format!("The pipeline has {total} steps; at most {MAX_STEPS} are allowed."));
+            return None;
+        }
         let spec = PipelineSpec {
             name,
             description,
             params: params.into_iter().map(|(name, _, value)| (name, value)).collect(),
             files,
             env: env.into_iter().map(|(name, (value, _))| (name, value)).collect(),
+            executor,
+            image,
+            priority,
             steps,
         };
         check::all(&spec, &self.places, &mut self.problems);
         Some(spec)
     }
 
-    fn steps(&mut self, node: &Node) -> BTreeMap<String, StepSpec> {
+    /// The steps that run in the end, among the others.
+    fn finally(
+        &mut self,
+        node: &Node,
+        steps: &mut BTreeMap<String, StepSpec>,
+        places: &mut HashMap<String, StepPlaces>,
+    ) {
+        let mut last_places = HashMap::new();
+        for (name, mut step) in self.steps(node, "The end of the pipeline", 0, &mut last_places) {
+            if steps.contains_key(&name) {
+                self.problem(node.at, format!("There are two steps called \"{name}\"."));
+                continue;
+            }
+            step.finally = true;
+            places.extend(last_places.remove_entry(&name));
+            steps.insert(name, step);
+        }
+    }
+
+    fn steps(
+        &mut self,
+        node: &Node,
+        whose: &str,
+        depth: usize,
+        all_places: &mut HashMap<String, StepPlaces>,
+    ) -> BTreeMap<String, StepSpec> {
+        if depth > MAX_NESTED {
+            self.problem(node.at, format!("Steps can stand in each other {MAX_NESTED} deep and not deeper."));
+            return BTreeMap::new();
+        }
         let mut named: Vec<(String, At, &Node)> = Vec::new();
         match &node.yaml {
             Yaml::List(items) => {
@@ -180,10 +232,10 @@ impl Reader {
             }
         }
         if named.is_empty() && self.problems.is_empty() {
-            self.problem(node.at, "The pipeline has no steps; add at least one.");
+            self.problem(node.at, format!("{whose} has no steps; add at least one."));
         }
         if named.len() > MAX_STEPS {
-            self.problem(node.at, format!("The pipeline has {} steps; at most {MAX_STEPS} are allowed.", named.len()));
+            self.problem(node.at, format!("{whose} has {} steps; at most {MAX_STEPS} are allowed.", named.len()));
             return BTreeMap::new();
         }
         let in_list = matches!(node.yaml, Yaml::List(_));
@@ -194,124 +246,11 @@ impl Reader {
                 continue;
             }
             let mut places = StepPlaces::default();
-            let step = self.step(&name, node, in_list, &mut places);
-            self.places.steps.insert(name.clone(), places);
+            let step = self.step(&name, node, in_list, depth, &mut places);
+            all_places.insert(name.clone(), places);
             steps.insert(name, step);
         }
         steps
-    }
-
-    fn step(&mut self, name: &str, node: &Node, in_list: bool, places: &mut StepPlaces) -> StepSpec {
-        let mut known = STEP_KEYS.to_vec();
-        if in_list {
-            known.push("name");
-        }
-        let keys = self.keys(node, &format!("step \"{name}\""), &known).unwrap_or_default();
-        let get = |key| keys.get(key).copied();
-
-        let command = match get("command") {
-            Some(node) => self.command(node, places),
-            None => {
-                if matches!(node.yaml, Yaml::Map(_)) {
-                    self.problem(node.at, format!("Step \"{name}\" has no command."));
-                }
-                Command::Program(Vec::new())
-            }
-        };
-        if let Some(node) = get("needs") {
-            self.needs(node, places);
-        }
-        let params = get("params").map(|node| self.params(node)).unwrap_or_default();
-        for (name, at, value) in &params {
-            places.variables.push(("PARAM", name.clone(), *at));
-            if let ParamValue::Text(text) = value {
-                places.texts.push((TextKind::StepParam, text.clone(), *at));
-            }
-        }
-        let inputs = get("inputs").map(|node| self.inputs(node, places)).unwrap_or_default();
-        let outputs = get("outputs").map(|node| self.outputs(node, places)).unwrap_or_default();
-        let env = get("env").map(|node| self.env(node)).unwrap_or_default();
-        for (value, at) in env.values() {
-            places.texts.push((TextKind::OfStep, value.clone(), *at));
-        }
-        StepSpec {
-            command,
-            needs: places.needs.iter().map(|(name, _)| name.clone()).collect(),
-            params: params.into_iter().map(|(name, _, value)| (name, value)).collect(),
-            inputs,
-            outputs,
-            env: env.into_iter().map(|(name, (value, _))| (name, value)).collect(),
-            timeout_seconds: get("timeout").and_then(|node| self.duration(node, "timeout", 1, MAX_TIMEOUT_SECONDS)),
-            retries: get("retries").map(|node| self.retries(node)).unwrap_or_default(),
-            pool: get("pool")
-                .and_then(|node| self.name(node, "A pool's name"))
-                .unwrap_or_else(|| DEFAULT_POOL.to_owned()),
-        }
-    }
-
-    fn command(&mut self, node: &Node, places: &mut StepPlaces) -> Command {
-        match &node.yaml {
-            Yaml::List(items) => {
-                let items = self.at_most(node, items.iter().map(Rc::as_ref).collect());
-                let texts: Vec<String> = items.iter().filter_map(|item| self.text(item, "An argument")).collect();
-                if items.is_empty() || (texts.len() == items.len() && texts[0].is_empty()) {
-                    self.problem(node.at, "The command is empty; give a program and its arguments.");
-                }
-                for (index, (text, item)) in texts.iter().zip(items).enumerate() {
-                    let kind = if is_script(&texts, index) { TextKind::Script } else { TextKind::OfStep };
-                    places.texts.push((kind, text.clone(), item.at));
-                }
-                Command::Program(texts)
-            }
-            _ => {
-                let script = self.text(node, "The command").unwrap_or_default();
-                if script.trim().is_empty() {
-                    self.problem(node.at, "The command is empty; give a script or a list of arguments.");
-                }
-                places.texts.push((TextKind::Script, script.clone(), node.at));
-                Command::Shell(script)
-            }
-        }
-    }
-
-    fn needs(&mut self, node: &Node, places: &mut StepPlaces) {
-        let items: Vec<&Node> = match &node.yaml {
-            Yaml::List(items) => items.iter().map(Rc::as_ref).collect(),
-            _ => vec![node],
-        };
-        for item in self.at_most(node, items) {
-            let Some(name) = self.text(item, "A needed step") else {
-                continue;
-            };
-            if places.needs.iter().any(|(other, _)| *other == name) {
-                self.problem(item.at, format!("\"{name}\" stands here twice."));
-            } else {
-                places.needs.push((name, item.at));
-            }
-        }
-    }
-
-    fn params(&mut self, node: &Node) -> Vec<(String, At, ParamValue)> {
-        let mut params = Vec::new();
-        for (key, value) in self.entries(node, "params", "name: default") {
-            let name = self.name(key, "A param's name");
-            let meaning = match &value.yaml {
-                Yaml::Scalar(scalar) => scalar.meaning(),
-                _ => Meaning::Null,
-            };
-            let param = match meaning {
-                Meaning::Bool(value) => Ok(ParamValue::Bool(value)),
-                Meaning::Number(number) => ParamValue::number(number).map_err(|rule| format!("The value {rule}.")),
-                Meaning::Text(text) => Ok(ParamValue::Text(text.to_owned())),
-                Meaning::Unclear(text) => Err(format!("Write true or false, or \"{text}\" in quotes for the text.")),
-                Meaning::Null => Err("A param needs a default: a text, a number, true or false.".to_owned()),
-            };
-            match param {
-                Ok(value_of) => params.extend(name.map(|name| (name, key.at, value_of))),
-                Err(message) => self.problem(value.at, message),
-            }
-        }
-        params
     }
 
     fn files(&mut self, node: &Node) -> BTreeMap<String, String> {
@@ -358,69 +297,36 @@ impl Reader {
         env
     }
 
-    fn inputs(&mut self, node: &Node, places: &mut StepPlaces) -> BTreeMap<String, OutputRef> {
-        let mut inputs = BTreeMap::new();
-        for (key, value) in self.entries(node, "inputs", "name: step.output") {
-            let name = self.name(key, "An input's name");
-            match scalar_text(value).unwrap_or_default().parse::<OutputRef>() {
-                Ok(reference) => {
-                    places.inputs.push((reference.clone(), value.at));
-                    if let Some(name) = name {
-                        places.variables.push(("INPUT", name.clone(), key.at));
-                        inputs.insert(name, reference);
-                    }
-                }
-                Err(message) => self.problem(value.at, sentence(message)),
-            }
-        }
-        inputs
+    fn executor(&mut self, node: &Node) -> Option<ExecutorKind> {
+        self.one_of(node, "An executor", &ExecutorKind::ALL.map(ExecutorKind::as_str))
+            .and_then(|text| ExecutorKind::parse(&text))
     }
 
-    fn outputs(&mut self, node: &Node, places: &mut StepPlaces) -> BTreeMap<String, String> {
-        let mut outputs = BTreeMap::new();
-        for (key, value) in self.entries(node, "outputs", "name: path") {
-            let name = self.name(key, "An output's name");
-            let path = self.text(value, "An output's path").and_then(|text| self.path(value, &text));
-            if let (Some(name), Some(path)) = (name, path) {
-                places.variables.push(("OUTPUT", name.clone(), key.at));
-                outputs.insert(name, path);
-            }
-        }
-        outputs
+    fn priority(&mut self, node: &Node) -> Option<Priority> {
+        let text = self.one_of(node, "A priority", &Priority::ALL.map(Priority::as_str))?;
+        Priority::ALL.into_iter().find(|priority| priority.as_str() == text)
     }
 
-    fn retries(&mut self, node: &Node) -> Retries {
-        let mut retries = Retries::default();
-        if matches!(node.yaml, Yaml::Map(_)) {
-            let keys = self.keys(node, "retries", &["count", "backoff"]).unwrap_or_default();
-            match keys.get("count") {
-                Some(node) => retries.count = self.retry_count(node),
-                None => self.problem(node.at, "Retries have no count; write \"retries: { count: 3, backoff: 30s }\"."),
-            }
-            let longest = MAX_RETRY_DELAY.as_secs();
-            if let Some(seconds) = keys.get("backoff").and_then(|node| self.duration(node, "backoff", 0, longest)) {
-                retries.backoff_seconds = seconds;
-            }
-        } else {
-            retries.count = self.retry_count(node);
+    /// A text that is one of these.
+    fn one_of(&mut self, node: &Node, what: &str, known: &[&str]) -> Option<String> {
+        let text = self.text(node, what)?;
+        if known.contains(&text.as_str()) {
+            return Some(text);
         }
-        // Without retries the wait means nothing, and must not make another digest.
-        if retries.count == 0 { Retries::default() } else { retries }
+        let message = format!("{what} is one of {}; \"{}\" is not.", known.join(", "), show(&text));
+        self.problem(node.at, message);
+        None
     }
 
-    fn retry_count(&mut self, node: &Node) -> u32 {
-        match &node.yaml {
-            Yaml::Scalar(scalar) => match scalar.meaning() {
-                #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // whole, 0 to 20
-                Meaning::Number(count) if count.fract() == 0.0 && (0.0..=MAX_RETRIES).contains(&count) => {
-                    return count as u32;
-                }
-                _ => {}
-            },
-            Yaml::List(_) | Yaml::Map(_) => {}
+    fn image(&mut self, node: &Node) -> Option<String> {
+        let text = self.text(node, "An image")?;
+        let is_image = |c: char| c.is_ascii_alphanumeric() || "._-/:@".contains(c);
+        if text.len() <= 512 && text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(is_image) {
+            return Some(text);
         }
-        self.problem(node.at, format!("Retries are a whole number from 0 to {MAX_RETRIES}."));
-        0
+        let message = format!("\"{}\" is no name of an image; write registry/name:tag or name@sha256:….", show(&text));
+        self.problem(node.at, message);
+        None
     }
 
     fn duration(&mut self, node: &Node, key: &str, least: u64, most: u64) -> Option<u64> {
@@ -554,16 +460,6 @@ impl Reader {
             }
         }
         Some(keys)
-    }
-}
-
-/// Whether this argument is a script that a shell will read: `sh -c SCRIPT`.
-fn is_script(arguments: &[String], index: usize) -> bool {
-    let program = arguments[0].rsplit('/').next().unwrap_or_default();
-    let is_shell = ["sh", "bash", "dash", "ash", "zsh", "ksh"].contains(&program);
-    is_shell && index >= 2 && {
-        let option = &arguments[index - 1];
-        option.starts_with('-') && !option.starts_with("--") && option.contains('c')
     }
 }
 

@@ -1,0 +1,84 @@
+//! The steps inside of a step: instances that a matrix or a map made, or steps of its own.
+
+use super::{InsideSteps, state};
+use crate::{format, ui::prelude::*};
+use domain::{pipeline_run::StepState, step::Step};
+use leptos::prelude::*;
+
+/// The states that can be chosen, with their words.
+const STATES: [(StepState, &str); 4] = [
+    (StepState::Running, "Running"),
+    (StepState::Failed, "Failed"),
+    (StepState::Succeeded, "Passed"),
+    (StepState::Ready, "Queued"),
+];
+
+/// The panel of the steps inside of a step.
+#[component]
+pub(super) fn Inside(inside: InsideSteps, address: Address, shown: Option<String>) -> impl IntoView {
+    let now = now();
+    let InsideSteps { outer, steps, state: chosen, next } = inside;
+    let counts = outer.inner.unwrap_or_default();
+    let note = match counts.failed {
+        0 => format!("{} of {} done", counts.total - counts.open, counts.total),
+        failed => format!("{} of {} done, {failed} failed", counts.total - counts.open, counts.total),
+    };
+    let here = address.without("after").without("attempt");
+    let all = [("All".to_owned(), here.without("inside").href(), chosen.is_none())];
+    let choice = all.into_iter().chain(
+        STATES
+            .map(|(state, word)| (word.to_owned(), here.with("inside", state.as_str()).href(), chosen == Some(state))),
+    );
+    let choice: Vec<_> = choice.collect();
+    let more = next.map(|after| {
+        let href = address.without("attempt").with("after", after).href();
+        view! { <p class="more"><a href=href>"Show the next ones"</a></p> }
+    });
+    let rows = steps.into_iter().map(|step| {
+        let (shape, word) = state::of_step(step.state);
+        let is_shown = shown.as_deref() == Some(step.name.as_str());
+        let title =
+            step.name.strip_prefix(&outer.name).map_or(step.name.as_str(), |rest| rest.trim_start_matches(['.', '/']));
+        view! {
+            <Row
+                title=title.to_owned()
+                href=address.without("attempt").with("step", step.name.clone()).href()
+                state=view! { <StateMark state=shape word/> }.into_any()
+                sub=sub(&step).into_any()
+                more=if is_shown { view! { <Tag text="shown"/> }.into_any() } else { ().into_any() }
+                end=state::step_note(&step, &[], now).into_any()
+            />
+        }
+    });
+    let rows: Vec<_> = rows.collect();
+    let up = outer.parent.clone().map(|parent| {
+        let href = address.without("attempt").without("after").with("step", parent.clone()).href();
+        view! { <a href=href>"Up to "{parent}</a> }.into_any()
+    });
+    let body = if rows.is_empty() {
+        let why = if chosen.is_some() { "None of them is in this state." } else { "They are made when it begins." };
+        view! { <div class="empty"><p>{why}</p></div> }.into_any()
+    } else {
+        view! { <Rows>{rows}</Rows>{more} }.into_any()
+    };
+    view! {
+        <Panel
+            title=format!("Inside of {}", outer.name)
+            id="inside"
+            note
+            actions=view! { {up}<Choice label="State" items=choice/> }.into_any()
+        >
+            {body}
+        </Panel>
+    }
+}
+
+/// What makes this one different from the others, or why it stands as it does.
+fn sub(step: &Step) -> String {
+    let items: Vec<String> = step.items.iter().map(|(name, value)| format!("{name} {value}")).collect();
+    match (step.reason.is_empty(), items.is_empty()) {
+        (false, true) => format::capitalised(&step.reason),
+        (false, false) => format!("{}. {}", items.join(", "), format::capitalised(&step.reason)),
+        (true, _) => items.join(", "),
+    }
+}

@@ -1,0 +1,448 @@
+//! Reading a step.
+
+use super::{Reader, StepPlaces, TextKind, scalar_text};
+use crate::{
+    pipeline::{
+        Command, MapSpec, OutputKind, OutputRef, OutputSpec, ParamValue, Resources, Retries, StepSpec, TriggerRule,
+        Work, spec::DEFAULT_POOL,
+    },
+    problem::show,
+    prose::sentence,
+    yaml::{Meaning, Node, Yaml},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
+
+const STEP_KEYS: [&str; 20] = [
+    "command",
+    "steps",
+    "needs",
+    "trigger_rule",
+    "if",
+    "matrix",
+    "map",
+    "max_parallel",
+    "params",
+    "inputs",
+    "outputs",
+    "env",
+    "timeout",
+    "retries",
+    "pool",
+    "limits",
+    "executor",
+    "image",
+    "resources",
+    "description",
+];
+
+/// Keys that say how a command runs, which a step with steps of its own leaves to these.
+const COMMAND_KEYS: [&str; 7] = ["env", "timeout", "retries", "pool", "limits", "image", "resources"];
+
+const MAX_RETRIES: f64 = 20.0;
+const MAX_TIMEOUT_SECONDS: u64 = 7 * 86_400;
+const MAX_BACKOFF_SECONDS: u64 = 86_400;
+/// The most limits that count a step.
+const MAX_LIMITS: usize = 8;
+/// The most instances of a step.
+pub(in crate::pipeline) const MAX_INSTANCES: usize = 10_000;
+const MAX_CORES: f64 = 1024.0;
+const MIN_MEMORY: u64 = 4 << 20;
+const MAX_MEMORY: u64 = 64 << 40;
+const MAX_GPUS: f64 = 64.0;
+
+impl Reader {
+    pub(super) fn step(
+        &mut self,
+        name: &str,
+        node: &Node,
+        in_list: bool,
+        depth: usize,
+        places: &mut StepPlaces,
+    ) -> StepSpec {
+        let mut known = STEP_KEYS.to_vec();
+        if in_list {
+            known.push("name");
+        }
+        let keys = self.keys(node, &format!("step \"{name}\""), &known).unwrap_or_default();
+        let get = |key| keys.get(key).copied();
+
+        let work = match (get("command"), get("steps")) {
+            (Some(_), Some(node)) => {
+                self.problem(node.at, format!("Step \"{name}\" has a command or steps of its own, not both."));
+                Work::Command(Command::Program(Vec::new()))
+            }
+            (Some(node), None) => Work::Command(self.command(node, places)),
+            (None, Some(node)) => {
+                for key in COMMAND_KEYS {
+                    if let Some(node) = get(key) {
+                        let message = format!(
+                            "\"{key}\" belongs to the steps inside of \"{name}\", which runs no command itself."
+                        );
+                        self.problem(node.at, message);
+                    }
+                }
+                Work::Steps(self.steps(node, &format!("Step \"{name}\""), depth + 1, &mut places.steps))
+            }
+            (None, None) => {
+                if matches!(node.yaml, Yaml::Map(_)) {
+                    self.problem(node.at, format!("Step \"{name}\" has no command."));
+                }
+                Work::Command(Command::Program(Vec::new()))
+            }
+        };
+        if let Some(node) = get("needs") {
+            self.needs(node, places);
+        }
+        let (matrix, map) = (get("matrix").map(|node| self.matrix(node, places)).unwrap_or_default(), get("map"));
+        if let (Some(node), false) = (map, matrix.is_empty()) {
+            self.problem(node.at, format!("Step \"{name}\" has a matrix or a map, not both."));
+        }
+        let map = map.and_then(|node| self.map(node, places));
+        let max_parallel = get("max_parallel").and_then(|node| self.whole(node, "max_parallel", 1, 10_000));
+        if let (Some(node), true) = (get("max_parallel"), matrix.is_empty() && map.is_none()) {
+            self.problem(node.at, "\"max_parallel\" is for steps with a matrix or a map.");
+        }
+        let params = get("params").map(|node| self.params(node)).unwrap_or_default();
+        for (name, at, value) in &params {
+            places.variables.push(("PARAM", name.clone(), *at));
+            if let ParamValue::Text(text) = value {
+                places.texts.push((TextKind::StepParam, text.clone(), *at));
+            }
+        }
+        let inputs = get("inputs").map(|node| self.inputs(node, places)).unwrap_or_default();
+        let is_group = matches!(work, Work::Steps(_));
+        let outputs = match get("outputs") {
+            Some(node) if is_group => self.passed_on(node, places),
+            Some(node) => self.outputs(node, places),
+            None => BTreeMap::new(),
+        };
+        let env = get("env").map(|node| self.env(node)).unwrap_or_default();
+        for (value, at) in env.values() {
+            places.texts.push((TextKind::OfStep, value.clone(), *at));
+        }
+        let condition = get("if").and_then(|node| {
+            places.condition = Some(node.at);
+            self.text(node, "A condition")
+        });
+        let rule = get("trigger_rule")
+            .and_then(|node| self.one_of(node, "A trigger rule", &TriggerRule::ALL.map(TriggerRule::as_str)))
+            .and_then(|text| TriggerRule::parse(&text));
+        StepSpec {
+            work,
+            description: get("description").and_then(|node| self.text(node, "description")).unwrap_or_default(),
+            needs: places.needs.iter().map(|(name, _)| name.clone()).collect(),
+            trigger_rule: rule.unwrap_or_default(),
+            finally: false,
+            condition,
+            matrix,
+            map,
+            max_parallel,
+            params: params.into_iter().map(|(name, _, value)| (name, value)).collect(),
+            inputs,
+            outputs,
+            env: env.into_iter().map(|(name, (value, _))| (name, value)).collect(),
+            timeout_seconds: get("timeout").and_then(|node| self.duration(node, "timeout", 1, MAX_TIMEOUT_SECONDS)),
+            retries: get("retries").map(|node| self.retries(node)).unwrap_or_default(),
+            pool: get("pool")
+                .and_then(|node| self.name(node, "A pool's name"))
+                .unwrap_or_else(|| DEFAULT_POOL.to_owned()),
+            limits: get("limits").map(|node| self.limits(node)).unwrap_or_default(),
+            executor: get("executor").and_then(|node| self.executor(node)),
+            image: get("image").and_then(|node| self.image(node)),
+            resources: get("resources").map(|node| self.resources(node)).unwrap_or_default(),
+        }
+    }
+
+    fn matrix(&mut self, node: &Node, places: &mut StepPlaces) -> BTreeMap<String, Vec<ParamValue>> {
+        let mut matrix = BTreeMap::new();
+        for (key, value) in self.entries(node, "matrix", "name: [values]") {
+            let name = self.name(key, "A param's name");
+            let values: Vec<ParamValue> = match &value.yaml {
+                Yaml::List(items) => {
+                    let items = self.at_most(value, items.iter().collect());
+                    items.into_iter().filter_map(|item| self.value(item, "An entry needs a value.")).collect()
+                }
+                _ => Vec::new(),
+            };
+            if values.is_empty() {
+                self.problem(value.at, "A matrix gives each name a list of at least one value.");
+            }
+            if let Some(name) = name {
+                places.variables.push(("PARAM", name.clone(), key.at));
+                matrix.insert(name, values);
+            }
+        }
+        let instances = matrix.values().map(Vec::len).fold(1_usize, usize::saturating_mul);
+        if instances > MAX_INSTANCES {
+            let message = format!("The matrix makes {instances} instances; at most {MAX_INSTANCES} are allowed.");
+            self.problem(node.at, message);
+            return BTreeMap::new();
+        }
+        matrix
+    }
+
+    fn map(&mut self, node: &Node, places: &mut StepPlaces) -> Option<MapSpec> {
+        let entries = self.entries(node, "map", "name: step.output");
+        let [(key, value)] = entries.as_slice() else {
+            self.problem(
+                node.at,
+                "A map has one entry: the name of a param, and the list: \"map: { region: list.regions }\".",
+            );
+            return None;
+        };
+        let item = self.name(key, "A param's name")?;
+        places.variables.push(("PARAM", item.clone(), key.at));
+        match scalar_text(value).unwrap_or_default().parse() {
+            Ok(over) => {
+                let map = MapSpec { item, over };
+                places.map = Some((map.over.clone(), value.at));
+                Some(map)
+            }
+            Err(message) => {
+                self.problem(value.at, sentence(message));
+                None
+            }
+        }
+    }
+
+    fn limits(&mut self, node: &Node) -> BTreeSet<String> {
+        let items: Vec<&Node> = match &node.yaml {
+            Yaml::List(items) => items.iter().map(Rc::as_ref).collect(),
+            _ => vec![node],
+        };
+        if items.len() > MAX_LIMITS {
+            self.problem(node.at, format!("At most {MAX_LIMITS} limits count a step."));
+            return BTreeSet::new();
+        }
+        items.into_iter().filter_map(|item| self.name(item, "A limit's name")).collect()
+    }
+
+    fn resources(&mut self, node: &Node) -> Resources {
+        let keys = self.keys(node, "resources", &["cpu", "memory", "gpu"]).unwrap_or_default();
+        let get = |key| keys.get(key).copied();
+        Resources {
+            cpu: get("cpu").and_then(|node| self.number(node, "cpu", 0.01, MAX_CORES)),
+            memory_bytes: get("memory").and_then(|node| self.memory(node)),
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // whole, and bounded
+            gpu: get("gpu").and_then(|node| self.number(node, "gpu", 0.0, MAX_GPUS)).map_or(0, |gpus| gpus.round() as u32),
+        }
+    }
+
+    /// Bytes, as Kubernetes writes them: 512Mi, 4Gi, 2G.
+    fn memory(&mut self, node: &Node) -> Option<u64> {
+        let text = self.text(node, "\"memory\"")?;
+        let units =
+            [("Ki", 1_u64 << 10), ("Mi", 1 << 20), ("Gi", 1 << 30), ("Ti", 1 << 40), ("k", 1000), ("M", 1_000_000)];
+        let units = units.into_iter().chain([("G", 1_000_000_000), ("T", 1_000_000_000_000), ("", 1)]);
+        let bytes = units.into_iter().find_map(|(unit, factor)| {
+            let number: f64 = text.strip_suffix(unit)?.trim().parse().ok()?;
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
+            // bounded below
+            (number.is_finite() && number >= 0.0).then_some((number * factor as f64) as u64)
+        });
+        match bytes {
+            Some(bytes) if (MIN_MEMORY..=MAX_MEMORY).contains(&bytes) => Some(bytes),
+            Some(_) => {
+                self.problem(node.at, "\"memory\" must be from 4Mi to 64Ti.");
+                None
+            }
+            None => {
+                self.problem(node.at, format!("\"{}\" is no amount of memory; write 512Mi or 4Gi.", show(&text)));
+                None
+            }
+        }
+    }
+
+    fn command(&mut self, node: &Node, places: &mut StepPlaces) -> Command {
+        match &node.yaml {
+            Yaml::List(items) => {
+                let items = self.at_most(node, items.iter().map(Rc::as_ref).collect());
+                let texts: Vec<String> = items.iter().filter_map(|item| self.text(item, "An argument")).collect();
+                if items.is_empty() || (texts.len() == items.len() && texts[0].is_empty()) {
+                    self.problem(node.at, "The command is empty; give a program and its arguments.");
+                }
+                for (index, (text, item)) in texts.iter().zip(items).enumerate() {
+                    let kind = if is_script(&texts, index) { TextKind::Script } else { TextKind::OfStep };
+                    places.texts.push((kind, text.clone(), item.at));
+                }
+                Command::Program(texts)
+            }
+            _ => {
+                let script = self.text(node, "The command").unwrap_or_default();
+                if script.trim().is_empty() {
+                    self.problem(node.at, "The command is empty; give a script or a list of arguments.");
+                }
+                places.texts.push((TextKind::Script, script.clone(), node.at));
+                Command::Shell(script)
+            }
+        }
+    }
+
+    fn needs(&mut self, node: &Node, places: &mut StepPlaces) {
+        let items: Vec<&Node> = match &node.yaml {
+            Yaml::List(items) => items.iter().map(Rc::as_ref).collect(),
+            _ => vec![node],
+        };
+        for item in self.at_most(node, items) {
+            let Some(name) = self.text(item, "A needed step") else {
+                continue;
+            };
+            if places.needs.iter().any(|(other, _)| *other == name) {
+                self.problem(item.at, format!("\"{name}\" stands here twice."));
+            } else {
+                places.needs.push((name, item.at));
+            }
+        }
+    }
+
+    fn inputs(&mut self, node: &Node, places: &mut StepPlaces) -> BTreeMap<String, OutputRef> {
+        let mut inputs = BTreeMap::new();
+        for (key, value) in self.entries(node, "inputs", "name: step.output") {
+            let name = self.name(key, "An input's name");
+            match scalar_text(value).unwrap_or_default().parse::<OutputRef>() {
+                Ok(reference) => {
+                    places.inputs.push((reference.clone(), value.at));
+                    if let Some(name) = name {
+                        places.variables.push(("INPUT", name.clone(), key.at));
+                        inputs.insert(name, reference);
+                    }
+                }
+                Err(message) => self.problem(value.at, sentence(message)),
+            }
+        }
+        inputs
+    }
+
+    fn outputs(&mut self, node: &Node, places: &mut StepPlaces) -> BTreeMap<String, OutputSpec> {
+        let mut outputs = BTreeMap::new();
+        for (key, value) in self.entries(node, "outputs", "name: path") {
+            let name = self.name(key, "An output's name");
+            let output = match &value.yaml {
+                Yaml::Map(_) => self.typed_output(value),
+                _ => {
+                    self.text(value, "An output's path").and_then(|text| self.path(value, &text)).map(OutputSpec::Path)
+                }
+            };
+            if let (Some(name), Some(output)) = (name, output) {
+                places.variables.push(("OUTPUT", name.clone(), key.at));
+                outputs.insert(name, output);
+            }
+        }
+        outputs
+    }
+
+    fn typed_output(&mut self, node: &Node) -> Option<OutputSpec> {
+        let keys = self.keys(node, "an output", &["path", "type"])?;
+        let Some(path) = keys.get("path") else {
+            self.problem(node.at, "An output has no path; write \"name: path\" or \"name: { path: …, type: value }\".");
+            return None;
+        };
+        let text = self.text(path, "An output's path")?;
+        let path = self.path(path, &text)?;
+        let Some(kind) = keys.get("type") else { return Some(OutputSpec::Path(path)) };
+        let kind = self.one_of(kind, "An output's type", &OutputKind::ALL.map(OutputKind::as_str))?;
+        let kind = OutputKind::ALL.into_iter().find(|known| known.as_str() == kind)?;
+        Some(OutputSpec::Typed { path, kind })
+    }
+
+    /// What a step with steps of its own gives on: outputs of these.
+    fn passed_on(&mut self, node: &Node, places: &mut StepPlaces) -> BTreeMap<String, OutputSpec> {
+        let mut outputs = BTreeMap::new();
+        for (key, value) in self.entries(node, "outputs", "name: step.output") {
+            let name = self.name(key, "An output's name");
+            match scalar_text(value).unwrap_or_default().parse::<OutputRef>() {
+                Ok(from) => {
+                    places.passed_on.push((from.clone(), value.at));
+                    outputs.extend(name.map(|name| (name, OutputSpec::Of { from })));
+                }
+                Err(_) => {
+                    self.problem(value.at, "A step with steps of its own gives on what these give: name: step.output.")
+                }
+            }
+        }
+        outputs
+    }
+
+    fn number(&mut self, node: &Node, key: &str, least: f64, most: f64) -> Option<f64> {
+        let number = match &node.yaml {
+            Yaml::Scalar(scalar) => match scalar.meaning() {
+                Meaning::Number(number) => Some(number),
+                _ => None,
+            },
+            Yaml::List(_) | Yaml::Map(_) => None,
+        };
+        if let Some(number) = number.filter(|number| (least..=most).contains(number)) {
+            return Some(number);
+        }
+        self.problem(node.at, format!("\"{key}\" is a number from {least} to {most}."));
+        None
+    }
+
+    fn whole(&mut self, node: &Node, key: &str, least: u32, most: u32) -> Option<u32> {
+        let number = self.number(node, key, least.into(), most.into())?;
+        if number.fract() == 0.0 {
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // whole, and within the bounds
+            return Some(number as u32);
+        }
+        self.problem(node.at, format!("\"{key}\" is a whole number."));
+        None
+    }
+
+    fn retries(&mut self, node: &Node) -> Retries {
+        let mut retries = Retries::default();
+        if matches!(node.yaml, Yaml::Map(_)) {
+            let known = ["count", "backoff", "factor", "max", "jitter"];
+            let keys = self.keys(node, "retries", &known).unwrap_or_default();
+            match keys.get("count") {
+                Some(node) => retries.count = self.retry_count(node),
+                None => self.problem(node.at, "Retries have no count; write \"retries: { count: 3, backoff: 30s }\"."),
+            }
+            if let Some(seconds) =
+                keys.get("backoff").and_then(|node| self.duration(node, "backoff", 0, MAX_BACKOFF_SECONDS))
+            {
+                retries.backoff_seconds = seconds;
+            }
+            if let Some(seconds) = keys.get("max").and_then(|node| self.duration(node, "max", 1, MAX_BACKOFF_SECONDS)) {
+                retries.max_seconds = seconds;
+            }
+            if let Some(factor) = keys.get("factor").and_then(|node| self.number(node, "factor", 1.0, 10.0)) {
+                retries.factor = factor;
+            }
+            if let Some(jitter) = keys.get("jitter").and_then(|node| self.number(node, "jitter", 0.0, 1.0)) {
+                retries.jitter = jitter;
+            }
+        } else {
+            retries.count = self.retry_count(node);
+        }
+        // Without retries the wait means nothing, and must not make another digest.
+        if retries.count == 0 { Retries::default() } else { retries }
+    }
+
+    fn retry_count(&mut self, node: &Node) -> u32 {
+        match &node.yaml {
+            Yaml::Scalar(scalar) => match scalar.meaning() {
+                #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // whole, 0 to 20
+                Meaning::Number(count) if count.fract() == 0.0 && (0.0..=MAX_RETRIES).contains(&count) => {
+                    return count as u32;
+                }
+                _ => {}
+            },
+            Yaml::List(_) | Yaml::Map(_) => {}
+        }
+        self.problem(node.at, format!("Retries are a whole number from 0 to {MAX_RETRIES}."));
+        0
+    }
+}
+
+/// Whether this argument is a script that a shell will read: `sh -c SCRIPT`.
+fn is_script(arguments: &[String], index: usize) -> bool {
+    let program = arguments[0].rsplit('/').next().unwrap_or_default();
+    let is_shell = ["sh", "bash", "dash", "ash", "zsh", "ksh"].contains(&program);
+    is_shell && index >= 2 && {
+        let option = &arguments[index - 1];
+        option.starts_with('-') && !option.starts_with("--") && option.contains('c')
+    }
+}

@@ -1,0 +1,215 @@
+//! What is known of the job queue's own ways to lose, double and hold up work, each done to a real worker: runs end all the
+//! same, and in seconds. The names are those of the list in `docs/decisions/0007`.
+
+use crate::{
+    app::TestApp,
+    step::{PATIENCE, Worker, ended, start},
+};
+use domain::permission::Role;
+use sqlx::PgPool;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+const FILE: &str = "name: two\nsteps:\n  a: { command: echo a }\n  b: { command: echo b, needs: a }\n";
+
+async fn count(pool: &PgPool, sql: &'static str) -> i64 {
+    sqlx::query_scalar(sql).fetch_one(pool).await.unwrap()
+}
+
+async fn until(pool: &PgPool, sql: &'static str) {
+    let deadline = Instant::now() + PATIENCE;
+    while count(pool, sql).await == 0 {
+        assert!(Instant::now() < deadline, "{sql}");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A job as one lies there that the worker of this name was running when it was killed.
+async fn held_by(pool: &PgPool, worker: &str, job: &[u8]) {
+    sqlx::query(
+        "insert into apalis.workers (id, worker_type, storage_name, layers, last_seen)
+         values ($1, 'slipway.wake', 'PostgresStorage', '', now())
+         on conflict (id) do nothing",
+    )
+    .bind(worker)
+    .execute(pool)
+    .await
+    .unwrap();
+    sqlx::query(
+        "insert into apalis.jobs (id, job_type, job, status, attempts, max_attempts, run_at, lock_by, lock_at)
+         values ($1, 'slipway.wake', $2, 'Running', 1, 1, now(), $3, now())",
+    )
+    .bind(uuid::Uuid::now_v7().to_string())
+    .bind(job)
+    .bind(worker)
+    .execute(pool)
+    .await
+    .unwrap();
+}
+
+async fn pending(pool: &PgPool, job: &[u8]) {
+    sqlx::query(
+        "insert into apalis.jobs (id, job_type, job, status, attempts, max_attempts, run_at)
+         values ($1, 'slipway.wake', $2, 'Pending', 0, 25, now() - interval '1 second')",
+    )
+    .bind(uuid::Uuid::now_v7().to_string())
+    .bind(job)
+    .execute(pool)
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn h1_h13_a_wake_up_that_died_with_its_worker_is_not_missed() {
+    let app = TestApp::start().await;
+    let client = app.member(Role::Contributor).await;
+    let run = start(&client, FILE).await;
+    let pool = &app.database.pool;
+    // Whoever held the wake-up is dead, and looks alive to the queue.
+    sqlx::query("delete from apalis.jobs").execute(pool).await.unwrap();
+    held_by(pool, "worker-0", br#"{"what":"steps","pool":"default"}"#).await;
+    let worker = Worker::start(&app);
+    let detail = ended(&client, run).await;
+    assert_eq!(detail["run"]["state"], "succeeded");
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn h2_heartbeats_go_on_while_a_wake_up_takes_its_time() {
+    let app = TestApp::start().await;
+    let pool = &app.database.pool;
+    let worker = Worker::start(&app);
+    until(pool, "select count(*) from apalis.workers").await;
+    // Promotions are advanced under a lock that somebody else has.
+    let mut others = pool.begin().await.unwrap();
+    sqlx::query("lock table promotions in access exclusive mode").execute(&mut *others).await.unwrap();
+    for _ in 0..8 {
+        let id = domain::id::PromotionId::new();
+        pending(pool, format!(r#"{{"what":"promotion","id":"{id}"}}"#).as_bytes()).await;
+    }
+    until(pool, "select count(*) from apalis.jobs where status = 'Running'").await;
+    sqlx::query("create table seen as select max(last_seen) as at from apalis.workers").execute(pool).await.unwrap();
+    until(pool, "select count(*) from apalis.workers, seen where last_seen > seen.at").await;
+    let again = count(pool, "select count(*) from apalis.jobs where attempts > 1").await;
+    assert_eq!(again, 0, "nobody took them for a dead worker's");
+    others.rollback().await.unwrap();
+    until(pool, "select (count(*) = 0)::int::bigint from apalis.jobs where status <> 'Done'").await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn h3_h5_a_worker_whose_connections_were_cut_listens_again_under_another_name() {
+    let app = TestApp::start().await;
+    let client = app.member(Role::Contributor).await;
+    let pool = &app.database.pool;
+    let worker = Worker::start(&app);
+    until(pool, "select count(*) from apalis.workers").await;
+    sqlx::query(
+        "select pg_terminate_backend(pid)
+         from pg_stat_activity
+         where datname = current_database() and pid <> pg_backend_pid()",
+    )
+    .execute(pool)
+    .await
+    .unwrap();
+    let detail = ended(&client, start(&client, FILE).await).await;
+    assert_eq!(detail["run"]["state"], "succeeded");
+    until(pool, "select (count(*) > 1)::int::bigint from apalis.workers").await;
+    pending(pool, br#"{"what":"webhooks"}"#).await;
+    until(pool, "select (count(*) = 0)::int::bigint from apalis.jobs where status <> 'Done'").await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn h6_h10_what_nobody_can_read_holds_up_nobody_and_goes() {
+    let app = TestApp::start().await;
+    let client = app.member(Role::Contributor).await;
+    let pool = &app.database.pool;
+    for job in [b"no JSON at all".as_slice(), br#"{"what":"of a newer version"}"#, b"[]"] {
+        pending(pool, job).await;
+    }
+    let worker = Worker::start(&app);
+    let detail = ended(&client, start(&client, FILE).await).await;
+    assert_eq!(detail["run"]["state"], "succeeded");
+    worker.stop().await;
+    // Whatever state it was left in, the janitor takes it when it is old.
+    sqlx::query("update apalis.jobs set run_at = now() - interval '1 day', done_at = null")
+        .execute(pool)
+        .await
+        .unwrap();
+    app.services().delete_finished().await.unwrap();
+    assert_eq!(count(pool, "select count(*) from apalis.jobs").await, 0);
+}
+
+#[tokio::test]
+async fn h7_a_wake_up_without_a_notification_is_found() {
+    let app = TestApp::start().await;
+    let pool = &app.database.pool;
+    let worker = Worker::start(&app);
+    until(pool, "select count(*) from apalis.workers").await;
+    let mut quiet = pool.begin().await.unwrap();
+    sqlx::query("set local session_replication_role = replica").execute(&mut *quiet).await.unwrap();
+    sqlx::query(
+        "insert into apalis.jobs (id, job_type, job, status, attempts, max_attempts, run_at)
+         values ('quiet', 'slipway.wake', '{\"what\":\"webhooks\"}', 'Pending', 0, 1, now() - interval '1 second')",
+    )
+    .execute(&mut *quiet)
+    .await
+    .unwrap();
+    quiet.commit().await.unwrap();
+    until(pool, "select count(*) from apalis.jobs where id = 'quiet' and status = 'Done'").await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn h8_taking_a_wake_up_reads_the_same_few_pages_however_many_there_were() {
+    let app = TestApp::start().await;
+    let pool = &app.database.pool;
+    sqlx::query(
+        "insert into apalis.jobs (id, job_type, job, status, attempts, max_attempts, run_at, done_at)
+         select 'done-' || n, 'slipway.wake', '{}', 'Done', 1, 1, now() - interval '1 hour', now()
+         from generate_series(1, 30000) as n",
+    )
+    .execute(pool)
+    .await
+    .unwrap();
+    sqlx::query("analyze apalis.jobs").execute(pool).await.unwrap();
+    pending(pool, b"{}").await;
+    held_by(pool, "worker-h8", b"{}").await;
+    let mut conn = pool.acquire().await.unwrap();
+    let plan: serde_json::Value = sqlx::query_scalar(
+        "explain (analyze, buffers, format json) select * from apalis.get_jobs('worker-h8', 'slipway.wake', 1)",
+    )
+    .fetch_one(&mut *conn)
+    .await
+    .unwrap();
+    let plan = &plan[0]["Plan"];
+    assert_eq!(plan["Actual Rows"].as_f64(), Some(1.0));
+    let pages = plan["Shared Hit Blocks"].as_i64().unwrap() + plan["Shared Read Blocks"].as_i64().unwrap();
+    assert!(pages < 300, "{pages} pages; a look at all of them takes over 500");
+}
+
+#[tokio::test]
+async fn h9_what_is_done_and_who_is_gone_does_not_stay() {
+    let app = TestApp::start().await;
+    let pool = &app.database.pool;
+    held_by(pool, "gone", b"{}").await;
+    sqlx::query("update apalis.jobs set run_at = now() - interval '1 day'").execute(pool).await.unwrap();
+    sqlx::query("update apalis.workers set last_seen = now() - interval '1 day'").execute(pool).await.unwrap();
+    pending(pool, br#"{"what":"webhooks"}"#).await;
+    app.services().delete_finished().await.unwrap();
+    assert_eq!(count(pool, "select count(*) from apalis.workers").await, 0);
+    assert_eq!(count(pool, "select count(*) from apalis.jobs").await, 1, "one that waits stays");
+}
+
+#[tokio::test]
+async fn h12_a_transaction_sends_one_wake_up_a_pool() {
+    let app = TestApp::start().await;
+    let client = app.member(Role::Contributor).await;
+    let values: Vec<String> = (0..50).map(|value| value.to_string()).collect();
+    let yaml = format!("name: wide\nsteps:\n  each:\n    command: x\n    matrix: {{ n: [{}] }}\n", values.join(", "));
+    start(&client, &yaml).await;
+    let pool = &app.database.pool;
+    assert_eq!(count(pool, "select count(*) from steps where state = 'ready'").await, 50);
+    assert_eq!(count(pool, "select count(*) from apalis.jobs").await, 1);
+}
