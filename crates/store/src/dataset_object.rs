@@ -522,7 +522,6 @@ mod tests {
             versions: 0,
         };
         dataset::insert(conn, &new, None).await.unwrap();
-        assert!(dataset::insert(conn, &new, None).await.is_err(), "the name is taken");
         (new.id, dataset::by_name(conn, workspace.id, "wine").await.unwrap().unwrap().key)
     }
 

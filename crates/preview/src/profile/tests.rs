@@ -61,7 +61,7 @@ fn statistics_are_those_of_all_rows() {
     let (n, word) = (&table.columns[0], &table.columns[1]);
     assert_eq!((n.min.as_deref(), n.max.as_deref(), n.mean), (Some("1"), Some("10000"), Some(5000.5)));
     // Python: statistics.stdev(range(1, 10001))
-    assert!((n.deviation.unwrap() - 2886.895_679_907_167).abs() < 1e-9);
+    assert!((n.deviation.unwrap() - 2_886.895_679_907_167).abs() < 1e-9);
     assert_eq!((n.distinct, n.is_distinct_cut, word.distinct), (10_000, false, 2));
     assert_eq!(word.top, [("other".to_owned(), 7500), ("four".to_owned(), 2500)]);
     assert!((SAMPLED..2 * SAMPLED).contains(&n.values.len()), "{} values", n.values.len());
