@@ -44,7 +44,8 @@ pub enum Command {
     /// that could not be found out.
     Check {
         /// The version: wine@3, or wine@latest.
-        version: String,
+        #[arg(value_name = "VERSION")]
+        which: String,
         /// Which server, and as whom.
         #[command(flatten)]
         remote: Remote,
@@ -94,7 +95,8 @@ pub struct Push {
 #[derive(Debug, Args)]
 pub struct Get {
     /// The version: wine@3, wine@latest, or wine, which is the latest.
-    version: String,
+    #[arg(value_name = "VERSION")]
+    which: String,
     /// Where to; without it, a folder of the dataset's name.
     dir: Option<PathBuf>,
     /// Replace files that are there and are others.
@@ -114,7 +116,7 @@ pub async fn run(command: Command) -> Result<()> {
         Command::Push(options) => push::push(&options.remote.client()?, &options).await,
         Command::Get(options) => get::get(&options.remote.client()?, &options).await,
         Command::Ls { name, folder, remote } => list(&remote.client()?, name.as_deref(), &folder).await,
-        Command::Check { version, remote } => check(&remote.client()?, &version).await,
+        Command::Check { which, remote } => check(&remote.client()?, &which).await,
         Command::Diff { from, to, remote } => diff(&remote.client()?, &from, &to).await,
     }
 }
@@ -200,8 +202,8 @@ struct Profile {
     checks: Vec<CheckResult>,
 }
 
-async fn check(client: &Client, version: &str) -> Result<()> {
-    let (name, number) = split(version);
+async fn check(client: &Client, which: &str) -> Result<()> {
+    let (name, number) = split(which);
     // The latest may be another one by the next look.
     let found = path(&["datasets", name, "versions", number.unwrap_or("latest")]);
     let version: DatasetVersion = client.get(&found).await.map_err(refused)?;

@@ -35,7 +35,7 @@ struct Done {
 }
 
 pub(super) async fn get(client: &Client, options: &Get) -> Result<()> {
-    let (name, version) = split(&options.version);
+    let (name, version) = split(&options.which);
     let version: DatasetVersion =
         client.get(&path(&["datasets", name, "versions", version.unwrap_or("latest")])).await.map_err(refused)?;
     let dir = options.dir.clone().unwrap_or_else(|| PathBuf::from(name));
