@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 
-.PHONY: help run demo dev test test-mlflow test-docker test-kubernetes soak check bench bench-scale bench-audit bench-promotion setup clean
+.PHONY: help run demo dev test test-mlflow test-docker test-kubernetes soak check bench bench-scale bench-audit bench-promotion bench-pipeline bench-data setup clean
 help: ## list the targets
 	@grep -hE '^[a-z-]+: .*## ' $(MAKEFILE_LIST) | sed 's/: .*## /\t/' | expand -t 18 | sed 's/^/  make /'
 
@@ -42,8 +42,14 @@ bench-scale: ## measure a release build on 100,000 runs and 50 million points
 bench-audit: ## measure the chain of history: verifying 100,000 events, writing and reading beside a million
 	@exec scripts/bench-audit.sh
 
+bench-data: ## measure datasets: a byte changed in a large file, and 100,000 small files (SIZE_MB=10240, FILES=1000000, OUT=file.md)
+	@exec scripts/bench-data.sh
+
 bench-promotion: ## measure a release build on 10,000 promotions and a million events: the pages, and a decision
 	@exec scripts/bench-promotion.sh
+
+bench-pipeline: ## measure a release build that runs pipelines whose steps do nothing (STEPS=10000 ROUNDS=20 IDLE=20)
+	@exec scripts/bench-pipeline.sh
 
 setup: ## only install what run, check and test need
 	@exec scripts/setup.sh run check test-rust test-python test-browser

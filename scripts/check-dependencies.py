@@ -20,15 +20,16 @@ MAY_USE = {
     "executors": {"domain"},
     "export": set(),
     "kubernetes": {"executors"},
+    "manifest": set(),
     "outbound": {"domain"},
     "preview": {"domain"},
     "serving": {"domain"},
     "points": {"domain"},
     "store": {"chain", "domain", "points"},
-    "services": {"chain", "domain", "preview"} | LAYERS,
+    "services": {"chain", "domain", "manifest", "preview"} | LAYERS,
     "app": {"domain"},
     "frontend": {"app"},
-    "server": {"app", "chain", "docker", "domain", "kubernetes", "preview", "services"} | LAYERS,
+    "server": {"app", "chain", "docker", "domain", "kubernetes", "manifest", "preview", "services"} | LAYERS,
     "testkit": set(),
 }
 ONLY_IN_TESTS = {"testkit"}

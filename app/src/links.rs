@@ -185,6 +185,24 @@ impl Links {
         format!("{}&environment={}", self.new_promotion(model, version), encode(environment))
     }
 
+    /// All datasets.
+    #[must_use]
+    pub fn datasets(&self) -> String {
+        self.to("datasets")
+    }
+
+    /// A dataset.
+    #[must_use]
+    pub fn dataset(&self, name: &str) -> String {
+        self.to(&format!("datasets/{}", encode(name)))
+    }
+
+    /// A version of a dataset.
+    #[must_use]
+    pub fn dataset_version(&self, name: &str, version: i32) -> String {
+        self.to(&format!("datasets/{}/versions/{version}", encode(name)))
+    }
+
     /// All pipelines.
     #[must_use]
     pub fn pipelines(&self) -> String {
@@ -342,6 +360,11 @@ impl Links {
             ObjectKind::ModelVersion => {
                 let (model, version) = object.name.rsplit_once(" v")?;
                 Some(self.version(model, version.parse().ok()?))
+            }
+            ObjectKind::Dataset => Some(self.dataset(&object.name)),
+            ObjectKind::DatasetVersion => {
+                let (dataset, version) = object.name.rsplit_once('@')?;
+                Some(self.dataset_version(dataset, version.parse().ok()?))
             }
             ObjectKind::Pipeline => Some(self.pipeline(&object.name)),
             ObjectKind::PipelineRun => number().map(|number| self.pipeline_run(number)),

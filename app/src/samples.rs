@@ -598,6 +598,7 @@ pub fn run() -> RunPage {
         draft: Draft::default(),
         events: Vec::new(),
         tracking_url: "https://slipway.example.com/w/lab".to_owned(),
+        versions: Vec::new(),
     }
 }
 

@@ -126,7 +126,8 @@ impl Client {
         Ok((status, answer))
     }
 
-    async fn ask(
+    /// Sends what `with` makes of the request, and gives the answer as it is.
+    pub(crate) async fn ask(
         &self,
         method: Method,
         path: &str,

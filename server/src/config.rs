@@ -70,6 +70,9 @@ pub enum Command {
     Migrate(Data),
     /// Walk one real model around the whole loop on a server, and leave everything to be looked at.
     Demo(Demo),
+    /// Make versions of datasets, fetch them, and tell what is different: on a server, with a token.
+    #[command(subcommand)]
+    Data(crate::cli::data::Command),
     /// Store pipelines, start runs, follow their logs: on a server, with a token.
     #[command(subcommand)]
     Pipeline(crate::cli::pipeline::Command),

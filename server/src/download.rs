@@ -74,6 +74,22 @@ fn is_among(etag: &str, tags: &str) -> bool {
     tags == "*" || tags.split(',').map(str::trim).any(|tag| tag.strip_prefix("W/").unwrap_or(tag) == etag)
 }
 
+/// A file whose bytes are put together while they are sent: all of them, unless the client has them.
+pub(crate) fn whole(path: &str, digest: Option<&str>, content: artifacts::Content, headers: &HeaderMap) -> Response {
+    let etag = format!("\"{}\"", digest.unwrap_or_default());
+    let tags = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    if digest.is_some() && tags.is_some_and(|tags| is_among(&etag, tags)) {
+        return with_validators(StatusCode::NOT_MODIFIED.into_response(), &etag);
+    }
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let mut response = Response::new(Body::from_stream(content.stream));
+    set(&mut response, header::CONTENT_LENGTH, &content.size.to_string());
+    set(&mut response, header::CONTENT_TYPE, kind(name));
+    set(&mut response, header::CONTENT_DISPOSITION, &attachment(name));
+    set(&mut response, header::CONTENT_ENCODING, "identity");
+    with_validators(response, &etag)
+}
+
 /// The file as a part of a page of ours: a picture, or a document in a frame. None when a browser asks for a document as a page
 /// of its own: people would take what it shows for ours, whose address stands above it.
 ///

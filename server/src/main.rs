@@ -67,6 +67,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Serve(options) => serve::run(options).await,
         Command::Migrate(data) => with_services(&data, CONNECTIONS, false, async |_, _| Ok(())).await,
         Command::Admin(command) => admin(command).await,
+        Command::Data(command) => cli::data::run(command).await,
         Command::Pipeline(command) => cli::pipeline::run(command).await,
         Command::Promotion(command) => cli::promotion::run(command).await,
         Command::Worker(options) => worker::command::run(options).await,

@@ -9,7 +9,7 @@ use domain::{
 use leptos::prelude::*;
 
 /// The sorts of objects that the list can be narrowed to, with the word for several.
-pub const KINDS: [(ObjectKind, &str); 24] = [
+pub const KINDS: [(ObjectKind, &str); 26] = [
     (ObjectKind::Promotion, "Promotions"),
     (ObjectKind::Deployment, "Deployments"),
     (ObjectKind::Alert, "Alerts"),
@@ -25,6 +25,8 @@ pub const KINDS: [(ObjectKind, &str); 24] = [
     (ObjectKind::Delegation, "Delegations"),
     (ObjectKind::Model, "Models"),
     (ObjectKind::ModelVersion, "Versions of models"),
+    (ObjectKind::Dataset, "Datasets"),
+    (ObjectKind::DatasetVersion, "Versions of datasets"),
     (ObjectKind::Pipeline, "Pipelines"),
     (ObjectKind::PipelineRun, "Pipeline runs"),
     (ObjectKind::Experiment, "Experiments"),

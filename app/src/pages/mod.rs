@@ -6,6 +6,7 @@ pub mod audit;
 pub mod backfill;
 pub mod change_request;
 pub mod comment;
+pub mod dataset;
 pub mod deployment;
 pub mod door;
 pub mod endpoint;

@@ -36,6 +36,7 @@ const GROUPS: [(&str, &[Entry]); 5] = [
         &[
             entry(Section::Experiments, "Experiments", Symbol::Flask, "experiments", 'e'),
             entry(Section::Pipelines, "Pipelines", Symbol::Pipe, "pipelines", 'l'),
+            entry(Section::Datasets, "Datasets", Symbol::Folder, "datasets", 't'),
         ],
     ),
     (

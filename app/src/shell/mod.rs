@@ -113,6 +113,8 @@ pub enum Section {
     Experiments,
     /// Pipelines and their runs.
     Pipelines,
+    /// Datasets and their versions.
+    Datasets,
     /// The registry.
     Models,
     /// Requests to bring a version into an environment.

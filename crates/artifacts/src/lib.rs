@@ -7,6 +7,7 @@
 //! ```text
 //! blobs/ab/cdef…     the blob with digest blake3:abcdef…
 //! uploads/<uuid>     what is still being written
+//! packs/ab/<id>      a body of the objects of a dataset, which has an owner and is read in part
 //! parts/<name>       a part of a blob that comes in several; its name says whose and which
 //! probes/<uuid>      what a readiness check wrote and deletes at once
 //! ```
@@ -14,6 +15,7 @@
 
 mod error;
 mod local;
+mod pack;
 mod part;
 
 use blake3::Hasher;

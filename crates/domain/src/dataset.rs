@@ -1,155 +1,276 @@
-//! Data sets that runs read, as clients log them.
+//! Datasets of a workspace and their versions. A version is a list of files that never changes; its digest names it.
+//!
+//! What MLflow's clients log of the data that a run read is another thing: [`crate::dataset_input`].
 
 use crate::{
+    digest::Digest,
     error::Error,
-    run::DatasetInput,
-    wording::{check_length, check_nul, missing_value},
+    expectation::Expectation,
+    id::{DatasetId, DatasetVersionId, WorkspaceId},
+    wording::check_nul,
 };
-use std::ops::Deref;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use std::fmt;
 
-/// The most data sets of one request.
-pub const MAX_DATASETS: usize = 1000;
-/// The most characters of a name.
-pub const MAX_NAME: usize = 500;
-/// The most characters of a digest.
-pub const MAX_DIGEST: usize = 36;
-/// The most characters of the kind of source.
-pub const MAX_SOURCE_TYPE: usize = 36;
-/// The most characters of a source.
-pub const MAX_SOURCE: usize = 65_535;
-/// The most characters of a schema.
-pub const MAX_SCHEMA: usize = 1_048_575;
-/// The most characters of a profile.
-pub const MAX_PROFILE: usize = 16_777_215;
-/// The most characters of a tag's key.
-pub const MAX_TAG_KEY: usize = 255;
-/// The most characters of a tag's value.
-pub const MAX_TAG_VALUE: usize = 500;
+/// The most characters of a description.
+pub const MAX_DESCRIPTION: usize = 5000;
+/// The most characters of what is said of a version.
+pub const MAX_MESSAGE: usize = 1000;
+/// The most digests of MLflow that a version has.
+pub const MAX_MLFLOW_DIGESTS: usize = 20;
 
-/// A data set that may be logged: every field is there that must be, and none is too long.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ValidDatasetInput(DatasetInput);
+/// A dataset of a workspace.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Dataset {
+    /// The dataset.
+    pub id: DatasetId,
+    /// Where it is.
+    pub workspace_id: WorkspaceId,
+    /// What it is called: letters, digits, `-`, `_` and `.`.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
+    /// What is expected of each version.
+    pub expectations: Vec<Expectation>,
+    /// Who made it, by name.
+    pub author: String,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it was last changed, or got a version.
+    pub updated_at: DateTime<Utc>,
+    /// How many versions it has.
+    pub versions: i64,
+}
 
-impl ValidDatasetInput {
-    /// Checks a data set. `path` is where it stands in the request: `datasets[0]`.
-    ///
-    /// # Errors
-    /// When a field is missing, too long or holds the NUL character.
-    pub fn parse(input: DatasetInput, path: &str) -> Result<Self, Error> {
-        for (field, text, limit) in [
-            ("name", &input.name, MAX_NAME),
-            ("digest", &input.digest, MAX_DIGEST),
-            ("source_type", &input.source_type, MAX_SOURCE_TYPE),
-            ("source", &input.source, MAX_SOURCE),
-        ] {
-            let path = format!("{path}.dataset.{field}");
-            if text.is_empty() {
-                return Err(missing_value(&path));
-            }
-            check(text, limit, field, &path)?;
-        }
-        for (field, text, limit) in [("schema", &input.schema, MAX_SCHEMA), ("profile", &input.profile, MAX_PROFILE)] {
-            check(text.as_deref().unwrap_or_default(), limit, field, &format!("{path}.dataset.{field}"))?;
-        }
-        for (key, value) in &input.tags {
-            if key.is_empty() {
-                return Err(missing_value(&format!("{path}.tags.key")));
-            }
-            check(key, MAX_TAG_KEY, "key", &format!("{path}.tags.key"))?;
-            check(value, MAX_TAG_VALUE, "value", &format!("{path}.tags.value"))?;
-        }
-        Ok(Self(input))
-    }
+/// A version of a dataset.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct DatasetVersion {
+    /// The version.
+    pub id: DatasetVersionId,
+    /// Of which dataset, by name.
+    pub dataset: String,
+    /// 1, 2, 3 …
+    pub number: i32,
+    /// The digest of its manifest's root: the same files have the same.
+    pub digest: Digest,
+    /// How many files it has, with those that lie elsewhere.
+    pub files: i64,
+    /// How many bytes its files have together, without those that lie elsewhere.
+    pub bytes: i64,
+    /// How many files lie elsewhere.
+    pub external: i64,
+    /// What its author says of it.
+    pub message: String,
+    /// Who made it, by name.
+    pub author: String,
+    /// When.
+    pub created_at: DateTime<Utc>,
+    /// What MLflow's clients call its content.
+    pub mlflow_digests: Vec<String>,
+    /// Whether it is what is expected of the dataset.
+    pub checks: ChecksState,
+}
 
-    /// The data set, taken out.
+impl DatasetVersion {
+    /// As people call it: `wine@3`.
     #[must_use]
-    pub fn into_inner(self) -> DatasetInput {
-        self.0
+    pub fn title(&self) -> String {
+        format!("{}@{}", self.dataset, self.number)
     }
 }
 
-impl Deref for ValidDatasetInput {
-    type Target = DatasetInput;
+/// A dataset with its latest version.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct DatasetSummary {
+    /// The dataset.
+    #[serde(flatten)]
+    pub dataset: Dataset,
+    /// Its latest version; none when it has none.
+    pub latest: Option<DatasetVersion>,
+}
 
-    fn deref(&self) -> &DatasetInput {
+/// Whether a version is what is expected of its dataset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ChecksState {
+    /// A worker is to find out.
+    Waiting,
+    /// Nothing was expected.
+    Unchecked,
+    /// Everything is.
+    Passed,
+    /// Something is not.
+    Failed,
+    /// Something could not be found out, and nothing is known to be wrong.
+    Inconclusive,
+}
+
+impl ChecksState {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Waiting, Self::Unchecked, Self::Passed, Self::Failed, Self::Inconclusive];
+
+    /// The name on the wire and in the database.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Unchecked => "unchecked",
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+            Self::Inconclusive => "inconclusive",
+        }
+    }
+
+    /// Reads the name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+/// Which version is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VersionRef {
+    /// The one with the greatest number.
+    Latest,
+    /// The one of this number.
+    Number(i32),
+    /// The one of this content.
+    Digest(Digest),
+}
+
+impl VersionRef {
+    /// Reads `latest`, a number (`3`, `v3`) or a digest, with or without `blake3:` before it.
+    ///
+    /// # Errors
+    /// `NotFound` for anything else: no version is called that.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        if text == "latest" {
+            return Ok(Self::Latest);
+        }
+        let number = text.strip_prefix('v').unwrap_or(text);
+        if number.len() < 11 && !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) {
+            return number.parse().map(Self::Number).map_err(|_| Self::none(text));
+        }
+        let digest = if text.contains(':') { text.to_owned() } else { format!("blake3:{text}") };
+        let digest = digest.parse::<Digest>().ok().filter(|digest| digest.as_str().starts_with("blake3:"));
+        digest.map(Self::Digest).ok_or_else(|| Self::none(text))
+    }
+
+    fn none(text: &str) -> Error {
+        let shown: String = text.chars().take(80).collect();
+        Error::new(
+            crate::ErrorKind::NotFound,
+            format!(
+                "No version is called \"{shown}\": it is a number, a digest of 64 hexadecimal digits, or \"latest\"."
+            ),
+        )
+    }
+}
+
+impl fmt::Display for VersionRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Latest => f.write_str("latest"),
+            Self::Number(number) => number.fmt(f),
+            Self::Digest(digest) => f.write_str(digest.hex()),
+        }
+    }
+}
+
+/// The name of a dataset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatasetName(String);
+
+impl DatasetName {
+    /// The most characters.
+    pub const MAX: usize = 100;
+
+    /// Reads a name. It stands in addresses and before an `@`, so it has few sorts of characters.
+    ///
+    /// # Errors
+    /// When it is empty, too long, or has other characters.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let fits = text.starts_with(|first: char| first.is_ascii_alphanumeric())
+            && text.len() <= Self::MAX
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+        if fits {
+            return Ok(Self(text.to_owned()));
+        }
+        let message = format!(
+            "The name of a dataset has 1 to {} letters, digits, \"-\", \"_\" and \".\", and begins with a letter or digit.",
+            Self::MAX
+        );
+        Err(Error::invalid_field("name", message))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-fn check(text: &str, limit: usize, what: &str, path: &str) -> Result<(), Error> {
-    check_nul(text, path)?;
-    check_length(text, limit, what, path)
+/// Refuses a text that is too long, or cannot be stored.
+///
+/// # Errors
+/// `Invalid`, naming the field.
+pub fn check_text(text: &str, field: &str, most: usize) -> Result<(), Error> {
+    check_nul(text, field)?;
+    let characters = text.chars().count();
+    if characters > most {
+        return Err(Error::invalid_field(field, format!("It has {characters} characters; at most {most} are kept.")));
+    }
+    Ok(())
+}
+
+/// Refuses what is no digest of MLflow.
+///
+/// # Errors
+/// `Invalid`.
+pub fn check_mlflow_digest(digest: &str) -> Result<(), Error> {
+    let most = crate::dataset_input::MAX_DIGEST;
+    let fits =
+        (1..=most).contains(&digest.chars().count()) && !digest.chars().any(|c| c.is_control() || c.is_whitespace());
+    if fits {
+        return Ok(());
+    }
+    Err(Error::invalid_field(
+        "mlflow_digests",
+        format!("A digest of MLflow has 1 to {most} characters without spaces."),
+    ))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn wine() -> DatasetInput {
-        DatasetInput {
-            name: "wine".to_owned(),
-            digest: "4f1a".to_owned(),
-            source_type: "code".to_owned(),
-            source: "{}".to_owned(),
-            schema: None,
-            profile: Some("{\"num_rows\": 178}".to_owned()),
-            tags: [("mlflow.data.context".to_owned(), "train".to_owned())].into(),
-        }
-    }
-
-    fn refusal(change: impl FnOnce(&mut DatasetInput)) -> Error {
-        let mut input = wine();
-        change(&mut input);
-        ValidDatasetInput::parse(input, "datasets[1]").unwrap_err()
-    }
-
     #[test]
-    fn a_data_set_within_the_limits_is_taken() {
-        assert_eq!(ValidDatasetInput::parse(wine(), "datasets[0]").unwrap().into_inner(), wine());
-    }
-
-    #[test]
-    fn a_missing_field_is_named_by_its_place() {
-        let error = refusal(|input| input.digest.clear());
-        assert_eq!(
-            error.message,
-            "Missing value for required parameter 'datasets[1].dataset.digest'. See the API docs for more information about request parameters."
-        );
-    }
-
-    #[test]
-    fn a_long_field_is_refused_in_mlflows_words() {
-        let tag = |key: &str, value: &str| [(key.to_owned(), value.to_owned())].into();
-        for (error, expected) in [
-            (refusal(|input| input.name = "x".repeat(501)), "'name' exceeds the maximum length of 500 characters"),
-            (refusal(|input| input.digest = "x".repeat(37)), "'digest' exceeds the maximum length of 36 characters"),
-            (
-                refusal(|input| input.source = "x".repeat(65_536)),
-                "'source' exceeds the maximum length of 65535 characters",
-            ),
-            (
-                refusal(|input| input.schema = Some("x".repeat(1_048_576))),
-                "'schema' exceeds the maximum length of 1048575 characters",
-            ),
-            (
-                refusal(|input| input.tags = tag(&"x".repeat(256), "")),
-                "'key' exceeds the maximum length of 255 characters",
-            ),
-            (
-                refusal(|input| input.tags = tag("k", &"x".repeat(501))),
-                "'value' exceeds the maximum length of 500 characters",
-            ),
-        ] {
-            assert_eq!(error.message, expected);
+    fn a_version_is_named_by_number_digest_or_as_the_latest() {
+        let hex = "0".repeat(64);
+        assert_eq!(VersionRef::parse("latest").unwrap(), VersionRef::Latest);
+        assert_eq!(VersionRef::parse("7").unwrap(), VersionRef::Number(7));
+        assert_eq!(VersionRef::parse("v7").unwrap(), VersionRef::Number(7));
+        assert_eq!(VersionRef::parse(&hex).unwrap(), VersionRef::parse(&format!("blake3:{hex}")).unwrap());
+        for other in
+            ["", "v", "-1", "99999999999", "9999999999", "newest", "sha256:00", &format!("sha256:{hex}"), &hex[1..]]
+        {
+            assert_eq!(VersionRef::parse(other).unwrap_err().kind, crate::ErrorKind::NotFound, "{other}");
         }
     }
 
     #[test]
-    fn no_field_holds_nul() {
-        assert_eq!(refusal(|input| input.source.push('\0')).field.as_deref(), Some("datasets[1].dataset.source"));
-        assert_eq!(
-            refusal(|input| input.profile = Some("\0".to_owned())).field.as_deref(),
-            Some("datasets[1].dataset.profile")
-        );
+    fn a_name_can_stand_in_an_address_and_before_an_at() {
+        for good in ["wine", "wine-2026_v1.0", "7"] {
+            assert_eq!(DatasetName::parse(good).unwrap().as_str(), good);
+        }
+        for bad in ["", ".hidden", "a/b", "a@1", "ä", "a b", &"x".repeat(101)] {
+            assert_eq!(DatasetName::parse(bad).unwrap_err().field.as_deref(), Some("name"), "{bad}");
+        }
     }
 }

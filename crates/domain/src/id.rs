@@ -59,6 +59,12 @@ ids! {
     ModelId,
     /// One version of a registered model.
     ModelVersionId,
+    /// A dataset.
+    DatasetId,
+    /// One version of a dataset.
+    DatasetVersionId,
+    /// A body with objects of a dataset.
+    PackId,
     /// A pipeline.
     PipelineId,
     /// One immutable version of a pipeline's file.

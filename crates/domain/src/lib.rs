@@ -12,6 +12,7 @@ pub mod backfill;
 pub mod change_request;
 pub mod comment;
 pub mod dataset;
+pub mod dataset_input;
 pub mod delegation;
 pub mod deployment;
 pub mod digest;
@@ -19,6 +20,7 @@ pub mod drift;
 pub mod duration;
 pub mod environment;
 pub mod error;
+pub mod expectation;
 pub mod experiment;
 #[cfg(not(target_arch = "wasm32"))]
 mod expression;
@@ -56,6 +58,7 @@ pub mod schedule;
 pub mod search;
 pub mod series;
 pub mod step;
+pub mod table_profile;
 pub mod team;
 pub mod text_diff;
 #[cfg(not(target_arch = "wasm32"))]

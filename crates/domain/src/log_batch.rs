@@ -1,7 +1,7 @@
 //! What one request may log to a run: its limits, and what stands in it twice.
 
 use crate::{
-    dataset,
+    dataset_input,
     error::Error,
     id::LoggedModelId,
     names::{MetricKey, ParamKey, TagKey},
@@ -92,8 +92,8 @@ impl RawMetric {
     pub fn parse(&self, path: &str) -> Result<(MetricPoint, Option<ModelPoint>), Error> {
         let point = MetricPoint::parse(&self.key, self.value, self.timestamp, self.step, path)?;
         for (field, text, limit) in [
-            ("dataset_name", &self.dataset_name, dataset::MAX_NAME),
-            ("dataset_digest", &self.dataset_digest, dataset::MAX_DIGEST),
+            ("dataset_name", &self.dataset_name, dataset_input::MAX_NAME),
+            ("dataset_digest", &self.dataset_digest, dataset_input::MAX_DIGEST),
         ] {
             check_nul(text, field)?;
             check_length(text, limit, field, field)?;

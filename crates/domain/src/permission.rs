@@ -44,9 +44,12 @@ impl Role {
             // Whose decision counts for what, the rules of policies say.
             P::Read | P::Predict | P::ManageAccount | P::MakeTokens | P::DecidePromotion => true,
             P::Comment => self != Self::Viewer,
-            P::WriteTracking | P::WriteRegistry | P::WritePipelines | P::RunPipelines | P::RequestPromotion => {
-                matches!(self, Self::Contributor | Self::Admin)
-            }
+            P::WriteTracking
+            | P::WriteRegistry
+            | P::WriteDatasets
+            | P::WritePipelines
+            | P::RunPipelines
+            | P::RequestPromotion => matches!(self, Self::Contributor | Self::Admin),
             P::Deploy | P::HandleAlerts | P::WriteMonitors => matches!(self, Self::Operator | Self::Admin),
             P::WritePolicies | P::ManageMembers | P::ManageWebhooks | P::ManageWorkspace | P::MakeWorkspaces => {
                 self == Self::Admin
@@ -110,6 +113,8 @@ pub enum Permission {
     Comment,
     /// Register models and versions, move aliases that no environment protects.
     WriteRegistry,
+    /// Make datasets and versions of them, and say what is expected of them.
+    WriteDatasets,
     /// Store pipeline files.
     WritePipelines,
     /// Start and cancel pipeline runs.
@@ -136,7 +141,7 @@ pub enum Permission {
 
 impl Permission {
     /// All permissions.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Read,
         Self::Predict,
         Self::ManageAccount,
@@ -145,6 +150,7 @@ impl Permission {
         Self::WriteTracking,
         Self::Comment,
         Self::WriteRegistry,
+        Self::WriteDatasets,
         Self::WritePipelines,
         Self::RunPipelines,
         Self::RequestPromotion,
@@ -185,6 +191,7 @@ impl Permission {
             Self::WriteTracking => "log experiments and runs",
             Self::Comment => "comment",
             Self::WriteRegistry => "change registered models",
+            Self::WriteDatasets => "change datasets",
             Self::WritePipelines => "change pipelines",
             Self::RunPipelines => "start or cancel pipeline runs",
             Self::RequestPromotion => "request promotions",
@@ -271,6 +278,7 @@ mod tests {
         WriteTracking (write): contributor admin
         Comment (write): contributor operator approver admin
         WriteRegistry (write): contributor admin
+        WriteDatasets (write): contributor admin
         WritePipelines (write): contributor admin
         RunPipelines (write): contributor admin
         RequestPromotion (write): contributor admin

@@ -4,17 +4,21 @@
 //! could run. Files come from programs that anybody in the workspace may write, so every one of these functions takes
 //! any bytes, and what it gives is bounded: in bytes, rows, columns, cells and depth.
 //!
+//! One function reads a file to its end, since a table may be larger than memory: [`profile`].
+//!
 //! A crate of its own, below which nothing else stands: what it is built from is large.
 
 mod json;
 mod markdown;
 mod notebook;
 pub mod parquet;
+mod profile;
 mod records;
 mod table;
 mod text;
 mod thrift;
 
+pub use profile::{check_pattern, is_table, profile};
 pub use records::evaluation;
 
 use domain::preview::{Block, Kind, MAX_EMBEDDED, Part, Preview, Reason};

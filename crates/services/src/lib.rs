@@ -19,6 +19,7 @@ mod change_request;
 mod comment;
 mod ctx;
 mod dataset;
+mod dataset_input;
 mod delegation;
 mod demo;
 mod deployment;
@@ -73,6 +74,9 @@ pub use backfill::NewBackfill;
 pub use ballot::NewDecision;
 pub use change_request::{ChangeRequestDetail, Effect, may_withdraw_change};
 pub use ctx::{Caller, Credential, Ctx};
+pub use dataset::{
+    DatasetChange, DatasetDiff, DatasetFile, DatasetFolder, NewDataset, NewDatasetVersion, ObjectsAsked, StoredPack,
+};
 pub use delegation::NewDelegation;
 pub use demo::DemoPerson;
 pub use deployment::{DeploymentFilter, NewRollback};

@@ -32,6 +32,8 @@ pub enum Wake {
     Mails,
     /// Runs that are to be started: a schedule was changed, a run has ended that others wait for, a backfill goes on.
     Starts,
+    /// Versions of datasets that wait to be looked at.
+    Datasets,
 }
 
 /// Sends a wake-up when the transaction commits.

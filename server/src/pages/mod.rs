@@ -7,6 +7,7 @@ mod backfill;
 mod change_request;
 mod chosen;
 mod comment;
+mod dataset;
 mod delegation;
 mod deployment;
 mod endpoint;
@@ -50,6 +51,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = backfill::routes(routes);
     let routes = change_request::routes(routes);
     let routes = comment::routes(routes);
+    let routes = dataset::routes(routes);
     let routes = delegation::routes(routes);
     let routes = deployment::routes(routes);
     let routes = endpoint::routes(routes);

@@ -184,6 +184,13 @@ pub(super) async fn run_page(view: View, id: RunId, chosen: Chosen, refused: Opt
         _ => None,
     };
     let comments = comment::list(&view, Subject::Run(id), said, draft.clone()).await?;
+    let versions = match part {
+        Part::Inputs => {
+            let digests: Vec<&str> = detail.run.datasets.iter().map(|data| data.digest.as_str()).collect();
+            services.dataset_versions_of_mlflow(ctx, &digests).await?
+        }
+        _ => Vec::new(),
+    };
     let page = RunPage {
         comments,
         may_register,
@@ -208,6 +215,7 @@ pub(super) async fn run_page(view: View, id: RunId, chosen: Chosen, refused: Opt
         files: looked_at,
         models,
         tracking_url: format!("{}{}", view.public_url(), view.links.home()),
+        versions: versions.into_iter().map(|known| (known.digest, known.dataset, known.number)).collect(),
     };
     let links = view.links.clone();
     let (title, view) = (page.run.info.name.clone(), view.with_frame(has_frame));

@@ -2,6 +2,7 @@
 //! sweeper looks anyway.
 
 pub mod command;
+mod datasets;
 mod outbox;
 mod process;
 mod replays;
@@ -45,6 +46,8 @@ pub(crate) struct Worker {
     mails: Arc<Notify>,
     /// Told when something may be due to be started.
     starts: Arc<Notify>,
+    /// Told when versions of datasets may wait to be looked at.
+    datasets: Arc<Notify>,
     /// One for each step that may run at once.
     slots: Arc<Semaphore>,
     options: Options,
@@ -130,8 +133,8 @@ impl Options {
 pub async fn run(services: Services, options: Options, stop: CancellationToken) {
     tracing::info!(worker = %options.name, steps = options.steps, "working");
     let slots = Arc::new(Semaphore::new(options.steps));
-    let (steps, webhooks, replays, mails, starts) = Default::default();
-    let worker = Worker { services, steps, webhooks, replays, mails, starts, slots, options, stop };
+    let (steps, webhooks, replays, mails, starts, datasets) = Default::default();
+    let worker = Worker { services, steps, webhooks, replays, mails, starts, datasets, slots, options, stop };
     let mut parts = JoinSet::new();
     worker.part(&mut parts, "the job queue", wake::listen);
     worker.part(&mut parts, "running steps", steps::run);
@@ -148,6 +151,8 @@ pub async fn run(services: Services, options: Options, stop: CancellationToken) 
         worker.part(&mut parts, "offering mail", outbox::offer_mail);
     }
     worker.part(&mut parts, "archiving logs", sweep::logs);
+    worker.part(&mut parts, "looking at datasets", datasets::profile);
+    worker.part(&mut parts, "sweeping datasets", datasets::sweep);
     worker.part(&mut parts, "tidying", sweep::leftovers);
     while let Some(ended) = parts.join_next().await {
         if let Err(error) = ended {

@@ -62,6 +62,7 @@ async fn handle(wake: serde_json::Value, worker: Data<Worker>) -> Result<(), Box
         Ok(Wake::Replays) => worker.replays.notify_one(),
         Ok(Wake::Mails) => worker.mails.notify_one(),
         Ok(Wake::Starts) => worker.starts.notify_one(),
+        Ok(Wake::Datasets) => worker.datasets.notify_one(),
         Err(error) => tracing::warn!(%error, "an unknown wake-up"),
     }
     Ok(())

@@ -10,6 +10,7 @@ mod backfill;
 mod bad_input;
 mod change_request;
 mod comment;
+mod dataset;
 mod delegation;
 mod environment;
 mod experiment;

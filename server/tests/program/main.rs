@@ -7,6 +7,7 @@ mod ci;
 mod cli;
 mod containers;
 mod crash;
+mod data;
 mod evidence;
 mod kill;
 mod lifecycle;

@@ -212,6 +212,10 @@ impl Slipway {
         self.ask(|| self.http.get(format!("{}/api/v1/{path}", self.url))).await
     }
 
+    pub(crate) async fn patch(&self, path: &str, body: Value) -> Value {
+        self.ask(|| self.http.patch(format!("{}/api/v1/{path}", self.url)).json(&body)).await
+    }
+
     /// The bytes of what is downloaded.
     pub(crate) async fn download(&self, path: &str) -> Vec<u8> {
         let url = format!("{}/api/v1/{path}", self.url);

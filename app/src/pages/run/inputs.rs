@@ -59,7 +59,19 @@ pub(super) fn All(links: Links, page: RunPage) -> impl IntoView {
         .into_any();
     }
     let models = page.models;
-    let datasets = run.datasets.into_iter().enumerate().map(|(at, data)| view! { <Dataset at data/> }).collect_view();
+    let known = page.versions;
+    let datasets = run
+        .datasets
+        .into_iter()
+        .enumerate()
+        .map(|(at, data)| {
+            let versions = known.iter().filter(|(digest, ..)| *digest == data.digest);
+            let versions = versions
+                .map(|(_, dataset, number)| (format!("{dataset}@{number}"), links.dataset_version(dataset, *number)))
+                .collect();
+            view! { <Dataset at data versions/> }
+        })
+        .collect_view();
     view! {
         <div class="stack">
             {datasets}
@@ -72,7 +84,7 @@ pub(super) fn All(links: Links, page: RunPage) -> impl IntoView {
 
 /// A data set: where it came from, its size, its columns.
 #[component]
-fn Dataset(at: usize, data: DatasetInput) -> impl IntoView {
+fn Dataset(at: usize, data: DatasetInput, versions: Vec<(String, String)>) -> impl IntoView {
     let context = data.tags.get("mlflow.data.context").cloned();
     let sizes = data.profile.as_deref().map(profile).unwrap_or_default();
     let source = place(&data.source);
@@ -83,6 +95,14 @@ fn Dataset(at: usize, data: DatasetInput) -> impl IntoView {
         <Body>
             <Facts>
                 <Fact name="Digest" mono=true><span class="breaks">{data.digest}</span></Fact>
+                {(!versions.is_empty())
+                    .then(|| {
+                        let versions = versions
+                            .into_iter()
+                            .map(|(title, href)| view! { <a href=href>{title}</a> " " })
+                            .collect_view();
+                        view! { <Fact name="Version">{versions}</Fact> }
+                    })}
                 <Fact name="Source" mono=true><span class="breaks">{data.source_type}" "{source}</span></Fact>
                 {sizes.into_iter().map(|(name, value)| view! { <Fact name>{value}</Fact> }).collect_view()}
             </Facts>

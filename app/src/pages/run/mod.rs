@@ -129,6 +129,8 @@ pub struct RunPage {
     pub events: Vec<AuditEvent>,
     /// What clients use as tracking server.
     pub tracking_url: String,
+    /// Versions of datasets that are known to be what it read: the digest that the run logged, the dataset, the number.
+    pub versions: Vec<(String, String, i32)>,
 }
 
 impl RunPage {

@@ -4,7 +4,7 @@ use super::{RUN_NAME, find, note_name, open};
 use crate::{Ctx, Event, Result, Services, boxed, commit};
 use domain::{
     Error, ErrorKind,
-    dataset::{MAX_DATASETS, ValidDatasetInput},
+    dataset_input::{MAX_DATASETS, ValidDatasetInput},
     id::{ExperimentId, LoggedModelId, RunId},
     log_batch::{self, LogBatch, MetricPoint, RawMetric},
     log_key::KeyKind,

@@ -3,7 +3,7 @@
 use super::{Opened, RunKey, by_run};
 use crate::Result;
 use domain::{
-    dataset::ValidDatasetInput,
+    dataset_input::ValidDatasetInput,
     id::{ExperimentId, LoggedModelId, WorkspaceId},
     run::{DatasetInput, ModelLink},
 };

@@ -5,6 +5,8 @@ mod audit;
 mod backfill;
 mod change_request;
 mod comment;
+mod dataset;
+mod dataset_version;
 mod delegation;
 mod deployment;
 mod environment;
@@ -46,6 +48,8 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = backfill::routes(routes);
     let routes = change_request::routes(routes);
     let routes = comment::routes(routes);
+    let routes = dataset::routes(routes);
+    let routes = dataset_version::routes(routes);
     let routes = delegation::routes(routes);
     let routes = deployment::routes(routes);
     let routes = environment::routes(routes);

@@ -6,7 +6,7 @@ use super::{DIGEST, FORM, NOBODY, PIPELINE, World, escaped};
 async fn a_field_of_a_form_with_a_strange_value_is_refused() {
     let world = World::start().await;
     let source = format!("runs:/{}/model", world.run);
-    let forms: [(&str, &[(&str, &str)]); 38] = [
+    let forms: [(&str, &[(&str, &str)]); 40] = [
         (
             "/settings/members",
             &[("email", "a@slipway.test"), ("name", "A"), ("password", "correct horse"), ("roles", "viewer")],
@@ -41,6 +41,8 @@ async fn a_field_of_a_form_with_a_strange_value_is_refused() {
             &[("pipeline", "train"), ("params", "rate=1"), ("enabled", "on"), ("cool_down", "1")],
         ),
         ("/environments/{environment}/models/{model}/rollback", &[("deployment", "1"), ("comment", "c")]),
+        ("/datasets", &[("name", "wine"), ("description", "d")]),
+        ("/datasets/{name}", &[("description", "d"), ("expectations", "[]")]),
         ("/models", &[("name", "wine"), ("description", "d")]),
         ("/models/{model}/aliases", &[("alias", "best"), ("version", "1")]),
         ("/runs/{run_id}/register", &[("source", &source), ("name", "wine"), ("description", "d")]),

@@ -85,6 +85,8 @@ impl World {
         admin.put("/api/v1/pipelines", json!({ "source": PIPELINE })).await.ok();
         admin.post("/api/v1/pipelines/train/runs", json!({})).await.ok();
         admin.post("/api/v1/teams", json!({ "name": "risk" })).await.ok();
+        admin.post("/api/v1/datasets", json!({ "name": "churn" })).await.ok();
+        admin.dataset_version("churn", &[("1", b"1")]).await;
         let dates = json!({ "kind": "dates", "from": "2100-12-24T00:00:00Z", "to": "2100-12-27T00:00:00Z" });
         let freeze = json!({ "name": "holidays", "kind": "deny", "schedule": dates });
         let freeze = admin.post("/api/v1/freezes", freeze).await.ok()["id"].as_str().unwrap().to_owned();
