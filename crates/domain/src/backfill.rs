@@ -1,7 +1,8 @@
 //! Backfills: runs of a pipeline for dates that have passed, one a date.
 
+#[cfg(not(target_arch = "wasm32"))]
+use crate::error::Error;
 use crate::{
-    error::Error,
     id::{BackfillId, PipelineId, WorkspaceId},
     permission::UnknownName,
 };
