@@ -1,5 +1,6 @@
 //! What is known of the job queue's own ways to lose, double and hold up work, each done to a real worker: runs end all the
-//! same, and in seconds. The names are those of the list in `docs/decisions/0007`.
+//! same, and in seconds. The names are those of the list in
+//! `docs/decisions/0007-tables-are-the-truth.md`.
 
 use crate::{
     app::TestApp,

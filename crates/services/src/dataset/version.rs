@@ -2,7 +2,7 @@
 //! seen by anybody.
 
 use super::{find, locked, object as object_of, object::GRACE};
-use crate::{Ctx, Event, Result, Services, blocking, boxed, commit, now, page_rows};
+use crate::{Ctx, Event, Result, Services, blocking, boxed, commit, now, page_rows, trigger::dataset_version_created};
 use bytes::Bytes;
 use domain::{
     Digest, Error, ErrorKind, Page,
@@ -89,6 +89,8 @@ impl Services {
             .write(&mut tx, ctx)
             .await?;
         let version = add_digests(&mut tx, ctx, &stored, version, &new.mlflow_digests).await?;
+        let called = format!("v{}", version.number);
+        dataset_version_created(&mut tx, ctx, ctx.workspace_id(), &version.dataset, &called).await?;
         store::wake::push(&mut tx, &Wake::Datasets).await?;
         commit(tx).await?;
         metrics::counter!("slipway_dataset_versions_total").increment(1);

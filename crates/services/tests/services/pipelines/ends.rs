@@ -7,7 +7,7 @@ use domain::{
     trigger::{MAX_DEPTH, Trigger, TriggerOn},
 };
 use serde_json::{Map, json};
-use services::{NewPipelineTrigger, NewTriggerOn, RunFilter, dataset_version_created};
+use services::{NewDataset, NewPipelineTrigger, NewTriggerOn, RunFilter, dataset_version_created};
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
@@ -139,7 +139,18 @@ async fn a_version_of_a_data_set_starts_what_waits_for_it_once() {
     let on = NewTriggerOn::Dataset { dataset: "wine".to_owned() };
     let trigger = set(&engine, NewPipelineTrigger { on, cool_down_s: 3600, ..after("x", "train", &[]) }).await;
     assert_eq!(trigger.on, TriggerOn::Dataset { dataset: "wine".to_owned() });
-    for (dataset, version) in [("wine", "v1"), ("wine", "v1"), ("beer", "v1"), ("wine", "v2")] {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.csv"), "a\n1\n").unwrap();
+    for name in ["wine", "beer"] {
+        let new = NewDataset { name: name.to_owned(), description: String::new(), expectations: Vec::new() };
+        engine.services.create_dataset(&engine.ctx(), new).await.unwrap();
+    }
+    // The same again is no new version.
+    for dataset in ["wine", "wine", "beer"] {
+        let path = folder.path().to_owned();
+        engine.services.make_dataset_version_of(&engine.ctx(), dataset, path, "").await.unwrap();
+    }
+    for (dataset, version) in [("wine", "v1"), ("beer", "v1"), ("wine", "v2")] {
         let mut tx = engine.database.pool.begin().await.unwrap();
         dataset_version_created(&mut tx, &engine.ctx(), engine.workspace.id, dataset, version).await.unwrap();
         tx.commit().await.unwrap();
