@@ -3,5 +3,7 @@
 
 export PATH=$PATH:/usr/sbin
 have dockerd || install_packages "A Docker engine" docker.io
-[ -e /bin/busybox ] && ! ldd /bin/busybox >/dev/null 2>&1 || install_packages "A shell that needs nothing" busybox-static
+if [ ! -e /bin/busybox ] || ldd /bin/busybox >/dev/null 2>&1; then
+    install_packages "A shell that needs nothing" busybox-static
+fi
 found "Docker $(dockerd --version | sed 's/[^0-9]*\([0-9.]*\).*/\1/')"
