@@ -108,6 +108,7 @@ pub fn step_note(step: &Step, steps: &[Step], now: DateTime<Utc>) -> String {
         StepState::Ready if step.blocked_by.is_some() => "for its limit".to_owned(),
         StepState::Ready if step.attempts > 0 => format!("for try {}", step.attempts + 1),
         StepState::Ready => "for a worker".to_owned(),
+        StepState::Skipped if step.reason.starts_with("its condition") => "condition".to_owned(),
         StepState::Skipped => step.reason.clone(),
         StepState::Cancelled if step.started_at.is_none() => "never began".to_owned(),
         _ => took(step.started_at, step.ended_at, now).map(format::duration).unwrap_or_default(),

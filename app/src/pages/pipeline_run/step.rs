@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use domain::{
     pipeline::{Command as Runs, StepSpec, TriggerRule, Work},
     pipeline_run::{AttemptOutcome, StepState},
-    step::{Step, StepAttempt},
+    step::{Step, StepAttempt, StepKind},
 };
 use leptos::prelude::*;
 
@@ -129,6 +129,7 @@ fn Failure(step: Step, attempt: Option<StepAttempt>) -> impl IntoView {
             (Tone::Fail, Symbol::Fail, "Raise its timeout in the file, or give it less to do.")
         }
         Some(AttemptOutcome::Lost) => (Tone::Warn, Symbol::Warn, ""),
+        None if failed && step.kind != StepKind::Command => (Tone::Fail, Symbol::Fail, "The list beside says which."),
         Some(AttemptOutcome::Failed) | None if failed => (Tone::Fail, Symbol::Fail, "The end of its log says more."),
         Some(AttemptOutcome::Failed) => (Tone::Warn, Symbol::Warn, "Another try followed."),
         Some(AttemptOutcome::Succeeded) => (Tone::Pass, Symbol::Pass, ""),
