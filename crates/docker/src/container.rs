@@ -5,7 +5,7 @@ use crate::{
     image::{self, Pinned},
     is_running, lease_file,
     logs::Reader,
-    name_of, status,
+    status,
 };
 use bollard::{
     models::{
@@ -62,7 +62,7 @@ pub(crate) async fn run(
     controls: Controls,
 ) -> Result<Finished, Error> {
     let begun = Instant::now();
-    let name = container_name(&name_of(dir));
+    let name = container_name(&dir.name());
     note(dir, *controls.deadline.borrow())?;
     let found = match executor.inspect(&name).await? {
         Some(found) => found,
@@ -218,8 +218,8 @@ async fn make(
 fn body(executor: &DockerExecutor, dir: &StepDir, task: &Task, pinned: Pinned, user: &str) -> ContainerCreateBody {
     let mut labels: HashMap<String, String> = task.labels.clone().into_iter().collect();
     labels.extend([
-        (TRY.to_owned(), name_of(dir)),
-        (ROOT.to_owned(), executor.root.display().to_string()),
+        (TRY.to_owned(), dir.name()),
+        (ROOT.to_owned(), executor.dirs.root().display().to_string()),
         (IMAGE.to_owned(), pinned.digest),
         (SECRETS.to_owned(), task.secrets.iter().map(String::as_str).collect::<Vec<_>>().join(" ")),
     ]);

@@ -26,10 +26,10 @@ use bollard::{
         RemoveContainerOptionsBuilder,
     },
 };
-use executors::{Controls, Error, Executor, Finished, Shim, StepDir, Task};
+use executors::{Controls, Error, Executor, Finished, Shim, StepDir, StepDirs, Task};
 use futures::future::BoxFuture;
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -49,7 +49,7 @@ pub struct DockerExecutor {
     /// Once the version of the engine's language is agreed on.
     docker: Arc<OnceCell<Docker>>,
     socket: PathBuf,
-    root: PathBuf,
+    dirs: StepDirs,
     network: String,
     watch: Shim,
 }
@@ -60,14 +60,7 @@ impl DockerExecutor {
     /// a watch.
     #[must_use]
     pub fn new(socket: impl Into<PathBuf>, root: impl Into<PathBuf>, network: impl Into<String>, watch: Shim) -> Self {
-        let root = root.into();
-        Self {
-            docker: Arc::default(),
-            root: std::path::absolute(&root).unwrap_or(root),
-            socket: socket.into(),
-            network: network.into(),
-            watch,
-        }
+        Self { docker: Arc::default(), dirs: StepDirs::at(root), socket: socket.into(), network: network.into(), watch }
     }
 
     /// The engine. Looked for until it is there: it may begin after the worker.
@@ -111,7 +104,7 @@ impl DockerExecutor {
     }
 
     async fn list(&self) -> Result<Vec<String>, Error> {
-        let filters = HashMap::from([("label", vec![format!("{ROOT}={}", self.root.display())])]);
+        let filters = HashMap::from([("label", vec![format!("{ROOT}={}", self.dirs.root().display())])]);
         let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
         let found = self
             .engine()
@@ -148,10 +141,7 @@ impl Executor for DockerExecutor {
     }
 
     fn prepare<'a>(&'a self, name: &'a str, files: BTreeMap<String, String>) -> BoxFuture<'a, Result<StepDir, Error>> {
-        Box::pin(async move {
-            let (root, name) = (self.root.clone(), name.to_owned());
-            blocking("the step's directory", move || StepDir::create(&root, &name, &files)).await
-        })
+        Box::pin(self.dirs.create(name, files))
     }
 
     fn run<'a>(
@@ -172,8 +162,7 @@ impl Executor for DockerExecutor {
             if self.inspect(&container_name(name)).await?.is_none() {
                 return Ok(None);
             }
-            let (root, name) = (self.root.clone(), name.to_owned());
-            blocking("the step's directory", move || StepDir::open(&root, &name)).await
+            self.dirs.open(name).await
         })
     }
 
@@ -182,22 +171,13 @@ impl Executor for DockerExecutor {
     }
 
     fn sweep(&self) -> BoxFuture<'_, Result<usize, Error>> {
-        Box::pin(async move {
-            let kept: BTreeSet<String> = self.list().await?.into_iter().collect();
-            let root = self.root.clone();
-            blocking("directories of steps", move || executors::sweep(&root, &kept)).await
-        })
+        Box::pin(async move { self.dirs.sweep(self.list().await?.into_iter().collect()).await })
     }
 }
 
 /// The name of a try's container.
 fn container_name(name: &str) -> String {
     format!("slipway-{name}")
-}
-
-/// The name of the try whose directory this is.
-fn name_of(dir: &StepDir) -> String {
-    dir.path().file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 fn lease_file(dir: &Path) -> PathBuf {
@@ -218,11 +198,4 @@ fn status(error: &Refusal) -> Option<u16> {
 
 fn failed(what: &str, error: Refusal) -> Error {
     Error::new(what, io::Error::other(error))
-}
-
-async fn blocking<T: Send + 'static>(
-    what: &str,
-    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
-) -> Result<T, Error> {
-    tokio::task::spawn_blocking(work).await.map_err(|join| Error::new(what, io::Error::other(join)))?
 }

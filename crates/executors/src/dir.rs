@@ -25,6 +25,62 @@ pub struct StepDir {
     _lock: File,
 }
 
+/// The folder in which the directories of tries lie. Workers of a machine may share it.
+#[derive(Debug, Clone)]
+pub struct StepDirs {
+    root: PathBuf,
+}
+
+impl StepDirs {
+    /// The folder at this path, which need not be there yet.
+    #[must_use]
+    pub fn at(root: impl Into<PathBuf>) -> Self {
+        let root = root.into();
+        // Shims begin elsewhere, and containers know no other directory.
+        Self { root: std::path::absolute(&root).unwrap_or(root) }
+    }
+
+    /// Its path, absolute.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Makes the directory of a try with what the step needs in it.
+    ///
+    /// # Errors
+    /// When it exists, a path leaves it, or it cannot be written.
+    pub async fn create(&self, name: &str, files: BTreeMap<String, String>) -> Result<StepDir, Error> {
+        let (root, name) = (self.root.clone(), name.to_owned());
+        blocking("the step's directory", move || StepDir::create(&root, &name, &files)).await
+    }
+
+    /// Takes the directory of a try whose worker is gone. None when it is not there, or somebody has it.
+    ///
+    /// # Errors
+    /// When it cannot be looked at.
+    pub async fn open(&self, name: &str) -> Result<Option<StepDir>, Error> {
+        let (root, name) = (self.root.clone(), name.to_owned());
+        blocking("the step's directory", move || StepDir::open(&root, &name)).await
+    }
+
+    /// Takes away the directories that no living process holds, but for these. Returns how many.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    pub async fn sweep(&self, kept: BTreeSet<String>) -> Result<usize, Error> {
+        let root = self.root.clone();
+        blocking("directories of steps", move || sweep(&root, &kept)).await
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    what: &str,
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work).await.map_err(|join| Error::new(what, io::Error::other(join)))?
+}
+
 /// An output that is not there as the pipeline says.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OutputError {
@@ -44,7 +100,7 @@ impl StepDir {
     ///
     /// # Errors
     /// When it exists, a path leaves it, or it cannot be written.
-    pub fn create(root: &Path, name: &str, files: &BTreeMap<String, String>) -> Result<Self, Error> {
+    fn create(root: &Path, name: &str, files: &BTreeMap<String, String>) -> Result<Self, Error> {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if name.is_empty() || name.len() > 128 || !name.chars().all(is_plain) {
             return Err(Error::new("the step's directory could not be named", io::ErrorKind::InvalidInput));
@@ -71,13 +127,19 @@ impl StepDir {
     ///
     /// # Errors
     /// When it cannot be looked at.
-    pub fn open(root: &Path, name: &str) -> Result<Option<Self>, Error> {
+    fn open(root: &Path, name: &str) -> Result<Option<Self>, Error> {
         let path = root.join(name);
         let lock = match OpenOptions::new().read(true).write(true).open(path.join(LOCK)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             other => other.doing("the step's directory could not be taken over")?,
         };
         Ok(lock.try_lock().is_ok().then_some(Self { path, _lock: lock }))
+    }
+
+    /// The name of the try.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
     /// The whole of it.
@@ -162,7 +224,7 @@ const MAKING: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// When they cannot be listed.
-pub fn sweep(root: &Path, kept: &BTreeSet<String>) -> Result<usize, Error> {
+fn sweep(root: &Path, kept: &BTreeSet<String>) -> Result<usize, Error> {
     let doing = "directories of steps could not be listed";
     let entries = match fs::read_dir(root) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),

@@ -1,11 +1,10 @@
 //! Running a command under a shim, from the worker's side.
 
 use crate::{
-    Confinement, Controls, Doing as _, Ended, Error, Executor, Finished, Limits, LogLine, Mask, Sandbox, StepDir, Task,
-    Usage,
+    Confinement, Controls, Doing as _, Ended, Error, Executor, Finished, Limits, LogLine, Mask, Sandbox, StepDir,
+    StepDirs, Task, Usage,
     cgroup::Cgroups,
     clock::Deadline,
-    dir,
     lines::Lines,
     protocol::{self, Cause, FromShim, Launch, Report, Start, ToShim},
     sample, tree,
@@ -87,7 +86,7 @@ impl Shim {
 #[derive(Debug, Clone)]
 pub struct ProcessExecutor {
     shim: Shim,
-    root: PathBuf,
+    dirs: StepDirs,
     confinement: Confinement,
     cgroups: Arc<OnceLock<Cgroups>>,
     /// What steps were found to get.
@@ -98,11 +97,9 @@ impl ProcessExecutor {
     /// Runs steps in directories below `root`, which several workers of a machine may share.
     #[must_use]
     pub fn new(shim: Shim, root: impl Into<PathBuf>) -> Self {
-        let root = root.into();
         Self {
             shim,
-            // Shims begin elsewhere.
-            root: std::path::absolute(&root).unwrap_or(root),
+            dirs: StepDirs::at(root),
             confinement: Confinement::default(),
             cgroups: Arc::default(),
             probed: Arc::default(),
@@ -151,11 +148,7 @@ impl ProcessExecutor {
     /// # Errors
     /// When the directory exists, a path leaves it, or it cannot be written.
     pub async fn prepare(&self, name: &str, files: BTreeMap<String, String>) -> Result<StepDir, Error> {
-        let (root, name) = (self.root.clone(), name.to_owned());
-        let create = move || StepDir::create(&root, &name, &files);
-        tokio::task::spawn_blocking(create)
-            .await
-            .map_err(|join| Error::new("the step's directory", io::Error::other(join)))?
+        self.dirs.create(name, files).await
     }
 
     /// Removes directories that workers left behind when they died. Returns how many.
@@ -163,15 +156,11 @@ impl ProcessExecutor {
     /// # Errors
     /// When the root cannot be listed.
     pub async fn sweep(&self) -> Result<usize, Error> {
-        let root = self.root.clone();
         let cgroups = self.cgroups().clone();
-        let sweep = move || {
-            cgroups.sweep();
-            dir::sweep(&root, &BTreeSet::new())
-        };
-        tokio::task::spawn_blocking(sweep)
+        tokio::task::spawn_blocking(move || cgroups.sweep())
             .await
-            .map_err(|join| Error::new("directories of steps", io::Error::other(join)))?
+            .map_err(|join| Error::new("control groups of steps", io::Error::other(join)))?;
+        self.dirs.sweep(BTreeSet::new()).await
     }
 
     /// Runs the command to its end, and the end of every process that it started. Dropping the future ends them as well,

@@ -1,6 +1,6 @@
 //! What a Job says.
 
-use crate::{INSTALLATION, KubernetesExecutor, TRY, Volume, failed, job_name, name_of};
+use crate::{INSTALLATION, KubernetesExecutor, TRY, Volume, failed, job_name};
 use executors::{Error, StepDir, Task};
 use k8s_openapi::api::batch::v1::Job;
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ pub(crate) fn make(
     seconds: i64,
 ) -> Result<Job, Error> {
     let (user, group) = dir.hand_over()?;
-    let name = name_of(dir);
+    let name = dir.name();
     let labels = json!({ TRY: name, INSTALLATION: executor.settings.installation });
     let mut env: Vec<Value> = [
         ("PYTHONUNBUFFERED", "1".to_owned()),
@@ -41,7 +41,7 @@ pub(crate) fn make(
     let mount = |part: &str| json!({ "name": "steps", "mountPath": format!("{INSIDE}/{part}"), "subPath": format!("{name}/{part}") });
     let volume = match &executor.settings.volume {
         Volume::Claim(claim) => json!({ "name": "steps", "persistentVolumeClaim": { "claimName": claim } }),
-        Volume::Host => json!({ "name": "steps", "hostPath": { "path": executor.root, "type": "Directory" } }),
+        Volume::Host => json!({ "name": "steps", "hostPath": { "path": executor.dirs.root(), "type": "Directory" } }),
     };
     let mut limits = serde_json::Map::new();
     limits.extend(task.limits.memory_bytes.map(|bytes| ("memory".to_owned(), json!(bytes.to_string()))));

@@ -16,7 +16,7 @@ mod job;
 mod life;
 mod logs;
 
-use executors::{Controls, Error, Executor, Finished, StepDir, Task};
+use executors::{Controls, Error, Executor, Finished, StepDir, StepDirs, Task};
 use futures::future::BoxFuture;
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use kube::{
@@ -24,7 +24,7 @@ use kube::{
     api::{DeleteParams, ListParams},
 };
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     io,
     path::PathBuf,
     sync::Arc,
@@ -71,13 +71,13 @@ pub enum Volume {
 #[derive(Clone)]
 pub struct KubernetesExecutor {
     client: Arc<OnceCell<Client>>,
-    root: PathBuf,
+    dirs: StepDirs,
     settings: Arc<Settings>,
 }
 
 impl std::fmt::Debug for KubernetesExecutor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("KubernetesExecutor").field("root", &self.root).field("settings", &self.settings).finish()
+        f.debug_struct("KubernetesExecutor").field("root", &self.dirs.root()).field("settings", &self.settings).finish()
     }
 }
 
@@ -85,8 +85,7 @@ impl KubernetesExecutor {
     /// Jobs of the cluster that `KUBECONFIG`, the user's own settings or the pod that this process runs in name.
     #[must_use]
     pub fn new(root: impl Into<PathBuf>, settings: Settings) -> Self {
-        let root = root.into();
-        Self { client: Arc::default(), root: std::path::absolute(&root).unwrap_or(root), settings: Arc::new(settings) }
+        Self { client: Arc::default(), dirs: StepDirs::at(root), settings: Arc::new(settings) }
     }
 
     async fn client(&self) -> Result<Client, Error> {
@@ -161,10 +160,7 @@ impl Executor for KubernetesExecutor {
     }
 
     fn prepare<'a>(&'a self, name: &'a str, files: BTreeMap<String, String>) -> BoxFuture<'a, Result<StepDir, Error>> {
-        Box::pin(async move {
-            let (root, name) = (self.root.clone(), name.to_owned());
-            blocking("the step's directory", move || StepDir::create(&root, &name, &files)).await
-        })
+        Box::pin(self.dirs.create(name, files))
     }
 
     fn run<'a>(
@@ -185,8 +181,7 @@ impl Executor for KubernetesExecutor {
             if self.job(name).await?.is_none() {
                 return Ok(None);
             }
-            let (root, name) = (self.root.clone(), name.to_owned());
-            blocking("the step's directory", move || StepDir::open(&root, &name)).await
+            self.dirs.open(name).await
         })
     }
 
@@ -195,22 +190,13 @@ impl Executor for KubernetesExecutor {
     }
 
     fn sweep(&self) -> BoxFuture<'_, Result<usize, Error>> {
-        Box::pin(async move {
-            let kept: BTreeSet<String> = self.list().await?.into_iter().collect();
-            let root = self.root.clone();
-            blocking("directories of steps", move || executors::sweep(&root, &kept)).await
-        })
+        Box::pin(async move { self.dirs.sweep(self.list().await?.into_iter().collect()).await })
     }
 }
 
 /// The name of a try's Job: letters in lower case, digits and `-`.
 fn job_name(name: &str) -> String {
     format!("slipway-{}", name.to_ascii_lowercase().replace('_', "-"))
-}
-
-/// The name of the try whose directory this is.
-fn name_of(dir: &StepDir) -> String {
-    dir.path().file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 fn is_missing(error: &kube::Error) -> bool {
@@ -227,11 +213,4 @@ fn code(error: &kube::Error) -> Option<u16> {
 
 fn failed(what: &str, error: kube::Error) -> Error {
     Error::new(what, io::Error::other(error))
-}
-
-async fn blocking<T: Send + 'static>(
-    what: &str,
-    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
-) -> Result<T, Error> {
-    tokio::task::spawn_blocking(work).await.map_err(|join| Error::new(what, io::Error::other(join)))?
 }

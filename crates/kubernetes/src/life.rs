@@ -5,7 +5,6 @@ use crate::{
     job::{self, CONTAINER, SECRETS, seconds_of},
     job_name,
     logs::Reader,
-    name_of,
 };
 use executors::{Controls, Deadline, Ended, Error, Finished, Mask, Sandbox, StepDir, Task, Usage};
 use k8s_openapi::api::{
@@ -75,7 +74,7 @@ pub(crate) async fn run(
     controls: Controls,
 ) -> Result<Finished, Error> {
     let begun = Instant::now();
-    let name = name_of(dir);
+    let name = dir.name();
     let Controls { deadline, cancel, log, lines_before, .. } = controls;
     let found = match executor.job(&name).await? {
         Some(found) => found,
