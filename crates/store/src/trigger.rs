@@ -222,30 +222,6 @@ pub async fn take_fired(conn: &mut PgConnection, trigger: TriggerId, source: &st
     Ok(taken.rows_affected() == 1)
 }
 
-/// Whether a trigger that waits for no alert started something so short a time ago that it rests. Locks the trigger until
-/// the transaction ends.
-///
-/// # Errors
-/// When a statement fails.
-pub async fn rests_after(conn: &mut PgConnection, trigger: TriggerId) -> Result<bool> {
-    sqlx::query("select id from triggers where id = $1 for no key update").bind(trigger).execute(&mut *conn).await?;
-    // The clock is read under the lock.
-    let rests = sqlx::query_scalar(
-        "select exists (
-             select
-             from trigger_firings f
-             join triggers t on t.id = f.trigger_id
-             where f.trigger_id = $1
-               and f.pipeline_run_id is not null
-               and f.at > clock_timestamp() - make_interval(secs => t.cool_down_s)
-         )",
-    )
-    .bind(trigger)
-    .fetch_one(conn)
-    .await?;
-    Ok(rests)
-}
-
 /// Notes what a firing that was taken did: the run that it started, or why it held back.
 ///
 /// # Errors
@@ -380,9 +356,12 @@ pub async fn rests(conn: &mut PgConnection, trigger: TriggerId) -> Result<bool> 
     let rests = sqlx::query_scalar(
         "select exists (
              select
-             from firings f
-             join triggers t on t.id = f.trigger_id
-             where f.trigger_id = $1
+             from triggers t
+             join (
+                 select trigger_id, pipeline_run_id, at from firings
+                 union all
+                 select trigger_id, pipeline_run_id, at from trigger_firings) as f on f.trigger_id = t.id
+             where t.id = $1
                and f.pipeline_run_id is not null
                and f.at > clock_timestamp() - make_interval(secs => t.cool_down_s)
          )",

@@ -234,7 +234,7 @@ async fn fire(tx: &mut PgConnection, ctx: &Ctx, trigger: &Trigger, happened: &Ha
     let depth = happened.depth.saturating_add(1);
     let why = if depth > MAX_DEPTH {
         format!("{MAX_DEPTH} runs led to {} already, each by the one before.", happened.name)
-    } else if store::trigger::rests_after(tx, trigger.id).await? {
+    } else if store::trigger::rests(tx, trigger.id).await? {
         format!("It fired less than {} s ago.", trigger.cool_down_s)
     } else {
         let cause = Cause {
