@@ -1,6 +1,6 @@
 //! Backfills: all of them with the form that makes one, and one with its dates.
 
-use super::pipeline::{Around, Part};
+use super::pipeline::{Around, ParamsField, Part};
 use crate::{islands::LiveRegion, pages::pipeline_run::state as of, ui::prelude::*};
 use domain::{
     Page,
@@ -308,16 +308,7 @@ fn New(links: Links, pipelines: Vec<String>, timezones: Vec<&'static str>, draft
                     />
                     <TextField label="The param that gets the date" name="param" autocomplete="off" mono=true draft=draft.clone()/>
                     <SelectField label="How it gets it" name="param_format" options=formats.to_vec() draft=draft.clone()/>
-                    <TextArea
-                        label="Other params"
-                        name="params"
-                        optional=true
-                        mono=true
-                        rows=2
-                        placeholder="rounds = 500"
-                        hint="A line for each that shall not have its default."
-                        draft=draft.clone()
-                    />
+                    <ParamsField label="Other params" draft=draft.clone()/>
                     <TextField
                         label="Runs at once"
                         name="at_once"

@@ -1,6 +1,6 @@
 //! Push hooks: all of them with the form that makes one, and one with what it was told of.
 
-use super::pipeline::{Around, Part};
+use super::pipeline::{Around, ParamsField, Part};
 use crate::{islands::LiveRegion, ui::prelude::*};
 use domain::{
     Page,
@@ -333,16 +333,7 @@ fn Fields(pipelines: Vec<String>, draft: Draft) -> impl IntoView {
             hint="One must fit, such as train/* or *.py. Any when nothing is written."
             draft=draft.clone()
         />
-        <TextArea
-            label="Params"
-            name="params"
-            optional=true
-            mono=true
-            rows=2
-            placeholder="rounds = 500"
-            hint="A line for each that shall not have its default."
-            draft=draft.clone()
-        />
+        <ParamsField label="Params" draft=draft.clone()/>
         <TextArea
             label="Params from the push"
             name="from_push"

@@ -1,6 +1,6 @@
 //! Schedules: all of them with the form that makes one, and one with its fires.
 
-use super::pipeline::{Around, Part};
+use super::pipeline::{Around, ParamsField, Part};
 use crate::{islands::LiveRegion, ui::prelude::*};
 use domain::{
     Page,
@@ -375,16 +375,7 @@ fn Fields(pipelines: Vec<String>, timezones: Vec<&'static str>, draft: Draft) ->
             hint="Such as Europe/Berlin. A time that clocks skip comes when they go on; one that they repeat comes once."
             draft=draft.clone()
         />
-        <TextArea
-            label="Params"
-            name="params"
-            optional=true
-            mono=true
-            rows=2
-            placeholder="rounds = 500"
-            hint="A line for each that shall not have its default."
-            draft=draft.clone()
-        />
+        <ParamsField label="Params" draft=draft.clone()/>
         <SelectField
             label="Fires that no worker was there for"
             name="catch_up"

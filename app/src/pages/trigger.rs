@@ -1,6 +1,6 @@
 //! Triggers: what starts pipelines when something else happens, and the form that makes one.
 
-use super::pipeline::{Around, Part};
+use super::pipeline::{Around, ParamsField, Part};
 use crate::ui::prelude::*;
 use domain::trigger::{Trigger, TriggerFiring, TriggerOn};
 use leptos::prelude::*;
@@ -158,16 +158,7 @@ fn New(links: Links, pipelines: Vec<String>, draft: Draft) -> impl IntoView {
                         {states.into_iter().collect_view()}
                     </fieldset>
                     <TextField label="The data set" name="dataset" autocomplete="off" optional=true draft=draft.clone()/>
-                    <TextArea
-                        label="Params"
-                        name="params"
-                        optional=true
-                        mono=true
-                        rows=2
-                        placeholder="rounds = 500"
-                        hint="A line for each that shall not have its default."
-                        draft=draft.clone()
-                    />
+                    <ParamsField label="Params" draft=draft.clone()/>
                     <TextField
                         label="At most once in, in seconds"
                         name="cool_down_s"

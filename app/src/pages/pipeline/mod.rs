@@ -98,3 +98,20 @@ fn Head(
         />
     }
 }
+
+/// Params for runs that start by themselves, a line each.
+#[component]
+pub(crate) fn ParamsField(label: &'static str, draft: Draft) -> impl IntoView {
+    view! {
+        <TextArea
+            label
+            name="params"
+            optional=true
+            mono=true
+            rows=2
+            placeholder="rounds = 500"
+            hint="A line for each that shall not have its default."
+            draft
+        />
+    }
+}
