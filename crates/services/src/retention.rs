@@ -2,9 +2,12 @@
 
 use crate::{Result, Services, boxed};
 use chrono::{DateTime, TimeDelta, Utc};
+use std::time::Duration;
 
 /// How long finished wake-ups are kept, for whoever looks into a fault.
 const KEEP_JOBS_S: i32 = 3600;
+/// Workers that were not heard of for so long are forgotten.
+const KEEP_WORKERS: Duration = Duration::from_secs(86_400);
 /// For how many days tokens are kept that expired or were revoked.
 const KEEP_TOKENS_DAYS: i64 = 30;
 /// For how many days deliveries of webhooks and messages to people are kept.
@@ -26,6 +29,7 @@ impl Services {
     pub async fn delete_finished(&self) -> Result<()> {
         let mut conn = self.conn().await?;
         store::wake::clean(&mut conn, KEEP_JOBS_S).await?;
+        store::worker::forget_silent(&mut conn, KEEP_WORKERS).await?;
         store::session::delete_expired(&mut conn).await?;
         store::webhook::delivery::drop_lost(&mut conn).await?;
         store::mail::give_up_before(&mut conn, Utc::now() - TimeDelta::hours(GIVE_MAIL_UP_HOURS)).await?;

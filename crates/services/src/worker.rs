@@ -16,8 +16,6 @@ pub use store::worker::Beat;
 const QUEUE: i64 = 100;
 /// The most limits of a workspace.
 const MOST: usize = 500;
-/// Workers that were not heard of for so long are forgotten.
-const FORGOTTEN: Duration = Duration::from_secs(86_400);
 
 /// How the workers and the queue stand.
 #[derive(Debug, Clone)]
@@ -45,9 +43,7 @@ impl Services {
     /// When the database does not answer.
     #[boxed]
     pub async fn worker_beats(&self, beat: &Beat<'_>) -> Result<()> {
-        let mut conn = self.conn().await?;
-        store::worker::beat(&mut conn, beat).await?;
-        Ok(store::worker::forget_silent(&mut conn, FORGOTTEN).await?)
+        Ok(store::worker::beat(&mut *self.conn().await?, beat).await?)
     }
 
     /// Forgets a worker that has stopped.
