@@ -34,8 +34,8 @@ pub use param::{Param, ParamKind};
 #[cfg(not(target_arch = "wasm32"))]
 pub use parse::{MAX_FILE_BYTES, MAX_STEPS};
 pub use spec::{
-    Command, ExecutorKind, ListRef, MapSpec, OutputKind, OutputRef, OutputSpec, PipelineSpec, Priority, Resources,
-    Retries, StepSpec, TriggerRule, Work,
+    Command, ExecutorKind, ListRef, MAX_INSTANCES, MapSpec, OutputKind, OutputRef, OutputSpec, PipelineSpec, Priority,
+    Resources, Retries, StepSpec, TriggerRule, Work,
 };
 pub use value::ParamValue;
 

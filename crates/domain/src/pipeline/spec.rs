@@ -389,6 +389,9 @@ fn is_zero(value: &u32) -> bool {
     *value == 0
 }
 
+/// The most instances that a matrix or a map makes of a step.
+pub const MAX_INSTANCES: usize = 10_000;
+
 /// The pool of a step that names none.
 pub(super) const DEFAULT_POOL: &str = "default";
 

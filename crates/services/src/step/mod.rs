@@ -69,8 +69,8 @@ impl Services {
         other
     }
 
-    /// Takes a step that is ready in one of these pools for one of these executors, for so long. `worker` names the process and no other ever,
-    /// `label` is what people read.
+    /// Takes a step that is ready in one of these pools for one of these executors, for so long. `worker` names the process
+    /// and no other ever, `label` is what people read.
     ///
     /// # Errors
     /// When the database does not answer. A step may have been taken all the same: see [`Services::held_besides`].
@@ -195,7 +195,7 @@ impl Services {
             inputs,
             outputs: step.outputs.clone(),
             executor: work.spec.executor_of(step),
-            image: step.image.clone().or_else(|| work.spec.image.clone()),
+            image: work.spec.image_of(step).map(str::to_owned),
             resources: step.resources,
             timeout,
             max_attempts: work.max_attempts,

@@ -10,9 +10,6 @@ use domain::{
 use std::collections::{BTreeMap, HashMap};
 use store::step::{NewStep, limit};
 
-/// The most instances that a map makes.
-pub(super) const MAX_INSTANCES: usize = 10_000;
-
 /// Where new steps belong.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Around<'a> {

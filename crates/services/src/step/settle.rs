@@ -12,12 +12,15 @@ use domain::{
     Error,
     audit::{Actor, Object, ObjectKind},
     id::StepId,
-    pipeline::{ListRef, ParamValue, PipelineSpec, StepSpec, condition},
+    pipeline::{ListRef, MAX_INSTANCES, ParamValue, PipelineSpec, StepSpec, condition},
     pipeline_run::{AttemptOutcome, Due, PipelineRun, PipelineRunState, StepState},
     step::StepKind,
 };
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 use store::{
     PgConnection,
     step::{
@@ -51,21 +54,21 @@ impl Settled {
 
 /// A step of the run has ended, in the tables as well: whatever waited for it has its turn, or never will.
 pub(crate) async fn after_end(conn: &mut PgConnection, run: &PipelineRun, step: StepId) -> Result<Settled> {
-    Mover::new(conn, run).go(vec![step], Vec::new(), Vec::new()).await
+    Mover::new(conn, run).go(vec![step], Vec::new()).await
 }
 
 /// The steps of a new run are there: those that wait for nothing have their turn.
 pub(crate) async fn start(conn: &mut PgConnection, run: &PipelineRun, spec: &PipelineSpec) -> Result<Settled> {
     let due = progress::due(conn, run.id).await?;
     let mut mover = Mover::new(conn, run);
-    mover.spec = Some(spec.clone());
-    mover.go(Vec::new(), Vec::new(), due).await
+    mover.spec = Some(Arc::new(spec.clone()));
+    mover.go(Vec::new(), due).await
 }
 
 /// Somebody asked to cancel the run: what has not begun does not begin, but for what runs in the end.
 pub(crate) async fn cancel(conn: &mut PgConnection, run: &PipelineRun) -> Result<Settled> {
     let cancelled = progress::cancel(conn, run.id).await?;
-    Mover::new(conn, run).go(cancelled, Vec::new(), Vec::new()).await
+    Mover::new(conn, run).go(cancelled, Vec::new()).await
 }
 
 /// Looks at the whole run: makes every move that is due, and the run what its steps make it. Changes nothing when all is
@@ -80,8 +83,9 @@ pub(crate) async fn repair(conn: &mut PgConnection, run: &PipelineRun) -> Result
     }
     let (outer, mut due) = progress::recount(conn, run.id).await?;
     due.extend(progress::due(conn, run.id).await?);
-    let ends = outer.iter().map(outer_end).collect();
-    Mover::new(conn, run).go(Vec::new(), ends, due).await
+    let mut mover = Mover::new(conn, run);
+    let ended = mover.close(&outer).await?;
+    mover.go(ended, due).await
 }
 
 /// Moves a run on until nothing is due.
@@ -89,7 +93,7 @@ struct Mover<'a> {
     conn: &'a mut PgConnection,
     run: &'a PipelineRun,
     /// The pipeline's file, once somebody had to look.
-    spec: Option<PipelineSpec>,
+    spec: Option<Arc<PipelineSpec>>,
     pools: BTreeSet<String>,
 }
 
@@ -98,11 +102,11 @@ impl<'a> Mover<'a> {
         Self { conn, run, spec: None, pools: BTreeSet::new() }
     }
 
-    /// These have ended; these are to end; and these may have their turn.
-    async fn go(mut self, mut ended: Vec<StepId>, mut ends: Vec<Ended>, mut due: Vec<Waiting>) -> Result<Settled> {
-        let mut top = progress::counts(self.conn, self.run.id).await?;
-        loop {
-            let (mut ready, mut seen) = (Vec::new(), BTreeSet::new());
+    /// These have ended, and these may have their turn.
+    async fn go(mut self, mut ended: Vec<StepId>, mut due: Vec<Waiting>) -> Result<Settled> {
+        let mut top = self.count(&mut ended, &mut due).await?;
+        while !due.is_empty() {
+            let (mut ready, mut ends, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
             for step in std::mem::take(&mut due) {
                 if !seen.insert(step.id) {
                     continue;
@@ -119,34 +123,51 @@ impl<'a> Mover<'a> {
                 self.pools.extend(pools);
             }
             if !ends.is_empty() {
-                ended.extend(progress::end(self.conn, &std::mem::take(&mut ends)).await?);
+                ended = progress::end(self.conn, &ends).await?;
+                top = self.count(&mut ended, &mut due).await?;
             }
-            if ended.is_empty() && due.is_empty() {
-                break;
-            }
-            if ended.is_empty() {
-                continue;
-            }
-            due.extend(progress::count_down(self.conn, &ended).await?);
-            let outer = progress::count_outer(self.conn, &ended).await?;
-            ends.extend(outer.iter().filter(|outer| outer.inner.open == 0).map(outer_end));
-            for outer in outer.iter().filter(|outer| outer.inner.open == 0) {
-                limit::delete(self.conn, &limit::map_key(outer.id)).await?;
-            }
-            top = progress::count_run(self.conn, self.run.id, &ended).await?;
-            if top.open == 0 && top.all.open > 0 {
-                // What runs in the end has its turn.
-                due.extend(progress::due(self.conn, self.run.id).await?);
-            }
-            ended.clear();
         }
         wake(self.conn, &self.pools).await?;
         finish(self.conn, self.run, self.run.state.after(top.all, false)).await
     }
 
+    /// Counts steps that have ended wherever somebody waits for them, and the steps around them that end with them; adds those
+    /// that may have their turn now.
+    async fn count(&mut self, ended: &mut Vec<StepId>, due: &mut Vec<Waiting>) -> Result<Top> {
+        loop {
+            let top = progress::count_run(self.conn, self.run.id, ended).await?;
+            if ended.is_empty() {
+                return Ok(top);
+            }
+            due.extend(progress::count_down(self.conn, ended).await?);
+            let mut outer = progress::count_outer(self.conn, ended).await?;
+            outer.retain(|outer| outer.inner.open == 0);
+            if top.open == 0 && top.all.open > 0 {
+                // What runs in the end has its turn.
+                due.extend(progress::due(self.conn, self.run.id).await?);
+            }
+            *ended = self.close(&outer).await?;
+            if ended.is_empty() {
+                return Ok(top);
+            }
+        }
+    }
+
+    /// Ends steps all of whose inner steps have ended, with their limits.
+    async fn close(&mut self, outer: &[progress::Outer]) -> Result<Vec<StepId>> {
+        if outer.is_empty() {
+            return Ok(Vec::new());
+        }
+        for outer in outer {
+            limit::delete(self.conn, &limit::map_key(outer.id)).await?;
+        }
+        let ends: Vec<Ended> = outer.iter().map(outer_end).collect();
+        Ok(progress::end(self.conn, &ends).await?)
+    }
+
     /// What becomes of a waiting step.
     async fn turn(&mut self, step: &Waiting, top: Top) -> Result<Turn> {
-        if step.finally && step.place.len() == 1 && !step.name.contains('.') && top.open > 0 {
+        if step.finally && step.is_top() && top.open > 0 {
             return Ok(Turn::Waits);
         }
         if self.run.state == PipelineRunState::Cancelling && !step.finally {
@@ -176,12 +197,13 @@ impl<'a> Mover<'a> {
         }
     }
 
-    async fn spec(&mut self) -> Result<PipelineSpec> {
-        let spec = match self.spec.take() {
-            Some(spec) => spec,
-            None => store::pipeline::spec(self.conn, self.run.version_id).await?,
+    async fn spec(&mut self) -> Result<Arc<PipelineSpec>> {
+        let spec = match &self.spec {
+            Some(spec) => Arc::clone(spec),
+            None => Arc::new(store::pipeline::spec(self.conn, self.run.version_id).await?),
         };
-        Ok(self.spec.insert(spec).clone())
+        self.spec = Some(Arc::clone(&spec));
+        Ok(spec)
     }
 
     async fn condition(&mut self, waiting: &Waiting) -> Result<std::result::Result<bool, String>> {
@@ -257,13 +279,9 @@ impl<'a> Mover<'a> {
         let Some(Value::Array(entries)) = list else {
             return Ok(Err(format!("{} is no list", map.over)));
         };
-        if entries.len() > plan::MAX_INSTANCES {
-            let message = format!(
-                "{} has {} entries; a step has at most {} instances",
-                map.over,
-                entries.len(),
-                plan::MAX_INSTANCES
-            );
+        if entries.len() > MAX_INSTANCES {
+            let message =
+                format!("{} has {} entries; a step has at most {} instances", map.over, entries.len(), MAX_INSTANCES);
             return Ok(Err(message));
         }
         let values = entries.into_iter().enumerate().map(|(index, entry)| {

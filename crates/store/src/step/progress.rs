@@ -59,6 +59,14 @@ pub struct Waiting {
     pub lost: Option<(String, StepState)>,
 }
 
+impl Waiting {
+    /// Whether it is at the top of its run, neither inside of a step nor an instance of one.
+    #[must_use]
+    pub fn is_top(&self) -> bool {
+        self.place == [self.name.as_str()]
+    }
+}
+
 impl From<NewStep> for Waiting {
     fn from(step: NewStep) -> Self {
         Self {
@@ -415,12 +423,4 @@ pub async fn recount(conn: &mut PgConnection, run: PipelineRunId) -> Result<(Vec
     .fetch_all(conn)
     .await?;
     Ok((outer.collect(), lost.into_iter().map(Waiting::try_from).collect::<Result<_>>()?))
-}
-
-/// How a run stands, as it was counted.
-///
-/// # Errors
-/// When the statement fails.
-pub async fn counts(conn: &mut PgConnection, run: PipelineRunId) -> Result<Top> {
-    count_run(conn, run, &[]).await
 }

@@ -4,7 +4,8 @@ use super::{Reader, StepPlaces, TextKind, scalar_text};
 use crate::{
     pipeline::{
         Command, MapSpec, OutputKind, OutputRef, OutputSpec, ParamValue, Resources, Retries, StepSpec, TriggerRule,
-        Work, spec::DEFAULT_POOL,
+        Work,
+        spec::{DEFAULT_POOL, MAX_INSTANCES},
     },
     problem::show,
     prose::sentence,
@@ -46,8 +47,6 @@ const MAX_TIMEOUT_SECONDS: u64 = 7 * 86_400;
 const MAX_BACKOFF_SECONDS: u64 = 86_400;
 /// The most limits that count a step.
 const MAX_LIMITS: usize = 8;
-/// The most instances of a step.
-pub(in crate::pipeline) const MAX_INSTANCES: usize = 10_000;
 const MAX_CORES: f64 = 1024.0;
 const MIN_MEMORY: u64 = 4 << 20;
 const MAX_MEMORY: u64 = 64 << 40;
