@@ -17,6 +17,12 @@ stop() {
     local pid
     if pid=$(cat "$folder/pid" 2>/dev/null); then
         docker ps --all --quiet | xargs --no-run-if-empty docker rm --force >/dev/null 2>&1 || true
+        # The watches over them see that they are gone while there is an engine to ask.
+        for _ in $(seq 150); do
+            pgrep --full "watch $folder/docker.sock" >/dev/null || break
+            sleep 0.1
+        done
+        pkill --signal KILL --full "watch $folder/docker.sock" || true
         kill "$pid" && while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
     fi
     ! mountpoint --quiet "$folder/exec/netns/default" || umount "$folder/exec/netns/default"

@@ -25,6 +25,9 @@ const LOOK: Duration = Duration::from_secs(1);
 const LOOK_AT_CONTAINER: u32 = 10;
 /// How long the engine may take to answer.
 const ANSWER: Duration = Duration::from_secs(10);
+/// For how long after the deadline an engine that does not answer at all is asked. One that comes back later still has the
+/// container; the next worker there discards it.
+const GIVE_UP: Duration = Duration::from_secs(3600);
 
 /// `watch SOCKET CONTAINER LEASE`
 pub(super) fn run(socket: &Path, container: &str, lease: &Path) -> io::Result<()> {
@@ -35,6 +38,7 @@ pub(super) fn run(socket: &Path, container: &str, lease: &Path) -> io::Result<()
         .collect::<SigSet>()
         .thread_block()?;
     let mut looks = 0_u32;
+    let mut give_up = None;
     loop {
         let deadline = fs::read(lease).ok().and_then(|text| serde_json::from_slice::<Deadline>(&text).ok());
         // Without a lease nobody answers for it.
@@ -47,7 +51,11 @@ pub(super) fn run(socket: &Path, container: &str, lease: &Path) -> io::Result<()
             match ask(socket, "GET", &format!("/containers/{container}/json")) {
                 Ok((404, _)) => return Ok(()),
                 Ok((200, body)) if has_ended(&body) => return Ok(()),
-                _ => {}
+                Ok(_) => give_up = None,
+                Err(_) if is_over && give_up.get_or_insert_with(|| Deadline::after(GIVE_UP)).has_passed() => {
+                    return Ok(());
+                }
+                Err(_) => {}
             }
         }
         looks = looks.wrapping_add(1);
