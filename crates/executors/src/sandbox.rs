@@ -37,6 +37,8 @@ pub struct Confinement {
     pub enabled: bool,
     /// What they cannot read: the worker's data directory, with the database, its socket and the keys in it.
     pub hidden: Vec<PathBuf>,
+    /// What of that they can read all the same.
+    pub shown: Vec<PathBuf>,
     /// Where they may write besides their own directory.
     pub writable: Vec<PathBuf>,
 }
@@ -155,7 +157,7 @@ fn landlock(confinement: &Confinement, own: &Path) -> Result<Option<u8>, Ruleset
         confinement.hidden.iter().map(|path| fs::canonicalize(path).unwrap_or_else(|_| path.clone())).collect();
     // Where the kernel knows of it: sockets may be connected to wherever files may be read.
     let read: BitFlags<AccessFs> = AccessFs::from_read(abi) | AccessFs::ResolveUnix;
-    let readable = all_but(Path::new("/"), &hidden);
+    let readable = all_but(Path::new("/"), &hidden).into_iter().chain(confinement.shown.iter().cloned());
     let gpus = (0..16).map(|number| PathBuf::from(format!("/dev/nvidia{number}")));
     let writable = [own.to_owned()]
         .into_iter()

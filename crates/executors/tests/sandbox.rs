@@ -20,15 +20,23 @@ impl Bench {
     async fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
         let data = root.path().join("data");
-        for (path, text) in [("data/keys/audit.key", "the key\n"), ("data/steps/other/work/theirs", "theirs\n")] {
+        for (path, text) in [
+            ("data/keys/audit.key", "the key\n"),
+            ("data/steps/other/work/theirs", "theirs\n"),
+            ("data/shown/lib/code.py", "code\n"),
+        ] {
             let path = root.path().join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
         fs::create_dir(root.path().join("shared")).unwrap();
         let shim = Shim::at(env!("CARGO_BIN_EXE_step-shim"), &[]);
-        let confinement =
-            Confinement { enabled: true, hidden: vec![data.clone()], writable: vec![root.path().join("shared")] };
+        let confinement = Confinement {
+            enabled: true,
+            hidden: vec![data.clone()],
+            shown: vec![data.join("shown"), data.join("not-there")],
+            writable: vec![root.path().join("shared")],
+        };
         let executor = ProcessExecutor::new(shim, data.join("steps")).confined(confinement);
         let sandbox = executor.probe().await.unwrap();
         Self { root, executor, sandbox }
@@ -108,6 +116,21 @@ async fn a_step_reads_the_system_and_writes_to_its_own_directory() {
     );
     let (texts, finished) = bench.run(&script).await;
     assert_eq!(finished.ended, Ended::Exited(0), "{texts:?}");
+}
+
+#[tokio::test]
+async fn what_is_shown_of_what_is_hidden_is_read_and_not_written() {
+    let bench = Bench::new().await;
+    if !bench.has_landlock() {
+        return;
+    }
+    let shown = bench.path("data/shown");
+    let (texts, finished) = bench.run(&format!("ls {shown}/lib && cat {shown}/lib/code.py")).await;
+    assert_eq!(finished.ended, Ended::Exited(0), "{texts:?}");
+    for attempt in [format!("echo x > {shown}/lib/code.py"), format!("ls {shown}/..")] {
+        let (texts, finished) = bench.run(&attempt).await;
+        assert_ne!(finished.ended, Ended::Exited(0), "{attempt}: {texts:?}");
+    }
 }
 
 #[tokio::test]

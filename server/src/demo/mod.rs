@@ -103,6 +103,11 @@ async fn with_server(options: &Demo, progress: &Progress, stop: &CancellationTok
     walked
 }
 
+/// The Python environment that the steps of the walk run in, when it is made here.
+pub(crate) fn python(data_dir: &Path) -> PathBuf {
+    python::environment(&local::folder(data_dir))
+}
+
 async fn with_database(
     options: &Demo,
     url: &str,

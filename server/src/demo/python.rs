@@ -25,6 +25,11 @@ const LOOK: &str = "import sys; from importlib.util import find_spec; \
     missing = [name for name in needed if find_spec(name) is None]; \
     missing and sys.exit('no ' + ', '.join(missing))";
 
+/// Where the environment is made.
+pub(super) fn environment(folder: &Path) -> PathBuf {
+    folder.join("python")
+}
+
 /// The folder of the environment's programs. `given` is an environment that has the packages already; without one, it
 /// is made in `folder`.
 pub(super) async fn prepare(folder: &Path, given: Option<&Path>, progress: &Progress) -> Result<PathBuf, Failure> {
@@ -46,7 +51,7 @@ pub(super) async fn prepare(folder: &Path, given: Option<&Path>, progress: &Prog
     let locked = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await;
     let _lock = locked.map_err(std::io::Error::other).and_then(|locked| locked).map_err(trouble)?;
 
-    let environment = folder.join("python");
+    let environment = environment(folder);
     let (programs, stamp) = (environment.join("bin"), environment.join("installed"));
     let is_whole = fs::read_to_string(&stamp).is_ok_and(|installed| installed == REQUIREMENTS);
     if is_whole && run(&programs.join("python"), &["-c", LOOK], ASKING).await.is_ok() {

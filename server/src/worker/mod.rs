@@ -118,6 +118,7 @@ impl Options {
             confinement: Confinement {
                 enabled: !work.no_sandbox,
                 hidden: vec![data_dir.to_owned()],
+                shown: vec![crate::demo::python(data_dir)],
                 writable: work.step_dirs.clone(),
             },
             shim: Shim::this_program(&["step-shim"]),
