@@ -139,6 +139,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_shown_is_what_is_searched() {
+        for line in [
+            "plain\t1",
+            "\u{1b}[34mINFO\u{1b}[0m  read",
+            "\u{1b}[2Kdone\u{1b}[1A",
+            "a\u{0}b\u{7}",
+            "cut \u{1b}[",
+            "1 %\r2 %\r",
+        ] {
+            let shown: String = spans(line).into_iter().map(|span| span.text).collect();
+            assert_eq!(shown, domain::log::plain(line), "{line:?}");
+        }
+    }
+
+    #[test]
     fn a_progress_bar_shows_its_last_state() {
         assert_eq!(shown("10 %\r20 %\r30 %\r"), "[|30 %]");
     }

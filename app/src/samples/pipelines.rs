@@ -1,10 +1,13 @@
 //! Pipelines: a file, runs that go on, failed and were cancelled, their steps, tries and logs.
 
 use super::{ago, digest, event, moment, person, pipeline_run};
-use crate::pages::{
-    pipeline::{FilePage, PipelinePage},
-    pipeline_run::{RunPage, state},
-    schedule::{SchedulePage, ScheduleRow, SchedulesPage},
+use crate::{
+    pages::{
+        pipeline::{FilePage, PipelinePage},
+        pipeline_run::{RunPage, state},
+        schedule::{SchedulePage, ScheduleRow, SchedulesPage},
+    },
+    ui::log::LogPart,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
@@ -15,7 +18,7 @@ use domain::{
     pipeline::{ParamValue, Pipeline, PipelineSpec, PipelineSummary, PipelineVersion},
     pipeline_run::{AttemptOutcome, PipelineRunDetail, PipelineRunState, PipelineRunSummary, RunCause, StepState},
     schedule::{CatchUp, Fire, FireOutcome, Schedule},
-    step::{Step, StepAttempt, StepKind, StepOutput},
+    step::{Step, StepAttempt, StepKind, StepOutput, StepSample},
     trigger::{Trigger, TriggerOn},
 };
 use std::collections::BTreeMap;
@@ -191,6 +194,8 @@ fn page(run: domain::pipeline_run::PipelineRun, steps: Vec<(Step, Vec<StepAttemp
         detail: PipelineRunDetail { cause_page: None, run, steps_total: count(steps.len()), steps_ended, steps },
         spec: spec(),
         lines: log(),
+        part: LogPart::End,
+        samples: samples(),
         alert: None,
         events: vec![event(
             3,
@@ -215,6 +220,25 @@ fn params() -> BTreeMap<String, ParamValue> {
             ParamValue::Text("weights for classes below 5 %, second try with the fixed split".to_owned()),
         ),
     ])
+}
+
+/// What a training used for two minutes.
+fn samples() -> Vec<StepSample> {
+    let wave = |n: i32| (f64::from(n) / 4.0).sin();
+    // Small numbers of the example.
+    #[allow(clippy::cast_possible_truncation)]
+    let sample = |n: i32| StepSample {
+        at: since(i64::from(112 - 2 * n)),
+        seconds: 2.0,
+        cpu_mean: (1.6 + 0.3 * wave(n)) as f32,
+        cpu_max: (1.8 + 0.2 * wave(n)) as f32,
+        memory_mean: (400_i64 + i64::from(n) * 9) << 20,
+        memory_max: (412_i64 + i64::from(n) * 9) << 20,
+        read_bytes: if n < 6 { 48 << 20 } else { 0 },
+        written_bytes: if n % 12 == 0 { 20 << 20 } else { 4096 },
+        gpus: Vec::new(),
+    };
+    (0..56).map(sample).collect()
 }
 
 /// A run whose training is tried for the second time.

@@ -20,6 +20,8 @@ use leptos::prelude::*;
 pub enum Part {
     /// Pipelines themselves.
     Pipelines,
+    /// Their runs.
+    Runs,
     /// What starts them by the clock.
     Schedules,
     /// What starts them by pushes.
@@ -44,6 +46,7 @@ pub fn Around(
             label="Pipelines and what starts them"
             items=vec![
                 tab("Pipelines", links.pipelines(), Part::Pipelines),
+                tab("Runs", links.pipeline_runs(), Part::Runs),
                 tab("Schedules", links.schedules(), Part::Schedules),
                 tab("Push hooks", links.push_hooks(), Part::PushHooks),
                 tab("Triggers", links.triggers(), Part::Triggers),

@@ -61,6 +61,16 @@ pub struct RunFilter {
     pub pipeline: Option<String>,
     /// In this state.
     pub state: Option<PipelineRunState>,
+    /// Started by this.
+    pub cause: Option<RunCause>,
+    /// Started by somebody with this in the name.
+    pub by: Option<String>,
+    /// With this in the names of the pipeline and of what started it, in the values of the params or in its number.
+    pub text: Option<String>,
+    /// Asked for at this moment or later.
+    pub from: Option<DateTime<Utc>>,
+    /// Asked for before this moment.
+    pub to: Option<DateTime<Utc>>,
 }
 
 /// Which steps of a run a list shows.
@@ -174,9 +184,28 @@ impl Services {
             Some(name) => Some(pipeline::find(&mut conn, ctx, name).await?.id),
             None => None,
         };
-        let filter = store::pipeline_run::Filter { pipeline, state: filter.state };
+        let filter = store::pipeline_run::Filter {
+            pipeline,
+            state: filter.state,
+            cause: filter.cause,
+            by: filter.by.as_deref(),
+            text: filter.text.as_deref(),
+            from: filter.from,
+            to: filter.to,
+        };
         let rows = store::pipeline_run::list(&mut conn, ctx.workspace_id(), filter, before, limit as i64 + 1).await?;
         Ok(Page::cut(rows, limit, |row| row.run.number))
+    }
+
+    /// How many runs of the workspace are open, by state, those that run first.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    #[boxed]
+    pub async fn open_pipeline_runs(&self, ctx: &Ctx) -> Result<Vec<(PipelineRunState, i64)>> {
+        let mut open = store::pipeline_run::count_open(&mut *self.conn().await?, ctx.workspace_id()).await?;
+        open.sort_by_key(|(state, _)| *state == PipelineRunState::Queued);
+        Ok(open)
     }
 
     /// A step of a run, by its name.

@@ -143,7 +143,7 @@ async fn lists_show_what_is_asked_for_page_by_page() {
     engine.play(|_| AttemptOutcome::Succeeded).await;
     engine.again("params").await;
     let list = |pipeline: Option<&str>, state, token: Option<String>| {
-        let filter = RunFilter { pipeline: pipeline.map(ToOwned::to_owned), state };
+        let filter = RunFilter { pipeline: pipeline.map(ToOwned::to_owned), state, ..RunFilter::default() };
         let engine = &engine;
         async move { engine.services.pipeline_runs(&engine.ctx(), &filter, token.as_deref(), 2).await.unwrap() }
     };
