@@ -305,10 +305,11 @@ class Finder {
           this.look(true);
         }, 250);
       }).observe(this.lines, { childList: true });
-    if (field.value) this.look();
+    // What the server found it has said itself.
+    if (field.value) this.look(false, false);
   }
 
-  look(keeps = false): void {
+  look(keeps = false, tells = true): void {
     const text = this.field.value.toLowerCase();
     const ranges: Range[] = [];
     this.hits = [];
@@ -326,7 +327,7 @@ class Finder {
     // Marked without a change to the lines, which others work on too.
     if ("highlights" in CSS) CSS.highlights.set("found", new Highlight(...ranges));
     if (!keeps) this.at = -1;
-    this.tell();
+    if (tells) this.tell();
   }
 
   go(by: number): void {
@@ -377,8 +378,9 @@ document.addEventListener("focusin", ({ target }) => {
   if (target instanceof HTMLInputElement && "find" in target.dataset && target.form) findIn(target.form);
 });
 
-// ---- a graph that is larger than its frame begins where the reader is
+// ---- a log begins at its end, and a graph that is larger than its frame where the reader is
 
+if (!location.hash.startsWith("#L")) for (const log of document.querySelectorAll(".log[data-end]")) log.scrollTop = log.scrollHeight;
 for (const graph of document.querySelectorAll(".dag")) {
   const [frame, node] = [graph.getBoundingClientRect(), graph.querySelector("[aria-current] .box:not(.behind)")?.getBoundingClientRect()];
   if (node) graph.scrollBy(node.x + node.width / 2 - frame.x - frame.width / 2, node.y + node.height / 2 - frame.y - frame.height / 2);

@@ -110,9 +110,13 @@ fn flush(spans: &mut Vec<Span>, look: Look, text: &mut String) {
 /// Whether a line looks like a warning or an error, from its words.
 #[must_use]
 pub fn is_alarming(text: &str) -> bool {
-    ["ERROR", "WARN", "CRITICAL", "FATAL", "Traceback", "Error:", "Exception", "Warning:"]
-        .iter()
-        .any(|word| text.contains(word))
+    is_error(text) || ["WARN", "Traceback", "Warning:"].iter().any(|word| text.contains(word))
+}
+
+/// Whether a line looks like an error.
+#[must_use]
+pub fn is_error(text: &str) -> bool {
+    ["ERROR", "CRITICAL", "FATAL", "Error:", "Exception"].iter().any(|word| text.contains(word))
 }
 
 #[cfg(test)]

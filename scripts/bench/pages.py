@@ -85,7 +85,7 @@ def measure():
         "a run of 200 steps at the top": f"{run}/3",
         "all runs": run,
         "  those that wait": f"{run}?state=queued",
-        "  those that failed": f"{run}?state=failed",
+        "  those that ended badly": f"{run}?state=failed",
         "  those with a text": f"{run}?q=rows%3D1500",
         "  those with a text that none has": f"{run}?q=nowhere",
         "pipelines": "/w/default/pipelines",

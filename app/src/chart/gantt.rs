@@ -79,7 +79,7 @@ pub fn Gantt(
     view! {
         <div class="gantt view-gantt" tabindex="0" role="region" aria-label=format!("Steps over {span}")>
             <div class="axis" aria-hidden="true"><svg inner_html=texts></svg></div>
-            <div class="lanes">
+            <div class="tries">
                 <svg class="ticks" aria-hidden="true" inner_html=lines></svg>
                 <ol>
                     {lanes

@@ -121,7 +121,8 @@ pub fn LogPanel(
     // New lines are put below those of the end alone.
     let events = events.filter(|_| part == LogPart::End);
     let nothing = total == 0 && events.is_none();
-    let is_whole = part == LogPart::End && first == 1;
+    let is_end = part == LogPart::End;
+    let is_whole = is_end && first == 1;
     // An address of a line that is not on the page; the script puts the number at its end.
     let elsewhere = rest.with("line", "").href();
     let to = |line: i64| format!("{}#L{line}", rest.with("line", line.to_string()).href());
@@ -201,7 +202,7 @@ pub fn LogPanel(
                 view! { <div class="empty"><p>{why}</p>{below}</div> }.into_any()
             } else {
                 view! {
-                    <div class="log" tabindex="0" role="log" aria-label="Lines" aria-live="off" data-last=last.to_string()>
+                    <div class="log" tabindex="0" role="log" aria-label="Lines" aria-live="off" data-last=last.to_string() data-end=is_end.then_some("")>
                         {above}
                         <ol>{rows}</ol>
                         {below}

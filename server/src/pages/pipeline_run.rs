@@ -66,6 +66,7 @@ fn filter(chosen: &Chosen) -> Result<RunFilter, Error> {
     })
 }
 
+/// A filter that cannot be is told beside its fields, with what was asked for still in them.
 async fn list(view: View, chosen: Chosen) -> PageResult {
     let ctx = view.ctx()?;
     let services = view.services();
@@ -73,7 +74,6 @@ async fn list(view: View, chosen: Chosen) -> PageResult {
         let filter = filter(&chosen)?;
         services.pipeline_runs(ctx, &filter, chosen.get("page_token"), ROWS).await
     };
-    // Whoever asks for what cannot be gets the form with what was asked, and why.
     let (runs, error) = match asked.await {
         Ok(runs) => (runs, None),
         Err(error) if can_mend(&error) => (Page { items: Vec::new(), next_page_token: None }, Some(error)),
@@ -108,7 +108,13 @@ async fn run_page(view: View, number: i64, chosen: Chosen, refused: Option<(Erro
             Err(error) if error.kind == ErrorKind::NotFound => state::chosen(&detail.steps, None).cloned(),
             found => Some(found?),
         },
-        None => state::chosen(&detail.steps, named).cloned(),
+        None => match state::chosen(&detail.steps, named) {
+            // Nobody chose one: of many, the first that failed is what one came for.
+            Some(step) if named.is_none() && step.state == StepState::Failed => {
+                Some(failed(&view, number, step).await?)
+            }
+            chosen => chosen.cloned(),
+        },
     };
     let inside = match &shown {
         Some(step) => inside(&view, number, step, &chosen).await?,
@@ -149,6 +155,19 @@ async fn run_page(view: View, number: i64, chosen: Chosen, refused: Option<(Erro
     let (error, draft) = refused.unzip();
     let draft = draft.unwrap_or_default();
     view.form_page(error.as_ref(), title, SECTION, move || view! { <Run links address page draft/> }).await
+}
+
+/// The first command inside of a step that failed; the step itself when it is one.
+async fn failed(view: &View, number: i64, step: &Step) -> Result<Step, PageError> {
+    let (ctx, mut step) = (view.ctx()?, step.clone());
+    while step.kind != StepKind::Command {
+        let filter = StepFilter { parent: Some(step.name.clone()), state: Some(StepState::Failed), commands: false };
+        match view.services().steps(ctx, number, &filter, None, 1).await?.items.pop() {
+            Some(inner) => step = inner,
+            None => break,
+        }
+    }
+    Ok(step)
 }
 
 /// The lines that the address asks for: those with a text in them, those around a line, or the last ones.

@@ -146,10 +146,10 @@ fn group(steps: &[&Node], needs: Vec<String>, href: &dyn Fn(&str) -> String) -> 
         _ if count(&|state| state == State::Passed) > 0 => State::Passed,
         _ => steps[0].state,
     };
-    let (first, last) = (&steps[0].name, &steps[steps.len() - 1].name);
+    let first = &steps[0].name;
     Node {
         name: first.clone(),
-        label: Some(format!("{first} … {last}")),
+        label: Some(label(steps)),
         needs,
         href: href(first),
         state,
@@ -162,6 +162,20 @@ fn group(steps: &[&Node], needs: Vec<String>, href: &dyn Fn(&str) -> String) -> 
         inside: Some(inside),
         current: steps.iter().any(|step| step.current),
         last: steps[0].last,
+    }
+}
+
+/// What the names of steps have in common at their beginning, or the first of them.
+fn label(steps: &[&Node]) -> String {
+    let name = |step: &Node| step.label.clone().unwrap_or_else(|| step.name.clone());
+    let first = name(steps[0]);
+    let shared = steps.iter().fold(first.len(), |shared, step| {
+        let same = first.chars().zip(name(step).chars()).take_while(|(a, b)| a == b).map(|(a, _)| a.len_utf8()).sum();
+        shared.min(same)
+    });
+    match &first[..shared] {
+        short if short.chars().count() < 2 => format!("{first} …"),
+        shared => format!("{shared}…"),
     }
 }
 
@@ -181,7 +195,7 @@ mod tests {
         let names: Vec<String> = (0..20).map(|n| format!("part-{n:02}")).collect();
         nodes.push(step("end", &names.iter().map(String::as_str).collect::<Vec<_>>()));
         assert_eq!(folded(&nodes, 200, None).len(), 22);
-        assert_eq!(folded(&nodes, 10, None), ["begin", "part-00 … part-19", "end"]);
+        assert_eq!(folded(&nodes, 10, None), ["begin", "part-…", "end"]);
         assert_eq!(folded(&nodes, 10, Some("part-07")).len(), 22);
         let all = fold(nodes, 10, None, &|name| format!("?open={name}"));
         assert_eq!(
@@ -196,7 +210,7 @@ mod tests {
         let nodes: Vec<Node> = (0..30)
             .map(|n| if n == 0 { step("s00", &[]) } else { step(&format!("s{n:02}"), &[&format!("s{:02}", n - 1)]) })
             .collect();
-        assert_eq!(folded(&nodes, 10, None), ["s00 … s29"]);
+        assert_eq!(folded(&nodes, 10, None), ["s00 …"]);
     }
 
     #[test]

@@ -96,7 +96,7 @@ fn bar(inside: Inside, x: f64, y: f64, width: f64) -> String {
         short(width)
     );
     // What failed is to be seen among ten thousand.
-    let part = |count: usize| if count > 0 { (width * count as f64 / total).max(2.0) } else { 0.0 };
+    let part = |count: usize| if count > 0 { (width * count as f64 / total).max(4.0) } else { 0.0 };
     let (failed, runs) = (part(inside.failed), part(inside.running));
     let passed = part(passed).min(width - failed - runs);
     let mut from = x;
@@ -149,8 +149,8 @@ fn node(node: &Node, place: Place, sizes: &Sizes) -> String {
             escape(note),
         )
     } else {
-        // About 29 letters of the second line fit; the state's word goes before the note.
-        let note = cut(&node.note, 27_usize.saturating_sub(node.word.chars().count()).max(4));
+        // About 25 letters of the second line fit; the state's word goes before the note.
+        let note = cut(&node.note, 23_usize.saturating_sub(node.word.chars().count()).max(4));
         format!(
             r#"<text class="t" x="{}" y="{}">{}</text><text class="sub" x="{}" y="{second}">{}</text><text class="sub num" x="{}" y="{second}">{}</text>"#,
             short(x + 36.0),
@@ -299,7 +299,7 @@ mod tests {
     fn the_bar_of_many_shows_one_that_failed_among_thousands() {
         let inside = Inside { total: 10_000, open: 0, running: 0, failed: 1 };
         let (shapes, ..) = draw(&[Node { inside: Some(inside), ..step("many", &[]) }]);
-        assert!(shapes.contains(r#"<rect class="failed" x="172" y="71" width="2""#), "{shapes}");
+        assert!(shapes.contains(r#"<rect class="failed" x="170" y="71" width="4""#), "{shapes}");
     }
 
     #[test]

@@ -5,12 +5,14 @@ mod file;
 mod limit;
 mod list;
 mod runs;
+mod start;
 
 pub(in crate::pages) use edit::Problems;
 pub use edit::{Edit, example};
 pub use file::{File, FilePage};
 pub use list::List;
 pub use runs::{Pipeline, PipelinePage};
+pub(in crate::pages) use start::{AllOf, FormPanel, MadeBy, OfPipeline, Starts};
 
 use crate::ui::prelude::*;
 use leptos::prelude::*;

@@ -51,7 +51,8 @@ pub(super) fn Attempts(attempts: Vec<StepAttempt>, step: Step, shown: Option<i32
 
 /// Why it ended; when there is nothing to say about that, what it wrote and took.
 fn told(attempt: &StepAttempt) -> String {
-    if let Some(reason) = state::attempt_reason(attempt) {
+    let reason = state::attempt_reason(attempt).filter(|_| attempt.outcome != AttemptOutcome::Succeeded);
+    if let Some(reason) = reason {
         return reason;
     }
     let lines = format::count(attempt.log_lines, "line of log", "lines of log");

@@ -13,11 +13,14 @@ use leptos::prelude::*;
 #[component]
 pub(super) fn Failure(page: RunPage, step: Step, attempt: Option<StepAttempt>) -> impl IntoView {
     let failed = step.state == StepState::Failed;
+    let outcome = attempt.as_ref().map(|attempt| attempt.outcome);
+    if matches!(outcome, Some(AttemptOutcome::Running | AttemptOutcome::Succeeded)) {
+        return None;
+    }
     let reason = attempt
         .as_ref()
         .and_then(state::attempt_reason)
         .or_else(|| (failed && !step.reason.is_empty()).then(|| format::capitalised(&step.reason)))?;
-    let outcome = attempt.as_ref().map(|attempt| attempt.outcome);
     let is_out_of_memory = reason.to_lowercase().contains("out of memory");
     let (tone, symbol, next) = match outcome {
         _ if step.state == StepState::Ready => (Tone::Warn, Symbol::Wait, "It is tried again by itself."),
@@ -31,7 +34,6 @@ pub(super) fn Failure(page: RunPage, step: Step, attempt: Option<StepAttempt>) -
         None if failed && step.kind != StepKind::Command => (Tone::Fail, Symbol::Fail, "The list below says which."),
         Some(AttemptOutcome::Failed) | None if failed => (Tone::Fail, Symbol::Fail, ""),
         Some(AttemptOutcome::Failed) => (Tone::Warn, Symbol::Warn, "Another try followed."),
-        Some(AttemptOutcome::Succeeded) => (Tone::Pass, Symbol::Pass, ""),
         _ => (Tone::Idle, Symbol::Cancel, ""),
     };
     let end = if reason.ends_with(['.', '?', '!']) { " " } else { ". " };
@@ -48,12 +50,14 @@ pub(super) fn Failure(page: RunPage, step: Step, attempt: Option<StepAttempt>) -
     })
 }
 
-/// The last line of the command that looks like an error; else its last one to the standard error.
+/// The last line of the command that says that something is an error; else the last one that warns, or its last one to the
+/// standard error.
 fn last_word(lines: &[LogLine]) -> Option<(i64, String)> {
     let theirs = || lines.iter().rev().filter(|line| line.stream != LogStream::Sys && !line.text.trim().is_empty());
     let line = theirs()
-        .find(|line| ansi::is_alarming(&line.text))
-        .or_else(|| theirs().find(|line| line.stream == LogStream::Err))?;
+        .find(|line| ansi::is_error(&line.text))
+        .or_else(|| theirs().find(|line| line.stream == LogStream::Err))
+        .or_else(|| theirs().find(|line| ansi::is_alarming(&line.text)))?;
     Some((line.number, plain(&line.text).trim().to_owned()))
 }
 
@@ -66,11 +70,12 @@ mod tests {
         let line = |number, stream, text: &str| LogLine { number, at_ms: 0, stream, text: text.into() };
         let lines = [
             line(1, LogStream::Err, "ValueError: no rows"),
-            line(2, LogStream::Out, "bye"),
+            line(2, LogStream::Out, "WARN that was all"),
             line(3, LogStream::Sys, "Error: exit status 1"),
         ];
         assert_eq!(last_word(&lines), Some((1, "ValueError: no rows".to_owned())));
-        assert_eq!(last_word(&lines[1..]), None);
+        assert_eq!(last_word(&lines[1..]).map(|(number, _)| number), Some(2));
+        assert_eq!(last_word(&lines[2..]), None);
         assert_eq!(last_word(&[line(9, LogStream::Err, " \u{1b}[31mgone ")]), Some((9, "gone".to_owned())));
     }
 }

@@ -61,14 +61,19 @@ pub(super) fn Inside(inside: InsideSteps, page: RunPage, address: Address, shown
     let rows = steps.into_iter().map(|step| {
         let (shape, word) = state::of_step(step.state);
         let is_shown = shown.as_deref() == Some(step.name.as_str());
-        let title =
-            step.name.strip_prefix(&outer.name).map_or(step.name.as_str(), |rest| rest.trim_start_matches(['.', '/']));
+        let own = step.name.strip_prefix(&outer.name).map_or(step.name.as_str(), |rest| rest.trim_start_matches('/'));
+        let items = items(&step);
+        let (title, sub) = match (outer.kind, items.is_empty()) {
+            // What makes an instance different from the others says more than its number.
+            (StepKind::Many, false) => (items, said(own, &step)),
+            _ => (own.to_owned(), said("", &step)),
+        };
         view! {
             <Row
-                title=title.to_owned()
+                title
                 href=to(&step)
                 state=view! { <StateMark state=shape word/> }.into_any()
-                sub=sub(&step).into_any()
+                sub=sub.into_any()
                 more=if is_shown { view! { <Tag text="shown"/> }.into_any() } else { ().into_any() }
                 end=state::step_note(&step, &[], now).into_any()
             />
@@ -97,12 +102,17 @@ pub(super) fn Inside(inside: InsideSteps, page: RunPage, address: Address, shown
     }
 }
 
-/// What makes this one different from the others, or why it stands as it does.
-fn sub(step: &Step) -> String {
-    let items: Vec<String> = step.items.iter().map(|(name, value)| format!("{name} {value}")).collect();
-    match (step.reason.is_empty(), items.is_empty()) {
-        (false, true) => format::capitalised(&step.reason),
-        (false, false) => format!("{}. {}", items.join(", "), format::capitalised(&step.reason)),
-        (true, _) => items.join(", "),
+/// What makes this one different from the others.
+fn items(step: &Step) -> String {
+    step.items.iter().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ")
+}
+
+/// Its own name, where that is not its title, and why it stands as it does.
+fn said(name: &str, step: &Step) -> String {
+    let reason = if step.state == StepState::Succeeded { String::new() } else { format::capitalised(&step.reason) };
+    match (name.trim_start_matches('.'), reason.is_empty()) {
+        ("", _) => reason,
+        (number, true) => format!("number {number}"),
+        (number, false) => format!("number {number}. {reason}"),
     }
 }

@@ -104,10 +104,10 @@ pub fn Runs(
         })
         .collect_view();
     view! {
-        <PageHead title="Runs".into_any() meta=open.into_any() live=true/>
+        <PageHead title="Pipelines".into_any() meta=open.into_any() live=true/>
         <Around links=links.clone() part=Part::Runs/>
         <section class="mt-4" aria-labelledby="h-runs">
-            <h2 class="sr" id="h-runs">"All runs"</h2>
+            <h2 class="sr" id="h-runs">"Runs"</h2>
             <div class="list-bar"><Choice label="State" items=states(&address)/></div>
             <Filter address=address.clone() pipelines error/>
             {table}

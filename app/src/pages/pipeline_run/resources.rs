@@ -122,7 +122,13 @@ fn charts(samples: &[StepSample], attempt: &StepAttempt, limits: Limits) -> Vec<
     let peak = most(&memory).max(attempt.peak_memory_bytes.map_or(0.0, float));
     let limit = limits.memory_bytes.and_then(|bytes| i64::try_from(bytes).ok());
     let (size, name) = unit(peak.max(limit.map_or(0.0, float)));
-    let bytes = |bytes: f64| format!("{:.1}", bytes / size);
+    // Of hundreds, tenths say nothing.
+    let bytes = |bytes: f64| match bytes / size {
+        // Below a thousand of a unit.
+        #[allow(clippy::cast_possible_truncation)]
+        number if number >= 100.0 => format::integer(number.round() as i64),
+        number => format!("{number:.1}"),
+    };
     charts.push(Chart {
         title: format!("Memory, {name}"),
         note: match limit {
@@ -200,7 +206,7 @@ mod tests {
         let limits = Limits { cpu: Some(2.0), memory_bytes: Some(1 << 30), gpu: 0 };
         let charts = charts(&page.samples, &attempt, limits);
         let notes: Vec<&str> = charts.iter().map(|chart| chart.note.as_str()).collect();
-        assert!(notes[1].ends_with("of 1024.0"), "{notes:?}");
+        assert!(notes[1].ends_with("of 1,024"), "{notes:?}");
         assert!(charts[0].drawing.shapes.contains(r#"class="ref""#));
         assert!(super::charts(&[], &attempt, limits).is_empty());
     }

@@ -129,7 +129,8 @@ pub fn attempt_reason(attempt: &StepAttempt) -> Option<String> {
     }
 }
 
-/// The step that a page shows when nobody chose one: what runs, or what went wrong, or what was done last.
+/// The step that a page shows when nobody chose one: what runs, or what went wrong, or is tried
+/// again, or what was done last.
 #[must_use]
 pub fn chosen<'a>(steps: &'a [Step], asked: Option<&str>) -> Option<&'a Step> {
     let named = asked.and_then(|name| steps.iter().find(|step| step.name == name));
@@ -139,6 +140,7 @@ pub fn chosen<'a>(steps: &'a [Step], asked: Option<&str>) -> Option<&'a Step> {
     named
         .or_else(|| latest(StepState::Running))
         .or_else(|| steps.iter().filter(|step| step.state == StepState::Failed).min_by_key(|step| step.ended_at))
+        .or_else(|| steps.iter().find(|step| step.state == StepState::Ready && step.attempts > 0))
         .or_else(|| steps.iter().filter(|step| step.started_at.is_some()).max_by_key(|step| step.ended_at))
         .or_else(|| steps.iter().find(|step| step.state == StepState::Ready))
         .or_else(|| steps.first())

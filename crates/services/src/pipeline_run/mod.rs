@@ -15,7 +15,7 @@ use crate::{
         settle,
     },
 };
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike as _, Utc};
 use domain::{
     Error, ErrorKind, Page,
     audit::{Object, ObjectKind},
@@ -31,6 +31,9 @@ use store::{PgConnection, pipeline_run::NewPipelineRun};
 
 /// The longest key that a sender may give a request.
 const MAX_KEY: usize = 200;
+
+/// The longest text that runs are looked for with.
+const MAX_TEXT: usize = 200;
 
 /// A run to be started.
 #[derive(Debug, Clone, Default)]
@@ -71,6 +74,24 @@ pub struct RunFilter {
     pub from: Option<DateTime<Utc>>,
     /// Asked for before this moment.
     pub to: Option<DateTime<Utc>>,
+}
+
+impl RunFilter {
+    fn check(&self) -> Result<()> {
+        for (name, text) in [("by", &self.by), ("text", &self.text)] {
+            let unfit = |text: &String| text.chars().count() > MAX_TEXT || text.contains('\0');
+            if text.as_ref().is_some_and(unfit) {
+                let rule = format!("Look for up to {MAX_TEXT} characters.");
+                return Err(Error::invalid_field(name, rule));
+            }
+        }
+        for (name, moment) in [("from", &self.from), ("to", &self.to)] {
+            if moment.is_some_and(|moment| !(1..=9999).contains(&moment.year())) {
+                return Err(Error::invalid_field(name, "Give a time of the years 1 to 9999."));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Which steps of a run a list shows.
@@ -168,7 +189,8 @@ impl Services {
     /// Runs of the workspace, newest first.
     ///
     /// # Errors
-    /// `NotFound` for a pipeline that there is not, `Invalid` for a page token that is not of this list.
+    /// `NotFound` for a pipeline that there is not, `Invalid` for a page token that is not of this list, and for texts and
+    /// times that no run can have.
     #[boxed]
     pub async fn pipeline_runs(
         &self,
@@ -179,6 +201,7 @@ impl Services {
     ) -> Result<Page<PipelineRunSummary>> {
         let before: Option<i64> = page_token.map(page::decode).transpose()?;
         let limit = limit.clamp(1, page::MAX_PAGE);
+        filter.check()?;
         let mut conn = self.conn().await?;
         let pipeline = match &filter.pipeline {
             Some(name) => Some(pipeline::find(&mut conn, ctx, name).await?.id),
