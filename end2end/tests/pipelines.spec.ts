@@ -1,20 +1,11 @@
 // Pipelines as people run them: started by a form, followed while they run, read when they failed, run again from there.
-import { type Page, expect, test } from "@playwright/test";
-import type axe from "axe-core";
+import { expect, test } from "@playwright/test";
 import { chmodSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { AXE, faults } from "../support/axe";
 import { complaintsOf, signIn } from "../support/people";
 import { apiJson } from "../support/slipway";
-
-const AXE = join(import.meta.dirname, "..", "node_modules", "axe-core", "axe.min.js");
-
-/** What axe finds serious on the page as it stands. */
-async function faults(page: Page): Promise<string[]> {
-  await page.addScriptTag({ path: AXE }).catch(() => undefined);
-  const violations = await page.evaluate(async () => (await (globalThis as unknown as { axe: typeof axe }).axe.run(document)).violations);
-  return violations.filter(({ impact }) => impact === "serious" || impact === "critical").map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`);
-}
 
 /** A pipeline that waits for a file, then fails until another is there. */
 function walked(folder: string): string {
