@@ -192,7 +192,7 @@ fn page(run: domain::pipeline_run::PipelineRun, steps: Vec<(Step, Vec<StepAttemp
     let steps_ended = count(steps.iter().filter(|step| step.state.is_final()).count());
     RunPage {
         attempts,
-        shown: state::chosen(&steps, None).cloned(),
+        shown: state::chosen(&steps, None, &spec()).cloned(),
         inside: None,
         detail: PipelineRunDetail { cause_page: None, run, steps_total: count(steps.len()), steps_ended, steps },
         spec: spec(),

@@ -105,10 +105,12 @@ async fn run_page(view: View, number: i64, chosen: Chosen, refused: Option<(Erro
     let shown = match named.filter(|name| detail.steps.iter().all(|step| step.name != *name)) {
         // One inside of another; of a wrong name, what is shown without one.
         Some(name) => match services.step(ctx, number, name).await {
-            Err(error) if error.kind == ErrorKind::NotFound => state::chosen(&detail.steps, None).cloned(),
+            Err(error) if error.kind == ErrorKind::NotFound => {
+                state::chosen(&detail.steps, None, &version.spec).cloned()
+            }
             found => Some(found?),
         },
-        None => match state::chosen(&detail.steps, named) {
+        None => match state::chosen(&detail.steps, named, &version.spec) {
             // Nobody chose one: of many, the first that failed is what one came for.
             Some(step) if named.is_none() && step.state == StepState::Failed => {
                 Some(failed(&view, number, step).await?)

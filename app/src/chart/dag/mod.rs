@@ -51,6 +51,9 @@ pub struct Inside {
     pub failed: usize,
 }
 
+/// More boxes than this cannot be read; [`fold`] makes them fewer.
+pub const MOST: usize = 200;
+
 /// As a rule.
 const ROOMY: Sizes = Sizes { width: 160.0, height: 56.0, gap_x: 36.0, gap_y: 24.0 };
 /// Of many: one line to a step.

@@ -2,7 +2,7 @@
 
 use super::{Head as PipelineHead, Shown};
 use crate::{
-    chart::dag::{Dag, Node},
+    chart::dag::{Dag, MOST, Node, fold},
     format,
     ui::prelude::*,
 };
@@ -155,7 +155,7 @@ fn nodes(spec: &PipelineSpec) -> Vec<Node> {
         current: false,
         last: step.finally,
     };
-    spec.steps.iter().map(node).collect()
+    fold(spec.steps.iter().map(node).collect(), MOST, None, &|_| "#source".to_owned())
 }
 
 /// A file with numbered lines, each of which can be linked to.

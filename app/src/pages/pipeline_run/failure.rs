@@ -37,7 +37,8 @@ pub(super) fn Failure(page: RunPage, step: Step, attempt: Option<StepAttempt>) -
         _ => (Tone::Idle, Symbol::Cancel, ""),
     };
     let end = if reason.ends_with(['.', '?', '!']) { " " } else { ". " };
-    let said = (outcome == Some(AttemptOutcome::Failed) && page.part == LogPart::End)
+    // Of what was killed for its memory, the log knows less.
+    let said = (outcome == Some(AttemptOutcome::Failed) && page.part == LogPart::End && !is_out_of_memory)
         .then(|| last_word(&page.lines))
         .flatten()
         .map(|(number, text)| {

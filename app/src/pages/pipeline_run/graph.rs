@@ -2,7 +2,7 @@
 
 use super::{RunPage, state, steps::href};
 use crate::{
-    chart::dag::{Inside, Node, fold},
+    chart::dag::{Inside, MOST, Node, fold},
     format,
     ui::prelude::*,
 };
@@ -14,8 +14,6 @@ use domain::{
 };
 use std::collections::BTreeMap;
 
-/// More boxes than this are made fewer.
-const MOST: usize = 200;
 /// Of more than this, all can be looked at at once.
 pub(super) const LARGE: usize = 24;
 
