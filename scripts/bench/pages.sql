@@ -1,4 +1,4 @@
--- What became of the runs that pages.py started: most instances of `wide` #1 have ended, :ended runs of `short` lie behind,
+-- What became of the runs that pages.py started: most instances of `wide` #1 have ended, :ended runs of twenty steps lie behind,
 -- and the first instance has a log of :lines lines.
 --   psql --variable ended=10000 --variable lines=1000000 --file pages.sql
 \set ON_ERROR_STOP on
@@ -44,7 +44,7 @@ select :'attempt', now() - interval '10 hours' + interval '60 s' * n, 60, 1 + si
     410000000 + n * 1000000, n * 1000, n * 2000, '[]'
 from generate_series(1, 600) n;
 
--- Runs that lie behind, all made like the first of `short`.
+-- Runs that lie behind, all made like the first of `short`, with more steps.
 create temporary table ended as
 select n, gen_random_uuid() as id, now() - interval '10 minutes' * (:ended - n) as at,
     case when n % 10 = 3 then 'failed' when n % 25 = 7 then 'cancelled' else 'succeeded' end as state
@@ -55,7 +55,7 @@ insert into pipeline_runs (id, workspace_id, pipeline_id, version_id, number, st
 select e.id, f.workspace_id, f.pipeline_id, f.version_id, :last + e.n, e.state,
     jsonb_build_object('day', to_char(e.at, 'YYYY-MM-DD'), 'rows', 1000 + e.n), case when e.n % 3 = 0 then 'schedule' else 'api' end,
     case when e.n % 3 = 0 then 'nightly' end, case when e.n % 3 = 0 then 'nightly' else 'person-' || e.n % 7 end,
-    e.at, e.at, e.at + interval '90 s', 1, 1
+    e.at, e.at, e.at + interval '90 s', 20, 20
 from ended e
 cross join (
     select r.*
@@ -64,5 +64,9 @@ cross join (
     where p.name = 'short'
     order by r.number
     limit 1) f;
+-- Twenty steps each.
+insert into steps (id, run_id, workspace_id, name, position, place, state, needs_left, attempts, started_at, ended_at)
+select gen_random_uuid(), e.id, :'workspace', 's' || s, s, array['s' || s], 'succeeded', 0, 1, e.at, e.at + interval '4 s'
+from ended e, generate_series(1, 20) s;
 update workspace_counters set last = :last + :ended where workspace_id = :'workspace' and noun = 'pipeline_run';
 vacuum analyze;

@@ -389,8 +389,10 @@ pub async fn failed(conn: &mut PgConnection, run: PipelineRunId, limit: i64) -> 
 pub async fn waiting_by_pool(conn: &mut PgConnection) -> Result<Vec<(String, i64)>> {
     let rows = sqlx::query_as(
         "select pool, count(*)
-         from steps
-         where state = 'ready' and next_at <= now()
+         from (
+             select pool from steps where state = 'ready' and blocked_by is null and next_at <= now()
+             union all
+             select pool from steps where state = 'ready' and blocked_by is not null and next_at <= now()) as waiting
          group by pool",
     )
     .fetch_all(conn)
