@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 
-.PHONY: help run demo dev test test-mlflow test-docker test-kubernetes soak check bench bench-scale bench-audit bench-promotion bench-pipeline bench-data setup clean
+.PHONY: help run demo dev test test-mlflow test-docker test-kubernetes soak check bench bench-scale bench-audit bench-promotion bench-pipeline bench-pages bench-data setup clean
 help: ## list the targets
 	@grep -hE '^[a-z-]+: .*## ' $(MAKEFILE_LIST) | sed 's/: .*## /\t/' | expand -t 18 | sed 's/^/  make /'
 
@@ -50,6 +50,9 @@ bench-promotion: ## measure a release build on 10,000 promotions and a million e
 
 bench-pipeline: ## measure a release build that runs pipelines whose steps do nothing (STEPS=10000 ROUNDS=20 IDLE=20)
 	@exec scripts/bench-pipeline.sh
+
+bench-pages: ## measure the pages of pipelines: a run of 10,000 steps, 1,000 runs that wait, a log of a million lines (SLIPWAY_BIN for another build)
+	@exec scripts/bench-pages.sh
 
 setup: ## only install what run, check and test need
 	@exec scripts/setup.sh run check test-rust test-python test-browser

@@ -257,6 +257,135 @@ document.addEventListener("click", (event) => {
   field.scrollIntoView({ block: "nearest" });
 });
 
+// ---- logs: how lines are shown, lines that are elsewhere in the log, and finding what is on the page while one types
+
+document.addEventListener("change", ({ target }) => {
+  // A box names the class that it puts on the lines.
+  if (!(target instanceof HTMLInputElement) || !target.dataset.class) return;
+  const log = target.closest(".panel")?.querySelector(".log");
+  log?.classList.toggle(target.dataset.class, target.checked !== "off" in target.dataset);
+});
+
+function toLine(): void {
+  const elsewhere = document.querySelector<HTMLElement>("[data-elsewhere]")?.dataset.elsewhere;
+  const line = /^#L(\d+)$/.exec(location.hash)?.[1];
+  if (line && elsewhere && !document.getElementById(`L${line}`)) location.replace(elsewhere + line + location.hash);
+}
+toLine();
+addEventListener("hashchange", toLine);
+
+class Finder {
+  private hits: Element[] = [];
+  private at = -1;
+  private readonly lines: Element | null;
+  private readonly field: HTMLInputElement;
+
+  constructor(private readonly form: HTMLFormElement, field: HTMLInputElement) {
+    this.field = field;
+    this.lines = form.closest(".panel")?.querySelector(".log ol") ?? null;
+    form.addEventListener("submit", (event) => {
+      // All of the log is here: what is typed is found already.
+      if (!("whole" in form.dataset)) return;
+      event.preventDefault();
+      this.go(1);
+    });
+    form.addEventListener("click", (event) => {
+      const by = element<HTMLElement>(event.target, "[data-hit]")?.dataset.hit;
+      if (by) this.go(Number(by));
+    });
+    field.addEventListener("input", () => this.look());
+    // Lines that come while a log goes on.
+    let due = false;
+    if (this.lines)
+      new MutationObserver(() => {
+        if (due || !field.value) return;
+        due = true;
+        setTimeout(() => {
+          due = false;
+          this.look(true);
+        }, 250);
+      }).observe(this.lines, { childList: true });
+    // What the server found it has said itself.
+    if (field.value) this.look(false, false);
+  }
+
+  look(keeps = false, tells = true): void {
+    const text = this.field.value.toLowerCase();
+    const ranges: Range[] = [];
+    this.hits = [];
+    for (const line of text ? (this.lines?.children ?? []) : []) {
+      const words = line.lastElementChild;
+      const shown = words?.textContent?.toLowerCase() ?? "";
+      let from = shown.indexOf(text);
+      if (!words || from < 0) continue;
+      this.hits.push(line);
+      for (; from >= 0; from = shown.indexOf(text, from + text.length)) {
+        const range = rangeOf(words, from, from + text.length);
+        if (range) ranges.push(range);
+      }
+    }
+    // Marked without a change to the lines, which others work on too.
+    if ("highlights" in CSS) CSS.highlights.set("found", new Highlight(...ranges));
+    if (!keeps) this.at = -1;
+    if (tells) this.tell();
+  }
+
+  go(by: number): void {
+    if (!this.hits.length) return;
+    this.hits[this.at]?.classList.remove("hit");
+    this.at = this.at < 0 && by < 0 ? this.hits.length - 1 : (this.at + by + this.hits.length) % this.hits.length;
+    this.hits[this.at].classList.add("hit");
+    this.hits[this.at].scrollIntoView({ block: "nearest" });
+    this.tell();
+  }
+
+  private tell(): void {
+    const output = this.form.querySelector("[data-found]");
+    const count = this.hits.length;
+    const where = this.at < 0 ? `${count}` : `${this.at + 1} of ${count}`;
+    const words = `${where} ${count === 1 ? "line" : "lines"}${"whole" in this.form.dataset ? "" : " of those here"}`;
+    if (output) output.textContent = this.field.value ? words : "";
+  }
+}
+
+function rangeOf(element: Element, from: number, to: number): Range | null {
+  const range = document.createRange();
+  const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
+  let [passed, begun] = [0, false];
+  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+    const length = node.nodeValue?.length ?? 0;
+    if (!begun && from < passed + length) {
+      range.setStart(node, from - passed);
+      begun = true;
+    }
+    if (begun && to <= passed + length) {
+      range.setEnd(node, to - passed);
+      return range;
+    }
+    passed += length;
+  }
+  return null;
+}
+
+function findIn(form: HTMLFormElement): void {
+  const field = form.querySelector<HTMLInputElement>("[data-find]");
+  if (field && !finders.has(form)) finders.set(form, new Finder(form, field));
+}
+const finders = new WeakMap<HTMLFormElement, Finder>();
+document.querySelectorAll<HTMLFormElement>("[data-log-search]").forEach(findIn);
+// One that came with a step that began meanwhile.
+document.addEventListener("focusin", ({ target }) => {
+  if (target instanceof HTMLInputElement && "find" in target.dataset && target.form) findIn(target.form);
+});
+
+// ---- a log begins at its end, and a graph that is larger than its frame where the reader is
+
+if (!location.hash.startsWith("#L")) for (const log of document.querySelectorAll(".log[data-end]")) log.scrollTop = log.scrollHeight;
+for (const graph of document.querySelectorAll(".dag")) {
+  const [frame, node] = [graph.getBoundingClientRect(), graph.querySelector("[aria-current] .box:not(.behind)")?.getBoundingClientRect()];
+  if (node) graph.scrollBy(node.x + node.width / 2 - frame.x - frame.width / 2, node.y + node.height / 2 - frame.y - frame.height / 2);
+}
+
 // ---- a form that was refused starts at what is wrong
 
 document.querySelector<HTMLElement>("[aria-invalid=true]")?.focus();

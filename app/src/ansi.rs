@@ -110,9 +110,13 @@ fn flush(spans: &mut Vec<Span>, look: Look, text: &mut String) {
 /// Whether a line looks like a warning or an error, from its words.
 #[must_use]
 pub fn is_alarming(text: &str) -> bool {
-    ["ERROR", "WARN", "CRITICAL", "FATAL", "Traceback", "Error:", "Exception", "Warning:"]
-        .iter()
-        .any(|word| text.contains(word))
+    is_error(text) || ["WARN", "Traceback", "Warning:"].iter().any(|word| text.contains(word))
+}
+
+/// Whether a line looks like an error.
+#[must_use]
+pub fn is_error(text: &str) -> bool {
+    ["ERROR", "CRITICAL", "FATAL", "Error:", "Exception"].iter().any(|word| text.contains(word))
 }
 
 #[cfg(test)]
@@ -136,6 +140,21 @@ mod tests {
         assert_eq!(shown("\u{1b}[38;5;208morange\u{1b}[38;2;1;2;3mtoo"), "[|orange][|too]");
         assert_eq!(shown("a\u{0}b\u{7}"), "[|ab]");
         assert_eq!(shown("cut \u{1b}["), "[|cut ]");
+    }
+
+    #[test]
+    fn what_is_shown_is_what_is_searched() {
+        for line in [
+            "plain\t1",
+            "\u{1b}[34mINFO\u{1b}[0m  read",
+            "\u{1b}[2Kdone\u{1b}[1A",
+            "a\u{0}b\u{7}",
+            "cut \u{1b}[",
+            "1 %\r2 %\r",
+        ] {
+            let shown: String = spans(line).into_iter().map(|span| span.text).collect();
+            assert_eq!(shown, domain::log::plain(line), "{line:?}");
+        }
     }
 
     #[test]

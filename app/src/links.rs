@@ -257,6 +257,12 @@ impl Links {
         self.to("triggers")
     }
 
+    /// All runs of pipelines.
+    #[must_use]
+    pub fn pipeline_runs(&self) -> String {
+        self.to("pipeline-runs")
+    }
+
     /// A run of a pipeline, by its number.
     #[must_use]
     pub fn pipeline_run(&self, number: i64) -> String {

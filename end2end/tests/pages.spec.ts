@@ -1,7 +1,6 @@
 // Every page that can be reached: it answers, has no serious fault for people who do not see it, fits a phone.
 import { type Page, expect, test } from "@playwright/test";
-import type axe from "axe-core";
-import { join } from "node:path";
+import { AXE, faults } from "../support/axe";
 import { complaintsOf, signIn } from "../support/people";
 import { PEOPLE, type Role } from "../support/slipway";
 
@@ -39,24 +38,6 @@ async function followAll(page: Page, look: () => Promise<void>): Promise<void> {
   }
   // Else the home page has lost its links, and nothing was looked at.
   expect(seen.size).toBeGreaterThan(20);
-}
-
-/** Within each page from its beginning: sending it to one takes longer than looking. */
-const AXE = join(import.meta.dirname, "..", "node_modules", "axe-core", "axe.min.js");
-
-/** What axe finds serious in light, and of colours in dark: between the two nothing else differs. */
-async function faults(page: Page): Promise<string[]> {
-  const found: string[] = [];
-  for (const scheme of ["light", "dark"] as const) {
-    await page.emulateMedia({ colorScheme: scheme });
-    const violations = await page.evaluate(async (rules) => {
-      const options: axe.RunOptions = { resultTypes: ["violations"], preload: false, ...(rules && { runOnly: rules }) };
-      return (await (globalThis as unknown as { axe: typeof axe }).axe.run(document, options)).violations;
-    }, scheme === "dark" ? ["color-contrast"] : undefined);
-    const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
-    found.push(...serious.map(({ id, nodes }) => `${page.url()} in ${scheme}: ${id}: ${nodes.map(({ html }) => html).join(" ")}`));
-  }
-  return found;
 }
 
 const PHONE = { width: 390, height: 844 };

@@ -5,7 +5,7 @@ use app::{
     chart::{
         Figure,
         curve::Series,
-        dag::{Dag, Node},
+        dag::{Dag, Inside, Node},
         gantt::{Gantt, Lane},
         histogram::{self, Bins, Pair},
         look::Look,
@@ -414,8 +414,10 @@ fn Steps() -> impl IntoView {
         state,
         word: word.into(),
         note: note.into(),
-        progress: (state == State::Running).then_some(0.62),
+        inside: (state == State::Running).then_some(Inside { total: 50, open: 18, running: 4, failed: 1 }),
         current: state == State::Running,
+        label: None,
+        last: false,
     };
     let nodes = vec![
         node("fetch", &[], State::Passed, "Passed", "2 s"),
@@ -435,6 +437,7 @@ fn Steps() -> impl IntoView {
         from: from.map(|s| start + TimeDelta::seconds(s)),
         to: to.map(|s| start + TimeDelta::seconds(s)),
         note: note.into(),
+        current: false,
     };
     let lanes = vec![
         lane("fetch", State::Passed, Some(0), Some(1), "1 s"),
@@ -483,6 +486,7 @@ fn Log() -> impl IntoView {
         <LogPanel
             id="log"
             title="Log of train"
+            address=Address::new("components.html", [])
             lines
             total=216
             raw="#"

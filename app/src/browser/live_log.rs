@@ -11,8 +11,8 @@ use std::{
     collections::VecDeque,
     rc::Rc,
 };
-use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{Element, HtmlInputElement};
+use wasm_bindgen::JsValue;
+use web_sys::Element;
 
 /// The most lines that a page holds; the whole log is one link away.
 const MOST: usize = 5000;
@@ -67,16 +67,6 @@ pub(crate) fn start(id: &str, events: String) {
             if at(&event, "[data-follow]").is_some() {
                 log.follow(!log.following.get());
             }
-        }
-    });
-    on(&log.panel, "change", {
-        let log = Rc::clone(&log);
-        move |event| {
-            // A box names the class that it puts on the lines.
-            let Some(input) = at(&event, "[data-class]") else { return };
-            let Some(checked) = input.dyn_ref::<HtmlInputElement>().map(HtmlInputElement::checked) else { return };
-            let on = checked != input.has_attribute("data-off");
-            let _ = log.frame.class_list().toggle_with_force(&attribute(&input, "data-class"), on);
         }
     });
     log.show();

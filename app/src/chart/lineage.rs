@@ -2,7 +2,10 @@
 
 use super::{
     cut,
-    dag::{Boxes, Place, arrange, edge, reading_order},
+    dag::{
+        Boxes, Place,
+        layout::{Sizes, arrange, reading_order},
+    },
     escape,
     path::short,
 };
@@ -39,17 +42,13 @@ pub fn draw(stops: &[Stop]) -> (String, f64, f64) {
     let index: BTreeMap<&str, usize> = stops.iter().enumerate().map(|(at, stop)| (stop.id.as_str(), at)).collect();
     let after: Vec<Vec<usize>> =
         stops.iter().map(|stop| stop.after.iter().filter_map(|id| index.get(id.as_str()).copied()).collect()).collect();
-    let (places, width, height) = arrange(&after, WIDTH, HEIGHT, GAP);
-    let mut shapes = String::new();
-    for (to, all) in after.iter().enumerate() {
-        for from in all {
-            shapes += &format!(r#"<path class="edge" d="{}"/>"#, edge(places[*from], places[to], (WIDTH, HEIGHT), GAP));
-        }
+    let layout = arrange(&after, &[], &Sizes { width: WIDTH, height: HEIGHT, gap_x: GAP, gap_y: 24.0 });
+    let mut shapes: String =
+        layout.edges.iter().map(|edge| format!(r#"<path class="edge" d="{}"/>"#, edge.path)).collect();
+    for at in reading_order(&layout.places) {
+        shapes += &stop(&stops[at], layout.places[at]);
     }
-    for at in reading_order(&places) {
-        shapes += &stop(&stops[at], places[at]);
-    }
-    (shapes, width, height)
+    (shapes, layout.width, layout.height)
 }
 
 fn stop(stop: &Stop, place: Place) -> String {

@@ -1,6 +1,6 @@
 //! Backfills: all of them with the form that makes one, and one with its dates.
 
-use super::pipeline::{Around, ParamsField, Part};
+use super::pipeline::{AllOf, FormPanel, MadeBy, OfPipeline, ParamsField, Part, Starts};
 use crate::{islands::LiveRegion, pages::pipeline_run::state as of, ui::prelude::*};
 use domain::{
     Page,
@@ -87,27 +87,14 @@ pub fn Backfills(
         }
         .into_any()
     };
-    let form = may_run.then(|| view! { <aside class="stack" aria-label="Make a backfill"><New links=links.clone() pipelines=pipelines.clone() timezones draft/></aside> });
+    let form =
+        may_run.then(|| view! { <New links=links.clone() pipelines=pipelines.clone() timezones draft/> }.into_any());
     view! {
-        <PageHead title="Pipelines".into_any()/>
-        <Around links part=Part::Backfills/>
-        <div class=if may_run { "with-aside" } else { "stack" }>
-            <section aria-labelledby="h-backfills">
-                <h2 class="sr" id="h-backfills">"Backfills"</h2>
-                <div class="list-bar">
-                    <FilterBar
-                        label="Of the pipeline"
-                        address=address.clone()
-                        name="pipeline"
-                        placeholder="the name of a pipeline"
-                        suggestions=pipelines
-                    />
-                </div>
-                {list}
-                <Pager address shown next=next_page_token one="backfill" many="backfills" keys=true/>
-            </section>
-            {form}
-        </div>
+        <AllOf links part=Part::Backfills title="Backfills" form makes="Make a backfill">
+            <div class="list-bar"><OfPipeline address=address.clone() pipelines/></div>
+            {list}
+            <Pager address shown next=next_page_token one="backfill" many="backfills" keys=true/>
+        </AllOf>
         <LiveRegion events/>
     }
 }
@@ -166,6 +153,21 @@ pub fn One(
     let (shape, word) = state(backfill.state);
     let may_cancel = may_run && backfill.state == BackfillState::Running;
     let Runs { total, waiting, open, succeeded, failed, refused } = backfill.progress;
+    // A date that has no run any more, or never had one, is done with as well.
+    #[allow(clippy::cast_precision_loss)] // at most a thousand
+    let share = (total - waiting - open) as f64 / total.max(1) as f64;
+    let counts = [
+        (State::Passed, succeeded, "succeeded"),
+        (State::Failed, failed, "failed or cancelled"),
+        (State::Failed, refused, "refused"),
+        (State::Running, open, "open"),
+        (State::Queued, waiting, "to come"),
+    ];
+    let counts = counts
+        .into_iter()
+        .filter(|(_, count, _)| *count > 0)
+        .map(|(state, count, word)| view! { <StateMark state word=format!("{} {word}", format::integer(count))/> })
+        .collect_view();
     let action = format!("{}/cancel", links.backfill(backfill.number));
     let dialog = may_cancel.then(|| {
         view! {
@@ -220,10 +222,10 @@ pub fn One(
             badge=view! { <Badge state=shape word/> }.into_any()
             actions=may_cancel.then(|| view! { <Button text="Cancel backfill" kind=Kind::Danger opens="cancel-backfill"/> }).into_any()
             meta=view! {
-                <span><Icon symbol=Symbol::Pipe/>"Runs "<a href=links.pipeline(&backfill.pipeline)>{backfill.pipeline.clone()}</a></span>
+                <Starts links=links.clone() pipeline=backfill.pipeline.clone()/>
                 <span><Icon symbol=Symbol::Wait/>{words(&backfill)}</span>
                 <span>"The date is the param "<code>{backfill.param.clone()}</code>{format!("; {} at once", backfill.at_once)}</span>
-                <span><Avatar name=backfill.created_by.clone() size=AvatarSize::Small/>{backfill.created_by.clone()}" made it "<When at=backfill.created_at/></span>
+                <MadeBy name=backfill.created_by.clone() at=backfill.created_at/>
             }
                 .into_any()
             live=true
@@ -232,13 +234,8 @@ pub fn One(
         <div class="stack mt-4">
             <Panel title="Progress" id="progress" note=format!("{total} dates") live=true>
                 <Body>
-                    <Facts>
-                        <Fact name="To come">{waiting.to_string()}</Fact>
-                        <Fact name="Open">{open.to_string()}</Fact>
-                        <Fact name="Succeeded">{succeeded.to_string()}</Fact>
-                        <Fact name="Failed or cancelled">{failed.to_string()}</Fact>
-                        <Fact name="Refused">{refused.to_string()}</Fact>
-                    </Facts>
+                    <Progress share/>
+                    <p class="counts">{counts}</p>
                 </Body>
             </Panel>
             <Table label="Dates" keys=true id="dates" live=true>
@@ -283,43 +280,37 @@ fn New(links: Links, pipelines: Vec<String>, timezones: Vec<&'static str>, draft
     let formats = [("date", "As a day: 2026-03-29"), ("time", "As a moment: 2026-03-29T03:00:00+02:00")]
         .map(|(value, word)| (value.to_owned(), word.to_owned()));
     view! {
-        <Panel title="New backfill" id="new">
-            <Body>
-                <form class="stack" method="post" action=links.backfills()>
-                    <FormErrors draft=draft.clone() fields=FIELDS/>
-                    <TextField label="Pipeline" name="pipeline" autocomplete="off" choices=pipelines draft=draft.clone()/>
-                    <TextField label="From" name="from" kind="datetime-local" draft=draft.clone()/>
-                    <TextField label="To" name="to" kind="datetime-local" draft=draft.clone()/>
-                    <TextField
-                        label="Dates"
-                        name="expression"
-                        autocomplete="off"
-                        mono=true
-                        hint="Minute, hour, day, month, day of the week: 0 0 * * * is each day."
-                        draft=draft.clone()
-                    />
-                    <TextField
-                        label="Time zone"
-                        name="timezone"
-                        autocomplete="off"
-                        choices=timezones.into_iter().map(str::to_owned).collect()
-                        hint="Of all these times."
-                        draft=draft.clone()
-                    />
-                    <TextField label="The param that gets the date" name="param" autocomplete="off" mono=true draft=draft.clone()/>
-                    <SelectField label="How it gets it" name="param_format" options=formats.to_vec() draft=draft.clone()/>
-                    <ParamsField label="Other params" draft=draft.clone()/>
-                    <TextField
-                        label="Runs at once"
-                        name="at_once"
-                        kind="number"
-                        autocomplete="off"
-                        hint=format!("1 to {MAX_AT_ONCE}.")
-                        draft
-                    />
-                    <Button text="Begin backfill" kind=Kind::Primary/>
-                </form>
-            </Body>
-        </Panel>
+        <FormPanel title="New backfill" id="new" action=links.backfills() go="Begin backfill" own=FIELDS draft=draft.clone()>
+            <TextField label="Pipeline" name="pipeline" autocomplete="off" choices=pipelines draft=draft.clone()/>
+            <TextField label="From" name="from" kind="datetime-local" draft=draft.clone()/>
+            <TextField label="To" name="to" kind="datetime-local" draft=draft.clone()/>
+            <TextField
+                label="Dates"
+                name="expression"
+                autocomplete="off"
+                mono=true
+                hint="Minute, hour, day, month, day of the week: 0 0 * * * is each day."
+                draft=draft.clone()
+            />
+            <TextField
+                label="Time zone"
+                name="timezone"
+                autocomplete="off"
+                choices=timezones.into_iter().map(str::to_owned).collect()
+                hint="Of all these times."
+                draft=draft.clone()
+            />
+            <TextField label="The param that gets the date" name="param" autocomplete="off" mono=true draft=draft.clone()/>
+            <SelectField label="How it gets it" name="param_format" options=formats.to_vec() draft=draft.clone()/>
+            <ParamsField label="Other params" draft=draft.clone()/>
+            <TextField
+                label="Runs at once"
+                name="at_once"
+                kind="number"
+                autocomplete="off"
+                hint=format!("1 to {MAX_AT_ONCE}.")
+                draft
+            />
+        </FormPanel>
     }
 }

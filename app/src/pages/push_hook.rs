@@ -1,6 +1,6 @@
 //! Push hooks: all of them with the form that makes one, and one with what it was told of.
 
-use super::pipeline::{Around, ParamsField, Part};
+use super::pipeline::{AllOf, FormPanel, MadeBy, OfPipeline, ParamsField, Part, Starts};
 use crate::{islands::LiveRegion, ui::prelude::*};
 use domain::{
     Page,
@@ -81,45 +81,24 @@ pub fn PushHooks(
         }
         .into_any()
     };
-    let (form_action, names) = (links.push_hooks(), pipelines.clone());
+    let (action, names) = (links.push_hooks(), pipelines.clone());
     let form = may_write.then(|| {
         let draft = if draft.is_refused() { draft } else { Draft::of([("forge", "github")]) };
         let forges = Forge::ALL.map(|forge| (forge.as_str().to_owned(), forge.title().to_owned()));
         view! {
-            <aside class="stack" aria-label="Make a push hook">
-                <Panel title="New push hook" id="new">
-                    <Body>
-                        <form class="stack" method="post" action=form_action>
-                            <FormErrors draft=draft.clone() fields=FIELDS/>
-                            <SelectField label="Who tells of pushes" name="forge" options=forges.to_vec() draft=draft.clone()/>
-                            <Fields pipelines=names draft/>
-                            <Button text="Make push hook" kind=Kind::Primary/>
-                        </form>
-                    </Body>
-                </Panel>
-            </aside>
+            <FormPanel title="New push hook" id="new" action go="Make push hook" own=FIELDS draft=draft.clone()>
+                <SelectField label="Who tells of pushes" name="forge" options=forges.to_vec() draft=draft.clone()/>
+                <Fields pipelines=names draft/>
+            </FormPanel>
         }
+        .into_any()
     });
     view! {
-        <PageHead title="Pipelines".into_any()/>
-        <Around links part=Part::PushHooks/>
-        <div class=if may_write { "with-aside" } else { "stack" }>
-            <section aria-labelledby="h-hooks">
-                <h2 class="sr" id="h-hooks">"Push hooks"</h2>
-                <div class="list-bar">
-                    <FilterBar
-                        label="Of the pipeline"
-                        address=address.clone()
-                        name="pipeline"
-                        placeholder="the name of a pipeline"
-                        suggestions=pipelines
-                    />
-                </div>
-                {list}
-                <Pager address shown next=next_page_token one="push hook" many="push hooks" keys=true/>
-            </section>
-            {form}
-        </div>
+        <AllOf links part=Part::PushHooks title="Push hooks" form makes="Make a push hook">
+            <div class="list-bar"><OfPipeline address=address.clone() pipelines/></div>
+            {list}
+            <Pager address shown next=next_page_token one="push hook" many="push hooks" keys=true/>
+        </AllOf>
         <LiveRegion events/>
     }
 }
@@ -226,16 +205,9 @@ pub fn One(
     };
     let form = may_write.then(|| {
         view! {
-            <Panel title="Change" id="change">
-                <Body>
-                    <form class="stack" method="post" action=action>
-                        <input type="hidden" name="do" value="change"/>
-                        <FormErrors draft=draft.clone() fields=FIELDS/>
-                        <Fields pipelines draft/>
-                        <Button text="Save" kind=Kind::Primary/>
-                    </form>
-                </Body>
-            </Panel>
+            <FormPanel title="Change" id="change" action go="Save" own=FIELDS draft=draft.clone() act="change">
+                <Fields pipelines draft/>
+            </FormPanel>
         }
     });
     let how = match hook.forge {
@@ -256,9 +228,9 @@ pub fn One(
             badge=view! { <Badge state=shape word/> }.into_any()
             actions=acts.into_any()
             meta=view! {
-                <span><Icon symbol=Symbol::Pipe/>"Starts "<a href=links.pipeline(&hook.pipeline)>{hook.pipeline.clone()}</a></span>
+                <Starts links=links.clone() pipeline=hook.pipeline.clone()/>
                 <span><Icon symbol=Symbol::Commit/>{crate::format::capitalised(&hook.words())}</span>
-                <span><Avatar name=hook.created_by.clone() size=AvatarSize::Small/>{hook.created_by.clone()}" made it "<When at=hook.created_at/></span>
+                <MadeBy name=hook.created_by.clone() at=hook.created_at/>
             }
                 .into_any()
             live=true

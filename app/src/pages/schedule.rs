@@ -1,6 +1,6 @@
 //! Schedules: all of them with the form that makes one, and one with its fires.
 
-use super::pipeline::{Around, ParamsField, Part};
+use super::pipeline::{AllOf, FormPanel, MadeBy, OfPipeline, ParamsField, Part, Starts};
 use crate::{islands::LiveRegion, ui::prelude::*};
 use domain::{
     Page,
@@ -91,30 +91,17 @@ pub fn Schedules(
         }
         .into_any()
     };
-    let form = may_run.then(|| {
-        view! { <New links=links.clone() pipelines=pipelines.clone() timezones draft/> }
-    });
+    let form =
+        may_run.then(|| view! { <New links=links.clone() pipelines=pipelines.clone() timezones draft/> }.into_any());
     view! {
-        <PageHead title="Pipelines".into_any()/>
-        <Around links part=Part::Schedules/>
-        <div class=if may_run { "with-aside" } else { "stack" }>
-            <section aria-labelledby="h-schedules">
-                <h2 class="sr" id="h-schedules">"Schedules"</h2>
-                <div class="list-bar">
-                    <FilterBar
-                        label="Of the pipeline"
-                        address=address.clone()
-                        name="pipeline"
-                        placeholder="the name of a pipeline"
-                        suggestions=pipelines
-                    />
-                    <Choice label="State" items=choice/>
-                </div>
-                {list}
-                <Pager address shown next=next_page_token one="schedule" many="schedules" keys=true/>
-            </section>
-            {form.map(|form| view! { <aside class="stack" aria-label="Make a schedule">{form}</aside> })}
-        </div>
+        <AllOf links part=Part::Schedules title="Schedules" form makes="Make a schedule">
+            <div class="list-bar">
+                <OfPipeline address=address.clone() pipelines/>
+                <Choice label="State" items=choice/>
+            </div>
+            {list}
+            <Pager address shown next=next_page_token one="schedule" many="schedules" keys=true/>
+        </AllOf>
         <LiveRegion events/>
     }
 }
@@ -126,6 +113,9 @@ fn state(schedule: &Schedule) -> (State, &'static str) {
 #[component]
 fn Line(links: Links, row: ScheduleRow) -> impl IntoView {
     let ScheduleRow { schedule, next } = row;
+    // The zone stands beside the expression.
+    let next =
+        next.map(|next| next.strip_suffix(&schedule.timezone).map_or(next.clone(), |time| time.trim_end().to_owned()));
     let (shape, word) = state(&schedule);
     view! {
         <tr id=format!("schedule-{}", schedule.name)>
@@ -231,16 +221,9 @@ pub fn One(
     };
     let form = may_run.then(|| {
         view! {
-            <Panel title="Change" id="change">
-                <Body>
-                    <form class="stack" method="post" action=action>
-                        <input type="hidden" name="do" value="change"/>
-                        <FormErrors draft=draft.clone() fields=FIELDS/>
-                        <Fields pipelines timezones draft/>
-                        <Button text="Save" kind=Kind::Primary/>
-                    </form>
-                </Body>
-            </Panel>
+            <FormPanel title="Change" id="change" action go="Save" own=FIELDS draft=draft.clone() act="change">
+                <Fields pipelines timezones draft/>
+            </FormPanel>
         }
     });
     let params = (!schedule.params.is_empty()).then(|| {
@@ -263,10 +246,10 @@ pub fn One(
             badge=view! { <Badge state=shape word/> }.into_any()
             actions=acts.into_any()
             meta=view! {
-                <span><Icon symbol=Symbol::Pipe/>"Starts "<a href=links.pipeline(&schedule.pipeline)>{schedule.pipeline.clone()}</a></span>
+                <Starts links=links.clone() pipeline=schedule.pipeline.clone()/>
                 <span><Icon symbol=Symbol::Wait/><code>{schedule.expression.clone()}</code>" "{schedule.timezone.clone()}</span>
                 <span>{rule(&schedule)}</span>
-                <span><Avatar name=schedule.created_by.clone() size=AvatarSize::Small/>{schedule.created_by.clone()}" made it "<When at=schedule.created_at/></span>
+                <MadeBy name=schedule.created_by.clone() at=schedule.created_at/>
             }
                 .into_any()
             live=true
@@ -335,15 +318,9 @@ fn New(links: Links, pipelines: Vec<String>, timezones: Vec<&'static str>, draft
         Draft::of([("timezone", "UTC"), ("catch_up", "skip"), ("catch_up_limit", "10"), ("jitter_s", "0")])
     };
     view! {
-        <Panel title="New schedule" id="new">
-            <Body>
-                <form class="stack" method="post" action=links.schedules()>
-                    <FormErrors draft=draft.clone() fields=FIELDS/>
-                    <Fields pipelines timezones draft/>
-                    <Button text="Make schedule" kind=Kind::Primary/>
-                </form>
-            </Body>
-        </Panel>
+        <FormPanel title="New schedule" id="new" action=links.schedules() go="Make schedule" own=FIELDS draft=draft.clone()>
+            <Fields pipelines timezones draft/>
+        </FormPanel>
     }
 }
 

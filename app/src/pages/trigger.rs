@@ -1,6 +1,6 @@
 //! Triggers: what starts pipelines when something else happens, and the form that makes one.
 
-use super::pipeline::{Around, ParamsField, Part};
+use super::pipeline::{AllOf, FormPanel, ParamsField, Part};
 use crate::ui::prelude::*;
 use domain::trigger::{Trigger, TriggerFiring, TriggerOn};
 use leptos::prelude::*;
@@ -60,18 +60,8 @@ pub fn Triggers(
         }
         .into_any()
     };
-    let form = may_run.then(|| view! { <aside class="stack" aria-label="Make a trigger"><New links=links.clone() pipelines draft/></aside> });
-    view! {
-        <PageHead title="Pipelines".into_any()/>
-        <Around links part=Part::Triggers/>
-        <div class=if may_run { "with-aside" } else { "stack" }>
-            <section aria-labelledby="h-triggers">
-                <h2 class="sr" id="h-triggers">"Triggers"</h2>
-                {list}
-            </section>
-            {form}
-        </div>
-    }
+    let form = may_run.then(|| view! { <New links=links.clone() pipelines draft/> }.into_any());
+    view! { <AllOf links part=Part::Triggers title="Triggers" form makes="Make a trigger">{list}</AllOf> }
 }
 
 #[component]
@@ -146,30 +136,24 @@ fn New(links: Links, pipelines: Vec<String>, draft: Draft) -> impl IntoView {
     let states = ["succeeded", "failed", "cancelled"]
         .map(|state| view! { <CheckField name="states" value=state draft=draft.clone()>{state}</CheckField> });
     view! {
-        <Panel title="New trigger" id="new">
-            <Body>
-                <form class="stack" method="post" action=links.triggers()>
-                    <FormErrors draft=draft.clone() fields=FIELDS/>
-                    <TextField label="Starts the pipeline" name="pipeline" autocomplete="off" choices=pipelines.clone() draft=draft.clone()/>
-                    <SelectField label="When" name="kind" options=kinds.to_vec() draft=draft.clone()/>
-                    <TextField label="The other pipeline" name="source" autocomplete="off" optional=true choices=pipelines draft=draft.clone()/>
-                    <fieldset class="field">
-                        <legend class="label">"Its run has"</legend>
-                        {states.into_iter().collect_view()}
-                    </fieldset>
-                    <TextField label="The data set" name="dataset" autocomplete="off" optional=true draft=draft.clone()/>
-                    <ParamsField label="Params" draft=draft.clone()/>
-                    <TextField
-                        label="At most once in, in seconds"
-                        name="cool_down_s"
-                        kind="number"
-                        autocomplete="off"
-                        hint="0 for each time."
-                        draft
-                    />
-                    <Button text="Make trigger" kind=Kind::Primary/>
-                </form>
-            </Body>
-        </Panel>
+        <FormPanel title="New trigger" id="new" action=links.triggers() go="Make trigger" own=FIELDS draft=draft.clone()>
+            <TextField label="Starts the pipeline" name="pipeline" autocomplete="off" choices=pipelines.clone() draft=draft.clone()/>
+            <SelectField label="When" name="kind" options=kinds.to_vec() draft=draft.clone()/>
+            <TextField label="The other pipeline" name="source" autocomplete="off" optional=true choices=pipelines draft=draft.clone()/>
+            <fieldset class="field">
+                <legend class="label">"Its run has"</legend>
+                {states.into_iter().collect_view()}
+            </fieldset>
+            <TextField label="The data set" name="dataset" autocomplete="off" optional=true draft=draft.clone()/>
+            <ParamsField label="Params" draft=draft.clone()/>
+            <TextField
+                label="At most once in, in seconds"
+                name="cool_down_s"
+                kind="number"
+                autocomplete="off"
+                hint="0 for each time."
+                draft
+            />
+        </FormPanel>
     }
 }

@@ -2,16 +2,25 @@
 
 use crate::{
     format,
+    islands::LiveRegion,
     ui::{prelude::*, query::encode},
 };
-use domain::worker::{Limit, Pool, QueuedStep, Worker, waits_for};
+use domain::{
+    id::WorkspaceId,
+    worker::{Limit, Pool, QueuedStep, Worker, waits_for},
+};
 use leptos::prelude::*;
+
+/// How many steps the lists hold at most.
+const LISTED: usize = 100;
 
 /// The page of workers, pools and limits. Sends to `workers/limits` and `workers/limits/{name}/delete`.
 #[component]
 pub fn Workers(
     /// The addresses of the workspace.
     links: Links,
+    /// The workspace.
+    workspace_id: WorkspaceId,
     /// All workers.
     workers: Vec<Worker>,
     /// The pools.
@@ -31,7 +40,8 @@ pub fn Workers(
     let now = now();
     let alive = workers.iter().filter(|worker| worker.is_alive(now)).count();
     let note = format!("{alive} alive");
-    let waiting = ready.len();
+    let events = links.events(&[format!("pipeline_runs:{workspace_id}")]);
+    let (of_running_note, of_ready_note) = (shown(running.len()), shown(ready.len()));
     let reasons: Vec<String> = ready.iter().map(|step| format::capitalised(&waits_for(step, &workers, now))).collect();
     let action = links.to("workers/limits");
     let form = may_write.then(|| {
@@ -65,20 +75,21 @@ pub fn Workers(
     view! {
         <Crumbs items=vec![Crumb::to("Pipelines", up), Crumb::here("Workers")]/>
         <PageHead title="Workers".into_any()/>
-        <div class="with-aside mt-4">
+        // Who is alive no event tells.
+        <div class="with-aside mt-4" data-look-again="">
             <div class="stack">
-                <Panel title="Workers" id="workers" note>
+                <Panel title="Workers" id="workers" note live=true>
                     <WorkerTable workers=workers.clone()/>
                 </Panel>
-                <Panel title="Running" id="running" note=format::count(running.len() as i64, "step", "steps")>
+                <Panel title="Running" id="running" note=of_running_note live=true>
                     <Steps links=of_running steps=running reasons=Vec::new() empty="No step of this workspace runs."/>
                 </Panel>
-                <Panel title="Waiting" id="waiting" note=format::count(waiting as i64, "step", "steps")>
+                <Panel title="Waiting" id="waiting" note=of_ready_note live=true>
                     <Steps links=of_ready steps=ready reasons empty="No step of this workspace waits for a worker."/>
                 </Panel>
             </div>
             <aside class="stack" aria-label="Pools and limits">
-                <Panel title="Pools" id="pools">
+                <Panel title="Pools" id="pools" live=true>
                     <Pools pools/>
                 </Panel>
                 <Panel title="Limits" id="limits" note=limits.len().to_string()>
@@ -87,6 +98,15 @@ pub fn Workers(
                 </Panel>
             </aside>
         </div>
+        <LiveRegion events/>
+    }
+}
+
+/// How many steps are listed; of more than are listed nobody counted.
+fn shown(count: usize) -> String {
+    match count {
+        LISTED.. => format!("the first {LISTED}"),
+        count => format::count(i64::try_from(count).unwrap_or(i64::MAX), "step", "steps"),
     }
 }
 

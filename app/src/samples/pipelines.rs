@@ -1,10 +1,13 @@
 //! Pipelines: a file, runs that go on, failed and were cancelled, their steps, tries and logs.
 
 use super::{ago, digest, event, moment, person, pipeline_run};
-use crate::pages::{
-    pipeline::{FilePage, PipelinePage},
-    pipeline_run::{RunPage, state},
-    schedule::{SchedulePage, ScheduleRow, SchedulesPage},
+use crate::{
+    pages::{
+        pipeline::{FilePage, PipelinePage},
+        pipeline_run::{RunPage, state},
+        schedule::{SchedulePage, ScheduleRow, SchedulesPage},
+    },
+    ui::log::LogPart,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
@@ -13,9 +16,12 @@ use domain::{
     id::{MonitorId, PipelineId, PipelineVersionId, RunId, ScheduleId, StepAttemptId, StepId, TriggerId, WorkspaceId},
     log::{LogLine, LogStream},
     pipeline::{ParamValue, Pipeline, PipelineSpec, PipelineSummary, PipelineVersion},
-    pipeline_run::{AttemptOutcome, PipelineRunDetail, PipelineRunState, PipelineRunSummary, RunCause, StepState},
+    pipeline_run::{
+        AttemptOutcome, Caveat, Code, PipelineRunDetail, PipelineRunState, PipelineRunSummary, RunCause, RunRecord,
+        StepState,
+    },
     schedule::{CatchUp, Fire, FireOutcome, Schedule},
-    step::{Step, StepAttempt, StepKind, StepOutput},
+    step::{OutputVersion, Step, StepAttempt, StepKind, StepOutput, StepSample, Versioned},
     trigger::{Trigger, TriggerOn},
 };
 use std::collections::BTreeMap;
@@ -187,14 +193,45 @@ fn page(run: domain::pipeline_run::PipelineRun, steps: Vec<(Step, Vec<StepAttemp
     let attempts = attempts.collect();
     let steps: Vec<Step> = steps.into_iter().map(|(step, _)| step).collect();
     let count = |count: usize| i64::try_from(count).unwrap_or_default();
+    let record = RunRecord {
+        run: run.number,
+        pipeline: run.pipeline_name.clone(),
+        version: run.version_number,
+        digest: run.digest.clone(),
+        params: run.params.clone(),
+        seed: 7,
+        code: Some(Code {
+            repository: Some("https://git.example/lab/wine.git".to_owned()),
+            commit: "3f9c2b7de4a15c0b8f7712aa90cc41d2e6b5a017".to_owned(),
+            branch: Some("main".to_owned()),
+            is_dirty: true,
+            patch: Some(digest(45)),
+        }),
+        versions: vec![OutputVersion {
+            of: Versioned::Dataset,
+            name: "wine-rows".to_owned(),
+            number: 41,
+            digest: Some(digest(46)),
+        }],
+        steps: Vec::new(),
+        facts: BTreeMap::new(),
+        caveats: vec![Caveat {
+            step: Some("train".to_owned()),
+            reason: "Its image registry.example/train:latest is not named by its digest.".to_owned(),
+        }],
+    };
     let steps_ended = count(steps.iter().filter(|step| step.state.is_final()).count());
     RunPage {
         attempts,
-        shown: state::chosen(&steps, None).cloned(),
+        shown: state::chosen(&steps, None, &spec()).cloned(),
         inside: None,
         detail: PipelineRunDetail { cause_page: None, run, steps_total: count(steps.len()), steps_ended, steps },
         spec: spec(),
         lines: log(),
+        part: LogPart::End,
+        samples: samples(),
+        record,
+        reproductions: Vec::new(),
         alert: None,
         events: vec![event(
             3,
@@ -219,6 +256,25 @@ fn params() -> BTreeMap<String, ParamValue> {
             ParamValue::Text("weights for classes below 5 %, second try with the fixed split".to_owned()),
         ),
     ])
+}
+
+/// What a training used for two minutes.
+fn samples() -> Vec<StepSample> {
+    let wave = |n: i32| (f64::from(n) / 4.0).sin();
+    // Small numbers of the example.
+    #[allow(clippy::cast_possible_truncation)]
+    let sample = |n: i32| StepSample {
+        at: since(i64::from(112 - 2 * n)),
+        seconds: 2.0,
+        cpu_mean: (1.6 + 0.3 * wave(n)) as f32,
+        cpu_max: (1.8 + 0.2 * wave(n)) as f32,
+        memory_mean: (400_i64 + i64::from(n) * 9) << 20,
+        memory_max: (412_i64 + i64::from(n) * 9) << 20,
+        read_bytes: if n < 6 { 48 << 20 } else { 0 },
+        written_bytes: if n % 12 == 0 { 20 << 20 } else { 4096 },
+        gpus: Vec::new(),
+    };
+    (0..56).map(sample).collect()
 }
 
 /// A run whose training is tried for the second time.

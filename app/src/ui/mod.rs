@@ -33,7 +33,7 @@ pub mod prelude {
         field::{self, CheckField, Draft, FormErrors, SelectField, TextArea, TextField},
         head::{Choice, Crumb, Crumbs, PageHead, Tab, Tabs},
         icon::{Icon, Symbol},
-        log::{LogPanel, LogRow},
+        log::{LogPanel, LogPart, LogRow},
         meter::{Meter, Progress},
         metric::{BoardRun, ChartBoard, ChartControls, ChartGroup, ChartPanel},
         panel::{Body, Callout, Empty, Fact, Facts, Panel, Row, Rows},

@@ -137,6 +137,10 @@ pub fn Pager(
     selects: bool,
 ) -> impl IntoView {
     let is_first = address.get("page_token").is_none();
+    if shown == 0 && is_first && next.is_none() {
+        // What stands in the place of the rows says so.
+        return ().into_any();
+    }
     // Rows of one page: far below 2⁶³.
     let shown = i64::try_from(shown).unwrap_or(i64::MAX);
     let text = match total {
@@ -182,6 +186,7 @@ pub fn Pager(
                 })}
         </nav>
     }
+    .into_any()
 }
 
 /// The one field that filters a list, with the rest of the address kept. `/` goes to it.

@@ -142,11 +142,17 @@ impl Services {
             return Err(Error::invalid_field("at_once", text));
         }
         let params = new.params.or_else(|| of_schedule.map(|one| one.params.clone())).unwrap_or_default();
-        check_params(&mut tx, &pipeline, &params).await?;
         let first = dates.first().copied().unwrap_or(range.from);
-        let date = Map::from_iter([(new.param.clone(), new.param_format.write(first, &range.timezone).into())]);
-        let in_param = |error: Error| Error::invalid_field("param", format!("{} It gets a date.", error.message));
-        check_params(&mut tx, &pipeline, &date).await.map_err(in_param)?;
+        // The params of the first run: the one that gets the date need not have a default.
+        let mut all = params.clone();
+        all.insert(new.param.clone(), new.param_format.write(first, &range.timezone).into());
+        let of_date = format!("params.{}", new.param);
+        check_params(&mut tx, &pipeline, &all).await.map_err(|error| match error.field.as_deref() {
+            Some(field) if field == of_date => {
+                Error::invalid_field("param", format!("{} It gets a date.", error.message))
+            }
+            _ => error,
+        })?;
         let total = i64::try_from(dates.len()).unwrap_or(i64::MAX);
         let backfill = Backfill {
             id: BackfillId::new(),

@@ -87,7 +87,7 @@ pub use experiment::{ExperimentSearch, NewExperiment};
 pub use export::Format as ExportFormat;
 pub use freeze::{FreezeChange, NewFreeze};
 pub use gauges::{DriftScore, Gauges};
-pub use log::{Appended, log_topic};
+pub use log::{Appended, LogHits, log_topic};
 pub use logged_model::{LoggedModelSearch, NewLoggedModel, no_logged_model};
 pub use mail::TakenMail;
 pub use model::{ModelDetail, ModelSearch, NewModel};

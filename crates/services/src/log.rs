@@ -1,8 +1,25 @@
 //! Logs of tries: written by the worker that runs the step, read by pages and clients while it goes on.
 
 use crate::{Ctx, Result, Services, boxed, pipeline_run};
-use domain::{id::StepAttemptId, log::LogLine, pipeline_run::AttemptOutcome, step::StepAttempt};
+use domain::{
+    id::StepAttemptId,
+    log::{LogLine, found, plain},
+    pipeline_run::AttemptOutcome,
+    step::StepAttempt,
+};
 pub use store::log::Appended;
+
+/// How many lines are searched at a time, and in all for one question.
+const SEARCH: (usize, i64) = (5000, 200_000);
+
+/// Lines in which a text was found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LogHits {
+    /// The lines, in order.
+    pub lines: Vec<LogLine>,
+    /// The last line that was looked at.
+    pub up_to: i64,
+}
 
 /// The topic under which pages are told that a log has grown or ended.
 #[must_use]
@@ -67,6 +84,33 @@ impl Services {
     pub async fn last_log_lines(&self, attempt: &StepAttempt, limit: usize) -> Result<Vec<LogLine>> {
         let after = attempt.log_lines.saturating_sub(i64::try_from(limit).unwrap_or(i64::MAX));
         self.log_lines(attempt.id, after, limit).await
+    }
+
+    /// Up to `limit` lines after this one that have a text in them as one reads it: without colours, and with `A` to `Z` as
+    /// `a` to `z`. Looks at up to 200,000 lines; the answer says how far it came.
+    ///
+    /// # Errors
+    /// When the database or the artifact store does not answer.
+    #[boxed]
+    pub async fn search_log(&self, attempt: StepAttemptId, find: &str, after: i64, limit: usize) -> Result<LogHits> {
+        let mut hits = LogHits { lines: Vec::new(), up_to: after.max(0) };
+        let end = hits.up_to.saturating_add(SEARCH.1);
+        while hits.up_to < end {
+            let lines = self.log_lines(attempt, hits.up_to, SEARCH.0).await?;
+            if lines.is_empty() {
+                break;
+            }
+            for line in lines {
+                hits.up_to = line.number;
+                if !found(&plain(&line.text), find).is_empty() {
+                    hits.lines.push(line);
+                    if hits.lines.len() >= limit {
+                        return Ok(hits);
+                    }
+                }
+            }
+        }
+        Ok(hits)
     }
 
     /// How the try ended, or that it runs. When it has ended, its log is whole.

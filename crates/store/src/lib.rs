@@ -78,13 +78,16 @@ use std::{str::FromStr as _, time::Duration};
 /// How long a transaction may lie still. A process that was stopped in the middle of one must not hold up all others.
 const IDLE_IN_TRANSACTION: (&str, &str) = ("idle_in_transaction_session_timeout", "60s");
 
+/// No statement here runs for so long that compiling it were worth a tenth of a second.
+const JIT: (&str, &str) = ("jit", "off");
+
 /// Opens a pool of up to `connections` connections. The database need not answer yet: each use says so by itself.
 ///
 /// # Errors
 /// When the URL is not one of a Postgres database.
 pub fn connect(url: &str, connections: u32) -> Result<PgPool> {
     let options = PgConnectOptions::from_str(url)?.application_name("slipway").statement_cache_capacity(256);
-    Ok(pool(options.options([IDLE_IN_TRANSACTION]), connections))
+    Ok(pool(options.options([IDLE_IN_TRANSACTION, JIT]), connections))
 }
 
 /// Opens another pool to the same database: for what must not wait behind everything else.

@@ -169,14 +169,26 @@ pub async fn pools(conn: &mut PgConnection, silent: Duration) -> Result<Vec<Pool
              select unnest(pools) as name, slots
              from workers
              where last_seen > clock_timestamp() - make_interval(secs => $1)
-         ), queued as (
-             select pool as name,
-                 count(*) filter (where state = 'running') as running,
-                 count(*) filter (where state = 'ready') as ready,
-                 count(*) filter (where state = 'ready' and blocked_by is not null) as blocked
+         ), counted as (
+             -- Each of these is an index; what has ended, which is nearly everything, is in none.
+             select pool as name, count(*) as running, 0 as ready, 0 as blocked
              from steps
-             where state = 'ready' or (state = 'running' and kind = 'command')
+             where state = 'running' and kind = 'command'
              group by pool
+             union all
+             select pool, 0, count(*), 0
+             from steps
+             where state = 'ready' and blocked_by is null
+             group by pool
+             union all
+             select pool, 0, count(*), count(*)
+             from steps
+             where state = 'ready' and blocked_by is not null
+             group by pool
+         ), queued as (
+             select name, sum(running)::bigint as running, sum(ready)::bigint as ready, sum(blocked)::bigint as blocked
+             from counted
+             group by name
          ), known as (
              select name from alive
              union
@@ -229,26 +241,48 @@ pub async fn queue(
         blocked_by: Option<String>,
         since: DateTime<Utc>,
     }
-    let rows: Vec<Row> = sqlx::query_as(
-        "select p.name as pipeline, r.number, s.name, s.pool, s.executor, a.worker,
-             coalesce(l.name, s.blocked_by) as blocked_by, coalesce(a.started_at, s.next_at) as since
-         from steps s
-         join pipeline_runs r on r.id = s.run_id
-         join pipelines p on p.id = r.pipeline_id
-         left join step_attempts a on a.fence = s.fence
-         left join limits l on l.key = s.blocked_by
-         where s.workspace_id = $1
-             and s.kind = 'command'
-             and s.state = case when $2 then 'running' else 'ready' end
-             and s.state in ('running', 'ready')
-         order by since
-         limit $3",
-    )
-    .bind(workspace)
-    .bind(running)
-    .bind(limit)
-    .fetch_all(conn)
-    .await?;
+    // Only so many are joined with what they are of.
+    macro_rules! queued {
+        ($steps:literal) => {
+            concat!(
+                "select p.name as pipeline, r.number, s.name, s.pool, s.executor, s.worker,
+                     coalesce(l.name, s.blocked_by) as blocked_by, s.since
+                 from (",
+                $steps,
+                ") as s
+                 join pipeline_runs r on r.id = s.run_id
+                 join pipelines p on p.id = r.pipeline_id
+                 left join limits l on l.key = s.blocked_by
+                 order by s.since
+                 limit $2"
+            )
+        };
+    }
+    let statement = if running {
+        queued!(
+            "select q.run_id, q.name, q.pool, q.executor, q.blocked_by, a.worker, a.started_at as since
+             from steps q
+             join step_attempts a on a.fence = q.fence
+             where q.workspace_id = $1 and q.state = 'running' and q.kind = 'command'
+             order by a.started_at
+             limit $2"
+        )
+    } else {
+        queued!(
+            "(select q.run_id, q.name, q.pool, q.executor, q.blocked_by, null as worker, q.next_at as since
+              from steps q
+              where q.workspace_id = $1 and q.state = 'ready' and q.blocked_by is null
+              order by q.next_at
+              limit $2)
+             union all
+             (select q.run_id, q.name, q.pool, q.executor, q.blocked_by, null as worker, q.next_at as since
+              from steps q
+              where q.workspace_id = $1 and q.state = 'ready' and q.blocked_by is not null
+              order by q.next_at
+              limit $2)"
+        )
+    };
+    let rows: Vec<Row> = sqlx::query_as(statement).bind(workspace).bind(limit).fetch_all(conn).await?;
     rows.into_iter()
         .map(|row| {
             Ok(QueuedStep {

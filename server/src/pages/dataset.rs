@@ -278,10 +278,15 @@ async fn delete(view: View, Path((name, version)): Path<(String, String)>, _form
 
 async fn show_diff(view: View, Path((name, version)): Path<(String, String)>, chosen: Chosen) -> PageResult {
     let after = VersionRef::parse(&version)?;
-    let before = VersionRef::parse(chosen.get("from").unwrap_or("latest"))?;
     let other = chosen.get("dataset").unwrap_or(&name).to_owned();
     let ctx = view.ctx()?;
     let services = view.services();
+    let before = match chosen.get("from") {
+        Some(from) => VersionRef::parse(from)?,
+        None if other != name => VersionRef::parse("latest")?,
+        // Since the one before, which is what one looks at a change for.
+        None => VersionRef::Number((services.dataset_version(ctx, &name, &after).await?.number - 1).max(1)),
+    };
     let token = chosen.get("page_token");
     let diff = services.dataset_diff(ctx, (&other, &before), (&name, &after), token, FILES).await?;
     let page = DiffPage {

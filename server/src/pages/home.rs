@@ -49,7 +49,7 @@ async fn home(State(state): State<AppState>, view: View, slug: Option<Extension<
     let mut running = Vec::new();
     let mut more_run = false;
     for state in [PipelineRunState::Running, PipelineRunState::Cancelling, PipelineRunState::Queued] {
-        let filter = RunFilter { pipeline: None, state: Some(state) };
+        let filter = RunFilter { state: Some(state), ..RunFilter::default() };
         let page = services.pipeline_runs(ctx, &filter, None, RUNNING).await?;
         more_run |= page.next_page_token.is_some();
         running.extend(page.items);

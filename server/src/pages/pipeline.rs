@@ -87,7 +87,7 @@ async fn pipeline_page(view: View, name: &str, chosen: Chosen, draft: Draft, ref
     let services = view.services();
     let unknown = || Error::invalid("There is no such state.");
     let state = chosen.get("state").map(|name| PipelineRunState::parse(name).ok_or_else(unknown)).transpose()?;
-    let filter = RunFilter { pipeline: Some(name.to_owned()), state };
+    let filter = RunFilter { pipeline: Some(name.to_owned()), state, ..RunFilter::default() };
     let mut triggers = services.triggers(ctx).await?;
     triggers.retain(|trigger| trigger.pipeline == name);
     let summary = services.pipeline(ctx, name).await?;
@@ -134,6 +134,7 @@ async fn start(view: View, Path(name): Path<String>, form: Form) -> PageResult {
             pipeline: name.clone(),
             version: Some(version.number),
             no_cache: form.text("no_cache") == "true",
+            code: None,
             idempotency_key: key(form.text("key"), &params),
             params,
         };

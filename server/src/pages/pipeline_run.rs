@@ -1,29 +1,33 @@
-//! The page of a pipeline run.
+//! The pages of pipeline runs: all of them, and one.
 
 use super::{Form, PageError, PageResult, View, chosen::Chosen, form::can_mend};
 use crate::{access::Access, extract::Path, router::Routes};
 use app::{
-    pages::pipeline_run::{InsideSteps, LOG_TAIL, Run, RunPage, state},
+    pages::pipeline_run::{InsideSteps, LOG_LINES, Run, RunPage, Runs, RunsPage, state},
     shell::Section,
-    ui::field::Draft,
+    ui::{field::Draft, log::LogPart},
 };
 use axum::http::Method;
+use chrono::{DateTime, NaiveDate, Utc};
 use domain::{
-    Digest, Error, ErrorKind,
+    Digest, Error, ErrorKind, Page,
     audit::{AuditEvent, ObjectKind},
     id::PipelineRunId,
+    log::LogLine,
     permission::Permission,
-    pipeline_run::{RerunFrom, StepState},
-    step::{Step, StepKind},
+    pipeline_run::{PipelineRunState, RerunFrom, RunCause, StepState},
+    step::{Step, StepAttempt, StepKind},
 };
 use leptos::prelude::*;
-use services::{Rerun, StepFilter};
+use services::{Rerun, RunFilter, StepFilter};
 use std::{
     collections::{BTreeMap, BTreeSet},
     convert::Infallible,
 };
 
 const SECTION: Option<Section> = Some(Section::Pipelines);
+/// How many runs a page shows.
+const ROWS: usize = 50;
 /// How many steps inside of one the page shows at once.
 const INSIDE: usize = 100;
 /// How many lines of history the page shows.
@@ -32,9 +36,60 @@ const EVENTS: usize = 50;
 pub(crate) fn routes(routes: Routes) -> Routes {
     let (read, run) = (Access::Needs(Permission::Read), Access::Needs(Permission::RunPipelines));
     routes
+        .page(Method::GET, "/pipeline-runs", read, list)
         .page(Method::GET, "/pipeline-runs/{number}", read, show)
         .page(Method::POST, "/pipeline-runs/{number}/cancel", run, cancel)
         .page(Method::POST, "/pipeline-runs/{number}/rerun", run, rerun)
+        .page(Method::POST, "/pipeline-runs/{number}/reproduce", run, reproduce)
+}
+
+/// What the address narrows the list to.
+fn filter(chosen: &Chosen) -> Result<RunFilter, Error> {
+    let unknown = |what: &str| Error::invalid(format!("There is no such {what}."));
+    let day = |name: &str| -> Result<Option<NaiveDate>, Error> {
+        let wrong = |_| Error::invalid(format!("Give the day \"{name}\" as 2026-03-29."));
+        chosen.get(name).map(|day| day.parse().map_err(wrong)).transpose()
+    };
+    let begin = |day: NaiveDate| DateTime::<Utc>::from_naive_utc_and_offset(day.into(), Utc);
+    let text = |name: &str| chosen.get(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    Ok(RunFilter {
+        pipeline: text("pipeline"),
+        state: chosen
+            .get("state")
+            .map(|name| PipelineRunState::parse(name).ok_or_else(|| unknown("state")))
+            .transpose()?,
+        cause: chosen.get("cause").map(|name| RunCause::parse(name).ok_or_else(|| unknown("cause"))).transpose()?,
+        by: text("by"),
+        text: text("q"),
+        from: day("from")?.map(begin),
+        // The last day is meant with all of it.
+        to: day("to")?.and_then(|day| day.succ_opt()).map(begin),
+    })
+}
+
+/// A filter that cannot be is told beside its fields, with what was asked for still in them.
+async fn list(view: View, chosen: Chosen) -> PageResult {
+    let ctx = view.ctx()?;
+    let services = view.services();
+    let asked = async {
+        let filter = filter(&chosen)?;
+        services.pipeline_runs(ctx, &filter, chosen.get("page_token"), ROWS).await
+    };
+    let (runs, error) = match asked.await {
+        Ok(runs) => (runs, None),
+        Err(error) if can_mend(&error) => (Page { items: Vec::new(), next_page_token: None }, Some(error)),
+        Err(error) => return Err(error.into()),
+    };
+    let page = RunsPage {
+        workspace_id: ctx.workspace_id(),
+        runs,
+        pipelines: super::schedule::pipelines(&view).await?,
+        open: services.open_pipeline_runs(ctx).await?,
+    };
+    let links = view.links.clone();
+    let address = chosen.address(links.pipeline_runs());
+    let told = error.as_ref().map(|error| error.message.clone());
+    view.form_page(error.as_ref(), "Runs", SECTION, move || view! { <Runs links address page error=told/> }).await
 }
 
 async fn show(view: View, Path(number): Path<i64>, chosen: Chosen) -> PageResult {
@@ -51,10 +106,18 @@ async fn run_page(view: View, number: i64, chosen: Chosen, refused: Option<(Erro
     let shown = match named.filter(|name| detail.steps.iter().all(|step| step.name != *name)) {
         // One inside of another; of a wrong name, what is shown without one.
         Some(name) => match services.step(ctx, number, name).await {
-            Err(error) if error.kind == ErrorKind::NotFound => state::chosen(&detail.steps, None).cloned(),
+            Err(error) if error.kind == ErrorKind::NotFound => {
+                state::chosen(&detail.steps, None, &version.spec).cloned()
+            }
             found => Some(found?),
         },
-        None => state::chosen(&detail.steps, named).cloned(),
+        None => match state::chosen(&detail.steps, named, &version.spec) {
+            // Nobody chose one: of many, the first that failed is what one came for.
+            Some(step) if named.is_none() && step.state == StepState::Failed => {
+                Some(failed(&view, number, step).await?)
+            }
+            chosen => chosen.cloned(),
+        },
     };
     let inside = match &shown {
         Some(step) => inside(&view, number, step, &chosen).await?,
@@ -67,9 +130,12 @@ async fn run_page(view: View, number: i64, chosen: Chosen, refused: Option<(Erro
     let attempts = services.pipeline_run_attempts(ctx, number, &names).await?;
     let asked = chosen.get("attempt").and_then(|number| number.parse().ok());
     let attempt = shown.as_ref().and_then(|step| state::chosen_attempt(attempts.get(&step.name)?, asked));
-    let lines = match attempt {
-        Some(attempt) => services.last_log_lines(attempt, LOG_TAIL).await?,
-        None => Vec::new(),
+    let (lines, part, samples) = match (attempt, &shown) {
+        (Some(attempt), Some(step)) => {
+            let (lines, part) = log(&view, attempt, &chosen).await?;
+            (lines, part, services.step_samples(ctx, number, &step.name, attempt.number).await?)
+        }
+        _ => (Vec::new(), LogPart::End, Vec::new()),
     };
     let events = view.history(ObjectKind::PipelineRun, run.id, EVENTS).await?;
     let title = format!("{} #{number}", run.pipeline_name);
@@ -79,6 +145,10 @@ async fn run_page(view: View, number: i64, chosen: Chosen, refused: Option<(Erro
         inside,
         attempts,
         lines,
+        part,
+        samples,
+        record: services.pipeline_run_record(ctx, number).await?,
+        reproductions: services.reproductions(ctx, number).await?,
         alert: alert(&events),
         events,
         key: PipelineRunId::new().to_string(),
@@ -92,6 +162,34 @@ async fn run_page(view: View, number: i64, chosen: Chosen, refused: Option<(Erro
     view.form_page(error.as_ref(), title, SECTION, move || view! { <Run links address page draft/> }).await
 }
 
+/// The first command inside of a step that failed; the step itself when it is one.
+async fn failed(view: &View, number: i64, step: &Step) -> Result<Step, PageError> {
+    let (ctx, mut step) = (view.ctx()?, step.clone());
+    while step.kind != StepKind::Command {
+        let filter = StepFilter { parent: Some(step.name.clone()), state: Some(StepState::Failed), commands: false };
+        match view.services().steps(ctx, number, &filter, None, 1).await?.items.pop() {
+            Some(inner) => step = inner,
+            None => break,
+        }
+    }
+    Ok(step)
+}
+
+/// The lines that the address asks for: those with a text in them, those around a line, or the last ones.
+async fn log(view: &View, attempt: &StepAttempt, chosen: &Chosen) -> Result<(Vec<LogLine>, LogPart), Error> {
+    let services = view.services();
+    let number = |name: &str| chosen.get(name).and_then(|number| number.parse::<i64>().ok());
+    if let Some(text) = chosen.get("find") {
+        let hits = services.search_log(attempt.id, text, number("find_after").unwrap_or(0), LOG_LINES).await?;
+        return Ok((hits.lines, LogPart::Found { text: text.to_owned(), up_to: hits.up_to }));
+    }
+    if let Some(line) = number("line").map(|line| line.clamp(1, attempt.log_lines.max(1))) {
+        let around = i64::try_from(LOG_LINES / 2).unwrap_or_default();
+        return Ok((services.log_lines(attempt.id, (line - around).max(0), LOG_LINES).await?, LogPart::Around(line)));
+    }
+    Ok((services.last_log_lines(attempt, LOG_LINES).await?, LogPart::End))
+}
+
 /// The steps inside of the one that is shown; when there are none, those that it stands among.
 async fn inside(view: &View, number: i64, step: &Step, chosen: &Chosen) -> Result<Option<InsideSteps>, PageError> {
     let (ctx, services) = (view.ctx()?, view.services());
@@ -100,7 +198,12 @@ async fn inside(view: &View, number: i64, step: &Step, chosen: &Chosen) -> Resul
         (StepKind::Command, None) => return Ok(None),
         (StepKind::Steps | StepKind::Many, _) => step.clone(),
     };
-    let state = chosen.get("inside").and_then(StepState::parse);
+    let failed = outer.inner.is_some_and(|inner| inner.failed > 0);
+    let state = match chosen.get("inside") {
+        // Of many, those that failed are what one looks for.
+        None if failed && outer.kind == StepKind::Many => Some(StepState::Failed),
+        asked => asked.and_then(StepState::parse),
+    };
     let filter = StepFilter { parent: Some(outer.name.clone()), state, commands: false };
     let page = services.steps(ctx, number, &filter, chosen.get("after"), INSIDE).await?;
     Ok(Some(InsideSteps { outer, steps: page.items, state, next: page.next_page_token }))
@@ -147,6 +250,14 @@ async fn rerun(view: View, Path(number): Path<i64>, form: Form) -> PageResult {
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Does it again from its record.
+async fn reproduce(view: View, Path(number): Path<i64>, form: Form) -> PageResult {
+    let key = Some(form.text("key")).filter(|key| !key.is_empty());
+    let started = view.services().reproduce_pipeline_run(view.ctx()?, number, key).await?;
+    let notice = format!("This is #{number} again, from its record. It is compared with it when it has ended.");
+    view.done(&view.links.pipeline_run(started.run.number), &notice).await
 }
 
 /// The form's key with what it says: pressed twice it starts one run, and gone back to and changed it starts another.

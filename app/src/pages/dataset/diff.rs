@@ -64,19 +64,25 @@ pub fn Diff(
     let shown = changes.len();
     let total = i64::try_from(added + removed + changed).unwrap_or(i64::MAX);
     let href = |version: &DatasetVersion| links.dataset_version(&version.dataset, version.number);
+    let between = if before.dataset == after.dataset {
+        format!("{} from v{} to v{}", after.dataset, before.number, after.number)
+    } else {
+        format!("{} to {}", before.title(), after.title())
+    };
     let (before_href, after_href) = (href(&before), href(&after));
     let rows = changes
         .into_iter()
         .map(|change| {
-            let (state, word) = match change.way {
-                Way::Added => (State::Passed, "Added"),
-                Way::Removed => (State::Failed, "Removed"),
-                Way::Changed => (State::Warning, "Changed"),
+            // A file that is gone has not failed: no colours of states here.
+            let (sign, word) = match change.way {
+                Way::Added => ("+", "Added"),
+                Way::Removed => ("−", "Removed"),
+                Way::Changed => ("~", "Changed"),
             };
             view! {
                 <tr>
                     <th scope="row">{change.path}</th>
-                    <td><StateMark state word/></td>
+                    <td><span class="mono muted" aria-hidden="true">{sign}</span>" "{word}</td>
                     <td class="num"><Maybe text=change.before.map(format::bytes)/></td>
                     <td class="num"><Maybe text=change.after.map(format::bytes)/></td>
                 </tr>
@@ -103,7 +109,7 @@ pub fn Diff(
             Crumb::here("Compare"),
         ]/>
         <PageHead
-            title=format!("{} to {}", before.title(), after.title()).into_any()
+            title=between.into_any()
             meta=view! {
                 <span>{format!("{added} added, {removed} removed, {changed} changed")}</span>
                 <span>"From " <a href=before_href>{before.title()}</a> " to " <a href=after_href>{after.title()}</a></span>

@@ -18,16 +18,21 @@ use crate::ui::prelude::*;
 use domain::dataset::ChecksState;
 use leptos::prelude::*;
 
-/// Whether a version is what is expected of it.
-#[component]
-fn Checks(state: ChecksState) -> impl IntoView {
-    let (state, word) = match state {
+/// Whether a version is what is expected of it: its shape, and the word.
+fn checked(state: ChecksState) -> (State, &'static str) {
+    match state {
         ChecksState::Waiting => (State::Queued, "Being looked at"),
         ChecksState::Unchecked => (State::Skipped, "Nothing expected"),
         ChecksState::Passed => (State::Passed, "As expected"),
         ChecksState::Failed => (State::Failed, "Not as expected"),
         ChecksState::Inconclusive => (State::Unsure, "Inconclusive"),
-    };
+    }
+}
+
+/// The same in a row.
+#[component]
+fn Checks(state: ChecksState) -> impl IntoView {
+    let (state, word) = checked(state);
     view! { <StateMark state word/> }
 }
 

@@ -1,6 +1,6 @@
 //! The page of a version: its files, what its tables hold, whether that is what is expected, and who read it.
 
-use super::{Checks, size};
+use super::{checked, size};
 use crate::ui::prelude::*;
 use domain::{
     audit::AuditEvent,
@@ -82,6 +82,7 @@ pub fn Version(
     let VersionPage { version, folder, files, next, tables, checks, reason, read_by, events, may_write } = page;
     let here = links.dataset_version(&version.dataset, version.number);
     let get = format!("slipway data get {}", version.title());
+    let (shape, word) = checked(version.checks);
     let before = version.number - 1;
     let delete = format!("{here}/delete");
     view! {
@@ -92,7 +93,7 @@ pub fn Version(
         ]/>
         <PageHead
             title=format!("{} v{}", version.dataset, version.number).into_any()
-            badge=view! { <Checks state=version.checks/> }.into_any()
+            badge=view! { <Badge state=shape word/> }.into_any()
             actions=view! {
                 {may_write.then(|| view! { <Button text="Delete" kind=Kind::Danger opens="delete"/> })}
                 {(before > 0)
@@ -200,7 +201,7 @@ fn Files(
             };
             view! {
                 <tr>
-                    <th scope="row"><Icon symbol/> " " {link}</th>
+                    <th scope="row"><span class="with-icon"><Icon symbol/>{link}</span></th>
                     <td><span class="muted">{note}</span></td>
                     <td class="num">{bytes}</td>
                 </tr>

@@ -2,7 +2,7 @@
 
 use super::{Head as PipelineHead, Shown};
 use crate::{
-    chart::dag::{Dag, Node},
+    chart::dag::{Dag, MOST, Node, fold},
     format,
     ui::prelude::*,
 };
@@ -129,25 +129,33 @@ fn nodes(spec: &PipelineSpec) -> Vec<Node> {
     let graph = spec.graph();
     let node = |(name, step): (&String, &domain::pipeline::StepSpec)| Node {
         name: name.clone(),
+        label: None,
         needs: graph.needs(name).map(str::to_owned).collect(),
         href: "#source".to_owned(),
         state: State::Queued,
-        word: match step.retries.count {
-            0 => "One try".to_owned(),
-            more => format!("{} tries", more + 1),
+        word: match (step.steps(), step.retries.count) {
+            (Some(steps), _) => format::count(i64::try_from(steps.len()).unwrap_or(i64::MAX), "step", "steps"),
+            (None, 0) => "One try".to_owned(),
+            (None, more) => format!("{} tries", more + 1),
         },
         note: match (step.timeout_seconds, step.pool.as_str()) {
             (Some(seconds), _) => {
                 let span = chrono::TimeDelta::seconds(i64::try_from(seconds).unwrap_or(i64::MAX / 1000));
                 format!("up to {}", format::coarse(span))
             }
+            (None, _) if step.map.is_some() => "for each".to_owned(),
+            (None, _) if step.is_many() => {
+                let count: usize = step.matrix.values().map(Vec::len).product();
+                format!("{} times", format::integer(i64::try_from(count).unwrap_or(i64::MAX)))
+            }
             (None, "default") => String::new(),
             (None, pool) => pool.to_owned(),
         },
-        progress: None,
+        inside: None,
         current: false,
+        last: step.finally,
     };
-    spec.steps.iter().map(node).collect()
+    fold(spec.steps.iter().map(node).collect(), MOST, None, &|_| "#source".to_owned())
 }
 
 /// A file with numbered lines, each of which can be linked to.

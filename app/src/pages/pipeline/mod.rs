@@ -5,12 +5,14 @@ mod file;
 mod limit;
 mod list;
 mod runs;
+mod start;
 
 pub(in crate::pages) use edit::Problems;
 pub use edit::{Edit, example};
 pub use file::{File, FilePage};
 pub use list::List;
 pub use runs::{Pipeline, PipelinePage};
+pub(in crate::pages) use start::{AllOf, FormPanel, MadeBy, OfPipeline, Starts};
 
 use crate::ui::prelude::*;
 use leptos::prelude::*;
@@ -20,6 +22,8 @@ use leptos::prelude::*;
 pub enum Part {
     /// Pipelines themselves.
     Pipelines,
+    /// Their runs.
+    Runs,
     /// What starts them by the clock.
     Schedules,
     /// What starts them by pushes.
@@ -44,6 +48,7 @@ pub fn Around(
             label="Pipelines and what starts them"
             items=vec![
                 tab("Pipelines", links.pipelines(), Part::Pipelines),
+                tab("Runs", links.pipeline_runs(), Part::Runs),
                 tab("Schedules", links.schedules(), Part::Schedules),
                 tab("Push hooks", links.push_hooks(), Part::PushHooks),
                 tab("Triggers", links.triggers(), Part::Triggers),

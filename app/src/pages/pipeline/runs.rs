@@ -1,12 +1,17 @@
 //! A pipeline: its runs, and the form that starts one.
 
 use super::{Head as PipelineHead, Shown, limit::Limit, list::Recent};
-use crate::{format, islands::LiveRegion, pages::pipeline_run::state, ui::prelude::*};
+use crate::{
+    format,
+    islands::LiveRegion,
+    pages::pipeline_run::{RunTable, states},
+    ui::prelude::*,
+};
 use domain::{
     Page,
     audit::AuditEvent,
     pipeline::{Param, ParamKind, PipelineSpec, PipelineSummary, PipelineVersion},
-    pipeline_run::{Concurrency, PipelineRunState, PipelineRunSummary, RunCause},
+    pipeline_run::{Concurrency, PipelineRunState, PipelineRunSummary},
     push_hook::PushHook,
     schedule::Schedule,
     trigger::{Trigger, TriggerOn},
@@ -82,7 +87,7 @@ pub fn Pipeline(
             may_run
         />
         <div class="with-aside">
-            <Runs links=links.clone() address runs recent=summary.recent/>
+            <Runs links=links.clone() name=name.clone() address runs recent=summary.recent/>
             <aside class="stack" aria-label="How it starts, and its history">
                 {may_run.then(|| view! { <Start links=links.clone() name=name.clone() version=version.number spec key draft=draft.clone()/> })}
                 <Triggers links=links.clone() triggers push_hooks schedules/>
@@ -94,28 +99,17 @@ pub fn Pipeline(
     }
 }
 
-/// The states that the list can be narrowed to, with the word for each.
-const FILTERS: [(&str, &str); 5] =
-    [("", "All"), ("running", "Running"), ("failed", "Failed"), ("succeeded", "Succeeded"), ("cancelled", "Cancelled")];
-
 #[component]
 fn Runs(
     links: Links,
+    name: String,
     address: Address,
     runs: Page<PipelineRunSummary>,
     recent: Vec<PipelineRunState>,
 ) -> impl IntoView {
     let Page { items, next_page_token } = runs;
-    let chosen = address.get("state").unwrap_or_default().to_owned();
-    let choice = FILTERS
-        .into_iter()
-        .map(|(value, word)| {
-            let href = if value.is_empty() { address.without("state") } else { address.with("state", value) };
-            (word.to_owned(), href.href(), value == chosen)
-        })
-        .collect();
+    let chosen = address.get("state").unwrap_or_default();
     let shown = items.len();
-    let now = now();
     let table = if items.is_empty() {
         let (title, text) = if chosen.is_empty() {
             (
@@ -127,54 +121,15 @@ fn Runs(
         };
         view! { <div id="no-runs" class="panel"><Empty symbol=Symbol::Pipe title text/></div> }.into_any()
     } else {
-        let rows = items
-            .into_iter()
-            .map(|summary| {
-                let (run, total) = (summary.run, summary.steps_total);
-                let (shape, word) = state::of_run(run.state);
-                let took = state::took(run.started_at, run.ended_at, now).map(format::duration);
-                let machine = run.cause != RunCause::Person;
-                let params = run.params.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("  ");
-                view! {
-                    <tr id=format!("run-{}", run.number)>
-                        <th scope="row" class="pin id"><a class="strong mono" href=links.pipeline_run(run.number)>{format!("#{}", run.number)}</a></th>
-                        <td><StateMark state=shape word/></td>
-                        <td class="num">{format!("{} of {total}", summary.steps_ended)}</td>
-                        <td>
-                            <span class="by"><Avatar name=run.started_by_name.clone() machine size=AvatarSize::Row/>{run.started_by_name}</span>
-                        </td>
-                        <td><When at=run.created_at/></td>
-                        <td class="num"><Maybe text=took/></td>
-                        <td class="num">{format!("v{}", run.version_number)}</td>
-                        <td class="params"><span class="mono muted ellipsis" title=params.clone()>{params.clone()}</span></td>
-                    </tr>
-                }
-            })
-            .collect_view();
-        view! {
-            <Table label="Table of runs" keys=true id="runs" live=true>
-                <thead>
-                    <tr>
-                        <Head label="Run" class="pin"/>
-                        <Head label="State"/>
-                        <Head label="Steps" num=true/>
-                        <Head label="By"/>
-                        <Head label="Started"/>
-                        <Head label="Took" num=true/>
-                        <Head label="File" num=true/>
-                        <Head label="Params"/>
-                    </tr>
-                </thead>
-                <tbody>{rows}</tbody>
-            </Table>
-        }
-        .into_any()
+        view! { <RunTable links=links.clone() runs=items/> }.into_any()
     };
+    let further = Address::new(links.pipeline_runs(), []).with("pipeline", name).href();
     view! {
         <section aria-labelledby="h-runs">
             <h2 class="sr" id="h-runs">"Runs"</h2>
             <div class="list-bar">
-                <Choice label="State" items=choice/>
+                <Choice label="State" items=states(&address)/>
+                <a class="btn ghost" href=further>"Filter"</a>
                 <span class="push recent" id="recent" data-live="">
                     <span class="muted">"Last twelve "</span>
                     <Recent states=recent/>

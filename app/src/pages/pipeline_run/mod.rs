@@ -2,25 +2,38 @@
 //! try and which view are in the address.
 
 mod again;
+mod attempts;
 mod cause;
+mod failure;
+mod gantt;
+mod graph;
 mod inside;
+mod list;
+mod log;
+mod outputs;
+mod params;
+mod record;
+mod resources;
 pub mod state;
 mod step;
 mod steps;
+
+pub(in crate::pages) use list::{RunTable, states};
+pub use list::{Runs, RunsPage};
 
 use crate::{format, islands::LiveRegion, ui::prelude::*};
 use domain::{
     audit::AuditEvent,
     log::LogLine,
     pipeline::PipelineSpec,
-    pipeline_run::{PipelineRun, PipelineRunDetail, PipelineRunState, RunCause, StepState},
-    step::{Step, StepAttempt, StepKind},
+    pipeline_run::{PipelineRun, PipelineRunDetail, RunCause, RunRecord, StepState},
+    step::{Step, StepAttempt, StepKind, StepSample},
 };
 use leptos::prelude::*;
 use std::collections::BTreeMap;
 
-/// How many lines at the end of a log a page starts with.
-pub const LOG_TAIL: usize = 500;
+/// How many lines of a log a page shows at once.
+pub const LOG_LINES: usize = 500;
 
 /// What the page of a run shows.
 #[derive(Debug, Clone)]
@@ -35,8 +48,16 @@ pub struct RunPage {
     pub inside: Option<InsideSteps>,
     /// The tries of each step that the page shows and that has some.
     pub attempts: BTreeMap<String, Vec<StepAttempt>>,
-    /// The last lines of the log of the try that is shown, up to [`LOG_TAIL`].
+    /// Lines of the log of the try that is shown, up to [`LOG_LINES`].
     pub lines: Vec<LogLine>,
+    /// Which lines they are.
+    pub part: LogPart,
+    /// What the try that is shown used.
+    pub samples: Vec<StepSample>,
+    /// What it is made of.
+    pub record: RunRecord,
+    /// Runs that did it again, the last first.
+    pub reproductions: Vec<PipelineRun>,
     /// The number of the alert that started it.
     pub alert: Option<i64>,
     /// What happened to it, newest first.
@@ -65,7 +86,8 @@ pub struct InsideSteps {
 pub fn Run(
     /// The addresses of the workspace.
     links: Links,
-    /// The page, with what was chosen: `step`, `attempt`, `view`.
+    /// The page, with what was chosen: `step`, `attempt`, `view`, of the graph `graph` and `open`, of the log `find` and
+    /// `line`.
     address: Address,
     /// The run.
     page: RunPage,
@@ -81,15 +103,27 @@ pub fn Run(
     });
     let topic = format!("pipeline_run:{}", run.id);
     let events = (!run.state.is_final()).then(|| links.events(&[topic]));
-    let params = view! { <Params run=run.clone() spec=page.spec.clone() links=links.clone() may_run=page.may_run/> };
+    let params =
+        view! { <params::Params run=run.clone() spec=page.spec.clone() links=links.clone() may_run=page.may_run/> };
     let name = shown.as_ref().map(|step| step.name.clone());
     let steps = view! { <steps::Steps page=page.clone() address=address.clone() shown=name/> };
     let inside = page.inside.clone().map(|inside| {
-        view! { <inside::Inside inside address=address.clone() shown=shown.as_ref().map(|step| step.name.clone())/> }
+        let shown = shown.as_ref().map(|step| step.name.clone());
+        view! { <inside::Inside inside page=page.clone() address=address.clone() shown/> }
     });
     let log = shown.clone().filter(|step| step.kind == StepKind::Command).map(|step| {
-        view! { <step::StepLog page=page.clone() links=links.clone() step attempt=attempt.clone()/> }
+        view! { <log::StepLog page=page.clone() links=links.clone() address=address.clone() step attempt=attempt.clone()/> }
     });
+    let failure = shown.clone().map(|step| {
+        view! { <failure::Failure page=page.clone() step attempt=attempt.clone()/> }
+    });
+    let limits = shown.as_ref().and_then(|step| page.spec.step(&step::place(&step.name))).map(|spec| spec.resources);
+    let resources = attempt.clone().map(|attempt| {
+        let samples = page.samples.clone();
+        view! { <resources::Resources samples attempt limits=limits.unwrap_or_default()/> }
+    });
+    let record = view! { <record::Record page=page.clone() links=links.clone()/> };
+    let judged = view! { <record::Judged run=run.clone() links=links.clone()/> };
     let history = view! { <Timeline events=page.events.clone() links=links.clone()/> };
     let head = view! { <RunHead page=page.clone() links=links.clone()/> };
     let again = page.may_run.then(|| view! { <again::Again page=page.clone() links=links.clone() draft/> });
@@ -102,11 +136,14 @@ pub fn Run(
         ]/>
         {head}
         <div class="stack mt-4">
+            <div id="judged" data-live="">{judged}</div>
             {steps}
             <div class="with-aside">
                 <div class="stack" id="shown" data-live="">
+                    {failure}
                     {inside}
                     {log}
+                    {resources}
                     <Panel title="History" id="history"><Body>{history}</Body></Panel>
                 </div>
                 <aside
@@ -117,6 +154,7 @@ pub fn Run(
                 >
                     {facts}
                     {params}
+                    {record}
                     {again}
                 </aside>
             </div>
@@ -220,46 +258,4 @@ fn listed(names: &[String]) -> String {
         0..=6 => names.join(", "),
         count => format!("{} and {} more", names[..6].join(", "), count - 6),
     }
-}
-
-#[component]
-fn Params(run: PipelineRun, spec: PipelineSpec, links: Links, may_run: bool) -> impl IntoView {
-    let other = format!("{}?from={}#start", links.pipeline(&run.pipeline_name), run.number);
-    let count = run.params.len();
-    if count == 0 {
-        return ().into_any();
-    }
-    let changed = run
-        .params
-        .iter()
-        .filter(|(name, value)| spec.params.get(*name).and_then(|param| param.default.as_ref()) != Some(value))
-        .count();
-    let note = if changed == 0 {
-        format!("{count}, all as in the file")
-    } else {
-        format!("{count}, {changed} not as in the file")
-    };
-    let rows = run
-        .params
-        .into_iter()
-        .map(|(name, value)| {
-            let default = spec.params.get(&name).and_then(|param| param.default.as_ref());
-            let default = default.filter(|default| **default != value).map(ToString::to_string);
-            let text = value.to_string();
-            view! {
-                <Fact name mono=true>
-                    {if text.is_empty() { view! { <span class="none">"empty"</span> }.into_any() } else { text.into_any() }}
-                    {default.map(|default| view! { " "<span class="muted">{format!("instead of {}", if default.is_empty() { "nothing".to_owned() } else { default })}</span> })}
-                </Fact>
-            }
-        })
-        .collect_view();
-    let actions = (may_run && run.state != PipelineRunState::Queued)
-        .then(|| view! { <a href=other>"Run with others"</a> }.into_any());
-    view! {
-        <Panel title="Params" id="params" note=note actions=actions.unwrap_or_else(|| ().into_any())>
-            <Body><Facts small=true>{rows}</Facts></Body>
-        </Panel>
-    }
-    .into_any()
 }

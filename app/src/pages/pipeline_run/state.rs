@@ -3,6 +3,7 @@
 use crate::{format, ui::prelude::*};
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
+    pipeline::PipelineSpec,
     pipeline_run::{AttemptOutcome, PipelineRun, PipelineRunState, StepState},
     step::{Step, StepAttempt},
 };
@@ -129,9 +130,10 @@ pub fn attempt_reason(attempt: &StepAttempt) -> Option<String> {
     }
 }
 
-/// The step that a page shows when nobody chose one: what runs, or what went wrong, or what was done last.
+/// The step that a page shows when nobody chose one: what runs, or what went wrong, or is tried
+/// again, or what was done last.
 #[must_use]
-pub fn chosen<'a>(steps: &'a [Step], asked: Option<&str>) -> Option<&'a Step> {
+pub fn chosen<'a>(steps: &'a [Step], asked: Option<&str>, spec: &PipelineSpec) -> Option<&'a Step> {
     let named = asked.and_then(|name| steps.iter().find(|step| step.name == name));
     let latest = |state: StepState| {
         steps.iter().filter(|step| step.state == state).max_by_key(|step| (step.started_at, step.ended_at))
@@ -139,7 +141,13 @@ pub fn chosen<'a>(steps: &'a [Step], asked: Option<&str>) -> Option<&'a Step> {
     named
         .or_else(|| latest(StepState::Running))
         .or_else(|| steps.iter().filter(|step| step.state == StepState::Failed).min_by_key(|step| step.ended_at))
-        .or_else(|| steps.iter().filter(|step| step.started_at.is_some()).max_by_key(|step| step.ended_at))
+        .or_else(|| steps.iter().find(|step| step.state == StepState::Ready && step.attempts > 0))
+        // What tidies up in the end says least.
+        .or_else(|| {
+            let is_last = |step: &Step| spec.steps.get(&step.name).is_some_and(|step| step.finally);
+            let began = steps.iter().filter(|step| step.started_at.is_some());
+            began.max_by_key(|step| (!is_last(step), step.ended_at))
+        })
         .or_else(|| steps.iter().find(|step| step.state == StepState::Ready))
         .or_else(|| steps.first())
 }
@@ -174,6 +182,7 @@ mod tests {
             items: BTreeMap::new(),
             inner: None,
             blocked_by: None,
+            cache: None,
             carried_from: None,
         }
     }
@@ -185,12 +194,24 @@ mod tests {
             step("b", StepState::Running, &[], Some(1)),
             step("c", StepState::Waiting, &["b"], None),
         ];
-        assert_eq!(chosen(&steps, None).unwrap().name, "b");
-        assert_eq!(chosen(&steps, Some("c")).unwrap().name, "c");
-        assert_eq!(chosen(&steps, Some("gone")).unwrap().name, "b");
+        let file = "name: p\nsteps:\n  a: { command: x }\n  b: { command: x }\nfinally:\n  c: { command: x }\n";
+        let spec = PipelineSpec::parse(file).unwrap();
+        let name = |steps: &[Step], asked: Option<&str>| chosen(steps, asked, &spec).unwrap().name.clone();
+        assert_eq!(name(&steps, None), "b");
+        assert_eq!(name(&steps, Some("c")), "c");
+        assert_eq!(name(&steps, Some("gone")), "b");
         steps[1].state = StepState::Succeeded;
-        assert_eq!(chosen(&steps, None).unwrap().name, "a");
-        assert!(chosen(&[], None).is_none());
+        assert_eq!(name(&steps, None), "a");
+        assert!(chosen(&[], None, &spec).is_none());
+        // Of a run in which all went well, what was done last, but for what runs in the end.
+        let went_well: Vec<Step> = [("a", 0), ("b", 1), ("c", 9)]
+            .map(|(name, at)| {
+                let mut step = step(name, StepState::Succeeded, &[], Some(at));
+                step.ended_at = DateTime::from_timestamp(at + 1, 0);
+                step
+            })
+            .into();
+        assert_eq!(name(&went_well, None), "b");
     }
 
     #[test]

@@ -1,62 +1,14 @@
-//! One step of a run: how it stands, its log, its tries, what it gave on.
+//! One step of a run: how it stands and what is known of it.
 
-use super::{RunPage, state};
+use super::{RunPage, attempts::Attempts, outputs::Outputs, state};
 use crate::{format, ui::prelude::*};
 use chrono::TimeDelta;
 use domain::{
     pipeline::{Command as Runs, StepSpec, TriggerRule, Work},
-    pipeline_run::{AttemptOutcome, StepState},
-    step::{Step, StepAttempt, StepKind},
+    pipeline_run::{AttemptOutcome, CacheOutcome},
+    step::{Step, StepAttempt},
 };
 use leptos::prelude::*;
-
-/// The log of the try that is shown.
-#[component]
-pub(super) fn StepLog(page: RunPage, links: Links, step: Step, attempt: Option<StepAttempt>) -> impl IntoView {
-    let number = page.detail.run.number;
-    let tries = page.attempts.get(&step.name).map_or(0, Vec::len);
-    let Some(attempt) = attempt else {
-        let why = match step.state {
-            _ if let Some(number) = step.carried_from => {
-                format!("It did not run here: its outputs are those that it had in run #{number}, and so is its log.")
-            }
-            StepState::Waiting if !step.needs.is_empty() => format!("It waits for {}.", step.needs.join(", ")),
-            StepState::Ready if step.blocked_by.is_some() => format!(
-                "It begins when the limit {} has a place for it.",
-                step.blocked_by.as_deref().unwrap_or_default()
-            ),
-            StepState::Waiting | StepState::Ready => "It begins when a worker is free.".to_owned(),
-            StepState::Skipped if !step.reason.is_empty() => format!("It never began: {}.", step.reason),
-            StepState::Skipped | StepState::Cancelled => "It never began.".to_owned(),
-            _ => "Nothing is known of its tries.".to_owned(),
-        };
-        return view! {
-            <Panel title=format!("Log of {}", step.name) id=format!("log-{}", step.name)>
-                <div class="empty"><p>{why}</p></div>
-            </Panel>
-        }
-        .into_any();
-    };
-    let title = if tries > 1 {
-        format!("Log of {}, try {}", step.name, attempt.number)
-    } else {
-        format!("Log of {}", step.name)
-    };
-    let goes_on = attempt.outcome == AttemptOutcome::Running;
-    let log = links.step_log(number, &step.name, attempt.number);
-    view! {
-        <LogPanel
-            id=format!("log-{}-{}", step.name, attempt.number)
-            title
-            lines=page.lines
-            total=attempt.log_lines
-            events=goes_on.then(|| format!("{log}/stream"))
-            raw=log
-            empty="It wrote nothing."
-        />
-    }
-    .into_any()
-}
 
 /// What is known of the step, its tries, what it gave on.
 #[component]
@@ -74,7 +26,7 @@ pub(super) fn StepFacts(
     });
     let declared = spec.as_ref().is_some_and(|spec| !spec.outputs.is_empty());
     let outputs = (declared || !step.outputs.is_empty())
-        .then(|| view! { <Outputs step=step.clone() links number=page.detail.run.number/> });
+        .then(|| view! { <Outputs step=step.clone() links=links.clone() number=page.detail.run.number/> });
     let attempts = page.attempts.get(&step.name).filter(|attempts| !attempts.is_empty()).cloned().map(|attempts| {
         let shown = attempt.as_ref().map(|attempt| attempt.number);
         view! { <Attempts attempts step=step.clone() shown address=address.clone()/> }
@@ -93,8 +45,7 @@ pub(super) fn StepFacts(
             actions=tracked.unwrap_or_else(|| ().into_any())
         >
             <Body>
-                <Failure step=step.clone() attempt=attempt.clone()/>
-                <Known spec step=step.clone() attempt address/>
+                <Known links spec step=step.clone() attempt address/>
                 {code}
             </Body>
         </Panel>
@@ -104,7 +55,7 @@ pub(super) fn StepFacts(
 }
 
 /// Where a step of a run stands in the file: its name without the numbers of instances.
-fn place(name: &str) -> Vec<&str> {
+pub(super) fn place(name: &str) -> Vec<&str> {
     name.split('/').map(|part| part.split('.').next().unwrap_or(part)).collect()
 }
 
@@ -114,33 +65,14 @@ fn SoFar(span: TimeDelta) -> impl IntoView {
     view! { <span data-seconds=span.num_seconds().to_string()>{format::duration(span)}</span> }
 }
 
-/// Why the step failed, where it did.
 #[component]
-fn Failure(step: Step, attempt: Option<StepAttempt>) -> impl IntoView {
-    let failed = step.state == StepState::Failed;
-    let reason = attempt
-        .as_ref()
-        .and_then(state::attempt_reason)
-        .or_else(|| (failed && !step.reason.is_empty()).then(|| format::capitalised(&step.reason)))?;
-    let outcome = attempt.as_ref().map(|attempt| attempt.outcome);
-    let (tone, symbol, next) = match outcome {
-        _ if step.state == StepState::Ready => (Tone::Warn, Symbol::Wait, "It is tried again by itself."),
-        Some(AttemptOutcome::TimedOut) => {
-            (Tone::Fail, Symbol::Fail, "Raise its timeout in the file, or give it less to do.")
-        }
-        Some(AttemptOutcome::Lost) => (Tone::Warn, Symbol::Warn, ""),
-        None if failed && step.kind != StepKind::Command => (Tone::Fail, Symbol::Fail, "The list beside says which."),
-        Some(AttemptOutcome::Failed) | None if failed => (Tone::Fail, Symbol::Fail, "The end of its log says more."),
-        Some(AttemptOutcome::Failed) => (Tone::Warn, Symbol::Warn, "Another try followed."),
-        Some(AttemptOutcome::Succeeded) => (Tone::Pass, Symbol::Pass, ""),
-        _ => (Tone::Idle, Symbol::Cancel, ""),
-    };
-    let end = if reason.ends_with(['.', '?', '!']) { " " } else { ". " };
-    Some(view! { <Callout tone symbol><b>{reason}{end}</b>{next}</Callout> })
-}
-
-#[component]
-fn Known(spec: Option<StepSpec>, step: Step, attempt: Option<StepAttempt>, address: Address) -> impl IntoView {
+fn Known(
+    spec: Option<StepSpec>,
+    step: Step,
+    attempt: Option<StepAttempt>,
+    links: Links,
+    address: Address,
+) -> impl IntoView {
     let now = now();
     let timeout = spec.as_ref().and_then(|spec| spec.timeout_seconds).map(|seconds| {
         let whole = TimeDelta::seconds(i64::try_from(seconds).unwrap_or(i64::MAX / 1000));
@@ -153,8 +85,31 @@ fn Known(spec: Option<StepSpec>, step: Step, attempt: Option<StepAttempt>, addre
             None => format::coarse(whole),
         }
     });
-    let inputs: Vec<String> =
-        spec.iter().flat_map(|spec| &spec.inputs).map(|(name, from)| format!("{name} from {from}")).collect();
+    let taken = attempt.as_ref().map(|attempt| attempt.inputs.clone()).unwrap_or_default();
+    let inputs: Vec<String> = match taken.is_empty() {
+        true => spec.iter().flat_map(|spec| &spec.inputs).map(|(name, from)| format!("{name} from {from}")).collect(),
+        false => Vec::new(),
+    };
+    let taken = taken
+        .into_iter()
+        .map(|input| {
+            let from = match &input.version {
+                Some(version) => {
+                    let href = super::record::address_of(&links, version);
+                    view! { <a href=href>{format!("{}@{}", version.name, version.number)}</a> }.into_any()
+                }
+                None => view! { {input.from.clone()} }.into_any(),
+            };
+            view! { <Fact name=format!("Input {}", input.name)>{from}</Fact> }
+        })
+        .collect_view();
+    let cache = step.cache.clone().map(|cache| match (cache.outcome, cache.run) {
+        (CacheOutcome::Hit, Some(run)) => {
+            let href = links.pipeline_run(run);
+            view! { "Given by "<a href=href>{format!("run #{run}")}</a>"; nothing ran" }.into_any()
+        }
+        _ => view! { {format!("Ran: {}", cache.reasons.join("; "))} }.into_any(),
+    });
     let condition = spec.as_ref().and_then(|spec| spec.condition.clone());
     let rule = spec.as_ref().and_then(|spec| match (spec.finally, spec.trigger_rule) {
         (true, _) => Some("when all others have ended"),
@@ -187,7 +142,9 @@ fn Known(spec: Option<StepSpec>, step: Step, attempt: Option<StepAttempt>, addre
                 })}
             {code.map(|code| view! { <Fact name="Exit status">{code}</Fact> })}
             {(!step.needs.is_empty()).then(|| view! { <Fact name="After">{needs}</Fact> })}
+            {cache.map(|cache| view! { <Fact name="Cache">{cache}</Fact> })}
             {(!inputs.is_empty()).then(|| view! { <Fact name="Inputs" >{inputs.join(", ")}</Fact> })}
+            {taken}
             {step
                 .items
                 .clone()
@@ -203,89 +160,6 @@ fn Known(spec: Option<StepSpec>, step: Step, attempt: Option<StepAttempt>, addre
             {worker.map(|worker| view! { <Fact name="Worker"><span class="mono">{worker}</span></Fact> })}
         </Facts>
     }
-}
-
-#[component]
-fn Attempts(attempts: Vec<StepAttempt>, step: Step, shown: Option<i32>, address: Address) -> impl IntoView {
-    let now = now();
-    let note = format!("{} of {}", attempts.len(), step.max_attempts.max(step.attempts));
-    let several = attempts.len() > 1;
-    view! {
-        <Panel title="Tries" id="attempts" note=note>
-            <Rows>
-                {attempts
-                    .into_iter()
-                    .rev()
-                    .map(|attempt| {
-                        let (shape, word) = state::of_attempt(attempt.outcome);
-                        let span = format::duration(attempt.ended_at.unwrap_or(now) - attempt.started_at);
-                        let href = address.with("step", step.name.clone()).with("attempt", attempt.number.to_string()).href();
-                        let here = shown == Some(attempt.number);
-                        let sub = state::attempt_reason(&attempt)
-                            .unwrap_or_else(|| format::count(attempt.log_lines, "line of log", "lines of log"));
-                        let end = match (here && several, attempt.outcome == AttemptOutcome::Running) {
-                            (true, _) => "shown".into_any(),
-                            (false, true) => "goes on".into_any(),
-                            (false, false) => ().into_any(),
-                        };
-                        let title = match attempt.outcome {
-                            AttemptOutcome::Running => format!("Try {}", attempt.number),
-                            _ => format!("Try {}, {span}", attempt.number),
-                        };
-                        view! {
-                            <Row
-                                title
-                                href=href
-                                state=view! { <StateMark state=shape word/> }.into_any()
-                                sub=sub.into_any()
-                                end=end
-                            />
-                        }
-                    })
-                    .collect_view()}
-            </Rows>
-        </Panel>
-    }
-}
-
-#[component]
-fn Outputs(step: Step, links: Links, number: i64) -> impl IntoView {
-    let Step { name: step, state, outputs, .. } = step;
-    let count = outputs.len();
-    if outputs.is_empty() {
-        let why = if state.is_final() { "It gave nothing on." } else { "They are here once the step has succeeded." };
-        return view! { <Panel title="Outputs" id="outputs"><Body><p class="muted">{why}</p></Body></Panel> }
-            .into_any();
-    }
-    view! {
-        <Panel title="Outputs" id="outputs" note=count.to_string()>
-            <ul class="list files">
-                {outputs
-                    .into_iter()
-                    .map(|output| {
-                        let href = links.step_output(number, &step, &output.name);
-                        let symbol = if output.is_folder { Symbol::Folder } else { Symbol::File };
-                        let size = format::bytes(u64::try_from(output.size).unwrap_or_default());
-                        view! {
-                            <li>
-                                <Icon symbol/>
-                                <div class="grow">
-                                    <div class="ellipsis">
-                                        <a class="t" href=href download="">{output.name}</a>
-                                        " "
-                                        <span class="muted mono">{output.path}</span>
-                                    </div>
-                                    <div class="sub"><DigestText digest=output.digest/></div>
-                                </div>
-                                <span class="end">{size}</span>
-                            </li>
-                        }
-                    })
-                    .collect_view()}
-            </ul>
-        </Panel>
-    }
-    .into_any()
 }
 
 /// A command as one would type it.

@@ -16,7 +16,7 @@ use crate::{
         settle,
     },
 };
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike as _, Utc};
 use domain::{
     Error, ErrorKind, Page,
     audit::{Object, ObjectKind},
@@ -34,6 +34,9 @@ use store::{PgConnection, pipeline_run::NewPipelineRun};
 
 /// The longest key that a sender may give a request.
 const MAX_KEY: usize = 200;
+
+/// The longest text that runs are looked for with.
+const MAX_TEXT: usize = 200;
 
 /// A run to be started.
 #[derive(Debug, Clone, Default)]
@@ -69,6 +72,34 @@ pub struct RunFilter {
     pub pipeline: Option<String>,
     /// In this state.
     pub state: Option<PipelineRunState>,
+    /// Started by this.
+    pub cause: Option<RunCause>,
+    /// Started by somebody with this in the name.
+    pub by: Option<String>,
+    /// With this in the names of the pipeline and of what started it, in the values of the params or in its number.
+    pub text: Option<String>,
+    /// Asked for at this moment or later.
+    pub from: Option<DateTime<Utc>>,
+    /// Asked for before this moment.
+    pub to: Option<DateTime<Utc>>,
+}
+
+impl RunFilter {
+    fn check(&self) -> Result<()> {
+        for (name, text) in [("by", &self.by), ("text", &self.text)] {
+            let unfit = |text: &String| text.chars().count() > MAX_TEXT || text.contains('\0');
+            if text.as_ref().is_some_and(unfit) {
+                let rule = format!("Look for up to {MAX_TEXT} characters.");
+                return Err(Error::invalid_field(name, rule));
+            }
+        }
+        for (name, moment) in [("from", &self.from), ("to", &self.to)] {
+            if moment.is_some_and(|moment| !(1..=9999).contains(&moment.year())) {
+                return Err(Error::invalid_field(name, "Give a time of the years 1 to 9999."));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Which steps of a run a list shows.
@@ -207,7 +238,8 @@ impl Services {
     /// Runs of the workspace, newest first.
     ///
     /// # Errors
-    /// `NotFound` for a pipeline that there is not, `Invalid` for a page token that is not of this list.
+    /// `NotFound` for a pipeline that there is not, `Invalid` for a page token that is not of this list, and for texts and
+    /// times that no run can have.
     #[boxed]
     pub async fn pipeline_runs(
         &self,
@@ -218,14 +250,34 @@ impl Services {
     ) -> Result<Page<PipelineRunSummary>> {
         let before: Option<i64> = page_token.map(page::decode).transpose()?;
         let limit = limit.clamp(1, page::MAX_PAGE);
+        filter.check()?;
         let mut conn = self.conn().await?;
         let pipeline = match &filter.pipeline {
             Some(name) => Some(pipeline::find(&mut conn, ctx, name).await?.id),
             None => None,
         };
-        let filter = store::pipeline_run::Filter { pipeline, state: filter.state };
+        let filter = store::pipeline_run::Filter {
+            pipeline,
+            state: filter.state,
+            cause: filter.cause,
+            by: filter.by.as_deref(),
+            text: filter.text.as_deref(),
+            from: filter.from,
+            to: filter.to,
+        };
         let rows = store::pipeline_run::list(&mut conn, ctx.workspace_id(), filter, before, limit as i64 + 1).await?;
         Ok(Page::cut(rows, limit, |row| row.run.number))
+    }
+
+    /// How many runs of the workspace are open, by state, those that run first.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    #[boxed]
+    pub async fn open_pipeline_runs(&self, ctx: &Ctx) -> Result<Vec<(PipelineRunState, i64)>> {
+        let mut open = store::pipeline_run::count_open(&mut *self.conn().await?, ctx.workspace_id()).await?;
+        open.sort_by_key(|(state, _)| *state == PipelineRunState::Queued);
+        Ok(open)
     }
 
     /// A step of a run, by its name.

@@ -273,11 +273,21 @@ pub async fn workspace(conn: &mut PgConnection, id: PipelineRunId) -> Result<Opt
 
 /// Which runs a list shows.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Filter {
+pub struct Filter<'a> {
     /// Of this pipeline.
     pub pipeline: Option<PipelineId>,
     /// In this state.
     pub state: Option<PipelineRunState>,
+    /// Started by this.
+    pub cause: Option<RunCause>,
+    /// Started by somebody with this in the name.
+    pub by: Option<&'a str>,
+    /// With this in the names of the pipeline and of what started it, in the values of the params or in its number.
+    pub text: Option<&'a str>,
+    /// Asked for at this moment or later.
+    pub from: Option<DateTime<Utc>>,
+    /// Asked for before this moment.
+    pub to: Option<DateTime<Utc>>,
 }
 
 /// Up to `limit` runs of a workspace, newest first; those with a number below `before`, when given.
@@ -287,7 +297,7 @@ pub struct Filter {
 pub async fn list(
     conn: &mut PgConnection,
     workspace: WorkspaceId,
-    filter: Filter,
+    filter: Filter<'_>,
     before: Option<i64>,
     limit: i64,
 ) -> Result<Vec<PipelineRunSummary>> {
@@ -306,6 +316,32 @@ pub async fn list(
     if let Some(state) = filter.state {
         query.push(" and r.state = ").push_bind(state.as_str());
     }
+    if let Some(cause) = filter.cause {
+        query.push(" and r.cause = ").push_bind(cause.as_str());
+    }
+    if let Some(by) = filter.by {
+        query.push(" and r.started_by_name ilike ").push_bind(containing(by));
+    }
+    if let Some(text) = filter.text {
+        let pattern = containing(text);
+        query.push(" and (p.name ilike ").push_bind(pattern.clone());
+        query.push(" or r.started_by_name ilike ").push_bind(pattern.clone());
+        query.push(" or r.cause_name ilike ").push_bind(pattern.clone());
+        query.push(" or '#' || r.number = ").push_bind(text.to_owned());
+        query.push(" or r.number::text = ").push_bind(text.to_owned());
+        query
+            .push(" or exists (select from jsonb_each_text(r.params) as param where param.value ilike ")
+            .push_bind(pattern.clone())
+            .push(" or param.key || '=' || param.value ilike ")
+            .push_bind(pattern)
+            .push("))");
+    }
+    if let Some(from) = filter.from {
+        query.push(" and r.created_at >= ").push_bind(from);
+    }
+    if let Some(to) = filter.to {
+        query.push(" and r.created_at < ").push_bind(to);
+    }
     if let Some(before) = before {
         query.push(" and r.number < ").push_bind(before);
     }
@@ -318,6 +354,34 @@ pub async fn list(
                 steps_total: row.steps_total.into(),
                 steps_ended: row.steps_ended.into(),
             })
+        })
+        .collect()
+}
+
+/// A pattern of `like` for texts that have this one in them.
+fn containing(text: &str) -> String {
+    let escaped = text.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_");
+    format!("%{escaped}%")
+}
+
+/// How many runs of a workspace are open, by state.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn count_open(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<Vec<(PipelineRunState, i64)>> {
+    let rows: Vec<(String, i64)> = sqlx::query_as(
+        "select state, count(*)
+         from pipeline_runs
+         where workspace_id = $1 and state in ('queued', 'running', 'cancelling')
+         group by state",
+    )
+    .bind(workspace)
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|(name, count)| {
+            let state = PipelineRunState::parse(&name).ok_or_else(|| Error::unknown("run state", &name))?;
+            Ok((state, count))
         })
         .collect()
 }

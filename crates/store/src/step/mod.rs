@@ -250,23 +250,35 @@ pub async fn list(
         #[sqlx(flatten)]
         step: Row,
     }
-    let rows: Vec<Listed> = sqlx::query_as(select_steps!(
-        "where s.run_id = $1
-             and s.position > $2
-             and ($3::text is null or o.name = $3)
-             and ($4::text is null or s.state = $4)
-             and (not $5 or s.kind = 'command')
-         order by s.position
-         limit $6"
-    ))
-    .bind(run)
-    .bind(after.unwrap_or(-1))
-    .bind(filter.parent)
-    .bind(filter.state.map(StepState::as_str))
-    .bind(filter.commands)
-    .bind(limit)
-    .fetch_all(conn)
-    .await?;
+    let statement = match filter.parent {
+        // Those inside of one step are an index of their own, in their order.
+        Some(_) => select_steps!(
+            "where s.parent_id = (select named.id from steps named where named.run_id = $1 and named.name = $3)
+                 and s.position > $2
+                 and ($4::text is null or s.state = $4)
+                 and (not $5 or s.kind = 'command')
+             order by s.position
+             limit $6"
+        ),
+        None => select_steps!(
+            "where s.run_id = $1
+                 and s.position > $2
+                 and $3::text is null
+                 and ($4::text is null or s.state = $4)
+                 and (not $5 or s.kind = 'command')
+             order by s.position
+             limit $6"
+        ),
+    };
+    let rows: Vec<Listed> = sqlx::query_as(statement)
+        .bind(run)
+        .bind(after.unwrap_or(-1))
+        .bind(filter.parent)
+        .bind(filter.state.map(StepState::as_str))
+        .bind(filter.commands)
+        .bind(limit)
+        .fetch_all(conn)
+        .await?;
     rows.into_iter().map(|row| Ok((row.position, row.step.try_into()?))).collect()
 }
 
@@ -381,8 +393,10 @@ pub async fn failed(conn: &mut PgConnection, run: PipelineRunId, limit: i64) -> 
 pub async fn waiting_by_pool(conn: &mut PgConnection) -> Result<Vec<(String, i64)>> {
     let rows = sqlx::query_as(
         "select pool, count(*)
-         from steps
-         where state = 'ready' and next_at <= now()
+         from (
+             select pool from steps where state = 'ready' and blocked_by is null and next_at <= now()
+             union all
+             select pool from steps where state = 'ready' and blocked_by is not null and next_at <= now()) as waiting
          group by pool",
     )
     .fetch_all(conn)

@@ -51,6 +51,9 @@ struct After {
     /// The most lines to answer with: 1000 when nothing is said.
     #[param(minimum = 1, maximum = 10000)]
     limit: Option<usize>,
+    /// Only lines with this in them, as they are read: without colours, and with A to Z as a to z. Up to 200,000 lines are
+    /// looked at; `searched_to` says how far that came.
+    find: Option<String>,
 }
 
 /// Lines of a log.
@@ -58,6 +61,9 @@ struct After {
 struct Lines {
     /// The lines, in order. Their numbers have no gaps.
     items: Vec<LogLine>,
+    /// The last line that was looked at, where lines were searched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    searched_to: Option<i64>,
     /// How many lines the log had when the question came.
     total: i64,
     /// How the try ended, or that it runs. When it has ended, no lines are added.
@@ -82,8 +88,14 @@ async fn lines(
         return Ok(text(state.services, attempt.id));
     }
     let limit = after.limit.unwrap_or(1000).clamp(1, 10_000);
-    let items = state.services.log_lines(attempt.id, after.after, limit).await?;
-    Ok(Json(Lines { items, total: attempt.log_lines, outcome: attempt.outcome }).into_response())
+    let (items, searched_to) = match after.find.as_deref().filter(|find| !find.is_empty()) {
+        None => (state.services.log_lines(attempt.id, after.after, limit).await?, None),
+        Some(find) => {
+            let hits = state.services.search_log(attempt.id, find, after.after, limit).await?;
+            (hits.lines, Some(hits.up_to))
+        }
+    };
+    Ok(Json(Lines { items, searched_to, total: attempt.log_lines, outcome: attempt.outcome }).into_response())
 }
 
 /// Whether the client would rather have text than JSON: it names text, and JSON not before it.

@@ -15,12 +15,13 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::IntoResponse,
 };
+use chrono::{DateTime, Utc};
 use domain::{
     Error,
     permission::Permission,
-    pipeline_run::{Code, PipelineRun, PipelineRunDetail, PipelineRunState, PipelineRunSummary, RunRecord},
+    pipeline_run::{Code, PipelineRun, PipelineRunDetail, PipelineRunState, PipelineRunSummary, RunCause, RunRecord},
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use services::{NewRun, Rerun, RunFilter};
 use std::collections::BTreeMap;
@@ -57,7 +58,7 @@ struct NewPipelineRun {
 }
 
 /// The code that a run is started from.
-#[derive(Deserialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewCode {
     /// The address of the repository. A password in it is not kept.
@@ -128,6 +129,17 @@ struct Which {
     /// Only runs in this state.
     #[param(inline)]
     state: Option<PipelineRunState>,
+    /// Only runs that were started by this.
+    #[param(inline)]
+    cause: Option<RunCause>,
+    /// Only runs that were started by somebody with this in the name.
+    by: Option<String>,
+    /// Only runs with this in the names of the pipeline and of what started it, in the values of the params or in its number.
+    text: Option<String>,
+    /// Only runs that were asked for at this moment or later.
+    from: Option<DateTime<Utc>>,
+    /// Only runs that were asked for before this moment.
+    to: Option<DateTime<Utc>>,
 }
 
 /// Runs of the workspace, newest first.
@@ -139,7 +151,8 @@ async fn list(
     Query(which): Query<Which>,
     Query(paging): Query<Paging>,
 ) -> Result<Json<Listed<PipelineRunSummary>>, ApiError> {
-    let filter = RunFilter { pipeline: which.pipeline, state: which.state };
+    let Which { pipeline, state: stands, cause, by, text, from, to } = which;
+    let filter = RunFilter { pipeline, state: stands, cause, by, text, from, to };
     let token = paging.page_token.as_deref();
     Ok(Json(state.services.pipeline_runs(&ctx, &filter, token, paging.limit()).await?.into()))
 }

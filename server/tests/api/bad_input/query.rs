@@ -52,7 +52,7 @@ fn wrong_values() -> Vec<String> {
 }
 
 /// Names that pages read from their address.
-const CHOICES: [&str; 54] = [
+const CHOICES: [&str; 62] = [
     "col",
     "pin",
     "curve",
@@ -107,6 +107,14 @@ const CHOICES: [&str; 54] = [
     "limit",
     "new",
     "set",
+    "find",
+    "find_after",
+    "line",
+    "cause",
+    "by",
+    "to",
+    "graph",
+    "inside",
 ];
 
 #[tokio::test]

@@ -71,6 +71,7 @@ async fn every_page_of_an_empty_workspace_says_what_to_do_next() {
         ("/environments/production", "Answers its golden rows in the serving engine"),
         ("/environments", "The last when nothing is written."),
         ("/freezes", "Nothing is frozen"),
+        ("/pipeline-runs", "Nothing has run yet"),
         ("/schedules", "Nothing starts by the clock"),
         ("/push-hooks", "No push starts anything"),
         ("/triggers", "Nothing starts because of something else"),

@@ -151,6 +151,28 @@ async fn a_run_shows_its_steps_and_is_cancelled_and_run_again() {
 }
 
 #[tokio::test]
+async fn the_list_of_runs_is_narrowed_and_keeps_what_was_asked_for_when_that_cannot_be() {
+    let app = TestApp::start().await;
+    let contributor = contributor(&app).await;
+    contributor.form("/pipelines/wine/runs", &fields(&[("params.rounds", "50")])).await.leads_to();
+    contributor.form("/pipelines/wine/runs", &fields(&[("params.rounds", "60")])).await.leads_to();
+    contributor.get("/pipeline-runs").await.shows(200, &["pipeline-runs/1", "pipeline-runs/2", "2 queued"]);
+    let html = contributor.get("/pipeline-runs?q=rounds%3D60&cause=person&state=queued").await.text();
+    assert!(html.contains("pipeline-runs/2") && !html.contains("pipeline-runs/1\""), "{html}");
+    contributor.get("/pipeline-runs?to=2001-01-01").await.shows(200, &["No run fits", "value=\"2001-01-01\""]);
+    for (query, why) in [
+        ("from=soon", "Give the day"),
+        ("state=lost", "There is no such state."),
+        ("cause=fate", "There is no such cause."),
+        ("q=%00", "Look for up to 200 characters."),
+        ("from=-200000-01-01", "Give a time of the years 1 to 9999."),
+    ] {
+        contributor.get(&format!("/pipeline-runs?{query}")).await.shows(400, &[why, "aria-label=\"Filter runs\""]);
+    }
+    contributor.get("/pipeline-runs?pipeline=beer").await.shows(404, &["No pipeline \"beer\""]);
+}
+
+#[tokio::test]
 async fn whoever_may_not_run_sees_no_form() {
     let app = TestApp::start().await;
     let contributor = contributor(&app).await;

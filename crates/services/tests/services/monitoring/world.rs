@@ -268,7 +268,7 @@ impl World {
 
     /// How many runs triggers started.
     pub(crate) async fn started(&self) -> usize {
-        let filter = RunFilter { pipeline: Some(PIPELINE.to_owned()), state: None };
+        let filter = RunFilter { pipeline: Some(PIPELINE.to_owned()), ..RunFilter::default() };
         self.services.pipeline_runs(&self.ctx(), &filter, None, 1000).await.unwrap().items.len()
     }
 

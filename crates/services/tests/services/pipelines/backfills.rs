@@ -161,3 +161,23 @@ async fn what_makes_no_sense_is_refused_at_its_field() {
     assert!(none.items.is_empty());
     assert_eq!(engine.services.backfill(&engine.ctx(), 1).await.unwrap_err().kind, ErrorKind::NotFound);
 }
+
+#[tokio::test]
+async fn the_param_that_gets_the_date_needs_no_default() {
+    let engine = Engine::start().await;
+    engine.store(&FILE.replace("day: ''", "day: { type: string }")).await;
+    engine.services.create_backfill(&engine.ctx(), new(1)).await.unwrap();
+    go_on(&engine).await;
+    assert_eq!(runs(&engine).await[0].params["day"].to_string(), "2026-03-27");
+    // One that cannot be a date is told by its field.
+    let rounds = NewBackfill { param: "rounds".to_owned(), ..new(1) };
+    let refused = engine.services.create_backfill(&engine.ctx(), rounds).await.unwrap_err();
+    assert_eq!((refused.kind, refused.field.as_deref()), (ErrorKind::Invalid, Some("params.day")));
+    let both = NewBackfill {
+        param: "rounds".to_owned(),
+        params: Some(Map::from_iter([("day".to_owned(), json!("x"))])),
+        ..new(1)
+    };
+    let refused = engine.services.create_backfill(&engine.ctx(), both).await.unwrap_err();
+    assert_eq!((refused.kind, refused.field.as_deref()), (ErrorKind::Invalid, Some("param")));
+}

@@ -32,7 +32,7 @@ async fn set(engine: &Engine, new: NewPipelineTrigger) -> Trigger {
 }
 
 async fn runs_of(engine: &Engine, pipeline: &str) -> Vec<PipelineRun> {
-    let filter = RunFilter { pipeline: Some(pipeline.to_owned()), state: None };
+    let filter = RunFilter { pipeline: Some(pipeline.to_owned()), ..RunFilter::default() };
     let runs = engine.services.pipeline_runs(&engine.ctx(), &filter, None, 100).await.unwrap().items;
     runs.into_iter().map(|summary| summary.run).collect()
 }

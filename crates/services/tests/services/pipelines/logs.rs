@@ -40,6 +40,31 @@ async fn lines_are_numbered_without_gaps_whatever_is_sent_twice() {
 }
 
 #[tokio::test]
+async fn a_log_is_searched_as_it_is_read_and_says_how_far_that_came() {
+    let engine = Engine::start().await;
+    engine.run(&graph(&[("only", &[])])).await;
+    let held = engine.claim().await.unwrap();
+    let mut all = lines(1, 12_000);
+    all[6].text = "\u{1b}[33mWAR\u{1b}[0mN disk".to_owned();
+    all[11_000].text = "warn again".to_owned();
+    for part in all.chunks(500) {
+        engine.services.append_log(held.attempt_id, part).await.unwrap();
+    }
+    let search = |find: &'static str, after, limit| {
+        let engine = &engine;
+        async move {
+            let hits = engine.services.search_log(held.attempt_id, find, after, limit).await.unwrap();
+            (hits.lines.iter().map(|line| line.number).collect::<Vec<_>>(), hits.up_to)
+        }
+    };
+    assert_eq!(search("Warn", 0, 10).await, (vec![7, 11_001], 12_000));
+    assert_eq!(search("warn", 0, 1).await, (vec![7], 7));
+    assert_eq!(search("warn", 7, 1).await, (vec![11_001], 11_001));
+    assert_eq!(search("nowhere", 0, 10).await, (vec![], 12_000));
+    assert_eq!(search("warn", 12_000, 10).await, (vec![], 12_000));
+}
+
+#[tokio::test]
 async fn nothing_is_added_to_the_log_of_a_try_that_has_ended() {
     let engine = Engine::start().await;
     let run = engine.run(&graph(&[("only", &[])])).await;

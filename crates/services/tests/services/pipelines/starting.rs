@@ -145,7 +145,7 @@ async fn lists_show_what_is_asked_for_page_by_page() {
     engine.play(|_| AttemptOutcome::Succeeded).await;
     engine.again("params").await;
     let list = |pipeline: Option<&str>, state, token: Option<String>| {
-        let filter = RunFilter { pipeline: pipeline.map(ToOwned::to_owned), state };
+        let filter = RunFilter { pipeline: pipeline.map(ToOwned::to_owned), state, ..RunFilter::default() };
         let engine = &engine;
         async move { engine.services.pipeline_runs(&engine.ctx(), &filter, token.as_deref(), 2).await.unwrap() }
     };
@@ -158,6 +158,29 @@ async fn lists_show_what_is_asked_for_page_by_page() {
     assert_eq!(numbers(&list(None, None, first.next_page_token).await), [2, 1]);
     assert_eq!(numbers(&list(Some("params"), None, None).await), [4]);
     assert_eq!(numbers(&list(None, Some(PipelineRunState::Queued), None).await), [4]);
+
+    let narrowed = |filter: RunFilter| {
+        let engine = &engine;
+        async move {
+            let page = engine.services.pipeline_runs(&engine.ctx(), &filter, None, 10).await.unwrap();
+            page.items.iter().map(|item| item.run.number).collect::<Vec<_>>()
+        }
+    };
+    let text = |text: &str| RunFilter { text: Some(text.to_owned()), ..RunFilter::default() };
+    assert_eq!(narrowed(text("#4")).await, [4]);
+    assert_eq!(narrowed(text("PARAM")).await, [4], "a pipeline's name");
+    assert_eq!(narrowed(text("rounds=2")).await, [4], "a param with its name");
+    assert_eq!(narrowed(text("0%")).await, [] as [i64; 0], "no pattern");
+    let all = engine.services.pipeline_runs(&engine.ctx(), &RunFilter::default(), None, 10).await.unwrap().items;
+    let (by, made) = (all[0].run.started_by_name.clone(), all[1].run.created_at);
+    assert_eq!(narrowed(RunFilter { by: Some(by.to_uppercase()), ..RunFilter::default() }).await, [4, 3, 2, 1]);
+    assert_eq!(narrowed(RunFilter { cause: Some(RunCause::Person), ..RunFilter::default() }).await, [] as [i64; 0]);
+    assert_eq!(narrowed(RunFilter { from: Some(made), ..RunFilter::default() }).await, [4, 3]);
+    assert_eq!(narrowed(RunFilter { to: Some(made), ..RunFilter::default() }).await, [2, 1]);
+    let refused = engine.services.pipeline_runs(&engine.ctx(), &text("a\0"), None, 10).await.unwrap_err();
+    assert_eq!((refused.kind, refused.field.as_deref()), (ErrorKind::Invalid, Some("text")));
+    let open = engine.services.open_pipeline_runs(&engine.ctx()).await.unwrap();
+    assert_eq!(open, [(PipelineRunState::Queued, 1)]);
 
     let pipelines = engine.services.pipelines(&engine.ctx(), None, 10).await.unwrap().items;
     let names: Vec<_> = pipelines.iter().map(|summary| summary.pipeline.name.as_str()).collect();
