@@ -28,14 +28,14 @@ mod tests;
 pub const SCHEMA: &str = include_str!("schema.json");
 
 pub use crate::problem::{FileErrors, Problem};
-pub use expand::{INPUTS_DIR, Invocation, input_path};
+pub use expand::{INPUTS_DIR, Invocation, NOTEBOOK_PROGRAM, OWN_DIR, input_path};
 pub use graph::Graph;
 pub use param::{Param, ParamKind};
 #[cfg(not(target_arch = "wasm32"))]
 pub use parse::{MAX_FILE_BYTES, MAX_STEPS};
 pub use spec::{
-    Command, ExecutorKind, ListRef, MAX_INSTANCES, MapSpec, OutputKind, OutputRef, OutputSpec, PipelineSpec, Priority,
-    Resources, Retries, StepSpec, TriggerRule, Work,
+    Command, ExecutorKind, ListRef, MAX_INSTANCES, MapSpec, NOTEBOOK_OUTPUT, OutputKind, OutputRef, OutputSpec,
+    PipelineSpec, Priority, Resources, Retries, StepSpec, TriggerRule, Work,
 };
 pub use value::ParamValue;
 
