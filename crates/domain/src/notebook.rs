@@ -33,6 +33,8 @@ pub struct NotebookProgress {
     pub done: i32,
     /// The cell that runs, or at which it ended: its number among all cells, from 1; 0 for none.
     pub cell: i32,
+    /// The same among the cells of code.
+    pub turn: i32,
     /// How that cell begins.
     pub name: String,
     /// When that cell began.
@@ -42,13 +44,14 @@ pub struct NotebookProgress {
 }
 
 impl NotebookProgress {
-    /// The cell that it is at, in words: `cell 5 ("load the rows")`. None before the first.
+    /// The cell that it is at, in words: `cell 5 of 12 ("load the rows")`. None before the first.
     #[must_use]
     pub fn at(&self) -> Option<String> {
-        match (self.cell, self.name.as_str()) {
+        let cell = format!("cell {} of {}", self.turn, self.cells);
+        match (self.turn, self.name.as_str()) {
             (..=0, _) => None,
-            (number, "") => Some(format!("cell {number}")),
-            (number, name) => Some(format!("cell {number} (\"{name}\")")),
+            (_, "") => Some(cell),
+            (_, name) => Some(format!("{cell} (\"{name}\")")),
         }
     }
 }

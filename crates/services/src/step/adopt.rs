@@ -72,6 +72,7 @@ impl Services {
             files: BTreeMap::new(),
             inputs: Vec::new(),
             outputs: step.outputs.clone(),
+            notebook: super::NotebookWork::of(step),
             executor: work.spec.executor_of(step),
             image: step.image.clone().or_else(|| work.spec.image.clone()),
             resources: step.resources,

@@ -7,6 +7,7 @@ pub(crate) mod account;
 mod adopt;
 mod end;
 mod files;
+mod notebook;
 mod outputs;
 pub(crate) mod plan;
 pub(crate) mod settle;
@@ -14,6 +15,7 @@ pub(crate) mod settle;
 pub use adopt::{Adopted, Place};
 pub use end::{AttemptEnd, LetGo};
 pub use files::{FileTrouble, StepInput};
+pub use notebook::{ComparedNotebooks, MAX_NOTEBOOK, NOTEBOOK_PROGRESS, NotebookAgainst, NotebookWork};
 pub use outputs::Given;
 pub use store::step::lease::{Claimed, Lease, Renewed};
 
@@ -46,6 +48,8 @@ pub struct StepWork {
     pub inputs: Vec<StepInput>,
     /// What to take from it in the end: name to what it is.
     pub outputs: BTreeMap<String, OutputSpec>,
+    /// The notebook that the command runs, when it runs one.
+    pub notebook: Option<NotebookWork>,
     /// Where it runs.
     pub executor: ExecutorKind,
     /// The image of its container.
@@ -188,12 +192,18 @@ impl Services {
             ("SLIPWAY_FENCE", held.fence.to_string()),
         ];
         invocation.env.extend(ours.map(|(name, value)| (name.to_owned(), value)));
+        let notebook = NotebookWork::of(step);
+        let mut files = work.spec.files.clone();
+        if notebook.is_some() {
+            files.extend(NotebookWork::files(&values));
+        }
         Ok(Some(StepWork {
             run_name,
             invocation,
-            files: work.spec.files.clone(),
+            files,
             inputs,
             outputs: step.outputs.clone(),
+            notebook,
             executor: work.spec.executor_of(step),
             image: work.spec.image_of(step).map(str::to_owned),
             resources: step.resources,

@@ -6,6 +6,7 @@ pub mod attempt;
 mod carry;
 pub mod lease;
 pub mod limit;
+pub mod notebook;
 pub mod progress;
 pub mod sample;
 

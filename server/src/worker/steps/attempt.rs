@@ -1,6 +1,13 @@
 //! One try of a step, from the directory that is made for it to the outputs that are taken from it.
 
-use super::{Steps, held::Hand, log::Log, places::Place, samples};
+use super::{
+    Steps,
+    held::Hand,
+    log::Log,
+    notebook::{self, Notebook},
+    places::Place,
+    samples,
+};
 use domain::{
     pipeline::{ExecutorKind, OutputSpec},
     pipeline_run::AttemptOutcome,
@@ -9,6 +16,7 @@ use executors::{Controls, Ended, Finished, Limits, StepDir, Task};
 use services::{AttemptEnd, Claimed, ErrorKind, FileTrouble, Lease, LetGo, StepWork};
 use std::{collections::BTreeMap, time::Duration};
 use tokio::{sync::mpsc, time::sleep};
+use tokio_util::sync::CancellationToken;
 
 /// How long a command may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(10);
@@ -99,7 +107,7 @@ impl Steps {
         log.say(format!("Its worker is gone; {} goes on with it.", self.options.label()));
         let task = task(&adopted.work, adopted.work.invocation.env.clone());
         let before = u64::try_from(adopted.lines_of_command).unwrap_or_default();
-        let how = self.follow(held, place, dir, &task, &adopted.work.outputs, (hand, before), &mut log).await;
+        let how = self.follow(held, place, dir, &task, &adopted.work, (hand, before), &mut log).await;
         close(log, how.as_ref()).await;
         how
     }
@@ -141,7 +149,7 @@ impl Steps {
         let mut env = self.options.step_env.clone();
         env.extend(work.invocation.env.clone());
         let task = task(&work, env);
-        self.follow(held, place, dir, &task, &work.outputs, (hand, 0), log).await
+        self.follow(held, place, dir, &task, &work, (hand, 0), log).await
     }
 
     /// Has the command run, or goes on with it when it runs already, and takes its log, its samples and its outputs.
@@ -152,24 +160,53 @@ impl Steps {
         place: &Place,
         dir: &StepDir,
         task: &Task,
-        outputs: &BTreeMap<String, OutputSpec>,
+        work: &StepWork,
         (hand, lines_before): (&Hand, u64),
         log: &mut Log,
     ) -> Option<LetGo> {
+        let (ended, hung) = (CancellationToken::new(), hand.cancel.child_token());
+        let notebook = work.notebook.as_ref();
+        let notebook = notebook.map(|work| Notebook::new(&self.logs, held, work, dir, task.mask(), hung.clone()));
+        if let Some(notebook) = &notebook
+            && let Err(trouble) = notebook.begin().await
+        {
+            return Some(troubled(trouble));
+        }
         let ((sender, lines), (sampled, samples)) = (mpsc::channel(UNSTORED), mpsc::channel(UNSTORED));
         let controls = Controls {
             lines_before,
             samples: Some(sampled),
-            ..Controls::new(hand.deadline.clone(), hand.cancel.clone(), sender)
+            ..Controls::new(hand.deadline.clone(), hung.clone(), sender)
         };
-        let run = place.1.run(dir, task, controls);
-        let (finished, (), ()) =
-            tokio::join!(run, log.follow(lines), samples::follow(&self.logs, held.attempt_id, samples));
+        let run = async {
+            let finished = place.1.run(dir, task, controls).await;
+            ended.cancel();
+            finished
+        };
+        let watch = async {
+            if let Some(notebook) = &notebook {
+                notebook.follow(&ended).await;
+            }
+        };
+        let (finished, (), (), ()) =
+            tokio::join!(run, log.follow(lines), samples::follow(&self.logs, held.attempt_id, samples), watch);
         match finished {
             Ok(finished) => {
                 log.say(account(&finished));
                 self.note(held, place.0, &finished).await;
-                Some(self.judge(dir, outputs, finished, hand).await)
+                let reached = match &notebook {
+                    Some(notebook) => Some(notebook.keep(dir).await),
+                    None => None,
+                };
+                let is_hung = hung.is_cancelled() && !hand.cancel.is_cancelled();
+                if let (true, Some(progress)) = (is_hung, &reached) {
+                    return Some(self::ended(AttemptOutcome::Failed, notebook::hung(progress)));
+                }
+                let reason = match &reached {
+                    Some(progress) => notebook::reason(&finished.ended, progress),
+                    None => finished.ended.to_string(),
+                };
+                Some(self.judge(dir, &work.outputs, finished, reason, hand).await)
             }
             Err(error) => Some(lost(format!("it could not be run on the worker ({error})"))),
         }
@@ -194,6 +231,7 @@ impl Steps {
         dir: &StepDir,
         outputs: &BTreeMap<String, OutputSpec>,
         finished: Finished,
+        reason: String,
         hand: &Hand,
     ) -> LetGo {
         let outcome = finished.ended.outcome();
@@ -202,7 +240,7 @@ impl Steps {
         }
         let mut end = AttemptEnd {
             outcome,
-            reason: finished.ended.to_string(),
+            reason,
             exit_code: finished.exit_code,
             spawned_at: chrono::TimeDelta::from_std(finished.usage.wall).ok().map(|wall| chrono::Utc::now() - wall),
             outputs: Vec::new(),

@@ -9,6 +9,7 @@ mod adopt;
 mod attempt;
 mod held;
 mod log;
+mod notebook;
 mod places;
 mod reap;
 mod samples;
