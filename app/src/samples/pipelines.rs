@@ -191,6 +191,7 @@ fn page(run: domain::pipeline_run::PipelineRun, steps: Vec<(Step, Vec<StepAttemp
         detail: PipelineRunDetail { cause_page: None, run, steps_total: count(steps.len()), steps_ended, steps },
         spec: spec(),
         lines: log(),
+        notebook: None,
         alert: None,
         events: vec![event(
             3,

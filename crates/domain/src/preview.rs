@@ -271,6 +271,17 @@ pub struct Notebook {
     pub total: usize,
 }
 
+impl Notebook {
+    /// Whether one of its outputs is shown in a frame.
+    #[must_use]
+    pub fn has_frame(&self) -> bool {
+        self.cells.iter().any(|cell| match &cell.content {
+            CellContent::Code { outputs, .. } => outputs.iter().any(|output| matches!(output, Output::Frame { .. })),
+            CellContent::Markdown(_) | CellContent::Raw(_) => false,
+        })
+    }
+}
+
 /// A cell of a notebook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cell {

@@ -1,7 +1,7 @@
 //! The page of a pipeline run.
 
 use super::{Form, PageError, PageResult, View, chosen::Chosen, form::can_mend};
-use crate::{access::Access, extract::Path, router::Routes};
+use crate::{access::Access, extract::Path, notebook, router::Routes};
 use app::{
     pages::pipeline_run::{InsideSteps, LOG_TAIL, Run, RunPage, state},
     shell::Section,
@@ -14,6 +14,7 @@ use domain::{
     id::PipelineRunId,
     permission::Permission,
     pipeline_run::{RerunFrom, StepState},
+    preview::Notebook,
     step::{Step, StepKind},
 };
 use leptos::prelude::*;
@@ -71,6 +72,13 @@ async fn run_page(view: View, number: i64, chosen: Chosen, refused: Option<(Erro
         Some(attempt) => services.last_log_lines(attempt, LOG_TAIL).await?,
         None => Vec::new(),
     };
+    let notebook = match attempt {
+        Some(attempt) => match services.notebook_of(attempt.id).await? {
+            Some(about) => Some(notebook::shown(services, attempt.id, about, notebook::MOST_INLINE).await?),
+            None => None,
+        },
+        None => None,
+    };
     let events = view.history(ObjectKind::PipelineRun, run.id, EVENTS).await?;
     let title = format!("{} #{number}", run.pipeline_name);
     let page = RunPage {
@@ -79,6 +87,7 @@ async fn run_page(view: View, number: i64, chosen: Chosen, refused: Option<(Erro
         inside,
         attempts,
         lines,
+        notebook,
         alert: alert(&events),
         events,
         key: PipelineRunId::new().to_string(),
@@ -86,6 +95,8 @@ async fn run_page(view: View, number: i64, chosen: Chosen, refused: Option<(Erro
         detail,
     };
     let links = view.links.clone();
+    let has_frame = page.notebook.as_ref().is_some_and(|shown| shown.cells.as_ref().is_some_and(Notebook::has_frame));
+    let view = view.with_frame(has_frame);
     let address = chosen.address(links.pipeline_run(number));
     let (error, draft) = refused.unzip();
     let draft = draft.unwrap_or_default();

@@ -8,7 +8,12 @@ pub mod state;
 mod step;
 mod steps;
 
-use crate::{format, islands::LiveRegion, ui::prelude::*};
+use crate::{
+    format,
+    islands::LiveRegion,
+    pages::notebook::{NotebookPanel, ShownNotebook},
+    ui::prelude::*,
+};
 use domain::{
     audit::AuditEvent,
     log::LogLine,
@@ -37,6 +42,8 @@ pub struct RunPage {
     pub attempts: BTreeMap<String, Vec<StepAttempt>>,
     /// The last lines of the log of the try that is shown, up to [`LOG_TAIL`].
     pub lines: Vec<LogLine>,
+    /// The notebook of the try that is shown, when it runs one.
+    pub notebook: Option<ShownNotebook>,
     /// The number of the alert that started it.
     pub alert: Option<i64>,
     /// What happened to it, newest first.
@@ -90,6 +97,10 @@ pub fn Run(
     let log = shown.clone().filter(|step| step.kind == StepKind::Command).map(|step| {
         view! { <step::StepLog page=page.clone() links=links.clone() step attempt=attempt.clone()/> }
     });
+    let notebook = page.notebook.clone().zip(shown.as_ref().zip(attempt.clone())).map(|(notebook, (step, attempt))| {
+        let step = step.name.clone();
+        view! { <NotebookPanel links=links.clone() number=run.number step attempt notebook/> }
+    });
     let history = view! { <Timeline events=page.events.clone() links=links.clone()/> };
     let head = view! { <RunHead page=page.clone() links=links.clone()/> };
     let again = page.may_run.then(|| view! { <again::Again page=page.clone() links=links.clone() draft/> });
@@ -106,6 +117,7 @@ pub fn Run(
             <div class="with-aside">
                 <div class="stack" id="shown" data-live="">
                     {inside}
+                    {notebook}
                     {log}
                     <Panel title="History" id="history"><Body>{history}</Body></Panel>
                 </div>
