@@ -8,7 +8,7 @@ mod runs;
 
 pub(in crate::pages) use edit::Problems;
 pub use edit::{Edit, example};
-pub use file::{File, FilePage};
+pub use file::{File, FilePage, VersionChanges};
 pub use list::List;
 pub use runs::{Pipeline, PipelinePage};
 

@@ -10,7 +10,7 @@ pub use rerun::Rerun;
 use crate::{
     Credential, Ctx, Event, Result, Services, boxed, commit, pipeline,
     step::{
-        account,
+        account, inputs,
         plan::{self, Around, Plan},
         settle,
     },
@@ -395,6 +395,7 @@ async fn insert(
     })?;
 
     limits_exist(conn, ctx, &version.spec).await?;
+    inputs::pin_all(conn, ctx, id, &version.spec).await?;
     let around = Around { workspace: ctx.workspace_id(), spec: &version.spec, outer: None };
     let Plan { steps, edges } = plan::steps(around, &version.spec.steps);
     store::step::insert(conn, id, ctx.workspace_id(), &steps, &edges).await?;

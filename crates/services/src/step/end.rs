@@ -1,6 +1,6 @@
 //! The end of a worker's hold on a step, from whichever side.
 
-use super::{Lease, settle, settle::Settled};
+use super::{Lease, publish, settle, settle::Settled};
 use crate::{Result, Services, boxed, commit};
 use chrono::{DateTime, Utc};
 use domain::{
@@ -26,6 +26,12 @@ pub struct AttemptEnd {
     pub spawned_at: Option<DateTime<Utc>>,
     /// What it gives on. Visible once this is recorded, and not before.
     pub outputs: Vec<StepOutput>,
+}
+
+impl AttemptEnd {
+    fn has_versions(&self) -> bool {
+        self.outputs.iter().any(|output| output.version.is_some())
+    }
 }
 
 /// Why a hold ends.
@@ -76,7 +82,35 @@ impl Services {
     /// When the database does not answer. It may have been carried out all the same; doing it again is harmless.
     #[boxed]
     pub async fn let_go(&self, lease: &Lease, how: &LetGo) -> Result<Option<StepState>> {
+        match self.end_hold(lease, how).await {
+            // What the try gives on cannot become what it should: so the try has failed.
+            Err(error) if matches!(how, LetGo::Ended(end) if end.has_versions()) && publish::is_authors(&error) => {
+                let LetGo::Ended(end) = how else { return Err(error) };
+                let failed = AttemptEnd {
+                    outcome: AttemptOutcome::Failed,
+                    reason: error.message,
+                    outputs: Vec::new(),
+                    ..end.clone()
+                };
+                self.end_hold(lease, &LetGo::Ended(failed)).await
+            }
+            ended => ended,
+        }
+    }
+
+    async fn end_hold(&self, lease: &Lease, how: &LetGo) -> Result<Option<StepState>> {
+        let mut outputs = match how {
+            LetGo::Ended(end) => end.outputs.clone(),
+            _ => Vec::new(),
+        };
+        let published = match how {
+            LetGo::Ended(end) => self.to_publish(lease, end).await?,
+            _ => None,
+        };
         let mut tx = self.begin().await?;
+        if let Some(published) = &published {
+            publish::lock(&mut tx, published, &outputs).await?;
+        }
         let Some(run) = store::pipeline_run::lock(&mut tx, lease.run_id).await? else { return Ok(None) };
         let grace = if let LetGo::Expired(grace) = how { *grace } else { Duration::ZERO };
         let running = store::step::lease::running(&mut tx, lease.step_id, lease.fence, grace).await?;
@@ -113,12 +147,15 @@ impl Services {
             }
             AfterAttempt::TriesAgain(wait) => (StepState::Ready, wait),
         };
-        let (exit_code, spawned_at, outputs) = match how {
-            LetGo::Ended(end) => (end.exit_code, end.spawned_at, end.outputs.as_slice()),
-            _ => (None, None, [].as_slice()),
+        let (exit_code, spawned_at) = match how {
+            LetGo::Ended(end) => (end.exit_code, end.spawned_at),
+            _ => (None, None),
         };
+        if let Some(published) = published {
+            self.publish(&mut tx, &run, lease, published, &mut outputs).await?;
+        }
         let reason = reason(how, state);
-        let released = Released { state, reason: &reason, failures, losses, wait, outputs };
+        let released = Released { state, reason: &reason, failures, losses, wait, outputs: &outputs };
         if !store::step::lease::release(&mut tx, lease.step_id, lease.fence, &released).await? {
             return Ok(None);
         }

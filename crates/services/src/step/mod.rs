@@ -7,26 +7,31 @@ pub(crate) mod account;
 mod adopt;
 mod end;
 mod files;
+pub(crate) mod inputs;
 mod notebook;
 mod outputs;
 pub(crate) mod plan;
+mod publish;
 pub(crate) mod settle;
+pub(crate) mod tracked;
 
 pub use adopt::{Adopted, Place};
 pub use end::{AttemptEnd, LetGo};
-pub use files::{FileTrouble, StepInput};
+pub use files::FileTrouble;
+pub use inputs::{InputFiles, Source};
 pub use notebook::{ComparedNotebooks, MAX_NOTEBOOK, NOTEBOOK_PROGRESS, NotebookAgainst, NotebookWork};
 pub use outputs::Given;
 pub use store::step::lease::{Claimed, Lease, Renewed};
 
-use crate::{Result, Services, boxed, commit};
+use crate::{Ctx, Result, Services, boxed, commit};
 use chrono::Utc;
 use domain::{
     Error,
     id::{PipelineRunId, StepId},
-    pipeline::{ExecutorKind, Invocation, OutputSpec, Resources, TriggerRule, env_name},
+    pipeline::{ExecutorKind, Invocation, OutputSpec, PipelineSpec, Resources, TriggerRule, env_name},
+    step::StepInput,
 };
-use outputs::{Outputs, Spot};
+use outputs::Spot;
 use std::{collections::BTreeMap, time::Duration};
 
 /// How long the token of a try works beyond the time that the try may take.
@@ -38,6 +43,10 @@ const TOKEN_LASTS: Duration = Duration::from_secs(30 * 86_400);
 /// What a worker needs to run a try.
 #[derive(Debug)]
 pub struct StepWork {
+    /// Whom the step acts as, and where.
+    pub ctx: Ctx,
+    /// The pipeline's name.
+    pub pipeline: String,
     /// What people call the run: `train-wine #512`.
     pub run_name: String,
     /// The command line and all variables.
@@ -45,7 +54,7 @@ pub struct StepWork {
     /// Files of the pipeline: path to text.
     pub files: BTreeMap<String, String>,
     /// What to put into the step's directory.
-    pub inputs: Vec<StepInput>,
+    pub inputs: Vec<InputFiles>,
     /// What to take from it in the end: name to what it is.
     pub outputs: BTreeMap<String, OutputSpec>,
     /// The notebook that the command runs, when it runs one.
@@ -155,28 +164,32 @@ impl Services {
         };
 
         let spot = Spot { place: work.place.clone(), name: held.name.clone() };
-        let given = Outputs::read(&mut tx, held.run_id, &work.spec, &spot, step.inputs.values()).await?;
-        let takes_what_there_is = step.finally || step.trigger_rule == TriggerRule::AllDone;
-        let mut inputs = Vec::with_capacity(step.inputs.len());
-        for (name, from) in &step.inputs {
-            let output = given.given(&work.spec, &spot, from);
-            if output.is_none() && takes_what_there_is {
-                invocation.env.remove(&env_name("INPUT", name));
-                continue;
-            }
-            inputs.push(StepInput { name: name.clone(), from: from.to_string(), output });
+        let workspace = Ctx::system(work.workspace.clone());
+        let mut inputs = inputs::find(&mut tx, &workspace, held.run_id, &work.spec, (&spot, step), &values).await?;
+        if step.finally || step.trigger_rule == TriggerRule::AllDone {
+            // It takes what there is.
+            inputs.retain(|input| {
+                let is_there = !matches!(input.source, Source::Missing(_));
+                if !is_there {
+                    invocation.env.remove(&env_name("INPUT", &input.input.name));
+                }
+                is_there
+            });
         }
 
         let timeout = step.timeout_seconds.map(Duration::from_secs);
         let lasts = timeout.map_or(TOKEN_LASTS, |timeout| timeout + TOKEN_GRACE);
         let run_name = format!("{} #{}", work.pipeline, work.run_number);
         let token_name = format!("{run_name}: {}, try {}", held.name, held.number);
-        let secret = account::token(&mut tx, &work.workspace, held.attempt_id, &token_name, Utc::now() + lasts).await?;
+        let taken: Vec<StepInput> = inputs.iter().map(|files| files.input.clone()).collect();
+        let (ctx, secret) =
+            account::begin(&mut tx, &work.workspace, held.attempt_id, &token_name, Utc::now() + lasts, &taken).await?;
         commit(tx).await?;
 
         let tracking = [
             ("MLFLOW_TRACKING_URI", format!("{server_url}/w/{}", work.workspace.slug)),
             ("MLFLOW_TRACKING_TOKEN", secret.clone()),
+            ("MLFLOW_EXPERIMENT_NAME", work.pipeline.clone()),
         ];
         for (name, value) in tracking {
             // Who logs elsewhere says so in the file.
@@ -198,11 +211,13 @@ impl Services {
             files.extend(NotebookWork::files(&values));
         }
         Ok(Some(StepWork {
+            ctx,
+            pipeline: work.pipeline,
             run_name,
             invocation,
             files,
             inputs,
-            outputs: step.outputs.clone(),
+            outputs: PipelineSpec::filled_outputs(step, &values),
             notebook,
             executor: work.spec.executor_of(step),
             image: work.spec.image_of(step).map(str::to_owned),

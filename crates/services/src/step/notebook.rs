@@ -298,7 +298,7 @@ async fn compare(before: Bytes, after: Bytes) -> Result<NotebookDiff> {
 }
 
 async fn read(artifacts: &Artifacts, digest: &Digest) -> Result<Bytes> {
-    Ok(artifacts.get_bytes(digest, MAX_NOTEBOOK).await.map_err(artifact::of_store)?)
+    artifacts.get_bytes(digest, MAX_NOTEBOOK).await.map_err(artifact::of_store)
 }
 
 fn no_notebook(message: &str) -> Error {

@@ -9,6 +9,7 @@ use domain::{
     id::{PipelineId, PipelineRunId, PipelineVersionId, UserId, WorkspaceId},
     pipeline::ParamValue,
     pipeline_run::{PipelineRun, PipelineRunState, PipelineRunSummary, RunCause},
+    user::Workspace,
 };
 use sqlx::{FromRow, PgConnection, QueryBuilder, types::Json};
 use std::collections::BTreeMap;
@@ -208,6 +209,21 @@ pub async fn lock(conn: &mut PgConnection, id: PipelineRunId) -> Result<Option<P
     let row: Option<Row> =
         sqlx::query_as(select_runs!(, "where r.id = $1 for no key update of r")).bind(id).fetch_optional(conn).await?;
     row.map(PipelineRun::try_from).transpose()
+}
+
+/// Where a run lives.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn workspace(conn: &mut PgConnection, id: PipelineRunId) -> Result<Option<Workspace>> {
+    let id: Option<WorkspaceId> = sqlx::query_scalar("select workspace_id from pipeline_runs where id = $1")
+        .bind(id)
+        .fetch_optional(&mut *conn)
+        .await?;
+    match id {
+        Some(id) => crate::workspace::by_id(conn, id).await,
+        None => Ok(None),
+    }
 }
 
 /// Which runs a list shows.

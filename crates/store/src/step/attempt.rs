@@ -6,7 +6,7 @@ use domain::{
     id::{PipelineRunId, RunId, StepAttemptId, StepId, TokenId, UserId, WorkspaceId},
     pipeline::{ParamValue, PipelineSpec},
     pipeline_run::AttemptOutcome,
-    step::StepAttempt,
+    step::{StepAttempt, StepInput},
     user::Workspace,
 };
 use sqlx::{FromRow, PgConnection, types::Json};
@@ -25,6 +25,7 @@ struct Row {
     ended_at: Option<DateTime<Utc>>,
     run_id: Option<RunId>,
     log_lines: i64,
+    inputs: Json<Vec<StepInput>>,
     executor: Option<String>,
     image: Option<String>,
     sandbox: Option<String>,
@@ -47,6 +48,7 @@ impl TryFrom<Row> for StepAttempt {
             ended_at: row.ended_at,
             run_id: row.run_id,
             log_lines: row.log_lines,
+            inputs: row.inputs.0,
             executor: row.executor,
             image: row.image,
             sandbox: row.sandbox,
@@ -66,7 +68,7 @@ fn outcome(name: &str) -> Result<AttemptOutcome> {
 pub async fn list(conn: &mut PgConnection, step: StepId) -> Result<Vec<StepAttempt>> {
     let rows: Vec<Row> = sqlx::query_as(
         "select a.id, a.number, a.fence, a.worker, a.outcome, a.reason, a.exit_code, a.started_at, a.ended_at,
-             a.log_lines, a.executor, a.image, a.sandbox, a.peak_memory_bytes,
+             a.log_lines, a.inputs, a.executor, a.image, a.sandbox, a.peak_memory_bytes,
              (select r.id
               from runs r
               where r.step_attempt_id = a.id
@@ -99,7 +101,7 @@ pub async fn of_steps(
     }
     let rows: Vec<OfStep> = sqlx::query_as(
         "select s.name as step, a.id, a.number, a.fence, a.worker, a.outcome, a.reason, a.exit_code, a.started_at,
-             a.ended_at, a.log_lines, a.executor, a.image, a.sandbox, a.peak_memory_bytes,
+             a.ended_at, a.log_lines, a.inputs, a.executor, a.image, a.sandbox, a.peak_memory_bytes,
              (select r.id
               from runs r
               where r.step_attempt_id = a.id
@@ -155,7 +157,7 @@ pub async fn find(
 ) -> Result<Option<StepAttempt>> {
     let row: Option<Row> = sqlx::query_as(
         "select a.id, a.number, a.fence, a.worker, a.outcome, a.reason, a.exit_code, a.started_at, a.ended_at,
-             a.log_lines, a.executor, a.image, a.sandbox, a.peak_memory_bytes,
+             a.log_lines, a.inputs, a.executor, a.image, a.sandbox, a.peak_memory_bytes,
              (select r.id
               from runs r
               where r.step_attempt_id = a.id
@@ -185,13 +187,27 @@ pub async fn outcome_of(conn: &mut PgConnection, id: StepAttemptId) -> Result<At
     outcome(&name)
 }
 
-/// Notes the token that the try's process logs with.
+/// Notes the token that the try's process logs with, and what it takes.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn set_token(conn: &mut PgConnection, id: StepAttemptId, token: TokenId) -> Result<()> {
-    sqlx::query("update step_attempts set token_id = $2 where id = $1").bind(id).bind(token).execute(conn).await?;
+pub async fn begin(conn: &mut PgConnection, id: StepAttemptId, token: TokenId, inputs: &[StepInput]) -> Result<()> {
+    sqlx::query("update step_attempts set token_id = $2, inputs = $3 where id = $1")
+        .bind(id)
+        .bind(token)
+        .bind(Json(inputs))
+        .execute(conn)
+        .await?;
     Ok(())
+}
+
+/// The token that the try's process logs with.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn token(conn: &mut PgConnection, id: StepAttemptId) -> Result<Option<TokenId>> {
+    let token = sqlx::query_scalar("select token_id from step_attempts where id = $1").bind(id).fetch_one(conn).await?;
+    Ok(token)
 }
 
 /// Ends the try with this fence: notes how, and revokes its token.

@@ -7,8 +7,10 @@ mod carry;
 pub mod lease;
 pub mod limit;
 pub mod notebook;
+pub mod pin;
 pub mod progress;
 pub mod sample;
+pub mod tracked;
 
 pub use carry::carry;
 
@@ -276,6 +278,14 @@ pub async fn by_name(conn: &mut PgConnection, run: PipelineRunId, name: &str) ->
         .fetch_optional(conn)
         .await?;
     row.map(Step::try_from).transpose()
+}
+
+/// The name of a step.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn name(conn: &mut PgConnection, step: StepId) -> Result<String> {
+    Ok(sqlx::query_scalar("select name from steps where id = $1").bind(step).fetch_one(conn).await?)
 }
 
 fn state(name: &str) -> Result<StepState> {

@@ -8,10 +8,7 @@ use super::{
     places::Place,
     samples,
 };
-use domain::{
-    pipeline::{ExecutorKind, OutputSpec},
-    pipeline_run::AttemptOutcome,
-};
+use domain::{pipeline::ExecutorKind, pipeline_run::AttemptOutcome};
 use executors::{Controls, Ended, Finished, Limits, StepDir, Task};
 use services::{AttemptEnd, Claimed, ErrorKind, FileTrouble, Lease, LetGo, StepWork};
 use std::{collections::BTreeMap, time::Duration};
@@ -139,7 +136,7 @@ impl Steps {
         hand: &Hand,
         log: &mut Log,
     ) -> Option<LetGo> {
-        if let Err(trouble) = self.services.put_inputs(dir, &work.inputs).await {
+        if let Err(trouble) = self.services.put_inputs(&work.ctx, dir, &work.inputs).await {
             return Some(troubled(trouble));
         }
         // What begins now must be able to end before the lease does.
@@ -206,7 +203,7 @@ impl Steps {
                     Some(progress) => notebook::reason(&finished.ended, progress),
                     None => finished.ended.to_string(),
                 };
-                Some(self.judge(dir, &work.outputs, finished, reason, hand).await)
+                Some(self.judge(held, dir, work, finished, reason, hand).await)
             }
             Err(error) => Some(lost(format!("it could not be run on the worker ({error})"))),
         }
@@ -228,8 +225,9 @@ impl Steps {
     /// What the end of the command means for the try.
     async fn judge(
         &self,
+        held: &Claimed,
         dir: &StepDir,
-        outputs: &BTreeMap<String, OutputSpec>,
+        work: &StepWork,
         finished: Finished,
         reason: String,
         hand: &Hand,
@@ -246,11 +244,17 @@ impl Steps {
             outputs: Vec::new(),
         };
         if outcome == AttemptOutcome::Succeeded {
-            match self.services.take_outputs(dir, outputs).await {
+            match self.services.take_outputs(&work.ctx, dir, &work.outputs).await {
                 Ok(outputs) => end.outputs = outputs,
                 Err(FileTrouble::Step(message)) => (end.outcome, end.reason) = (AttemptOutcome::Failed, message),
                 Err(FileTrouble::Ours(message)) => (end.outcome, end.reason) = (AttemptOutcome::Lost, message),
             }
+        }
+        let tracked = self.services.track_outputs(&work.ctx, held.attempt_id, &work.pipeline, &end.outputs).await;
+        if let Err(error) = tracked {
+            tracing::warn!(%error, step = %held.name, "the metrics of a step could not be logged to a tracked run");
+            end.outcome = AttemptOutcome::Lost;
+            end.reason = format!("its metrics could not be logged: {}", error.message);
         }
         LetGo::Ended(end)
     }

@@ -17,3 +17,4 @@ mod reruns;
 mod schedules;
 mod starting;
 mod turns;
+mod versions;
