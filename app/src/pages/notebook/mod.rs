@@ -101,7 +101,11 @@ pub fn NotebookPanel(
     let runs = attempt.outcome == AttemptOutcome::Running;
     let page = links.step_notebook(number, &step, attempt.number);
     let about = notebook.about.clone();
+    let to_cell = notebook.cells.as_ref().and(place(&about, runs)).map(|(at, _)| {
+        view! { <a href=format!("#cell-{}", at + 1)>"Go to the cell"</a> }
+    });
     let actions = view! {
+        {to_cell}
         <a href=page.clone()>"Open"</a>
         <a href=format!("{page}?against=source")>"Compare"</a>
     };

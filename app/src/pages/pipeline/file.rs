@@ -43,7 +43,7 @@ pub struct VersionChanges {
     pub notebooks: Vec<(String, Result<NotebookDiff, String>)>,
 }
 
-/// What is different, and then the notebooks one by one.
+/// The notebooks that are not the same, one by one, and then the whole file.
 #[component]
 fn WhatChanged(changes: VersionChanges, number: i32) -> impl IntoView {
     let VersionChanges { before, text, notebooks } = changes;
@@ -60,6 +60,7 @@ fn WhatChanged(changes: VersionChanges, number: i32) -> impl IntoView {
         })
         .collect_view();
     view! {
+        {notebooks}
         <Panel
             title=format!("Since version {before}")
             id="changes"
@@ -67,7 +68,6 @@ fn WhatChanged(changes: VersionChanges, number: i32) -> impl IntoView {
         >
             <Diff diff=text label=format!("Version {before} against version {number}")/>
         </Panel>
-        {notebooks}
     }
 }
 

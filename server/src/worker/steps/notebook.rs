@@ -58,6 +58,22 @@ impl Told {
     }
 }
 
+/// How long nothing was heard of a program.
+#[derive(Debug, Default)]
+struct Silence {
+    pulse: u64,
+    looks: u32,
+}
+
+impl Silence {
+    /// Whether it must be given up. Before its first sign of life, and after its last word, there is nothing to wait for.
+    fn is_too_long(&mut self, told: &Told) -> bool {
+        self.looks = if told.pulse == self.pulse { self.looks + 1 } else { 0 };
+        self.pulse = told.pulse;
+        self.looks >= SILENT && told.pulse > 0 && !told.is_whole && told.failure.is_empty()
+    }
+}
+
 /// The notebook of a try.
 pub(super) struct Notebook<'a> {
     services: &'a Services,
@@ -89,7 +105,7 @@ impl<'a> Notebook<'a> {
 
     /// Looks at it until its command has ended.
     pub(super) async fn follow(&self, ended: &CancellationToken) {
-        let (mut last, mut stored, mut silent) = (Told::default(), 0, 0);
+        let (mut last, mut stored, mut silence) = (Told::default(), 0, Silence::default());
         let mut next_live = Instant::now();
         loop {
             tokio::select! {
@@ -97,8 +113,7 @@ impl<'a> Notebook<'a> {
                 () = sleep(LOOK) => {}
             }
             let told = self.told().await;
-            silent = if told.pulse == last.pulse { silent + 1 } else { 0 };
-            if silent >= SILENT && told.pulse > 0 && !told.is_whole {
+            if silence.is_too_long(&told) {
                 tracing::warn!(step = %self.held.name, "the program of a notebook gives no sign of life; it is ended");
                 self.hung.cancel();
                 return;
@@ -234,6 +249,22 @@ mod tests {
         assert_eq!(reason(&Ended::TimedOut, &progress("")), "timed out in cell 5 of 12 (\"fit\")");
         assert_eq!(reason(&Ended::Exited(2), &NotebookProgress::default()), "exit status 2");
         assert_eq!(reason(&Ended::Cancelled, &progress("")), "cancelled");
+    }
+
+    #[test]
+    fn a_program_is_given_up_when_its_pulse_stops_and_not_before_it_began_or_after_it_ended() {
+        let looks = |told: Told| {
+            let mut silence = Silence::default();
+            (0..SILENT * 2).find(|_| silence.is_too_long(&told))
+        };
+        assert_eq!(looks(Told { pulse: 7, ..Told::default() }), Some(SILENT));
+        assert_eq!(looks(Told::default()), None);
+        assert_eq!(looks(Told { pulse: 7, is_whole: true, ..Told::default() }), None);
+        assert_eq!(looks(Told { pulse: 7, failure: "x".to_owned(), ..Told::default() }), None);
+        let mut silence = Silence::default();
+        assert!(
+            (1..SILENT * 3).all(|pulse| !silence.is_too_long(&Told { pulse: u64::from(pulse / 2), ..Told::default() }))
+        );
     }
 
     #[test]
