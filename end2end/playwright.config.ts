@@ -19,6 +19,7 @@ export default defineConfig({
         "registry.spec.ts",
         "charts.spec.ts",
         "runs.spec.ts",
+        "notebook.spec.ts",
       ],
       workers: 1,
     },
