@@ -175,6 +175,7 @@ fn step(name: &str, state: StepState, tries: Vec<Tried>) -> (Step, Vec<StepAttem
         items: BTreeMap::new(),
         inner: None,
         blocked_by: None,
+        cache: None,
         carried_from: None,
     };
     (step, attempts)

@@ -3,7 +3,7 @@
 use crate::{
     id::{RunId, StepAttemptId, StepId},
     pipeline::{OutputKind, ParamValue},
-    pipeline_run::{AttemptOutcome, StepState},
+    pipeline_run::{AttemptOutcome, StepCache, StepState},
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -47,6 +47,9 @@ pub struct Step {
     /// The limit that it waits for, while it could run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocked_by: Option<String>,
+    /// How it went with what steps gave before; none when it does not use that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<StepCache>,
     /// The number of the run that it was carried over from, outputs and all; it did not run in this one.
     pub carried_from: Option<i64>,
 }

@@ -11,6 +11,7 @@ use domain::{
     permission::{Role, Scope},
     step::StepInput,
     user::{Email, SERVICE_DOMAIN, User, Workspace},
+    worker::Facts,
 };
 use sqlx::Connection as _;
 use std::collections::BTreeSet;
@@ -69,7 +70,7 @@ pub(super) async fn begin(
     attempt: StepAttemptId,
     name: &str,
     expires_at: DateTime<Utc>,
-    inputs: &[StepInput],
+    (inputs, facts): (&[StepInput], &Facts),
 ) -> Result<(Ctx, String)> {
     let user = ensure(conn, workspace).await?;
     let secret = new_secret("slipway_");
@@ -84,7 +85,7 @@ pub(super) async fn begin(
         expires_at,
     };
     store::token::insert(conn, &token).await?;
-    store::step::attempt::begin(conn, attempt, token.id, inputs).await?;
+    store::step::attempt::begin(conn, attempt, Some(token.id), inputs, facts).await?;
     Ok((ctx(workspace, user, token.id), secret))
 }
 

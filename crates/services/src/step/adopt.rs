@@ -71,6 +71,7 @@ impl Services {
             ctx: account::of_attempt(&mut conn, &work.workspace, held.attempt_id).await?,
             run_name: format!("{} #{}", work.pipeline, work.run_number),
             pipeline: work.pipeline,
+            cached: None,
             invocation,
             files: BTreeMap::new(),
             inputs: Vec::new(),

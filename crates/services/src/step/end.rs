@@ -1,6 +1,6 @@
 //! The end of a worker's hold on a step, from whichever side.
 
-use super::{Lease, publish, settle, settle::Settled};
+use super::{Hit, Lease, publish, settle, settle::Settled};
 use crate::{Result, Services, boxed, commit};
 use chrono::{DateTime, Utc};
 use domain::{
@@ -39,6 +39,8 @@ impl AttemptEnd {
 pub enum LetGo {
     /// The try has ended.
     Ended(AttemptEnd),
+    /// The step did not have to run: it gives what it gave before.
+    Cached(Hit),
     /// The worker stops and gives the step back. Nothing is counted against the step.
     GivenBack(String),
     /// The worker is given up: it did not renew its lease for so long after its end.
@@ -51,6 +53,7 @@ impl LetGo {
     fn outcome(&self) -> AttemptOutcome {
         match self {
             Self::Ended(end) => end.outcome,
+            Self::Cached(_) => AttemptOutcome::Succeeded,
             Self::GivenBack(_) | Self::Expired(_) | Self::Dead(_) => AttemptOutcome::Lost,
         }
     }
@@ -58,7 +61,7 @@ impl LetGo {
     /// The last line of the log, where the worker has not written it.
     fn last_word(&self) -> Option<String> {
         match self {
-            Self::Ended(_) => None,
+            Self::Ended(_) | Self::Cached(_) => None,
             Self::GivenBack(reason) => Some(format!("Given back: {reason}.")),
             Self::Expired(_) | Self::Dead(_) => Some(format!("The try was lost: {}.", self.reason())),
         }
@@ -67,6 +70,7 @@ impl LetGo {
     fn reason(&self) -> &str {
         match self {
             Self::Ended(end) => &end.reason,
+            Self::Cached(hit) => &hit.reason,
             Self::GivenBack(reason) | Self::Dead(reason) => reason,
             Self::Expired(_) => "its worker was not heard of any more",
         }
@@ -101,6 +105,7 @@ impl Services {
     async fn end_hold(&self, lease: &Lease, how: &LetGo) -> Result<Option<StepState>> {
         let mut outputs = match how {
             LetGo::Ended(end) => end.outputs.clone(),
+            LetGo::Cached(hit) => hit.outputs.clone(),
             _ => Vec::new(),
         };
         let published = match how {
@@ -159,6 +164,9 @@ impl Services {
         if !store::step::lease::release(&mut tx, lease.step_id, lease.fence, &released).await? {
             return Ok(None);
         }
+        if step.is_kept && state == StepState::Succeeded {
+            store::step::cache::keep(&mut tx, lease.step_id).await?;
+        }
         store::step::attempt::end(&mut tx, lease.fence, how.outcome(), how.reason(), exit_code, spawned_at).await?;
         let freed = store::step::limit::give_back(&mut tx, lease.fence).await?;
         let mut settled = move_on(&mut tx, &run, lease, state, wait, step.pool).await?;
@@ -194,6 +202,7 @@ async fn move_on(
 /// What stands beside the state of the step.
 fn reason(how: &LetGo, state: StepState) -> String {
     match (how, state) {
+        (LetGo::Cached(hit), StepState::Succeeded) => hit.reason.clone(),
         (_, StepState::Succeeded) => String::new(),
         (LetGo::Ended(end), StepState::Cancelled) if end.outcome != AttemptOutcome::Cancelled => {
             format!("{}; the run was cancelled", end.reason)

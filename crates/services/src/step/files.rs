@@ -244,6 +244,24 @@ impl Services {
         Ok(OutputVersion { of: Versioned::Dataset, name: dataset.to_owned(), number: 0, digest })
     }
 
+    /// Whether all that an output is made of is in the artifact store.
+    pub(super) async fn output_is_there(&self, output: &StepOutput) -> crate::Result<bool> {
+        if !self.artifacts.has(&output.digest).await.map_err(artifact::of_store)? {
+            return Ok(false);
+        }
+        if !output.is_folder {
+            return Ok(true);
+        }
+        let bytes = self.artifacts.get_bytes(&output.digest, MAX_MANIFEST_BYTES).await.map_err(artifact::of_store)?;
+        let manifest: Manifest = serde_json::from_slice(&bytes).map_err(|_| domain::Error::internal())?;
+        for file in &manifest.files {
+            if !self.artifacts.has(&file.digest).await.map_err(artifact::of_store)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// The files of an output, as a version of a model has them.
     pub(super) async fn output_files(&self, output: &StepOutput) -> crate::Result<Vec<VersionFile>> {
         if !output.is_folder {

@@ -5,6 +5,7 @@
 
 pub(crate) mod account;
 mod adopt;
+mod cache;
 mod end;
 mod files;
 pub(crate) mod inputs;
@@ -16,6 +17,7 @@ pub(crate) mod settle;
 pub(crate) mod tracked;
 
 pub use adopt::{Adopted, Place};
+pub use cache::Hit;
 pub use end::{AttemptEnd, LetGo};
 pub use files::FileTrouble;
 pub use inputs::{InputFiles, Source};
@@ -30,6 +32,7 @@ use domain::{
     id::{PipelineRunId, StepId},
     pipeline::{ExecutorKind, Invocation, OutputSpec, PipelineSpec, Resources, TriggerRule, env_name},
     step::StepInput,
+    worker::Facts,
 };
 use outputs::Spot;
 use std::{collections::BTreeMap, time::Duration};
@@ -47,6 +50,8 @@ pub struct StepWork {
     pub ctx: Ctx,
     /// The pipeline's name.
     pub pipeline: String,
+    /// What it gave before when it was run with the same: then there is nothing to run.
+    pub cached: Option<Hit>,
     /// What people call the run: `train-wine #512`.
     pub run_name: String,
     /// The command line and all variables.
@@ -144,12 +149,13 @@ impl Services {
         Ok(store::step::lease::of_owner(&mut *self.conn().await?, worker, fences).await?)
     }
 
-    /// Begins the try that was taken: what it is to run, and a token to log with. None when the lease is lost.
+    /// Begins the try that was taken by a worker which is as these facts say: what it is to run, and a token to log with;
+    /// or what it gave before. None when the lease is lost.
     ///
     /// # Errors
     /// When the database does not answer.
     #[boxed]
-    pub async fn begin_attempt(&self, held: &Claimed, server_url: &str) -> Result<Option<StepWork>> {
+    pub async fn begin_attempt(&self, held: &Claimed, server_url: &str, facts: &Facts) -> Result<Option<StepWork>> {
         let mut tx = self.begin().await?;
         // Whoever ends a try holds the run too: none ends between this look and the token, which would outlive it.
         let Some(run) = store::pipeline_run::lock(&mut tx, held.run_id).await? else { return Ok(None) };
@@ -182,8 +188,27 @@ impl Services {
         let run_name = format!("{} #{}", work.pipeline, work.run_number);
         let token_name = format!("{run_name}: {}, try {}", held.name, held.number);
         let taken: Vec<StepInput> = inputs.iter().map(|files| files.input.clone()).collect();
-        let (ctx, secret) =
-            account::begin(&mut tx, &work.workspace, held.attempt_id, &token_name, Utc::now() + lasts, &taken).await?;
+        let outputs = PipelineSpec::filled_outputs(step, &values);
+        let with = cache::RunWith {
+            work: &work,
+            step,
+            invocation: &invocation,
+            values: &values,
+            inputs: &inputs,
+            outputs: &outputs,
+            facts,
+        };
+        let cached = match work.cancelling {
+            true => None,
+            false => self.look_in_cache(&mut tx, held, with).await?,
+        };
+        let (ctx, secret) = if cached.is_some() {
+            store::step::attempt::begin(&mut tx, held.attempt_id, None, &taken, facts).await?;
+            (workspace, String::new())
+        } else {
+            let until = Utc::now() + lasts;
+            account::begin(&mut tx, &work.workspace, held.attempt_id, &token_name, until, (&taken, facts)).await?
+        };
         commit(tx).await?;
 
         let tracking = [
@@ -213,11 +238,12 @@ impl Services {
         Ok(Some(StepWork {
             ctx,
             pipeline: work.pipeline,
+            cached,
             run_name,
             invocation,
             files,
             inputs,
-            outputs: PipelineSpec::filled_outputs(step, &values),
+            outputs,
             notebook,
             executor: work.spec.executor_of(step),
             image: work.spec.image_of(step).map(str::to_owned),

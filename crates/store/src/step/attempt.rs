@@ -3,11 +3,12 @@
 use crate::{Error, Result};
 use chrono::{DateTime, Utc};
 use domain::{
-    id::{PipelineRunId, RunId, StepAttemptId, StepId, TokenId, UserId, WorkspaceId},
+    id::{PipelineId, PipelineRunId, RunId, StepAttemptId, StepId, TokenId, UserId, WorkspaceId},
     pipeline::{ParamValue, PipelineSpec},
     pipeline_run::AttemptOutcome,
     step::{StepAttempt, StepInput},
     user::Workspace,
+    worker::Facts,
 };
 use sqlx::{FromRow, PgConnection, types::Json};
 use std::collections::BTreeMap;
@@ -187,15 +188,23 @@ pub async fn outcome_of(conn: &mut PgConnection, id: StepAttemptId) -> Result<At
     outcome(&name)
 }
 
-/// Notes the token that the try's process logs with, and what it takes.
+/// Notes the token that the try's process logs with, what it takes, and what its worker is.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn begin(conn: &mut PgConnection, id: StepAttemptId, token: TokenId, inputs: &[StepInput]) -> Result<()> {
-    sqlx::query("update step_attempts set token_id = $2, inputs = $3 where id = $1")
+pub async fn begin(
+    conn: &mut PgConnection,
+    id: StepAttemptId,
+    token: Option<TokenId>,
+    inputs: &[StepInput],
+    facts: &Facts,
+) -> Result<()> {
+    sqlx::query("update step_attempts set token_id = $2, inputs = $3, machine = $4, environment = $5 where id = $1")
         .bind(id)
         .bind(token)
         .bind(Json(inputs))
+        .bind(&facts.machine)
+        .bind(&facts.environment)
         .execute(conn)
         .await?;
     Ok(())
@@ -269,6 +278,10 @@ pub async fn person_behind(conn: &mut PgConnection, token: TokenId) -> Result<Op
 pub struct Work {
     /// The run's number in its workspace.
     pub run_number: i64,
+    /// The pipeline.
+    pub pipeline_id: PipelineId,
+    /// Whether the steps of the run may use what steps gave before.
+    pub use_cache: bool,
     /// The pipeline's name.
     pub pipeline: String,
     /// The workspace.
@@ -295,6 +308,8 @@ pub async fn work(conn: &mut PgConnection, step: StepId, fence: i64) -> Result<O
     #[derive(FromRow)]
     struct Row {
         number: i64,
+        pipeline_id: PipelineId,
+        use_cache: bool,
         pipeline: String,
         workspace_id: WorkspaceId,
         slug: String,
@@ -308,7 +323,7 @@ pub async fn work(conn: &mut PgConnection, step: StepId, fence: i64) -> Result<O
         cancelling: bool,
     }
     let row: Option<Row> = sqlx::query_as(
-        "select r.number, p.name as pipeline, w.id as workspace_id, w.slug, w.name as workspace_name,
+        "select r.number, r.pipeline_id, r.use_cache, p.name as pipeline, w.id as workspace_id, w.slug, w.name as workspace_name,
              w.created_at as workspace_created_at, v.spec, r.params, s.place, s.items, s.max_attempts,
              r.cancel_requested_at is not null and not s.finally as cancelling
          from steps s
@@ -324,6 +339,8 @@ pub async fn work(conn: &mut PgConnection, step: StepId, fence: i64) -> Result<O
     .await?;
     Ok(row.map(|row| Work {
         run_number: row.number,
+        pipeline_id: row.pipeline_id,
+        use_cache: row.use_cache,
         pipeline: row.pipeline,
         workspace: Workspace {
             id: row.workspace_id,

@@ -3,6 +3,7 @@
 
 pub mod adopt;
 pub mod attempt;
+pub mod cache;
 mod carry;
 pub mod lease;
 pub mod limit;
@@ -19,7 +20,7 @@ use chrono::{DateTime, Utc};
 use domain::{
     id::{PipelineRunId, PipelineVersionId, StepId, WorkspaceId},
     pipeline::{ExecutorKind, ParamValue, Priority, Retries, TriggerRule},
-    pipeline_run::StepState,
+    pipeline_run::{StepCache, StepState},
     step::{InnerSteps, Step, StepKind, StepOutput},
 };
 use sqlx::{FromRow, PgConnection, types::Json};
@@ -140,6 +141,7 @@ struct Row {
     inner_running: i64,
     inner_failed: i64,
     carried_from: Option<i64>,
+    cache: Option<Json<StepCache>>,
 }
 
 impl TryFrom<Row> for Step {
@@ -170,6 +172,7 @@ impl TryFrom<Row> for Step {
             inner: (kind != StepKind::Command).then_some(inner),
             blocked_by: row.blocked_by,
             carried_from: row.carried_from,
+            cache: row.cache.map(|cache| cache.0),
         })
     }
 }
@@ -179,7 +182,7 @@ macro_rules! select_steps {
     ($rest:literal) => {
         concat!(
             "select s.id, s.position, s.name, s.kind, o.name as parent, s.items, s.state, s.reason, s.attempts, s.max_attempts,
-                 s.started_at, s.ended_at, s.outputs, s.carried_from,
+                 s.started_at, s.ended_at, s.outputs, s.carried_from, s.cache,
                  (select coalesce(l.kind || ' ' || l.name, s.blocked_by)
                   from (select) as one
                   left join limits l on l.key = s.blocked_by) as blocked_by,

@@ -65,6 +65,9 @@ impl Steps {
         if work.cancelling {
             return (Some(ended(AttemptOutcome::Cancelled, "cancelled before it began")), None);
         }
+        if let Some(hit) = work.cached {
+            return (Some(LetGo::Cached(hit)), None);
+        }
         let mut log = Log::new(self.logs.clone(), held.attempt_id);
         let Some(place) = self.places.of(work.executor) else {
             let reason = format!("its worker cannot run steps in {} any more", work.executor.as_str());
@@ -112,8 +115,9 @@ impl Steps {
     /// Asks what there is to do, until the lease has run out.
     async fn begin(&self, held: &Claimed, hand: &Hand) -> Begun {
         let mut wait = Duration::from_millis(50);
+        let facts = self.facts.get().await;
         while !hand.is_over() {
-            match self.services.begin_attempt(held, &self.options.server_url).await {
+            match self.services.begin_attempt(held, &self.options.server_url, &facts).await {
                 Ok(Some(work)) => return Begun::Work(Box::new(work)),
                 Ok(None) => return Begun::Lost,
                 Err(error) if error.kind != ErrorKind::Unavailable => {

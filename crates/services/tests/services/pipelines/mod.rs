@@ -2,6 +2,7 @@
 //! started here; [`engine`] plays the workers.
 
 mod backfills;
+mod cache;
 mod cancelling;
 mod claims;
 mod endings;

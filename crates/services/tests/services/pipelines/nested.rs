@@ -7,7 +7,12 @@ use services::{Claimed, Given, StepWork};
 use std::collections::BTreeMap;
 
 async fn begin(engine: &Engine, held: &Claimed) -> StepWork {
-    engine.services.begin_attempt(held, "http://slipway.test").await.unwrap().unwrap()
+    engine
+        .services
+        .begin_attempt(held, "http://slipway.test", &domain::worker::Facts::default())
+        .await
+        .unwrap()
+        .unwrap()
 }
 
 const REGIONS: &str = r#"

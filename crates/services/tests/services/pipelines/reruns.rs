@@ -77,7 +77,12 @@ async fn from_failed_takes_over_what_succeeded_with_its_outputs() {
     // What comes after finds the outputs as those of any step.
     let held = engine.claim().await.unwrap();
     assert_eq!(held.name, "train");
-    let work = engine.services.begin_attempt(&held, "http://127.0.0.1").await.unwrap().unwrap();
+    let work = engine
+        .services
+        .begin_attempt(&held, "http://127.0.0.1", &domain::worker::Facts::default())
+        .await
+        .unwrap()
+        .unwrap();
     let given = work.inputs[0].given().unwrap();
     assert!(matches!(given, Given::One(output) if output.digest == Digest::blake3([7; 32])), "{given:?}");
     engine.end(&held, AttemptOutcome::Failed).await;

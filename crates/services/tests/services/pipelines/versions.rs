@@ -43,7 +43,12 @@ steps:
 async fn begin(engine: &Engine, held: &Claimed) -> (StepDir, StepWork) {
     let executor = ProcessExecutor::new(Shim::at("/nonexistent", &[]), engine.directory.path().join("steps"));
     let dir = executor.prepare(&held.attempt_id.to_string(), BTreeMap::new()).await.unwrap();
-    let work = engine.services.begin_attempt(held, "http://slipway").await.unwrap().unwrap();
+    let work = engine
+        .services
+        .begin_attempt(held, "http://slipway", &domain::worker::Facts::default())
+        .await
+        .unwrap()
+        .unwrap();
     (dir, work)
 }
 
