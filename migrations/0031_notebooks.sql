@@ -16,3 +16,5 @@ create table step_notebooks (
     live       bytea,
     updated_at timestamptz not null default clock_timestamp()
 );
+-- What a step gave again without running is found by what it gave.
+create index step_notebooks_executed on step_notebooks (executed);

@@ -49,7 +49,7 @@ test("a notebook is followed cell by cell, drawn safely, and held against its so
   const complaints = complaintsOf(page);
   await signIn(page, "viewer");
   await page.goto(`/w/default/pipeline-runs/${run.number}?step=report`);
-  const panel = page.getByRole("region", { name: "Notebook" });
+  const panel = page.getByRole("region", { name: "Notebook", exact: true });
   await expect(panel.getByText("it waits", { exact: true })).toBeVisible();
   await expect(panel).toContainText("of 6");
   await expect(panel.locator("li[data-s=run]")).toContainText("Runs for");

@@ -72,12 +72,12 @@ async fn run_page(view: View, number: i64, chosen: Chosen, refused: Option<(Erro
         Some(attempt) => services.last_log_lines(attempt, LOG_TAIL).await?,
         None => Vec::new(),
     };
-    let notebook = match attempt {
-        Some(attempt) => match services.notebook_of(attempt.id).await? {
+    let notebook = match (&shown, attempt) {
+        (Some(step), Some(attempt)) => match services.notebook_of(ctx, step, attempt).await? {
             Some(about) => Some(notebook::shown(services, attempt.id, about, notebook::MOST_INLINE).await?),
             None => None,
         },
-        None => None,
+        _ => None,
     };
     let events = view.history(ObjectKind::PipelineRun, run.id, EVENTS).await?;
     let title = format!("{} #{number}", run.pipeline_name);

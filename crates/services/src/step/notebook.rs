@@ -8,7 +8,8 @@ use domain::{
     Digest, Error, ErrorKind,
     id::StepAttemptId,
     notebook::{NotebookDiff, NotebookProgress, StepNotebook},
-    pipeline::{NOTEBOOK_PROGRAM, ParamValue},
+    pipeline::{NOTEBOOK_OUTPUT, NOTEBOOK_PROGRAM, ParamValue},
+    step::{Step, StepAttempt},
 };
 use std::collections::BTreeMap;
 
@@ -158,19 +159,29 @@ impl Services {
         attempt: i32,
     ) -> Result<(StepAttemptId, StepNotebook)> {
         let found = self.step_attempt(ctx, run, step, attempt).await?;
-        match self.notebook_of(found.id).await? {
+        let of = self.step(ctx, run, step).await?;
+        match self.notebook_of(ctx, &of, &found).await? {
             Some(notebook) => Ok((found.id, notebook)),
             None => Err(no_notebook(&format!("Try {attempt} of this step has run no notebook."))),
         }
     }
 
-    /// The notebook of a try that [`Services::step_attempt`] found, if it runs one.
+    /// The notebook of a try of a step, if it runs one. Of a try that ran nothing, because the step gave again what it had
+    /// given before, it is the one of then.
     ///
     /// # Errors
     /// When the database does not answer.
     #[boxed]
-    pub async fn notebook_of(&self, attempt: StepAttemptId) -> Result<Option<StepNotebook>> {
-        Ok(store::step::notebook::find(&mut *self.conn().await?, attempt).await?)
+    pub async fn notebook_of(&self, ctx: &Ctx, step: &Step, attempt: &StepAttempt) -> Result<Option<StepNotebook>> {
+        let mut conn = self.conn().await?;
+        let own = store::step::notebook::find(&mut conn, attempt.id).await?;
+        let given = step.outputs.iter().find(|output| output.name == NOTEBOOK_OUTPUT && output.path.ends_with(".ipynb"));
+        match (own, given) {
+            (None, Some(given)) if attempt.number == step.attempts => {
+                Ok(store::step::notebook::executed(&mut conn, ctx.workspace_id(), &given.digest).await?)
+            }
+            (own, _) => Ok(own),
+        }
     }
 
     /// The bytes of the executed notebook, as far as it has come; none when nothing was written.
@@ -185,7 +196,8 @@ impl Services {
         let live = store::step::notebook::live(&mut *self.conn().await?, attempt).await?;
         let Some(live) = live else {
             // Its end may have been recorded meanwhile.
-            let now = self.notebook_of(attempt).await?.and_then(|notebook| notebook.executed);
+            let now = store::step::notebook::find(&mut *self.conn().await?, attempt).await?;
+            let now = now.and_then(|notebook| notebook.executed);
             return match now {
                 Some(digest) => read(&self.artifacts, &digest).await.map(Some),
                 None => Ok(None),

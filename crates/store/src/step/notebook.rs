@@ -4,7 +4,7 @@ use crate::Result;
 use chrono::{DateTime, Utc};
 use domain::{
     Digest,
-    id::StepAttemptId,
+    id::{StepAttemptId, WorkspaceId},
     notebook::{NotebookProgress, StepNotebook},
 };
 use sqlx::{FromRow, PgConnection, types::Json};
@@ -79,20 +79,34 @@ pub async fn keep(
     Ok(())
 }
 
+#[derive(FromRow)]
+struct Row {
+    path: String,
+    progress: Json<NotebookProgress>,
+    source: Option<Digest>,
+    executed: Option<Digest>,
+    size: Option<i64>,
+    updated_at: DateTime<Utc>,
+}
+
+impl From<Row> for StepNotebook {
+    fn from(row: Row) -> Self {
+        Self {
+            path: row.path,
+            progress: row.progress.0,
+            source: row.source,
+            executed: row.executed,
+            size: row.size,
+            updated_at: row.updated_at,
+        }
+    }
+}
+
 /// The notebook of a try, if it runs one.
 ///
 /// # Errors
 /// When the statement fails.
 pub async fn find(conn: &mut PgConnection, attempt: StepAttemptId) -> Result<Option<StepNotebook>> {
-    #[derive(FromRow)]
-    struct Row {
-        path: String,
-        progress: Json<NotebookProgress>,
-        source: Option<Digest>,
-        executed: Option<Digest>,
-        size: Option<i64>,
-        updated_at: DateTime<Utc>,
-    }
     let row: Option<Row> = sqlx::query_as(
         "select path, progress, source, executed, size, updated_at
          from step_notebooks
@@ -101,14 +115,32 @@ pub async fn find(conn: &mut PgConnection, attempt: StepAttemptId) -> Result<Opt
     .bind(attempt)
     .fetch_optional(conn)
     .await?;
-    Ok(row.map(|row| StepNotebook {
-        path: row.path,
-        progress: row.progress.0,
-        source: row.source,
-        executed: row.executed,
-        size: row.size,
-        updated_at: row.updated_at,
-    }))
+    Ok(row.map(StepNotebook::from))
+}
+
+/// The notebook that was executed to this content, in any run of the workspace: the last one.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn executed(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    content: &Digest,
+) -> Result<Option<StepNotebook>> {
+    let row: Option<Row> = sqlx::query_as(
+        "select n.path, n.progress, n.source, n.executed, n.size, n.updated_at
+         from step_notebooks n
+         join step_attempts a on a.id = n.attempt_id
+         join steps s on s.id = a.step_id
+         where n.executed = $1 and s.workspace_id = $2
+         order by n.updated_at desc
+         limit 1",
+    )
+    .bind(content)
+    .bind(workspace)
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(StepNotebook::from))
 }
 
 /// What there is of a notebook that is no blob: compressed.

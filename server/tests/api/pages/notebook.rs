@@ -267,3 +267,20 @@ async fn what_no_browser_can_read_is_kept_and_told() {
         .refused(400);
     worker.stop().await;
 }
+
+#[tokio::test]
+async fn a_step_that_gave_its_notebook_before_shows_it_again() {
+    let app = TestApp::start().await;
+    let worker = Worker::start(&app);
+    let yaml = pipeline("cached", WHOLE, "0.5") + "    cache: true\n    executor: process\n";
+    let (first, _) = run(&app, &yaml).await;
+    let again = start(&first.client, &yaml).await;
+    let detail = ended(&first.client, again).await;
+    let step = &detail["steps"][0];
+    let second = Notebook { run: again, ..first };
+    // Whether it ran or not, it is there.
+    assert_eq!(second.get("").await["executed"], step["outputs"][0]["digest"]);
+    second.page.get(&second.page_path("")).await.shows(200, &["Report</h3>", "2 cells of code"]);
+    second.page.get(&second.page_path("?against=source")).await.shows(200, &["1 cell added"]);
+    worker.stop().await;
+}
