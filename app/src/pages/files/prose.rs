@@ -164,12 +164,13 @@ fn grid(rows: Vec<GridRow>, among: Among<'_>) -> AnyView {
             .into_iter()
             .map(|cell| {
                 let is_number = matches!(cell.parts.as_slice(), [Inline::Text(text)] if is_number(text));
+                let is_empty = cell.parts.is_empty();
                 let (columns, rows) = (cell.columns, cell.rows);
                 let columns = (columns > 1).then(|| columns.to_string());
                 let rows = (rows > 1).then(|| rows.to_string());
                 let class = is_number.then_some("num");
                 let inner = inlines(cell.parts, among);
-                match (cell.is_head, is_head) {
+                match (cell.is_head && !is_empty, is_head) {
                     (true, true) => {
                         view! { <th scope="col" class=class colspan=columns rowspan=rows>{inner}</th> }.into_any()
                     }
