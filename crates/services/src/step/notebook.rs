@@ -175,7 +175,8 @@ impl Services {
     pub async fn notebook_of(&self, ctx: &Ctx, step: &Step, attempt: &StepAttempt) -> Result<Option<StepNotebook>> {
         let mut conn = self.conn().await?;
         let own = store::step::notebook::find(&mut conn, attempt.id).await?;
-        let given = step.outputs.iter().find(|output| output.name == NOTEBOOK_OUTPUT && output.path.ends_with(".ipynb"));
+        let given =
+            step.outputs.iter().find(|output| output.name == NOTEBOOK_OUTPUT && output.path.ends_with(".ipynb"));
         match (own, given) {
             (None, Some(given)) if attempt.number == step.attempts => {
                 Ok(store::step::notebook::executed(&mut conn, ctx.workspace_id(), &given.digest).await?)
