@@ -83,5 +83,7 @@ def slipway(tmp_path_factory):
     server = Server.start(reachable(tmp_path_factory.mktemp("notebooks")))
     email = "data-scientist@slipway.test"
     admin(server.data_dir, "create-user", "--email", email, "--role", "contributor", "--password-stdin", stdin=PASSWORD)
-    yield Slipway(server, admin(server.data_dir, "create-token", "--email", email, "--name", "tests", "--scope", "write"))
+    yield Slipway(
+        server, admin(server.data_dir, "create-token", "--email", email, "--name", "tests", "--scope", "write")
+    )
     server.stop()

@@ -9,14 +9,14 @@ def test_params_go_behind_the_cell_with_the_tag(slipway):
         cell("print(rate, rows, name)"),
     )
     number = slipway.start(
-        "params", source, params={"rate": 0.25, "rows": [1, 2], "name": "it's \"x\" \\ $(id)", "with-dash": True}
+        "params", source, params={"rate": 0.25, "rows": [1, 2], "name": 'it\'s "x" \\ $(id)', "with-dash": True}
     )
     step = slipway.ended(number)
     assert step["state"] == "succeeded", slipway.log(number)
     executed = slipway.notebook(number, "/content")
     assert [cell["metadata"]["tags"] for cell in executed["cells"]] == [["parameters"], ["injected-parameters"], []]
     assert "with_dash = True" in "".join(executed["cells"][1]["source"])
-    assert outputs(executed) == "0.25 [1, 2] it's \"x\" \\ $(id)\n"
+    assert outputs(executed) == '0.25 [1, 2] it\'s "x" \\ $(id)\n'
     # The same file is what the step gives on.
     assert step["outputs"][0]["digest"] == slipway.notebook(number)["executed"]
     assert "[2/3] Parameters" in slipway.log(number).replace("\x1b[34m", "").replace("\x1b[0m", "")
@@ -51,7 +51,9 @@ def test_cells_are_seen_while_they_run(slipway):
 
 
 def test_a_cell_that_fails_is_named_and_the_notebook_is_kept(slipway):
-    number = slipway.start("failing", notebook(cell("print('before')"), cell("# check the rows\nraise ValueError('no rows')"), cell("1")))
+    number = slipway.start(
+        "failing", notebook(cell("print('before')"), cell("# check the rows\nraise ValueError('no rows')"), cell("1"))
+    )
     step = slipway.ended(number)
     assert (step["state"], step["reason"]) == (
         "failed",
@@ -65,7 +67,9 @@ def test_a_cell_that_fails_is_named_and_the_notebook_is_kept(slipway):
 
 
 def test_a_kernel_that_dies_ends_the_step_at_once(slipway):
-    number = slipway.start("dying", notebook(cell("print('before')"), cell("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")))
+    number = slipway.start(
+        "dying", notebook(cell("print('before')"), cell("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"))
+    )
     step = slipway.ended(number)
     assert step["state"] == "failed"
     assert step["reason"] == 'its kernel died in cell 2 of 2 ("import os, signal")'
@@ -96,7 +100,9 @@ def test_a_kernel_that_needs_too_much_memory_is_told(slipway):
 
 
 def test_output_without_end_is_cut(slipway):
-    number = slipway.start("flooding", notebook(cell("for _ in range(400): print('x' * 50_000)"), cell("print('after')")))
+    number = slipway.start(
+        "flooding", notebook(cell("for _ in range(400): print('x' * 50_000)"), cell("print('after')"))
+    )
     assert slipway.ended(number)["state"] == "succeeded"
     text = outputs(slipway.notebook(number, "/content"))
     assert len(text) < 9 << 20 and "the rest is left out" in text and text.endswith("after\n")
@@ -112,7 +118,9 @@ def test_the_token_of_the_step_is_in_no_notebook(slipway):
 
 
 def test_without_nbclient_the_step_says_what_to_install(slipway):
-    number = slipway.start("missing", notebook(cell("1")), step={"env": {"PATH": "/usr/bin:/bin", "PYTHONNOUSERSITE": "1"}})
+    number = slipway.start(
+        "missing", notebook(cell("1")), step={"env": {"PATH": "/usr/bin:/bin", "PYTHONNOUSERSITE": "1"}}
+    )
     step = slipway.ended(number)
     assert step["state"] == "failed"
     assert "has no module" in step["reason"] and "install nbclient and ipykernel" in step["reason"], step["reason"]
@@ -148,4 +156,3 @@ def test_a_notebook_comes_from_another_step(slipway):
     slipway.ended(number)
     assert outputs(slipway.notebook(number, "/content")) == "one\n"
     assert outputs(slipway.get(f"pipeline-runs/{number}/steps/report/outputs/notebook")) == "one\n"
-

@@ -33,7 +33,9 @@ try:
     from nbclient.exceptions import CellControlSignal, CellExecutionError, DeadKernelError
 except ImportError as error:
     missing = error.name or "nbclient"
-    sentence = f"Python has no module {missing} for its notebook; install nbclient and ipykernel beside {sys.executable}"
+    sentence = (
+        f"Python has no module {missing} for its notebook; install nbclient and ipykernel beside {sys.executable}"
+    )
     PROGRESS.write_text(json.dumps({"failure": sentence, "is_whole": True}))
     sys.exit(f"{sentence}: pip install nbclient ipykernel")
 
@@ -86,13 +88,18 @@ class Run:
             "revision": 0,
         }
         self.is_changed = True
+        self.rests_until = 0.0
         self.began = time.monotonic()
 
     def save(self) -> None:
         if self.is_changed:
             self.is_changed = False
-            write(self.executed, nbformat.writes(self.notebook))
+            began = time.monotonic()
+            # Its form is checked where it is read, and not each time it is written.
+            write(self.executed, nbformat.v4.writes(self.notebook))
             self.state["revision"] += 1
+            # Writing takes a tenth of the time at most: many quick cells are written together.
+            self.rests_until = time.monotonic() + 9 * (time.monotonic() - began)
         self.tell()
 
     def tell(self) -> None:
@@ -107,7 +114,7 @@ class Run:
         """The same in words."""
         if not self.state["turn"]:
             return "the start of its kernel"
-        return f"cell {self.state['turn']} of {self.state['cells']} (\"{self.state['name']}\")"
+        return f'cell {self.state["turn"]} of {self.state["cells"]} ("{self.state["name"]}")'
 
     def starts(self, cell, at: int) -> None:
         if not is_code(cell):
@@ -129,7 +136,8 @@ class Run:
         if took >= 1:
             say(f"\x1b[2m{self.label()} took {took:.1f} s\x1b[0m")
         self.is_changed = True
-        self.save()
+        if time.monotonic() >= self.rests_until:
+            self.save()
 
     def fails(self, sentence: str) -> None:
         self.state["failure"] = sentence[:400]
@@ -171,7 +179,11 @@ def with_parameters(notebook, params: dict) -> None:
     """Puts the params behind the cell with the tag "parameters", as papermill does, or before everything."""
     cells = [cell for cell in notebook.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
     names = {name: name.replace("-", "_") for name in params}
-    usable = {name: variable for name, variable in names.items() if variable.isidentifier() and not keyword.iskeyword(variable)}
+    usable = {
+        name: variable
+        for name, variable in names.items()
+        if variable.isidentifier() and not keyword.iskeyword(variable)
+    }
     for name in params.keys() - usable.keys():
         say(f"The param {name} is no name of a variable; it is in the environment alone.")
     if usable:
@@ -202,6 +214,7 @@ def read(path: Path):
 def kernel_of(notebook) -> str:
     """The kernel that the notebook names, where it is installed; for Python, the one that is."""
     from jupyter_client import AsyncKernelManager
+
     spec = notebook.metadata.get("kernelspec", {})
     wanted, language = spec.get("name", "python3"), spec.get("language", "python")
     known = KernelSpecManager().find_kernel_specs()
@@ -272,7 +285,9 @@ async def execute(run: Run, kernel: str) -> int:
     except NoSuchKernel as error:
         run.fails(f"the kernel {error.name} of its notebook is not installed")
     except Exception as error:  # a client that fails is told as one sentence, not as a trace of ours
-        run.fails(f"its notebook could not go on in {run.place()}: {type(error).__name__}: {first_line(str(error), 200)}")
+        run.fails(
+            f"its notebook could not go on in {run.place()}: {type(error).__name__}: {first_line(str(error), 200)}"
+        )
     else:
         run.state |= {"is_whole": True, "since": None, "cell": 0, "turn": 0, "name": ""}
         run.is_changed = True
