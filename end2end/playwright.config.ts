@@ -20,6 +20,7 @@ export default defineConfig({
         "charts.spec.ts",
         "runs.spec.ts",
         "pipelines.spec.ts",
+        "notebook.spec.ts",
       ],
       workers: 1,
     },

@@ -53,10 +53,20 @@ impl Look {
 /// a carriage return overwrote is gone, as it is on a terminal.
 #[must_use]
 pub fn spans(line: &str) -> Vec<Span> {
+    coloured(line, &mut Look::default())
+}
+
+/// Splits a text into lines, and these into spans: a colour goes on to the next line, as it does on a terminal.
+#[must_use]
+pub fn lines(text: &str) -> Vec<Vec<Span>> {
+    let mut look = Look::default();
+    text.split('\n').map(|line| coloured(line, &mut look)).collect()
+}
+
+fn coloured(line: &str, look: &mut Look) -> Vec<Span> {
     let line = line.trim_end_matches('\r');
     let line = line.rsplit('\r').next().unwrap_or(line);
     let mut spans: Vec<Span> = Vec::new();
-    let mut look = Look::default();
     let mut text = String::new();
     let mut rest = line.chars().peekable();
     while let Some(c) = rest.next() {
@@ -83,7 +93,7 @@ pub fn spans(line: &str) -> Vec<Span> {
         if end != Some('m') {
             continue;
         }
-        flush(&mut spans, look, &mut text);
+        flush(&mut spans, *look, &mut text);
         let mut codes = arguments.split(';').map(|code| code.parse().unwrap_or(0));
         while let Some(code) = codes.next() {
             if matches!(code, 38 | 48) {
@@ -97,7 +107,7 @@ pub fn spans(line: &str) -> Vec<Span> {
             }
         }
     }
-    flush(&mut spans, look, &mut text);
+    flush(&mut spans, *look, &mut text);
     spans
 }
 
@@ -155,6 +165,15 @@ mod tests {
             let shown: String = spans(line).into_iter().map(|span| span.text).collect();
             assert_eq!(shown, domain::log::plain(line), "{line:?}");
         }
+    }
+
+    #[test]
+    fn a_colour_goes_on_to_the_next_line() {
+        let shown: Vec<String> = lines("\u{1b}[31ma\nb\u{1b}[39mc\n")
+            .into_iter()
+            .map(|line| line.into_iter().map(|s| format!("[{}|{}]", s.class, s.text)).collect())
+            .collect();
+        assert_eq!(shown, ["[r|a]", "[r|b][|c]", ""]);
     }
 
     #[test]

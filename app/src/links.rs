@@ -287,6 +287,18 @@ impl Links {
         self.to(&format!("api/v1/pipeline-runs/{run}/steps/{}/outputs/{}", encode(step), encode(output)))
     }
 
+    /// The notebook of a try.
+    #[must_use]
+    pub fn step_notebook(&self, run: i64, step: &str, attempt: i32) -> String {
+        self.to(&format!("pipeline-runs/{run}/steps/{}/attempts/{attempt}/notebook", encode(step)))
+    }
+
+    /// The executed notebook of a try, to download.
+    #[must_use]
+    pub fn step_notebook_content(&self, run: i64, step: &str, attempt: i32) -> String {
+        self.to(&format!("api/v1/pipeline-runs/{run}/steps/{}/attempts/{attempt}/notebook/content", encode(step)))
+    }
+
     /// All environments.
     #[must_use]
     pub fn environments(&self) -> String {

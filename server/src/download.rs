@@ -99,13 +99,8 @@ pub async fn embed(state: &AppState, artifact: &Artifact, headers: &HeaderMap) -
     let (media, policy) = match Kind::of(&artifact.name) {
         Kind::Image(media) => (media, None),
         Kind::Svg => ("image/svg+xml", Some(SVG)),
-        Kind::Html => {
-            let place = headers.get("sec-fetch-dest").and_then(|place| place.to_str().ok());
-            if place.is_some_and(|place| place != "iframe") {
-                return Ok(None);
-            }
-            ("text/html; charset=utf-8", Some(DOCUMENT))
-        }
+        Kind::Html if is_in_a_frame(headers) => ("text/html; charset=utf-8", Some(DOCUMENT)),
+        Kind::Html => return Ok(None),
         _ => return Err(Error::invalid("This sort of file is not shown by its own address; download it.")),
     };
     if artifact.size > MAX_EMBEDDED {
@@ -127,6 +122,34 @@ pub async fn embed(state: &AppState, artifact: &Artifact, headers: &HeaderMap) -
         set(&mut response, header::CONTENT_TYPE, media);
     }
     Ok(Some(response))
+}
+
+/// Whether a browser asks for a document as a part of a page, or does not say for what.
+fn is_in_a_frame(headers: &HeaderMap) -> bool {
+    let place = headers.get("sec-fetch-dest").and_then(|place| place.to_str().ok());
+    place.is_none_or(|place| place == "iframe")
+}
+
+/// A document that somebody's program made, as a part of a page of ours, and as nothing else.
+pub(crate) fn document(html: String, headers: &HeaderMap) -> Option<Response> {
+    if !is_in_a_frame(headers) {
+        return None;
+    }
+    let mut response = Response::new(Body::from(html));
+    set(&mut response, header::CONTENT_TYPE, "text/html; charset=utf-8");
+    set(&mut response, header::CONTENT_SECURITY_POLICY, DOCUMENT);
+    set(&mut response, header::X_FRAME_OPTIONS, "SAMEORIGIN");
+    Some(response)
+}
+
+/// Bytes that are no file of the store, to be saved under the last part of this path.
+pub(crate) fn bytes(path: &str, bytes: bytes::Bytes) -> Response {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let name = if name.ends_with(".ipynb") { name.to_owned() } else { format!("{name}.ipynb") };
+    let mut response = Response::new(Body::from(bytes));
+    set(&mut response, header::CONTENT_TYPE, kind(&name));
+    set(&mut response, header::CONTENT_DISPOSITION, &attachment(&name));
+    response
 }
 
 /// Files as one, to be saved as `<name>.zip`.

@@ -20,6 +20,7 @@ pub mod inference;
 pub mod installation;
 pub mod middleware;
 pub mod mlflow;
+mod notebook;
 pub mod openapi;
 pub mod pages;
 pub mod peer;

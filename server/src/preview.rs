@@ -87,6 +87,19 @@ fn typed(text: &str) -> Vec<Block> {
     preview::prose(&text[..end])
 }
 
+/// All of a file, when so much of its kind is shown.
+///
+/// # Errors
+/// `TooLarge`; when the artifact store does not answer.
+pub(crate) async fn whole(services: &Services, file: &Artifact) -> Result<Bytes, Error> {
+    let most = preview::wanted(Kind::of(&file.name));
+    if file.size > most {
+        let message = format!("Files of more than {} MiB are not shown; download this one.", most >> 20);
+        return Err(Error::new(ErrorKind::TooLarge, message));
+    }
+    part(services, file, 0..file.size).await
+}
+
 /// These bytes of a file.
 async fn part(services: &Services, file: &Artifact, range: std::ops::Range<u64>) -> Result<Bytes, Error> {
     let content = services.artifact_content(file, Some(ByteRange::Bounded(range))).await?;

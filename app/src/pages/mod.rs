@@ -17,6 +17,7 @@ pub mod freeze;
 pub mod home;
 pub mod model;
 pub mod monitor;
+pub mod notebook;
 pub mod palette;
 pub mod pipeline;
 pub mod pipeline_run;

@@ -232,6 +232,7 @@ fn page(run: domain::pipeline_run::PipelineRun, steps: Vec<(Step, Vec<StepAttemp
         samples: samples(),
         record,
         reproductions: Vec::new(),
+        notebook: None,
         alert: None,
         events: vec![event(
             3,
@@ -604,6 +605,7 @@ pub fn file(shown: i32) -> FilePage {
             ],
             next_page_token: None,
         },
+        changes: None,
         may_write: true,
         may_run: true,
     }

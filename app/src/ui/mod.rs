@@ -4,6 +4,7 @@
 
 pub mod avatar;
 pub mod button;
+pub mod code;
 pub mod copy;
 pub mod dialog;
 pub mod diff;

@@ -113,7 +113,7 @@ fn in_blocks<'a>(blocks: &'a [Block], names: &[String], found: &mut BTreeSet<&'a
             Block::Paragraph(parts) => in_line(parts, names, found),
             Block::Quote(inner) => in_blocks(inner, names, found),
             Block::List(_, items) => items.iter().for_each(|item| in_blocks(item, names, found)),
-            Block::Heading(..) | Block::Code(_) | Block::Table(..) | Block::Rule => {}
+            Block::Heading(..) | Block::Code(_) | Block::Table(..) | Block::Grid(_) | Block::Rule => {}
         }
     }
 }

@@ -39,6 +39,7 @@ pub mod model;
 pub mod model_card;
 pub mod monitor;
 pub mod names;
+pub mod notebook;
 pub mod page;
 pub mod palette;
 pub mod permission;

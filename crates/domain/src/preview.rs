@@ -171,8 +171,57 @@ pub enum Block {
     List(Option<u64>, Vec<Vec<Block>>),
     /// A table: its head, and its rows.
     Table(Vec<Vec<Inline>>, Vec<Vec<Vec<Inline>>>),
+    /// A table whose cells may be heads, and span others.
+    Grid(Vec<GridRow>),
     /// A rule across.
     Rule,
+}
+
+/// A row of a [`Block::Grid`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GridRow {
+    /// Whether it belongs to the head of the table.
+    pub is_head: bool,
+    /// Its cells.
+    pub cells: Vec<GridCell>,
+}
+
+/// A cell of a [`Block::Grid`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GridCell {
+    /// Whether it names the row or the column.
+    pub is_head: bool,
+    /// How many columns it takes, from 1.
+    pub columns: u16,
+    /// How many rows it takes, from 1.
+    pub rows: u16,
+    /// What is in it.
+    pub parts: Vec<Inline>,
+}
+
+/// A formula: as it was typed, and as what a browser draws, when it can be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Formula {
+    /// In TeX.
+    pub tex: String,
+    /// In MathML; empty when it cannot be read.
+    pub drawn: Vec<MathNode>,
+}
+
+/// A part of MathML. Names are among those that can do nothing but be drawn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MathNode {
+    /// Text.
+    Text(String),
+    /// An element.
+    Element {
+        /// Its name.
+        name: &'static str,
+        /// Its attributes.
+        attributes: Vec<(&'static str, String)>,
+        /// What is in it.
+        children: Vec<MathNode>,
+    },
 }
 
 /// A part of a line.
@@ -192,6 +241,10 @@ pub enum Inline {
     Link(Target, Vec<Inline>),
     /// A picture among the same artifacts, and what it shows in words.
     Image(ArtifactPath, String),
+    /// A picture that lies in the address itself, and what it shows in words.
+    Picture(String, String),
+    /// A formula.
+    Math(Formula),
     /// A new line.
     Break,
     /// The box of a task, ticked or not.
@@ -218,15 +271,37 @@ pub struct Notebook {
     pub total: usize,
 }
 
+impl Notebook {
+    /// Whether one of its outputs is shown in a frame.
+    #[must_use]
+    pub fn has_frame(&self) -> bool {
+        self.cells.iter().any(|cell| match &cell.content {
+            CellContent::Code { outputs, .. } => outputs.iter().any(|output| matches!(output, Output::Frame { .. })),
+            CellContent::Markdown(_) | CellContent::Raw(_) => false,
+        })
+    }
+}
+
 /// A cell of a notebook.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Cell {
+pub struct Cell {
+    /// The tags that somebody gave it.
+    pub tags: Vec<String>,
+    /// What it is.
+    pub content: CellContent,
+}
+
+/// What a cell of a notebook is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CellContent {
     /// Prose.
     Markdown(Vec<Block>),
     /// Code that was run, or not.
     Code {
         /// In which turn it was run.
         count: Option<i64>,
+        /// How long that took, in milliseconds, where it says it.
+        took_ms: Option<i64>,
         /// The code.
         source: String,
         /// What came of it.
@@ -239,13 +314,29 @@ pub enum Cell {
 /// What came of a cell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
-    /// Text.
-    Text(String),
-    /// An error, with where it came from.
+    /// Text. It may have the sequences that colour a terminal.
+    Text {
+        /// The text.
+        text: String,
+        /// Whether it was written to standard error.
+        is_err: bool,
+    },
+    /// An error, with where it came from. It may have the sequences that colour a terminal.
     Error(String),
     /// A picture, as an address that holds it.
     Image(String),
-    /// Something that could run in a browser, or that nobody here can draw: its media type.
+    /// A document of its own: tables, prose, formulas.
+    Document(Vec<Block>),
+    /// A document that needs its scripts, to be shown apart from everything by an address of its own.
+    Frame {
+        /// The place of the cell in the notebook, from 0.
+        cell: usize,
+        /// The place of the output among those of the cell, from 0.
+        output: usize,
+        /// What it is in words; empty when it does not say.
+        text: String,
+    },
+    /// Something that nobody here can draw: its media type.
     LeftOut(String),
 }
 

@@ -11,8 +11,11 @@ use crate::{Doing as _, Error, tree};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{self, File, OpenOptions, Permissions, TryLockError},
-    io,
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _, chown},
+    io::{self, Read as _},
+    os::{
+        fd::AsRawFd as _,
+        unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _, chown},
+    },
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -93,6 +96,9 @@ pub enum OutputError {
     /// It is neither a file nor a directory.
     #[error("\"{0}\" is neither a file nor a directory")]
     Special(String),
+    /// It has more bytes than are read of such a file.
+    #[error("\"{0}\" has more than {1} bytes")]
+    TooLarge(String, u64),
 }
 
 impl StepDir {
@@ -187,6 +193,12 @@ impl StepDir {
         if kind.is_file() || kind.is_dir() { Ok(found) } else { Err(OutputError::Special(path.to_owned())) }
     }
 
+    /// What reads files of the step while it runs.
+    #[must_use]
+    pub fn files(&self) -> StepFiles {
+        StepFiles { work: self.work() }
+    }
+
     /// Gives the directory to whom a container runs as, and says who that is, user and group: the worker's own, or nobody
     /// that the machine knows when that is root. Blocks.
     ///
@@ -209,6 +221,44 @@ impl StepDir {
     /// When something in it cannot be removed.
     pub fn remove(self) -> Result<(), Error> {
         remove(&self.path).doing("the step's directory could not be removed")
+    }
+}
+
+/// Reads files of a step that may still run, and so may put something else in a file's place at any moment.
+#[derive(Debug, Clone)]
+pub struct StepFiles {
+    work: PathBuf,
+}
+
+impl StepFiles {
+    /// The file at this path, when it has at most so many bytes. Blocks.
+    ///
+    /// # Errors
+    /// When it is not there, is no file, is larger, or leads out of the directory: then it is not the step's to show.
+    pub fn read(&self, path: &str, most: u64) -> Result<Vec<u8>, OutputError> {
+        let missing = |_| OutputError::Missing(path.to_owned());
+        domain::pipeline::check_relative_path(path).map_err(|_| OutputError::Missing(path.to_owned()))?;
+        let work = fs::canonicalize(&self.work).map_err(missing)?;
+        // A pipe that nobody writes to is opened all the same, and then found to be no file.
+        let opened = OpenOptions::new()
+            .read(true)
+            .custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits())
+            .open(work.join(path))
+            .map_err(missing)?;
+        // Where it lies is asked of what is open: what the path leads to may be another file by now.
+        let place = fs::read_link(format!("/proc/self/fd/{}", opened.as_raw_fd())).map_err(missing)?;
+        if !place.starts_with(&work) {
+            return Err(OutputError::Outside(path.to_owned()));
+        }
+        if !opened.metadata().map_err(missing)?.is_file() {
+            return Err(OutputError::Special(path.to_owned()));
+        }
+        let mut bytes = Vec::new();
+        opened.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(missing)?;
+        match bytes.len() as u64 > most {
+            true => Err(OutputError::TooLarge(path.to_owned(), most)),
+            false => Ok(bytes),
+        }
     }
 }
 
@@ -345,6 +395,27 @@ mod tests {
         let pipe = dir.work().join("pipe");
         nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
         assert_eq!(dir.output("pipe"), Err(OutputError::Special("pipe".to_owned())));
+    }
+
+    #[test]
+    fn a_file_of_a_step_that_runs_is_read_only_where_it_is_the_steps_own() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = create(root.path(), "1");
+        let files = dir.files();
+        assert_eq!(files.read("train.py", 100).unwrap(), b"print(1)\n");
+        assert_eq!(files.read("train.py", 3), Err(OutputError::TooLarge("train.py".to_owned(), 3)));
+        symlink("/etc/hostname", dir.work().join("stolen")).unwrap();
+        symlink("/etc", dir.work().join("out")).unwrap();
+        symlink("train.py", dir.work().join("latest")).unwrap();
+        nix::unistd::mkfifo(&dir.work().join("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert_eq!(files.read("stolen", 100), Err(OutputError::Outside("stolen".to_owned())));
+        assert_eq!(files.read("out/hostname", 100), Err(OutputError::Outside("out/hostname".to_owned())));
+        assert!(files.read("latest", 100).is_ok());
+        assert_eq!(files.read("pipe", 100), Err(OutputError::Special("pipe".to_owned())));
+        assert_eq!(files.read("bin", 100), Err(OutputError::Special("bin".to_owned())));
+        for path in ["none", "../1/work/train.py", "/etc/hostname"] {
+            assert_eq!(files.read(path, 100), Err(OutputError::Missing(path.to_owned())));
+        }
     }
 
     #[test]

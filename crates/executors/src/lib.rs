@@ -41,7 +41,7 @@ mod task;
 mod tree;
 
 pub use clock::Deadline;
-pub use dir::{OutputError, StepDir, StepDirs};
+pub use dir::{OutputError, StepDir, StepDirs, StepFiles};
 pub use gpu::{GpuSample, gpus};
 pub use lines::Lines;
 pub use mask::Mask;

@@ -8,9 +8,11 @@
 //!
 //! A crate of its own, below which nothing else stands: what it is built from is large.
 
+mod html;
 mod json;
 mod markdown;
-mod notebook;
+mod math;
+pub mod notebook;
 pub mod parquet;
 mod profile;
 mod records;

@@ -1,10 +1,12 @@
 //! Markdown as values: what is no prose (raw HTML, scripts, addresses of other kinds) has no value to be in.
 
+use crate::math;
 use domain::{
     artifact_path::ArtifactPath,
     preview::{Block, Inline, Target},
 };
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
+use std::collections::BTreeMap;
 
 /// Deeper than this, what is in a list or quotation is shown as if it stood in the one around it.
 const DEEPEST: usize = 12;
@@ -13,9 +15,19 @@ const MOST_PARTS: usize = 20_000;
 
 /// The prose of the document at this path.
 pub(crate) fn read(text: &str, path: &str) -> Vec<Block> {
+    read_with(text, path, Options::empty(), &BTreeMap::new())
+}
+
+/// The prose of a cell of a notebook: with formulas between `$` and `$$`, and with the pictures that the cell brings, by
+/// their names.
+pub(crate) fn read_cell(text: &str, path: &str, pictures: &BTreeMap<String, String>) -> Vec<Block> {
+    read_with(&math::with_dollars(text), path, Options::ENABLE_MATH, pictures)
+}
+
+fn read_with(text: &str, path: &str, more: Options, pictures: &BTreeMap<String, String>) -> Vec<Block> {
     let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
-    let mut builder = Builder { folder, open: vec![Frame::new(Part::Root)] };
+    let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS | more;
+    let mut builder = Builder { folder, pictures, open: vec![Frame::new(Part::Root)] };
     // A block of settings before the prose is for programs.
     let text = without_front_matter(text);
     for event in Parser::new_ext(text, options).take(MOST_PARTS) {
@@ -47,6 +59,7 @@ enum Part {
     Struck,
     Link(Option<Target>),
     Image(Option<ArtifactPath>),
+    Picture(String),
     /// Its parts belong to what is around it.
     Passed,
     /// Raw HTML: dropped.
@@ -89,6 +102,8 @@ impl Frame {
 
 struct Builder<'a> {
     folder: &'a str,
+    /// What `attachment:NAME` stands for.
+    pictures: &'a BTreeMap<String, String>,
     /// From the document to the innermost part that is open; never empty.
     open: Vec<Frame>,
 }
@@ -104,12 +119,10 @@ impl Builder<'_> {
             Event::HardBreak => self.inline(Inline::Break),
             Event::Rule => self.block(Block::Rule),
             Event::TaskListMarker(ticked) => self.inline(Inline::Task(ticked)),
+            Event::InlineMath(tex) => self.inline(Inline::Math(math::formula(&tex, false))),
+            Event::DisplayMath(tex) => self.inline(Inline::Math(math::formula(&tex, true))),
             // Raw HTML, and what is not turned on.
-            Event::Html(_)
-            | Event::InlineHtml(_)
-            | Event::InlineMath(_)
-            | Event::DisplayMath(_)
-            | Event::FootnoteReference(_) => {}
+            Event::Html(_) | Event::InlineHtml(_) | Event::FootnoteReference(_) => {}
         }
     }
 
@@ -137,7 +150,13 @@ impl Builder<'_> {
             Tag::Strong => Part::Strong,
             Tag::Strikethrough => Part::Struck,
             Tag::Link { dest_url, .. } => Part::Link(self.target(&dest_url)),
-            Tag::Image { dest_url, .. } => Part::Image(artifact(self.folder, &dest_url)),
+            Tag::Image { dest_url, .. } => match dest_url.strip_prefix("attachment:") {
+                Some(name) => match self.pictures.get(name) {
+                    Some(address) => Part::Picture(address.clone()),
+                    None => Part::Image(None),
+                },
+                None => Part::Image(artifact(self.folder, &dest_url)),
+            },
             _ => Part::Passed,
         };
         self.open.push(Frame::new(part));
@@ -172,6 +191,10 @@ impl Builder<'_> {
             Part::Image(Some(path)) => {
                 let words = frame.inlines.iter().map(plain).collect();
                 self.inline(Inline::Image(path, words));
+            }
+            Part::Picture(address) => {
+                let words = frame.inlines.iter().map(plain).collect();
+                self.inline(Inline::Picture(address, words));
             }
             // Without an address that is taken, the words remain.
             Part::Link(None) | Part::Image(None) => self.top().inlines.extend(frame.inlines),
@@ -227,7 +250,8 @@ impl Builder<'_> {
 
 fn plain(inline: &Inline) -> String {
     match inline {
-        Inline::Text(text) | Inline::Code(text) | Inline::Image(_, text) => text.clone(),
+        Inline::Text(text) | Inline::Code(text) | Inline::Image(_, text) | Inline::Picture(_, text) => text.clone(),
+        Inline::Math(formula) => formula.tex.clone(),
         Inline::Emphasis(parts) | Inline::Strong(parts) | Inline::Struck(parts) | Inline::Link(_, parts) => {
             parts.iter().map(plain).collect()
         }

@@ -6,7 +6,7 @@ use crate::{
     download,
     error::ApiError,
     extract::{Path, Query},
-    preview,
+    notebook, preview,
     state::AppState,
 };
 use app::{
@@ -19,7 +19,7 @@ use axum::{
     http::HeaderMap,
     response::{IntoResponse as _, Redirect, Response},
 };
-use domain::{Error, ErrorKind, id::RunId};
+use domain::{Error, ErrorKind, id::RunId, preview::Kind};
 use serde::Deserialize;
 use services::{Ctx, FilesOf, Services};
 
@@ -60,6 +60,10 @@ pub(super) fn no_file() -> Error {
 #[derive(Deserialize)]
 pub(super) struct At {
     path: String,
+    /// Of a notebook: the place of a cell, from 0, of one of whose outputs the document is asked for.
+    cell: Option<usize>,
+    /// The place of that output.
+    output: Option<usize>,
 }
 
 /// A picture or document of a run, as a part of its page.
@@ -96,7 +100,14 @@ async fn embedded(
     headers: &HeaderMap,
 ) -> Result<Response, ApiError> {
     let file = state.services.artifact_of(ctx, of, &at.path).await?;
-    match download::embed(state, &file, headers).await? {
+    let shown = match (Kind::of(&at.path), at.cell, at.output) {
+        (Kind::Notebook, Some(cell), Some(output)) => {
+            let content = preview::whole(&state.services, &file).await?;
+            download::document(notebook::document(content, cell, output).await?, headers)
+        }
+        _ => download::embed(state, &file, headers).await?,
+    };
+    match shown {
         Some(response) => Ok(response),
         None => {
             let pairs = [("tab".to_owned(), tab.to_owned()), ("path".to_owned(), at.path)];

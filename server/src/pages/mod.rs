@@ -21,6 +21,7 @@ mod freeze;
 mod home;
 mod model;
 mod monitor;
+mod notebook;
 mod palette;
 mod pipeline;
 mod pipeline_run;
@@ -62,6 +63,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = home::routes(routes);
     let routes = model::routes(routes);
     let routes = monitor::routes(routes);
+    let routes = notebook::routes(routes);
     let routes = palette::routes(routes);
     let routes = pipeline::routes(routes);
     let routes = pipeline_run::routes(routes);

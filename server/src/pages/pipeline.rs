@@ -1,9 +1,9 @@
 //! The pages of pipelines: all of them, one with its runs, its file, and the forms that start and store it.
 
-use super::{Form, PageResult, View, chosen::Chosen, form::can_mend};
+use super::{Form, PageError, PageResult, View, chosen::Chosen, form::can_mend};
 use crate::{access::Access, extract::Path, router::Routes};
 use app::{
-    pages::pipeline::{Edit, File, FilePage, List, Pipeline, PipelinePage, example},
+    pages::pipeline::{Edit, File, FilePage, List, Pipeline, PipelinePage, VersionChanges, example},
     shell::Section,
     ui::field::Draft,
 };
@@ -16,14 +16,17 @@ use domain::{
     audit::ObjectKind,
     id::PipelineRunId,
     permission::Permission,
-    pipeline::{PipelineSpec, Problem},
+    pipeline::{PipelineSpec, PipelineVersion, Problem},
     pipeline_run::{Concurrency, PipelineRunState},
+    text_diff::TextDiff,
 };
 use leptos::prelude::*;
 use services::{NewRun, PipelineFile, RunFilter, ScheduleFilter};
 use std::collections::BTreeMap;
 
 const SECTION: Option<Section> = Some(Section::Pipelines);
+/// How many notebooks of a version are compared with those of another.
+const MOST_NOTEBOOKS: usize = 20;
 /// How many pipelines, runs or versions a page shows.
 const ROWS: usize = 50;
 /// How many events the page of one shows.
@@ -189,10 +192,15 @@ async fn file(view: View, Path(name): Path<String>, chosen: Chosen) -> PageResul
         Some(number) if number != latest.number => services.pipeline_version(ctx, &name, Some(number)).await?,
         _ => latest.clone(),
     };
+    let changes = match chosen.get("against") {
+        Some(number) => Some(changes(&view, &version, number).await?),
+        None => None,
+    };
     let page = FilePage {
         version,
         latest: latest.number,
         versions: services.pipeline_versions(ctx, &name, chosen.get("page_token"), ROWS).await?,
+        changes,
         may_write: ctx.may(Permission::WritePipelines),
         may_run: ctx.may(Permission::RunPipelines),
     };
@@ -200,6 +208,25 @@ async fn file(view: View, Path(name): Path<String>, chosen: Chosen) -> PageResul
     let address = chosen.address(format!("{}/file", links.pipeline(&name)));
     let title = format!("{name}, version {}", page.version.number);
     view.page(title, SECTION, move || view! { <File links address page/> }).await
+}
+
+/// What is different from another version to this one.
+async fn changes(view: &View, version: &PipelineVersion, against: &str) -> Result<VersionChanges, PageError> {
+    let (ctx, services) = (view.ctx()?, view.services());
+    let wrong = |_| Error::new(ErrorKind::NotFound, "A version is named by its number.");
+    let number: i32 = against.parse().map_err(wrong)?;
+    let before = services.pipeline_version(ctx, &version.spec.name, Some(number)).await?;
+    let is_other = |(path, text): &(&String, &String)| {
+        path.ends_with(".ipynb") && before.spec.files.get(*path).is_some_and(|other| other != *text)
+    };
+    let mut notebooks = Vec::new();
+    for (path, _) in version.spec.files.iter().filter(is_other).take(MOST_NOTEBOOKS) {
+        let diff = services.compare_pipeline_notebook(ctx, &version.spec.name, path, number, version.number).await;
+        notebooks.push((path.to_owned(), diff.map_err(|error| error.message)));
+    }
+    let (one, other) = (before.source, version.source.clone());
+    let text = services::blocking(move || TextDiff::of(&one, &other)).await?;
+    Ok(VersionChanges { before: number, text, notebooks })
 }
 
 /// The file as it was written.

@@ -1,7 +1,7 @@
 //! The pages of pipeline runs: all of them, and one.
 
 use super::{Form, PageError, PageResult, View, chosen::Chosen, form::can_mend};
-use crate::{access::Access, extract::Path, router::Routes};
+use crate::{access::Access, extract::Path, notebook, router::Routes};
 use app::{
     pages::pipeline_run::{InsideSteps, LOG_LINES, Run, RunPage, Runs, RunsPage, state},
     shell::Section,
@@ -16,6 +16,7 @@ use domain::{
     log::LogLine,
     permission::Permission,
     pipeline_run::{PipelineRunState, RerunFrom, RunCause, StepState},
+    preview::Notebook,
     step::{Step, StepAttempt, StepKind},
 };
 use leptos::prelude::*;
@@ -137,6 +138,13 @@ async fn run_page(view: View, number: i64, chosen: Chosen, refused: Option<(Erro
         }
         _ => (Vec::new(), LogPart::End, Vec::new()),
     };
+    let notebook = match (&shown, attempt) {
+        (Some(step), Some(attempt)) => match services.notebook_of(ctx, step, attempt).await? {
+            Some(about) => Some(notebook::shown(services, attempt.id, about, notebook::MOST_INLINE).await?),
+            None => None,
+        },
+        _ => None,
+    };
     let events = view.history(ObjectKind::PipelineRun, run.id, EVENTS).await?;
     let title = format!("{} #{number}", run.pipeline_name);
     let page = RunPage {
@@ -149,6 +157,7 @@ async fn run_page(view: View, number: i64, chosen: Chosen, refused: Option<(Erro
         samples,
         record: services.pipeline_run_record(ctx, number).await?,
         reproductions: services.reproductions(ctx, number).await?,
+        notebook,
         alert: alert(&events),
         events,
         key: PipelineRunId::new().to_string(),
@@ -156,6 +165,8 @@ async fn run_page(view: View, number: i64, chosen: Chosen, refused: Option<(Erro
         detail,
     };
     let links = view.links.clone();
+    let has_frame = page.notebook.as_ref().is_some_and(|shown| shown.cells.as_ref().is_some_and(Notebook::has_frame));
+    let view = view.with_frame(has_frame);
     let address = chosen.address(links.pipeline_run(number));
     let (error, draft) = refused.unzip();
     let draft = draft.unwrap_or_default();

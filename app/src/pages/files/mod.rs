@@ -41,7 +41,11 @@ impl FilesPage {
     /// Whether the page needs a frame to show its file in.
     #[must_use]
     pub fn has_frame(&self) -> bool {
-        self.file.as_ref().is_some_and(|file| file.preview == Preview::Frame)
+        self.file.as_ref().is_some_and(|file| match &file.preview {
+            Preview::Frame => true,
+            Preview::Notebook(notebook) => notebook.has_frame(),
+            _ => false,
+        })
     }
 }
 

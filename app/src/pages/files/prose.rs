@@ -1,7 +1,7 @@
-//! Markdown and notebooks. What they are made of is values: there is no markup of theirs to put into the page.
+//! Prose. What it is made of is values: there is no markup of a file's to put into the page.
 
 use crate::{links::FileLinks, ui::prelude::*};
-use domain::preview::{Block, Cell, Inline, Notebook, Output, Target};
+use domain::preview::{Block, Formula, GridRow, Inline, MathNode, Target};
 use leptos::prelude::*;
 
 /// What prose stands among.
@@ -14,7 +14,7 @@ struct Among<'a> {
 }
 
 /// Prose, with its links and pictures among these files.
-pub(super) fn blocks(blocks: Vec<Block>, links: &FileLinks, address: &Address) -> AnyView {
+pub(in crate::pages) fn blocks(blocks: Vec<Block>, links: &FileLinks, address: &Address) -> AnyView {
     all(blocks, Among { files: Some((links, address)), raised: 0 })
 }
 
@@ -82,6 +82,7 @@ fn block(block: Block, among: Among<'_>) -> AnyView {
                 .collect_view();
             view! { <Table label="Table"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></Table> }.into_any()
         }
+        Block::Grid(rows) => grid(rows, among),
         Block::Rule => view! { <hr/> }.into_any(),
     }
 }
@@ -111,6 +112,8 @@ fn inline(part: Inline, among: Among<'_>) -> AnyView {
             Some((links, _)) => view! { <img src=links.shown(path.as_str()) alt=words loading="lazy"/> }.into_any(),
             None => words.into_any(),
         },
+        Inline::Picture(address, words) => view! { <img src=address alt=words/> }.into_any(),
+        Inline::Math(formula) => math(&formula),
         Inline::Break => view! { <br/> }.into_any(),
         Inline::Task(done) => {
             let word = if done { "Done" } else { "To do" };
@@ -119,43 +122,80 @@ fn inline(part: Inline, among: Among<'_>) -> AnyView {
     }
 }
 
-/// The cells of a notebook, each with what came of it.
-#[component]
-pub(super) fn Cells(notebook: Notebook, links: FileLinks, address: Address) -> impl IntoView {
-    let cells = notebook
-        .cells
-        .into_iter()
-        .map(|cell| match cell {
-            Cell::Markdown(prose) => {
-                view! { <li><div class="doc">{blocks(prose, &links, &address)}</div></li> }.into_any()
-            }
-            Cell::Raw(text) => view! { <li><pre tabindex="0">{text}</pre></li> }.into_any(),
-            Cell::Code { count, source, outputs } => {
-                let turn = count.map_or_else(|| "[ ]".to_owned(), |count| format!("[{count}]"));
-                view! {
-                    <li>
-                        <span class="turn">{turn}</span>
-                        <pre class="source" tabindex="0"><code>{source}</code></pre>
-                        {outputs.into_iter().map(output).collect_view()}
-                    </li>
-                }
-                .into_any()
-            }
-        })
-        .collect_view();
-    view! { <ol class="notebook">{cells}</ol> }
+/// A formula: drawn by the browser, or as it was typed.
+fn math(formula: &Formula) -> AnyView {
+    if formula.drawn.is_empty() {
+        return view! { <code class="tex">{formula.tex.clone()}</code> }.into_any();
+    }
+    let mut markup = String::new();
+    formula.drawn.iter().for_each(|node| write_math(node, &mut markup));
+    view! { <span class="math" inner_html=markup></span> }.into_any()
 }
 
-fn output(output: Output) -> AnyView {
-    match output {
-        Output::Text(text) => view! { <pre class="out" tabindex="0">{text}</pre> }.into_any(),
-        Output::Error(text) => view! { <pre class="out err" tabindex="0">{text}</pre> }.into_any(),
-        Output::Image(src) => view! { <div class="out"><img src=src alt="What the cell drew"/></div> }.into_any(),
-        Output::LeftOut(media) => {
-            view! { <p class="out muted">"Left out: "<code>{media}</code>", which could run in this page."</p> }
-                .into_any()
+/// Names of elements and attributes are ours; what stands between them is text.
+fn write_math(node: &MathNode, into: &mut String) {
+    let escaped = |text: &str| {
+        text.replace('&', "&amp;")
+            .replace('<', "&lt;")
+            .replace('>', "&gt;")
+            .replace('"', "&quot;")
+            .replace('\'', "&#39;")
+    };
+    match node {
+        MathNode::Text(text) => into.push_str(&escaped(text)),
+        MathNode::Element { name, attributes, children } => {
+            into.push('<');
+            into.push_str(name);
+            for (attribute, value) in attributes {
+                into.push_str(&format!(" {attribute}=\"{}\"", escaped(value)));
+            }
+            into.push('>');
+            children.iter().for_each(|child| write_math(child, into));
+            into.push_str(&format!("</{name}>"));
         }
     }
+}
+
+fn grid(rows: Vec<GridRow>, among: Among<'_>) -> AnyView {
+    let row = |row: GridRow| {
+        let is_head = row.is_head;
+        let cells = row
+            .cells
+            .into_iter()
+            .map(|cell| {
+                let is_number = matches!(cell.parts.as_slice(), [Inline::Text(text)] if is_number(text));
+                let is_empty = cell.parts.is_empty();
+                let (columns, rows) = (cell.columns, cell.rows);
+                let columns = (columns > 1).then(|| columns.to_string());
+                let rows = (rows > 1).then(|| rows.to_string());
+                let class = is_number.then_some("num");
+                let inner = inlines(cell.parts, among);
+                match (cell.is_head && !is_empty, is_head) {
+                    (true, true) => {
+                        view! { <th scope="col" class=class colspan=columns rowspan=rows>{inner}</th> }.into_any()
+                    }
+                    (true, false) => {
+                        view! { <th scope="row" class=class colspan=columns rowspan=rows>{inner}</th> }.into_any()
+                    }
+                    (false, _) => view! { <td class=class colspan=columns rowspan=rows>{inner}</td> }.into_any(),
+                }
+            })
+            .collect_view();
+        view! { <tr>{cells}</tr> }
+    };
+    let (head, body): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.is_head);
+    let head = (!head.is_empty()).then(|| view! { <thead>{head.into_iter().map(row).collect_view()}</thead> });
+    let body = body.into_iter().map(row).collect_view();
+    view! { <Table label="Table" class="data grid">{head}<tbody>{body}</tbody></Table> }.into_any()
+}
+
+fn is_number(text: &str) -> bool {
+    let text = text.trim();
+    text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.' | '−'))
+        && text.chars().any(|c| c.is_ascii_digit())
+        && text
+            .chars()
+            .all(|c| c.is_ascii_digit() || matches!(c, '.' | ',' | '-' | '+' | 'e' | 'E' | '%' | '−' | '\u{a0}'))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The file that is chosen, drawn as what it is.
 
 use super::{ShownFile, prose, uri};
+use crate::pages::notebook::cells::{Around, Cells as NotebookCells};
 use crate::{links::FileLinks, ui::prelude::*};
 use domain::preview::{Part, Preview, Reason, Table as Rows, Text};
 use leptos::prelude::*;
@@ -36,7 +37,8 @@ pub(super) fn File(links: FileLinks, address: Address, file: ShownFile, base: St
         }
         Preview::Notebook(notebook) => {
             let address = address.without("from");
-            ("Notebook", view! { <prose::Cells notebook links=links.clone() address/> }.into_any())
+            let around = Around { files: Some((links.clone(), address)), frame: Some(links.shown(&path)), at: None };
+            ("Notebook", view! { <NotebookCells notebook around/> }.into_any())
         }
         Preview::Nothing(reason) => {
             let command = format!("mlflow.artifacts.download_artifacts(\"{}\")", uri(&base, &path));

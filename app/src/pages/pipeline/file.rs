@@ -4,11 +4,14 @@ use super::{Head as PipelineHead, Shown};
 use crate::{
     chart::dag::{Dag, MOST, Node, fold},
     format,
+    pages::notebook::diff::{Changes, summary},
     ui::prelude::*,
 };
 use domain::{
     Page,
+    notebook::NotebookDiff,
     pipeline::{PipelineSpec, PipelineVersion},
+    text_diff::TextDiff,
 };
 use leptos::prelude::*;
 
@@ -21,13 +24,54 @@ pub struct FilePage {
     pub latest: i32,
     /// Its versions, newest first.
     pub versions: Page<PipelineVersion>,
+    /// What is different from the version before it, when that is asked for.
+    pub changes: Option<VersionChanges>,
     /// Whether the reader may store its file.
     pub may_write: bool,
     /// Whether the reader may start it.
     pub may_run: bool,
 }
 
-/// A version of a pipeline's file: `version` in the address chooses.
+/// What is different from one version to another.
+#[derive(Debug, Clone)]
+pub struct VersionChanges {
+    /// The number of the earlier version.
+    pub before: i32,
+    /// The file, line by line.
+    pub text: TextDiff,
+    /// Notebooks that the pipeline brings and that are not the same, by path: cell by cell, or why that cannot be told.
+    pub notebooks: Vec<(String, Result<NotebookDiff, String>)>,
+}
+
+/// The notebooks that are not the same, one by one, and then the whole file.
+#[component]
+fn WhatChanged(changes: VersionChanges, number: i32) -> impl IntoView {
+    let VersionChanges { before, text, notebooks } = changes;
+    let (added, removed) = (text.added, text.removed);
+    let notebooks = notebooks
+        .into_iter()
+        .enumerate()
+        .map(|(at, (path, diff))| {
+            let (note, body) = match diff {
+                Ok(diff) => (summary(&diff), view! { <Changes diff id=format!("notebook-{at}")/> }.into_any()),
+                Err(why) => ("Not compared".to_owned(), view! { <Body><p class="muted">{why}</p></Body> }.into_any()),
+            };
+            view! { <Panel title=path id=format!("notebook-{at}") note=note>{body}</Panel> }
+        })
+        .collect_view();
+    view! {
+        {notebooks}
+        <Panel
+            title=format!("Since version {before}")
+            id="changes"
+            actions=view! { <DiffCount added removed/> }.into_any()
+        >
+            <Diff diff=text label=format!("Version {before} against version {number}")/>
+        </Panel>
+    }
+}
+
+/// A version of a pipeline's file: `version` in the address chooses, `against` what it is held against.
 #[component]
 pub fn File(
     /// The addresses of the workspace.
@@ -37,12 +81,19 @@ pub fn File(
     /// The file.
     page: FilePage,
 ) -> impl IntoView {
-    let FilePage { version, latest, versions, may_write, may_run } = page;
+    let FilePage { version, latest, versions, changes, may_write, may_run } = page;
     let spec = version.spec.clone();
     let name = spec.name.clone();
     let edit = format!("{}/edit?version={}", links.pipeline(&name), version.number);
     let raw = links.pipeline_source(&name, version.number);
     let is_old = version.number != latest;
+    let compared = (version.number > 1 && changes.is_none()).then(|| {
+        let before = (version.number - 1).to_string();
+        let href = address.with("version", version.number.to_string()).with("against", before.clone()).href();
+        view! { <a href=href>{format!("Changes since {before}")}</a> }
+    });
+    let number = version.number;
+    let changes = changes.map(|changes| view! { <WhatChanged changes number/> });
     let steps = format::count(i64::try_from(spec.steps.len()).unwrap_or_default(), "step", "steps");
     let (shown, next) = (versions.items.len(), versions.next_page_token.clone());
     let pages = address.without("version");
@@ -72,6 +123,7 @@ pub fn File(
                             </Callout>
                         }
                     })}
+                {changes}
                 <Panel
                     title=format!("Version {}", version.number)
                     id="source"
@@ -79,6 +131,7 @@ pub fn File(
                     actions=view! {
                         <CopyButton text=version.source.clone() label="Copy file"/>
                         <a href=raw>"Raw"</a>
+                        {compared}
                         {(is_old && may_write).then(|| view! { <a href=edit>"Edit from here"</a> })}
                     }
                         .into_any()
@@ -102,7 +155,7 @@ pub fn File(
                             .items
                             .into_iter()
                             .map(|other| {
-                                let href = address.with("version", other.number.to_string()).href();
+                                let href = address.without("against").with("version", other.number.to_string()).href();
                                 let runs = other.number == latest;
                                 view! {
                                     <Row

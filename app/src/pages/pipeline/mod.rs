@@ -9,7 +9,7 @@ mod start;
 
 pub(in crate::pages) use edit::Problems;
 pub use edit::{Edit, example};
-pub use file::{File, FilePage};
+pub use file::{File, FilePage, VersionChanges};
 pub use list::List;
 pub use runs::{Pipeline, PipelinePage};
 pub(in crate::pages) use start::{AllOf, FormPanel, MadeBy, OfPipeline, Starts};

@@ -21,7 +21,12 @@ mod steps;
 pub(in crate::pages) use list::{RunTable, states};
 pub use list::{Runs, RunsPage};
 
-use crate::{format, islands::LiveRegion, ui::prelude::*};
+use crate::{
+    format,
+    islands::LiveRegion,
+    pages::notebook::{NotebookPanel, ShownNotebook},
+    ui::prelude::*,
+};
 use domain::{
     audit::AuditEvent,
     log::LogLine,
@@ -58,6 +63,8 @@ pub struct RunPage {
     pub record: RunRecord,
     /// Runs that did it again, the last first.
     pub reproductions: Vec<PipelineRun>,
+    /// The notebook of the try that is shown, when it runs one.
+    pub notebook: Option<ShownNotebook>,
     /// The number of the alert that started it.
     pub alert: Option<i64>,
     /// What happened to it, newest first.
@@ -124,6 +131,10 @@ pub fn Run(
     });
     let record = view! { <record::Record page=page.clone() links=links.clone()/> };
     let judged = view! { <record::Judged run=run.clone() links=links.clone()/> };
+    let notebook = page.notebook.clone().zip(shown.as_ref().zip(attempt.clone())).map(|(notebook, (step, attempt))| {
+        let step = step.name.clone();
+        view! { <NotebookPanel links=links.clone() number=run.number step attempt notebook/> }
+    });
     let history = view! { <Timeline events=page.events.clone() links=links.clone()/> };
     let head = view! { <RunHead page=page.clone() links=links.clone()/> };
     let again = page.may_run.then(|| view! { <again::Again page=page.clone() links=links.clone() draft/> });
@@ -142,6 +153,7 @@ pub fn Run(
                 <div class="stack" id="shown" data-live="">
                     {failure}
                     {inside}
+                    {notebook}
                     {log}
                     {resources}
                     <Panel title="History" id="history"><Body>{history}</Body></Panel>

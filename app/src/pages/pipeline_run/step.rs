@@ -35,6 +35,9 @@ pub(super) fn StepFacts(
         Work::Command(runs) => {
             Some(view! { <CodeBlock label=format!("Command of {}", step.name) text=command(runs)/> })
         }
+        Work::Notebook(path) => {
+            Some(view! { <CodeBlock label=format!("Notebook of {}", step.name) text=format!("notebook: {path}")/> })
+        }
         Work::Steps(_) => None,
     });
     view! {

@@ -4,7 +4,7 @@
 use super::{
     condition, env_name,
     parse::{Places, StepPlaces, TextKind},
-    spec::{ListRef, PipelineSpec, StepSpec},
+    spec::{ListRef, PipelineSpec, StepSpec, Work},
     template::{Part, Place, parts},
 };
 use crate::{
@@ -65,6 +65,11 @@ impl<'a> Scope<'a> {
                         problems.push(Problem::new(*at, message));
                     }
                 }
+            }
+            if let (Some(at), Work::Notebook(path)) = (places.notebook, &step.work)
+                && let Some(message) = notebook(path, step, spec)
+            {
+                problems.push(Problem::new(at, message));
             }
             if let (Some(at), Some(condition)) = (places.condition, &step.condition)
                 && let Err(message) = condition::check(condition)
@@ -168,6 +173,25 @@ impl<'a> Scope<'a> {
             problems.push(Problem::new(*at, message));
         }
     }
+}
+
+/// Why there is no notebook at this path, when the pipeline brings none and no input can be one.
+fn notebook(path: &str, step: &StepSpec, spec: &PipelineSpec) -> Option<String> {
+    if let Some(inside) = path.strip_prefix("inputs/") {
+        let input = inside.split('/').next().unwrap_or_default();
+        return (!step.inputs.contains_key(input)).then(|| {
+            let others = suggest(input, step.inputs.keys().map(String::as_str));
+            format!("There is no input \"{}\" to take the notebook from; {others}", show(input))
+        });
+    }
+    (!spec.files.contains_key(path)).then(|| {
+        let others = suggest(path, spec.files.keys().map(String::as_str).filter(|path| path.ends_with(".ipynb")));
+        format!(
+            "There is no file \"{}\" among the pipeline's \"files\"; {others} A notebook that another step gives on is \
+             inputs/NAME.",
+            show(path)
+        )
+    })
 }
 
 fn too_late(step: &str) -> String {

@@ -19,6 +19,12 @@ use std::collections::BTreeMap;
 /// The directory, in that of a step, that holds its inputs.
 pub const INPUTS_DIR: &str = "inputs";
 
+/// The directory, in that of a step, that holds what Slipway itself needs there.
+pub const OWN_DIR: &str = ".slipway";
+
+/// The program that runs notebooks, in the directory of a step that has one.
+pub const NOTEBOOK_PROGRAM: &str = ".slipway/notebook.py";
+
 /// Where the input of this name lies, relative to the step's directory.
 #[must_use]
 pub fn input_path(name: &str) -> String {
@@ -113,14 +119,13 @@ impl PipelineSpec {
     }
 
     /// What to run for the step at this place when its params have these [`values`](Self::values). `None` when there is no
-    /// such step, or it runs no command.
+    /// such step, or it has steps of its own.
     ///
     /// A value never becomes code by itself: in a list command it stays one argument, and a script of the shell gets it
     /// in a variable.
     #[must_use]
     pub fn invocation(&self, place: &[impl AsRef<str>], values: &BTreeMap<String, ParamValue>) -> Option<Invocation> {
         let step = self.step(place)?;
-        let Work::Command(command) = &step.work else { return None };
         let fill_pipeline = |text: &str| fill_params(text, values);
         let fill_step = |text: &str| {
             fill(text, |place| match place {
@@ -139,9 +144,17 @@ impl PipelineSpec {
         env.extend(self.env.iter().map(|(name, text)| (name.clone(), fill_pipeline(text))));
         env.extend(step.env.iter().map(|(name, text)| (name.clone(), fill_step(text))));
 
-        let argv = match command {
-            Command::Shell(script) => vec!["/bin/sh".to_owned(), "-ec".to_owned(), script.clone()],
-            Command::Program(arguments) => arguments.iter().map(|argument| fill_step(argument)).collect(),
+        let argv = match (&step.work, step.notebook()) {
+            (Work::Command(Command::Shell(script)), _) => {
+                vec!["/bin/sh".to_owned(), "-ec".to_owned(), script.clone()]
+            }
+            (Work::Command(Command::Program(arguments)), _) => {
+                arguments.iter().map(|argument| fill_step(argument)).collect()
+            }
+            (Work::Notebook(_), Some((source, executed))) => {
+                ["python3", NOTEBOOK_PROGRAM, source, executed].map(str::to_owned).to_vec()
+            }
+            (Work::Notebook(_), None) | (Work::Steps(_), _) => return None,
         };
         Some(Invocation { argv, env })
     }

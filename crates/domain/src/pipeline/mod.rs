@@ -30,7 +30,7 @@ mod tests;
 pub const SCHEMA: &str = include_str!("schema.json");
 
 pub use crate::problem::{FileErrors, Problem};
-pub use expand::{INPUTS_DIR, Invocation, input_path};
+pub use expand::{INPUTS_DIR, Invocation, NOTEBOOK_PROGRAM, OWN_DIR, input_path};
 pub use graph::Graph;
 pub use input::{InputSpec, LATEST, OutputRef};
 pub use output::{OutputKind, OutputSpec};
@@ -38,8 +38,8 @@ pub use param::{Param, ParamKind};
 #[cfg(not(target_arch = "wasm32"))]
 pub use parse::{MAX_FILE_BYTES, MAX_STEPS};
 pub use spec::{
-    Cache, Command, ExecutorKind, ListRef, MAX_INSTANCES, MapSpec, PipelineSpec, Priority, Resources, Retries,
-    StepSpec, TriggerRule, Work,
+    Cache, Command, ExecutorKind, ListRef, MAX_INSTANCES, MapSpec, NOTEBOOK_OUTPUT, PipelineSpec, Priority, Resources,
+    Retries, StepSpec, TriggerRule, Work,
 };
 pub use value::ParamValue;
 

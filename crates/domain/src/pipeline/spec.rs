@@ -141,6 +141,8 @@ pub struct Cache {
 pub enum Work {
     /// A command that a worker runs.
     Command(Command),
+    /// A notebook that a worker runs: its path in the step's directory, among the pipeline's files or the step's inputs.
+    Notebook(String),
     /// Steps of its own: it has ended when they have.
     #[cfg_attr(feature = "openapi", schema(no_recursion))]
     Steps(BTreeMap<String, StepSpec>),
@@ -351,6 +353,9 @@ fn is_zero(value: &u32) -> bool {
 /// The most instances that a matrix or a map makes of a step.
 pub const MAX_INSTANCES: usize = 10_000;
 
+/// The output of a step with a notebook that is the executed notebook.
+pub const NOTEBOOK_OUTPUT: &str = "notebook";
+
 /// The pool of a step that names none.
 pub(super) const DEFAULT_POOL: &str = "default";
 
@@ -509,7 +514,16 @@ impl StepSpec {
     pub fn steps(&self) -> Option<&BTreeMap<String, Self>> {
         match &self.work {
             Work::Steps(steps) => Some(steps),
-            Work::Command(_) => None,
+            Work::Command(_) | Work::Notebook(_) => None,
+        }
+    }
+
+    /// Where the notebook that it runs lies in its directory, and where the executed one is written, when it runs one.
+    #[must_use]
+    pub fn notebook(&self) -> Option<(&str, &str)> {
+        match &self.work {
+            Work::Notebook(path) => Some((path, self.outputs.get(NOTEBOOK_OUTPUT)?.path()?)),
+            Work::Command(_) | Work::Steps(_) => None,
         }
     }
 

@@ -830,3 +830,66 @@ fn json_of(yaml: &str) -> serde_json::Value {
     }
     of(&crate::yaml::read(yaml).unwrap())
 }
+
+const NOTEBOOK: &str = "name: n
+files: { report.ipynb: '{}' }
+steps:
+  make: { command: [make], outputs: { made: out.ipynb } }
+  report: { notebook: report.ipynb, params: { rows: 3 } }
+  again: { notebook: inputs/made, inputs: { made: make.made }, outputs: { notebook: again.ipynb } }
+  last: { command: [cat, inputs/it], inputs: { it: report.notebook } }
+";
+
+#[test]
+fn a_step_with_a_notebook_runs_it_and_gives_the_executed_one_on() {
+    let spec = PipelineSpec::parse(NOTEBOOK).unwrap();
+    let (report, again) = (spec.step(&["report"]).unwrap(), spec.step(&["again"]).unwrap());
+    assert_eq!(report.notebook(), Some(("report.ipynb", "executed/report.ipynb")));
+    assert_eq!(again.notebook(), Some(("inputs/made", "again.ipynb")));
+    let invocation =
+        spec.invocation(&["report"], &spec.values(&["report"], &BTreeMap::new(), &BTreeMap::new())).unwrap();
+    assert_eq!(invocation.argv, ["python3", ".slipway/notebook.py", "report.ipynb", "executed/report.ipynb"]);
+    assert_eq!(invocation.env["PARAM_ROWS"], "3");
+    assert_eq!(invocation.env["OUTPUT_NOTEBOOK"], "executed/report.ipynb");
+    // What is stored says the same when it is read again.
+    let json = serde_json::to_value(&spec).unwrap();
+    assert_eq!(json["steps"]["report"]["notebook"], "report.ipynb");
+    assert_eq!(serde_json::from_value::<PipelineSpec>(json).unwrap(), spec);
+}
+
+#[test]
+fn a_notebook_must_be_there_and_be_the_only_work_of_its_step() {
+    let step = |step: &str| problems(&NOTEBOOK.replace("{ notebook: report.ipynb, params: { rows: 3 } }", step));
+    for (said, wrong) in [
+        (
+            "There is no file \"reprot.ipynb\" among the pipeline's \"files\"; did you mean \"report.ipynb\"?",
+            "{ notebook: reprot.ipynb }",
+        ),
+        (
+            "There is no input \"mode\" to take the notebook from",
+            "{ notebook: inputs/mode, inputs: { made: make.made } }",
+        ),
+        ("is no notebook; its name ends with .ipynb", "{ notebook: report.py }"),
+        ("leaves the step's directory", "{ notebook: ../report.ipynb }"),
+        (
+            "has a command, a notebook or steps of its own, and no two of them",
+            "{ notebook: report.ipynb, command: [x] }",
+        ),
+        (
+            "has a command, a notebook or steps of its own, and no two of them",
+            "{ notebook: report.ipynb, steps: { x: { command: [x] } } }",
+        ),
+        (
+            "is the executed notebook",
+            "{ notebook: report.ipynb, outputs: { notebook: { path: a.ipynb, type: value } } }",
+        ),
+        (
+            "is a file of the pipeline and cannot be an output",
+            "{ notebook: report.ipynb, outputs: { notebook: report.ipynb } }",
+        ),
+        ("is Slipway's own; choose another path", "{ notebook: report.ipynb, outputs: { x: .slipway/x } }"),
+    ] {
+        let found = step(wrong);
+        assert!(found.contains(said), "{wrong}: {found}");
+    }
+}

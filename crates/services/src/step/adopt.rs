@@ -76,6 +76,7 @@ impl Services {
             files: BTreeMap::new(),
             inputs: Vec::new(),
             outputs,
+            notebook: super::NotebookWork::of(step),
             executor: work.spec.executor_of(step),
             image: step.image.clone().or_else(|| work.spec.image.clone()),
             resources: step.resources,

@@ -9,6 +9,7 @@ mod cache;
 mod end;
 mod files;
 pub(crate) mod inputs;
+mod notebook;
 mod outputs;
 pub(crate) mod plan;
 mod publish;
@@ -20,6 +21,7 @@ pub use cache::Hit;
 pub use end::{AttemptEnd, LetGo};
 pub use files::FileTrouble;
 pub use inputs::{InputFiles, Source};
+pub use notebook::{ComparedNotebooks, MAX_NOTEBOOK, NOTEBOOK_PROGRESS, NotebookAgainst, NotebookWork};
 pub use outputs::Given;
 pub use store::step::lease::{Claimed, Lease, Renewed};
 
@@ -60,6 +62,8 @@ pub struct StepWork {
     pub inputs: Vec<InputFiles>,
     /// What to take from it in the end: name to what it is.
     pub outputs: BTreeMap<String, OutputSpec>,
+    /// The notebook that the command runs, when it runs one.
+    pub notebook: Option<NotebookWork>,
     /// Where it runs.
     pub executor: ExecutorKind,
     /// The image of its container.
@@ -233,15 +237,21 @@ impl Services {
             invocation.env.insert("SLIPWAY_COMMIT".to_owned(), code.commit.clone());
         }
         invocation.env.extend(ours.map(|(name, value)| (name.to_owned(), value)));
+        let notebook = NotebookWork::of(step);
+        let mut files = work.spec.files.clone();
+        if notebook.is_some() {
+            files.extend(NotebookWork::files(&values));
+        }
         Ok(Some(StepWork {
             ctx,
             pipeline: work.pipeline,
             cached,
             run_name,
             invocation,
-            files: work.spec.files.clone(),
+            files,
             inputs,
             outputs,
+            notebook,
             executor: work.spec.executor_of(step),
             image: image.or_else(|| work.spec.image_of(step).map(str::to_owned)),
             resources: step.resources,

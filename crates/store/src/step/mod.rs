@@ -7,6 +7,7 @@ pub mod cache;
 mod carry;
 pub mod lease;
 pub mod limit;
+pub mod notebook;
 pub mod pin;
 pub mod progress;
 pub mod record;

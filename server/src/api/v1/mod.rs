@@ -18,6 +18,7 @@ mod model;
 mod model_card;
 mod model_version;
 mod monitor;
+mod notebook;
 mod palette;
 mod pipeline;
 mod pipeline_run;
@@ -61,6 +62,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = model_card::routes(routes);
     let routes = model_version::routes(routes);
     let routes = monitor::routes(routes);
+    let routes = notebook::routes(routes);
     let routes = palette::routes(routes);
     let routes = pipeline::routes(routes);
     let routes = pipeline_run::routes(routes);

@@ -1,11 +1,19 @@
 //! One try of a step, from the directory that is made for it to the outputs that are taken from it.
 
-use super::{Steps, held::Hand, log::Log, places::Place, samples};
+use super::{
+    Steps,
+    held::Hand,
+    log::Log,
+    notebook::{self, Notebook},
+    places::Place,
+    samples,
+};
 use domain::{pipeline::ExecutorKind, pipeline_run::AttemptOutcome};
 use executors::{Controls, Ended, Finished, Limits, StepDir, Task};
 use services::{AttemptEnd, Claimed, ErrorKind, FileTrouble, Lease, LetGo, StepWork};
 use std::{collections::BTreeMap, time::Duration};
 use tokio::{sync::mpsc, time::sleep};
+use tokio_util::sync::CancellationToken;
 
 /// How long a command may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(10);
@@ -157,20 +165,49 @@ impl Steps {
         (hand, lines_before): (&Hand, u64),
         log: &mut Log,
     ) -> Option<LetGo> {
+        let (ended, hung) = (CancellationToken::new(), hand.cancel.child_token());
+        let notebook = work.notebook.as_ref();
+        let notebook = notebook.map(|work| Notebook::new(&self.logs, held, work, dir, task.mask(), hung.clone()));
+        if let Some(notebook) = &notebook
+            && let Err(trouble) = notebook.begin().await
+        {
+            return Some(troubled(trouble));
+        }
         let ((sender, lines), (sampled, samples)) = (mpsc::channel(UNSTORED), mpsc::channel(UNSTORED));
         let controls = Controls {
             lines_before,
             samples: Some(sampled),
-            ..Controls::new(hand.deadline.clone(), hand.cancel.clone(), sender)
+            ..Controls::new(hand.deadline.clone(), hung.clone(), sender)
         };
-        let run = place.1.run(dir, task, controls);
-        let (finished, (), ()) =
-            tokio::join!(run, log.follow(lines), samples::follow(&self.logs, held.attempt_id, samples));
+        let run = async {
+            let finished = place.1.run(dir, task, controls).await;
+            ended.cancel();
+            finished
+        };
+        let watch = async {
+            if let Some(notebook) = &notebook {
+                notebook.follow(&ended).await;
+            }
+        };
+        let (finished, (), (), ()) =
+            tokio::join!(run, log.follow(lines), samples::follow(&self.logs, held.attempt_id, samples), watch);
         match finished {
             Ok(finished) => {
                 log.say(account(&finished));
                 self.note(held, place.0, &finished).await;
-                Some(self.judge(held, dir, work, finished, hand).await)
+                let reached = match &notebook {
+                    Some(notebook) => Some(notebook.keep(dir).await),
+                    None => None,
+                };
+                let is_hung = hung.is_cancelled() && !hand.cancel.is_cancelled();
+                if let (true, Some(progress)) = (is_hung, &reached) {
+                    return Some(self::ended(AttemptOutcome::Failed, notebook::hung(progress)));
+                }
+                let reason = match &reached {
+                    Some(progress) => notebook::reason(&finished.ended, progress),
+                    None => finished.ended.to_string(),
+                };
+                Some(self.judge(held, dir, work, finished, reason, hand).await)
             }
             Err(error) => Some(lost(format!("it could not be run on the worker ({error})"))),
         }
@@ -190,14 +227,22 @@ impl Steps {
     }
 
     /// What the end of the command means for the try.
-    async fn judge(&self, held: &Claimed, dir: &StepDir, work: &StepWork, finished: Finished, hand: &Hand) -> LetGo {
+    async fn judge(
+        &self,
+        held: &Claimed,
+        dir: &StepDir,
+        work: &StepWork,
+        finished: Finished,
+        reason: String,
+        hand: &Hand,
+    ) -> LetGo {
         let outcome = finished.ended.outcome();
         if outcome == AttemptOutcome::Cancelled && !hand.is_cancelled() {
             return LetGo::GivenBack("its worker stopped".to_owned());
         }
         let mut end = AttemptEnd {
             outcome,
-            reason: finished.ended.to_string(),
+            reason,
             exit_code: finished.exit_code,
             spawned_at: chrono::TimeDelta::from_std(finished.usage.wall).ok().map(|wall| chrono::Utc::now() - wall),
             outputs: Vec::new(),

@@ -10,6 +10,7 @@ mod attempt;
 mod facts;
 mod held;
 mod log;
+mod notebook;
 mod places;
 mod reap;
 mod samples;

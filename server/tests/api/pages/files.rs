@@ -62,8 +62,10 @@ async fn each_sort_of_file_is_shown_as_what_it_is() {
     .await;
     run.upload(
         "work.ipynb",
-        json!({ "cells": [{ "cell_type": "code", "source": "1 + 1", "outputs": [
-        { "output_type": "display_data", "data": { "text/html": "<b>x</b>" } }] }] })
+        json!({ "cells": [{ "cell_type": "code", "source": "show(rows)", "outputs": [
+        { "output_type": "display_data", "data": { "text/html": "<b onclick=alert(4)>x</b>" } },
+        { "output_type": "display_data", "data": { "text/html": HOSTILE } },
+        { "output_type": "display_data", "data": { "application/javascript": "alert(5)" } }] }] })
         .to_string(),
     )
     .await;
@@ -79,8 +81,23 @@ async fn each_sort_of_file_is_shown_as_what_it_is() {
     let prose =
         run.look("README.md").await.shows(200, &["Title</h3>", "path=a%2Frows.csv", "/shown?path=plots%2Fp.png"]);
     assert!(!prose.contains("alert("), "{prose}");
-    let notebook = run.look("work.ipynb").await.shows(200, &["1 + 1", "Left out: <code>text/html"]);
-    assert!(!notebook.contains("<b>x"), "{notebook}");
+    let notebook = run.look("work.ipynb").await.shows(
+        200,
+        &[
+            "show(rows)",
+            "<strong>x</strong>",
+            "Left out: <code>application/javascript",
+            "/shown?path=work.ipynb&amp;cell=0&amp;output=1",
+        ],
+    );
+    assert!(!notebook.contains("alert(") && !notebook.contains("document.cookie"), "{notebook}");
+    let framed = run.shown("work.ipynb&cell=0&output=1", &[(DEST, "iframe")]).await;
+    assert!(
+        framed.text().contains(HOSTILE) && framed.header("content-security-policy").contains("sandbox allow-scripts")
+    );
+    run.shown("work.ipynb&cell=0&output=1", &[(DEST, "document")]).await.leads_to();
+    run.shown("work.ipynb&cell=0&output=9", &[(DEST, "iframe")]).await.refused(404);
+    run.shown("train.log&cell=0&output=1", &[(DEST, "iframe")]).await.refused(400);
     let framed = run.look("page.html").await.shows(200, &["<iframe", "sandbox=\"allow-scripts\""]);
     assert!(!framed.contains("document.cookie"), "{framed}");
     run.look("model.bin").await.shows(200, &["This file is not shown"]);

@@ -8,6 +8,7 @@ mod freeze;
 mod home;
 mod links;
 mod model;
+mod notebook;
 mod palette;
 mod pipeline;
 mod policy;

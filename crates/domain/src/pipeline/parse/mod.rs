@@ -72,6 +72,8 @@ pub(super) struct StepPlaces {
     pub(super) passed_on: Vec<(OutputRef, At)>,
     /// Where its condition stands.
     pub(super) condition: Option<At>,
+    /// Where its notebook stands.
+    pub(super) notebook: Option<At>,
     /// The steps inside of it.
     pub(super) steps: HashMap<String, StepPlaces>,
 }
@@ -409,6 +411,10 @@ impl Reader {
         if path.split('/').next() == Some(super::INPUTS_DIR) {
             let message = format!("\"{}/\" holds the step's inputs; choose another path.", super::INPUTS_DIR);
             self.problem(node.at, message);
+            return None;
+        }
+        if path.split('/').next() == Some(super::OWN_DIR) {
+            self.problem(node.at, format!("\"{}/\" is Slipway's own; choose another path.", super::OWN_DIR));
             return None;
         }
         Some(path.to_owned())

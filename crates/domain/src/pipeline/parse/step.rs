@@ -4,8 +4,8 @@ use super::{Reader, StepPlaces, TextKind, scalar_text};
 use crate::{
     dataset::DatasetName,
     pipeline::{
-        Cache, Command, InputSpec, LATEST, MapSpec, OutputKind, OutputRef, OutputSpec, ParamValue, Resources, Retries,
-        StepSpec, TriggerRule, Work,
+        Cache, Command, InputSpec, LATEST, MapSpec, NOTEBOOK_OUTPUT, OutputKind, OutputRef, OutputSpec, ParamValue,
+        Resources, Retries, StepSpec, TriggerRule, Work, check_relative_path,
         spec::{DEFAULT_POOL, MAX_INSTANCES},
     },
     problem::show,
@@ -17,8 +17,9 @@ use std::{
     rc::Rc,
 };
 
-const STEP_KEYS: [&str; 21] = [
+const STEP_KEYS: [&str; 22] = [
     "command",
+    "notebook",
     "steps",
     "needs",
     "trigger_rule",
@@ -71,13 +72,20 @@ impl Reader {
         let keys = self.keys(node, &format!("step \"{name}\""), &known).unwrap_or_default();
         let get = |key| keys.get(key).copied();
 
-        let work = match (get("command"), get("steps")) {
-            (Some(_), Some(node)) => {
+        let work = match (get("command"), get("notebook"), get("steps")) {
+            (Some(_), None, Some(node)) => {
                 self.problem(node.at, format!("Step \"{name}\" has a command or steps of its own, not both."));
                 Work::Command(Command::Program(Vec::new()))
             }
-            (Some(node), None) => Work::Command(self.command(node, places)),
-            (None, Some(node)) => {
+            (Some(_), Some(node), _) | (None, Some(node), Some(_)) => {
+                let message =
+                    format!("Step \"{name}\" has a command, a notebook or steps of its own, and no two of them.");
+                self.problem(node.at, message);
+                Work::Command(Command::Program(Vec::new()))
+            }
+            (Some(node), None, None) => Work::Command(self.command(node, places)),
+            (None, Some(node), None) => Work::Notebook(self.notebook(node, places)),
+            (None, None, Some(node)) => {
                 for key in COMMAND_KEYS {
                     if let Some(node) = get(key) {
                         let message = format!(
@@ -88,7 +96,7 @@ impl Reader {
                 }
                 Work::Steps(self.steps(node, &format!("Step \"{name}\""), depth + 1, &mut places.steps))
             }
-            (None, None) => {
+            (None, None, None) => {
                 if matches!(node.yaml, Yaml::Map(_)) {
                     self.problem(node.at, format!("Step \"{name}\" has no command."));
                 }
@@ -116,11 +124,14 @@ impl Reader {
         }
         let inputs = get("inputs").map(|node| self.inputs(node, places)).unwrap_or_default();
         let is_group = matches!(work, Work::Steps(_));
-        let outputs = match get("outputs") {
+        let mut outputs = match get("outputs") {
             Some(node) if is_group => self.passed_on(node, places),
             Some(node) => self.outputs(node, places),
             None => BTreeMap::new(),
         };
+        if let (Work::Notebook(path), Some(node)) = (&work, get("notebook")) {
+            self.executed(path, node, &mut outputs, places);
+        }
         let env = get("env").map(|node| self.env(node)).unwrap_or_default();
         for (value, at) in env.values() {
             places.texts.push((TextKind::OfStep, value.clone(), *at));
@@ -306,6 +317,42 @@ impl Reader {
                 }
                 places.texts.push((TextKind::Script, script.clone(), node.at));
                 Command::Shell(script)
+            }
+        }
+    }
+
+    /// The path of a notebook.
+    fn notebook(&mut self, node: &Node, places: &mut StepPlaces) -> String {
+        places.notebook = Some(node.at);
+        let path = self.text(node, "The notebook").unwrap_or_default();
+        if let Err(rule) = check_relative_path(&path) {
+            self.problem(node.at, format!("The path \"{}\" {rule}.", show(&path)));
+        } else if !path.ends_with(".ipynb") && !path.starts_with("inputs/") {
+            self.problem(node.at, format!("\"{}\" is no notebook; its name ends with .ipynb.", show(&path)));
+        }
+        path
+    }
+
+    /// Every step with a notebook gives the executed one on. Where it is written need not be said.
+    fn executed(
+        &mut self,
+        path: &str,
+        node: &Node,
+        outputs: &mut BTreeMap<String, OutputSpec>,
+        places: &mut StepPlaces,
+    ) {
+        match outputs.get(NOTEBOOK_OUTPUT) {
+            None => {
+                // An input is called by its name alone.
+                let name = path.rsplit('/').next().unwrap_or_default().trim_end_matches(".ipynb");
+                outputs.insert(NOTEBOOK_OUTPUT.to_owned(), OutputSpec::Path(format!("executed/{name}.ipynb")));
+                places.variables.push(("OUTPUT", NOTEBOOK_OUTPUT.to_owned(), node.at));
+            }
+            Some(OutputSpec::Path(path)) if path.ends_with(".ipynb") => {}
+            Some(_) => {
+                let message = "The output \"notebook\" of a step with a notebook is the executed notebook; \
+                               write \"notebook: path.ipynb\", or leave it out.";
+                self.problem(node.at, message);
             }
         }
     }

@@ -101,6 +101,7 @@ fn has_words(block: &Block) -> bool {
         Block::Quote(blocks) => blocks.iter().any(has_words),
         Block::List(_, items) => items.iter().flatten().any(has_words),
         Block::Table(head, rows) => head.iter().chain(rows.iter().flatten()).any(|cell| inline(cell)),
+        Block::Grid(rows) => rows.iter().flat_map(|row| &row.cells).any(|cell| inline(&cell.parts)),
         Block::Rule => false,
     }
 }
@@ -110,7 +111,8 @@ fn words_of(parts: &[Inline], into: &mut String) {
         match part {
             Inline::Text(text) | Inline::Code(text) => into.push_str(text),
             Inline::Emphasis(parts) | Inline::Strong(parts) | Inline::Link(_, parts) => words_of(parts, into),
-            Inline::Image(_, words) => into.push_str(words),
+            Inline::Image(_, words) | Inline::Picture(_, words) => into.push_str(words),
+            Inline::Math(formula) => into.push_str(&formula.tex),
             Inline::Break => into.push(' '),
             // What is struck out no longer holds, and a box alone says nothing.
             Inline::Struck(_) | Inline::Task(_) => {}
