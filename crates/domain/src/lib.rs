@@ -17,6 +17,8 @@ pub mod delegation;
 pub mod deployment;
 pub mod digest;
 pub mod drift;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod document;
 pub mod duration;
 pub mod environment;
 pub mod error;

@@ -55,6 +55,23 @@ mod tests {
     use serde_json::json;
 
     #[test]
+    fn whole_numbers_compare_with_others() {
+        let inputs = BTreeMap::from([("one".to_owned(), json!(1)), ("half".to_owned(), json!(0.5))]);
+        let known = Known { inputs, ..Known::default() };
+        for condition in [
+            "inputs.one > 0.5",
+            "inputs.one >= 1.0",
+            "inputs.one == 1.0",
+            "inputs.half < 1",
+            "inputs.half != 1",
+            "0.5 < inputs.one",
+            "int(inputs.one) == 1",
+        ] {
+            assert_eq!(holds(condition, &known), Ok(true), "{condition}");
+        }
+    }
+
+    #[test]
     fn a_condition_looks_at_params_values_and_states() {
         let known = Known {
             params: BTreeMap::from([("deploy".to_owned(), ParamValue::Bool(true))]),

@@ -108,6 +108,12 @@ impl PipelineSpec {
         let paths = step.outputs.iter().filter_map(|(name, output)| Some((name, output.path()?)));
         env.extend(paths.map(|(name, path)| (env_name("OUTPUT", name), path.to_owned())));
         env.extend(self.env.iter().map(|(name, text)| (name.clone(), fill_pipeline(text))));
+        if step.kfp.is_some() {
+            // What stands in them is for Kubeflow's placeholders, which are filled in when the inputs are there.
+            env.extend(step.env.clone());
+            let Command::Program(argv) = command else { return None };
+            return Some(Invocation { argv: argv.clone(), env });
+        }
         env.extend(step.env.iter().map(|(name, text)| (name.clone(), fill_step(text))));
 
         let argv = match command {

@@ -7,9 +7,10 @@
 
 mod expand;
 mod graph;
+pub mod kfp;
 mod param;
 mod spec;
-mod template;
+pub mod template;
 mod value;
 
 // Files are read by the server alone; pages get what they say.
@@ -19,6 +20,8 @@ mod check;
 pub mod condition;
 #[cfg(not(target_arch = "wasm32"))]
 mod parse;
+#[cfg(not(target_arch = "wasm32"))]
+mod write;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +31,8 @@ mod tests;
 pub const SCHEMA: &str = include_str!("schema.json");
 
 pub use crate::problem::{FileErrors, Problem};
+#[cfg(not(target_arch = "wasm32"))]
+pub use write::yaml;
 pub use expand::{INPUTS_DIR, Invocation, input_path};
 pub use graph::Graph;
 pub use param::{Param, ParamKind};

@@ -3,7 +3,7 @@
 //! The JSON form is stored, and its canonical bytes are what the digest names. So a field that has its default is left
 //! out: a field added later changes no digest of a file that does not use it.
 
-use super::{param::Param, value::ParamValue};
+use super::{kfp::KfpStep, param::Param, value::ParamValue};
 use crate::Digest;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -108,6 +108,9 @@ pub struct StepSpec {
     /// What of its machine it may use.
     #[serde(default, skip_serializing_if = "Resources::is_default")]
     pub resources: Resources,
+    /// What it expects and promises when its command is one of Kubeflow Pipelines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kfp: Option<Box<KfpStep>>,
 }
 
 /// What a step is.
@@ -237,6 +240,12 @@ pub enum OutputSpec {
         #[cfg_attr(feature = "openapi", schema(value_type = String))]
         from: OutputRef,
     },
+    /// The same with the first of these that was given: of steps of which not all run.
+    FirstOf {
+        /// Which, in their order.
+        #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
+        from: Vec<OutputRef>,
+    },
 }
 
 impl OutputSpec {
@@ -245,7 +254,7 @@ impl OutputSpec {
     pub fn path(&self) -> Option<&str> {
         match self {
             Self::Path(path) | Self::Typed { path, .. } => Some(path),
-            Self::Of { .. } => None,
+            Self::Of { .. } | Self::FirstOf { .. } => None,
         }
     }
 
@@ -254,7 +263,7 @@ impl OutputSpec {
     pub fn kind(&self) -> Option<OutputKind> {
         match self {
             Self::Typed { kind, .. } => Some(*kind),
-            Self::Path(_) | Self::Of { .. } => None,
+            Self::Path(_) | Self::Of { .. } | Self::FirstOf { .. } => None,
         }
     }
 }

@@ -766,9 +766,8 @@ fn what_new_keys_cannot_be_is_told() {
         problems("name: x\nparams: {n: {type: number, choices: [1, a]}}\nsteps: {a: {command: x}}\n")
             .contains("The choice \"a\" must be a number")
     );
-    let deep =
-        "name: x\nsteps: {a: {steps: {a: {steps: {a: {steps: {a: {steps: {a: {steps: {a: {command: x}}}}}}}}}}}}\n";
-    assert!(problems(deep).contains("4 deep and not deeper"));
+    let deep = format!("name: x\nsteps: {}{{command: x}}{}\n", "{a: {steps: ".repeat(9) + "{a: ", "}".repeat(19));
+    assert!(problems(&deep).contains("8 deep and not deeper"));
     let circle = "name: x\nsteps:\n  a: {steps: {c: {command: x, inputs: {i: b.o}, outputs: {o: o}}}, outputs: {o: c.o}}\n  b: {command: y, inputs: {i: a.o}, outputs: {o: o}}\n";
     assert!(problems(circle).contains("wait for each other: a → b → a"));
 }

@@ -25,7 +25,7 @@ pub const MAX_FILE_BYTES: usize = 256 * 1024;
 pub const MAX_STEPS: usize = 500;
 
 /// How deep steps may stand in each other.
-const MAX_NESTED: usize = 4;
+const MAX_NESTED: usize = 8;
 
 /// The longest argument or variable: the kernel takes 128 KiB.
 const MAX_ARGUMENT_BYTES: usize = 100_000;
@@ -71,6 +71,8 @@ pub(super) struct StepPlaces {
     pub(super) passed_on: Vec<(OutputRef, At)>,
     /// Where its condition stands.
     pub(super) condition: Option<At>,
+    /// Where it says what Kubeflow Pipelines knows of it.
+    pub(super) kfp: Option<At>,
     /// The steps inside of it.
     pub(super) steps: HashMap<String, StepPlaces>,
 }

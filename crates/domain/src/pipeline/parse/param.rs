@@ -99,7 +99,8 @@ impl Reader {
         }
     }
 
-    fn json(&mut self, node: &Node, missing: &str) -> Option<Value> {
+    /// The same as JSON, with what makes it no value told.
+    pub(super) fn json(&mut self, node: &Node, missing: &str) -> Option<Value> {
         match &node.yaml {
             Yaml::Scalar(scalar) => match scalar.meaning() {
                 Meaning::Bool(value) => Some(Value::Bool(value)),

@@ -1,0 +1,3 @@
+//! stub
+pub struct Exported;
+pub fn export() -> Exported { Exported }
