@@ -26,11 +26,6 @@ impl Names {
         }
         name
     }
-
-    /// Whether a name is taken, or one that would be the same variable.
-    pub(crate) fn has(&self, name: &str) -> bool {
-        self.0.contains(&variable(name))
-    }
 }
 
 fn variable(name: &str) -> String {

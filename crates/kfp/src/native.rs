@@ -60,6 +60,8 @@ pub(crate) fn read(
         has_image: false,
     };
     let mut is_script = false;
+    // Their names of inputs, by ours.
+    let mut keys = BTreeMap::new();
     let mut rest = container.args.iter().map(String::as_str);
     loop {
         match rest.next()? {
@@ -73,17 +75,24 @@ pub(crate) fn read(
                 let (name, value) = (rest.next()?.to_owned(), rest.next()?);
                 match kind {
                     "file" => drop(native.files.insert(name, value.to_owned())),
-                    "env" => drop(native.own_env.insert(name, ours(value)?)),
-                    "all-env" => drop(native.env.insert(name, ours(value)?)),
+                    "env" => drop(native.own_env.insert(name, ours(value, &keys)?)),
+                    "all-env" => drop(native.env.insert(name, ours(value, &keys)?)),
                     "param" => native.param(name, parameters)?,
                     "input" => {
-                        let artifact = artifacts.get(&name)?.as_ref()?;
+                        let found = parts(value).ok()?;
+                        let [Part::Place(Place::InputArtifact(key, Property::Path))] = found.as_slice() else { return None };
+                        let artifact = artifacts.get(*key)?.as_ref()?;
+                        keys.insert((*key).to_owned(), name.clone());
                         native.inputs.insert(name, artifact.file.clone());
                     }
-                    "value" => match &parameters.get(&name)?.from {
-                        From::Output(output, fields) if fields.is_empty() => drop(native.inputs.insert(name, output.clone())),
-                        _ => return None,
-                    },
+                    "value" => {
+                        let found = parts(value).ok()?;
+                        let [Part::Place(Place::Parameter(key))] = found.as_slice() else { return None };
+                        match &parameters.get(*key)?.from {
+                            From::Output(output, fields) if fields.is_empty() => drop(native.inputs.insert(name, output.clone())),
+                            _ => return None,
+                        }
+                    }
                     "output" => {
                         rest.next()?;
                         let path = value.to_owned();
@@ -101,7 +110,7 @@ pub(crate) fn read(
     let argv: Vec<&str> = rest.collect();
     native.command = match argv.as_slice() {
         ["/bin/sh", "-ec", script] if is_script => Command::Shell((*script).to_owned()),
-        argv => Command::Program(argv.iter().map(|text| ours(text)).collect::<Option<_>>()?),
+        argv => Command::Program(argv.iter().map(|text| ours(text, &keys)).collect::<Option<_>>()?),
     };
     Some(native)
 }
@@ -135,14 +144,14 @@ impl Native {
     }
 }
 
-/// A text of theirs with our placeholders.
-fn ours(text: &str) -> Option<String> {
+/// A text of theirs with our placeholders; `keys` are their names of inputs, with ours.
+fn ours(text: &str, keys: &BTreeMap<String, String>) -> Option<String> {
     let mut out = String::new();
     for part in parts(text).ok()? {
         match part {
             Part::Text(text) => out += &text.replace("${{", "$${{"),
             Part::Place(Place::Parameter(name)) => out += &format!("${{{{ params.{name} }}}}"),
-            Part::Place(Place::InputArtifact(name, Property::Path)) => out += &format!("${{{{ inputs.{name} }}}}"),
+            Part::Place(Place::InputArtifact(name, Property::Path)) => out += &format!("${{{{ inputs.{} }}}}", keys.get(name)?),
             Part::Place(Place::OutputFile(name) | Place::OutputArtifact(name, Property::Path)) => {
                 out += &format!("${{{{ outputs.{name} }}}}");
             }

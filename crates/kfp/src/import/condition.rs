@@ -5,7 +5,6 @@ use super::{
     show,
     source::{From, Source},
 };
-use domain::pipeline::kfp::KfpKind;
 
 /// Translates a condition. `source` says where an input of the task comes from; what other steps give is added to `taken`.
 pub(super) fn translate(
@@ -35,8 +34,7 @@ fn operand(name: &str, source: &Source, taken: &mut Taken) -> Result<String, Str
     for field in fields {
         path = member(&path, field);
     }
-    // There, every number has a fraction.
-    Ok(if source.kind == KfpKind::Double { format!("double({path})") } else { path })
+    Ok(path)
 }
 
 fn member(of: &str, name: &str) -> String {
@@ -77,7 +75,7 @@ fn split(condition: &str) -> Vec<Result<&str, &str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::pipeline::OutputRef;
+    use domain::pipeline::{OutputRef, kfp::KfpKind};
     use serde_json::json;
 
     #[test]
@@ -97,7 +95,7 @@ mod tests {
                 })
             })
         };
-        assert_eq!(of("inputs.parameter_values['acc'] > 0.5").unwrap(), "double(inputs.acc) > 0.5");
+        assert_eq!(of("inputs.parameter_values['acc'] > 0.5").unwrap(), "inputs.acc > 0.5");
         assert_eq!(
             of("!(int(inputs.parameter_values['pipelinechannel--n']) == 3) && inputs.parameter_values[\"item\"] == 'inputs.parameter_values[\\'acc\\']'").unwrap(),
             "!(int(params.n) == 3) && params[\"loop-item\"].a == 'inputs.parameter_values[\\'acc\\']'"

@@ -7,6 +7,7 @@ use super::{
     source::{Artifact, From, Source},
 };
 use crate::{
+    export::INSTANCES,
     ir::{Component, Dag, RetryPolicy, Task},
     names::Names,
     native,
@@ -221,6 +222,13 @@ impl Import<'_> {
             step.retries = task.retry_policy.as_ref().map(retries).transpose()?.unwrap_or_default();
             step
         };
+        if let Some(instances) = one_instance(&component, name, task, &step) {
+            let (inputs, constants) = (std::mem::take(&mut taken.inputs), std::mem::take(&mut taken.constants));
+            step = instances;
+            (taken.inputs, taken.constants) = (std::mem::take(&mut step.inputs), std::mem::take(&mut step.params));
+            taken.inputs.extend(inputs);
+            taken.constants.extend(constants);
+        }
         if !task.trigger_policy.condition.is_empty() {
             let of = |message: String| format!("its condition cannot be kept: {message}");
             let condition = condition::translate(&task.trigger_policy.condition, &mut taken, |name| {
@@ -340,6 +348,13 @@ fn first_of(output: &str, mut from: Vec<OutputRef>) -> Result<OutputSpec, String
         1 => Ok(OutputSpec::Of { from: from.remove(0) }),
         _ => Ok(OutputSpec::FirstOf { from }),
     }
+}
+
+/// The step that runs many times, of a component that was written for it: a loop around one task.
+fn one_instance(component: &Component, name: &str, task: &Task, step: &StepSpec) -> Option<StepSpec> {
+    let is_written = name.contains(INSTANCES) && component.dag.as_ref().is_some_and(|dag| dag.tasks.len() == 1);
+    let (_, inner) = step.steps()?.first_key_value().filter(|_| is_written && task.parameter_iterator.is_some())?;
+    (inner.condition.is_none() && !inner.is_many()).then(|| inner.clone())
 }
 
 fn items_of(items: Vec<Value>) -> Result<Vec<ParamValue>, String> {

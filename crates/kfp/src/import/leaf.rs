@@ -101,7 +101,7 @@ impl Import<'_> {
                 StepSpec { outputs: native.outputs, env: native.own_env, ..blank(Work::Command(native.command)) }
             }
             None => {
-                let contract = Contract { step: KfpStep::default(), taken };
+                let contract = Contract { step: KfpStep::default(), sources: BTreeMap::new(), taken };
                 self.foreign(component, task, &container, scope, siblings, parameters, artifacts, &outputs, contract)?
             }
         };
@@ -146,7 +146,12 @@ impl Import<'_> {
         outputs: &Outputs,
         mut contract: Contract<'_>,
     ) -> Result<StepSpec, String> {
-        for (name, source) in parameters {
+        // Those that are made of others come last.
+        let (texts, plain): (Vec<_>, Vec<_>) = parameters.iter().partition(|(_, source)| matches!(source.from, From::Text(..)));
+        for (name, source) in plain.into_iter().chain(texts) {
+            if contract.sources.get(name) == Some(source) {
+                continue;
+            }
             let definition = component.input_definitions.parameters.get(name);
             let default = definition.and_then(|definition| definition.default_value.clone());
             contract.parameter(name, source, default).map_err(|message| format!("its input \"{}\": {message}", show(name)))?;
@@ -284,6 +289,8 @@ impl Import<'_> {
 /// What is gathered of a step while it is read.
 struct Contract<'t> {
     step: KfpStep,
+    /// Where its inputs come from that are values.
+    sources: BTreeMap<String, Source>,
     taken: &'t mut Taken,
 }
 
@@ -312,6 +319,7 @@ impl Contract<'_> {
         };
         let input = KfpInput { kind: source.kind.clone(), from, field, default, about: None, list: false };
         self.step.inputs.insert(name.to_owned(), input);
+        self.sources.insert(name.to_owned(), source.clone());
         Ok(())
     }
 
@@ -319,16 +327,10 @@ impl Contract<'_> {
     fn hidden(&mut self, theirs: &str, source: &Source) -> Result<String, String> {
         let mut name = theirs.to_owned();
         for number in 2.. {
-            let same = |input: &KfpInput| match (&source.from, &input.from) {
-                (From::Param(param, field), Some(KfpSource::Param(known))) => param == known && *field == input.field,
-                (From::Output(output, field), Some(KfpSource::Input(known))) => {
-                    self.taken.inputs.get(known) == Some(output) && *field == input.field
-                }
-                _ => false,
-            };
             match self.step.inputs.get(&name) {
                 None => break,
-                Some(known) if same(known) => return Ok(name),
+                // What it is may be told by the component, or only by where it comes from.
+                Some(_) if self.sources.get(&name).is_some_and(|known| known.from == source.from) => return Ok(name),
                 Some(_) => name = format!("{theirs}-{number}"),
             }
         }

@@ -11,7 +11,7 @@ mod source;
 
 use crate::{
     ir::{self, Component, Executor, Info, InputParameter},
-    names::{Names, plain},
+    names::plain,
 };
 use domain::{
     document::{self, Document},

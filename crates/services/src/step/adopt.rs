@@ -1,6 +1,6 @@
 //! Going on with a try whose worker is gone, where it ran, and what it used.
 
-use super::{Claimed, Lease, StepWork};
+use super::{Claimed, KfpWork, Lease, StepWork};
 use crate::{Ctx, Result, Services, boxed};
 use domain::{Error, id::StepAttemptId, step::StepSample};
 use std::{
@@ -72,6 +72,7 @@ impl Services {
             files: BTreeMap::new(),
             inputs: Vec::new(),
             outputs: step.outputs.clone(),
+            kfp: step.kfp.as_deref().map(KfpWork::promised),
             executor: work.spec.executor_of(step),
             image: step.image.clone().or_else(|| work.spec.image.clone()),
             resources: step.resources,

@@ -169,13 +169,40 @@ impl Services {
     /// When an output is not there as the pipeline's file says, or cannot be stored.
     #[boxed]
     pub async fn take_outputs(&self, dir: &StepDir, outputs: &BTreeMap<String, OutputSpec>) -> Result<Vec<StepOutput>> {
+        self.take(dir, outputs, &BTreeMap::new()).await
+    }
+
+    /// The same, where of some outputs it is known what they are: those lie elsewhere, or nowhere.
+    pub(super) async fn take(
+        &self,
+        dir: &StepDir,
+        outputs: &BTreeMap<String, OutputSpec>,
+        known: &BTreeMap<String, ::kfp::message::Given>,
+    ) -> Result<Vec<StepOutput>> {
+        use ::kfp::message::Given;
         let mut taken = Vec::new();
         for (name, output) in outputs {
             let Some(path) = output.path() else { continue };
-            let found = dir
-                .output(path)
-                .map_err(|error| FileTrouble::Step(format!("The output \"{name}\" is not there: {error}.")))?;
             let what = format!("the output \"{name}\"");
+            let (bytes, told) = match known.get(name) {
+                Some(Given::Value(value)) => {
+                    let bytes = value.to_string().into_bytes();
+                    (Some(bytes.clone()), Some(value_of(&bytes, name)?))
+                }
+                Some(Given::Nothing) => (Some(Vec::new()), None),
+                Some(Given::At(_)) | None => (None, None),
+            };
+            if let Some(bytes) = bytes {
+                let size = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
+                let blob = self.artifacts.put_bytes(bytes).await.map_err(|error| of_store(&what, &error))?;
+                let (name, path, digest) = (name.clone(), path.to_owned(), blob.digest);
+                taken.push(StepOutput { name, path, is_folder: false, digest, size, value: told });
+                continue;
+            }
+            let at = if let Some(Given::At(at)) = known.get(name) { at } else { path };
+            let found = dir
+                .output(at)
+                .map_err(|error| FileTrouble::Step(format!("The output \"{name}\" is not there: {error}.")))?;
             let is_folder = found.is_dir();
             let (digest, size) = if is_folder {
                 self.take_folder(&found, &what).await?
@@ -222,9 +249,16 @@ fn value(path: &Path, name: &str) -> Result<serde_json::Value> {
     if path.is_dir() || size > MAX_VALUE_BYTES {
         return Err(wrong(format!("it must be a file of at most {} KiB of JSON", MAX_VALUE_BYTES / 1024)));
     }
-    let bytes = fs::read(path).map_err(|error| of_disk(name, &error))?;
+    value_of(&fs::read(path).map_err(|error| of_disk(name, &error))?, name)
+}
+
+fn value_of(bytes: &[u8], name: &str) -> Result<serde_json::Value> {
+    let wrong = |what: String| FileTrouble::Step(format!("The output \"{name}\" is no value: {what}."));
+    if bytes.len() as u64 > MAX_VALUE_BYTES {
+        return Err(wrong(format!("it has more than {} KiB of JSON", MAX_VALUE_BYTES / 1024)));
+    }
     let value: serde_json::Value =
-        serde_json::from_slice(&bytes).map_err(|error| wrong(format!("it is not JSON ({error})")))?;
+        serde_json::from_slice(bytes).map_err(|error| wrong(format!("it is not JSON ({error})")))?;
     if bytes.windows(6).any(|part| part == b"\\u0000") {
         return Err(wrong("it contains the NUL character".to_owned()));
     }

@@ -7,6 +7,7 @@ pub(crate) mod account;
 mod adopt;
 mod end;
 mod files;
+mod kfp;
 mod outputs;
 pub(crate) mod plan;
 pub(crate) mod settle;
@@ -14,6 +15,7 @@ pub(crate) mod settle;
 pub use adopt::{Adopted, Place};
 pub use end::{AttemptEnd, LetGo};
 pub use files::{FileTrouble, StepInput};
+pub use kfp::KfpWork;
 pub use outputs::Given;
 pub use store::step::lease::{Claimed, Lease, Renewed};
 
@@ -46,6 +48,8 @@ pub struct StepWork {
     pub inputs: Vec<StepInput>,
     /// What to take from it in the end: name to what it is.
     pub outputs: BTreeMap<String, OutputSpec>,
+    /// What it is told when it is a step of Kubeflow Pipelines.
+    pub kfp: Option<KfpWork>,
     /// Where it runs.
     pub executor: ExecutorKind,
     /// The image of its container.
@@ -162,6 +166,22 @@ impl Services {
             }
             inputs.push(StepInput { name: name.clone(), from: from.to_string(), output });
         }
+        let kfp = match &step.kfp {
+            Some(contract) => Some(KfpWork {
+                contract: (**contract).clone(),
+                params: values.into_iter().map(|(name, value)| (name, value.into())).collect(),
+                own: step.params.keys().cloned().collect(),
+                ends: kfp::ends(&mut tx, held.run_id, &work.spec, &spot, step).await?,
+                run: ::kfp::message::Run {
+                    name: format!("{} #{}", work.pipeline, work.run_number),
+                    id: held.run_id.to_string(),
+                    task: held.name.clone(),
+                    task_id: held.attempt_id.to_string(),
+                    created_at: run.created_at.to_rfc3339(),
+                },
+            }),
+            None => None,
+        };
 
         let timeout = step.timeout_seconds.map(Duration::from_secs);
         let lasts = timeout.map_or(TOKEN_LASTS, |timeout| timeout + TOKEN_GRACE);
@@ -194,6 +214,7 @@ impl Services {
             files: work.spec.files.clone(),
             inputs,
             outputs: step.outputs.clone(),
+            kfp,
             executor: work.spec.executor_of(step),
             image: work.spec.image_of(step).map(str::to_owned),
             resources: step.resources,

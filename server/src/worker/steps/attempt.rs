@@ -2,7 +2,7 @@
 
 use super::{Steps, held::Hand, log::Log, places::Place, samples};
 use domain::{
-    pipeline::{ExecutorKind, OutputSpec},
+    pipeline::ExecutorKind,
     pipeline_run::AttemptOutcome,
 };
 use executors::{Controls, Ended, Finished, Limits, StepDir, Task};
@@ -99,7 +99,7 @@ impl Steps {
         log.say(format!("Its worker is gone; {} goes on with it.", self.options.label()));
         let task = task(&adopted.work, adopted.work.invocation.env.clone());
         let before = u64::try_from(adopted.lines_of_command).unwrap_or_default();
-        let how = self.follow(held, place, dir, &task, &adopted.work.outputs, (hand, before), &mut log).await;
+        let how = self.follow(held, place, dir, &task, &adopted.work, (hand, before), &mut log).await;
         close(log, how.as_ref()).await;
         how
     }
@@ -127,11 +127,14 @@ impl Steps {
         held: &Claimed,
         place: &Place,
         dir: &StepDir,
-        work: Box<StepWork>,
+        mut work: Box<StepWork>,
         hand: &Hand,
         log: &mut Log,
     ) -> Option<LetGo> {
         if let Err(trouble) = self.services.put_inputs(dir, &work.inputs).await {
+            return Some(troubled(trouble));
+        }
+        if let Err(trouble) = self.services.tell_kfp(dir, &place.1.seen(dir), &mut work).await {
             return Some(troubled(trouble));
         }
         // What begins now must be able to end before the lease does.
@@ -141,7 +144,7 @@ impl Steps {
         let mut env = self.options.step_env.clone();
         env.extend(work.invocation.env.clone());
         let task = task(&work, env);
-        self.follow(held, place, dir, &task, &work.outputs, (hand, 0), log).await
+        self.follow(held, place, dir, &task, &work, (hand, 0), log).await
     }
 
     /// Has the command run, or goes on with it when it runs already, and takes its log, its samples and its outputs.
@@ -152,7 +155,7 @@ impl Steps {
         place: &Place,
         dir: &StepDir,
         task: &Task,
-        outputs: &BTreeMap<String, OutputSpec>,
+        work: &StepWork,
         (hand, lines_before): (&Hand, u64),
         log: &mut Log,
     ) -> Option<LetGo> {
@@ -169,7 +172,7 @@ impl Steps {
             Ok(finished) => {
                 log.say(account(&finished));
                 self.note(held, place.0, &finished).await;
-                Some(self.judge(dir, outputs, finished, hand).await)
+                Some(self.judge(place, dir, work, finished, hand).await)
             }
             Err(error) => Some(lost(format!("it could not be run on the worker ({error})"))),
         }
@@ -191,8 +194,9 @@ impl Steps {
     /// What the end of the command means for the try.
     async fn judge(
         &self,
+        place: &Place,
         dir: &StepDir,
-        outputs: &BTreeMap<String, OutputSpec>,
+        work: &StepWork,
         finished: Finished,
         hand: &Hand,
     ) -> LetGo {
@@ -208,7 +212,13 @@ impl Steps {
             outputs: Vec::new(),
         };
         if outcome == AttemptOutcome::Succeeded {
-            match self.services.take_outputs(dir, outputs).await {
+            let taken = match &work.kfp {
+                Some(kfp) => {
+                    self.services.take_answer(dir, &place.1.seen(dir), &kfp.contract, &work.outputs).await
+                }
+                None => self.services.take_outputs(dir, &work.outputs).await,
+            };
+            match taken {
                 Ok(outputs) => end.outputs = outputs,
                 Err(FileTrouble::Step(message)) => (end.outcome, end.reason) = (AttemptOutcome::Failed, message),
                 Err(FileTrouble::Ours(message)) => (end.outcome, end.reason) = (AttemptOutcome::Lost, message),

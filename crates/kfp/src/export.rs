@@ -1,3 +1,0 @@
-//! stub
-pub struct Exported;
-pub fn export() -> Exported { Exported }
