@@ -6,6 +6,7 @@ count=0
 while [ "$1" != -- ]; do
     case $1 in
         note) shift 2 ;;
+        typed) shift 3 ;;
         file)
             mkdir -p -- "$(dirname -- "$2")"
             printf %s "$3" >"$2"

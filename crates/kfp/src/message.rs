@@ -6,9 +6,12 @@
 //! what is told about an artifact: `{ "metadata": {…} }`, with `uri` when its content lies elsewhere.
 
 use crate::placeholder::{self, Element, Part, Place, Property, parts};
-use domain::pipeline::{
-    OutputSpec, input_path,
-    kfp::{KfpInput, KfpKind, KfpSource, KfpStep},
+use domain::{
+    names::MetricKey,
+    pipeline::{
+        OutputSpec, input_path,
+        kfp::{KfpInput, KfpKind, KfpSource, KfpStep},
+    },
 };
 use serde_json::{Map, Value, json};
 use std::{
@@ -458,6 +461,13 @@ pub fn answered(
                 given.insert(output.to.clone(), Given::Nothing);
             }
             _ => {}
+        }
+        if let Some(to) = &output.numbers {
+            // Metadata may hold anything; what cannot be a metric stays in it.
+            let numbers = told["metadata"].as_object().into_iter().flatten();
+            let numbers = numbers.filter(|(key, value)| value.is_number() && MetricKey::parse(key, "key").is_ok());
+            let numbers: Map<String, Value> = numbers.map(|(key, value)| (key.clone(), value.clone())).collect();
+            given.insert(to.clone(), Given::Value(numbers.into()));
         }
         if let Some(to) = &output.about {
             given.insert(to.clone(), Given::Value(about));

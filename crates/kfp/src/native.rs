@@ -93,14 +93,15 @@ pub(crate) fn read(
                             _ => return None,
                         }
                     }
+                    "typed" => drop(native.outputs.insert(name, serde_json::from_str(value).ok()?)),
                     "output" => {
                         rest.next()?;
                         let path = value.to_owned();
                         let output = match outputs.values.contains_key(&name) {
-                            true => OutputSpec::Typed { path, kind: OutputKind::Value },
+                            true => OutputSpec::Typed { path, kind: OutputKind::Value, name: None, tolerance: None },
                             false => OutputSpec::Path(path),
                         };
-                        native.outputs.insert(name, output);
+                        native.outputs.entry(name).or_insert(output);
                     }
                     _ => return None,
                 }

@@ -57,6 +57,7 @@ name: ours
 description: A pipeline of ours.
 executor: docker
 image: python:3.12
+cache: true
 params:
   rate: 0.5
   rows: { type: integer, default: 10, description: "How many?" }
@@ -83,7 +84,7 @@ steps:
         command: [train, "${{ inputs.rows }}", inputs/all]
         params: { name: "${{ params.kind }}-${{ params.region }}", same: "${{ params.rate }}", fixed: [1, 2] }
         inputs: { rows: fetch.rows, all: list.all, text: list.text }
-        outputs: { model: models/model.onnx }
+        outputs: { model: models/model.onnx, kept: { path: kept, type: dataset, name: "kept-${{ params.region }}" }, m: { path: m.json, type: metrics } }
         env: { KIND: "${{ params.kind }}" }
     outputs: { models: train.model }
   each:
@@ -135,6 +136,7 @@ fn what_has_no_place_there_is_told() {
     let many = "{ a: { matrix: { x: [1, 2] }, command: x, outputs: { o: o } }, b: { command: y, inputs: { all: a.o } } }";
     assert!(problems(many).contains("takes the files of all instances of \"a\""));
     assert!(problems("{ a: { command: x }, b: { command: y, needs: a, if: \"steps.a == 'failed'\" } }").contains("it asks how other steps ended"));
+    assert!(problems("{ a: { command: x, inputs: { d: { dataset: rows } } } }").contains("is a dataset rows@latest, which has no place"));
     assert!(problems("{ a: { command: \"echo '{{$}}'\" } }").contains("which Kubeflow Pipelines would fill in"));
     assert!(problems("{ a: { params: { p: 1 }, steps: { b: { command: x } } } }").contains("has params for the steps inside of it"));
     let text = "{ a: { command: x, outputs: { o: { path: o, type: value } } }, b: { command: y, inputs: { o: a.o }, if: \"inputs.o == 'x'\" } }";

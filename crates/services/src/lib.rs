@@ -107,7 +107,9 @@ pub use run::{
 pub use schedule::{NewSchedule, ScheduleChange, ScheduleFilter};
 pub use session::Browser;
 pub use setup::{NewUser, used_link};
-pub use step::{Adopted, AttemptEnd, Claimed, FileTrouble, Given, KfpWork, Lease, LetGo, Place, Renewed, StepInput, StepWork};
+pub use step::{
+    Adopted, AttemptEnd, Claimed, FileTrouble, Given, Hit, InputFiles, KfpWork, Lease, LetGo, Place, Renewed, Source, StepWork,
+};
 pub use task::blocking;
 pub use token::{IssuedToken, NewToken};
 pub use trigger::{NewPipelineTrigger, NewTrigger, NewTriggerOn, dataset_version_created};

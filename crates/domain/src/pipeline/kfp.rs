@@ -62,6 +62,9 @@ pub struct KfpOutput {
     /// Of an artifact: the output of the step that becomes the value with what is told about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub about: Option<String>,
+    /// Of an artifact: the output of the step that becomes the numbers among its metadata.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub numbers: Option<String>,
 }
 
 /// What an input or output is.
@@ -213,12 +216,12 @@ impl KfpStep {
             }
         }
         for (name, output) in &self.outputs {
-            for to in [Some(&output.to), output.about.as_ref()].into_iter().flatten() {
+            for to in [Some(&output.to), output.about.as_ref(), output.numbers.as_ref()].into_iter().flatten() {
                 if step.outputs.get(to).is_none_or(|output| output.path().is_none()) {
                     problems.push(format!("The output \"{name}\" of kfp goes to \"{to}\", which is no output of the step."));
                 }
             }
-            if output.about.is_some() && !output.kind.is_artifact() {
+            if (output.about.is_some() || output.numbers.is_some()) && !output.kind.is_artifact() {
                 problems.push(format!("The output \"{name}\" of kfp is a value, about which nothing more is told."));
             }
         }

@@ -7,7 +7,9 @@
 
 mod expand;
 mod graph;
+mod input;
 pub mod kfp;
+mod output;
 mod param;
 mod spec;
 pub mod template;
@@ -35,12 +37,14 @@ pub use crate::problem::{FileErrors, Problem};
 pub use write::yaml;
 pub use expand::{INPUTS_DIR, Invocation, input_path};
 pub use graph::Graph;
+pub use input::{InputSpec, LATEST, OutputRef};
+pub use output::{OutputKind, OutputSpec};
 pub use param::{Param, ParamKind};
 #[cfg(not(target_arch = "wasm32"))]
 pub use parse::{MAX_FILE_BYTES, MAX_STEPS};
 pub use spec::{
-    Command, ExecutorKind, ListRef, MAX_INSTANCES, MapSpec, OutputKind, OutputRef, OutputSpec, PipelineSpec, Priority,
-    Resources, Retries, StepSpec, TriggerRule, Work,
+    Cache, Command, ExecutorKind, ListRef, MAX_INSTANCES, MapSpec, PipelineSpec, Priority, Resources, Retries,
+    StepSpec, TriggerRule, Work,
 };
 pub use value::ParamValue;
 

@@ -1,12 +1,13 @@
 //! From [`PipelineSpec`] back to a file: the inverse of `parse`, for pipelines that came from elsewhere.
 
-use super::{PipelineSpec, StepSpec};
+use super::{Cache, PipelineSpec, StepSpec};
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 
 /// Keys in the order in which people read them. Others follow, by name.
-const PIPELINE_ORDER: [&str; 10] =
-    ["name", "description", "executor", "image", "priority", "params", "env", "files", "steps", "finally"];
+const PIPELINE_ORDER: [&str; 12] = [
+    "name", "description", "executor", "image", "priority", "cache", "seed", "params", "env", "files", "steps", "finally",
+];
 const STEP_ORDER: [&str; 11] = [
     "description",
     "needs",
@@ -37,6 +38,7 @@ impl PipelineSpec {
             group.push((name.clone(), of_step(step)));
         }
         fields.remove("steps");
+        write_cache(&mut fields, self.cache);
         let mut out = in_order(fields, &PIPELINE_ORDER, &[]);
         out.push(("steps".to_owned(), Out::Map(first)));
         if !last.is_empty() {
@@ -82,6 +84,7 @@ fn of_step(step: &StepSpec) -> Out {
             }
         }
     }
+    write_cache(&mut fields, step.cache);
     let mut out = in_order(fields, &STEP_ORDER, &STEP_LAST);
     if let Some(steps) = step.steps() {
         let steps = steps.iter().map(|(name, step)| (name.clone(), of_step(step))).collect();
@@ -89,6 +92,16 @@ fn of_step(step: &StepSpec) -> Out {
         out.insert(at, ("steps".to_owned(), Out::Map(steps)));
     }
     Out::Map(out)
+}
+
+fn write_cache(fields: &mut Map<String, Value>, cache: Option<Cache>) {
+    if let Some(cache) = cache {
+        let written = match cache.max_age_seconds.filter(|_| cache.enabled) {
+            Some(seconds) => json!({ "max_age": span(seconds) }),
+            None => cache.enabled.into(),
+        };
+        fields.insert("cache".to_owned(), written);
+    }
 }
 
 fn object(value: Value) -> Map<String, Value> {
@@ -272,6 +285,8 @@ description: "All: of it"
 executor: docker
 image: python:3.12
 priority: high
+cache: { max_age: 7d }
+seed: 4
 params:
   rate: 0.1
   rows: { type: integer, default: 10, minimum: 1, description: "How many?" }
@@ -287,20 +302,20 @@ files:
   empty/__init__.py:
   odd: "  first\n\nlast\n\n"
 steps:
-  list: { command: "echo [] > out", outputs: { all: { path: out, type: value } } }
+  list: { command: "echo [] > out", outputs: { all: { path: out, type: value }, d: { path: d, type: dataset, name: x }, m: { path: m, type: metrics, tolerance: 0.1 } } }
   region:
     map: { region: list.all }
     max_parallel: 3
     if: "size(params.day) > 0"
     needs: [list]
     steps:
-      good: { if: "params.rate > 0.5", command: [a, "${{ params.region }}"], outputs: { out: a.txt } }
+      good: { if: "params.rate > 0.5", command: [a, "${{ params.region }}"], outputs: { out: a.txt }, cache: false }
       bad: { command: [b], outputs: { out: b.txt }, timeout: 90m, retries: { count: 2, backoff: 1h, max: 2h, jitter: 0 } }
       many: { matrix: { x: [1, 2], y: [a] }, command: [c], resources: { cpu: 0.5, memory: 512Mi, gpu: 1 }, limits: gpu }
     outputs: { out: [good.out, bad.out], same: good.out }
   shout:
     command: [sh, -c, "echo {{$.inputs.parameters['x']}} ${{ not ours }}", "{{$}}"]
-    inputs: { all: list.all }
+    inputs: { all: list.all, rows: { dataset: "rows-${{ params.day }}", version: 3 }, wine: { model: wine } }
     params: { x: 5 }
     outputs: { out: out, out-about: { path: about, type: value } }
     kfp:

@@ -4,7 +4,7 @@ use super::{
     Export, Task,
     scope::{Frame, Need, Needs},
 };
-use domain::pipeline::{StepSpec, kfp::KfpKind};
+use domain::pipeline::{InputSpec, StepSpec, kfp::KfpKind};
 
 /// A part of a condition.
 enum Part<'a> {
@@ -36,7 +36,7 @@ impl Export<'_> {
                     return Err(format!("it asks for the param \"{member}\" of the step itself"));
                 }
                 "params" => (format!("pipelinechannel--{member}"), Need::Param(member.to_owned())),
-                "inputs" => match step.inputs.get(member) {
+                "inputs" => match step.inputs.get(member).and_then(InputSpec::output) {
                     Some(output) => (frame.input_key(step, member), Need::Output(output.clone())),
                     None => return Err(format!("the step has no input \"{member}\"")),
                 },

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::native;
 use domain::pipeline::{
-    Command, ParamValue, Resources, Retries, StepSpec, Work,
+    Command, InputSpec, OutputKind, OutputSpec, ParamValue, Resources, Retries, StepSpec, Work,
     kfp::{KfpKind, KfpSource, KfpStep},
     template::{Part, Place, parts, whole_param},
 };
@@ -73,7 +73,7 @@ impl Export<'_> {
                 None => None,
                 Some(KfpSource::Step(step)) => Some(json!({ "taskFinalStatus": { "producerTask": step } })),
                 Some(KfpSource::Input(of)) => {
-                    step.inputs.get(of).map(|output| self.source(frame, name, &Need::Output(output.clone()), needs))
+                    step.inputs.get(of).and_then(InputSpec::output).map(|output| self.source(frame, name, &Need::Output(output.clone()), needs))
                 }
                 Some(KfpSource::Param(param)) => Some(match step.params.get(param) {
                     Some(value) => match self.constant(name, value, |_| None) {
@@ -175,7 +175,7 @@ impl Export<'_> {
             component["inputDefinitions"]["parameters"][param] = json!({ "parameterType": kind.to_string() });
             add(&["param", param, &value_of(param)]);
         }
-        for (input, output) in &step.inputs {
+        for (input, output) in step.inputs.iter().filter_map(|(name, input)| Some((name, input.output()?))) {
             let key = frame.input_key(step, input);
             let Some(leaf) = frame.leaf_of(output) else { continue };
             let kind = self.kind_of_leaf(&leaf);
@@ -215,6 +215,9 @@ impl Export<'_> {
                     format!("{{{{$.outputs.parameters['{output}'].output_file}}}}")
                 }
             };
+            if !matches!(spec, OutputSpec::Path(_) | OutputSpec::Typed { kind: OutputKind::Value, name: None, tolerance: None, .. }) {
+                add(&["typed", output, &serde_json::to_string(spec).unwrap_or_default()]);
+            }
             add(&["output", output, path, &place]);
         }
         for (kind, env) in [("all-env", &self.spec.env), ("env", &step.env)] {

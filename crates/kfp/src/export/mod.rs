@@ -28,9 +28,9 @@ pub struct Exported {
 pub(crate) const INSTANCES: &str = "-instances";
 
 /// The keys of a step that are looked at here.
-const KNOWN: [&str; 22] = [
+const KNOWN: [&str; 23] = [
     "command", "steps", "description", "needs", "trigger_rule", "finally", "if", "matrix", "map", "max_parallel", "params",
-    "inputs", "outputs", "env", "timeout_seconds", "retries", "pool", "limits", "executor", "image", "resources", "kfp",
+    "inputs", "outputs", "env", "timeout_seconds", "retries", "pool", "limits", "executor", "image", "resources", "kfp", "cache",
 ];
 
 /// Writes a pipeline as a compiled file of Kubeflow Pipelines. Steps that name no image run in `image`.
@@ -133,8 +133,10 @@ impl<'a> Export<'a> {
             definitions.insert(name.clone(), definition);
             params.insert(name.clone(), Seen { kind, key: name.clone(), field: None });
         }
-        if self.spec.priority != Priority::Normal {
-            self.note("The priority is left out.");
+        for (what, is_there) in [("priority", self.spec.priority != Priority::Normal), ("seed", self.spec.seed != 0)] {
+            if is_there {
+                self.note(format!("The {what} is left out."));
+            }
         }
         let frame = Frame { steps: &self.spec.steps, params, outer: None, place: Vec::new() };
         self.find_kinds(&frame);
@@ -184,8 +186,22 @@ impl<'a> Export<'a> {
         if step.finally {
             waits.extend(frame.steps.iter().filter(|(_, other)| !other.finally).map(|(name, _)| name.as_str()));
         }
+        for (input, other) in &step.inputs {
+            if other.output().is_none() {
+                self.problem(format!(
+                    "The input \"{input}\" of step \"{name}\" is a {other}, which has no place in Kubeflow Pipelines; have a step \
+                     fetch it."
+                ));
+            }
+        }
         let title = if step.description.is_empty() { name } else { &step.description };
         let mut value = json!({ "componentRef": { "name": component }, "taskInfo": { "name": title }, "cachingOptions": {} });
+        if let Some(cache) = self.spec.cache_of(step).filter(|_| !step.is_many() && step.steps().is_none()) {
+            value["cachingOptions"] = json!({ "enableCache": true });
+            if cache.max_age_seconds.is_some() {
+                self.note(format!("How old what step {name} gave may be is left out."));
+            }
+        }
         let mut set = |key: &str, field: Map<String, Value>| {
             if !field.is_empty() {
                 value[key] = field.into();
@@ -423,13 +439,16 @@ impl<'a> Export<'a> {
         if let Some(output) = of_contract {
             return output.kind.clone();
         }
+        let artifact = |title: &str| KfpKind::Artifact { schema: title.to_owned(), version: "0.0.1".to_owned() };
         match leaf.step.outputs.get(leaf.output).and_then(OutputSpec::kind) {
             Some(OutputKind::Value) => {
                 let key = (leaf.place.clone(), leaf.output.to_owned());
                 self.kinds.get(&key).cloned().unwrap_or(KfpKind::String)
             }
-            #[allow(unreachable_patterns)] // there may be more kinds of files
-            Some(_) | None => KfpKind::Artifact { schema: "system.Artifact".to_owned(), version: "0.0.1".to_owned() },
+            Some(OutputKind::Metrics) => KfpKind::Struct,
+            Some(OutputKind::Dataset) => artifact("system.Dataset"),
+            Some(OutputKind::Model) => artifact("system.Model"),
+            None => artifact("system.Artifact"),
         }
     }
 
@@ -441,7 +460,7 @@ impl<'a> Export<'a> {
             if let Some(ListRef::Output(output)) = step.map.as_ref().map(|map| &map.over) {
                 found.push((output, Some(KfpKind::List)));
             }
-            for (input, output) in &step.inputs {
+            for (input, output) in step.inputs.iter().filter_map(|(name, input)| Some((name, input.output()?))) {
                 let kind = step.condition.as_ref().and_then(|condition| condition::kind_of(condition, input));
                 found.push((output, kind));
             }

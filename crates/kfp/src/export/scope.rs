@@ -45,10 +45,13 @@ pub(super) struct Leaf<'a> {
 }
 
 impl Leaf<'_> {
-    /// Whether it is what is told about an artifact, which goes with that.
+    /// Whether it is what is told about an artifact, which goes with that by itself.
     pub(super) fn is_about(&self) -> bool {
         let outputs = self.step.kfp.iter().flat_map(|kfp| kfp.outputs.values());
-        outputs.into_iter().any(|output| output.about.as_deref() == Some(self.output))
+        outputs.into_iter().any(|output| {
+            let told = [output.about.as_deref(), output.numbers.as_deref()];
+            told.contains(&Some(self.output))
+        })
     }
 }
 

@@ -13,7 +13,8 @@ use crate::{
     native,
 };
 use domain::pipeline::{
-    ListRef, MapSpec, OutputRef, OutputSpec, ParamValue, Resources, Retries, StepSpec, TriggerRule, Work, kfp::KfpKind,
+    Cache, InputSpec, ListRef, MapSpec, OutputRef, OutputSpec, ParamValue, Resources, Retries, StepSpec, TriggerRule, Work,
+    kfp::{KfpKind, KfpSource},
 };
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -60,6 +61,8 @@ pub(crate) struct Outputs {
     pub(crate) values: BTreeMap<String, (String, KfpKind)>,
     /// The file, and what is told about it when something is.
     pub(crate) artifacts: BTreeMap<String, (String, Option<String>)>,
+    /// What the numbers of an artifact that is metrics are called.
+    pub(crate) numbers: BTreeMap<String, String>,
 }
 
 impl Import<'_> {
@@ -73,6 +76,13 @@ impl Import<'_> {
             let file = names.take(name);
             let about = self.tells_about(component, name, 0).then(|| names.take(&format!("{file}-about")));
             outputs.artifacts.insert(name.clone(), (file, about));
+        }
+        for (name, definition) in &component.output_definitions.artifacts {
+            if definition.artifact_type.schema_title.as_deref() == Some("system.Metrics")
+                && let Some((file, Some(_))) = outputs.artifacts.get(name)
+            {
+                outputs.numbers.insert(name.clone(), names.take(&format!("{file}-numbers")));
+            }
         }
         Ok(outputs)
     }
@@ -219,13 +229,21 @@ impl Import<'_> {
             StepSpec { outputs: passed_on(inner, &self.outputs_of(&component)?, &siblings)?, ..blank(Work::Steps(steps)) }
         } else {
             let mut step = self.leaf(&component, task, scope, siblings, &parameters, &artifacts, &mut taken)?;
+            // What asks how others ended is not the same again.
+            let is_kept = task.caching_options.enable_cache && !asks_for_ends(&step);
+            step.cache = is_kept.then_some(Cache { enabled: true, max_age_seconds: None });
+            if !task.caching_options.cache_key.is_empty() {
+                return Err("a key of its own for the cache is not supported here".to_owned());
+            }
             step.retries = task.retry_policy.as_ref().map(retries).transpose()?.unwrap_or_default();
             step
         };
         if let Some(instances) = one_instance(&component, name, task, &step) {
             let (inputs, constants) = (std::mem::take(&mut taken.inputs), std::mem::take(&mut taken.constants));
             step = instances;
-            (taken.inputs, taken.constants) = (std::mem::take(&mut step.inputs), std::mem::take(&mut step.params));
+            let own = std::mem::take(&mut step.inputs).into_iter();
+            taken.inputs = own.filter_map(|(name, input)| Some((name, input.output()?.clone()))).collect();
+            taken.constants = std::mem::take(&mut step.params);
             taken.inputs.extend(inputs);
             taken.constants.extend(constants);
         }
@@ -242,7 +260,7 @@ impl Import<'_> {
             step.condition = Some(condition.map_err(of)?);
         }
         (step.matrix, step.map, step.max_parallel) = (matrix, map, max_parallel);
-        step.inputs = taken.inputs;
+        step.inputs = taken.inputs.into_iter().map(|(name, output)| (name, InputSpec::Output(output))).collect();
         step.params = taken.constants;
         let title = task.task_info.name.trim();
         if !title.is_empty() && title != key {
@@ -267,7 +285,7 @@ impl Import<'_> {
             .iter()
             .flat_map(|kfp| kfp.inputs.values())
             .filter_map(|input| match &input.from {
-                Some(domain::pipeline::kfp::KfpSource::Step(step)) => Some(step.clone()),
+                Some(KfpSource::Step(step)) => Some(step.clone()),
                 _ => None,
             })
             .collect();
@@ -350,6 +368,11 @@ fn first_of(output: &str, mut from: Vec<OutputRef>) -> Result<OutputSpec, String
     }
 }
 
+pub(super) fn asks_for_ends(step: &StepSpec) -> bool {
+    let inputs = step.kfp.iter().flat_map(|kfp| kfp.inputs.values());
+    inputs.into_iter().any(|input| matches!(input.from, Some(KfpSource::Step(_))))
+}
+
 /// The step that runs many times, of a component that was written for it: a loop around one task.
 fn one_instance(component: &Component, name: &str, task: &Task, step: &StepSpec) -> Option<StepSpec> {
     let is_written = name.contains(INSTANCES) && component.dag.as_ref().is_some_and(|dag| dag.tasks.len() == 1);
@@ -418,6 +441,7 @@ pub(super) fn blank(work: Work) -> StepSpec {
         executor: None,
         image: None,
         resources: Resources::default(),
+        cache: None,
         kfp: None,
     }
 }

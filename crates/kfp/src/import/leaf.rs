@@ -173,8 +173,8 @@ impl Import<'_> {
         }
         let mut ours = BTreeMap::new();
         for (name, (to, kind)) in &outputs.values {
-            ours.insert(to.clone(), OutputSpec::Typed { path: message::path(to), kind: OutputKind::Value });
-            contract.step.outputs.insert(name.clone(), KfpOutput { kind: kind.clone(), to: to.clone(), about: None });
+            ours.insert(to.clone(), typed(message::path(to), OutputKind::Value));
+            contract.step.outputs.insert(name.clone(), KfpOutput { kind: kind.clone(), to: to.clone(), about: None, numbers: None });
         }
         for (name, (to, about)) in &outputs.artifacts {
             let definition = component.output_definitions.artifacts.get(name);
@@ -184,9 +184,13 @@ impl Import<'_> {
             let kind = artifact_kind(&definition.map(|definition| definition.artifact_type.clone()).unwrap_or_default())?;
             ours.insert(to.clone(), OutputSpec::Path(message::path(to)));
             if let Some(about) = about {
-                ours.insert(about.clone(), OutputSpec::Typed { path: message::path(about), kind: OutputKind::Value });
+                ours.insert(about.clone(), typed(message::path(about), OutputKind::Value));
             }
-            let output = KfpOutput { kind, to: to.clone(), about: about.clone() };
+            let numbers = outputs.numbers.get(name);
+            if let Some(numbers) = numbers {
+                ours.insert(numbers.clone(), typed(message::path(numbers), OutputKind::Metrics));
+            }
+            let output = KfpOutput { kind, to: to.clone(), about: about.clone(), numbers: numbers.cloned() };
             contract.step.outputs.insert(name.clone(), output);
         }
 
@@ -284,6 +288,10 @@ impl Import<'_> {
         }
         Ok(resources)
     }
+}
+
+fn typed(path: String, kind: OutputKind) -> OutputSpec {
+    OutputSpec::Typed { path, kind, name: None, tolerance: None }
 }
 
 /// What is gathered of a step while it is read.

@@ -15,7 +15,9 @@ use crate::{
 };
 use domain::{
     document::{self, Document},
-    pipeline::{ExecutorKind, FileErrors, Param, ParamKind, ParamValue, PipelineSpec, Problem, kfp::KfpKind},
+    pipeline::{
+        Cache, ExecutorKind, FileErrors, Param, ParamKind, ParamValue, PipelineSpec, Problem, StepSpec, Work, kfp::KfpKind,
+    },
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -189,13 +191,18 @@ impl<'a> Import<'a> {
         if let Some(place) = self.document.value().get("defaultPipelineRoot").and_then(Value::as_str) {
             self.note(format!("Artifacts lie in Slipway's own store instead of {}.", show(place)));
         }
-        let (steps, _) = self.tasks(dag, &scope, &["root".to_owned(), "dag".to_owned()]);
+        let (mut steps, _) = self.tasks(dag, &scope, &["root".to_owned(), "dag".to_owned()]);
         let title = Some(info.display_name.as_str()).filter(|title| !title.is_empty() && *title != info.name);
         let description = match (title, info.description.trim()) {
             (Some(title), "") => title.to_owned(),
             (Some(title), text) => format!("{title}: {text}"),
             (None, text) => text.to_owned(),
         };
+        // What holds for all steps is said once.
+        let cache = may_all_be_kept(&steps).then_some(Cache { enabled: true, max_age_seconds: None });
+        if cache.is_some() {
+            forget_cache(&mut steps);
+        }
         Some(PipelineSpec {
             name: plain(&info.name),
             description,
@@ -205,6 +212,8 @@ impl<'a> Import<'a> {
             executor: Some(executor).filter(|executor| *executor != ExecutorKind::Process),
             image: self.image.take(),
             priority: domain::pipeline::Priority::default(),
+            cache,
+            seed: 0,
             steps,
         })
     }
@@ -241,6 +250,23 @@ impl<'a> Import<'a> {
             param.check(default).map_err(wrong)?;
         }
         Ok((param, kind))
+    }
+}
+
+/// Whether every command may be kept, but for those that never are.
+fn may_all_be_kept(steps: &BTreeMap<String, StepSpec>) -> bool {
+    steps.values().all(|step| match step.steps() {
+        Some(inner) => may_all_be_kept(inner),
+        None => step.cache.is_some() || dag::asks_for_ends(step),
+    })
+}
+
+fn forget_cache(steps: &mut BTreeMap<String, StepSpec>) {
+    for step in steps.values_mut() {
+        step.cache = None;
+        if let Work::Steps(inner) = &mut step.work {
+            forget_cache(inner);
+        }
     }
 }
 

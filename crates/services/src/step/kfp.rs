@@ -1,7 +1,7 @@
 //! Steps of Kubeflow Pipelines: what they are told before they begin, and what they answer in the end.
 
 use super::{FileTrouble, StepWork, outputs::Spot};
-use crate::{Result, Services, boxed};
+use crate::{Ctx, Result, Services, boxed};
 use domain::{
     id::PipelineRunId,
     pipeline::{OutputSpec, PipelineSpec, StepSpec, kfp::{KfpSource, KfpStep}},
@@ -119,6 +119,7 @@ impl Services {
     #[boxed]
     pub async fn take_answer(
         &self,
+        ctx: &Ctx,
         dir: &StepDir,
         seen: &Path,
         contract: &KfpStep,
@@ -132,6 +133,6 @@ impl Services {
             std::fs::read(&found).map(Some).map_err(|error| format!("\"{path}\" could not be read: {error}."))
         };
         let given = answered(contract, outputs, seen, read, |path| dir.output(path).is_ok());
-        self.take(dir, outputs, &given.map_err(FileTrouble::Step)?).await
+        self.take(ctx, dir, outputs, &given.map_err(FileTrouble::Step)?).await
     }
 }

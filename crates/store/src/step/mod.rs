@@ -3,11 +3,14 @@
 
 pub mod adopt;
 pub mod attempt;
+pub mod cache;
 mod carry;
 pub mod lease;
 pub mod limit;
+pub mod pin;
 pub mod progress;
 pub mod sample;
+pub mod tracked;
 
 pub use carry::carry;
 
@@ -16,7 +19,7 @@ use chrono::{DateTime, Utc};
 use domain::{
     id::{PipelineRunId, PipelineVersionId, StepId, WorkspaceId},
     pipeline::{ExecutorKind, ParamValue, Priority, Retries, TriggerRule},
-    pipeline_run::StepState,
+    pipeline_run::{StepCache, StepState},
     step::{InnerSteps, Step, StepKind, StepOutput},
 };
 use sqlx::{FromRow, PgConnection, types::Json};
@@ -137,6 +140,7 @@ struct Row {
     inner_running: i64,
     inner_failed: i64,
     carried_from: Option<i64>,
+    cache: Option<Json<StepCache>>,
 }
 
 impl TryFrom<Row> for Step {
@@ -167,6 +171,7 @@ impl TryFrom<Row> for Step {
             inner: (kind != StepKind::Command).then_some(inner),
             blocked_by: row.blocked_by,
             carried_from: row.carried_from,
+            cache: row.cache.map(|cache| cache.0),
         })
     }
 }
@@ -176,7 +181,7 @@ macro_rules! select_steps {
     ($rest:literal) => {
         concat!(
             "select s.id, s.position, s.name, s.kind, o.name as parent, s.items, s.state, s.reason, s.attempts, s.max_attempts,
-                 s.started_at, s.ended_at, s.outputs, s.carried_from,
+                 s.started_at, s.ended_at, s.outputs, s.carried_from, s.cache,
                  (select coalesce(l.kind || ' ' || l.name, s.blocked_by)
                   from (select) as one
                   left join limits l on l.key = s.blocked_by) as blocked_by,
@@ -275,6 +280,14 @@ pub async fn by_name(conn: &mut PgConnection, run: PipelineRunId, name: &str) ->
         .fetch_optional(conn)
         .await?;
     row.map(Step::try_from).transpose()
+}
+
+/// The name of a step.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn name(conn: &mut PgConnection, step: StepId) -> Result<String> {
+    Ok(sqlx::query_scalar("select name from steps where id = $1").bind(step).fetch_one(conn).await?)
 }
 
 fn state(name: &str) -> Result<StepState> {

@@ -1,10 +1,7 @@
 //! One try of a step, from the directory that is made for it to the outputs that are taken from it.
 
 use super::{Steps, held::Hand, log::Log, places::Place, samples};
-use domain::{
-    pipeline::ExecutorKind,
-    pipeline_run::AttemptOutcome,
-};
+use domain::{pipeline::ExecutorKind, pipeline_run::AttemptOutcome};
 use executors::{Controls, Ended, Finished, Limits, StepDir, Task};
 use services::{AttemptEnd, Claimed, ErrorKind, FileTrouble, Lease, LetGo, StepWork};
 use std::{collections::BTreeMap, time::Duration};
@@ -60,6 +57,9 @@ impl Steps {
         if work.cancelling {
             return (Some(ended(AttemptOutcome::Cancelled, "cancelled before it began")), None);
         }
+        if let Some(hit) = work.cached {
+            return (Some(LetGo::Cached(hit)), None);
+        }
         let mut log = Log::new(self.logs.clone(), held.attempt_id);
         let Some(place) = self.places.of(work.executor) else {
             let reason = format!("its worker cannot run steps in {} any more", work.executor.as_str());
@@ -107,8 +107,9 @@ impl Steps {
     /// Asks what there is to do, until the lease has run out.
     async fn begin(&self, held: &Claimed, hand: &Hand) -> Begun {
         let mut wait = Duration::from_millis(50);
+        let facts = self.facts.get().await;
         while !hand.is_over() {
-            match self.services.begin_attempt(held, &self.options.server_url).await {
+            match self.services.begin_attempt(held, &self.options.server_url, &facts).await {
                 Ok(Some(work)) => return Begun::Work(Box::new(work)),
                 Ok(None) => return Begun::Lost,
                 Err(error) if error.kind != ErrorKind::Unavailable => {
@@ -131,7 +132,7 @@ impl Steps {
         hand: &Hand,
         log: &mut Log,
     ) -> Option<LetGo> {
-        if let Err(trouble) = self.services.put_inputs(dir, &work.inputs).await {
+        if let Err(trouble) = self.services.put_inputs(&work.ctx, dir, &work.inputs).await {
             return Some(troubled(trouble));
         }
         if let Err(trouble) = self.services.tell_kfp(dir, &place.1.seen(dir), &mut work).await {
@@ -172,7 +173,7 @@ impl Steps {
             Ok(finished) => {
                 log.say(account(&finished));
                 self.note(held, place.0, &finished).await;
-                Some(self.judge(place, dir, work, finished, hand).await)
+                Some(self.judge(held, place, dir, work, finished, hand).await)
             }
             Err(error) => Some(lost(format!("it could not be run on the worker ({error})"))),
         }
@@ -194,6 +195,7 @@ impl Steps {
     /// What the end of the command means for the try.
     async fn judge(
         &self,
+        held: &Claimed,
         place: &Place,
         dir: &StepDir,
         work: &StepWork,
@@ -214,15 +216,21 @@ impl Steps {
         if outcome == AttemptOutcome::Succeeded {
             let taken = match &work.kfp {
                 Some(kfp) => {
-                    self.services.take_answer(dir, &place.1.seen(dir), &kfp.contract, &work.outputs).await
+                    self.services.take_answer(&work.ctx, dir, &place.1.seen(dir), &kfp.contract, &work.outputs).await
                 }
-                None => self.services.take_outputs(dir, &work.outputs).await,
+                None => self.services.take_outputs(&work.ctx, dir, &work.outputs).await,
             };
             match taken {
                 Ok(outputs) => end.outputs = outputs,
                 Err(FileTrouble::Step(message)) => (end.outcome, end.reason) = (AttemptOutcome::Failed, message),
                 Err(FileTrouble::Ours(message)) => (end.outcome, end.reason) = (AttemptOutcome::Lost, message),
             }
+        }
+        let tracked = self.services.track_outputs(&work.ctx, held.attempt_id, &work.pipeline, &end.outputs).await;
+        if let Err(error) = tracked {
+            tracing::warn!(%error, step = %held.name, "the metrics of a step could not be logged to a tracked run");
+            end.outcome = AttemptOutcome::Lost;
+            end.reason = format!("its metrics could not be logged: {}", error.message);
         }
         LetGo::Ended(end)
     }

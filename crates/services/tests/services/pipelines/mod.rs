@@ -2,6 +2,7 @@
 //! started here; [`engine`] plays the workers.
 
 mod backfills;
+mod cache;
 mod cancelling;
 mod claims;
 mod endings;
@@ -17,3 +18,4 @@ mod reruns;
 mod schedules;
 mod starting;
 mod turns;
+mod versions;
