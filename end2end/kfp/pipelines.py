@@ -1,9 +1,9 @@
 """Pipelines of Kubeflow Pipelines, which its own compiler writes into files:
 
-    python3 -m venv /tmp/kfp && /tmp/kfp/bin/pip install --no-binary=kfp-server-api -r scripts/requirements-kfp.txt
-    /tmp/kfp/bin/python end2end/kfp/pipelines.py crates/kfp/fixtures
+    ~/.cache/slipway/python-test/bin/python end2end/kfp/pipelines.py crates/kfp/fixtures
 
-Their Python needs kfp where it runs, and takes nothing from the network.
+Run it when the version of kfp changes, and commit what it writes. Their Python needs kfp where it runs, and takes nothing
+from the network.
 """
 
 import sys

@@ -38,6 +38,10 @@ def test_values_have_their_types_on_the_way(run):
 def test_artifacts_go_on_with_their_metadata_one_and_many(run):
     done = run("artifacts", "-p", "rows=4")
     assert done.value("train", "metrics-about") == {"metadata": {"accuracy": 0.9}}
+    # The numbers among them are metrics of the tracked run of the step.
+    assert done.value("train", "metrics-numbers") == {"accuracy": 0.9}
+    runs = done.server.get(f"pipeline-runs/{done.number}")
+    assert runs["run"]["state"] == "succeeded"
     assert done.file("prepare", "data") == "row\n" * 4
     expected = {"weights": "4", "framework": "none", "accuracy": 0.9, "rows": [1, 2, 3], "lines": [1, 2, 3]}
     assert done.value("evaluate") == expected, done.log("evaluate")
