@@ -6,6 +6,7 @@ import subprocess
 import sys
 import urllib.request
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -74,12 +75,12 @@ class Run:
 
     def file(self, step, output):
         """A file that a step gave on."""
-        return self.server.download(f"pipeline-runs/{self.number}/steps/{step}/outputs/{output}")
+        return self.server.download(f"pipeline-runs/{self.number}/steps/{quote(step, safe='')}/outputs/{output}")
 
     def log(self, step):
         """All that a step's last try said."""
         attempts = self.steps[step]["attempts"]
-        lines = self.server.get(f"pipeline-runs/{self.number}/steps/{step}/attempts/{attempts}/log")["items"]
+        lines = self.server.get(f"pipeline-runs/{self.number}/steps/{quote(step, safe='')}/attempts/{attempts}/log")["items"]
         return "\n".join(line["text"] for line in lines)
 
 

@@ -87,9 +87,9 @@ def test_their_package_reads_what_we_write(server, tmp_path, compiled):
     loaded = components.load_component_from_file(str(files[0]))
     assert loaded.name == "ours"
     assert {name: given.type for name, given in loaded.component_spec.inputs.items()} == {
-        "rate": "NUMBER_DOUBLE",
-        "rows": "NUMBER_INTEGER",
-        "regions": "LIST",
+        "rate": "Float",
+        "rows": "Integer",
+        "regions": "List",
     }
     tasks = loaded.pipeline_spec.root.dag.tasks
     assert tasks["clean"].trigger_policy.strategy == 2 and set(tasks["clean"].dependent_tasks) >= {"use", "region"}

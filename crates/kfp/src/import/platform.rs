@@ -52,7 +52,9 @@ impl Import<'_> {
     fn of_executor(&mut self, document: &Document, path: &[&str], executor: &str, settings: &Value) {
         let path: Vec<&str> = path.iter().copied().chain(["executors", executor]).collect();
         for (key, value) in settings.as_object().into_iter().flatten() {
-            let seconds = value.as_u64().or_else(|| value.as_str().and_then(|text| text.parse().ok()));
+            let seconds = value.as_f64().or_else(|| value.as_str().and_then(|text| text.parse().ok()));
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // what is too much is refused later
+            let seconds = seconds.map(|seconds: f64| seconds as u64);
             match (key.as_str(), seconds) {
                 ("activeDeadlineSeconds", Some(seconds)) if seconds > 0 => {
                     self.timeouts.insert(executor.to_owned(), seconds);

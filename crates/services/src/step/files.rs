@@ -387,7 +387,10 @@ fn value_of(bytes: &[u8], name: &str) -> Result<serde_json::Value> {
 
 async fn put_text(path: &Path, text: &str) -> io::Result<()> {
     make_parent(path).await?;
-    File::create_new(path).await?.write_all(text.as_bytes()).await
+    let mut file = File::create_new(path).await?;
+    file.write_all(text.as_bytes()).await?;
+    // Without it, the text may be written after the step has looked.
+    file.flush().await
 }
 
 async fn make_parent(path: &Path) -> io::Result<()> {
