@@ -16,9 +16,9 @@ pub mod dataset_input;
 pub mod delegation;
 pub mod deployment;
 pub mod digest;
-pub mod drift;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod document;
+pub mod drift;
 pub mod duration;
 pub mod environment;
 pub mod error;

@@ -17,7 +17,11 @@ pub(crate) fn is_compiled(document: &Document) -> bool {
 
 /// Whether this is what the first version of Kubeflow Pipelines compiled to.
 pub(crate) fn is_argo(document: &Document) -> bool {
-    document.value().get("apiVersion").and_then(Value::as_str).is_some_and(|version| version.starts_with("argoproj.io/"))
+    document
+        .value()
+        .get("apiVersion")
+        .and_then(Value::as_str)
+        .is_some_and(|version| version.starts_with("argoproj.io/"))
 }
 
 macro_rules! messages {

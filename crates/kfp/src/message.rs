@@ -215,7 +215,9 @@ impl<'a> Known<'a> {
                 for part in &found {
                     match part {
                         Part::Text(text) => filled.push_str(text),
-                        Part::Place(Place::Parameter(name)) => filled.push_str(&text_of(&self.resolve(name, raw, depth + 1)?)),
+                        Part::Place(Place::Parameter(name)) => {
+                            filled.push_str(&text_of(&self.resolve(name, raw, depth + 1)?))
+                        }
                         Part::Place(Place::Run(of)) => filled.push_str(of_run(self.run, of)),
                         Part::Place(_) => {}
                     }
@@ -362,7 +364,9 @@ pub(crate) fn typed(kind: &KfpKind, value: Value) -> Value {
         (KfpKind::String, value) => Value::String(text_of(&value)),
         (KfpKind::Integer, Value::Number(number)) => match number.as_f64() {
             #[allow(clippy::cast_possible_truncation)] // whole, and small enough
-            Some(float) if number.as_i64().is_none() && float.fract() == 0.0 && float.abs() < 9e15 => (float as i64).into(),
+            Some(float) if number.as_i64().is_none() && float.fract() == 0.0 && float.abs() < 9e15 => {
+                (float as i64).into()
+            }
             _ => number.into(),
         },
         (KfpKind::Double, Value::Number(number)) => number.as_f64().map_or(Value::Null, Value::from),
@@ -443,7 +447,9 @@ pub fn answered(
         }
         let told = &answer["artifacts"][name]["artifacts"][0];
         let expected = seen.join(path).display().to_string();
-        let place = ["customPath", "custom_path", "uri"].into_iter().find_map(|key| told[key].as_str().filter(|p| !p.is_empty()));
+        let place = ["customPath", "custom_path", "uri"]
+            .into_iter()
+            .find_map(|key| told[key].as_str().filter(|p| !p.is_empty()));
         let elsewhere = place.filter(|place| *place != expected);
         let mut about = json!({ "metadata": told["metadata"].as_object().cloned().unwrap_or_default() });
         let inside = elsewhere.and_then(|place| Path::new(place).strip_prefix(seen).ok()?.to_str());
@@ -529,7 +535,8 @@ steps:
         fs::write(dir.path().join("inputs/data-about"), r#"{"metadata": {"rows": 3}}"#).unwrap();
         let params = spec.values(&["second"], &BTreeMap::new(), &BTreeMap::new());
         // What somebody else wrote is not looked into.
-        let mut params: BTreeMap<String, Value> = params.into_iter().map(|(name, value)| (name, value.into())).collect();
+        let mut params: BTreeMap<String, Value> =
+            params.into_iter().map(|(name, value)| (name, value.into())).collect();
         params.insert("who".into(), "{{$.pipeline_job_name}}".into());
         let known = Known {
             contract: step.kfp.as_deref().unwrap(),
@@ -550,8 +557,14 @@ steps:
             let told = known.tell().unwrap();
             insta::assert_json_snapshot!(told.message());
             assert!(dir.join("kfp").is_dir());
-            let argv = ["a", "--x={{$.inputs.parameters['n']}}", "{{$.inputs.artifacts['data'].metadata['rows']}}",
-                "{{$.outputs.artifacts['Model'].path}}", r#"{"IfPresent": {"InputName": "not", "Then": ["x"]}}"#, "{{$.json_escape[1]}}"];
+            let argv = [
+                "a",
+                "--x={{$.inputs.parameters['n']}}",
+                "{{$.inputs.artifacts['data'].metadata['rows']}}",
+                "{{$.outputs.artifacts['Model'].path}}",
+                r#"{"IfPresent": {"InputName": "not", "Then": ["x"]}}"#,
+                "{{$.json_escape[1]}}",
+            ];
             let argv = told.command(&argv.map(str::to_owned)).unwrap();
             assert_eq!(argv[..4], ["a", "--x=3.0", "3", "/slipway/work/kfp/model"]);
             assert!(argv[4].starts_with(r#"{\"inputs\":"#), "{}", argv[4]);
@@ -584,12 +597,22 @@ steps:
             assert_eq!(given.unwrap(), expected.map(|(name, given)| (name.to_owned(), given)).into());
             let given = answer("", &["kfp/o"]).unwrap();
             assert_eq!((&given["o"], &given["model"]), (&Given::Value(7.into()), &Given::Nothing));
-            let given = answer(r#"{"parameterValues": {"o": 1}, "artifacts": {"Model": {"artifacts": [{"uri": "s3://b/m"}]}}}"#, &[]).unwrap();
-            assert_eq!((&given["model"], &given["model-about"]), (&Given::Nothing, &about(json!({ "metadata": {}, "uri": "s3://b/m" }))));
+            let given = answer(
+                r#"{"parameterValues": {"o": 1}, "artifacts": {"Model": {"artifacts": [{"uri": "s3://b/m"}]}}}"#,
+                &[],
+            )
+            .unwrap();
+            assert_eq!(
+                (&given["model"], &given["model-about"]),
+                (&Given::Nothing, &about(json!({ "metadata": {}, "uri": "s3://b/m" })))
+            );
             let given = answer(r#"{"parameterValues": {"o": 1}, "artifacts": {"Model": {"artifacts": [{"uri": "/slipway/work/m.bin"}]}}}"#, &["m.bin"]).unwrap();
             assert_eq!(given["model"], Given::At("m.bin".into()));
             assert_eq!(answer("", &[]).unwrap_err(), "The step did not give its output \"o\".");
-            assert_eq!(answer(r#"{"parameterValues": {"o": "x"}}"#, &[]).unwrap_err(), "The output \"o\" of the step is no NUMBER_INTEGER.");
+            assert_eq!(
+                answer(r#"{"parameterValues": {"o": "x"}}"#, &[]).unwrap_err(),
+                "The output \"o\" of the step is no NUMBER_INTEGER."
+            );
             assert!(answer("{", &[]).unwrap_err().starts_with("The answer of the step"));
         });
     }

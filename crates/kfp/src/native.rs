@@ -80,7 +80,9 @@ pub(crate) fn read(
                     "param" => native.param(name, parameters)?,
                     "input" => {
                         let found = parts(value).ok()?;
-                        let [Part::Place(Place::InputArtifact(key, Property::Path))] = found.as_slice() else { return None };
+                        let [Part::Place(Place::InputArtifact(key, Property::Path))] = found.as_slice() else {
+                            return None;
+                        };
                         let artifact = artifacts.get(*key)?.as_ref()?;
                         keys.insert((*key).to_owned(), name.clone());
                         native.inputs.insert(name, artifact.file.clone());
@@ -89,7 +91,9 @@ pub(crate) fn read(
                         let found = parts(value).ok()?;
                         let [Part::Place(Place::Parameter(key))] = found.as_slice() else { return None };
                         match &parameters.get(*key)?.from {
-                            From::Output(output, fields) if fields.is_empty() => drop(native.inputs.insert(name, output.clone())),
+                            From::Output(output, fields) if fields.is_empty() => {
+                                drop(native.inputs.insert(name, output.clone()))
+                            }
                             _ => return None,
                         }
                     }
@@ -130,7 +134,9 @@ impl Native {
                     match part {
                         Part::Text(text) => out += &text.replace("${{", "$${{"),
                         Part::Place(Place::Parameter(of)) => match &values.get(of)?.from {
-                            From::Param(param, fields) if fields.is_empty() => out += &format!("${{{{ params.{param} }}}}"),
+                            From::Param(param, fields) if fields.is_empty() => {
+                                out += &format!("${{{{ params.{param} }}}}")
+                            }
                             _ => return None,
                         },
                         Part::Place(_) => return None,
@@ -152,7 +158,9 @@ fn ours(text: &str, keys: &BTreeMap<String, String>) -> Option<String> {
         match part {
             Part::Text(text) => out += &text.replace("${{", "$${{"),
             Part::Place(Place::Parameter(name)) => out += &format!("${{{{ params.{name} }}}}"),
-            Part::Place(Place::InputArtifact(name, Property::Path)) => out += &format!("${{{{ inputs.{} }}}}", keys.get(name)?),
+            Part::Place(Place::InputArtifact(name, Property::Path)) => {
+                out += &format!("${{{{ inputs.{} }}}}", keys.get(name)?)
+            }
             Part::Place(Place::OutputFile(name) | Place::OutputArtifact(name, Property::Path)) => {
                 out += &format!("${{{{ outputs.{name} }}}}");
             }

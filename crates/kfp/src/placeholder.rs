@@ -94,7 +94,9 @@ fn place(inside: &str) -> Option<Place<'_>> {
     if let Some(level) = path.strip_prefix("json_escape[").and_then(|rest| rest.strip_suffix(']')) {
         return level.parse().ok().filter(|level| (1..=3).contains(level)).map(Place::Message);
     }
-    if ["outputs.output_file", "outputs.output_metadata_uri", "outputMetadataUri", "output_metadata_uri"].contains(&path) {
+    if ["outputs.output_file", "outputs.output_metadata_uri", "outputMetadataUri", "output_metadata_uri"]
+        .contains(&path)
+    {
         return Some(Place::AnswerFile);
     }
     if OF_RUN.contains(&path) {
@@ -190,7 +192,8 @@ impl Element {
 
     /// What it becomes.
     pub(crate) fn render(&self, is_present: &impl Fn(&str) -> bool, fill: &impl Fn(&str) -> String) -> Vec<String> {
-        let all = |items: &[Self]| -> Vec<String> { items.iter().flat_map(|item| item.render(is_present, fill)).collect() };
+        let all =
+            |items: &[Self]| -> Vec<String> { items.iter().flat_map(|item| item.render(is_present, fill)).collect() };
         match self {
             Self::Text(text) => vec![fill(text)],
             Self::Concat(items) => vec![all(items).concat()],
@@ -206,9 +209,13 @@ mod tests {
 
     #[test]
     fn placeholders_are_read() {
-        let places = |text| parts(text).unwrap().into_iter().filter(|part| !matches!(part, Part::Text(_))).collect::<Vec<_>>();
+        let places =
+            |text| parts(text).unwrap().into_iter().filter(|part| !matches!(part, Part::Text(_))).collect::<Vec<_>>();
         assert_eq!(parts("a{{$}}b").unwrap(), [Part::Text("a"), Part::Place(Place::Message(0)), Part::Text("b")]);
-        assert_eq!(places("{{$.inputs.parameters['pipelinechannel--x.y']}}"), [Part::Place(Place::Parameter("pipelinechannel--x.y"))]);
+        assert_eq!(
+            places("{{$.inputs.parameters['pipelinechannel--x.y']}}"),
+            [Part::Place(Place::Parameter("pipelinechannel--x.y"))]
+        );
         assert_eq!(places("{{$.inputs.parameters[\"x\"]}}"), [Part::Place(Place::Parameter("x"))]);
         assert_eq!(places("{{$.json_escape[1]}}"), [Part::Place(Place::Message(1))]);
         assert_eq!(places("{{$.outputs.parameters['o'].output_file}}"), [Part::Place(Place::OutputFile("o"))]);

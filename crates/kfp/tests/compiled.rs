@@ -1,7 +1,11 @@
 //! Files that the real compiler wrote (`end2end/kfp/pipelines.py`), read as pipelines of ours, and these written again.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-use domain::pipeline::{ExecutorKind, PipelineSpec};
+use domain::{
+    document::Document,
+    pipeline::{ExecutorKind, PipelineSpec},
+};
+use serde_json::{Value, json};
 use std::{fs, path::Path};
 
 fn compiled() -> Vec<(String, String)> {
@@ -36,7 +40,12 @@ fn what_was_compiled_is_a_pipeline_here() {
         let imported = import(&source);
         assert!(!kfp::is_compiled(&imported.source), "{name}");
         // The code is the compiler's; what is around it is ours.
-        let text: String = imported.source.lines().filter(|line| !line.starts_with("                    ")).collect::<Vec<_>>().join("\n");
+        let text: String = imported
+            .source
+            .lines()
+            .filter(|line| !line.starts_with("                    "))
+            .collect::<Vec<_>>()
+            .join("\n");
         insta::assert_snapshot!(name, text);
     }
 }
@@ -133,12 +142,80 @@ fn what_has_no_place_there_is_told() {
             "The jitter of the retries of step a is left out."
         ]
     );
-    let many = "{ a: { matrix: { x: [1, 2] }, command: x, outputs: { o: o } }, b: { command: y, inputs: { all: a.o } } }";
+    let many =
+        "{ a: { matrix: { x: [1, 2] }, command: x, outputs: { o: o } }, b: { command: y, inputs: { all: a.o } } }";
     assert!(problems(many).contains("takes the files of all instances of \"a\""));
-    assert!(problems("{ a: { command: x }, b: { command: y, needs: a, if: \"steps.a == 'failed'\" } }").contains("it asks how other steps ended"));
-    assert!(problems("{ a: { command: x, inputs: { d: { dataset: rows } } } }").contains("is a dataset rows@latest, which has no place"));
+    assert!(
+        problems("{ a: { command: x }, b: { command: y, needs: a, if: \"steps.a == 'failed'\" } }")
+            .contains("it asks how other steps ended")
+    );
+    assert!(
+        problems("{ a: { command: x, inputs: { d: { dataset: rows } } } }")
+            .contains("is a dataset rows@latest, which has no place")
+    );
     assert!(problems("{ a: { command: \"echo '{{$}}'\" } }").contains("which Kubeflow Pipelines would fill in"));
-    assert!(problems("{ a: { params: { p: 1 }, steps: { b: { command: x } } } }").contains("has params for the steps inside of it"));
+    assert!(
+        problems("{ a: { params: { p: 1 }, steps: { b: { command: x } } } }")
+            .contains("has params for the steps inside of it")
+    );
     let text = "{ a: { command: x, outputs: { o: { path: o, type: value } } }, b: { command: y, inputs: { o: a.o }, if: \"inputs.o == 'x'\" } }";
     assert!(problems(text).contains("compare it with a number or a truth value"));
+}
+
+/// Every part of a value, by its path.
+fn parts(value: &Value, path: &str, found: &mut Vec<String>) {
+    found.push(path.to_owned());
+    let step = |key: &str| format!("{path}/{}", key.replace('~', "~0").replace('/', "~1"));
+    match value {
+        Value::Object(fields) => fields.iter().for_each(|(key, value)| parts(value, &step(key), found)),
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(index, value)| parts(value, &step(&index.to_string()), found));
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn a_file_with_anything_in_it_is_read_or_refused() {
+    let junk = [
+        json!(null),
+        json!(-3),
+        json!("x"),
+        json!("{{$.nothing}}"),
+        json!([]),
+        json!({ "x": { "y": [1.5] } }),
+        json!("\u{1}é\n"),
+    ];
+    let mut refused = 0;
+    for (name, source) in compiled() {
+        let document = &Document::read_all(&source).unwrap()[0];
+        let mut all = Vec::new();
+        parts(document.value(), "", &mut all);
+        for (index, path) in all.iter().enumerate().skip(1) {
+            let mut value = document.value().clone();
+            *value.pointer_mut(path).unwrap() = junk[index % junk.len()].clone();
+            match kfp::import(&value.to_string(), ExecutorKind::Docker) {
+                Ok(imported) => {
+                    assert_eq!(PipelineSpec::parse(&imported.source).unwrap(), imported.spec, "{name} {path}")
+                }
+                Err(problems) => {
+                    refused += 1;
+                    let told = problems.to_string();
+                    assert!(!told.is_empty() && !told.contains("\u{1}"), "{name} {path}: {told}");
+                }
+            }
+        }
+    }
+    assert!(refused > 500, "{refused}");
+}
+
+#[test]
+fn components_that_stand_in_themselves_end() {
+    let tasks: Vec<String> = (0..40).map(|task| format!("t{task}: {{ componentRef: {{ name: comp-a }} }}")).collect();
+    let dag = format!("dag: {{ tasks: {{ {} }} }}", tasks.join(", "));
+    let source = format!(
+        "pipelineInfo: {{ name: x }}\nschemaVersion: 2.1.0\nroot: {{ {dag} }}\ncomponents: {{ comp-a: {{ {dag} }} }}\n"
+    );
+    let told = kfp::import(&source, ExecutorKind::Docker).unwrap_err().to_string();
+    assert!(told.contains("The pipeline has more than 500 tasks"), "{told}");
 }

@@ -108,7 +108,8 @@ pub use schedule::{NewSchedule, ScheduleChange, ScheduleFilter};
 pub use session::Browser;
 pub use setup::{NewUser, used_link};
 pub use step::{
-    Adopted, AttemptEnd, Claimed, FileTrouble, Given, Hit, InputFiles, KfpWork, Lease, LetGo, Place, Renewed, Source, StepWork,
+    Adopted, AttemptEnd, Claimed, FileTrouble, Given, Hit, InputFiles, KfpWork, Lease, LetGo, Place, Renewed, Source,
+    StepWork,
 };
 pub use task::blocking;
 pub use token::{IssuedToken, NewToken};

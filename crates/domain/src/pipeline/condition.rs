@@ -17,7 +17,7 @@ pub const VARIABLES: [&str; 3] = ["params", "inputs", "steps"];
 ///
 /// # Errors
 /// What is wrong with it and where; a sentence.
-pub(super) fn check(condition: &str) -> Result<(), String> {
+pub fn check(condition: &str) -> Result<(), String> {
     expression::check(condition, &VARIABLES)
 }
 

@@ -208,17 +208,22 @@ impl KfpStep {
             };
             let source = input.from.as_ref().map(ToString::to_string).unwrap_or_default();
             if !known {
-                problems.push(format!("The input \"{name}\" of kfp comes from {source}, which the step does not have."));
+                problems
+                    .push(format!("The input \"{name}\" of kfp comes from {source}, which the step does not have."));
             }
-            let about = input.about.as_ref().filter(|about| !input.kind.is_artifact() || !step.inputs.contains_key(*about));
+            let about =
+                input.about.as_ref().filter(|about| !input.kind.is_artifact() || !step.inputs.contains_key(*about));
             if let Some(about) = about {
-                problems.push(format!("What is told about \"{name}\" of kfp is \"{about}\", which is no input for it."));
+                problems
+                    .push(format!("What is told about \"{name}\" of kfp is \"{about}\", which is no input for it."));
             }
         }
         for (name, output) in &self.outputs {
             for to in [Some(&output.to), output.about.as_ref(), output.numbers.as_ref()].into_iter().flatten() {
                 if step.outputs.get(to).is_none_or(|output| output.path().is_none()) {
-                    problems.push(format!("The output \"{name}\" of kfp goes to \"{to}\", which is no output of the step."));
+                    problems.push(format!(
+                        "The output \"{name}\" of kfp goes to \"{to}\", which is no output of the step."
+                    ));
                 }
             }
             if (output.about.is_some() || output.numbers.is_some()) && !output.kind.is_artifact() {

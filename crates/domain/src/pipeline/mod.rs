@@ -22,10 +22,10 @@ mod check;
 pub mod condition;
 #[cfg(not(target_arch = "wasm32"))]
 mod parse;
-#[cfg(not(target_arch = "wasm32"))]
-mod write;
 #[cfg(test)]
 mod tests;
+#[cfg(not(target_arch = "wasm32"))]
+mod write;
 
 /// The JSON Schema of a pipeline's file, for editors. What it allows and [`PipelineSpec::parse`] refuses is told with a
 /// sentence by the latter alone: names that must exist, circles, placeholders.
@@ -33,8 +33,6 @@ mod tests;
 pub const SCHEMA: &str = include_str!("schema.json");
 
 pub use crate::problem::{FileErrors, Problem};
-#[cfg(not(target_arch = "wasm32"))]
-pub use write::yaml;
 pub use expand::{INPUTS_DIR, Invocation, input_path};
 pub use graph::Graph;
 pub use input::{InputSpec, LATEST, OutputRef};
@@ -47,6 +45,8 @@ pub use spec::{
     StepSpec, TriggerRule, Work,
 };
 pub use value::ParamValue;
+#[cfg(not(target_arch = "wasm32"))]
+pub use write::yaml;
 
 use crate::{
     id::{PipelineId, PipelineVersionId, WorkspaceId},

@@ -6,7 +6,18 @@ use std::fmt::Write as _;
 
 /// Keys in the order in which people read them. Others follow, by name.
 const PIPELINE_ORDER: [&str; 12] = [
-    "name", "description", "executor", "image", "priority", "cache", "seed", "params", "env", "files", "steps", "finally",
+    "name",
+    "description",
+    "executor",
+    "image",
+    "priority",
+    "cache",
+    "seed",
+    "params",
+    "env",
+    "files",
+    "steps",
+    "finally",
 ];
 const STEP_ORDER: [&str; 11] = [
     "description",
@@ -200,7 +211,10 @@ impl Out {
             }
             Self::Value(value) => {
                 let short = line(value);
-                let is_nested = |value: &Value| matches!(value, Value::Array(a) if !a.is_empty()) || matches!(value, Value::Object(o) if !o.is_empty());
+                let is_nested = |value: &Value| {
+                    matches!(value, Value::Array(a) if !a.is_empty())
+                        || matches!(value, Value::Object(o) if !o.is_empty())
+                };
                 let is_flat = match value {
                     Value::Array(items) => !items.iter().any(is_nested),
                     Value::Object(fields) => !fields.values().any(|value| is_nested(value) && !value.is_array()),
@@ -224,7 +238,9 @@ impl Out {
 
 /// Whether a text is written line by line.
 fn is_block(text: &str) -> bool {
-    let is_plain = |c: char| c == '\n' || c == '\t' || !(c.is_control() || ('\u{fe00}'..).contains(&c) || c == '\u{2028}' || c == '\u{2029}');
+    let is_plain = |c: char| {
+        c == '\n' || c == '\t' || !(c.is_control() || ('\u{fe00}'..).contains(&c) || c == '\u{2028}' || c == '\u{2029}')
+    };
     let is_blank = |line: &str| !line.is_empty() && line.trim().is_empty();
     text.trim_end_matches('\n').contains('\n')
         && text.chars().all(is_plain)
@@ -248,8 +264,11 @@ fn line(value: &Value) -> String {
 
 /// A text as it is where nothing else can be read from it, in quotes otherwise.
 fn scalar(text: &str, is_inside: bool) -> String {
-    let is_word = |c: char| c.is_ascii_alphanumeric() || "_./+-".contains(c) || (!is_inside && c == ' ') || (is_inside && c == '@');
-    let is_known = ["null", "true", "false", "yes", "no", "on", "off", "y", "n"].contains(&text.to_ascii_lowercase().as_str());
+    let is_word = |c: char| {
+        c.is_ascii_alphanumeric() || "_./+-".contains(c) || (!is_inside && c == ' ') || (is_inside && c == '@')
+    };
+    let is_known =
+        ["null", "true", "false", "yes", "no", "on", "off", "y", "n"].contains(&text.to_ascii_lowercase().as_str());
     let begins = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_' || c == '/');
     if begins && !text.ends_with(' ') && text.chars().all(is_word) && !is_known {
         return text.to_owned();

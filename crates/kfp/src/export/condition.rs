@@ -49,7 +49,9 @@ impl Export<'_> {
                     return Err(format!("\"{member}\" is a file"));
                 }
                 if leaf.step.kfp.is_none() && self.kind_of_leaf(&leaf) == KfpKind::String {
-                    return Err(format!("what \"{member}\" is cannot be told from it; compare it with a number or a truth value"));
+                    return Err(format!(
+                        "what \"{member}\" is cannot be told from it; compare it with a number or a truth value"
+                    ));
                 }
             }
             let source = self.source(frame, name, &need, needs);
@@ -89,7 +91,9 @@ fn parts(condition: &str) -> Result<Vec<Part<'_>>, String> {
             (b'\\', Some(_)) => at += 1,
             (byte, Some(open)) if byte == open => quote = None,
             (b'\'' | b'"', None) => quote = Some(bytes[at]),
-            (byte, None) if byte.is_ascii_lowercase() && (at == 0 || (!is_word(bytes[at - 1]) && bytes[at - 1] != b'.')) => {
+            (byte, None)
+                if byte.is_ascii_lowercase() && (at == 0 || (!is_word(bytes[at - 1]) && bytes[at - 1] != b'.')) =>
+            {
                 let kind = ["params", "inputs", "steps"].into_iter().find(|kind| {
                     condition[at..].strip_prefix(kind).is_some_and(|rest| !rest.bytes().next().is_some_and(is_word))
                 });

@@ -15,7 +15,14 @@ use serde_json::{Map, Value, json};
 
 impl Export<'_> {
     /// The component of a step that runs a command.
-    pub(super) fn leaf(&mut self, frame: &Frame<'_>, name: &str, step: &StepSpec, task: &mut Task, needs: &mut Needs) -> String {
+    pub(super) fn leaf(
+        &mut self,
+        frame: &Frame<'_>,
+        name: &str,
+        step: &StepSpec,
+        task: &mut Task,
+        needs: &mut Needs,
+    ) -> String {
         let Work::Command(command) = &step.work else { return String::new() };
         let (component, mut container) = match &step.kfp {
             Some(contract) => self.foreign(frame, name, step, command, contract, task, needs),
@@ -72,9 +79,11 @@ impl Export<'_> {
             let source = match &input.from {
                 None => None,
                 Some(KfpSource::Step(step)) => Some(json!({ "taskFinalStatus": { "producerTask": step } })),
-                Some(KfpSource::Input(of)) => {
-                    step.inputs.get(of).and_then(InputSpec::output).map(|output| self.source(frame, name, &Need::Output(output.clone()), needs))
-                }
+                Some(KfpSource::Input(of)) => step
+                    .inputs
+                    .get(of)
+                    .and_then(InputSpec::output)
+                    .map(|output| self.source(frame, name, &Need::Output(output.clone()), needs)),
                 Some(KfpSource::Param(param)) => Some(match step.params.get(param) {
                     Some(value) => match self.constant(name, value, |_| None) {
                         Some(constant) => json!({ "runtimeValue": { "constant": constant } }),
@@ -109,7 +118,8 @@ impl Export<'_> {
             component["inputDefinitions"][group][key] = definition;
             if let Some(mut source) = source {
                 if !input.field.is_empty() {
-                    let of = source["parameterExpressionSelector"].as_str().unwrap_or("parseJson(string_value)").to_owned();
+                    let of =
+                        source["parameterExpressionSelector"].as_str().unwrap_or("parseJson(string_value)").to_owned();
                     let fields = selector(&input.field);
                     let fields = fields.strip_prefix("parseJson(string_value)").unwrap_or_default();
                     source["parameterExpressionSelector"] = format!("{of}{fields}").into();
@@ -124,7 +134,9 @@ impl Export<'_> {
                     let kind = json!({ "schemaTitle": schema, "schemaVersion": version });
                     component["outputDefinitions"]["artifacts"][key] = json!({ "artifactType": kind });
                 }
-                kind => component["outputDefinitions"]["parameters"][key] = json!({ "parameterType": kind.to_string() }),
+                kind => {
+                    component["outputDefinitions"]["parameters"][key] = json!({ "parameterType": kind.to_string() })
+                }
             }
         }
         let argv = match command {
@@ -133,11 +145,14 @@ impl Export<'_> {
         };
         let mut container = json!({ "command": argv });
         if !step.env.is_empty() || !self.spec.env.is_empty() {
-            let env = self.spec.env.iter().chain(&step.env).map(|(name, value)| json!({ "name": name, "value": value }));
+            let env =
+                self.spec.env.iter().chain(&step.env).map(|(name, value)| json!({ "name": name, "value": value }));
             container["env"] = env.collect();
         }
         if !self.spec.files.is_empty() {
-            self.problem(format!("Step \"{name}\" is one of Kubeflow Pipelines, which cannot be given the pipeline's files."));
+            self.problem(format!(
+                "Step \"{name}\" is one of Kubeflow Pipelines, which cannot be given the pipeline's files."
+            ));
         }
         (component, container)
     }
@@ -215,7 +230,10 @@ impl Export<'_> {
                     format!("{{{{$.outputs.parameters['{output}'].output_file}}}}")
                 }
             };
-            if !matches!(spec, OutputSpec::Path(_) | OutputSpec::Typed { kind: OutputKind::Value, name: None, tolerance: None, .. }) {
+            if !matches!(
+                spec,
+                OutputSpec::Path(_) | OutputSpec::Typed { kind: OutputKind::Value, name: None, tolerance: None, .. }
+            ) {
                 add(&["typed", output, &serde_json::to_string(spec).unwrap_or_default()]);
             }
             add(&["output", output, path, &place]);
@@ -288,7 +306,9 @@ impl Export<'_> {
                 Part::Text(text) => out.push_str(text),
                 Part::Place(Place::Param(param)) => match place(param) {
                     Some(text) => out.push_str(&text),
-                    None => self.problem(format!("A param of step \"{name}\" is made of \"{param}\" and more; there, it cannot be.")),
+                    None => self.problem(format!(
+                        "A param of step \"{name}\" is made of \"{param}\" and more; there, it cannot be."
+                    )),
                 },
                 Part::Place(_) => {}
             }

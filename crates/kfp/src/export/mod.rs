@@ -9,7 +9,8 @@ mod leaf;
 mod scope;
 
 use domain::pipeline::{
-    ListRef, OutputKind, OutputSpec, ParamKind, PipelineSpec, Priority, Retries, StepSpec, TriggerRule, kfp::KfpKind, yaml,
+    ListRef, OutputKind, OutputSpec, ParamKind, PipelineSpec, Priority, Retries, StepSpec, TriggerRule, kfp::KfpKind,
+    yaml,
 };
 use scope::{Frame, Need, Needs, Seen};
 use serde_json::{Map, Value, json};
@@ -29,8 +30,29 @@ pub(crate) const INSTANCES: &str = "-instances";
 
 /// The keys of a step that are looked at here.
 const KNOWN: [&str; 23] = [
-    "command", "steps", "description", "needs", "trigger_rule", "finally", "if", "matrix", "map", "max_parallel", "params",
-    "inputs", "outputs", "env", "timeout_seconds", "retries", "pool", "limits", "executor", "image", "resources", "kfp", "cache",
+    "command",
+    "steps",
+    "description",
+    "needs",
+    "trigger_rule",
+    "finally",
+    "if",
+    "matrix",
+    "map",
+    "max_parallel",
+    "params",
+    "inputs",
+    "outputs",
+    "env",
+    "timeout_seconds",
+    "retries",
+    "pool",
+    "limits",
+    "executor",
+    "image",
+    "resources",
+    "kfp",
+    "cache",
 ];
 
 /// Writes a pipeline as a compiled file of Kubeflow Pipelines. Steps that name no image run in `image`.
@@ -174,7 +196,9 @@ impl<'a> Export<'a> {
             match self.condition(frame, name, step, condition, &mut task, needs) {
                 Ok(condition) => task.trigger.insert("condition".to_owned(), condition.into()),
                 Err(message) => {
-                    self.problem(format!("The condition of step \"{name}\" has no place in Kubeflow Pipelines: {message}."));
+                    self.problem(format!(
+                        "The condition of step \"{name}\" has no place in Kubeflow Pipelines: {message}."
+                    ));
                     None
                 }
             };
@@ -182,7 +206,8 @@ impl<'a> Export<'a> {
         if step.trigger_rule == TriggerRule::AllDone || step.finally {
             task.trigger.insert("strategy".to_owned(), "ALL_UPSTREAM_TASKS_COMPLETED".into());
         }
-        let mut waits: BTreeSet<&str> = step.all_needs().into_iter().filter(|need| frame.steps.contains_key(*need)).collect();
+        let mut waits: BTreeSet<&str> =
+            step.all_needs().into_iter().filter(|need| frame.steps.contains_key(*need)).collect();
         if step.finally {
             waits.extend(frame.steps.iter().filter(|(_, other)| !other.finally).map(|(name, _)| name.as_str()));
         }
@@ -195,7 +220,8 @@ impl<'a> Export<'a> {
             }
         }
         let title = if step.description.is_empty() { name } else { &step.description };
-        let mut value = json!({ "componentRef": { "name": component }, "taskInfo": { "name": title }, "cachingOptions": {} });
+        let mut value =
+            json!({ "componentRef": { "name": component }, "taskInfo": { "name": title }, "cachingOptions": {} });
         if let Some(cache) = self.spec.cache_of(step).filter(|_| !step.is_many() && step.steps().is_none()) {
             value["cachingOptions"] = json!({ "enableCache": true });
             if cache.max_age_seconds.is_some() {
@@ -247,7 +273,8 @@ impl<'a> Export<'a> {
                     ..step.clone()
                 };
                 instances = BTreeMap::from([(name.to_owned(), one)]);
-                let from = |output: &String| domain::pipeline::OutputRef { step: name.to_owned(), output: output.clone() };
+                let from =
+                    |output: &String| domain::pipeline::OutputRef { step: name.to_owned(), output: output.clone() };
                 let outputs = step.outputs.keys().map(|output| (output.clone(), OutputSpec::Of { from: from(output) }));
                 (&instances, outputs.collect(), INSTANCES)
             }
@@ -279,10 +306,12 @@ impl<'a> Export<'a> {
             } else {
                 let key = "pipelinechannel--matrix".to_owned();
                 for (name, values) in &step.matrix {
-                    let kind = values.first().cloned().map(Value::from).map_or(KfpKind::String, |value| kind_of(&value));
+                    let kind =
+                        values.first().cloned().map(Value::from).map_or(KfpKind::String, |value| kind_of(&value));
                     inner.params.insert(name.clone(), Seen { kind, key: key.clone(), field: Some(name.clone()) });
                 }
-                let items = step.combinations().into_iter().map(|values| serde_json::to_value(values).unwrap_or_default());
+                let items =
+                    step.combinations().into_iter().map(|values| serde_json::to_value(values).unwrap_or_default());
                 (key, items.collect(), KfpKind::Struct)
             };
             task.iterator.insert("itemInput".to_owned(), key.clone().into());
@@ -304,7 +333,10 @@ impl<'a> Export<'a> {
         for (key, (need, kind)) in inner_needs {
             let source = self.source(frame, name, &need, needs);
             if let KfpKind::Artifact { schema, version } = &kind {
-                artifacts.insert(key.clone(), json!({ "artifactType": { "schemaTitle": schema, "schemaVersion": version } }));
+                artifacts.insert(
+                    key.clone(),
+                    json!({ "artifactType": { "schemaTitle": schema, "schemaVersion": version } }),
+                );
                 task.artifacts.insert(key, source);
             } else if !parameters.contains_key(&key) {
                 parameters.insert(key.clone(), json!({ "parameterType": kind.to_string() }));
@@ -352,7 +384,9 @@ impl<'a> Export<'a> {
             let key_of = |one: &domain::pipeline::OutputRef| inner.key_of(one);
             match self.kind_of_leaf(first) {
                 KfpKind::Artifact { schema, version } => {
-                    let selectors = found.iter().map(|(one, _)| json!({ "producerSubtask": one.step, "outputArtifactKey": key_of(one) }));
+                    let selectors = found
+                        .iter()
+                        .map(|(one, _)| json!({ "producerSubtask": one.step, "outputArtifactKey": key_of(one) }));
                     from["artifacts"][output] = json!({ "artifactSelectors": selectors.collect::<Vec<_>>() });
                     let mut definition = json!({ "artifactType": { "schemaTitle": schema, "schemaVersion": version } });
                     if is_list {
@@ -362,7 +396,9 @@ impl<'a> Export<'a> {
                 }
                 kind => {
                     let kind = if is_list { KfpKind::List } else { kind };
-                    let selectors = found.iter().map(|(one, _)| json!({ "producerSubtask": one.step, "outputParameterKey": key_of(one) }));
+                    let selectors = found
+                        .iter()
+                        .map(|(one, _)| json!({ "producerSubtask": one.step, "outputParameterKey": key_of(one) }));
                     let mut selectors: Vec<Value> = selectors.collect();
                     from["parameters"][output] = match selectors.len() {
                         1 => json!({ "valueFromParameter": selectors.remove(0) }),
@@ -401,8 +437,12 @@ impl<'a> Export<'a> {
                 let (is_file, key) = (kind.is_artifact(), frame.key_of(output));
                 if frame.steps.contains_key(&output.step) {
                     return match is_file {
-                        true => json!({ "taskOutputArtifact": { "producerTask": output.step, "outputArtifactKey": key } }),
-                        false => json!({ "taskOutputParameter": { "producerTask": output.step, "outputParameterKey": key } }),
+                        true => {
+                            json!({ "taskOutputArtifact": { "producerTask": output.step, "outputArtifactKey": key } })
+                        }
+                        false => {
+                            json!({ "taskOutputParameter": { "producerTask": output.step, "outputParameterKey": key } })
+                        }
                     };
                 }
                 let kind = if leaf.is_list && !is_file { KfpKind::List } else { kind };
@@ -435,7 +475,8 @@ impl<'a> Export<'a> {
 
     /// What a value or file is that a step gives on.
     fn kind_of_leaf(&self, leaf: &scope::Leaf<'_>) -> KfpKind {
-        let of_contract = leaf.step.kfp.iter().flat_map(|kfp| kfp.outputs.values()).find(|output| output.to == leaf.output);
+        let of_contract =
+            leaf.step.kfp.iter().flat_map(|kfp| kfp.outputs.values()).find(|output| output.to == leaf.output);
         if let Some(output) = of_contract {
             return output.kind.clone();
         }

@@ -118,7 +118,9 @@ impl<'a> Frame<'a> {
             let from = match step.outputs.get(name)? {
                 OutputSpec::Of { from } => from,
                 OutputSpec::FirstOf { from } => from.first()?,
-                OutputSpec::Path(_) | OutputSpec::Typed { .. } => return Some(Leaf { place, step, output: name, is_list }),
+                OutputSpec::Path(_) | OutputSpec::Typed { .. } => {
+                    return Some(Leaf { place, step, output: name, is_list });
+                }
             };
             step = step.steps()?.get(&from.step)?;
             place.push(from.step.clone());

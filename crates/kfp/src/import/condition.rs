@@ -24,7 +24,9 @@ pub(super) fn translate(
 
 fn operand(name: &str, source: &Source, taken: &mut Taken) -> Result<String, String> {
     let (mut path, fields) = match &source.from {
-        From::Constant(value) => return literal(value).ok_or_else(|| format!("it asks for \"{}\", which is no single value", show(name))),
+        From::Constant(value) => {
+            return literal(value).ok_or_else(|| format!("it asks for \"{}\", which is no single value", show(name)));
+        }
         From::Param(param, fields) => (member("params", param), fields.as_slice()),
         From::Output(output, fields) => (member("inputs", &taken.input(name, output)), fields.as_slice()),
         From::Text(..) | From::Status(_) | From::Absent => {
@@ -90,7 +92,9 @@ mod tests {
                     },
                     "item" => Source { from: From::Param("loop-item".into(), vec!["a".into()]), kind: KfpKind::String },
                     "const" => Source { from: From::Constant(json!("it's")), kind: KfpKind::String },
-                    "pipelinechannel--n" => Source { from: From::Param("n".into(), Vec::new()), kind: KfpKind::Integer },
+                    "pipelinechannel--n" => {
+                        Source { from: From::Param("n".into(), Vec::new()), kind: KfpKind::Integer }
+                    }
                     _ => return Err("no".to_owned()),
                 })
             })

@@ -13,7 +13,8 @@ use crate::{
     native,
 };
 use domain::pipeline::{
-    Cache, InputSpec, ListRef, MapSpec, OutputRef, OutputSpec, ParamValue, Resources, Retries, StepSpec, TriggerRule, Work,
+    Cache, InputSpec, ListRef, MapSpec, OutputRef, OutputSpec, ParamValue, Resources, Retries, StepSpec, TriggerRule,
+    Work,
     kfp::{KfpKind, KfpSource},
 };
 use serde_json::Value;
@@ -95,7 +96,8 @@ impl Import<'_> {
         };
         let selectors = dag.outputs.artifacts.get(output).map(|output| output.artifact_selectors.as_slice());
         selectors.unwrap_or_default().iter().all(|one| {
-            let inner = dag.tasks.get(&one.producer_subtask).and_then(|task| self.components.get(&task.component_ref.name));
+            let inner =
+                dag.tasks.get(&one.producer_subtask).and_then(|task| self.components.get(&task.component_ref.name));
             inner.is_none_or(|inner| self.tells_about(inner, &one.output_artifact_key, depth + 1))
         })
     }
@@ -129,12 +131,19 @@ fn no_output(task: &str, output: &str) -> String {
 
 impl Import<'_> {
     /// The steps of a component's tasks, which stand at this path.
-    pub(super) fn tasks(&mut self, dag: &Dag, around: &Scope, path: &[String]) -> (BTreeMap<String, StepSpec>, Siblings) {
+    pub(super) fn tasks(
+        &mut self,
+        dag: &Dag,
+        around: &Scope,
+        path: &[String],
+    ) -> (BTreeMap<String, StepSpec>, Siblings) {
         let (mut steps, mut siblings) = (BTreeMap::new(), Siblings::default());
         self.steps += dag.tasks.len();
         if around.depth > MAX_DEPTH || self.steps > MAX_STEPS {
             let message = if self.steps > MAX_STEPS {
-                format!("The pipeline has more than {MAX_STEPS} tasks, those of components in components counted each time.")
+                format!(
+                    "The pipeline has more than {MAX_STEPS} tasks, those of components in components counted each time."
+                )
             } else {
                 "Components stand too deep in each other, or in themselves.".to_owned()
             };
@@ -163,7 +172,14 @@ impl Import<'_> {
         (steps, siblings)
     }
 
-    fn task(&mut self, dag: &Dag, key: &str, task: &Task, scope: &Scope, siblings: &Siblings) -> Result<StepSpec, String> {
+    fn task(
+        &mut self,
+        dag: &Dag,
+        key: &str,
+        task: &Task,
+        scope: &Scope,
+        siblings: &Siblings,
+    ) -> Result<StepSpec, String> {
         let name = &task.component_ref.name;
         let component = self.components.get(name).cloned().ok_or("there is no such component")?;
         if !component.single_platform_specs.is_empty() || !component.task_config_passthroughs.is_empty() {
@@ -177,18 +193,21 @@ impl Import<'_> {
         let (mut matrix, mut map) = (BTreeMap::new(), None);
         if let Some(iterator) = &task.parameter_iterator {
             let definition = component.input_definitions.parameters.get(&iterator.item_input);
-            let kind = definition.map(|d| kind_of_parameter(d.parameter_type.as_deref(), d.r#type.as_deref())).transpose()?;
+            let kind =
+                definition.map(|d| kind_of_parameter(d.parameter_type.as_deref(), d.r#type.as_deref())).transpose()?;
             let item = params.take(&iterator.item_input);
             let source = Source { from: From::Param(item.clone(), Vec::new()), kind: kind.unwrap_or(KfpKind::Struct) };
             parameters.insert(iterator.item_input.clone(), source);
             let list = match (&iterator.items.raw, &iterator.items.input_parameter) {
                 (Some(raw), _) => {
-                    let list = serde_json::from_str(raw).map_err(|error| format!("the items of its loop are no JSON: {error}"))?;
+                    let list = serde_json::from_str(raw)
+                        .map_err(|error| format!("the items of its loop are no JSON: {error}"))?;
                     From::Constant(list)
                 }
                 (None, Some(input)) => {
                     let given = task.inputs.parameters.get(input);
-                    let given = given.ok_or_else(|| format!("its loop goes over \"{}\", which is not given", show(input)))?;
+                    let given =
+                        given.ok_or_else(|| format!("its loop goes over \"{}\", which is not given", show(input)))?;
                     self.parameter(task, given, scope, siblings)?.from
                 }
                 (None, None) => return Err("its loop goes over nothing".to_owned()),
@@ -197,13 +216,17 @@ impl Import<'_> {
                 From::Constant(Value::Array(items)) => {
                     matrix.insert(item, items_of(items)?);
                 }
-                From::Param(name, fields) if fields.is_empty() => map = Some(MapSpec { item, over: ListRef::Param(name) }),
+                From::Param(name, fields) if fields.is_empty() => {
+                    map = Some(MapSpec { item, over: ListRef::Param(name) })
+                }
                 From::Output(output, fields) if fields.is_empty() => {
                     map = Some(MapSpec { item, over: ListRef::Output(output) });
                 }
                 From::Constant(_) => return Err("its loop goes over what is no list".to_owned()),
                 From::Param(..) | From::Output(..) => {
-                    return Err("a loop over a field of a value is not supported here; have a step give the list".to_owned());
+                    return Err(
+                        "a loop over a field of a value is not supported here; have a step give the list".to_owned()
+                    );
                 }
                 From::Text(..) | From::Status(_) | From::Absent => {
                     return Err("its loop goes over what is known too late".to_owned());
@@ -212,7 +235,9 @@ impl Import<'_> {
         }
         let max_parallel = match task.iterator_policy.parallelism_limit {
             0 => None,
-            _ if task.parameter_iterator.is_none() => return Err("it limits how many of it run, and has no loop".to_owned()),
+            _ if task.parameter_iterator.is_none() => {
+                return Err("it limits how many of it run, and has no loop".to_owned());
+            }
             most => Some(most),
         };
 
@@ -220,13 +245,24 @@ impl Import<'_> {
         let mut taken = Taken::new(params.clone());
         let mut step = if let Some(inner) = &component.dag {
             if task.retry_policy.is_some() {
-                return Err("retries of a component with tasks of its own are not supported here; give them to its tasks".to_owned());
+                return Err(
+                    "retries of a component with tasks of its own are not supported here; give them to its tasks"
+                        .to_owned(),
+                );
             }
-            let inner_scope =
-                Scope { parameters: parameters.clone(), artifacts, steps: scope.steps.clone(), params, depth: scope.depth + 1 };
+            let inner_scope = Scope {
+                parameters: parameters.clone(),
+                artifacts,
+                steps: scope.steps.clone(),
+                params,
+                depth: scope.depth + 1,
+            };
             let path = ["components", name, "dag"].map(str::to_owned);
             let (steps, siblings) = self.tasks(inner, &inner_scope, &path);
-            StepSpec { outputs: passed_on(inner, &self.outputs_of(&component)?, &siblings)?, ..blank(Work::Steps(steps)) }
+            StepSpec {
+                outputs: passed_on(inner, &self.outputs_of(&component)?, &siblings)?,
+                ..blank(Work::Steps(steps))
+            }
         } else {
             let mut step = self.leaf(&component, task, scope, siblings, &parameters, &artifacts, &mut taken)?;
             // What asks how others ended is not the same again.
@@ -257,7 +293,10 @@ impl Import<'_> {
                 let given = given.ok_or_else(|| format!("it asks for \"{}\", which is not given", show(name)))?;
                 self.parameter(task, given, scope, siblings)
             });
-            step.condition = Some(condition.map_err(of)?);
+            let condition = condition.map_err(of)?;
+            domain::pipeline::condition::check(&condition)
+                .map_err(|what| of(super::one_note(what.trim_end_matches('.'))))?;
+            step.condition = Some(condition);
         }
         (step.matrix, step.map, step.max_parallel) = (matrix, map, max_parallel);
         step.inputs = taken.inputs.into_iter().map(|(name, output)| (name, InputSpec::Output(output))).collect();
@@ -271,7 +310,14 @@ impl Import<'_> {
     }
 
     /// What the step waits for, and what must have become of it.
-    fn order(&self, dag: &Dag, task: &Task, siblings: &Siblings, scope: &Scope, step: &mut StepSpec) -> Result<(), String> {
+    fn order(
+        &self,
+        dag: &Dag,
+        task: &Task,
+        siblings: &Siblings,
+        scope: &Scope,
+        step: &mut StepSpec,
+    ) -> Result<(), String> {
         let is_last = match task.trigger_policy.strategy.as_str() {
             "" | "TRIGGER_STRATEGY_UNSPECIFIED" | "ALL_UPSTREAM_TASKS_SUCCEEDED" => false,
             COMPLETED => true,
@@ -326,7 +372,6 @@ impl Import<'_> {
         }
         Ok(found)
     }
-
 }
 
 /// What a component gives on whose tasks are these.
@@ -341,7 +386,9 @@ fn passed_on(dag: &Dag, names: &Outputs, inner: &Siblings) -> Result<BTreeMap<St
         };
         let mut from = Vec::new();
         for selector in selectors {
-            if let From::Output(output, _) = inner.value(&selector.producer_subtask, &selector.output_parameter_key)?.from {
+            if let From::Output(output, _) =
+                inner.value(&selector.producer_subtask, &selector.output_parameter_key)?.from
+            {
                 from.push(output);
             }
         }
@@ -354,7 +401,10 @@ fn passed_on(dag: &Dag, names: &Outputs, inner: &Siblings) -> Result<BTreeMap<St
         let from = from.collect::<Result<Vec<_>, _>>()?;
         found.insert(file.clone(), first_of(key, from.iter().map(|artifact| artifact.file.clone()).collect())?);
         if let Some(about) = about {
-            found.insert(about.clone(), first_of(key, from.into_iter().filter_map(|artifact| artifact.about).collect())?);
+            found.insert(
+                about.clone(),
+                first_of(key, from.into_iter().filter_map(|artifact| artifact.about).collect())?,
+            );
         }
     }
     Ok(found)
@@ -385,7 +435,8 @@ fn items_of(items: Vec<Value>) -> Result<Vec<ParamValue>, String> {
         return Err("its loop goes over an empty list".to_owned());
     }
     if items.iter().any(crate::placeholder::is_in) {
-        return Err("a loop over a list that is made of other values is not supported here; have a step give the list".to_owned());
+        return Err("a loop over a list that is made of other values is not supported here; have a step give the list"
+            .to_owned());
     }
     let value = |item| ParamValue::try_from(item).map_err(|rule| format!("an item of its loop {rule}"));
     items.into_iter().map(value).collect()

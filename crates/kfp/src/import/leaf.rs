@@ -83,7 +83,8 @@ impl Import<'_> {
             return Err("resolvers and custom jobs are of another platform and not supported here".to_owned());
         }
         let container = executor.container.ok_or("its executor runs no container")?;
-        if container.lifecycle.as_ref().is_some_and(|lifecycle| *lifecycle != Value::Object(serde_json::Map::default())) {
+        if container.lifecycle.as_ref().is_some_and(|lifecycle| *lifecycle != Value::Object(serde_json::Map::default()))
+        {
             return Err("a check before the cache (lifecycle) is not supported here".to_owned());
         }
         if container.image.contains("{{$") {
@@ -147,14 +148,17 @@ impl Import<'_> {
         mut contract: Contract<'_>,
     ) -> Result<StepSpec, String> {
         // Those that are made of others come last.
-        let (texts, plain): (Vec<_>, Vec<_>) = parameters.iter().partition(|(_, source)| matches!(source.from, From::Text(..)));
+        let (texts, plain): (Vec<_>, Vec<_>) =
+            parameters.iter().partition(|(_, source)| matches!(source.from, From::Text(..)));
         for (name, source) in plain.into_iter().chain(texts) {
             if contract.sources.get(name) == Some(source) {
                 continue;
             }
             let definition = component.input_definitions.parameters.get(name);
             let default = definition.and_then(|definition| definition.default_value.clone());
-            contract.parameter(name, source, default).map_err(|message| format!("its input \"{}\": {message}", show(name)))?;
+            contract
+                .parameter(name, source, default)
+                .map_err(|message| format!("its input \"{}\": {message}", show(name)))?;
         }
         for (name, artifact) in artifacts {
             let Some(definition) = component.input_definitions.artifacts.get(name) else { continue };
@@ -168,20 +172,28 @@ impl Import<'_> {
                 }
                 None => (None, None),
             };
-            let input = KfpInput { kind, from, field: Vec::new(), default: None, about, list: definition.is_artifact_list };
+            let input =
+                KfpInput { kind, from, field: Vec::new(), default: None, about, list: definition.is_artifact_list };
             contract.step.inputs.insert(name.clone(), input);
         }
         let mut ours = BTreeMap::new();
         for (name, (to, kind)) in &outputs.values {
             ours.insert(to.clone(), typed(message::path(to), OutputKind::Value));
-            contract.step.outputs.insert(name.clone(), KfpOutput { kind: kind.clone(), to: to.clone(), about: None, numbers: None });
+            contract
+                .step
+                .outputs
+                .insert(name.clone(), KfpOutput { kind: kind.clone(), to: to.clone(), about: None, numbers: None });
         }
         for (name, (to, about)) in &outputs.artifacts {
             let definition = component.output_definitions.artifacts.get(name);
             if definition.is_some_and(|definition| definition.is_artifact_list) {
-                return Err(format!("its output \"{}\" is a list of artifacts, which is not supported here; write a folder", show(name)));
+                return Err(format!(
+                    "its output \"{}\" is a list of artifacts, which is not supported here; write a folder",
+                    show(name)
+                ));
             }
-            let kind = artifact_kind(&definition.map(|definition| definition.artifact_type.clone()).unwrap_or_default())?;
+            let kind =
+                artifact_kind(&definition.map(|definition| definition.artifact_type.clone()).unwrap_or_default())?;
             ours.insert(to.clone(), OutputSpec::Path(message::path(to)));
             if let Some(about) = about {
                 ours.insert(about.clone(), typed(message::path(about), OutputKind::Value));
@@ -200,14 +212,17 @@ impl Import<'_> {
         }
         let env: BTreeMap<String, String> =
             container.env.iter().map(|variable| (variable.name.clone(), variable.value.clone())).collect();
-        for text in argv.iter().map(|text| Element::read(text)).chain(env.values().map(|text| Element::Text(text.clone()))) {
+        for text in
+            argv.iter().map(|text| Element::read(text)).chain(env.values().map(|text| Element::Text(text.clone())))
+        {
             for input in text.asks_for() {
                 if !contract.step.inputs.contains_key(input) {
                     return Err(format!("its command asks for the input \"{}\", which it does not have", show(input)));
                 }
             }
             for text in text.texts() {
-                let found = parts(text).map_err(|part| format!("\"{}\" in its command is not supported here", show(part)))?;
+                let found =
+                    parts(text).map_err(|part| format!("\"{}\" in its command is not supported here", show(part)))?;
                 for part in found {
                     self.place(&part, task, scope, siblings, &mut contract)?;
                 }
@@ -244,11 +259,17 @@ impl Import<'_> {
             Place::OutputFile(name) => {
                 ("output", name, contract.step.outputs.get(*name).is_some_and(|output| !output.kind.is_artifact()))
             }
-            Place::OutputArtifact(name, _) => {
-                ("output artifact", name, contract.step.outputs.get(*name).is_some_and(|output| output.kind.is_artifact()))
-            }
+            Place::OutputArtifact(name, _) => (
+                "output artifact",
+                name,
+                contract.step.outputs.get(*name).is_some_and(|output| output.kind.is_artifact()),
+            ),
         };
-        if is_there { Ok(()) } else { Err(format!("its command names the {what} \"{}\", which it does not have", show(name))) }
+        if is_there {
+            Ok(())
+        } else {
+            Err(format!("its command names the {what} \"{}\", which it does not have", show(name)))
+        }
     }
 
     fn resources(&mut self, label: &str, asked: &Asked) -> Result<Resources, String> {
@@ -264,7 +285,8 @@ impl Import<'_> {
         if requests.is_some() {
             self.note(format!("What {} requests of processors and memory is left out; limits are kept.", show(label)));
         }
-        let wrong = |text: &str| format!("\"{}\" is no amount of processors or memory that is understood here", show(text));
+        let wrong =
+            |text: &str| format!("\"{}\" is no amount of processors or memory that is understood here", show(text));
         let mut resources = Resources::default();
         if let Some(text) = cpu {
             resources.cpu = Some(cores(&text).ok_or_else(|| wrong(&text))?);
@@ -282,8 +304,15 @@ impl Import<'_> {
             };
             match (kind, count) {
                 ("", None | Some(0)) => {}
-                (kind, Some(count)) if kind.to_lowercase().contains("nvidia") || kind.ends_with("/gpu") => resources.gpu = count,
-                _ => return Err(format!("the accelerator \"{}\" is not supported here; GPUs of NVIDIA are", show(kind))),
+                (kind, Some(count)) if kind.to_lowercase().contains("nvidia") || kind.ends_with("/gpu") => {
+                    resources.gpu = count
+                }
+                _ => {
+                    return Err(format!(
+                        "the accelerator \"{}\" is not supported here; GPUs of NVIDIA are",
+                        show(kind)
+                    ));
+                }
             }
         }
         Ok(resources)
@@ -321,7 +350,9 @@ impl Contract<'_> {
                 (Some(KfpSource::Param(self.taken.constant(name, value)?)), Vec::new(), None)
             }
             From::Param(param, field) => (Some(KfpSource::Param(param.clone())), field.clone(), default),
-            From::Output(output, field) => (Some(KfpSource::Input(self.taken.input(name, output))), field.clone(), default),
+            From::Output(output, field) => {
+                (Some(KfpSource::Input(self.taken.input(name, output))), field.clone(), default)
+            }
             From::Status(step) => (Some(KfpSource::Step(step.clone())), Vec::new(), None),
             From::Absent => (None, Vec::new(), default),
         };
@@ -390,11 +421,14 @@ fn cores(text: &str) -> Option<f64> {
 
 /// Memory as Kubernetes writes it: 512Mi, 4G.
 fn bytes(text: &str) -> Option<u64> {
-    let binary = [("Ki", 10), ("Mi", 20), ("Gi", 30), ("Ti", 40), ("Pi", 50)].map(|(unit, power)| (unit, 2_f64.powi(power)));
-    let decimal = [("K", 3), ("k", 3), ("M", 6), ("G", 9), ("T", 12), ("P", 15), ("", 0)].map(|(unit, power)| (unit, 10_f64.powi(power)));
+    let binary =
+        [("Ki", 10), ("Mi", 20), ("Gi", 30), ("Ti", 40), ("Pi", 50)].map(|(unit, power)| (unit, 2_f64.powi(power)));
+    let decimal = [("K", 3), ("k", 3), ("M", 6), ("G", 9), ("T", 12), ("P", 15), ("", 0)]
+        .map(|(unit, power)| (unit, 10_f64.powi(power)));
     binary.into_iter().chain(decimal).find_map(|(unit, factor)| {
         let number: f64 = text.strip_suffix(unit)?.parse().ok()?;
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // within the bounds of what a file takes, or refused there
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        // within the bounds of what a file takes, or refused there
         (number.is_finite() && number > 0.0).then_some((number * factor).round() as u64)
     })
 }
@@ -406,6 +440,9 @@ mod tests {
     #[test]
     fn amounts_are_those_of_kubernetes() {
         assert_eq!((cores("500m"), cores("2"), cores("0"), cores("x")), (Some(0.5), Some(2.0), None, None));
-        assert_eq!((bytes("1Gi"), bytes("1.5G"), bytes("12"), bytes("-1M")), (Some(1 << 30), Some(1_500_000_000), Some(12), None));
+        assert_eq!(
+            (bytes("1Gi"), bytes("1.5G"), bytes("12"), bytes("-1M")),
+            (Some(1 << 30), Some(1_500_000_000), Some(12), None)
+        );
     }
 }

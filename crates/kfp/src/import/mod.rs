@@ -13,15 +13,16 @@ use crate::{
     ir::{self, Component, Executor, Info, InputParameter},
     names::plain,
 };
+pub(crate) use dag::Outputs;
 use domain::{
     document::{self, Document},
     pipeline::{
-        Cache, ExecutorKind, FileErrors, Param, ParamKind, ParamValue, PipelineSpec, Problem, StepSpec, Work, kfp::KfpKind,
+        Cache, ExecutorKind, FileErrors, Param, ParamKind, ParamValue, PipelineSpec, Problem, StepSpec, Work,
+        kfp::KfpKind,
     },
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-pub(crate) use dag::Outputs;
 pub(crate) use source::{Artifact, From, Source};
 use std::collections::BTreeMap;
 
@@ -68,7 +69,8 @@ pub fn import(source: &str, executor: ExecutorKind) -> Result<Imported, FileErro
     match PipelineSpec::parse(&text) {
         Ok(spec) => Ok(Imported { spec, source: text, notes }),
         Err(FileErrors(found)) => {
-            let what = |problem: Problem| document::whole(format!("What becomes of it here cannot be: {}", problem.message));
+            let what =
+                |problem: Problem| document::whole(format!("What becomes of it here cannot be: {}", one_note(&problem.message)));
             Err(FileErrors(found.into_iter().map(what).collect()))
         }
     }
@@ -113,14 +115,22 @@ impl<'a> Import<'a> {
             return Err(document.problem(&["pipelineSpec"], message));
         }
         let known = [
-            "components", "defaultPipelineRoot", "deploymentSpec", "pipelineInfo", "root", "schemaVersion", "sdkVersion",
+            "components",
+            "defaultPipelineRoot",
+            "deploymentSpec",
+            "pipelineInfo",
+            "root",
+            "schemaVersion",
+            "sdkVersion",
         ];
-        if let Some(key) = value.as_object().and_then(|fields| fields.keys().find(|key| !known.contains(&key.as_str()))) {
+        if let Some(key) = value.as_object().and_then(|fields| fields.keys().find(|key| !known.contains(&key.as_str())))
+        {
             return Err(document.problem(&[key], format!("\"{}\" is not known in a compiled pipeline.", show(key))));
         }
         let version = value.get("schemaVersion").and_then(Value::as_str).unwrap_or_default();
         if !version.starts_with("2.") {
-            let message = format!("The file has the schema version \"{}\"; 2.0.0 and 2.1.0 are understood.", show(version));
+            let message =
+                format!("The file has the schema version \"{}\"; 2.0.0 and 2.1.0 are understood.", show(version));
             return Err(document.problem(&["schemaVersion"], message));
         }
         Ok(Self {
@@ -273,7 +283,9 @@ fn forget_cache(steps: &mut BTreeMap<String, StepSpec>) {
 /// The kind of a parameter, by its type, or by that of older compilers.
 pub(crate) fn kind_of_parameter(kind: Option<&str>, old: Option<&str>) -> Result<KfpKind, String> {
     let name = match (kind, old) {
-        (Some("TASK_CONFIG"), _) => return Err("TASK_CONFIG is not supported here: what a step gets of its machine is its own.".to_owned()),
+        (Some("TASK_CONFIG"), _) => {
+            return Err("TASK_CONFIG is not supported here: what a step gets of its machine is its own.".to_owned());
+        }
         (Some(kind), _) => kind,
         (None, Some("INT")) => "NUMBER_INTEGER",
         (None, Some("DOUBLE")) => "NUMBER_DOUBLE",

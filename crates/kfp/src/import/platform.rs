@@ -14,7 +14,9 @@ impl Import<'_> {
             _ => return self.problems.push(document.problem(&[], "The second document is no mapping.")),
         };
         for key in fields.keys().filter(|key| *key != "platforms") {
-            self.problems.push(document.problem(&[key], format!("\"{}\" is not known in the document of a platform.", show(key))));
+            self.problems.push(
+                document.problem(&[key], format!("\"{}\" is not known in the document of a platform.", show(key))),
+            );
         }
         let platforms = fields.get("platforms").and_then(Value::as_object).into_iter().flatten();
         for (platform, spec) in platforms {
@@ -30,7 +32,11 @@ impl Import<'_> {
                         }
                     }
                     _ => {
-                        let message = format!("The setting \"{}\" of the platform \"{}\" is not supported here.", show(key), show(platform));
+                        let message = format!(
+                            "The setting \"{}\" of the platform \"{}\" is not supported here.",
+                            show(key),
+                            show(platform)
+                        );
                         self.problems.push(document.problem(&path, message));
                     }
                 }
@@ -60,9 +66,14 @@ impl Import<'_> {
                     self.timeouts.insert(executor.to_owned(), seconds);
                 }
                 ("imagePullPolicy", _) => {
-                    self.note(format!("The pull policy of {} is left out: an image is fetched when it is not there.", show(executor)));
+                    self.note(format!(
+                        "The pull policy of {} is left out: an image is fetched when it is not there.",
+                        show(executor)
+                    ));
                 }
-                ("podMetadata", _) => self.note(format!("Labels and annotations of the pod of {} are left out.", show(executor))),
+                ("podMetadata", _) => {
+                    self.note(format!("Labels and annotations of the pod of {} are left out.", show(executor)))
+                }
                 _ => {
                     let message = format!(
                         "The executor \"{}\" asks its platform for \"{}\", which is not supported here.",

@@ -60,10 +60,15 @@ impl Import<'_> {
             Source { from: From::Status(siblings.step(&status.producer_task)?.to_owned()), kind: KfpKind::FinalStatus }
         } else if let Some(value) = &given.runtime_value {
             if let Some(name) = &value.runtime_parameter {
-                scope.parameters.get(name).cloned().ok_or_else(|| format!("there is no parameter \"{}\"", show(name)))?
+                scope
+                    .parameters
+                    .get(name)
+                    .cloned()
+                    .ok_or_else(|| format!("there is no parameter \"{}\"", show(name)))?
             } else {
                 let old = value.constant_value.as_ref();
-                let old = old.and_then(|old| old.int_value.as_ref().or(old.double_value.as_ref()).or(old.string_value.as_ref()));
+                let old = old
+                    .and_then(|old| old.int_value.as_ref().or(old.double_value.as_ref()).or(old.string_value.as_ref()));
                 let constant = value.constant.as_ref().or(old).cloned().unwrap_or(Value::Null);
                 self.constant(task, given, constant, scope, siblings)?
             }
@@ -86,7 +91,9 @@ impl Import<'_> {
                 let found = fields.iter().try_fold(&value, |value, field| value.get(field));
                 From::Constant(found.cloned().ok_or_else(|| format!("there is no field \"{}\"", fields.join(".")))?)
             }
-            From::Text(..) | From::Status(_) | From::Absent => return Err("a field is taken of what has none".to_owned()),
+            From::Text(..) | From::Status(_) | From::Absent => {
+                return Err("a field is taken of what has none".to_owned());
+            }
         };
         // Of a field nothing is known, so it stays what it is.
         Ok(Source { from, kind: KfpKind::Struct })
@@ -119,13 +126,16 @@ impl Import<'_> {
                     Part::Text(_) | Part::Place(Place::Run(_)) => {}
                     Part::Place(Place::Parameter(name)) => {
                         let given = task.inputs.parameters.get(name);
-                        let given = given.ok_or_else(|| format!("it names the input \"{}\", which is not given", show(name)))?;
+                        let given = given
+                            .ok_or_else(|| format!("it names the input \"{}\", which is not given", show(name)))?;
                         if std::ptr::eq(given, of) {
                             return Err("it names itself".to_owned());
                         }
                         values.insert(name.to_owned(), self.parameter(task, given, scope, siblings)?);
                     }
-                    Part::Place(_) => return Err(format!("\"{}\" has a placeholder that is for commands alone", show(text))),
+                    Part::Place(_) => {
+                        return Err(format!("\"{}\" has a placeholder that is for commands alone", show(text)));
+                    }
                 }
             }
         }
@@ -133,7 +143,12 @@ impl Import<'_> {
     }
 
     /// Where an artifact of a task comes from.
-    pub(super) fn artifact(&self, given: &TaskArtifact, scope: &Scope, siblings: &Siblings) -> Result<Option<Artifact>, String> {
+    pub(super) fn artifact(
+        &self,
+        given: &TaskArtifact,
+        scope: &Scope,
+        siblings: &Siblings,
+    ) -> Result<Option<Artifact>, String> {
         if let Some(name) = &given.component_input_artifact {
             let found = scope.artifacts.get(name);
             return found.cloned().ok_or_else(|| format!("there is no input \"{}\" around it", show(name)));
@@ -158,7 +173,8 @@ impl Import<'_> {
                 continue;
             }
             let of = |message: String| format!("its input \"{}\": {message}", show(name));
-            let kind = kind_of_parameter(definition.parameter_type.as_deref(), definition.r#type.as_deref()).map_err(of)?;
+            let kind =
+                kind_of_parameter(definition.parameter_type.as_deref(), definition.r#type.as_deref()).map_err(of)?;
             let source = match (task.inputs.parameters.get(name), &definition.default_value) {
                 (Some(given), _) => match self.parameter(task, given, scope, siblings) {
                     Ok(source) => source.from,

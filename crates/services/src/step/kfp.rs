@@ -2,14 +2,17 @@
 
 use super::{FileTrouble, StepWork, outputs::Spot};
 use crate::{Ctx, Result, Services, boxed};
+use ::kfp::message::{End, Known, Run, answered};
 use domain::{
     id::PipelineRunId,
-    pipeline::{OutputSpec, PipelineSpec, StepSpec, kfp::{KfpSource, KfpStep}},
+    pipeline::{
+        OutputSpec, PipelineSpec, StepSpec,
+        kfp::{KfpSource, KfpStep},
+    },
     pipeline_run::StepState,
     step::StepOutput,
 };
 use executors::StepDir;
-use ::kfp::message::{End, Known, Run, answered};
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
