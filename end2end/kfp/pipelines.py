@@ -8,7 +8,7 @@ from the network.
 
 import sys
 from pathlib import Path
-from typing import Dict, List, NamedTuple
+from typing import Dict, List, NamedTuple, Optional
 
 from kfp import compiler, dsl
 from kfp.dsl import Artifact, Dataset, Input, Metrics, Model, Output
@@ -88,8 +88,8 @@ def all_types(
 
 
 @component
-def describe(given: dict, words: str) -> str:
-    return f"{words} {sorted(given)}"
+def describe(given: dict, words: str, note: Optional[str] = None) -> str:
+    return f"{words} {sorted(given)}" + (f" ({note})" if note is not None else "")
 
 
 @dsl.pipeline(name="values", description="Values of every type.")
@@ -100,6 +100,7 @@ def values(
     flag: bool = False,
     items: List[str] = ["x", "y"],
     fields: Dict[str, int] = {"k": 1},
+    note: Optional[str] = None,
 ) -> str:
     first = all_types(text=text, whole=whole, number=number, flag=flag, items=items, fields=fields)
     second = all_types(
@@ -111,7 +112,7 @@ def values(
         fields=first.outputs["fields"],
     )
     words = f"{first.outputs['whole']} of {text}:"
-    return describe(given=second.outputs["fields"], words=words).output
+    return describe(given=second.outputs["fields"], words=words, note=note).output
 
 
 # Artifacts with metadata, one and many.

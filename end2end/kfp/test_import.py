@@ -33,6 +33,8 @@ def test_values_have_their_types_on_the_way(run):
     assert done.value("all-types-2", "flag") is True
     assert done.value("all-types-2", "items") == ["x", "y", "more", "more"]
     assert done.value("describe") == "42 of words: ['k', 'more']"
+    done = run("values", "-p", "note=given")
+    assert done.value("describe") == "42 of a text: ['k', 'more'] (given)"
 
 
 def test_artifacts_go_on_with_their_metadata_one_and_many(run):

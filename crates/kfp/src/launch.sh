@@ -1,6 +1,7 @@
 # A step of Slipway. The arguments say what its directory holds; what follows -- is its command.
 upper() { printf %s "$1" | tr a-z- A-Z_; }
-cd "$(mktemp -d)"
+directory=$(mktemp -d)
+cd "$directory"
 mkdir inputs
 count=0
 while [ "$1" != -- ]; do

@@ -47,6 +47,10 @@ impl PipelineSpec {
             let message = format!("Pipeline \"{}\" has no param \"{}\"; {others}", self.name, show(name));
             return Err(Error::invalid_field(format!("params.{}", show(name)), message));
         }
+        // A form gives an empty text for what is left out.
+        let is_left_out = |(name, param): &(&String, &Param)| {
+            param.optional && given.get(*name).is_none_or(|value| value.is_null() || value.as_str() == Some(""))
+        };
         let resolve = |(name, param): (&String, &Param)| {
             let value = match (given.get(name), &param.default) {
                 (Some(value), _) => param.accept(value),
@@ -56,7 +60,7 @@ impl PipelineSpec {
             let wrong = |rule| Error::invalid_field(format!("params.{name}"), format!("The param \"{name}\" {rule}."));
             Ok((name.clone(), value.map_err(wrong)?))
         };
-        self.params.iter().map(resolve).collect()
+        self.params.iter().filter(|param| !is_left_out(param)).map(resolve).collect()
     }
 
     /// The values of all params that the step at this place sees: those of the run, of the steps around it, of the matrix

@@ -311,6 +311,7 @@ params:
   rows: { type: integer, default: 10, minimum: 1, description: "How many?" }
   opts: { type: object, default: { a: [1, "x"] } }
   day: { type: string }
+  who: { type: string, optional: true }
 env: { A: "yes", B: "${{ params.day }}" }
 files:
   train.py: |

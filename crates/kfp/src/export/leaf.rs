@@ -179,6 +179,12 @@ impl Export<'_> {
         let names: Vec<String> = frame.params.keys().chain(step.params.keys()).cloned().collect();
         let names: std::collections::BTreeSet<String> = names.into_iter().collect();
         for param in &names {
+            if self.spec.params.get(param).is_some_and(|param| param.optional) && !step.params.contains_key(param) {
+                self.problem(format!(
+                    "Step \"{name}\" sees the optional param \"{param}\", which cannot be left out in Kubeflow Pipelines; give it a \
+                     default."
+                ));
+            }
             let (source, kind) = match step.params.get(param) {
                 None => {
                     let kind = frame.params.get(param).map_or(KfpKind::String, |seen| seen.kind.clone());

@@ -143,6 +143,9 @@ impl<'a> Export<'a> {
                 definition["defaultValue"] = default.clone().into();
                 definition["isOptional"] = true.into();
             }
+            if param.optional {
+                definition["isOptional"] = true.into();
+            }
             if !param.description.is_empty() {
                 definition["description"] = param.description.clone().into();
             }

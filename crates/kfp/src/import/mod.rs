@@ -180,7 +180,7 @@ impl<'a> Import<'a> {
         }
         let (mut params, mut scope) = (BTreeMap::new(), dag::Scope::root());
         for (name, definition) in &root.input_definitions.parameters {
-            match self.param(name, definition) {
+            match Self::param(name, definition) {
                 Ok((param, kind)) => {
                     let ours = scope.params.take(name);
                     let from = From::Param(ours.clone(), Vec::new());
@@ -228,7 +228,7 @@ impl<'a> Import<'a> {
         })
     }
 
-    fn param(&mut self, name: &str, definition: &InputParameter) -> Result<(Param, KfpKind), String> {
+    fn param(name: &str, definition: &InputParameter) -> Result<(Param, KfpKind), String> {
         let kind = kind_of_parameter(definition.parameter_type.as_deref(), definition.r#type.as_deref())?;
         let ours = match kind {
             KfpKind::String => ParamKind::String,
@@ -244,12 +244,10 @@ impl<'a> Import<'a> {
         let value = |value: &Value| ParamValue::try_from(value.clone());
         let wrong = |rule: String| format!("The pipeline's parameter \"{}\" {rule}.", show(name));
         let default = definition.default_value.as_ref().map(value).transpose().map_err(wrong)?;
-        if default.is_none() && definition.is_optional {
-            self.note(format!("The parameter {} is optional there; here a run has to give it.", show(name)));
-        }
         let choices = definition.literals.iter().map(value).collect::<Result<Vec<_>, _>>().map_err(wrong)?;
         let param = Param {
             kind: ours,
+            optional: default.is_none() && definition.is_optional,
             default,
             description: definition.description.clone(),
             choices,
