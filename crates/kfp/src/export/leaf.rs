@@ -238,7 +238,7 @@ impl Export<'_> {
             };
             if !matches!(
                 spec,
-                OutputSpec::Path(_) | OutputSpec::Typed { kind: OutputKind::Value, name: None, tolerance: None, .. }
+                OutputSpec::Path(_) | OutputSpec::Typed { kind: OutputKind::Value, name: None, tolerance: None, varies: false, .. }
             ) {
                 add(&["typed", output, &serde_json::to_string(spec).unwrap_or_default()]);
             }

@@ -492,7 +492,7 @@ impl<'a> Export<'a> {
             Some(OutputKind::Metrics) => KfpKind::Struct,
             Some(OutputKind::Dataset) => artifact("system.Dataset"),
             Some(OutputKind::Model) => artifact("system.Model"),
-            None => artifact("system.Artifact"),
+            Some(OutputKind::File) | None => artifact("system.Artifact"),
         }
     }
 

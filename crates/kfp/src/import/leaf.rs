@@ -320,7 +320,7 @@ impl Import<'_> {
 }
 
 fn typed(path: String, kind: OutputKind) -> OutputSpec {
-    OutputSpec::Typed { path, kind, name: None, tolerance: None }
+    OutputSpec::Typed { path, kind, name: None, tolerance: None, varies: false }
 }
 
 /// What is gathered of a step while it is read.
