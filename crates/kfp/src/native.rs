@@ -102,7 +102,13 @@ pub(crate) fn read(
                         rest.next()?;
                         let path = value.to_owned();
                         let output = match outputs.values.contains_key(&name) {
-                            true => OutputSpec::Typed { path, kind: OutputKind::Value, name: None, tolerance: None, varies: false },
+                            true => OutputSpec::Typed {
+                                path,
+                                kind: OutputKind::Value,
+                                name: None,
+                                tolerance: None,
+                                varies: false,
+                            },
                             false => OutputSpec::Path(path),
                         };
                         native.outputs.entry(name).or_insert(output);

@@ -158,7 +158,9 @@ fn what_has_no_place_there_is_told() {
         problems("{ a: { params: { p: 1 }, steps: { b: { command: x } } } }")
             .contains("has params for the steps inside of it")
     );
-    let optional = PipelineSpec::parse("name: x\nparams: { p: { type: string, optional: true } }\nsteps: { a: { command: x } }").unwrap();
+    let optional =
+        PipelineSpec::parse("name: x\nparams: { p: { type: string, optional: true } }\nsteps: { a: { command: x } }")
+            .unwrap();
     assert!(kfp::export(&optional, Some("alpine")).unwrap_err()[0].contains("sees the optional param \"p\""));
     let text = "{ a: { command: x, outputs: { o: { path: o, type: value } } }, b: { command: y, inputs: { o: a.o }, if: \"inputs.o == 'x'\" } }";
     assert!(problems(text).contains("compare it with a number or a truth value"));

@@ -72,8 +72,10 @@ fn an_optional_param_may_be_left_out() {
     assert_eq!(invocation.argv, ["x", "<>"]);
     assert!(!invocation.env.contains_key("PARAM_WHO"));
     assert!(
-        problems("name: x\nparams: { a: { type: string, default: x, optional: true } }\nsteps: { a: { command: x } }\n")
-            .contains("can be left out anyway")
+        problems(
+            "name: x\nparams: { a: { type: string, default: x, optional: true } }\nsteps: { a: { command: x } }\n"
+        )
+        .contains("can be left out anyway")
     );
     assert!(
         problems("name: x\nparams: { a: { type: string, optional: 3 } }\nsteps: { a: { command: x } }\n")

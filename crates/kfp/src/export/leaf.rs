@@ -238,7 +238,8 @@ impl Export<'_> {
             };
             if !matches!(
                 spec,
-                OutputSpec::Path(_) | OutputSpec::Typed { kind: OutputKind::Value, name: None, tolerance: None, varies: false, .. }
+                OutputSpec::Path(_)
+                    | OutputSpec::Typed { kind: OutputKind::Value, name: None, tolerance: None, varies: false, .. }
             ) {
                 add(&["typed", output, &serde_json::to_string(spec).unwrap_or_default()]);
             }

@@ -69,8 +69,9 @@ pub fn import(source: &str, executor: ExecutorKind) -> Result<Imported, FileErro
     match PipelineSpec::parse(&text) {
         Ok(spec) => Ok(Imported { spec, source: text, notes }),
         Err(FileErrors(found)) => {
-            let what =
-                |problem: Problem| document::whole(format!("What becomes of it here cannot be: {}", one_note(&problem.message)));
+            let what = |problem: Problem| {
+                document::whole(format!("What becomes of it here cannot be: {}", one_note(&problem.message)))
+            };
             Err(FileErrors(found.into_iter().map(what).collect()))
         }
     }

@@ -38,7 +38,10 @@ impl Reader {
         let default = get("default").and_then(|node| self.value(node, "A default needs a value."));
         let optional = match get("optional").map(|node| (node, self.value(node, "\"optional\" is true or false."))) {
             Some((node, Some(ParamValue::Bool(true)))) if default.is_some() => {
-                self.problem(node.at, "A param with a default can be left out anyway; take \"optional\" or the default away.");
+                self.problem(
+                    node.at,
+                    "A param with a default can be left out anyway; take \"optional\" or the default away.",
+                );
                 false
             }
             Some((_, Some(ParamValue::Bool(optional)))) => optional,
