@@ -19,6 +19,7 @@ MAY_USE = {
     "chain": {"domain"},
     "executors": {"domain"},
     "export": set(),
+    "kfp": {"domain"},
     "kubernetes": {"executors"},
     "manifest": set(),
     "outbound": {"domain"},
@@ -26,10 +27,10 @@ MAY_USE = {
     "serving": {"domain"},
     "points": {"domain"},
     "store": {"chain", "domain", "points"},
-    "services": {"chain", "domain", "manifest", "preview"} | LAYERS,
+    "services": {"chain", "domain", "kfp", "manifest", "preview"} | LAYERS,
     "app": {"domain"},
     "frontend": {"app"},
-    "server": {"app", "chain", "docker", "domain", "kubernetes", "manifest", "preview", "services"} | LAYERS,
+    "server": {"app", "chain", "docker", "domain", "kfp", "kubernetes", "manifest", "preview", "services"} | LAYERS,
     "testkit": set(),
 }
 ONLY_IN_TESTS = {"testkit"}

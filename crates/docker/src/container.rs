@@ -33,7 +33,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 /// Where a container finds its directory.
-const INSIDE: &str = "/slipway";
+pub(crate) const INSIDE: &str = "/slipway";
 /// Processes and threads, at most.
 const MOST_TASKS: i64 = 16_384;
 /// Shared memory, in bytes: what loaders of data pass batches through.

@@ -144,6 +144,10 @@ impl Executor for DockerExecutor {
         Box::pin(self.dirs.create(name, files))
     }
 
+    fn seen(&self, _: &StepDir) -> PathBuf {
+        PathBuf::from(container::INSIDE).join("work")
+    }
+
     fn run<'a>(
         &'a self,
         dir: &'a StepDir,

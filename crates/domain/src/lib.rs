@@ -16,6 +16,8 @@ pub mod dataset_input;
 pub mod delegation;
 pub mod deployment;
 pub mod digest;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod document;
 pub mod drift;
 pub mod duration;
 pub mod environment;

@@ -97,12 +97,22 @@ struct Open {
 
 /// Reads the one document of the text.
 pub(crate) fn read(source: &str) -> Result<Rc<Node>, Problem> {
+    let empty = || Problem::new(At { line: 1, column: 1 }, "The file is empty.");
+    documents(source, true)?.pop().ok_or_else(empty)
+}
+
+/// Reads all documents of the text.
+pub(crate) fn read_all(source: &str) -> Result<Vec<Rc<Node>>, Problem> {
+    documents(source, false)
+}
+
+fn documents(source: &str, is_one: bool) -> Result<Vec<Rc<Node>>, Problem> {
     let options = granit_parser::options! {
         emit_comments: false,
         flow_nesting_limit: MAX_DEPTH,
         block_nesting_limit: MAX_DEPTH,
     };
-    let mut tree = Tree { source, open: Vec::new(), anchors: HashMap::new(), root: None };
+    let mut tree = Tree { source, is_one, open: Vec::new(), anchors: HashMap::new(), roots: Vec::new() };
     for event in Parser::new_from_str_with_options(source, options) {
         let (event, span) = event.map_err(|error| {
             let at = At { line: error.marker().line(), column: error.marker().col() + 1 };
@@ -112,14 +122,16 @@ pub(crate) fn read(source: &str) -> Result<Rc<Node>, Problem> {
         })?;
         tree.take(event, span)?;
     }
-    tree.root.ok_or_else(|| Problem::new(At { line: 1, column: 1 }, "The file is empty."))
+    Ok(tree.roots)
 }
 
 struct Tree<'a> {
     source: &'a str,
+    /// Whether a second document is one too many.
+    is_one: bool,
     open: Vec<Open>,
     anchors: HashMap<usize, Rc<Node>>,
-    root: Option<Rc<Node>>,
+    roots: Vec<Rc<Node>>,
 }
 
 impl Tree<'_> {
@@ -149,7 +161,7 @@ impl Tree<'_> {
                     Err(Problem::new(at, format!("{name} stands inside of what it names.")))
                 }
             },
-            Event::DocumentStart(..) if self.root.is_some() => {
+            Event::DocumentStart(..) if self.is_one && !self.roots.is_empty() => {
                 Err(Problem::new(at, "A second document begins here; a file holds one."))
             }
             _ => Ok(()),
@@ -192,7 +204,7 @@ impl Tree<'_> {
         }
         match self.open.last_mut() {
             Some(open) => open.children.push(node),
-            None => self.root = Some(node),
+            None => self.roots.push(node),
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use nix::sys::signal::Signal;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    path::PathBuf,
     time::Duration,
 };
 use tokio::sync::{mpsc, watch};
@@ -29,6 +30,11 @@ pub trait Executor: fmt::Debug + Send + Sync {
     /// # Errors
     /// When the directory exists, a path leaves it, or it cannot be written.
     fn prepare<'a>(&'a self, name: &'a str, files: BTreeMap<String, String>) -> BoxFuture<'a, Result<StepDir, Error>>;
+
+    /// Where the command sees the directory in which it begins.
+    fn seen(&self, dir: &StepDir) -> PathBuf {
+        dir.work()
+    }
 
     /// Runs the command to its end, and the end of all that it started. When it runs already, goes on with it.
     ///

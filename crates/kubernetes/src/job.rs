@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::{io, time::Duration};
 
 /// Where a pod finds its directory.
-const INSIDE: &str = "/slipway";
+pub(crate) const INSIDE: &str = "/slipway";
 /// The container's name.
 pub(crate) const CONTAINER: &str = "step";
 /// The variables that are secret, separated by spaces: whoever adopts the Job finds their values in it.

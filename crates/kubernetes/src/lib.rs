@@ -163,6 +163,10 @@ impl Executor for KubernetesExecutor {
         Box::pin(self.dirs.create(name, files))
     }
 
+    fn seen(&self, _: &StepDir) -> PathBuf {
+        PathBuf::from(job::INSIDE).join("work")
+    }
+
     fn run<'a>(
         &'a self,
         dir: &'a StepDir,

@@ -5,7 +5,7 @@ use domain::{
     Error, Page,
     audit::{Object, ObjectKind},
     page,
-    pipeline::{FileErrors, Pipeline, PipelineSpec, PipelineSummary, PipelineVersion},
+    pipeline::{ExecutorKind, FileErrors, Pipeline, PipelineSpec, PipelineSummary, PipelineVersion},
 };
 
 /// The most versions in a page of them: each has a whole file.
@@ -19,11 +19,23 @@ pub struct PipelineFile {
 }
 
 impl PipelineFile {
-    /// Reads a file.
+    /// Reads a file. What Kubeflow Pipelines compiled becomes a file of ours, whose steps run in containers of Docker.
     ///
     /// # Errors
     /// With every problem of the file and where it is.
     pub fn read(source: String) -> std::result::Result<Self, FileErrors> {
+        Self::read_for(source, ExecutorKind::Docker)
+    }
+
+    /// The same, for steps of Kubeflow Pipelines that are to run there.
+    ///
+    /// # Errors
+    /// With every problem of the file and where it is.
+    pub fn read_for(source: String, executor: ExecutorKind) -> std::result::Result<Self, FileErrors> {
+        if kfp::is_compiled(&source) {
+            let kfp::Imported { spec, source, .. } = kfp::import(&source, executor)?;
+            return Ok(Self { source, spec });
+        }
         let spec = PipelineSpec::parse(&source)?;
         Ok(Self { source, spec })
     }

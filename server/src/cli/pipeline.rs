@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use domain::{
     Page,
     log::{LogLine, LogStream},
-    pipeline::{PipelineSpec, PipelineVersion},
+    pipeline::{ExecutorKind, FileErrors, PipelineSpec, PipelineVersion},
     pipeline_run::{PipelineRun, PipelineRunDetail, PipelineRunState, Sameness, StepState},
     step::Step,
 };
@@ -32,8 +32,11 @@ const PART: i64 = 5000;
 pub enum Command {
     /// Store a pipeline's file, as a new version if it says something new.
     Apply {
-        /// The YAML file; - for standard input.
+        /// The YAML file, ours or one that Kubeflow Pipelines compiled; - for standard input.
         file: PathBuf,
+        /// Where the steps of a file run that Kubeflow Pipelines compiled.
+        #[arg(long, env = "SLIPWAY_EXECUTOR", default_value = "docker", value_name = "EXECUTOR", value_parser = executor)]
+        executor: ExecutorKind,
         /// Which server, and as whom.
         #[command(flatten)]
         remote: Remote,
@@ -46,6 +49,22 @@ pub enum Command {
     },
     /// Print the JSON Schema of a pipeline's file, for editors.
     Schema,
+    /// Print the pipeline that a file of Kubeflow Pipelines is, as that system's compiler wrote it.
+    Import {
+        /// The compiled YAML file; - for standard input.
+        file: PathBuf,
+        /// Where its steps run: docker, kubernetes or process.
+        #[arg(long, env = "SLIPWAY_EXECUTOR", default_value = "docker", value_name = "EXECUTOR", value_parser = executor)]
+        executor: ExecutorKind,
+    },
+    /// Print a pipeline's file as Kubeflow Pipelines reads it.
+    Export {
+        /// The YAML file; - for standard input.
+        file: PathBuf,
+        /// The image of steps that name none.
+        #[arg(long, env = "SLIPWAY_IMAGE", value_name = "IMAGE")]
+        image: Option<String>,
+    },
     /// Start a run of a pipeline and print its number, alone, on standard output.
     Run(Run),
     /// Say what the steps of a run do until it has ended. Fails when the run does not succeed.
@@ -143,12 +162,14 @@ pub struct Rerun {
 /// When the server does not answer or refuses, or the run that is waited for does not succeed.
 pub async fn run(command: Command) -> Result<()> {
     match command {
-        Command::Apply { file, remote } => apply(&remote.client()?, &file).await,
+        Command::Apply { file, executor, remote } => apply(&remote.client()?, &file, executor).await,
         Command::Lint { files } => lint(&files),
         Command::Schema => {
             print(domain::pipeline::SCHEMA.trim_end());
             Ok(())
         }
+        Command::Import { file, executor } => import(&file, executor),
+        Command::Export { file, image } => export(&file, image.as_deref()),
         Command::Watch { number, remote } => wait(&remote.client()?, number).await,
         Command::Run(options) => start(&options.remote.client()?, &options).await,
         Command::Rerun(options) => rerun(&options.remote.client()?, &options).await,
@@ -172,32 +193,84 @@ fn read(file: &Path) -> Result<String> {
     }
 }
 
+fn executor(text: &str) -> Result<ExecutorKind, String> {
+    ExecutorKind::parse(text).ok_or_else(|| "steps run in docker, kubernetes or process".to_owned())
+}
+
 fn lint(files: &[PathBuf]) -> Result<()> {
     let mut wrong = 0;
     for file in files {
-        match PipelineSpec::parse(&read(file)?) {
+        let source = read(file)?;
+        let spec = match kfp::is_compiled(&source) {
+            true => kfp::import(&source, ExecutorKind::Docker).map(|imported| imported.spec),
+            false => PipelineSpec::parse(&source),
+        };
+        match spec {
             Ok(spec) => {
                 say(&format!("{}: {} is as it should be ({})", file.display(), spec.name, spec.digest().short()))
             }
-            Err(problems) => {
-                wrong += problems.0.len();
-                // As compilers write it, so that editors find the place.
-                for problem in problems.0 {
-                    print(&format!("{}:{}:{}: {}", file.display(), problem.line, problem.column, problem.message));
-                }
-            }
+            Err(problems) => wrong += told(file, problems),
         }
     }
-    match wrong {
+    problems(wrong)
+}
+
+/// Says what is wrong with a file, as compilers do, so that editors find the place. Answers with how much that was.
+fn told(file: &Path, problems: FileErrors) -> usize {
+    for problem in &problems.0 {
+        print(&format!("{}:{}:{}: {}", file.display(), problem.line, problem.column, problem.message));
+    }
+    problems.0.len()
+}
+
+fn problems(count: usize) -> Result<()> {
+    match count {
         0 => Ok(()),
         1 => bail!("1 problem"),
         count => bail!("{count} problems"),
     }
 }
 
-async fn apply(client: &Client, file: &Path) -> Result<()> {
+fn import(file: &Path, executor: ExecutorKind) -> Result<()> {
+    match kfp::import(&read(file)?, executor) {
+        Ok(imported) => {
+            imported.notes.iter().for_each(|note| say(note));
+            print(imported.source.trim_end());
+            Ok(())
+        }
+        Err(errors) => refuse(file, errors),
+    }
+}
+
+fn export(file: &Path, image: Option<&str>) -> Result<()> {
+    let spec = match PipelineSpec::parse(&read(file)?) {
+        Ok(spec) => spec,
+        Err(errors) => return refuse(file, errors),
+    };
+    match kfp::export(&spec, image) {
+        Ok(exported) => {
+            exported.notes.iter().for_each(|note| say(note));
+            print(exported.source.trim_end());
+            Ok(())
+        }
+        Err(sentences) => {
+            sentences.iter().for_each(|sentence| say(sentence));
+            problems(sentences.len())
+        }
+    }
+}
+
+/// What is wrong goes where nobody takes it for the file that was asked for.
+fn refuse(file: &Path, errors: FileErrors) -> Result<()> {
+    for problem in &errors.0 {
+        say(&format!("{}:{}:{}: {}", file.display(), problem.line, problem.column, problem.message));
+    }
+    problems(errors.0.len())
+}
+
+async fn apply(client: &Client, file: &Path, executor: ExecutorKind) -> Result<()> {
     let source = read(file)?;
-    let pipelines = path(&["pipelines"]);
+    let pipelines = format!("{}?executor={}", path(&["pipelines"]), executor.as_str());
     let stored = client.send::<PipelineVersion>(Method::PUT, &pipelines, |request| {
         request.header("content-type", "application/yaml").body(source)
     });

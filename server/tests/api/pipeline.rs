@@ -94,3 +94,35 @@ async fn pipelines_of_another_workspace_are_not_there() {
     stranger.post("/api/v1/pipeline-runs/1/cancel", json!({})).await.refused(404);
     assert_eq!(stranger.get("/api/v1/pipeline-runs").await.ok()["items"], json!([]));
 }
+
+#[tokio::test]
+async fn what_kubeflow_pipelines_compiled_is_stored_as_a_file_of_ours() {
+    let app = TestApp::start().await;
+    let contributor = app.member(Role::Contributor).await;
+    let compiled = include_str!("../../../crates/kfp/fixtures/retries.yaml");
+    let body = json!({ "source": compiled });
+    let stored = contributor.put("/api/v1/pipelines", body.clone()).await;
+    assert_eq!(stored.status.as_u16(), 201);
+    let stored = stored.ok();
+    let source = stored["source"].as_str().unwrap();
+    assert!(source.starts_with("# From Kubeflow Pipelines, compiled by kfp-2."), "{source}");
+    assert_eq!((&stored["spec"]["name"], &stored["spec"]["executor"]), (&json!("retries"), &json!("docker")));
+    assert_eq!(stored["spec"]["steps"]["flaky"]["retries"]["count"], 2);
+    // What was stored is a file as any other.
+    let again = contributor.put("/api/v1/pipelines", json!({ "source": source })).await;
+    assert_eq!(again.status.as_u16(), 200);
+    let other = contributor.put("/api/v1/pipelines?executor=kubernetes", body.clone()).await.ok();
+    assert_eq!((&other["number"], &other["spec"]["executor"]), (&json!(2), &json!("kubernetes")));
+    contributor.put("/api/v1/pipelines?executor=moon", body).await.refused(400);
+
+    let image = "image: python:3.12-slim";
+    let wrong = compiled
+        .replace(image, "image: \"{{$.inputs.parameters['image']}}\"")
+        .replace("maxRetryCount: 2", "maxRetryCount: 99");
+    let refused = contributor.put("/api/v1/pipelines", json!({ "source": wrong })).await.refused(400);
+    assert_eq!(
+        refused["problems"][0]["message"],
+        "Task \"flaky\" (component \"comp-flaky\"): an image that is chosen by a value is not supported here; name it."
+    );
+    assert_eq!(refused["problems"][0]["line"], 2 + wrong.lines().position(|line| line == "    tasks:").unwrap());
+}

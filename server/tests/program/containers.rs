@@ -93,3 +93,27 @@ async fn a_container_that_runs_out_of_memory_fails_its_step_with_the_figures() {
     assert_eq!(step["reason"], "killed: out of memory at 64.0 of 64.0 MiB", "{step}");
     worker.stop();
 }
+
+#[tokio::test]
+#[ignore = "needs an engine: make test-docker"]
+async fn containers_of_kubeflow_pipelines_run_as_they_were_compiled() {
+    let (slipway, _server) = Slipway::start(&["--no-worker"]).await;
+    let mut worker = work(&slipway);
+    let compiled = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/kfp/fixtures/containers.yaml");
+    let compiled = fs::read_to_string(compiled).unwrap().replace("alpine:3.20", &image());
+    let run = slipway.run(&compiled).await;
+    let detail = slipway.ended(run).await;
+    assert_eq!(detail["run"]["state"], "succeeded", "{detail:#}");
+    let value = async |step: &str, output: &str| {
+        let step = slipway.get(&format!("pipeline-runs/{run}/steps/{step}")).await;
+        let outputs = step["outputs"].as_array().unwrap().clone();
+        outputs.into_iter().find(|given| given["name"] == output).unwrap()["value"].clone()
+    };
+    assert_eq!(value("shout-2", "said").await, "it's \"quoted\" $HOME");
+    assert_eq!(value("read", "words").await, "--none\n<it's \"quoted\" $HOME>\n");
+    let told = value("read", "whole").await;
+    assert_eq!(told["inputs"]["artifacts"]["paper"]["artifacts"][0]["uri"], "/slipway/work/inputs/paper");
+    let attempts = slipway.get(&format!("pipeline-runs/{run}/steps/read/attempts")).await;
+    assert_eq!(attempts["items"][0]["executor"], "docker");
+    worker.stop();
+}

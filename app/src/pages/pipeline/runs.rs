@@ -198,6 +198,7 @@ fn ParamField(name: String, param: Param, draft: Draft) -> impl IntoView {
         Some("") => "empty in the file".to_owned(),
         Some(text) if text.chars().count() > 60 => "as in the file".to_owned(),
         Some(text) => format!("{text} in the file"),
+        None if param.optional => "may be left out".to_owned(),
         None => "needed".to_owned(),
     };
     let draft = match (draft.value(&field), &default) {
@@ -228,7 +229,8 @@ fn ParamField(name: String, param: Param, draft: Draft) -> impl IntoView {
         _ => param.choices.iter().map(ToString::to_string).collect(),
     };
     if !choices.is_empty() {
-        let options = choices.into_iter().map(|word| (word.clone(), word)).collect();
+        let none = param.optional.then(|| (String::new(), "None".to_owned()));
+        let options = none.into_iter().chain(choices.into_iter().map(|word| (word.clone(), word))).collect();
         return view! { <SelectField label=name name=field options hint draft/> }.into_any();
     }
     match param.kind {
@@ -236,7 +238,7 @@ fn ParamField(name: String, param: Param, draft: Draft) -> impl IntoView {
             view! { <TextArea label=name name=field mono=true hint draft/> }.into_any()
         }
         kind => {
-            let optional = kind == ParamKind::String && default.is_some();
+            let optional = param.optional || (kind == ParamKind::String && default.is_some());
             view! { <TextField label=name name=field optional autocomplete="off" mono=true hint draft/> }.into_any()
         }
     }

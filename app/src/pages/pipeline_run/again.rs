@@ -28,7 +28,7 @@ pub(super) fn Again(page: RunPage, links: Links, draft: Draft) -> impl IntoView 
         .params
         .keys()
         .map(|name| {
-            let optional = page.spec.params.get(name).is_some_and(|param| param.default.as_ref().is_some_and(|text| text.to_string().is_empty()));
+            let optional = page.spec.params.get(name).is_some_and(|param| param.optional || param.default.as_ref().is_some_and(|text| text.to_string().is_empty()));
             view! {
                 <TextField label=name.clone() name=format!("params.{name}") optional autocomplete="off" mono=true draft=draft.clone()/>
             }

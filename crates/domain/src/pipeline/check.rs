@@ -76,6 +76,10 @@ impl<'a> Scope<'a> {
             {
                 problems.push(Problem::new(at, capitalised(&message)));
             }
+            if let (Some(at), Some(kfp)) = (places.kfp, &step.kfp) {
+                let has_param = |name: &str| seen.iter().any(|(kind, known, _)| *kind == "PARAM" && *known == name);
+                problems.extend(kfp.check(step, has_param).into_iter().map(|message| Problem::new(at, message)));
+            }
             if let Some(inner) = step.steps() {
                 let params = seen.into_iter().filter(|(kind, _, _)| *kind == "PARAM").collect();
                 let scope = Scope { steps: inner, places: &places.steps, params, whole: Some(name), outer: Some(self) };

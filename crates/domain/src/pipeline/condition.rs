@@ -17,7 +17,7 @@ pub const VARIABLES: [&str; 3] = ["params", "inputs", "steps"];
 ///
 /// # Errors
 /// What is wrong with it and where; a sentence.
-pub(super) fn check(condition: &str) -> Result<(), String> {
+pub fn check(condition: &str) -> Result<(), String> {
     expression::check(condition, &VARIABLES)
 }
 
@@ -53,6 +53,23 @@ pub fn holds(condition: &str, known: &Known) -> Result<bool, String> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn whole_numbers_compare_with_others() {
+        let inputs = BTreeMap::from([("one".to_owned(), json!(1)), ("half".to_owned(), json!(0.5))]);
+        let known = Known { inputs, ..Known::default() };
+        for condition in [
+            "inputs.one > 0.5",
+            "inputs.one >= 1.0",
+            "inputs.one == 1.0",
+            "inputs.half < 1",
+            "inputs.half != 1",
+            "0.5 < inputs.one",
+            "int(inputs.one) == 1",
+        ] {
+            assert_eq!(holds(condition, &known), Ok(true), "{condition}");
+        }
+    }
 
     #[test]
     fn a_condition_looks_at_params_values_and_states() {

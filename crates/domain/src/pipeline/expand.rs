@@ -53,6 +53,10 @@ impl PipelineSpec {
             let message = format!("Pipeline \"{}\" has no param \"{}\"; {others}", self.name, show(name));
             return Err(Error::invalid_field(format!("params.{}", show(name)), message));
         }
+        // A form gives an empty text for what is left out.
+        let is_left_out = |(name, param): &(&String, &Param)| {
+            param.optional && given.get(*name).is_none_or(|value| value.is_null() || value.as_str() == Some(""))
+        };
         let resolve = |(name, param): (&String, &Param)| {
             let value = match (given.get(name), &param.default) {
                 (Some(value), _) => param.accept(value),
@@ -62,7 +66,7 @@ impl PipelineSpec {
             let wrong = |rule| Error::invalid_field(format!("params.{name}"), format!("The param \"{name}\" {rule}."));
             Ok((name.clone(), value.map_err(wrong)?))
         };
-        self.params.iter().map(resolve).collect()
+        self.params.iter().filter(|param| !is_left_out(param)).map(resolve).collect()
     }
 
     /// The values of all params that the step at this place sees: those of the run, of the steps around it, of the matrix
@@ -142,6 +146,12 @@ impl PipelineSpec {
         env.extend(paths.map(|(name, path)| (env_name("OUTPUT", name), path.to_owned())));
         env.extend(["PYTHONHASHSEED", "SLIPWAY_SEED"].map(|name| (name.to_owned(), self.seed.to_string())));
         env.extend(self.env.iter().map(|(name, text)| (name.clone(), fill_pipeline(text))));
+        if step.kfp.is_some() {
+            // What stands in them is for Kubeflow's placeholders, which are filled in when the inputs are there.
+            env.extend(step.env.clone());
+            let Work::Command(Command::Program(argv)) = &step.work else { return None };
+            return Some(Invocation { argv: argv.clone(), env });
+        }
         env.extend(step.env.iter().map(|(name, text)| (name.clone(), fill_step(text))));
 
         let argv = match (&step.work, step.notebook()) {

@@ -8,10 +8,11 @@
 mod expand;
 mod graph;
 mod input;
+pub mod kfp;
 mod output;
 mod param;
 mod spec;
-mod template;
+pub mod template;
 mod value;
 
 // Files are read by the server alone; pages get what they say.
@@ -23,6 +24,8 @@ pub mod condition;
 mod parse;
 #[cfg(test)]
 mod tests;
+#[cfg(not(target_arch = "wasm32"))]
+mod write;
 
 /// The JSON Schema of a pipeline's file, for editors. What it allows and [`PipelineSpec::parse`] refuses is told with a
 /// sentence by the latter alone: names that must exist, circles, placeholders.
@@ -42,6 +45,8 @@ pub use spec::{
     Retries, StepSpec, TriggerRule, Work,
 };
 pub use value::ParamValue;
+#[cfg(not(target_arch = "wasm32"))]
+pub use write::yaml;
 
 use crate::{
     id::{PipelineId, PipelineVersionId, WorkspaceId},

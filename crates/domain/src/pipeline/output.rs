@@ -36,6 +36,12 @@ pub enum OutputSpec {
         #[cfg_attr(feature = "openapi", schema(value_type = String))]
         from: OutputRef,
     },
+    /// The same with the first of these that was given: of steps of which not all run.
+    FirstOf {
+        /// Which, in their order.
+        #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
+        from: Vec<OutputRef>,
+    },
 }
 
 impl OutputSpec {
@@ -44,7 +50,7 @@ impl OutputSpec {
     pub fn path(&self) -> Option<&str> {
         match self {
             Self::Path(path) | Self::Typed { path, .. } => Some(path),
-            Self::Of { .. } => None,
+            Self::Of { .. } | Self::FirstOf { .. } => None,
         }
     }
 
@@ -53,14 +59,14 @@ impl OutputSpec {
     pub fn kind(&self) -> Option<OutputKind> {
         match self {
             Self::Typed { kind, .. } => Some(*kind),
-            Self::Path(_) | Self::Of { .. } => None,
+            Self::Path(_) | Self::Of { .. } | Self::FirstOf { .. } => None,
         }
     }
 
     /// Whether it is a value, or an output of an inner step that may be one.
     #[must_use]
     pub fn may_be_value(&self) -> bool {
-        matches!(self, Self::Of { .. }) || self.kind().is_some_and(OutputKind::is_value)
+        matches!(self, Self::Of { .. } | Self::FirstOf { .. }) || self.kind().is_some_and(OutputKind::is_value)
     }
 
     /// Whether it is other each time by its nature.
@@ -74,7 +80,7 @@ impl OutputSpec {
     pub fn tolerance(&self) -> f64 {
         match self {
             Self::Typed { tolerance, .. } => tolerance.unwrap_or_default(),
-            Self::Path(_) | Self::Of { .. } => 0.0,
+            Self::Path(_) | Self::Of { .. } | Self::FirstOf { .. } => 0.0,
         }
     }
 }

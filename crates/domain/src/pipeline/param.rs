@@ -80,8 +80,10 @@ pub struct Param {
     /// What it takes.
     #[serde(rename = "type")]
     pub kind: ParamKind,
-    /// Its value when a run gives none. Without one, a run must give it.
+    /// Its value when a run gives none. Without one, a run must give it, unless it is optional.
     pub default: Option<ParamValue>,
+    /// Whether a run may leave it out though it has no default: then it has no value.
+    pub optional: bool,
     /// What it is for.
     pub description: String,
     /// The only values that it takes; any, when there are none.
@@ -107,6 +109,8 @@ struct Whole {
     kind: ParamKind,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     default: Option<ParamValue>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    optional: bool,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     description: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -121,8 +125,8 @@ impl From<Written> for Param {
     fn from(written: Written) -> Self {
         match written {
             Written::Default(default) => Self::from(default),
-            Written::Whole(Whole { kind, default, description, choices, minimum, maximum }) => {
-                Self { kind, default, description, choices, minimum, maximum }
+            Written::Whole(Whole { kind, default, optional, description, choices, minimum, maximum }) => {
+                Self { kind, default, optional, description, choices, minimum, maximum }
             }
         }
     }
@@ -136,8 +140,8 @@ impl From<Param> for Written {
                 Self::Default(default.clone())
             }
             _ => {
-                let Param { kind, default, description, choices, minimum, maximum } = param;
-                Self::Whole(Whole { kind, default, description, choices, minimum, maximum })
+                let Param { kind, default, optional, description, choices, minimum, maximum } = param;
+                Self::Whole(Whole { kind, default, optional, description, choices, minimum, maximum })
             }
         }
     }
@@ -148,6 +152,7 @@ impl From<ParamValue> for Param {
         Self {
             kind: ParamKind::of(&default),
             default: Some(default),
+            optional: false,
             description: String::new(),
             choices: Vec::new(),
             minimum: None,

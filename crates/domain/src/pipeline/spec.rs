@@ -5,6 +5,7 @@
 
 use super::{
     input::{InputSpec, OutputRef},
+    kfp::KfpStep,
     output::OutputSpec,
     param::Param,
     value::ParamValue,
@@ -118,6 +119,9 @@ pub struct StepSpec {
     /// What of its machine it may use.
     #[serde(default, skip_serializing_if = "Resources::is_default")]
     pub resources: Resources,
+    /// What it expects and promises when its command is one of Kubeflow Pipelines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kfp: Option<Box<KfpStep>>,
     /// Whether what it gave is used again when it would run with the same once more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<Cache>,

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// What a placeholder stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place<'a> {
+pub enum Place<'a> {
     /// The value of a param.
     Param(&'a str),
     /// Where an input lies, relative to the step's directory.
@@ -15,7 +15,7 @@ pub(super) enum Place<'a> {
 
 /// One part of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part<'a> {
+pub enum Part<'a> {
     /// Taken as it is.
     Text(&'a str),
     /// Filled in.
@@ -24,7 +24,7 @@ pub(super) enum Part<'a> {
 
 /// A placeholder that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum TemplateError<'a> {
+pub enum TemplateError<'a> {
     /// `${{` without `}}`.
     Open,
     /// Something else than `params.x`, `inputs.x` or `outputs.x` inside.
@@ -45,7 +45,7 @@ impl fmt::Display for TemplateError<'_> {
 }
 
 /// The parts of the text in order. `$${{` stands for `${{` itself.
-pub(super) fn parts(text: &str) -> impl Iterator<Item = Result<Part<'_>, TemplateError<'_>>> {
+pub fn parts(text: &str) -> impl Iterator<Item = Result<Part<'_>, TemplateError<'_>>> {
     let mut rest = text;
     std::iter::from_fn(move || {
         if rest.is_empty() {
@@ -87,7 +87,7 @@ pub(super) fn parts(text: &str) -> impl Iterator<Item = Result<Part<'_>, Templat
 
 /// The text with every placeholder filled in by `fill`; one that has no value, which a checked file does not have, is
 /// left empty.
-pub(super) fn fill(text: &str, value: impl Fn(Place<'_>) -> Option<String>) -> String {
+pub fn fill(text: &str, value: impl Fn(Place<'_>) -> Option<String>) -> String {
     parts(text).filter_map(Result::ok).fold(String::with_capacity(text.len()), |mut filled, part| {
         match part {
             Part::Text(text) => filled.push_str(text),
@@ -98,7 +98,7 @@ pub(super) fn fill(text: &str, value: impl Fn(Place<'_>) -> Option<String>) -> S
 }
 
 /// The param that the text stands for, when it is one placeholder and nothing else.
-pub(super) fn whole_param(text: &str) -> Option<&str> {
+pub fn whole_param(text: &str) -> Option<&str> {
     let mut parts = parts(text);
     match (parts.next(), parts.next()) {
         (Some(Ok(Part::Place(Place::Param(name)))), None) => Some(name),

@@ -55,6 +55,34 @@ fn parse(source: &str) -> PipelineSpec {
     PipelineSpec::parse(source).unwrap_or_else(|errors| panic!("{errors}"))
 }
 
+#[test]
+fn an_optional_param_may_be_left_out() {
+    let spec = PipelineSpec::parse(
+        "name: x\nparams: { who: { type: string, optional: true }, n: { type: integer, optional: true } }\nsteps:\n  a: { command: [x, \"<${{ params.who }}>\"] }\n",
+    )
+    .unwrap();
+    let of = |given: serde_json::Value| spec.resolve_params(&serde_json::from_value(given).unwrap());
+    assert!(of(serde_json::json!({})).unwrap().is_empty());
+    // As a form gives it.
+    assert!(of(serde_json::json!({ "who": "", "n": "" })).unwrap().is_empty());
+    assert_eq!(of(serde_json::json!({ "who": "me", "n": "3" })).unwrap().len(), 2);
+    assert!(of(serde_json::json!({ "n": "x" })).is_err());
+    let values = spec.values(&["a"], &BTreeMap::new(), &BTreeMap::new());
+    let invocation = spec.invocation(&["a"], &values).unwrap();
+    assert_eq!(invocation.argv, ["x", "<>"]);
+    assert!(!invocation.env.contains_key("PARAM_WHO"));
+    assert!(
+        problems(
+            "name: x\nparams: { a: { type: string, default: x, optional: true } }\nsteps: { a: { command: x } }\n"
+        )
+        .contains("can be left out anyway")
+    );
+    assert!(
+        problems("name: x\nparams: { a: { type: string, optional: 3 } }\nsteps: { a: { command: x } }\n")
+            .contains("\"optional\" is true or false")
+    );
+}
+
 fn problems(source: &str) -> String {
     PipelineSpec::parse(source).unwrap_err().to_string()
 }
@@ -768,9 +796,8 @@ fn what_new_keys_cannot_be_is_told() {
         problems("name: x\nparams: {n: {type: number, choices: [1, a]}}\nsteps: {a: {command: x}}\n")
             .contains("The choice \"a\" must be a number")
     );
-    let deep =
-        "name: x\nsteps: {a: {steps: {a: {steps: {a: {steps: {a: {steps: {a: {steps: {a: {command: x}}}}}}}}}}}}\n";
-    assert!(problems(deep).contains("4 deep and not deeper"));
+    let deep = format!("name: x\nsteps: {}{{command: x}}{}\n", "{a: {steps: ".repeat(9) + "{a: ", "}".repeat(19));
+    assert!(problems(&deep).contains("8 deep and not deeper"));
     let circle = "name: x\nsteps:\n  a: {steps: {c: {command: x, inputs: {i: b.o}, outputs: {o: o}}}, outputs: {o: c.o}}\n  b: {command: y, inputs: {i: a.o}, outputs: {o: o}}\n";
     assert!(problems(circle).contains("wait for each other: a → b → a"));
 }

@@ -1,6 +1,6 @@
 //! Going on with a try whose worker is gone, where it ran, and what it used.
 
-use super::{Claimed, Lease, StepWork, account};
+use super::{Claimed, KfpWork, Lease, StepWork, account};
 use crate::{Ctx, Result, Services, boxed};
 use domain::{Error, id::StepAttemptId, pipeline::PipelineSpec, step::StepSample};
 use std::{
@@ -77,6 +77,7 @@ impl Services {
             inputs: Vec::new(),
             outputs,
             notebook: super::NotebookWork::of(step),
+            kfp: step.kfp.as_deref().map(KfpWork::promised),
             executor: work.spec.executor_of(step),
             image: step.image.clone().or_else(|| work.spec.image.clone()),
             resources: step.resources,

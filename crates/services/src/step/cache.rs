@@ -6,7 +6,7 @@ use chrono::{TimeDelta, Utc};
 use domain::{
     Digest,
     dataset::VersionRef,
-    pipeline::{Command, ExecutorKind, Invocation, ParamValue, StepSpec, Work},
+    pipeline::{Command, ExecutorKind, Invocation, ParamValue, StepSpec, Work, kfp::KfpSource},
     pipeline_run::{CacheKey, CacheOutcome, StepCache},
     step::{OutputVersion, StepOutput, Versioned},
     worker::Facts,
@@ -149,6 +149,12 @@ fn key(with: &RunWith<'_>) -> Result<std::result::Result<CacheKey, &'static str>
         other => serde_json::to_value(other).map_err(|_| domain::Error::internal())?,
     };
     key.add("command", digest(&command)?);
+    if let Some(kfp) = &with.step.kfp {
+        if kfp.inputs.values().any(|input| matches!(input.from, Some(KfpSource::Step(_)))) {
+            return Ok(Err("it asks how other steps ended"));
+        }
+        key.add("kfp", digest(&serde_json::to_value(kfp).map_err(|_| domain::Error::internal())?)?);
+    }
     key.add("seed", spec.seed.to_string());
     for (name, value) in with.values {
         let text = value.to_string();

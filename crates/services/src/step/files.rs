@@ -190,13 +190,44 @@ impl Services {
         dir: &StepDir,
         outputs: &BTreeMap<String, OutputSpec>,
     ) -> Result<Vec<StepOutput>> {
+        self.take(ctx, dir, outputs, &BTreeMap::new()).await
+    }
+
+    /// The same, where of some outputs it is known what they are: those lie elsewhere, or nowhere.
+    pub(super) async fn take(
+        &self,
+        ctx: &Ctx,
+        dir: &StepDir,
+        outputs: &BTreeMap<String, OutputSpec>,
+        known: &BTreeMap<String, ::kfp::message::Given>,
+    ) -> Result<Vec<StepOutput>> {
+        use ::kfp::message::Given;
         let mut taken = Vec::new();
         for (name, output) in outputs {
             let Some(path) = output.path() else { continue };
-            let found = dir
-                .output(path)
-                .map_err(|error| FileTrouble::Step(format!("The output \"{name}\" is not there: {error}.")))?;
             let what = format!("the output \"{name}\"");
+            let (bytes, told) = match known.get(name) {
+                Some(Given::Value(value)) => {
+                    let bytes = value.to_string().into_bytes();
+                    let value = value_of(&bytes, name)?;
+                    let is_metrics = output.kind() == Some(OutputKind::Metrics);
+                    (Some(bytes), Some(if is_metrics { metrics(value, name)? } else { value }))
+                }
+                Some(Given::Nothing) => (Some(Vec::new()), None),
+                Some(Given::At(_)) | None => (None, None),
+            };
+            if let Some(bytes) = bytes {
+                let size = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
+                let blob = self.artifacts.put_bytes(bytes).await.map_err(|error| of_store(&what, &error))?;
+                let (name, path, digest) = (name.clone(), path.to_owned(), blob.digest);
+                let (kind, value) = (output.kind(), told);
+                taken.push(StepOutput { name, path, kind, is_folder: false, digest, size, value, version: None });
+                continue;
+            }
+            let at = if let Some(Given::At(at)) = known.get(name) { at } else { path };
+            let found = dir
+                .output(at)
+                .map_err(|error| FileTrouble::Step(format!("The output \"{name}\" is not there: {error}.")))?;
             let is_folder = found.is_dir();
             let (digest, size) = if is_folder {
                 self.take_folder(&found, &what).await?
@@ -362,9 +393,16 @@ fn value(path: &Path, name: &str) -> Result<serde_json::Value> {
     if path.is_dir() || size > MAX_VALUE_BYTES {
         return Err(wrong(format!("it must be a file of at most {} KiB of JSON", MAX_VALUE_BYTES / 1024)));
     }
-    let bytes = fs::read(path).map_err(|error| of_disk(name, &error))?;
+    value_of(&fs::read(path).map_err(|error| of_disk(name, &error))?, name)
+}
+
+fn value_of(bytes: &[u8], name: &str) -> Result<serde_json::Value> {
+    let wrong = |what: String| FileTrouble::Step(format!("The output \"{name}\" is no value: {what}."));
+    if bytes.len() as u64 > MAX_VALUE_BYTES {
+        return Err(wrong(format!("it has more than {} KiB of JSON", MAX_VALUE_BYTES / 1024)));
+    }
     let value: serde_json::Value =
-        serde_json::from_slice(&bytes).map_err(|error| wrong(format!("it is not JSON ({error})")))?;
+        serde_json::from_slice(bytes).map_err(|error| wrong(format!("it is not JSON ({error})")))?;
     if bytes.windows(6).any(|part| part == b"\\u0000") {
         return Err(wrong("it contains the NUL character".to_owned()));
     }
@@ -373,7 +411,10 @@ fn value(path: &Path, name: &str) -> Result<serde_json::Value> {
 
 async fn put_text(path: &Path, text: &str) -> io::Result<()> {
     make_parent(path).await?;
-    File::create_new(path).await?.write_all(text.as_bytes()).await
+    let mut file = File::create_new(path).await?;
+    file.write_all(text.as_bytes()).await?;
+    // Without it, the text may be written after the step has looked.
+    file.flush().await
 }
 
 async fn make_parent(path: &Path) -> io::Result<()> {

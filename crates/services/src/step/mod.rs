@@ -9,6 +9,7 @@ mod cache;
 mod end;
 mod files;
 pub(crate) mod inputs;
+mod kfp;
 mod notebook;
 mod outputs;
 pub(crate) mod plan;
@@ -21,6 +22,7 @@ pub use cache::Hit;
 pub use end::{AttemptEnd, LetGo};
 pub use files::FileTrouble;
 pub use inputs::{InputFiles, Source};
+pub use kfp::KfpWork;
 pub use notebook::{ComparedNotebooks, MAX_NOTEBOOK, NOTEBOOK_PROGRESS, NotebookAgainst, NotebookWork};
 pub use outputs::Given;
 pub use store::step::lease::{Claimed, Lease, Renewed};
@@ -64,6 +66,8 @@ pub struct StepWork {
     pub outputs: BTreeMap<String, OutputSpec>,
     /// The notebook that the command runs, when it runs one.
     pub notebook: Option<NotebookWork>,
+    /// What it is told when it is a step of Kubeflow Pipelines.
+    pub kfp: Option<KfpWork>,
     /// Where it runs.
     pub executor: ExecutorKind,
     /// The image of its container.
@@ -182,7 +186,6 @@ impl Services {
                 is_there
             });
         }
-
         let timeout = step.timeout_seconds.map(Duration::from_secs);
         let lasts = timeout.map_or(TOKEN_LASTS, |timeout| timeout + TOKEN_GRACE);
         let run_name = format!("{} #{}", work.pipeline, work.run_number);
@@ -201,6 +204,22 @@ impl Services {
         let cached = match work.cancelling {
             true => None,
             false => self.look_in_cache(&mut tx, held, with).await?,
+        };
+        let kfp = match &step.kfp {
+            Some(contract) => Some(KfpWork {
+                contract: (**contract).clone(),
+                params: values.clone().into_iter().map(|(name, value)| (name, value.into())).collect(),
+                own: step.params.keys().cloned().collect(),
+                ends: kfp::ends(&mut tx, held.run_id, &work.spec, &spot, step).await?,
+                run: ::kfp::message::Run {
+                    name: format!("{} #{}", work.pipeline, work.run_number),
+                    id: held.run_id.to_string(),
+                    task: held.name.clone(),
+                    task_id: held.attempt_id.to_string(),
+                    created_at: run.created_at.to_rfc3339(),
+                },
+            }),
+            None => None,
         };
         let (ctx, secret) = if cached.is_some() {
             store::step::attempt::begin(&mut tx, held.attempt_id, None, &taken, facts).await?;
@@ -252,6 +271,7 @@ impl Services {
             inputs,
             outputs,
             notebook,
+            kfp,
             executor: work.spec.executor_of(step),
             image: image.or_else(|| work.spec.image_of(step).map(str::to_owned)),
             resources: step.resources,

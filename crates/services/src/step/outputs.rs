@@ -122,6 +122,9 @@ impl Outputs {
     fn of_one(&self, spec: &PipelineSpec, step: &StepSpec, spot: &Spot, output: &str) -> Option<Given> {
         match step.outputs.get(output)? {
             OutputSpec::Of { from } => self.of(spec, &spot.inside(&from.step), &from.output),
+            OutputSpec::FirstOf { from } => {
+                from.iter().find_map(|from| self.of(spec, &spot.inside(&from.step), &from.output))
+            }
             OutputSpec::Path(_) | OutputSpec::Typed { .. } => {
                 self.0.get(&spot.name)?.iter().find(|given| given.name == output).cloned().map(Given::One)
             }

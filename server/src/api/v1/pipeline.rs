@@ -18,12 +18,12 @@ use axum::{
 use domain::{
     Error,
     permission::Permission,
-    pipeline::{FileErrors, PipelineSummary, PipelineVersion},
+    pipeline::{ExecutorKind, FileErrors, PipelineSummary, PipelineVersion},
     pipeline_run::Concurrency,
 };
 use serde::{Deserialize, Serialize};
 use services::PipelineFile;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 pub(crate) fn routes(routes: Routes) -> Routes {
     let (read, write) = (Access::Needs(Permission::Read), Access::Needs(Permission::WritePipelines));
@@ -43,6 +43,15 @@ pub(crate) fn routes(routes: Routes) -> Routes {
 struct File {
     /// The YAML.
     source: String,
+}
+
+/// For files that Kubeflow Pipelines compiled.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Storing {
+    /// Where the steps of a file run that Kubeflow Pipelines compiled: in Docker unless given.
+    executor: Option<ExecutorKind>,
 }
 
 /// Why a file was not stored.
@@ -79,17 +88,21 @@ async fn list(
 }
 
 /// Stores a file as a version of the pipeline that it names. The body is the YAML itself (`application/yaml`), or JSON
-/// with it. A file that says the same as one that was stored before is that version.
-#[utoipa::path(put, path = "/api/v1/pipelines", tag = "pipelines",
+/// with it. A file that says the same as one that was stored before is that version. A file that Kubeflow Pipelines
+/// compiled is stored as the file of ours that says the same.
+#[utoipa::path(put, path = "/api/v1/pipelines", tag = "pipelines", params(Storing),
     request_body(content((String = "application/yaml"), (File = "application/json"))),
     responses((status = 201, body = PipelineVersion), (status = 200, body = PipelineVersion, description = "Known already"),
         (status = 400, body = FileRefused)))]
 async fn store(
     State(state): State<AppState>,
     Context(ctx): Context,
+    Query(storing): Query<Storing>,
     request: Request,
 ) -> Result<(StatusCode, Json<PipelineVersion>), StoreError> {
-    let file = PipelineFile::read(source(request, &state).await?).map_err(StoreError::File)?;
+    let source = source(request, &state).await?;
+    let executor = storing.executor.unwrap_or(ExecutorKind::Docker);
+    let file = PipelineFile::read_for(source, executor).map_err(StoreError::File)?;
     let stored = state.services.store_pipeline(&ctx, file, None).await?;
     let status = if stored.is_new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(stored.version)))

@@ -136,11 +136,14 @@ impl Steps {
         held: &Claimed,
         place: &Place,
         dir: &StepDir,
-        work: Box<StepWork>,
+        mut work: Box<StepWork>,
         hand: &Hand,
         log: &mut Log,
     ) -> Option<LetGo> {
         if let Err(trouble) = self.services.put_inputs(&work.ctx, dir, &work.inputs).await {
+            return Some(troubled(trouble));
+        }
+        if let Err(trouble) = self.services.tell_kfp(dir, &place.1.seen(dir), &mut work).await {
             return Some(troubled(trouble));
         }
         // What begins now must be able to end before the lease does.
@@ -207,7 +210,7 @@ impl Steps {
                     Some(progress) => notebook::reason(&finished.ended, progress),
                     None => finished.ended.to_string(),
                 };
-                Some(self.judge(held, dir, work, finished, reason, hand).await)
+                Some(self.judge(held, place, dir, work, (finished, reason), hand).await)
             }
             Err(error) => Some(lost(format!("it could not be run on the worker ({error})"))),
         }
@@ -230,10 +233,10 @@ impl Steps {
     async fn judge(
         &self,
         held: &Claimed,
+        place: &Place,
         dir: &StepDir,
         work: &StepWork,
-        finished: Finished,
-        reason: String,
+        (finished, reason): (Finished, String),
         hand: &Hand,
     ) -> LetGo {
         let outcome = finished.ended.outcome();
@@ -248,7 +251,13 @@ impl Steps {
             outputs: Vec::new(),
         };
         if outcome == AttemptOutcome::Succeeded {
-            match self.services.take_outputs(&work.ctx, dir, &work.outputs).await {
+            let taken = match &work.kfp {
+                Some(kfp) => {
+                    self.services.take_answer(&work.ctx, dir, &place.1.seen(dir), &kfp.contract, &work.outputs).await
+                }
+                None => self.services.take_outputs(&work.ctx, dir, &work.outputs).await,
+            };
+            match taken {
                 Ok(outputs) => end.outputs = outputs,
                 Err(FileTrouble::Step(message)) => (end.outcome, end.reason) = (AttemptOutcome::Failed, message),
                 Err(FileTrouble::Ours(message)) => (end.outcome, end.reason) = (AttemptOutcome::Lost, message),

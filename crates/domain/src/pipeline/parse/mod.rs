@@ -26,7 +26,7 @@ pub const MAX_FILE_BYTES: usize = 256 * 1024;
 pub const MAX_STEPS: usize = 500;
 
 /// How deep steps may stand in each other.
-const MAX_NESTED: usize = 4;
+const MAX_NESTED: usize = 8;
 
 /// The longest argument or variable: the kernel takes 128 KiB.
 const MAX_ARGUMENT_BYTES: usize = 100_000;
@@ -74,6 +74,8 @@ pub(super) struct StepPlaces {
     pub(super) condition: Option<At>,
     /// Where its notebook stands.
     pub(super) notebook: Option<At>,
+    /// Where it says what Kubeflow Pipelines knows of it.
+    pub(super) kfp: Option<At>,
     /// The steps inside of it.
     pub(super) steps: HashMap<String, StepPlaces>,
 }

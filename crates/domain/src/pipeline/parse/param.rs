@@ -8,7 +8,7 @@ use crate::{
 };
 use serde_json::Value;
 
-const PARAM_KEYS: [&str; 6] = ["type", "default", "description", "choices", "minimum", "maximum"];
+const PARAM_KEYS: [&str; 7] = ["type", "default", "optional", "description", "choices", "minimum", "maximum"];
 
 impl Reader {
     /// The params of a pipeline.
@@ -36,6 +36,21 @@ impl Reader {
         let kind = self.one_of(get("type")?, "A param's type", &ParamKind::ALL.map(ParamKind::as_str));
         let kind = ParamKind::parse(&kind?)?;
         let default = get("default").and_then(|node| self.value(node, "A default needs a value."));
+        let optional = match get("optional").map(|node| (node, self.value(node, "\"optional\" is true or false."))) {
+            Some((node, Some(ParamValue::Bool(true)))) if default.is_some() => {
+                self.problem(
+                    node.at,
+                    "A param with a default can be left out anyway; take \"optional\" or the default away.",
+                );
+                false
+            }
+            Some((_, Some(ParamValue::Bool(optional)))) => optional,
+            Some((node, Some(_))) => {
+                self.problem(node.at, "\"optional\" is true or false.");
+                false
+            }
+            Some((_, None)) | None => false,
+        };
         let choices = match get("choices") {
             Some(Node { yaml: Yaml::List(items), .. }) => {
                 items.iter().filter_map(|item| self.value(item, "A choice needs a value.")).collect()
@@ -57,7 +72,7 @@ impl Reader {
         };
         let (minimum, maximum) = (bound(self, "minimum"), bound(self, "maximum"));
         let description = get("description").and_then(|node| self.text(node, "A description")).unwrap_or_default();
-        let unchecked = Param { kind, default: None, description, choices: Vec::new(), minimum, maximum };
+        let unchecked = Param { kind, default: None, optional, description, choices: Vec::new(), minimum, maximum };
         for (choice, at) in
             choices.iter().zip(std::iter::repeat_with(|| get("choices").map_or(node.at, |node| node.at)))
         {
@@ -99,7 +114,8 @@ impl Reader {
         }
     }
 
-    fn json(&mut self, node: &Node, missing: &str) -> Option<Value> {
+    /// The same as JSON, with what makes it no value told.
+    pub(super) fn json(&mut self, node: &Node, missing: &str) -> Option<Value> {
         match &node.yaml {
             Yaml::Scalar(scalar) => match scalar.meaning() {
                 Meaning::Bool(value) => Some(Value::Bool(value)),

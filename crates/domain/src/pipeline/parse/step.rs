@@ -6,6 +6,7 @@ use crate::{
     pipeline::{
         Cache, Command, InputSpec, LATEST, MapSpec, NOTEBOOK_OUTPUT, OutputKind, OutputRef, OutputSpec, ParamValue,
         Resources, Retries, StepSpec, TriggerRule, Work, check_relative_path,
+        kfp::KfpStep,
         spec::{DEFAULT_POOL, MAX_INSTANCES},
     },
     problem::show,
@@ -17,7 +18,7 @@ use std::{
     rc::Rc,
 };
 
-const STEP_KEYS: [&str; 22] = [
+const STEP_KEYS: [&str; 23] = [
     "command",
     "notebook",
     "steps",
@@ -39,11 +40,12 @@ const STEP_KEYS: [&str; 22] = [
     "image",
     "resources",
     "cache",
+    "kfp",
     "description",
 ];
 
 /// Keys that say how a command runs, which a step with steps of its own leaves to these.
-const COMMAND_KEYS: [&str; 8] = ["env", "timeout", "retries", "pool", "limits", "image", "resources", "cache"];
+const COMMAND_KEYS: [&str; 9] = ["env", "timeout", "retries", "pool", "limits", "image", "resources", "cache", "kfp"];
 
 const MAX_RETRIES: f64 = 20.0;
 const MAX_TIMEOUT_SECONDS: u64 = 7 * 86_400;
@@ -136,6 +138,15 @@ impl Reader {
         for (value, at) in env.values() {
             places.texts.push((TextKind::OfStep, value.clone(), *at));
         }
+        let kfp = get("kfp").and_then(|node| {
+            places.kfp = Some(node.at);
+            // Its placeholders are those of Kubeflow Pipelines.
+            places.texts.retain(|(kind, _, _)| *kind == TextKind::StepParam);
+            if matches!(work, Work::Command(Command::Shell(_))) {
+                self.problem(node.at, "The command of a step with \"kfp\" is a list: a program and its arguments.");
+            }
+            self.kfp(node)
+        });
         let condition = get("if").and_then(|node| {
             places.condition = Some(node.at);
             self.text(node, "A condition")
@@ -167,6 +178,18 @@ impl Reader {
             image: get("image").and_then(|node| self.image(node)),
             resources: get("resources").map(|node| self.resources(node)).unwrap_or_default(),
             cache: get("cache").and_then(|node| self.cache(node)),
+            kfp,
+        }
+    }
+
+    fn kfp(&mut self, node: &Node) -> Option<Box<KfpStep>> {
+        let value = self.json(node, "\"kfp\" says what an input or an output is; leave out what is not given.")?;
+        match serde_json::from_value(value) {
+            Ok(kfp) => Some(Box::new(kfp)),
+            Err(error) => {
+                self.problem(node.at, format!("\"kfp\" cannot be read: {error}."));
+                None
+            }
         }
     }
 
@@ -513,15 +536,22 @@ impl Reader {
         let mut outputs = BTreeMap::new();
         for (key, value) in self.entries(node, "outputs", "name: step.output") {
             let name = self.name(key, "An output's name");
-            match scalar_text(value).unwrap_or_default().parse::<OutputRef>() {
-                Ok(from) => {
-                    places.passed_on.push((from.clone(), value.at));
-                    outputs.extend(name.map(|name| (name, OutputSpec::Of { from })));
-                }
-                Err(_) => {
-                    self.problem(value.at, "A step with steps of its own gives on what these give: name: step.output.")
-                }
+            let items: Vec<&Node> = match &value.yaml {
+                Yaml::List(items) => self.at_most(value, items.iter().map(Rc::as_ref).collect()),
+                _ => vec![value],
+            };
+            let read = |item: &Node| scalar_text(item).unwrap_or_default().parse::<OutputRef>().ok();
+            let from: Vec<OutputRef> = items.iter().filter_map(|item| read(item)).collect();
+            if from.is_empty() || from.len() != items.len() {
+                self.problem(value.at, "A step with steps of its own gives on what these give: name: step.output.");
+                continue;
             }
+            places.passed_on.extend(from.iter().cloned().zip(items.iter().map(|item| item.at)));
+            let output = match <[OutputRef; 1]>::try_from(from) {
+                Ok([from]) => OutputSpec::Of { from },
+                Err(from) => OutputSpec::FirstOf { from },
+            };
+            outputs.extend(name.map(|name| (name, output)));
         }
         outputs
     }

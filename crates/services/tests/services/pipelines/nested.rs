@@ -241,3 +241,26 @@ async fn a_run_that_lost_count_of_its_steps_is_set_right() {
     assert_eq!(detail.run.state, PipelineRunState::Succeeded, "{:?}", engine.all_steps(run).await);
     assert_eq!((detail.steps_total, detail.steps_ended), (8, 8));
 }
+
+#[tokio::test]
+async fn of_branches_the_output_of_the_one_that_ran_goes_on() {
+    let engine = Engine::start().await;
+    let run = engine
+        .run(
+            "name: branches\nsteps:\n  score: { command: x, outputs: { s: { path: s, type: value } } }\n  branch:\n    steps:\n      \
+             high: { if: inputs.s > 0.5, inputs: { s: score.s }, command: x, outputs: { o: { path: o, type: value } } }\n      \
+             low: { if: inputs.s <= 0.5, inputs: { s: score.s }, command: x, outputs: { o: { path: o, type: value } } }\n    \
+             outputs: { o: [high.o, low.o] }\n  use: { command: x, inputs: { o: branch.o } }\n",
+        )
+        .await;
+    let score = engine.claim().await.unwrap();
+    engine.give(&score, "s", json!(0.2)).await;
+    let low = engine.claim().await.unwrap();
+    assert_eq!(low.name, "branch/low");
+    engine.give(&low, "o", json!("low")).await;
+    let last = engine.claim().await.unwrap();
+    assert_eq!(begin(&engine, &last).await.inputs[0].given().unwrap().value(), Some(json!("low")));
+    engine.end(&last, O::Succeeded).await;
+    assert_eq!(engine.state(run).await, PipelineRunState::Succeeded);
+    assert_eq!(engine.all_steps(run).await["branch/high"], S::Skipped);
+}
