@@ -20,7 +20,7 @@ use axum::{
     http::{HeaderMap, Method},
     response::{IntoResponse as _, Redirect, Response},
 };
-use domain::{ErrorKind, permission::Permission, preview::Notebook};
+use domain::{ErrorKind, permission::Permission, pipeline_run::AttemptOutcome, preview::Notebook};
 use leptos::prelude::*;
 use serde::Deserialize;
 use services::RunFilter;
@@ -65,7 +65,9 @@ async fn show(view: View, Path((number, step, attempt)): Path<(i64, String, i32)
     // What is compared is not shown as well.
     let most = if against.is_some() { 0 } else { usize::MAX };
     let notebook = notebook::shown(services, id, about, most).await?;
-    let has_frame = notebook.cells.as_ref().is_some_and(Notebook::has_frame);
+    // One that runs may show a document later, and the page keeps the policy that it came with.
+    let runs = found.outcome == AttemptOutcome::Running;
+    let has_frame = runs || notebook.cells.as_ref().is_some_and(Notebook::has_frame);
     let title = format!("{}, {step} of #{number}", notebook.about.path);
     let page = NotebookPage { run, step, attempt: found, notebook, against, others };
     let links = view.links.clone();

@@ -165,7 +165,10 @@ async fn run_page(view: View, number: i64, chosen: Chosen, refused: Option<(Erro
         detail,
     };
     let links = view.links.clone();
-    let has_frame = page.notebook.as_ref().is_some_and(|shown| shown.cells.as_ref().is_some_and(Notebook::has_frame));
+    let has_frame = page.notebook.as_ref().is_some_and(|shown| {
+        // One that runs may show a document later, and the page keeps the policy that it came with.
+        !page.detail.run.state.is_final() || shown.cells.as_ref().is_some_and(Notebook::has_frame)
+    });
     let view = view.with_frame(has_frame);
     let address = chosen.address(links.pipeline_run(number));
     let (error, draft) = refused.unzip();
