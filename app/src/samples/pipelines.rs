@@ -563,6 +563,7 @@ pub fn trigger(pipeline: &str, enabled: bool) -> Trigger {
 pub fn file(shown: i32) -> FilePage {
     FilePage {
         version: version(shown, 60 * 24 * 3, "Data scientist"),
+        compared: None,
         latest: 3,
         versions: Page {
             items: vec![

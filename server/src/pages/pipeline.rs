@@ -18,9 +18,10 @@ use domain::{
     permission::Permission,
     pipeline::{PipelineSpec, Problem},
     pipeline_run::{Concurrency, PipelineRunState},
+    text_diff::TextDiff,
 };
 use leptos::prelude::*;
-use services::{NewRun, PipelineFile, RunFilter, ScheduleFilter};
+use services::{NewRun, PipelineFile, RunFilter, ScheduleFilter, blocking};
 use std::collections::BTreeMap;
 
 const SECTION: Option<Section> = Some(Section::Pipelines);
@@ -47,8 +48,12 @@ pub(crate) fn routes(routes: Routes) -> Routes {
 
 /// The number of a version in the address; none for the one that runs.
 fn version(chosen: &Chosen) -> Result<Option<i32>, Error> {
+    numbered(chosen, "version")
+}
+
+fn numbered(chosen: &Chosen, name: &str) -> Result<Option<i32>, Error> {
     let wrong = |_| Error::new(ErrorKind::NotFound, "A version is named by its number.");
-    chosen.get("version").map(|number| number.parse().map_err(wrong)).transpose()
+    chosen.get(name).map(|number| number.parse().map_err(wrong)).transpose()
 }
 
 async fn list(view: View, chosen: Chosen) -> PageResult {
@@ -188,8 +193,17 @@ async fn file(view: View, Path(name): Path<String>, chosen: Chosen) -> PageResul
         Some(number) if number != latest.number => services.pipeline_version(ctx, &name, Some(number)).await?,
         _ => latest.clone(),
     };
+    let compared = match numbered(&chosen, "since")? {
+        Some(number) => {
+            let before = services.pipeline_version(ctx, &name, Some(number)).await?.source;
+            let after = version.source.clone();
+            Some((number, blocking(move || TextDiff::of(&before, &after)).await?))
+        }
+        None => None,
+    };
     let page = FilePage {
         version,
+        compared,
         latest: latest.number,
         versions: services.pipeline_versions(ctx, &name, chosen.get("page_token"), ROWS).await?,
         may_write: ctx.may(Permission::WritePipelines),

@@ -9,6 +9,7 @@ use crate::{
 use domain::{
     Page,
     pipeline::{PipelineSpec, PipelineVersion},
+    text_diff::TextDiff,
 };
 use leptos::prelude::*;
 
@@ -17,6 +18,8 @@ use leptos::prelude::*;
 pub struct FilePage {
     /// The version that is shown.
     pub version: PipelineVersion,
+    /// The number of the version that it is compared with, and what is different since.
+    pub compared: Option<(i32, TextDiff)>,
     /// The number of the version that runs when none is named.
     pub latest: i32,
     /// Its versions, newest first.
@@ -27,7 +30,7 @@ pub struct FilePage {
     pub may_run: bool,
 }
 
-/// A version of a pipeline's file: `version` in the address chooses.
+/// A version of a pipeline's file: `version` in the address chooses, and `since` compares it with another.
 #[component]
 pub fn File(
     /// The addresses of the workspace.
@@ -37,7 +40,7 @@ pub fn File(
     /// The file.
     page: FilePage,
 ) -> impl IntoView {
-    let FilePage { version, latest, versions, may_write, may_run } = page;
+    let FilePage { version, compared, latest, versions, may_write, may_run } = page;
     let spec = version.spec.clone();
     let name = spec.name.clone();
     let edit = format!("{}/edit?version={}", links.pipeline(&name), version.number);
@@ -46,6 +49,26 @@ pub fn File(
     let steps = format::count(i64::try_from(spec.steps.len()).unwrap_or_default(), "step", "steps");
     let (shown, next) = (versions.items.len(), versions.next_page_token.clone());
     let pages = address.without("version");
+    let since = compared.as_ref().map(|(number, _)| *number);
+    let other = since.or_else(|| (version.number > 1).then(|| version.number - 1));
+    let choice = other.map(|other| {
+        let items = vec![
+            ("File".to_owned(), address.without("since").href(), since.is_none()),
+            (format!("Since v{other}"), address.with("since", other.to_string()).href(), since.is_some()),
+        ];
+        view! { <Choice label="What is shown" items/> }
+    });
+    let (note, source) = match compared {
+        Some((number, diff)) => {
+            let label = format!("Changes from version {number} to {}", version.number);
+            let note = format!("{} added, {} removed since version {number}", diff.added, diff.removed);
+            (note, view! { <Diff diff label/> }.into_any())
+        }
+        None => {
+            let lines = format!("{} lines", version.source.lines().count());
+            (lines, view! { <Listing source=version.source.clone()/> }.into_any())
+        }
+    };
     view! {
         <PipelineHead
             links=links.clone()
@@ -75,15 +98,16 @@ pub fn File(
                 <Panel
                     title=format!("Version {}", version.number)
                     id="source"
-                    note=format!("{} lines", version.source.lines().count())
+                    note
                     actions=view! {
+                        {choice}
                         <CopyButton text=version.source.clone() label="Copy file"/>
                         <a href=raw>"Raw"</a>
                         {(is_old && may_write).then(|| view! { <a href=edit>"Edit from here"</a> })}
                     }
                         .into_any()
                 >
-                    <Listing source=version.source.clone()/>
+                    {source}
                 </Panel>
             </div>
             <aside class="stack" aria-label="Versions">
@@ -102,14 +126,18 @@ pub fn File(
                             .items
                             .into_iter()
                             .map(|other| {
-                                let href = address.with("version", other.number.to_string()).href();
+                                let href = address.without("since").with("version", other.number.to_string()).href();
                                 let runs = other.number == latest;
+                                let compare = (other.number != version.number).then(|| {
+                                    let href = address.with("since", other.number.to_string()).href();
+                                    view! { <a href=href aria-label=format!("Compare with version {}", other.number)>"Compare"</a> }
+                                });
                                 view! {
                                     <Row
                                         title=format!("Version {}", other.number)
                                         href=href
                                         sub=view! { {other.created_by}", "<code>{other.digest.short().to_owned()}</code> }.into_any()
-                                        more=if runs { view! { <Tag text="runs"/> }.into_any() } else { ().into_any() }
+                                        more=view! { {runs.then(|| view! { <Tag text="runs"/> })}{compare} }.into_any()
                                         end=view! { <When at=other.created_at/> }.into_any()
                                     />
                                 }

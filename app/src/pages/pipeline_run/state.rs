@@ -183,6 +183,7 @@ mod tests {
             inner: None,
             blocked_by: None,
             carried_from: None,
+            cache: None,
         }
     }
 

@@ -52,7 +52,7 @@ fn wrong_values() -> Vec<String> {
 }
 
 /// Names that pages read from their address.
-const CHOICES: [&str; 62] = [
+const CHOICES: [&str; 63] = [
     "col",
     "pin",
     "curve",
@@ -115,6 +115,7 @@ const CHOICES: [&str; 62] = [
     "to",
     "graph",
     "inside",
+    "since",
 ];
 
 #[tokio::test]

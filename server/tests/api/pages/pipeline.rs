@@ -66,6 +66,9 @@ async fn a_new_version_is_stored_under_the_same_name_only() {
     contributor.form("/pipelines/wine/edit", &fields(&[("source", FILE)])).await.leads_to();
     contributor.get("/pipelines/wine").await.shows(200, &["The file says the same as version 1", "20 in the file"]);
     contributor.get("/pipelines/wine/file?version=2").await.shows(200, &["Version 2 does not run any more."]);
+    let since = contributor.get("/pipelines/wine/file?version=2&since=1").await;
+    since.shows(200, &["1 added, 1 removed since version 1", "Removed: ", "rounds: 20", "rounds: 30"]);
+    contributor.get("/pipelines/wine/file?since=9").await.shows(404, &["There is nothing here"]);
     // A mistake does not make one have seen what was stored meanwhile.
     let broken = fields(&[("source", "name: wine\nsteps: 1\n"), ("instead_of", "2")]);
     let html = contributor.form("/pipelines/wine/edit", &broken).await.shows(400, &["nothing was stored"]);
