@@ -3,18 +3,24 @@
 //! Everything here is a pure function of what it is given. Who holds a step, and until when, is the store's business.
 
 mod cache;
+mod code;
 mod concurrency;
+mod record;
 #[cfg(not(target_arch = "wasm32"))]
 mod rerun;
 mod retry;
 mod state;
+mod verdict;
 
 pub use cache::{CacheKey, CacheOutcome, StepCache};
+pub use code::{Code, MAX_PATCH};
 pub use concurrency::{Admission, Concurrency, ConcurrencyPolicy, MAX_HELD, Turn};
+pub use record::{Caveat, RunRecord, StepRecord, caveats};
 #[cfg(not(target_arch = "wasm32"))]
 pub use rerun::RerunFrom;
 pub use retry::{AfterAttempt, MAX_LOSSES, after_attempt, retry_delay};
 pub use state::{AttemptOutcome, Due, IllegalMove, PipelineRunState, StepCounts, StepState};
+pub use verdict::{Compared, Difference, MOST_DIFFERENCES, Sameness, Verdict, compare_states, compare_values};
 
 use crate::{
     Digest,
@@ -68,6 +74,12 @@ pub struct PipelineRun {
     pub started_by_name: String,
     /// Whether its steps may use what steps gave before.
     pub use_cache: bool,
+    /// The code that it was started from, when that is known.
+    pub code: Option<Code>,
+    /// The number of the run that it does again from its record, to see whether it comes to the same.
+    pub reproduces: Option<i64>,
+    /// What came of that, once it has ended.
+    pub verdict: Option<Verdict>,
     /// When somebody asked to cancel it.
     pub cancel_requested_at: Option<DateTime<Utc>>,
     /// When it was asked for.
@@ -91,7 +103,9 @@ impl PipelineRun {
             RunCause::PushHook => Some(format!("push-hooks/{name}")),
             RunCause::Backfill => number().map(|number| format!("backfills/{number}")),
             RunCause::Trigger if name.starts_with("alert #") => number().map(|number| format!("alerts/{number}")),
-            RunCause::Trigger | RunCause::Rerun => number().map(|number| format!("pipeline-runs/{number}")),
+            RunCause::Trigger | RunCause::Rerun | RunCause::Reproduction => {
+                number().map(|number| format!("pipeline-runs/{number}"))
+            }
         }
     }
 }
@@ -116,12 +130,22 @@ pub enum RunCause {
     Backfill,
     /// Somebody who ran another run again, from its failed steps or from one of them.
     Rerun,
+    /// Somebody who does another run again from its record, to see whether it comes to the same.
+    Reproduction,
 }
 
 impl RunCause {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Person, Self::Api, Self::Trigger, Self::Schedule, Self::PushHook, Self::Backfill, Self::Rerun];
+    pub const ALL: [Self; 8] = [
+        Self::Person,
+        Self::Api,
+        Self::Trigger,
+        Self::Schedule,
+        Self::PushHook,
+        Self::Backfill,
+        Self::Rerun,
+        Self::Reproduction,
+    ];
 
     /// The name on the wire and in the database.
     #[must_use]
@@ -134,6 +158,7 @@ impl RunCause {
             Self::PushHook => "push_hook",
             Self::Backfill => "backfill",
             Self::Rerun => "rerun",
+            Self::Reproduction => "reproduction",
         }
     }
 
