@@ -40,6 +40,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         .page(Method::GET, "/pipeline-runs/{number}", read, show)
         .page(Method::POST, "/pipeline-runs/{number}/cancel", run, cancel)
         .page(Method::POST, "/pipeline-runs/{number}/rerun", run, rerun)
+        .page(Method::POST, "/pipeline-runs/{number}/reproduce", run, reproduce)
 }
 
 /// What the address narrows the list to.
@@ -146,6 +147,8 @@ async fn run_page(view: View, number: i64, chosen: Chosen, refused: Option<(Erro
         lines,
         part,
         samples,
+        record: services.pipeline_run_record(ctx, number).await?,
+        reproductions: services.reproductions(ctx, number).await?,
         alert: alert(&events),
         events,
         key: PipelineRunId::new().to_string(),
@@ -247,6 +250,14 @@ async fn rerun(view: View, Path(number): Path<i64>, form: Form) -> PageResult {
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Does it again from its record.
+async fn reproduce(view: View, Path(number): Path<i64>, form: Form) -> PageResult {
+    let key = Some(form.text("key")).filter(|key| !key.is_empty());
+    let started = view.services().reproduce_pipeline_run(view.ctx()?, number, key).await?;
+    let notice = format!("This is #{number} again, from its record. It is compared with it when it has ended.");
+    view.done(&view.links.pipeline_run(started.run.number), &notice).await
 }
 
 /// The form's key with what it says: pressed twice it starts one run, and gone back to and changed it starts another.

@@ -12,6 +12,7 @@ mod list;
 mod log;
 mod outputs;
 mod params;
+mod record;
 mod resources;
 pub mod state;
 mod step;
@@ -25,7 +26,7 @@ use domain::{
     audit::AuditEvent,
     log::LogLine,
     pipeline::PipelineSpec,
-    pipeline_run::{PipelineRun, PipelineRunDetail, RunCause, StepState},
+    pipeline_run::{PipelineRun, PipelineRunDetail, RunCause, RunRecord, StepState},
     step::{Step, StepAttempt, StepKind, StepSample},
 };
 use leptos::prelude::*;
@@ -53,6 +54,10 @@ pub struct RunPage {
     pub part: LogPart,
     /// What the try that is shown used.
     pub samples: Vec<StepSample>,
+    /// What it is made of.
+    pub record: RunRecord,
+    /// Runs that did it again, the last first.
+    pub reproductions: Vec<PipelineRun>,
     /// The number of the alert that started it.
     pub alert: Option<i64>,
     /// What happened to it, newest first.
@@ -117,6 +122,8 @@ pub fn Run(
         let samples = page.samples.clone();
         view! { <resources::Resources samples attempt limits=limits.unwrap_or_default()/> }
     });
+    let record = view! { <record::Record page=page.clone() links=links.clone()/> };
+    let judged = view! { <record::Judged run=run.clone() links=links.clone()/> };
     let history = view! { <Timeline events=page.events.clone() links=links.clone()/> };
     let head = view! { <RunHead page=page.clone() links=links.clone()/> };
     let again = page.may_run.then(|| view! { <again::Again page=page.clone() links=links.clone() draft/> });
@@ -129,6 +136,7 @@ pub fn Run(
         ]/>
         {head}
         <div class="stack mt-4">
+            <div id="judged" data-live="">{judged}</div>
             {steps}
             <div class="with-aside">
                 <div class="stack" id="shown" data-live="">
@@ -146,6 +154,7 @@ pub fn Run(
                 >
                     {facts}
                     {params}
+                    {record}
                     {again}
                 </aside>
             </div>

@@ -182,6 +182,7 @@ mod tests {
             items: BTreeMap::new(),
             inner: None,
             blocked_by: None,
+            cache: None,
             carried_from: None,
             cache: None,
         }

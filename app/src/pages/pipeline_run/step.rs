@@ -5,7 +5,7 @@ use crate::{format, ui::prelude::*};
 use chrono::TimeDelta;
 use domain::{
     pipeline::{Command as Runs, StepSpec, TriggerRule, Work},
-    pipeline_run::AttemptOutcome,
+    pipeline_run::{AttemptOutcome, CacheOutcome},
     step::{Step, StepAttempt},
 };
 use leptos::prelude::*;
@@ -26,7 +26,7 @@ pub(super) fn StepFacts(
     });
     let declared = spec.as_ref().is_some_and(|spec| !spec.outputs.is_empty());
     let outputs = (declared || !step.outputs.is_empty())
-        .then(|| view! { <Outputs step=step.clone() links number=page.detail.run.number/> });
+        .then(|| view! { <Outputs step=step.clone() links=links.clone() number=page.detail.run.number/> });
     let attempts = page.attempts.get(&step.name).filter(|attempts| !attempts.is_empty()).cloned().map(|attempts| {
         let shown = attempt.as_ref().map(|attempt| attempt.number);
         view! { <Attempts attempts step=step.clone() shown address=address.clone()/> }
@@ -45,7 +45,7 @@ pub(super) fn StepFacts(
             actions=tracked.unwrap_or_else(|| ().into_any())
         >
             <Body>
-                <Known spec step=step.clone() attempt address/>
+                <Known links spec step=step.clone() attempt address/>
                 {code}
             </Body>
         </Panel>
@@ -66,7 +66,13 @@ fn SoFar(span: TimeDelta) -> impl IntoView {
 }
 
 #[component]
-fn Known(spec: Option<StepSpec>, step: Step, attempt: Option<StepAttempt>, address: Address) -> impl IntoView {
+fn Known(
+    spec: Option<StepSpec>,
+    step: Step,
+    attempt: Option<StepAttempt>,
+    links: Links,
+    address: Address,
+) -> impl IntoView {
     let now = now();
     let timeout = spec.as_ref().and_then(|spec| spec.timeout_seconds).map(|seconds| {
         let whole = TimeDelta::seconds(i64::try_from(seconds).unwrap_or(i64::MAX / 1000));
@@ -79,8 +85,31 @@ fn Known(spec: Option<StepSpec>, step: Step, attempt: Option<StepAttempt>, addre
             None => format::coarse(whole),
         }
     });
-    let inputs: Vec<String> =
-        spec.iter().flat_map(|spec| &spec.inputs).map(|(name, from)| format!("{name} from {from}")).collect();
+    let taken = attempt.as_ref().map(|attempt| attempt.inputs.clone()).unwrap_or_default();
+    let inputs: Vec<String> = match taken.is_empty() {
+        true => spec.iter().flat_map(|spec| &spec.inputs).map(|(name, from)| format!("{name} from {from}")).collect(),
+        false => Vec::new(),
+    };
+    let taken = taken
+        .into_iter()
+        .map(|input| {
+            let from = match &input.version {
+                Some(version) => {
+                    let href = super::record::address_of(&links, version);
+                    view! { <a href=href>{format!("{}@{}", version.name, version.number)}</a> }.into_any()
+                }
+                None => view! { {input.from.clone()} }.into_any(),
+            };
+            view! { <Fact name=format!("Input {}", input.name)>{from}</Fact> }
+        })
+        .collect_view();
+    let cache = step.cache.clone().map(|cache| match (cache.outcome, cache.run) {
+        (CacheOutcome::Hit, Some(run)) => {
+            let href = links.pipeline_run(run);
+            view! { "Given by "<a href=href>{format!("run #{run}")}</a>"; nothing ran" }.into_any()
+        }
+        _ => view! { {format!("Ran: {}", cache.reasons.join("; "))} }.into_any(),
+    });
     let condition = spec.as_ref().and_then(|spec| spec.condition.clone());
     let rule = spec.as_ref().and_then(|spec| match (spec.finally, spec.trigger_rule) {
         (true, _) => Some("when all others have ended"),
@@ -113,7 +142,9 @@ fn Known(spec: Option<StepSpec>, step: Step, attempt: Option<StepAttempt>, addre
                 })}
             {code.map(|code| view! { <Fact name="Exit status">{code}</Fact> })}
             {(!step.needs.is_empty()).then(|| view! { <Fact name="After">{needs}</Fact> })}
+            {cache.map(|cache| view! { <Fact name="Cache">{cache}</Fact> })}
             {(!inputs.is_empty()).then(|| view! { <Fact name="Inputs" >{inputs.join(", ")}</Fact> })}
+            {taken}
             {step
                 .items
                 .clone()

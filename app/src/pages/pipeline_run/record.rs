@@ -1,0 +1,172 @@
+//! What a run is made of, whether it was done again, and what came of that.
+
+use super::RunPage;
+use crate::ui::prelude::*;
+use domain::{
+    pipeline_run::{Code, PipelineRun, PipelineRunState, Sameness, Verdict},
+    step::{OutputVersion, Versioned},
+};
+use leptos::prelude::*;
+
+/// How many runs that did this one again are shown.
+const SHOWN: usize = 5;
+
+/// The record, with the form that does the run again: it sends to `pipeline-runs/{number}/reproduce`.
+#[component]
+pub(super) fn Record(page: RunPage, links: Links) -> impl IntoView {
+    let run = page.detail.run;
+    let record = page.record;
+    let action = format!("{}/reproduce", links.pipeline_run(run.number));
+    let versions = record
+        .versions
+        .clone()
+        .into_iter()
+        .map(|version| {
+            let href = address_of(&links, &version);
+            view! { <Fact name=name_of(version.of)><a href=href>{format!("{}@{}", version.name, version.number)}</a></Fact> }
+        })
+        .collect_view();
+    let code = match record.code.clone() {
+        Some(code) => view! { <CodeFacts code number=run.number links=links.clone()/> }.into_any(),
+        None => view! { <Fact name="Commit"><span class="muted">"not known"</span></Fact> }.into_any(),
+    };
+    let caveats = (!record.caveats.is_empty()).then(|| {
+        view! {
+            <div class="mt-3">
+                <p class="muted">"What may keep it from coming to the same:"</p>
+                <ul class="plain mt-1" id="caveats">
+                    {record
+                        .caveats
+                        .clone()
+                        .into_iter()
+                        .map(|caveat| {
+                            let step = caveat.step.map(|step| view! { <b class="mono">{step}</b>": " });
+                            view! { <li>{step}{caveat.reason}</li> }
+                        })
+                        .collect_view()}
+                </ul>
+            </div>
+        }
+    });
+    let can_be = matches!(run.state, PipelineRunState::Succeeded | PipelineRunState::Failed);
+    let form = (page.may_run && can_be).then(|| {
+        view! {
+            <div class="mt-3">
+                <Act
+                    action
+                    text="Reproduce"
+                    symbol=Symbol::Redo
+                    values=vec![("key", format!("{}:reproduce", page.key))]
+                />
+            </div>
+        }
+    });
+    let again = (!page.reproductions.is_empty()).then(|| {
+        let rows =
+            page.reproductions.iter().take(SHOWN).map(|run| view! { <Again run=run.clone() links=links.clone()/> });
+        view! { <ul class="plain mt-3" id="reproductions">{rows.collect_view()}</ul> }
+    });
+    view! {
+        <Panel title="Record" id="record" note="enough to do it again">
+            <Body>
+                <Facts>
+                    {code}
+                    {versions}
+                    <Fact name="Seed" mono=true>{record.seed}</Fact>
+                </Facts>
+                {caveats}
+                {again}
+                {form}
+            </Body>
+        </Panel>
+    }
+}
+
+#[component]
+fn CodeFacts(code: Code, number: i64, links: Links) -> impl IntoView {
+    let short: String = code.commit.chars().take(10).collect();
+    let patch = links.to(&format!("api/v1/pipeline-runs/{number}/patch"));
+    let changed = match (code.is_dirty, code.patch.is_some()) {
+        (true, true) => Some(view! { <a href=patch download="">"changed after it"</a> }.into_any()),
+        (true, false) => Some(view! { <span class="muted">"changed after it"</span> }.into_any()),
+        (false, _) => None,
+    };
+    view! {
+        <Fact name="Commit">
+            <span class="mono" title=code.commit.clone()>{short}</span>
+            {code.branch.clone().map(|branch| format!(" on {branch}"))}
+            {changed.map(|changed| view! { ", "{changed} })}
+        </Fact>
+        {code.repository.map(|repository| view! { <Fact name="Repository">{repository}</Fact> })}
+    }
+}
+
+/// A run that did this one again, and what came of it.
+#[component]
+fn Again(run: PipelineRun, links: Links) -> impl IntoView {
+    let href = links.pipeline_run(run.number);
+    let (shape, words) = match &run.verdict {
+        Some(verdict) => of_verdict(verdict),
+        None if run.state.is_final() => (State::Unsure, "no verdict"),
+        None => (State::Running, "going on"),
+    };
+    view! {
+        <li>
+            <a href=href>{format!("#{}", run.number)}</a>
+            " "
+            <Badge state=shape word=words/>
+        </li>
+    }
+}
+
+fn of_verdict(verdict: &Verdict) -> (State, &'static str) {
+    match verdict.sameness {
+        Sameness::Identical => (State::Passed, "identical"),
+        Sameness::WithinTolerance => (State::Passed, "within tolerance"),
+        Sameness::Diverged => (State::Failed, "diverged"),
+    }
+}
+
+/// What came of doing another run again; shown on the run that did.
+#[component]
+pub(super) fn Judged(run: PipelineRun, links: Links) -> impl IntoView {
+    let first = run.reproduces?;
+    let href = links.pipeline_run(first);
+    let verdict = run.verdict?;
+    let tone = if verdict.sameness == Sameness::Diverged { Tone::Fail } else { Tone::Pass };
+    let compared = format!("{} steps and {} outputs were compared with ", verdict.steps, verdict.outputs);
+    let more = (verdict.differences.len() > 1).then(|| {
+        let rows = verdict.differences.iter().map(|difference| {
+            let at = match &difference.output {
+                Some(output) => format!("{}.{output}", difference.step),
+                None => difference.step.clone(),
+            };
+            view! { <li><b class="mono">{at}</b>": "{difference.how.clone()}</li> }
+        });
+        view! { <details class="mt-2"><summary>"All differences"</summary><ul class="plain mt-1">{rows.collect_view()}</ul></details> }
+    });
+    Some(view! {
+        <Callout tone>
+            <div id="verdict">
+                <p><b>{verdict.sentence()}</b></p>
+                <p class="muted">{compared}<a href=href>{format!("run #{first}")}</a>"."</p>
+                {more}
+            </div>
+        </Callout>
+    })
+}
+
+fn name_of(of: Versioned) -> &'static str {
+    match of {
+        Versioned::Dataset => "Dataset",
+        Versioned::Model => "Model",
+    }
+}
+
+/// The page of a version.
+pub(super) fn address_of(links: &Links, version: &OutputVersion) -> String {
+    match version.of {
+        Versioned::Dataset => links.dataset_version(&version.name, version.number),
+        Versioned::Model => links.version(&version.name, version.number),
+    }
+}
