@@ -184,7 +184,6 @@ mod tests {
             blocked_by: None,
             cache: None,
             carried_from: None,
-            cache: None,
         }
     }
 
