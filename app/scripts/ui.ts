@@ -378,9 +378,14 @@ document.addEventListener("focusin", ({ target }) => {
   if (target instanceof HTMLInputElement && "find" in target.dataset && target.form) findIn(target.form);
 });
 
-// ---- a log begins at its end, and a graph that is larger than its frame where the reader is
+// ---- a log begins at its end or at the line that was asked for, and a graph that is larger than its frame where the reader is
 
-if (!location.hash.startsWith("#L")) for (const log of document.querySelectorAll(".log[data-end]")) log.scrollTop = log.scrollHeight;
+if (!location.hash.startsWith("#L"))
+  for (const log of document.querySelectorAll(".log[data-last]")) {
+    const asked = log.querySelector("li.hit");
+    if ("end" in (log as HTMLElement).dataset) log.scrollTop = log.scrollHeight;
+    else if (asked) log.scrollBy(0, asked.getBoundingClientRect().y - log.getBoundingClientRect().y - log.clientHeight / 2);
+  }
 for (const graph of document.querySelectorAll(".dag")) {
   const [frame, node] = [graph.getBoundingClientRect(), graph.querySelector("[aria-current] .box:not(.behind)")?.getBoundingClientRect()];
   if (node) graph.scrollBy(node.x + node.width / 2 - frame.x - frame.width / 2, node.y + node.height / 2 - frame.y - frame.height / 2);

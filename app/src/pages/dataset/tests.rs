@@ -125,7 +125,7 @@ fn a_diff_says_which_columns_drifted() {
         };
         view! { <Diff links address page/> }
     });
-    for shown in ["wine@1 to wine@2", "100 to 120 rows", "size is new", "Drifted", "7.25", "the same files"] {
+    for shown in ["wine from v1 to v2", "100 to 120 rows", "size is new", "Drifted", "7.25", "the same files"] {
         assert!(html.contains(shown), "{shown}: {html}");
     }
 }

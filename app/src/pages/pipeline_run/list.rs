@@ -38,7 +38,7 @@ pub(in crate::pages) const STATES: [(&str, &str); 6] = [
 ];
 
 /// What may have started a run, with a word for each.
-const CAUSES: [(RunCause, &str); 7] = [
+const CAUSES: [(RunCause, &str); 8] = [
     (RunCause::Person, "Somebody here"),
     (RunCause::Api, "The API"),
     (RunCause::Schedule, "A schedule"),
@@ -46,6 +46,7 @@ const CAUSES: [(RunCause, &str); 7] = [
     (RunCause::Trigger, "A trigger"),
     (RunCause::Backfill, "A backfill"),
     (RunCause::Rerun, "Run again"),
+    (RunCause::Reproduction, "Reproduced"),
 ];
 
 /// Words and addresses of the states, with the one that is chosen.
