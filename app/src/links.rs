@@ -305,6 +305,18 @@ impl Links {
         self.to("settings/teams")
     }
 
+    /// The secrets.
+    #[must_use]
+    pub fn secrets(&self) -> String {
+        self.to("settings/secrets")
+    }
+
+    /// One of them, for what is done with it.
+    #[must_use]
+    pub fn secret(&self, name: &str) -> String {
+        self.to(&format!("settings/secrets/{}", encode(name)))
+    }
+
     /// Who decides for whom.
     #[must_use]
     pub fn delegations(&self) -> String {
@@ -383,12 +395,14 @@ impl Links {
             ObjectKind::PushHook => Some(self.push_hook(&object.name)),
             ObjectKind::Backfill => number().map(|number| self.backfill(number)),
             ObjectKind::Team => Some(self.teams()),
+            ObjectKind::Secret => Some(self.secrets()),
             ObjectKind::LoggedModel
             | ObjectKind::User
             | ObjectKind::Token
             | ObjectKind::Monitor
             | ObjectKind::Trigger
             | ObjectKind::Webhook
+            | ObjectKind::SecretKey
             | ObjectKind::Delegation
             | ObjectKind::AuditKey => None,
         }

@@ -56,6 +56,7 @@ pub mod run;
 pub mod run_table;
 pub mod schedule;
 pub mod search;
+pub mod secret;
 pub mod series;
 pub mod step;
 pub mod table_profile;

@@ -50,6 +50,7 @@ mod registration;
 mod retention;
 mod run;
 mod schedule;
+mod secret;
 mod session;
 mod setup;
 mod step;
@@ -59,6 +60,7 @@ mod token;
 mod trigger;
 mod upload;
 mod user;
+mod vault;
 mod version_diff;
 mod webhook;
 mod worker;
@@ -112,6 +114,7 @@ pub use task::blocking;
 pub use token::{IssuedToken, NewToken};
 pub use trigger::{NewPipelineTrigger, NewTrigger, NewTriggerOn, dataset_version_created};
 pub use upload::BegunUpload;
+pub use vault::{Rotated, SecretKeys};
 pub use version_diff::ComparedVersions;
 pub use webhook::{NewWebhook, TakenDelivery, WebhookChange, WebhookSummary, WebhookTest, no_webhook};
 pub use worker::{Beat, Queue};
@@ -150,6 +153,7 @@ pub struct Services {
     mailer: Option<Arc<Mailer>>,
     joining: Arc<upload::Joining>,
     audit_keys: Option<Arc<Path>>,
+    secret_keys: SecretKeys,
     chaining: Arc<tokio::sync::Mutex<()>>,
     public_url: Arc<str>,
 }
@@ -175,6 +179,7 @@ impl Services {
             mailer: None,
             joining: Arc::default(),
             audit_keys: None,
+            secret_keys: SecretKeys::default(),
             chaining: Arc::default(),
             public_url: "".into(),
         }

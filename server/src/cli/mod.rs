@@ -5,6 +5,7 @@ pub mod audit_key;
 pub mod data;
 pub mod pipeline;
 pub mod promotion;
+pub mod secret;
 pub mod verify;
 
 use crate::client::{Client, Refusal, http, parse_url};

@@ -32,6 +32,7 @@ mod queue;
 mod run;
 mod run_table;
 mod schedule;
+mod secret;
 mod serve;
 mod session;
 mod step;

@@ -1,7 +1,11 @@
 //! `slipway pipeline`, against a real server.
 
 use crate::slipway::{Slipway, until};
-use std::{fs, process::Output};
+use std::{
+    fs,
+    io::Write as _,
+    process::{Command, Output, Stdio},
+};
 
 const FILE: &str = r#"name: greet
 params: { whom: nobody, fails: false }
@@ -112,5 +116,63 @@ async fn a_run_is_cancelled_from_the_command_line() {
     let unknown = slipway.cli(&["pipeline", "cancel", "7"]);
     assert!(!unknown.status.success(), "{unknown:?}");
     assert_eq!(text(&unknown.stderr), "slipway: No pipeline run #7 in this workspace.\n");
+    server.stop();
+}
+
+#[tokio::test]
+async fn a_secret_reaches_its_step_and_no_log() {
+    let (slipway, mut server) = Slipway::start(&[]).await;
+    let piped = |mut command: Command, input: &str| {
+        let piped = Stdio::piped;
+        let mut child = command.stdin(piped()).stdout(piped()).stderr(piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    };
+    let admin = ["--email", "admin@slipway.test"];
+    let user = ["admin", "create-user", "--role", "admin", "--password-stdin"];
+    assert!(piped(slipway.command(&[&user, &admin[..]].concat()), "correct horse battery\n").status.success());
+    let token = ["admin", "create-token", "--name", "test"];
+    let token = text(&slipway.command(&[&token, &admin[..]].concat()).output().unwrap().stdout);
+    let as_admin = |arguments: &[&str], input: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_slipway"));
+        command.args(arguments).env("SLIPWAY_URL", &slipway.url).env("SLIPWAY_TOKEN", token.trim());
+        piped(command, input)
+    };
+    let set = |name: &str, value: &str| as_admin(&["secret", "set", name], value);
+    assert!(text(&slipway.cli(&["secret", "delete", "KEY"]).stderr).contains("manage secrets"));
+    let no = set("KEY", "abc\n");
+    assert!(!no.status.success() && text(&no.stderr).contains("at least 4 characters"), "{no:?}");
+    assert_eq!(text(&set("HF_TOKEN", "swordfish-4711\n").stderr), "HF_TOKEN is set\n");
+    assert_eq!(text(&set("PEM", "first line of it\nsecond line of it\n").stderr), "PEM is set\n");
+    let yaml = r#"name: fetch
+secrets: { TOKEN: HF_TOKEN }
+steps:
+  get:
+    secrets: [PEM]
+    command: |
+      echo "plain $TOKEN, ${#TOKEN} long"
+      printf "user:$TOKEN" | base64
+      echo "$PEM"
+      if [ "$TOKEN" != "$EXPECTED" ]; then exit 9; fi
+    env: { EXPECTED: swordfish-4711 }
+"#;
+    let run = slipway.run(yaml).await;
+    let detail = slipway.ended(run).await;
+    assert_eq!(detail["run"]["state"], "succeeded", "{detail:#}");
+    let (logs, _) = both(&slipway.cli(&["pipeline", "logs", "1", "get"]));
+    assert!(logs.contains("plain ***, 14 long\n") && logs.contains("\n***\n***\n"), "{logs}");
+    assert!(!logs.contains("swordfish") && !logs.contains("line of it") && !logs.contains("c3dvcmRmaXNo"), "{logs}");
+
+    let listed = text(&slipway.cli(&["secret", "list"]).stdout);
+    let lines: Vec<&str> = listed.lines().collect();
+    assert!(lines[0].starts_with("HF_TOKEN  v1  set 2") && lines[0].contains("  used 2"), "{listed}");
+    let rotated = slipway.command(&["admin", "rotate-secret-key"]).output().unwrap();
+    assert!(rotated.status.success(), "{rotated:?}");
+    assert!(text(&rotated.stderr).contains("2 values are encrypted with it now\n"), "{rotated:?}");
+    let run = slipway.run(yaml).await;
+    assert_eq!(slipway.ended(run).await["run"]["state"], "succeeded");
+    assert_eq!(text(&as_admin(&["secret", "delete", "PEM"], "").stderr), "PEM is deleted\n");
+    let refused = slipway.cli(&["pipeline", "run", "fetch"]);
+    assert!(text(&refused.stderr).contains("Step \"get\" needs the secret PEM"), "{refused:?}");
     server.stop();
 }

@@ -30,6 +30,9 @@ pub struct PipelineSpec {
     /// Environment of every step.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
+    /// Secrets of the workspace that every step gets: name of a variable to name of a secret.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, String>,
     /// Where its steps run, unless they say otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub executor: Option<ExecutorKind>,
@@ -87,6 +90,9 @@ pub struct StepSpec {
     /// Its environment; goes before the pipeline's.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
+    /// Secrets of the workspace that it gets: name of a variable to name of a secret. They go before the pipeline's.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, String>,
     /// How long a try may take.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<u64>,
@@ -552,6 +558,29 @@ impl PipelineSpec {
             left.extend(step.steps().into_iter().flatten());
         }
         found.into_iter()
+    }
+
+    /// The secrets that this step gets: name of a variable to name of a secret. A variable of its own goes before a secret of
+    /// the pipeline.
+    #[must_use]
+    pub fn secrets_of(&self, step: &StepSpec) -> BTreeMap<String, String> {
+        let mut secrets = self.secrets.clone();
+        secrets.retain(|variable, _| !step.env.contains_key(variable));
+        secrets.extend(step.secrets.iter().map(|(variable, name)| (variable.clone(), name.clone())));
+        secrets
+    }
+
+    /// Every secret that it names, with who does: `Step "train"`, or the pipeline itself.
+    #[must_use]
+    pub fn all_secrets(&self) -> Vec<(String, &str)> {
+        let mut found: Vec<(String, &str)> =
+            self.secrets.values().map(|name| ("The pipeline".to_owned(), name.as_str())).collect();
+        let mut left: Vec<(&String, &StepSpec)> = self.steps.iter().rev().collect();
+        while let Some((name, step)) = left.pop() {
+            found.extend(step.secrets.values().map(|secret| (format!("Step \"{name}\""), secret.as_str())));
+            left.extend(step.steps().into_iter().flatten().rev());
+        }
+        found
     }
 
     /// Where this step runs.

@@ -262,10 +262,10 @@ fn broken_yaml_has_a_line_and_a_column() {
     line 4, column 31: This is not valid YAML: while parsing a flow sequence, expected ',' or ']' (in a list [a, b], write "${{ … }}" in quotes).
     "#);
     insta::assert_snapshot!(problems("- a\n- b\n"), @r#"
-    line 1, column 1: The pipeline must be a mapping with the keys name, description, params, files, env, executor, image, priority, steps, finally.
+    line 1, column 1: The pipeline must be a mapping with the keys name, description, params, files, env, secrets, executor, image, priority, steps, finally.
     "#);
     insta::assert_snapshot!(problems("just text"), @r#"
-    line 1, column 1: The pipeline must be a mapping with the keys name, description, params, files, env, executor, image, priority, steps, finally.
+    line 1, column 1: The pipeline must be a mapping with the keys name, description, params, files, env, secrets, executor, image, priority, steps, finally.
     "#);
     insta::assert_snapshot!(problems("# nothing\n"), @r#"
     line 1, column 1: The file is empty.
@@ -771,6 +771,40 @@ fn what_new_keys_cannot_be_is_told() {
     assert!(problems(deep).contains("4 deep and not deeper"));
     let circle = "name: x\nsteps:\n  a: {steps: {c: {command: x, inputs: {i: b.o}, outputs: {o: o}}}, outputs: {o: c.o}}\n  b: {command: y, inputs: {i: a.o}, outputs: {o: o}}\n";
     assert!(problems(circle).contains("wait for each other: a → b → a"));
+}
+
+#[test]
+fn secrets_are_named_as_a_list_or_by_variable_and_only_names_are_kept() {
+    let spec = parse(
+        "name: x\nsecrets: [SHARED, B]\nsteps:\n  a: { command: x, env: { B: own }, secrets: { TOKEN: HF_TOKEN } }\n  g: { steps: { b: { command: x, secrets: [KEY] } } }\n",
+    );
+    let pairs = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+        pairs.iter().map(|(variable, name)| ((*variable).to_owned(), (*name).to_owned())).collect()
+    };
+    assert_eq!(spec.secrets, pairs(&[("B", "B"), ("SHARED", "SHARED")]));
+    assert_eq!(spec.secrets_of(&spec.steps["a"]), pairs(&[("SHARED", "SHARED"), ("TOKEN", "HF_TOKEN")]));
+    let named = spec.all_secrets();
+    let named: Vec<String> = named.iter().map(|(who, name)| format!("{who}: {name}")).collect();
+    assert_eq!(named, ["The pipeline: B", "The pipeline: SHARED", "Step \"a\": HF_TOKEN", "Step \"b\": KEY"]);
+    // What a file says that names no secrets is what it said before there were any.
+    let plain = parse("name: x\nsteps: { a: { command: x } }\n");
+    assert!(!serde_json::to_string(&plain).unwrap().contains("secrets"));
+}
+
+#[test]
+fn secrets_that_cannot_be_given_are_refused() {
+    let told = |line: &str| problems(&format!("name: x\nsteps:\n  a: {{ command: x, {line} }}\n"));
+    assert!(told("secrets: KEY").contains("Secrets are a list of names"));
+    assert!(told("secrets: [a-b]").contains("\"a-b\" is no name of a secret"));
+    assert!(told("secrets: { a-b: KEY }").contains("\"a-b\" cannot name a variable"));
+    assert!(told("secrets: { SLIPWAY_X: KEY }").contains("reserved"));
+    assert!(told("secrets: [KEY, KEY]").contains("stands twice in secrets"));
+    assert!(told("env: { KEY: x }, secrets: [KEY]").contains("both a secret and in \"env\""));
+    assert!(told("secrets: [[KEY]]").contains("must be a text"));
+    let many: Vec<String> = (0..51).map(|index| format!("K{index}")).collect();
+    assert!(told(&format!("secrets: [{}]", many.join(", "))).contains("at most 50 secrets"));
+    let group = problems("name: x\nsteps: { g: { secrets: [KEY], steps: { a: { command: x } } } }\n");
+    assert!(group.contains("belongs to the steps inside"), "{group}");
 }
 
 /// Editors check by the schema what is refused here in words.

@@ -8,7 +8,7 @@ pub(crate) mod turn;
 pub use rerun::Rerun;
 
 use crate::{
-    Credential, Ctx, Event, Result, Services, boxed, commit, pipeline,
+    Credential, Ctx, Event, Result, Services, boxed, commit, pipeline, secret,
     step::{
         account,
         plan::{self, Around, Plan},
@@ -395,6 +395,7 @@ async fn insert(
     })?;
 
     limits_exist(conn, ctx, &version.spec).await?;
+    secret::exist(conn, ctx, &version.spec).await?;
     let around = Around { workspace: ctx.workspace_id(), spec: &version.spec, outer: None };
     let Plan { steps, edges } = plan::steps(around, &version.spec.steps);
     store::step::insert(conn, id, ctx.workspace_id(), &steps, &edges).await?;

@@ -69,6 +69,7 @@ impl Services {
         let work = StepWork {
             run_name: format!("{} #{}", work.pipeline, work.run_number),
             invocation,
+            secrets: work.spec.secrets_of(step),
             files: BTreeMap::new(),
             inputs: Vec::new(),
             outputs: step.outputs.clone(),

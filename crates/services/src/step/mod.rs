@@ -40,6 +40,8 @@ pub struct StepWork {
     pub run_name: String,
     /// The command line and all variables.
     pub invocation: Invocation,
+    /// Secrets that it gets besides: variable to name.
+    pub secrets: BTreeMap<String, String>,
     /// Files of the pipeline: path to text.
     pub files: BTreeMap<String, String>,
     /// What to put into the step's directory.
@@ -191,6 +193,7 @@ impl Services {
         Ok(Some(StepWork {
             run_name,
             invocation,
+            secrets: work.spec.secrets_of(step),
             files: work.spec.files.clone(),
             inputs,
             outputs: step.outputs.clone(),

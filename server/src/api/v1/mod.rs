@@ -27,6 +27,7 @@ mod push_hook;
 mod run;
 mod run_table;
 mod schedule;
+mod secret;
 mod session;
 mod step;
 mod team;
@@ -70,6 +71,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = run::routes(routes);
     let routes = run_table::routes(routes);
     let routes = schedule::routes(routes);
+    let routes = secret::routes(routes);
     let routes = session::routes(routes);
     let routes = step::routes(routes);
     let routes = team::routes(routes);

@@ -16,7 +16,7 @@ use std::{
     rc::Rc,
 };
 
-const STEP_KEYS: [&str; 20] = [
+const STEP_KEYS: [&str; 21] = [
     "command",
     "steps",
     "needs",
@@ -29,6 +29,7 @@ const STEP_KEYS: [&str; 20] = [
     "inputs",
     "outputs",
     "env",
+    "secrets",
     "timeout",
     "retries",
     "pool",
@@ -40,7 +41,7 @@ const STEP_KEYS: [&str; 20] = [
 ];
 
 /// Keys that say how a command runs, which a step with steps of its own leaves to these.
-const COMMAND_KEYS: [&str; 7] = ["env", "timeout", "retries", "pool", "limits", "image", "resources"];
+const COMMAND_KEYS: [&str; 8] = ["env", "secrets", "timeout", "retries", "pool", "limits", "image", "resources"];
 
 const MAX_RETRIES: f64 = 20.0;
 const MAX_TIMEOUT_SECONDS: u64 = 7 * 86_400;
@@ -122,6 +123,7 @@ impl Reader {
         for (value, at) in env.values() {
             places.texts.push((TextKind::OfStep, value.clone(), *at));
         }
+        let secrets = get("secrets").map(|node| self.secrets(node, &env)).unwrap_or_default();
         let condition = get("if").and_then(|node| {
             places.condition = Some(node.at);
             self.text(node, "A condition")
@@ -143,6 +145,7 @@ impl Reader {
             inputs,
             outputs,
             env: env.into_iter().map(|(name, (value, _))| (name, value)).collect(),
+            secrets,
             timeout_seconds: get("timeout").and_then(|node| self.duration(node, "timeout", 1, MAX_TIMEOUT_SECONDS)),
             retries: get("retries").map(|node| self.retries(node)).unwrap_or_default(),
             pool: get("pool")

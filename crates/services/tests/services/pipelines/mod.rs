@@ -15,5 +15,6 @@ mod pushes;
 mod random;
 mod reruns;
 mod schedules;
+mod secrets;
 mod starting;
 mod turns;
