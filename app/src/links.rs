@@ -269,6 +269,12 @@ impl Links {
         self.to(&format!("pipelines/{}/source?version={version}", encode(name)))
     }
 
+    /// A step of a run, on the run's page.
+    #[must_use]
+    pub fn step(&self, run: i64, step: &str) -> String {
+        format!("{}?step={}", self.pipeline_run(run), encode(step))
+    }
+
     /// The log of a try of a step, as text. Below it, `/stream` sends what follows.
     #[must_use]
     pub fn step_log(&self, run: i64, step: &str, attempt: i32) -> String {

@@ -173,6 +173,7 @@ fn step(name: &str, state: StepState, tries: Vec<Tried>) -> (Step, Vec<StepAttem
         inner: None,
         blocked_by: None,
         carried_from: None,
+        sub_run: None,
     };
     (step, attempts)
 }
@@ -191,6 +192,7 @@ fn page(run: domain::pipeline_run::PipelineRun, steps: Vec<(Step, Vec<StepAttemp
         detail: PipelineRunDetail { cause_page: None, run, steps_total: count(steps.len()), steps_ended, steps },
         spec: spec(),
         lines: log(),
+        approval: None,
         alert: None,
         events: vec![event(
             3,

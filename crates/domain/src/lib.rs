@@ -59,6 +59,7 @@ pub mod search;
 pub mod secret;
 pub mod series;
 pub mod step;
+pub mod step_approval;
 pub mod table_profile;
 pub mod team;
 pub mod text_diff;

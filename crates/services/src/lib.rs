@@ -109,7 +109,10 @@ pub use run::{
 pub use schedule::{NewSchedule, ScheduleChange, ScheduleFilter};
 pub use session::Browser;
 pub use setup::{NewUser, used_link};
-pub use step::{Adopted, AttemptEnd, Claimed, FileTrouble, Given, Lease, LetGo, Place, Renewed, StepInput, StepWork};
+pub use step::{
+    Adopted, AttemptEnd, Claimed, FileTrouble, Given, Lease, LetGo, Place, Renewed, StepApprovalDetail, StepInput,
+    StepWork,
+};
 pub use task::blocking;
 pub use token::{IssuedToken, NewToken};
 pub use trigger::{NewPipelineTrigger, NewTrigger, NewTriggerOn, dataset_version_created};

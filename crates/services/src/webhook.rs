@@ -11,8 +11,9 @@ use domain::{
     model::Model,
     page,
     promotion::Promotion,
+    step_approval::StepApproval,
     webhook::{
-        self, Announced, Delivery, DeliveryState, Ending, Happening, MAX_ATTEMPTS, PromotionEvent, Webhook,
+        self, Announced, Delivery, DeliveryState, Ending, Happening, MAX_ATTEMPTS, PromotionEvent, StepEvent, Webhook,
         WebhookEvent, WebhookFormat, WebhookStatus, WebhookUrl, chat_body, completed,
     },
 };
@@ -523,6 +524,14 @@ pub(crate) async fn tell_of_promotion(
     let links = Links { base: "", slug: &slug };
     let data = PromotionEvent::data(promotion, &links.promotion(promotion.number), more(links));
     send(conn, &slug, &told, told_as, &data).await
+}
+
+/// The same of what happened to a step that asks people.
+pub(crate) async fn tell_of_step(conn: &mut PgConnection, approval: &StepApproval) -> Result<()> {
+    let Some(event) = StepEvent::of(approval.state).map(WebhookEvent::Step) else { return Ok(()) };
+    let Some((slug, told)) = store::webhook::told_of(conn, approval.workspace_id, event).await? else { return Ok(()) };
+    let path = Links { base: "", slug: &slug }.step(approval.run, &approval.step);
+    send(conn, &slug, &told, event, &StepEvent::data(approval, &path)).await
 }
 
 /// Writes a delivery for each of these webhooks of one workspace, and wakes a worker.

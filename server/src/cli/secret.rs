@@ -57,10 +57,10 @@ pub async fn run(command: Command) -> Result<()> {
                     value.pop();
                 }
             }
-            let set = remote.client()?.send::<Secret>(Method::PUT, &path(&["secrets", &name]), |request| {
-                request.json(&json!({ "value": value }))
-            });
-            let (status, secret) = set.await.map_err(refused)?;
+            let (client, path) = (remote.client()?, path(&["secrets", &name]));
+            let set =
+                client.send::<Secret>(Method::PUT, &path, |request| request.json(&json!({ "value": value }))).await;
+            let (status, secret) = set.map_err(refused)?;
             match status {
                 StatusCode::CREATED => say(&format!("{} is set", secret.name)),
                 _ => say(&format!("{} has its version {} now", secret.name, secret.version)),

@@ -66,6 +66,7 @@ async fn home(State(state): State<AppState>, view: View, slug: Option<Extension<
         waiting,
         mentioning,
         changes: services.change_requests_waiting_for_me(ctx).await?,
+        approvals: services.step_approvals_waiting_for_me(ctx).await?,
         environments,
         endpoints: services.endpoints(ctx).await?,
         running,

@@ -1,9 +1,12 @@
 //! The page of a pipeline run.
 
-use super::{Form, PageError, PageResult, View, chosen::Chosen, form::can_mend};
+use super::{Form, PageError, PageResult, View, chosen::Chosen, form::can_mend, promotion::new_decision};
 use crate::{access::Access, extract::Path, router::Routes};
 use app::{
-    pages::pipeline_run::{InsideSteps, LOG_TAIL, Run, RunPage, state},
+    pages::{
+        pipeline_run::{ApprovalView, InsideSteps, LOG_TAIL, Run, RunPage, state},
+        promotion::Ballot,
+    },
     shell::Section,
     ui::field::Draft,
 };
@@ -14,6 +17,7 @@ use domain::{
     id::PipelineRunId,
     permission::Permission,
     pipeline_run::{RerunFrom, StepState},
+    promotion::DecisionVerdict,
     step::{Step, StepKind},
 };
 use leptos::prelude::*;
@@ -35,6 +39,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         .page(Method::GET, "/pipeline-runs/{number}", read, show)
         .page(Method::POST, "/pipeline-runs/{number}/cancel", run, cancel)
         .page(Method::POST, "/pipeline-runs/{number}/rerun", run, rerun)
+        .page(Method::POST, "/pipeline-runs/{number}/decisions", Access::Needs(Permission::DecidePromotion), decide)
 }
 
 async fn show(view: View, Path(number): Path<i64>, chosen: Chosen) -> PageResult {
@@ -71,6 +76,10 @@ async fn run_page(view: View, number: i64, chosen: Chosen, refused: Option<(Erro
         Some(attempt) => services.last_log_lines(attempt, LOG_TAIL).await?,
         None => Vec::new(),
     };
+    let approval = match &shown {
+        Some(step) if step.kind == StepKind::Approval => approval(&view, number, &step.name).await?,
+        _ => None,
+    };
     let events = view.history(ObjectKind::PipelineRun, run.id, EVENTS).await?;
     let title = format!("{} #{number}", run.pipeline_name);
     let page = RunPage {
@@ -79,6 +88,7 @@ async fn run_page(view: View, number: i64, chosen: Chosen, refused: Option<(Erro
         inside,
         attempts,
         lines,
+        approval,
         alert: alert(&events),
         events,
         key: PipelineRunId::new().to_string(),
@@ -96,14 +106,60 @@ async fn run_page(view: View, number: i64, chosen: Chosen, refused: Option<(Erro
 async fn inside(view: &View, number: i64, step: &Step, chosen: &Chosen) -> Result<Option<InsideSteps>, PageError> {
     let (ctx, services) = (view.ctx()?, view.services());
     let outer = match (step.kind, &step.parent) {
-        (StepKind::Command, Some(parent)) => services.step(ctx, number, parent).await?,
-        (StepKind::Command, None) => return Ok(None),
+        (StepKind::Command | StepKind::Approval | StepKind::Pipeline, Some(parent)) => {
+            services.step(ctx, number, parent).await?
+        }
+        (StepKind::Command | StepKind::Approval | StepKind::Pipeline, None) => return Ok(None),
         (StepKind::Steps | StepKind::Many, _) => step.clone(),
     };
     let state = chosen.get("inside").and_then(StepState::parse);
     let filter = StepFilter { parent: Some(outer.name.clone()), state, commands: false };
     let page = services.steps(ctx, number, &filter, chosen.get("after"), INSIDE).await?;
     Ok(Some(InsideSteps { outer, steps: page.items, state, next: page.next_page_token }))
+}
+
+/// What a step asks; none when it has asked nobody.
+async fn approval(view: &View, number: i64, step: &str) -> Result<Option<ApprovalView>, PageError> {
+    let detail = match view.services().step_approval(view.ctx()?, number, step).await {
+        Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
+        found => found?,
+    };
+    let me = view.caller()?.user.clone();
+    Ok(Some(ApprovalView {
+        ballot: Ballot {
+            rules: detail.rules,
+            decisions: detail.decisions,
+            digest: Some(detail.approval.digest.clone()),
+            awaiting: detail.approval.state.is_open(),
+            me: me.id,
+            nobody: "It asks nobody.",
+        },
+        approval: detail.approval,
+        me,
+    }))
+}
+
+/// Decides on a step that asks, or shows the page again with what was typed.
+async fn decide(view: View, Path(number): Path<i64>, form: Form) -> PageResult {
+    let step = form.text("step").to_owned();
+    let decided = async {
+        let (services, ctx) = (view.services(), view.ctx()?);
+        let rules = services.step_approval(ctx, number, &step).await?.rules;
+        let new = new_decision(&form, &rules)?;
+        let verdict = new.verdict;
+        services.decide_step(ctx, number, &step, new).await.map(|_| verdict)
+    };
+    match decided.await {
+        Ok(verdict) => {
+            let notice = if verdict == DecisionVerdict::Approve { "You approved it." } else { "You rejected it." };
+            view.done(&view.links.step(number, &step), notice).await
+        }
+        Err(error) if can_mend(&error) => {
+            let draft = form.refused(&error);
+            run_page(view, number, Chosen::of([("step", step.as_str())]), Some((error, draft))).await
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The number of the alert whose trigger started the run, from its history.

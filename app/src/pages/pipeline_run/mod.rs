@@ -2,11 +2,14 @@
 //! try and which view are in the address.
 
 mod again;
+mod approval;
 mod cause;
 mod inside;
 pub mod state;
 mod step;
 mod steps;
+
+pub use approval::ApprovalView;
 
 use crate::{format, islands::LiveRegion, ui::prelude::*};
 use domain::{
@@ -37,6 +40,8 @@ pub struct RunPage {
     pub attempts: BTreeMap<String, Vec<StepAttempt>>,
     /// The last lines of the log of the try that is shown, up to [`LOG_TAIL`].
     pub lines: Vec<LogLine>,
+    /// What the step that is shown asks people, when it does.
+    pub approval: Option<ApprovalView>,
     /// The number of the alert that started it.
     pub alert: Option<i64>,
     /// What happened to it, newest first.
@@ -60,7 +65,7 @@ pub struct InsideSteps {
     pub next: Option<String>,
 }
 
-/// The page of a run. Sends to `pipeline-runs/{number}/cancel` and `…/rerun`.
+/// The page of a run. Sends to `pipeline-runs/{number}/cancel`, `…/rerun` and `…/decisions`.
 #[component]
 pub fn Run(
     /// The addresses of the workspace.
@@ -90,8 +95,15 @@ pub fn Run(
     let log = shown.clone().filter(|step| step.kind == StepKind::Command).map(|step| {
         view! { <step::StepLog page=page.clone() links=links.clone() step attempt=attempt.clone()/> }
     });
+    let asked = page.approval.clone().map(|view| view! { <approval::Asked view links=links.clone()/> });
+    let decide = page.approval.clone().map(|view| {
+        // What was refused may have been this form, or the one that runs it again.
+        let draft = if draft.value("verdict").is_some() { draft.clone() } else { Draft::default() };
+        view! { <approval::Decide view links=links.clone() draft/> }
+    });
     let history = view! { <Timeline events=page.events.clone() links=links.clone()/> };
     let head = view! { <RunHead page=page.clone() links=links.clone()/> };
+    let draft = if draft.value("verdict").is_some() { Draft::default() } else { draft };
     let again = page.may_run.then(|| view! { <again::Again page=page.clone() links=links.clone() draft/> });
     let facts = shown.map(|step| view! { <step::StepFacts page links=links.clone() address step attempt/> });
     view! {
@@ -106,6 +118,7 @@ pub fn Run(
             <div class="with-aside">
                 <div class="stack" id="shown" data-live="">
                     {inside}
+                    {asked}
                     {log}
                     <Panel title="History" id="history"><Body>{history}</Body></Panel>
                 </div>
@@ -115,6 +128,7 @@ pub fn Run(
                     data-live=""
                     aria-label="The step, its tries and outputs, the params of the run, and the form that runs it again"
                 >
+                    {decide}
                     {facts}
                     {params}
                     {again}

@@ -175,6 +175,7 @@ mod tests {
             inner: None,
             blocked_by: None,
             carried_from: None,
+            sub_run: None,
         }
     }
 

@@ -79,11 +79,19 @@ pub(super) fn StepFacts(
         let shown = attempt.as_ref().map(|attempt| attempt.number);
         view! { <Attempts attempts step=step.clone() shown address=address.clone()/> }
     });
+    let other = spec.as_ref().and_then(|spec| spec.pipeline().cloned());
+    let runs = other.map(|other| {
+        let version = other.version.map(|version| format!(", version {version}")).unwrap_or_default();
+        let run = step.sub_run.map(|number| {
+            view! { " as "<a href=links.pipeline_run(number)>{format!("run #{number}")}</a> }
+        });
+        view! { <p>"Runs the pipeline "<a href=links.pipeline(&other.name)>{other.name.clone()}</a>{version}{run}"."</p> }
+    });
     let code = spec.as_ref().and_then(|spec| match &spec.work {
         Work::Command(runs) => {
             Some(view! { <CodeBlock label=format!("Command of {}", step.name) text=command(runs)/> })
         }
-        Work::Steps(_) => None,
+        Work::Steps(_) | Work::Approval(_) | Work::Pipeline(_) => None,
     });
     view! {
         <Panel
@@ -94,6 +102,7 @@ pub(super) fn StepFacts(
         >
             <Body>
                 <Failure step=step.clone() attempt=attempt.clone()/>
+                {runs}
                 <Known spec step=step.clone() attempt address/>
                 {code}
             </Body>
@@ -129,6 +138,10 @@ fn Failure(step: Step, attempt: Option<StepAttempt>) -> impl IntoView {
             (Tone::Fail, Symbol::Fail, "Raise its timeout in the file, or give it less to do.")
         }
         Some(AttemptOutcome::Lost) => (Tone::Warn, Symbol::Warn, ""),
+        None if failed && step.kind == StepKind::Approval => (Tone::Fail, Symbol::Fail, ""),
+        None if failed && step.kind == StepKind::Pipeline => {
+            (Tone::Fail, Symbol::Fail, "The page of that run says more.")
+        }
         None if failed && step.kind != StepKind::Command => (Tone::Fail, Symbol::Fail, "The list beside says which."),
         Some(AttemptOutcome::Failed) | None if failed => (Tone::Fail, Symbol::Fail, "The end of its log says more."),
         Some(AttemptOutcome::Failed) => (Tone::Warn, Symbol::Warn, "Another try followed."),

@@ -35,7 +35,7 @@ pub use param::{Param, ParamKind};
 pub use parse::{MAX_FILE_BYTES, MAX_STEPS};
 pub use spec::{
     Command, ExecutorKind, ListRef, MAX_INSTANCES, MapSpec, OutputKind, OutputRef, OutputSpec, PipelineSpec, Priority,
-    Resources, Retries, StepSpec, TriggerRule, Work,
+    Resources, Retries, StepSpec, SubPipeline, TriggerRule, Work,
 };
 pub use value::ParamValue;
 

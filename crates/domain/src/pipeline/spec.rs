@@ -4,7 +4,7 @@
 //! out: a field added later changes no digest of a file that does not use it.
 
 use super::{param::Param, value::ParamValue};
-use crate::Digest;
+use crate::{Digest, step_approval::ApprovalSpec};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -126,6 +126,21 @@ pub enum Work {
     /// Steps of its own: it has ended when they have.
     #[cfg_attr(feature = "openapi", schema(no_recursion))]
     Steps(BTreeMap<String, StepSpec>),
+    /// People: it waits until they agree.
+    Approval(Box<ApprovalSpec>),
+    /// A run of another pipeline of the workspace, with this step's params. It ends as that run does.
+    Pipeline(SubPipeline),
+}
+
+/// Another pipeline that a step runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SubPipeline {
+    /// Its name.
+    pub name: String,
+    /// Which version of its file; the one that was stored last when none is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<i32>,
 }
 
 /// What must have become of the steps that a step needs.
@@ -237,7 +252,7 @@ pub enum OutputSpec {
         #[serde(rename = "type")]
         kind: OutputKind,
     },
-    /// Of a step that has steps of its own: an output of one of these.
+    /// Of a step that has steps of its own, or runs another pipeline: an output of one of these.
     Of {
         /// Which.
         #[cfg_attr(feature = "openapi", schema(value_type = String))]
@@ -583,6 +598,31 @@ impl PipelineSpec {
         found
     }
 
+    /// Every other pipeline that its steps run, those inside of others as well, with the step's name.
+    #[must_use]
+    pub fn sub_pipelines(&self) -> Vec<(&str, &SubPipeline)> {
+        let mut left: Vec<(&String, &StepSpec)> = self.steps.iter().rev().collect();
+        let mut found = Vec::new();
+        while let Some((name, step)) = left.pop() {
+            found.extend(step.pipeline().map(|other| (name.as_str(), other)));
+            left.extend(step.steps().into_iter().flatten().rev());
+        }
+        found
+    }
+
+    /// Every team that an approval asks.
+    #[must_use]
+    pub fn teams(&self) -> BTreeSet<&str> {
+        let mut left: Vec<&StepSpec> = self.steps.values().collect();
+        let mut found = BTreeSet::new();
+        while let Some(step) = left.pop() {
+            let rules = step.approval().into_iter().flat_map(|asks| &asks.rules);
+            found.extend(rules.flat_map(|rule| &rule.eligible.teams).map(String::as_str));
+            left.extend(step.steps().into_iter().flat_map(BTreeMap::values));
+        }
+        found
+    }
+
     /// Where this step runs.
     #[must_use]
     pub fn executor_of(&self, step: &StepSpec) -> ExecutorKind {
@@ -602,7 +642,25 @@ impl StepSpec {
     pub fn steps(&self) -> Option<&BTreeMap<String, Self>> {
         match &self.work {
             Work::Steps(steps) => Some(steps),
-            Work::Command(_) => None,
+            Work::Command(_) | Work::Approval(_) | Work::Pipeline(_) => None,
+        }
+    }
+
+    /// The other pipeline that it runs.
+    #[must_use]
+    pub fn pipeline(&self) -> Option<&SubPipeline> {
+        match &self.work {
+            Work::Pipeline(other) => Some(other),
+            Work::Command(_) | Work::Steps(_) | Work::Approval(_) => None,
+        }
+    }
+
+    /// Whom it asks.
+    #[must_use]
+    pub fn approval(&self) -> Option<&ApprovalSpec> {
+        match &self.work {
+            Work::Approval(asks) => Some(asks),
+            Work::Command(_) | Work::Steps(_) | Work::Pipeline(_) => None,
         }
     }
 

@@ -87,7 +87,9 @@ impl PipelineRun {
             RunCause::PushHook => Some(format!("push-hooks/{name}")),
             RunCause::Backfill => number().map(|number| format!("backfills/{number}")),
             RunCause::Trigger if name.starts_with("alert #") => number().map(|number| format!("alerts/{number}")),
-            RunCause::Trigger | RunCause::Rerun => number().map(|number| format!("pipeline-runs/{number}")),
+            RunCause::Trigger | RunCause::Rerun | RunCause::Step => {
+                number().map(|number| format!("pipeline-runs/{number}"))
+            }
         }
     }
 }
@@ -112,12 +114,22 @@ pub enum RunCause {
     Backfill,
     /// Somebody who ran another run again, from its failed steps or from one of them.
     Rerun,
+    /// A step of another pipeline's run.
+    Step,
 }
 
 impl RunCause {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Person, Self::Api, Self::Trigger, Self::Schedule, Self::PushHook, Self::Backfill, Self::Rerun];
+    pub const ALL: [Self; 8] = [
+        Self::Person,
+        Self::Api,
+        Self::Trigger,
+        Self::Schedule,
+        Self::PushHook,
+        Self::Backfill,
+        Self::Rerun,
+        Self::Step,
+    ];
 
     /// The name on the wire and in the database.
     #[must_use]
@@ -130,6 +142,7 @@ impl RunCause {
             Self::PushHook => "push_hook",
             Self::Backfill => "backfill",
             Self::Rerun => "rerun",
+            Self::Step => "step",
         }
     }
 

@@ -5,13 +5,16 @@
 
 pub(crate) mod account;
 mod adopt;
+pub(crate) mod approval;
 mod end;
 mod files;
 mod outputs;
 pub(crate) mod plan;
 pub(crate) mod settle;
+pub(crate) mod sub_run;
 
 pub use adopt::{Adopted, Place};
+pub use approval::StepApprovalDetail;
 pub use end::{AttemptEnd, LetGo};
 pub use files::{FileTrouble, StepInput};
 pub use outputs::Given;

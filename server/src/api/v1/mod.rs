@@ -30,6 +30,7 @@ mod schedule;
 mod secret;
 mod session;
 mod step;
+mod step_approval;
 mod team;
 mod token;
 mod trigger;
@@ -74,6 +75,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = secret::routes(routes);
     let routes = session::routes(routes);
     let routes = step::routes(routes);
+    let routes = step_approval::routes(routes);
     let routes = team::routes(routes);
     let routes = token::routes(routes);
     let routes = trigger::routes(routes);
