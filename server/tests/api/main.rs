@@ -36,6 +36,7 @@ mod secret;
 mod serve;
 mod session;
 mod step;
+mod step_approval;
 mod team;
 mod token;
 mod webhook;

@@ -176,3 +176,64 @@ steps:
     assert!(text(&refused.stderr).contains("Step \"get\" needs the secret PEM"), "{refused:?}");
     server.stop();
 }
+
+#[tokio::test]
+async fn a_step_that_asks_is_decided_from_the_command_line_and_runs_stand_in_each_other() {
+    let (slipway, mut server) = Slipway::start(&[]).await;
+    let piped = |mut command: Command, input: &str| {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    };
+    let approver = ["--email", "approver@slipway.test"];
+    let user = ["admin", "create-user", "--role", "approver", "--password-stdin"];
+    assert!(piped(slipway.command(&[&user, &approver[..]].concat()), "correct horse battery\n").status.success());
+    let token = ["admin", "create-token", "--name", "test"];
+    let token = text(&slipway.command(&[&token, &approver[..]].concat()).output().unwrap().stdout);
+    let decide = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_slipway"));
+        command.args(arguments).env("SLIPWAY_URL", &slipway.url).env("SLIPWAY_TOKEN", token.trim());
+        command.output().unwrap()
+    };
+    let file = slipway.data().join("inner.yaml");
+    let inner = "name: inner\nparams: { day: monday }\nsteps:\n  count: { command: 'echo 7 > n.json; echo $PARAM_DAY', outputs: { n: { path: n.json, type: value } } }\n";
+    fs::write(&file, inner).unwrap();
+    assert!(slipway.cli(&["pipeline", "apply", file.to_str().unwrap()]).status.success());
+    let yaml = r#"name: outer
+steps:
+  data: { pipeline: inner, params: { day: sunday }, outputs: { n: count.n } }
+  release:
+    inputs: { n: data.n }
+    approval: { rules: [{ name: risk, eligible: { roles: [approver] }, checklist: [I read it], inputs: [{ name: ticket }] }] }
+  after: { command: 'echo after', needs: release }
+"#;
+    let run = slipway.run(yaml).await;
+    let number = run.to_string();
+    let asked = || {
+        let asked = decide(&["pipeline", "approve", &number, "release"]);
+        !text(&asked.stderr).contains("has asked nobody")
+    };
+    until("the step asks", asked).await;
+    let without = decide(&["pipeline", "approve", &number, "release"]);
+    let said = text(&without.stderr);
+    assert!(!without.status.success() && said.contains("n: 7\n") && said.contains("Confirm \"I read it\""), "{said}");
+    let options = ["--check", "I read it", "--input", "ticket=42", "--comment", "fine"];
+    let approved = decide(&[&["pipeline", "approve", &number, "release"], &options[..]].concat());
+    assert!(approved.status.success(), "{approved:?}");
+    assert!(text(&approved.stderr).ends_with(&format!("release of outer #{number} was approved\n")), "{approved:?}");
+    let detail = slipway.ended(run).await;
+    assert_eq!(detail["run"]["state"], "succeeded", "{detail:#}");
+    let (logs, _) = both(&slipway.cli(&["pipeline", "logs", "2", "count"]));
+    assert!(logs.contains("sunday\n"), "{logs}");
+
+    let again = slipway.run(yaml).await;
+    let number = again.to_string();
+    until("the step asks", || {
+        !text(&decide(&["pipeline", "reject", &number, "release"]).stderr).contains("has asked nobody")
+    })
+    .await;
+    let rejected = decide(&["pipeline", "reject", &number, "release", "--comment", "too few"]);
+    assert!(rejected.status.success(), "{rejected:?}");
+    assert_eq!(slipway.ended(again).await["run"]["state"], "failed");
+    server.stop();
+}

@@ -42,7 +42,8 @@ pub(super) fn Asked(view: ApprovalView, links: Links) -> impl IntoView {
     let description = Some(approval.description.clone()).filter(|text| !text.is_empty());
     let inputs = approval
         .inputs
-        .iter()
+        .clone()
+        .into_iter()
         .map(|(name, input)| {
             let shown = match (&input.value, input.digests.as_slice()) {
                 (Some(value), _) => view! { <span class="mono">{value.to_string()}</span> }.into_any(),
@@ -50,7 +51,7 @@ pub(super) fn Asked(view: ApprovalView, links: Links) -> impl IntoView {
                 (None, [digest]) => view! { <DigestText digest=digest.clone()/> }.into_any(),
                 (None, many) => format!("{} files or folders", many.len()).into_any(),
             };
-            view! { <Fact name=name.clone()>{shown}" "<span class="muted">{input.from.clone()}</span></Fact> }
+            view! { <Fact name>{shown}" "<span class="muted">{input.from}</span></Fact> }
         })
         .collect_view();
     let until = approval.state.is_open().then(|| {

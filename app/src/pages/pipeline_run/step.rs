@@ -72,13 +72,6 @@ pub(super) fn StepFacts(
     let tracked = attempt.as_ref().and_then(|attempt| attempt.run_id).map(|id| {
         view! { <a href=links.run(&id)>"Run "<span class="mono">{id.simple()[24..].to_owned()}</span></a> }.into_any()
     });
-    let declared = spec.as_ref().is_some_and(|spec| !spec.outputs.is_empty());
-    let outputs = (declared || !step.outputs.is_empty())
-        .then(|| view! { <Outputs step=step.clone() links number=page.detail.run.number/> });
-    let attempts = page.attempts.get(&step.name).filter(|attempts| !attempts.is_empty()).cloned().map(|attempts| {
-        let shown = attempt.as_ref().map(|attempt| attempt.number);
-        view! { <Attempts attempts step=step.clone() shown address=address.clone()/> }
-    });
     let other = spec.as_ref().and_then(|spec| spec.pipeline().cloned());
     let runs = other.map(|other| {
         let version = other.version.map(|version| format!(", version {version}")).unwrap_or_default();
@@ -86,6 +79,13 @@ pub(super) fn StepFacts(
             view! { " as "<a href=links.pipeline_run(number)>{format!("run #{number}")}</a> }
         });
         view! { <p>"Runs the pipeline "<a href=links.pipeline(&other.name)>{other.name.clone()}</a>{version}{run}"."</p> }
+    });
+    let declared = spec.as_ref().is_some_and(|spec| !spec.outputs.is_empty());
+    let outputs = (declared || !step.outputs.is_empty())
+        .then(|| view! { <Outputs step=step.clone() links number=page.detail.run.number/> });
+    let attempts = page.attempts.get(&step.name).filter(|attempts| !attempts.is_empty()).cloned().map(|attempts| {
+        let shown = attempt.as_ref().map(|attempt| attempt.number);
+        view! { <Attempts attempts step=step.clone() shown address=address.clone()/> }
     });
     let code = spec.as_ref().and_then(|spec| match &spec.work {
         Work::Command(runs) => {
