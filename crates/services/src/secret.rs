@@ -83,6 +83,9 @@ impl Services {
     /// `NotFound`.
     #[boxed]
     pub async fn delete_secret(&self, ctx: &Ctx, name: &str) -> Result<()> {
+        if !secret::is_name(name) {
+            return Err(missing(name));
+        }
         let mut tx = self.begin().await?;
         let Some(secret) = store::secret::lock(&mut tx, ctx.workspace_id(), name).await? else {
             return Err(missing(name));

@@ -76,11 +76,12 @@ async fn what_cannot_be_decided_is_refused_with_a_sentence() {
     ] {
         approver.post(&decisions, wrong).await.refused(400);
     }
-    for nowhere in ["1/steps/nothing", "7/steps/release", "1/steps/group", "1/steps/%00"] {
+    for nowhere in ["1/steps/nothing", "7/steps/release", "1/steps/group"] {
         approver.get(&format!("/api/v1/pipeline-runs/{nowhere}/approval")).await.refused(404);
         let path = format!("/api/v1/pipeline-runs/{nowhere}/approval/decisions");
         approver.post(&path, yes(&detail, &["I read it"])).await.refused(404);
     }
+    approver.get("/api/v1/pipeline-runs/1/steps/%00/approval").await.refused(400);
     approver.get("/api/v1/step-approvals?waiting_for=you").await.refused(400);
     approver.get("/api/v1/step-approvals?state=shut").await.refused(400);
     approver.get("/api/v1/step-approvals?page_token=x").await.refused(400);
