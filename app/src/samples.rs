@@ -205,6 +205,7 @@ pub fn pipeline_run(number: i64, state: PipelineRunState) -> PipelineRun {
         held_at: None,
         started_by: Some(UserId::new()),
         started_by_name: "Data scientist".to_owned(),
+        use_cache: true,
         cancel_requested_at: None,
         created_at: ago(3),
         started_at: (state != PipelineRunState::Queued).then(|| ago(3)),

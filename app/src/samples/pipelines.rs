@@ -138,6 +138,7 @@ fn step(name: &str, state: StepState, tries: Vec<Tried>) -> (Step, Vec<StepAttem
             ended_at: tried.outcome.is_final().then(|| since(tried.to)),
             run_id: (name == "train").then(RunId::new),
             log_lines: 228,
+            inputs: Vec::new(),
             executor: Some("process".to_owned()),
             image: None,
             sandbox: None,
@@ -147,10 +148,12 @@ fn step(name: &str, state: StepState, tries: Vec<Tried>) -> (Step, Vec<StepAttem
     let outputs = declared.outputs.iter().map(|(output, path)| StepOutput {
         name: output.clone(),
         path: path.path().unwrap_or_default().to_owned(),
+        kind: None,
         is_folder: output == "report",
         digest: digest(44),
         size: 4_823_449,
         value: None,
+        version: None,
     });
     let step = Step {
         id: StepId::new(),
@@ -172,6 +175,7 @@ fn step(name: &str, state: StepState, tries: Vec<Tried>) -> (Step, Vec<StepAttem
         items: BTreeMap::new(),
         inner: None,
         blocked_by: None,
+        cache: None,
         carried_from: None,
         sub_run: None,
     };

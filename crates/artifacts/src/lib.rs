@@ -146,6 +146,18 @@ impl Artifacts {
         })
     }
 
+    /// Whether there is such a blob.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the store does not answer.
+    pub async fn has(&self, digest: &Digest) -> Result<bool, Error> {
+        match self.head(&location(digest)?, digest).await {
+            Ok(_) => Ok(true),
+            Err(Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The whole blob in memory, when it has at most `limit` bytes. Its bytes are checked against the digest.
     ///
     /// # Errors

@@ -2,8 +2,8 @@
 
 use crate::{
     id::{RunId, StepAttemptId, StepId},
-    pipeline::ParamValue,
-    pipeline_run::{AttemptOutcome, StepState},
+    pipeline::{OutputKind, ParamValue},
+    pipeline_run::{AttemptOutcome, StepCache, StepState},
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -47,6 +47,9 @@ pub struct Step {
     /// The limit that it waits for, while it could run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocked_by: Option<String>,
+    /// How it went with what steps gave before; none when it does not use that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<StepCache>,
     /// The number of the run that it was carried over from, outputs and all; it did not run in this one.
     pub carried_from: Option<i64>,
     /// The number of the run of another pipeline that it waits for, or waited for.
@@ -122,6 +125,9 @@ pub struct StepOutput {
     pub name: String,
     /// Its path in the step's directory.
     pub path: String,
+    /// What Slipway knows it as; none for a file or folder as any other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<OutputKind>,
     /// Whether it is a folder.
     #[serde(default)]
     pub is_folder: bool,
@@ -129,10 +135,72 @@ pub struct StepOutput {
     pub digest: crate::Digest,
     /// Bytes; of all its files, for a folder.
     pub size: i64,
-    /// What it says, for a value.
+    /// What it says, for a value or metrics.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
     pub value: Option<serde_json::Value>,
+    /// The version that it became, of a dataset or model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<OutputVersion>,
+}
+
+/// The version that an output became, or is to become with the end of its step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct OutputVersion {
+    /// Of what.
+    pub of: Versioned,
+    /// What that is called.
+    pub name: String,
+    /// The number; 0 until the step has ended.
+    pub number: i32,
+    /// The digest of the content, of a dataset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<crate::Digest>,
+}
+
+/// What has versions that steps take and give on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Versioned {
+    /// A dataset of the workspace.
+    Dataset,
+    /// A registered model.
+    Model,
+}
+
+impl Versioned {
+    /// The name on the wire and in the database.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Dataset => "dataset",
+            Self::Model => "model",
+        }
+    }
+
+    /// Reads the name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Dataset, Self::Model].into_iter().find(|known| known.as_str() == text)
+    }
+}
+
+/// What a try took.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct StepInput {
+    /// The name that it has for the step.
+    pub name: String,
+    /// Where it comes from: `prepare.dataset`, `dataset wine-rows@latest`.
+    pub from: String,
+    /// Of its content; none for a model without files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<crate::Digest>,
+    /// Which version it is, of a dataset or model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<OutputVersion>,
 }
 
 /// One try of a step.
@@ -161,6 +229,9 @@ pub struct StepAttempt {
     pub run_id: Option<RunId>,
     /// Lines of its log.
     pub log_lines: i64,
+    /// What it took.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<StepInput>,
     /// Where it ran: `process`, `docker` or `kubernetes`. None when it did not come so far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub executor: Option<String>,

@@ -6,6 +6,7 @@ use crate::{
     id::{PolicyId, StepId, UserId, WorkspaceId},
     pipeline::ParamValue,
     policy::{DEFAULT_EXPIRY, Distinct, Policy, PolicyDocument, PolicySet, Rule},
+    step::OutputVersion,
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -142,18 +143,22 @@ impl ApprovalState {
     }
 }
 
-/// What people are shown that decide: an output of another step.
+/// What people are shown that decide: an output of another step, a version of a dataset or model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ApprovalInput {
-    /// Which: `evaluate.accuracy`.
+    /// Which: `evaluate.accuracy`, `dataset wine-rows@latest`.
     pub from: String,
     /// What it says, when it is a value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
     pub value: Option<serde_json::Value>,
-    /// Its content, by digest: of several when it is that of several instances, of none when it was not given.
-    pub digests: Vec<Digest>,
+    /// Of its content; none when it was not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
+    /// Which version it is, of a dataset or model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<OutputVersion>,
 }
 
 /// A step that waits for people.

@@ -1,11 +1,20 @@
 //! Workers, pools and limits: who runs steps, and what keeps steps from running.
 
-use crate::pipeline::ExecutorKind;
+use crate::{Digest, pipeline::ExecutorKind};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 /// A worker that was not heard of for so long is taken for gone.
 pub const SILENT_AFTER: TimeDelta = TimeDelta::seconds(45);
+
+/// What a worker is, by the digests of what it says of itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Its machine: processor, cores, memory, GPUs, kernel.
+    pub machine: Option<Digest>,
+    /// What steps find on it: the system, the Python and its packages, the variables that it gives them.
+    pub environment: Option<Digest>,
+}
 
 /// A process that runs steps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

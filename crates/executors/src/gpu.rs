@@ -21,6 +21,17 @@ fn library() -> Option<&'static Nvml> {
     LIBRARY.get_or_init(|| Nvml::init().ok()).as_ref()
 }
 
+/// All of the machine: name and name for ever.
+#[must_use]
+pub fn gpus() -> Vec<String> {
+    let Some(library) = library() else { return Vec::new() };
+    let describe = |index| {
+        let device = library.device_by_index(index).ok()?;
+        Some(format!("{} {}", device.name().ok()?, device.uuid().ok()?))
+    };
+    (0..library.device_count().unwrap_or(0)).filter_map(describe).collect()
+}
+
 /// Those that these processes use. The library counts processes as the machine does, so this is for processes of the
 /// worker's own namespace and those below it as seen from there.
 pub(crate) fn used_by(pids: &[i32]) -> Vec<GpuSample> {

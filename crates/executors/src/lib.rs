@@ -42,10 +42,10 @@ mod tree;
 
 pub use clock::Deadline;
 pub use dir::{OutputError, StepDir, StepDirs};
-pub use gpu::GpuSample;
+pub use gpu::{GpuSample, gpus};
 pub use lines::Lines;
 pub use mask::Mask;
-pub use process::{ProcessExecutor, Shim};
+pub use process::{PATH, ProcessExecutor, Shim};
 pub use sample::{SAMPLE_EVERY, Sample};
 pub use sandbox::{Confinement, GroupKind, Sandbox};
 pub use task::{Controls, Ended, Executor, Finished, Limits, LogLine, Task, Usage};

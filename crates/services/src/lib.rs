@@ -110,8 +110,8 @@ pub use schedule::{NewSchedule, ScheduleChange, ScheduleFilter};
 pub use session::Browser;
 pub use setup::{NewUser, used_link};
 pub use step::{
-    Adopted, AttemptEnd, Claimed, FileTrouble, Given, Lease, LetGo, Place, Renewed, StepApprovalDetail, StepInput,
-    StepWork,
+    Adopted, AttemptEnd, Claimed, FileTrouble, Given, Hit, InputFiles, Lease, LetGo, Place, Renewed, Source,
+    StepApprovalDetail, StepWork,
 };
 pub use task::blocking;
 pub use token::{IssuedToken, NewToken};

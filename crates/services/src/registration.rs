@@ -99,6 +99,18 @@ impl Services {
         Ok(Described { found, description, digest })
     }
 
+    /// What is to be registered of what a step gives on.
+    pub(crate) async fn describe_step_output(
+        &self,
+        model: &str,
+        files: Vec<VersionFile>,
+        run: Option<RunId>,
+    ) -> Result<Described> {
+        let new = NewModelVersion { model: model.to_owned(), run_id: run, ..NewModelVersion::default() };
+        let resolved = Resolved { run, files, ..Resolved::default() };
+        self.read_version(Found { new, registered: None, tags: BTreeMap::new(), resolved }).await
+    }
+
     /// What the MLmodel file among these says; nothing when there is none, or none that can be read.
     async fn describe_files(&self, files: &[VersionFile]) -> Result<MlModel> {
         let Some(file) = files.iter().find(|file| file.path == "MLmodel") else { return Ok(MlModel::default()) };
@@ -204,10 +216,36 @@ struct Found {
 }
 
 /// The same, with what its files say: ready to be written.
-struct Described {
+pub(crate) struct Described {
     found: Found,
     description: MlModel,
     digest: Option<Digest>,
+}
+
+impl Described {
+    /// Says where it comes from, and what made it.
+    pub(crate) fn made_by(&mut self, source: &str, description: &str) {
+        source.clone_into(&mut self.found.new.source);
+        description.clone_into(&mut self.found.new.description);
+    }
+}
+
+/// Registers what a step gives on as the next version of a model, which is made when there is none of this name. Answers
+/// with its number.
+pub(crate) async fn register_output(
+    conn: &mut PgConnection,
+    ctx: &Ctx,
+    model: &str,
+    described: &Described,
+) -> Result<i32> {
+    let model = match store::model::by_name(conn, ctx.workspace_id(), model).await? {
+        Some(model) => model,
+        None => {
+            let new = NewModel { name: model.to_owned(), ..NewModel::default() }.check()?;
+            crate::model::create(conn, ctx, new).await?
+        }
+    };
+    Ok(register(conn, ctx, &model, described).await?.version)
 }
 
 impl NewModelVersion {

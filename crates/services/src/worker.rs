@@ -2,7 +2,7 @@
 
 use crate::{Ctx, Event, Result, Services, boxed, commit, step::settle};
 use domain::{
-    Error,
+    Digest, Error,
     audit::{Object, ObjectKind},
     pipeline::is_name,
     worker::{Limit, MAX_SLOTS, Pool, QueuedStep, SILENT_AFTER, Worker},
@@ -44,6 +44,17 @@ impl Services {
     #[boxed]
     pub async fn worker_beats(&self, beat: &Beat<'_>) -> Result<()> {
         Ok(store::worker::beat(&mut *self.conn().await?, beat).await?)
+    }
+
+    /// Keeps what a worker says of itself. Answers with the digest of it.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    #[boxed]
+    pub async fn worker_facts(&self, content: &serde_json::Value) -> Result<Digest> {
+        let digest = Digest::of_json(content).map_err(|_| Error::internal())?;
+        store::worker::add_facts(&mut *self.conn().await?, &digest, content).await?;
+        Ok(digest)
     }
 
     /// Forgets a worker that has stopped.

@@ -191,6 +191,24 @@ pub async fn known(conn: &mut PgConnection, workspace: WorkspaceId, names: &[&st
         .await?)
 }
 
+/// The versions of those of these secrets that a workspace has, by name.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn versions(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    names: &[&str],
+) -> Result<BTreeMap<String, i32>> {
+    let rows: Vec<(String, i32)> =
+        sqlx::query_as("select name, version from secrets where workspace_id = $1 and name = any($2)")
+            .bind(workspace)
+            .bind(names)
+            .fetch_all(conn)
+            .await?;
+    Ok(rows.into_iter().collect())
+}
+
 /// Those of these secrets that there are in the workspace of a run.
 ///
 /// # Errors

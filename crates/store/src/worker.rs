@@ -3,12 +3,13 @@
 use crate::{Error, Result};
 use chrono::{DateTime, Utc};
 use domain::{
+    Digest,
     id::WorkspaceId,
     pipeline::ExecutorKind,
-    worker::{Pool, QueuedStep, Worker},
+    worker::{Facts, Pool, QueuedStep, Worker},
 };
 use sqlx::{FromRow, PgConnection};
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 /// What a worker says of itself.
 #[derive(Debug, Clone)]
@@ -25,6 +26,34 @@ pub struct Beat<'a> {
     pub slots: i32,
     /// Its version of Slipway.
     pub version: &'a str,
+    /// What it is, as far as it has said so by [`add_facts`].
+    pub facts: &'a Facts,
+}
+
+/// Keeps what a worker says of itself, under the digest of it.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn add_facts(conn: &mut PgConnection, digest: &Digest, content: &serde_json::Value) -> Result<()> {
+    sqlx::query("insert into worker_facts (digest, content) values ($1, $2) on conflict do nothing")
+        .bind(digest)
+        .bind(content)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// What workers said of themselves, by digest.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn facts(conn: &mut PgConnection, digests: &[Digest]) -> Result<BTreeMap<Digest, serde_json::Value>> {
+    let rows: Vec<(Digest, serde_json::Value)> =
+        sqlx::query_as("select digest, content from worker_facts where digest = any($1)")
+            .bind(digests.iter().map(Digest::as_str).collect::<Vec<_>>())
+            .fetch_all(conn)
+            .await?;
+    Ok(rows.into_iter().collect())
 }
 
 fn names(executors: &[ExecutorKind]) -> Vec<&'static str> {
@@ -37,10 +66,11 @@ fn names(executors: &[ExecutorKind]) -> Vec<&'static str> {
 /// When the statement fails.
 pub async fn beat(conn: &mut PgConnection, beat: &Beat<'_>) -> Result<()> {
     sqlx::query(
-        "insert into workers (name, label, pools, executors, slots, version)
-         values ($1, $2, $3, $4, $5, $6)
+        "insert into workers (name, label, pools, executors, slots, version, machine, environment)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)
          on conflict (name) do update
-         set pools = excluded.pools, executors = excluded.executors, slots = excluded.slots, last_seen = clock_timestamp()",
+         set pools = excluded.pools, executors = excluded.executors, slots = excluded.slots,
+             machine = excluded.machine, environment = excluded.environment, last_seen = clock_timestamp()",
     )
     .bind(beat.name)
     .bind(beat.label)
@@ -48,6 +78,8 @@ pub async fn beat(conn: &mut PgConnection, beat: &Beat<'_>) -> Result<()> {
     .bind(names(beat.executors))
     .bind(beat.slots)
     .bind(beat.version)
+    .bind(&beat.facts.machine)
+    .bind(&beat.facts.environment)
     .execute(conn)
     .await?;
     Ok(())

@@ -99,6 +99,9 @@ pub struct Run {
     /// The number of the file's version. Without one, the version that was stored last.
     #[arg(long, env = "SLIPWAY_FILE_VERSION", value_name = "N")]
     file_version: Option<i32>,
+    /// Run all steps, also those that gave something before when they were run with the same.
+    #[arg(long, env = "SLIPWAY_NO_CACHE", value_parser = clap::builder::FalseyValueParser::new())]
+    no_cache: bool,
     /// Wait for its end. Fails when the run does not succeed.
     #[arg(long, env = "SLIPWAY_WAIT", value_parser = clap::builder::FalseyValueParser::new())]
     wait: bool,
@@ -251,7 +254,7 @@ async fn start(client: &Client, options: &Run) -> Result<()> {
     let params = params(&options.params)?;
     // Should the answer be lost and the command be sent again by its library, it still starts one run.
     let key = uuid::Uuid::now_v7().to_string();
-    let body = json!({ "params": params, "version": options.file_version, "idempotency_key": key });
+    let body = json!({ "params": params, "version": options.file_version, "use_cache": !options.no_cache, "idempotency_key": key });
     let run: PipelineRun = client.post(&path(&["pipelines", &options.name, "runs"]), body).await.map_err(refused)?;
     print(&run.number.to_string());
     if options.wait { wait(client, run.number).await } else { Ok(()) }

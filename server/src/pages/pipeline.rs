@@ -133,6 +133,7 @@ async fn start(view: View, Path(name): Path<String>, form: Form) -> PageResult {
         let new = NewRun {
             pipeline: name.clone(),
             version: Some(version.number),
+            no_cache: form.text("no_cache") == "true",
             idempotency_key: key(form.text("key"), &params),
             params,
         };

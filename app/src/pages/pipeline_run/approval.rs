@@ -45,11 +45,12 @@ pub(super) fn Asked(view: ApprovalView, links: Links) -> impl IntoView {
         .clone()
         .into_iter()
         .map(|(name, input)| {
-            let shown = match (&input.value, input.digests.as_slice()) {
-                (Some(value), _) => view! { <span class="mono">{value.to_string()}</span> }.into_any(),
-                (None, []) => view! { <span class="none">"not given"</span> }.into_any(),
-                (None, [digest]) => view! { <DigestText digest=digest.clone()/> }.into_any(),
-                (None, many) => format!("{} files or folders", many.len()).into_any(),
+            let version = input.version.as_ref().map(|version| format!("v{}", version.number));
+            let shown = match (&input.value, version, &input.digest) {
+                (Some(value), ..) => view! { <span class="mono">{value.to_string()}</span> }.into_any(),
+                (None, Some(version), _) => version.into_any(),
+                (None, None, Some(digest)) => view! { <DigestText digest=digest.clone()/> }.into_any(),
+                (None, None, None) => view! { <span class="none">"not given"</span> }.into_any(),
             };
             view! { <Fact name>{shown}" "<span class="muted">{input.from}</span></Fact> }
         })

@@ -4,7 +4,7 @@
 use super::{
     condition, env_name,
     parse::{Places, StepPlaces, TextKind},
-    spec::{ListRef, OutputSpec, PipelineSpec, StepSpec},
+    spec::{ListRef, PipelineSpec, StepSpec},
     template::{Part, Place, parts},
 };
 use crate::{
@@ -142,7 +142,7 @@ impl<'a> Scope<'a> {
                         let others = suggest(&input.output, from.outputs.keys().map(String::as_str));
                         format!("Step \"{}\" has no output \"{}\"; {others}", input.step, input.output)
                     }
-                    Some(OutputSpec::Path(_)) if is_over => format!(
+                    Some(output) if is_over && !output.may_be_value() => format!(
                         "\"{input}\" is a file; to map over its list, write \"{}: {{ path: …, type: value }}\" in step \"{}\".",
                         input.output, input.step
                     ),

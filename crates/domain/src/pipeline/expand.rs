@@ -2,8 +2,10 @@
 
 use super::{
     env_name,
+    input::InputSpec,
+    output::OutputSpec,
     param::Param,
-    spec::{Command, PipelineSpec, Work},
+    spec::{Command, PipelineSpec, StepSpec, Work},
     template::{Place, fill, whole_param},
     value::ParamValue,
 };
@@ -79,6 +81,36 @@ impl PipelineSpec {
         values
     }
 
+    /// What a step takes, with the values of its params filled into the names and versions of datasets and models.
+    #[must_use]
+    pub fn filled_inputs(step: &StepSpec, values: &BTreeMap<String, ParamValue>) -> BTreeMap<String, InputSpec> {
+        let filled = |input: &InputSpec| match input {
+            InputSpec::Output(output) => InputSpec::Output(output.clone()),
+            InputSpec::Dataset { dataset, version } => {
+                InputSpec::Dataset { dataset: fill_params(dataset, values), version: fill_params(version, values) }
+            }
+            InputSpec::Model { model, version } => {
+                InputSpec::Model { model: fill_params(model, values), version: fill_params(version, values) }
+            }
+        };
+        step.inputs.iter().map(|(name, input)| (name.clone(), filled(input))).collect()
+    }
+
+    /// What a step gives on, with the names of all datasets and models: that of the output where none is given.
+    #[must_use]
+    pub fn filled_outputs(step: &StepSpec, values: &BTreeMap<String, ParamValue>) -> BTreeMap<String, OutputSpec> {
+        let filled = |output: &String, spec: &OutputSpec| match spec {
+            OutputSpec::Typed { path, kind, name, tolerance } if kind.is_named() => OutputSpec::Typed {
+                path: path.clone(),
+                kind: *kind,
+                name: Some(name.as_ref().map_or_else(|| output.clone(), |name| fill_params(name, values))),
+                tolerance: *tolerance,
+            },
+            other => other.clone(),
+        };
+        step.outputs.iter().map(|(name, output)| (name.clone(), filled(name, output))).collect()
+    }
+
     /// What to run for the step at this place when its params have these [`values`](Self::values). `None` when there is no
     /// such step, or it runs no command.
     ///
@@ -88,12 +120,7 @@ impl PipelineSpec {
     pub fn invocation(&self, place: &[impl AsRef<str>], values: &BTreeMap<String, ParamValue>) -> Option<Invocation> {
         let step = self.step(place)?;
         let Work::Command(command) = &step.work else { return None };
-        let fill_pipeline = |text: &str| {
-            fill(text, |place| match place {
-                Place::Param(name) => values.get(name).map(ToString::to_string),
-                Place::Input(_) | Place::Output(_) => None,
-            })
-        };
+        let fill_pipeline = |text: &str| fill_params(text, values);
         let fill_step = |text: &str| {
             fill(text, |place| match place {
                 Place::Param(name) => values.get(name).map(ToString::to_string),
@@ -107,6 +134,7 @@ impl PipelineSpec {
         env.extend(step.inputs.keys().map(|name| (env_name("INPUT", name), input_path(name))));
         let paths = step.outputs.iter().filter_map(|(name, output)| Some((name, output.path()?)));
         env.extend(paths.map(|(name, path)| (env_name("OUTPUT", name), path.to_owned())));
+        env.extend(["PYTHONHASHSEED", "SLIPWAY_SEED"].map(|name| (name.to_owned(), self.seed.to_string())));
         env.extend(self.env.iter().map(|(name, text)| (name.clone(), fill_pipeline(text))));
         env.extend(step.env.iter().map(|(name, text)| (name.clone(), fill_step(text))));
 
@@ -128,8 +156,12 @@ fn fill_value(value: &ParamValue, known: &BTreeMap<String, ParamValue>) -> Param
     if let Some(whole) = whole_param(text).and_then(|name| known.get(name)) {
         return whole.clone();
     }
-    ParamValue::Text(fill(text, |place| match place {
+    ParamValue::Text(fill_params(text, known))
+}
+
+fn fill_params(text: &str, known: &BTreeMap<String, ParamValue>) -> String {
+    fill(text, |place| match place {
         Place::Param(name) => known.get(name).map(ToString::to_string),
         Place::Input(_) | Place::Output(_) => None,
-    }))
+    })
 }

@@ -7,6 +7,8 @@
 
 mod expand;
 mod graph;
+mod input;
+mod output;
 mod param;
 mod spec;
 mod template;
@@ -30,12 +32,14 @@ pub const SCHEMA: &str = include_str!("schema.json");
 pub use crate::problem::{FileErrors, Problem};
 pub use expand::{INPUTS_DIR, Invocation, input_path};
 pub use graph::Graph;
+pub use input::{InputSpec, LATEST, OutputRef};
+pub use output::{OutputKind, OutputSpec};
 pub use param::{Param, ParamKind};
 #[cfg(not(target_arch = "wasm32"))]
 pub use parse::{MAX_FILE_BYTES, MAX_STEPS};
 pub use spec::{
-    Command, ExecutorKind, ListRef, MAX_INSTANCES, MapSpec, OutputKind, OutputRef, OutputSpec, PipelineSpec, Priority,
-    Resources, Retries, StepSpec, SubPipeline, TriggerRule, Work,
+    Cache, Command, ExecutorKind, ListRef, MAX_INSTANCES, MapSpec, PipelineSpec, Priority, Resources, Retries,
+    StepSpec, SubPipeline, TriggerRule, Work,
 };
 pub use value::ParamValue;
 

@@ -3,7 +3,12 @@
 //! The JSON form is stored, and its canonical bytes are what the digest names. So a field that has its default is left
 //! out: a field added later changes no digest of a file that does not use it.
 
-use super::{param::Param, value::ParamValue};
+use super::{
+    input::{InputSpec, OutputRef},
+    output::OutputSpec,
+    param::Param,
+    value::ParamValue,
+};
 use crate::{Digest, step_approval::ApprovalSpec};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -42,6 +47,12 @@ pub struct PipelineSpec {
     /// Which steps go first when there are more than workers.
     #[serde(default, skip_serializing_if = "Priority::is_normal")]
     pub priority: Priority,
+    /// Whether what steps gave is used again, of steps that say nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<Cache>,
+    /// What chance in its steps begins with: the value of `PYTHONHASHSEED` and `SLIPWAY_SEED`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub seed: u32,
     /// Its steps by name, those that run in the end among them.
     pub steps: BTreeMap<String, StepSpec>,
 }
@@ -80,10 +91,9 @@ pub struct StepSpec {
     /// Params of this step alone; they go before those outside of it of the same name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub params: BTreeMap<String, ParamValue>,
-    /// Outputs of other steps that it takes, by the name that it has for them.
+    /// What it takes, by the name that it has for it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[cfg_attr(feature = "openapi", schema(value_type = BTreeMap<String, String>))]
-    pub inputs: BTreeMap<String, OutputRef>,
+    pub inputs: BTreeMap<String, InputSpec>,
     /// What it gives on, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub outputs: BTreeMap<String, OutputSpec>,
@@ -114,6 +124,20 @@ pub struct StepSpec {
     /// What of its machine it may use.
     #[serde(default, skip_serializing_if = "Resources::is_default")]
     pub resources: Resources,
+    /// Whether what it gave is used again when it would run with the same once more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<Cache>,
+}
+
+/// Whether what a step gave is used again when it would run with the same once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Cache {
+    /// Whether it is.
+    pub enabled: bool,
+    /// How old it may be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_age_seconds: Option<u64>,
 }
 
 /// What a step is.
@@ -234,71 +258,6 @@ impl TryFrom<String> for ListRef {
 impl From<ListRef> for String {
     fn from(list: ListRef) -> Self {
         list.to_string()
-    }
-}
-
-/// What a step gives on. In the JSON form a file or folder is its path alone.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(untagged)]
-pub enum OutputSpec {
-    /// A file or folder at this path in the step's directory.
-    Path(String),
-    /// A file of a kind that Slipway looks into.
-    Typed {
-        /// Its path in the step's directory.
-        path: String,
-        /// What it is.
-        #[serde(rename = "type")]
-        kind: OutputKind,
-    },
-    /// Of a step that has steps of its own, or runs another pipeline: an output of one of these.
-    Of {
-        /// Which.
-        #[cfg_attr(feature = "openapi", schema(value_type = String))]
-        from: OutputRef,
-    },
-}
-
-impl OutputSpec {
-    /// The path in the step's directory, of an output that has one.
-    #[must_use]
-    pub fn path(&self) -> Option<&str> {
-        match self {
-            Self::Path(path) | Self::Typed { path, .. } => Some(path),
-            Self::Of { .. } => None,
-        }
-    }
-
-    /// What it is; none for a file or folder as any other.
-    #[must_use]
-    pub fn kind(&self) -> Option<OutputKind> {
-        match self {
-            Self::Typed { kind, .. } => Some(*kind),
-            Self::Path(_) | Self::Of { .. } => None,
-        }
-    }
-}
-
-/// A kind of file that Slipway looks into.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum OutputKind {
-    /// A JSON value, which conditions and maps can use.
-    Value,
-}
-
-impl OutputKind {
-    /// All kinds.
-    pub const ALL: [Self; 1] = [Self::Value];
-
-    /// The name in a file.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Value => "value",
-        }
     }
 }
 
@@ -433,49 +392,6 @@ pub enum Command {
     Shell(String),
     /// A program and its arguments.
     Program(Vec<String>),
-}
-
-/// An output of another step: `prepare.dataset`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct OutputRef {
-    /// The step that makes it.
-    pub step: String,
-    /// The output's name there.
-    pub output: String,
-}
-
-impl FromStr for OutputRef {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.split_once('.') {
-            Some((step, output)) if super::is_name(step) && super::is_name(output) => {
-                Ok(Self { step: step.to_owned(), output: output.to_owned() })
-            }
-            _ => Err("an input is written as step.output, such as prepare.dataset"),
-        }
-    }
-}
-
-impl fmt::Display for OutputRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.step, self.output)
-    }
-}
-
-impl TryFrom<String> for OutputRef {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
-
-impl From<OutputRef> for String {
-    fn from(reference: OutputRef) -> Self {
-        reference.to_string()
-    }
 }
 
 /// How often a step is tried again after a failure, and how long it waits.
@@ -623,10 +539,30 @@ impl PipelineSpec {
         found
     }
 
+    /// Every version of a dataset or model that a step takes, with that step's name and the input's; those inside of others
+    /// as well.
+    #[must_use]
+    pub fn version_inputs(&self) -> Vec<(&str, &str, &InputSpec)> {
+        let mut left: Vec<(&String, &StepSpec)> = self.steps.iter().collect();
+        let mut found = Vec::new();
+        while let Some((name, step)) = left.pop() {
+            let versions = step.inputs.iter().filter(|(_, input)| input.output().is_none());
+            found.extend(versions.map(|(input, spec)| (name.as_str(), input.as_str(), spec)));
+            left.extend(step.steps().into_iter().flatten());
+        }
+        found
+    }
+
     /// Where this step runs.
     #[must_use]
     pub fn executor_of(&self, step: &StepSpec) -> ExecutorKind {
         step.executor.or(self.executor).unwrap_or(ExecutorKind::Process)
+    }
+
+    /// Whether what this step gave is used again, and how old it may be; none when it is not.
+    #[must_use]
+    pub fn cache_of(&self, step: &StepSpec) -> Option<Cache> {
+        step.cache.or(self.cache).filter(|cache| cache.enabled)
     }
 
     /// The image of this step, when it runs in a container.
@@ -694,7 +630,7 @@ impl StepSpec {
             ListRef::Output(output) => Some(output),
             ListRef::Param(_) => None,
         });
-        self.inputs.values().chain(over)
+        self.inputs.values().filter_map(InputSpec::output).chain(over)
     }
 
     /// The steps around it that must have ended before it begins: those that it needs, those whose outputs it takes, and

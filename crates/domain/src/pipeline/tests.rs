@@ -262,10 +262,10 @@ fn broken_yaml_has_a_line_and_a_column() {
     line 4, column 31: This is not valid YAML: while parsing a flow sequence, expected ',' or ']' (in a list [a, b], write "${{ … }}" in quotes).
     "#);
     insta::assert_snapshot!(problems("- a\n- b\n"), @r#"
-    line 1, column 1: The pipeline must be a mapping with the keys name, description, params, files, env, secrets, executor, image, priority, steps, finally.
+    line 1, column 1: The pipeline must be a mapping with the keys name, description, params, files, env, secrets, executor, image, priority, cache, seed, steps, finally.
     "#);
     insta::assert_snapshot!(problems("just text"), @r#"
-    line 1, column 1: The pipeline must be a mapping with the keys name, description, params, files, env, secrets, executor, image, priority, steps, finally.
+    line 1, column 1: The pipeline must be a mapping with the keys name, description, params, files, env, secrets, executor, image, priority, cache, seed, steps, finally.
     "#);
     insta::assert_snapshot!(problems("# nothing\n"), @r#"
     line 1, column 1: The file is empty.
@@ -547,6 +547,8 @@ fn a_process_gets_every_value() {
       "PARAM_MODEL": "$(rm -rf /)",
       "PARAM_NOTE": "for $(rm -rf /)",
       "PARAM_ROUNDS": "50",
+      "PYTHONHASHSEED": "0",
+      "SLIPWAY_SEED": "0",
       "THREADS": "2"
     }
     "#);

@@ -2,12 +2,14 @@
 //!
 //! Everything here is a pure function of what it is given. Who holds a step, and until when, is the store's business.
 
+mod cache;
 mod concurrency;
 #[cfg(not(target_arch = "wasm32"))]
 mod rerun;
 mod retry;
 mod state;
 
+pub use cache::{CacheKey, CacheOutcome, StepCache};
 pub use concurrency::{Admission, Concurrency, ConcurrencyPolicy, MAX_HELD, Turn};
 #[cfg(not(target_arch = "wasm32"))]
 pub use rerun::RerunFrom;
@@ -64,6 +66,8 @@ pub struct PipelineRun {
     pub started_by: Option<UserId>,
     /// The name of who or what started it.
     pub started_by_name: String,
+    /// Whether its steps may use what steps gave before.
+    pub use_cache: bool,
     /// When somebody asked to cancel it.
     pub cancel_requested_at: Option<DateTime<Utc>>,
     /// When it was asked for.

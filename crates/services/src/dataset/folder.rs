@@ -1,7 +1,7 @@
 //! Between versions and directories of this machine: for steps of pipelines, and for files that came with a form.
 
 use super::version::NewDatasetVersion;
-use crate::{Ctx, FileTrouble, Result, Services, blocking, boxed, dataset::object::ObjectsAsked};
+use crate::{Ctx, FileTrouble, Result, Services, blocking, boxed, commit, dataset::object::ObjectsAsked};
 use domain::{
     Error, ErrorKind,
     dataset::{DatasetVersion, VersionRef},
@@ -154,13 +154,7 @@ impl Services {
         path: PathBuf,
         message: &str,
     ) -> Result<(DatasetVersion, bool)> {
-        let plan = blocking(move || {
-            let scanned = folder::scan(folder::walk(&path, Links::Refuse)?, &mut Cache::default(), 2)?;
-            Plan::new(scanned, Vec::new()).map_err(|error| Trouble::Refused(error.to_string()))
-        })
-        .await?
-        .map_err(of_folder)?;
-        let plan = Arc::new(plan);
+        let plan = plan_of(path).await?;
         let mut tries = 0;
         loop {
             self.send_plan(ctx, dataset, &plan).await?;
@@ -176,6 +170,26 @@ impl Services {
                 made => return made,
             }
         }
+    }
+
+    /// Stores what is in a directory, or a file, for a dataset, which is made when it is not there; a version of it is still to
+    /// be made. Answers with its root.
+    ///
+    /// # Errors
+    /// `Invalid` when the directory has what no version can have, or the name is none.
+    pub(crate) async fn stage_dataset(&self, ctx: &Ctx, dataset: &str, path: PathBuf) -> Result<Hash> {
+        let plan = plan_of(path).await?;
+        let mut tx = self.begin().await?;
+        match super::ensure(&mut tx, ctx, dataset).await {
+            // Somebody else was first.
+            Err(error) if error.kind == ErrorKind::AlreadyExists => drop(tx),
+            made => {
+                made?;
+                commit(tx).await?;
+            }
+        }
+        self.send_plan(ctx, dataset, &plan).await?;
+        Ok(plan.built().digest)
     }
 
     /// Stores what a dataset does not have of a plan.
@@ -220,6 +234,16 @@ impl Services {
         }
         Ok(missing)
     }
+}
+
+async fn plan_of(path: PathBuf) -> Result<Arc<Plan>> {
+    let plan = blocking(move || {
+        let scanned = folder::scan(folder::walk(&path, Links::Refuse)?, &mut Cache::default(), 2)?;
+        Plan::new(scanned, Vec::new()).map_err(|error| Trouble::Refused(error.to_string()))
+    })
+    .await?
+    .map_err(of_folder)?;
+    Ok(Arc::new(plan))
 }
 
 fn refuse_other(dir: &Path, entry: &Entry) -> std::result::Result<(), Trouble> {

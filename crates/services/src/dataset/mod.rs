@@ -12,6 +12,7 @@ pub use diff::DatasetDiff;
 pub use file::{DatasetFile, DatasetFolder};
 pub use object::{ObjectsAsked, StoredPack};
 pub use version::NewDatasetVersion;
+pub(crate) use version::version_called;
 
 use crate::{Ctx, Event, Result, Services, boxed, commit, now, page_rows};
 use domain::{
@@ -51,26 +52,8 @@ impl Services {
     /// `AlreadyExists` when the name is taken; `Invalid` for a wrong name, description or expectation.
     #[boxed]
     pub async fn create_dataset(&self, ctx: &Ctx, new: NewDataset) -> Result<Dataset> {
-        let name = DatasetName::parse(&new.name)?;
-        check_text(&new.description, "description", MAX_DESCRIPTION)?;
-        check_expectations(&new.expectations)?;
-        let at = now();
-        let dataset = Dataset {
-            id: DatasetId::new(),
-            workspace_id: ctx.workspace_id(),
-            name: name.as_str().to_owned(),
-            description: new.description,
-            expectations: new.expectations,
-            author: ctx.actor().name().to_owned(),
-            created_at: at,
-            updated_at: at,
-            versions: 0,
-        };
         let mut tx = self.begin().await?;
-        let inserted = store::dataset::insert(&mut tx, &dataset, ctx.user().map(|user| user.id)).await;
-        inserted.map_err(|error| name_taken(error, name.as_str()))?;
-        let summary = format!("made the dataset {}", dataset.name);
-        Event::new("dataset.created", object(&dataset), summary).write(&mut tx, ctx).await?;
+        let dataset = create(&mut tx, ctx, new).await?;
         commit(tx).await?;
         Ok(dataset)
     }
@@ -165,6 +148,42 @@ fn check_expectations(expectations: &[Expectation]) -> Result<()> {
             let field = format!("expectations[{index}]");
             preview::check_pattern(pattern).map_err(|why| Error::invalid_field(field, why))?;
         }
+    }
+    Ok(())
+}
+
+/// Makes a dataset.
+///
+/// # Errors
+/// `AlreadyExists` when the name is taken; `Invalid` for a wrong name, description or expectation.
+async fn create(conn: &mut PgConnection, ctx: &Ctx, new: NewDataset) -> Result<Dataset> {
+    let name = DatasetName::parse(&new.name)?;
+    check_text(&new.description, "description", MAX_DESCRIPTION)?;
+    check_expectations(&new.expectations)?;
+    let at = now();
+    let dataset = Dataset {
+        id: DatasetId::new(),
+        workspace_id: ctx.workspace_id(),
+        name: name.as_str().to_owned(),
+        description: new.description,
+        expectations: new.expectations,
+        author: ctx.actor().name().to_owned(),
+        created_at: at,
+        updated_at: at,
+        versions: 0,
+    };
+    let inserted = store::dataset::insert(conn, &dataset, ctx.user().map(|user| user.id)).await;
+    inserted.map_err(|error| name_taken(error, name.as_str()))?;
+    let summary = format!("made the dataset {}", dataset.name);
+    Event::new("dataset.created", object(&dataset), summary).write(conn, ctx).await?;
+    Ok(dataset)
+}
+
+/// The dataset of this name, which is made when there is none.
+pub(crate) async fn ensure(conn: &mut PgConnection, ctx: &Ctx, name: &str) -> Result<()> {
+    if store::dataset::by_name(conn, ctx.workspace_id(), name).await?.is_none() {
+        let new = NewDataset { name: name.to_owned(), description: String::new(), expectations: Vec::new() };
+        create(conn, ctx, new).await?;
     }
     Ok(())
 }

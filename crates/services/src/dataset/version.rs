@@ -12,6 +12,7 @@ use domain::{
     },
     id::DatasetVersionId,
     page,
+    step::Versioned,
 };
 use manifest::{Content, Hash, List, Malformed, Page as ManifestPage, PageRef, Root};
 use std::{
@@ -54,17 +55,32 @@ impl Services {
         name: &str,
         new: NewDatasetVersion,
     ) -> Result<(DatasetVersion, bool)> {
+        let mut tx = self.begin().await?;
+        let (version, is_new) = self.add_dataset_version(&mut tx, ctx, name, new).await?;
+        commit(tx).await?;
+        if is_new {
+            metrics::counter!("slipway_dataset_versions_total").increment(1);
+        }
+        Ok((version, is_new))
+    }
+
+    /// The same in the transaction of the caller.
+    pub(crate) async fn add_dataset_version(
+        &self,
+        tx: &mut PgConnection,
+        ctx: &Ctx,
+        name: &str,
+        new: NewDatasetVersion,
+    ) -> Result<(DatasetVersion, bool)> {
         check_text(&new.message, "message", MAX_MESSAGE)?;
         check_digests(&new.mlflow_digests)?;
-        let mut tx = self.begin().await?;
-        let stored = locked(&mut tx, ctx, name).await?;
+        let stored = locked(tx, ctx, name).await?;
         let digest = Digest::blake3(new.root.0);
-        if let Some(known) = version_of(&mut tx, &stored, &VersionRef::Digest(digest.clone())).await? {
-            let known = add_digests(&mut tx, ctx, &stored, known, &new.mlflow_digests).await?;
-            commit(tx).await?;
+        if let Some(known) = version_of(tx, &stored, &VersionRef::Digest(digest.clone())).await? {
+            let known = add_digests(tx, ctx, &stored, known, &new.mlflow_digests).await?;
             return Ok((known, false));
         }
-        let root = self.check_root(&mut tx, stored.key, new.root).await?;
+        let root = self.check_root(tx, stored.key, new.root).await?;
         let number = |number: u64| i64::try_from(number).map_err(|_| Error::invalid_field("root", "It is too large."));
         let version = DatasetVersion {
             id: DatasetVersionId::new(),
@@ -81,19 +97,17 @@ impl Services {
             checks: ChecksState::Waiting,
         };
         let author = ctx.user().map(|user| user.id);
-        store::dataset_version::insert(&mut tx, stored.dataset.id, &version, &new.root.0, author).await?;
-        store::dataset_profile::ask(&mut tx, version.id).await?;
+        store::dataset_version::insert(tx, stored.dataset.id, &version, &new.root.0, author).await?;
+        store::dataset_profile::ask(tx, version.id).await?;
         Event::new("dataset_version.created", object(&version), format!("made {}", version.title()))
             .related(object_of(&stored.dataset))
             .details(serde_json::json!({ "digest": version.digest, "files": version.files, "bytes": version.bytes }))
-            .write(&mut tx, ctx)
+            .write(tx, ctx)
             .await?;
-        let version = add_digests(&mut tx, ctx, &stored, version, &new.mlflow_digests).await?;
+        let version = add_digests(tx, ctx, &stored, version, &new.mlflow_digests).await?;
         let called = format!("v{}", version.number);
-        dataset_version_created(&mut tx, ctx, ctx.workspace_id(), &version.dataset, &called).await?;
-        store::wake::push(&mut tx, &Wake::Datasets).await?;
-        commit(tx).await?;
-        metrics::counter!("slipway_dataset_versions_total").increment(1);
+        dataset_version_created(tx, ctx, ctx.workspace_id(), &version.dataset, &called).await?;
+        store::wake::push(tx, &Wake::Datasets).await?;
         Ok((version, true))
     }
 
@@ -151,6 +165,13 @@ impl Services {
         let read_by = store::dataset_version::read_by(&mut tx, ctx.workspace_id(), version.id, 1).await?;
         if let Some(run) = read_by.first() {
             let message = format!("{} was read by the run {}; delete that first.", version.title(), run.name);
+            return Err(Error::conflict(message));
+        }
+        let pinned =
+            store::step::pin::read_by(&mut tx, ctx.workspace_id(), Versioned::Dataset, name, version.number).await?;
+        if let Some(run) = pinned {
+            let message =
+                format!("{} was read by pipeline run #{run}, which could not be reproduced.", version.title());
             return Err(Error::conflict(message));
         }
         store::dataset_version::delete(&mut tx, version.id).await?;
@@ -364,6 +385,17 @@ fn check_digests(digests: &[String]) -> Result<()> {
         return Err(Error::invalid_field("mlflow_digests", message));
     }
     digests.iter().try_for_each(|digest| check_mlflow_digest(digest))
+}
+
+/// A version of a dataset: by number, by digest, or the latest.
+pub(crate) async fn version_called(
+    conn: &mut PgConnection,
+    ctx: &Ctx,
+    name: &str,
+    which: &VersionRef,
+) -> Result<DatasetVersion> {
+    let stored = find(conn, ctx, name).await?;
+    version_of(conn, &stored, which).await?.ok_or_else(|| no_version(name, which))
 }
 
 async fn version_of(

@@ -10,7 +10,7 @@ pub use rerun::Rerun;
 use crate::{
     Credential, Ctx, Event, Result, Services, boxed, commit, pipeline, secret,
     step::{
-        account, approval,
+        account, approval, inputs,
         plan::{self, Around, Plan},
         settle, sub_run,
     },
@@ -41,6 +41,8 @@ pub struct NewRun {
     pub version: Option<i32>,
     /// Values of params that shall not have their defaults.
     pub params: BTreeMap<String, Value>,
+    /// Whether all its steps run, also those that gave something before when they were run with the same.
+    pub no_cache: bool,
     /// Of requests with the same key in a workspace, the first starts a run and the others find it.
     pub idempotency_key: Option<String>,
 }
@@ -88,6 +90,8 @@ pub(crate) struct Cause<'a> {
     pub(crate) depth: i32,
     /// Of two runs with the same key there is only one.
     pub(crate) key: Option<&'a str>,
+    /// Whether all its steps run, also those that gave something before.
+    pub(crate) no_cache: bool,
     /// The run that it is again.
     pub(crate) rerun_of: Option<PipelineRunId>,
     /// Who is behind it, when that is not who asks.
@@ -116,7 +120,7 @@ impl Services {
             Some(Credential::Session(_)) => RunCause::Person,
             _ => RunCause::Api,
         };
-        let cause = Cause { cause, key: key.as_deref(), ..Cause::default() };
+        let cause = Cause { cause, key: key.as_deref(), no_cache: new.no_cache, ..Cause::default() };
         let run = match turn::start(&mut tx, ctx, &pipeline, &version, &params, &cause).await {
             Ok(run) => run,
             Err(Insert::KeyTaken) => {
@@ -400,6 +404,7 @@ async fn insert(
         cause_at: cause.at,
         depth: cause.depth,
         rerun_of: cause.rerun_of,
+        use_cache: !cause.no_cache,
         started_by: ctx.user().map(|user| user.id),
         on_behalf_of: match cause.on_behalf_of {
             Some(person) => Some(person),
@@ -418,6 +423,7 @@ async fn insert(
     secret::exist(conn, ctx, &version.spec).await?;
     approval::teams_exist(conn, ctx, &version.spec).await?;
     sub_run::others_exist(conn, ctx, (pipeline.id, &pipeline.name), &version.spec).await?;
+    inputs::pin_all(conn, ctx, id, &version.spec).await?;
     let around = Around { workspace: ctx.workspace_id(), spec: &version.spec, outer: None };
     let Plan { steps, edges } = plan::steps(around, &version.spec.steps);
     store::step::insert(conn, id, ctx.workspace_id(), &steps, &edges).await?;

@@ -26,7 +26,7 @@ pub use search::RunSearch;
 pub(crate) use search::resolve as resolve_experiments;
 pub use table::{RunGroupSearch, RunTableSearch};
 
-use crate::{Credential, Ctx, Event, Result, Services, boxed, commit, experiment};
+use crate::{Credential, Ctx, Event, Result, Services, boxed, commit, experiment, step::tracked};
 use domain::{
     Error, ErrorKind,
     audit::{Object, ObjectKind},
@@ -97,6 +97,7 @@ impl Services {
         let start_time = Millis::parse(new.start_time, "start_time")?.get();
         let LogBatch { mut tags, mut truncated, .. } = LogBatch::of_new_run(&new.tags)?;
         let tagged = tags.iter().find(|(key, _)| key.as_str() == RUN_NAME).map(|(_, value)| value.as_str());
+        let of_step = self.of_step(ctx, new.experiment_id).await?;
         let name = match (new.name.as_str(), tagged) {
             (name, Some(tagged)) if !name.is_empty() && name != tagged => {
                 return Err(Error::invalid(format!(
@@ -105,13 +106,18 @@ impl Services {
                 )));
             }
             ("", Some(tagged)) if !tagged.is_empty() => tagged.to_owned(),
-            ("", _) => name::random(),
+            ("", _) => of_step.as_ref().map_or_else(name::random, |step| step.name.clone()),
             (name, _) => name.to_owned(),
         };
         let name = RunName::parse(&name, "run_name")?;
         tags.retain(|key, _| key.as_str() != RUN_NAME);
         let mut tags: BTreeMap<&str, &str> = tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         tags.insert(RUN_NAME, name.as_str());
+        let parent = of_step.map(|step| step.parent.simple());
+        if let Some(parent) = &parent {
+            // A client that nests its runs itself knows better.
+            tags.entry(tracked::PARENT).or_insert(parent);
+        }
 
         let caller = ctx.caller.as_ref();
         let user_name: String = match new.user_name.as_str() {

@@ -1,7 +1,7 @@
 //! The account that steps act as: one for each workspace, with a token for each try.
 
 use crate::{
-    Credential, Ctx, Event, Result,
+    Caller, Credential, Ctx, Event, Result,
     token::{hash_secret, new_secret},
 };
 use chrono::{DateTime, Utc};
@@ -9,7 +9,9 @@ use domain::{
     audit::{Actor, Object, ObjectKind},
     id::{StepAttemptId, TokenId, UserId},
     permission::{Role, Scope},
+    step::StepInput,
     user::{Email, SERVICE_DOMAIN, User, Workspace},
+    worker::Facts,
 };
 use sqlx::Connection as _;
 use std::collections::BTreeSet;
@@ -61,14 +63,15 @@ fn only_service(user: User) -> Result<User> {
     Err(domain::Error::conflict(format!("{} belongs to a person, and steps cannot act as one.", user.email)))
 }
 
-/// Makes the token of a try. It ends with the try, and by itself at this time.
-pub(super) async fn token(
+/// Notes what a try takes, and makes its token and whom it acts as. The token ends with the try, and by itself at this time.
+pub(super) async fn begin(
     conn: &mut PgConnection,
     workspace: &Workspace,
     attempt: StepAttemptId,
     name: &str,
     expires_at: DateTime<Utc>,
-) -> Result<String> {
+    (inputs, facts): (&[StepInput], &Facts),
+) -> Result<(Ctx, String)> {
     let user = ensure(conn, workspace).await?;
     let secret = new_secret("slipway_");
     let token = store::token::NewToken {
@@ -82,6 +85,18 @@ pub(super) async fn token(
         expires_at,
     };
     store::token::insert(conn, &token).await?;
-    store::step::attempt::set_token(conn, attempt, token.id).await?;
-    Ok(secret)
+    store::step::attempt::begin(conn, attempt, Some(token.id), inputs, facts).await?;
+    Ok((ctx(workspace, user, token.id), secret))
+}
+
+/// Whom a try that has begun acts as.
+pub(super) async fn of_attempt(conn: &mut PgConnection, workspace: &Workspace, attempt: StepAttemptId) -> Result<Ctx> {
+    let user = ensure(conn, workspace).await?;
+    let token = store::step::attempt::token(conn, attempt).await?.ok_or_else(domain::Error::internal)?;
+    Ok(ctx(workspace, user, token))
+}
+
+fn ctx(workspace: &Workspace, user: User, token: TokenId) -> Ctx {
+    let caller = Caller { user, credential: Credential::Token(token), scope: Scope::Write, request_id: None };
+    Ctx { caller: Some(caller), workspace: workspace.clone(), roles: BTreeSet::from([Role::Contributor]) }
 }

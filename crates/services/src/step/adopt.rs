@@ -1,8 +1,8 @@
 //! Going on with a try whose worker is gone, where it ran, and what it used.
 
-use super::{Claimed, Lease, StepWork};
+use super::{Claimed, Lease, StepWork, account};
 use crate::{Ctx, Result, Services, boxed};
-use domain::{Error, id::StepAttemptId, step::StepSample};
+use domain::{Error, id::StepAttemptId, pipeline::PipelineSpec, step::StepSample};
 use std::{
     collections::{BTreeMap, HashSet},
     time::Duration,
@@ -66,13 +66,17 @@ impl Services {
             return Err(Error::internal());
         };
         let (log_lines, lines_of_command) = store::log::standing(&mut conn, held.attempt_id).await?;
+        let outputs = PipelineSpec::filled_outputs(step, &values);
         let work = StepWork {
+            ctx: account::of_attempt(&mut conn, &work.workspace, held.attempt_id).await?,
             run_name: format!("{} #{}", work.pipeline, work.run_number),
+            pipeline: work.pipeline,
+            cached: None,
             invocation,
             secrets: work.spec.secrets_of(step),
             files: BTreeMap::new(),
             inputs: Vec::new(),
-            outputs: step.outputs.clone(),
+            outputs,
             executor: work.spec.executor_of(step),
             image: step.image.clone().or_else(|| work.spec.image.clone()),
             resources: step.resources,

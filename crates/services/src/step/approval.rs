@@ -2,7 +2,8 @@
 //! time. Whoever changes anything about one holds its run, so that of two last votes one is the last.
 
 use super::{
-    outputs::{Given, Outputs, Spot},
+    inputs::{self, InputFiles},
+    outputs::{Given, Spot},
     settle::{self, Settled},
 };
 use crate::{
@@ -19,11 +20,11 @@ use domain::{
     mail::letter_of_step,
     page,
     permission::Permission,
-    pipeline::{OutputRef, PipelineSpec},
+    pipeline::PipelineSpec,
     pipeline_run::{PipelineRun, StepState},
     policy::PolicySet,
     promotion::{Decision, DecisionVerdict, Electorate, RuleStanding, standing},
-    step::StepKind,
+    step::{StepInput, StepKind},
     step_approval::{ApprovalInput, ApprovalState, ApprovalSubject, StepApproval},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -264,10 +265,10 @@ pub(super) async fn ask(
     let spot = Spot { place: waiting.place.clone(), name: waiting.name.clone() };
     let Some(step) = spec.step(&spot.place) else { return Err(Error::internal()) };
     let Some(asks) = step.approval() else { return Err(Error::internal()) };
-    let given = Outputs::read(conn, run.id, spec, &spot, step.inputs.values()).await?;
-    let input = |(name, from): (&String, &OutputRef)| (name.clone(), shown(from, given.given(spec, &spot, from)));
-    let inputs: BTreeMap<String, ApprovalInput> = step.inputs.iter().map(input).collect();
     let params = spec.values(&spot.place, &run.params, &waiting.items);
+    let workspace = store::workspace::by_id(conn, run.workspace_id).await?.ok_or_else(Error::internal)?;
+    let found = inputs::find(conn, &Ctx::system(workspace), run.id, spec, (&spot, step), &params).await?;
+    let inputs: BTreeMap<String, ApprovalInput> = found.into_iter().map(shown).collect();
     let subject = ApprovalSubject {
         run: run.number,
         version: &spec.digest(),
@@ -340,16 +341,10 @@ async fn tell(conn: &mut PgConnection, approval: &StepApproval) -> Result<()> {
 }
 
 /// What people are shown of what a step takes.
-fn shown(from: &OutputRef, given: Option<Given>) -> ApprovalInput {
-    fn digests(given: &Given, all: &mut Vec<Digest>) {
-        match given {
-            Given::One(output) => all.push(output.digest.clone()),
-            Given::Many(many) => many.iter().for_each(|one| digests(one, all)),
-        }
-    }
-    let mut all = Vec::new();
-    given.iter().for_each(|given| digests(given, &mut all));
-    ApprovalInput { from: from.to_string(), value: given.and_then(|given| given.value()), digests: all }
+fn shown(files: InputFiles) -> (String, ApprovalInput) {
+    let value = files.given().and_then(Given::value);
+    let StepInput { name, from, digest, version } = files.input;
+    (name, ApprovalInput { from, value, digest, version })
 }
 
 /// The run is to be cancelled: nobody is asked any more. Answers with the steps, which are cancelled.

@@ -1,6 +1,6 @@
 //! The end of a worker's hold on a step, from whichever side.
 
-use super::{Lease, settle, settle::Settled};
+use super::{Hit, Lease, publish, settle, settle::Settled};
 use crate::{Result, Services, boxed, commit};
 use chrono::{DateTime, Utc};
 use domain::{
@@ -28,11 +28,19 @@ pub struct AttemptEnd {
     pub outputs: Vec<StepOutput>,
 }
 
+impl AttemptEnd {
+    fn has_versions(&self) -> bool {
+        self.outputs.iter().any(|output| output.version.is_some())
+    }
+}
+
 /// Why a hold ends.
 #[derive(Debug, Clone)]
 pub enum LetGo {
     /// The try has ended.
     Ended(AttemptEnd),
+    /// The step did not have to run: it gives what it gave before.
+    Cached(Hit),
     /// The worker stops and gives the step back. Nothing is counted against the step.
     GivenBack(String),
     /// The worker is given up: it did not renew its lease for so long after its end.
@@ -45,6 +53,7 @@ impl LetGo {
     fn outcome(&self) -> AttemptOutcome {
         match self {
             Self::Ended(end) => end.outcome,
+            Self::Cached(_) => AttemptOutcome::Succeeded,
             Self::GivenBack(_) | Self::Expired(_) | Self::Dead(_) => AttemptOutcome::Lost,
         }
     }
@@ -52,7 +61,7 @@ impl LetGo {
     /// The last line of the log, where the worker has not written it.
     fn last_word(&self) -> Option<String> {
         match self {
-            Self::Ended(_) => None,
+            Self::Ended(_) | Self::Cached(_) => None,
             Self::GivenBack(reason) => Some(format!("Given back: {reason}.")),
             Self::Expired(_) | Self::Dead(_) => Some(format!("The try was lost: {}.", self.reason())),
         }
@@ -61,6 +70,7 @@ impl LetGo {
     fn reason(&self) -> &str {
         match self {
             Self::Ended(end) => &end.reason,
+            Self::Cached(hit) => &hit.reason,
             Self::GivenBack(reason) | Self::Dead(reason) => reason,
             Self::Expired(_) => "its worker was not heard of any more",
         }
@@ -76,7 +86,36 @@ impl Services {
     /// When the database does not answer. It may have been carried out all the same; doing it again is harmless.
     #[boxed]
     pub async fn let_go(&self, lease: &Lease, how: &LetGo) -> Result<Option<StepState>> {
+        match self.end_hold(lease, how).await {
+            // What the try gives on cannot become what it should: so the try has failed.
+            Err(error) if matches!(how, LetGo::Ended(end) if end.has_versions()) && publish::is_authors(&error) => {
+                let LetGo::Ended(end) = how else { return Err(error) };
+                let failed = AttemptEnd {
+                    outcome: AttemptOutcome::Failed,
+                    reason: error.message,
+                    outputs: Vec::new(),
+                    ..end.clone()
+                };
+                self.end_hold(lease, &LetGo::Ended(failed)).await
+            }
+            ended => ended,
+        }
+    }
+
+    async fn end_hold(&self, lease: &Lease, how: &LetGo) -> Result<Option<StepState>> {
+        let mut outputs = match how {
+            LetGo::Ended(end) => end.outputs.clone(),
+            LetGo::Cached(hit) => hit.outputs.clone(),
+            _ => Vec::new(),
+        };
+        let published = match how {
+            LetGo::Ended(end) => self.to_publish(lease, end).await?,
+            _ => None,
+        };
         let mut tx = self.begin().await?;
+        if let Some(published) = &published {
+            publish::lock(&mut tx, published, &outputs).await?;
+        }
         let Some(run) = store::pipeline_run::lock(&mut tx, lease.run_id).await? else { return Ok(None) };
         let grace = if let LetGo::Expired(grace) = how { *grace } else { Duration::ZERO };
         let running = store::step::lease::running(&mut tx, lease.step_id, lease.fence, grace).await?;
@@ -113,14 +152,20 @@ impl Services {
             }
             AfterAttempt::TriesAgain(wait) => (StepState::Ready, wait),
         };
-        let (exit_code, spawned_at, outputs) = match how {
-            LetGo::Ended(end) => (end.exit_code, end.spawned_at, end.outputs.as_slice()),
-            _ => (None, None, [].as_slice()),
+        let (exit_code, spawned_at) = match how {
+            LetGo::Ended(end) => (end.exit_code, end.spawned_at),
+            _ => (None, None),
         };
+        if let Some(published) = published {
+            self.publish(&mut tx, &run, lease, published, &mut outputs).await?;
+        }
         let reason = reason(how, state);
-        let released = Released { state, reason: &reason, failures, losses, wait, outputs };
+        let released = Released { state, reason: &reason, failures, losses, wait, outputs: &outputs };
         if !store::step::lease::release(&mut tx, lease.step_id, lease.fence, &released).await? {
             return Ok(None);
+        }
+        if step.is_kept && state == StepState::Succeeded {
+            store::step::cache::keep(&mut tx, lease.step_id).await?;
         }
         store::step::attempt::end(&mut tx, lease.fence, how.outcome(), how.reason(), exit_code, spawned_at).await?;
         let freed = store::step::limit::give_back(&mut tx, lease.fence).await?;
@@ -157,6 +202,7 @@ async fn move_on(
 /// What stands beside the state of the step.
 fn reason(how: &LetGo, state: StepState) -> String {
     match (how, state) {
+        (LetGo::Cached(hit), StepState::Succeeded) => hit.reason.clone(),
         (_, StepState::Succeeded) => String::new(),
         (LetGo::Ended(end), StepState::Cancelled) if end.outcome != AttemptOutcome::Cancelled => {
             format!("{}; the run was cancelled", end.reason)

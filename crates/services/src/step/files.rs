@@ -2,13 +2,18 @@
 //!
 //! A file is a blob. A folder is a blob too: its *manifest*, the list of its files and links as JSON.
 
-use super::Given;
+use super::{
+    inputs::{InputFiles, Source},
+    outputs::Given,
+};
 use crate::{Artifact, Ctx, Services, artifact, boxed, pipeline_run};
 use artifacts::Artifacts;
 use domain::{
     Digest,
+    model::VersionFile,
+    names::MetricKey,
     pipeline::{OutputKind, OutputSpec, check_relative_path, input_path},
-    step::StepOutput,
+    step::{OutputVersion, StepOutput, Versioned},
 };
 use executors::StepDir;
 use futures::StreamExt as _;
@@ -29,19 +34,11 @@ const MAX_MANIFEST_BYTES: u64 = 64 << 20;
 /// The longest value.
 const MAX_VALUE_BYTES: u64 = 256 * 1024;
 
+/// The most numbers of an output that is metrics.
+const MAX_METRICS: usize = 1000;
+
 /// The most files of a folder.
 const MAX_FILES: usize = 200_000;
-
-/// An output of another step that a step takes.
-#[derive(Debug, Clone)]
-pub struct StepInput {
-    /// The name that it has for the step.
-    pub name: String,
-    /// Where it comes from: `prepare.dataset`.
-    pub from: String,
-    /// What it is; none when the step that it comes from did not give it.
-    pub output: Option<Given>,
-}
 
 /// Why files could not be put or taken.
 #[derive(Debug, thiserror::Error)]
@@ -85,30 +82,52 @@ impl Services {
     /// # Errors
     /// When one is not there any more, is damaged, or cannot be written.
     #[boxed]
-    pub async fn put_inputs(&self, dir: &StepDir, inputs: &[StepInput]) -> Result<()> {
-        for input in inputs {
-            let missing = || FileTrouble::Step(format!("The input \"{}\" ({}) was not given.", input.name, input.from));
-            let given = input.output.as_ref().ok_or_else(missing)?;
+    pub async fn put_inputs(&self, ctx: &Ctx, dir: &StepDir, inputs: &[InputFiles]) -> Result<()> {
+        for InputFiles { input, source } in inputs {
             let target = dir.work().join(input_path(&input.name));
             let what = format!("the input \"{}\" ({})", input.name, input.from);
-            // Breadth first: what the instances of a step gave lies in folders that are called by their numbers.
-            let mut left = vec![(given, target)];
-            while let Some((given, target)) = left.pop() {
-                match given {
-                    Given::One(output) if output.is_folder => self.put_folder(&output.digest, &target, &what).await?,
-                    Given::One(output) => put_file(&self.artifacts, &output.digest, &target, false, &what).await?,
-                    Given::Many(all) => match given.value() {
-                        Some(list) => {
-                            put_text(&target, &list.to_string()).await.map_err(|error| of_disk(&what, &error))?
-                        }
-                        None => {
-                            tokio::fs::create_dir_all(&target).await.map_err(|error| of_disk(&what, &error))?;
-                            left.extend(
-                                all.iter().enumerate().map(|(index, one)| (one, target.join(index.to_string()))),
-                            );
-                        }
-                    },
+            match source {
+                Source::Output(given) => self.put_given(given, target, &what).await?,
+                Source::Dataset { name, number } => {
+                    let (_, elsewhere) = self.put_dataset(ctx, &target, name, &number.to_string()).await?;
+                    if !elsewhere.is_empty() {
+                        // Where what lies elsewhere is: by path, for the step to read.
+                        let list: BTreeMap<String, String> = elsewhere.into_iter().collect();
+                        let text =
+                            serde_json::to_string_pretty(&list).map_err(|error| of_disk(&what, &error.into()))?;
+                        let path = dir.work().join(format!("{}.external.json", input_path(&input.name)));
+                        put_text(&path, &text).await.map_err(|error| of_disk(&what, &error))?;
+                    }
                 }
+                Source::Model(files) if files.is_empty() => {
+                    return Err(FileTrouble::Step(format!("There are no files of {what}.")));
+                }
+                Source::Model(files) => {
+                    for file in files {
+                        let path = inside(&target, &file.path, &what)?;
+                        put_file(&self.artifacts, &file.digest, &path, false, &what).await?;
+                    }
+                }
+                Source::Missing(sentence) => return Err(FileTrouble::Step(sentence.clone())),
+            }
+        }
+        Ok(())
+    }
+
+    async fn put_given(&self, given: &Given, target: PathBuf, what: &str) -> Result<()> {
+        // Breadth first: what the instances of a step gave lies in folders that are called by their numbers.
+        let mut left = vec![(given, target)];
+        while let Some((given, target)) = left.pop() {
+            match given {
+                Given::One(output) if output.is_folder => self.put_folder(&output.digest, &target, what).await?,
+                Given::One(output) => put_file(&self.artifacts, &output.digest, &target, false, what).await?,
+                Given::Many(all) => match given.value() {
+                    Some(list) => put_text(&target, &list.to_string()).await.map_err(|error| of_disk(what, &error))?,
+                    None => {
+                        tokio::fs::create_dir_all(&target).await.map_err(|error| of_disk(what, &error))?;
+                        left.extend(all.iter().enumerate().map(|(index, one)| (one, target.join(index.to_string()))));
+                    }
+                },
             }
         }
         Ok(())
@@ -119,18 +138,14 @@ impl Services {
             self.artifacts.get_bytes(manifest, MAX_MANIFEST_BYTES).await.map_err(|error| of_store(what, &error))?;
         let manifest: Manifest = serde_json::from_slice(&bytes)
             .map_err(|error| FileTrouble::Step(format!("The list of files of {what} cannot be read: {error}.")))?;
-        let inside = |path: &str| match check_relative_path(path) {
-            Ok(()) => Ok(target.join(path)),
-            Err(rule) => Err(FileTrouble::Step(format!("The path \"{path}\" of {what} {rule}."))),
-        };
         tokio::fs::create_dir_all(target).await.map_err(|error| of_disk(what, &error))?;
         for file in &manifest.files {
-            put_file(&self.artifacts, &file.digest, &inside(&file.path)?, file.executable, what).await?;
+            put_file(&self.artifacts, &file.digest, &inside(target, &file.path, what)?, file.executable, what).await?;
         }
         // Links last, so that no file is written through one; nor does a link lie below another.
         let links: BTreeSet<&str> = manifest.links.iter().map(|link| link.path.as_str()).collect();
         for link in &manifest.links {
-            let path = inside(&link.path)?;
+            let path = inside(target, &link.path, what)?;
             let refused = |rule: &str| FileTrouble::Step(format!("The link \"{}\" of {what} {rule}.", link.path));
             check_link(&link.path, Path::new(&link.target)).map_err(refused)?;
             if link.path.match_indices('/').any(|(end, _)| links.contains(&link.path[..end])) {
@@ -163,12 +178,18 @@ impl Services {
         Ok(Artifact { name, digest: output.digest, size: stored.size })
     }
 
-    /// Stores what a step gives on. Nobody sees it before the end of the step is recorded.
+    /// Stores what a step gives on. Nobody sees it before the end of the step is recorded, which makes versions of datasets
+    /// and models of it.
     ///
     /// # Errors
     /// When an output is not there as the pipeline's file says, or cannot be stored.
     #[boxed]
-    pub async fn take_outputs(&self, dir: &StepDir, outputs: &BTreeMap<String, OutputSpec>) -> Result<Vec<StepOutput>> {
+    pub async fn take_outputs(
+        &self,
+        ctx: &Ctx,
+        dir: &StepDir,
+        outputs: &BTreeMap<String, OutputSpec>,
+    ) -> Result<Vec<StepOutput>> {
         let mut taken = Vec::new();
         for (name, output) in outputs {
             let Some(path) = output.path() else { continue };
@@ -180,17 +201,85 @@ impl Services {
             let (digest, size) = if is_folder {
                 self.take_folder(&found, &what).await?
             } else {
-                let (digest, size) = take_file(&self.artifacts, &found, &what).await?;
-                (digest, size)
+                take_file(&self.artifacts, &found, &what).await?
             };
             let value = match output.kind() {
                 Some(OutputKind::Value) => Some(value(&found, name)?),
-                None => None,
+                Some(OutputKind::Metrics) => Some(metrics(value(&found, name)?, name)?),
+                Some(OutputKind::Dataset | OutputKind::Model) | None => None,
+            };
+            let version = match output {
+                OutputSpec::Typed { kind: OutputKind::Dataset, name: Some(of), .. } => {
+                    Some(self.stage_version(ctx, of, found, &what).await?)
+                }
+                OutputSpec::Typed { kind: OutputKind::Model, name: Some(of), .. } => {
+                    Some(OutputVersion { of: Versioned::Model, name: of.clone(), number: 0, digest: None })
+                }
+                _ => None,
             };
             let size = i64::try_from(size).unwrap_or(i64::MAX);
-            taken.push(StepOutput { name: name.clone(), path: path.to_owned(), is_folder, digest, size, value });
+            taken.push(StepOutput {
+                name: name.clone(),
+                path: path.to_owned(),
+                kind: output.kind(),
+                is_folder,
+                digest,
+                size,
+                value,
+                version,
+            });
         }
         Ok(taken)
+    }
+
+    /// Stores what becomes a version of a dataset when the step ends.
+    async fn stage_version(&self, ctx: &Ctx, dataset: &str, found: PathBuf, what: &str) -> Result<OutputVersion> {
+        let root = self.stage_dataset(ctx, dataset, found).await.map_err(|error| match error.kind {
+            domain::ErrorKind::Invalid => {
+                FileTrouble::Step(format!("{} can be no version: {}", domain::prose::capitalised(what), error.message))
+            }
+            _ => FileTrouble::Ours(format!("{what} could not be stored: {}", error.message)),
+        })?;
+        let digest = Some(Digest::blake3(root.0));
+        Ok(OutputVersion { of: Versioned::Dataset, name: dataset.to_owned(), number: 0, digest })
+    }
+
+    /// Whether all that an output is made of is in the artifact store.
+    pub(super) async fn output_is_there(&self, output: &StepOutput) -> crate::Result<bool> {
+        if !self.artifacts.has(&output.digest).await.map_err(artifact::of_store)? {
+            return Ok(false);
+        }
+        if !output.is_folder {
+            return Ok(true);
+        }
+        let bytes = self.artifacts.get_bytes(&output.digest, MAX_MANIFEST_BYTES).await.map_err(artifact::of_store)?;
+        let manifest: Manifest = serde_json::from_slice(&bytes).map_err(|_| domain::Error::internal())?;
+        for file in &manifest.files {
+            if !self.artifacts.has(&file.digest).await.map_err(artifact::of_store)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The files of an output, as a version of a model has them.
+    pub(super) async fn output_files(&self, output: &StepOutput) -> crate::Result<Vec<VersionFile>> {
+        if !output.is_folder {
+            let path = output.path.rsplit('/').next().unwrap_or_default().to_owned();
+            return Ok(vec![VersionFile { path, digest: output.digest.clone(), size: output.size }]);
+        }
+        let bytes = self.artifacts.get_bytes(&output.digest, MAX_MANIFEST_BYTES).await.map_err(artifact::of_store)?;
+        let manifest: Manifest = serde_json::from_slice(&bytes).map_err(|_| domain::Error::internal())?;
+        if let Some(link) = manifest.links.first() {
+            let message = format!("\"{}\" is a link; a version of a model has files only.", link.path);
+            return Err(domain::Error::invalid(message));
+        }
+        let file = |entry: Entry| VersionFile {
+            path: entry.path,
+            digest: entry.digest,
+            size: i64::try_from(entry.size).unwrap_or(i64::MAX),
+        };
+        Ok(manifest.files.into_iter().map(file).collect())
     }
 
     async fn take_folder(&self, folder: &Path, what: &str) -> Result<(Digest, u64)> {
@@ -213,6 +302,33 @@ impl Services {
         let blob = self.artifacts.put_bytes(bytes).await.map_err(|error| of_store(what, &error))?;
         Ok((blob.digest, total))
     }
+}
+
+fn inside(folder: &Path, path: &str, what: &str) -> Result<PathBuf> {
+    match check_relative_path(path) {
+        Ok(()) => Ok(folder.join(path)),
+        Err(rule) => Err(FileTrouble::Step(format!("The path \"{path}\" of {what} {rule}."))),
+    }
+}
+
+/// The numbers of an output that is metrics.
+fn metrics(value: serde_json::Value, name: &str) -> Result<serde_json::Value> {
+    let wrong = |what: String| FileTrouble::Step(format!("The output \"{name}\" is no metrics: {what}."));
+    let serde_json::Value::Object(numbers) = &value else {
+        return Err(wrong("it must be an object of numbers, such as { \"accuracy\": 0.93 }".to_owned()));
+    };
+    if numbers.len() > MAX_METRICS {
+        return Err(wrong(format!("it has {} numbers; at most {MAX_METRICS} are allowed", numbers.len())));
+    }
+    for (key, number) in numbers {
+        let shown: String = key.chars().take(64).collect();
+        if !number.is_number() {
+            return Err(wrong(format!("\"{shown}\" is no number")));
+        }
+        MetricKey::parse(key, "key")
+            .map_err(|error| wrong(format!("\"{shown}\" cannot be a key: {}", error.message)))?;
+    }
+    Ok(value)
 }
 
 /// What an output that is a value says.

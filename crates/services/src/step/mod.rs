@@ -6,28 +6,36 @@
 pub(crate) mod account;
 mod adopt;
 pub(crate) mod approval;
+mod cache;
 mod end;
 mod files;
+pub(crate) mod inputs;
 mod outputs;
 pub(crate) mod plan;
+mod publish;
 pub(crate) mod settle;
 pub(crate) mod sub_run;
+pub(crate) mod tracked;
 
 pub use adopt::{Adopted, Place};
 pub use approval::StepApprovalDetail;
+pub use cache::Hit;
 pub use end::{AttemptEnd, LetGo};
-pub use files::{FileTrouble, StepInput};
+pub use files::FileTrouble;
+pub use inputs::{InputFiles, Source};
 pub use outputs::Given;
 pub use store::step::lease::{Claimed, Lease, Renewed};
 
-use crate::{Result, Services, boxed, commit};
+use crate::{Ctx, Result, Services, boxed, commit};
 use chrono::Utc;
 use domain::{
     Error,
     id::{PipelineRunId, StepId},
-    pipeline::{ExecutorKind, Invocation, OutputSpec, Resources, TriggerRule, env_name},
+    pipeline::{ExecutorKind, Invocation, OutputSpec, PipelineSpec, Resources, TriggerRule, env_name},
+    step::StepInput,
+    worker::Facts,
 };
-use outputs::{Outputs, Spot};
+use outputs::Spot;
 use std::{collections::BTreeMap, time::Duration};
 
 /// How long the token of a try works beyond the time that the try may take.
@@ -39,6 +47,12 @@ const TOKEN_LASTS: Duration = Duration::from_secs(30 * 86_400);
 /// What a worker needs to run a try.
 #[derive(Debug)]
 pub struct StepWork {
+    /// Whom the step acts as, and where.
+    pub ctx: Ctx,
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// What it gave before when it was run with the same: then there is nothing to run.
+    pub cached: Option<Hit>,
     /// What people call the run: `train-wine #512`.
     pub run_name: String,
     /// The command line and all variables.
@@ -48,7 +62,7 @@ pub struct StepWork {
     /// Files of the pipeline: path to text.
     pub files: BTreeMap<String, String>,
     /// What to put into the step's directory.
-    pub inputs: Vec<StepInput>,
+    pub inputs: Vec<InputFiles>,
     /// What to take from it in the end: name to what it is.
     pub outputs: BTreeMap<String, OutputSpec>,
     /// Where it runs.
@@ -136,12 +150,13 @@ impl Services {
         Ok(store::step::lease::of_owner(&mut *self.conn().await?, worker, fences).await?)
     }
 
-    /// Begins the try that was taken: what it is to run, and a token to log with. None when the lease is lost.
+    /// Begins the try that was taken by a worker which is as these facts say: what it is to run, and a token to log with;
+    /// or what it gave before. None when the lease is lost.
     ///
     /// # Errors
     /// When the database does not answer.
     #[boxed]
-    pub async fn begin_attempt(&self, held: &Claimed, server_url: &str) -> Result<Option<StepWork>> {
+    pub async fn begin_attempt(&self, held: &Claimed, server_url: &str, facts: &Facts) -> Result<Option<StepWork>> {
         let mut tx = self.begin().await?;
         // Whoever ends a try holds the run too: none ends between this look and the token, which would outlive it.
         let Some(run) = store::pipeline_run::lock(&mut tx, held.run_id).await? else { return Ok(None) };
@@ -156,28 +171,51 @@ impl Services {
         };
 
         let spot = Spot { place: work.place.clone(), name: held.name.clone() };
-        let given = Outputs::read(&mut tx, held.run_id, &work.spec, &spot, step.inputs.values()).await?;
-        let takes_what_there_is = step.finally || step.trigger_rule == TriggerRule::AllDone;
-        let mut inputs = Vec::with_capacity(step.inputs.len());
-        for (name, from) in &step.inputs {
-            let output = given.given(&work.spec, &spot, from);
-            if output.is_none() && takes_what_there_is {
-                invocation.env.remove(&env_name("INPUT", name));
-                continue;
-            }
-            inputs.push(StepInput { name: name.clone(), from: from.to_string(), output });
+        let workspace = Ctx::system(work.workspace.clone());
+        let mut inputs = inputs::find(&mut tx, &workspace, held.run_id, &work.spec, (&spot, step), &values).await?;
+        if step.finally || step.trigger_rule == TriggerRule::AllDone {
+            // It takes what there is.
+            inputs.retain(|input| {
+                let is_there = !matches!(input.source, Source::Missing(_));
+                if !is_there {
+                    invocation.env.remove(&env_name("INPUT", &input.input.name));
+                }
+                is_there
+            });
         }
 
         let timeout = step.timeout_seconds.map(Duration::from_secs);
         let lasts = timeout.map_or(TOKEN_LASTS, |timeout| timeout + TOKEN_GRACE);
         let run_name = format!("{} #{}", work.pipeline, work.run_number);
         let token_name = format!("{run_name}: {}, try {}", held.name, held.number);
-        let secret = account::token(&mut tx, &work.workspace, held.attempt_id, &token_name, Utc::now() + lasts).await?;
+        let taken: Vec<StepInput> = inputs.iter().map(|files| files.input.clone()).collect();
+        let outputs = PipelineSpec::filled_outputs(step, &values);
+        let with = cache::RunWith {
+            work: &work,
+            step,
+            invocation: &invocation,
+            values: &values,
+            inputs: &inputs,
+            outputs: &outputs,
+            facts,
+        };
+        let cached = match work.cancelling {
+            true => None,
+            false => self.look_in_cache(&mut tx, held, with).await?,
+        };
+        let (ctx, secret) = if cached.is_some() {
+            store::step::attempt::begin(&mut tx, held.attempt_id, None, &taken, facts).await?;
+            (workspace, String::new())
+        } else {
+            let until = Utc::now() + lasts;
+            account::begin(&mut tx, &work.workspace, held.attempt_id, &token_name, until, (&taken, facts)).await?
+        };
         commit(tx).await?;
 
         let tracking = [
             ("MLFLOW_TRACKING_URI", format!("{server_url}/w/{}", work.workspace.slug)),
             ("MLFLOW_TRACKING_TOKEN", secret.clone()),
+            ("MLFLOW_EXPERIMENT_NAME", work.pipeline.clone()),
         ];
         for (name, value) in tracking {
             // Who logs elsewhere says so in the file.
@@ -194,12 +232,15 @@ impl Services {
         ];
         invocation.env.extend(ours.map(|(name, value)| (name.to_owned(), value)));
         Ok(Some(StepWork {
+            ctx,
+            pipeline: work.pipeline,
+            cached,
             run_name,
             invocation,
             secrets: work.spec.secrets_of(step),
             files: work.spec.files.clone(),
             inputs,
-            outputs: step.outputs.clone(),
+            outputs,
             executor: work.spec.executor_of(step),
             image: work.spec.image_of(step).map(str::to_owned),
             resources: step.resources,

@@ -5,6 +5,7 @@
 
 use crate::Result;
 use domain::{
+    Digest,
     id::PipelineRunId,
     pipeline::{OutputRef, OutputSpec, PipelineSpec, StepSpec},
     step::StepOutput,
@@ -23,6 +24,20 @@ pub enum Given {
 }
 
 impl Given {
+    /// What names the content: the digest of the output, or of the list of digests.
+    ///
+    /// # Errors
+    /// Never, in fact: a list of texts has a JSON form.
+    pub(super) fn digest(&self) -> Result<Digest> {
+        match self {
+            Self::One(output) => Ok(output.digest.clone()),
+            Self::Many(all) => {
+                let digests: Vec<Digest> = all.iter().map(Self::digest).collect::<Result<_>>()?;
+                Digest::of_json(&digests).map_err(|_| domain::Error::internal())
+            }
+        }
+    }
+
     /// The value, or the list of values; none when there is a file among it.
     #[must_use]
     pub fn value(&self) -> Option<Value> {

@@ -10,12 +10,14 @@ use super::{
     sub_run,
 };
 use crate::{Event, Result, pipeline_run};
+use chrono::Utc;
 use domain::{
     Error,
     audit::{Actor, Object, ObjectKind},
     id::StepId,
     pipeline::{ListRef, MAX_INSTANCES, ParamValue, PipelineSpec, StepSpec, condition},
     pipeline_run::{AttemptOutcome, Due, PipelineRun, PipelineRunState, StepState},
+    run::RunStatus,
     step::StepKind,
 };
 use serde_json::Value;
@@ -240,9 +242,11 @@ impl<'a> Mover<'a> {
         let spot = Spot { place: waiting.place.clone(), name: waiting.name.clone() };
         let Some(step) = spec.step(&spot.place) else { return Err(Error::internal()) };
         let Some(condition) = &step.condition else { return Ok(Ok(true)) };
-        let outputs = Outputs::read(self.conn, self.run.id, &spec, &spot, step.inputs.values()).await?;
+        let from_steps = || step.inputs.iter().filter_map(|(name, input)| Some((name, input.output()?)));
+        let outputs =
+            Outputs::read(self.conn, self.run.id, &spec, &spot, from_steps().map(|(_, output)| output)).await?;
         let value = |from| outputs.given(&spec, &spot, from).and_then(|given| given.value()).unwrap_or_default();
-        let inputs = step.inputs.iter().map(|(name, from)| (name.clone(), value(from))).collect();
+        let inputs = from_steps().map(|(name, from)| (name.clone(), value(from))).collect();
         // What runs in the end waited for all.
         let needs: BTreeSet<&str> = match step.finally {
             true => spec.steps.iter().filter(|(_, other)| !other.finally).map(|(name, _)| name.as_str()).collect(),
@@ -363,6 +367,16 @@ pub(crate) async fn wake(conn: &mut PgConnection, pools: &BTreeSet<String>) -> R
     Ok(())
 }
 
+/// How the tracked run ends that those of the steps are nested under.
+fn tracked_status(state: PipelineRunState) -> Option<RunStatus> {
+    match state {
+        PipelineRunState::Succeeded => Some(RunStatus::Finished),
+        PipelineRunState::Failed => Some(RunStatus::Failed),
+        PipelineRunState::Cancelled => Some(RunStatus::Killed),
+        PipelineRunState::Queued | PipelineRunState::Running | PipelineRunState::Cancelling => None,
+    }
+}
+
 /// Notes where the run stands now, and tells of it.
 async fn finish(conn: &mut PgConnection, run: &PipelineRun, state: PipelineRunState) -> Result<Settled> {
     store::event::notify(conn, &format!("pipeline_run:{}", run.id)).await?;
@@ -374,6 +388,9 @@ async fn finish(conn: &mut PgConnection, run: &PipelineRun, state: PipelineRunSt
         Error::internal()
     })?;
     store::pipeline_run::set_state(conn, run.id, state).await?;
+    if let Some(status) = tracked_status(state) {
+        store::step::tracked::end_parent(conn, run.id, status, Utc::now().timestamp_millis()).await?;
+    }
     store::event::notify(conn, &format!("pipeline_runs:{}", run.workspace_id)).await?;
     if state.is_final() {
         pipeline_run::turn::ended(conn, run).await?;

@@ -15,7 +15,7 @@ use domain::{
     Error, ErrorKind,
     audit::{Object, ObjectKind},
     id::PipelineId,
-    pipeline::{OutputSpec, PipelineSpec, StepSpec},
+    pipeline::{OutputKind, OutputSpec, PipelineSpec, StepSpec},
     pipeline_run::{PipelineRun, PipelineRunState, RunCause, StepState},
     step::StepOutput,
 };
@@ -230,10 +230,12 @@ impl Services {
         Ok(StepOutput {
             name: name.to_owned(),
             path: format!("{name}.json"),
+            kind: Some(OutputKind::Value),
             is_folder: false,
             digest: stored.digest,
             size,
             value: Some(value),
+            version: None,
         })
     }
 

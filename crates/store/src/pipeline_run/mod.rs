@@ -9,6 +9,7 @@ use domain::{
     id::{PipelineId, PipelineRunId, PipelineVersionId, UserId, WorkspaceId},
     pipeline::ParamValue,
     pipeline_run::{PipelineRun, PipelineRunState, PipelineRunSummary, RunCause},
+    user::Workspace,
 };
 use sqlx::{FromRow, PgConnection, QueryBuilder, types::Json};
 use std::collections::BTreeMap;
@@ -40,6 +41,8 @@ pub struct NewPipelineRun<'a> {
     pub depth: i32,
     /// The run that it is again, and in part took over.
     pub rerun_of: Option<PipelineRunId>,
+    /// Whether its steps may use what steps gave before.
+    pub use_cache: bool,
     /// Who started it, when a member did.
     pub started_by: Option<UserId>,
     /// The person behind the step that started it, when one did.
@@ -70,6 +73,7 @@ struct Row {
     held_at: Option<DateTime<Utc>>,
     started_by: Option<UserId>,
     started_by_name: String,
+    use_cache: bool,
     cancel_requested_at: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
     started_at: Option<DateTime<Utc>>,
@@ -99,6 +103,7 @@ impl TryFrom<Row> for PipelineRun {
             held_at: row.held_at,
             started_by: row.started_by,
             started_by_name: row.started_by_name,
+            use_cache: row.use_cache,
             cancel_requested_at: row.cancel_requested_at,
             created_at: row.created_at,
             started_at: row.started_at,
@@ -113,7 +118,7 @@ macro_rules! select_runs {
         concat!(
             "select r.id, r.workspace_id, r.pipeline_id, p.name as pipeline_name, r.version_id, v.number as version_number,
                  v.digest, r.number, r.state, r.params, r.cause, r.cause_id, r.cause_name, r.cause_at, r.depth, r.held_at,
-                 r.started_by, r.started_by_name,
+                 r.started_by, r.started_by_name, r.use_cache,
                  r.cancel_requested_at, r.created_at, r.started_at, r.ended_at",
             $($more,)?
             "
@@ -133,8 +138,8 @@ macro_rules! select_runs {
 pub async fn insert(conn: &mut PgConnection, run: &NewPipelineRun<'_>) -> Result<()> {
     sqlx::query(
         "insert into pipeline_runs (id, workspace_id, pipeline_id, version_id, number, state, params, cause, cause_id,
-             started_by, on_behalf_of, started_by_name, idempotency_key, cause_name, cause_at, depth, rerun_of)
-         values ($1, $2, $3, $4, $5, 'queued', $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+             started_by, on_behalf_of, started_by_name, idempotency_key, cause_name, cause_at, depth, rerun_of, use_cache)
+         values ($1, $2, $3, $4, $5, 'queued', $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
     )
     .bind(run.id)
     .bind(run.workspace_id)
@@ -152,6 +157,7 @@ pub async fn insert(conn: &mut PgConnection, run: &NewPipelineRun<'_>) -> Result
     .bind(run.cause_at)
     .bind(run.depth)
     .bind(run.rerun_of)
+    .bind(run.use_cache)
     .execute(conn)
     .await?;
     Ok(())
@@ -208,6 +214,21 @@ pub async fn lock(conn: &mut PgConnection, id: PipelineRunId) -> Result<Option<P
     let row: Option<Row> =
         sqlx::query_as(select_runs!(, "where r.id = $1 for no key update of r")).bind(id).fetch_optional(conn).await?;
     row.map(PipelineRun::try_from).transpose()
+}
+
+/// Where a run lives.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn workspace(conn: &mut PgConnection, id: PipelineRunId) -> Result<Option<Workspace>> {
+    let id: Option<WorkspaceId> = sqlx::query_scalar("select workspace_id from pipeline_runs where id = $1")
+        .bind(id)
+        .fetch_optional(&mut *conn)
+        .await?;
+    match id {
+        Some(id) => crate::workspace::by_id(conn, id).await,
+        None => Ok(None),
+    }
 }
 
 /// Which runs a list shows.

@@ -3,11 +3,12 @@
 use crate::{Error, Result};
 use chrono::{DateTime, Utc};
 use domain::{
-    id::{PipelineRunId, RunId, StepAttemptId, StepId, TokenId, UserId, WorkspaceId},
+    id::{PipelineId, PipelineRunId, RunId, StepAttemptId, StepId, TokenId, UserId, WorkspaceId},
     pipeline::{ParamValue, PipelineSpec},
     pipeline_run::AttemptOutcome,
-    step::StepAttempt,
+    step::{StepAttempt, StepInput},
     user::Workspace,
+    worker::Facts,
 };
 use sqlx::{FromRow, PgConnection, types::Json};
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ struct Row {
     ended_at: Option<DateTime<Utc>>,
     run_id: Option<RunId>,
     log_lines: i64,
+    inputs: Json<Vec<StepInput>>,
     executor: Option<String>,
     image: Option<String>,
     sandbox: Option<String>,
@@ -47,6 +49,7 @@ impl TryFrom<Row> for StepAttempt {
             ended_at: row.ended_at,
             run_id: row.run_id,
             log_lines: row.log_lines,
+            inputs: row.inputs.0,
             executor: row.executor,
             image: row.image,
             sandbox: row.sandbox,
@@ -66,7 +69,7 @@ fn outcome(name: &str) -> Result<AttemptOutcome> {
 pub async fn list(conn: &mut PgConnection, step: StepId) -> Result<Vec<StepAttempt>> {
     let rows: Vec<Row> = sqlx::query_as(
         "select a.id, a.number, a.fence, a.worker, a.outcome, a.reason, a.exit_code, a.started_at, a.ended_at,
-             a.log_lines, a.executor, a.image, a.sandbox, a.peak_memory_bytes,
+             a.log_lines, a.inputs, a.executor, a.image, a.sandbox, a.peak_memory_bytes,
              (select r.id
               from runs r
               where r.step_attempt_id = a.id
@@ -99,7 +102,7 @@ pub async fn of_steps(
     }
     let rows: Vec<OfStep> = sqlx::query_as(
         "select s.name as step, a.id, a.number, a.fence, a.worker, a.outcome, a.reason, a.exit_code, a.started_at,
-             a.ended_at, a.log_lines, a.executor, a.image, a.sandbox, a.peak_memory_bytes,
+             a.ended_at, a.log_lines, a.inputs, a.executor, a.image, a.sandbox, a.peak_memory_bytes,
              (select r.id
               from runs r
               where r.step_attempt_id = a.id
@@ -155,7 +158,7 @@ pub async fn find(
 ) -> Result<Option<StepAttempt>> {
     let row: Option<Row> = sqlx::query_as(
         "select a.id, a.number, a.fence, a.worker, a.outcome, a.reason, a.exit_code, a.started_at, a.ended_at,
-             a.log_lines, a.executor, a.image, a.sandbox, a.peak_memory_bytes,
+             a.log_lines, a.inputs, a.executor, a.image, a.sandbox, a.peak_memory_bytes,
              (select r.id
               from runs r
               where r.step_attempt_id = a.id
@@ -185,13 +188,35 @@ pub async fn outcome_of(conn: &mut PgConnection, id: StepAttemptId) -> Result<At
     outcome(&name)
 }
 
-/// Notes the token that the try's process logs with.
+/// Notes the token that the try's process logs with, what it takes, and what its worker is.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn set_token(conn: &mut PgConnection, id: StepAttemptId, token: TokenId) -> Result<()> {
-    sqlx::query("update step_attempts set token_id = $2 where id = $1").bind(id).bind(token).execute(conn).await?;
+pub async fn begin(
+    conn: &mut PgConnection,
+    id: StepAttemptId,
+    token: Option<TokenId>,
+    inputs: &[StepInput],
+    facts: &Facts,
+) -> Result<()> {
+    sqlx::query("update step_attempts set token_id = $2, inputs = $3, machine = $4, environment = $5 where id = $1")
+        .bind(id)
+        .bind(token)
+        .bind(Json(inputs))
+        .bind(&facts.machine)
+        .bind(&facts.environment)
+        .execute(conn)
+        .await?;
     Ok(())
+}
+
+/// The token that the try's process logs with.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn token(conn: &mut PgConnection, id: StepAttemptId) -> Result<Option<TokenId>> {
+    let token = sqlx::query_scalar("select token_id from step_attempts where id = $1").bind(id).fetch_one(conn).await?;
+    Ok(token)
 }
 
 /// Ends the try with this fence: notes how, and revokes its token.
@@ -253,6 +278,10 @@ pub async fn person_behind(conn: &mut PgConnection, token: TokenId) -> Result<Op
 pub struct Work {
     /// The run's number in its workspace.
     pub run_number: i64,
+    /// The pipeline.
+    pub pipeline_id: PipelineId,
+    /// Whether the steps of the run may use what steps gave before.
+    pub use_cache: bool,
     /// The pipeline's name.
     pub pipeline: String,
     /// The workspace.
@@ -279,6 +308,8 @@ pub async fn work(conn: &mut PgConnection, step: StepId, fence: i64) -> Result<O
     #[derive(FromRow)]
     struct Row {
         number: i64,
+        pipeline_id: PipelineId,
+        use_cache: bool,
         pipeline: String,
         workspace_id: WorkspaceId,
         slug: String,
@@ -292,7 +323,7 @@ pub async fn work(conn: &mut PgConnection, step: StepId, fence: i64) -> Result<O
         cancelling: bool,
     }
     let row: Option<Row> = sqlx::query_as(
-        "select r.number, p.name as pipeline, w.id as workspace_id, w.slug, w.name as workspace_name,
+        "select r.number, r.pipeline_id, r.use_cache, p.name as pipeline, w.id as workspace_id, w.slug, w.name as workspace_name,
              w.created_at as workspace_created_at, v.spec, r.params, s.place, s.items, s.max_attempts,
              r.cancel_requested_at is not null and not s.finally as cancelling
          from steps s
@@ -308,6 +339,8 @@ pub async fn work(conn: &mut PgConnection, step: StepId, fence: i64) -> Result<O
     .await?;
     Ok(row.map(|row| Work {
         run_number: row.number,
+        pipeline_id: row.pipeline_id,
+        use_cache: row.use_cache,
         pipeline: row.pipeline,
         workspace: Workspace {
             id: row.workspace_id,

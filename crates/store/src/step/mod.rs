@@ -4,12 +4,15 @@
 pub mod adopt;
 pub mod approval;
 pub mod attempt;
+pub mod cache;
 mod carry;
 pub mod lease;
 pub mod limit;
+pub mod pin;
 pub mod progress;
 pub mod sample;
 pub mod sub_run;
+pub mod tracked;
 
 pub use carry::carry;
 
@@ -18,7 +21,7 @@ use chrono::{DateTime, Utc};
 use domain::{
     id::{PipelineRunId, PipelineVersionId, StepId, WorkspaceId},
     pipeline::{ExecutorKind, ParamValue, Priority, Retries, TriggerRule},
-    pipeline_run::StepState,
+    pipeline_run::{StepCache, StepState},
     step::{InnerSteps, Step, StepKind, StepOutput},
 };
 use sqlx::{FromRow, PgConnection, types::Json};
@@ -140,6 +143,7 @@ struct Row {
     inner_failed: i64,
     carried_from: Option<i64>,
     sub_run: Option<i64>,
+    cache: Option<Json<StepCache>>,
 }
 
 impl TryFrom<Row> for Step {
@@ -171,6 +175,7 @@ impl TryFrom<Row> for Step {
             blocked_by: row.blocked_by,
             carried_from: row.carried_from,
             sub_run: row.sub_run,
+            cache: row.cache.map(|cache| cache.0),
         })
     }
 }
@@ -180,7 +185,7 @@ macro_rules! select_steps {
     ($rest:literal) => {
         concat!(
             "select s.id, s.position, s.name, s.kind, o.name as parent, s.items, s.state, s.reason, s.attempts, s.max_attempts,
-                 s.started_at, s.ended_at, s.outputs, s.carried_from,
+                 s.started_at, s.ended_at, s.outputs, s.carried_from, s.cache,
                  (select c.number
                   from sub_runs x
                   join pipeline_runs c on c.id = x.child_run_id
@@ -283,6 +288,14 @@ pub async fn by_name(conn: &mut PgConnection, run: PipelineRunId, name: &str) ->
         .fetch_optional(conn)
         .await?;
     row.map(Step::try_from).transpose()
+}
+
+/// The name of a step.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn name(conn: &mut PgConnection, step: StepId) -> Result<String> {
+    Ok(sqlx::query_scalar("select name from steps where id = $1").bind(step).fetch_one(conn).await?)
 }
 
 fn state(name: &str) -> Result<StepState> {

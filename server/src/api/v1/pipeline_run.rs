@@ -43,6 +43,8 @@ struct NewPipelineRun {
     params: BTreeMap<String, Value>,
     /// The number of the file's version; the one that was stored last when none is given.
     version: Option<i32>,
+    /// Whether its steps may use what steps gave before; true unless given.
+    use_cache: Option<bool>,
     /// Requests with the same key start one run. It may also come as the header `Idempotency-Key`.
     idempotency_key: Option<String>,
 }
@@ -65,7 +67,8 @@ async fn start(
         false => Body::<NewPipelineRun>::from_request(request, &state).await?.0,
     };
     let idempotency_key = one_key(new.idempotency_key, header)?;
-    let new = NewRun { pipeline: name, version: new.version, params: new.params, idempotency_key };
+    let no_cache = new.use_cache == Some(false);
+    let new = NewRun { pipeline: name, version: new.version, params: new.params, no_cache, idempotency_key };
     let started = state.services.start_pipeline_run(&ctx, new).await?;
     let status = if started.is_new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(started.run)))

@@ -1,10 +1,7 @@
 //! One try of a step, from the directory that is made for it to the outputs that are taken from it.
 
 use super::{Steps, held::Hand, log::Log, places::Place, samples};
-use domain::{
-    pipeline::{ExecutorKind, OutputSpec},
-    pipeline_run::AttemptOutcome,
-};
+use domain::{pipeline::ExecutorKind, pipeline_run::AttemptOutcome};
 use executors::{Controls, Ended, Finished, Limits, StepDir, Task};
 use services::{AttemptEnd, Claimed, ErrorKind, FileTrouble, Lease, LetGo, StepWork};
 use std::{collections::BTreeMap, time::Duration};
@@ -60,6 +57,9 @@ impl Steps {
         if work.cancelling {
             return (Some(ended(AttemptOutcome::Cancelled, "cancelled before it began")), None);
         }
+        if let Some(hit) = work.cached {
+            return (Some(LetGo::Cached(hit)), None);
+        }
         let mut log = Log::new(self.logs.clone(), held.attempt_id);
         let Some(place) = self.places.of(work.executor) else {
             let reason = format!("its worker cannot run steps in {} any more", work.executor.as_str());
@@ -99,7 +99,7 @@ impl Steps {
         log.say(format!("Its worker is gone; {} goes on with it.", self.options.label()));
         let task = task(&adopted.work, adopted.work.invocation.env.clone());
         let before = u64::try_from(adopted.lines_of_command).unwrap_or_default();
-        let how = self.follow(held, place, dir, &task, &adopted.work.outputs, (hand, before), &mut log).await;
+        let how = self.follow(held, place, dir, &task, &adopted.work, (hand, before), &mut log).await;
         close(log, how.as_ref()).await;
         how
     }
@@ -107,8 +107,9 @@ impl Steps {
     /// Asks what there is to do, until the lease has run out.
     async fn begin(&self, held: &Claimed, hand: &Hand) -> Begun {
         let mut wait = Duration::from_millis(50);
+        let facts = self.facts.get().await;
         while !hand.is_over() {
-            match self.services.begin_attempt(held, &self.options.server_url).await {
+            match self.services.begin_attempt(held, &self.options.server_url, &facts).await {
                 Ok(Some(work)) => return Begun::Work(Box::new(work)),
                 Ok(None) => return Begun::Lost,
                 Err(error) if error.kind != ErrorKind::Unavailable => {
@@ -131,7 +132,7 @@ impl Steps {
         hand: &Hand,
         log: &mut Log,
     ) -> Option<LetGo> {
-        if let Err(trouble) = self.services.put_inputs(dir, &work.inputs).await {
+        if let Err(trouble) = self.services.put_inputs(&work.ctx, dir, &work.inputs).await {
             return Some(troubled(trouble));
         }
         // What begins now must be able to end before the lease does.
@@ -147,7 +148,7 @@ impl Steps {
             Err(trouble) => return Some(troubled(trouble)),
         }
         let task = task(&work, env);
-        self.follow(held, place, dir, &task, &work.outputs, (hand, 0), log).await
+        self.follow(held, place, dir, &task, &work, (hand, 0), log).await
     }
 
     /// Has the command run, or goes on with it when it runs already, and takes its log, its samples and its outputs.
@@ -158,7 +159,7 @@ impl Steps {
         place: &Place,
         dir: &StepDir,
         task: &Task,
-        outputs: &BTreeMap<String, OutputSpec>,
+        work: &StepWork,
         (hand, lines_before): (&Hand, u64),
         log: &mut Log,
     ) -> Option<LetGo> {
@@ -175,7 +176,7 @@ impl Steps {
             Ok(finished) => {
                 log.say(account(&finished));
                 self.note(held, place.0, &finished).await;
-                Some(self.judge(dir, outputs, finished, hand).await)
+                Some(self.judge(held, dir, work, finished, hand).await)
             }
             Err(error) => Some(lost(format!("it could not be run on the worker ({error})"))),
         }
@@ -195,13 +196,7 @@ impl Steps {
     }
 
     /// What the end of the command means for the try.
-    async fn judge(
-        &self,
-        dir: &StepDir,
-        outputs: &BTreeMap<String, OutputSpec>,
-        finished: Finished,
-        hand: &Hand,
-    ) -> LetGo {
+    async fn judge(&self, held: &Claimed, dir: &StepDir, work: &StepWork, finished: Finished, hand: &Hand) -> LetGo {
         let outcome = finished.ended.outcome();
         if outcome == AttemptOutcome::Cancelled && !hand.is_cancelled() {
             return LetGo::GivenBack("its worker stopped".to_owned());
@@ -214,11 +209,17 @@ impl Steps {
             outputs: Vec::new(),
         };
         if outcome == AttemptOutcome::Succeeded {
-            match self.services.take_outputs(dir, outputs).await {
+            match self.services.take_outputs(&work.ctx, dir, &work.outputs).await {
                 Ok(outputs) => end.outputs = outputs,
                 Err(FileTrouble::Step(message)) => (end.outcome, end.reason) = (AttemptOutcome::Failed, message),
                 Err(FileTrouble::Ours(message)) => (end.outcome, end.reason) = (AttemptOutcome::Lost, message),
             }
+        }
+        let tracked = self.services.track_outputs(&work.ctx, held.attempt_id, &work.pipeline, &end.outputs).await;
+        if let Err(error) = tracked {
+            tracing::warn!(%error, step = %held.name, "the metrics of a step could not be logged to a tracked run");
+            end.outcome = AttemptOutcome::Lost;
+            end.reason = format!("its metrics could not be logged: {}", error.message);
         }
         LetGo::Ended(end)
     }

@@ -7,6 +7,7 @@
 
 mod adopt;
 mod attempt;
+mod facts;
 mod held;
 mod log;
 mod places;
@@ -44,6 +45,7 @@ struct Steps {
     /// On connections of its own: a step that writes much must not hold up anything.
     logs: Services,
     places: Arc<Places>,
+    facts: Arc<facts::Known>,
     /// Tries that are gone on with, beside those that were taken.
     adopted: TaskTracker,
     held: Arc<Held>,
@@ -63,6 +65,7 @@ pub(super) async fn run(worker: Worker) {
         logs: services.beside(2),
         services,
         places: Arc::new(Places::new(&options)),
+        facts: Arc::default(),
         adopted: TaskTracker::new(),
         held: Arc::default(),
         timing: Timing::new(options.lease),
@@ -79,6 +82,7 @@ pub(super) async fn run(worker: Worker) {
     let until = over.clone();
     steps.part(&mut parts, "renewing leases", &over, move |steps| steps.renew(until.clone()));
     steps.part(&mut parts, "reaping steps", &steps.stop, Steps::reap);
+    steps.part(&mut parts, "looking around", &steps.stop, Steps::look_around);
     steps.part(&mut parts, "listening for steps", &steps.stop, Steps::listen);
     steps.take().await;
     over.cancel();

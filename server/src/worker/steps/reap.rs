@@ -78,6 +78,7 @@ impl Steps {
             executors: &self.places.kinds(),
             slots: i32::try_from(self.options.steps).unwrap_or(i32::MAX),
             version: env!("CARGO_PKG_VERSION"),
+            facts: &self.facts.now(),
         };
         self.services.worker_beats(&beat).await
     }

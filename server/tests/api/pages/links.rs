@@ -64,7 +64,7 @@ async fn busy(app: &TestApp) {
         .await
         .unwrap()
         .unwrap();
-    app.services().begin_attempt(&held, PUBLIC_URL).await.unwrap().unwrap();
+    app.services().begin_attempt(&held, PUBLIC_URL, &domain::worker::Facts::default()).await.unwrap().unwrap();
     let trigger = json!({ "model": "wine", "pipeline": "wine" });
     admin.post("/api/v1/triggers", trigger).await.ok();
     let webhook = json!({ "name": "ci", "url": "https://1.1.1.1/", "events": ["registered_model.created"] });

@@ -8,7 +8,8 @@ mod step;
 
 use super::{
     check,
-    spec::{ExecutorKind, ListRef, OutputRef, PipelineSpec, Priority, StepSpec, count},
+    input::OutputRef,
+    spec::{ExecutorKind, ListRef, PipelineSpec, Priority, StepSpec, count},
 };
 use crate::{
     duration,
@@ -89,7 +90,7 @@ pub(super) enum TextKind {
     Script,
     /// An argument or variable of a step.
     OfStep,
-    /// A param of a step: the pipeline's params only.
+    /// A param of a step, or which dataset or model it takes or gives on: params from outside of the step only.
     StepParam,
     /// A variable of the pipeline: the pipeline's params only.
     OfPipeline,
@@ -109,8 +110,21 @@ struct Reader {
     places: Places,
 }
 
-const PIPELINE_KEYS: [&str; 11] =
-    ["name", "description", "params", "files", "env", "secrets", "executor", "image", "priority", "steps", "finally"];
+const PIPELINE_KEYS: [&str; 13] = [
+    "name",
+    "description",
+    "params",
+    "files",
+    "env",
+    "secrets",
+    "executor",
+    "image",
+    "priority",
+    "cache",
+    "seed",
+    "steps",
+    "finally",
+];
 
 impl Reader {
     fn problem(&mut self, at: At, message: impl Into<String>) {
@@ -151,6 +165,8 @@ impl Reader {
         let executor = get("executor").and_then(|node| self.executor(node));
         let image = get("image").and_then(|node| self.image(node));
         let priority = get("priority").and_then(|node| self.priority(node)).unwrap_or_default();
+        let cache = get("cache").and_then(|node| self.cache(node));
+        let seed = get("seed").and_then(|node| self.whole(node, "seed", 0, u32::MAX)).unwrap_or_default();
         let mut places = HashMap::new();
         let mut steps = match get("steps") {
             Some(node) => self.steps(node, "The pipeline", 0, &mut places),
@@ -178,6 +194,8 @@ impl Reader {
             executor,
             image,
             priority,
+            cache,
+            seed,
             steps,
         };
         check::all(&spec, &self.places, &mut self.problems);

@@ -2,9 +2,10 @@
 
 use super::{Reader, StepPlaces, TextKind, scalar_text};
 use crate::{
+    dataset::DatasetName,
     pipeline::{
-        Command, MapSpec, OutputKind, OutputRef, OutputSpec, ParamValue, Resources, Retries, StepSpec, SubPipeline,
-        TriggerRule, Work,
+        Cache, Command, InputSpec, LATEST, MapSpec, OutputKind, OutputRef, OutputSpec, ParamValue, Resources, Retries,
+        StepSpec, SubPipeline, TriggerRule, Work,
         spec::{DEFAULT_POOL, MAX_INSTANCES},
     },
     policy::PolicyDocument,
@@ -18,7 +19,7 @@ use std::{
     rc::Rc,
 };
 
-const STEP_KEYS: [&str; 23] = [
+const STEP_KEYS: [&str; 24] = [
     "command",
     "steps",
     "approval",
@@ -41,15 +42,18 @@ const STEP_KEYS: [&str; 23] = [
     "executor",
     "image",
     "resources",
+    "cache",
     "description",
 ];
 
 /// Keys that say how a command runs, which a step with steps of its own leaves to these.
-const COMMAND_KEYS: [&str; 8] = ["env", "secrets", "timeout", "retries", "pool", "limits", "image", "resources"];
+const COMMAND_KEYS: [&str; 9] =
+    ["env", "secrets", "timeout", "retries", "pool", "limits", "image", "resources", "cache"];
 
 const MAX_RETRIES: f64 = 20.0;
 const MAX_TIMEOUT_SECONDS: u64 = 7 * 86_400;
 const MAX_BACKOFF_SECONDS: u64 = 86_400;
+const MAX_CACHE_SECONDS: u64 = 365 * 86_400;
 /// The most limits that count a step.
 const MAX_LIMITS: usize = 8;
 const MAX_CORES: f64 = 1024.0;
@@ -180,6 +184,7 @@ impl Reader {
             executor: get("executor").and_then(|node| self.executor(node)),
             image: get("image").and_then(|node| self.image(node)),
             resources: get("resources").map(|node| self.resources(node)).unwrap_or_default(),
+            cache: get("cache").and_then(|node| self.cache(node)),
         }
     }
 
@@ -211,6 +216,22 @@ impl Reader {
             None => None,
         };
         Some(SubPipeline { name, version })
+    }
+
+    /// `true`, `false`, or how old what is used again may be.
+    pub(super) fn cache(&mut self, node: &Node) -> Option<Cache> {
+        if matches!(node.yaml, Yaml::Map(_)) {
+            let keys = self.keys(node, "cache", &["max_age"])?;
+            let max_age = keys.get("max_age").and_then(|node| self.duration(node, "max_age", 1, MAX_CACHE_SECONDS));
+            return Some(Cache { enabled: true, max_age_seconds: max_age });
+        }
+        if let Yaml::Scalar(scalar) = &node.yaml
+            && let Meaning::Bool(enabled) = scalar.meaning()
+        {
+            return Some(Cache { enabled, max_age_seconds: None });
+        }
+        self.problem(node.at, "\"cache\" is true, false, or { max_age: 7d }.");
+        None
     }
 
     fn matrix(&mut self, node: &Node, places: &mut StepPlaces) -> BTreeMap<String, Vec<ParamValue>> {
@@ -355,22 +376,80 @@ impl Reader {
         }
     }
 
-    fn inputs(&mut self, node: &Node, places: &mut StepPlaces) -> BTreeMap<String, OutputRef> {
+    fn inputs(&mut self, node: &Node, places: &mut StepPlaces) -> BTreeMap<String, InputSpec> {
         let mut inputs = BTreeMap::new();
         for (key, value) in self.entries(node, "inputs", "name: step.output") {
             let name = self.name(key, "An input's name");
-            match scalar_text(value).unwrap_or_default().parse::<OutputRef>() {
-                Ok(reference) => {
-                    places.inputs.push((reference.clone(), value.at));
-                    if let Some(name) = name {
-                        places.variables.push(("INPUT", name.clone(), key.at));
-                        inputs.insert(name, reference);
+            let input = match &value.yaml {
+                Yaml::Map(_) => self.version_input(value, places),
+                _ => match scalar_text(value).unwrap_or_default().parse::<OutputRef>() {
+                    Ok(reference) => {
+                        places.inputs.push((reference.clone(), value.at));
+                        Some(InputSpec::Output(reference))
                     }
-                }
-                Err(message) => self.problem(value.at, sentence(message)),
+                    Err(message) => {
+                        self.problem(value.at, sentence(message));
+                        None
+                    }
+                },
+            };
+            if let (Some(name), Some(input)) = (name, input) {
+                places.variables.push(("INPUT", name.clone(), key.at));
+                inputs.insert(name, input);
             }
         }
         inputs
+    }
+
+    /// `{ dataset: wine-rows, version: 3 }` or `{ model: wine, version: champion }`.
+    fn version_input(&mut self, node: &Node, places: &mut StepPlaces) -> Option<InputSpec> {
+        let keys = self.keys(node, "an input", &["dataset", "model", "version"])?;
+        let version = match keys.get("version") {
+            Some(node) => self.text(node, "A version").inspect(|text| {
+                places.texts.push((TextKind::StepParam, text.clone(), node.at));
+            })?,
+            None => LATEST.to_owned(),
+        };
+        match (keys.get("dataset"), keys.get("model")) {
+            (Some(node), None) => {
+                let dataset = self.dataset_name(node, places)?;
+                Some(InputSpec::Dataset { dataset, version })
+            }
+            (None, Some(node)) => {
+                let model = self.model_name(node, places)?;
+                Some(InputSpec::Model { model, version })
+            }
+            _ => {
+                self.problem(
+                    node.at,
+                    "An input is an output of another step (step.output), a version of a dataset ({ dataset: NAME }) or \
+                     one of a model ({ model: NAME }).",
+                );
+                None
+            }
+        }
+    }
+
+    fn dataset_name(&mut self, node: &Node, places: &mut StepPlaces) -> Option<String> {
+        let name = self.text(node, "A dataset's name")?;
+        places.texts.push((TextKind::StepParam, name.clone(), node.at));
+        if !name.contains("${{")
+            && let Err(error) = DatasetName::parse(&name)
+        {
+            self.problem(node.at, error.message);
+            return None;
+        }
+        Some(name)
+    }
+
+    fn model_name(&mut self, node: &Node, places: &mut StepPlaces) -> Option<String> {
+        let name = self.text(node, "A model's name")?;
+        places.texts.push((TextKind::StepParam, name.clone(), node.at));
+        if name.is_empty() {
+            self.problem(node.at, "A model's name is not empty.");
+            return None;
+        }
+        Some(name)
     }
 
     fn outputs(&mut self, node: &Node, places: &mut StepPlaces) -> BTreeMap<String, OutputSpec> {
@@ -378,7 +457,7 @@ impl Reader {
         for (key, value) in self.entries(node, "outputs", "name: path") {
             let name = self.name(key, "An output's name");
             let output = match &value.yaml {
-                Yaml::Map(_) => self.typed_output(value),
+                Yaml::Map(_) => self.typed_output(value, places),
                 _ => {
                     self.text(value, "An output's path").and_then(|text| self.path(value, &text)).map(OutputSpec::Path)
                 }
@@ -391,18 +470,42 @@ impl Reader {
         outputs
     }
 
-    fn typed_output(&mut self, node: &Node) -> Option<OutputSpec> {
-        let keys = self.keys(node, "an output", &["path", "type"])?;
+    fn typed_output(&mut self, node: &Node, places: &mut StepPlaces) -> Option<OutputSpec> {
+        let keys = self.keys(node, "an output", &["path", "type", "name", "tolerance"])?;
         let Some(path) = keys.get("path") else {
             self.problem(node.at, "An output has no path; write \"name: path\" or \"name: { path: …, type: value }\".");
             return None;
         };
         let text = self.text(path, "An output's path")?;
         let path = self.path(path, &text)?;
-        let Some(kind) = keys.get("type") else { return Some(OutputSpec::Path(path)) };
-        let kind = self.one_of(kind, "An output's type", &OutputKind::ALL.map(OutputKind::as_str))?;
-        let kind = OutputKind::ALL.into_iter().find(|known| known.as_str() == kind)?;
-        Some(OutputSpec::Typed { path, kind })
+        let kind = match keys.get("type") {
+            Some(kind) => {
+                let kind = self.one_of(kind, "An output's type", &OutputKind::ALL.map(OutputKind::as_str))?;
+                OutputKind::ALL.into_iter().find(|known| known.as_str() == kind)
+            }
+            None => None,
+        };
+        let name = match keys.get("name") {
+            Some(node) if kind == Some(OutputKind::Dataset) => Some(self.dataset_name(node, places)?),
+            Some(node) if kind == Some(OutputKind::Model) => Some(self.model_name(node, places)?),
+            Some(node) => {
+                self.problem(node.at, "A name belongs to an output of the type dataset or model.");
+                None
+            }
+            None => None,
+        };
+        let tolerance = match keys.get("tolerance") {
+            Some(node) if kind.is_some_and(OutputKind::is_value) => self.number(node, "tolerance", 0.0, 1.0),
+            Some(node) => {
+                self.problem(node.at, "A tolerance belongs to an output of the type value or metrics.");
+                None
+            }
+            None => None,
+        };
+        Some(match kind {
+            Some(kind) => OutputSpec::Typed { path, kind, name, tolerance },
+            None => OutputSpec::Path(path),
+        })
     }
 
     /// What a step with steps of its own gives on: outputs of these.
@@ -438,7 +541,7 @@ impl Reader {
         None
     }
 
-    fn whole(&mut self, node: &Node, key: &str, least: u32, most: u32) -> Option<u32> {
+    pub(super) fn whole(&mut self, node: &Node, key: &str, least: u32, most: u32) -> Option<u32> {
         let number = self.number(node, key, least.into(), most.into())?;
         if number.fract() == 0.0 {
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // whole, and within the bounds

@@ -44,6 +44,8 @@ impl World {
         let value = value.map(|value| domain::step::StepOutput {
             name: "accuracy".to_owned(),
             path: "a.json".to_owned(),
+            kind: None,
+            version: None,
             is_folder: false,
             digest: domain::Digest::blake3([7; 32]),
             size: 1,
@@ -103,7 +105,7 @@ async fn what_follows_runs_once_the_people_asked_agree_and_no_worker_is_held_mea
     assert!(world.claim().await.is_none(), "nothing for a worker to take");
     assert_eq!(world.services.settle_runs().await.unwrap(), 0, "a run that waits for people stands as it should");
     let waiting = world.services.step_approvals_waiting_for_me(&world.approver).await.unwrap();
-    assert_eq!(waiting, [asked.approval.clone()]);
+    assert_eq!(waiting, std::slice::from_ref(&asked.approval));
     assert!(world.services.step_approvals_waiting_for_me(&world.contributor).await.unwrap().is_empty());
 
     assert!(world.say_of_step(&world.approver, run, V::Approve, "good").await.unwrap());

@@ -91,7 +91,12 @@ async fn a_step_that_is_taken_while_its_run_is_cancelled_ends_before_the_run() {
     assert_eq!(cancelling.await.unwrap().state, PipelineRunState::Cancelling);
     assert_eq!(engine.steps(run).await[&held.name], S::Running);
     assert!(engine.claim().await.is_none(), "nothing else is taken");
-    let begun = engine.services.begin_attempt(&held, "http://slipway.test").await.unwrap().unwrap();
+    let begun = engine
+        .services
+        .begin_attempt(&held, "http://slipway.test", &domain::worker::Facts::default())
+        .await
+        .unwrap()
+        .unwrap();
     assert!(begun.cancelling);
     engine.end(&held, O::Cancelled).await;
     assert_eq!(engine.state(run).await, PipelineRunState::Cancelled);

@@ -50,10 +50,12 @@ async fn the_word_of_a_worker_that_was_given_up_counts_for_nothing() {
     let output = |content: &[u8]| StepOutput {
         name: "data".to_owned(),
         path: "out.txt".to_owned(),
+        kind: None,
         is_folder: false,
         digest: Digest::blake3(blake3::hash(content).into()),
         size: 1,
         value: None,
+        version: None,
     };
     let stopped = engine.claim_as("stopped", LONG).await.unwrap();
     engine.let_expire(&stopped).await;

@@ -15,7 +15,12 @@ async fn a_run_succeeds_when_all_its_steps_did_and_history_says_so() {
     let run = engine.run(&graph(&[("a", &[]), ("b", &["a"]), ("c", &["a"]), ("d", &["b", "c"])])).await;
     let mut order = Vec::new();
     while let Some(held) = engine.claim().await {
-        engine.services.begin_attempt(&held, "http://slipway.test").await.unwrap().unwrap();
+        engine
+            .services
+            .begin_attempt(&held, "http://slipway.test", &domain::worker::Facts::default())
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(engine.state(run).await, PipelineRunState::Running);
         order.push(held.name.clone());
         engine.end(&held, O::Succeeded).await;
@@ -130,9 +135,10 @@ async fn a_try_has_a_token_of_its_own_that_ends_with_it() {
     engine.run(&graph(&[("a", &[]), ("b", &[])])).await;
     let (one, other) = (engine.claim().await.unwrap(), engine.claim().await.unwrap());
     // At once: the account is made once.
+    let facts = domain::worker::Facts::default();
     let (first, second) = tokio::join!(
-        engine.services.begin_attempt(&one, "http://slipway.test"),
-        engine.services.begin_attempt(&other, "http://slipway.test"),
+        engine.services.begin_attempt(&one, "http://slipway.test", &facts),
+        engine.services.begin_attempt(&other, "http://slipway.test", &facts),
     );
     let (first, second) = (first.unwrap().unwrap(), second.unwrap().unwrap());
     let secret = &first.invocation.env["SLIPWAY_TOKEN"];
@@ -164,7 +170,14 @@ async fn a_try_has_a_token_of_its_own_that_ends_with_it() {
 
     engine.end(&one, O::Failed).await;
     assert!(engine.services.bearer(secret, None).await.unwrap().is_none());
-    assert!(engine.services.begin_attempt(&one, "http://slipway.test").await.unwrap().is_none());
+    assert!(
+        engine
+            .services
+            .begin_attempt(&one, "http://slipway.test", &domain::worker::Facts::default())
+            .await
+            .unwrap()
+            .is_none()
+    );
 }
 
 #[tokio::test]
@@ -173,12 +186,19 @@ async fn a_try_that_is_given_up_while_it_begins_leaves_no_token_that_works() {
     engine.run(&graph(&[("a", &[]), ("b", &[])])).await;
     let (first, slow) = (engine.claim().await.unwrap(), engine.claim().await.unwrap());
     // The account is there from now on.
-    engine.services.begin_attempt(&first, "http://slipway.test").await.unwrap().unwrap();
+    engine
+        .services
+        .begin_attempt(&first, "http://slipway.test", &domain::worker::Facts::default())
+        .await
+        .unwrap()
+        .unwrap();
     // Whoever makes a token waits for its account.
     let mut account = engine.database.pool.begin().await.unwrap();
     sqlx::query("select id from users for update").execute(&mut *account).await.unwrap();
     let (services, held) = (engine.services.clone(), slow.clone());
-    let beginning = tokio::spawn(async move { services.begin_attempt(&held, "http://slipway.test").await.unwrap() });
+    let beginning = tokio::spawn(async move {
+        services.begin_attempt(&held, "http://slipway.test", &domain::worker::Facts::default()).await.unwrap()
+    });
     engine.until_waiting(1).await;
     let (services, held) = (engine.services.clone(), lease(&slow));
     let giving_up =
@@ -217,7 +237,11 @@ async fn steps_do_not_act_as_a_person_who_took_their_address() {
     };
     store::user::insert(&mut engine.database.pool.acquire().await.unwrap(), &person, None).await.unwrap();
     let held = engine.claim().await.unwrap();
-    let refused = engine.services.begin_attempt(&held, "http://slipway.test").await.unwrap_err();
+    let refused = engine
+        .services
+        .begin_attempt(&held, "http://slipway.test", &domain::worker::Facts::default())
+        .await
+        .unwrap_err();
     assert_eq!(refused.kind, ErrorKind::Conflict);
     assert_eq!(engine.state(run).await, PipelineRunState::Queued);
 }

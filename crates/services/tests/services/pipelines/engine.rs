@@ -117,10 +117,12 @@ impl Engine {
         let output = StepOutput {
             name: name.to_owned(),
             path: format!("{name}.json"),
+            kind: None,
             is_folder: false,
             digest: domain::Digest::blake3(blake3::hash(value.to_string().as_bytes()).into()),
             size: 1,
             value: Some(value),
+            version: None,
         };
         self.end_with(held, AttemptOutcome::Succeeded, vec![output]).await
     }

@@ -3,6 +3,7 @@
 
 mod approvals;
 mod backfills;
+mod cache;
 mod cancelling;
 mod claims;
 mod endings;
@@ -20,3 +21,4 @@ mod secrets;
 mod starting;
 mod sub_runs;
 mod turns;
+mod versions;

@@ -7,7 +7,12 @@ use services::{Claimed, Given, StepWork};
 use std::collections::BTreeMap;
 
 async fn begin(engine: &Engine, held: &Claimed) -> StepWork {
-    engine.services.begin_attempt(held, "http://slipway.test").await.unwrap().unwrap()
+    engine
+        .services
+        .begin_attempt(held, "http://slipway.test", &domain::worker::Facts::default())
+        .await
+        .unwrap()
+        .unwrap()
 }
 
 const REGIONS: &str = r#"
@@ -56,7 +61,7 @@ async fn a_step_runs_for_every_entry_of_a_list_that_another_made() {
     let mut trained = BTreeMap::new();
     while let Some(held) = engine.claim().await.filter(|held| held.name != "best") {
         let work = begin(&engine, &held).await;
-        let rows = work.inputs.iter().find(|input| input.name == "rows").unwrap().output.clone().unwrap();
+        let rows = work.inputs.iter().find(|files| files.input.name == "rows").unwrap().given().cloned().unwrap();
         trained.insert(held.name.clone(), (work.invocation.argv[1..].join(" "), rows.value().unwrap()));
         let score: f64 = work.invocation.argv[2].parse().unwrap();
         engine.give(&held, "score", json!(score)).await;
@@ -68,7 +73,7 @@ async fn a_step_runs_for_every_entry_of_a_list_that_another_made() {
     assert_eq!(trained["region.0/train.1"], ("north 0.2".to_owned(), json!("region.0/fetch")));
 
     let best = engine.claim().await.unwrap();
-    let scores = begin(&engine, &best).await.inputs[0].output.clone().unwrap();
+    let scores = begin(&engine, &best).await.inputs[0].given().cloned().unwrap();
     assert_eq!(scores.value(), Some(json!([[0.1, 0.2], [0.1, 0.2]])));
     assert!(matches!(scores, Given::Many(regions) if regions.len() == 2));
     engine.end(&best, O::Succeeded).await;
@@ -101,7 +106,7 @@ async fn a_list_may_be_empty_and_must_be_a_list() {
     let list = engine.claim().await.unwrap();
     engine.give(&list, "regions", json!([])).await;
     let best = engine.claim().await.unwrap();
-    assert_eq!(begin(&engine, &best).await.inputs[0].output, Some(Given::Many(Vec::new())));
+    assert_eq!(begin(&engine, &best).await.inputs[0].given(), Some(&Given::Many(Vec::new())));
     engine.end(&best, O::Succeeded).await;
     assert_eq!(engine.state(run).await, PipelineRunState::Succeeded);
     assert_eq!(engine.reason(run, "region").await, "there was nothing to run it for");

@@ -40,10 +40,12 @@ async fn finish(engine: &Engine, fails: &str) {
         let output = StepOutput {
             name: "data".to_owned(),
             path: "data".to_owned(),
+            kind: None,
             is_folder: false,
             digest: Digest::blake3([7; 32]),
             size: 4,
             value: None,
+            version: None,
         };
         let outputs = if held.name == "prepare" { vec![output] } else { Vec::new() };
         let outcome = if held.name == fails { AttemptOutcome::Failed } else { AttemptOutcome::Succeeded };
@@ -75,8 +77,13 @@ async fn from_failed_takes_over_what_succeeded_with_its_outputs() {
     // What comes after finds the outputs as those of any step.
     let held = engine.claim().await.unwrap();
     assert_eq!(held.name, "train");
-    let work = engine.services.begin_attempt(&held, "http://127.0.0.1").await.unwrap().unwrap();
-    let given = work.inputs[0].output.as_ref().unwrap();
+    let work = engine
+        .services
+        .begin_attempt(&held, "http://127.0.0.1", &domain::worker::Facts::default())
+        .await
+        .unwrap()
+        .unwrap();
+    let given = work.inputs[0].given().unwrap();
     assert!(matches!(given, Given::One(output) if output.digest == Digest::blake3([7; 32])), "{given:?}");
     engine.end(&held, AttemptOutcome::Failed).await;
     assert_eq!(engine.state(second.number).await, PipelineRunState::Failed);

@@ -20,7 +20,12 @@ async fn set(engine: &Engine, name: &str, value: &str) -> (domain::secret::Secre
 /// What the step that is next gets, as variables.
 async fn given(engine: &Engine) -> Result<BTreeMap<String, String>, String> {
     let held = engine.claim().await.unwrap();
-    let work = engine.services.begin_attempt(&held, "http://slipway.test").await.unwrap().unwrap();
+    let work = engine
+        .services
+        .begin_attempt(&held, "http://slipway.test", &domain::worker::Facts::default())
+        .await
+        .unwrap()
+        .unwrap();
     let opened = engine.services.open_secrets(&held, &work.secrets).await;
     engine.end(&held, O::Succeeded).await;
     match opened {
@@ -259,7 +264,12 @@ async fn a_container_that_is_gone_on_with_has_the_same_variables_masked() {
     let pools = ["default".to_owned()];
     let lasts = std::time::Duration::from_secs(600);
     let held = engine.services.claim_step("one", "one", &pools, &[ExecutorKind::Docker], lasts).await.unwrap().unwrap();
-    let work = engine.services.begin_attempt(&held, "http://slipway.test").await.unwrap().unwrap();
+    let work = engine
+        .services
+        .begin_attempt(&held, "http://slipway.test", &domain::worker::Facts::default())
+        .await
+        .unwrap()
+        .unwrap();
     let adopted = engine.services.adopted(&held).await.unwrap().unwrap();
     assert_eq!(work.secrets, variables(&[("HF_TOKEN", "HF_TOKEN")]));
     assert_eq!(adopted.work.secrets, work.secrets);

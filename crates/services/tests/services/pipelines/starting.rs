@@ -17,6 +17,7 @@ fn new(params: &[(&str, serde_json::Value)], key: Option<&str>) -> NewRun {
     NewRun {
         pipeline: "params".to_owned(),
         version: None,
+        no_cache: false,
         params: params.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
         idempotency_key: key.map(ToOwned::to_owned),
     }

@@ -177,7 +177,12 @@ impl World {
             .await
             .unwrap()
             .unwrap();
-        let work = self.services.begin_attempt(&held, "http://slipway.test").await.unwrap().unwrap();
+        let work = self
+            .services
+            .begin_attempt(&held, "http://slipway.test", &domain::worker::Facts::default())
+            .await
+            .unwrap()
+            .unwrap();
         let bearer = self.services.bearer(&work.invocation.env["SLIPWAY_TOKEN"], None).await.unwrap().unwrap();
         let credential = Credential::Token(bearer.token_id);
         let caller = Caller { user: bearer.user, credential, scope: bearer.scope, request_id: None };

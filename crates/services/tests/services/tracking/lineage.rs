@@ -21,7 +21,12 @@ async fn a_run_logged_with_a_steps_token_is_the_steps() {
         .await
         .unwrap()
         .unwrap();
-    let work = world.services.begin_attempt(&held, "http://slipway.test").await.unwrap().unwrap();
+    let work = world
+        .services
+        .begin_attempt(&held, "http://slipway.test", &domain::worker::Facts::default())
+        .await
+        .unwrap()
+        .unwrap();
     let bearer = world.services.bearer(&work.invocation.env["MLFLOW_TRACKING_TOKEN"], None).await.unwrap().unwrap();
     let caller = Caller {
         user: bearer.user,
