@@ -176,6 +176,7 @@ mod tests {
             blocked_by: None,
             carried_from: None,
             sub_run: None,
+            cache: None,
         }
     }
 

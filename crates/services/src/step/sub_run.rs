@@ -68,7 +68,13 @@ impl Services {
                 Err(error) if pipeline_run::is_refusal(&error) => {
                     self.end_sub_run(&sub, |_| (StepState::Failed, error.message.clone(), Vec::new())).await?;
                 }
-                Err(error) => return Err(error),
+                Err(error) if error.kind == ErrorKind::Unavailable => return Err(error),
+                // A mistake of ours must not hold up all others.
+                Err(error) => {
+                    tracing::error!(%error, step = %sub.step_id, "the run that a step wants cannot be started");
+                    let reason = "its run could not be started; the log of the server says why".to_owned();
+                    self.end_sub_run(&sub, |_| (StepState::Failed, reason, Vec::new())).await?;
+                }
             },
             (Some(child), Some(state)) if state.is_final() => {
                 let (step, reason, outputs) = self.outcome(&sub, child, state).await?;
