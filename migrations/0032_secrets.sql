@@ -22,7 +22,7 @@ create table secrets (
     created_by   text not null,
     updated_at   timestamptz not null,
     updated_by   text not null,
-    -- When a step got it, to the minute.
+    -- When a step got it, to within a minute.
     last_used_at timestamptz,
     unique (workspace_id, name)
 );

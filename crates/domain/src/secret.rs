@@ -30,7 +30,7 @@ pub struct Secret {
     pub updated_at: DateTime<Utc>,
     /// Who gave that.
     pub updated_by: String,
-    /// When a step got it, to the minute; none when none did.
+    /// When a step got it, to within a minute; none when none did.
     pub last_used_at: Option<DateTime<Utc>>,
 }
 

@@ -249,11 +249,11 @@ pub async fn note_used(conn: &mut PgConnection, attempt: StepAttemptId, used: &[
     let ids: Vec<SecretId> = used.iter().map(|secret| secret.id).collect();
     sqlx::query(
         "update secrets
-         set last_used_at = date_trunc('minute', now())
+         set last_used_at = now()
          where id in (
              select id
              from secrets
-             where id = any($1) and (last_used_at is null or last_used_at < date_trunc('minute', now()))
+             where id = any($1) and (last_used_at is null or last_used_at < now() - interval '1 minute')
              for no key update skip locked)",
     )
     .bind(ids)

@@ -169,8 +169,7 @@ async fn a_step_that_asks_is_decided_on_the_page_of_its_run() {
     let file = "name: train\nsteps:\n  release: { description: Good enough?, approval: {} }\n  next: { command: 'true', needs: release }\n";
     contributor.form("/pipelines/new", &fields(&[("source", file)])).await.leads_to();
     contributor.form("/pipelines/train/runs", "key=once").await.leads_to();
-    approver.get("/").await;
-    let home = approver.get("/w/default/").await.shows(200, &["Release of train #1", "?step=release"]);
+    let home = approver.get("/").await.shows(200, &["Release of train #1", "?step=release"]);
     assert!(home.contains("1 thing waits for you"), "{home}");
     let asked = ["Good enough?", "Approval of release", "Awaits approval", "Approve release"];
     let html = approver.get("/pipeline-runs/1?step=release").await.shows(200, &asked);
