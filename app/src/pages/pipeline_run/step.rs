@@ -76,9 +76,9 @@ pub(super) fn StepFacts(
     let runs = other.map(|other| {
         let version = other.version.map(|version| format!(", version {version}")).unwrap_or_default();
         let run = step.sub_run.map(|number| {
-            view! { " as "<a href=links.pipeline_run(number)>{format!("run #{number}")}</a> }
+            view! { ": "<a href=links.pipeline_run(number)>{format!("run #{number}")}</a> }
         });
-        view! { <p>"Runs the pipeline "<a href=links.pipeline(&other.name)>{other.name.clone()}</a>{version}{run}"."</p> }
+        view! { <a href=links.pipeline(&other.name)>{other.name.clone()}</a>{version}{run} }.into_any()
     });
     let declared = spec.as_ref().is_some_and(|spec| !spec.outputs.is_empty());
     let outputs = (declared || !step.outputs.is_empty())
@@ -102,8 +102,7 @@ pub(super) fn StepFacts(
         >
             <Body>
                 <Failure step=step.clone() attempt=attempt.clone()/>
-                {runs}
-                <Known spec step=step.clone() attempt address/>
+                <Known spec step=step.clone() attempt address runs/>
                 {code}
             </Body>
         </Panel>
@@ -153,7 +152,14 @@ fn Failure(step: Step, attempt: Option<StepAttempt>) -> impl IntoView {
 }
 
 #[component]
-fn Known(spec: Option<StepSpec>, step: Step, attempt: Option<StepAttempt>, address: Address) -> impl IntoView {
+fn Known(
+    spec: Option<StepSpec>,
+    step: Step,
+    attempt: Option<StepAttempt>,
+    address: Address,
+    /// The other pipeline that it runs, with a link to its run.
+    runs: Option<AnyView>,
+) -> impl IntoView {
     let now = now();
     let timeout = spec.as_ref().and_then(|spec| spec.timeout_seconds).map(|seconds| {
         let whole = TimeDelta::seconds(i64::try_from(seconds).unwrap_or(i64::MAX / 1000));
@@ -179,7 +185,7 @@ fn Known(spec: Option<StepSpec>, step: Step, attempt: Option<StepAttempt>, addre
     let worker = attempt.as_ref().map(|attempt| attempt.worker.clone());
     let began = attempt.as_ref().map(|attempt| attempt.started_at);
     let took = attempt.as_ref().and_then(|attempt| state::took(began, attempt.ended_at, now));
-    let runs = attempt.as_ref().is_some_and(|attempt| attempt.outcome == AttemptOutcome::Running);
+    let goes_on = attempt.as_ref().is_some_and(|attempt| attempt.outcome == AttemptOutcome::Running);
     let code = attempt.as_ref().and_then(|attempt| attempt.exit_code);
     let needs = step
         .needs
@@ -192,9 +198,10 @@ fn Known(spec: Option<StepSpec>, step: Step, attempt: Option<StepAttempt>, addre
         .collect_view();
     view! {
         <Facts>
+            {runs.map(|runs| view! { <Fact name="Runs">{runs}</Fact> })}
             {began.map(|at| view! { <Fact name="Began"><When at/></Fact> })}
             {took
-                .map(|span| match runs {
+                .map(|span| match goes_on {
                     true => view! { <Fact name="Runs for"><SoFar span/></Fact> }.into_any(),
                     false => view! { <Fact name="Took">{format::duration(span)}</Fact> }.into_any(),
                 })}
