@@ -14,7 +14,7 @@ use domain::{
     id::PushHookId,
     page,
     pipeline::Pipeline,
-    pipeline_run::RunCause,
+    pipeline_run::{Code, RunCause},
     push_hook::{Delivery, Forge, Outcome, Push, PushField, PushHook},
 };
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -316,7 +316,22 @@ impl Services {
         let workspace = store::workspace::by_id(tx, hook.workspace_id).await?.ok_or_else(Error::internal)?;
         let ctx = Ctx::system(workspace);
         let id = hook.id.to_string();
-        let cause = Cause { cause: RunCause::PushHook, id: Some(&id), name: Some(&hook.name), ..Cause::default() };
+        let code = Code {
+            repository: Some(push.repository.clone()),
+            commit: push.commit.clone(),
+            branch: Some(push.branch.clone()),
+            is_dirty: false,
+            patch: None,
+        };
+        // A forge may name something else than a commit: then the run has no code, and says so.
+        let code = code.check().ok();
+        let cause = Cause {
+            cause: RunCause::PushHook,
+            id: Some(&id),
+            name: Some(&hook.name),
+            code: code.as_ref(),
+            ..Cause::default()
+        };
         match start_for(tx, &ctx, hook.pipeline_id, &hook.params_for(push), &cause).await {
             Ok(run) => {
                 let name = format!("{} #{}", run.pipeline_name, run.number);

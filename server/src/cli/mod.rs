@@ -2,6 +2,7 @@
 //! write files alone.
 
 pub mod audit_key;
+mod code;
 pub mod data;
 pub mod pipeline;
 pub mod promotion;

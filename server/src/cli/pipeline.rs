@@ -9,7 +9,7 @@ use domain::{
     Page,
     log::{LogLine, LogStream},
     pipeline::{PipelineSpec, PipelineVersion},
-    pipeline_run::{PipelineRun, PipelineRunDetail, PipelineRunState, StepState},
+    pipeline_run::{PipelineRun, PipelineRunDetail, PipelineRunState, Sameness, StepState},
     policy::{InputKind, InputSpec},
     promotion::{Decision, DecisionVerdict, RuleStanding},
     step::Step,
@@ -78,6 +78,18 @@ pub enum Command {
     Approve(Decide),
     /// Say no to a step of a run that asks people: the step fails.
     Reject(Decide),
+    /// Do a run again from its record alone, and print the new run's number, alone, on standard output. With --wait, fails
+    /// when it did not come to the same.
+    Reproduce {
+        /// The run's number.
+        number: i64,
+        /// Wait for its end, and for the verdict.
+        #[arg(long, env = "SLIPWAY_WAIT", value_parser = clap::builder::FalseyValueParser::new())]
+        wait: bool,
+        /// Which server, and as whom.
+        #[command(flatten)]
+        remote: Remote,
+    },
     /// Cancel a run: what has not begun does not begin, and what runs is ended.
     Cancel {
         /// The run's number.
@@ -102,6 +114,9 @@ pub struct Run {
     /// Run all steps, also those that gave something before when they were run with the same.
     #[arg(long, env = "SLIPWAY_NO_CACHE", value_parser = clap::builder::FalseyValueParser::new())]
     no_cache: bool,
+    /// Do not say which commit of the repository around the working directory it is started from, and what was changed.
+    #[arg(long, env = "SLIPWAY_NO_CODE", value_parser = clap::builder::FalseyValueParser::new())]
+    no_code: bool,
     /// Wait for its end. Fails when the run does not succeed.
     #[arg(long, env = "SLIPWAY_WAIT", value_parser = clap::builder::FalseyValueParser::new())]
     wait: bool,
@@ -180,6 +195,7 @@ pub async fn run(command: Command) -> Result<()> {
         }
         Command::Approve(options) => decide(&options, DecisionVerdict::Approve).await,
         Command::Reject(options) => decide(&options, DecisionVerdict::Reject).await,
+        Command::Reproduce { number, wait, remote } => reproduce(&remote.client()?, number, wait).await,
         Command::Cancel { number, remote } => cancel(&remote.client()?, number).await,
     }
 }
@@ -254,10 +270,35 @@ async fn start(client: &Client, options: &Run) -> Result<()> {
     let params = params(&options.params)?;
     // Should the answer be lost and the command be sent again by its library, it still starts one run.
     let key = uuid::Uuid::now_v7().to_string();
-    let body = json!({ "params": params, "version": options.file_version, "use_cache": !options.no_cache, "idempotency_key": key });
+    let code = if options.no_code { None } else { super::code::of_working_directory() };
+    let body = json!({ "code": code, "params": params, "version": options.file_version, "use_cache": !options.no_cache, "idempotency_key": key });
     let run: PipelineRun = client.post(&path(&["pipelines", &options.name, "runs"]), body).await.map_err(refused)?;
     print(&run.number.to_string());
     if options.wait { wait(client, run.number).await } else { Ok(()) }
+}
+
+async fn reproduce(client: &Client, number: i64, is_awaited: bool) -> Result<()> {
+    let key = uuid::Uuid::now_v7().to_string();
+    let again = path(&["pipeline-runs", &number.to_string(), "reproduce"]);
+    let run: PipelineRun = client.post(&again, json!({ "idempotency_key": key })).await.map_err(refused)?;
+    print(&run.number.to_string());
+    if !is_awaited {
+        return Ok(());
+    }
+    // That a run fails again as it failed before is a reproduction, too.
+    let ended = wait(client, run.number).await;
+    loop {
+        let detail = detail(client, run.number).await?;
+        match detail.run.verdict {
+            Some(verdict) if verdict.sameness == Sameness::Diverged => bail!(verdict.sentence()),
+            Some(verdict) => {
+                say(&verdict.sentence());
+                return Ok(());
+            }
+            None if detail.run.state == PipelineRunState::Cancelled => return ended,
+            None => tokio::time::sleep(PAUSE).await,
+        }
+    }
 }
 
 /// Waits for the end of a run, and says what its steps do.

@@ -100,11 +100,12 @@ impl PipelineSpec {
     #[must_use]
     pub fn filled_outputs(step: &StepSpec, values: &BTreeMap<String, ParamValue>) -> BTreeMap<String, OutputSpec> {
         let filled = |output: &String, spec: &OutputSpec| match spec {
-            OutputSpec::Typed { path, kind, name, tolerance } if kind.is_named() => OutputSpec::Typed {
+            OutputSpec::Typed { path, kind, name, tolerance, varies } if kind.is_named() => OutputSpec::Typed {
                 path: path.clone(),
                 kind: *kind,
                 name: Some(name.as_ref().map_or_else(|| output.clone(), |name| fill_params(name, values))),
                 tolerance: *tolerance,
+                varies: *varies,
             },
             other => other.clone(),
         };

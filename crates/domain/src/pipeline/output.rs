@@ -25,6 +25,10 @@ pub enum OutputSpec {
         /// number.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         tolerance: Option<f64>,
+        /// Whether it is other each time by its nature, as what has the time in it, so that a reproduction does not compare
+        /// it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        varies: bool,
     },
     /// Of a step that has steps of its own: an output of one of these.
     Of {
@@ -59,6 +63,12 @@ impl OutputSpec {
         matches!(self, Self::Of { .. }) || self.kind().is_some_and(OutputKind::is_value)
     }
 
+    /// Whether it is other each time by its nature.
+    #[must_use]
+    pub fn varies(&self) -> bool {
+        matches!(self, Self::Typed { varies: true, .. })
+    }
+
     /// By how much its numbers may differ in another run of the same, as a share; exactly nothing when nothing is said.
     #[must_use]
     pub fn tolerance(&self) -> f64 {
@@ -74,6 +84,8 @@ impl OutputSpec {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum OutputKind {
+    /// A file or folder as any other, of which something more is said.
+    File,
     /// A JSON value, which conditions and maps can use.
     Value,
     /// A JSON object of numbers: a value, and metrics of the tracked run of the try.
@@ -86,12 +98,13 @@ pub enum OutputKind {
 
 impl OutputKind {
     /// All kinds.
-    pub const ALL: [Self; 4] = [Self::Value, Self::Metrics, Self::Dataset, Self::Model];
+    pub const ALL: [Self; 5] = [Self::File, Self::Value, Self::Metrics, Self::Dataset, Self::Model];
 
     /// The name in a file.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::File => "file",
             Self::Value => "value",
             Self::Metrics => "metrics",
             Self::Dataset => "dataset",

@@ -748,7 +748,7 @@ fn what_new_keys_cannot_be_is_told() {
         ("resources: { memory: lots }", "is no amount of memory; write 512Mi or 4Gi"),
         ("resources: { cpu: -1 }", "\"cpu\" is a number from 0.01"),
         ("retries: { count: 1, factor: 0.5 }", "\"factor\" is a number from 1 to 10"),
-        ("outputs: { o: { path: x, type: image } }", "An output's type is one of value"),
+        ("outputs: { o: { path: x, type: image } }", "An output's type is one of file, value, metrics, dataset, model"),
         ("steps: { c: { command: z } }", "has a command or steps of its own, not both"),
     ] {
         assert!(step(line).contains(message), "{line}: {}", step(line));

@@ -3,18 +3,24 @@
 //! Everything here is a pure function of what it is given. Who holds a step, and until when, is the store's business.
 
 mod cache;
+mod code;
 mod concurrency;
+mod record;
 #[cfg(not(target_arch = "wasm32"))]
 mod rerun;
 mod retry;
 mod state;
+mod verdict;
 
 pub use cache::{CacheKey, CacheOutcome, StepCache};
+pub use code::{Code, MAX_PATCH};
 pub use concurrency::{Admission, Concurrency, ConcurrencyPolicy, MAX_HELD, Turn};
+pub use record::{Caveat, RunRecord, StepRecord, caveats};
 #[cfg(not(target_arch = "wasm32"))]
 pub use rerun::RerunFrom;
 pub use retry::{AfterAttempt, MAX_LOSSES, after_attempt, retry_delay};
 pub use state::{AttemptOutcome, Due, IllegalMove, PipelineRunState, StepCounts, StepState};
+pub use verdict::{Compared, Difference, MOST_DIFFERENCES, Sameness, Verdict, compare_states, compare_values};
 
 use crate::{
     Digest,
@@ -68,6 +74,12 @@ pub struct PipelineRun {
     pub started_by_name: String,
     /// Whether its steps may use what steps gave before.
     pub use_cache: bool,
+    /// The code that it was started from, when that is known.
+    pub code: Option<Code>,
+    /// The number of the run that it does again from its record, to see whether it comes to the same.
+    pub reproduces: Option<i64>,
+    /// What came of that, once it has ended.
+    pub verdict: Option<Verdict>,
     /// When somebody asked to cancel it.
     pub cancel_requested_at: Option<DateTime<Utc>>,
     /// When it was asked for.
@@ -91,7 +103,7 @@ impl PipelineRun {
             RunCause::PushHook => Some(format!("push-hooks/{name}")),
             RunCause::Backfill => number().map(|number| format!("backfills/{number}")),
             RunCause::Trigger if name.starts_with("alert #") => number().map(|number| format!("alerts/{number}")),
-            RunCause::Trigger | RunCause::Rerun | RunCause::Step => {
+            RunCause::Trigger | RunCause::Rerun | RunCause::Reproduction | RunCause::Step => {
                 number().map(|number| format!("pipeline-runs/{number}"))
             }
         }
@@ -120,11 +132,13 @@ pub enum RunCause {
     Rerun,
     /// A step of another pipeline's run.
     Step,
+    /// Somebody who does another run again from its record, to see whether it comes to the same.
+    Reproduction,
 }
 
 impl RunCause {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Person,
         Self::Api,
         Self::Trigger,
@@ -133,6 +147,7 @@ impl RunCause {
         Self::Backfill,
         Self::Rerun,
         Self::Step,
+        Self::Reproduction,
     ];
 
     /// The name on the wire and in the database.
@@ -147,6 +162,7 @@ impl RunCause {
             Self::Backfill => "backfill",
             Self::Rerun => "rerun",
             Self::Step => "step",
+            Self::Reproduction => "reproduction",
         }
     }
 

@@ -2,13 +2,14 @@
 //!
 //! How its steps go on is in [`crate::step`].
 
+mod reproduction;
 mod rerun;
 pub(crate) mod turn;
 
 pub use rerun::Rerun;
 
 use crate::{
-    Credential, Ctx, Event, Result, Services, boxed, commit, pipeline, secret,
+    Credential, Ctx, Event, Result, Services, artifact, boxed, commit, pipeline, secret,
     step::{
         account, approval, inputs,
         plan::{self, Around, Plan},
@@ -22,7 +23,9 @@ use domain::{
     id::{AlertId, PipelineId, PipelineRunId, RunId, TriggerId, UserId},
     page,
     pipeline::{Param, ParamValue, Pipeline, PipelineSpec, PipelineVersion},
-    pipeline_run::{PipelineRun, PipelineRunDetail, PipelineRunState, PipelineRunSummary, RunCause, StepState},
+    pipeline_run::{
+        Code, MAX_PATCH, PipelineRun, PipelineRunDetail, PipelineRunState, PipelineRunSummary, RunCause, StepState,
+    },
     step::{Step, StepAttempt},
 };
 use serde_json::Value;
@@ -43,6 +46,9 @@ pub struct NewRun {
     pub params: BTreeMap<String, Value>,
     /// Whether all its steps run, also those that gave something before when they were run with the same.
     pub no_cache: bool,
+    /// The code that it is started from, as far as the client knows it. What was changed after the commit is beside it, as a
+    /// patch.
+    pub code: Option<(Code, Option<Vec<u8>>)>,
     /// Of requests with the same key in a workspace, the first starts a run and the others find it.
     pub idempotency_key: Option<String>,
 }
@@ -92,6 +98,10 @@ pub(crate) struct Cause<'a> {
     pub(crate) key: Option<&'a str>,
     /// Whether all its steps run, also those that gave something before.
     pub(crate) no_cache: bool,
+    /// The code that it is started from.
+    pub(crate) code: Option<&'a Code>,
+    /// The run that it does again from its record.
+    pub(crate) reproduces: Option<PipelineRunId>,
     /// The run that it is again.
     pub(crate) rerun_of: Option<PipelineRunId>,
     /// Who is behind it, when that is not who asks.
@@ -107,6 +117,10 @@ impl Services {
     #[boxed]
     pub async fn start_pipeline_run(&self, ctx: &Ctx, new: NewRun) -> Result<StartedRun> {
         let key = new.idempotency_key.as_deref().map(sender_key).transpose()?;
+        let code = match &new.code {
+            Some((code, patch)) => Some(self.keep_code(code.clone(), patch.as_deref()).await?),
+            None => None,
+        };
         let mut tx = self.begin().await?;
         let pipeline = pipeline::find(&mut tx, ctx, &new.pipeline).await?;
         if let Some(key) = &key
@@ -120,7 +134,8 @@ impl Services {
             Some(Credential::Session(_)) => RunCause::Person,
             _ => RunCause::Api,
         };
-        let cause = Cause { cause, key: key.as_deref(), no_cache: new.no_cache, ..Cause::default() };
+        let cause =
+            Cause { cause, key: key.as_deref(), no_cache: new.no_cache, code: code.as_ref(), ..Cause::default() };
         let run = match turn::start(&mut tx, ctx, &pipeline, &version, &params, &cause).await {
             Ok(run) => run,
             Err(Insert::KeyTaken) => {
@@ -134,6 +149,36 @@ impl Services {
         };
         commit(tx).await?;
         Ok(StartedRun { run, is_new: true })
+    }
+
+    /// Checks what is said of the code of a run, and keeps the patch.
+    async fn keep_code(&self, code: Code, patch: Option<&[u8]>) -> Result<Code> {
+        let mut code = code.check()?;
+        code.patch = None;
+        if let Some(patch) = patch.filter(|patch| !patch.is_empty()) {
+            if patch.len() > MAX_PATCH {
+                let message = format!("A patch has at most {} KiB; leave it out.", MAX_PATCH / 1024);
+                return Err(Error::invalid_field("code.patch", message));
+            }
+            code.patch = Some(self.artifacts.put_bytes(patch.to_vec()).await.map_err(artifact::of_store)?.digest);
+            code.is_dirty = true;
+        }
+        Ok(code)
+    }
+
+    /// What was changed after the commit that a run was started from, as a patch.
+    ///
+    /// # Errors
+    /// `NotFound` without such a run, or when nothing was changed, or it was not kept.
+    #[boxed]
+    pub async fn pipeline_run_patch(&self, ctx: &Ctx, number: i64) -> Result<Vec<u8>> {
+        let run = by_number(&mut *self.conn().await?, ctx, number).await?;
+        let digest = run
+            .code
+            .and_then(|code| code.patch)
+            .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("No patch was kept of pipeline run #{number}.")))?;
+        let bytes = self.artifacts.get_bytes(&digest, MAX_PATCH as u64).await.map_err(artifact::of_store)?;
+        Ok(bytes.to_vec())
     }
 
     /// Starts a run because of an alert, in the transaction of the caller. For the same trigger and alert there is one
@@ -405,6 +450,8 @@ async fn insert(
         depth: cause.depth,
         rerun_of: cause.rerun_of,
         use_cache: !cause.no_cache,
+        code: cause.code,
+        reproduces: cause.reproduces,
         started_by: ctx.user().map(|user| user.id),
         on_behalf_of: match cause.on_behalf_of {
             Some(person) => Some(person),
@@ -423,6 +470,9 @@ async fn insert(
     secret::exist(conn, ctx, &version.spec).await?;
     approval::teams_exist(conn, ctx, &version.spec).await?;
     sub_run::others_exist(conn, ctx, (pipeline.id, &pipeline.name), &version.spec).await?;
+    if let Some(before) = cause.reproduces {
+        store::step::pin::copy(conn, before, id).await?;
+    }
     inputs::pin_all(conn, ctx, id, &version.spec).await?;
     let around = Around { workspace: ctx.workspace_id(), spec: &version.spec, outer: None };
     let Plan { steps, edges } = plan::steps(around, &version.spec.steps);

@@ -196,6 +196,7 @@ impl Services {
     pub async fn see_to_ending(&self) -> Result<bool> {
         let mut tx = self.begin().await?;
         let Some(ending) = turn::take_ending(&mut tx).await? else { return Ok(false) };
+        self.judge(&mut tx, ending.run_id).await?;
         self.fire_for_ending(&mut tx, ending.run_id).await?;
         turn::forget_ending(&mut tx, ending.run_id).await?;
         commit(tx).await?;

@@ -170,9 +170,10 @@ fn finding(present: &Present, gate: &GateSpec, known: &Known<'_>) -> Option<Find
         GateSpec::DatasetChecked { datasets } => {
             dataset::dataset_checked(datasets, &present.datasets, &present.uploaded)
         }
-        GateSpec::Reproduced { metrics, tolerance } => {
-            reproduction::reproduced(metrics, *tolerance, &present.metrics, present.reproduction.as_ref())
-        }
+        GateSpec::Reproduced { metrics, tolerance } => match &present.pipeline_reproduction {
+            Some((first, second, verdict)) => reproduction::of_pipeline_run(*first, *second, verdict),
+            None => reproduction::reproduced(metrics, *tolerance, &present.metrics, present.reproduction.as_ref()),
+        },
         GateSpec::External { name, timeout } => {
             let asked_at = known.before.iter().find(|noted| noted.spec == *gate).and_then(|noted| noted.asked_at);
             let evidence = format!("{}{name}", external::PREFIX);

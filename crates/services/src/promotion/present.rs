@@ -9,6 +9,7 @@ use domain::{
     deployment::Deployment,
     model::{VersionFile, manifest_digest},
     model_card::ModelCard,
+    pipeline_run::Verdict,
     policy::{Action, PolicySet, Target},
     promotion::{Evidence, Finding, Promotion, ServingConfig, Subject, TrafficPlan, Uploaded, gate::external},
     version_diff::ENVIRONMENT_FILES,
@@ -46,6 +47,8 @@ pub(crate) struct Present {
     pub(super) tags: BTreeMap<String, String>,
     /// The metrics of the last run that repeated the version's run.
     pub(super) reproduction: Option<BTreeMap<String, f64>>,
+    /// The pipeline run that made the version's run, the last that did it again, and what came of that.
+    pub(super) pipeline_reproduction: Option<(i64, i64, Verdict)>,
     pub(super) environment: String,
     /// When this was read, by the database's clock.
     pub(super) at: DateTime<Utc>,
@@ -109,7 +112,7 @@ impl Present {
         let (mut metrics, mut champion_metrics) = (BTreeMap::new(), BTreeMap::new());
         let (mut datasets, mut code, mut code_author, mut image, mut reproduction) =
             (Vec::new(), None, None, None, None);
-        let (mut rows, mut champion_rows) = (None, None);
+        let (mut rows, mut champion_rows, mut pipeline_reproduction) = (None, None, None);
         if let Some(run) = candidate.run_id {
             metrics = store::promotion::metrics_of_run(conn, run).await?;
             datasets = store::promotion::datasets_of_run(conn, run).await?;
@@ -118,6 +121,7 @@ impl Present {
             code = store::promotion::commit_of_run(conn, run).await?;
             code_author = store::promotion::author_of_run(conn, run).await?;
             image = store::promotion::image_of_run(conn, run).await?;
+            pipeline_reproduction = store::promotion::pipeline_reproduction_of_run(conn, run).await?;
             if let Some(second) = store::promotion::reproduction_of_run(conn, run).await? {
                 reproduction = Some(store::promotion::metrics_of_run(conn, second).await?);
             }
@@ -148,6 +152,7 @@ impl Present {
             champion_rows,
             tags,
             reproduction,
+            pipeline_reproduction,
             environment: promotion.environment.clone(),
             at,
         }))

@@ -206,7 +206,7 @@ impl Services {
             let value = match output.kind() {
                 Some(OutputKind::Value) => Some(value(&found, name)?),
                 Some(OutputKind::Metrics) => Some(metrics(value(&found, name)?, name)?),
-                Some(OutputKind::Dataset | OutputKind::Model) | None => None,
+                Some(OutputKind::File | OutputKind::Dataset | OutputKind::Model) | None => None,
             };
             let version = match output {
                 OutputSpec::Typed { kind: OutputKind::Dataset, name: Some(of), .. } => {
@@ -242,6 +242,30 @@ impl Services {
         })?;
         let digest = Some(Digest::blake3(root.0));
         Ok(OutputVersion { of: Versioned::Dataset, name: dataset.to_owned(), number: 0, digest })
+    }
+
+    /// How the files of two folders differ, in a sentence.
+    pub(crate) async fn folder_difference(&self, before: &StepOutput, after: &StepOutput) -> crate::Result<String> {
+        let files = async |output: &StepOutput| {
+            let bytes =
+                self.artifacts.get_bytes(&output.digest, MAX_MANIFEST_BYTES).await.map_err(artifact::of_store)?;
+            let manifest: Manifest = serde_json::from_slice(&bytes).map_err(|_| domain::Error::internal())?;
+            let files: BTreeMap<String, Digest> =
+                manifest.files.into_iter().map(|file| (file.path, file.digest)).collect();
+            Ok::<_, domain::Error>(files)
+        };
+        let (before, after) = (files(before).await?, files(after).await?);
+        let changed: Vec<&String> =
+            before.iter().filter(|(path, digest)| after.get(*path) != Some(digest)).map(|(path, _)| path).collect();
+        let added = after.keys().find(|path| !before.contains_key(*path));
+        Ok(match (changed.first(), added) {
+            (Some(first), _) if !after.contains_key(*first) => format!("The file \"{first}\" is not there any more."),
+            (Some(first), _) => {
+                format!("{} of {} files have other bytes, \"{first}\" first.", changed.len(), before.len())
+            }
+            (None, Some(added)) => format!("The file \"{added}\" was not there before."),
+            (None, None) => "Its links or the modes of its files differ.".to_owned(),
+        })
     }
 
     /// Whether all that an output is made of is in the artifact store.

@@ -210,6 +210,10 @@ impl Services {
             let until = Utc::now() + lasts;
             account::begin(&mut tx, &work.workspace, held.attempt_id, &token_name, until, (&taken, facts)).await?
         };
+        let image = match work.is_reproduction {
+            true => store::step::record::image_before(&mut tx, held.attempt_id).await?,
+            false => None,
+        };
         commit(tx).await?;
 
         let tracking = [
@@ -230,6 +234,9 @@ impl Services {
             ("SLIPWAY_ATTEMPT", held.number.to_string()),
             ("SLIPWAY_FENCE", held.fence.to_string()),
         ];
+        if let Some(code) = &work.code {
+            invocation.env.insert("SLIPWAY_COMMIT".to_owned(), code.commit.clone());
+        }
         invocation.env.extend(ours.map(|(name, value)| (name.to_owned(), value)));
         Ok(Some(StepWork {
             ctx,
@@ -242,7 +249,7 @@ impl Services {
             inputs,
             outputs,
             executor: work.spec.executor_of(step),
-            image: work.spec.image_of(step).map(str::to_owned),
+            image: image.or_else(|| work.spec.image_of(step).map(str::to_owned)),
             resources: step.resources,
             timeout,
             max_attempts: work.max_attempts,

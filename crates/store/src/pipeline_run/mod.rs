@@ -8,7 +8,7 @@ use domain::{
     Digest,
     id::{PipelineId, PipelineRunId, PipelineVersionId, UserId, WorkspaceId},
     pipeline::ParamValue,
-    pipeline_run::{PipelineRun, PipelineRunState, PipelineRunSummary, RunCause},
+    pipeline_run::{Code, PipelineRun, PipelineRunState, PipelineRunSummary, RunCause, Verdict},
     user::Workspace,
 };
 use sqlx::{FromRow, PgConnection, QueryBuilder, types::Json};
@@ -43,6 +43,10 @@ pub struct NewPipelineRun<'a> {
     pub rerun_of: Option<PipelineRunId>,
     /// Whether its steps may use what steps gave before.
     pub use_cache: bool,
+    /// The code that it is started from.
+    pub code: Option<&'a Code>,
+    /// The run that it does again.
+    pub reproduces: Option<PipelineRunId>,
     /// Who started it, when a member did.
     pub started_by: Option<UserId>,
     /// The person behind the step that started it, when one did.
@@ -74,6 +78,9 @@ struct Row {
     started_by: Option<UserId>,
     started_by_name: String,
     use_cache: bool,
+    code: Option<Json<Code>>,
+    reproduces: Option<i64>,
+    verdict: Option<Json<Verdict>>,
     cancel_requested_at: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
     started_at: Option<DateTime<Utc>>,
@@ -104,6 +111,9 @@ impl TryFrom<Row> for PipelineRun {
             started_by: row.started_by,
             started_by_name: row.started_by_name,
             use_cache: row.use_cache,
+            code: row.code.map(|code| code.0),
+            reproduces: row.reproduces,
+            verdict: row.verdict.map(|verdict| verdict.0),
             cancel_requested_at: row.cancel_requested_at,
             created_at: row.created_at,
             started_at: row.started_at,
@@ -118,7 +128,8 @@ macro_rules! select_runs {
         concat!(
             "select r.id, r.workspace_id, r.pipeline_id, p.name as pipeline_name, r.version_id, v.number as version_number,
                  v.digest, r.number, r.state, r.params, r.cause, r.cause_id, r.cause_name, r.cause_at, r.depth, r.held_at,
-                 r.started_by, r.started_by_name, r.use_cache,
+                 r.started_by, r.started_by_name, r.use_cache, r.code, r.verdict,
+                 (select b.number from pipeline_runs b where b.id = r.reproduces) as reproduces,
                  r.cancel_requested_at, r.created_at, r.started_at, r.ended_at",
             $($more,)?
             "
@@ -138,8 +149,9 @@ macro_rules! select_runs {
 pub async fn insert(conn: &mut PgConnection, run: &NewPipelineRun<'_>) -> Result<()> {
     sqlx::query(
         "insert into pipeline_runs (id, workspace_id, pipeline_id, version_id, number, state, params, cause, cause_id,
-             started_by, on_behalf_of, started_by_name, idempotency_key, cause_name, cause_at, depth, rerun_of, use_cache)
-         values ($1, $2, $3, $4, $5, 'queued', $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+             started_by, on_behalf_of, started_by_name, idempotency_key, cause_name, cause_at, depth, rerun_of, use_cache,
+             code, reproduces)
+         values ($1, $2, $3, $4, $5, 'queued', $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
     )
     .bind(run.id)
     .bind(run.workspace_id)
@@ -158,6 +170,8 @@ pub async fn insert(conn: &mut PgConnection, run: &NewPipelineRun<'_>) -> Result
     .bind(run.depth)
     .bind(run.rerun_of)
     .bind(run.use_cache)
+    .bind(run.code.map(Json))
+    .bind(run.reproduces)
     .execute(conn)
     .await?;
     Ok(())
@@ -214,6 +228,32 @@ pub async fn lock(conn: &mut PgConnection, id: PipelineRunId) -> Result<Option<P
     let row: Option<Row> =
         sqlx::query_as(select_runs!(, "where r.id = $1 for no key update of r")).bind(id).fetch_optional(conn).await?;
     row.map(PipelineRun::try_from).transpose()
+}
+
+/// Runs that did this one again, the last first.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn reproductions(conn: &mut PgConnection, id: PipelineRunId, limit: i64) -> Result<Vec<PipelineRun>> {
+    let rows: Vec<Row> = sqlx::query_as(select_runs!(, "where r.reproduces = $1 order by r.number desc limit $2"))
+        .bind(id)
+        .bind(limit)
+        .fetch_all(conn)
+        .await?;
+    rows.into_iter().map(PipelineRun::try_from).collect()
+}
+
+/// Notes what came of doing another run again. False when that is noted already.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn set_verdict(conn: &mut PgConnection, id: PipelineRunId, verdict: &Verdict) -> Result<bool> {
+    let set = sqlx::query("update pipeline_runs set verdict = $2 where id = $1 and verdict is null")
+        .bind(id)
+        .bind(Json(verdict))
+        .execute(conn)
+        .await?;
+    Ok(set.rows_affected() == 1)
 }
 
 /// Where a run lives.

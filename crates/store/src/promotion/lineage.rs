@@ -1,8 +1,11 @@
 //! Who had a part in what is to be promoted.
 
 use crate::Result;
-use domain::id::{PromotionId, RunId, UserId};
-use sqlx::{FromRow, PgConnection};
+use domain::{
+    id::{PromotionId, RunId, UserId},
+    pipeline_run::Verdict,
+};
+use sqlx::{FromRow, PgConnection, types::Json};
 use std::collections::{BTreeSet, HashMap};
 
 /// Who stands behind a run, and what it says of its code.
@@ -116,6 +119,28 @@ pub async fn image_of_run(conn: &mut PgConnection, run: RunId) -> Result<Option<
     .fetch_optional(conn)
     .await?;
     Ok(image)
+}
+
+/// The number of the pipeline run that a run was logged from, that of the last that did it again, and what came of that.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn pipeline_reproduction_of_run(conn: &mut PgConnection, run: RunId) -> Result<Option<(i64, i64, Verdict)>> {
+    let found: Option<(i64, i64, Json<Verdict>)> = sqlx::query_as(
+        "select first.number, second.number, second.verdict
+         from runs r
+         join step_attempts a on a.id = r.step_attempt_id
+         join steps s on s.id = a.step_id
+         join pipeline_runs first on first.id = s.run_id
+         join pipeline_runs second on second.reproduces = first.id
+         where r.id = $1 and second.verdict is not null
+         order by second.number desc
+         limit 1",
+    )
+    .bind(run)
+    .fetch_optional(conn)
+    .await?;
+    Ok(found.map(|(first, second, verdict)| (first, second, verdict.0)))
 }
 
 /// The last finished run that repeated this one: it says so by its tag `slipway.reproduces`.

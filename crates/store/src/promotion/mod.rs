@@ -16,7 +16,9 @@ pub use candidate::{
 pub use decision::{On, decisions, decisions_on, decisions_on_change, decisions_on_step, insert_decision};
 pub use evidence::{evidence, insert_evidence};
 pub use gate::{ask, gates, reset_gates, set_findings, set_findings_at, set_waiting};
-pub use lineage::{RunPeople, author_of_run, image_of_run, people_behind, reproduction_of_run, uploaders};
+pub use lineage::{
+    RunPeople, author_of_run, image_of_run, people_behind, pipeline_reproduction_of_run, reproduction_of_run, uploaders,
+};
 pub use overriding::{
     insert_override, override_by_id, overrides, set_confirmed, set_reviewed, take_overdue, unreviewed,
 };

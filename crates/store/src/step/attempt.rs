@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use domain::{
     id::{PipelineId, PipelineRunId, RunId, StepAttemptId, StepId, TokenId, UserId, WorkspaceId},
     pipeline::{ParamValue, PipelineSpec},
-    pipeline_run::AttemptOutcome,
+    pipeline_run::{AttemptOutcome, Code},
     step::{StepAttempt, StepInput},
     user::Workspace,
     worker::Facts,
@@ -282,6 +282,10 @@ pub struct Work {
     pub pipeline_id: PipelineId,
     /// Whether the steps of the run may use what steps gave before.
     pub use_cache: bool,
+    /// Whether the run does another again.
+    pub is_reproduction: bool,
+    /// The code that the run was started from.
+    pub code: Option<Code>,
     /// The pipeline's name.
     pub pipeline: String,
     /// The workspace.
@@ -310,6 +314,8 @@ pub async fn work(conn: &mut PgConnection, step: StepId, fence: i64) -> Result<O
         number: i64,
         pipeline_id: PipelineId,
         use_cache: bool,
+        is_reproduction: bool,
+        code: Option<Json<Code>>,
         pipeline: String,
         workspace_id: WorkspaceId,
         slug: String,
@@ -323,7 +329,8 @@ pub async fn work(conn: &mut PgConnection, step: StepId, fence: i64) -> Result<O
         cancelling: bool,
     }
     let row: Option<Row> = sqlx::query_as(
-        "select r.number, r.pipeline_id, r.use_cache, p.name as pipeline, w.id as workspace_id, w.slug, w.name as workspace_name,
+        "select r.number, r.pipeline_id, r.use_cache, r.reproduces is not null as is_reproduction, r.code,
+             p.name as pipeline, w.id as workspace_id, w.slug, w.name as workspace_name,
              w.created_at as workspace_created_at, v.spec, r.params, s.place, s.items, s.max_attempts,
              r.cancel_requested_at is not null and not s.finally as cancelling
          from steps s
@@ -341,6 +348,8 @@ pub async fn work(conn: &mut PgConnection, step: StepId, fence: i64) -> Result<O
         run_number: row.number,
         pipeline_id: row.pipeline_id,
         use_cache: row.use_cache,
+        is_reproduction: row.is_reproduction,
+        code: row.code.map(|code| code.0),
         pipeline: row.pipeline,
         workspace: Workspace {
             id: row.workspace_id,

@@ -10,6 +10,7 @@ pub mod lease;
 pub mod limit;
 pub mod pin;
 pub mod progress;
+pub mod record;
 pub mod sample;
 pub mod sub_run;
 pub mod tracked;

@@ -12,12 +12,13 @@ use axum::{
     Json,
     body::HttpBody as _,
     extract::{FromRequest, Request, State},
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, StatusCode, header},
+    response::IntoResponse,
 };
 use domain::{
     Error,
     permission::Permission,
-    pipeline_run::{PipelineRun, PipelineRunDetail, PipelineRunState, PipelineRunSummary},
+    pipeline_run::{Code, PipelineRun, PipelineRunDetail, PipelineRunState, PipelineRunSummary, RunRecord},
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -33,6 +34,10 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         .api(read, operation!(get))
         .api(run, operation!(cancel))
         .api(run, operation!(rerun))
+        .api(run, operation!(reproduce))
+        .api(read, operation!(record))
+        .api(read, operation!(patch))
+        .api(read, operation!(reproductions))
 }
 
 /// A run to be started.
@@ -43,10 +48,29 @@ struct NewPipelineRun {
     params: BTreeMap<String, Value>,
     /// The number of the file's version; the one that was stored last when none is given.
     version: Option<i32>,
+    /// The code that it is started from.
+    code: Option<NewCode>,
     /// Whether its steps may use what steps gave before; true unless given.
     use_cache: Option<bool>,
     /// Requests with the same key start one run. It may also come as the header `Idempotency-Key`.
     idempotency_key: Option<String>,
+}
+
+/// The code that a run is started from.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewCode {
+    /// The address of the repository. A password in it is not kept.
+    repository: Option<String>,
+    /// The commit: 7 to 64 hexadecimal digits.
+    commit: String,
+    /// The branch.
+    branch: Option<String>,
+    /// Whether files are other than in the commit.
+    #[serde(default)]
+    is_dirty: bool,
+    /// What was changed after the commit, as a patch that `git apply` reads; up to 1 MiB.
+    patch: Option<String>,
 }
 
 /// Starts a run of a pipeline. Without a body, all params have their defaults.
@@ -68,7 +92,11 @@ async fn start(
     };
     let idempotency_key = one_key(new.idempotency_key, header)?;
     let no_cache = new.use_cache == Some(false);
-    let new = NewRun { pipeline: name, version: new.version, params: new.params, no_cache, idempotency_key };
+    let code = new.code.map(|code| {
+        let NewCode { repository, commit, branch, is_dirty, patch } = code;
+        (Code { repository, commit, branch, is_dirty, patch: None }, patch.map(String::into_bytes))
+    });
+    let new = NewRun { pipeline: name, version: new.version, params: new.params, no_cache, code, idempotency_key };
     let started = state.services.start_pipeline_run(&ctx, new).await?;
     let status = if started.is_new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(started.run)))
@@ -178,4 +206,74 @@ async fn rerun(
     let started = state.services.rerun_pipeline_run(&ctx, number, rerun).await?;
     let status = if started.is_new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(started.run)))
+}
+
+/// What a run is made of: code, versions of the file, datasets and models, params, images, environments and machines; and why
+/// it may not come to the same when it is done again.
+#[utoipa::path(get, path = "/api/v1/pipeline-runs/{number}/record", tag = "pipelines", params(("number" = i64, Path)),
+    responses((status = 200, body = RunRecord), (status = 404, body = Problem)))]
+async fn record(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Path(number): Path<i64>,
+) -> Result<Json<RunRecord>, ApiError> {
+    Ok(Json(state.services.pipeline_run_record(&ctx, number).await?))
+}
+
+/// What was changed after the commit that a run was started from, as `git apply` reads it.
+#[utoipa::path(get, path = "/api/v1/pipeline-runs/{number}/patch", tag = "pipelines", params(("number" = i64, Path)),
+    responses((status = 200, content_type = "text/x-patch", body = String), (status = 404, body = Problem)))]
+async fn patch(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Path(number): Path<i64>,
+) -> Result<impl IntoResponse, ApiError> {
+    let patch = state.services.pipeline_run_patch(&ctx, number).await?;
+    let name = format!("attachment; filename=\"pipeline-run-{number}.patch\"");
+    Ok(([(header::CONTENT_TYPE, "text/x-patch".to_owned()), (header::CONTENT_DISPOSITION, name)], patch))
+}
+
+/// How a run is reproduced.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+struct NewReproduction {
+    /// Requests with the same key start one run. It may also come as the header `Idempotency-Key`.
+    idempotency_key: Option<String>,
+}
+
+/// Does a run again from its record alone, as a new run in which every step runs. When that has ended, its `verdict` says
+/// whether it came to the same.
+#[utoipa::path(post, path = "/api/v1/pipeline-runs/{number}/reproduce", tag = "pipelines", params(("number" = i64, Path)),
+    request_body = NewReproduction,
+    responses((status = 201, body = PipelineRun),
+        (status = 200, body = PipelineRun, description = "Started before by a request with the same key"),
+        (status = 404, body = Problem),
+        (status = 409, body = Problem, description = "It goes on, or was cancelled")))]
+async fn reproduce(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Path(number): Path<i64>,
+    request: Request,
+) -> Result<(StatusCode, Json<PipelineRun>), ApiError> {
+    let header = idempotency_key(request.headers())?;
+    let new = match request.body().is_end_stream() {
+        true => NewReproduction::default(),
+        false => Body::<NewReproduction>::from_request(request, &state).await?.0,
+    };
+    let key = one_key(new.idempotency_key, header)?;
+    let started = state.services.reproduce_pipeline_run(&ctx, number, key.as_deref()).await?;
+    let status = if started.is_new { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(started.run)))
+}
+
+/// Runs that did this one again, the last first; up to twenty.
+#[utoipa::path(get, path = "/api/v1/pipeline-runs/{number}/reproductions", tag = "pipelines",
+    params(("number" = i64, Path)),
+    responses((status = 200, body = Vec<PipelineRun>), (status = 404, body = Problem)))]
+async fn reproductions(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Path(number): Path<i64>,
+) -> Result<Json<Vec<PipelineRun>>, ApiError> {
+    Ok(Json(state.services.reproductions(&ctx, number).await?))
 }

@@ -234,6 +234,16 @@ impl Reader {
         None
     }
 
+    fn boolean(&mut self, node: &Node, key: &str) -> Option<bool> {
+        if let Yaml::Scalar(scalar) = &node.yaml
+            && let Meaning::Bool(value) = scalar.meaning()
+        {
+            return Some(value);
+        }
+        self.problem(node.at, format!("\"{key}\" is true or false."));
+        None
+    }
+
     fn matrix(&mut self, node: &Node, places: &mut StepPlaces) -> BTreeMap<String, Vec<ParamValue>> {
         let mut matrix = BTreeMap::new();
         for (key, value) in self.entries(node, "matrix", "name: [values]") {
@@ -471,7 +481,7 @@ impl Reader {
     }
 
     fn typed_output(&mut self, node: &Node, places: &mut StepPlaces) -> Option<OutputSpec> {
-        let keys = self.keys(node, "an output", &["path", "type", "name", "tolerance"])?;
+        let keys = self.keys(node, "an output", &["path", "type", "name", "tolerance", "varies"])?;
         let Some(path) = keys.get("path") else {
             self.problem(node.at, "An output has no path; write \"name: path\" or \"name: { path: …, type: value }\".");
             return None;
@@ -502,9 +512,11 @@ impl Reader {
             }
             None => None,
         };
+        let varies = keys.get("varies").and_then(|node| self.boolean(node, "varies")).unwrap_or_default();
+        // A file of which nothing more is said makes the digest of one that is its path alone.
         Some(match kind {
-            Some(kind) => OutputSpec::Typed { path, kind, name, tolerance },
-            None => OutputSpec::Path(path),
+            None | Some(OutputKind::File) if !varies => OutputSpec::Path(path),
+            kind => OutputSpec::Typed { path, kind: kind.unwrap_or(OutputKind::File), name, tolerance, varies },
         })
     }
 

@@ -1,7 +1,10 @@
 //! Whether a run that repeated the version's run agrees with it.
 
 use super::{Finding, Verdict, counted, number};
-use crate::log_key::is_of_model;
+use crate::{
+    log_key::is_of_model,
+    pipeline_run::{self, Sameness},
+};
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -18,7 +21,8 @@ pub fn reproduced(
     let Some(second) = second else {
         return Finding::inconclusive(
             limit,
-            "No finished run repeated the version's run: tag one with slipway.reproduces and the run's id.",
+            "No finished run repeated the version's run: reproduce its pipeline run, or tag a run with slipway.reproduces and \
+             the run's id.",
         );
     };
     let names: Vec<&str> = match wanted.is_empty() {
@@ -68,6 +72,23 @@ pub fn reproduced(
         limit,
         reason,
         evidence,
+    }
+}
+
+/// What the reproduction of the pipeline run that made the version came to. `first` and `second` are the numbers of the
+/// runs.
+#[must_use]
+pub fn of_pipeline_run(first: i64, second: i64, verdict: &pipeline_run::Verdict) -> Finding {
+    let verdict_of = match verdict.sameness {
+        Sameness::Identical | Sameness::WithinTolerance => Verdict::Pass,
+        Sameness::Diverged => Verdict::Fail,
+    };
+    Finding {
+        verdict: verdict_of,
+        measured: verdict.sameness.as_str().replace('_', " "),
+        limit: "identical or within tolerance".to_owned(),
+        reason: format!("Pipeline run #{second} did #{first} again. {}", verdict.sentence()),
+        evidence: json!({ "pipeline_run": first, "reproduction": second, "verdict": verdict }),
     }
 }
 

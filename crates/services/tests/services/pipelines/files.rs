@@ -161,7 +161,13 @@ async fn a_value_is_read_and_what_is_none_is_told() {
     let from = directory(&engine, "from").await;
     let outputs = BTreeMap::from([(
         "rows".to_owned(),
-        OutputSpec::Typed { path: "rows.json".to_owned(), kind: OutputKind::Value, name: None, tolerance: None },
+        OutputSpec::Typed {
+            path: "rows.json".to_owned(),
+            kind: OutputKind::Value,
+            name: None,
+            tolerance: None,
+            varies: false,
+        },
     )]);
     for (text, told) in [
         ("[1,", "The output \"rows\" is no value: it is not JSON"),

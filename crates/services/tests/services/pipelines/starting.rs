@@ -18,6 +18,7 @@ fn new(params: &[(&str, serde_json::Value)], key: Option<&str>) -> NewRun {
         pipeline: "params".to_owned(),
         version: None,
         no_cache: false,
+        code: None,
         params: params.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
         idempotency_key: key.map(ToOwned::to_owned),
     }

@@ -1,0 +1,240 @@
+//! What a run is made of, and doing it again from that alone: with the same versions of everything, without the cache, and
+//! with a verdict in the end.
+
+use super::{
+    Cause, Insert, StartedRun, by_number, name, object, sender_key,
+    turn::{self},
+};
+use crate::{Ctx, Error, Event, Result, Services, boxed, commit, pipeline};
+use domain::{
+    Digest,
+    dataset::VersionRef,
+    id::PipelineRunId,
+    pipeline::{OutputSpec, PipelineSpec},
+    pipeline_run::{
+        Compared, Difference, PipelineRun, PipelineRunState, RunCause, RunRecord, Sameness, Verdict, caveats,
+        compare_states, compare_values,
+    },
+    step::{OutputVersion, StepOutput, Versioned},
+};
+use std::collections::{BTreeMap, BTreeSet};
+use store::PgConnection;
+
+/// How many steps a record shows.
+const MOST_STEPS: i64 = 1000;
+
+impl Services {
+    /// What a run is made of, and why it may not come to the same when it is done again.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    #[boxed]
+    pub async fn pipeline_run_record(&self, ctx: &Ctx, number: i64) -> Result<RunRecord> {
+        let mut conn = self.conn().await?;
+        let run = by_number(&mut conn, ctx, number).await?;
+        let spec = store::pipeline::spec(&mut conn, run.version_id).await?;
+        let steps = store::step::record::list(&mut conn, run.id, MOST_STEPS).await?;
+        let pins = store::step::pin::list(&mut conn, run.id).await?;
+        let versions: BTreeSet<(Versioned, String, i32, Option<Digest>)> =
+            pins.into_iter().map(|pin| (pin.of, pin.name, pin.number, pin.digest)).collect();
+        let mut external = Vec::new();
+        for (of, name, number, _) in &versions {
+            if *of == Versioned::Dataset {
+                let which = VersionRef::Number(*number);
+                let version = crate::dataset::version_called(&mut conn, ctx, name, &which).await;
+                if version.is_ok_and(|version| version.external > 0) {
+                    external.push(format!("{name}@{number}"));
+                }
+            }
+        }
+        let digests: BTreeSet<Digest> =
+            steps.iter().flat_map(|step| [step.machine.clone(), step.environment.clone()]).flatten().collect();
+        let digests: Vec<Digest> = digests.into_iter().collect();
+        let facts = store::worker::facts(&mut conn, &digests).await?;
+        Ok(RunRecord {
+            run: run.number,
+            pipeline: run.pipeline_name,
+            version: run.version_number,
+            digest: run.digest,
+            params: run.params,
+            seed: spec.seed,
+            caveats: caveats(run.code.as_ref(), &steps, &external),
+            code: run.code,
+            versions: versions
+                .into_iter()
+                .map(|(of, name, number, digest)| OutputVersion { of, name, number, digest })
+                .collect(),
+            steps,
+            facts,
+        })
+    }
+
+    /// Does a run again from its record: the same version of the file, params, versions of datasets and models, and images;
+    /// every step runs. When it has ended it has a verdict.
+    ///
+    /// # Errors
+    /// `NotFound` without such a run, `Conflict` while it goes on, when it was cancelled, or when its pipeline's limit lets no
+    /// more be started.
+    #[boxed]
+    pub async fn reproduce_pipeline_run(&self, ctx: &Ctx, number: i64, key: Option<&str>) -> Result<StartedRun> {
+        let key = key.map(sender_key).transpose()?;
+        let mut tx = self.begin().await?;
+        let before = by_number(&mut tx, ctx, number).await?;
+        if let Some(key) = &key
+            && let Some(run) = store::pipeline_run::by_idempotency_key(&mut tx, ctx.workspace_id(), key).await?
+        {
+            return found(run, &before);
+        }
+        if !matches!(before.state, PipelineRunState::Succeeded | PipelineRunState::Failed) {
+            return Err(Error::conflict(format!(
+                "{} has not come to an end that could be reproduced: it is {}.",
+                name(&before),
+                before.state.as_str()
+            )));
+        }
+        let pipeline = pipeline::find(&mut tx, ctx, &before.pipeline_name).await?;
+        let version = pipeline::version(&mut tx, &pipeline, Some(before.version_number)).await?;
+        let (id, cause_name) = (before.id.to_string(), format!("#{}", before.number));
+        let cause = Cause {
+            cause: RunCause::Reproduction,
+            id: Some(&id),
+            name: Some(&cause_name),
+            key: key.as_deref(),
+            no_cache: true,
+            code: before.code.as_ref(),
+            reproduces: Some(before.id),
+            ..Cause::default()
+        };
+        let run = match turn::start(&mut tx, ctx, &pipeline, &version, &before.params, &cause).await {
+            Ok(run) => run,
+            Err(Insert::KeyTaken) => {
+                drop(tx);
+                let mut conn = self.conn().await?;
+                let key = key.as_deref().unwrap_or_default();
+                let first = store::pipeline_run::by_idempotency_key(&mut conn, ctx.workspace_id(), key).await?;
+                return found(first.ok_or_else(Error::internal)?, &before);
+            }
+            Err(Insert::Failed(error)) => return Err(error),
+        };
+        commit(tx).await?;
+        Ok(StartedRun { run, is_new: true })
+    }
+
+    /// Runs that did this one again, the last first; up to twenty.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    #[boxed]
+    pub async fn reproductions(&self, ctx: &Ctx, number: i64) -> Result<Vec<PipelineRun>> {
+        let mut conn = self.conn().await?;
+        let run = by_number(&mut conn, ctx, number).await?;
+        Ok(store::pipeline_run::reproductions(&mut conn, run.id, 20).await?)
+    }
+
+    /// Judges a run that has ended, if it does another again and has no verdict yet.
+    pub(super) async fn judge(&self, conn: &mut PgConnection, id: PipelineRunId) -> Result<()> {
+        let Some(run) = store::pipeline_run::by_ids(conn, &[id]).await?.pop() else { return Ok(()) };
+        let Some(before) = run.reproduces.filter(|_| run.verdict.is_none()) else { return Ok(()) };
+        if !matches!(run.state, PipelineRunState::Succeeded | PipelineRunState::Failed) {
+            return Ok(());
+        }
+        let before = store::pipeline_run::by_number(conn, run.workspace_id, before).await?;
+        let before = before.ok_or_else(Error::internal)?;
+        let spec = store::pipeline::spec(conn, run.version_id).await?;
+        let verdict = self.compare(conn, &spec, &before, &run).await?;
+        if !store::pipeline_run::set_verdict(conn, run.id, &verdict).await? {
+            return Ok(());
+        }
+        let workspace = store::workspace::by_id(conn, run.workspace_id).await?.ok_or_else(Error::internal)?;
+        let summary = format!("{} did {} again: {}", name(&run), name(&before), verdict.sentence());
+        Event::new("pipeline_run.reproduced", object(&before), summary)
+            .related(object(&run))
+            .details(serde_json::json!({ "verdict": verdict, "run": run.number }))
+            .write(conn, &Ctx::system(workspace))
+            .await?;
+        for run in [&run, &before] {
+            store::event::notify(conn, &format!("pipeline_run:{}", run.id)).await?;
+        }
+        metrics::counter!("slipway_reproductions_total", "verdict" => verdict.sameness.as_str()).increment(1);
+        Ok(())
+    }
+
+    async fn compare(
+        &self,
+        conn: &mut PgConnection,
+        spec: &PipelineSpec,
+        before: &PipelineRun,
+        after: &PipelineRun,
+    ) -> Result<Verdict> {
+        let first = store::step::record::compared(conn, before.id).await?;
+        let second = store::step::record::compared(conn, after.id).await?;
+        let mut second: BTreeMap<String, Compared> =
+            second.into_iter().map(|(_, step)| (step.name.clone(), step)).collect();
+        let (mut differences, mut outputs) = (Vec::new(), 0);
+        let steps = first.len();
+        for (place, one) in first {
+            let other = second.remove(&one.name);
+            if let Some(difference) = compare_states(&one, other.as_ref()) {
+                differences.push(difference);
+                continue;
+            }
+            let Some(other) = other else { continue };
+            let step = spec.step(&place);
+            for given in &one.outputs {
+                let output = step.and_then(|step| step.outputs.get(&given.name));
+                if output.is_some_and(OutputSpec::varies) {
+                    continue;
+                }
+                outputs += 1;
+                let tolerance = output.map_or(0.0, OutputSpec::tolerance);
+                let now = other.outputs.iter().find(|output| output.name == given.name);
+                if let Some((sameness, how)) = self.compare_outputs(given, now, tolerance).await? {
+                    let (step, output) = (one.name.clone(), Some(given.name.clone()));
+                    differences.push(Difference { step, output, sameness, how });
+                }
+            }
+        }
+        if let Some(more) = second.into_values().next() {
+            let how = "It was not there before.".to_owned();
+            differences.push(Difference { step: more.name, output: None, sameness: Sameness::Diverged, how });
+        }
+        Ok(Verdict::of(steps, outputs, differences))
+    }
+
+    /// How an output is other than it was; none when it has the same bytes.
+    async fn compare_outputs(
+        &self,
+        before: &StepOutput,
+        after: Option<&StepOutput>,
+        tolerance: f64,
+    ) -> Result<Option<(Sameness, String)>> {
+        let Some(after) = after else {
+            return Ok(Some((Sameness::Diverged, "It was not given again.".to_owned())));
+        };
+        if before.digest == after.digest {
+            return Ok(None);
+        }
+        if let Some(compared) = compare_values(before, after, tolerance) {
+            return Ok(Some(compared));
+        }
+        let how = match (before.is_folder, after.is_folder) {
+            (true, true) => self.folder_difference(before, after).await?,
+            (false, false) if before.size != after.size => {
+                format!("{} bytes before, {} bytes now.", before.size, after.size)
+            }
+            (false, false) => "The file has other bytes, as many as before.".to_owned(),
+            (true, false) => "It was a folder and is a file.".to_owned(),
+            (false, true) => "It was a file and is a folder.".to_owned(),
+        };
+        Ok(Some((Sameness::Diverged, how)))
+    }
+}
+
+/// The run that an earlier request with the same key started, if that asked for the same.
+fn found(run: PipelineRun, before: &PipelineRun) -> Result<StartedRun> {
+    if run.reproduces == Some(before.number) {
+        return Ok(StartedRun { run, is_new: false });
+    }
+    Err(Error::conflict(format!("This idempotency key was used for something else: it started {}.", name(&run)))
+        .in_field("idempotency_key"))
+}

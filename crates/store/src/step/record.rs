@@ -1,0 +1,107 @@
+//! What steps of a run were run with, and what they came to.
+
+use super::state;
+use crate::{Error, Result};
+use domain::{
+    Digest,
+    id::{PipelineRunId, StepAttemptId},
+    pipeline::ExecutorKind,
+    pipeline_run::{Compared, StepCache, StepRecord},
+    step::{StepInput, StepOutput},
+};
+use sqlx::{FromRow, PgConnection, types::Json};
+
+/// Up to `limit` commands of a run that began or were taken over, in their order, each as it was run the last time.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn list(conn: &mut PgConnection, run: PipelineRunId, limit: i64) -> Result<Vec<StepRecord>> {
+    #[derive(FromRow)]
+    struct Row {
+        name: String,
+        executor: String,
+        image: Option<String>,
+        sandbox: Option<String>,
+        machine: Option<Digest>,
+        environment: Option<Digest>,
+        inputs: Option<Json<Vec<StepInput>>>,
+        outputs: Json<Vec<StepOutput>>,
+        carried_from: Option<i64>,
+        cache: Option<Json<StepCache>>,
+    }
+    let rows: Vec<Row> = sqlx::query_as(
+        "select s.name, s.executor, a.image, a.sandbox, a.machine, a.environment, a.inputs, s.outputs, s.carried_from,
+             s.cache
+         from steps s
+         left join lateral (
+             select image, sandbox, machine, environment, inputs
+             from step_attempts
+             where step_id = s.id
+             order by number desc
+             limit 1) as a on true
+         where s.run_id = $1 and s.kind = 'command' and (a.inputs is not null or s.carried_from is not null)
+         order by s.position
+         limit $2",
+    )
+    .bind(run)
+    .bind(limit)
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let executor =
+                ExecutorKind::parse(&row.executor).ok_or_else(|| Error::unknown("executor", &row.executor))?;
+            let cached_from = row.cache.and_then(|cache| cache.0.run);
+            Ok(StepRecord {
+                name: row.name,
+                executor,
+                image: row.image,
+                sandbox: row.sandbox,
+                machine: row.machine,
+                environment: row.environment,
+                inputs: row.inputs.map(|inputs| inputs.0).unwrap_or_default(),
+                outputs: row.outputs.0,
+                from_run: row.carried_from.or(cached_from),
+            })
+        })
+        .collect()
+}
+
+/// All commands of a run in their order, as they are compared, each with where it stands in the file.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn compared(conn: &mut PgConnection, run: PipelineRunId) -> Result<Vec<(Vec<String>, Compared)>> {
+    type Row = (Vec<String>, String, String, Json<Vec<StepOutput>>);
+    let rows: Vec<Row> = sqlx::query_as(
+        "select place, name, state, outputs from steps where run_id = $1 and kind = 'command' order by position",
+    )
+    .bind(run)
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|(place, name, known, outputs)| Ok((place, Compared { name, state: state(&known)?, outputs: outputs.0 })))
+        .collect()
+}
+
+/// The image, by its digest, in which the step of the same name ran in the run that this try's run does again.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn image_before(conn: &mut PgConnection, attempt: StepAttemptId) -> Result<Option<String>> {
+    let image = sqlx::query_scalar(
+        "select b.image
+         from step_attempts a
+         join steps s on s.id = a.step_id
+         join pipeline_runs r on r.id = s.run_id
+         join steps o on o.run_id = r.reproduces and o.name = s.name
+         join step_attempts b on b.step_id = o.id
+         where a.id = $1 and b.image like '%@sha256:%'
+         order by b.number desc
+         limit 1",
+    )
+    .bind(attempt)
+    .fetch_optional(conn)
+    .await?;
+    Ok(image)
+}
