@@ -134,6 +134,7 @@ async fn start(view: View, Path(name): Path<String>, form: Form) -> PageResult {
             pipeline: name.clone(),
             version: Some(version.number),
             no_cache: form.text("no_cache") == "true",
+            code: None,
             idempotency_key: key(form.text("key"), &params),
             params,
         };

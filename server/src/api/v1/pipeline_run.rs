@@ -20,7 +20,7 @@ use domain::{
     permission::Permission,
     pipeline_run::{Code, PipelineRun, PipelineRunDetail, PipelineRunState, PipelineRunSummary, RunRecord},
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use services::{NewRun, Rerun, RunFilter};
 use std::collections::BTreeMap;
@@ -57,7 +57,7 @@ struct NewPipelineRun {
 }
 
 /// The code that a run is started from.
-#[derive(Deserialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewCode {
     /// The address of the repository. A password in it is not kept.
