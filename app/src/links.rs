@@ -275,6 +275,12 @@ impl Links {
         self.to(&format!("pipelines/{}/source?version={version}", encode(name)))
     }
 
+    /// A step of a run, on the run's page.
+    #[must_use]
+    pub fn step(&self, run: i64, step: &str) -> String {
+        format!("{}?step={}", self.pipeline_run(run), encode(step))
+    }
+
     /// The log of a try of a step, as text. Below it, `/stream` sends what follows.
     #[must_use]
     pub fn step_log(&self, run: i64, step: &str, attempt: i32) -> String {
@@ -321,6 +327,18 @@ impl Links {
     #[must_use]
     pub fn teams(&self) -> String {
         self.to("settings/teams")
+    }
+
+    /// The secrets.
+    #[must_use]
+    pub fn secrets(&self) -> String {
+        self.to("settings/secrets")
+    }
+
+    /// One of them, for what is done with it.
+    #[must_use]
+    pub fn secret(&self, name: &str) -> String {
+        self.to(&format!("settings/secrets/{}", encode(name)))
     }
 
     /// Who decides for whom.
@@ -401,12 +419,14 @@ impl Links {
             ObjectKind::PushHook => Some(self.push_hook(&object.name)),
             ObjectKind::Backfill => number().map(|number| self.backfill(number)),
             ObjectKind::Team => Some(self.teams()),
+            ObjectKind::Secret => Some(self.secrets()),
             ObjectKind::LoggedModel
             | ObjectKind::User
             | ObjectKind::Token
             | ObjectKind::Monitor
             | ObjectKind::Trigger
             | ObjectKind::Webhook
+            | ObjectKind::SecretKey
             | ObjectKind::Delegation
             | ObjectKind::AuditKey => None,
         }

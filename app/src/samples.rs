@@ -244,6 +244,7 @@ pub fn home() -> HomePage {
         ],
         mentioning: Vec::new(),
         changes: Vec::new(),
+        approvals: Vec::new(),
         endpoints: vec![
             endpoint(production, "wine-quality", 12, 48_210, Some(0.62)),
             endpoint(staging, "wine-quality", 14, 120, Some(0.08)),

@@ -76,6 +76,9 @@ pub enum Command {
     /// Store pipelines, start runs, follow their logs: on a server, with a token.
     #[command(subcommand)]
     Pipeline(crate::cli::pipeline::Command),
+    /// Set secrets that steps get, list and delete them: on a server, with a token.
+    #[command(subcommand)]
+    Secret(crate::cli::secret::Command),
     /// Verify an audit bundle: without a server, a database or a network.
     Verify(crate::cli::verify::Verify),
     /// Ask for a version to be brought into an environment, and wait for what becomes of it: on a server, with a token.
@@ -105,6 +108,10 @@ pub struct Data {
     /// folder.
     #[arg(long, env = "SLIPWAY_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: Option<String>,
+    /// Keys that secrets are encrypted with, of 64 hexadecimal digits each: the first is put in use, the others read what they
+    /// encrypted. Without any, keys are made in the data folder.
+    #[arg(long, env = "SLIPWAY_SECRET_KEYS", value_name = "KEYS", hide_env_values = true, value_delimiter = ',')]
+    pub secret_keys: Vec<String>,
 }
 
 impl Data {
@@ -283,6 +290,12 @@ pub enum Admin {
     /// Manage the keys that heads of history and audit bundles are signed with.
     #[command(subcommand)]
     AuditKey(crate::cli::audit_key::Command),
+    /// Encrypt all secrets with another key: a new one, or the first of those given. Says what came of it.
+    RotateSecretKey {
+        /// Where the data is.
+        #[command(flatten)]
+        data: Data,
+    },
     /// Limit how many steps of a pool may run at once, in all workspaces.
     LimitPool {
         /// The pool.

@@ -4,7 +4,7 @@
 use crate::{config::Data, postgres::with_database};
 use anyhow::{Context as _, Result};
 use artifacts::Artifacts;
-use services::Services;
+use services::{SecretKeys, Services};
 use std::path::Path;
 
 /// Works with the use cases of the installation, over so many connections. `work` also gets the data folder, as an
@@ -26,8 +26,25 @@ pub async fn with_services<T>(
         let pool = store::connect(url, connections)?;
         store::migrate(&pool).await.context("the database could not be brought to this version's schema")?;
         let artifacts = Artifacts::open_dir(data_dir.join("artifacts")).await?;
-        let services = Services::new(pool, artifacts).with_audit_keys(&data_dir.join("audit-keys"));
+        let services = Services::new(pool, artifacts)
+            .with_audit_keys(&data_dir.join("audit-keys"))
+            .with_secret_keys(secret_keys(data, &data_dir)?);
         work(services, &data_dir).await
     })
     .await
+}
+
+/// The keys that secrets are encrypted with: those that are given, or those in the data folder.
+fn secret_keys(data: &Data, data_dir: &Path) -> Result<SecretKeys> {
+    if data.secret_keys.is_empty() {
+        return Ok(SecretKeys::in_folder(&data_dir.join("secret-keys")));
+    }
+    SecretKeys::given(data.secret_keys.iter().map(String::as_str)).map_err(anyhow::Error::msg)
+}
+
+/// Has a key for secrets in use. Without one everything works but secrets, so it is no reason not to start.
+pub async fn ready_secrets(services: &Services) {
+    if let Err(error) = services.ready_secrets().await {
+        tracing::warn!(%error, "secrets cannot be read or set by this process");
+    }
 }

@@ -70,6 +70,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Data(command) => cli::data::run(command).await,
         Command::Pipeline(command) => cli::pipeline::run(command).await,
         Command::Promotion(command) => cli::promotion::run(command).await,
+        Command::Secret(command) => cli::secret::run(command).await,
         Command::Worker(options) => worker::command::run(options).await,
         Command::StepShim { .. } | Command::Verify(_) => Err(anyhow!("this begins before anything else")),
     }?;
@@ -82,6 +83,7 @@ async fn admin(command: Admin) -> Result<()> {
             create_user(&email, name, roles, &data).await
         }
         Admin::AuditKey(command) => cli::audit_key::run(command).await,
+        Admin::RotateSecretKey { data } => cli::secret::rotate(&data).await,
         Admin::LimitPool { pool, slots, data } => {
             with_services(&data, CONNECTIONS, false, async |services, _| {
                 Ok(services.set_pool_limit(&pool, slots).await?)

@@ -9,7 +9,7 @@ use crate::{
     gauges,
     health::Readiness,
     hosts::KnownHosts,
-    installation::with_services,
+    installation::{ready_secrets, with_services},
     middleware::{panic::Panicked, security, telemetry},
     mlflow,
     peer::TrustedProxies,
@@ -82,6 +82,7 @@ async fn serve(
         services = services.with_mailer(mailer);
     }
     services.ensure_default_workspace().await?;
+    ready_secrets(&services).await;
 
     let listener =
         TcpListener::bind(options.listen).await.with_context(|| format!("cannot listen on {}", options.listen))?;

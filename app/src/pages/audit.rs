@@ -9,7 +9,7 @@ use domain::{
 use leptos::prelude::*;
 
 /// The sorts of objects that the list can be narrowed to, with the word for several.
-pub const KINDS: [(ObjectKind, &str); 26] = [
+pub const KINDS: [(ObjectKind, &str); 27] = [
     (ObjectKind::Promotion, "Promotions"),
     (ObjectKind::Deployment, "Deployments"),
     (ObjectKind::Alert, "Alerts"),
@@ -35,6 +35,7 @@ pub const KINDS: [(ObjectKind, &str); 26] = [
     (ObjectKind::User, "Members"),
     (ObjectKind::Team, "Teams"),
     (ObjectKind::Token, "Tokens"),
+    (ObjectKind::Secret, "Secrets"),
     (ObjectKind::Webhook, "Webhooks"),
 ];
 

@@ -183,6 +183,7 @@ fn step(name: &str, state: StepState, tries: Vec<Tried>) -> (Step, Vec<StepAttem
         blocked_by: None,
         cache: None,
         carried_from: None,
+        sub_run: None,
     };
     (step, attempts)
 }
@@ -233,6 +234,7 @@ fn page(run: domain::pipeline_run::PipelineRun, steps: Vec<(Step, Vec<StepAttemp
         record,
         reproductions: Vec::new(),
         notebook: None,
+        approval: None,
         alert: None,
         events: vec![event(
             3,

@@ -79,6 +79,8 @@ ids! {
     ScheduleId,
     /// An address that a forge tells of pushes.
     PushHookId,
+    /// A secret of a workspace.
+    SecretId,
     /// Runs of a pipeline for past dates.
     BackfillId,
     /// An environment, such as staging or production.

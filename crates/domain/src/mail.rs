@@ -6,7 +6,8 @@ use crate::{
     id::{CommentId, MailId, OverrideId, UserId},
     permission::UnknownName,
     promotion::{OverrideKind, Promotion, PromotionState},
-    prose::{minute, sentence},
+    prose::{capitalised, minute, sentence},
+    step_approval::{ApprovalState, StepApproval},
     webhook::DeliveryState,
 };
 use chrono::{DateTime, NaiveDate, Utc};
@@ -44,8 +45,10 @@ impl MailKind {
     #[must_use]
     pub fn describe(self) -> &'static str {
         match self {
-            Self::Waiting => "A promotion or a review waits for me, or is about to expire",
-            Self::Requested => "A promotion of mine is live, has ended, or is to be changed",
+            Self::Waiting => "A promotion, a step of a pipeline or a review waits for me, or is about to expire",
+            Self::Requested => {
+                "A promotion of mine is live, has ended, or is to be changed; a step of a run of mine was decided on"
+            }
             Self::Mentioned => "Somebody mentions me in a discussion",
         }
     }
@@ -78,8 +81,10 @@ pub struct Mail {
     pub user_id: UserId,
     /// Their name.
     pub user: String,
-    /// The number of the promotion that it is about.
-    pub promotion_number: i64,
+    /// The number of the promotion that it is about, when it is about one.
+    pub promotion_number: Option<i64>,
+    /// The number of the pipeline run that it is about, when it is about a step of one.
+    pub run_number: Option<i64>,
     /// Of what.
     pub kind: MailKind,
     /// Its subject.
@@ -254,6 +259,37 @@ impl Moment<'_> {
             paragraphs.iter().map(|text| printed(text)).filter(|text| !text.is_empty()).collect();
         Letter { kind, moment, subject: one_line(&subject), body: paragraphs.join("\n\n"), fragment }
     }
+}
+
+/// What people are written of a step of a pipeline: they are asked to decide, or, as those who started the run, it has ended.
+#[must_use]
+pub fn letter_of_step(approval: &StepApproval) -> Letter {
+    let title = approval.title();
+    let (kind, subject, paragraphs) = match approval.state {
+        ApprovalState::AwaitingApproval => (
+            MailKind::Waiting,
+            format!("Waits for you: {title}"),
+            vec![
+                format!("{title} asks for approval; {} started the run.", approval.requester),
+                quoted("What it is for", &approval.description),
+                format!(
+                    "A decision of yours counts. It stands until {}; then the step fails.",
+                    minute(approval.expires_at)
+                ),
+            ],
+        ),
+        state => (
+            MailKind::Requested,
+            format!("{}: {title}", capitalised(state.as_str())),
+            vec![
+                format!("{title}, of a run that you started, {}.", state.describe()),
+                cut(&sentence(&approval.state_reason)),
+            ],
+        ),
+    };
+    let paragraphs: Vec<String> = paragraphs.iter().map(|text| printed(text)).filter(|text| !text.is_empty()).collect();
+    let moment = approval.state.as_str().to_owned();
+    Letter { kind, moment, subject: one_line(&subject), body: paragraphs.join("\n\n"), fragment: String::new() }
 }
 
 fn noun(kind: OverrideKind) -> &'static str {

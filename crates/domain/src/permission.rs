@@ -51,9 +51,12 @@ impl Role {
             | P::RunPipelines
             | P::RequestPromotion => matches!(self, Self::Contributor | Self::Admin),
             P::Deploy | P::HandleAlerts | P::WriteMonitors => matches!(self, Self::Operator | Self::Admin),
-            P::WritePolicies | P::ManageMembers | P::ManageWebhooks | P::ManageWorkspace | P::MakeWorkspaces => {
-                self == Self::Admin
-            }
+            P::WritePolicies
+            | P::ManageMembers
+            | P::ManageWebhooks
+            | P::ManageSecrets
+            | P::ManageWorkspace
+            | P::MakeWorkspaces => self == Self::Admin,
         }
     }
 }
@@ -135,13 +138,15 @@ pub enum Permission {
     ManageMembers,
     /// See and change webhooks: their addresses may hold secrets of other services.
     ManageWebhooks,
+    /// Set and delete secrets. Whoever may write pipelines may use them.
+    ManageSecrets,
     /// Load the example into the workspace.
     ManageWorkspace,
 }
 
 impl Permission {
     /// All permissions.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Read,
         Self::Predict,
         Self::ManageAccount,
@@ -161,6 +166,7 @@ impl Permission {
         Self::WritePolicies,
         Self::ManageMembers,
         Self::ManageWebhooks,
+        Self::ManageSecrets,
         Self::ManageWorkspace,
     ];
 
@@ -174,6 +180,7 @@ impl Permission {
             | Self::WritePolicies
             | Self::ManageMembers
             | Self::ManageWebhooks
+            | Self::ManageSecrets
             | Self::ManageWorkspace => Scope::Admin,
             _ => Scope::Write,
         }
@@ -202,6 +209,7 @@ impl Permission {
             Self::WritePolicies => "change environments and policies",
             Self::ManageMembers => "manage members",
             Self::ManageWebhooks => "manage webhooks",
+            Self::ManageSecrets => "manage secrets",
             Self::ManageWorkspace => "change the workspace",
         }
     }
@@ -289,6 +297,7 @@ mod tests {
         WritePolicies (admin): admin
         ManageMembers (admin): admin
         ManageWebhooks (admin): admin
+        ManageSecrets (admin): admin
         ManageWorkspace (admin): admin
         ");
     }

@@ -52,6 +52,9 @@ pub struct Step {
     pub cache: Option<StepCache>,
     /// The number of the run that it was carried over from, outputs and all; it did not run in this one.
     pub carried_from: Option<i64>,
+    /// The number of the run of another pipeline that it waits for, or waited for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sub_run: Option<i64>,
 }
 
 /// What a step of a run is.
@@ -65,11 +68,15 @@ pub enum StepKind {
     Steps,
     /// Stands for the instances that a matrix or a map makes.
     Many,
+    /// Waits until people agree.
+    Approval,
+    /// Runs another pipeline, and ends as that run does.
+    Pipeline,
 }
 
 impl StepKind {
     /// All kinds.
-    pub const ALL: [Self; 3] = [Self::Command, Self::Steps, Self::Many];
+    pub const ALL: [Self; 5] = [Self::Command, Self::Steps, Self::Many, Self::Approval, Self::Pipeline];
 
     /// The name on the wire and in the database.
     #[must_use]
@@ -78,7 +85,15 @@ impl StepKind {
             Self::Command => "command",
             Self::Steps => "steps",
             Self::Many => "many",
+            Self::Approval => "approval",
+            Self::Pipeline => "pipeline",
         }
+    }
+
+    /// Whether it has steps inside of it, and ends with the last of them.
+    #[must_use]
+    pub fn is_outer(self) -> bool {
+        matches!(self, Self::Steps | Self::Many)
     }
 
     /// Reads the name.

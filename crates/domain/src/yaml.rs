@@ -15,7 +15,7 @@ const MAX_WEIGHT: usize = 2 * 1024 * 1024;
 const MAX_DEPTH: usize = 32;
 
 /// A node and where it begins.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Node {
     pub(crate) at: At,
     pub(crate) yaml: Yaml,
@@ -26,7 +26,7 @@ pub(crate) struct Node {
 }
 
 /// What a node is.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Yaml {
     Scalar(Scalar),
     List(Vec<Rc<Node>>),
@@ -34,7 +34,7 @@ pub(crate) enum Yaml {
 }
 
 /// A single value.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Scalar {
     /// As written, after quotes and escapes.
     pub(crate) text: String,
@@ -43,7 +43,7 @@ pub(crate) struct Scalar {
 }
 
 /// What a scalar means by YAML 1.2's core schema.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Meaning<'a> {
     Null,
     Bool(bool),

@@ -1,6 +1,10 @@
 //! Keeping secrets out of logs.
 
 use aho_corasick::{AhoCorasick, MatchKind};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE},
+};
 use std::borrow::Cow;
 
 /// What stands in a secret's place.
@@ -9,11 +13,15 @@ const STARS: &[u8] = b"***";
 /// A value shorter than this is no secret: masking it would make a log unreadable, and hide nothing.
 const SHORTEST: usize = 4;
 
+/// So many bytes fit in the shortest line of base64 that programs write.
+const SHORTEST_LINE: usize = 48;
+
 /// Values that must not stand in a log.
 ///
 /// Each is found also where a line was cut because it was too long. Of a value of several lines, each line is one that
-/// must not be seen. The forms that a value takes in JSON and in an address are looked for as well; others are not: a
-/// program that prints a secret backwards shows it.
+/// must not be seen. The forms that a value takes in JSON, in an address and in base64 are looked for as well, the last also
+/// where the value stands among others, as a password does in a header; others are not: a program that prints a secret
+/// backwards shows it.
 #[derive(Debug, Default)]
 pub struct Mask {
     find: Option<AhoCorasick>,
@@ -30,9 +38,14 @@ impl Mask {
             let lines: Vec<&str> = value.lines().map(str::trim).filter(|line| line.len() >= SHORTEST).collect();
             for line in lines {
                 parts.extend([line.to_owned(), in_json(line), in_address(line)]);
+                parts.extend(in_base64(line.as_bytes()));
             }
             if value.contains('\n') {
                 parts.push(in_json(value.trim_end()));
+                parts.extend(in_base64(value.trim_end().as_bytes()));
+                parts.extend(in_lines_of_base64(value.as_bytes()));
+            } else if value.len() > SHORTEST_LINE {
+                parts.extend(in_lines_of_base64(value.as_bytes()));
             }
         }
         parts.sort();
@@ -73,6 +86,32 @@ impl Mask {
     }
 }
 
+/// The characters of base64 that say something of nothing but these bytes, when `before` other bytes (0 to 2) stand before
+/// them in a group of three and anything after.
+fn characters(bytes: &[u8], before: usize, engine: &impl Engine) -> String {
+    let text = engine.encode([vec![0; before], bytes.to_vec()].concat());
+    let first = (before * 8).div_ceil(6);
+    let last = (before + bytes.len()) * 8 / 6;
+    text.get(first..last).unwrap_or_default().to_owned()
+}
+
+/// As it stands in base64, alone or among other bytes, by either alphabet.
+fn in_base64(bytes: &[u8]) -> impl Iterator<Item = String> {
+    let whole = [STANDARD.encode(bytes), URL_SAFE.encode(bytes)];
+    let among = (0..3).flat_map(|before| [characters(bytes, before, &STANDARD), characters(bytes, before, &URL_SAFE)]);
+    whole.into_iter().chain(among).filter(|text| text.len() > SHORTEST).collect::<Vec<_>>().into_iter()
+}
+
+/// The same where base64 is written in lines, as `base64` and `openssl` do.
+fn in_lines_of_base64(bytes: &[u8]) -> Vec<String> {
+    let text = characters(bytes, 0, &STANDARD);
+    let lines = |width: usize| {
+        let line = |start: usize| text.get(start..text.len().min(start + width)).unwrap_or_default().to_owned();
+        (0..text.len()).step_by(width).map(line).collect::<Vec<_>>()
+    };
+    [lines(64), lines(76)].concat().into_iter().filter(|line| line.len() > SHORTEST).collect()
+}
+
 /// As it stands in a JSON string.
 fn in_json(value: &str) -> String {
     let quoted = serde_json::to_string(value).unwrap_or_default();
@@ -111,6 +150,33 @@ mod tests {
         let key = "-----BEGIN KEY-----\nabcdefgh\nijklmnop\n-----END KEY-----\n";
         assert_eq!(masked(&[key], "ijklmnop"), "***");
         assert_eq!(masked(&[key], &serde_json::to_string(key).unwrap()), "\"***\\n\"");
+    }
+
+    #[test]
+    fn a_value_is_hidden_in_base64_alone_and_among_others() {
+        let secret = "Tr0ub4dor&3-ähnlich";
+        for (before, after) in [("", ""), ("user:", ""), ("us:", ":x"), ("u:", "\n"), ("", "\n")] {
+            let text = STANDARD.encode(format!("{before}{secret}{after}"));
+            let hidden = masked(&[secret], &format!("Authorization: Basic {text}"));
+            let shown = hidden.strip_prefix("Authorization: Basic ").unwrap();
+            assert!(shown.contains("***") && shown.len() <= text.len() - 20, "{before:?} {after:?}: {hidden}");
+        }
+        let url_safe = "subjects?_d=1~~~>>>";
+        assert_eq!(masked(&[url_safe], &URL_SAFE.encode(url_safe)), "***");
+        assert_eq!(masked(&["s3cret"], &STANDARD.encode("s3cret")), "***");
+    }
+
+    #[test]
+    fn a_key_is_hidden_where_base64_is_written_in_lines() {
+        let key: String = (0..20).map(|line| format!("line {line} of the key, and what it says\n")).collect();
+        for width in [64, 76] {
+            let text = STANDARD.encode(&key);
+            let lines: Vec<&str> =
+                (0..text.len()).step_by(width).map(|at| &text[at..text.len().min(at + width)]).collect();
+            for (at, line) in lines.iter().enumerate().take(lines.len() - 1) {
+                assert_eq!(masked(&[&key], line), "***", "line {at} of {width}");
+            }
+        }
     }
 
     #[test]

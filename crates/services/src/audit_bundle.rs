@@ -293,6 +293,7 @@ impl AuditBundle {
                 let decisions = match on {
                     On::Promotion(id) => store::promotion::decisions(&mut conn, *id).await?,
                     On::Change(id) => store::promotion::decisions_on_change(&mut conn, *id).await?,
+                    On::Step(id) => store::promotion::decisions_on_step(&mut conn, *id).await?,
                 };
                 known.insert(*on, decisions);
             }
@@ -305,6 +306,7 @@ impl AuditBundle {
                 let (promotion, change_request) = match on {
                     On::Promotion(id) => (Some(*id), None),
                     On::Change(id) => (None, Some(*id)),
+                    On::Step(_) => (None, None),
                 };
                 let line = DecisionLine { decision: value, promotion, change_request };
                 let mut line = canonical(&line).map_err(no_json)?;

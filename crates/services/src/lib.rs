@@ -50,6 +50,7 @@ mod registration;
 mod retention;
 mod run;
 mod schedule;
+mod secret;
 mod session;
 mod setup;
 mod step;
@@ -59,6 +60,7 @@ mod token;
 mod trigger;
 mod upload;
 mod user;
+mod vault;
 mod version_diff;
 mod webhook;
 mod worker;
@@ -109,12 +111,14 @@ pub use session::Browser;
 pub use setup::{NewUser, used_link};
 pub use step::{
     Adopted, AttemptEnd, Claimed, ComparedNotebooks, FileTrouble, Given, Hit, InputFiles, KfpWork, Lease, LetGo,
-    MAX_NOTEBOOK, NOTEBOOK_PROGRESS, NotebookAgainst, NotebookWork, Place, Renewed, Source, StepWork,
+    MAX_NOTEBOOK, NOTEBOOK_PROGRESS, NotebookAgainst, NotebookWork, Place, Renewed, Source, StepApprovalDetail,
+    StepWork,
 };
 pub use task::blocking;
 pub use token::{IssuedToken, NewToken};
 pub use trigger::{NewPipelineTrigger, NewTrigger, NewTriggerOn, dataset_version_created};
 pub use upload::BegunUpload;
+pub use vault::{Rotated, SecretKeys};
 pub use version_diff::ComparedVersions;
 pub use webhook::{NewWebhook, TakenDelivery, WebhookChange, WebhookSummary, WebhookTest, no_webhook};
 pub use worker::{Beat, Queue};
@@ -153,6 +157,7 @@ pub struct Services {
     mailer: Option<Arc<Mailer>>,
     joining: Arc<upload::Joining>,
     audit_keys: Option<Arc<Path>>,
+    secret_keys: SecretKeys,
     chaining: Arc<tokio::sync::Mutex<()>>,
     public_url: Arc<str>,
 }
@@ -178,6 +183,7 @@ impl Services {
             mailer: None,
             joining: Arc::default(),
             audit_keys: None,
+            secret_keys: SecretKeys::default(),
             chaining: Arc::default(),
             public_url: "".into(),
         }

@@ -35,6 +35,11 @@ impl Links<'_> {
         self.to(format_args!("promotions/{number}"))
     }
 
+    /// A step of a pipeline run, on the run's page.
+    pub(crate) fn step(self, run: i64, step: &str) -> String {
+        self.to(format_args!("pipeline-runs/{run}?step={}", encode(step)))
+    }
+
     /// One's own account.
     pub(crate) fn account(self) -> String {
         self.to(format_args!("settings/account"))

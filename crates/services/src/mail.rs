@@ -109,9 +109,14 @@ impl Services {
             return (DeliveryState::Waiting, "This worker sends no messages.".to_owned());
         };
         let links = Links { base: self.public_url(), slug: &taken.slug };
-        let page = format!("{}{}", links.promotion(taken.number), taken.fragment);
+        let page = match (taken.promotion, taken.run, &taken.step) {
+            (Some(number), ..) => links.promotion(number),
+            (None, Some(run), Some(step)) => links.step(run, step),
+            _ => return (DeliveryState::Failed, "What it is about is no more.".to_owned()),
+        };
+        let page = format!("{page}{}", taken.fragment);
         let (text, html) = written(&taken.body, &page, &links.account());
-        let (id, thread) = (taken.id.to_string(), taken.promotion_id.to_string());
+        let (id, thread) = (taken.id.to_string(), taken.thread.to_string());
         let letter = Letter {
             id: &id,
             thread: &thread,

@@ -5,6 +5,7 @@ use crate::{
     Ctx, Event, Result, Services, boxed, commit, now, pipeline,
     pipeline_run::{Cause, is_refusal, start_for},
     token::new_secret,
+    vault::Place,
 };
 use chrono::{DateTime, Utc};
 use domain::{
@@ -159,7 +160,8 @@ impl Services {
         };
         check(&mut tx, &pipeline, &hook).await?;
         let secret = new_secret("");
-        store::push_hook::insert(&mut tx, &hook, &secret).await.map_err(|error| named_twice(error, &hook))?;
+        let sealed = self.seal(&mut tx, Place::PushHook(hook.id), &secret).await?;
+        store::push_hook::insert(&mut tx, &hook, &sealed).await.map_err(|error| named_twice(error, &hook))?;
         let summary = format!("let pushes at {} start {} by {}", hook.forge.title(), hook.pipeline, hook.name);
         tell(&mut tx, ctx, "push_hook.created", &hook, summary).await?;
         commit(tx).await?;
@@ -212,7 +214,8 @@ impl Services {
         let mut tx = self.begin().await?;
         let hook = store::push_hook::lock(&mut tx, ctx.workspace_id(), name).await?.ok_or_else(|| missing(name))?;
         let secret = new_secret("");
-        store::push_hook::update(&mut tx, &hook, Some(&secret)).await?;
+        let sealed = self.seal(&mut tx, Place::PushHook(hook.id), &secret).await?;
+        store::push_hook::update(&mut tx, &hook, Some(&sealed)).await?;
         let summary = format!("gave the push hook {} of {} another secret", hook.name, hook.pipeline);
         tell(&mut tx, ctx, "push_hook.secret_renewed", &hook, summary).await?;
         commit(tx).await?;
@@ -246,7 +249,8 @@ impl Services {
         body: &[u8],
     ) -> Result<Option<ProvedPush>> {
         let found = store::push_hook::by_id(&mut *self.conn().await?, id).await?;
-        let Some((hook, secret)) = found else { return Ok(None) };
+        let Some((hook, kept)) = found else { return Ok(None) };
+        let secret = self.reveal(Place::PushHook(hook.id), &kept).await?;
         let forge = hook.forge;
         if !header(forge.proof_header()).is_some_and(|proof| proves(forge, &secret, &proof, body)) {
             return Ok(None);

@@ -1,7 +1,7 @@
 //! Webhooks: who is told what happens in the registry and to promotions. What is to be sent is written in the transaction of what it tells
 //! of; sending it, again when need be, is the workers' part, and may be broken off at any moment.
 
-use crate::{Ctx, Event, Result, Services, boxed, commit, link::Links, now};
+use crate::{Ctx, Event, Result, Services, boxed, commit, link::Links, now, vault::Place};
 use chain::Checkpoint;
 use chrono::Utc;
 use domain::{
@@ -11,8 +11,9 @@ use domain::{
     model::Model,
     page,
     promotion::Promotion,
+    step_approval::StepApproval,
     webhook::{
-        self, Announced, Delivery, DeliveryState, Ending, Happening, MAX_ATTEMPTS, PromotionEvent, Webhook,
+        self, Announced, Delivery, DeliveryState, Ending, Happening, MAX_ATTEMPTS, PromotionEvent, StepEvent, Webhook,
         WebhookEvent, WebhookFormat, WebhookStatus, WebhookUrl, chat_body, completed,
     },
 };
@@ -138,7 +139,11 @@ impl Services {
             updated_at: now,
         };
         let mut tx = self.begin().await?;
-        store::webhook::insert(&mut tx, &webhook, &new.secret).await?;
+        let sealed = match new.secret.as_str() {
+            "" => None,
+            secret => Some(self.seal(&mut tx, Place::Webhook(webhook.id), secret).await?),
+        };
+        store::webhook::insert(&mut tx, &webhook, sealed.as_ref()).await?;
         // Not the whole address: some services have a secret in its path.
         let details = serde_json::json!({
             "host": url.host(), "events": webhook.events, "status": webhook.status, "signed": webhook.has_secret,
@@ -262,8 +267,15 @@ impl Services {
         }
         let mut tx = self.begin().await?;
         let before = locked(&mut tx, ctx, id).await?;
-        let secret_before = store::webhook::secret(&mut tx, ctx.workspace_id(), id).await?;
-        let new_secret = change.secret.filter(|secret| *secret != secret_before);
+        let new_secret = match change.secret {
+            None => None,
+            // One that cannot be read any more is another.
+            Some(given) => {
+                let kept = store::webhook::secret(&mut tx, ctx.workspace_id(), id).await?;
+                let before = self.reveal(Place::Webhook(id), &kept).await.ok();
+                (before.as_ref() != Some(&given)).then_some(given)
+            }
+        };
         let mut after = Webhook {
             name: change.name.unwrap_or_else(|| before.name.clone()),
             url: change.url.unwrap_or_else(|| before.url.clone()),
@@ -278,7 +290,15 @@ impl Services {
             return Ok(before);
         }
         after.updated_at = now();
-        store::webhook::update(&mut tx, &after, new_secret.as_deref()).await?;
+        store::webhook::update(&mut tx, &after).await?;
+        match new_secret.as_deref() {
+            None => {}
+            Some("") => store::webhook::seal(&mut tx, id, None).await?,
+            Some(secret) => {
+                let sealed = self.seal(&mut tx, Place::Webhook(id), secret).await?;
+                store::webhook::seal(&mut tx, id, Some(&sealed)).await?;
+            }
+        }
         if after.status == WebhookStatus::Disabled {
             store::webhook::delivery::drop_waiting(&mut tx, id, "The webhook was disabled.").await?;
         }
@@ -331,11 +351,12 @@ impl Services {
     /// `NotFound`. What goes wrong on the way is an answer.
     #[boxed]
     pub async fn test_webhook(&self, ctx: &Ctx, id: WebhookId, event: Option<WebhookEvent>) -> Result<WebhookTest> {
-        let (webhook, secret) = {
+        let (webhook, kept) = {
             let mut conn = self.conn().await?;
             let webhook = find(&mut conn, ctx, id).await?;
             (webhook, store::webhook::secret(&mut conn, ctx.workspace_id(), id).await?)
         };
+        let secret = self.reveal(Place::Webhook(id), &kept).await?;
         let event = event.or_else(|| webhook.events.first().copied()).unwrap_or(WebhookEvent::RegisteredModelCreated);
         let body = body(webhook.format, event, &event.example(), &ctx.workspace.slug)?;
         let body = completed(&body, self.public_url()).unwrap_or(body);
@@ -416,8 +437,14 @@ impl Services {
         let id = taken.id.to_string();
         let completed = completed(&taken.body, self.public_url());
         let body = completed.as_deref().unwrap_or(&taken.body);
-        let message = Message { id: &id, body, secret: Some(&taken.secret) };
-        let posted = self.outbound.post(&taken.url, &message).await;
+        let posted = match self.reveal(Place::Webhook(taken.webhook_id), &taken.secret).await {
+            Ok(secret) => {
+                let message = Message { id: &id, body, secret: Some(&secret) };
+                self.outbound.post(&taken.url, &message).await
+            }
+            // Another worker may have the key, or this one later.
+            Err(error) => Err(outbound::Error::Unreached(format!("It could not be signed: {}", error.message))),
+        };
         let (ending, asked, status, excerpt, error) = match posted {
             Ok(answer) => {
                 let is_taken = (200..300).contains(&answer.status);
@@ -497,6 +524,14 @@ pub(crate) async fn tell_of_promotion(
     let links = Links { base: "", slug: &slug };
     let data = PromotionEvent::data(promotion, &links.promotion(promotion.number), more(links));
     send(conn, &slug, &told, told_as, &data).await
+}
+
+/// The same of what happened to a step that asks people.
+pub(crate) async fn tell_of_step(conn: &mut PgConnection, approval: &StepApproval) -> Result<()> {
+    let Some(event) = StepEvent::of(approval.state).map(WebhookEvent::Step) else { return Ok(()) };
+    let Some((slug, told)) = store::webhook::told_of(conn, approval.workspace_id, event).await? else { return Ok(()) };
+    let path = Links { base: "", slug: &slug }.step(approval.run, &approval.step);
+    send(conn, &slug, &told, event, &StepEvent::data(approval, &path)).await
 }
 
 /// Writes a delivery for each of these webhooks of one workspace, and wakes a worker.

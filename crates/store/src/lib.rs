@@ -53,6 +53,8 @@ pub mod push_hook;
 pub mod registration;
 pub mod run;
 pub mod schedule;
+pub mod secret;
+pub mod secret_key;
 pub mod session;
 pub mod step;
 pub mod team;

@@ -4,7 +4,7 @@
 use crate::{Error, Result, webhook::delivery::parse_state};
 use chrono::{DateTime, Utc};
 use domain::{
-    id::{MailId, PromotionId, UserId, WorkspaceId},
+    id::{MailId, StepId, UserId, WorkspaceId},
     mail::{Letter, Mail, MailKind},
     promotion::Promotion,
     webhook::DeliveryState,
@@ -72,15 +72,53 @@ pub async fn insert(
     Ok(written.rows_affected())
 }
 
+/// The same, of a step that asks people.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn insert_of_step(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    step: StepId,
+    people: &BTreeSet<UserId>,
+    letter: &Letter,
+) -> Result<u64> {
+    let ids: Vec<MailId> = people.iter().map(|_| MailId::new()).collect();
+    let people: Vec<UserId> = people.iter().copied().collect();
+    let written = sqlx::query(
+        "insert into mails (id, workspace_id, step_id, user_id, kind, moment, subject, body, fragment)
+         select new.id, $3, $4, new.user_id, $5, $6, $7, $8, $9
+         from unnest($1::uuid[], $2::uuid[]) as new (id, user_id)
+         where gets_mail_of_step(new.user_id, $4, $5)
+         on conflict (step_id, user_id, moment) do nothing",
+    )
+    .bind(ids)
+    .bind(people)
+    .bind(workspace)
+    .bind(step)
+    .bind(letter.kind.as_str())
+    .bind(&letter.moment)
+    .bind(&letter.subject)
+    .bind(&letter.body)
+    .bind(&letter.fragment)
+    .execute(conn)
+    .await?;
+    Ok(written.rows_affected())
+}
+
 /// A message that a worker has taken, with all that is needed to send it.
 #[derive(Debug, Clone, FromRow)]
 pub struct Taken {
     /// The message.
     pub id: MailId,
-    /// The promotion that it is about.
-    pub promotion_id: PromotionId,
-    /// That promotion's number.
-    pub number: i64,
+    /// The promotion or step that it is about: the messages on one belong together.
+    pub thread: uuid::Uuid,
+    /// The promotion's number, when it is about one.
+    pub promotion: Option<i64>,
+    /// The run's number, when it is about a step.
+    pub run: Option<i64>,
+    /// The step's name, when it is about one.
+    pub step: Option<String>,
     /// The slug of its workspace.
     pub slug: String,
     /// The person's address.
@@ -125,10 +163,15 @@ pub async fn take(conn: &mut PgConnection, lease: Duration) -> Result<Option<Tak
              where m.id = next.id
              returning m.*
          )
-         select t.id, t.promotion_id, p.number, w.slug, u.email, u.name, t.subject, t.body, t.fragment, t.attempts,
-             t.fence, gets_mail(t.user_id, t.promotion_id, t.kind) as is_wanted
+         select t.id, coalesce(t.promotion_id, t.step_id) as thread, p.number as promotion, r.number as run,
+             s.name as step, w.slug, u.email, u.name, t.subject, t.body, t.fragment, t.attempts, t.fence,
+             case when t.step_id is null
+                  then gets_mail(t.user_id, t.promotion_id, t.kind)
+                  else gets_mail_of_step(t.user_id, t.step_id, t.kind) end as is_wanted
          from taken t
-         join promotions p on p.id = t.promotion_id
+         left join promotions p on p.id = t.promotion_id
+         left join steps s on s.id = t.step_id
+         left join pipeline_runs r on r.id = s.run_id
          join workspaces w on w.id = t.workspace_id
          join users u on u.id = t.user_id",
     )
@@ -205,7 +248,8 @@ struct Row {
     id: MailId,
     user_id: UserId,
     user_name: String,
-    number: i64,
+    promotion: Option<i64>,
+    run: Option<i64>,
     kind: String,
     subject: String,
     state: String,
@@ -225,7 +269,8 @@ impl TryFrom<Row> for Mail {
             id: row.id,
             user_id: row.user_id,
             user: row.user_name,
-            promotion_number: row.number,
+            promotion_number: row.promotion,
+            run_number: row.run,
             kind: parse_kind(&row.kind)?,
             subject: row.subject,
             state,
@@ -253,11 +298,13 @@ pub async fn list(
     limit: i64,
 ) -> Result<Vec<Mail>> {
     let rows: Vec<Row> = sqlx::query_as(
-        "select m.id, m.user_id, u.name as user_name, p.number, m.kind, m.subject, m.state, m.attempts, m.created_at,
+        "select m.id, m.user_id, u.name as user_name, p.number as promotion, r.number as run, m.kind, m.subject, m.state, m.attempts, m.created_at,
              m.next_at, m.ended_at, m.error
          from mails m
          join users u on u.id = m.user_id
-         join promotions p on p.id = m.promotion_id
+         left join promotions p on p.id = m.promotion_id
+         left join steps s on s.id = m.step_id
+         left join pipeline_runs r on r.id = s.run_id
          where m.workspace_id = $1 and ($2::uuid is null or m.id < $2)
          order by m.id desc
          limit $3",

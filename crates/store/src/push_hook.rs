@@ -1,6 +1,9 @@
 //! Push hooks, and what forges told them of.
 
-use crate::{Error, Result};
+use crate::{
+    Error, Result,
+    secret_key::{Kept, Sealed},
+};
 use chrono::{DateTime, Utc};
 use domain::{
     id::{PipelineId, PipelineRunId, PushHookId, WorkspaceId},
@@ -67,18 +70,17 @@ macro_rules! select_hooks {
 ///
 /// # Errors
 /// [`Error::Duplicate`] of `push_hooks_workspace_id_name_key` when another has the name.
-pub async fn insert(conn: &mut PgConnection, hook: &PushHook, secret: &str) -> Result<()> {
+pub async fn insert(conn: &mut PgConnection, hook: &PushHook, secret: &Sealed) -> Result<()> {
     sqlx::query(
         "insert into push_hooks (id, workspace_id, pipeline_id, name, forge, secret, branches, paths, params, from_push,
-             enabled, created_at, created_by)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+             enabled, created_at, created_by, key_id, sealed)
+         values ($1, $2, $3, $4, $5, '', $6, $7, $8, $9, $10, $11, $12, $13, $14)",
     )
     .bind(hook.id)
     .bind(hook.workspace_id)
     .bind(hook.pipeline_id)
     .bind(&hook.name)
     .bind(hook.forge.as_str())
-    .bind(secret)
     .bind(&hook.branches)
     .bind(&hook.paths)
     .bind(Json(&hook.params))
@@ -86,6 +88,8 @@ pub async fn insert(conn: &mut PgConnection, hook: &PushHook, secret: &str) -> R
     .bind(hook.enabled)
     .bind(hook.created_at)
     .bind(&hook.created_by)
+    .bind(&secret.key_id)
+    .bind(&secret.bytes)
     .execute(conn)
     .await?;
     Ok(())
@@ -95,18 +99,19 @@ pub async fn insert(conn: &mut PgConnection, hook: &PushHook, secret: &str) -> R
 ///
 /// # Errors
 /// As [`insert`].
-pub async fn update(conn: &mut PgConnection, hook: &PushHook, secret: Option<&str>) -> Result<()> {
+pub async fn update(conn: &mut PgConnection, hook: &PushHook, secret: Option<&Sealed>) -> Result<()> {
+    if let Some(secret) = secret {
+        seal(conn, hook.id, secret).await?;
+    }
     sqlx::query(
         "update push_hooks
-         set pipeline_id = $2, name = $3, forge = $4, secret = coalesce($5, secret), branches = $6, paths = $7, params = $8,
-             from_push = $9, enabled = $10
+         set pipeline_id = $2, name = $3, forge = $4, branches = $5, paths = $6, params = $7, from_push = $8, enabled = $9
          where id = $1",
     )
     .bind(hook.id)
     .bind(hook.pipeline_id)
     .bind(&hook.name)
     .bind(hook.forge.as_str())
-    .bind(secret)
     .bind(&hook.branches)
     .bind(&hook.paths)
     .bind(Json(&hook.params))
@@ -185,12 +190,60 @@ pub async fn lock(conn: &mut PgConnection, workspace: WorkspaceId, name: &str) -
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn by_id(conn: &mut PgConnection, id: PushHookId) -> Result<Option<(PushHook, String)>> {
+pub async fn by_id(conn: &mut PgConnection, id: PushHookId) -> Result<Option<(PushHook, Kept)>> {
     let row: Option<Row> = sqlx::query_as(select_hooks!("where h.id = $1")).bind(id).fetch_optional(&mut *conn).await?;
     let Some(row) = row else { return Ok(None) };
-    let secret: Option<String> =
-        sqlx::query_scalar("select secret from push_hooks where id = $1").bind(id).fetch_optional(conn).await?;
-    secret.map(|secret| Ok((row.try_into()?, secret))).transpose()
+    let kept: Option<Kept> = sqlx::query_as("select secret, key_id, sealed from push_hooks where id = $1")
+        .bind(id)
+        .fetch_optional(conn)
+        .await?;
+    kept.map(|kept| Ok((row.try_into()?, kept))).transpose()
+}
+
+/// Up to `limit` hooks whose secret is not encrypted with this key, after this id, held until the transaction ends.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn under_other_keys(
+    conn: &mut PgConnection,
+    key: &str,
+    after: Option<PushHookId>,
+    limit: i64,
+) -> Result<Vec<(PushHookId, Kept)>> {
+    #[derive(FromRow)]
+    struct Other {
+        id: PushHookId,
+        #[sqlx(flatten)]
+        kept: Kept,
+    }
+    let rows: Vec<Other> = sqlx::query_as(
+        "select id, secret, key_id, sealed
+         from push_hooks
+         where key_id is distinct from $1 and ($2::uuid is null or id > $2)
+         order by id
+         limit $3
+         for no key update",
+    )
+    .bind(key)
+    .bind(after)
+    .bind(limit)
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.kept)).collect())
+}
+
+/// Keeps a secret encrypted.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn seal(conn: &mut PgConnection, id: PushHookId, secret: &Sealed) -> Result<()> {
+    sqlx::query("update push_hooks set secret = '', key_id = $2, sealed = $3 where id = $1")
+        .bind(id)
+        .bind(&secret.key_id)
+        .bind(&secret.bytes)
+        .execute(conn)
+        .await?;
+    Ok(())
 }
 
 /// Takes a delivery: of the same that comes again or at once, one has it. Tells whether it is news.

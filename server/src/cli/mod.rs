@@ -6,6 +6,7 @@ mod code;
 pub mod data;
 pub mod pipeline;
 pub mod promotion;
+pub mod secret;
 pub mod verify;
 
 use crate::client::{Client, Refusal, http, parse_url};

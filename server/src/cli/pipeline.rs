@@ -10,7 +10,10 @@ use domain::{
     log::{LogLine, LogStream},
     pipeline::{ExecutorKind, FileErrors, PipelineSpec, PipelineVersion},
     pipeline_run::{PipelineRun, PipelineRunDetail, PipelineRunState, Sameness, StepState},
+    policy::{InputKind, InputSpec},
+    promotion::{Decision, DecisionVerdict, RuleStanding},
     step::Step,
+    step_approval::StepApproval,
 };
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
@@ -90,6 +93,10 @@ pub enum Command {
     },
     /// Run a run again, as a new run, and print its number, alone, on standard output.
     Rerun(Rerun),
+    /// Say yes to a step of a run that asks people. What it asks is printed first.
+    Approve(Decide),
+    /// Say no to a step of a run that asks people: the step fails.
+    Reject(Decide),
     /// Do a run again from its record alone, and print the new run's number, alone, on standard output. With --wait, fails
     /// when it did not come to the same.
     Reproduce {
@@ -156,6 +163,33 @@ pub struct Rerun {
     remote: Remote,
 }
 
+/// Options of `slipway pipeline approve` and `reject`.
+#[derive(Debug, Args)]
+pub struct Decide {
+    /// The run's number.
+    number: i64,
+    /// The step's name.
+    step: String,
+    /// Why. A no needs it.
+    #[arg(long, env = "SLIPWAY_COMMENT", default_value = "", value_name = "TEXT")]
+    comment: String,
+    /// A line of a rule's checklist that is confirmed, as it stands there. May be given several times.
+    #[arg(long = "check", env = "SLIPWAY_CHECK", value_name = "LINE")]
+    checks: Vec<String>,
+    /// A value that a rule asks for. May be given several times.
+    #[arg(long = "input", env = "SLIPWAY_INPUT", value_name = "NAME=VALUE")]
+    inputs: Vec<String>,
+    /// A rule that a yes counts for. May be given several times; without any, all that it can count for.
+    #[arg(long = "rule", env = "SLIPWAY_RULE", value_name = "NAME")]
+    rules: Vec<String>,
+    /// The digest of what was looked at, when that is not what is printed now.
+    #[arg(long, env = "SLIPWAY_DIGEST", value_name = "DIGEST")]
+    digest: Option<String>,
+    /// Which server, and as whom.
+    #[command(flatten)]
+    remote: Remote,
+}
+
 /// Carries the command out.
 ///
 /// # Errors
@@ -180,6 +214,8 @@ pub async fn run(command: Command) -> Result<()> {
             }
             Ok(())
         }
+        Command::Approve(options) => decide(&options, DecisionVerdict::Approve).await,
+        Command::Reject(options) => decide(&options, DecisionVerdict::Reject).await,
         Command::Reproduce { number, wait, remote } => reproduce(&remote.client()?, number, wait).await,
         Command::Cancel { number, remote } => cancel(&remote.client()?, number).await,
     }
@@ -381,6 +417,60 @@ async fn cancel(client: &Client, number: i64) -> Result<()> {
     let run: PipelineRun = client.post(&path, Value::Null).await.map_err(refused)?;
     let how = if run.state.is_final() { "was cancelled" } else { "is being cancelled; what runs is ended" };
     say(&format!("{} #{} {how}", run.pipeline_name, run.number));
+    Ok(())
+}
+
+/// What a step asks, as the server answers.
+#[derive(Deserialize)]
+struct Asked {
+    approval: StepApproval,
+    rules: Vec<RuleStanding>,
+}
+
+/// A value of a command line as a rule asks for it. What it is not, the server says.
+fn typed(input: &InputSpec, text: &str) -> Value {
+    let value = match input.kind {
+        InputKind::Number => text.parse().ok().and_then(serde_json::Number::from_f64).map(Value::Number),
+        InputKind::Boolean => text.parse::<bool>().ok().map(Value::Bool),
+        InputKind::Text | InputKind::Choice => None,
+    };
+    value.unwrap_or_else(|| text.into())
+}
+
+/// Decides on a step that asks.
+async fn decide(options: &Decide, verdict: DecisionVerdict) -> Result<()> {
+    let client = options.remote.client()?;
+    let place = path(&["pipeline-runs", &options.number.to_string(), "steps", &options.step, "approval"]);
+    let Asked { approval, rules } = client.get(&place).await.map_err(refused)?;
+    say(&format!("{}, run with params {}", approval.title(), json!(approval.params)));
+    for (name, input) in &approval.inputs {
+        let shown = input.value.as_ref().map_or_else(|| input.from.clone(), ToString::to_string);
+        say(&format!("{name}: {shown}"));
+    }
+    let mut given: BTreeMap<&str, &str> = BTreeMap::new();
+    for input in &options.inputs {
+        let (name, value) =
+            input.split_once('=').ok_or_else(|| anyhow!("\"{input}\" is no value; write it as name=value"))?;
+        given.insert(name, value);
+    }
+    let (mut checked, mut inputs) = (Map::new(), Map::new());
+    for rule in &rules {
+        let lines: Vec<&String> = options.checks.iter().filter(|line| rule.rule.checklist.contains(line)).collect();
+        checked.insert(rule.key(), json!(lines));
+        let value = |input: &InputSpec| Some((input.name.clone(), typed(input, given.get(input.name.as_str())?)));
+        inputs.insert(rule.key(), rule.rule.inputs.iter().filter_map(value).collect::<Map<_, _>>().into());
+    }
+    let of_rule = |name: &String| {
+        rules.iter().find(|rule| rule.rule.name == *name).map_or_else(|| name.clone(), RuleStanding::key)
+    };
+    let digest = options.digest.clone().unwrap_or_else(|| approval.digest.as_str().to_owned());
+    let body = json!({
+        "verdict": verdict, "comment": options.comment, "subject_digest": digest, "checked": checked, "inputs": inputs,
+        "rules": options.rules.iter().map(of_rule).collect::<Vec<_>>(),
+    });
+    let _: Decision = client.post(&format!("{place}/decisions"), body).await.map_err(refused)?;
+    let after: Asked = client.get(&place).await.map_err(refused)?;
+    say(&format!("{} {}", approval.title(), after.approval.state.describe()));
     Ok(())
 }
 

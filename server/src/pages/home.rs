@@ -66,6 +66,7 @@ async fn home(State(state): State<AppState>, view: View, slug: Option<Extension<
         waiting,
         mentioning,
         changes: services.change_requests_waiting_for_me(ctx).await?,
+        approvals: services.step_approvals_waiting_for_me(ctx).await?,
         environments,
         endpoints: services.endpoints(ctx).await?,
         running,
@@ -89,13 +90,15 @@ fn decisive(events: Vec<AuditEvent>) -> Vec<AuditEvent> {
     events.into_iter().filter(is_told).take(TOLD).collect()
 }
 
-/// How far a workspace has come in which nothing was promoted yet; none when something was.
+/// How far a workspace has come in which nothing was promoted yet; none when something was, or waits for the reader.
 async fn welcome(state: &AppState, ctx: &Ctx) -> Result<Option<WelcomePage>, Error> {
     let services = &state.services;
     let has_promotion = !services.promotions(ctx, &PromotionFilter::default(), None, 1).await?.items.is_empty();
     let has_pipeline = !services.pipelines(ctx, None, 1).await?.items.is_empty();
     let has_run = services.has_runs(ctx).await?;
-    if has_promotion || has_pipeline && has_run {
+    // Whoever is asked is to see that, whatever else there is.
+    let asks = has_pipeline && !services.step_approvals_waiting_for_me(ctx).await?.is_empty();
+    if has_promotion || has_pipeline && has_run || asks {
         return Ok(None);
     }
     let caller = ctx.caller.as_ref().ok_or_else(Error::internal)?;

@@ -31,6 +31,7 @@ mod push_hook;
 mod registration;
 mod run;
 mod schedule;
+mod secret;
 mod settings;
 pub mod sign_in;
 mod team;
@@ -73,6 +74,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = registration::routes(routes);
     let routes = run::routes(routes);
     let routes = schedule::routes(routes);
+    let routes = secret::routes(routes);
     let routes = settings::routes(routes);
     let routes = team::routes(routes);
     let routes = trigger::routes(routes);

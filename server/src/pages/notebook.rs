@@ -55,7 +55,7 @@ async fn show(view: View, Path((number, step, attempt)): Path<(i64, String, i32)
                 Err(error) if can_mend(&error) || error.kind == ErrorKind::TooLarge => Err(error.message),
                 Err(error) => return Err(error.into()),
             };
-            let filter = RunFilter { pipeline: Some(run.pipeline_name.clone()), state: None };
+            let filter = RunFilter { pipeline: Some(run.pipeline_name.clone()), ..RunFilter::default() };
             let others = services.pipeline_runs(ctx, &filter, None, OTHERS).await?;
             let numbers = others.items.iter().map(|other| other.run.number).filter(|other| *other != number);
             let chosen = text.strip_prefix('#').unwrap_or(text).to_owned();

@@ -1,9 +1,12 @@
 //! The pages of pipeline runs: all of them, and one.
 
-use super::{Form, PageError, PageResult, View, chosen::Chosen, form::can_mend};
+use super::{Form, PageError, PageResult, View, chosen::Chosen, form::can_mend, promotion::new_decision};
 use crate::{access::Access, extract::Path, notebook, router::Routes};
 use app::{
-    pages::pipeline_run::{InsideSteps, LOG_LINES, Run, RunPage, Runs, RunsPage, state},
+    pages::{
+        pipeline_run::{ApprovalView, InsideSteps, LOG_LINES, Run, RunPage, Runs, RunsPage, state},
+        promotion::Ballot,
+    },
     shell::Section,
     ui::{field::Draft, log::LogPart},
 };
@@ -17,6 +20,7 @@ use domain::{
     permission::Permission,
     pipeline_run::{PipelineRunState, RerunFrom, RunCause, StepState},
     preview::Notebook,
+    promotion::DecisionVerdict,
     step::{Step, StepAttempt, StepKind},
 };
 use leptos::prelude::*;
@@ -42,6 +46,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         .page(Method::POST, "/pipeline-runs/{number}/cancel", run, cancel)
         .page(Method::POST, "/pipeline-runs/{number}/rerun", run, rerun)
         .page(Method::POST, "/pipeline-runs/{number}/reproduce", run, reproduce)
+        .page(Method::POST, "/pipeline-runs/{number}/decisions", Access::Needs(Permission::DecidePromotion), decide)
 }
 
 /// What the address narrows the list to.
@@ -145,6 +150,10 @@ async fn run_page(view: View, number: i64, chosen: Chosen, refused: Option<(Erro
         },
         _ => None,
     };
+    let approval = match &shown {
+        Some(step) if step.kind == StepKind::Approval => approval(&view, number, &step.name).await?,
+        _ => None,
+    };
     let events = view.history(ObjectKind::PipelineRun, run.id, EVENTS).await?;
     let title = format!("{} #{number}", run.pipeline_name);
     let page = RunPage {
@@ -158,6 +167,7 @@ async fn run_page(view: View, number: i64, chosen: Chosen, refused: Option<(Erro
         record: services.pipeline_run_record(ctx, number).await?,
         reproductions: services.reproductions(ctx, number).await?,
         notebook,
+        approval,
         alert: alert(&events),
         events,
         key: PipelineRunId::new().to_string(),
@@ -208,8 +218,10 @@ async fn log(view: &View, attempt: &StepAttempt, chosen: &Chosen) -> Result<(Vec
 async fn inside(view: &View, number: i64, step: &Step, chosen: &Chosen) -> Result<Option<InsideSteps>, PageError> {
     let (ctx, services) = (view.ctx()?, view.services());
     let outer = match (step.kind, &step.parent) {
-        (StepKind::Command, Some(parent)) => services.step(ctx, number, parent).await?,
-        (StepKind::Command, None) => return Ok(None),
+        (StepKind::Command | StepKind::Approval | StepKind::Pipeline, Some(parent)) => {
+            services.step(ctx, number, parent).await?
+        }
+        (StepKind::Command | StepKind::Approval | StepKind::Pipeline, None) => return Ok(None),
         (StepKind::Steps | StepKind::Many, _) => step.clone(),
     };
     let failed = outer.inner.is_some_and(|inner| inner.failed > 0);
@@ -221,6 +233,50 @@ async fn inside(view: &View, number: i64, step: &Step, chosen: &Chosen) -> Resul
     let filter = StepFilter { parent: Some(outer.name.clone()), state, commands: false };
     let page = services.steps(ctx, number, &filter, chosen.get("after"), INSIDE).await?;
     Ok(Some(InsideSteps { outer, steps: page.items, state, next: page.next_page_token }))
+}
+
+/// What a step asks; none when it has asked nobody.
+async fn approval(view: &View, number: i64, step: &str) -> Result<Option<ApprovalView>, PageError> {
+    let detail = match view.services().step_approval(view.ctx()?, number, step).await {
+        Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
+        found => found?,
+    };
+    let me = view.caller()?.user.clone();
+    Ok(Some(ApprovalView {
+        ballot: Ballot {
+            rules: detail.rules,
+            decisions: detail.decisions,
+            digest: Some(detail.approval.digest.clone()),
+            awaiting: detail.approval.state.is_open(),
+            me: me.id,
+            nobody: "It asks nobody.",
+        },
+        approval: detail.approval,
+        me,
+    }))
+}
+
+/// Decides on a step that asks, or shows the page again with what was typed.
+async fn decide(view: View, Path(number): Path<i64>, form: Form) -> PageResult {
+    let step = form.text("step").to_owned();
+    let decided = async {
+        let (services, ctx) = (view.services(), view.ctx()?);
+        let rules = services.step_approval(ctx, number, &step).await?.rules;
+        let new = new_decision(&form, &rules)?;
+        let verdict = new.verdict;
+        services.decide_step(ctx, number, &step, new).await.map(|_| verdict)
+    };
+    match decided.await {
+        Ok(verdict) => {
+            let notice = if verdict == DecisionVerdict::Approve { "You approved it." } else { "You rejected it." };
+            view.done(&view.links.step(number, &step), notice).await
+        }
+        Err(error) if can_mend(&error) => {
+            let draft = form.refused(&error);
+            run_page(view, number, Chosen::of([("step", step.as_str())]), Some((error, draft))).await
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The number of the alert whose trigger started the run, from its history.

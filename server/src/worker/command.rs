@@ -1,7 +1,12 @@
 //! `slipway worker`: work on jobs and steps, without the web.
 
 use super::Options;
-use crate::{config, installation::with_services, recorder, serve, stop::Stop};
+use crate::{
+    config,
+    installation::{ready_secrets, with_services},
+    recorder, serve,
+    stop::Stop,
+};
 use anyhow::{Context as _, Result};
 use axum::{Router, routing::get};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -42,6 +47,7 @@ async fn work(options: &config::Worker, mut services: Services, data_dir: &Path,
     if let Some(mailer) = options.work.mailer().map_err(anyhow::Error::msg)? {
         services = services.with_mailer(mailer);
     }
+    ready_secrets(&services).await;
     let server_url = options.public_url.trim_end_matches('/');
     services = services.with_public_url(server_url);
     let how = Options::new(&options.work, data_dir, server_url);

@@ -35,6 +35,7 @@ pub(super) async fn run(worker: Worker) {
 /// Starts all that is due. Tells how long to wait until the next look.
 async fn look(services: &Services) -> Result<Duration, Error> {
     while services.see_to_ending().await? {}
+    while services.see_to_sub_run().await? {}
     while services.fire_schedule().await? {}
     while services.advance_backfill().await? {}
     services.unstick_runs().await?;

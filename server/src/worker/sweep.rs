@@ -114,6 +114,9 @@ pub(super) async fn due(worker: Worker) {
         if let Err(error) = worker.services.expire_change_requests().await {
             tracing::warn!(%error, "change requests that expire could not be looked for");
         }
+        if let Err(error) = worker.services.expire_step_approvals().await {
+            tracing::warn!(%error, "steps that nobody decided on in time could not be looked for");
+        }
         if let Err(error) = worker.services.nag_about_reviews().await {
             tracing::warn!(%error, "overdue reviews could not be looked for");
         }

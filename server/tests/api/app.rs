@@ -23,7 +23,7 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use outbound::Outbound;
 use serde_json::Value;
 use server::{events::Events, health::Readiness, hosts::KnownHosts, peer::TrustedProxies, serve, state::AppState};
-use services::{Caller, Credential, Limits, NewToken, Services};
+use services::{Caller, Credential, Limits, NewToken, SecretKeys, Services};
 use std::{
     collections::BTreeSet,
     net::{IpAddr, Ipv4Addr},
@@ -81,7 +81,9 @@ impl TestApp {
             testkit::database(&store::schema_key(), |pool| async move { store::migrate(&pool).await.unwrap() }).await;
         let directory = tempfile::tempdir().unwrap();
         let artifacts = Artifacts::open_dir(directory.path()).await.unwrap();
-        let services = what(Services::new(database.pool.clone(), artifacts).with_public_url(PUBLIC_URL));
+        let keys = SecretKeys::in_folder(&directory.path().join("secret-keys"));
+        let services = Services::new(database.pool.clone(), artifacts).with_public_url(PUBLIC_URL);
+        let services = what(services.with_secret_keys(keys));
         let workspace = services.ensure_default_workspace().await.unwrap();
         let state = AppState {
             services,

@@ -31,6 +31,11 @@ fn described(source: &str) -> Vec<String> {
             renamed = of_type.and_then(|(_, rest)| rest.split([')', ',']).next()).map(ToOwned::to_owned).or(renamed);
             continue;
         }
+        // One that says of itself how it is described.
+        if let Some(name) = line.strip_prefix("impl utoipa::ToSchema for ") {
+            names.extend(name.split_whitespace().next().map(ToOwned::to_owned));
+            continue;
+        }
         let mut words = line.split_whitespace().skip_while(|word| word.starts_with("pub"));
         if let (Some("struct" | "enum"), Some(name)) = (words.next(), words.next()) {
             let name: String = name.chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect();

@@ -1,7 +1,11 @@
 //! `slipway pipeline`, against a real server.
 
 use crate::slipway::{Slipway, until};
-use std::{fs, process::Output};
+use std::{
+    fs,
+    io::Write as _,
+    process::{Command, Output, Stdio},
+};
 
 const FILE: &str = r#"name: greet
 params: { whom: nobody, fails: false }
@@ -112,5 +116,124 @@ async fn a_run_is_cancelled_from_the_command_line() {
     let unknown = slipway.cli(&["pipeline", "cancel", "7"]);
     assert!(!unknown.status.success(), "{unknown:?}");
     assert_eq!(text(&unknown.stderr), "slipway: No pipeline run #7 in this workspace.\n");
+    server.stop();
+}
+
+#[tokio::test]
+async fn a_secret_reaches_its_step_and_no_log() {
+    let (slipway, mut server) = Slipway::start(&[]).await;
+    let piped = |mut command: Command, input: &str| {
+        let piped = Stdio::piped;
+        let mut child = command.stdin(piped()).stdout(piped()).stderr(piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    };
+    let admin = ["--email", "admin@slipway.test"];
+    let user = ["admin", "create-user", "--role", "admin", "--password-stdin"];
+    assert!(piped(slipway.command(&[&user, &admin[..]].concat()), "correct horse battery\n").status.success());
+    let token = ["admin", "create-token", "--name", "test"];
+    let token = text(&slipway.command(&[&token, &admin[..]].concat()).output().unwrap().stdout);
+    let as_admin = |arguments: &[&str], input: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_slipway"));
+        command.args(arguments).env("SLIPWAY_URL", &slipway.url).env("SLIPWAY_TOKEN", token.trim());
+        piped(command, input)
+    };
+    let set = |name: &str, value: &str| as_admin(&["secret", "set", name], value);
+    assert!(text(&slipway.cli(&["secret", "delete", "KEY"]).stderr).contains("manage secrets"));
+    let no = set("KEY", "abc\n");
+    assert!(!no.status.success() && text(&no.stderr).contains("at least 4 characters"), "{no:?}");
+    assert_eq!(text(&set("HF_TOKEN", "swordfish-4711\n").stderr), "HF_TOKEN is set\n");
+    assert_eq!(text(&set("PEM", "first line of it\nsecond line of it\n").stderr), "PEM is set\n");
+    let yaml = r#"name: fetch
+secrets: { TOKEN: HF_TOKEN }
+steps:
+  get:
+    secrets: [PEM]
+    command: |
+      echo "plain $TOKEN, ${#TOKEN} long"
+      printf "user:$TOKEN" | base64
+      echo "$PEM"
+      if [ "$TOKEN" != "$EXPECTED" ]; then exit 9; fi
+    env: { EXPECTED: swordfish-4711 }
+"#;
+    let run = slipway.run(yaml).await;
+    let detail = slipway.ended(run).await;
+    assert_eq!(detail["run"]["state"], "succeeded", "{detail:#}");
+    let (logs, _) = both(&slipway.cli(&["pipeline", "logs", "1", "get"]));
+    assert!(logs.contains("plain ***, 14 long\n") && logs.contains("\n***\n***\n"), "{logs}");
+    assert!(!logs.contains("swordfish") && !logs.contains("line of it") && !logs.contains("c3dvcmRmaXNo"), "{logs}");
+
+    let listed = text(&slipway.cli(&["secret", "list"]).stdout);
+    let lines: Vec<&str> = listed.lines().collect();
+    assert!(lines[0].starts_with("HF_TOKEN  v1  set 2") && lines[0].contains("  used 2"), "{listed}");
+    let rotated = slipway.command(&["admin", "rotate-secret-key"]).output().unwrap();
+    assert!(rotated.status.success(), "{rotated:?}");
+    assert!(text(&rotated.stderr).contains("2 values are encrypted with it now\n"), "{rotated:?}");
+    let run = slipway.run(yaml).await;
+    assert_eq!(slipway.ended(run).await["run"]["state"], "succeeded");
+    assert_eq!(text(&as_admin(&["secret", "delete", "PEM"], "").stderr), "PEM is deleted\n");
+    let refused = slipway.cli(&["pipeline", "run", "fetch"]);
+    assert!(text(&refused.stderr).contains("Step \"get\" needs the secret PEM"), "{refused:?}");
+    server.stop();
+}
+
+#[tokio::test]
+async fn a_step_that_asks_is_decided_from_the_command_line_and_runs_stand_in_each_other() {
+    let (slipway, mut server) = Slipway::start(&[]).await;
+    let piped = |mut command: Command, input: &str| {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    };
+    let approver = ["--email", "approver@slipway.test"];
+    let user = ["admin", "create-user", "--role", "approver", "--password-stdin"];
+    assert!(piped(slipway.command(&[&user, &approver[..]].concat()), "correct horse battery\n").status.success());
+    let token = ["admin", "create-token", "--name", "test"];
+    let token = text(&slipway.command(&[&token, &approver[..]].concat()).output().unwrap().stdout);
+    let decide = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_slipway"));
+        command.args(arguments).env("SLIPWAY_URL", &slipway.url).env("SLIPWAY_TOKEN", token.trim());
+        command.output().unwrap()
+    };
+    let file = slipway.data().join("inner.yaml");
+    let inner = "name: inner\nparams: { day: monday }\nsteps:\n  count: { command: 'echo 7 > n.json; echo $PARAM_DAY', outputs: { n: { path: n.json, type: value } } }\n";
+    fs::write(&file, inner).unwrap();
+    assert!(slipway.cli(&["pipeline", "apply", file.to_str().unwrap()]).status.success());
+    let yaml = r#"name: outer
+steps:
+  data: { pipeline: inner, params: { day: sunday }, outputs: { n: count.n } }
+  release:
+    inputs: { n: data.n }
+    approval: { rules: [{ name: risk, eligible: { roles: [approver] }, checklist: [I read it], inputs: [{ name: ticket }] }] }
+  after: { command: 'echo after', needs: release }
+"#;
+    let run = slipway.run(yaml).await;
+    let number = run.to_string();
+    let asked = || {
+        let asked = decide(&["pipeline", "approve", &number, "release"]);
+        !text(&asked.stderr).contains("has asked nobody")
+    };
+    until("the step asks", asked).await;
+    let without = decide(&["pipeline", "approve", &number, "release"]);
+    let said = text(&without.stderr);
+    assert!(!without.status.success() && said.contains("n: 7\n") && said.contains("Confirm \"I read it\""), "{said}");
+    let options = ["--check", "I read it", "--input", "ticket=42", "--comment", "fine"];
+    let approved = decide(&[&["pipeline", "approve", &number, "release"], &options[..]].concat());
+    assert!(approved.status.success(), "{approved:?}");
+    assert!(text(&approved.stderr).ends_with(&format!("release of outer #{number} was approved\n")), "{approved:?}");
+    let detail = slipway.ended(run).await;
+    assert_eq!(detail["run"]["state"], "succeeded", "{detail:#}");
+    let (logs, _) = both(&slipway.cli(&["pipeline", "logs", "2", "count"]));
+    assert!(logs.contains("sunday\n"), "{logs}");
+
+    let again = slipway.run(yaml).await;
+    let number = again.to_string();
+    until("the step asks", || {
+        !text(&decide(&["pipeline", "reject", &number, "release"]).stderr).contains("has asked nobody")
+    })
+    .await;
+    let rejected = decide(&["pipeline", "reject", &number, "release", "--comment", "too few"]);
+    assert!(rejected.status.success(), "{rejected:?}");
+    assert_eq!(slipway.ended(again).await["run"]["state"], "failed");
     server.stop();
 }

@@ -11,7 +11,7 @@ use domain::{
 use outbound::Outbound;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use services::{NewToken, NewUser, Services};
+use services::{NewToken, NewUser, SecretKeys, Services};
 use std::{fs, path::Path, time::Duration};
 use tokio::time::{Instant, sleep};
 
@@ -36,7 +36,9 @@ impl World {
     pub(crate) async fn start(options: &[&str]) -> Self {
         let (slipway, server) = Slipway::start(options).await;
         let artifacts = Artifacts::open_dir(slipway.data().join("artifacts")).await.unwrap();
-        let services = Services::new(slipway.pool().clone(), artifacts).with_outbound(Outbound::new(true));
+        let services = Services::new(slipway.pool().clone(), artifacts)
+            .with_outbound(Outbound::new(true))
+            .with_secret_keys(SecretKeys::in_folder(&slipway.data().join("secret-keys")));
         let (admin, first, second, machine) = (
             token(&services, "admin", Role::Admin).await,
             token(&services, "first", Role::Approver).await,

@@ -19,6 +19,7 @@ use domain::{
     monitor::{Alert, AlertState},
     pipeline_run::{PipelineRunState, PipelineRunSummary},
     promotion::{Override, OverrideKind, Promotion},
+    step_approval::StepApproval,
 };
 use example::{AskAgain, Example};
 use leptos::prelude::*;
@@ -34,6 +35,8 @@ pub struct HomePage {
     pub mentioning: Vec<Promotion>,
     /// Changes that the reader may agree to.
     pub changes: Vec<ChangeRequest>,
+    /// Steps of pipelines that the reader may approve.
+    pub approvals: Vec<StepApproval>,
     /// The workspace's environments, in the order of promotion.
     pub environments: Vec<Environment>,
     /// What serves in each.
@@ -94,7 +97,7 @@ pub fn Home(
 ) -> impl IntoView {
     let topics = ["promotions", "deployments", "pipeline_runs", "alerts", "example"]
         .map(|noun| format!("{noun}:{}", page.workspace_id));
-    let waits = match page.waiting.len() + page.mentioning.len() + page.changes.len() {
+    let waits = match page.waiting.len() + page.mentioning.len() + page.changes.len() + page.approvals.len() {
         0 => "Nothing waits for you".to_owned(),
         1 => "1 thing waits for you".to_owned(),
         many => format!("{many} things wait for you"),
@@ -125,7 +128,7 @@ pub fn Home(
                 {page
                     .example
                     .map(|walk| view! { <Example links=links.clone() walk may_load=page.may_load_example/> })}
-                <WaitingForYou links=links.clone() promotions=page.waiting mentioning=page.mentioning changes=page.changes/>
+                <WaitingForYou links=links.clone() promotions=page.waiting mentioning=page.mentioning changes=page.changes approvals=page.approvals/>
                 <Board links=links.clone() environments=page.environments endpoints=page.endpoints/>
                 <RunningNow links=links.clone() runs=page.running more=page.more_run/>
             </div>
@@ -156,8 +159,25 @@ fn WaitingForYou(
     promotions: Vec<Promotion>,
     mentioning: Vec<Promotion>,
     changes: Vec<ChangeRequest>,
+    approvals: Vec<StepApproval>,
 ) -> impl IntoView {
-    let count = promotions.len() + mentioning.len() + changes.len();
+    let count = promotions.len() + mentioning.len() + changes.len() + approvals.len();
+    let approvals = approvals
+        .into_iter()
+        .map(|approval| {
+            let why = approval.description.lines().next().unwrap_or_default();
+            let sub = if why.is_empty() { format!("Started by {}", approval.requester) } else { why.to_owned() };
+            view! {
+                <Row
+                    title=format::capitalised(&approval.title())
+                    href=links.step(approval.run, &approval.step)
+                    state=view! { <StateMark state=State::Waiting word="Approve"/> }.into_any()
+                    sub=sub.into_any()
+                    end=view! { <When at=approval.created_at/> }.into_any()
+                />
+            }
+        })
+        .collect_view();
     let changes = changes
         .into_iter()
         .map(|request| {
@@ -197,7 +217,7 @@ fn WaitingForYou(
             {if count == 0 {
                 view! { <Body><p class="muted">"Nothing waits for your decision or your answer."</p></Body> }.into_any()
             } else {
-                view! { <Rows>{rows}{changes}</Rows> }.into_any()
+                view! { <Rows>{rows}{approvals}{changes}</Rows> }.into_any()
             }}
         </Panel>
     }

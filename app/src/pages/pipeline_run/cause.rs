@@ -14,6 +14,7 @@ pub(super) fn Started(run: PipelineRun, alert: Option<i64>, links: Links) -> imp
         RunCause::PushHook => (Symbol::Commit, "By the push hook "),
         RunCause::Backfill => (Symbol::Layers, "By the backfill "),
         RunCause::Rerun => (Symbol::Redo, "Again after "),
+        RunCause::Step => (Symbol::Layers, "As a part of "),
         RunCause::Reproduction => (Symbol::Redo, "To reproduce "),
     };
     let page = run.cause_page().map(|page| links.to(&page)).or_else(|| alert.map(|number| links.alert(number)));

@@ -53,7 +53,7 @@ pub(super) fn Inside(inside: InsideSteps, page: RunPage, address: Address, shown
         });
     // Commands are shown among the same ones.
     let to = |step: &Step| match step.kind {
-        StepKind::Command => {
+        StepKind::Command | StepKind::Approval | StepKind::Pipeline => {
             address.dropping(&["attempt", "find", "find_after", "line"]).with("step", step.name.clone()).href()
         }
         StepKind::Steps | StepKind::Many => href(&address, &step.name, None),

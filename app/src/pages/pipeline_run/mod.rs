@@ -2,6 +2,7 @@
 //! try and which view are in the address.
 
 mod again;
+mod approval;
 mod attempts;
 mod cause;
 mod failure;
@@ -18,6 +19,7 @@ pub mod state;
 mod step;
 mod steps;
 
+pub use approval::ApprovalView;
 pub(in crate::pages) use list::{RunTable, states};
 pub use list::{Runs, RunsPage};
 
@@ -65,6 +67,8 @@ pub struct RunPage {
     pub reproductions: Vec<PipelineRun>,
     /// The notebook of the try that is shown, when it runs one.
     pub notebook: Option<ShownNotebook>,
+    /// What the step that is shown asks people, when it does.
+    pub approval: Option<ApprovalView>,
     /// The number of the alert that started it.
     pub alert: Option<i64>,
     /// What happened to it, newest first.
@@ -88,7 +92,7 @@ pub struct InsideSteps {
     pub next: Option<String>,
 }
 
-/// The page of a run. Sends to `pipeline-runs/{number}/cancel` and `…/rerun`.
+/// The page of a run. Sends to `pipeline-runs/{number}/cancel`, `…/rerun` and `…/decisions`.
 #[component]
 pub fn Run(
     /// The addresses of the workspace.
@@ -135,8 +139,15 @@ pub fn Run(
         let step = step.name.clone();
         view! { <NotebookPanel links=links.clone() number=run.number step attempt notebook/> }
     });
+    let asked = page.approval.clone().map(|view| view! { <approval::Asked view links=links.clone()/> });
+    let decide = page.approval.clone().map(|view| {
+        // What was refused may have been this form, or the one that runs it again.
+        let draft = if draft.value("verdict").is_some() { draft.clone() } else { Draft::default() };
+        view! { <approval::Decide view links=links.clone() draft/> }
+    });
     let history = view! { <Timeline events=page.events.clone() links=links.clone()/> };
     let head = view! { <RunHead page=page.clone() links=links.clone()/> };
+    let draft = if draft.value("verdict").is_some() { Draft::default() } else { draft };
     let again = page.may_run.then(|| view! { <again::Again page=page.clone() links=links.clone() draft/> });
     let facts = shown.map(|step| view! { <step::StepFacts page links=links.clone() address step attempt/> });
     view! {
@@ -154,6 +165,7 @@ pub fn Run(
                     {failure}
                     {inside}
                     {notebook}
+                    {asked}
                     {log}
                     {resources}
                     <Panel title="History" id="history"><Body>{history}</Body></Panel>
@@ -164,6 +176,7 @@ pub fn Run(
                     data-live=""
                     aria-label="The step, its tries and outputs, the params of the run, and the form that runs it again"
                 >
+                    {decide}
                     {facts}
                     {params}
                     {record}

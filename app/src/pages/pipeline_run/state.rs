@@ -184,7 +184,7 @@ mod tests {
             blocked_by: None,
             cache: None,
             carried_from: None,
-            cache: None,
+            sub_run: None,
         }
     }
 

@@ -24,6 +24,14 @@ pub(super) fn StepFacts(
     let tracked = attempt.as_ref().and_then(|attempt| attempt.run_id).map(|id| {
         view! { <a href=links.run(&id)>"Run "<span class="mono">{id.simple()[24..].to_owned()}</span></a> }.into_any()
     });
+    let other = spec.as_ref().and_then(|spec| spec.pipeline().cloned());
+    let runs = other.map(|other| {
+        let version = other.version.map(|version| format!(", version {version}")).unwrap_or_default();
+        let run = step.sub_run.map(|number| {
+            view! { ": "<a href=links.pipeline_run(number)>{format!("run #{number}")}</a> }
+        });
+        view! { <a href=links.pipeline(&other.name)>{other.name.clone()}</a>{version}{run} }.into_any()
+    });
     let declared = spec.as_ref().is_some_and(|spec| !spec.outputs.is_empty());
     let outputs = (declared || !step.outputs.is_empty())
         .then(|| view! { <Outputs step=step.clone() links=links.clone() number=page.detail.run.number/> });
@@ -38,7 +46,7 @@ pub(super) fn StepFacts(
         Work::Notebook(path) => {
             Some(view! { <CodeBlock label=format!("Notebook of {}", step.name) text=format!("notebook: {path}")/> })
         }
-        Work::Steps(_) => None,
+        Work::Steps(_) | Work::Approval(_) | Work::Pipeline(_) => None,
     });
     view! {
         <Panel
@@ -48,7 +56,7 @@ pub(super) fn StepFacts(
             actions=tracked.unwrap_or_else(|| ().into_any())
         >
             <Body>
-                <Known links spec step=step.clone() attempt address/>
+                <Known links spec step=step.clone() attempt address runs/>
                 {code}
             </Body>
         </Panel>
@@ -75,6 +83,8 @@ fn Known(
     attempt: Option<StepAttempt>,
     links: Links,
     address: Address,
+    /// The other pipeline that it runs, with a link to its run.
+    runs: Option<AnyView>,
 ) -> impl IntoView {
     let now = now();
     let timeout = spec.as_ref().and_then(|spec| spec.timeout_seconds).map(|seconds| {
@@ -124,7 +134,7 @@ fn Known(
     let worker = attempt.as_ref().map(|attempt| attempt.worker.clone());
     let began = attempt.as_ref().map(|attempt| attempt.started_at);
     let took = attempt.as_ref().and_then(|attempt| state::took(began, attempt.ended_at, now));
-    let runs = attempt.as_ref().is_some_and(|attempt| attempt.outcome == AttemptOutcome::Running);
+    let goes_on = attempt.as_ref().is_some_and(|attempt| attempt.outcome == AttemptOutcome::Running);
     let code = attempt.as_ref().and_then(|attempt| attempt.exit_code);
     let needs = step
         .needs
@@ -137,9 +147,10 @@ fn Known(
         .collect_view();
     view! {
         <Facts>
+            {runs.map(|runs| view! { <Fact name="Runs">{runs}</Fact> })}
             {began.map(|at| view! { <Fact name="Began"><When at/></Fact> })}
             {took
-                .map(|span| match runs {
+                .map(|span| match goes_on {
                     true => view! { <Fact name="Runs for"><SoFar span/></Fact> }.into_any(),
                     false => view! { <Fact name="Took">{format::duration(span)}</Fact> }.into_any(),
                 })}

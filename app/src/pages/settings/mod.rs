@@ -1,9 +1,10 @@
-//! Settings: who is a member and in which team, who decides for whom, one's own tokens, sessions and password, webhooks, and
+//! Settings: who is a member and in which team, who decides for whom, one's own tokens, sessions and password, secrets, webhooks, and
 //! workspaces.
 
 mod account;
 mod delegations;
 mod members;
+mod secrets;
 mod teams;
 mod tokens;
 mod webhooks;
@@ -12,6 +13,7 @@ mod workspaces;
 pub use account::Account;
 pub use delegations::{Delegations, DelegationsPage};
 pub use members::Members;
+pub use secrets::{Secrets, SecretsPage};
 pub use teams::{Teams, TeamsPage};
 pub use tokens::Tokens;
 pub use webhooks::{WebhookPage, WebhookRow, WebhookView, Webhooks};
@@ -29,6 +31,7 @@ enum Part {
     Delegations,
     Tokens,
     Account,
+    Secrets,
     Webhooks,
     Workspaces,
 }
@@ -46,6 +49,7 @@ fn Frame(links: Links, part: Part, children: Children) -> impl IntoView {
                 tab("Delegations", "settings/delegations", Part::Delegations),
                 tab("Your tokens", "settings/tokens", Part::Tokens),
                 tab("Your account", "settings/account", Part::Account),
+                tab("Secrets", "settings/secrets", Part::Secrets),
                 tab("Webhooks", "settings/webhooks", Part::Webhooks),
                 tab("Workspaces", "settings/workspaces", Part::Workspaces),
             ]

@@ -164,7 +164,7 @@ impl PipelineSpec {
             (Work::Notebook(_), Some((source, executed))) => {
                 ["python3", NOTEBOOK_PROGRAM, source, executed].map(str::to_owned).to_vec()
             }
-            (Work::Notebook(_), None) | (Work::Steps(_), _) => return None,
+            (Work::Notebook(_), None) | (Work::Steps(_) | Work::Approval(_) | Work::Pipeline(_), _) => return None,
         };
         Some(Invocation { argv, env })
     }

@@ -7,7 +7,7 @@ use std::{fmt, str::FromStr};
 ///
 /// The names and versions of datasets and models may contain `${{ params.NAME }}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = StepInputSpec))]
 #[serde(untagged)]
 pub enum InputSpec {
     /// An output of another step.

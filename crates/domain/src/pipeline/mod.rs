@@ -42,7 +42,7 @@ pub use param::{Param, ParamKind};
 pub use parse::{MAX_FILE_BYTES, MAX_STEPS};
 pub use spec::{
     Cache, Command, ExecutorKind, ListRef, MAX_INSTANCES, MapSpec, NOTEBOOK_OUTPUT, PipelineSpec, Priority, Resources,
-    Retries, StepSpec, TriggerRule, Work,
+    Retries, StepSpec, SubPipeline, TriggerRule, Work,
 };
 pub use value::ParamValue;
 #[cfg(not(target_arch = "wasm32"))]

@@ -10,7 +10,7 @@ use super::{
     param::Param,
     value::ParamValue,
 };
-use crate::Digest;
+use crate::{Digest, step_approval::ApprovalSpec};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -36,6 +36,9 @@ pub struct PipelineSpec {
     /// Environment of every step.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
+    /// Secrets of the workspace that every step gets: name of a variable to name of a secret.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, String>,
     /// Where its steps run, unless they say otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub executor: Option<ExecutorKind>,
@@ -98,6 +101,9 @@ pub struct StepSpec {
     /// Its environment; goes before the pipeline's.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
+    /// Secrets of the workspace that it gets: name of a variable to name of a secret. They go before the pipeline's.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, String>,
     /// How long a try may take.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<u64>,
@@ -150,6 +156,21 @@ pub enum Work {
     /// Steps of its own: it has ended when they have.
     #[cfg_attr(feature = "openapi", schema(no_recursion))]
     Steps(BTreeMap<String, StepSpec>),
+    /// People: it waits until they agree.
+    Approval(Box<ApprovalSpec>),
+    /// A run of another pipeline of the workspace, with this step's params. It ends as that run does.
+    Pipeline(SubPipeline),
+}
+
+/// Another pipeline that a step runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SubPipeline {
+    /// Its name.
+    pub name: String,
+    /// Which version of its file; the one that was stored last when none is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<i32>,
 }
 
 /// What must have become of the steps that a step needs.
@@ -479,6 +500,54 @@ impl PipelineSpec {
         found.into_iter()
     }
 
+    /// The secrets that this step gets: name of a variable to name of a secret. A variable of its own goes before a secret of
+    /// the pipeline.
+    #[must_use]
+    pub fn secrets_of(&self, step: &StepSpec) -> BTreeMap<String, String> {
+        let mut secrets = self.secrets.clone();
+        secrets.retain(|variable, _| !step.env.contains_key(variable));
+        secrets.extend(step.secrets.iter().map(|(variable, name)| (variable.clone(), name.clone())));
+        secrets
+    }
+
+    /// Every secret that it names, with who does: `Step "train"`, or the pipeline itself.
+    #[must_use]
+    pub fn all_secrets(&self) -> Vec<(String, &str)> {
+        let mut found: Vec<(String, &str)> =
+            self.secrets.values().map(|name| ("The pipeline".to_owned(), name.as_str())).collect();
+        let mut left: Vec<(&String, &StepSpec)> = self.steps.iter().rev().collect();
+        while let Some((name, step)) = left.pop() {
+            found.extend(step.secrets.values().map(|secret| (format!("Step \"{name}\""), secret.as_str())));
+            left.extend(step.steps().into_iter().flatten().rev());
+        }
+        found
+    }
+
+    /// Every other pipeline that its steps run, those inside of others as well, with the step's name.
+    #[must_use]
+    pub fn sub_pipelines(&self) -> Vec<(&str, &SubPipeline)> {
+        let mut left: Vec<(&String, &StepSpec)> = self.steps.iter().rev().collect();
+        let mut found = Vec::new();
+        while let Some((name, step)) = left.pop() {
+            found.extend(step.pipeline().map(|other| (name.as_str(), other)));
+            left.extend(step.steps().into_iter().flatten().rev());
+        }
+        found
+    }
+
+    /// Every team that an approval asks.
+    #[must_use]
+    pub fn teams(&self) -> BTreeSet<&str> {
+        let mut left: Vec<&StepSpec> = self.steps.values().collect();
+        let mut found = BTreeSet::new();
+        while let Some(step) = left.pop() {
+            let rules = step.approval().into_iter().flat_map(|asks| &asks.rules);
+            found.extend(rules.flat_map(|rule| &rule.eligible.teams).map(String::as_str));
+            left.extend(step.steps().into_iter().flat_map(BTreeMap::values));
+        }
+        found
+    }
+
     /// Every version of a dataset or model that a step takes, with that step's name and the input's; those inside of others
     /// as well.
     #[must_use]
@@ -518,7 +587,7 @@ impl StepSpec {
     pub fn steps(&self) -> Option<&BTreeMap<String, Self>> {
         match &self.work {
             Work::Steps(steps) => Some(steps),
-            Work::Command(_) | Work::Notebook(_) => None,
+            Work::Command(_) | Work::Notebook(_) | Work::Approval(_) | Work::Pipeline(_) => None,
         }
     }
 
@@ -527,7 +596,25 @@ impl StepSpec {
     pub fn notebook(&self) -> Option<(&str, &str)> {
         match &self.work {
             Work::Notebook(path) => Some((path, self.outputs.get(NOTEBOOK_OUTPUT)?.path()?)),
-            Work::Command(_) | Work::Steps(_) => None,
+            _ => None,
+        }
+    }
+
+    /// The other pipeline that it runs.
+    #[must_use]
+    pub fn pipeline(&self) -> Option<&SubPipeline> {
+        match &self.work {
+            Work::Pipeline(other) => Some(other),
+            _ => None,
+        }
+    }
+
+    /// Whom it asks.
+    #[must_use]
+    pub fn approval(&self) -> Option<&ApprovalSpec> {
+        match &self.work {
+            Work::Approval(asks) => Some(asks),
+            _ => None,
         }
     }
 

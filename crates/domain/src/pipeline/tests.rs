@@ -290,10 +290,10 @@ fn broken_yaml_has_a_line_and_a_column() {
     line 4, column 31: This is not valid YAML: while parsing a flow sequence, expected ',' or ']' (in a list [a, b], write "${{ … }}" in quotes).
     "#);
     insta::assert_snapshot!(problems("- a\n- b\n"), @r#"
-    line 1, column 1: The pipeline must be a mapping with the keys name, description, params, files, env, executor, image, priority, cache, seed, steps, finally.
+    line 1, column 1: The pipeline must be a mapping with the keys name, description, params, files, env, secrets, executor, image, priority, cache, seed, steps, finally.
     "#);
     insta::assert_snapshot!(problems("just text"), @r#"
-    line 1, column 1: The pipeline must be a mapping with the keys name, description, params, files, env, executor, image, priority, cache, seed, steps, finally.
+    line 1, column 1: The pipeline must be a mapping with the keys name, description, params, files, env, secrets, executor, image, priority, cache, seed, steps, finally.
     "#);
     insta::assert_snapshot!(problems("# nothing\n"), @r#"
     line 1, column 1: The file is empty.
@@ -802,6 +802,89 @@ fn what_new_keys_cannot_be_is_told() {
     assert!(problems(circle).contains("wait for each other: a → b → a"));
 }
 
+#[test]
+fn secrets_are_named_as_a_list_or_by_variable_and_only_names_are_kept() {
+    let spec = parse(
+        "name: x\nsecrets: [SHARED, B]\nsteps:\n  a: { command: x, env: { B: own }, secrets: { TOKEN: HF_TOKEN } }\n  g: { steps: { b: { command: x, secrets: [KEY] } } }\n",
+    );
+    let pairs = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+        pairs.iter().map(|(variable, name)| ((*variable).to_owned(), (*name).to_owned())).collect()
+    };
+    assert_eq!(spec.secrets, pairs(&[("B", "B"), ("SHARED", "SHARED")]));
+    assert_eq!(spec.secrets_of(&spec.steps["a"]), pairs(&[("SHARED", "SHARED"), ("TOKEN", "HF_TOKEN")]));
+    let named = spec.all_secrets();
+    let named: Vec<String> = named.iter().map(|(who, name)| format!("{who}: {name}")).collect();
+    assert_eq!(named, ["The pipeline: B", "The pipeline: SHARED", "Step \"a\": HF_TOKEN", "Step \"b\": KEY"]);
+    // What a file says that names no secrets is what it said before there were any.
+    let plain = parse("name: x\nsteps: { a: { command: x } }\n");
+    assert!(!serde_json::to_string(&plain).unwrap().contains("secrets"));
+}
+
+#[test]
+fn secrets_that_cannot_be_given_are_refused() {
+    let told = |line: &str| problems(&format!("name: x\nsteps:\n  a: {{ command: x, {line} }}\n"));
+    assert!(told("secrets: KEY").contains("Secrets are a list of names"));
+    assert!(told("secrets: [a-b]").contains("\"a-b\" is no name of a secret"));
+    assert!(told("secrets: { a-b: KEY }").contains("\"a-b\" cannot name a variable"));
+    assert!(told("secrets: { SLIPWAY_X: KEY }").contains("reserved"));
+    assert!(told("secrets: [KEY, KEY]").contains("stands twice in secrets"));
+    assert!(told("env: { KEY: x }, secrets: [KEY]").contains("both a secret and in \"env\""));
+    assert!(told("secrets: [[KEY]]").contains("must be a text"));
+    let many: Vec<String> = (0..51).map(|index| format!("K{index}")).collect();
+    assert!(told(&format!("secrets: [{}]", many.join(", "))).contains("at most 50 secrets"));
+    let group = problems("name: x\nsteps: { g: { secrets: [KEY], steps: { a: { command: x } } } }\n");
+    assert!(group.contains("belongs to the steps inside"), "{group}");
+}
+
+#[test]
+fn a_step_asks_people_by_the_rules_of_policies() {
+    let short =
+        parse("name: x\nsteps: { a: { approval: {} }, b: { approval: { approvals: 2, expires_after: 2d } } }\n");
+    let asks = short.steps["a"].approval().unwrap();
+    assert_eq!((asks.rules.len(), asks.rules[0].approvals, asks.rules[0].name.as_str()), (1, 1, "approvers"));
+    assert_eq!(short.steps["b"].approval().unwrap().rules[0].approvals, 2);
+    let json = serde_json::to_value(&short.steps["a"]).unwrap();
+    assert_eq!(json["approval"]["expires_after"], serde_json::Value::Null, "what is not said is not in the digest");
+    let spec: PipelineSpec = serde_json::from_value(serde_json::to_value(&short).unwrap()).unwrap();
+    assert_eq!(spec, short);
+
+    let told = |line: &str| problems(&format!("name: x\nsteps:\n  a: {{ {line} }}\n"));
+    assert!(told("approval: { approvals: 0 }").contains("\"approvals\" is a whole number from 1 to 20"));
+    assert!(told("approval: { rules: [] }").contains("asks somebody"));
+    assert!(
+        told("approval: { rules: [{ name: r }] }").contains("Missing field `eligible`"),
+        "{}",
+        told("approval: { rules: [{ name: r }] }")
+    );
+    assert!(told("approval: { rules: [{ name: r, eligible: {} }] }").contains("say who counts"));
+    assert!(
+        told("approval: { rules: [{ name: r, eligible: { roles: [approver] }, distinct_from: [trainer] }] }")
+            .contains("says nothing of a step")
+    );
+    assert!(told("approval: { who: me }").contains("Unknown key \"who\" in an approval"));
+    assert!(told("approval: {}, command: x").contains("take the others away"));
+    assert!(told("approval: {}, timeout: 1h").contains("\"timeout\" is for steps with a command"));
+    assert!(told("approval: {}, outputs: { x: y }").contains("gives nothing on"));
+}
+
+#[test]
+fn a_step_runs_another_pipeline_by_name() {
+    let spec = parse(
+        "name: x\nsteps:\n  a: { pipeline: prepare, params: { day: 1 }, outputs: { rows: list.rows } }\n  b: { pipeline: { name: train, version: 3 }, inputs: {} }\n  c: { command: x, inputs: { rows: a.rows } }\n",
+    );
+    let named: Vec<_> =
+        spec.sub_pipelines().into_iter().map(|(step, other)| (step, other.name.as_str(), other.version)).collect();
+    assert_eq!(named, [("a", "prepare", None), ("b", "train", Some(3))]);
+    let again: PipelineSpec = serde_json::from_value(serde_json::to_value(&spec).unwrap()).unwrap();
+    assert_eq!(again, spec);
+    let told = |line: &str| problems(&format!("name: x\nsteps:\n  a: {{ {line} }}\n"));
+    assert!(told("pipeline: A B").contains("A pipeline's name must be"));
+    assert!(told("pipeline: { version: 1 }").contains("has no name"));
+    assert!(told("pipeline: { name: b, version: 0 }").contains("\"version\" is a number from 1"));
+    assert!(told("pipeline: b, retries: 2").contains("\"retries\" is for steps with a command"));
+    assert!(told("pipeline: b, outputs: { x: file.txt/a }").contains("name: step.output"));
+}
+
 /// Editors check by the schema what is refused here in words.
 #[test]
 fn the_schema_knows_the_same_keys_and_accepts_what_is_read() {
@@ -828,8 +911,8 @@ fn the_schema_knows_the_same_keys_and_accepts_what_is_read() {
         assert!(!problems(&format!("{key}: {{}}\n")).contains("Unknown key"), "{key}");
     }
     for key in keys("/$defs/step/properties") {
-        let told =
-            PipelineSpec::parse(&format!("name: x\nsteps: [{{name: a, {key}: {{}}}}]\n")).unwrap_err().to_string();
+        let file = format!("name: x\nsteps: [{{name: a, {key}: {{}}}}]\n");
+        let told = PipelineSpec::parse(&file).map_err(|errors| errors.to_string()).err().unwrap_or_default();
         assert!(!told.contains("Unknown key"), "{key}");
     }
 }

@@ -103,7 +103,7 @@ impl PipelineRun {
             RunCause::PushHook => Some(format!("push-hooks/{name}")),
             RunCause::Backfill => number().map(|number| format!("backfills/{number}")),
             RunCause::Trigger if name.starts_with("alert #") => number().map(|number| format!("alerts/{number}")),
-            RunCause::Trigger | RunCause::Rerun | RunCause::Reproduction => {
+            RunCause::Trigger | RunCause::Rerun | RunCause::Reproduction | RunCause::Step => {
                 number().map(|number| format!("pipeline-runs/{number}"))
             }
         }
@@ -130,13 +130,15 @@ pub enum RunCause {
     Backfill,
     /// Somebody who ran another run again, from its failed steps or from one of them.
     Rerun,
+    /// A step of another pipeline's run.
+    Step,
     /// Somebody who does another run again from its record, to see whether it comes to the same.
     Reproduction,
 }
 
 impl RunCause {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Person,
         Self::Api,
         Self::Trigger,
@@ -144,6 +146,7 @@ impl RunCause {
         Self::PushHook,
         Self::Backfill,
         Self::Rerun,
+        Self::Step,
         Self::Reproduction,
     ];
 
@@ -158,6 +161,7 @@ impl RunCause {
             Self::PushHook => "push_hook",
             Self::Backfill => "backfill",
             Self::Rerun => "rerun",
+            Self::Step => "step",
             Self::Reproduction => "reproduction",
         }
     }

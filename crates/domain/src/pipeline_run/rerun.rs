@@ -6,7 +6,7 @@
 use super::StepState;
 use crate::{
     error::Error,
-    pipeline::{ListRef, MapSpec, ParamValue, PipelineSpec, env_name},
+    pipeline::{ListRef, MapSpec, ParamValue, PipelineSpec, Work, env_name},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -106,6 +106,15 @@ impl PipelineSpec {
             });
         }
         let items = BTreeMap::new();
+        match &step.work {
+            // People saw all of them.
+            Work::Approval(_) => return before != after,
+            // All of them are set in it.
+            Work::Notebook(_) | Work::Pipeline(_) => {
+                return self.values(place, before, &items) != self.values(place, after, &items);
+            }
+            Work::Command(_) | Work::Steps(_) => {}
+        }
         let invocation = |params| self.invocation(place, &self.values(place, params, &items));
         let (Some(old), Some(new)) = (invocation(before), invocation(after)) else { return true };
         let params: BTreeSet<String> = self.params.keys().map(|name| env_name("PARAM", name)).collect();

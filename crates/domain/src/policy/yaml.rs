@@ -89,15 +89,38 @@ impl PolicyDocument {
             )));
         }
         let value = value(&root).map_err(one)?;
-        let document: Self = serde_path_to_error::deserialize(&value).map_err(|error| {
+        Self::from_tree(&root, &value).map_err(one)
+    }
+
+    /// Reads the part of a pipeline's file that says who is asked: `rules`, or `approvals` for so many with the role
+    /// approver; one, when it says neither.
+    pub(crate) fn read_approval(node: &Node) -> Result<Self, Problem> {
+        let root = Rc::new(node.clone());
+        let mut value = value(&root)?;
+        if let Some(map) = value.as_object_mut()
+            && !map.contains_key("rules")
+        {
+            let approvals = map.remove("approvals").unwrap_or_else(|| 1.into());
+            if !approvals.as_u64().is_some_and(|approvals| (1..=20).contains(&approvals)) {
+                let at = find(&root, ["approvals"].into_iter()).1;
+                return Err(Problem::new(at, "\"approvals\" is a whole number from 1 to 20."));
+            }
+            map.insert("rule".to_owned(), serde_json::json!({ "approvals": approvals }));
+        }
+        Self::from_tree(&root, &value)
+    }
+
+    /// Reads a document from this tree; what is wrong is looked for in the nodes that it came from.
+    fn from_tree(root: &Rc<Node>, value: &Value) -> Result<Self, Problem> {
+        let document: Self = serde_path_to_error::deserialize(value).map_err(|error| {
             let segments: Vec<String> = error.path().iter().map(ToString::to_string).collect();
-            let (node, at) = find(&root, segments.iter().map(String::as_str));
+            let (node, at) = find(root, segments.iter().map(String::as_str));
             let message = error.inner().to_string();
-            one(Problem::new(in_gate(&node, &message).unwrap_or(at), sentence(&message)))
+            Problem::new(in_gate(&node, &message).unwrap_or(at), sentence(&message))
         })?;
         document.validate().map_err(|error| {
             let path = error.field.as_deref().unwrap_or_default().to_owned();
-            one(Problem::new(find(&root, path.split('/')).1, error.message))
+            Problem::new(find(root, path.split('/')).1, error.message)
         })?;
         Ok(document)
     }

@@ -50,7 +50,7 @@ pub(super) fn finished(body: &str, base: &str) -> Option<String> {
 fn sentence(event: WebhookEvent, data: &Value) -> String {
     let field = |name: &str| data.get(name).and_then(Value::as_str).map(quiet).unwrap_or_default();
     let what = match (event, field("name"), field("version")) {
-        (WebhookEvent::Promotion(_), ..) => field("title"),
+        (WebhookEvent::Promotion(_) | WebhookEvent::Step(_), ..) => field("title"),
         (_, name, version) if version.is_empty() => name,
         (_, name, version) => format!("{name} v{version}"),
     };

@@ -1,7 +1,7 @@
 //! What webhooks are told of: an entity and an action, in MLflow's words, and what a delivery says of each. What is told of
 //! promotions, which MLflow has no words for, is in `promotion`.
 
-use super::promotion::PromotionEvent;
+use super::{promotion::PromotionEvent, step::StepEvent};
 use crate::{
     error::Error,
     id::RunId,
@@ -50,20 +50,26 @@ pub enum WebhookEvent {
     AuditCheckpoint,
     /// Of a promotion. MLflow's clients know nothing of these, and are told nothing of them.
     Promotion(PromotionEvent),
+    /// Of a step of a pipeline that asks people; the same.
+    Step(StepEvent),
 }
 
 impl WebhookEvent {
     /// All events: MLflow's, then ours.
-    pub const ALL: [Self; 16 + PromotionEvent::ALL.len()] = {
-        let mut all = [Self::BudgetPolicyExceeded; 16 + PromotionEvent::ALL.len()];
+    pub const ALL: [Self; 16 + PromotionEvent::ALL.len() + StepEvent::ALL.len()] = {
+        let mut all = [Self::BudgetPolicyExceeded; 16 + PromotionEvent::ALL.len() + StepEvent::ALL.len()];
+        let promotions = Self::MLFLOW.len() + 1;
+        let steps = promotions + PromotionEvent::ALL.len();
         let mut at = 0;
         while at < all.len() {
             all[at] = if at < Self::MLFLOW.len() {
                 Self::MLFLOW[at]
             } else if at == Self::MLFLOW.len() {
                 Self::AuditCheckpoint
+            } else if at < steps {
+                Self::Promotion(PromotionEvent::ALL[at - promotions])
             } else {
-                Self::Promotion(PromotionEvent::ALL[at - Self::MLFLOW.len() - 1])
+                Self::Step(StepEvent::ALL[at - steps])
             };
             at += 1;
         }
@@ -110,6 +116,7 @@ impl WebhookEvent {
             Self::BudgetPolicyExceeded => "budget_policy.exceeded",
             Self::AuditCheckpoint => "audit.checkpoint",
             Self::Promotion(event) => event.as_str(),
+            Self::Step(event) => event.as_str(),
         }
     }
 
@@ -135,13 +142,14 @@ impl WebhookEvent {
             E::BudgetPolicyExceeded => "A budget of MLflow's gateway is exceeded, which does not happen here",
             E::AuditCheckpoint => "The head of history is noted, to be kept elsewhere",
             E::Promotion(event) => event.describe(),
+            E::Step(event) => event.describe(),
         }
     }
 
     /// Whether MLflow has it too.
     #[must_use]
     pub fn is_of_mlflow(self) -> bool {
-        !matches!(self, Self::AuditCheckpoint | Self::Promotion(_))
+        !matches!(self, Self::AuditCheckpoint | Self::Promotion(_) | Self::Step(_))
     }
 
     /// What it happens to.
@@ -412,6 +420,7 @@ impl WebhookEvent {
                 "at": "2026-11-26T09:05:00.123456Z", "key": null, "signature": null,
             }),
             Self::Promotion(event) => event.example(),
+            Self::Step(event) => event.example(),
         }
     }
 }

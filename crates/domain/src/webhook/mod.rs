@@ -6,12 +6,14 @@ mod chat;
 mod delivery;
 mod event;
 mod promotion;
+mod step;
 
 pub use address::{WebhookUrl, is_public};
 pub use chat::waiting as chat_body;
 pub use delivery::{Delivery, DeliveryState, Ending, MAX_ATTEMPTS, after_attempt, excerpt, retry_delay};
 pub use event::{Announced, Happening, WebhookEvent};
 pub use promotion::{PromotionEvent, completed};
+pub use step::StepEvent;
 
 use crate::{
     error::Error,

@@ -237,17 +237,20 @@ impl PromotionEvent {
     }
 }
 
+/// What happens to these is told with addresses.
+const ENTITIES: [&str; 2] = ["promotion", "step_approval"];
 /// The fields of what is told of a promotion that are addresses.
 const ADDRESSES: [&str; 2] = ["url", "answer_url"];
 
 /// The body as it is sent: addresses begin with the server's, which only who sends it knows. What is neither told of a
-/// promotion nor to a chat stays as it is, byte for byte.
+/// promotion or a step nor to a chat stays as it is, byte for byte.
 #[must_use]
 pub fn completed(body: &str, base: &str) -> Option<String> {
     if let Some(finished) = super::chat::finished(body, base) {
         return Some(finished);
     }
-    if base.is_empty() || !body.starts_with("{\"entity\":\"promotion\",") {
+    let is_ours = ENTITIES.iter().any(|entity| body.starts_with(&format!("{{\"entity\":\"{entity}\",")));
+    if base.is_empty() || !is_ours {
         return None;
     }
     let mut value: Map<String, Value> = serde_json::from_str(body).ok()?;

@@ -127,6 +127,9 @@ impl<'a> Export<'a> {
     }
 
     fn root(&mut self) -> Value {
+        if !self.spec.secrets.is_empty() {
+            self.problem("The pipeline has \"secrets\", which have no place in Kubeflow Pipelines.");
+        }
         let mut definitions = Map::new();
         let mut params = BTreeMap::new();
         for (name, param) in &self.spec.params {

@@ -485,6 +485,7 @@ pub(super) fn blank(work: Work) -> StepSpec {
         inputs: BTreeMap::new(),
         outputs: BTreeMap::new(),
         env: BTreeMap::new(),
+        secrets: BTreeMap::new(),
         timeout_seconds: None,
         retries: Retries::default(),
         pool: "default".to_owned(),

@@ -220,6 +220,7 @@ impl<'a> Import<'a> {
             params,
             files: std::mem::take(&mut self.files),
             env: std::mem::take(&mut self.env),
+            secrets: BTreeMap::new(),
             executor: Some(executor).filter(|executor| *executor != ExecutorKind::Process),
             image: self.image.take(),
             priority: domain::pipeline::Priority::default(),

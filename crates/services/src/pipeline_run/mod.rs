@@ -9,18 +9,18 @@ pub(crate) mod turn;
 pub use rerun::Rerun;
 
 use crate::{
-    Credential, Ctx, Event, Result, Services, artifact, boxed, commit, pipeline,
+    Credential, Ctx, Event, Result, Services, artifact, boxed, commit, pipeline, secret,
     step::{
-        account, inputs,
+        account, approval, inputs,
         plan::{self, Around, Plan},
-        settle,
+        settle, sub_run,
     },
 };
 use chrono::{DateTime, Datelike as _, Utc};
 use domain::{
     Error, ErrorKind, Page,
     audit::{Object, ObjectKind},
-    id::{AlertId, PipelineId, PipelineRunId, RunId, TriggerId},
+    id::{AlertId, PipelineId, PipelineRunId, RunId, TriggerId, UserId},
     page,
     pipeline::{Param, ParamValue, Pipeline, PipelineSpec, PipelineVersion},
     pipeline_run::{
@@ -135,6 +135,8 @@ pub(crate) struct Cause<'a> {
     pub(crate) reproduces: Option<PipelineRunId>,
     /// The run that it is again.
     pub(crate) rerun_of: Option<PipelineRunId>,
+    /// Who is behind it, when that is not who asks.
+    pub(crate) on_behalf_of: Option<UserId>,
 }
 
 impl Services {
@@ -397,7 +399,7 @@ impl Services {
 }
 
 /// Cancels an open run that is locked and that nobody cancelled.
-async fn cancel(
+pub(crate) async fn cancel(
     conn: &mut PgConnection,
     ctx: &Ctx,
     run: &mut PipelineRun,
@@ -433,9 +435,24 @@ pub(crate) async fn start_for(
     let pipeline = store::pipeline::by_id(conn, ctx.workspace_id(), pipeline)
         .await?
         .ok_or_else(|| Error::not_found("pipeline", pipeline))?;
-    let version = pipeline::version(conn, &pipeline, None).await?;
+    start_version(conn, ctx, &pipeline, None, params, cause).await
+}
+
+/// The same, of this version of the file; of the one that was stored last when none is given.
+///
+/// # Errors
+/// As above, and `NotFound` without such a version.
+pub(crate) async fn start_version(
+    conn: &mut PgConnection,
+    ctx: &Ctx,
+    pipeline: &Pipeline,
+    version: Option<i32>,
+    params: &BTreeMap<String, Value>,
+    cause: &Cause<'_>,
+) -> Result<PipelineRun> {
+    let version = pipeline::version(conn, pipeline, version).await?;
     let params = version.spec.resolve_params(params)?;
-    turn::start(conn, ctx, &pipeline, &version, &params, cause).await.map_err(|refused| match refused {
+    turn::start(conn, ctx, pipeline, &version, &params, cause).await.map_err(|refused| match refused {
         Insert::KeyTaken => Error::conflict("This has started a run already."),
         Insert::Failed(error) => error,
     })
@@ -488,7 +505,10 @@ async fn insert(
         code: cause.code,
         reproduces: cause.reproduces,
         started_by: ctx.user().map(|user| user.id),
-        on_behalf_of: account::person_behind(conn, ctx).await?,
+        on_behalf_of: match cause.on_behalf_of {
+            Some(person) => Some(person),
+            None => account::person_behind(conn, ctx).await?,
+        },
         // Slipway itself says which part of it.
         started_by_name: cause.name.filter(|_| ctx.caller.is_none()).unwrap_or_else(|| actor.name()),
         idempotency_key: cause.key,
@@ -499,6 +519,9 @@ async fn insert(
     })?;
 
     limits_exist(conn, ctx, &version.spec).await?;
+    secret::exist(conn, ctx, &version.spec).await?;
+    approval::teams_exist(conn, ctx, &version.spec).await?;
+    sub_run::others_exist(conn, ctx, (pipeline.id, &pipeline.name), &version.spec).await?;
     if let Some(before) = cause.reproduces {
         store::step::pin::copy(conn, before, id).await?;
     }

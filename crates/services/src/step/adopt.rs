@@ -73,6 +73,7 @@ impl Services {
             pipeline: work.pipeline,
             cached: None,
             invocation,
+            secrets: work.spec.secrets_of(step),
             files: BTreeMap::new(),
             inputs: Vec::new(),
             outputs,

@@ -55,7 +55,12 @@ impl Services {
             reasons: vec![reason.to_owned()],
         };
         let key = match key(&with)? {
-            Ok(key) => key,
+            Ok(mut key) => {
+                for (variable, secret) in self.secrets_in_key(conn, &with).await? {
+                    key.add(format!("secret {variable}"), secret);
+                }
+                key
+            }
             Err(reason) => {
                 self.note(conn, held, &miss(reason), None).await?;
                 return Ok(None);
@@ -90,6 +95,21 @@ impl Services {
             StepCache { outcome: CacheOutcome::Hit, run: Some(kept.run), step: Some(kept.step), reasons: Vec::new() };
         self.note(conn, held, &hit, Some((&digest, &key))).await?;
         Ok(Some(Hit { outputs: kept.outputs, reason: format!("cached from run #{}", kept.run) }))
+    }
+
+    /// Which secrets a step gets, by name and version: never a value.
+    async fn secrets_in_key(&self, conn: &mut PgConnection, with: &RunWith<'_>) -> Result<Vec<(String, String)>> {
+        let wanted = with.work.spec.secrets_of(with.step);
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let names: Vec<&str> = wanted.values().map(String::as_str).collect();
+        let known = store::secret::versions(conn, with.work.workspace.id, &names).await?;
+        let shown = |(variable, name): (String, String)| {
+            let version = known.get(&name).map_or_else(|| "none".to_owned(), |version| format!("v{version}"));
+            (variable, format!("{name} {version}"))
+        };
+        Ok(wanted.into_iter().map(shown).collect())
     }
 
     async fn note(

@@ -5,6 +5,7 @@
 
 pub(crate) mod account;
 mod adopt;
+pub(crate) mod approval;
 mod cache;
 mod end;
 mod files;
@@ -15,9 +16,11 @@ mod outputs;
 pub(crate) mod plan;
 mod publish;
 pub(crate) mod settle;
+pub(crate) mod sub_run;
 pub(crate) mod tracked;
 
 pub use adopt::{Adopted, Place};
+pub use approval::StepApprovalDetail;
 pub use cache::Hit;
 pub use end::{AttemptEnd, LetGo};
 pub use files::FileTrouble;
@@ -58,6 +61,8 @@ pub struct StepWork {
     pub run_name: String,
     /// The command line and all variables.
     pub invocation: Invocation,
+    /// Secrets that it gets besides: variable to name.
+    pub secrets: BTreeMap<String, String>,
     /// Files of the pipeline: path to text.
     pub files: BTreeMap<String, String>,
     /// What to put into the step's directory.
@@ -267,6 +272,7 @@ impl Services {
             cached,
             run_name,
             invocation,
+            secrets: work.spec.secrets_of(step),
             files,
             inputs,
             outputs,

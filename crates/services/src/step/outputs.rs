@@ -121,11 +121,14 @@ impl Outputs {
 
     fn of_one(&self, spec: &PipelineSpec, step: &StepSpec, spot: &Spot, output: &str) -> Option<Given> {
         match step.outputs.get(output)? {
-            OutputSpec::Of { from } => self.of(spec, &spot.inside(&from.step), &from.output),
-            OutputSpec::FirstOf { from } => {
+            // A step that runs another pipeline has them as its own.
+            OutputSpec::Of { from } if step.pipeline().is_none() => {
+                self.of(spec, &spot.inside(&from.step), &from.output)
+            }
+            OutputSpec::FirstOf { from } if step.pipeline().is_none() => {
                 from.iter().find_map(|from| self.of(spec, &spot.inside(&from.step), &from.output))
             }
-            OutputSpec::Path(_) | OutputSpec::Typed { .. } => {
+            OutputSpec::Of { .. } | OutputSpec::FirstOf { .. } | OutputSpec::Path(_) | OutputSpec::Typed { .. } => {
                 self.0.get(&spot.name)?.iter().find(|given| given.name == output).cloned().map(Given::One)
             }
         }

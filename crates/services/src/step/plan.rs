@@ -4,7 +4,7 @@
 use super::outputs::Spot;
 use domain::{
     id::{StepId, WorkspaceId},
-    pipeline::{ParamValue, PipelineSpec, StepSpec},
+    pipeline::{ParamValue, PipelineSpec, StepSpec, Work},
     step::StepKind,
 };
 use std::collections::{BTreeMap, HashMap};
@@ -85,7 +85,7 @@ pub(super) fn instances(
             new.blocked_by = (index >= most).then(|| key.clone());
         }
         // Steps that run no command themselves hold no place of a limit: each waits for the one so many before it.
-        if let (StepKind::Steps, Some(before)) = (kind, index.checked_sub(most)) {
+        if let (true, Some(before)) = (kind != StepKind::Command, index.checked_sub(most)) {
             new.needs = 1;
             new.trigger_rule = domain::pipeline::TriggerRule::AllDone;
             plan.edges.extend(plan.steps.get(before).map(|before| (before.id, new.id)));
@@ -96,7 +96,12 @@ pub(super) fn instances(
 }
 
 fn own_kind(step: &StepSpec) -> StepKind {
-    if step.steps().is_some() { StepKind::Steps } else { StepKind::Command }
+    match step.work {
+        Work::Command(_) | Work::Notebook(_) => StepKind::Command,
+        Work::Steps(_) => StepKind::Steps,
+        Work::Approval(_) => StepKind::Approval,
+        Work::Pipeline(_) => StepKind::Pipeline,
+    }
 }
 
 fn new_step(

@@ -4,8 +4,10 @@
 //! somebody else.
 
 use super::{
+    approval,
     outputs::{Outputs, Spot},
     plan::{self, Around, Outer},
+    sub_run,
 };
 use crate::{Event, Result, pipeline_run};
 use chrono::Utc;
@@ -69,8 +71,22 @@ pub(crate) async fn start(conn: &mut PgConnection, run: &PipelineRun, spec: &Pip
 
 /// Somebody asked to cancel the run: what has not begun does not begin, but for what runs in the end.
 pub(crate) async fn cancel(conn: &mut PgConnection, run: &PipelineRun) -> Result<Settled> {
-    let cancelled = progress::cancel(conn, run.id).await?;
+    let cancelled = stop(conn, run).await?;
     Mover::new(conn, run).go(cancelled, Vec::new()).await
+}
+
+/// Cancels what no worker holds of a run that is to be cancelled. Answers with the steps that have ended with that.
+async fn stop(conn: &mut PgConnection, run: &PipelineRun) -> Result<Vec<StepId>> {
+    let mut cancelled = progress::cancel(conn, run.id).await?;
+    cancelled.extend(approval::cancel(conn, run).await?);
+    sub_run::cancel(conn, run).await?;
+    Ok(cancelled)
+}
+
+/// Ends a step that no worker holds, and moves its run on.
+pub(super) async fn end(conn: &mut PgConnection, run: &PipelineRun, ended: Ended) -> Result<Settled> {
+    let ended = progress::end(conn, &[ended]).await?;
+    Mover::new(conn, run).go(ended, Vec::new()).await
 }
 
 /// Looks at the whole run: makes every move that is due, and the run what its steps make it. Changes nothing when all is
@@ -81,7 +97,7 @@ pub(crate) async fn repair(conn: &mut PgConnection, run: &PipelineRun) -> Result
     }
     if run.state == PipelineRunState::Cancelling {
         // They are counted below, with all others.
-        progress::cancel(conn, run.id).await?;
+        stop(conn, run).await?;
     }
     let (outer, mut due) = progress::recount(conn, run.id).await?;
     due.extend(progress::due(conn, run.id).await?);
@@ -97,11 +113,13 @@ struct Mover<'a> {
     /// The pipeline's file, once somebody had to look.
     spec: Option<Arc<PipelineSpec>>,
     pools: BTreeSet<String>,
+    /// Whether a step has begun that no worker takes.
+    begun: bool,
 }
 
 impl<'a> Mover<'a> {
     fn new(conn: &'a mut PgConnection, run: &'a PipelineRun) -> Self {
-        Self { conn, run, spec: None, pools: BTreeSet::new() }
+        Self { conn, run, spec: None, pools: BTreeSet::new(), begun: false }
     }
 
     /// These have ended, and these may have their turn.
@@ -130,7 +148,7 @@ impl<'a> Mover<'a> {
             }
         }
         wake(self.conn, &self.pools).await?;
-        finish(self.conn, self.run, self.run.state.after(top.all, false)).await
+        finish(self.conn, self.run, self.run.state.after(top.all, self.begun)).await
     }
 
     /// Counts steps that have ended wherever somebody waits for them, and the steps around them that end with them; adds those
@@ -196,6 +214,17 @@ impl<'a> Mover<'a> {
         match step.kind {
             StepKind::Command => Ok(Turn::Ready),
             StepKind::Steps | StepKind::Many => self.open(step).await,
+            StepKind::Approval => {
+                let spec = self.spec().await?;
+                approval::ask(self.conn, self.run, &spec, step).await?;
+                self.begun = true;
+                Ok(Turn::Waits)
+            }
+            StepKind::Pipeline => {
+                sub_run::want(self.conn, self.run, step).await?;
+                self.begun = true;
+                Ok(Turn::Waits)
+            }
         }
     }
 

@@ -418,6 +418,25 @@ pub async fn set_state(conn: &mut PgConnection, id: PipelineRunId, state: Pipeli
     Ok(())
 }
 
+/// Who started a run, and the person behind the step of a pipeline that did.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn people(conn: &mut PgConnection, id: PipelineRunId) -> Result<(Option<UserId>, Option<UserId>)> {
+    Ok(sqlx::query_as("select started_by, on_behalf_of from pipeline_runs where id = $1")
+        .bind(id)
+        .fetch_one(conn)
+        .await?)
+}
+
+/// How many runs led to a run, one by the end of the other.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn depth(conn: &mut PgConnection, id: PipelineRunId) -> Result<i32> {
+    Ok(sqlx::query_scalar("select depth from pipeline_runs where id = $1").bind(id).fetch_one(conn).await?)
+}
+
 /// Notes when somebody first asked to cancel the run.
 ///
 /// # Errors
@@ -452,7 +471,9 @@ pub async fn unsettled(conn: &mut PgConnection, this: Option<PipelineRunId>, lim
                       from steps s
                       where s.run_id = r.id and s.parent_id is null and s.state in ('waiting', 'ready', 'running'))
                   or not exists (
-                      select from steps s where s.run_id = r.id and s.kind = 'command' and s.state in ('ready', 'running'))
+                      select
+                      from steps s
+                      where s.run_id = r.id and s.kind not in ('steps', 'many') and s.state in ('ready', 'running'))
                   or exists (
                       select
                       from steps s
@@ -462,7 +483,11 @@ pub async fn unsettled(conn: &mut PgConnection, this: Option<PipelineRunId>, lim
                           and (not s.finally or r.top_open = 0))
                   or (r.state = 'cancelling'
                       and exists (
-                          select from steps s where s.run_id = r.id and s.state in ('waiting', 'ready') and not s.finally)))
+                          select
+                          from steps s
+                          where s.run_id = r.id
+                              and not s.finally
+                              and (s.state in ('waiting', 'ready') or (s.state = 'running' and s.kind = 'approval')))))
          order by r.id
          limit $1",
     )

@@ -137,6 +137,7 @@ pub async fn note_ending(conn: &mut PgConnection, run: PipelineRunId, pipeline: 
                            and r.held_at is not null)
              or exists (select from pipelines p where p.id = $2 and p.concurrency_limit is not null)
              or exists (select from backfill_runs x where x.run_id = $1)
+             or exists (select from sub_runs x where x.child_run_id = $1)
              or exists (select from pipeline_runs r where r.id = $1 and r.reproduces is not null)
              or exists (select from triggers t where t.source_pipeline_id = $2 and t.enabled)
          on conflict (run_id) do nothing",

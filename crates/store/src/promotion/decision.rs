@@ -4,7 +4,7 @@ use crate::{Error, Result};
 use chrono::{DateTime, Utc};
 use domain::{
     Digest,
-    id::{ChangeRequestId, DecisionId, PromotionId, UserId},
+    id::{ChangeRequestId, DecisionId, PromotionId, StepId, UserId},
     promotion::{Decision, DecisionVerdict},
 };
 use sqlx::{FromRow, PgConnection, types::Json};
@@ -102,6 +102,24 @@ pub async fn decisions_on_change(conn: &mut PgConnection, request: ChangeRequest
     rows.into_iter().map(Decision::try_from).collect()
 }
 
+/// The decisions on a step, oldest first.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn decisions_on_step(conn: &mut PgConnection, step: StepId) -> Result<Vec<Decision>> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "select promotion_id, id, user_id, user_name, verdict, comment, subject_digest, rules, acting_for, inputs,
+             checked, reauthenticated, at
+         from decisions
+         where step_id = $1
+         order by id",
+    )
+    .bind(step)
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(Decision::try_from).collect()
+}
+
 /// What is decided on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum On {
@@ -109,6 +127,8 @@ pub enum On {
     Promotion(PromotionId),
     /// A change request.
     Change(ChangeRequestId),
+    /// A step of a pipeline run.
+    Step(StepId),
 }
 
 /// Adds a decision.
@@ -116,9 +136,10 @@ pub enum On {
 /// # Errors
 /// [`Error::Duplicate`] when the person has said the same of this subject.
 pub async fn insert_decision(conn: &mut PgConnection, on: On, decision: &Decision) -> Result<()> {
-    let (promotion, change) = match on {
-        On::Promotion(id) => (Some(id), None),
-        On::Change(id) => (None, Some(id)),
+    let (promotion, change, step) = match on {
+        On::Promotion(id) => (Some(id), None, None),
+        On::Change(id) => (None, Some(id), None),
+        On::Step(id) => (None, None, Some(id)),
     };
     let acting_for: Vec<Option<UserId>> = match &decision.acting_for {
         None => Vec::new(),
@@ -126,8 +147,8 @@ pub async fn insert_decision(conn: &mut PgConnection, on: On, decision: &Decisio
     };
     sqlx::query(
         "insert into decisions (id, promotion_id, user_id, user_name, verdict, comment, subject_digest, rules,
-             acting_for, inputs, checked, reauthenticated, at, change_request_id)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+             acting_for, inputs, checked, reauthenticated, at, change_request_id, step_id)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
     )
     .bind(decision.id)
     .bind(promotion)
@@ -143,6 +164,7 @@ pub async fn insert_decision(conn: &mut PgConnection, on: On, decision: &Decisio
     .bind(decision.reauthenticated)
     .bind(decision.at)
     .bind(change)
+    .bind(step)
     .execute(conn)
     .await?;
     Ok(())

@@ -13,7 +13,7 @@ pub use candidate::{
     Candidate, EvaluationFile, candidate, candidate_by_number, commit_of_run, datasets_of_run, evaluation_of_run,
     metrics_of_run, tags_of_version,
 };
-pub use decision::{On, decisions, decisions_on, decisions_on_change, insert_decision};
+pub use decision::{On, decisions, decisions_on, decisions_on_change, decisions_on_step, insert_decision};
 pub use evidence::{evidence, insert_evidence};
 pub use gate::{ask, gates, reset_gates, set_findings, set_findings_at, set_waiting};
 pub use lineage::{

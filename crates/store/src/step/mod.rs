@@ -2,6 +2,7 @@
 //! [`attempt`], what follows when steps end is in [`progress`], and how many may run at once in [`limit`].
 
 pub mod adopt;
+pub mod approval;
 pub mod attempt;
 pub mod cache;
 mod carry;
@@ -12,6 +13,7 @@ pub mod pin;
 pub mod progress;
 pub mod record;
 pub mod sample;
+pub mod sub_run;
 pub mod tracked;
 
 pub use carry::carry;
@@ -142,6 +144,7 @@ struct Row {
     inner_running: i64,
     inner_failed: i64,
     carried_from: Option<i64>,
+    sub_run: Option<i64>,
     cache: Option<Json<StepCache>>,
 }
 
@@ -170,9 +173,10 @@ impl TryFrom<Row> for Step {
             started_at: row.started_at,
             ended_at: row.ended_at,
             outputs: row.outputs.0,
-            inner: (kind != StepKind::Command).then_some(inner),
+            inner: kind.is_outer().then_some(inner),
             blocked_by: row.blocked_by,
             carried_from: row.carried_from,
+            sub_run: row.sub_run,
             cache: row.cache.map(|cache| cache.0),
         })
     }
@@ -184,6 +188,10 @@ macro_rules! select_steps {
         concat!(
             "select s.id, s.position, s.name, s.kind, o.name as parent, s.items, s.state, s.reason, s.attempts, s.max_attempts,
                  s.started_at, s.ended_at, s.outputs, s.carried_from, s.cache,
+                 (select c.number
+                  from sub_runs x
+                  join pipeline_runs c on c.id = x.child_run_id
+                  where x.step_id = s.id) as sub_run,
                  (select coalesce(l.kind || ' ' || l.name, s.blocked_by)
                   from (select) as one
                   left join limits l on l.key = s.blocked_by) as blocked_by,
@@ -203,7 +211,7 @@ macro_rules! select_steps {
                      count(*) filter (where i.state = 'running') as running,
                      count(*) filter (where i.state = 'failed') as failed
                  from steps i
-                 where s.kind <> 'command' and i.parent_id = s.id) as inside
+                 where s.kind in ('steps', 'many') and i.parent_id = s.id) as inside
              ",
             $rest
         )
@@ -230,7 +238,7 @@ pub struct Filter<'a> {
     pub parent: Option<&'a str>,
     /// In this state.
     pub state: Option<StepState>,
-    /// Only commands.
+    /// Only what has no steps inside of it.
     pub commands: bool,
 }
 
@@ -257,7 +265,7 @@ pub async fn list(
             "where s.parent_id = (select named.id from steps named where named.run_id = $1 and named.name = $3)
                  and s.position > $2
                  and ($4::text is null or s.state = $4)
-                 and (not $5 or s.kind = 'command')
+                 and (not $5 or s.kind not in ('steps', 'many'))
              order by s.position
              limit $6"
         ),
@@ -266,7 +274,7 @@ pub async fn list(
                  and s.position > $2
                  and $3::text is null
                  and ($4::text is null or s.state = $4)
-                 and (not $5 or s.kind = 'command')
+                 and (not $5 or s.kind not in ('steps', 'many'))
              order by s.position
              limit $6"
         ),
@@ -376,7 +384,7 @@ pub async fn failed(conn: &mut PgConnection, run: PipelineRunId, limit: i64) -> 
     let rows = sqlx::query_as(
         "select name, reason
          from steps
-         where run_id = $1 and state = 'failed' and kind = 'command'
+         where run_id = $1 and state = 'failed' and kind not in ('steps', 'many')
          order by position
          limit $2",
     )

@@ -28,7 +28,7 @@ pub(super) async fn added(conn: &mut PgConnection, run: PipelineRunId, steps: &[
     .bind(run)
     .bind(count(&|step| step.parent.is_none() && !step.finally))
     .bind(count(&|step| step.parent.is_none() && step.finally))
-    .bind(count(&|step| step.kind == StepKind::Command))
+    .bind(count(&|step| !step.kind.is_outer()))
     .execute(conn)
     .await?;
     Ok(())
@@ -235,7 +235,7 @@ pub async fn count_run(conn: &mut PgConnection, run: PipelineRunId, ended: &[Ste
                  (count(*) filter (where parent_id is null and finally))::integer as finally,
                  (count(*) filter (where parent_id is null and state = 'failed'))::integer as failed,
                  (count(*) filter (where parent_id is null and state = 'cancelled'))::integer as cancelled,
-                 (count(*) filter (where kind = 'command'))::integer as commands
+                 (count(*) filter (where kind not in ('steps', 'many')))::integer as commands
              from steps
              where id = any($2)) as counted
          where r.id = $1
@@ -365,7 +365,7 @@ pub async fn recount(conn: &mut PgConnection, run: PipelineRunId) -> Result<(Vec
                  count(*) filter (where i.state = 'cancelled') as cancelled
              from steps o
              left join steps i on i.parent_id = o.id
-             where o.run_id = $1 and o.kind <> 'command'
+             where o.run_id = $1 and o.kind in ('steps', 'many')
              group by o.id) as inside
          where s.id = inside.id",
     )
@@ -385,8 +385,8 @@ pub async fn recount(conn: &mut PgConnection, run: PipelineRunId) -> Result<(Vec
                  count(*) filter (where parent_id is null and finally and is_open) as finally,
                  count(*) filter (where parent_id is null and state = 'failed') as failed,
                  count(*) filter (where parent_id is null and state = 'cancelled') as cancelled,
-                 count(*) filter (where kind = 'command') as total,
-                 count(*) filter (where kind = 'command' and not is_open) as ended
+                 count(*) filter (where kind not in ('steps', 'many')) as total,
+                 count(*) filter (where kind not in ('steps', 'many') and not is_open) as ended
              from (select *, state in ('waiting', 'ready', 'running') as is_open from steps where run_id = $1) as steps
          ) as counted
          where r.id = $1",
@@ -397,7 +397,7 @@ pub async fn recount(conn: &mut PgConnection, run: PipelineRunId) -> Result<(Vec
     let outer: Vec<(StepId, i32, i32)> = sqlx::query_as(
         "select id, inner_failed, inner_cancelled
          from steps
-         where run_id = $1 and kind <> 'command' and state = 'running' and inner_open = 0",
+         where run_id = $1 and kind in ('steps', 'many') and state = 'running' and inner_open = 0",
     )
     .bind(run)
     .fetch_all(&mut *conn)

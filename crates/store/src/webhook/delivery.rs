@@ -4,7 +4,7 @@
 //! delivery counts only under that fence. When the lease has ended, anybody may take the delivery.
 
 use super::parse_event;
-use crate::{Error, Result};
+use crate::{Error, Result, secret_key::Kept};
 use chrono::{DateTime, Utc};
 use domain::{
     id::{DeliveryId, WebhookId},
@@ -66,8 +66,9 @@ pub struct Taken {
     pub webhook: String,
     /// Where it goes.
     pub url: String,
-    /// What it is signed with; empty when it is not.
-    pub secret: String,
+    /// What it is signed with.
+    #[sqlx(flatten)]
+    pub secret: Kept,
     /// What is posted.
     pub body: String,
     /// How often it was tried, this try among them.
@@ -114,7 +115,7 @@ pub async fn take(conn: &mut PgConnection, lease: Duration, at_once: i64) -> Res
              where d.id = next.id
              returning d.id, d.webhook_id, d.body, d.attempts, d.fence
          )
-         select t.id, t.webhook_id, w.name as webhook, w.url, w.secret, t.body, t.attempts, t.fence
+         select t.id, t.webhook_id, w.name as webhook, w.url, w.secret, w.key_id, w.sealed, t.body, t.attempts, t.fence
          from taken t
          join webhooks w on w.id = t.webhook_id",
     )

@@ -4,7 +4,10 @@ pub mod delivery;
 #[cfg(test)]
 mod tests;
 
-use crate::{Error, Result};
+use crate::{
+    Error, Result,
+    secret_key::{Kept, Sealed},
+};
 use chrono::{DateTime, Utc};
 use domain::{
     id::{WebhookId, WorkspaceId},
@@ -60,15 +63,15 @@ fn names(events: &BTreeSet<WebhookEvent>) -> Vec<&'static str> {
     events.iter().map(|event| event.as_str()).collect()
 }
 
-/// Adds a webhook. An empty secret is none.
+/// Adds a webhook, with what it signs with.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn insert(conn: &mut PgConnection, webhook: &Webhook, secret: &str) -> Result<()> {
+pub async fn insert(conn: &mut PgConnection, webhook: &Webhook, secret: Option<&Sealed>) -> Result<()> {
     sqlx::query(
-        "insert into webhooks (id, workspace_id, name, description, url, events, status, secret, created_at, updated_at,
-             format)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        "insert into webhooks (id, workspace_id, name, description, url, events, status, created_at, updated_at, format,
+             key_id, sealed)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
     )
     .bind(webhook.id)
     .bind(webhook.workspace_id)
@@ -77,10 +80,11 @@ pub async fn insert(conn: &mut PgConnection, webhook: &Webhook, secret: &str) ->
     .bind(&webhook.url)
     .bind(names(&webhook.events))
     .bind(webhook.status.as_str())
-    .bind(secret)
     .bind(webhook.created_at)
     .bind(webhook.updated_at)
     .bind(webhook.format.as_str())
+    .bind(secret.map(|secret| &secret.key_id))
+    .bind(secret.map(|secret| &secret.bytes))
     .execute(conn)
     .await?;
     Ok(())
@@ -92,7 +96,7 @@ pub async fn insert(conn: &mut PgConnection, webhook: &Webhook, secret: &str) ->
 /// When the statement fails.
 pub async fn by_id(conn: &mut PgConnection, workspace: WorkspaceId, id: WebhookId) -> Result<Option<Webhook>> {
     let row: Option<Row> = sqlx::query_as(
-        "select id, workspace_id, name, description, url, events, format, status, secret <> '' as has_secret, created_at,
+        "select id, workspace_id, name, description, url, events, format, status, secret <> '' or sealed is not null as has_secret, created_at,
              updated_at
          from webhooks
          where id = $2 and workspace_id = $1 and deleted_at is null",
@@ -111,7 +115,7 @@ pub async fn by_id(conn: &mut PgConnection, workspace: WorkspaceId, id: WebhookI
 /// When the statement fails.
 pub async fn lock(conn: &mut PgConnection, workspace: WorkspaceId, id: WebhookId) -> Result<Option<Webhook>> {
     let row: Option<Row> = sqlx::query_as(
-        "select id, workspace_id, name, description, url, events, format, status, secret <> '' as has_secret, created_at,
+        "select id, workspace_id, name, description, url, events, format, status, secret <> '' or sealed is not null as has_secret, created_at,
              updated_at
          from webhooks
          where id = $2 and workspace_id = $1 and deleted_at is null
@@ -124,16 +128,62 @@ pub async fn lock(conn: &mut PgConnection, workspace: WorkspaceId, id: WebhookId
     row.map(Webhook::try_from).transpose()
 }
 
-/// What a webhook of a workspace signs with; empty when it does not sign.
+/// What a webhook of a workspace signs with.
 ///
 /// # Errors
 /// When the statement fails, or the workspace has no such webhook.
-pub async fn secret(conn: &mut PgConnection, workspace: WorkspaceId, id: WebhookId) -> Result<String> {
-    Ok(sqlx::query_scalar("select secret from webhooks where id = $2 and workspace_id = $1")
+pub async fn secret(conn: &mut PgConnection, workspace: WorkspaceId, id: WebhookId) -> Result<Kept> {
+    Ok(sqlx::query_as("select secret, key_id, sealed from webhooks where id = $2 and workspace_id = $1")
         .bind(workspace)
         .bind(id)
         .fetch_one(conn)
         .await?)
+}
+
+/// Up to `limit` webhooks whose secret is not encrypted with this key, after this id, held until the transaction ends.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn under_other_keys(
+    conn: &mut PgConnection,
+    key: &str,
+    after: Option<WebhookId>,
+    limit: i64,
+) -> Result<Vec<(WebhookId, Kept)>> {
+    #[derive(FromRow)]
+    struct Other {
+        id: WebhookId,
+        #[sqlx(flatten)]
+        kept: Kept,
+    }
+    let rows: Vec<Other> = sqlx::query_as(
+        "select id, secret, key_id, sealed
+         from webhooks
+         where (secret <> '' or key_id <> $1) and ($2::uuid is null or id > $2)
+         order by id
+         limit $3
+         for no key update",
+    )
+    .bind(key)
+    .bind(after)
+    .bind(limit)
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.kept)).collect())
+}
+
+/// Keeps what a webhook signs with encrypted; without anything, it signs no more.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn seal(conn: &mut PgConnection, id: WebhookId, secret: Option<&Sealed>) -> Result<()> {
+    sqlx::query("update webhooks set secret = '', key_id = $2, sealed = $3 where id = $1")
+        .bind(id)
+        .bind(secret.map(|secret| &secret.key_id))
+        .bind(secret.map(|secret| &secret.bytes))
+        .execute(conn)
+        .await?;
+    Ok(())
 }
 
 /// Up to `limit` webhooks of a workspace, newest first; those before `before`.
@@ -147,7 +197,7 @@ pub async fn list(
     limit: i64,
 ) -> Result<Vec<Webhook>> {
     let rows: Vec<Row> = sqlx::query_as(
-        "select id, workspace_id, name, description, url, events, format, status, secret <> '' as has_secret, created_at,
+        "select id, workspace_id, name, description, url, events, format, status, secret <> '' or sealed is not null as has_secret, created_at,
              updated_at
          from webhooks
          where workspace_id = $1 and deleted_at is null and ($2::uuid is null or id < $2)
@@ -162,16 +212,15 @@ pub async fn list(
     rows.into_iter().map(Webhook::try_from).collect()
 }
 
-/// Changes a webhook to what is given, and its secret when there is one here.
+/// Changes a webhook to what is given. What it signs with stays.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn update(conn: &mut PgConnection, webhook: &Webhook, secret: Option<&str>) -> Result<()> {
+pub async fn update(conn: &mut PgConnection, webhook: &Webhook) -> Result<()> {
     sqlx::query(
         "update webhooks
-         set name = $2, description = $3, url = $4, events = $5, status = $6, secret = coalesce($7, secret),
-             updated_at = $8, format = $10
-         where id = $1 and workspace_id = $9",
+         set name = $2, description = $3, url = $4, events = $5, status = $6, updated_at = $7, format = $9
+         where id = $1 and workspace_id = $8",
     )
     .bind(webhook.id)
     .bind(&webhook.name)
@@ -179,7 +228,6 @@ pub async fn update(conn: &mut PgConnection, webhook: &Webhook, secret: Option<&
     .bind(&webhook.url)
     .bind(names(&webhook.events))
     .bind(webhook.status.as_str())
-    .bind(secret)
     .bind(webhook.updated_at)
     .bind(webhook.workspace_id)
     .bind(webhook.format.as_str())
@@ -195,7 +243,7 @@ pub async fn update(conn: &mut PgConnection, webhook: &Webhook, secret: Option<&
 pub async fn delete(conn: &mut PgConnection, workspace: WorkspaceId, id: WebhookId) -> Result<()> {
     sqlx::query(
         "update webhooks
-         set deleted_at = now(), secret = '', status = 'DISABLED'
+         set deleted_at = now(), secret = '', key_id = null, sealed = null, status = 'DISABLED'
          where id = $2 and workspace_id = $1",
     )
     .bind(workspace)

@@ -1,6 +1,7 @@
 //! Who gets a delivery, and whose word of it counts, against a real database.
 
-use super::{Told, by_id, delete, delivery, insert, list, lock, secret, told_of, update};
+use super::{Told, by_id, delete, delivery, insert, list, lock, seal, secret, told_of, update};
+use crate::secret_key::{Kept, Sealed, put_first};
 use delivery::{Ended, Taken};
 use domain::{
     id::{WebhookId, WorkspaceId},
@@ -42,8 +43,14 @@ async fn webhook(conn: &mut PgConnection, workspace: WorkspaceId, name: &str) ->
         created_at: chrono::DateTime::UNIX_EPOCH,
         updated_at: chrono::DateTime::UNIX_EPOCH,
     };
-    insert(conn, &webhook, "hush").await.unwrap();
+    let sealed = sealed(conn).await;
+    insert(conn, &webhook, Some(&sealed)).await.unwrap();
     webhook
+}
+
+async fn sealed(conn: &mut PgConnection) -> Sealed {
+    put_first(conn, "key").await.unwrap();
+    Sealed { key_id: "key".to_owned(), bytes: b"hush".to_vec() }
 }
 
 async fn take(conn: &mut PgConnection) -> Option<Taken> {
@@ -63,13 +70,14 @@ async fn a_webhook_reads_back_and_its_secret_apart() {
     let made = webhook(&mut conn, lab, "ci").await;
     assert_eq!(by_id(&mut conn, lab, made.id).await.unwrap().as_ref(), Some(&made));
     assert_eq!(by_id(&mut conn, other, made.id).await.unwrap(), None);
-    assert_eq!(secret(&mut conn, lab, made.id).await.unwrap(), "hush");
+    let kept = Kept::Sealed(sealed(&mut conn).await);
+    assert_eq!(secret(&mut conn, lab, made.id).await.unwrap(), kept);
 
     let updated_at = made.updated_at + chrono::TimeDelta::hours(1);
     let changed = Webhook { name: "cd".to_owned(), events: BTreeSet::from([EVENT]), updated_at, ..made.clone() };
-    update(&mut conn, &changed, None).await.unwrap();
+    update(&mut conn, &changed).await.unwrap();
     assert_eq!(by_id(&mut conn, lab, made.id).await.unwrap().as_ref(), Some(&changed));
-    update(&mut conn, &changed, Some("")).await.unwrap();
+    seal(&mut conn, made.id, None).await.unwrap();
     assert!(!by_id(&mut conn, lab, made.id).await.unwrap().unwrap().has_secret);
 
     let second = webhook(&mut conn, lab, "second").await;
@@ -78,7 +86,7 @@ async fn a_webhook_reads_back_and_its_secret_apart() {
     assert_eq!(names(list(&mut conn, lab, Some(second.id), 10).await.unwrap()), ["cd"]);
     delete(&mut conn, lab, second.id).await.unwrap();
     assert_eq!(by_id(&mut conn, lab, second.id).await.unwrap(), None);
-    assert_eq!(secret(&mut conn, lab, second.id).await.unwrap(), "");
+    assert_eq!(secret(&mut conn, lab, second.id).await.unwrap(), Kept::Nothing);
     assert_eq!(lock(&mut conn, lab, second.id).await.unwrap(), None);
 }
 
@@ -92,10 +100,11 @@ async fn another_workspace_neither_holds_nor_changes_nor_deletes_a_webhook() {
     assert_eq!(lock(&mut conn, other, made.id).await.unwrap(), None);
     assert!(secret(&mut conn, other, made.id).await.is_err());
     let theirs = Webhook { workspace_id: other, name: "theirs".to_owned(), ..made.clone() };
-    update(&mut conn, &theirs, Some("known")).await.unwrap();
+    update(&mut conn, &theirs).await.unwrap();
     delete(&mut conn, other, made.id).await.unwrap();
     assert_eq!(lock(&mut conn, lab, made.id).await.unwrap().as_ref(), Some(&made));
-    assert_eq!(secret(&mut conn, lab, made.id).await.unwrap(), "hush");
+    let kept = Kept::Sealed(sealed(&mut conn).await);
+    assert_eq!(secret(&mut conn, lab, made.id).await.unwrap(), kept);
 }
 
 #[tokio::test]
@@ -107,11 +116,11 @@ async fn only_those_are_told_who_asked_for_the_event_here() {
     let told = webhook(&mut conn, lab, "told").await;
     webhook(&mut conn, other, "elsewhere").await;
     let disabled = webhook(&mut conn, lab, "disabled").await;
-    update(&mut conn, &Webhook { status: WebhookStatus::Disabled, ..disabled }, None).await.unwrap();
+    update(&mut conn, &Webhook { status: WebhookStatus::Disabled, ..disabled }).await.unwrap();
     let gone = webhook(&mut conn, lab, "gone").await;
     delete(&mut conn, lab, gone.id).await.unwrap();
     let chat = Webhook { format: WebhookFormat::Chat, ..told.clone() };
-    update(&mut conn, &chat, None).await.unwrap();
+    update(&mut conn, &chat).await.unwrap();
     let found = vec![Told { id: told.id, format: WebhookFormat::Chat }];
     assert_eq!(told_of(&mut conn, lab, EVENT).await.unwrap(), Some(("lab".to_owned(), found)));
     assert_eq!(told_of(&mut conn, lab, WebhookEvent::PromptTagSet).await.unwrap(), None);
@@ -125,7 +134,8 @@ async fn a_delivery_is_taken_by_one_and_only_the_last_word_counts() {
     let hook = webhook(&mut conn, lab, "ci").await;
     delivery::insert(&mut conn, &[hook.id], EVENT, "{}").await.unwrap();
     let first = take(&mut conn).await.unwrap();
-    assert_eq!((first.attempts, first.secret.as_str(), first.body.as_str()), (1, "hush", "{}"));
+    assert_eq!((first.attempts, first.body.as_str()), (1, "{}"));
+    assert_eq!(first.secret, Kept::Sealed(sealed(&mut conn).await));
     assert!(take(&mut conn).await.is_none(), "it is taken");
     assert!(delivery::next_due(&mut conn).await.unwrap().unwrap() > Duration::from_secs(60));
 
@@ -218,7 +228,7 @@ async fn what_waits_for_a_webhook_that_is_off_is_dropped_also_when_its_worker_is
     }
     let (sent, lost) = (take(&mut conn).await.unwrap(), take(&mut conn).await.unwrap());
     lock(&mut conn, lab, hook.id).await.unwrap().unwrap();
-    update(&mut conn, &Webhook { status: WebhookStatus::Disabled, ..hook.clone() }, None).await.unwrap();
+    update(&mut conn, &Webhook { status: WebhookStatus::Disabled, ..hook.clone() }).await.unwrap();
     assert_eq!(delivery::drop_waiting(&mut conn, hook.id, "It is off.").await.unwrap(), 1);
     assert!(take(&mut conn).await.is_none());
     // One under way would be tried again, the worker of the other is lost.

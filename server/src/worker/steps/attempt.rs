@@ -152,6 +152,12 @@ impl Steps {
         }
         let mut env = self.options.step_env.clone();
         env.extend(work.invocation.env.clone());
+        match self.services.open_secrets(held, &work.secrets).await {
+            Ok(secrets) => {
+                env.extend(secrets.into_iter().map(|(variable, value)| (variable, value.reveal().to_owned())));
+            }
+            Err(trouble) => return Some(troubled(trouble)),
+        }
         let task = task(&work, env);
         self.follow(held, place, dir, &task, &work, (hand, 0), log).await
     }
@@ -304,7 +310,7 @@ fn task(work: &StepWork, env: BTreeMap<String, String>) -> Task {
         env,
         timeout: work.timeout,
         grace: GRACE,
-        secrets: SECRETS.map(str::to_owned).into(),
+        secrets: SECRETS.into_iter().map(str::to_owned).chain(work.secrets.keys().cloned()).collect(),
         image: work.image.clone(),
         limits: Limits {
             cpus: work.resources.cpu,

@@ -183,3 +183,44 @@ async fn whoever_may_not_run_sees_no_form() {
     let html = viewer.get("/pipeline-runs/1").await.shows(200, &["Queued"]);
     assert!(!html.contains("Run again") && !html.contains("Cancel run"), "{html}");
 }
+
+#[tokio::test]
+async fn a_step_that_asks_is_decided_on_the_page_of_its_run() {
+    let app = TestApp::start().await;
+    let (contributor, approver) = (browser(&app, Role::Contributor).await, browser(&app, Role::Approver).await);
+    let file = "name: train\nsteps:\n  release: { description: Good enough?, approval: {} }\n  next: { command: 'true', needs: release }\n";
+    contributor.form("/pipelines/new", &fields(&[("source", file)])).await.leads_to();
+    contributor.form("/pipelines/train/runs", "key=once").await.leads_to();
+    let home = approver.get("/").await.shows(200, &["Release of train #1", "?step=release"]);
+    assert!(home.contains("1 thing waits for you"), "{home}");
+    let asked = ["Good enough?", "Approval of release", "Awaits approval", "Approve release"];
+    let html = approver.get("/pipeline-runs/1?step=release").await.shows(200, &asked);
+    let digest = value(&html, "subject_digest");
+    let theirs = contributor.get("/pipeline-runs/1?step=release").await.shows(200, &["Approval of release"]);
+    assert!(!theirs.contains("Approve release"), "who started it is not asked");
+    let form = |verdict, comment| {
+        fields(&[("step", "release"), ("subject_digest", &digest), ("verdict", verdict), ("comment", comment)])
+    };
+    let refused = approver.form("/pipeline-runs/1/decisions", &form("reject", "")).await;
+    refused.shows(400, &["Say why", "Approve release"]);
+    contributor.form("/pipeline-runs/1/decisions", &form("approve", "")).await.shows(403, &["you requested it"]);
+    let decided = approver.form("/pipeline-runs/1/decisions", &form("approve", "fine")).await;
+    assert_eq!(decided.leads_to(), "/w/default/pipeline-runs/1?step=release");
+    approver.get("/pipeline-runs/1?step=release").await.shows(200, &["You approved it.", "Approved", "fine"]);
+}
+
+#[tokio::test]
+async fn runs_inside_of_each_other_link_to_each_other() {
+    let app = TestApp::start().await;
+    let contributor = browser(&app, Role::Contributor).await;
+    for file in [
+        "name: prepare\nsteps: { only: { command: 'true' } }\n",
+        "name: nightly\nsteps: { data: { pipeline: prepare } }\n",
+    ] {
+        contributor.form("/pipelines/new", &fields(&[("source", file)])).await.leads_to();
+    }
+    contributor.form("/pipelines/nightly/runs", "key=once").await.leads_to();
+    while app.services().see_to_sub_run().await.unwrap() {}
+    contributor.get("/pipeline-runs/1?step=data").await.shows(200, &["/w/default/pipeline-runs/2", "run #2"]);
+    contributor.get("/pipeline-runs/2").await.shows(200, &["As a part of", "nightly #1", "/w/default/pipeline-runs/1"]);
+}

@@ -101,3 +101,22 @@ async fn a_webhook_is_added_tried_changed_and_deleted_by_forms() {
     admin.get("/settings/webhooks").await.shows(200, &["cd is deleted.", "Nobody is told yet"]);
     admin.get(&page).await.shows(404, &[]);
 }
+
+#[tokio::test]
+async fn a_secret_is_set_and_deleted_by_forms_and_its_value_is_not_sent_back() {
+    let app = TestApp::start().await;
+    let (admin, viewer) = (browser(&app, Role::Admin).await, browser(&app, Role::Viewer).await);
+    admin.get("/settings/secrets").await.shows(200, &["No secret yet", "slipway secret set HF_TOKEN"]);
+    let set = |name, value| fields(&[("name", name), ("secret", value)]);
+    admin.form("/settings/secrets", &set("HF_TOKEN", "hush\r\nhush")).await.leads_to();
+    let html = viewer.get("/settings/secrets").await.shows(200, &["HF_TOKEN", "v1", "never"]);
+    assert!(!html.contains("hush") && !html.contains("Set a secret"), "{html}");
+    let refused = admin.form("/settings/secrets", &set("no-name", "hush-hush")).await;
+    let html = refused.shows(400, &["is no name of a secret", "value=\"no-name\""]);
+    assert!(!html.contains("hush"), "{html}");
+    admin.form("/settings/secrets", &set("HF_TOKEN", "abc")).await.shows(400, &["at least 4 characters"]);
+    admin.form("/settings/secrets/HF_TOKEN", "do=delete").await.leads_to();
+    admin.get("/settings/secrets").await.shows(200, &["No secret yet"]);
+    assert_eq!(admin.form("/settings/secrets/HF_TOKEN", "do=delete").await.status, 404);
+    viewer.form("/settings/secrets", &set("HF_TOKEN", "hush-hush")).await.shows(403, &["manage secrets"]);
+}

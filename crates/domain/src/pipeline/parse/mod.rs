@@ -15,9 +15,13 @@ use crate::{
     duration,
     problem::{At, FileErrors, Problem, show, suggest},
     prose::capitalised,
+    secret,
     yaml::{self, Meaning, Node, Yaml},
 };
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    rc::Rc,
+};
 
 /// The largest file.
 pub const MAX_FILE_BYTES: usize = 256 * 1024;
@@ -33,6 +37,9 @@ const MAX_ARGUMENT_BYTES: usize = 100_000;
 
 /// The most entries of one list or mapping: what is checked against each other must not take long, whatever is sent.
 const MAX_ENTRIES: usize = 1000;
+
+/// The most secrets of a step, or of a pipeline.
+const MAX_SECRETS: usize = 50;
 
 /// More problems than this help nobody.
 const MAX_PROBLEMS: usize = 50;
@@ -107,12 +114,13 @@ struct Reader {
     places: Places,
 }
 
-const PIPELINE_KEYS: [&str; 12] = [
+const PIPELINE_KEYS: [&str; 13] = [
     "name",
     "description",
     "params",
     "files",
     "env",
+    "secrets",
     "executor",
     "image",
     "priority",
@@ -157,6 +165,7 @@ impl Reader {
         for (value, at) in env.values() {
             self.places.texts.push((TextKind::OfPipeline, value.clone(), *at));
         }
+        let secrets = get("secrets").map(|node| self.secrets(node, &env)).unwrap_or_default();
         let executor = get("executor").and_then(|node| self.executor(node));
         let image = get("image").and_then(|node| self.image(node));
         let priority = get("priority").and_then(|node| self.priority(node)).unwrap_or_default();
@@ -185,6 +194,7 @@ impl Reader {
             params: params.into_iter().map(|(name, _, value)| (name, value)).collect(),
             files,
             env: env.into_iter().map(|(name, (value, _))| (name, value)).collect(),
+            secrets,
             executor,
             image,
             priority,
@@ -300,22 +310,69 @@ impl Reader {
     fn env(&mut self, node: &Node) -> BTreeMap<String, (String, At)> {
         let mut env = BTreeMap::new();
         for (key, value) in self.entries(node, "env", "NAME: text") {
-            let name = scalar_text(key).unwrap_or_default();
-            if name.is_empty()
-                || name.starts_with(|c: char| c.is_ascii_digit())
-                || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-            {
-                self.problem(
-                    key.at,
-                    format!("\"{}\" cannot name a variable; use letters, digits and \"_\".", show(name)),
-                );
-            } else if name.starts_with("SLIPWAY_") {
-                self.problem(key.at, format!("\"{name}\" is set by Slipway; names with SLIPWAY_ are reserved."));
-            } else if let Some(text) = self.text(value, "A variable") {
+            let Some(name) = self.variable(key) else { continue };
+            if let Some(text) = self.text(value, "A variable") {
                 env.insert(name.to_owned(), (text, value.at));
             }
         }
         env
+    }
+
+    /// The name of a variable that the user may set.
+    fn variable<'a>(&mut self, node: &'a Node) -> Option<&'a str> {
+        let name = scalar_text(node).unwrap_or_default();
+        if name.is_empty()
+            || name.starts_with(|c: char| c.is_ascii_digit())
+            || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        {
+            let message = format!("\"{}\" cannot name a variable; use letters, digits and \"_\".", show(name));
+            self.problem(node.at, message);
+            None
+        } else if name.starts_with("SLIPWAY_") {
+            self.problem(node.at, format!("\"{name}\" is set by Slipway; names with SLIPWAY_ are reserved."));
+            None
+        } else {
+            Some(name)
+        }
+    }
+
+    /// Secrets: a list of names, each of which is the variable's too, or a mapping of variable to name. `env` is what stands
+    /// beside them.
+    fn secrets(&mut self, node: &Node, env: &BTreeMap<String, (String, At)>) -> BTreeMap<String, String> {
+        let mut given: Vec<(&Node, &Node)> = Vec::new();
+        match &node.yaml {
+            Yaml::List(items) => {
+                let items = self.at_most(node, items.iter().map(Rc::as_ref).collect());
+                given.extend(items.into_iter().map(|item| (item, item)));
+            }
+            Yaml::Map(_) => given = self.entries(node, "secrets", "VARIABLE: NAME"),
+            Yaml::Scalar(_) => {
+                self.problem(node.at, "Secrets are a list of names, [HF_TOKEN], or a mapping of variable to name.");
+            }
+        }
+        if given.len() > MAX_SECRETS {
+            self.problem(node.at, format!("A step gets at most {MAX_SECRETS} secrets."));
+            return BTreeMap::new();
+        }
+        let mut secrets = BTreeMap::new();
+        for (key, value) in given {
+            let Some(name) = self.text(value, "A secret's name") else { continue };
+            if !secret::is_name(&name) {
+                let message = format!(
+                    "\"{}\" is no name of a secret: use letters, digits and \"_\", beginning with no digit.",
+                    show(&name)
+                );
+                self.problem(value.at, message);
+                continue;
+            }
+            let Some(variable) = self.variable(key) else { continue };
+            if env.contains_key(variable) {
+                self.problem(key.at, format!("\"{variable}\" is both a secret and in \"env\"; take one away."));
+            } else if secrets.insert(variable.to_owned(), name).is_some() {
+                self.problem(key.at, format!("\"{variable}\" stands twice in secrets."));
+            }
+        }
+        secrets
     }
 
     fn executor(&mut self, node: &Node) -> Option<ExecutorKind> {

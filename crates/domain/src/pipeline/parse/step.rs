@@ -5,12 +5,14 @@ use crate::{
     dataset::DatasetName,
     pipeline::{
         Cache, Command, InputSpec, LATEST, MapSpec, NOTEBOOK_OUTPUT, OutputKind, OutputRef, OutputSpec, ParamValue,
-        Resources, Retries, StepSpec, TriggerRule, Work, check_relative_path,
+        Resources, Retries, StepSpec, SubPipeline, TriggerRule, Work, check_relative_path,
         kfp::KfpStep,
         spec::{DEFAULT_POOL, MAX_INSTANCES},
     },
-    problem::show,
+    policy::PolicyDocument,
+    problem::{Problem, show},
     prose::sentence,
+    step_approval::ApprovalSpec,
     yaml::{Meaning, Node, Yaml},
 };
 use std::{
@@ -18,10 +20,12 @@ use std::{
     rc::Rc,
 };
 
-const STEP_KEYS: [&str; 23] = [
+const STEP_KEYS: [&str; 26] = [
     "command",
     "notebook",
     "steps",
+    "approval",
+    "pipeline",
     "needs",
     "trigger_rule",
     "if",
@@ -32,6 +36,7 @@ const STEP_KEYS: [&str; 23] = [
     "inputs",
     "outputs",
     "env",
+    "secrets",
     "timeout",
     "retries",
     "pool",
@@ -45,7 +50,8 @@ const STEP_KEYS: [&str; 23] = [
 ];
 
 /// Keys that say how a command runs, which a step with steps of its own leaves to these.
-const COMMAND_KEYS: [&str; 9] = ["env", "timeout", "retries", "pool", "limits", "image", "resources", "cache", "kfp"];
+const COMMAND_KEYS: [&str; 10] =
+    ["env", "secrets", "timeout", "retries", "pool", "limits", "image", "resources", "cache", "kfp"];
 
 const MAX_RETRIES: f64 = 20.0;
 const MAX_TIMEOUT_SECONDS: u64 = 7 * 86_400;
@@ -74,36 +80,46 @@ impl Reader {
         let keys = self.keys(node, &format!("step \"{name}\""), &known).unwrap_or_default();
         let get = |key| keys.get(key).copied();
 
-        let work = match (get("command"), get("notebook"), get("steps")) {
-            (Some(_), None, Some(node)) => {
-                self.problem(node.at, format!("Step \"{name}\" has a command or steps of its own, not both."));
-                Work::Command(Command::Program(Vec::new()))
-            }
-            (Some(_), Some(node), _) | (None, Some(node), Some(_)) => {
-                let message =
-                    format!("Step \"{name}\" has a command, a notebook or steps of its own, and no two of them.");
-                self.problem(node.at, message);
-                Work::Command(Command::Program(Vec::new()))
-            }
-            (Some(node), None, None) => Work::Command(self.command(node, places)),
-            (None, Some(node), None) => Work::Notebook(self.notebook(node, places)),
-            (None, None, Some(node)) => {
-                for key in COMMAND_KEYS {
-                    if let Some(node) = get(key) {
-                        let message = format!(
-                            "\"{key}\" belongs to the steps inside of \"{name}\", which runs no command itself."
-                        );
-                        self.problem(node.at, message);
-                    }
+        let works = ["command", "notebook", "steps", "approval", "pipeline"];
+        let given: Vec<(&str, &Node)> = works.into_iter().filter_map(|key| Some((key, get(key)?))).collect();
+        if let [_, (_, node), ..] = given.as_slice() {
+            let message = match given.as_slice() {
+                [("command", _), ("steps", _)] => {
+                    format!("Step \"{name}\" has a command or steps of its own, not both.")
                 }
+                _ => format!("Step \"{name}\" has one of {}; take the others away.", works.join(", ")),
+            };
+            self.problem(node.at, message);
+        }
+        if let Some((key @ ("steps" | "approval" | "pipeline"), _)) = given.first() {
+            for command_key in COMMAND_KEYS {
+                if let Some(node) = get(command_key) {
+                    let message = match *key {
+                        "steps" => format!(
+                            "\"{command_key}\" belongs to the steps inside of \"{name}\", which runs no command itself."
+                        ),
+                        _ => format!("\"{command_key}\" is for steps with a command, which \"{name}\" has not."),
+                    };
+                    self.problem(node.at, message);
+                }
+            }
+        }
+        let nothing = Work::Command(Command::Program(Vec::new()));
+        let work = match given.as_slice() {
+            [("command", node)] => Work::Command(self.command(node, places)),
+            [("steps", node)] => {
                 Work::Steps(self.steps(node, &format!("Step \"{name}\""), depth + 1, &mut places.steps))
             }
-            (None, None, None) => {
+            [("notebook", node)] => Work::Notebook(self.notebook(node, places)),
+            [("approval", node)] => self.approval(node).map_or(nothing, |asks| Work::Approval(Box::new(asks))),
+            [("pipeline", node)] => self.sub_pipeline(node).map_or(nothing, Work::Pipeline),
+            [] => {
                 if matches!(node.yaml, Yaml::Map(_)) {
                     self.problem(node.at, format!("Step \"{name}\" has no command."));
                 }
-                Work::Command(Command::Program(Vec::new()))
+                nothing
             }
+            _ => nothing,
         };
         if let Some(node) = get("needs") {
             self.needs(node, places);
@@ -125,9 +141,14 @@ impl Reader {
             }
         }
         let inputs = get("inputs").map(|node| self.inputs(node, places)).unwrap_or_default();
-        let is_group = matches!(work, Work::Steps(_));
         let mut outputs = match get("outputs") {
-            Some(node) if is_group => self.passed_on(node, places),
+            Some(node) if matches!(work, Work::Steps(_)) => self.passed_on(node, places),
+            // What steps the other pipeline has is known when it runs.
+            Some(node) if matches!(work, Work::Pipeline(_)) => self.passed_on(node, &mut StepPlaces::default()),
+            Some(node) if matches!(work, Work::Approval(_)) => {
+                self.problem(node.at, format!("\"{name}\" asks people, and gives nothing on."));
+                BTreeMap::new()
+            }
             Some(node) => self.outputs(node, places),
             None => BTreeMap::new(),
         };
@@ -147,6 +168,7 @@ impl Reader {
             }
             self.kfp(node)
         });
+        let secrets = get("secrets").map(|node| self.secrets(node, &env)).unwrap_or_default();
         let condition = get("if").and_then(|node| {
             places.condition = Some(node.at);
             self.text(node, "A condition")
@@ -168,6 +190,7 @@ impl Reader {
             inputs,
             outputs,
             env: env.into_iter().map(|(name, (value, _))| (name, value)).collect(),
+            secrets,
             timeout_seconds: get("timeout").and_then(|node| self.duration(node, "timeout", 1, MAX_TIMEOUT_SECONDS)),
             retries: get("retries").map(|node| self.retries(node)).unwrap_or_default(),
             pool: get("pool")
@@ -191,6 +214,36 @@ impl Reader {
                 None
             }
         }
+    }
+
+    /// Whom a step asks.
+    fn approval(&mut self, node: &Node) -> Option<ApprovalSpec> {
+        let before = self.problems.len();
+        self.keys(node, "an approval", &["rules", "approvals", "expires_after", "reauthenticate"])?;
+        if self.problems.len() > before {
+            return None;
+        }
+        let asks = PolicyDocument::read_approval(node)
+            .and_then(|document| ApprovalSpec::of(document).map_err(|message| Problem::new(node.at, message)));
+        asks.map_err(|problem| self.problems.push(problem)).ok()
+    }
+
+    /// Another pipeline: its name, or name and version.
+    fn sub_pipeline(&mut self, node: &Node) -> Option<SubPipeline> {
+        if !matches!(node.yaml, Yaml::Map(_)) {
+            return Some(SubPipeline { name: self.name(node, "A pipeline's name")?, version: None });
+        }
+        let keys = self.keys(node, "a pipeline that a step runs", &["name", "version"])?;
+        let Some(name) = keys.get("name") else {
+            self.problem(node.at, "The pipeline that a step runs has no name; write \"pipeline: prepare\".");
+            return None;
+        };
+        let name = self.name(name, "A pipeline's name")?;
+        let version = match keys.get("version") {
+            Some(node) => Some(i32::try_from(self.whole(node, "version", 1, 1_000_000_000)?).ok()?),
+            None => None,
+        };
+        Some(SubPipeline { name, version })
     }
 
     /// `true`, `false`, or how old what is used again may be.

@@ -168,6 +168,29 @@ async fn what_is_gone_or_too_old_is_made_again() {
 }
 
 #[tokio::test]
+async fn a_secret_counts_by_its_version_and_its_value_is_in_no_key() {
+    let player = Player::new().await;
+    let set = async |value: &str| {
+        let value = domain::secret::SecretValue::kept(value.to_owned());
+        player.engine.services.set_secret(&player.engine.ctx(), "TOKEN", value).await.unwrap();
+    };
+    set("hush-hush-1").await;
+    player.engine.run(&yaml("make", "true").replace("files:", "secrets: [TOKEN]\nfiles:")).await;
+    assert_eq!(player.play().await, ["make", "use"]);
+    player.again(100, false).await;
+    assert!(player.play().await.is_empty());
+    set("hush-hush-2").await;
+    let run = player.again(100, false).await;
+    assert_eq!(player.play().await, ["make", "use"]);
+    assert_eq!(player.cache(run, "make").await.reasons, ["secret TOKEN changed"]);
+    let kept: i64 = sqlx::query_scalar("select count(*) from steps s where s::text like '%hush-hush%'")
+        .fetch_one(&player.engine.database.pool)
+        .await
+        .unwrap();
+    assert_eq!(kept, 0);
+}
+
+#[tokio::test]
 async fn what_cannot_be_known_is_not_used_again() {
     let player = Player::new().await;
     let file = yaml("make", "true").replace("files:", "executor: docker\nimage: python:3.13\nfiles:");

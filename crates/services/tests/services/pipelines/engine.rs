@@ -7,7 +7,9 @@ use domain::{
     step::StepOutput,
     user::Workspace,
 };
-use services::{AttemptEnd, Claimed, Ctx, Lease, LetGo, NewRun, PipelineFile, Services, StartedRun, StepFilter};
+use services::{
+    AttemptEnd, Claimed, Ctx, Lease, LetGo, NewRun, PipelineFile, SecretKeys, Services, StartedRun, StepFilter,
+};
 use std::{collections::BTreeMap, time::Duration};
 use testkit::TestDatabase;
 
@@ -28,7 +30,8 @@ impl Engine {
             testkit::database(&store::schema_key(), |pool| async move { store::migrate(&pool).await.unwrap() }).await;
         let directory = tempfile::tempdir().unwrap();
         let artifacts = Artifacts::open_dir(directory.path().join("artifacts")).await.unwrap();
-        let services = Services::new(database.pool.clone(), artifacts);
+        let keys = SecretKeys::in_folder(&directory.path().join("secret-keys"));
+        let services = Services::new(database.pool.clone(), artifacts).with_secret_keys(keys);
         let workspace = services.ensure_default_workspace().await.unwrap();
         Self { services, database, workspace, directory }
     }
@@ -47,6 +50,17 @@ impl Engine {
         let pipeline = self.services.store_pipeline(&ctx, file, None).await.unwrap().pipeline.name;
         self.services.start_pipeline_run(&ctx, NewRun { pipeline, ..NewRun::default() }).await.unwrap();
         workspace
+    }
+
+    /// Another process of the installation, or one with other keys.
+    pub(crate) async fn process(&self, keys: SecretKeys) -> Services {
+        let artifacts = Artifacts::open_dir(self.directory.path().join("artifacts")).await.unwrap();
+        Services::new(self.database.pool.clone(), artifacts).with_secret_keys(keys)
+    }
+
+    /// Where keys for secrets are.
+    pub(crate) fn key_folder(&self) -> std::path::PathBuf {
+        self.directory.path().join("secret-keys")
     }
 
     pub(crate) fn ctx(&self) -> Ctx {

@@ -1,6 +1,7 @@
 //! Pipelines over a real database: who gets a step, what a worker's word counts, how a run goes on. No process is
 //! started here; [`engine`] plays the workers.
 
+mod approvals;
 mod backfills;
 mod cache;
 mod cancelling;
@@ -17,6 +18,8 @@ mod random;
 mod reproductions;
 mod reruns;
 mod schedules;
+mod secrets;
 mod starting;
+mod sub_runs;
 mod turns;
 mod versions;

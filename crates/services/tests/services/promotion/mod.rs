@@ -28,4 +28,4 @@ mod request;
 mod rollback;
 mod serving;
 mod telling;
-mod world;
+pub(crate) mod world;

@@ -15,7 +15,7 @@ use domain::{
 };
 use services::{
     Caller, Credential, Ctx, Limits, NewDecision, NewPromotion, NewRollback, NewRun, PipelineFile, PromotionFilter,
-    Services, Sweep,
+    SecretKeys, Services, Sweep,
 };
 use serving::{Engine, ModelCache, default_library};
 use std::{
@@ -119,7 +119,9 @@ impl World {
             testkit::database(&store::schema_key(), |pool| async move { store::migrate(&pool).await.unwrap() }).await;
         let directory = tempfile::tempdir().unwrap();
         let artifacts = Artifacts::open_dir(directory.path()).await.unwrap();
-        let services = Services::new(database.pool.clone(), artifacts).with_limits(limits);
+        let services = Services::new(database.pool.clone(), artifacts)
+            .with_limits(limits)
+            .with_secret_keys(SecretKeys::in_folder(&directory.path().join("secret-keys")));
         let services = match models {
             Some(models) => services.with_models(models),
             None => services,
@@ -135,6 +137,7 @@ impl World {
     /// Another process of the same installation, which cannot run models.
     pub(crate) async fn process_without_engine(&self) -> Services {
         Services::new(self.database.pool.clone(), Artifacts::open_dir(self.artifacts.path()).await.unwrap())
+            .with_secret_keys(SecretKeys::in_folder(&self.artifacts.path().join("secret-keys")))
     }
 
     /// Another process of the same installation, which has loaded nothing yet.

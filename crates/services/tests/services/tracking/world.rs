@@ -9,7 +9,7 @@ use domain::{
     user::{Email, User, Workspace},
     values::MetricValue,
 };
-use services::{Caller, Credential, Ctx, NewExperiment, NewExperimentRun, Services};
+use services::{Caller, Credential, Ctx, NewExperiment, NewExperimentRun, SecretKeys, Services};
 use std::{path::PathBuf, time::Duration};
 use testkit::TestDatabase;
 
@@ -26,7 +26,8 @@ impl World {
             testkit::database(&store::schema_key(), |pool| async move { store::migrate(&pool).await.unwrap() }).await;
         let directory = tempfile::tempdir().unwrap();
         let artifacts = Artifacts::open_dir(directory.path()).await.unwrap();
-        let services = Services::new(database.pool.clone(), artifacts);
+        let services = Services::new(database.pool.clone(), artifacts)
+            .with_secret_keys(SecretKeys::in_folder(&directory.path().join("secret-keys")));
         let workspace = services.ensure_default_workspace().await.unwrap();
         Self { services, workspace, database, directory }
     }
