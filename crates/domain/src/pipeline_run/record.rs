@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 /// What a run is made of.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = PipelineRunRecord))]
 pub struct RunRecord {
     /// The run's number.
     pub run: i64,

@@ -32,7 +32,7 @@ impl Sameness {
 
 /// What came of doing a run again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = ReproductionVerdict))]
 pub struct Verdict {
     /// The worst of all steps.
     pub sameness: Sameness,
