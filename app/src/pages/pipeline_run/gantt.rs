@@ -32,7 +32,7 @@ pub(super) fn lanes(page: &RunPage, address: &Address, shown: Option<&str>, now:
             });
         }
         if attempts.is_empty() || tries_again {
-            let (state, word) = state::of_step(step.state);
+            let (state, word) = state::of(step);
             let began = step.started_at.filter(|_| attempts.is_empty());
             let many = step.inner.filter(|inner| inner.total > 0).map(|inner| inner.total);
             lanes.push(Lane {

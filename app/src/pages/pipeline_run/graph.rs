@@ -34,7 +34,7 @@ pub(super) fn of(
     now: DateTime<Utc>,
 ) -> Vec<Node> {
     let node = |step: &Step| {
-        let (state, word) = state::of_step(step.state);
+        let (state, word) = state::of(step);
         let word = if step.attempts > 1 && matches!(step.state, StepState::Running | StepState::Failed) {
             format!("{word}, try {}", step.attempts)
         } else {

@@ -59,7 +59,7 @@ pub(super) fn Inside(inside: InsideSteps, page: RunPage, address: Address, shown
         StepKind::Steps | StepKind::Many => href(&address, &step.name, None),
     };
     let rows = steps.into_iter().map(|step| {
-        let (shape, word) = state::of_step(step.state);
+        let (shape, word) = state::of(&step);
         let is_shown = shown.as_deref() == Some(step.name.as_str());
         let own = step.name.strip_prefix(&outer.name).map_or(step.name.as_str(), |rest| rest.trim_start_matches('/'));
         let items = items(&step);

@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     pipeline::PipelineSpec,
     pipeline_run::{AttemptOutcome, PipelineRun, PipelineRunState, StepState},
-    step::{Step, StepAttempt},
+    step::{Step, StepAttempt, StepKind},
 };
 
 /// The shape and the word of a run's state.
@@ -32,6 +32,16 @@ pub fn of_step(state: StepState) -> (State, &'static str) {
         StepState::Failed => (State::Failed, "Failed"),
         StepState::Skipped => (State::Skipped, "Skipped"),
         StepState::Cancelled => (State::Cancelled, "Cancelled"),
+    }
+}
+
+/// The shape and the word of how a step stands: one that asks people runs nothing.
+#[must_use]
+pub fn of(step: &Step) -> (State, &'static str) {
+    match (step.kind, step.state) {
+        (StepKind::Approval, StepState::Running) => (State::Waiting, "Asks people"),
+        (StepKind::Approval, StepState::Succeeded) => (State::Passed, "Approved"),
+        (_, state) => of_step(state),
     }
 }
 
@@ -161,7 +171,7 @@ pub fn chosen_attempt(attempts: &[StepAttempt], asked: Option<i32>) -> Option<&S
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::{id::StepId, step::StepKind};
+    use domain::id::StepId;
     use std::collections::BTreeMap;
 
     fn step(name: &str, state: StepState, needs: &[&str], started: Option<i64>) -> Step {

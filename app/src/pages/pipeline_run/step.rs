@@ -19,7 +19,7 @@ pub(super) fn StepFacts(
     step: Step,
     attempt: Option<StepAttempt>,
 ) -> impl IntoView {
-    let (shape, word) = state::of_step(step.state);
+    let (shape, word) = state::of(&step);
     let spec = page.spec.step(&place(&step.name)).cloned();
     let tracked = attempt.as_ref().and_then(|attempt| attempt.run_id).map(|id| {
         view! { <a href=links.run(&id)>"Run "<span class="mono">{id.simple()[24..].to_owned()}</span></a> }.into_any()
