@@ -982,11 +982,11 @@ fn a_notebook_must_be_there_and_be_the_only_work_of_its_step() {
         ("is no notebook; its name ends with .ipynb", "{ notebook: report.py }"),
         ("leaves the step's directory", "{ notebook: ../report.ipynb }"),
         (
-            "has a command, a notebook or steps of its own, and no two of them",
+            "has one of command, notebook, steps, approval, pipeline; take the others away.",
             "{ notebook: report.ipynb, command: [x] }",
         ),
         (
-            "has a command, a notebook or steps of its own, and no two of them",
+            "has one of command, notebook, steps, approval, pipeline; take the others away.",
             "{ notebook: report.ipynb, steps: { x: { command: [x] } } }",
         ),
         (
