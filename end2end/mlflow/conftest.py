@@ -11,22 +11,8 @@ for name in [name for name in os.environ if name.startswith("MLFLOW_TRACKING_")]
 import mlflow
 import pytest
 
-from program import Server, admin, reachable
-
-PASSWORD = "a long enough password"
-
-
-class Tested(Server):
-    """The server of these tests, and people of it."""
-
-    # Not what its name makes the runner think.
-    __test__ = False
-
-    def person(self, name: str, role: str, scope: str = "write") -> str:
-        """Makes somebody with this role, and gives a token of theirs."""
-        email = f"{name}@slipway.test"
-        admin(self.data_dir, "create-user", "--email", email, "--role", role, "--password-stdin", stdin=PASSWORD)
-        return admin(self.data_dir, "create-token", "--email", email, "--name", "tests", "--scope", scope)
+from program import reachable
+from tested import Tested
 
 
 @pytest.fixture(scope="session")

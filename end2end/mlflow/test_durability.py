@@ -8,8 +8,8 @@ import urllib.request
 
 import pytest
 
-from conftest import Tested
 from program import reachable
+from tested import Tested
 
 CLIENTS = 4
 ROUNDS = 3

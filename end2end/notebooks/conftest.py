@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from cells import PATH
+from ipynb import PATH
 from program import Server, admin, reachable
 
 PASSWORD = "a long enough password"

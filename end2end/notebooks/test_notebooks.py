@@ -1,6 +1,6 @@
 """Notebooks as steps, with the real nbclient and a real kernel."""
 
-from cells import PATH, cell, notebook, outputs
+from ipynb import PATH, cell, notebook, outputs
 
 
 def test_params_go_behind_the_cell_with_the_tag(slipway):

@@ -116,6 +116,61 @@ test("a pipeline is started by its form, followed, explains its failure, and is 
   expect(complaints).toEqual([]);
 });
 
+/** A pipeline whose score is what a file says. */
+function scored(folder: string): string {
+  return [
+    "name: scored",
+    "seed: 7",
+    "steps:",
+    `  prepare: { command: "echo rows > \\"$OUTPUT_ROWS\\"", outputs: { rows: rows.csv }, cache: true }`,
+    "  score:",
+    `    command: "cp ${folder}/scores.json scores.json"`,
+    "    inputs: { rows: prepare.rows }",
+    "    outputs: { scores: { path: scores.json, type: metrics, tolerance: 0.01 } }",
+  ].join("\n");
+}
+
+test("a run is reproduced from its record, and the verdict says what came of it", async ({ page }) => {
+  const folder = mkdtempSync(join(tmpdir(), "slipway-e2e-scored-"));
+  chmodSync(folder, 0o755);
+  const says = (accuracy: number) => writeFileSync(join(folder, "scores.json"), JSON.stringify({ accuracy }), { mode: 0o644 });
+  says(0.9);
+  await apiJson("contributor", "PUT", "/api/v1/pipelines", { source: scored(folder) });
+  const first = await apiJson<{ number: number }>("contributor", "POST", "/api/v1/pipelines/scored/runs", {});
+  const address = `/w/default/pipeline-runs/${first.number}`;
+  const complaints = complaintsOf(page);
+  await page.addInitScript({ path: AXE });
+  await signIn(page, "contributor");
+  const record = page.getByRole("region", { name: "Record" });
+  const verdict = page.locator("#verdict");
+  const reproduce = async (): Promise<void> => {
+    await page.goto(address);
+    await record.getByRole("button", { name: "Reproduce" }).click();
+    await expect(page).not.toHaveURL(new RegExp(`${address}$`));
+  };
+
+  await page.goto(address);
+  await expect(page.getByRole("heading", { level: 1 }).locator("..")).toContainText("Succeeded");
+  await expect(record).toContainText("No commit is known");
+  await reproduce();
+  await expect(verdict).toContainText("Reproduced, byte for byte.");
+  await expect(verdict).toContainText("2 steps and 2 outputs were compared");
+  expect(await faults(page)).toEqual([]);
+
+  says(0.905);
+  await reproduce();
+  await expect(verdict).toContainText("Reproduced within the tolerance.");
+
+  says(0.5);
+  await reproduce();
+  await expect(verdict).toContainText("Diverged first in the output scores of score: accuracy: 0.9 before, 0.5 now");
+
+  await page.goto(address);
+  await expect(record.getByRole("listitem").filter({ hasText: "diverged" })).toHaveCount(1);
+  await expect(record.getByRole("listitem").filter({ hasText: "identical" })).toHaveCount(1);
+  expect(complaints).toEqual([]);
+});
+
 test("the list of runs is narrowed by its address and follows what happens", async ({ page }) => {
   const source = ["name: listed", "params: { day: '' }", "steps:", "  only:", '    command: "true"'].join("\n");
   await apiJson("contributor", "PUT", "/api/v1/pipelines", { source });

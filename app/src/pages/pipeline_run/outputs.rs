@@ -1,5 +1,6 @@
 //! What a step gave on.
 
+use super::record::address_of;
 use crate::{format, ui::prelude::*};
 use domain::step::Step;
 use leptos::prelude::*;
@@ -16,12 +17,16 @@ pub(super) fn Outputs(step: Step, links: Links, number: i64) -> impl IntoView {
     }
     view! {
         <Panel title="Outputs" id="outputs" note=count.to_string()>
-            <ul class="list files">
+            <ul class="list given">
                 {outputs
                     .into_iter()
                     .map(|output| {
                         let href = links.step_output(number, &step, &output.name);
                         let symbol = if output.is_folder { Symbol::Folder } else { Symbol::File };
+                        let version = output.version.as_ref().map(|version| {
+                            let href = address_of(&links, version);
+                            view! { <a href=href>{format!("{}@{}", version.name, version.number)}</a>" " }
+                        });
                         let size = format::bytes(u64::try_from(output.size).unwrap_or_default());
                         view! {
                             <li>
@@ -32,7 +37,7 @@ pub(super) fn Outputs(step: Step, links: Links, number: i64) -> impl IntoView {
                                         " "
                                         <span class="muted mono">{output.path}</span>
                                     </div>
-                                    <div class="sub"><DigestText digest=output.digest/></div>
+                                    <div class="sub">{version}<DigestText digest=output.digest/></div>
                                 </div>
                                 <span class="end">{size}</span>
                             </li>

@@ -72,7 +72,7 @@ pub(super) fn Record(page: RunPage, links: Links) -> impl IntoView {
                 <Facts>
                     {code}
                     {versions}
-                    <Fact name="Seed" mono=true>{record.seed}</Fact>
+                    <Fact name="Seed"><span class="mono">{record.seed}</span></Fact>
                 </Facts>
                 {caveats}
                 {again}
