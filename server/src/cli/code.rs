@@ -1,16 +1,14 @@
 //! The code of the working directory, as git knows it.
 
+use domain::pipeline_run::MAX_PATCH;
 use serde_json::{Value, json};
 use std::process::Command;
-
-/// The largest patch that is sent.
-const MAX_PATCH: usize = 1 << 20;
 
 /// The commit, the branch, and what was changed after the commit; none outside of a repository, or without git.
 pub(super) fn of_working_directory() -> Option<Value> {
     let commit = git(&["rev-parse", "HEAD"])?;
     let is_dirty = git(&["status", "--porcelain"]).is_some_and(|changed| !changed.is_empty());
-    let patch = git(&["diff", "--binary", "HEAD"]).filter(|patch| !patch.is_empty() && patch.len() < MAX_PATCH);
+    let patch = git(&["diff", "--binary", "HEAD"]).filter(|patch| !patch.is_empty() && patch.len() <= MAX_PATCH);
     Some(json!({
         "repository": git(&["remote", "get-url", "origin"]).map(|address| address.trim().to_owned()),
         "commit": commit.trim(),

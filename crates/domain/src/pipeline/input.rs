@@ -1,5 +1,6 @@
 //! What a step takes: outputs of other steps, versions of datasets, versions of models.
 
+use crate::step::Versioned;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
@@ -31,6 +32,18 @@ pub enum InputSpec {
 }
 
 impl InputSpec {
+    /// The version of a dataset or model that it is, if it is one.
+    #[must_use]
+    pub fn version(&self) -> Option<VersionInput<'_>> {
+        match self {
+            Self::Output(_) => None,
+            Self::Dataset { dataset, version } => {
+                Some(VersionInput { of: Versioned::Dataset, name: dataset, asked: version })
+            }
+            Self::Model { model, version } => Some(VersionInput { of: Versioned::Model, name: model, asked: version }),
+        }
+    }
+
     /// The output of another step that it is, if it is one.
     #[must_use]
     pub fn output(&self) -> Option<&OutputRef> {
@@ -49,6 +62,17 @@ impl fmt::Display for InputSpec {
             Self::Model { model, version } => write!(f, "model {model}@{version}"),
         }
     }
+}
+
+/// A version of a dataset or model that a step takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VersionInput<'a> {
+    /// Of what.
+    pub of: Versioned,
+    /// What that is called.
+    pub name: &'a str,
+    /// Which: `latest`, a number, an alias, a digest.
+    pub asked: &'a str,
 }
 
 /// The version of an input that names none.

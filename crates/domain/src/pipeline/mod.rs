@@ -35,7 +35,7 @@ pub const SCHEMA: &str = include_str!("schema.json");
 pub use crate::problem::{FileErrors, Problem};
 pub use expand::{INPUTS_DIR, Invocation, NOTEBOOK_PROGRAM, OWN_DIR, input_path};
 pub use graph::Graph;
-pub use input::{InputSpec, LATEST, OutputRef};
+pub use input::{InputSpec, LATEST, OutputRef, VersionInput};
 pub use output::{OutputKind, OutputSpec};
 pub use param::{Param, ParamKind};
 #[cfg(not(target_arch = "wasm32"))]

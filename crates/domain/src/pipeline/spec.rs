@@ -4,7 +4,7 @@
 //! out: a field added later changes no digest of a file that does not use it.
 
 use super::{
-    input::{InputSpec, OutputRef},
+    input::{InputSpec, OutputRef, VersionInput},
     kfp::KfpStep,
     output::OutputSpec,
     param::Param,
@@ -489,15 +489,22 @@ impl PipelineSpec {
         found
     }
 
-    /// Every limit that a step names, with that step's name; those inside of others as well.
-    pub fn limits(&self) -> impl Iterator<Item = (&str, &str)> {
-        let mut left: Vec<(&String, &StepSpec)> = self.steps.iter().collect();
+    /// Every step with its name, each before those inside of it, in the order of their names.
+    fn every_step(&self) -> Vec<(&str, &StepSpec)> {
+        let mut left: Vec<(&String, &StepSpec)> = self.steps.iter().rev().collect();
         let mut found = Vec::new();
         while let Some((name, step)) = left.pop() {
-            found.extend(step.limits.iter().map(|limit| (name.as_str(), limit.as_str())));
-            left.extend(step.steps().into_iter().flatten());
+            found.push((name.as_str(), step));
+            left.extend(step.steps().into_iter().flatten().rev());
         }
-        found.into_iter()
+        found
+    }
+
+    /// Every limit that a step names, with that step's name; those inside of others as well.
+    pub fn limits(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.every_step()
+            .into_iter()
+            .flat_map(|(name, step)| step.limits.iter().map(move |limit| (name, limit.as_str())))
     }
 
     /// The secrets that this step gets: name of a variable to name of a secret. A variable of its own goes before a secret of
@@ -513,53 +520,37 @@ impl PipelineSpec {
     /// Every secret that it names, with who does: `Step "train"`, or the pipeline itself.
     #[must_use]
     pub fn all_secrets(&self) -> Vec<(String, &str)> {
-        let mut found: Vec<(String, &str)> =
-            self.secrets.values().map(|name| ("The pipeline".to_owned(), name.as_str())).collect();
-        let mut left: Vec<(&String, &StepSpec)> = self.steps.iter().rev().collect();
-        while let Some((name, step)) = left.pop() {
-            found.extend(step.secrets.values().map(|secret| (format!("Step \"{name}\""), secret.as_str())));
-            left.extend(step.steps().into_iter().flatten().rev());
-        }
-        found
+        let own = self.secrets.values().map(|name| ("The pipeline".to_owned(), name.as_str()));
+        let of_steps = self.every_step().into_iter().flat_map(|(name, step)| {
+            step.secrets.values().map(move |secret| (format!("Step \"{name}\""), secret.as_str()))
+        });
+        own.chain(of_steps).collect()
     }
 
     /// Every other pipeline that its steps run, those inside of others as well, with the step's name.
     #[must_use]
     pub fn sub_pipelines(&self) -> Vec<(&str, &SubPipeline)> {
-        let mut left: Vec<(&String, &StepSpec)> = self.steps.iter().rev().collect();
-        let mut found = Vec::new();
-        while let Some((name, step)) = left.pop() {
-            found.extend(step.pipeline().map(|other| (name.as_str(), other)));
-            left.extend(step.steps().into_iter().flatten().rev());
-        }
-        found
+        self.every_step().into_iter().filter_map(|(name, step)| Some((name, step.pipeline()?))).collect()
     }
 
     /// Every team that an approval asks.
     #[must_use]
     pub fn teams(&self) -> BTreeSet<&str> {
-        let mut left: Vec<&StepSpec> = self.steps.values().collect();
-        let mut found = BTreeSet::new();
-        while let Some(step) = left.pop() {
-            let rules = step.approval().into_iter().flat_map(|asks| &asks.rules);
-            found.extend(rules.flat_map(|rule| &rule.eligible.teams).map(String::as_str));
-            left.extend(step.steps().into_iter().flat_map(BTreeMap::values));
-        }
-        found
+        let asks = self.every_step().into_iter().filter_map(|(_, step)| step.approval());
+        asks.flat_map(|asks| &asks.rules).flat_map(|rule| &rule.eligible.teams).map(String::as_str).collect()
     }
 
     /// Every version of a dataset or model that a step takes, with that step's name and the input's; those inside of others
     /// as well.
     #[must_use]
-    pub fn version_inputs(&self) -> Vec<(&str, &str, &InputSpec)> {
-        let mut left: Vec<(&String, &StepSpec)> = self.steps.iter().collect();
-        let mut found = Vec::new();
-        while let Some((name, step)) = left.pop() {
-            let versions = step.inputs.iter().filter(|(_, input)| input.output().is_none());
-            found.extend(versions.map(|(input, spec)| (name.as_str(), input.as_str(), spec)));
-            left.extend(step.steps().into_iter().flatten());
-        }
-        found
+    pub fn version_inputs(&self) -> Vec<(&str, &str, VersionInput<'_>)> {
+        self.every_step()
+            .into_iter()
+            .flat_map(|(name, step)| {
+                let inputs = step.inputs.iter();
+                inputs.filter_map(move |(input, spec)| Some((name, input.as_str(), spec.version()?)))
+            })
+            .collect()
     }
 
     /// Where this step runs.

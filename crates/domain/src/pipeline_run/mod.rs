@@ -20,7 +20,7 @@ pub use record::{Caveat, RunRecord, StepRecord, caveats};
 pub use rerun::RerunFrom;
 pub use retry::{AfterAttempt, MAX_LOSSES, after_attempt, retry_delay};
 pub use state::{AttemptOutcome, Due, IllegalMove, PipelineRunState, StepCounts, StepState};
-pub use verdict::{Compared, Difference, MOST_DIFFERENCES, Sameness, Verdict, compare_states, compare_values};
+pub use verdict::{Compared, Difference, Sameness, Verdict, compare_states, compare_values};
 
 use crate::{
     Digest,

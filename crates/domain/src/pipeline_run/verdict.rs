@@ -64,7 +64,7 @@ pub struct Difference {
 }
 
 /// The most differences that are kept.
-pub const MOST_DIFFERENCES: usize = 100;
+const MOST_DIFFERENCES: usize = 100;
 
 impl Verdict {
     /// The verdict on runs with these differences, which are in the order of the steps.

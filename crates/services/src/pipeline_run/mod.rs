@@ -29,6 +29,7 @@ use domain::{
     step::{Step, StepAttempt},
 };
 use serde_json::Value;
+use sqlx::{Postgres, Transaction};
 use std::collections::BTreeMap;
 use store::{PgConnection, pipeline_run::NewPipelineRun};
 
@@ -167,19 +168,32 @@ impl Services {
         };
         let cause =
             Cause { cause, key: key.as_deref(), no_cache: new.no_cache, code: code.as_ref(), ..Cause::default() };
-        let run = match turn::start(&mut tx, ctx, &pipeline, &version, &params, &cause).await {
-            Ok(run) => run,
+        let started = turn::start(&mut tx, ctx, &pipeline, &version, &params, &cause).await;
+        self.started(ctx, tx, started, cause.key, |run| found(run, &new)).await
+    }
+
+    /// Commits what a start came to. When its key was used meanwhile, `found` judges the run that was started with that.
+    async fn started(
+        &self,
+        ctx: &Ctx,
+        tx: Transaction<'static, Postgres>,
+        started: std::result::Result<PipelineRun, Insert>,
+        key: Option<&str>,
+        found: impl FnOnce(PipelineRun) -> Result<StartedRun>,
+    ) -> Result<StartedRun> {
+        match started {
+            Ok(run) => {
+                commit(tx).await?;
+                Ok(StartedRun { run, is_new: true })
+            }
             Err(Insert::KeyTaken) => {
                 drop(tx);
-                let mut conn = self.conn().await?;
-                let key = key.as_deref().unwrap_or_default();
+                let (mut conn, key) = (self.conn().await?, key.unwrap_or_default());
                 let first = store::pipeline_run::by_idempotency_key(&mut conn, ctx.workspace_id(), key).await?;
-                return found(first.ok_or_else(Error::internal)?, &new);
+                found(first.ok_or_else(Error::internal)?)
             }
-            Err(Insert::Failed(error)) => return Err(error),
-        };
-        commit(tx).await?;
-        Ok(StartedRun { run, is_new: true })
+            Err(Insert::Failed(error)) => Err(error),
+        }
     }
 
     /// Checks what is said of the code of a run, and keeps the patch.
@@ -522,10 +536,10 @@ async fn insert(
     secret::exist(conn, ctx, &version.spec).await?;
     approval::teams_exist(conn, ctx, &version.spec).await?;
     sub_run::others_exist(conn, ctx, (pipeline.id, &pipeline.name), &version.spec).await?;
-    if let Some(before) = cause.reproduces {
-        store::step::pin::copy(conn, before, id).await?;
+    match cause.reproduces {
+        Some(before) => store::step::pin::copy(conn, before, id).await?,
+        None => inputs::pin_all(conn, ctx, id, &version.spec).await?,
     }
-    inputs::pin_all(conn, ctx, id, &version.spec).await?;
     let around = Around { workspace: ctx.workspace_id(), spec: &version.spec, outer: None };
     let Plan { steps, edges } = plan::steps(around, &version.spec.steps);
     store::step::insert(conn, id, ctx.workspace_id(), &steps, &edges).await?;
@@ -582,7 +596,12 @@ fn found(run: PipelineRun, new: &NewRun) -> Result<StartedRun> {
     let same = run.pipeline_name == new.pipeline
         && new.version.is_none_or(|version| version == run.version_number)
         && new.params.iter().all(same_value);
-    if same {
+    earlier(run, same)
+}
+
+/// What an earlier request with the same key started, if that asked for the same.
+fn earlier(run: PipelineRun, is_same: bool) -> Result<StartedRun> {
+    if is_same {
         return Ok(StartedRun { run, is_new: false });
     }
     Err(Error::conflict(format!("This idempotency key was used for something else: it started {}.", name(&run)))

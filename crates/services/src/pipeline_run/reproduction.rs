@@ -1,11 +1,8 @@
 //! What a run is made of, and doing it again from that alone: with the same versions of everything, without the cache, and
 //! with a verdict in the end.
 
-use super::{
-    Cause, Insert, StartedRun, by_number, name, object, sender_key,
-    turn::{self},
-};
-use crate::{Ctx, Error, Event, Result, Services, boxed, commit, pipeline};
+use super::{Cause, StartedRun, by_number, earlier, name, object, sender_key, turn};
+use crate::{Ctx, Error, Event, Result, Services, boxed, pipeline};
 use domain::{
     Digest,
     dataset::VersionRef,
@@ -105,19 +102,8 @@ impl Services {
             reproduces: Some(before.id),
             ..Cause::default()
         };
-        let run = match turn::start(&mut tx, ctx, &pipeline, &version, &before.params, &cause).await {
-            Ok(run) => run,
-            Err(Insert::KeyTaken) => {
-                drop(tx);
-                let mut conn = self.conn().await?;
-                let key = key.as_deref().unwrap_or_default();
-                let first = store::pipeline_run::by_idempotency_key(&mut conn, ctx.workspace_id(), key).await?;
-                return found(first.ok_or_else(Error::internal)?, &before);
-            }
-            Err(Insert::Failed(error)) => return Err(error),
-        };
-        commit(tx).await?;
-        Ok(StartedRun { run, is_new: true })
+        let started = turn::start(&mut tx, ctx, &pipeline, &version, &before.params, &cause).await;
+        self.started(ctx, tx, started, cause.key, |run| found(run, &before)).await
     }
 
     /// Runs that did this one again, the last first; up to twenty.
@@ -232,9 +218,6 @@ impl Services {
 
 /// The run that an earlier request with the same key started, if that asked for the same.
 fn found(run: PipelineRun, before: &PipelineRun) -> Result<StartedRun> {
-    if run.reproduces == Some(before.number) {
-        return Ok(StartedRun { run, is_new: false });
-    }
-    Err(Error::conflict(format!("This idempotency key was used for something else: it started {}.", name(&run)))
-        .in_field("idempotency_key"))
+    let is_same = run.reproduces == Some(before.number);
+    earlier(run, is_same)
 }

@@ -1,10 +1,10 @@
 //! Running a run again: all of it, from its failed steps, or from one of them. Steps that need not run are carried over.
 
 use super::{
-    Cause, Insert, StartedRun, by_number, name, sender_key,
+    Cause, StartedRun, by_number, earlier, name, sender_key,
     turn::{self, Carried},
 };
-use crate::{Ctx, Error, Result, Services, boxed, commit, pipeline};
+use crate::{Ctx, Error, Result, Services, boxed, pipeline};
 use domain::pipeline_run::{PipelineRun, RerunFrom, RunCause};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -60,27 +60,13 @@ impl Services {
             ..Cause::default()
         };
         let carried = (!carried.is_empty()).then_some(Carried { from: &before, steps: carried });
-        let run = match turn::start_with(&mut tx, ctx, &pipeline, &version, &params, &cause, carried).await {
-            Ok(run) => run,
-            Err(Insert::KeyTaken) => {
-                drop(tx);
-                let key = key.as_deref().unwrap_or_default();
-                let mut conn = self.conn().await?;
-                let first = store::pipeline_run::by_idempotency_key(&mut conn, ctx.workspace_id(), key).await?;
-                return found(first.ok_or_else(Error::internal)?, &before);
-            }
-            Err(Insert::Failed(error)) => return Err(error),
-        };
-        commit(tx).await?;
-        Ok(StartedRun { run, is_new: true })
+        let started = turn::start_with(&mut tx, ctx, &pipeline, &version, &params, &cause, carried).await;
+        self.started(ctx, tx, started, cause.key, |run| found(run, &before)).await
     }
 }
 
 /// The run that an earlier request with the same key started, if that asked for the same.
 fn found(run: PipelineRun, before: &PipelineRun) -> Result<StartedRun> {
-    if run.cause == RunCause::Rerun && run.cause_id.as_deref() == Some(&before.id.to_string()) {
-        return Ok(StartedRun { run, is_new: false });
-    }
-    Err(Error::conflict(format!("This idempotency key was used for something else: it started {}.", name(&run)))
-        .in_field("idempotency_key"))
+    let is_same = run.cause == RunCause::Rerun && run.cause_id.as_deref() == Some(&before.id.to_string());
+    earlier(run, is_same)
 }

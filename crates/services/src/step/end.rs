@@ -86,10 +86,9 @@ impl Services {
     /// When the database does not answer. It may have been carried out all the same; doing it again is harmless.
     #[boxed]
     pub async fn let_go(&self, lease: &Lease, how: &LetGo) -> Result<Option<StepState>> {
-        match self.end_hold(lease, how).await {
+        match (self.end_hold(lease, how).await, how) {
             // What the try gives on cannot become what it should: so the try has failed.
-            Err(error) if matches!(how, LetGo::Ended(end) if end.has_versions()) && publish::is_authors(&error) => {
-                let LetGo::Ended(end) = how else { return Err(error) };
+            (Err(error), LetGo::Ended(end)) if end.has_versions() && publish::is_authors(&error) => {
                 let failed = AttemptEnd {
                     outcome: AttemptOutcome::Failed,
                     reason: error.message,
@@ -98,7 +97,7 @@ impl Services {
                 };
                 self.end_hold(lease, &LetGo::Ended(failed)).await
             }
-            ended => ended,
+            (ended, _) => ended,
         }
     }
 

@@ -5,11 +5,11 @@
 use super::outputs::{Given, Outputs, Spot};
 use crate::{Ctx, Result, dataset, model, model_version};
 use domain::{
-    Digest, Error, ErrorKind,
+    Error, ErrorKind,
     dataset::VersionRef,
     id::PipelineRunId,
     model::VersionFile,
-    pipeline::{InputSpec, LATEST, ParamValue, PipelineSpec, StepSpec},
+    pipeline::{InputSpec, LATEST, ParamValue, PipelineSpec, StepSpec, VersionInput},
     step::{OutputVersion, StepInput, Versioned},
 };
 use std::collections::BTreeMap;
@@ -72,115 +72,114 @@ pub(super) async fn find(
     let mut found = Vec::with_capacity(step.inputs.len());
     for (name, input) in PipelineSpec::filled_inputs(step, values) {
         let from = input.to_string();
-        let (of, asked_name, asked) = match &input {
-            InputSpec::Output(output) => {
-                let source = given.given(spec, spot, output).map_or_else(
-                    || Source::Missing(format!("The input \"{name}\" ({from}) was not given.")),
-                    Source::Output,
-                );
-                let digest = match &source {
-                    Source::Output(given) => Some(given.digest()?),
-                    _ => None,
+        let missing = |sentence| (None, None, Source::Missing(sentence));
+        let (digest, version, source) = match (input.output(), input.version()) {
+            (Some(output), _) => match given.given(spec, spot, output) {
+                Some(given) => (Some(given.digest()?), None, Source::Output(given)),
+                None => missing(format!("The input \"{name}\" ({from}) was not given.")),
+            },
+            (None, Some(wanted)) => {
+                let known = match &mut pins {
+                    Some(pins) => pins,
+                    none => none.insert(store::step::pin::list(conn, run).await?),
                 };
-                found.push(InputFiles { input: StepInput { name, from, digest, version: None }, source });
-                continue;
-            }
-            InputSpec::Dataset { dataset, version } => (Versioned::Dataset, dataset, version),
-            InputSpec::Model { model, version } => (Versioned::Model, model, version),
-        };
-        let known = match &mut pins {
-            Some(pins) => pins,
-            none => none.insert(store::step::pin::list(conn, run).await?),
-        };
-        let pinned = known.iter().find(|pin| (pin.of, &pin.name, &pin.asked) == (of, asked_name, asked)).cloned();
-        let asked = pinned.as_ref().map_or_else(|| asked.clone(), |pin| pin.number.to_string());
-        match look_up(conn, ctx, of, asked_name, &asked).await {
-            Ok((number, digest, source)) => {
-                if pinned.is_none() {
-                    let asked = input_version(&input).to_owned();
-                    let pin = Pin { of, name: asked_name.clone(), asked, number, digest: digest.clone() };
-                    store::step::pin::add(conn, run, &pin).await?;
-                    known.push(pin);
+                match version(conn, ctx, run, known, wanted).await {
+                    Ok((Pin { of, name, number, digest, .. }, source)) => {
+                        (digest.clone(), Some(OutputVersion { of, name, number, digest }), source)
+                    }
+                    Err(error) if is_missing(&error) => {
+                        missing(format!("The input \"{name}\" is not there: {}", error.message))
+                    }
+                    Err(error) => return Err(error),
                 }
-                let version = OutputVersion { of, name: asked_name.clone(), number, digest: digest.clone() };
-                found.push(InputFiles { input: StepInput { name, from, digest, version: Some(version) }, source });
             }
-            Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::Invalid) => {
-                let source = Source::Missing(format!("The input \"{name}\" is not there: {}", error.message));
-                found.push(InputFiles { input: StepInput { name, from, digest: None, version: None }, source });
-            }
-            Err(error) => return Err(error),
-        }
+            (None, None) => continue,
+        };
+        found.push(InputFiles { input: StepInput { name, from, digest, version }, source });
     }
     Ok(found)
 }
 
-fn input_version(input: &InputSpec) -> &str {
-    match input {
-        InputSpec::Output(_) => "",
-        InputSpec::Dataset { version, .. } | InputSpec::Model { version, .. } => version,
-    }
-}
-
-/// The number and the digest of a version, and where its files are.
-async fn look_up(
+/// The version that a run means, noted if this is the first time that it is asked for, and where its files come from.
+async fn version(
     conn: &mut PgConnection,
     ctx: &Ctx,
-    of: Versioned,
-    name: &str,
-    asked: &str,
-) -> Result<(i32, Option<Digest>, Source)> {
-    match of {
+    run: PipelineRunId,
+    known: &mut Vec<Pin>,
+    wanted: VersionInput<'_>,
+) -> Result<(Pin, Source)> {
+    let VersionInput { of, name, asked } = wanted;
+    let pin = match known.iter().find(|pin| (pin.of, &*pin.name, &*pin.asked) == (of, name, asked)) {
+        Some(pin) => pin.clone(),
+        None => {
+            let pin = pin(conn, ctx, run, wanted).await?;
+            known.push(pin.clone());
+            pin
+        }
+    };
+    let source = match pin.of {
+        Versioned::Dataset => Source::Dataset { name: pin.name.clone(), number: pin.number },
+        Versioned::Model => {
+            let version = model_version::find(conn, ctx, &pin.name, pin.number).await?;
+            Source::Model(store::model_version::files(conn, version.id).await?)
+        }
+    };
+    Ok((pin, source))
+}
+
+/// Finds out which version is wanted, and notes it for the run.
+async fn pin(conn: &mut PgConnection, ctx: &Ctx, run: PipelineRunId, wanted: VersionInput<'_>) -> Result<Pin> {
+    let VersionInput { of, name, asked } = wanted;
+    let (number, digest) = match of {
         Versioned::Dataset => {
             let version = dataset::version_called(conn, ctx, name, &VersionRef::parse(asked)?).await?;
-            let source = Source::Dataset { name: version.dataset, number: version.number };
-            Ok((version.number, Some(version.digest), source))
+            (version.number, Some(version.digest))
         }
         Versioned::Model => {
-            let found = model::find(conn, ctx, name).await?;
-            let number = match asked.parse::<i32>() {
-                Ok(number) => number,
-                Err(_) if asked == LATEST => {
-                    let versions = store::model_version::of_model(conn, ctx.workspace_id(), found.id, None, 1).await?;
-                    let none = || Error::new(ErrorKind::NotFound, format!("The model {name} has no versions."));
-                    versions.first().ok_or_else(none)?.version
-                }
-                Err(_) => {
-                    let none =
-                        || Error::new(ErrorKind::NotFound, format!("The model {name} has no alias \"{asked}\"."));
-                    store::model::alias(conn, found.id, asked).await?.ok_or_else(none)?.1
-                }
-            };
-            let version = model_version::find(conn, ctx, name, number).await?;
-            let files = store::model_version::files(conn, version.id).await?;
-            Ok((number, version.digest, Source::Model(files)))
+            let number = model_number(conn, ctx, name, asked).await?;
+            (number, model_version::find(conn, ctx, name, number).await?.digest)
         }
+    };
+    let pin = Pin { of, name: name.to_owned(), asked: asked.to_owned(), number, digest };
+    store::step::pin::add(conn, run, &pin).await?;
+    Ok(pin)
+}
+
+async fn model_number(conn: &mut PgConnection, ctx: &Ctx, name: &str, asked: &str) -> Result<i32> {
+    let found = model::find(conn, ctx, name).await?;
+    if let Ok(number) = asked.parse::<i32>() {
+        return Ok(number);
     }
+    let none = |what: String| Error::new(ErrorKind::NotFound, format!("The model {name} has no {what}."));
+    if asked == LATEST {
+        let versions = store::model_version::of_model(conn, ctx.workspace_id(), found.id, None, 1).await?;
+        return versions.first().map(|version| version.version).ok_or_else(|| none("versions".to_owned()));
+    }
+    let alias = store::model::alias(conn, found.id, asked).await?;
+    alias.map(|(_, number)| number).ok_or_else(|| none(format!("alias \"{asked}\"")))
+}
+
+/// Whether what is wanted is not there, rather than that nobody could look.
+fn is_missing(error: &Error) -> bool {
+    matches!(error.kind, ErrorKind::NotFound | ErrorKind::Invalid)
 }
 
 /// Notes the versions that a new run means by names that are known already, those of all its steps.
 ///
 /// # Errors
-/// `NotFound` with the step, when something that a step takes is not there.
+/// `Conflict` with the step, when something that a step takes is not there.
 pub(crate) async fn pin_all(conn: &mut PgConnection, ctx: &Ctx, run: PipelineRunId, spec: &PipelineSpec) -> Result<()> {
-    for (step, name, input) in spec.version_inputs() {
-        let (of, called, asked) = match input {
-            InputSpec::Dataset { dataset, version } => (Versioned::Dataset, dataset, version),
-            InputSpec::Model { model, version } => (Versioned::Model, model, version),
-            InputSpec::Output(_) => continue,
-        };
-        if called.contains("${{") || asked.contains("${{") {
+    for (step, input, wanted) in spec.version_inputs() {
+        if wanted.name.contains("${{") || wanted.asked.contains("${{") {
             continue;
         }
-        let (number, digest, _) = look_up(conn, ctx, of, called, asked).await.map_err(|error| match error.kind {
-            ErrorKind::NotFound | ErrorKind::Invalid => Error::new(
+        pin(conn, ctx, run, wanted).await.map_err(|error| match error {
+            error if is_missing(&error) => Error::new(
                 ErrorKind::Conflict,
-                format!("Step \"{step}\" takes \"{name}\", which is not there: {}", error.message),
+                format!("Step \"{step}\" takes \"{input}\", which is not there: {}", error.message),
             ),
-            _ => error,
+            error => error,
         })?;
-        let pin = Pin { of, name: called.clone(), asked: asked.clone(), number, digest };
-        store::step::pin::add(conn, run, &pin).await?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use super::{Lease, account, end::AttemptEnd};
 use crate::{NewDatasetVersion, Result, Services, registration};
 use domain::{
     Error, ErrorKind,
-    id::{PipelineId, RunId},
+    id::PipelineId,
     permission::Permission,
     pipeline_run::{AttemptOutcome, PipelineRun},
     step::{OutputVersion, StepOutput, Versioned},
@@ -43,22 +43,13 @@ impl Services {
             match version.of {
                 Versioned::Dataset => published.datasets.push(index),
                 Versioned::Model => {
-                    let described = self.describe_output(&version.name, output, tracked).await?;
+                    let files = self.output_files(output).await?;
+                    let described = self.describe_step_output(&version.name, files, tracked).await?;
                     published.models.push((index, described));
                 }
             }
         }
         Ok(Some(published))
-    }
-
-    async fn describe_output(
-        &self,
-        model: &str,
-        output: &StepOutput,
-        tracked: Option<RunId>,
-    ) -> Result<registration::Described> {
-        let files = self.output_files(output).await?;
-        self.describe_step_output(model, files, tracked).await
     }
 
     /// Makes the versions, and says in the outputs which they are. Call [`lock`] in this transaction before anything else is
@@ -94,8 +85,6 @@ impl Services {
             let Some(version) = &mut output.version else { continue };
             described.made_by(&format!("pipeline-runs:/{}/{step}/{}", run.number, output.name), &made_by);
             version.number = registration::register_output(conn, &ctx, &version.name, &described).await?;
-            // Only outputs that are datasets have a digest of their own.
-            version.digest = None;
         }
         Ok(())
     }

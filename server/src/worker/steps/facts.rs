@@ -29,7 +29,7 @@ folders = [path for path in sys.path if path.endswith('-packages')]
 print(json.dumps({'version': platform.python_version(), 'packages': packages, 'folders': folders}))
 ";
 
-/// What is known so far, and the folders whose change makes it old.
+/// What is known so far.
 #[derive(Debug)]
 pub(super) struct Known {
     facts: watch::Sender<Option<Facts>>,
