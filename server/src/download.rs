@@ -173,7 +173,7 @@ pub(crate) fn zip(body: Body, name: &str) -> Response {
     response
 }
 
-fn set(response: &mut Response, name: HeaderName, value: &str) {
+pub(crate) fn set(response: &mut Response, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         response.headers_mut().insert(name, value);
     }

@@ -1,5 +1,6 @@
 //! From the bytes of a notebook to what pages show of it, and to documents.
 
+use crate::download;
 use app::{
     pages::notebook::{
         ShownNotebook,
@@ -8,7 +9,7 @@ use app::{
     render::fragment,
 };
 use axum::{
-    http::{HeaderName, HeaderValue, header},
+    http::header,
     response::{Html, IntoResponse, Response},
 };
 use bytes::Bytes;
@@ -54,9 +55,15 @@ pub(crate) async fn shown(
     about: StepNotebook,
     most: usize,
 ) -> Result<ShownNotebook, Error> {
+    let large = || (None, "It is large, and has a page of its own.".to_owned());
+    // What will not be shown is not read: a page of a run asks again and again.
+    if about.size.is_some_and(|size| usize::try_from(size).is_ok_and(|size| size > most)) {
+        let (cells, why_not) = large();
+        return Ok(ShownNotebook { about, cells, why_not });
+    }
     let (cells, why_not) = match services.notebook_content(attempt, &about).await {
         Ok(None) => (None, "Nothing was executed yet.".to_owned()),
-        Ok(Some(content)) if content.len() > most => (None, "It is large, and has a page of its own.".to_owned()),
+        Ok(Some(content)) if content.len() > most => large(),
         Ok(Some(content)) => match cells(content).await {
             Ok(cells) => (Some(cells), String::new()),
             Err(error) => (None, error.message),
@@ -94,7 +101,7 @@ pub(crate) async fn as_html(path: &str, content: Bytes) -> Result<Response, Erro
         )
     });
     let mut response = Html(html.await?).into_response();
-    set(&mut response, header::CONTENT_DISPOSITION, &crate::download::attachment(&format!("{name}.html")));
+    download::set(&mut response, header::CONTENT_DISPOSITION, &download::attachment(&format!("{name}.html")));
     Ok(response)
 }
 
@@ -102,10 +109,4 @@ pub(crate) async fn as_html(path: &str, content: Bytes) -> Result<Response, Erro
 pub(crate) async fn document(content: Bytes, cell: usize, output: usize) -> Result<String, Error> {
     let found = blocking(move || preview::notebook::document(&content, cell, output)).await?;
     found.ok_or_else(|| Error::new(ErrorKind::NotFound, "This cell has no such document.".to_owned()))
-}
-
-fn set(response: &mut Response, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
-        response.headers_mut().insert(name, value);
-    }
 }

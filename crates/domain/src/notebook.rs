@@ -39,7 +39,7 @@ pub struct NotebookProgress {
     pub name: String,
     /// When that cell began.
     pub since: Option<DateTime<Utc>>,
-    /// Why it failed, in one line, when it did: `ValueError: no rows`.
+    /// Why it failed, in one line, when it did: `cell 5 of 12 ("fit") failed: ValueError: no rows`.
     pub failure: String,
 }
 

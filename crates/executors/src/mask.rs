@@ -62,8 +62,9 @@ impl Mask {
         self.longest
     }
 
-    /// The text without the values.
-    pub(crate) fn apply<'a>(&self, text: &'a [u8]) -> Cow<'a, [u8]> {
+    /// The text without the values; borrowed when none of them is in it.
+    #[must_use]
+    pub fn apply<'a>(&self, text: &'a [u8]) -> Cow<'a, [u8]> {
         let Some(find) = &self.find else { return Cow::Borrowed(text) };
         if !find.is_match(text) {
             return Cow::Borrowed(text);

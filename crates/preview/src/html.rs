@@ -4,7 +4,10 @@
 //! matter whether a browser would read it the same way. What needs scripts, frames or forms is told apart, to be shown
 //! elsewhere.
 
-use crate::notebook::picture;
+use crate::{
+    markdown::{leads_out, plain},
+    notebook::picture,
+};
 use domain::preview::{Block, GridCell, GridRow, Inline, Target};
 
 /// Longer documents are left to a browser.
@@ -380,10 +383,7 @@ impl Builder<'_> {
             frame.spans = span("rowspan").unwrap_or(1).clamp(1, 1000);
         }
         if name == "a" {
-            let address = attribute(attributes, "href").unwrap_or_default().trim().to_owned();
-            let lower = address.to_ascii_lowercase();
-            let leads_out = ["http://", "https://", "mailto:"].iter().any(|scheme| lower.starts_with(scheme));
-            frame.target = leads_out.then_some(Target::Web(address));
+            frame.target = leads_out(&attribute(attributes, "href").unwrap_or_default());
         }
         self.open.push(frame);
     }
@@ -438,7 +438,7 @@ impl Builder<'_> {
             }
             "pre" => {
                 let parts = frame.into_inlines();
-                let code: String = parts.iter().map(words).collect();
+                let code: String = parts.iter().map(plain).collect();
                 self.top().blocks.push(Block::Code(code.trim_matches('\n').to_owned()));
             }
             "blockquote" => {
@@ -489,7 +489,7 @@ impl Builder<'_> {
             "s" | "del" | "strike" => self.wrap(frame, Inline::Struck),
             "code" | "samp" | "kbd" | "tt" => {
                 let parts = frame.into_inlines();
-                let code: String = parts.iter().map(words).collect();
+                let code: String = parts.iter().map(plain).collect();
                 self.top().inlines.push(Inline::Code(code));
             }
             "a" => match frame.target.clone() {
@@ -529,18 +529,6 @@ impl Builder<'_> {
             self.close();
         }
         self.open.pop().map(Frame::into_blocks).unwrap_or_default()
-    }
-}
-
-fn words(part: &Inline) -> String {
-    match part {
-        Inline::Text(text) | Inline::Code(text) | Inline::Image(_, text) | Inline::Picture(_, text) => text.clone(),
-        Inline::Math(formula) => formula.tex.clone(),
-        Inline::Emphasis(parts) | Inline::Strong(parts) | Inline::Struck(parts) | Inline::Link(_, parts) => {
-            parts.iter().map(words).collect()
-        }
-        Inline::Break => "\n".to_owned(),
-        Inline::Task(_) => String::new(),
     }
 }
 

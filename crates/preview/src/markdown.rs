@@ -232,11 +232,7 @@ impl Builder<'_> {
 
     /// Where a link leads, when that is a place that prose may lead to.
     fn target(&self, address: &str) -> Option<Target> {
-        let lower = address.trim().to_ascii_lowercase();
-        if ["http://", "https://", "mailto:"].iter().any(|scheme| lower.starts_with(scheme)) {
-            return Some(Target::Web(address.trim().to_owned()));
-        }
-        artifact(self.folder, address).map(Target::Artifact)
+        leads_out(address).or_else(|| artifact(self.folder, address).map(Target::Artifact))
     }
 
     fn finish(mut self) -> Vec<Block> {
@@ -248,7 +244,16 @@ impl Builder<'_> {
     }
 }
 
-fn plain(inline: &Inline) -> String {
+/// The place outside of Slipway that an address leads to, when it is one that prose may lead to.
+pub(crate) fn leads_out(address: &str) -> Option<Target> {
+    let address = address.trim();
+    let lower = address.to_ascii_lowercase();
+    let is_known = ["http://", "https://", "mailto:"].iter().any(|scheme| lower.starts_with(scheme));
+    is_known.then(|| Target::Web(address.to_owned()))
+}
+
+/// The text of a part, as one would read it out.
+pub(crate) fn plain(inline: &Inline) -> String {
     match inline {
         Inline::Text(text) | Inline::Code(text) | Inline::Image(_, text) | Inline::Picture(_, text) => text.clone(),
         Inline::Math(formula) => formula.tex.clone(),

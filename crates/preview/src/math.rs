@@ -3,6 +3,7 @@
 //! What the library writes is read again and only what is on the lists below becomes a value, so that it is these lists
 //! that say what gets into a page, and not the library.
 
+use crate::html::unescaped;
 use domain::preview::{Formula, MathNode};
 use pulldown_latex::{Parser, RenderConfig, Storage, config::DisplayMode, push_mathml};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -196,11 +197,6 @@ fn attributes(tag: &str) -> Vec<(&'static str, String)> {
         }
     }
     found
-}
-
-fn unescaped(text: &str) -> String {
-    let text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&#39;", "'");
-    text.replace("&#x27;", "'").replace("&amp;", "&")
 }
 
 /// The text with `$$` around environments that stand by themselves, as notebooks take them.

@@ -110,9 +110,9 @@ pub use schedule::{NewSchedule, ScheduleChange, ScheduleFilter};
 pub use session::Browser;
 pub use setup::{NewUser, used_link};
 pub use step::{
-    Adopted, AttemptEnd, Claimed, ComparedNotebooks, FileTrouble, Given, Hit, InputFiles, KfpWork, Lease, LetGo,
-    MAX_NOTEBOOK, NOTEBOOK_PROGRESS, NotebookAgainst, NotebookWork, Place, Renewed, Source, StepApprovalDetail,
-    StepWork,
+    Adopted, AttemptEnd, Claimed, FileTrouble, Given, Hit, InputFiles, KfpWork, Lease, LetGo, MAX_NOTEBOOK,
+    NOTEBOOK_PROGRESS, NotebookAgainst, NotebookWork, Place, Renewed, Source, StepApprovalDetail, StepWork,
+    compare_notebooks,
 };
 pub use task::blocking;
 pub use token::{IssuedToken, NewToken};

@@ -51,7 +51,7 @@ async fn show(view: View, Path((number, step, attempt)): Path<(i64, String, i32)
                 services.compare_notebook(ctx, number, &step, attempt, &against).await
             };
             let diff = match compared.await {
-                Ok(compared) => Ok(compared.diff),
+                Ok(diff) => Ok(diff),
                 Err(error) if can_mend(&error) || error.kind == ErrorKind::TooLarge => Err(error.message),
                 Err(error) => return Err(error.into()),
             };

@@ -220,8 +220,9 @@ async fn changes(view: &View, version: &PipelineVersion, against: &str) -> Resul
         path.ends_with(".ipynb") && before.spec.files.get(*path).is_some_and(|other| other != *text)
     };
     let mut notebooks = Vec::new();
-    for (path, _) in version.spec.files.iter().filter(is_other).take(MOST_NOTEBOOKS) {
-        let diff = services.compare_pipeline_notebook(ctx, &version.spec.name, path, number, version.number).await;
+    for (path, text) in version.spec.files.iter().filter(is_other).take(MOST_NOTEBOOKS) {
+        let was = before.spec.files.get(path).cloned().unwrap_or_default();
+        let diff = services::compare_notebooks(was.into(), text.clone().into()).await;
         notebooks.push((path.to_owned(), diff.map_err(|error| error.message)));
     }
     let (one, other) = (before.source, version.source.clone());

@@ -26,7 +26,7 @@ pub use end::{AttemptEnd, LetGo};
 pub use files::FileTrouble;
 pub use inputs::{InputFiles, Source};
 pub use kfp::KfpWork;
-pub use notebook::{ComparedNotebooks, MAX_NOTEBOOK, NOTEBOOK_PROGRESS, NotebookAgainst, NotebookWork};
+pub use notebook::{MAX_NOTEBOOK, NOTEBOOK_PROGRESS, NotebookAgainst, NotebookWork, compare_notebooks};
 pub use outputs::Given;
 pub use store::step::lease::{Claimed, Lease, Renewed};
 

@@ -213,7 +213,6 @@ def read(path: Path):
 
 def kernel_of(notebook) -> str:
     """The kernel that the notebook names, where it is installed; for Python, the one that is."""
-    from jupyter_client import AsyncKernelManager
 
     spec = notebook.metadata.get("kernelspec", {})
     wanted, language = spec.get("name", "python3"), spec.get("language", "python")

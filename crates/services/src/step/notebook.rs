@@ -60,17 +60,6 @@ pub enum NotebookAgainst {
     Run(i64, Option<i32>),
 }
 
-/// Two notebooks, and what is different.
-#[derive(Debug, Clone)]
-pub struct ComparedNotebooks {
-    /// What is different from the one to the other.
-    pub diff: NotebookDiff,
-    /// What the first is, in a few words.
-    pub before: String,
-    /// What the second is, in a few words.
-    pub after: String,
-}
-
 impl Services {
     /// Notes that a try is about to run this notebook, as it is before.
     ///
@@ -243,12 +232,12 @@ impl Services {
         step: &str,
         attempt: i32,
         against: &NotebookAgainst,
-    ) -> Result<ComparedNotebooks> {
+    ) -> Result<NotebookDiff> {
         let (id, notebook) = self.step_notebook(ctx, run, step, attempt).await?;
         let executed = self.notebook_content(id, &notebook).await?;
         let executed = executed.ok_or_else(|| no_notebook("Nothing of the executed notebook was written yet."))?;
-        let (before, name) = match against {
-            NotebookAgainst::Source => (self.notebook_source(&notebook).await?, "source".to_owned()),
+        let before = match against {
+            NotebookAgainst::Source => self.notebook_source(&notebook).await?,
             NotebookAgainst::Run(other, number) => {
                 let number = match number {
                     Some(number) => *number,
@@ -260,12 +249,10 @@ impl Services {
                 };
                 let (id, notebook) = self.step_notebook(ctx, *other, step, number).await?;
                 let content = self.notebook_content(id, &notebook).await?;
-                let content = content.ok_or_else(|| no_notebook(&format!("Run #{other} has written no notebook.")))?;
-                (content, format!("#{other}, try {number}"))
+                content.ok_or_else(|| no_notebook(&format!("Run #{other} has written no notebook.")))?
             }
         };
-        let diff = compare(before, executed).await?;
-        Ok(ComparedNotebooks { diff, before: name, after: format!("#{run}, try {attempt}") })
+        compare_notebooks(before, executed).await
     }
 
     /// A notebook among the files of a version of a pipeline, against that of another version.
@@ -291,7 +278,7 @@ impl Services {
             })?);
         }
         let after = texts.pop().unwrap_or_default();
-        compare(texts.pop().unwrap_or_default().into(), after.into()).await
+        compare_notebooks(texts.pop().unwrap_or_default().into(), after.into()).await
     }
 }
 
@@ -300,7 +287,11 @@ fn notebook_name(path: &str) -> String {
     format!("{}.ipynb", path.rsplit('/').next().unwrap_or_default().trim_end_matches(".ipynb"))
 }
 
-async fn compare(before: Bytes, after: Bytes) -> Result<NotebookDiff> {
+/// What is different from one notebook to another.
+///
+/// # Errors
+/// `TooLarge`; `Invalid` when one of them is no notebook.
+pub async fn compare_notebooks(before: Bytes, after: Bytes) -> Result<NotebookDiff> {
     let most = usize::try_from(preview::wanted(domain::preview::Kind::Notebook)).unwrap_or(usize::MAX);
     if before.len() > most || after.len() > most {
         let message = format!("Notebooks of more than {} MiB are not compared.", most >> 20);

@@ -120,7 +120,7 @@ async fn diff(
     Query(query): Query<Against>,
 ) -> Result<Json<NotebookDiff>, ApiError> {
     let against = notebook::against(query.against.as_deref().unwrap_or("source"), query.attempt)?;
-    Ok(Json(state.services.compare_notebook(&ctx, number, &step, attempt, &against).await?.diff))
+    Ok(Json(state.services.compare_notebook(&ctx, number, &step, attempt, &against).await?))
 }
 
 /// Which notebook of which versions.

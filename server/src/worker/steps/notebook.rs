@@ -5,7 +5,7 @@ use domain::notebook::NotebookProgress;
 use executors::{Ended, Mask, StepDir, StepFiles};
 use serde::Deserialize;
 use services::{Claimed, FileTrouble, MAX_NOTEBOOK, NOTEBOOK_PROGRESS, NotebookWork, Services};
-use std::{path::PathBuf, time::Duration};
+use std::{borrow::Cow, path::PathBuf, time::Duration};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -105,7 +105,9 @@ impl<'a> Notebook<'a> {
 
     /// Looks at it until its command has ended.
     pub(super) async fn follow(&self, ended: &CancellationToken) {
-        let (mut last, mut stored, mut silence) = (Told::default(), 0, Silence::default());
+        let (mut stored, mut silence) = (0, Silence::default());
+        // What the database has; none when that is not known.
+        let mut noted = Some(NotebookProgress::default());
         let mut next_live = Instant::now();
         loop {
             tokio::select! {
@@ -120,20 +122,21 @@ impl<'a> Notebook<'a> {
             }
             let wants_live = told.revision != stored && Instant::now() >= next_live;
             let live = if wants_live { self.read(&self.work.executed, MOST_LIVE).await } else { None };
-            let is_news = live.is_some() || told.progress() != last.progress();
+            let progress = told.progress();
+            let is_news = live.is_some() || noted.as_ref() != Some(&progress);
             if let Some(bytes) = &live {
                 next_live = Instant::now() + Duration::from_millis(bytes.len() as u64 * 1000 / LIVE_RATE);
             }
             if wants_live {
                 stored = told.revision;
             }
-            last = told;
             if is_news {
-                let noted = timeout(STORING, self.services.note_notebook(self.held, &last.progress(), live)).await;
-                if !matches!(noted, Ok(Ok(()))) {
+                let storing = timeout(STORING, self.services.note_notebook(self.held, &progress, live)).await;
+                if matches!(storing, Ok(Ok(()))) {
+                    noted = Some(progress);
+                } else {
                     tracing::debug!(step = %self.held.name, "how far a notebook has come could not be stored");
-                    // It is news the next time, too.
-                    (stored, last.name) = (0, "\0".to_owned());
+                    (stored, noted) = (0, None);
                 }
             }
         }
@@ -143,21 +146,17 @@ impl<'a> Notebook<'a> {
     pub(super) async fn keep(&self, dir: &StepDir) -> NotebookProgress {
         let progress = self.told().await.progress();
         let executed = self.read_unmasked(&self.work.executed, MAX_NOTEBOOK).await;
-        let executed = executed.map(|bytes| match String::from_utf8(bytes) {
-            Ok(text) => {
-                let masked = self.mask.hide(text.clone());
-                let is_masked = masked != text;
-                (masked.into_bytes(), is_masked)
-            }
-            Err(error) => (error.into_bytes(), false),
+        let masked = executed.as_deref().and_then(|bytes| match self.mask.apply(bytes) {
+            Cow::Owned(masked) => Some(masked),
+            Cow::Borrowed(_) => None,
         });
-        if let Some((bytes, true)) = &executed
+        if let Some(masked) = &masked
             && let Ok(place) = dir.output(&self.work.executed)
-            && let Err(error) = replace(place, bytes.clone()).await
+            && let Err(error) = replace(place, masked.clone()).await
         {
             tracing::warn!(%error, step = %self.held.name, "the executed notebook could not be written without its secrets");
         }
-        let executed: Option<bytes::Bytes> = executed.map(|(bytes, _)| bytes.into());
+        let executed: Option<bytes::Bytes> = masked.or(executed).map(Into::into);
         let mut wait = Duration::from_millis(50);
         for _ in 0..TRIES {
             match self.services.keep_notebook(self.held, &progress, executed.clone()).await {
