@@ -90,7 +90,7 @@ impl Services {
         let Some(secret) = store::secret::lock(&mut tx, ctx.workspace_id(), name).await? else {
             return Err(missing(name));
         };
-        store::secret::delete(&mut tx, ctx.workspace_id(), name).await?;
+        store::secret::delete(&mut tx, secret.id).await?;
         Event::new("secret.deleted", object(&secret), format!("deleted the secret {name}"))
             .details(serde_json::json!({ "version": secret.version }))
             .write(&mut tx, ctx)

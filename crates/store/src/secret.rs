@@ -148,17 +148,13 @@ pub async fn update(conn: &mut PgConnection, new: &SealedSecret, at: DateTime<Ut
     Ok(())
 }
 
-/// Deletes a secret with its value. Tells whether there was one.
+/// Deletes a secret with its value.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn delete(conn: &mut PgConnection, workspace: WorkspaceId, name: &str) -> Result<bool> {
-    let deleted = sqlx::query("delete from secrets where workspace_id = $1 and name = $2")
-        .bind(workspace)
-        .bind(name)
-        .execute(conn)
-        .await?;
-    Ok(deleted.rows_affected() == 1)
+pub async fn delete(conn: &mut PgConnection, id: SecretId) -> Result<()> {
+    sqlx::query("delete from secrets where id = $1").bind(id).execute(conn).await?;
+    Ok(())
 }
 
 /// The encrypted value of the secret of this name, which nobody else changes until the transaction ends.

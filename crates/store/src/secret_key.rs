@@ -85,11 +85,3 @@ pub async fn unused(conn: &mut PgConnection) -> Result<Vec<String>> {
     .fetch_all(conn)
     .await?)
 }
-
-/// Whether this key is in use, or was.
-///
-/// # Errors
-/// When the statement fails.
-pub async fn is_known(conn: &mut PgConnection, id: &str) -> Result<bool> {
-    Ok(sqlx::query_scalar("select exists (select from secret_keys where id = $1)").bind(id).fetch_one(conn).await?)
-}

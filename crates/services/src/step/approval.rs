@@ -102,7 +102,6 @@ impl Services {
         let limit = limit.clamp(1, page::MAX_PAGE);
         let mut conn = self.conn().await?;
         let rows = approval::list(&mut conn, ctx.workspace_id(), open, before, limit as i64 + 1).await?;
-        let rows = rows.into_iter().map(|row| row.approval).collect();
         Ok(Page::cut(rows, limit, |approval: &StepApproval| approval.created_at))
     }
 
@@ -116,11 +115,11 @@ impl Services {
         let mut conn = self.conn().await?;
         let open = approval::list(&mut conn, ctx.workspace_id(), true, None, LOOKED_THROUGH).await?;
         if open.is_empty() {
-            return Ok(Vec::new());
+            return Ok(open);
         }
         let people = People::read(&mut conn, ctx.workspace_id()).await?;
         let mut mine = Vec::new();
-        for one in open.into_iter().map(|row| row.approval) {
+        for one in open {
             let standing = Standing::read(&mut conn, &people, &one).await?;
             if standing.rules(&one.digest).iter().any(|rule| rule.waits_for(user.id)) {
                 mine.push(one);
@@ -223,8 +222,8 @@ impl Services {
             let mut tx = self.begin().await?;
             let Some(run) = store::pipeline_run::lock(&mut tx, run).await? else { continue };
             let Some(found) = approval::by_id(&mut tx, step).await? else { continue };
-            if found.approval.state.is_open() {
-                let settled = expire(&mut tx, &run, &found.approval).await?;
+            if found.state.is_open() {
+                let settled = expire(&mut tx, &run, &found).await?;
                 commit(tx).await?;
                 settled.count();
             }
@@ -235,7 +234,7 @@ impl Services {
 
 async fn found(conn: &mut PgConnection, run: &PipelineRun, step: &str) -> Result<StepApproval> {
     if let Some(found) = approval::by_name(conn, run.id, step).await? {
-        return Ok(found.approval);
+        return Ok(found);
     }
     let known = store::step::by_name(conn, run.id, step).await?;
     let known = known.ok_or_else(|| pipeline_run::no_step(run.number, step))?;

@@ -19,7 +19,7 @@ use domain::{
     pipeline_run::{PipelineRun, PipelineRunState, RunCause, StepState},
     step::StepOutput,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use store::{
     PgConnection,
     step::{
@@ -269,17 +269,6 @@ impl Services {
         commit(tx).await?;
         settled.count();
         Ok(())
-    }
-
-    /// The numbers of the runs that steps of a run started, by the step's name.
-    ///
-    /// # Errors
-    /// `NotFound`.
-    #[boxed]
-    pub async fn sub_runs(&self, ctx: &Ctx, number: i64) -> Result<BTreeMap<String, i64>> {
-        let mut conn = self.conn().await?;
-        let run = pipeline_run::by_number(&mut conn, ctx, number).await?;
-        Ok(sub_run::of_run(&mut conn, run.id).await?)
     }
 }
 

@@ -14,7 +14,6 @@ use std::collections::BTreeMap;
 #[derive(FromRow)]
 struct Row {
     step_id: StepId,
-    run_id: PipelineRunId,
     workspace_id: WorkspaceId,
     run: i64,
     pipeline: String,
@@ -34,20 +33,11 @@ struct Row {
     ended_at: Option<DateTime<Utc>>,
 }
 
-/// An approval, and the run that it is of.
-#[derive(Debug, Clone, PartialEq)]
-pub struct OfRun {
-    /// The run.
-    pub run_id: PipelineRunId,
-    /// The approval.
-    pub approval: StepApproval,
-}
-
-impl TryFrom<Row> for OfRun {
+impl TryFrom<Row> for StepApproval {
     type Error = Error;
 
     fn try_from(row: Row) -> Result<Self> {
-        let approval = StepApproval {
+        Ok(Self {
             step_id: row.step_id,
             workspace_id: row.workspace_id,
             run: row.run,
@@ -67,8 +57,7 @@ impl TryFrom<Row> for OfRun {
             created_at: row.created_at,
             expires_at: row.expires_at,
             ended_at: row.ended_at,
-        };
-        Ok(Self { run_id: row.run_id, approval })
+        })
     }
 }
 
@@ -76,8 +65,8 @@ impl TryFrom<Row> for OfRun {
 macro_rules! select_approvals {
     ($rest:literal) => {
         concat!(
-            "select a.step_id, a.run_id, a.workspace_id, r.number as run, p.name as pipeline, s.name as step, a.description,
-                 a.asks, r.params, a.inputs, a.digest, a.state, a.state_reason, a.requested_by, a.on_behalf_of, a.requester,
+            "select a.step_id, a.workspace_id, r.number as run, p.name as pipeline, s.name as step, a.description, a.asks,
+                 r.params, a.inputs, a.digest, a.state, a.state_reason, a.requested_by, a.on_behalf_of, a.requester,
                  a.created_at, a.expires_at, a.ended_at
              from step_approvals a
              join steps s on s.id = a.step_id
@@ -122,23 +111,23 @@ pub async fn insert(conn: &mut PgConnection, run: PipelineRunId, approval: &Step
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn by_name(conn: &mut PgConnection, run: PipelineRunId, step: &str) -> Result<Option<OfRun>> {
+pub async fn by_name(conn: &mut PgConnection, run: PipelineRunId, step: &str) -> Result<Option<StepApproval>> {
     let row: Option<Row> = sqlx::query_as(select_approvals!("where a.run_id = $1 and s.name = $2"))
         .bind(run)
         .bind(step)
         .fetch_optional(conn)
         .await?;
-    row.map(OfRun::try_from).transpose()
+    row.map(StepApproval::try_from).transpose()
 }
 
 /// The approval of this step.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn by_id(conn: &mut PgConnection, step: StepId) -> Result<Option<OfRun>> {
+pub async fn by_id(conn: &mut PgConnection, step: StepId) -> Result<Option<StepApproval>> {
     let row: Option<Row> =
         sqlx::query_as(select_approvals!("where a.step_id = $1")).bind(step).fetch_optional(conn).await?;
-    row.map(OfRun::try_from).transpose()
+    row.map(StepApproval::try_from).transpose()
 }
 
 /// Up to `limit` approvals of a workspace, those that were asked for last first, before `before` when given: those that are
@@ -152,7 +141,7 @@ pub async fn list(
     open: bool,
     before: Option<DateTime<Utc>>,
     limit: i64,
-) -> Result<Vec<OfRun>> {
+) -> Result<Vec<StepApproval>> {
     let rows: Vec<Row> = sqlx::query_as(select_approvals!(
         "where a.workspace_id = $1
              and (not $2 or a.state = 'awaiting_approval')
@@ -166,7 +155,7 @@ pub async fn list(
     .bind(limit)
     .fetch_all(conn)
     .await?;
-    rows.into_iter().map(OfRun::try_from).collect()
+    rows.into_iter().map(StepApproval::try_from).collect()
 }
 
 /// Up to `limit` open approvals of all workspaces whose time is over, the oldest first: step and run.

@@ -46,8 +46,6 @@ pub struct SubRun {
     pub workspace_id: WorkspaceId,
     /// The run that it waits for.
     pub child_run_id: Option<PipelineRunId>,
-    /// That run's number.
-    pub child_number: Option<i64>,
     /// How that run stands.
     pub child_state: Option<String>,
     /// Since when nobody wants it any more.
@@ -67,8 +65,8 @@ macro_rules! select_sub_runs {
     ($rest:literal) => {
         concat!(
             "select x.step_id, s.name as step, s.place, s.items, x.parent_run_id, r.number as parent_number,
-                 r.version_id as parent_version_id, r.workspace_id, x.child_run_id, c.number as child_number,
-                 c.state as child_state, x.cancel_at
+                 r.version_id as parent_version_id, r.workspace_id, x.child_run_id, c.state as child_state,
+                 x.cancel_at
              from sub_runs x
              join steps s on s.id = x.step_id
              join pipeline_runs r on r.id = x.parent_run_id
@@ -163,24 +161,6 @@ pub async fn end(conn: &mut PgConnection, step: StepId) -> Result<bool> {
 pub async fn set_outputs(conn: &mut PgConnection, step: StepId, outputs: &[StepOutput]) -> Result<()> {
     sqlx::query("update steps set outputs = $2 where id = $1").bind(step).bind(Json(outputs)).execute(conn).await?;
     Ok(())
-}
-
-/// The numbers of the runs that steps of a run wait for or waited for, by the step's name.
-///
-/// # Errors
-/// When the statement fails.
-pub async fn of_run(conn: &mut PgConnection, parent: PipelineRunId) -> Result<BTreeMap<String, i64>> {
-    let rows: Vec<(String, i64)> = sqlx::query_as(
-        "select s.name, c.number
-         from sub_runs x
-         join steps s on s.id = x.step_id
-         join pipeline_runs c on c.id = x.child_run_id
-         where x.parent_run_id = $1",
-    )
-    .bind(parent)
-    .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().collect())
 }
 
 /// The names of the pipelines of a run and of those that it is a part of, from the inside to the outside.

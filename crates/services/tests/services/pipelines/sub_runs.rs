@@ -35,7 +35,7 @@ async fn a_step_ends_as_its_run_does_and_gives_on_what_that_gave() {
     assert_eq!(engine.state(run).await, R::Running);
     assert!(engine.claim().await.is_none(), "no worker is held, nor is there anything to take yet");
     engine.see_to_all().await;
-    let child = engine.services.sub_runs(&engine.ctx(), run).await.unwrap()["data"];
+    let child = engine.services.step(&engine.ctx(), run, "data").await.unwrap().sub_run.unwrap();
     let detail = engine.detail(child).await;
     assert_eq!((detail.run.cause, detail.run.cause_name.as_deref()), (RunCause::Step, Some("nightly #1")));
     assert_eq!(detail.cause_page.as_deref(), Some("pipeline-runs/1"));
@@ -76,7 +76,7 @@ async fn a_run_that_fails_or_is_cancelled_alone_fails_the_step_with_its_name() {
 
     let again = engine.again("nightly").await.run.number;
     engine.see_to_all().await;
-    let child = engine.services.sub_runs(&engine.ctx(), again).await.unwrap()["data"];
+    let child = engine.services.step(&engine.ctx(), again, "data").await.unwrap().sub_run.unwrap();
     engine.services.cancel_pipeline_run(&engine.ctx(), child).await.unwrap();
     engine.see_to_all().await;
     assert_eq!(engine.steps(again).await["data"], S::Failed);
@@ -113,7 +113,7 @@ async fn a_run_that_is_cancelled_before_its_step_got_one_starts_none() {
     engine.services.cancel_pipeline_run(&engine.ctx(), run).await.unwrap();
     engine.see_to_all().await;
     assert_eq!(engine.state(run).await, R::Cancelled);
-    assert!(engine.services.sub_runs(&engine.ctx(), run).await.unwrap().is_empty());
+    assert_eq!(engine.services.step(&engine.ctx(), run, "data").await.unwrap().sub_run, None);
 }
 
 #[tokio::test]
