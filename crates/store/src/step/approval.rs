@@ -8,7 +8,7 @@ use domain::{
     pipeline::ParamValue,
     step_approval::{ApprovalInput, ApprovalSpec, ApprovalState, StepApproval},
 };
-use sqlx::{FromRow, PgConnection, types::Json};
+use sqlx::{FromRow, PgConnection, Postgres, QueryBuilder, types::Json};
 use std::collections::BTreeMap;
 
 #[derive(FromRow)]
@@ -142,19 +142,17 @@ pub async fn list(
     before: Option<DateTime<Utc>>,
     limit: i64,
 ) -> Result<Vec<StepApproval>> {
-    let rows: Vec<Row> = sqlx::query_as(select_approvals!(
-        "where a.workspace_id = $1
-             and (not $2 or a.state = 'awaiting_approval')
-             and ($3::timestamptz is null or a.created_at < $3)
-         order by a.created_at desc
-         limit $4"
-    ))
-    .bind(workspace)
-    .bind(open)
-    .bind(before)
-    .bind(limit)
-    .fetch_all(conn)
-    .await?;
+    let mut query: QueryBuilder<Postgres> = QueryBuilder::new(select_approvals!("where a.workspace_id = "));
+    query.push_bind(workspace);
+    if open {
+        // A word of the statement and no parameter: any plan of it can go by the index of those that are open.
+        query.push(" and a.state = 'awaiting_approval'");
+    }
+    if let Some(before) = before {
+        query.push(" and a.created_at < ").push_bind(before);
+    }
+    query.push(" order by a.created_at desc limit ").push_bind(limit);
+    let rows: Vec<Row> = query.build_query_as().fetch_all(conn).await?;
     rows.into_iter().map(StepApproval::try_from).collect()
 }
 
