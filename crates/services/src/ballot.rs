@@ -1,4 +1,5 @@
-//! What a person gives when they decide, and whether it counts: the same for promotions and for change requests.
+//! What a person gives when they decide, and whether it counts: the same for promotions, for change requests and for steps
+//! that ask.
 
 use crate::{Result, Services, now, promotion::checked_comment};
 use domain::{
@@ -95,6 +96,32 @@ pub(crate) fn details(decision: &Decision) -> Result<serde_json::Value> {
         "rules": decision.rules,
         "acting_for": decision.acting_for,
     }))
+}
+
+/// How the votes on a change request or a step stand: who asks whom, and what was decided so far.
+pub(crate) struct Standing {
+    pub(crate) policies: PolicySet,
+    pub(crate) electorate: Electorate,
+    /// All decisions, oldest first.
+    pub(crate) decisions: Vec<Decision>,
+}
+
+impl Standing {
+    /// What people vote on.
+    pub(crate) fn ballot(&self) -> Ballot<'_> {
+        Ballot { policies: &self.policies, electorate: &self.electorate, decisions: &self.decisions }
+    }
+
+    /// How each rule stands, by the decisions on the subject of this digest.
+    pub(crate) fn rules(&self, digest: &Digest) -> Vec<RuleStanding> {
+        self.electorate.standings(&self.policies, &standing(&self.decisions, digest))
+    }
+
+    /// Whether everybody agreed to that subject whom the rules ask.
+    pub(crate) fn is_agreed(&self, digest: &Digest) -> bool {
+        let last = standing(&self.decisions, digest);
+        self.electorate.satisfied(&self.electorate.standings(&self.policies, &last), &last)
+    }
 }
 
 /// What is voted on: who asks whom, and what was decided so far.

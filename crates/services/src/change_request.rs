@@ -4,13 +4,13 @@
 
 use crate::{
     Ctx, Event, NewDecision, Result, Services,
-    ballot::{Ballot, details},
+    ballot::{Standing, details},
     boxed, commit, deployment, policy,
     promotion::{checked_comment, in_force, people::People},
     step::account,
 };
 use domain::{
-    Digest, Error, ErrorKind, Page,
+    Error, ErrorKind, Page,
     audit::{Actor, Object, ObjectKind},
     change_request::{Change, ChangeRequest, ChangeState},
     deployment::{Deployment, DeploymentState},
@@ -18,7 +18,7 @@ use domain::{
     page,
     permission::{Permission, Role},
     policy::{Action, PolicyDocument, PolicySet, Scope},
-    promotion::{Decision, DecisionVerdict, Electorate, RuleStanding, standing},
+    promotion::{Decision, DecisionVerdict, RuleStanding},
 };
 use std::collections::BTreeSet;
 use store::{PgConnection, promotion::On};
@@ -61,23 +61,6 @@ pub struct ChangeRequestDetail {
     pub decisions: Vec<Decision>,
     /// What the policy asks for now that is to be changed.
     pub before: Option<PolicyDocument>,
-}
-
-/// Who votes on a change, under the rules that hold now.
-struct Standing {
-    policies: PolicySet,
-    electorate: Electorate,
-    decisions: Vec<Decision>,
-}
-
-impl Standing {
-    fn ballot(&self) -> Ballot<'_> {
-        Ballot { policies: &self.policies, electorate: &self.electorate, decisions: &self.decisions }
-    }
-
-    fn rules(&self, digest: &Digest) -> Vec<RuleStanding> {
-        self.electorate.standings(&self.policies, &standing(&self.decisions, digest))
-    }
 }
 
 impl Services {
@@ -213,12 +196,9 @@ impl Services {
             .details(details(&decision)?)
             .write(&mut tx, ctx)
             .await?;
-        let verdict = decision.verdict;
         standing.decisions.push(decision.clone());
-        let last = domain::promotion::standing(&standing.decisions, &request.digest);
-        let rules = standing.electorate.standings(&standing.policies, &last);
-        let agreed = standing.electorate.satisfied(&rules, &last);
-        if verdict == DecisionVerdict::Reject {
+        let agreed = standing.is_agreed(&request.digest);
+        if decision.verdict == DecisionVerdict::Reject {
             let reason = format!("{} said no: {}", decision.user_name, decision.comment);
             end(&mut tx, &request, ChangeState::Rejected, &reason).await?;
         } else if agreed {

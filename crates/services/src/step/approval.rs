@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     Ctx, Event, NewDecision, Result, Services,
-    ballot::{Ballot, details},
+    ballot::{Standing, details},
     boxed, commit, pipeline_run,
     promotion::people::People,
     webhook,
@@ -22,8 +22,7 @@ use domain::{
     permission::Permission,
     pipeline::PipelineSpec,
     pipeline_run::{PipelineRun, StepState},
-    policy::PolicySet,
-    promotion::{Decision, DecisionVerdict, Electorate, RuleStanding, standing},
+    promotion::{Decision, DecisionVerdict, RuleStanding},
     step::{StepInput, StepKind},
     step_approval::{ApprovalInput, ApprovalState, ApprovalSubject, StepApproval},
 };
@@ -52,37 +51,6 @@ pub struct StepApprovalDetail {
     pub rules: Vec<RuleStanding>,
     /// Decisions, oldest first.
     pub decisions: Vec<Decision>,
-}
-
-/// Who votes on an approval.
-struct Standing {
-    policies: PolicySet,
-    electorate: Electorate,
-    decisions: Vec<Decision>,
-}
-
-impl Standing {
-    async fn read(conn: &mut PgConnection, people: &People, approval: &StepApproval) -> Result<Self> {
-        // Whoever stands in for a part of somebody's decisions, those on some models, does not decide on steps.
-        let mut electorate = people.whoever(|one| one.scope.is_all());
-        electorate.lineage.requesters = approval.requested_by.into_iter().chain(approval.on_behalf_of).collect();
-        let policies = approval.asks.policies(approval.workspace_id, approval.created_at);
-        let decisions = store::promotion::decisions_on_step(conn, approval.step_id).await?;
-        Ok(Self { policies, electorate, decisions })
-    }
-
-    fn ballot(&self) -> Ballot<'_> {
-        Ballot { policies: &self.policies, electorate: &self.electorate, decisions: &self.decisions }
-    }
-
-    fn rules(&self, digest: &Digest) -> Vec<RuleStanding> {
-        self.electorate.standings(&self.policies, &standing(&self.decisions, digest))
-    }
-
-    fn is_agreed(&self, digest: &Digest) -> bool {
-        let last = standing(&self.decisions, digest);
-        self.electorate.satisfied(&self.electorate.standings(&self.policies, &last), &last)
-    }
 }
 
 impl Services {
@@ -120,7 +88,7 @@ impl Services {
         let people = People::read(&mut conn, ctx.workspace_id()).await?;
         let mut mine = Vec::new();
         for one in open {
-            let standing = Standing::read(&mut conn, &people, &one).await?;
+            let standing = stand(&mut conn, &people, &one).await?;
             if standing.rules(&one.digest).iter().any(|rule| rule.waits_for(user.id)) {
                 mine.push(one);
             }
@@ -138,7 +106,7 @@ impl Services {
         let run = pipeline_run::by_number(&mut conn, ctx, number).await?;
         let approval = found(&mut conn, &run, step).await?;
         let people = People::read(&mut conn, ctx.workspace_id()).await?;
-        let standing = Standing::read(&mut conn, &people, &approval).await?;
+        let standing = stand(&mut conn, &people, &approval).await?;
         Ok(StepApprovalDetail { rules: standing.rules(&approval.digest), decisions: standing.decisions, approval })
     }
 
@@ -163,7 +131,7 @@ impl Services {
         let run = store::pipeline_run::lock(&mut tx, id).await?.ok_or_else(Error::internal)?;
         let approval = found(&mut tx, &run, step).await?;
         let people = People::read(&mut tx, ctx.workspace_id()).await?;
-        let mut standing = Standing::read(&mut tx, &people, &approval).await?;
+        let mut standing = stand(&mut tx, &people, &approval).await?;
         let title = approval.title();
         if let Some(bar) = standing.ballot().barred(user.id) {
             return Err(Error::forbidden(format!("You may not decide on {title}: {}.", bar.to_them())));
@@ -194,10 +162,9 @@ impl Services {
             .details(details(&decision)?)
             .write(&mut tx, ctx)
             .await?;
-        let (verdict, said) = (decision.verdict, (decision.user_name.clone(), decision.comment.clone()));
         standing.decisions.push(decision.clone());
-        let settled = if verdict == DecisionVerdict::Reject {
-            let reason = format!("{} said no: {}", said.0, said.1);
+        let settled = if decision.verdict == DecisionVerdict::Reject {
+            let reason = format!("{} said no: {}", decision.user_name, decision.comment);
             Some(end(&mut tx, &run, &approval, ApprovalState::Rejected, &reason).await?)
         } else if standing.is_agreed(&approval.digest) {
             Some(end(&mut tx, &run, &approval, ApprovalState::Approved, "").await?)
@@ -252,6 +219,16 @@ async fn found(conn: &mut PgConnection, run: &PipelineRun, step: &str) -> Result
             _ => format!("Step \"{}\" of run #{} asks nobody.", known.name, run.number),
         },
     ))
+}
+
+/// Who votes on an approval, by its own rules.
+async fn stand(conn: &mut PgConnection, people: &People, approval: &StepApproval) -> Result<Standing> {
+    // Whoever stands in for a part of somebody's decisions, those on some models, does not decide on steps.
+    let mut electorate = people.whoever(|one| one.scope.is_all());
+    electorate.lineage.requesters = approval.requested_by.into_iter().chain(approval.on_behalf_of).collect();
+    let policies = approval.asks.policies(approval.workspace_id, approval.created_at);
+    let decisions = store::promotion::decisions_on_step(conn, approval.step_id).await?;
+    Ok(Standing { policies, electorate, decisions })
 }
 
 /// A step has its turn: people are asked.
@@ -323,7 +300,7 @@ async fn tell(conn: &mut PgConnection, approval: &StepApproval) -> Result<()> {
     }
     let people: BTreeSet<UserId> = if approval.state.is_open() {
         let people = People::read(conn, approval.workspace_id).await?;
-        let rules = Standing::read(conn, &people, approval).await?.rules(&approval.digest);
+        let rules = stand(conn, &people, approval).await?.rules(&approval.digest);
         let may = rules.into_iter().flat_map(|rule| rule.people).filter(|one| one.barred.is_none());
         may.map(|one| one.user_id).collect()
     } else {
