@@ -158,13 +158,13 @@ pub enum Moment<'a> {
 pub struct Letter {
     /// Of what.
     pub kind: MailKind,
-    /// With the person and the promotion, what makes it one message: nobody gets two of one.
+    /// With the person and what it is about, what makes it one message: nobody gets two of one.
     pub moment: String,
     /// One line.
     pub subject: String,
     /// What happened: paragraphs with an empty line between them.
     pub body: String,
-    /// Where on the promotion's page: empty, or a fragment such as `#discussion`.
+    /// Where on the page of what it is about: empty, or a fragment such as `#discussion`.
     pub fragment: String,
 }
 

@@ -1,20 +1,24 @@
-//! E-mail: sending what was written, what was sent, and which messages somebody wants. Who is written what is in
-//! `promotion::mailing`. Sending may be broken off at any moment.
+//! E-mail: writing a message, sending what was written, what was sent, and which messages somebody wants. Who is written what
+//! is in `promotion::mailing` and `step::approval`. Sending may be broken off at any moment.
 
 use crate::{Caller, Ctx, Result, Services, boxed, commit, link::Links, session::account_event, webhook::chance};
 use domain::{
     Page,
-    id::MailId,
-    mail::{Mail, MailKind, without, written},
+    id::{MailId, UserId, WorkspaceId},
+    mail::{Letter, Mail, MailKind, without, written},
     page,
     webhook::{self, DeliveryState, Ending, MAX_ATTEMPTS},
 };
-use outbound::{Letter, PATIENCE};
+use outbound::PATIENCE;
 use std::{
     collections::BTreeSet,
     time::{Duration, Instant},
 };
-use store::mail::Taken;
+use store::{
+    PgConnection,
+    mail::{About, Taken},
+    wake::Wake,
+};
 
 /// For how long a worker has a message: three times what sending it may take.
 const LEASE: Duration = PATIENCE.saturating_mul(3);
@@ -25,6 +29,20 @@ pub struct TakenMail {
     taken: Taken,
     /// When it was asked for. Its lease began no earlier.
     asked: Instant,
+}
+
+/// Writes a message to each of these people, in the transaction in which it happens, and wakes a worker.
+pub(crate) async fn post(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    about: About,
+    people: &BTreeSet<UserId>,
+    letter: &Letter,
+) -> Result<()> {
+    if store::mail::insert(conn, workspace, about, people, letter).await? > 0 {
+        store::wake::push(conn, &Wake::Mails).await?;
+    }
+    Ok(())
 }
 
 impl Services {
@@ -117,7 +135,7 @@ impl Services {
         let page = format!("{page}{}", taken.fragment);
         let (text, html) = written(&taken.body, &page, &links.account());
         let (id, thread) = (taken.id.to_string(), taken.thread.to_string());
-        let letter = Letter {
+        let letter = outbound::Letter {
             id: &id,
             thread: &thread,
             to: &taken.email,

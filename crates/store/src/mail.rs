@@ -4,9 +4,8 @@
 use crate::{Error, Result, webhook::delivery::parse_state};
 use chrono::{DateTime, Utc};
 use domain::{
-    id::{MailId, StepId, UserId, WorkspaceId},
+    id::{MailId, PromotionId, StepId, UserId, WorkspaceId},
     mail::{Letter, Mail, MailKind},
-    promotion::Promotion,
     webhook::DeliveryState,
 };
 use sqlx::{FromRow, PgConnection};
@@ -39,62 +38,45 @@ pub async fn is_sent(conn: &mut PgConnection) -> Result<bool> {
     Ok(is_sent)
 }
 
+/// What a message is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    /// A promotion.
+    Promotion(PromotionId),
+    /// A step that asks people.
+    Step(StepId),
+}
+
 /// Writes a message to each of these people who gets such messages and was not written this one already. Tells how many.
 ///
 /// # Errors
 /// When the statement fails.
 pub async fn insert(
     conn: &mut PgConnection,
-    promotion: &Promotion,
-    people: &BTreeSet<UserId>,
-    letter: &Letter,
-) -> Result<u64> {
-    let ids: Vec<MailId> = people.iter().map(|_| MailId::new()).collect();
-    let people: Vec<UserId> = people.iter().copied().collect();
-    let written = sqlx::query(
-        "insert into mails (id, workspace_id, promotion_id, user_id, kind, moment, subject, body, fragment)
-         select new.id, $3, $4, new.user_id, $5, $6, $7, $8, $9
-         from unnest($1::uuid[], $2::uuid[]) as new (id, user_id)
-         where gets_mail(new.user_id, $4, $5)
-         on conflict (promotion_id, user_id, moment) do nothing",
-    )
-    .bind(ids)
-    .bind(people)
-    .bind(promotion.workspace_id)
-    .bind(promotion.id)
-    .bind(letter.kind.as_str())
-    .bind(&letter.moment)
-    .bind(&letter.subject)
-    .bind(&letter.body)
-    .bind(&letter.fragment)
-    .execute(conn)
-    .await?;
-    Ok(written.rows_affected())
-}
-
-/// The same, of a step that asks people.
-///
-/// # Errors
-/// When the statement fails.
-pub async fn insert_of_step(
-    conn: &mut PgConnection,
     workspace: WorkspaceId,
-    step: StepId,
+    about: About,
     people: &BTreeSet<UserId>,
     letter: &Letter,
 ) -> Result<u64> {
+    let (promotion, step) = match about {
+        About::Promotion(id) => (Some(id), None),
+        About::Step(id) => (None, Some(id)),
+    };
     let ids: Vec<MailId> = people.iter().map(|_| MailId::new()).collect();
     let people: Vec<UserId> = people.iter().copied().collect();
     let written = sqlx::query(
-        "insert into mails (id, workspace_id, step_id, user_id, kind, moment, subject, body, fragment)
-         select new.id, $3, $4, new.user_id, $5, $6, $7, $8, $9
+        "insert into mails (id, workspace_id, promotion_id, step_id, user_id, kind, moment, subject, body, fragment)
+         select new.id, $3, $4, $5, new.user_id, $6, $7, $8, $9, $10
          from unnest($1::uuid[], $2::uuid[]) as new (id, user_id)
-         where gets_mail_of_step(new.user_id, $4, $5)
-         on conflict (step_id, user_id, moment) do nothing",
+         where case when $5::uuid is null
+                    then gets_mail(new.user_id, $4, $6)
+                    else gets_mail_of_step(new.user_id, $5, $6) end
+         on conflict do nothing",
     )
     .bind(ids)
     .bind(people)
     .bind(workspace)
+    .bind(promotion)
     .bind(step)
     .bind(letter.kind.as_str())
     .bind(&letter.moment)
@@ -129,7 +111,7 @@ pub struct Taken {
     pub subject: String,
     /// What happened.
     pub body: String,
-    /// Where on the promotion's page.
+    /// Where on the page of what it is about.
     pub fragment: String,
     /// Whether they still get such messages.
     pub is_wanted: bool,

@@ -2,7 +2,7 @@
 //! looked up and nothing is written.
 
 use super::people::People;
-use crate::Result;
+use crate::{Result, mail};
 use chrono::Utc;
 use domain::{
     audit::{Actor, AuditEvent},
@@ -14,7 +14,7 @@ use domain::{
     webhook::PromotionEvent,
 };
 use std::collections::BTreeSet;
-use store::{PgConnection, wake::Wake};
+use store::{PgConnection, mail::About};
 
 /// Writes of a state that was just reached. That it was taken back is told with its line of history, which says by whom.
 pub(super) async fn mail_of_move(conn: &mut PgConnection, promotion: &Promotion) -> Result<()> {
@@ -133,7 +133,7 @@ async fn still_asked(conn: &mut PgConnection, promotion: &Promotion) -> Result<B
     Ok(may.map(|one| one.user_id).collect())
 }
 
-/// Writes a message to each of these people, and wakes a worker.
+/// Writes a message to each of these people, where any are sent.
 async fn write(
     conn: &mut PgConnection,
     promotion: &Promotion,
@@ -143,8 +143,5 @@ async fn write(
     if people.is_empty() || !store::mail::is_sent(conn).await? {
         return Ok(());
     }
-    if store::mail::insert(conn, promotion, people, &moment.letter(promotion)).await? > 0 {
-        store::wake::push(conn, &Wake::Mails).await?;
-    }
-    Ok(())
+    mail::post(conn, promotion.workspace_id, About::Promotion(promotion.id), people, &moment.letter(promotion)).await
 }

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     Ctx, Event, NewDecision, Result, Services,
     ballot::{Standing, details},
-    boxed, commit, pipeline_run,
+    boxed, commit, mail, pipeline_run,
     promotion::people::People,
     webhook,
 };
@@ -29,12 +29,12 @@ use domain::{
 use std::collections::{BTreeMap, BTreeSet};
 use store::{
     PgConnection,
+    mail::About,
     promotion::On,
     step::{
         approval,
         progress::{self, Ended, Waiting},
     },
-    wake::Wake,
 };
 
 /// The most open approvals that are looked through for those that wait for somebody.
@@ -309,11 +309,8 @@ async fn tell(conn: &mut PgConnection, approval: &StepApproval) -> Result<()> {
     if people.is_empty() {
         return Ok(());
     }
-    let letter = letter_of_step(approval);
-    if store::mail::insert_of_step(conn, approval.workspace_id, approval.step_id, &people, &letter).await? > 0 {
-        store::wake::push(conn, &Wake::Mails).await?;
-    }
-    Ok(())
+    let about = About::Step(approval.step_id);
+    mail::post(conn, approval.workspace_id, about, &people, &letter_of_step(approval)).await
 }
 
 /// What people are shown of what a step takes.
