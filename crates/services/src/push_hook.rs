@@ -192,7 +192,7 @@ impl Services {
             return Ok(before);
         }
         check(&mut tx, &pipeline, &after).await?;
-        store::push_hook::update(&mut tx, &after, None).await.map_err(|error| named_twice(error, &after))?;
+        store::push_hook::update(&mut tx, &after).await.map_err(|error| named_twice(error, &after))?;
         let what = match (before.enabled, after.enabled) {
             (true, false) => "turned off",
             (false, true) => "turned on",
@@ -215,7 +215,7 @@ impl Services {
         let hook = store::push_hook::lock(&mut tx, ctx.workspace_id(), name).await?.ok_or_else(|| missing(name))?;
         let secret = new_secret("");
         let sealed = self.seal(&mut tx, Place::PushHook(hook.id), &secret).await?;
-        store::push_hook::update(&mut tx, &hook, Some(&sealed)).await?;
+        store::push_hook::seal(&mut tx, hook.id, &sealed).await?;
         let summary = format!("gave the push hook {} of {} another secret", hook.name, hook.pipeline);
         tell(&mut tx, ctx, "push_hook.secret_renewed", &hook, summary).await?;
         commit(tx).await?;

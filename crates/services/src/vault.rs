@@ -24,7 +24,7 @@ use std::{
 };
 use store::{
     PgConnection,
-    secret_key::{self, Kept, Sealed},
+    secret_key::{self, HookSecret, Kept, Sealed},
 };
 
 /// The bytes of a key.
@@ -364,9 +364,9 @@ impl Services {
         loop {
             let mut tx = self.begin().await?;
             let part = store::push_hook::under_other_keys(&mut tx, &key.id, after, PART).await?;
-            let Some((last, _)) = part.last() else { break };
-            after = Some(*last);
-            for (id, kept) in part.iter().filter(|(_, kept)| concerns(kept)) {
+            let Some(last) = part.last() else { break };
+            after = Some(last.id);
+            for HookSecret { id, kept } in part.iter().filter(|hook| concerns(&hook.kept)) {
                 match again(Place::PushHook(*id), kept).await {
                     Ok(sealed) => {
                         store::push_hook::seal(&mut tx, *id, &sealed).await?;
@@ -381,9 +381,9 @@ impl Services {
         loop {
             let mut tx = self.begin().await?;
             let part = store::webhook::under_other_keys(&mut tx, &key.id, after, PART).await?;
-            let Some((last, _)) = part.last() else { break };
-            after = Some(*last);
-            for (id, kept) in part.iter().filter(|(_, kept)| concerns(kept)) {
+            let Some(last) = part.last() else { break };
+            after = Some(last.id);
+            for HookSecret { id, kept } in part.iter().filter(|hook| concerns(&hook.kept)) {
                 match again(Place::Webhook(*id), kept).await {
                     Ok(sealed) => {
                         store::webhook::seal(&mut tx, *id, Some(&sealed)).await?;

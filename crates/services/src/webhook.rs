@@ -1,5 +1,6 @@
-//! Webhooks: who is told what happens in the registry and to promotions. What is to be sent is written in the transaction of what it tells
-//! of; sending it, again when need be, is the workers' part, and may be broken off at any moment.
+//! Webhooks: who is told what happens in the registry, to promotions and to steps that ask people. What is to be sent is
+//! written in the transaction of what it tells of; sending it, again when need be, is the workers' part, and may be broken off
+//! at any moment.
 
 use crate::{Ctx, Event, Result, Services, boxed, commit, link::Links, now, vault::Place};
 use chain::Checkpoint;
@@ -25,6 +26,7 @@ use std::{
 };
 use store::{
     PgConnection,
+    secret_key::Sealed,
     wake::Wake,
     webhook::{
         Told,
@@ -139,10 +141,7 @@ impl Services {
             updated_at: now,
         };
         let mut tx = self.begin().await?;
-        let sealed = match new.secret.as_str() {
-            "" => None,
-            secret => Some(self.seal(&mut tx, Place::Webhook(webhook.id), secret).await?),
-        };
+        let sealed = self.sealed(&mut tx, webhook.id, &new.secret).await?;
         store::webhook::insert(&mut tx, &webhook, sealed.as_ref()).await?;
         // Not the whole address: some services have a secret in its path.
         let details = serde_json::json!({
@@ -155,6 +154,14 @@ impl Services {
             .await?;
         commit(tx).await?;
         Ok(webhook)
+    }
+
+    /// What a webhook signs with, encrypted; none for an empty text, which says that it signs nothing.
+    async fn sealed(&self, conn: &mut PgConnection, id: WebhookId, secret: &str) -> Result<Option<Sealed>> {
+        Ok(match secret {
+            "" => None,
+            secret => Some(self.seal(conn, Place::Webhook(id), secret).await?),
+        })
     }
 
     /// Reads an address, and looks whether webhooks may send there.
@@ -291,13 +298,9 @@ impl Services {
         }
         after.updated_at = now();
         store::webhook::update(&mut tx, &after).await?;
-        match new_secret.as_deref() {
-            None => {}
-            Some("") => store::webhook::seal(&mut tx, id, None).await?,
-            Some(secret) => {
-                let sealed = self.seal(&mut tx, Place::Webhook(id), secret).await?;
-                store::webhook::seal(&mut tx, id, Some(&sealed)).await?;
-            }
+        if let Some(secret) = &new_secret {
+            let sealed = self.sealed(&mut tx, id, secret).await?;
+            store::webhook::seal(&mut tx, id, sealed.as_ref()).await?;
         }
         if after.status == WebhookStatus::Disabled {
             store::webhook::delivery::drop_waiting(&mut tx, id, "The webhook was disabled.").await?;

@@ -2,7 +2,7 @@
 
 use crate::{
     Error, Result,
-    secret_key::{Kept, Sealed},
+    secret_key::{HookSecret, Kept, Sealed},
 };
 use chrono::{DateTime, Utc};
 use domain::{
@@ -95,14 +95,11 @@ pub async fn insert(conn: &mut PgConnection, hook: &PushHook, secret: &Sealed) -
     Ok(())
 }
 
-/// Changes a hook to what is given, and its secret when there is one here.
+/// Changes a hook to what is given. Its secret stays.
 ///
 /// # Errors
 /// As [`insert`].
-pub async fn update(conn: &mut PgConnection, hook: &PushHook, secret: Option<&Sealed>) -> Result<()> {
-    if let Some(secret) = secret {
-        seal(conn, hook.id, secret).await?;
-    }
+pub async fn update(conn: &mut PgConnection, hook: &PushHook) -> Result<()> {
     sqlx::query(
         "update push_hooks
          set pipeline_id = $2, name = $3, forge = $4, branches = $5, paths = $6, params = $7, from_push = $8, enabled = $9
@@ -209,14 +206,8 @@ pub async fn under_other_keys(
     key: &str,
     after: Option<PushHookId>,
     limit: i64,
-) -> Result<Vec<(PushHookId, Kept)>> {
-    #[derive(FromRow)]
-    struct Other {
-        id: PushHookId,
-        #[sqlx(flatten)]
-        kept: Kept,
-    }
-    let rows: Vec<Other> = sqlx::query_as(
+) -> Result<Vec<HookSecret<PushHookId>>> {
+    Ok(sqlx::query_as(
         "select id, secret, key_id, sealed
          from push_hooks
          where key_id is distinct from $1 and ($2::uuid is null or id > $2)
@@ -228,11 +219,10 @@ pub async fn under_other_keys(
     .bind(after)
     .bind(limit)
     .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.id, row.kept)).collect())
+    .await?)
 }
 
-/// Keeps a secret encrypted.
+/// Keeps what a hook is proved with encrypted, instead of what it was proved with before.
 ///
 /// # Errors
 /// When the statement fails.

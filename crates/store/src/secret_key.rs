@@ -35,6 +35,16 @@ impl FromRow<'_, PgRow> for Kept {
     }
 }
 
+/// The secret of a hook, with the hook's id.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct HookSecret<I> {
+    /// The hook.
+    pub id: I,
+    /// Its secret.
+    #[sqlx(flatten)]
+    pub kept: Kept,
+}
+
 /// The key in use, which stays in use until the transaction ends.
 ///
 /// # Errors

@@ -6,7 +6,7 @@ mod tests;
 
 use crate::{
     Error, Result,
-    secret_key::{Kept, Sealed},
+    secret_key::{HookSecret, Kept, Sealed},
 };
 use chrono::{DateTime, Utc};
 use domain::{
@@ -149,14 +149,8 @@ pub async fn under_other_keys(
     key: &str,
     after: Option<WebhookId>,
     limit: i64,
-) -> Result<Vec<(WebhookId, Kept)>> {
-    #[derive(FromRow)]
-    struct Other {
-        id: WebhookId,
-        #[sqlx(flatten)]
-        kept: Kept,
-    }
-    let rows: Vec<Other> = sqlx::query_as(
+) -> Result<Vec<HookSecret<WebhookId>>> {
+    Ok(sqlx::query_as(
         "select id, secret, key_id, sealed
          from webhooks
          where (secret <> '' or key_id <> $1) and ($2::uuid is null or id > $2)
@@ -168,8 +162,7 @@ pub async fn under_other_keys(
     .bind(after)
     .bind(limit)
     .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.id, row.kept)).collect())
+    .await?)
 }
 
 /// Keeps what a webhook signs with encrypted; without anything, it signs no more.
