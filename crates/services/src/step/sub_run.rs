@@ -8,7 +8,7 @@ use super::{
     settle,
 };
 use crate::{
-    Ctx, Event, Result, Services, boxed, commit, pipeline,
+    Ctx, Event, Result, Services, artifact, boxed, commit, pipeline,
     pipeline_run::{self, Cause},
 };
 use domain::{
@@ -60,32 +60,24 @@ impl Services {
         let Some(sub) = sub_run::next(&mut *self.conn().await?).await? else { return Ok(false) };
         match (sub.child_run_id, sub.state()) {
             (None, _) if sub.cancel_at.is_some() => {
-                self.end_sub_run(&sub, |_| (StepState::Cancelled, "the run was cancelled".to_owned(), Vec::new()))
-                    .await?;
+                self.end_sub_run(&sub, StepState::Cancelled, "the run was cancelled".to_owned(), &[]).await?;
             }
             (None, _) => match self.start_sub_run(&sub).await {
                 Ok(()) => {}
                 Err(error) if pipeline_run::is_refusal(&error) => {
-                    self.end_sub_run(&sub, |_| (StepState::Failed, error.message.clone(), Vec::new())).await?;
+                    self.end_sub_run(&sub, StepState::Failed, error.message, &[]).await?;
                 }
                 Err(error) if error.kind == ErrorKind::Unavailable => return Err(error),
                 // A mistake of ours must not hold up all others.
                 Err(error) => {
                     tracing::error!(%error, step = %sub.step_id, "the run that a step wants cannot be started");
                     let reason = "its run could not be started; the log of the server says why".to_owned();
-                    self.end_sub_run(&sub, |_| (StepState::Failed, reason, Vec::new())).await?;
+                    self.end_sub_run(&sub, StepState::Failed, reason, &[]).await?;
                 }
             },
             (Some(child), Some(state)) if state.is_final() => {
                 let (step, reason, outputs) = self.outcome(&sub, child, state).await?;
-                self.end_sub_run(&sub, |run| match step {
-                    // One that somebody else cancelled has not done what it was for.
-                    StepState::Cancelled if run.state != PipelineRunState::Cancelling => {
-                        (StepState::Failed, reason, outputs)
-                    }
-                    _ => (step, reason, outputs),
-                })
-                .await?;
+                self.end_sub_run(&sub, step, reason, &outputs).await?;
             }
             (Some(child), _) => {
                 let mut tx = self.begin().await?;
@@ -117,8 +109,7 @@ impl Services {
             return Ok(());
         }
         let ctx = self.ctx_of(&mut tx, sub).await?;
-        let parent = store::pipeline_run::by_ids(&mut tx, &[sub.parent_run_id]).await?;
-        let parent = parent.into_iter().next().ok_or_else(Error::internal)?;
+        let parent = store::pipeline_run::by_ids(&mut tx, &[sub.parent_run_id]).await?.pop().ok_or_else(Error::internal)?;
         let spec = store::pipeline::spec(&mut tx, sub.parent_version_id).await?;
         let step = spec.step(&sub.place).ok_or_else(Error::internal)?;
         let Some(other) = step.pipeline() else { return Err(Error::internal()) };
@@ -174,8 +165,7 @@ impl Services {
         state: PipelineRunState,
     ) -> Result<(StepState, String, Vec<StepOutput>)> {
         let mut conn = self.conn().await?;
-        let run = store::pipeline_run::by_ids(&mut conn, &[child]).await?;
-        let run = run.into_iter().next().ok_or_else(Error::internal)?;
+        let run = store::pipeline_run::by_ids(&mut conn, &[child]).await?.pop().ok_or_else(Error::internal)?;
         let name = pipeline_run::name(&run);
         match state {
             PipelineRunState::Succeeded => {}
@@ -234,10 +224,7 @@ impl Services {
     async fn value_output(&self, name: &str, value: serde_json::Value) -> Result<StepOutput> {
         let text = value.to_string();
         let size = i64::try_from(text.len()).unwrap_or(i64::MAX);
-        let stored = self.artifacts.put_bytes(text.into_bytes()).await.map_err(|error| {
-            tracing::warn!(%error, "a value could not be stored");
-            Error::new(ErrorKind::Unavailable, "The artifact store does not answer.")
-        })?;
+        let stored = self.artifacts.put_bytes(text.into_bytes()).await.map_err(artifact::of_store)?;
         Ok(StepOutput {
             name: name.to_owned(),
             path: format!("{name}.json"),
@@ -251,19 +238,19 @@ impl Services {
     }
 
     /// Ends a step, and moves its run on.
-    async fn end_sub_run(
-        &self,
-        sub: &SubRun,
-        how: impl FnOnce(&PipelineRun) -> (StepState, String, Vec<StepOutput>) + Send,
-    ) -> Result<()> {
+    async fn end_sub_run(&self, sub: &SubRun, state: StepState, reason: String, outputs: &[StepOutput]) -> Result<()> {
         let mut tx = self.begin().await?;
         let Some(run) = store::pipeline_run::lock(&mut tx, sub.parent_run_id).await? else { return Ok(()) };
         if !sub_run::end(&mut tx, sub.step_id).await? {
             return Ok(());
         }
-        let (state, reason, outputs) = how(&run);
+        let state = match state {
+            // Its run was cancelled by somebody else, and has not done what it was for.
+            StepState::Cancelled if run.state != PipelineRunState::Cancelling => StepState::Failed,
+            state => state,
+        };
         if !outputs.is_empty() {
-            sub_run::set_outputs(&mut tx, sub.step_id, &outputs).await?;
+            sub_run::set_outputs(&mut tx, sub.step_id, outputs).await?;
         }
         let settled = settle::end(&mut tx, &run, Ended { id: sub.step_id, state, reason }).await?;
         commit(tx).await?;
