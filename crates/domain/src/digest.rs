@@ -51,7 +51,9 @@ impl Digest {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes as text: two hexadecimal digits each, in lower case.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");

@@ -1,6 +1,6 @@
 //! Keyset pages: a list answers with the rows after a key, and the key of the next page.
 
-use crate::error::Error;
+use crate::{digest::hex, error::Error};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// One page of a list.
@@ -38,12 +38,7 @@ pub const MAX_PAGE: usize = 1000;
 
 /// Writes a sort key as an opaque token: hexadecimal of its JSON.
 pub fn encode<K: Serialize>(key: &K) -> String {
-    use std::fmt::Write as _;
-    let json = serde_json::to_vec(key).unwrap_or_default();
-    json.iter().fold(String::with_capacity(json.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    hex(&serde_json::to_vec(key).unwrap_or_default())
 }
 
 /// The refusal of a token that another list or order gave.

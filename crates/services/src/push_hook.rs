@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 use domain::{
     Error, Page,
     audit::{Object, ObjectKind},
+    digest::hex,
     id::PushHookId,
     page,
     pipeline::Pipeline,
@@ -278,7 +279,7 @@ impl Services {
         let delivery = match delivery {
             Some(name) => name.chars().filter(|c| !c.is_control()).take(MAX_DELIVERY).collect(),
             // One that has no name is known by what it says.
-            None => Sha256::digest(&body).iter().fold("sha256:".to_owned(), |text, byte| format!("{text}{byte:02x}")),
+            None => format!("sha256:{}", hex(&Sha256::digest(&body))),
         };
         let mut tx = self.begin().await?;
         if !store::push_hook::take_delivery(&mut tx, hook.id, &delivery).await? {

@@ -156,7 +156,7 @@ fn count(outcome: &'static str) {
     metrics::counter!("slipway_step_secrets_total", "outcome" => outcome).increment(1);
 }
 
-fn place(secret: &SealedSecret) -> Place<'_> {
+pub(crate) fn place(secret: &SealedSecret) -> Place<'_> {
     Place::Secret { workspace: secret.workspace_id, name: &secret.name, version: secret.version }
 }
 
@@ -187,8 +187,8 @@ pub(crate) async fn exist(conn: &mut PgConnection, ctx: &Ctx, spec: &PipelineSpe
         return Ok(());
     }
     let names: Vec<&str> = named.iter().map(|(_, name)| *name).collect();
-    let known = store::secret::known(conn, ctx.workspace_id(), &names).await?;
-    match named.into_iter().find(|(_, name)| !known.iter().any(|known| known == name)) {
+    let known = store::secret::versions(conn, ctx.workspace_id(), &names).await?;
+    match named.into_iter().find(|(_, name)| !known.contains_key(*name)) {
         Some((who, name)) => Err(Error::conflict(format!(
             "{who} needs the secret {name}, which this workspace does not have. An admin sets it in the settings, or with \
              slipway secret set {name}."

@@ -5,6 +5,7 @@ use chrono::{DateTime, Duration, Utc};
 use domain::{
     Error,
     audit::{Actor, Object, ObjectKind},
+    digest::hex,
     id::TokenId,
     permission::Scope,
     user::{Email, Token, User, Workspace},
@@ -39,14 +40,10 @@ pub struct IssuedToken {
 
 /// A new secret: the prefix and 256 random bits.
 pub(crate) fn new_secret(prefix: &str) -> String {
-    use std::fmt::Write as _;
     let mut bytes = [0_u8; 32];
     // The operating system's generator does not fail once it has started.
     getrandom::fill(&mut bytes).unwrap_or_else(|error| unreachable!("no random numbers: {error}"));
-    bytes.iter().fold(prefix.to_owned(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    format!("{prefix}{}", hex(&bytes))
 }
 
 pub(crate) fn hash_secret(secret: &str) -> Vec<u8> {

@@ -6,10 +6,11 @@
 //! Keys are files of the data folder, or given to the process. The database says which is in use; each value says which
 //! encrypted it, so that all may be encrypted anew while others go on.
 
-use crate::{Event, Result, Services, boxed, commit, task::blocking};
+use crate::{Event, Result, Services, boxed, commit, secret, task::blocking};
 use domain::{
     Error, ErrorKind,
     audit::{Actor, Object, ObjectKind},
+    digest::hex,
     id::{PushHookId, WebhookId, WorkspaceId},
 };
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
@@ -52,14 +53,11 @@ impl Key {
         let bytes: Option<Vec<u8>> = (0..text.len()).step_by(2).map(byte).collect();
         bytes.filter(|bytes| bytes.len() == KEY_LEN && text.is_ascii()).and_then(|bytes| Self::new(&bytes))
     }
-}
 
-fn hex(bytes: &[u8]) -> String {
-    use fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    /// Encrypts a text.
+    fn seal(&self, place: Place<'_>, text: &str) -> Result<Sealed> {
+        Ok(Sealed { bytes: encrypt(self, place, text)?, key_id: self.id.clone() })
+    }
 }
 
 /// Where the keys of an installation are.
@@ -249,8 +247,7 @@ impl Services {
 
     /// Encrypts a text, with the key in use. That stays in use until the transaction ends.
     pub(crate) async fn seal(&self, conn: &mut PgConnection, place: Place<'_>, text: &str) -> Result<Sealed> {
-        let key = self.key_in_use(conn).await?;
-        Ok(Sealed { bytes: encrypt(&key, place, text)?, key_id: key.id.clone() })
+        self.key_in_use(conn).await?.seal(place, text)
     }
 
     async fn key_in_use(&self, conn: &mut PgConnection) -> Result<Arc<Key>> {
@@ -339,15 +336,13 @@ impl Services {
             let Some(last) = part.last() else { return Ok(()) };
             after = Some(last.id);
             for secret in &part {
-                let (workspace, name) = (secret.workspace_id, secret.name.as_str());
-                let place = Place::Secret { workspace, name, version: secret.version };
+                let place = secret::place(secret);
                 match self.unseal(place, &secret.sealed).await {
                     Ok(text) => {
-                        let sealed = Sealed { bytes: encrypt(key, place, &text)?, key_id: key.id.clone() };
-                        store::secret::reseal(&mut tx, secret.id, &sealed).await?;
+                        store::secret::reseal(&mut tx, secret.id, &key.seal(place, &text)?).await?;
                         all.resealed += 1;
                     }
-                    Err(_) => all.unreadable.push(format!("secret {name}")),
+                    Err(_) => all.unreadable.push(format!("secret {}", secret.name)),
                 }
             }
             commit(tx).await?;
@@ -357,8 +352,7 @@ impl Services {
     async fn reseal_hooks(&self, key: &Key, open_only: bool, all: &mut Rotated) -> Result<()> {
         let concerns = |kept: &Kept| !open_only || matches!(kept, Kept::Open(_));
         let again = async |place: Place<'_>, kept: &Kept| -> Result<Sealed> {
-            let text = self.reveal(place, kept).await?;
-            Ok(Sealed { bytes: encrypt(key, place, &text)?, key_id: key.id.clone() })
+            key.seal(place, &self.reveal(place, kept).await?)
         };
         let mut after = None;
         loop {

@@ -175,18 +175,6 @@ pub async fn lock(conn: &mut PgConnection, workspace: WorkspaceId, name: &str) -
     Ok(row.map(SealedSecret::from))
 }
 
-/// Which of these secrets a workspace has.
-///
-/// # Errors
-/// When the statement fails.
-pub async fn known(conn: &mut PgConnection, workspace: WorkspaceId, names: &[&str]) -> Result<Vec<String>> {
-    Ok(sqlx::query_scalar("select name from secrets where workspace_id = $1 and name = any($2)")
-        .bind(workspace)
-        .bind(names)
-        .fetch_all(conn)
-        .await?)
-}
-
 /// The versions of those of these secrets that a workspace has, by name.
 ///
 /// # Errors
