@@ -1,6 +1,6 @@
 //! The keys that checkpoints of history are signed with: the private halves are files of the server, the public ones rows.
 
-use crate::{Event, Result, Services, boxed, commit, now, task::blocking};
+use crate::{Event, Result, Services, boxed, commit, key_file, now, task::blocking};
 use chain::{KeyId, PrivateKey};
 use domain::{
     Error, ErrorKind,
@@ -8,25 +8,13 @@ use domain::{
 };
 use std::{
     fs,
-    io::{self, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 use store::audit_chain::Key;
 
-fn file(folder: &Path, id: &KeyId) -> PathBuf {
-    folder.join(format!("{id}.pem"))
-}
-
-/// Writes a key where nobody else reads it.
-fn keep(folder: &Path, key: &PrivateKey) -> io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let path = file(folder, &key.public().id());
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(key.to_pem().as_bytes())?;
-    file.sync_all()?;
-    // Its name, too.
-    fs::File::open(folder)?.sync_all()
+/// The name of a key's file.
+fn file(id: &KeyId) -> String {
+    format!("{id}.pem")
 }
 
 impl Services {
@@ -51,7 +39,8 @@ impl Services {
         let private = PrivateKey::from_seed(seed).map_err(|error| trouble(&error))?;
         let public = private.public();
         // The file first: a key that nobody named signs nothing, and one that is named must be there.
-        blocking(move || keep(&folder, &private)).await?.map_err(|error| trouble(&error))?;
+        let name = file(&public.id());
+        blocking(move || key_file::keep(&folder, &name, &private.to_pem())).await?.map_err(|error| trouble(&error))?;
         let key = Key { id: public.id(), public, created_at: now(), retired_at: None };
         let mut tx = self.begin().await?;
         store::audit_chain::insert_key(&mut tx, &key).await?;
@@ -91,12 +80,9 @@ impl Services {
             .write_as(&mut tx, None, Actor::System, None)
             .await?;
         commit(tx).await?;
-        let path = file(&folder, id);
-        match blocking(move || fs::remove_file(path)).await? {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                tracing::warn!(key = %id, %error, "the file of a key that is out of use could not be deleted");
-            }
-            _ => {}
+        let name = file(id);
+        if let Err(error) = blocking(move || key_file::delete(&folder, &name)).await? {
+            tracing::warn!(key = %id, %error, "the file of a key that is out of use could not be deleted");
         }
         Ok(())
     }
@@ -106,7 +92,7 @@ impl Services {
         let Some(folder) = self.audit_keys.clone() else { return Ok(None) };
         let keys = self.audit_keys().await?;
         let Some(key) = keys.into_iter().find(|key| key.retired_at.is_none()) else { return Ok(None) };
-        let path = file(&folder, &key.id);
+        let path = folder.join(file(&key.id));
         let found = match blocking(move || fs::read_to_string(path)).await? {
             Ok(pem) => PrivateKey::from_pem(&pem).ok().filter(|private| private.public() == key.public),
             Err(_) => None,

@@ -28,6 +28,7 @@ mod environment;
 mod experiment;
 mod freeze;
 mod gauges;
+mod key_file;
 mod link;
 mod log;
 mod log_archive;

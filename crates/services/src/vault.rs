@@ -6,7 +6,7 @@
 //! Keys are files of the data folder, or given to the process. The database says which is in use; each value says which
 //! encrypted it, so that all may be encrypted anew while others go on.
 
-use crate::{Event, Result, Services, boxed, commit, secret, task::blocking};
+use crate::{Event, Result, Services, boxed, commit, key_file, secret, task::blocking};
 use domain::{
     Error, ErrorKind,
     audit::{Actor, Object, ObjectKind},
@@ -18,8 +18,6 @@ use sha2::{Digest as _, Sha256};
 use std::{
     collections::HashMap,
     fmt, fs,
-    io::{self, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
 };
@@ -119,7 +117,7 @@ impl SecretKeys {
         }
         let read = match &self.0.folder {
             Some(folder) => {
-                let path = file(folder, id);
+                let path = folder.join(file(id));
                 blocking(move || fs::read_to_string(path)).await?.ok().and_then(|text| Key::from_text(&text))
             }
             None => None,
@@ -149,8 +147,8 @@ impl SecretKeys {
         getrandom::fill(&mut bytes).map_err(|error| trouble(&error))?;
         let key = Key::new(&bytes).ok_or_else(Error::internal)?;
         let id = key.id.clone();
-        let name = id.clone();
-        blocking(move || keep(&folder, &name, &hex(&bytes))).await?.map_err(|error| trouble(&error))?;
+        let (name, text) = (file(&id), format!("{}\n", hex(&bytes)));
+        blocking(move || key_file::keep(&folder, &name, &text)).await?.map_err(|error| trouble(&error))?;
         self.remember(key);
         Ok(id)
     }
@@ -158,29 +156,17 @@ impl SecretKeys {
     /// Forgets a key, and deletes its file.
     async fn forget(&self, id: &str) {
         self.0.known.write().unwrap_or_else(PoisonError::into_inner).remove(id);
-        let Some(folder) = &self.0.folder else { return };
-        let path = file(folder, id);
-        match blocking(move || fs::remove_file(path)).await {
-            Ok(Err(error)) if error.kind() != io::ErrorKind::NotFound => {
-                tracing::warn!(key = id, %error, "the file of a key that is out of use could not be deleted");
-            }
-            _ => {}
+        let Some(folder) = self.0.folder.clone() else { return };
+        let name = file(id);
+        if let Ok(Err(error)) = blocking(move || key_file::delete(&folder, &name)).await {
+            tracing::warn!(key = id, %error, "the file of a key that is out of use could not be deleted");
         }
     }
 }
 
-fn file(folder: &Path, id: &str) -> PathBuf {
-    folder.join(format!("{id}.key"))
-}
-
-/// Writes a key where nobody else reads it.
-fn keep(folder: &Path, id: &str, text: &str) -> io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file(folder, id))?;
-    writeln!(file, "{text}")?;
-    file.sync_all()?;
-    // Its name, too.
-    fs::File::open(folder)?.sync_all()
+/// The name of a key's file.
+fn file(id: &str) -> String {
+    format!("{id}.key")
 }
 
 /// What a value belongs to.

@@ -109,7 +109,8 @@ impl Services {
             return Ok(());
         }
         let ctx = self.ctx_of(&mut tx, sub).await?;
-        let parent = store::pipeline_run::by_ids(&mut tx, &[sub.parent_run_id]).await?.pop().ok_or_else(Error::internal)?;
+        let parent =
+            store::pipeline_run::by_ids(&mut tx, &[sub.parent_run_id]).await?.pop().ok_or_else(Error::internal)?;
         let spec = store::pipeline::spec(&mut tx, sub.parent_version_id).await?;
         let step = spec.step(&sub.place).ok_or_else(Error::internal)?;
         let Some(other) = step.pipeline() else { return Err(Error::internal()) };
