@@ -41,7 +41,7 @@ impl ApprovalSpec {
     /// What a document asks for, as far as it asks people.
     ///
     /// # Errors
-    /// A sentence, when it asks nobody, or for somebody other than what only a version of a model has.
+    /// A sentence, when it asks nobody, or for somebody other than whom only a version of a model has.
     pub fn of(document: PolicyDocument) -> Result<Self, String> {
         let PolicyDocument { rules, expires_after, reauthenticate, .. } = document;
         if rules.is_empty() {
