@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Measures the pages and lists of pipelines: a run of 10,000 steps and one of 500 at the top, 1,000 runs that wait, as many
-# that have ended, and a log of a million lines. Nothing runs meanwhile: there is no worker.
+# Measures the pages and lists of pipelines: a run of 10,000 steps and one of 500 at the top, 1,000 runs that wait,
+# 10,000 that have ended, and a log of a million lines. Nothing runs meanwhile: there is no worker.
 #   STEPS=100 WAITING=10 ENDED=100 LINES=1000 scripts/bench-pages.sh      fewer (STEPS is a square)
 #   SLIPWAY_BIN=target/debug/slipway scripts/bench-pages.sh               another build
 . "$(dirname "$0")/say.sh"
@@ -22,7 +22,6 @@ TOKEN=$("$SLIPWAY_BIN" admin create-token --email bench@example.org --name bench
 export TOKEN
 quietly "Pages: starting runs" python3 scripts/bench/pages.py prepare "$url"
 quietly "Pages: seeding what became of them" seed
-sql "vacuum analyze"
 # What the seeding left to be written is not of what is measured.
 sql "checkpoint"
 sync

@@ -56,7 +56,7 @@ pub fn Figure(
     }
 }
 
-/// Text as it stands in SVG.
+/// Text as it stands in SVG and MathML, also between double quotes.
 #[must_use]
 pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")

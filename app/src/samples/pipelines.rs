@@ -17,7 +17,7 @@ use domain::{
     log::{LogLine, LogStream},
     pipeline::{ParamValue, Pipeline, PipelineSpec, PipelineSummary, PipelineVersion},
     pipeline_run::{
-        AttemptOutcome, Caveat, Code, PipelineRunDetail, PipelineRunState, PipelineRunSummary, RunCause, RunRecord,
+        AttemptOutcome, Caveat, Code, PipelineRunDetail, PipelineRunState, PipelineRunSummary, RunCause, RunOrigin,
         StepState,
     },
     schedule::{CatchUp, Fire, FireOutcome, Schedule},
@@ -194,28 +194,21 @@ fn page(run: domain::pipeline_run::PipelineRun, steps: Vec<(Step, Vec<StepAttemp
     let attempts = attempts.collect();
     let steps: Vec<Step> = steps.into_iter().map(|(step, _)| step).collect();
     let count = |count: usize| i64::try_from(count).unwrap_or_default();
-    let record = RunRecord {
-        run: run.number,
-        pipeline: run.pipeline_name.clone(),
-        version: run.version_number,
-        digest: run.digest.clone(),
-        params: run.params.clone(),
-        seed: 7,
-        code: Some(Code {
-            repository: Some("https://git.example/lab/wine.git".to_owned()),
-            commit: "3f9c2b7de4a15c0b8f7712aa90cc41d2e6b5a017".to_owned(),
-            branch: Some("main".to_owned()),
-            is_dirty: true,
-            patch: Some(digest(45)),
-        }),
+    let code = Code {
+        repository: Some("https://git.example/lab/wine.git".to_owned()),
+        commit: "3f9c2b7de4a15c0b8f7712aa90cc41d2e6b5a017".to_owned(),
+        branch: Some("main".to_owned()),
+        is_dirty: true,
+        patch: Some(digest(45)),
+    };
+    let run = domain::pipeline_run::PipelineRun { code: Some(code), ..run };
+    let origin = RunOrigin {
         versions: vec![OutputVersion {
             of: Versioned::Dataset,
             name: "wine-rows".to_owned(),
             number: 41,
             digest: Some(digest(46)),
         }],
-        steps: Vec::new(),
-        facts: BTreeMap::new(),
         caveats: vec![Caveat {
             step: Some("train".to_owned()),
             reason: "Its image registry.example/train:latest is not named by its digest.".to_owned(),
@@ -231,7 +224,7 @@ fn page(run: domain::pipeline_run::PipelineRun, steps: Vec<(Step, Vec<StepAttemp
         lines: log(),
         part: LogPart::End,
         samples: samples(),
-        record,
+        origin,
         reproductions: Vec::new(),
         notebook: None,
         approval: None,

@@ -97,8 +97,7 @@ async fn welcome(state: &AppState, ctx: &Ctx) -> Result<Option<WelcomePage>, Err
     let has_pipeline = !services.pipelines(ctx, None, 1).await?.items.is_empty();
     let has_run = services.has_runs(ctx).await?;
     // Whoever is asked is to see that, whatever else there is.
-    let asks = has_pipeline && !services.step_approvals_waiting_for_me(ctx).await?.is_empty();
-    if has_promotion || has_pipeline && has_run || asks {
+    if has_promotion || has_pipeline && (has_run || !services.step_approvals_waiting_for_me(ctx).await?.is_empty()) {
         return Ok(None);
     }
     let caller = ctx.caller.as_ref().ok_or_else(Error::internal)?;

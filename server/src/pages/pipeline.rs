@@ -50,8 +50,11 @@ pub(crate) fn routes(routes: Routes) -> Routes {
 
 /// The number of a version in the address; none for the one that runs.
 fn version(chosen: &Chosen) -> Result<Option<i32>, Error> {
-    let wrong = |_| Error::new(ErrorKind::NotFound, "A version is named by its number.");
-    chosen.get("version").map(|number| number.parse().map_err(wrong)).transpose()
+    chosen.get("version").map(number_of_version).transpose()
+}
+
+fn number_of_version(text: &str) -> Result<i32, Error> {
+    text.parse().map_err(|_| Error::new(ErrorKind::NotFound, "A version is named by its number."))
 }
 
 async fn list(view: View, chosen: Chosen) -> PageResult {
@@ -213,8 +216,7 @@ async fn file(view: View, Path(name): Path<String>, chosen: Chosen) -> PageResul
 /// What is different from another version to this one.
 async fn changes(view: &View, version: &PipelineVersion, against: &str) -> Result<VersionChanges, PageError> {
     let (ctx, services) = (view.ctx()?, view.services());
-    let wrong = |_| Error::new(ErrorKind::NotFound, "A version is named by its number.");
-    let number: i32 = against.parse().map_err(wrong)?;
+    let number = number_of_version(against)?;
     let before = services.pipeline_version(ctx, &version.spec.name, Some(number)).await?;
     let is_other = |(path, text): &(&String, &String)| {
         path.ends_with(".ipynb") && before.spec.files.get(*path).is_some_and(|other| other != *text)

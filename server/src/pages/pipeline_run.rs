@@ -154,6 +154,8 @@ async fn run_page(view: View, number: i64, chosen: Chosen, refused: Option<(Erro
         Some(step) if step.kind == StepKind::Approval => approval(&view, number, &step.name).await?,
         _ => None,
     };
+    // One that goes on cannot be done again yet.
+    let reproductions = if run.state.is_final() { services.reproductions(ctx, number).await? } else { Vec::new() };
     let events = view.history(ObjectKind::PipelineRun, run.id, EVENTS).await?;
     let title = format!("{} #{number}", run.pipeline_name);
     let page = RunPage {
@@ -164,8 +166,8 @@ async fn run_page(view: View, number: i64, chosen: Chosen, refused: Option<(Erro
         lines,
         part,
         samples,
-        record: services.pipeline_run_record(ctx, number).await?,
-        reproductions: services.reproductions(ctx, number).await?,
+        origin: services.run_origin(ctx, run).await?,
+        reproductions,
         notebook,
         approval,
         alert: alert(&events),
@@ -186,10 +188,10 @@ async fn run_page(view: View, number: i64, chosen: Chosen, refused: Option<(Erro
     view.form_page(error.as_ref(), title, SECTION, move || view! { <Run links address page draft/> }).await
 }
 
-/// The first command inside of a step that failed; the step itself when it is one.
+/// The first step that failed inside of a step that has some, and none itself; the step itself when it has none.
 async fn failed(view: &View, number: i64, step: &Step) -> Result<Step, PageError> {
     let (ctx, mut step) = (view.ctx()?, step.clone());
-    while step.kind != StepKind::Command {
+    while step.kind.is_outer() {
         let filter = StepFilter { parent: Some(step.name.clone()), state: Some(StepState::Failed), commands: false };
         match view.services().steps(ctx, number, &filter, None, 1).await?.items.pop() {
             Some(inner) => step = inner,
@@ -217,12 +219,10 @@ async fn log(view: &View, attempt: &StepAttempt, chosen: &Chosen) -> Result<(Vec
 /// The steps inside of the one that is shown; when there are none, those that it stands among.
 async fn inside(view: &View, number: i64, step: &Step, chosen: &Chosen) -> Result<Option<InsideSteps>, PageError> {
     let (ctx, services) = (view.ctx()?, view.services());
-    let outer = match (step.kind, &step.parent) {
-        (StepKind::Command | StepKind::Approval | StepKind::Pipeline, Some(parent)) => {
-            services.step(ctx, number, parent).await?
-        }
-        (StepKind::Command | StepKind::Approval | StepKind::Pipeline, None) => return Ok(None),
-        (StepKind::Steps | StepKind::Many, _) => step.clone(),
+    let outer = match &step.parent {
+        _ if step.kind.is_outer() => step.clone(),
+        Some(parent) => services.step(ctx, number, parent).await?,
+        None => return Ok(None),
     };
     let failed = outer.inner.is_some_and(|inner| inner.failed > 0);
     let state = match chosen.get("inside") {

@@ -1,6 +1,6 @@
 //! Prose. What it is made of is values: there is no markup of a file's to put into the page.
 
-use crate::{links::FileLinks, ui::prelude::*};
+use crate::{chart::escape, links::FileLinks, ui::prelude::*};
 use domain::preview::{Block, Formula, GridRow, Inline, MathNode, Target};
 use leptos::prelude::*;
 
@@ -134,20 +134,13 @@ fn math(formula: &Formula) -> AnyView {
 
 /// Names of elements and attributes are ours; what stands between them is text.
 fn write_math(node: &MathNode, into: &mut String) {
-    let escaped = |text: &str| {
-        text.replace('&', "&amp;")
-            .replace('<', "&lt;")
-            .replace('>', "&gt;")
-            .replace('"', "&quot;")
-            .replace('\'', "&#39;")
-    };
     match node {
-        MathNode::Text(text) => into.push_str(&escaped(text)),
+        MathNode::Text(text) => into.push_str(&escape(text)),
         MathNode::Element { name, attributes, children } => {
             into.push('<');
             into.push_str(name);
             for (attribute, value) in attributes {
-                into.push_str(&format!(" {attribute}=\"{}\"", escaped(value)));
+                into.push_str(&format!(" {attribute}=\"{}\"", escape(value)));
             }
             into.push('>');
             children.iter().for_each(|child| write_math(child, into));

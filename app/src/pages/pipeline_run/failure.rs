@@ -5,7 +5,7 @@ use crate::{ansi, format, ui::prelude::*};
 use domain::{
     log::{LogLine, LogStream, plain},
     pipeline_run::{AttemptOutcome, StepState},
-    step::{Step, StepAttempt, StepKind},
+    step::{Step, StepAttempt},
 };
 use leptos::prelude::*;
 
@@ -31,7 +31,7 @@ pub(super) fn Failure(page: RunPage, step: Step, attempt: Option<StepAttempt>) -
             (Tone::Fail, Symbol::Fail, "Raise its timeout in the file, or give it less to do.")
         }
         Some(AttemptOutcome::Lost) => (Tone::Warn, Symbol::Warn, ""),
-        None if failed && step.kind != StepKind::Command => (Tone::Fail, Symbol::Fail, "The list below says which."),
+        None if failed && step.kind.is_outer() => (Tone::Fail, Symbol::Fail, "The list below says which."),
         Some(AttemptOutcome::Failed) | None if failed => (Tone::Fail, Symbol::Fail, ""),
         Some(AttemptOutcome::Failed) => (Tone::Warn, Symbol::Warn, "Another try followed."),
         _ => (Tone::Idle, Symbol::Cancel, ""),

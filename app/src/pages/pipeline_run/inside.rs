@@ -51,12 +51,10 @@ pub(super) fn Inside(inside: InsideSteps, page: RunPage, address: Address, shown
             let nodes = graph::of(&steps, &specs, &page.attempts, &address, shown.as_deref(), now);
             view! { <div class="views inner" data-view="graph"><Dag nodes/></div> }
         });
-    // Commands are shown among the same ones.
-    let to = |step: &Step| match step.kind {
-        StepKind::Command | StepKind::Approval | StepKind::Pipeline => {
-            address.dropping(&["attempt", "find", "find_after", "line"]).with("step", step.name.clone()).href()
-        }
-        StepKind::Steps | StepKind::Many => href(&address, &step.name, None),
+    // What has no steps inside of it is shown among the same ones.
+    let to = |step: &Step| match step.kind.is_outer() {
+        true => href(&address, &step.name, None),
+        false => address.dropping(&["attempt", "find", "find_after", "line"]).with("step", step.name.clone()).href(),
     };
     let rows = steps.into_iter().map(|step| {
         let (shape, word) = state::of(&step);

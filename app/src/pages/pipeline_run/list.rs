@@ -28,7 +28,7 @@ pub struct RunsPage {
 }
 
 /// The states that a list can be narrowed to, with the word for each.
-pub(in crate::pages) const STATES: [(&str, &str); 6] = [
+const STATES: [(&str, &str); 6] = [
     ("", "All"),
     ("running", "Running"),
     ("queued", "Queued"),
@@ -38,7 +38,7 @@ pub(in crate::pages) const STATES: [(&str, &str); 6] = [
 ];
 
 /// What may have started a run, with a word for each.
-const CAUSES: [(RunCause, &str); 8] = [
+const CAUSES: [(RunCause, &str); 9] = [
     (RunCause::Person, "Somebody here"),
     (RunCause::Api, "The API"),
     (RunCause::Schedule, "A schedule"),
@@ -47,6 +47,7 @@ const CAUSES: [(RunCause, &str); 8] = [
     (RunCause::Backfill, "A backfill"),
     (RunCause::Rerun, "Run again"),
     (RunCause::Reproduction, "Reproduced"),
+    (RunCause::Step, "Another pipeline"),
 ];
 
 /// Words and addresses of the states, with the one that is chosen.

@@ -33,7 +33,7 @@ use domain::{
     audit::AuditEvent,
     log::LogLine,
     pipeline::PipelineSpec,
-    pipeline_run::{PipelineRun, PipelineRunDetail, RunCause, RunRecord, StepState},
+    pipeline_run::{PipelineRun, PipelineRunDetail, RunCause, RunOrigin, StepState},
     step::{Step, StepAttempt, StepKind, StepSample},
 };
 use leptos::prelude::*;
@@ -61,8 +61,8 @@ pub struct RunPage {
     pub part: LogPart,
     /// What the try that is shown used.
     pub samples: Vec<StepSample>,
-    /// What it is made of.
-    pub record: RunRecord,
+    /// Where it comes from.
+    pub origin: RunOrigin,
     /// Runs that did it again, the last first.
     pub reproductions: Vec<PipelineRun>,
     /// The notebook of the try that is shown, when it runs one.
@@ -157,8 +157,8 @@ pub fn Run(
             Crumb::here(format!("#{}", run.number)),
         ]/>
         {head}
+        <div id="judged" data-live="">{judged}</div>
         <div class="stack mt-4">
-            <div id="judged" data-live="">{judged}</div>
             {steps}
             <div class="with-aside">
                 <div class="stack" id="shown" data-live="">

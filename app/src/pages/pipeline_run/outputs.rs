@@ -1,6 +1,6 @@
 //! What a step gave on.
 
-use super::record::address_of;
+use super::record::VersionLink;
 use crate::{format, ui::prelude::*};
 use domain::step::Step;
 use leptos::prelude::*;
@@ -23,9 +23,8 @@ pub(super) fn Outputs(step: Step, links: Links, number: i64) -> impl IntoView {
                     .map(|output| {
                         let href = links.step_output(number, &step, &output.name);
                         let symbol = if output.is_folder { Symbol::Folder } else { Symbol::File };
-                        let version = output.version.as_ref().map(|version| {
-                            let href = address_of(&links, version);
-                            view! { <a href=href>{format!("{}@{}", version.name, version.number)}</a>" " }
+                        let version = output.version.map(|version| {
+                            view! { <VersionLink version links=links.clone()/>" " }
                         });
                         let size = format::bytes(u64::try_from(output.size).unwrap_or_default());
                         view! {

@@ -14,30 +14,28 @@ const SHOWN: usize = 5;
 /// The record, with the form that does the run again: it sends to `pipeline-runs/{number}/reproduce`.
 #[component]
 pub(super) fn Record(page: RunPage, links: Links) -> impl IntoView {
-    let run = page.detail.run;
-    let record = page.record;
+    let (run, origin, seed) = (page.detail.run, page.origin, page.spec.seed);
     let action = format!("{}/reproduce", links.pipeline_run(run.number));
-    let versions = record
+    let versions = origin
         .versions
-        .clone()
         .into_iter()
         .map(|version| {
-            let href = address_of(&links, &version);
-            view! { <Fact name=name_of(version.of)><a href=href>{format!("{}@{}", version.name, version.number)}</a></Fact> }
+            let name = name_of(version.of);
+            let link = view! { <VersionLink version links=links.clone()/> };
+            view! { <Fact name>{link}</Fact> }
         })
         .collect_view();
-    let code = match record.code.clone() {
+    let code = match run.code.clone() {
         Some(code) => view! { <CodeFacts code number=run.number links=links.clone()/> }.into_any(),
         None => view! { <Fact name="Commit"><span class="muted">"not known"</span></Fact> }.into_any(),
     };
-    let caveats = (!record.caveats.is_empty()).then(|| {
+    let caveats = (!origin.caveats.is_empty()).then(|| {
         view! {
             <div class="mt-3">
                 <p class="muted">"What may keep it from coming to the same:"</p>
                 <ul class="plain mt-1" id="caveats">
-                    {record
+                    {origin
                         .caveats
-                        .clone()
                         .into_iter()
                         .map(|caveat| {
                             let step = caveat.step.map(|step| view! { <b class="mono">{step}</b>": " });
@@ -72,7 +70,7 @@ pub(super) fn Record(page: RunPage, links: Links) -> impl IntoView {
                 <Facts>
                     {code}
                     {versions}
-                    <Fact name="Seed"><span class="mono">{record.seed}</span></Fact>
+                    <Fact name="Seed"><span class="mono">{seed}</span></Fact>
                 </Facts>
                 {caveats}
                 {again}
@@ -133,7 +131,7 @@ pub(super) fn Judged(run: PipelineRun, links: Links) -> impl IntoView {
     let first = run.reproduces?;
     let href = links.pipeline_run(first);
     let verdict = run.verdict?;
-    let tone = if verdict.sameness == Sameness::Diverged { Tone::Fail } else { Tone::Pass };
+    let (shape, _) = of_verdict(&verdict);
     let compared = format!("{} steps and {} outputs were compared with ", verdict.steps, verdict.outputs);
     let more = (verdict.differences.len() > 1).then(|| {
         let rows = verdict.differences.iter().map(|difference| {
@@ -146,13 +144,13 @@ pub(super) fn Judged(run: PipelineRun, links: Links) -> impl IntoView {
         view! { <details class="mt-2"><summary>"All differences"</summary><ul class="plain mt-1">{rows.collect_view()}</ul></details> }
     });
     Some(view! {
-        <Callout tone>
-            <div id="verdict">
+        <div class="mt-4" id="verdict">
+            <Callout tone=shape.tone() symbol=shape.symbol()>
                 <p><b>{verdict.sentence()}</b></p>
                 <p class="muted">{compared}<a href=href>{format!("run #{first}")}</a>"."</p>
                 {more}
-            </div>
-        </Callout>
+            </Callout>
+        </div>
     })
 }
 
@@ -163,10 +161,12 @@ fn name_of(of: Versioned) -> &'static str {
     }
 }
 
-/// The page of a version.
-pub(super) fn address_of(links: &Links, version: &OutputVersion) -> String {
-    match version.of {
+/// What a version is called, as a link to its page.
+#[component]
+pub(super) fn VersionLink(version: OutputVersion, links: Links) -> impl IntoView {
+    let href = match version.of {
         Versioned::Dataset => links.dataset_version(&version.name, version.number),
         Versioned::Model => links.version(&version.name, version.number),
-    }
+    };
+    view! { <a href=href>{format!("{}@{}", version.name, version.number)}</a> }
 }

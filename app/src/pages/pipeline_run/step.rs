@@ -1,6 +1,6 @@
 //! One step of a run: how it stands and what is known of it.
 
-use super::{RunPage, attempts::Attempts, outputs::Outputs, state};
+use super::{RunPage, attempts::Attempts, outputs::Outputs, record::VersionLink, state};
 use crate::{format, ui::prelude::*};
 use chrono::TimeDelta;
 use domain::{
@@ -106,12 +106,9 @@ fn Known(
     let taken = taken
         .into_iter()
         .map(|input| {
-            let from = match &input.version {
-                Some(version) => {
-                    let href = super::record::address_of(&links, version);
-                    view! { <a href=href>{format!("{}@{}", version.name, version.number)}</a> }.into_any()
-                }
-                None => view! { {input.from.clone()} }.into_any(),
+            let from = match input.version {
+                Some(version) => view! { <VersionLink version links=links.clone()/> }.into_any(),
+                None => view! { {input.from} }.into_any(),
             };
             view! { <Fact name=format!("Input {}", input.name)>{from}</Fact> }
         })

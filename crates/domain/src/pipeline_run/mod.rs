@@ -15,7 +15,7 @@ mod verdict;
 pub use cache::{CacheKey, CacheOutcome, StepCache};
 pub use code::{Code, MAX_PATCH};
 pub use concurrency::{Admission, Concurrency, ConcurrencyPolicy, MAX_HELD, Turn};
-pub use record::{Caveat, RunRecord, StepRecord, caveats};
+pub use record::{Caveat, Ran, RunOrigin, RunRecord, StepRecord, caveats};
 #[cfg(not(target_arch = "wasm32"))]
 pub use rerun::RerunFrom;
 pub use retry::{AfterAttempt, MAX_LOSSES, after_attempt, retry_delay};

@@ -68,6 +68,41 @@ pub struct StepRecord {
     pub from_run: Option<i64>,
 }
 
+/// Where a run comes from, for its page: the part of its record that says whether it can be done again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunOrigin {
+    /// The versions of datasets and models that its steps took.
+    pub versions: Vec<OutputVersion>,
+    /// Why it may not come to the same when it is done again.
+    pub caveats: Vec<Caveat>,
+}
+
+/// A step that ran in its own run, as far as it decides whether that can be done again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ran {
+    /// Its name in the run.
+    pub name: String,
+    /// Where it ran.
+    pub executor: ExecutorKind,
+    /// The image of its container.
+    pub image: Option<String>,
+    /// Whether it is known what it found on its machine.
+    pub has_environment: bool,
+}
+
+impl StepRecord {
+    /// The same in short; none when it did not run in this run.
+    #[must_use]
+    pub fn ran(&self) -> Option<Ran> {
+        self.from_run.is_none().then(|| Ran {
+            name: self.name.clone(),
+            executor: self.executor,
+            image: self.image.clone(),
+            has_environment: self.environment.is_some(),
+        })
+    }
+}
+
 /// A reason why a run may not come to the same when it is done again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -82,7 +117,7 @@ pub struct Caveat {
 /// Why a run with this code and these steps may not come to the same. `external` are versions of datasets of which files lie
 /// elsewhere, as `name@number`.
 #[must_use]
-pub fn caveats(code: Option<&Code>, steps: &[StepRecord], external: &[String]) -> Vec<Caveat> {
+pub fn caveats(code: Option<&Code>, steps: &[Ran], external: &[String]) -> Vec<Caveat> {
     let mut caveats = Vec::new();
     let mut of_run = |reason: String| caveats.push(Caveat { step: None, reason });
     match code {
@@ -101,10 +136,10 @@ pub fn caveats(code: Option<&Code>, steps: &[StepRecord], external: &[String]) -
     }
     // Steps of one image, or of one kind of worker, are told once.
     let mut told = Vec::new();
-    for step in steps.iter().filter(|step| step.from_run.is_none()) {
-        let reason = match (step.executor, &step.image, &step.environment) {
-            (ExecutorKind::Process, _, None) => "It is not known which packages its worker had.".to_owned(),
-            (ExecutorKind::Process, _, Some(_)) => continue,
+    for step in steps {
+        let reason = match (step.executor, &step.image, step.has_environment) {
+            (ExecutorKind::Process, _, false) => "It is not known which packages its worker had.".to_owned(),
+            (ExecutorKind::Process, _, true) => continue,
             (_, Some(image), _) if image.contains("@sha256:") => continue,
             (_, Some(image), _) => format!("Its image {image} is not named by its digest."),
             (_, None, _) => continue,
@@ -121,18 +156,8 @@ pub fn caveats(code: Option<&Code>, steps: &[StepRecord], external: &[String]) -
 mod tests {
     use super::*;
 
-    fn step(name: &str, executor: ExecutorKind, image: Option<&str>) -> StepRecord {
-        StepRecord {
-            name: name.to_owned(),
-            executor,
-            image: image.map(str::to_owned),
-            sandbox: None,
-            machine: None,
-            environment: None,
-            inputs: Vec::new(),
-            outputs: Vec::new(),
-            from_run: None,
-        }
+    fn step(name: &str, executor: ExecutorKind, image: Option<&str>) -> Ran {
+        Ran { name: name.to_owned(), executor, image: image.map(str::to_owned), has_environment: false }
     }
 
     fn code(is_dirty: bool, patch: Option<Digest>) -> Code {
@@ -141,7 +166,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_found_again_is_told() {
-        let told = |code: Option<&Code>, steps: &[StepRecord]| {
+        let told = |code: Option<&Code>, steps: &[Ran]| {
             caveats(code, steps, &[]).into_iter().map(|caveat| (caveat.step, caveat.reason)).collect::<Vec<_>>()
         };
         assert!(told(None, &[])[0].1.starts_with("No commit is known"));

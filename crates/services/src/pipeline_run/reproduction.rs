@@ -9,8 +9,8 @@ use domain::{
     id::PipelineRunId,
     pipeline::{OutputSpec, PipelineSpec},
     pipeline_run::{
-        Compared, Difference, PipelineRun, PipelineRunState, RunCause, RunRecord, Sameness, Verdict, caveats,
-        compare_states, compare_values,
+        Compared, Difference, PipelineRun, PipelineRunState, Ran, RunCause, RunOrigin, RunRecord, Sameness, StepRecord,
+        Verdict, caveats, compare_states, compare_values,
     },
     step::{OutputVersion, StepOutput, Versioned},
 };
@@ -31,19 +31,8 @@ impl Services {
         let run = by_number(&mut conn, ctx, number).await?;
         let spec = store::pipeline::spec(&mut conn, run.version_id).await?;
         let steps = store::step::record::list(&mut conn, run.id, MOST_STEPS).await?;
-        let pins = store::step::pin::list(&mut conn, run.id).await?;
-        let versions: BTreeSet<(Versioned, String, i32, Option<Digest>)> =
-            pins.into_iter().map(|pin| (pin.of, pin.name, pin.number, pin.digest)).collect();
-        let mut external = Vec::new();
-        for (of, name, number, _) in &versions {
-            if *of == Versioned::Dataset {
-                let which = VersionRef::Number(*number);
-                let version = crate::dataset::version_called(&mut conn, ctx, name, &which).await;
-                if version.is_ok_and(|version| version.external > 0) {
-                    external.push(format!("{name}@{number}"));
-                }
-            }
-        }
+        let ran: Vec<Ran> = steps.iter().filter_map(StepRecord::ran).collect();
+        let RunOrigin { versions, caveats } = origin(&mut conn, ctx, &run, &ran).await?;
         let digests: BTreeSet<Digest> =
             steps.iter().flat_map(|step| [step.machine.clone(), step.environment.clone()]).flatten().collect();
         let digests: Vec<Digest> = digests.into_iter().collect();
@@ -55,15 +44,23 @@ impl Services {
             digest: run.digest,
             params: run.params,
             seed: spec.seed,
-            caveats: caveats(run.code.as_ref(), &steps, &external),
             code: run.code,
-            versions: versions
-                .into_iter()
-                .map(|(of, name, number, digest)| OutputVersion { of, name, number, digest })
-                .collect(),
+            versions,
             steps,
             facts,
+            caveats,
         })
+    }
+
+    /// Where a run comes from, for its page.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    #[boxed]
+    pub async fn run_origin(&self, ctx: &Ctx, run: &PipelineRun) -> Result<RunOrigin> {
+        let mut conn = self.conn().await?;
+        let ran = store::step::record::ran(&mut conn, run.id, MOST_STEPS).await?;
+        origin(&mut conn, ctx, run, &ran).await
     }
 
     /// Does a run again from its record: the same version of the file, params, versions of datasets and models, and images;
@@ -214,6 +211,26 @@ impl Services {
         };
         Ok(Some((Sameness::Diverged, how)))
     }
+}
+
+/// What steps of a run took, and what may keep it from coming to the same.
+async fn origin(conn: &mut PgConnection, ctx: &Ctx, run: &PipelineRun, ran: &[Ran]) -> Result<RunOrigin> {
+    let pins = store::step::pin::list(conn, run.id).await?;
+    let versions: BTreeSet<(Versioned, String, i32, Option<Digest>)> =
+        pins.into_iter().map(|pin| (pin.of, pin.name, pin.number, pin.digest)).collect();
+    let mut external = Vec::new();
+    for (of, name, number, _) in &versions {
+        if *of == Versioned::Dataset {
+            let which = VersionRef::Number(*number);
+            let version = crate::dataset::version_called(conn, ctx, name, &which).await;
+            if version.is_ok_and(|version| version.external > 0) {
+                external.push(format!("{name}@{number}"));
+            }
+        }
+    }
+    let caveats = caveats(run.code.as_ref(), ran, &external);
+    let version = |(of, name, number, digest)| OutputVersion { of, name, number, digest };
+    Ok(RunOrigin { versions: versions.into_iter().map(version).collect(), caveats })
 }
 
 /// The run that an earlier request with the same key started, if that asked for the same.

@@ -6,7 +6,7 @@ use domain::{
     Digest,
     id::{PipelineRunId, StepAttemptId},
     pipeline::ExecutorKind,
-    pipeline_run::{Compared, StepCache, StepRecord},
+    pipeline_run::{Compared, Ran, StepCache, StepRecord},
     step::{StepInput, StepOutput},
 };
 use sqlx::{FromRow, PgConnection, types::Json};
@@ -63,6 +63,39 @@ pub async fn list(conn: &mut PgConnection, run: PipelineRunId, limit: i64) -> Re
                 outputs: row.outputs.0,
                 from_run: row.carried_from.or(cached_from),
             })
+        })
+        .collect()
+}
+
+/// The same steps in short, but for those that did not run in this run.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn ran(conn: &mut PgConnection, run: PipelineRunId, limit: i64) -> Result<Vec<Ran>> {
+    let rows: Vec<(String, String, Option<String>, bool)> = sqlx::query_as(
+        "select s.name, s.executor, a.image, a.environment is not null
+         from steps s
+         cross join lateral (
+             select image, environment
+             from step_attempts
+             where step_id = s.id
+             order by number desc
+             limit 1) as a
+         where s.run_id = $1
+             and s.kind = 'command'
+             and s.carried_from is null
+             and s.cache ->> 'outcome' is distinct from 'hit'
+         order by s.position
+         limit $2",
+    )
+    .bind(run)
+    .bind(limit)
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|(name, executor, image, has_environment)| {
+            let executor = ExecutorKind::parse(&executor).ok_or_else(|| Error::unknown("executor", &executor))?;
+            Ok(Ran { name, executor, image, has_environment })
         })
         .collect()
 }

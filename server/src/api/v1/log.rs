@@ -59,7 +59,7 @@ struct After {
 /// Lines of a log.
 #[derive(Serialize, ToSchema)]
 struct Lines {
-    /// The lines, in order. Their numbers have no gaps.
+    /// The lines, in order. Without `find`, their numbers have no gaps.
     items: Vec<LogLine>,
     /// The last line that was looked at, where lines were searched.
     #[serde(skip_serializing_if = "Option::is_none")]
