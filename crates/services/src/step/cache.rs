@@ -6,7 +6,7 @@ use chrono::{TimeDelta, Utc};
 use domain::{
     Digest,
     dataset::VersionRef,
-    pipeline::{Command, ExecutorKind, Invocation, ParamValue, StepSpec, Work, kfp::KfpSource},
+    pipeline::{Command, ExecutorKind, Invocation, ParamValue, StepSpec, Work},
     pipeline_run::{CacheKey, CacheOutcome, StepCache},
     step::{OutputVersion, StepOutput, Versioned},
     worker::Facts,
@@ -170,7 +170,7 @@ fn key(with: &RunWith<'_>) -> Result<std::result::Result<CacheKey, &'static str>
     };
     key.add("command", digest(&command)?);
     if let Some(kfp) = &with.step.kfp {
-        if kfp.inputs.values().any(|input| matches!(input.from, Some(KfpSource::Step(_)))) {
+        if kfp.asked().next().is_some() {
             return Ok(Err("it asks how other steps ended"));
         }
         key.add("kfp", digest(&serde_json::to_value(kfp).map_err(|_| domain::Error::internal())?)?);
