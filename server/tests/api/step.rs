@@ -27,6 +27,10 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) fn start(app: &TestApp) -> Self {
+        Self::start_with_lease(app, Duration::from_secs(20))
+    }
+
+    pub(crate) fn start_with_lease(app: &TestApp, lease: Duration) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let options = worker::Options {
             name: "worker".to_owned(),
@@ -39,7 +43,7 @@ impl Worker {
             kubernetes: None,
             shim: Shim::at(env!("CARGO_BIN_EXE_slipway"), &["step-shim"]),
             server_url: PUBLIC_URL.to_owned(),
-            lease: Duration::from_secs(20),
+            lease,
             monitor_interval: Duration::from_secs(600),
             keep_predictions: chrono::TimeDelta::days(30),
             step_env: Default::default(),
