@@ -19,7 +19,7 @@ use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::Write as _,
     path::{Path, PathBuf},
     time::Duration,
@@ -210,7 +210,7 @@ pub async fn run(command: Command) -> Result<()> {
         Command::Logs { number, step, follow, remote } => {
             let mut logs = Logs::new(remote.client()?, number, step);
             while !logs.print_new().await? && follow {
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(pause(logs.ended.len())).await;
             }
             Ok(())
         }
@@ -380,7 +380,8 @@ async fn wait(client: &Client, number: i64) -> Result<()> {
     loop {
         // Asked before the steps: what they did by its end is all that they do.
         let detail = detail(client, number).await?;
-        for step in &steps(client, number).await? {
+        let steps = steps(client, number).await?;
+        for step in &steps {
             let is_news = told.insert(step.name.clone(), step.state) != Some(step.state);
             if is_news && !matches!(step.state, StepState::Waiting | StepState::Ready) {
                 let reason = if step.reason.is_empty() { String::new() } else { format!(": {}", step.reason) };
@@ -390,8 +391,13 @@ async fn wait(client: &Client, number: i64) -> Result<()> {
         if detail.run.state.is_final() {
             return judge(&detail.run);
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(pause(steps.len())).await;
     }
+}
+
+/// Between two looks at so many steps: whoever has ten thousand reads no faster.
+fn pause(steps: usize) -> Duration {
+    PAUSE * u32::try_from(1 + steps / 500).unwrap_or(u32::MAX)
 }
 
 async fn detail(client: &Client, number: i64) -> Result<PipelineRunDetail> {
@@ -493,6 +499,8 @@ struct Logs {
     only: Option<String>,
     /// The last try and line of each step that were printed.
     printed: BTreeMap<String, (i32, i64)>,
+    /// Steps that had ended before they were printed: nothing comes after.
+    ended: BTreeSet<String>,
 }
 
 /// As the server answers.
@@ -503,7 +511,7 @@ struct Lines {
 
 impl Logs {
     fn new(client: Client, number: i64, only: Option<String>) -> Self {
-        Self { client, number, only, printed: BTreeMap::new() }
+        Self { client, number, only, printed: BTreeMap::new(), ended: BTreeSet::new() }
     }
 
     /// Prints what is new. Answers with whether that was the end of it.
@@ -512,7 +520,13 @@ impl Logs {
         let detail = detail(&self.client, self.number).await?;
         let Some(only) = self.only.clone() else {
             for step in &steps(&self.client, self.number).await? {
+                if self.ended.contains(&step.name) {
+                    continue;
+                }
                 self.print(&step.name, step.attempts).await?;
+                if step.state.is_final() {
+                    self.ended.insert(step.name.clone());
+                }
             }
             return Ok(detail.run.state.is_final());
         };
