@@ -121,7 +121,7 @@ impl Options {
                 shown: vec![crate::demo::python(data_dir)],
                 writable: work.step_dirs.clone(),
             },
-            shim: Shim::this_program(&["step-shim"]),
+            shim: Shim::beside_this_program("slipway-step", &["step-shim"]),
             server_url: server_url.to_owned(),
             lease: Duration::from_secs(u64::from(work.lease)),
             monitor_interval: Duration::from_secs(u64::from(work.monitor_interval)),
