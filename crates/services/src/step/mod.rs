@@ -19,10 +19,10 @@ pub(crate) mod settle;
 pub(crate) mod sub_run;
 pub(crate) mod tracked;
 
-pub use adopt::{Adopted, Place};
+pub use adopt::Adopted;
 pub use approval::StepApprovalDetail;
 pub use cache::Hit;
-pub use end::{AttemptEnd, LetGo};
+pub use end::{AttemptEnd, LetGo, Place};
 pub use files::FileTrouble;
 pub use inputs::{InputFiles, Source};
 pub use kfp::KfpWork;

@@ -219,22 +219,44 @@ pub async fn token(conn: &mut PgConnection, id: StepAttemptId) -> Result<Option<
     Ok(token)
 }
 
+/// How a try ended, and where.
+#[derive(Debug)]
+pub struct AttemptEnded<'a> {
+    /// How.
+    pub outcome: AttemptOutcome,
+    /// Why, when that needs a word.
+    pub reason: &'a str,
+    /// The command's exit status, when it had one.
+    pub exit_code: Option<i32>,
+    /// When its process began, when there was one.
+    pub spawned_at: Option<DateTime<Utc>>,
+    /// `process`, `docker` or `kubernetes`; none when it was not run.
+    pub executor: Option<&'a str>,
+    /// The image, by digest.
+    pub image: Option<&'a str>,
+    /// What kept it from the rest of the machine.
+    pub sandbox: Option<&'a str>,
+    /// The most memory that it had at once, in bytes.
+    pub peak_memory_bytes: Option<i64>,
+}
+
 /// Ends the try with this fence: notes how, and revokes its token.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn end(
-    conn: &mut PgConnection,
-    fence: i64,
-    outcome: AttemptOutcome,
-    reason: &str,
-    exit_code: Option<i32>,
-    spawned_at: Option<DateTime<Utc>>,
-) -> Result<()> {
+pub async fn end(conn: &mut PgConnection, fence: i64, ended: &AttemptEnded<'_>) -> Result<()> {
     sqlx::query(
         "with ended as (
              update step_attempts
-             set outcome = $2, reason = $3, exit_code = $4, spawned_at = $5, ended_at = clock_timestamp()
+             set outcome = $2,
+                 reason = $3,
+                 exit_code = $4,
+                 spawned_at = $5,
+                 executor = $6,
+                 image = $7,
+                 sandbox = $8,
+                 peak_memory_bytes = $9,
+                 ended_at = clock_timestamp()
              where fence = $1 and outcome = 'running'
              returning token_id
          )
@@ -244,10 +266,14 @@ pub async fn end(
          where t.id = ended.token_id and t.revoked_at is null",
     )
     .bind(fence)
-    .bind(outcome.as_str())
-    .bind(reason)
-    .bind(exit_code)
-    .bind(spawned_at)
+    .bind(ended.outcome.as_str())
+    .bind(ended.reason)
+    .bind(ended.exit_code)
+    .bind(ended.spawned_at)
+    .bind(ended.executor)
+    .bind(ended.image)
+    .bind(ended.sandbox)
+    .bind(ended.peak_memory_bytes)
     .execute(conn)
     .await?;
     Ok(())

@@ -249,6 +249,8 @@ pub struct Running {
     pub place: Vec<String>,
     /// Whether it runs when all others have ended.
     pub finally: bool,
+    /// Whether it holds places of limits.
+    pub has_places: bool,
     /// Whether it was noted what it is run with, so that what it gives can be used again.
     pub is_kept: bool,
     /// Whether its lease ended so long ago that its worker may be given up.
@@ -262,10 +264,11 @@ pub struct Running {
 pub async fn running(conn: &mut PgConnection, step: StepId, fence: i64, grace: Duration) -> Result<Option<Running>> {
     let row = sqlx::query_as(
         "select failures, losses, pool, place, finally, cache_key is not null as is_kept,
+             exists (select from limit_holds h where h.fence = s.fence) as has_places,
              lease_until < clock_timestamp() - make_interval(secs => $3) as expired
-         from steps
+         from steps s
          where id = $1 and fence = $2 and state = 'running'
-         for no key update",
+         for no key update of s",
     )
     .bind(step)
     .bind(fence)

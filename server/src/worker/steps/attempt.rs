@@ -9,7 +9,7 @@ use super::{
     samples,
 };
 use domain::{pipeline::ExecutorKind, pipeline_run::AttemptOutcome};
-use executors::{Controls, Ended, Finished, Limits, StepDir, Task};
+use executors::{Controls, Ended, Finished, Limits, Mask, StepDir, Task};
 use services::{AttemptEnd, Claimed, ErrorKind, FileTrouble, Lease, LetGo, StepWork};
 use std::{collections::BTreeMap, time::Duration};
 use tokio::{sync::mpsc, time::sleep};
@@ -107,7 +107,10 @@ impl Steps {
         log.say(format!("Its worker is gone; {} goes on with it.", self.options.label()));
         let task = task(&adopted.work, adopted.work.invocation.env.clone());
         let before = u64::try_from(adopted.lines_of_command).unwrap_or_default();
-        let how = self.follow(held, place, dir, &task, &adopted.work, (hand, before), &mut log).await;
+        let how = match place.1.mask(&held.attempt_id.to_string()).await {
+            Ok(mask) => self.follow(held, place, dir, &task, &adopted.work, (hand, before, mask), &mut log).await,
+            Err(error) => Some(lost(format!("it could not be gone on with on the worker ({error})"))),
+        };
         close(log, how.as_ref()).await;
         how
     }
@@ -159,7 +162,7 @@ impl Steps {
             Err(trouble) => return Some(troubled(trouble)),
         }
         let task = task(&work, env);
-        self.follow(held, place, dir, &task, &work, (hand, 0), log).await
+        self.follow(held, place, dir, &task, &work, (hand, 0, task.mask()), log).await
     }
 
     /// Has the command run, or goes on with it when it runs already, and takes its log, its samples and its outputs.
@@ -171,12 +174,12 @@ impl Steps {
         dir: &StepDir,
         task: &Task,
         work: &StepWork,
-        (hand, lines_before): (&Hand, u64),
+        (hand, lines_before, mask): (&Hand, u64, Mask),
         log: &mut Log,
     ) -> Option<LetGo> {
         let (ended, hung) = (CancellationToken::new(), hand.cancel.child_token());
         let notebook = work.notebook.as_ref();
-        let notebook = notebook.map(|work| Notebook::new(&self.logs, held, work, dir, task.mask(), hung.clone()));
+        let notebook = notebook.map(|work| Notebook::new(&self.logs, held, work, dir, mask, hung.clone()));
         if let Some(notebook) = &notebook
             && let Err(trouble) = notebook.begin().await
         {
@@ -203,14 +206,16 @@ impl Steps {
         match finished {
             Ok(finished) => {
                 log.say(account(&finished));
-                self.note(held, place.0, &finished).await;
                 let reached = match &notebook {
                     Some(notebook) => Some(notebook.keep(dir).await),
                     None => None,
                 };
                 let is_hung = hung.is_cancelled() && !hand.cancel.is_cancelled();
                 if let (true, Some(progress)) = (is_hung, &reached) {
-                    return Some(self::ended(AttemptOutcome::Failed, notebook::hung(progress)));
+                    return Some(LetGo::Ended(AttemptEnd {
+                        place: Some(where_it_ran(place.0, &finished)),
+                        ..end(AttemptOutcome::Failed, notebook::hung(progress))
+                    }));
                 }
                 let reason = match &reached {
                     Some(progress) => notebook::reason(&finished.ended, progress),
@@ -219,19 +224,6 @@ impl Steps {
                 Some(self.judge(held, place, dir, work, (finished, reason), hand).await)
             }
             Err(error) => Some(lost(format!("it could not be run on the worker ({error})"))),
-        }
-    }
-
-    /// Notes where the try ran. The end of the try says what counts; this is for whoever looks at it.
-    async fn note(&self, held: &Claimed, executor: ExecutorKind, finished: &Finished) {
-        let place = services::Place {
-            executor: executor.as_str(),
-            image: finished.image.clone(),
-            sandbox: Some(finished.sandbox.to_string()),
-            peak_memory_bytes: i64::try_from(finished.usage.peak_memory_bytes).ok().filter(|peak| *peak > 0),
-        };
-        if let Err(error) = self.logs.note_place(held.attempt_id, &place).await {
-            tracing::debug!(%error, "where a step ran could not be noted");
         }
     }
 
@@ -254,6 +246,7 @@ impl Steps {
             reason,
             exit_code: finished.exit_code,
             spawned_at: chrono::TimeDelta::from_std(finished.usage.wall).ok().map(|wall| chrono::Utc::now() - wall),
+            place: Some(where_it_ran(place.0, &finished)),
             outputs: Vec::new(),
         };
         if outcome == AttemptOutcome::Succeeded {
@@ -337,7 +330,22 @@ enum Begun {
 }
 
 fn ended(outcome: AttemptOutcome, reason: impl Into<String>) -> LetGo {
-    LetGo::Ended(AttemptEnd { outcome, reason: reason.into(), exit_code: None, spawned_at: None, outputs: Vec::new() })
+    LetGo::Ended(end(outcome, reason))
+}
+
+/// The end of a try of which there is nothing more to say.
+fn end(outcome: AttemptOutcome, reason: impl Into<String>) -> AttemptEnd {
+    let reason = reason.into();
+    AttemptEnd { outcome, reason, exit_code: None, spawned_at: None, place: None, outputs: Vec::new() }
+}
+
+fn where_it_ran(executor: ExecutorKind, finished: &Finished) -> services::Place {
+    services::Place {
+        executor: executor.as_str(),
+        image: finished.image.clone(),
+        sandbox: Some(finished.sandbox.to_string()),
+        peak_memory_bytes: i64::try_from(finished.usage.peak_memory_bytes).ok().filter(|peak| *peak > 0),
+    }
 }
 
 /// The worker could not run it, which is no fault of the step.

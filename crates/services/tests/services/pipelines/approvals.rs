@@ -56,6 +56,7 @@ impl World {
             reason: String::new(),
             exit_code: Some(0),
             spawned_at: None,
+            place: None,
             outputs: value.into_iter().collect(),
         };
         let lease =
@@ -255,6 +256,7 @@ async fn a_run_again_takes_the_answer_over_unless_what_was_asked_about_is_anothe
         reason: "no".to_owned(),
         exit_code: Some(1),
         spawned_at: None,
+        place: None,
         outputs: Vec::new(),
     };
     world.services.let_go(&lease, &LetGo::Ended(end)).await.unwrap();

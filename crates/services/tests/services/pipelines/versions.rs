@@ -258,6 +258,7 @@ async fn what_cannot_become_a_version_fails_its_step() {
         reason: String::new(),
         exit_code: Some(0),
         spawned_at: None,
+        place: None,
         outputs,
     };
     let state = engine.services.let_go(&lease(&held), &LetGo::Ended(end)).await.unwrap();
