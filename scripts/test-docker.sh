@@ -59,7 +59,7 @@ nightly() {
     tar --directory "$root" --create . | docker import - slipway-python:1
     rm -rf "$root"
     # Its packages are there already, at the versions that it pins: nothing is fetched.
-    docker build --network none --build-arg PYTHON=slipway-python:1 --tag slipway-nightly:1 examples/nightly
+    DOCKER_BUILDKIT=0 docker build --network none --build-arg PYTHON=slipway-python:1 --tag slipway-nightly:1 examples/nightly
 }
 quietly "Image of the nightly example: building" nightly
 export SLIPWAY_TEST_NIGHTLY_IMAGE=slipway-nightly:1 SLIPWAY_BIN=$CARGO_TARGET_DIR/debug/slipway
