@@ -1,7 +1,9 @@
 """The nightly example on the real program: five steps, what they leave behind, the next night, and the same night again."""
 
 import datetime
+import json
 import re
+import time
 import zoneinfo
 
 import pytest
@@ -65,6 +67,17 @@ def test_the_model_is_a_version_of_the_run_that_measured_it(server, night):
     assert "onnx" in version["flavors"] and version["signature"]["inputs"][0]["name"] == "pixels"
     rows = server.download(f"runs/{evaluated}/artifacts/content?path=evaluation.csv").splitlines()
     assert rows[0] == "row_id,target,prediction" and len(rows) == 361
+
+
+def test_what_gates_ask_for_is_with_the_version(server, night):
+    asked = {"model": "digit-reader", "version": 1, "environment": "production", "comment": "It reads digits."}
+    number = json.loads(server.answer("promotions", asked))["number"]
+    deadline = time.monotonic() + 120
+    while (found := server.get(f"promotions/{number}"))["promotion"]["state"] == "gates_running":
+        assert time.monotonic() < deadline, found
+        time.sleep(0.1)
+    verdicts = {gate["spec"]["kind"]: gate["finding"]["verdict"] for gate in found["gates"]}
+    assert verdicts == dict.fromkeys(["metric_threshold", "better_than_champion", "golden_row"], "pass"), found["gates"]
 
 
 def test_the_notebook_ran_without_a_fault_and_shows_the_score(server, night):
