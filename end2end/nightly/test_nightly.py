@@ -9,15 +9,15 @@ import zoneinfo
 import pytest
 
 from contributor import Run
-from example import EXAMPLE, SCHEDULE, STEPS, bundle, script, written
+from example import SCHEDULE, STEPS, bundle, script, written
 from program import CHECKOUT
 
 
 def tracked(server):
-    """The tracked runs of the pipeline's experiment, by name."""
+    """The tracked runs of the pipeline's experiment, by name; those of the first night, where later ones have the same."""
     experiments = {each["experiment"]["name"]: each["experiment"]["id"] for each in server.get("experiments")["items"]}
     found = server.get(f"runs?experiment_id={experiments['digits']}")["items"]
-    return {run["info"]["name"]: run for run in reversed(found)}
+    return {run["info"]["name"]: run for run in found}
 
 
 def test_both_variants_are_files_without_fault_that_differ_in_where_they_run(server):

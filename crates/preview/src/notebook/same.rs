@@ -110,9 +110,9 @@ mod tests {
         assert!(!same(&json!([shown("text/html", "a")]), &json!([shown("text/plain", "a")])));
         let mut other = ran(1, &json!([]));
         other["source"] = json!("show(columns)");
-        let before = ran(1, &json!([]));
-        assert_eq!(is_same(&file(&[before.clone()]), &file(&[other])), Some(false));
-        assert_eq!(is_same(&file(&[before.clone()]), &file(&[before.clone(), before])), Some(false));
+        let before = file(&[ran(1, &json!([]))]);
+        assert_eq!(is_same(&before, &file(&[other])), Some(false));
+        assert_eq!(is_same(&before, &file(&[ran(1, &json!([])), ran(1, &json!([]))])), Some(false));
     }
 
     #[test]
