@@ -12,7 +12,8 @@ use serde_json::Value;
 pub enum Sameness {
     /// The same bytes.
     Identical,
-    /// Other bytes, and numbers that differ by no more than they may.
+    /// Other bytes, and numbers that differ by no more than they may, or a notebook whose cells came to the same at another
+    /// time.
     WithinTolerance,
     /// Something else.
     Diverged,

@@ -7,7 +7,7 @@ use domain::{
     Digest,
     dataset::VersionRef,
     id::PipelineRunId,
-    pipeline::{OutputSpec, PipelineSpec},
+    pipeline::{NOTEBOOK_OUTPUT, OutputSpec, PipelineSpec},
     pipeline_run::{
         Compared, Difference, PipelineRun, PipelineRunState, Ran, RunCause, RunOrigin, RunRecord, Sameness, StepRecord,
         Verdict, caveats, compare_states, compare_values,
@@ -171,7 +171,8 @@ impl Services {
                 outputs += 1;
                 let tolerance = output.map_or(0.0, OutputSpec::tolerance);
                 let now = other.outputs.iter().find(|output| output.name == given.name);
-                if let Some((sameness, how)) = self.compare_outputs(given, now, tolerance).await? {
+                let is_notebook = given.name == NOTEBOOK_OUTPUT && step.is_some_and(|step| step.notebook().is_some());
+                if let Some((sameness, how)) = self.compare_outputs(given, now, (tolerance, is_notebook)).await? {
                     let (step, output) = (one.name.clone(), Some(given.name.clone()));
                     differences.push(Difference { step, output, sameness, how });
                 }
@@ -189,7 +190,7 @@ impl Services {
         &self,
         before: &StepOutput,
         after: Option<&StepOutput>,
-        tolerance: f64,
+        (tolerance, is_notebook): (f64, bool),
     ) -> Result<Option<(Sameness, String)>> {
         let Some(after) = after else {
             return Ok(Some((Sameness::Diverged, "It was not given again.".to_owned())));
@@ -198,6 +199,9 @@ impl Services {
             return Ok(None);
         }
         if let Some(compared) = compare_values(before, after, tolerance) {
+            return Ok(Some(compared));
+        }
+        if is_notebook && let Some(compared) = self.notebook_sameness(before, after).await? {
             return Ok(Some(compared));
         }
         let how = match (before.is_folder, after.is_folder) {

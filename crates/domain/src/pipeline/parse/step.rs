@@ -424,7 +424,8 @@ impl Reader {
                 outputs.insert(NOTEBOOK_OUTPUT.to_owned(), OutputSpec::Path(format!("executed/{name}.ipynb")));
                 places.variables.push(("OUTPUT", NOTEBOOK_OUTPUT.to_owned(), node.at));
             }
-            Some(OutputSpec::Path(path)) if path.ends_with(".ipynb") => {}
+            Some(OutputSpec::Path(path) | OutputSpec::Typed { path, kind: OutputKind::File, .. })
+                if path.ends_with(".ipynb") => {}
             Some(_) => {
                 let message = "The output \"notebook\" of a step with a notebook is the executed notebook; \
                                write \"notebook: path.ipynb\", or leave it out.";

@@ -132,6 +132,59 @@ async fn numbers_may_differ_as_the_file_says() {
     );
 }
 
+const REPORTS: &str = "
+name: nightly
+files: { report.ipynb: '{}' }
+steps: { report: { notebook: report.ipynb } }
+";
+
+/// A notebook of one cell, executed at a second past noon.
+fn executed(second: u32, said: &str) -> Value {
+    json!({ "nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{
+        "cell_type": "code", "id": "a", "source": "print(score)", "execution_count": second,
+        "metadata": { "execution": { "iopub.status.busy": format!("2026-11-01T12:00:{second:02}Z") } },
+        "outputs": [{ "output_type": "stream", "name": "stdout", "text": said }],
+    }] })
+}
+
+async fn report(engine: &Engine, notebook: &Value) {
+    let held = engine.claim().await.unwrap();
+    engine.services.begin_attempt(&held, "http://slipway", &Facts::default()).await.unwrap().unwrap();
+    let artifacts = artifacts::Artifacts::open_dir(engine.directory.path().join("artifacts")).await.unwrap();
+    let bytes = notebook.to_string().into_bytes();
+    let size = i64::try_from(bytes.len()).unwrap();
+    let digest = artifacts.put_bytes(bytes).await.unwrap().digest;
+    let given =
+        StepOutput { path: "executed/report.ipynb".to_owned(), digest, size, ..output("notebook", "", None, None) };
+    engine.end_with(&held, AttemptOutcome::Succeeded, vec![given]).await;
+    while engine.services.see_to_ending().await.unwrap() {}
+}
+
+#[tokio::test]
+async fn executed_notebooks_are_the_same_when_their_cells_are() {
+    let engine = Engine::start().await;
+    let first = engine.run(REPORTS).await;
+    report(&engine, &executed(1, "0.97\n")).await;
+    for (again, sameness, how) in [
+        (executed(1, "0.97\n"), Sameness::Identical, None),
+        (
+            executed(2, "0.97\n"),
+            Sameness::WithinTolerance,
+            Some("The same cells, and the same came of them; only when they ran is other."),
+        ),
+        (executed(1, "0.96\n"), Sameness::Diverged, Some("Cell 1 (\"print(score)\") has other outputs.")),
+        (json!([]), Sameness::Diverged, Some("2 bytes now")),
+    ] {
+        let run = engine.services.reproduce_pipeline_run(&engine.ctx(), first, None).await.unwrap().run;
+        report(&engine, &again).await;
+        let verdict = engine.detail(run.number).await.run.verdict.unwrap();
+        assert_eq!(verdict.sameness, sameness);
+        let told = verdict.differences.first().map(|difference| difference.how.as_str());
+        assert!(told.unwrap_or_default().contains(how.unwrap_or_default()), "{told:?}");
+        assert_eq!(told.is_some(), how.is_some());
+    }
+}
+
 #[tokio::test]
 async fn the_first_step_that_diverged_is_named() {
     let engine = engine().await;
