@@ -100,9 +100,9 @@ pub enum FireOutcome {
     Started,
     /// Nobody was there at its time, and the rule is not to make up for it.
     Missed,
-    /// As many runs of the pipeline were open as may be, and the pipeline's policy is to skip.
+    /// As many runs of the pipeline were open as may be, and the pipeline's policy is to skip; or as many waited as may.
     Skipped,
-    /// The pipeline does not take the schedule's params any more, or has no file.
+    /// The pipeline does not take the schedule's params any more, has no file, or misses something that it takes.
     Refused,
 }
 

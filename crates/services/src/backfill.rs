@@ -3,7 +3,7 @@
 
 use crate::{
     Ctx, Event, Result, Services, boxed, commit, now, pipeline,
-    pipeline_run::{Cause, is_refusal, name, start_for},
+    pipeline_run::{Cause, name, start_for},
     schedule::{check_params, of_time, param_named},
 };
 use chrono::{DateTime, Utc};
@@ -254,7 +254,7 @@ async fn start(tx: &mut PgConnection, ctx: &Ctx, backfill: &Backfill, date: Date
     let mut params = backfill.params.clone();
     let written = backfill.param_format.write(date, &backfill.range.timezone);
     params.insert(backfill.param.clone(), written.clone().into());
-    match start_for(tx, ctx, backfill.pipeline_id, &params.into_iter().collect(), &cause).await {
+    match start_for(tx, ctx, backfill.pipeline_id, &params.into_iter().collect(), &cause).await? {
         Ok(run) => {
             store::backfill::set_run(tx, backfill.id, date, Ok(run.id)).await?;
             let summary = format!("started {} for {written}", name(&run));
@@ -264,13 +264,12 @@ async fn start(tx: &mut PgConnection, ctx: &Ctx, backfill: &Backfill, date: Date
                 .await?;
             Ok(true)
         }
-        Err(error) if error.kind == ErrorKind::Conflict => Ok(false),
-        // The pipeline changed since the backfill was made.
-        Err(error) if is_refusal(&error) => {
-            store::backfill::set_run(tx, backfill.id, date, Err(&error.message)).await?;
+        Err(refused) if refused.is_busy => Ok(false),
+        // The pipeline changed since the backfill was made, or something is not there that it takes.
+        Err(refused) => {
+            store::backfill::set_run(tx, backfill.id, date, Err(&refused.why)).await?;
             Ok(true)
         }
-        Err(error) => Err(error),
     }
 }
 

@@ -98,7 +98,7 @@ pub use model_card::no_card;
 pub use model_version::{VersionDetail, VersionSearch, parse_stage};
 pub use monitor::MonitorChange;
 pub use pipeline::{PipelineFile, StoredPipeline};
-pub use pipeline_run::{NewRun, Rerun, RunFilter, StartedRun, StepFilter};
+pub use pipeline_run::{NewRun, Refused, Rerun, RunFilter, StartedRun, StepFilter};
 pub use policy::NewPolicy;
 pub use promotion::{NewAnswer, NewEvidence, NewOverride, NewPromotion, PromotionFilter, Sweep, may_withdraw};
 pub use push_hook::{NewPushHook, ProvedPush, PushHookChange};

@@ -3,7 +3,7 @@
 
 use crate::{
     Ctx, Event, Result, Services, boxed, commit, now, pipeline,
-    pipeline_run::{Cause, is_refusal, start_for},
+    pipeline_run::{Cause, start_for},
     token::new_secret,
     vault::Place,
 };
@@ -333,7 +333,7 @@ impl Services {
             code: code.as_ref(),
             ..Cause::default()
         };
-        match start_for(tx, &ctx, hook.pipeline_id, &hook.params_for(push), &cause).await {
+        match start_for(tx, &ctx, hook.pipeline_id, &hook.params_for(push), &cause).await? {
             Ok(run) => {
                 let name = format!("{} #{}", run.pipeline_name, run.number);
                 let short: String = push.commit.chars().take(10).collect();
@@ -349,8 +349,7 @@ impl Services {
                 Ok((Outcome::Started, format!("started {name}"), Some(run.id)))
             }
             // The pipeline changed since the hook was made, or is busy.
-            Err(error) if is_refusal(&error) => Ok((Outcome::Refused, format!("ignored: {}", error.message), None)),
-            Err(error) => Err(error),
+            Err(refused) => Ok((Outcome::Refused, format!("ignored: {}", refused.why), None)),
         }
     }
 }

@@ -3,11 +3,11 @@
 
 use crate::{
     Ctx, Event, Result, Services, boxed, commit, now, pipeline,
-    pipeline_run::{Cause, is_refusal, start_for},
+    pipeline_run::{Cause, Refused, start_for},
 };
 use chrono::{DateTime, Utc};
 use domain::{
-    Error, ErrorKind, Page,
+    Error, Page,
     audit::{Object, ObjectKind},
     backfill::DateFormat,
     id::ScheduleId,
@@ -300,7 +300,7 @@ async fn fire(
     if store::schedule::insert_fires(tx, schedule.id, &[fire_time], FireOutcome::Started, "").await? == 0 {
         return Ok(None);
     }
-    match start(tx, ctx, schedule, fire_time).await {
+    match start(tx, ctx, schedule, fire_time).await? {
         Ok(run) => {
             store::schedule::set_fire_run(tx, schedule.id, fire_time, run.id).await?;
             let name = format!("{} #{}", run.pipeline_name, run.number);
@@ -312,18 +312,22 @@ async fn fire(
             Ok(Some(FireOutcome::Started))
         }
         // The pipeline changed since the schedule was made, or is busy. The next fire may go better.
-        Err(error) if is_refusal(&error) => {
-            let outcome = if error.kind == ErrorKind::Conflict { FireOutcome::Skipped } else { FireOutcome::Refused };
-            store::schedule::set_fire_refused(tx, schedule.id, fire_time, outcome, &error.message).await?;
-            let summary = format!("did not start {} by {}: {}", schedule.pipeline, schedule.name, error.message);
+        Err(Refused { why, is_busy }) => {
+            let outcome = if is_busy { FireOutcome::Skipped } else { FireOutcome::Refused };
+            store::schedule::set_fire_refused(tx, schedule.id, fire_time, outcome, &why).await?;
+            let summary = format!("did not start {} by {}: {why}", schedule.pipeline, schedule.name);
             tell(tx, ctx, "schedule.held_back", schedule, summary).await?;
             Ok(Some(outcome))
         }
-        Err(error) => Err(error),
     }
 }
 
-async fn start(tx: &mut PgConnection, ctx: &Ctx, schedule: &Schedule, fire_time: DateTime<Utc>) -> Result<PipelineRun> {
+async fn start(
+    tx: &mut PgConnection,
+    ctx: &Ctx,
+    schedule: &Schedule,
+    fire_time: DateTime<Utc>,
+) -> Result<std::result::Result<PipelineRun, Refused>> {
     let id = schedule.id.to_string();
     let cause = Cause {
         cause: RunCause::Schedule,

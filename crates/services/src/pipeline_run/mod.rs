@@ -29,7 +29,7 @@ use domain::{
     step::{Step, StepAttempt},
 };
 use serde_json::Value;
-use sqlx::{Postgres, Transaction};
+use sqlx::{Connection as _, Postgres, Transaction};
 use std::collections::BTreeMap;
 use store::{PgConnection, pipeline_run::NewPipelineRun};
 
@@ -192,7 +192,7 @@ impl Services {
                 let first = store::pipeline_run::by_idempotency_key(&mut conn, ctx.workspace_id(), key).await?;
                 found(first.ok_or_else(Error::internal)?)
             }
-            Err(Insert::Failed(error)) => Err(error),
+            Err(Insert::Busy(error) | Insert::Failed(error)) => Err(error),
         }
     }
 
@@ -226,11 +226,11 @@ impl Services {
         Ok(bytes.to_vec())
     }
 
-    /// Starts a run because of an alert, in the transaction of the caller. For the same trigger and alert there is one
-    /// run only.
+    /// Starts a run because of an alert, in the transaction of the caller, or says why not. For the same trigger and alert
+    /// there is one run only.
     ///
     /// # Errors
-    /// `NotFound` when the pipeline or its file is gone, `Invalid` for params that it does not take.
+    /// When the database does not answer.
     #[boxed]
     pub async fn start_run_for_trigger(
         &self,
@@ -240,10 +240,10 @@ impl Services {
         params: &BTreeMap<String, Value>,
         trigger: TriggerId,
         (alert, number): (AlertId, i64),
-    ) -> Result<PipelineRun> {
+    ) -> Result<std::result::Result<PipelineRun, Refused>> {
         let key = format!("trigger:{trigger}:{alert}");
         if let Some(run) = store::pipeline_run::by_idempotency_key(conn, ctx.workspace_id(), &key).await? {
-            return Ok(run);
+            return Ok(Ok(run));
         }
         let (id, name) = (alert.to_string(), format!("alert #{number}"));
         let cause =
@@ -434,28 +434,54 @@ pub(crate) async fn cancel(
     Ok(Some(settled))
 }
 
+/// Why something that is no request started no run.
+#[derive(Debug)]
+pub struct Refused {
+    /// The reason, for people.
+    pub why: String,
+    /// Whether as many runs of the pipeline are open, or wait, as may be: it may start later. Otherwise it is refused until
+    /// somebody mends something.
+    pub is_busy: bool,
+}
+
 /// Starts a run for something that is no request, in the transaction of the caller: by the version that was stored last.
+/// Whoever asks goes on and commits when it is refused, so a start that is refused takes back all that it has written.
 ///
 /// # Errors
-/// `NotFound` when the pipeline or its file is gone, `Invalid` for params that it does not take, `Conflict` when its limit
-/// lets no more be started.
+/// When the database does not answer.
 pub(crate) async fn start_for(
     conn: &mut PgConnection,
     ctx: &Ctx,
     pipeline: PipelineId,
     params: &BTreeMap<String, Value>,
     cause: &Cause<'_>,
-) -> Result<PipelineRun> {
-    let pipeline = store::pipeline::by_id(conn, ctx.workspace_id(), pipeline)
-        .await?
-        .ok_or_else(|| Error::not_found("pipeline", pipeline))?;
-    start_version(conn, ctx, &pipeline, None, params, cause).await
+) -> Result<std::result::Result<PipelineRun, Refused>> {
+    let Some(pipeline) = store::pipeline::by_id(conn, ctx.workspace_id(), pipeline).await? else {
+        let why = Error::not_found("pipeline", pipeline).message;
+        return Ok(Err(Refused { why, is_busy: false }));
+    };
+    let mut part = conn.begin().await.map_err(store::Error::from)?;
+    let refused = match start_by(&mut part, ctx, &pipeline, None, params, cause).await {
+        Ok(run) => {
+            part.commit().await.map_err(store::Error::from)?;
+            return Ok(Ok(run));
+        }
+        Err(refused) => refused,
+    };
+    part.rollback().await.map_err(store::Error::from)?;
+    let is_busy = matches!(refused, Insert::Busy(_));
+    match refused.into_error() {
+        error if is_busy || is_refusal(&error) => Ok(Err(Refused { why: error.message, is_busy })),
+        error => Err(error),
+    }
 }
 
-/// The same, of this version of the file; of the one that was stored last when none is given.
+/// Starts a run for something that is no request, in a transaction that is given up when it is refused: by this version of
+/// the file, or that which was stored last when none is given.
 ///
 /// # Errors
-/// As above, and `NotFound` without such a version.
+/// `NotFound` when the pipeline has no file or no such version, `Invalid` for params that it does not take, `Conflict` when
+/// its limit lets no more be started, or something is not there that its steps take.
 pub(crate) async fn start_version(
     conn: &mut PgConnection,
     ctx: &Ctx,
@@ -464,12 +490,20 @@ pub(crate) async fn start_version(
     params: &BTreeMap<String, Value>,
     cause: &Cause<'_>,
 ) -> Result<PipelineRun> {
+    start_by(conn, ctx, pipeline, version, params, cause).await.map_err(Insert::into_error)
+}
+
+async fn start_by(
+    conn: &mut PgConnection,
+    ctx: &Ctx,
+    pipeline: &Pipeline,
+    version: Option<i32>,
+    params: &BTreeMap<String, Value>,
+    cause: &Cause<'_>,
+) -> std::result::Result<PipelineRun, Insert> {
     let version = pipeline::version(conn, pipeline, version).await?;
     let params = version.spec.resolve_params(params)?;
-    turn::start(conn, ctx, pipeline, &version, &params, cause).await.map_err(|refused| match refused {
-        Insert::KeyTaken => Error::conflict("This has started a run already."),
-        Insert::Failed(error) => error,
-    })
+    turn::start(conn, ctx, pipeline, &version, &params, cause).await
 }
 
 /// Whether a run could not be started for a reason that whoever asks again later finds gone, or can mend.
@@ -481,7 +515,19 @@ pub(crate) fn is_refusal(error: &Error) -> bool {
 enum Insert {
     /// The key was used.
     KeyTaken,
+    /// As many runs of the pipeline are open, or wait, as may be.
+    Busy(Error),
     Failed(Error),
+}
+
+impl Insert {
+    /// For whoever starts runs that nobody asks for twice.
+    fn into_error(self) -> Error {
+        match self {
+            Self::KeyTaken => Error::conflict("This has started a run already."),
+            Self::Busy(error) | Self::Failed(error) => error,
+        }
+    }
 }
 
 impl<E: Into<Error>> From<E> for Insert {

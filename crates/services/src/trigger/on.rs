@@ -2,7 +2,7 @@
 
 use crate::{
     Credential, Ctx, Event, Result, Services, boxed, commit, pipeline,
-    pipeline_run::{self, Cause, is_refusal, start_for},
+    pipeline_run::{self, Cause, start_for},
     schedule::check_params,
 };
 use domain::{
@@ -245,7 +245,7 @@ async fn fire(tx: &mut PgConnection, ctx: &Ctx, trigger: &Trigger, happened: &Ha
             ..Cause::default()
         };
         let params = trigger.params.clone().into_iter().collect();
-        match start_for(tx, ctx, trigger.pipeline_id, &params, &cause).await {
+        match start_for(tx, ctx, trigger.pipeline_id, &params, &cause).await? {
             Ok(run) => {
                 store::trigger::end_fired(tx, trigger.id, &happened.key, Ok(run.id)).await?;
                 let name = pipeline_run::name(&run);
@@ -258,8 +258,7 @@ async fn fire(tx: &mut PgConnection, ctx: &Ctx, trigger: &Trigger, happened: &Ha
                 return event.write(tx, ctx).await;
             }
             // The pipeline changed since the trigger was made, or is busy.
-            Err(error) if is_refusal(&error) => error.message,
-            Err(error) => return Err(error),
+            Err(refused) => refused.why,
         }
     };
     store::trigger::end_fired(tx, trigger.id, &happened.key, Err(&why)).await?;

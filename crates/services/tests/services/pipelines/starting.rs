@@ -121,6 +121,7 @@ async fn an_alert_starts_the_pipeline_of_a_trigger_once() {
             .services
             .start_run_for_trigger(&mut tx, &engine.ctx(), pipeline, &params, trigger, (alert, 4))
             .await
+            .unwrap()
             .unwrap();
         assert_eq!((run.cause, &run.cause_id), (RunCause::Trigger, &Some(alert.to_string())));
         assert_eq!(run.cause_page().as_deref(), Some("alerts/4"));
