@@ -109,7 +109,10 @@ async fn a_run_is_run_again_with_other_params_and_says_after_which() {
         (&run["cause"], &run["cause_name"], &run["params"]["rounds"]),
         (&json!("rerun"), &json!("#1"), &json!(7))
     );
-    assert_eq!(contributor.post(rerun, json!({ "idempotency_key": "k" })).await.status, StatusCode::OK);
+    let keyed = json!({ "params": { "rounds": 7 }, "idempotency_key": "k" });
+    assert_eq!(contributor.post(rerun, keyed).await.status, StatusCode::OK);
+    let other = contributor.post(rerun, json!({ "idempotency_key": "k" })).await.refused(409);
+    assert_eq!(other["field"], "idempotency_key");
     assert_eq!(contributor.get("/api/v1/pipeline-runs/2").await.ok()["cause_page"], "pipeline-runs/1");
     let refused = contributor.post(rerun, json!({ "from": "failed" })).await.refused(409);
     assert!(refused["detail"].as_str().unwrap().contains("is not over yet"), "{refused}");

@@ -22,7 +22,7 @@ use domain::{
     audit::{Object, ObjectKind},
     id::{AlertId, PipelineId, PipelineRunId, RunId, TriggerId, UserId},
     page,
-    pipeline::{Param, ParamValue, Pipeline, PipelineSpec, PipelineVersion},
+    pipeline::{ParamValue, Pipeline, PipelineSpec, PipelineVersion},
     pipeline_run::{
         Code, MAX_PATCH, PipelineRun, PipelineRunDetail, PipelineRunState, PipelineRunSummary, RunCause, StepState,
     },
@@ -136,6 +136,8 @@ pub(crate) struct Cause<'a> {
     pub(crate) reproduces: Option<PipelineRunId>,
     /// The run that it is again.
     pub(crate) rerun_of: Option<PipelineRunId>,
+    /// The run whose versions of datasets and models it has; those that there are now, when there is none.
+    pub(crate) same_versions_as: Option<PipelineRunId>,
     /// Who is behind it, when that is not who asks.
     pub(crate) on_behalf_of: Option<UserId>,
 }
@@ -158,7 +160,7 @@ impl Services {
         if let Some(key) = &key
             && let Some(run) = store::pipeline_run::by_idempotency_key(&mut tx, ctx.workspace_id(), key).await?
         {
-            return found(run, &new);
+            return found(&mut tx, &pipeline, run, &new, code.as_ref()).await;
         }
         let version = pipeline::version(&mut tx, &pipeline, new.version).await?;
         let params = version.spec.resolve_params(&new.params)?;
@@ -169,7 +171,11 @@ impl Services {
         let cause =
             Cause { cause, key: key.as_deref(), no_cache: new.no_cache, code: code.as_ref(), ..Cause::default() };
         let started = turn::start(&mut tx, ctx, &pipeline, &version, &params, &cause).await;
-        self.started(ctx, tx, started, cause.key, |run| found(run, &new)).await
+        let started = self.started(ctx, tx, started, cause.key, |run| Ok(StartedRun { run, is_new: false })).await?;
+        if started.is_new {
+            return Ok(started);
+        }
+        found(&mut *self.conn().await?, &pipeline, started.run, &new, code.as_ref()).await
     }
 
     /// Commits what a start came to. When its key was used meanwhile, `found` judges the run that was started with that.
@@ -582,7 +588,7 @@ async fn insert(
     secret::exist(conn, ctx, &version.spec).await?;
     approval::teams_exist(conn, ctx, &version.spec).await?;
     sub_run::others_exist(conn, ctx, (pipeline.id, &pipeline.name), &version.spec).await?;
-    match cause.reproduces {
+    match cause.same_versions_as.or(cause.reproduces) {
         Some(before) => store::step::pin::copy(conn, before, id).await?,
         None => inputs::pin_all(conn, ctx, id, &version.spec).await?,
     }
@@ -635,14 +641,22 @@ fn sender_key(key: &str) -> Result<String> {
 }
 
 /// The run that an earlier request with the same key started, if that asked for the same.
-fn found(run: PipelineRun, new: &NewRun) -> Result<StartedRun> {
-    let same_value = |(name, value): (&String, &Value)| {
-        run.params.get(name).is_some_and(|known| Param::from(known.clone()).accept(value).as_ref() == Ok(known))
-    };
-    let same = run.pipeline_name == new.pipeline
-        && new.version.is_none_or(|version| version == run.version_number)
-        && new.params.iter().all(same_value);
-    earlier(run, same)
+async fn found(
+    conn: &mut PgConnection,
+    pipeline: &Pipeline,
+    run: PipelineRun,
+    new: &NewRun,
+    code: Option<&Code>,
+) -> Result<StartedRun> {
+    if run.pipeline_id != pipeline.id || new.version.is_some_and(|version| version != run.version_number) {
+        return earlier(run, false);
+    }
+    // By the file of that time: another may have been stored since.
+    let version = pipeline::version(conn, pipeline, Some(run.version_number)).await?;
+    let is_same = version.spec.resolve_params(&new.params).is_ok_and(|params| params == run.params)
+        && run.use_cache != new.no_cache
+        && run.code.as_ref() == code;
+    earlier(run, is_same)
 }
 
 /// What an earlier request with the same key started, if that asked for the same.

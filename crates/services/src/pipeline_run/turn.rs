@@ -34,7 +34,7 @@ pub(super) struct Carried<'a> {
     /// The other.
     pub(super) from: &'a PipelineRun,
     /// These steps of it.
-    pub(super) steps: BTreeSet<String>,
+    pub(super) steps: &'a BTreeSet<String>,
 }
 
 /// The same, with what the run takes over from another.
