@@ -31,7 +31,7 @@ use domain::{
 use serde_json::Value;
 use sqlx::{Connection as _, Postgres, Transaction};
 use std::collections::BTreeMap;
-use store::{PgConnection, pipeline_run::NewPipelineRun};
+use store::{PgConnection, pipeline_run::NewPipelineRun, step::pin::Pin};
 
 /// The longest key that a sender may give a request.
 const MAX_KEY: usize = 200;
@@ -132,6 +132,8 @@ pub(crate) struct Cause<'a> {
     pub(crate) no_cache: bool,
     /// The code that it is started from.
     pub(crate) code: Option<&'a Code>,
+    /// The version of a dataset that it is for: what its steps mean by the latest, also when there is a later one by then.
+    pub(crate) version: Option<&'a Pin>,
     /// The run that it does again from its record.
     pub(crate) reproduces: Option<PipelineRunId>,
     /// The run that it is again.
@@ -590,7 +592,13 @@ async fn insert(
     sub_run::others_exist(conn, ctx, (pipeline.id, &pipeline.name), &version.spec).await?;
     match cause.same_versions_as.or(cause.reproduces) {
         Some(before) => store::step::pin::copy(conn, before, id).await?,
-        None => inputs::pin_all(conn, ctx, id, &version.spec).await?,
+        None => {
+            // What is pinned first stays.
+            if let Some(pin) = cause.version.filter(|pin| inputs::may_take(&version.spec, pin)) {
+                store::step::pin::add(conn, id, pin).await?;
+            }
+            inputs::pin_all(conn, ctx, id, &version.spec).await?;
+        }
     }
     let around = Around { workspace: ctx.workspace_id(), spec: &version.spec, outer: None };
     let Plan { steps, edges } = plan::steps(around, &version.spec.steps);
