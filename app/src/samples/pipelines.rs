@@ -13,6 +13,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     Page,
     audit::{Actor, ObjectKind},
+    backfill::DateFormat,
     id::{MonitorId, PipelineId, PipelineVersionId, RunId, ScheduleId, StepAttemptId, StepId, TriggerId, WorkspaceId},
     log::{LogLine, LogStream},
     pipeline::{ParamValue, Pipeline, PipelineSpec, PipelineSummary, PipelineVersion},
@@ -515,6 +516,8 @@ pub fn schedule(name: &str, enabled: bool) -> Schedule {
         expression: "0 3 * * 1-5".to_owned(),
         timezone: "Europe/Berlin".to_owned(),
         params: serde_json::Map::from_iter([("rounds".to_owned(), 480.into())]),
+        param: Some("day".to_owned()),
+        param_format: DateFormat::Date,
         catch_up: CatchUp::Latest,
         catch_up_limit: 10,
         jitter_s: 0,

@@ -98,7 +98,7 @@ pub use model_card::no_card;
 pub use model_version::{VersionDetail, VersionSearch, parse_stage};
 pub use monitor::MonitorChange;
 pub use pipeline::{PipelineFile, StoredPipeline};
-pub use pipeline_run::{NewRun, Rerun, RunFilter, StartedRun, StepFilter};
+pub use pipeline_run::{NewRun, Refused, Rerun, RunFilter, StartedRun, StepFilter};
 pub use policy::NewPolicy;
 pub use promotion::{NewAnswer, NewEvidence, NewOverride, NewPromotion, PromotionFilter, Sweep, may_withdraw};
 pub use push_hook::{NewPushHook, ProvedPush, PushHookChange};
@@ -117,7 +117,7 @@ pub use step::{
 };
 pub use task::blocking;
 pub use token::{IssuedToken, NewToken};
-pub use trigger::{NewPipelineTrigger, NewTrigger, NewTriggerOn, dataset_version_created};
+pub use trigger::{NewPipelineTrigger, NewTrigger, NewTriggerOn};
 pub use upload::BegunUpload;
 pub use vault::{Rotated, SecretKeys};
 pub use version_diff::ComparedVersions;

@@ -41,6 +41,13 @@ async fn a_backfill_is_made_shown_with_its_dates_and_cancelled() {
         wrong[field] = value;
         assert_eq!(contributor.post("/api/v1/backfills", wrong).await.refused(400)["field"], field);
     }
+    let schedule = json!({ "name": "nightly", "pipeline": "train", "expression": "0 3 * * *", "param": "day" });
+    contributor.post("/api/v1/schedules", schedule).await.ok();
+    let of_schedule = json!({ "schedule": "nightly", "from": new["from"], "to": new["to"] });
+    let of_schedule = contributor.post("/api/v1/backfills", of_schedule).await.ok();
+    assert_eq!((&of_schedule["param"], &of_schedule["param_format"]), (&json!("day"), &json!("date")));
+    let unnamed = json!({ "pipeline": "train", "from": new["from"], "to": new["to"], "expression": "0 3 * * *" });
+    assert_eq!(contributor.post("/api/v1/backfills", unnamed).await.refused(400)["field"], "param");
     let cancelled = contributor.post("/api/v1/backfills/1/cancel", json!({})).await.ok();
     assert_eq!(cancelled["state"], "cancelled");
     contributor.get("/api/v1/backfills/7").await.refused(404);

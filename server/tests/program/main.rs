@@ -14,5 +14,6 @@ mod lifecycle;
 mod metrics;
 mod slipway;
 mod soak;
+mod unrecorded;
 mod webhook;
 mod world;

@@ -105,8 +105,7 @@ impl Services {
             .write(tx, ctx)
             .await?;
         let version = add_digests(tx, ctx, &stored, version, &new.mlflow_digests).await?;
-        let called = format!("v{}", version.number);
-        dataset_version_created(tx, ctx, ctx.workspace_id(), &version.dataset, &called).await?;
+        dataset_version_created(tx, ctx, ctx.workspace_id(), &version).await?;
         store::wake::push(tx, &Wake::Datasets).await?;
         Ok((version, true))
     }

@@ -93,6 +93,7 @@ impl Services {
             cause: RunCause::Reproduction,
             id: Some(&id),
             name: Some(&cause_name),
+            at: before.cause_at,
             key: key.as_deref(),
             no_cache: true,
             code: before.code.as_ref(),

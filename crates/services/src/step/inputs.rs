@@ -170,7 +170,7 @@ fn is_missing(error: &Error) -> bool {
 /// `Conflict` with the step, when something that a step takes is not there.
 pub(crate) async fn pin_all(conn: &mut PgConnection, ctx: &Ctx, run: PipelineRunId, spec: &PipelineSpec) -> Result<()> {
     for (step, input, wanted) in spec.version_inputs() {
-        if wanted.name.contains("${{") || wanted.asked.contains("${{") {
+        if is_filled_in(wanted.name) || is_filled_in(wanted.asked) {
             continue;
         }
         pin(conn, ctx, run, wanted).await.map_err(|error| match error {
@@ -182,4 +182,16 @@ pub(crate) async fn pin_all(conn: &mut PgConnection, ctx: &Ctx, run: PipelineRun
         })?;
     }
     Ok(())
+}
+
+/// Whether a step may mean a version by what is pinned here. A name that params are filled into may be any.
+pub(crate) fn may_take(spec: &PipelineSpec, pin: &Pin) -> bool {
+    spec.version_inputs().iter().any(|(_, _, wanted)| {
+        let may_be = |text: &str, pinned: &str| text == pinned || is_filled_in(text);
+        wanted.of == pin.of && may_be(wanted.name, &pin.name) && may_be(wanted.asked, &pin.asked)
+    })
+}
+
+fn is_filled_in(text: &str) -> bool {
+    text.contains("${{")
 }

@@ -31,7 +31,7 @@ pub use outputs::Given;
 pub use store::step::lease::{Claimed, Lease, Renewed};
 
 use crate::{Ctx, Result, Services, boxed, commit};
-use chrono::Utc;
+use chrono::{SecondsFormat, Utc};
 use domain::{
     Error,
     id::{PipelineRunId, StepId},
@@ -178,6 +178,12 @@ impl Services {
             return Err(Error::internal());
         };
 
+        let scheduled_for = run.cause_at.map(|at| at.to_rfc3339_opts(SecondsFormat::Secs, true));
+        let scheduled_for = scheduled_for.map(|at| ("SLIPWAY_SCHEDULED_FOR".to_owned(), at));
+        // What a step gave for another time is nothing for one that asks for its own.
+        if work.spec.may_read(&invocation, "SLIPWAY_SCHEDULED_FOR") {
+            invocation.env.extend(scheduled_for.clone());
+        }
         let spot = Spot { place: work.place.clone(), name: held.name.clone() };
         let workspace = Ctx::system(work.workspace.clone());
         let mut inputs = inputs::find(&mut tx, &workspace, held.run_id, &work.spec, (&spot, step), &values).await?;
@@ -239,6 +245,7 @@ impl Services {
         };
         commit(tx).await?;
 
+        invocation.env.extend(scheduled_for);
         let tracking = [
             ("MLFLOW_TRACKING_URI", format!("{server_url}/w/{}", work.workspace.slug)),
             ("MLFLOW_TRACKING_TOKEN", secret.clone()),

@@ -112,7 +112,8 @@ pub(super) async fn lock(conn: &mut PgConnection, published: &Published, outputs
     Ok(())
 }
 
-/// Whether the step's author can do something about it, so that the try has failed.
+/// Whether it would come to the same again, for a reason that is told in a sentence, so that the try has failed.
 pub(super) fn is_authors(error: &Error) -> bool {
-    matches!(error.kind, ErrorKind::Invalid | ErrorKind::NotFound | ErrorKind::Forbidden | ErrorKind::AlreadyExists)
+    use ErrorKind as E;
+    matches!(error.kind, E::Invalid | E::NotFound | E::Forbidden | E::AlreadyExists | E::Conflict | E::TooLarge)
 }

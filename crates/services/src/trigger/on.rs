@@ -2,18 +2,21 @@
 
 use crate::{
     Credential, Ctx, Event, Result, Services, boxed, commit, pipeline,
-    pipeline_run::{self, Cause, is_refusal, start_for},
+    pipeline_run::{self, Cause, start_for},
     schedule::check_params,
 };
 use domain::{
     Error,
     audit::{Object, ObjectKind},
+    dataset::DatasetVersion,
     id::{PipelineRunId, TriggerId, WorkspaceId},
+    pipeline::LATEST,
     pipeline_run::{PipelineRunState, RunCause},
+    step::Versioned,
     trigger::{MAX_DEPTH, Trigger, TriggerFiring, TriggerOn, way_back},
 };
 use serde_json::{Map, Value};
-use store::PgConnection;
+use store::{PgConnection, step::pin::Pin};
 
 /// How many firings of a trigger are shown.
 const FIRINGS: i64 = 50;
@@ -64,6 +67,8 @@ struct Happened<'a> {
     depth: i32,
     /// Its object in history.
     object: Option<Object>,
+    /// The version of a data set that it is, which is what the runs that it starts mean by the latest.
+    version: Option<Pin>,
 }
 
 impl Services {
@@ -181,6 +186,7 @@ impl Services {
             id: &id,
             depth: run.depth,
             object: Some(pipeline_run::object(&run)),
+            version: None,
         };
         fire_all(tx, &Ctx::system(workspace), &waiting, &happened).await
     }
@@ -188,17 +194,13 @@ impl Services {
 
 /// Starts whatever waits for versions of a data set, in the transaction that adds this version. Of the same version, again
 /// or at once, one starts them.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn dataset_version_created(
+pub(crate) async fn dataset_version_created(
     conn: &mut PgConnection,
     ctx: &Ctx,
     workspace: WorkspaceId,
-    dataset: &str,
-    version: &str,
+    version: &DatasetVersion,
 ) -> Result<()> {
-    let waiting = store::trigger::waiting_for_dataset(conn, workspace, dataset).await?;
+    let waiting = store::trigger::waiting_for_dataset(conn, workspace, &version.dataset).await?;
     if waiting.is_empty() {
         return Ok(());
     }
@@ -208,14 +210,21 @@ pub async fn dataset_version_created(
         _ => None,
     };
     let workspace = store::workspace::by_id(conn, workspace).await?.ok_or_else(Error::internal)?;
-    let key = format!("dataset:{version}");
+    let key = format!("dataset:v{}", version.number);
     let happened = Happened {
         id: &key.clone(),
-        name: format!("{dataset} {version}"),
+        name: format!("{} v{}", version.dataset, version.number),
         key,
         // One that no run made begins a chain.
         depth: depth.unwrap_or(-1),
         object: None,
+        version: Some(Pin {
+            of: Versioned::Dataset,
+            name: version.dataset.clone(),
+            asked: LATEST.to_owned(),
+            number: version.number,
+            digest: Some(version.digest.clone()),
+        }),
     };
     fire_all(conn, &Ctx::system(workspace), &waiting, &happened).await
 }
@@ -242,10 +251,11 @@ async fn fire(tx: &mut PgConnection, ctx: &Ctx, trigger: &Trigger, happened: &Ha
             id: Some(happened.id),
             name: Some(&happened.name),
             depth,
+            version: happened.version.as_ref(),
             ..Cause::default()
         };
         let params = trigger.params.clone().into_iter().collect();
-        match start_for(tx, ctx, trigger.pipeline_id, &params, &cause).await {
+        match start_for(tx, ctx, trigger.pipeline_id, &params, &cause).await? {
             Ok(run) => {
                 store::trigger::end_fired(tx, trigger.id, &happened.key, Ok(run.id)).await?;
                 let name = pipeline_run::name(&run);
@@ -258,8 +268,7 @@ async fn fire(tx: &mut PgConnection, ctx: &Ctx, trigger: &Trigger, happened: &Ha
                 return event.write(tx, ctx).await;
             }
             // The pipeline changed since the trigger was made, or is busy.
-            Err(error) if is_refusal(&error) => error.message,
-            Err(error) => return Err(error),
+            Err(refused) => refused.why,
         }
     };
     store::trigger::end_fired(tx, trigger.id, &happened.key, Err(&why)).await?;

@@ -19,6 +19,8 @@ use tokio_util::sync::CancellationToken;
 const GRACE: Duration = Duration::from_secs(10);
 /// Variables whose values must not stand in a log: everybody who may look reads logs.
 const SECRETS: [&str; 1] = ["SLIPWAY_TOKEN"];
+/// How often the end of a try is tried to be recorded that fails though all that it needs answers.
+const TRIES: u32 = 6;
 /// Lines of the log that are read and not stored yet.
 const UNSTORED: usize = 1000;
 
@@ -271,9 +273,13 @@ impl Steps {
         LetGo::Ended(end)
     }
 
-    /// Records the end of a hold. Tries until the database has answered: the fence keeps a late word from counting.
-    pub(super) async fn let_go(&self, lease: &Lease, how: &LetGo) {
+    /// Records how the try ended. Tries until the database has answered: the fence keeps a late word from counting. What fails
+    /// again and again although everything answers is a mistake of ours, and the try is lost by it; when not even that can be
+    /// recorded, its lease runs out.
+    async fn let_go(&self, lease: &Lease, how: &LetGo) {
         let mut wait = Duration::from_millis(50);
+        let unrecorded = lost("its end could not be recorded; the log of the server says why".to_owned());
+        let (mut how, mut failed) = (how, 0);
         loop {
             match self.services.let_go(lease, how).await {
                 Ok(Some(state)) => {
@@ -286,8 +292,17 @@ impl Steps {
                     tracing::info!(step = %lease.step_id, fence = lease.fence, "the end of a try came too late to count");
                     return;
                 }
+                Err(error) if error.kind == ErrorKind::Unavailable => {
+                    tracing::warn!(%error, fence = lease.fence, "the end of a try could not be recorded; trying again");
+                }
                 Err(error) => {
-                    tracing::warn!(%error, fence = lease.fence, "the end of a try could not be recorded; trying again")
+                    tracing::error!(%error, step = %lease.step_id, fence = lease.fence, "the end of a try could not be recorded");
+                    failed += 1;
+                    match failed {
+                        TRIES => how = &unrecorded,
+                        _ if failed >= 2 * TRIES => return,
+                        _ => {}
+                    }
                 }
             }
             sleep(wait).await;

@@ -96,6 +96,26 @@ impl Player {
 }
 
 #[tokio::test]
+async fn a_step_that_asks_for_which_time_its_run_is_runs_once_for_each() {
+    let player = Player::new().await;
+    let at = async |number: i64, time: &str| {
+        let sql = "update pipeline_runs set cause_at = $2::text::timestamptz where number = $1";
+        sqlx::query(sql).bind(number).bind(time).execute(&player.engine.database.pool).await.unwrap();
+    };
+    for (command, nights, ran) in [
+        ("echo $SLIPWAY_SCHEDULED_FOR", ["1", "2", "1"], [true, true, false]),
+        ("echo", ["1", "2", "1"], [true, false, false]),
+    ] {
+        player.engine.store(&yaml(command, "true")).await;
+        for (night, ran) in nights.into_iter().zip(ran) {
+            let number = player.engine.again("cached").await.run.number;
+            at(number, &format!("2026-03-0{night}T03:00:00Z")).await;
+            assert_eq!(player.play().await.contains(&"make".to_owned()), ran, "{command}, night {night}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_step_that_would_run_with_the_same_gives_the_same_without_a_process() {
     let player = Player::new().await;
     let first = player.engine.run(&yaml("make", "true")).await;

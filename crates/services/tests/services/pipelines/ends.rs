@@ -7,7 +7,7 @@ use domain::{
     trigger::{MAX_DEPTH, Trigger, TriggerOn},
 };
 use serde_json::{Map, json};
-use services::{NewDataset, NewPipelineTrigger, NewTriggerOn, RunFilter, dataset_version_created};
+use services::{NewDataset, NewPipelineTrigger, NewTriggerOn, RunFilter};
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
@@ -132,6 +132,47 @@ async fn a_chain_ends_where_it_is_too_long_and_a_busy_pipeline_holds_back() {
     assert!(last().await.held_back.unwrap().contains("1 run of train"));
 }
 
+async fn version(engine: &Engine, dataset: &str, text: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.csv"), text).unwrap();
+    let path = folder.path().to_owned();
+    engine.services.make_dataset_version_of(&engine.ctx(), dataset, path, "").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_run_reads_the_version_that_started_it_also_when_there_is_a_later_one() {
+    let engine = Engine::start().await;
+    let new = NewDataset { name: "wine".to_owned(), ..NewDataset::default() };
+    engine.services.create_dataset(&engine.ctx(), new).await.unwrap();
+    // One names it, one finds out which it is when its step begins, and one never reads it.
+    let step = |data: &str| format!("only: {{ command: x, inputs: {{ data: {data} }} }}");
+    for (name, step) in [
+        ("named", step("{ dataset: wine }")),
+        ("filled-in", step("{ dataset: '${{ params.of }}' }")),
+        ("another", "only: { command: x }".to_owned()),
+    ] {
+        engine.store(&format!("name: {name}\nparams: {{ of: wine }}\nsteps: {{ {step} }}\n")).await;
+        let on = NewTriggerOn::Dataset { dataset: "wine".to_owned() };
+        set(&engine, NewPipelineTrigger { on, params: Map::new(), ..after("x", name, &[]) }).await;
+    }
+    version(&engine, "wine", "a\n1\n").await;
+    version(&engine, "wine", "a\n2\n").await;
+    while let Some(held) = engine.claim().await {
+        let facts = domain::worker::Facts::default();
+        engine.services.begin_attempt(&held, "http://slipway", &facts).await.unwrap().unwrap();
+        engine.end(&held, AttemptOutcome::Succeeded).await;
+    }
+    for (name, count) in [("named", 1), ("filled-in", 1), ("another", 0)] {
+        let runs = runs_of(&engine, name).await;
+        assert_eq!(runs.len(), 2);
+        for (run, number) in runs.iter().rev().zip([1, 2]) {
+            let read = engine.services.run_origin(&engine.ctx(), run).await.unwrap().versions;
+            assert_eq!(read.len(), count, "{name}");
+            assert!(read.iter().all(|version| version.number == number), "{name}: {read:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_version_of_a_data_set_starts_what_waits_for_it_once() {
     let engine = Engine::start().await;
@@ -139,21 +180,13 @@ async fn a_version_of_a_data_set_starts_what_waits_for_it_once() {
     let on = NewTriggerOn::Dataset { dataset: "wine".to_owned() };
     let trigger = set(&engine, NewPipelineTrigger { on, cool_down_s: 3600, ..after("x", "train", &[]) }).await;
     assert_eq!(trigger.on, TriggerOn::Dataset { dataset: "wine".to_owned() });
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("a.csv"), "a\n1\n").unwrap();
     for name in ["wine", "beer"] {
         let new = NewDataset { name: name.to_owned(), description: String::new(), expectations: Vec::new() };
         engine.services.create_dataset(&engine.ctx(), new).await.unwrap();
     }
     // The same again is no new version.
-    for dataset in ["wine", "wine", "beer"] {
-        let path = folder.path().to_owned();
-        engine.services.make_dataset_version_of(&engine.ctx(), dataset, path, "").await.unwrap();
-    }
-    for (dataset, version) in [("wine", "v1"), ("beer", "v1"), ("wine", "v2")] {
-        let mut tx = engine.database.pool.begin().await.unwrap();
-        dataset_version_created(&mut tx, &engine.ctx(), engine.workspace.id, dataset, version).await.unwrap();
-        tx.commit().await.unwrap();
+    for (dataset, text) in [("wine", "a\n1\n"), ("wine", "a\n1\n"), ("beer", "a\n1\n"), ("wine", "a\n2\n")] {
+        version(&engine, dataset, text).await;
     }
     let runs = runs_of(&engine, "train").await;
     assert_eq!(runs.len(), 1);

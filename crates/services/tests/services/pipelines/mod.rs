@@ -15,6 +15,7 @@ mod logs;
 mod nested;
 mod pushes;
 mod random;
+mod refused;
 mod reproductions;
 mod reruns;
 mod schedules;

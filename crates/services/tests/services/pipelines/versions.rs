@@ -168,6 +168,21 @@ async fn all_steps_of_a_run_have_the_same_version_of_a_dataset() {
 }
 
 #[tokio::test]
+async fn a_version_that_misses_something_fails_its_step_with_the_sentence() {
+    let engine = Engine::start().await;
+    let run = engine.run(TRAINS).await;
+    let held = engine.claim().await.unwrap();
+    let (dir, work) = begin(&engine, &held).await;
+    write(&dir, "rows/a.csv", "x\n");
+    let mut outputs = engine.services.take_outputs(&work.ctx, &dir, &work.outputs).await.unwrap();
+    // As when what was sent was swept meanwhile.
+    outputs[0].version.as_mut().unwrap().digest = Some(domain::Digest::blake3([7; 32]));
+    assert_eq!(engine.end_with(&held, AttemptOutcome::Succeeded, outputs).await, Some(StepState::Failed));
+    assert!(engine.reason(run, "prepare").await.contains("are not there"), "{}", engine.reason(run, "prepare").await);
+    assert_eq!(engine.outcomes(run, "prepare").await, [AttemptOutcome::Failed]);
+}
+
+#[tokio::test]
 async fn what_a_step_takes_must_be_there_when_the_run_starts() {
     let engine = Engine::start().await;
     engine.store(READS).await;
