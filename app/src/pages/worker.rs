@@ -85,7 +85,7 @@ pub fn Workers(
         }
     });
     let up = links.pipelines();
-    let (of_running, of_ready) = (links.clone(), links.clone());
+    let (of_running, of_ready, of_pools) = (links.clone(), links.clone(), links.clone());
     view! {
         <Crumbs items=vec![Crumb::to("Pipelines", up), Crumb::here("Workers")]/>
         <PageHead title="Workers".into_any()/>
@@ -104,7 +104,7 @@ pub fn Workers(
             </div>
             <aside class="stack" aria-label="Pools and limits">
                 <Panel title="Pools" id="pools">
-                    <div id="pool-rows" data-live=""><Pools links=links.clone() pools may_limit_pools/></div>
+                    <div id="pool-rows" data-live=""><Pools links=of_pools pools may_limit_pools/></div>
                     {pool_form}
                 </Panel>
                 <Panel title="Limits" id="limits" note=limits.len().to_string()>
@@ -125,9 +125,10 @@ fn at_once() -> Bounds {
 /// The form that limits a pool: `pool` and `pool_slots`.
 #[component]
 fn PoolForm(action: String, names: Vec<String>, draft: Draft) -> impl IntoView {
+    let is_open = draft.is_refused();
     view! {
         <Body>
-            <details open=draft.is_refused()>
+            <details open=is_open>
                 <summary>"Limit a pool"</summary>
                 <form class="stack mt-2" method="post" action=action>
                     <FormErrors draft=draft.clone() fields=&["pool", "pool_slots"]/>
@@ -182,7 +183,7 @@ fn WorkerTable(workers: Vec<Worker>) -> impl IntoView {
                 </th>
                 <td><StateMark state=shape word/></td>
                 <td>{worker.pools.join(", ")}</td>
-                <td><Sandbox sandbox=worker.sandbox/></td>
+                <td class="wrap"><Sandbox sandbox=worker.sandbox/></td>
                 <td class="num">{format!("{} of {}", worker.held, worker.slots)}</td>
                 <td><When at=worker.last_seen/></td>
                 <td><When at=worker.started_at/></td>
@@ -228,17 +229,14 @@ fn Holders(links: Links, holders: Vec<StepRef>, held: i64, before: &'static str)
     let named = i64::try_from(holders.len()).unwrap_or(i64::MAX);
     let others = match (held - named, named) {
         (..=0, _) => None,
-        (others, 0) => Some(format!("{others} of other workspaces")),
+        (others, 0) => Some(format::count(others, "step of another workspace", "steps of other workspaces")),
         (others, _) => Some(format!("{others} more")),
     };
     let all = i64::from(others.is_some()) + named;
     (all > 0).then(|| {
         let last = all - 1;
-        let join = move |at: i64| match at {
-            0 => "",
-            at if at == last => " and ",
-            _ => ", ",
-        };
+        // Before the first nothing: an empty text would be a space.
+        let join = move |at: i64| (at > 0).then_some(if at == last { " and " } else { ", " });
         let named = (0..)
             .zip(holders)
             .map(|(at, StepRef { pipeline, run, step })| {
@@ -246,7 +244,7 @@ fn Holders(links: Links, holders: Vec<StepRef>, held: i64, before: &'static str)
                 view! { {join(at)}<a href=href>{format!("{pipeline} #{run}: {step}")}</a> }
             })
             .collect_view();
-        view! { <span class="holders">{before}{named}{others.map(|others| format!("{}{others}", join(last)))}</span> }
+        view! { <span class="holders">{before}{named}{others.map(|others| view! { {join(last)}{others} })}</span> }
     })
 }
 
@@ -346,7 +344,7 @@ fn Limits(links: Links, limits: Vec<Limit>, may_write: bool) -> impl IntoView {
                     <Holders links=links.clone() holders=limit.holders held=limit.held before="By "/>
                 }
                     .into_any()
-                end=delete.into_any()
+                more=delete.into_any()
             />
         }
     });
@@ -375,7 +373,7 @@ mod tests {
         assert_eq!(held_by(&[7], 1), frame(link(7)));
         assert_eq!(held_by(&[7, 8], 2), frame(format!("{} and {}", link(7), link(8))));
         assert_eq!(held_by(&[7, 8], 9), frame(format!("{}, {} and 7 more", link(7), link(8))));
-        assert_eq!(held_by(&[], 3), frame("3 of other workspaces".to_owned()));
+        assert_eq!(held_by(&[], 3), frame("3 steps of other workspaces".to_owned()));
         assert_eq!(held_by(&[], 0), "");
     }
 
@@ -388,7 +386,7 @@ mod tests {
         });
         assert_eq!(html.matches("Held by ").count(), 2, "{html}");
         assert!(html.contains("train-wine #512: train</a> and 3 more"), "{html}");
-        assert!(html.contains("Held by 1 of other workspaces"), "{html}");
+        assert!(html.contains("Held by 1 step of another workspace"), "{html}");
     }
 
     #[test]

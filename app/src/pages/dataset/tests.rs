@@ -97,7 +97,7 @@ fn a_diff_says_which_columns_drifted() {
         path: "wine.csv".to_owned(),
         rows: (100, 120),
         added: vec!["size".to_owned()],
-        removed: Vec::new(),
+        removed: vec!["old".to_owned()],
         retyped: Vec::new(),
         drift: vec![drift],
         before: vec![column(1.5), kind(70), text("old", ColumnKind::Boolean, &[])],

@@ -108,6 +108,11 @@ pub fn Version(
     // The one before it, which is what one looks at a change for.
     let before = others.iter().copied().find(|other| *other < version.number);
     let delete = format!("{here}/delete");
+    let choice = (!others.is_empty()).then(|| {
+        let (action, options) = (format!("{here}/diff"), compare::versions(others));
+        let chosen = before.map(|before| before.to_string());
+        view! { <Panel title="Compare" id="compare"><Body><CompareWith action name="from" options chosen/></Body></Panel> }
+    });
     view! {
         <Crumbs items=vec![
             Crumb::to("Datasets", links.datasets()),
@@ -142,12 +147,7 @@ pub fn Version(
                 <Panel title="Fetch it" id="fetch"><Body><Command text=get/></Body></Panel>
                 <MadeBy links=links.clone() made_by=lineage.made_by/>
                 <UsedBy links version=version.clone() read_by taken_by=lineage.taken_by/>
-                <CompareWith
-                    action=format!("{here}/diff")
-                    name="from"
-                    options=compare::versions(others)
-                    chosen=before.map(|before| before.to_string())
-                />
+                {choice}
             </aside>
         </div>
         {may_write

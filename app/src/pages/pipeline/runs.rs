@@ -15,7 +15,7 @@ use crate::{
 use domain::{
     Page,
     audit::AuditEvent,
-    pipeline::{PipelineSpec, PipelineSummary, PipelineVersion},
+    pipeline::{PipelineSummary, PipelineVersion},
     pipeline_run::{Concurrency, PipelineRunState, PipelineRunSummary},
     push_hook::PushHook,
     schedule::Schedule,
@@ -151,7 +151,7 @@ fn Runs(
 fn Start(links: Links, version: PipelineVersion, latest: i32, key: String, draft: Draft) -> impl IntoView {
     let PipelineVersion { number, spec, .. } = version;
     let here = links.pipeline(&spec.name);
-    let file = format!("{here}/file#versions");
+    let (action, start, file) = (format!("{here}/runs"), format!("{here}#start"), format!("{here}/file#versions"));
     let note = match draft.value("from") {
         Some(run) => format!("version {number}, params of #{run}"),
         None => format!("version {number}"),
@@ -160,7 +160,7 @@ fn Start(links: Links, version: PipelineVersion, latest: i32, key: String, draft
         view! {
             <Callout tone=Tone::Warn symbol=Symbol::Commit>
                 {format!("This is version {number}, and not the one that runs now. ")}
-                <a href=format!("{here}#start")>{format!("Start version {latest}")}</a>
+                <a href=start>{format!("Start version {latest}")}</a>
             </Callout>
         }
         .into_any()
@@ -177,7 +177,7 @@ fn Start(links: Links, version: PipelineVersion, latest: i32, key: String, draft
         <Panel title="Start a run" id="start" note=note>
             <Body>
                 {other}
-                <form class="stack" method="post" action=format!("{here}/runs")>
+                <form class="stack" method="post" action=action>
                     <input type="hidden" name="version" value=number.to_string()/>
                     <input type="hidden" name="key" value=key/>
                     <ParamErrors spec draft=draft.clone()/>

@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn metrics_are_shown_one_by_one_and_a_value_as_it_is() {
         let html = says(json!({ "accuracy": 0.912_345_678, "rows": 4000 }));
-        assert!(html.contains(r#"<dt>accuracy</dt><dd title="0.912345678">0.9123</dd>"#), "{html}");
+        assert!(html.contains(r#"<dt>accuracy</dt><dd title="0.912345678">0.912</dd>"#), "{html}");
         assert!(html.contains("<dt>rows</dt>") && !html.contains("more"), "{html}");
         assert!(says(json!([1, 2])).contains(r#"title="[1,2]">[1,2]</code>"#));
         let html = says(json!("x".repeat(200)));
