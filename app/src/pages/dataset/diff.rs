@@ -176,7 +176,7 @@ fn TablePanel(index: usize, table: TableDiff) -> impl IntoView {
                     <tr>
                         <Head label="Column"/>
                         <Head label="Sort"/>
-                        <Head label="Drift"/>
+                        <Head label="Change"/>
                         <Head label="Missing" num=true/>
                         <Head label="Different" num=true/>
                         <Head label="Least" num=true/>
@@ -196,8 +196,12 @@ fn TablePanel(index: usize, table: TableDiff) -> impl IntoView {
 #[component]
 fn ColumnRow(old: Option<ColumnProfile>, new: Option<ColumnProfile>, drift: Option<FeatureDrift>) -> impl IntoView {
     let name = new.as_ref().or(old.as_ref()).map(|column| column.name.clone());
-    let both =
-        |of: &dyn Fn(&ColumnProfile) -> Option<String>| moved(old.as_ref().and_then(of), new.as_ref().and_then(of));
+    let both = |of: &dyn Fn(&ColumnProfile) -> Option<String>| match (&old, &new) {
+        (Some(old), Some(new)) => moved(of(old), of(new)).into_any(),
+        (None, Some(new)) => view! { <Maybe text=of(new)/> }.into_any(),
+        (Some(old), None) => view! { <span class="muted"><Maybe text=of(old)/></span> }.into_any(),
+        (None, None) => ().into_any(),
+    };
     let what = match (&old, &new) {
         (None, _) => Some("New"),
         (_, None) => Some("Gone"),
@@ -227,11 +231,8 @@ fn ColumnRow(old: Option<ColumnProfile>, new: Option<ColumnProfile>, drift: Opti
 
 /// What something was and is: once when that is the same.
 fn moved(old: Option<String>, new: Option<String>) -> impl IntoView + use<> {
-    let same = old == new;
-    view! {
-        {(!same).then(|| view! { <span class="muted"><Maybe text=old/>" → "</span> })}
-        <Maybe text=new/>
-    }
+    let was = (old != new).then(|| view! { <span class="muted"><Maybe text=old/>" → "</span> });
+    view! { {was}<Maybe text=new/> }
 }
 
 fn drift_mark(drift: &FeatureDrift) -> impl IntoView + use<> {
