@@ -16,7 +16,7 @@ use domain::{
     backfill::DateFormat,
     id::{MonitorId, PipelineId, PipelineVersionId, RunId, ScheduleId, StepAttemptId, StepId, TriggerId, WorkspaceId},
     log::{LogLine, LogStream},
-    pipeline::{ParamValue, Pipeline, PipelineSpec, PipelineSummary, PipelineVersion},
+    pipeline::{OutputKind, ParamValue, Pipeline, PipelineSpec, PipelineSummary, PipelineVersion},
     pipeline_run::{
         AttemptOutcome, Caveat, Code, PipelineRunDetail, PipelineRunState, PipelineRunSummary, RunCause, RunOrigin,
         StepState,
@@ -33,8 +33,10 @@ description: Train a classifier on the newest wine data, compare it with the one
 
 params:
   learning-rate: 0.1
-  rounds: 480
+  rounds: { type: integer, default: 480, minimum: 1, maximum: 2000, description: How many trees are grown }
   balanced: false
+  register-it: { type: boolean, description: Whether a better one becomes a version }
+  columns: { type: list, optional: true }
   note: ""
 
 env:
@@ -148,18 +150,22 @@ fn step(name: &str, state: StepState, tries: Vec<Tried>) -> (Step, Vec<StepAttem
             inputs: Vec::new(),
             executor: Some("process".to_owned()),
             image: None,
-            sandbox: None,
+            sandbox: tried
+                .outcome
+                .is_final()
+                .then(|| "level 1 (no new privileges, landlock 7, seccomp, cgroup v2)".to_owned()),
             peak_memory_bytes: Some(412 << 20),
         })
         .collect();
     let outputs = declared.outputs.iter().map(|(output, path)| StepOutput {
         name: output.clone(),
         path: path.path().unwrap_or_default().to_owned(),
-        kind: None,
+        kind: (output == "scores").then_some(OutputKind::Metrics),
         is_folder: output == "report",
         digest: digest(44),
         size: 4_823_449,
-        value: None,
+        value: (output == "scores")
+            .then(|| serde_json::json!({ "accuracy": 0.912_345, "log_loss": 0.24, "rows": 4898 })),
         version: None,
     });
     let step = Step {
@@ -337,6 +343,14 @@ pub fn failed() -> RunPage {
             step("register", S::Skipped, Vec::new()),
         ],
     )
+}
+
+/// The run that failed, with this step shown.
+#[must_use]
+pub fn chosen(name: &str) -> RunPage {
+    let mut page = failed();
+    page.shown = page.detail.steps.iter().find(|step| step.name == name).cloned();
+    page
 }
 
 /// A run that no worker has taken yet.

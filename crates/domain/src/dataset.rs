@@ -7,6 +7,8 @@ use crate::{
     error::Error,
     expectation::Expectation,
     id::{DatasetId, DatasetVersionId, WorkspaceId},
+    pipeline_run::PipelineRunState,
+    step::StepRef,
     wording::check_nul,
 };
 use chrono::{DateTime, Utc};
@@ -80,6 +82,30 @@ impl DatasetVersion {
     pub fn title(&self) -> String {
         format!("{}@{}", self.dataset, self.number)
     }
+}
+
+/// What of pipelines a version comes from, and goes into.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct VersionLineage {
+    /// The step that made it; none when none did.
+    pub made_by: Option<StepRef>,
+    /// The last runs of pipelines that took it, the newest first.
+    pub taken_by: Vec<TakenBy>,
+}
+
+/// A run of a pipeline that took a version.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct TakenBy {
+    /// The pipeline.
+    pub pipeline: String,
+    /// The number of the run.
+    pub run: i64,
+    /// How the run stands.
+    pub state: PipelineRunState,
+    /// When it was started.
+    pub created_at: DateTime<Utc>,
 }
 
 /// A dataset with its latest version.

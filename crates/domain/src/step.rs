@@ -117,6 +117,18 @@ pub struct InnerSteps {
     pub failed: i64,
 }
 
+/// A step of a run, as it is linked to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct StepRef {
+    /// The pipeline.
+    pub pipeline: String,
+    /// The number of the run.
+    pub run: i64,
+    /// The step's name in the run.
+    pub step: String,
+}
+
 /// A file or folder that a step gave on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

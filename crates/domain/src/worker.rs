@@ -1,6 +1,6 @@
 //! Workers, pools and limits: who runs steps, and what keeps steps from running.
 
-use crate::{Digest, pipeline::ExecutorKind};
+use crate::{Digest, pipeline::ExecutorKind, step::StepRef};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +30,9 @@ pub struct Worker {
     pub slots: i32,
     /// How many it holds now, of all workspaces.
     pub held: i64,
+    /// What keeps the processes that it starts from the rest of its machine, in words; none when it can start none, or has not
+    /// said so.
+    pub sandbox: Option<String>,
     /// Its version of Slipway.
     pub version: String,
     /// When it began.
@@ -66,7 +69,8 @@ pub struct Pool {
     pub blocked: i64,
 }
 
-/// How many of the steps that name it may run at once in a workspace.
+/// How many steps may run at once: of a workspace, those that name it; of all workspaces, those of a pool; of one step, its
+/// instances.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Limit {
@@ -78,6 +82,8 @@ pub struct Limit {
     pub held: i64,
     /// How many wait for it.
     pub waiting: i64,
+    /// Some of the steps that have a place, those that have had it longest first; of other workspaces none is named.
+    pub holders: Vec<StepRef>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
 }
@@ -143,6 +149,7 @@ mod tests {
             executors: vec![ExecutorKind::Process],
             slots: 2,
             held: 2,
+            sandbox: None,
             version: "1".to_owned(),
             started_at: now,
             last_seen: now,

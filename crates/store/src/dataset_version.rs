@@ -5,7 +5,8 @@ use chrono::{DateTime, Utc};
 use domain::{
     Digest,
     dataset::{ChecksState, DatasetVersion, VersionRef},
-    id::{DatasetId, DatasetVersionId, RunId, UserId, WorkspaceId},
+    id::{DatasetId, DatasetVersionId, RunId, StepId, UserId, WorkspaceId},
+    step::StepRef,
 };
 use sqlx::{FromRow, PgConnection, Postgres, QueryBuilder};
 use std::collections::HashMap;
@@ -300,4 +301,36 @@ pub async fn read_by(
     .bind(limit)
     .fetch_all(conn)
     .await?)
+}
+
+/// Notes which step made a version.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn note_maker(conn: &mut PgConnection, id: DatasetVersionId, step: StepId) -> Result<()> {
+    sqlx::query("insert into dataset_version_makers (version_id, step_id) values ($1, $2)")
+        .bind(id)
+        .bind(step)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// The step that made a version, if one did.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn maker(conn: &mut PgConnection, id: DatasetVersionId) -> Result<Option<StepRef>> {
+    let found: Option<(String, i64, String)> = sqlx::query_as(
+        "select p.name, r.number, s.name
+         from dataset_version_makers m
+         join steps s on s.id = m.step_id
+         join pipeline_runs r on r.id = s.run_id
+         join pipelines p on p.id = r.pipeline_id
+         where m.version_id = $1",
+    )
+    .bind(id)
+    .fetch_optional(conn)
+    .await?;
+    Ok(found.map(|(pipeline, run, step)| StepRef { pipeline, run, step }))
 }

@@ -24,6 +24,8 @@ pub struct Beat<'a> {
     pub executors: &'a [ExecutorKind],
     /// How many at once.
     pub slots: i32,
+    /// What keeps the processes that it starts from the rest of its machine, in words.
+    pub sandbox: Option<&'a str>,
     /// Its version of Slipway.
     pub version: &'a str,
     /// What it is, as far as it has said so by [`add_facts`].
@@ -66,11 +68,11 @@ fn names(executors: &[ExecutorKind]) -> Vec<&'static str> {
 /// When the statement fails.
 pub async fn beat(conn: &mut PgConnection, beat: &Beat<'_>) -> Result<()> {
     sqlx::query(
-        "insert into workers (name, label, pools, executors, slots, version, machine, environment)
-         values ($1, $2, $3, $4, $5, $6, $7, $8)
+        "insert into workers (name, label, pools, executors, slots, version, machine, environment, sandbox)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
          on conflict (name) do update
          set pools = excluded.pools, executors = excluded.executors, slots = excluded.slots,
-             machine = excluded.machine, environment = excluded.environment, last_seen = clock_timestamp()",
+             machine = excluded.machine, environment = excluded.environment, sandbox = excluded.sandbox, last_seen = clock_timestamp()",
     )
     .bind(beat.name)
     .bind(beat.label)
@@ -80,6 +82,7 @@ pub async fn beat(conn: &mut PgConnection, beat: &Beat<'_>) -> Result<()> {
     .bind(beat.version)
     .bind(&beat.facts.machine)
     .bind(&beat.facts.environment)
+    .bind(beat.sandbox)
     .execute(conn)
     .await?;
     Ok(())
@@ -113,6 +116,7 @@ struct Row {
     executors: Vec<String>,
     slots: i32,
     held: i64,
+    sandbox: Option<String>,
     version: String,
     started_at: DateTime<Utc>,
     last_seen: DateTime<Utc>,
@@ -132,6 +136,7 @@ impl TryFrom<Row> for Worker {
             executors: row.executors.iter().map(|name| executor(name)).collect::<Result<_>>()?,
             slots: row.slots,
             held: row.held,
+            sandbox: row.sandbox,
             version: row.version,
             started_at: row.started_at,
             last_seen: row.last_seen,
@@ -145,7 +150,7 @@ impl TryFrom<Row> for Worker {
 /// When the statement fails.
 pub async fn list(conn: &mut PgConnection) -> Result<Vec<Worker>> {
     let rows: Vec<Row> = sqlx::query_as(
-        "select w.label, w.pools, w.executors, w.slots, w.version, w.started_at, w.last_seen,
+        "select w.label, w.pools, w.executors, w.slots, w.sandbox, w.version, w.started_at, w.last_seen,
              (select count(*)
               from steps s
               where s.state = 'running' and s.kind = 'command' and s.lease_owner = w.name) as held

@@ -238,6 +238,8 @@ async fn show_version(view: View, Path((name, version)): Path<(String, String)>,
     let folder = chosen.get("folder").unwrap_or_default().trim_matches('/').to_owned();
     let files = services.dataset_folder(ctx, &name, &which, &folder, chosen.get("page_token"), FILES).await?;
     let read_by = services.runs_of_dataset_version(ctx, &name, &which, FEW).await?;
+    let lineage = services.dataset_version_lineage(ctx, &name, &which, FEW).await?;
+    let others = others(&view, &name, Some(version.number)).await?;
     let (reason, tables, checks) =
         found.map(|found| (found.reason, found.tables.0, found.checks.0)).unwrap_or_default();
     let page = VersionPage {
@@ -251,6 +253,8 @@ async fn show_version(view: View, Path((name, version)): Path<(String, String)>,
             .into_iter()
             .map(|run| ReadBy { id: run.id, name: run.name, start_time: run.start_time, context: run.context })
             .collect(),
+        lineage,
+        others,
         events: view.history(ObjectKind::DatasetVersion, version.id, FEW).await?,
         may_write: ctx.may(Permission::WriteDatasets),
         version,
@@ -259,6 +263,12 @@ async fn show_version(view: View, Path((name, version)): Path<(String, String)>,
     let address = chosen.address(links.dataset_version(&name, page.version.number));
     let title = page.version.title();
     view.page(title, SECTION, move || view! { <Version links address page/> }).await
+}
+
+/// The numbers of the last versions of a dataset but this one, the newest first.
+async fn others(view: &View, name: &str, but: Option<i32>) -> Result<Vec<i32>, Error> {
+    let versions = view.services().dataset_versions(view.ctx()?, name, None, ROWS).await?.items;
+    Ok(versions.into_iter().map(|version| version.number).filter(|number| Some(*number) != but).collect())
 }
 
 fn file_row(file: DatasetFile) -> FileRow {
@@ -285,12 +295,19 @@ async fn show_diff(view: View, Path((name, version)): Path<(String, String)>, ch
         Some(from) => VersionRef::parse(from)?,
         None if other != name => VersionRef::parse("latest")?,
         // Since the one before, which is what one looks at a change for.
-        None => VersionRef::Number((services.dataset_version(ctx, &name, &after).await?.number - 1).max(1)),
+        None => {
+            let number = services.dataset_version(ctx, &name, &after).await?.number;
+            let below = others(&view, &name, None).await?.into_iter().find(|other| *other < number);
+            VersionRef::Number(below.unwrap_or((number - 1).max(1)))
+        }
     };
     let token = chosen.get("page_token");
     let diff = services.dataset_diff(ctx, (&other, &before), (&name, &after), token, FILES).await?;
+    let tables = services.dataset_table_diff(ctx, (&other, &before), (&name, &after)).await?;
     let page = DiffPage {
-        tables: services.dataset_table_diff(ctx, (&other, &before), (&name, &after)).await?,
+        tables: tables.tables,
+        unknown: tables.unknown,
+        others: others(&view, &other, (other == name).then_some(diff.after.number)).await?,
         counts: (diff.added, diff.removed, diff.changed),
         changes: diff.changes.iter().map(changed).collect(),
         next: diff.next_page_token,

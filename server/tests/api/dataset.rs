@@ -177,7 +177,15 @@ async fn what_is_no_request_is_refused() {
     ada.pack("wine", vec![0; (32 << 20) + 1]).await.refused(413);
     ada.pack("none", Vec::new()).await.refused(404);
     viewer.pack("wine", Vec::new()).await.refused(403);
-    for nothing in ["versions/latest", "versions/1", "versions/x", "versions/1/files", "versions/1/profile"] {
+    for nothing in [
+        "versions/latest",
+        "versions/1",
+        "versions/x",
+        "versions/1/files",
+        "versions/1/profile",
+        "versions/1/lineage",
+        "versions/x/lineage",
+    ] {
         ada.get(&format!("{WINE}/{nothing}")).await.refused(404);
     }
     let (_, stranger) = app.second_workspace("other-lab").await;
@@ -219,6 +227,8 @@ async fn files_of_a_form_become_a_version_and_its_pages_show_it() {
         assert!(refused.status.is_client_error(), "{refused:?}");
     }
     send(form(&[("data/wine.csv", "age\n1\n2\n3\n")])).await;
+    let page = browser.get("/datasets/wine/versions/2/diff").await.text();
+    assert!(page.contains("wine@2 is being profiled; look again in a moment."), "{page}");
     while app.services().profile_next_dataset().await.unwrap() {}
     let page = browser.get("/datasets/wine/versions/2/diff?from=1").await.text();
     for shown in ["large.txt", "Removed", "2 to 3 rows", "wine@1 to wine@2"] {

@@ -489,6 +489,21 @@ impl PipelineSpec {
         found
     }
 
+    /// The step that this name means in the step at this place, which is called `name` in its run: the one beside it, or beside
+    /// one of the steps around it. Answers with its place and its name in the run.
+    #[must_use]
+    pub fn seen_from(&self, place: &[impl AsRef<str>], name: &str, step: &str) -> Option<(Vec<String>, String)> {
+        let parts: Vec<&str> = name.split('/').collect();
+        (0..place.len()).rev().find_map(|depth| {
+            let around = &place[..depth];
+            let beside = if depth == 0 { Some(&self.steps) } else { self.step(around).and_then(StepSpec::steps) };
+            beside.filter(|steps| steps.contains_key(step))?;
+            let place = around.iter().map(AsRef::as_ref).chain([step]).map(str::to_owned).collect();
+            let name = parts.get(..depth)?.iter().copied().chain([step]).collect::<Vec<_>>().join("/");
+            Some((place, name))
+        })
+    }
+
     /// Every step with its name, each before those inside of it, in the order of their names.
     fn every_step(&self) -> Vec<(&str, &StepSpec)> {
         let mut left: Vec<(&String, &StepSpec)> = self.steps.iter().rev().collect();

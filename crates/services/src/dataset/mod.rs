@@ -11,6 +11,7 @@ mod version;
 pub use diff::DatasetDiff;
 pub use file::{DatasetFile, DatasetFolder};
 pub use object::{ObjectsAsked, StoredPack};
+pub use profile::TableDiffs;
 pub use version::NewDatasetVersion;
 pub(crate) use version::version_called;
 

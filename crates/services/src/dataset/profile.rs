@@ -31,6 +31,15 @@ const MAX_TABLE_BYTES: u64 = 4 << 30;
 /// With fewer values on a side, nothing is said of drift.
 const MIN_ROWS: usize = 30;
 
+/// How the tables of two versions differ.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TableDiffs {
+    /// Those that are in both, and were looked at, and are not the same.
+    pub tables: Vec<TableDiff>,
+    /// Why there may be more, in a sentence for each version that was not looked at.
+    pub unknown: Vec<String>,
+}
+
 impl Services {
     /// What was found of a version.
     ///
@@ -79,7 +88,8 @@ impl Services {
         }
     }
 
-    /// How the tables of two versions differ, by path: those that are in both, and were looked at, and are not the same.
+    /// How the tables of two versions differ, by path: those that are in both, and were looked at, and are not the same. Of a
+    /// version that was not looked at, a sentence says so.
     ///
     /// # Errors
     /// `NotFound` without such a version.
@@ -89,11 +99,15 @@ impl Services {
         ctx: &Ctx,
         (name, before): (&str, &VersionRef),
         (other, after): (&str, &VersionRef),
-    ) -> Result<Vec<TableDiff>> {
-        let (_, before) = self.dataset_profile(ctx, name, before).await?;
-        let (_, after) = self.dataset_profile(ctx, other, after).await?;
-        let (Some(before), Some(after)) = (before, after) else { return Ok(Vec::new()) };
-        blocking(move || {
+    ) -> Result<TableDiffs> {
+        let before = self.dataset_profile(ctx, name, before).await?;
+        let after = self.dataset_profile(ctx, other, after).await?;
+        let unknown = [&before, &after].into_iter().filter_map(|(version, found)| not_found(version, found.as_ref()));
+        let unknown = unknown.collect();
+        let (Some(before), Some(after)) = (before.1, after.1) else {
+            return Ok(TableDiffs { tables: Vec::new(), unknown });
+        };
+        let tables = blocking(move || {
             let mut diffs = Vec::new();
             for table in &after.tables.0 {
                 if let Some(old) = before.tables.0.iter().find(|old| old.path == table.path && *old != table) {
@@ -101,8 +115,8 @@ impl Services {
                 }
             }
             diffs
-        })
-        .await
+        });
+        Ok(TableDiffs { tables: tables.await?, unknown })
     }
 
     /// Looks at the version that waits longest. Tells whether there was one.
@@ -240,6 +254,17 @@ impl Services {
         commit(tx).await?;
         metrics::counter!("slipway_dataset_checks_total", "state" => state.as_str()).increment(1);
         Ok(())
+    }
+}
+
+/// Why nothing is known of the tables of a version, or nothing new.
+fn not_found(version: &DatasetVersion, found: Option<&StoredProfile>) -> Option<String> {
+    let title = version.title();
+    match found {
+        None => Some(format!("{title} was never profiled.")),
+        Some(found) if found.ended_at.is_none() => Some(format!("{title} is being profiled; look again in a moment.")),
+        Some(found) if !found.reason.is_empty() => Some(format!("{title} could not be profiled: {}", found.reason)),
+        Some(_) => None,
     }
 }
 

@@ -8,7 +8,8 @@ use domain::{
     Digest, Error, ErrorKind, Page,
     audit::{Object, ObjectKind},
     dataset::{
-        ChecksState, DatasetVersion, MAX_MESSAGE, MAX_MLFLOW_DIGESTS, VersionRef, check_mlflow_digest, check_text,
+        ChecksState, DatasetVersion, MAX_MESSAGE, MAX_MLFLOW_DIGESTS, VersionLineage, VersionRef, check_mlflow_digest,
+        check_text,
     },
     id::DatasetVersionId,
     page,
@@ -231,6 +232,27 @@ impl Services {
         let mut conn = self.conn().await?;
         let (_, version) = self.found_version(&mut conn, ctx, name, which).await?;
         Ok(store::dataset_version::read_by(&mut conn, ctx.workspace_id(), version.id, page_rows(limit)).await?)
+    }
+
+    /// The step that made a version, and the last runs of pipelines that took it.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    #[boxed]
+    pub async fn dataset_version_lineage(
+        &self,
+        ctx: &Ctx,
+        name: &str,
+        which: &VersionRef,
+        limit: usize,
+    ) -> Result<VersionLineage> {
+        let mut conn = self.conn().await?;
+        let (_, version) = self.found_version(&mut conn, ctx, name, which).await?;
+        let taken = (Versioned::Dataset, version.dataset.as_str(), version.number);
+        Ok(VersionLineage {
+            made_by: store::dataset_version::maker(&mut conn, version.id).await?,
+            taken_by: store::step::pin::taken_by(&mut conn, ctx.workspace_id(), taken, page_rows(limit)).await?,
+        })
     }
 
     /// Reads a root, and makes sure that all that it needs is there and as it must be. What was found whole before is not

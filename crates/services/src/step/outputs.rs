@@ -58,16 +58,8 @@ pub(crate) struct Spot {
 impl Spot {
     /// The step of this name as it is seen from here: beside it, or beside one of the steps around it.
     pub(super) fn find(&self, spec: &PipelineSpec, step: &str) -> Option<Self> {
-        let parts: Vec<&str> = self.name.split('/').collect();
-        (0..self.place.len()).rev().find_map(|depth| {
-            let around = &self.place[..depth];
-            let beside = if depth == 0 { Some(&spec.steps) } else { spec.step(around).and_then(StepSpec::steps) };
-            beside.filter(|steps| steps.contains_key(step))?;
-            let place = around.iter().cloned().chain([step.to_owned()]).collect();
-            let mut name = parts.get(..depth)?.to_vec();
-            name.push(step);
-            Some(Self { place, name: name.join("/") })
-        })
+        let (place, name) = spec.seen_from(&self.place, &self.name, step)?;
+        Some(Self { place, name })
     }
 
     pub(super) fn inside(&self, step: &str) -> Self {

@@ -77,7 +77,11 @@ impl Services {
             };
             let root: Hash = digest.hex().parse().map_err(|_| Error::internal())?;
             let new = NewDatasetVersion { root, message: made_by.clone(), mlflow_digests: Vec::new() };
-            *number = self.add_dataset_version(conn, &ctx, name, new).await?.0.number;
+            let (version, is_new) = self.add_dataset_version(conn, &ctx, name, new).await?;
+            if is_new {
+                store::dataset_version::note_maker(conn, version.id, lease.step_id).await?;
+            }
+            *number = version.number;
         }
         for (index, mut described) in published.models {
             ctx.require(Permission::WriteRegistry)?;

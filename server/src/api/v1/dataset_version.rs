@@ -17,7 +17,7 @@ use axum::{
 };
 use domain::{
     Error,
-    dataset::{ChecksState, DatasetVersion, VersionRef},
+    dataset::{ChecksState, DatasetVersion, VersionLineage, VersionRef},
     expectation::CheckResult,
     permission::Permission,
     table_profile::{TableDiff, TableProfile},
@@ -36,6 +36,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         .api(write, operation!(delete))
         .api(write, operation!(name_version))
         .api(read, operation!(runs))
+        .api(read, operation!(lineage))
         .api(read, operation!(files))
         .api(read, operation!(file))
         .api(read, operation!(diff))
@@ -166,6 +167,18 @@ async fn runs(
         context: run.context,
     };
     Ok(Json(runs.into_iter().map(read).collect::<Vec<_>>().into()))
+}
+
+/// The step of a pipeline that made a version, and the last hundred runs of pipelines that took it.
+#[utoipa::path(get, path = "/api/v1/datasets/{name}/versions/{version}/lineage", tag = "datasets",
+    params(("name" = String, Path), ("version" = String, Path)),
+    responses((status = 200, body = VersionLineage), (status = 404, body = Problem)))]
+async fn lineage(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Path((name, version)): Path<(String, String)>,
+) -> Result<Json<VersionLineage>, ApiError> {
+    Ok(Json(state.services.dataset_version_lineage(&ctx, &name, &VersionRef::parse(&version)?, 100).await?))
 }
 
 /// A file of a version, or a folder with files.
@@ -396,5 +409,5 @@ async fn tables(
 ) -> Result<Json<Listed<TableDiff>>, ApiError> {
     let (before, after) = (VersionRef::parse(&other.from)?, VersionRef::parse(&version)?);
     let of_before = other.dataset.as_deref().filter(|dataset| !dataset.is_empty()).unwrap_or(&name);
-    Ok(Json(state.services.dataset_table_diff(&ctx, (of_before, &before), (&name, &after)).await?.into()))
+    Ok(Json(state.services.dataset_table_diff(&ctx, (of_before, &before), (&name, &after)).await?.tables.into()))
 }

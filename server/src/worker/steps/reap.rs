@@ -77,6 +77,7 @@ impl Steps {
             pools: &self.options.pools,
             executors: &self.places.kinds(),
             slots: i32::try_from(self.options.steps).unwrap_or(i32::MAX),
+            sandbox: self.places.sandbox(),
             version: env!("CARGO_PKG_VERSION"),
             facts: &self.facts.now(),
         };

@@ -5,7 +5,7 @@ use domain::{
     dataset::VersionRef,
     pipeline_run::{AttemptOutcome, PipelineRunState, StepState},
     run::RunStatus,
-    step::{StepOutput, Versioned},
+    step::{StepOutput, StepRef, Versioned},
 };
 use executors::{ProcessExecutor, Shim, StepDir};
 use services::{AttemptEnd, Claimed, ErrorKind, FileTrouble, LetGo, NewDataset, NewRun, Source, StepWork};
@@ -99,6 +99,11 @@ async fn outputs_become_versions_with_the_end_of_their_step() {
     let version = engine.services.dataset_version(&engine.ctx(), "wine-rows", &VersionRef::Latest).await.unwrap();
     assert_eq!((version.number, version.files, &*version.message), (1, 1, "wine #1, step prepare"));
     assert_eq!(version.author, "Pipelines");
+    let lineage = async || {
+        engine.services.dataset_version_lineage(&engine.ctx(), "wine-rows", &VersionRef::Number(1), 9).await.unwrap()
+    };
+    let made_by = StepRef { pipeline: "wine".to_owned(), run, step: "prepare".to_owned() };
+    assert_eq!(lineage().await.made_by.as_ref(), Some(&made_by));
     let of_step = outputs(&engine, run, "prepare").await[0].version.clone().unwrap();
     assert_eq!((of_step.of, &*of_step.name, of_step.number), (Versioned::Dataset, "wine-rows", 1));
 
@@ -115,6 +120,14 @@ async fn outputs_become_versions_with_the_end_of_their_step() {
         tracked.metrics.iter().map(|metric| (metric.key.as_str(), metric.value)).collect();
     assert_eq!(metrics, BTreeMap::from([("accuracy", 0.93), ("rows", 120.0)]));
     assert_eq!(engine.state(run).await, PipelineRunState::Succeeded);
+
+    // Whoever makes the same again has made no version.
+    engine.again("wine").await;
+    let held = engine.claim().await.unwrap();
+    let (dir, work) = begin(&engine, &held).await;
+    write(&dir, "rows/a.csv", "x,y\n1,2\n");
+    succeed(&engine, &held, &dir, &work).await;
+    assert_eq!(lineage().await.made_by, Some(made_by));
 
     // The runs of the steps are nested under one of the pipeline run's.
     let parent = tracked.tags["mlflow.parentRunId"].clone();
@@ -160,6 +173,12 @@ async fn all_steps_of_a_run_have_the_same_version_of_a_dataset() {
     let held = engine.claim().await.unwrap();
     let (_, work) = begin(&engine, &held).await;
     assert!(matches!(&work.inputs[0].source, Source::Dataset { number: 2, .. }));
+
+    let lineage = engine.services.dataset_version_lineage(&engine.ctx(), "wine-rows", &VersionRef::Number(1), 9).await;
+    let lineage = lineage.unwrap();
+    let taken: Vec<_> = lineage.taken_by.iter().map(|by| (&*by.pipeline, by.run, by.state)).collect();
+    assert_eq!(taken, [("reads", run, PipelineRunState::Succeeded)]);
+    assert_eq!(lineage.made_by, None, "somebody pushed it");
 
     let refused = engine.services.delete_dataset_version(&engine.ctx(), "wine-rows", &VersionRef::Number(1)).await;
     let refused = refused.unwrap_err();
