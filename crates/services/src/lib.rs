@@ -117,7 +117,7 @@ pub use step::{
 };
 pub use task::blocking;
 pub use token::{IssuedToken, NewToken};
-pub use trigger::{NewPipelineTrigger, NewTrigger, NewTriggerOn, dataset_version_created};
+pub use trigger::{NewPipelineTrigger, NewTrigger, NewTriggerOn};
 pub use upload::BegunUpload;
 pub use vault::{Rotated, SecretKeys};
 pub use version_diff::ComparedVersions;

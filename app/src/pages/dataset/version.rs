@@ -4,7 +4,7 @@ use super::{checked, size};
 use crate::ui::prelude::*;
 use domain::{
     audit::AuditEvent,
-    dataset::DatasetVersion,
+    dataset::{ChecksState, DatasetVersion},
     expectation::{CheckResult, Outcome},
     id::RunId,
     table_profile::{ColumnProfile, TableProfile},
@@ -59,13 +59,13 @@ pub struct VersionPage {
     pub tables: Vec<TableProfile>,
     /// What was found of what is expected.
     pub checks: Vec<CheckResult>,
-    /// Why nothing was found; empty when something was.
-    pub reason: String,
+    /// Why it did not pass its checks, in a sentence; none when it did, or nothing is expected.
+    pub objection: Option<String>,
     /// Runs that read it.
     pub read_by: Vec<ReadBy>,
     /// What happened to it, newest first.
     pub events: Vec<AuditEvent>,
-    /// Whether the reader may delete it.
+    /// Whether the reader may have it checked again, and delete it.
     pub may_write: bool,
 }
 
@@ -79,12 +79,15 @@ pub fn Version(
     /// What it shows.
     page: VersionPage,
 ) -> impl IntoView {
-    let VersionPage { version, folder, files, next, tables, checks, reason, read_by, events, may_write } = page;
+    let VersionPage { version, folder, files, next, tables, checks, objection, read_by, events, may_write } = page;
     let here = links.dataset_version(&version.dataset, version.number);
     let get = format!("slipway data get {}", version.title());
     let (shape, word) = checked(version.checks);
     let before = version.number - 1;
     let delete = format!("{here}/delete");
+    let check = format!("{here}/check");
+    let again = may_write && version.checks != ChecksState::Waiting;
+    let tone = if version.checks == ChecksState::Failed { Tone::Fail } else { Tone::Warn };
     view! {
         <Crumbs items=vec![
             Crumb::to("Datasets", links.datasets()),
@@ -95,6 +98,7 @@ pub fn Version(
             title=format!("{} v{}", version.dataset, version.number).into_any()
             badge=view! { <Badge state=shape word/> }.into_any()
             actions=view! {
+                {again.then(|| view! { <Act action=check text="Check again" symbol=Symbol::Redo/> })}
                 {may_write.then(|| view! { <Button text="Delete" kind=Kind::Danger opens="delete"/> })}
                 {(before > 0)
                     .then(|| view! { <ButtonLink text=format!("Compare with v{before}") href=format!("{here}/diff?from={before}")/> })}
@@ -110,7 +114,7 @@ pub fn Version(
         <div class="with-aside mt-4">
             <div class="stack">
                 {(!version.message.is_empty()).then(|| view! { <Prose text=version.message.clone()/> })}
-                {(!reason.is_empty()).then(|| view! { <Callout tone=Tone::Warn>{reason}</Callout> })}
+                {objection.map(|why| view! { <Callout tone>{why}</Callout> })}
                 <CheckList checks/>
                 <Files links=links.clone() address version=version.clone() folder files next/>
                 {tables.into_iter().enumerate().map(|(index, table)| view! { <TablePanel index table/> }).collect_view()}

@@ -106,8 +106,11 @@ fn Known(
     let taken = taken
         .into_iter()
         .map(|input| {
+            // What was taken by its own name says that itself.
+            let by_name = input.from.contains('@');
             let from = match input.version {
-                Some(version) => view! { <VersionLink version links=links.clone()/> }.into_any(),
+                Some(version) if by_name => view! { <VersionLink version links=links.clone()/> }.into_any(),
+                Some(version) => view! { {input.from}", "<VersionLink version links=links.clone()/> }.into_any(),
                 None => view! { {input.from} }.into_any(),
             };
             view! { <Fact name=format!("Input {}", input.name)>{from}</Fact> }

@@ -168,7 +168,7 @@ fn finding(present: &Present, gate: &GateSpec, known: &Known<'_>) -> Option<Find
             card::model_card(sections, *max_age, card, present.at)
         }
         GateSpec::DatasetChecked { datasets } => {
-            dataset::dataset_checked(datasets, &present.datasets, &present.uploaded)
+            dataset::dataset_checked(datasets, &present.datasets, &present.read, &present.uploaded)
         }
         GateSpec::Reproduced { metrics, tolerance } => match &present.pipeline_reproduction {
             Some((first, second, verdict)) => reproduction::of_pipeline_run(*first, *second, verdict),

@@ -2,7 +2,8 @@
 
 mod on;
 
-pub use on::{NewPipelineTrigger, NewTriggerOn, dataset_version_created};
+pub(crate) use on::{dataset_version_checked, dataset_version_created, run_depth};
+pub use on::{NewPipelineTrigger, NewTriggerOn};
 
 use crate::{
     Ctx, Event, Result, Services, alert, boxed, commit,

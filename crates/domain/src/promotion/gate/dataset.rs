@@ -83,8 +83,8 @@ pub fn dataset_checked(
     }
     if !wanted.is_empty() {
         let is_of = |known: &Known<'_>, name: &str| {
-            let dataset = known.version.as_deref().and_then(|title| title.split_once('@')).map(|(dataset, _)| dataset);
-            known.name == name || dataset == Some(name)
+            let mut titles = known.version.iter().flat_map(|titles| titles.split(" or "));
+            known.name == name || titles.any(|title| title.split_once('@').is_some_and(|(dataset, _)| dataset == name))
         };
         let unknown = wanted.iter().filter(|name| !all.iter().any(|known| is_of(known, name)));
         let unknown: Vec<Known<'_>> = unknown
