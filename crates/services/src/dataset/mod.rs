@@ -11,8 +11,8 @@ mod version;
 pub use diff::DatasetDiff;
 pub use file::{DatasetFile, DatasetFolder};
 pub use object::{ObjectsAsked, StoredPack};
-pub use version::NewDatasetVersion;
 pub(crate) use profile::{Found, found_last};
+pub use version::NewDatasetVersion;
 pub(crate) use version::version_called;
 
 use crate::{Ctx, Event, Result, Services, boxed, commit, now, page_rows};

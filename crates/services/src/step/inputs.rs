@@ -126,7 +126,8 @@ pub(super) async fn refuse_unchecked(
         }
         if let Some(why) = dataset::found_last(conn, version).await?.objection {
             let from = &input.from;
-            *source = Source::Refused(format!("The input \"{}\" ({from}) must have passed its checks. {why}", input.name));
+            *source =
+                Source::Refused(format!("The input \"{}\" ({from}) must have passed its checks. {why}", input.name));
         }
     }
     Ok(None)

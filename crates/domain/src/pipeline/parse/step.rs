@@ -497,7 +497,10 @@ impl Reader {
         match (keys.get("dataset"), keys.get("model")) {
             (Some(node), None) => {
                 if checked && version == PASSED {
-                    self.problem(node.at, "A version that is called \"passed\" has passed its checks; leave \"checked\" out.");
+                    self.problem(
+                        node.at,
+                        "A version that is called \"passed\" has passed its checks; leave \"checked\" out.",
+                    );
                 }
                 let dataset = self.dataset_name(node, places)?;
                 Some(InputSpec::Dataset { dataset, version, checked })

@@ -62,9 +62,8 @@ pub fn dataset_checked(
     let mut covered: Vec<String> = Vec::new();
     for (name, digest) in read {
         let called = kept.iter().filter(|version| version.called.as_deref() == Some(digest.as_str()));
-        let taken = |version: &ReadVersion| {
-            kept.iter().any(|other| other.called.is_none() && other.title() == version.title())
-        };
+        let taken =
+            |version: &ReadVersion| kept.iter().any(|other| other.called.is_none() && other.title() == version.title());
         let (taken, others): (Vec<_>, Vec<_>) = called.partition(|version| taken(version));
         // A digest of MLflow may be that of several versions; which was meant, the step that took it says.
         let versions = if taken.is_empty() { others } else { taken };
