@@ -28,7 +28,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
 
 /// What a trigger waits for.
 #[derive(Deserialize, ToSchema)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 enum On {
     /// The end of a run of another pipeline.
     Pipeline {
