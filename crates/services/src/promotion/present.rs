@@ -244,6 +244,7 @@ async fn read_versions(conn: &mut PgConnection, run: RunId) -> Result<Vec<ReadVe
             Some(id) => store::dataset_version::by_id(conn, id).await?,
             None => None,
         };
+        let is_under_way = version.as_ref().is_some_and(|(.., version)| version.checks == ChecksState::Waiting);
         let found = match version {
             Some((_, _, version)) => dataset::found_last(conn, version).await?,
             None => dataset::Found {
@@ -257,6 +258,7 @@ async fn read_versions(conn: &mut PgConnection, run: RunId) -> Result<Vec<ReadVe
             called: one.called,
             checks: found.checks,
             objection: found.objection.unwrap_or_default(),
+            is_checked_again: is_under_way && found.checks != ChecksState::Waiting,
         });
     }
     Ok(read)

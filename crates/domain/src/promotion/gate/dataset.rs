@@ -20,9 +20,23 @@ pub struct ReadVersion {
     pub checks: ChecksState,
     /// Why that is no pass, in a sentence; empty for one.
     pub objection: String,
+    /// Whether they are under way again.
+    pub is_checked_again: bool,
 }
 
 impl ReadVersion {
+    /// The same; but one that is checked again is waited for.
+    #[must_use]
+    pub fn awaited(&self) -> Self {
+        match self.is_checked_again {
+            true => {
+                let objection = format!("{} is being checked again.", self.title());
+                Self { checks: ChecksState::Waiting, objection, ..self.clone() }
+            }
+            false => self.clone(),
+        }
+    }
+
     fn title(&self) -> String {
         format!("{}@{}", self.dataset, self.number)
     }
@@ -60,7 +74,10 @@ pub fn dataset_checked(
     let limit = "each checked as it was read".to_owned();
     let mut all = Vec::new();
     let mut covered: Vec<String> = Vec::new();
-    for (name, digest) in read {
+    for (index, (name, digest)) in read.iter().enumerate() {
+        if read[..index].iter().any(|before| (&before.0, &before.1) == (name, digest)) {
+            continue;
+        }
         let called = kept.iter().filter(|version| version.called.as_deref() == Some(digest.as_str()));
         let taken =
             |version: &ReadVersion| kept.iter().any(|other| other.called.is_none() && other.title() == version.title());
@@ -240,7 +257,8 @@ mod tests {
         let (dataset, number) = title.split_once('@').unwrap();
         let objection = if checks == ChecksState::Passed { String::new() } else { format!("{title} {checks:?}.") };
         let (dataset, number) = (dataset.to_owned(), number.parse().unwrap());
-        ReadVersion { dataset, number, called: called.map(str::to_owned), checks, objection }
+        let called = called.map(str::to_owned);
+        ReadVersion { dataset, number, called, checks, objection, is_checked_again: false }
     }
 
     fn found(wanted: &[&str], read: &[(&str, &str)], kept: &[ReadVersion], uploaded: &[Uploaded]) -> Finding {
@@ -265,6 +283,10 @@ mod tests {
         assert_eq!(found(&[], &[], &two, &[]).verdict, Fail);
         assert_eq!(found(&["wine"], &[], &two, &[]).verdict, Pass);
         assert_eq!(found(&["air"], &[], &two, &[]).reason, "The version's run read no data set \"air\".");
+        let again = ReadVersion { is_checked_again: true, ..version("wine@3", None, ChecksState::Passed) };
+        assert_eq!(found(&[], &[], std::slice::from_ref(&again), &[]).verdict, Pass);
+        let awaited = found(&[], &[], &[again.awaited()], &[]);
+        assert_eq!((awaited.verdict, &*awaited.reason), (Verdict::Pending, "wine@3 is being checked again."));
         let evidence = found(&["wine"], &[], &two, &[]).evidence;
         assert_eq!(evidence["datasets"][0]["version"], "wine@3");
     }

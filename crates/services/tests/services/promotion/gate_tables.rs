@@ -123,8 +123,12 @@ async fn of_a_version_that_slipway_keeps_its_own_checks_count() {
 
     // Something else is expected, and the same version passes.
     world.expect(Some(1)).await;
-    world.check_all().await;
     let found = world.again(found).await;
+    assert_eq!(found.state, PromotionState::GatesRunning);
+    assert_eq!(found.finding.reason, "blooms@1 is being checked again.");
+    world.check_all().await;
+    let state = world.advance(&found.promotion).await;
+    let found = world.first(found.promotion, state).await;
     found.is(Pass, "1 data set was checked.");
 
     // While it is found out again, what was found stands; and when the same is found, nothing has changed.
