@@ -44,7 +44,7 @@ pub struct Step {
     /// How the steps inside of it stand, when it has any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inner: Option<InnerSteps>,
-    /// The limit that it waits for, while it could run.
+    /// The limit that it waits for, or the check of a version of a dataset, `check of wine@3`; while it could run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocked_by: Option<String>,
     /// How it went with what steps gave before; none when it does not use that.
@@ -171,6 +171,13 @@ pub struct OutputVersion {
     pub digest: Option<crate::Digest>,
 }
 
+/// The version of a dataset whose check a step waits for, when that is what it waits for.
+#[must_use]
+pub fn awaited_check(blocked_by: &str) -> Option<&str> {
+    // The name of a limit has no spaces.
+    blocked_by.strip_prefix("check of ")
+}
+
 /// What has versions that steps take and give on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -210,7 +217,7 @@ pub struct StepInput {
     /// Of its content; none for a model without files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<crate::Digest>,
-    /// Which version it is, of a dataset or model.
+    /// Which version it is, of a dataset or model; also when another step gave it on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<OutputVersion>,
 }

@@ -1,6 +1,10 @@
 //! Workers, pools and limits: who runs steps, and what keeps steps from running.
 
-use crate::{Digest, pipeline::ExecutorKind, step::StepRef};
+use crate::{
+    Digest,
+    pipeline::ExecutorKind,
+    step::{StepRef, awaited_check},
+};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -107,7 +111,7 @@ pub struct QueuedStep {
     pub executor: ExecutorKind,
     /// The worker that has it.
     pub worker: Option<String>,
-    /// The limit that it waits for.
+    /// The limit that it waits for, or the check of a version of a dataset: `check of wine@3`.
     pub blocked_by: Option<String>,
     /// Since when it runs, or from when on it could.
     pub since: DateTime<Utc>,
@@ -116,8 +120,11 @@ pub struct QueuedStep {
 /// Why a step that could run does not, as far as that is known. To follow "It waits ".
 #[must_use]
 pub fn waits_for(step: &QueuedStep, workers: &[Worker], now: DateTime<Utc>) -> String {
-    if let Some(limit) = &step.blocked_by {
-        return format!("for a place of the limit {limit}");
+    if let Some(what) = &step.blocked_by {
+        return match awaited_check(what) {
+            Some(version) => format!("for the check of {version}"),
+            None => format!("for a place of the limit {what}"),
+        };
     }
     if step.since > now {
         return "for the time of its next try".to_owned();
@@ -172,6 +179,8 @@ mod tests {
         assert_eq!(told(&gpu), "for a worker of the pool gpu, of which there is none");
         let limited = QueuedStep { blocked_by: Some("licences".to_owned()), ..step.clone() };
         assert_eq!(told(&limited), "for a place of the limit licences");
+        let checked = QueuedStep { blocked_by: Some("check of wine@3".to_owned()), ..step.clone() };
+        assert_eq!(told(&checked), "for the check of wine@3");
         let idle = Worker { held: 1, ..worker.clone() };
         assert_eq!(waits_for(&step, &[idle], now), "for a worker to take it");
         let gone = Worker { last_seen: now - TimeDelta::minutes(5), ..worker.clone() };

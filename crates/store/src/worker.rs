@@ -251,7 +251,8 @@ pub async fn queue(
         ($steps:literal) => {
             concat!(
                 "select p.name as pipeline, r.number, s.name, s.pool, s.executor, s.worker,
-                     coalesce(l.name, s.blocked_by) as blocked_by, s.since
+                     coalesce(l.name, 'check of ' || substring(s.blocked_by from '^check:[^:]*:(.*)$'), s.blocked_by)
+                         as blocked_by, s.since
                  from (",
                 $steps,
                 ") as s

@@ -20,7 +20,11 @@ use axum::{
     http::Method,
 };
 use domain::{
-    Error, ErrorKind, audit::ObjectKind, dataset::VersionRef, expectation::Expectation, permission::Permission,
+    Error, ErrorKind,
+    audit::ObjectKind,
+    dataset::{ChecksState, VersionRef},
+    expectation::Expectation,
+    permission::Permission,
 };
 use leptos::prelude::*;
 use manifest::{Change, Content, Entry, check_path};
@@ -47,6 +51,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         .page(Method::POST, "/datasets/{name}", write, change)
         .page(Method::POST, "/datasets/{name}/versions", write, upload)
         .page(Method::GET, "/datasets/{name}/versions/{version}", read, show_version)
+        .page(Method::POST, "/datasets/{name}/versions/{version}/check", write, check)
         .page(Method::POST, "/datasets/{name}/versions/{version}/delete", write, delete)
         .page(Method::GET, "/datasets/{name}/versions/{version}/diff", read, show_diff)
 }
@@ -242,13 +247,14 @@ async fn show_version(view: View, Path((name, version)): Path<(String, String)>,
     let others = others(&view, &name, Some(version.number)).await?;
     let (reason, tables, checks) =
         found.map(|found| (found.reason, found.tables.0, found.checks.0)).unwrap_or_default();
+    let has_objection = matches!(version.checks, ChecksState::Failed | ChecksState::Inconclusive);
     let page = VersionPage {
         folder,
         files: files.files.into_iter().map(file_row).collect(),
         next: files.next_page_token,
+        objection: version.objection(&checks, &reason).filter(|_| has_objection),
         tables,
         checks,
-        reason,
         read_by: read_by
             .into_iter()
             .map(|run| ReadBy { id: run.id, name: run.name, start_time: run.start_time, context: run.context })
@@ -277,6 +283,13 @@ fn file_row(file: DatasetFile) -> FileRow {
         Content::Small { .. } | Content::Large { .. } => None,
     });
     FileRow { path: file.path, folder: file.folder, size: file.size, uri }
+}
+
+async fn check(view: View, Path((name, version)): Path<(String, String)>, _form: Form) -> PageResult {
+    let which = VersionRef::parse(&version)?;
+    let version = view.services().check_dataset_again(view.ctx()?, &name, &which).await?;
+    let notice = format!("{} is checked again, by what is expected now.", version.title());
+    view.done(&view.links.dataset_version(&version.dataset, version.number), notice).await
 }
 
 async fn delete(view: View, Path((name, version)): Path<(String, String)>, _form: Form) -> PageResult {

@@ -69,7 +69,17 @@ async fn a_trigger_waits_for_another_pipeline_and_loops_are_refused() {
     assert!(loops["detail"].as_str().unwrap().contains("prepare starts train"), "{loops}");
     contributor.post("/api/v1/pipelines/train/triggers", json!({ "on": { "kind": "moon" } })).await.refused(400);
     let data = json!({ "on": { "kind": "dataset", "dataset": "wine" }, "cool_down_s": 60 });
-    contributor.post("/api/v1/pipelines/train/triggers", data).await.ok();
+    assert_eq!(contributor.post("/api/v1/pipelines/train/triggers", data).await.ok()["checked"], json!(false));
+    let checked = json!({ "on": { "kind": "dataset", "dataset": "wine", "checked": true } });
+    let set = contributor.post("/api/v1/pipelines/train/triggers", checked).await;
+    assert_eq!((set.status, set.ok()["checked"].clone()), (StatusCode::OK, json!(true)), "it is the same trigger");
+    for wrong in [
+        json!({ "kind": "dataset", "dataset": "wine", "checked": "yes" }),
+        json!({ "kind": "dataset", "dataset": "wine", "cheked": true }),
+        json!({ "kind": "pipeline", "source": "prepare", "checked": true }),
+    ] {
+        contributor.post("/api/v1/pipelines/train/triggers", json!({ "on": wrong })).await.refused(400);
+    }
     let listed = app.member(Role::Viewer).await.get("/api/v1/triggers").await.ok();
     assert_eq!(listed["items"].as_array().unwrap().len(), 2);
     let path = format!("/api/v1/triggers/{}", trigger["id"].as_str().unwrap());

@@ -82,6 +82,33 @@ async fn what_is_wrong_in_a_file_is_told_with_its_place() {
 }
 
 #[tokio::test]
+async fn a_version_that_passed_is_asked_for_in_words_that_are_understood() {
+    let app = TestApp::start().await;
+    let contributor = app.member(Role::Contributor).await;
+    let store = async |input: &str| {
+        let source = format!("name: reads\nsteps:\n  only:\n    command: x\n    inputs: {{ data: {input} }}\n");
+        contributor.put("/api/v1/pipelines", json!({ "source": source })).await
+    };
+    for (input, told) in [
+        ("{ dataset: wine, checked: soon }", "\"checked\" is true or false."),
+        ("{ model: wine, checked: true }", "What is checked are datasets"),
+        ("{ dataset: wine, version: passed, checked: true }", "leave \"checked\" out"),
+        ("{ dataset: wine, cheked: true }", "checked"),
+    ] {
+        let refused = store(input).await.refused(400).to_string();
+        assert!(refused.contains(&told.replace('"', "\\\"")), "{input}: {refused}");
+    }
+    store("{ dataset: wine, version: passed }").await.ok();
+    let start =
+        async || contributor.post("/api/v1/pipelines/reads/runs", json!({})).await.refused(409)["detail"].to_string();
+    assert!(start().await.contains("There is no dataset"), "{}", start().await);
+    contributor.post("/api/v1/datasets", json!({ "name": "wine" })).await.ok();
+    contributor.dataset_version("wine", &[("wine.csv", b"x\n1\n")]).await;
+    while app.services().profile_next_dataset().await.unwrap() {}
+    assert!(start().await.contains("has no version that passed its checks"), "{}", start().await);
+}
+
+#[tokio::test]
 async fn pipelines_of_another_workspace_are_not_there() {
     let app = TestApp::start().await;
     let contributor = app.member(Role::Contributor).await;

@@ -8,7 +8,7 @@ use super::{
 use crate::{pages::pipeline_run::state::of_run, ui::prelude::*};
 use domain::{
     audit::AuditEvent,
-    dataset::{DatasetVersion, TakenBy, VersionLineage},
+    dataset::{ChecksState, DatasetVersion, TakenBy, VersionLineage},
     expectation::{CheckResult, Outcome},
     id::RunId,
     step::StepRef,
@@ -64,8 +64,8 @@ pub struct VersionPage {
     pub tables: Vec<TableProfile>,
     /// What was found of what is expected.
     pub checks: Vec<CheckResult>,
-    /// Why nothing was found; empty when something was.
-    pub reason: String,
+    /// Why it did not pass its checks, in a sentence; none when it did, or nothing is expected.
+    pub objection: Option<String>,
     /// Runs that read it.
     pub read_by: Vec<ReadBy>,
     /// The step that made it, and runs of pipelines that took it.
@@ -74,7 +74,7 @@ pub struct VersionPage {
     pub others: Vec<i32>,
     /// What happened to it, newest first.
     pub events: Vec<AuditEvent>,
-    /// Whether the reader may delete it.
+    /// Whether the reader may have it checked again, and delete it.
     pub may_write: bool,
 }
 
@@ -95,7 +95,7 @@ pub fn Version(
         next,
         tables,
         checks,
-        reason,
+        objection,
         read_by,
         lineage,
         others,
@@ -113,6 +113,9 @@ pub fn Version(
         let chosen = before.map(|before| before.to_string());
         view! { <Panel title="Compare" id="compare"><Body><CompareWith action name="from" options chosen/></Body></Panel> }
     });
+    let check = format!("{here}/check");
+    let again = may_write && version.checks != ChecksState::Waiting;
+    let tone = if version.checks == ChecksState::Failed { Tone::Fail } else { Tone::Warn };
     view! {
         <Crumbs items=vec![
             Crumb::to("Datasets", links.datasets()),
@@ -123,6 +126,7 @@ pub fn Version(
             title=format!("{} v{}", version.dataset, version.number).into_any()
             badge=view! { <Badge state=shape word/> }.into_any()
             actions=view! {
+                {again.then(|| view! { <Act action=check text="Check again" symbol=Symbol::Redo/> })}
                 {may_write.then(|| view! { <Button text="Delete" kind=Kind::Danger opens="delete"/> })}
                 {before.map(|before| view! { <ButtonLink text=format!("Compare with v{before}") href=format!("{here}/diff?from={before}")/> })}
             }
@@ -137,7 +141,7 @@ pub fn Version(
         <div class="with-aside mt-4">
             <div class="stack">
                 {(!version.message.is_empty()).then(|| view! { <Prose text=version.message.clone()/> })}
-                {(!reason.is_empty()).then(|| view! { <Callout tone=Tone::Warn>{reason}</Callout> })}
+                {objection.map(|why| view! { <Callout tone>{why}</Callout> })}
                 <CheckList checks/>
                 <Files links=links.clone() address version=version.clone() folder files next/>
                 {tables.into_iter().enumerate().map(|(index, table)| view! { <TablePanel index table/> }).collect_view()}

@@ -106,13 +106,19 @@ fn Known(
     let inputs = inputs
         .into_iter()
         .map(|input| {
-            let from = match (input.version, giver(&file, &step.name, &input.from)) {
-                (Some(version), _) => view! { <VersionLink version links=links.clone()/> }.into_any(),
-                (None, Some(giver)) => {
+            // What was taken by its own name says that itself.
+            let by_name = input.from.contains('@');
+            let from = match giver(&file, &step.name, &input.from) {
+                Some(giver) => {
                     let href = steps::href(&address, &giver, None);
                     view! { <a href=href>{input.from}</a> }.into_any()
                 }
-                (None, None) => view! { {input.from} }.into_any(),
+                None => input.from.into_any(),
+            };
+            let from = match input.version {
+                Some(version) if by_name => view! { <VersionLink version links=links.clone()/> }.into_any(),
+                Some(version) => view! { {from}", "<VersionLink version links=links.clone()/> }.into_any(),
+                None => from,
             };
             view! { <Fact name=format!("Input {}", input.name)>{from}</Fact> }
         })

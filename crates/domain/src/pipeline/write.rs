@@ -313,7 +313,7 @@ steps:
     outputs: { out: [good.out, bad.out], same: good.out }
   shout:
     command: [sh, -c, "echo {{$.inputs.parameters['x']}} ${{ not ours }}", "{{$}}"]
-    inputs: { all: list.all, rows: { dataset: "rows-${{ params.day }}", version: 3 }, wine: { model: wine } }
+    inputs: { all: list.all, rows: { dataset: "rows-${{ params.day }}", version: 3, checked: true }, best: { dataset: rows, version: passed }, wine: { model: wine } }
     params: { x: 5 }
     outputs: { out: out, out-about: { path: about, type: value } }
     kfp:

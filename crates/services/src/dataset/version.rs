@@ -2,7 +2,10 @@
 //! seen by anybody.
 
 use super::{find, locked, object as object_of, object::GRACE};
-use crate::{Ctx, Event, Result, Services, blocking, boxed, commit, now, page_rows, trigger::dataset_version_created};
+use crate::{
+    Ctx, Event, Result, Services, blocking, boxed, commit, now, page_rows,
+    trigger::{dataset_version_created, run_depth},
+};
 use bytes::Bytes;
 use domain::{
     Digest, Error, ErrorKind, Page,
@@ -98,7 +101,8 @@ impl Services {
             checks: ChecksState::Waiting,
         };
         let author = ctx.user().map(|user| user.id);
-        store::dataset_version::insert(tx, stored.dataset.id, &version, &new.root.0, author).await?;
+        let depth = run_depth(tx, ctx).await?;
+        store::dataset_version::insert(tx, stored.dataset.id, &version, &new.root.0, author, depth).await?;
         store::dataset_profile::ask(tx, version.id).await?;
         Event::new("dataset_version.created", object(&version), format!("made {}", version.title()))
             .related(object_of(&stored.dataset))
@@ -106,7 +110,7 @@ impl Services {
             .write(tx, ctx)
             .await?;
         let version = add_digests(tx, ctx, &stored, version, &new.mlflow_digests).await?;
-        dataset_version_created(tx, ctx, ctx.workspace_id(), &version).await?;
+        dataset_version_created(tx, ctx.workspace_id(), &version, depth).await?;
         store::wake::push(tx, &Wake::Datasets).await?;
         Ok((version, true))
     }
@@ -395,6 +399,7 @@ fn other_page(page: &PageRef) -> Error {
 fn no_version(name: &str, which: &VersionRef) -> Error {
     let message = match which {
         VersionRef::Latest => format!("The dataset \"{name}\" has no version yet."),
+        VersionRef::Passed => format!("The dataset \"{name}\" has no version that passed its checks."),
         which => format!("The dataset \"{name}\" has no version {which}."),
     };
     Error::new(ErrorKind::NotFound, message)

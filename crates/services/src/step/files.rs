@@ -108,7 +108,9 @@ impl Services {
                         put_file(&self.artifacts, &file.digest, &path, false, &what).await?;
                     }
                 }
-                Source::Missing(sentence) => return Err(FileTrouble::Step(sentence.clone())),
+                Source::Missing(sentence) | Source::Refused(sentence) => {
+                    return Err(FileTrouble::Step(sentence.clone()));
+                }
             }
         }
         Ok(())

@@ -41,6 +41,7 @@ use domain::{
 };
 use outputs::Spot;
 use std::{collections::BTreeMap, time::Duration};
+use store::step::limit;
 
 /// How long the token of a try works beyond the time that the try may take.
 const TOKEN_GRACE: Duration = Duration::from_secs(3600);
@@ -159,7 +160,8 @@ impl Services {
     }
 
     /// Begins the try that was taken by a worker which is as these facts say: what it is to run, and a token to log with;
-    /// or what it gave before. None when the lease is lost.
+    /// or what it gave before. None when the lease is lost; or given back, because the step takes a version of a dataset only
+    /// when that passed its checks, and these are under way: then it is ready again when they have ended.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -169,7 +171,6 @@ impl Services {
         // Whoever ends a try holds the run too: none ends between this look and the token, which would outlive it.
         let Some(run) = store::pipeline_run::lock(&mut tx, held.run_id).await? else { return Ok(None) };
         let Some(work) = store::step::attempt::work(&mut tx, held.step_id, held.fence).await? else { return Ok(None) };
-        settle::begin(&mut tx, &run).await?;
         let values = work.spec.values(&work.place, &work.params, &work.items);
         let (Some(step), Some(mut invocation)) =
             (work.spec.step(&work.place), work.spec.invocation(&work.place, &values))
@@ -187,6 +188,21 @@ impl Services {
         let spot = Spot { place: work.place.clone(), name: held.name.clone() };
         let workspace = Ctx::system(work.workspace.clone());
         let mut inputs = inputs::find(&mut tx, &workspace, held.run_id, &work.spec, (&spot, step), &values).await?;
+        // What a run did is done again with what it took, whatever was found of that since.
+        if !work.is_reproduction
+            && !work.cancelling
+            && let Some(version) = inputs::refuse_unchecked(&mut tx, &workspace, step, &mut inputs).await?
+        {
+            let key = limit::check_key(work.workspace.id, &version);
+            if store::step::lease::put_back(&mut tx, held.step_id, held.fence, &key).await? {
+                let freed = limit::give_back(&mut tx, held.fence).await?;
+                settle::wake(&mut tx, &freed).await?;
+                store::event::notify(&mut tx, &format!("pipeline_run:{}", run.id)).await?;
+                commit(tx).await?;
+            }
+            return Ok(None);
+        }
+        settle::begin(&mut tx, &run).await?;
         if step.finally || step.trigger_rule == TriggerRule::AllDone {
             // It takes what there is.
             inputs.retain(|input| {
@@ -212,7 +228,8 @@ impl Services {
             outputs: &outputs,
             facts,
         };
-        let cached = match work.cancelling {
+        let is_refused = inputs.iter().any(|input| matches!(input.source, Source::Refused(_)));
+        let cached = match work.cancelling || is_refused {
             true => None,
             false => self.look_in_cache(&mut tx, held, with).await?,
         };

@@ -8,7 +8,7 @@ use domain::{
     Digest,
     id::PipelineRunId,
     pipeline::{OutputRef, OutputSpec, PipelineSpec, StepSpec},
-    step::StepOutput,
+    step::{OutputVersion, StepOutput},
 };
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +35,14 @@ impl Given {
                 let digests: Vec<Digest> = all.iter().map(Self::digest).collect::<Result<_>>()?;
                 Digest::of_json(&digests).map_err(|_| domain::Error::internal())
             }
+        }
+    }
+
+    /// The version of a dataset or model that it became.
+    pub(super) fn version(&self) -> Option<&OutputVersion> {
+        match self {
+            Self::One(output) => output.version.as_ref(),
+            Self::Many(_) => None,
         }
     }
 

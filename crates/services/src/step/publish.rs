@@ -107,7 +107,7 @@ pub(super) async fn lock(conn: &mut PgConnection, published: &Published, outputs
         if let Some(stored) = store::dataset::by_name(conn, published.workspace.id, name).await? {
             store::dataset::lock(conn, stored.dataset.id).await?;
         }
-        let waiting = store::trigger::waiting_for_dataset(conn, published.workspace.id, name).await?;
+        let waiting = store::trigger::waiting_for_dataset(conn, published.workspace.id, name, false).await?;
         pipelines.extend(waiting.into_iter().map(|trigger| trigger.pipeline_id));
     }
     for pipeline in pipelines {

@@ -2,8 +2,8 @@
 
 mod on;
 
-pub(crate) use on::dataset_version_created;
 pub use on::{NewPipelineTrigger, NewTriggerOn};
+pub(crate) use on::{dataset_version_checked, dataset_version_created, run_depth};
 
 use crate::{
     Ctx, Event, Result, Services, alert, boxed, commit,

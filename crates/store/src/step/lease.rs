@@ -328,6 +328,40 @@ pub async fn release(conn: &mut PgConnection, step: StepId, fence: i64, released
     Ok(ended.rows_affected() == 1)
 }
 
+/// Puts a step back that was taken and must not begin yet: it is ready again, waits for what `key` names, and the try was
+/// none. Tells whether it was held with this fence.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn put_back(conn: &mut PgConnection, step: StepId, fence: i64, key: &str) -> Result<bool> {
+    let put_back: bool = sqlx::query_scalar(
+        "with back as (
+             update steps
+             set state = 'ready',
+                 attempts = attempts - 1,
+                 blocked_by = $3,
+                 next_at = clock_timestamp(),
+                 started_at = case when attempts > 1 then started_at end,
+                 lease_owner = null,
+                 lease_until = null,
+                 fence = null
+             where id = $1 and fence = $2 and state = 'running'
+             returning id
+         ), no_try as (
+             delete from step_attempts a
+             using back
+             where a.step_id = back.id and a.fence = $2
+         )
+         select exists (select from back)",
+    )
+    .bind(step)
+    .bind(fence)
+    .bind(key)
+    .fetch_one(conn)
+    .await?;
+    Ok(put_back)
+}
+
 /// A step that somebody holds.
 #[derive(Debug, Clone, FromRow)]
 pub struct Lease {

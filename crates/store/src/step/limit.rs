@@ -34,6 +34,13 @@ pub fn map_key(step: StepId) -> String {
     format!("map:{step}")
 }
 
+/// What a step waits for that takes only a version of a dataset that passed its checks: no limit, and there as long as
+/// these are under way.
+#[must_use]
+pub fn check_key(workspace: WorkspaceId, version: &str) -> String {
+    format!("check:{workspace}:{version}")
+}
+
 /// Sets how many may run at once.
 ///
 /// # Errors
@@ -286,7 +293,7 @@ pub async fn unblock(conn: &mut PgConnection, keys: &[String]) -> Result<BTreeSe
     Ok(pools.into_iter().collect())
 }
 
-/// Limits that steps wait for although they have places, or are there no more.
+/// Limits that steps wait for although they have places, or are there no more; and checks that have ended.
 ///
 /// # Errors
 /// When the statement fails.
@@ -312,7 +319,13 @@ pub async fn idle(conn: &mut PgConnection) -> Result<Vec<String>> {
          from wanted w
          left join limits l on l.key = w.key
          where w.key is not null
-             and (l.key is null or l.slots > (select count(*) from limit_holds h where h.key = w.key))",
+             and (l.key is null or l.slots > (select count(*) from limit_holds h where h.key = w.key))
+             and not exists (
+                 select
+                 from dataset_profiles p
+                 join dataset_versions v on v.id = p.version_id
+                 join versioned_datasets d on d.id = v.dataset_id
+                 where p.state = 'waiting' and w.key = 'check:' || d.workspace_id || ':' || d.name || '@' || v.number)",
     )
     .fetch_all(conn)
     .await?;

@@ -41,6 +41,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         .api(read, operation!(file))
         .api(read, operation!(diff))
         .api(read, operation!(profile))
+        .api(write, operation!(check))
         .api(read, operation!(tables))
 }
 
@@ -89,7 +90,7 @@ async fn create(
     Ok((if is_new { StatusCode::CREATED } else { StatusCode::OK }, Json(version)))
 }
 
-/// A version: by its number, its digest, or `latest`.
+/// A version: by its number, its digest, `latest`, or `passed`, which is the newest that passed its checks.
 #[utoipa::path(get, path = "/api/v1/datasets/{name}/versions/{version}", tag = "datasets",
     params(("name" = String, Path), ("version" = String, Path)),
     responses((status = 200, body = DatasetVersion), (status = 404, body = Problem)))]
@@ -275,7 +276,7 @@ async fn file(
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Other {
-    /// The version that is held against it, which is the earlier one: a number, a digest or `latest`.
+    /// The version that is held against it, which is the earlier one: a number, a digest, `latest` or `passed`.
     from: String,
     /// The dataset of that version; absent for the same one.
     dataset: Option<String>,
@@ -394,6 +395,20 @@ async fn profile(
         record.tables.iter_mut().flat_map(|table| &mut table.columns).for_each(|column| column.values.clear());
     }
     Ok(Json(record))
+}
+
+/// Has a version checked again, by what is expected of its dataset now. What was found before stands until a worker has looked;
+/// the answer says `waiting`.
+#[utoipa::path(post, path = "/api/v1/datasets/{name}/versions/{version}/check", tag = "datasets",
+    params(("name" = String, Path), ("version" = String, Path)),
+    responses((status = 202, body = DatasetVersion), (status = 404, body = Problem)))]
+async fn check(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Path((name, version)): Path<(String, String)>,
+) -> Result<(StatusCode, Json<DatasetVersion>), ApiError> {
+    let version = state.services.check_dataset_again(&ctx, &name, &VersionRef::parse(&version)?).await?;
+    Ok((StatusCode::ACCEPTED, Json(version)))
 }
 
 /// How the tables of an earlier version and this one differ: schema, rows, and how far the values of each column have moved.

@@ -45,7 +45,7 @@ impl Steps {
         match how {
             Some(how) => self.let_go(&lease, &how).await,
             None => {
-                tracing::info!(step = %held.name, fence = held.fence, "the lease of a step is lost; somebody else goes on")
+                tracing::info!(step = %held.name, fence = held.fence, "a step is held no more: its lease is lost, or it waits for a check")
             }
         }
         let Some(((_, executor), dir)) = ran else { return };
@@ -61,7 +61,7 @@ impl Steps {
     async fn run_attempt(&self, held: &Claimed, hand: &Hand) -> (Option<LetGo>, Option<(Place, StepDir)>) {
         let work = match self.begin(held, hand).await {
             Begun::Work(work) => work,
-            Begun::Lost => return (None, None),
+            Begun::Gone => return (None, None),
             Begun::Impossible(reason) => return (Some(ended(AttemptOutcome::Failed, reason)), None),
         };
         if work.cancelling {
@@ -124,7 +124,7 @@ impl Steps {
         while !hand.is_over() {
             match self.services.begin_attempt(held, &self.options.server_url, &facts).await {
                 Ok(Some(work)) => return Begun::Work(Box::new(work)),
-                Ok(None) => return Begun::Lost,
+                Ok(None) => return Begun::Gone,
                 Err(error) if error.kind != ErrorKind::Unavailable => {
                     return Begun::Impossible("it could not be begun; the log of the server says why".to_owned());
                 }
@@ -133,7 +133,7 @@ impl Steps {
             sleep(wait).await;
             wait = (wait * 2).min(Duration::from_secs(1));
         }
-        Begun::Lost
+        Begun::Gone
     }
 
     async fn run_in(
@@ -339,7 +339,8 @@ async fn close(mut log: Log, how: Option<&LetGo>) {
 
 enum Begun {
     Work(Box<StepWork>),
-    Lost,
+    /// It is not held any more: the lease is lost, or the step was put back to wait.
+    Gone,
     /// A mistake of ours that no other worker would do better with.
     Impossible(String),
 }

@@ -2,7 +2,7 @@
 
 use super::{Reader, StepPlaces, TextKind, scalar_text};
 use crate::{
-    dataset::DatasetName,
+    dataset::{DatasetName, PASSED},
     pipeline::{
         Cache, Command, InputSpec, LATEST, MapSpec, NOTEBOOK_OUTPUT, OutputKind, OutputRef, OutputSpec, ParamValue,
         Resources, Retries, StepSpec, SubPipeline, TriggerRule, Work, check_relative_path,
@@ -141,6 +141,12 @@ impl Reader {
             }
         }
         let inputs = get("inputs").map(|node| self.inputs(node, places)).unwrap_or_default();
+        let is_checked = |input: &InputSpec| input.version().is_some_and(|wanted| wanted.checked);
+        if let (Some(node), false) = (get("inputs"), matches!(work, Work::Command(_) | Work::Notebook(_)))
+            && inputs.values().any(is_checked)
+        {
+            self.problem(node.at, format!("\"checked\" is for steps with a command, which \"{name}\" has not."));
+        }
         let mut outputs = match get("outputs") {
             Some(node) if matches!(work, Work::Steps(_)) => self.passed_on(node, places),
             // What steps the other pipeline has is known when it runs.
@@ -476,21 +482,34 @@ impl Reader {
         inputs
     }
 
-    /// `{ dataset: wine-rows, version: 3 }` or `{ model: wine, version: champion }`.
+    /// `{ dataset: wine-rows, version: 3, checked: true }` or `{ model: wine, version: champion }`.
     fn version_input(&mut self, node: &Node, places: &mut StepPlaces) -> Option<InputSpec> {
-        let keys = self.keys(node, "an input", &["dataset", "model", "version"])?;
+        let keys = self.keys(node, "an input", &["dataset", "model", "version", "checked"])?;
         let version = match keys.get("version") {
             Some(node) => self.text(node, "A version").inspect(|text| {
                 places.texts.push((TextKind::StepParam, text.clone(), node.at));
             })?,
             None => LATEST.to_owned(),
         };
+        let checked = match keys.get("checked") {
+            Some(node) => self.boolean(node, "checked")?,
+            None => false,
+        };
         match (keys.get("dataset"), keys.get("model")) {
             (Some(node), None) => {
+                if checked && version == PASSED {
+                    self.problem(
+                        node.at,
+                        "A version that is called \"passed\" has passed its checks; leave \"checked\" out.",
+                    );
+                }
                 let dataset = self.dataset_name(node, places)?;
-                Some(InputSpec::Dataset { dataset, version })
+                Some(InputSpec::Dataset { dataset, version, checked })
             }
             (None, Some(node)) => {
+                if let Some(checked) = keys.get("checked") {
+                    self.problem(checked.at, "What is checked are datasets, not models; leave \"checked\" out.");
+                }
                 let model = self.model_name(node, places)?;
                 Some(InputSpec::Model { model, version })
             }

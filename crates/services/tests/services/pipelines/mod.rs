@@ -5,6 +5,7 @@ mod approvals;
 mod backfills;
 mod cache;
 mod cancelling;
+mod checked;
 mod claims;
 mod endings;
 mod ends;

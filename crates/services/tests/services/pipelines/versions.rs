@@ -121,6 +121,12 @@ async fn outputs_become_versions_with_the_end_of_their_step() {
     assert_eq!(metrics, BTreeMap::from([("accuracy", 0.93), ("rows", 120.0)]));
     assert_eq!(engine.state(run).await, PipelineRunState::Succeeded);
 
+    // The run read what its step took of another, which became a version.
+    let mut conn = engine.database.pool.acquire().await.unwrap();
+    let read = store::dataset_version::read_by_run(&mut conn, model.run_id.unwrap()).await.unwrap();
+    let read: Vec<_> = read.into_iter().map(|one| (one.dataset, one.number, one.id.is_some(), one.called)).collect();
+    assert_eq!(read, [("wine-rows".to_owned(), 1, true, None)]);
+
     // Whoever makes the same again has made no version.
     engine.again("wine").await;
     let held = engine.claim().await.unwrap();
