@@ -149,6 +149,7 @@ fn step(name: &str, state: StepState, tries: Vec<Tried>) -> (Step, Vec<StepAttem
             image: None,
             sandbox: None,
             peak_memory_bytes: Some(412 << 20),
+            gpus: Vec::new(),
         })
         .collect();
     let outputs = declared.outputs.iter().map(|(output, path)| StepOutput {
@@ -221,6 +222,7 @@ fn page(run: domain::pipeline_run::PipelineRun, steps: Vec<(Step, Vec<StepAttemp
         inside: None,
         detail: PipelineRunDetail { cause_page: None, run, steps_total: count(steps.len()), steps_ended, steps },
         spec: spec(),
+        waits_for: None,
         lines: log(),
         part: LogPart::End,
         samples: samples(),

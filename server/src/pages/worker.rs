@@ -25,13 +25,13 @@ async fn show(view: View) -> PageResult {
 
 async fn page(view: View, refused: Option<(Error, Draft)>) -> PageResult {
     let ctx = view.ctx()?;
-    let services::Queue { workers, pools, limits, running, ready } = view.services().queue(ctx).await?;
+    let services::Queue { workers, pools, gpus, limits, running, ready } = view.services().queue(ctx).await?;
     let (links, workspace_id) = (view.links.clone(), ctx.workspace_id());
     let may_write = ctx.may(Permission::WritePipelines);
     let (error, draft) = refused.unzip();
     let draft = draft.unwrap_or_default();
     view.form_page(error.as_ref(), "Workers", SECTION, move || {
-        view! { <Workers links workspace_id workers pools limits running ready may_write draft/> }
+        view! { <Workers links workspace_id workers pools gpus limits running ready may_write draft/> }
     })
     .await
 }

@@ -5,7 +5,7 @@ use axum::{
     body::Body,
     http::{Method, header},
 };
-use domain::{log::LogLine, permission::Role};
+use domain::{gpu::Gpu, log::LogLine, permission::Role};
 use executors::Shim;
 use futures::StreamExt as _;
 use serde_json::{Value, json};
@@ -27,11 +27,17 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) fn start(app: &TestApp) -> Self {
+        Self::with_gpus(app, None)
+    }
+
+    /// One that hands out these graphics processors.
+    pub(crate) fn with_gpus(app: &TestApp, gpus: Option<Vec<Gpu>>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let options = worker::Options {
             name: "worker".to_owned(),
             steps: 3,
             pools: vec!["default".to_owned()],
+            gpus,
             steps_dir: directory.path().join("steps"),
             confinement: Default::default(),
             docker_socket: "/nowhere/docker.sock".into(),
@@ -85,7 +91,7 @@ async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-async fn log(client: &Client, number: i64, step: &str, attempt: i32) -> Vec<(String, String)> {
+pub(crate) async fn log(client: &Client, number: i64, step: &str, attempt: i32) -> Vec<(String, String)> {
     let path = format!("/api/v1/pipeline-runs/{number}/steps/{step}/attempts/{attempt}/log");
     let log = client.get(&path).await.ok();
     let text = |line: &Value, name: &str| line[name].as_str().unwrap().to_owned();

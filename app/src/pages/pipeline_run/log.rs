@@ -25,10 +25,7 @@ pub(super) fn StepLog(
                 format!("It did not run here: its outputs are those that it had in run #{number}, and so is its log.")
             }
             StepState::Waiting if !step.needs.is_empty() => format!("It waits for {}.", step.needs.join(", ")),
-            StepState::Ready if step.blocked_by.is_some() => format!(
-                "It begins when the limit {} has a place for it.",
-                step.blocked_by.as_deref().unwrap_or_default()
-            ),
+            StepState::Ready if let Some(what) = &page.waits_for => format!("It waits {what}."),
             StepState::Waiting | StepState::Ready => "It begins when a worker is free.".to_owned(),
             StepState::Skipped if !step.reason.is_empty() => format!("It never began: {}.", step.reason),
             StepState::Skipped | StepState::Cancelled => "It never began.".to_owned(),

@@ -10,6 +10,7 @@ use crate::{
 };
 use axum::{Json, extract::State, http::StatusCode};
 use domain::{
+    gpu::GpuSlot,
     permission::Permission,
     worker::{Limit, Pool, QueuedStep, Worker},
 };
@@ -32,6 +33,8 @@ struct Queue {
     workers: Vec<Worker>,
     /// The pools. Counts are of all workspaces.
     pools: Vec<Pool>,
+    /// The graphics processors that workers hand out or steps have, and the steps of the workspace that have them.
+    gpus: Vec<GpuSlot>,
     /// Steps of the workspace that run, those that began first first; up to a hundred.
     running: Vec<QueuedStep>,
     /// Steps of the workspace that could run, those that have waited longest first; up to a hundred.
@@ -41,8 +44,8 @@ struct Queue {
 /// Who runs steps, which run, and which wait.
 #[utoipa::path(get, path = "/api/v1/workers", tag = "pipelines", responses((status = 200, body = Queue)))]
 async fn queue(State(state): State<AppState>, Context(ctx): Context) -> Result<Json<Queue>, ApiError> {
-    let services::Queue { workers, pools, running, ready, .. } = state.services.queue(&ctx).await?;
-    Ok(Json(Queue { workers, pools, running, ready }))
+    let services::Queue { workers, pools, gpus, running, ready, .. } = state.services.queue(&ctx).await?;
+    Ok(Json(Queue { workers, pools, gpus, running, ready }))
 }
 
 /// The limits that steps of the workspace can name.

@@ -17,7 +17,7 @@ mod samples;
 
 use super::{Options, Worker};
 use crate::supervise::supervise;
-use domain::id::PipelineRunId;
+use domain::{gpu::GpuUuid, id::PipelineRunId};
 use held::{Held, Timing};
 use places::Places;
 use services::{LetGo, Services};
@@ -52,6 +52,8 @@ struct Steps {
     held: Arc<Held>,
     timing: Timing,
     options: Options,
+    /// The graphics processors that it hands out.
+    gpus: Arc<[GpuUuid]>,
     ready: Arc<Notify>,
     renew_now: Arc<Notify>,
     slots: Arc<Semaphore>,
@@ -70,6 +72,7 @@ pub(super) async fn run(worker: Worker) {
         adopted: TaskTracker::new(),
         held: Arc::default(),
         timing: Timing::new(options.lease),
+        gpus: options.gpus.iter().flatten().map(|gpu| gpu.uuid.clone()).collect(),
         options,
         ready,
         renew_now: Arc::default(),
@@ -149,8 +152,8 @@ impl Steps {
             let Ok(slot) = slot else { break };
             let deadline = self.timing.deadline();
             let (name, label) = (&self.options.name, self.options.label());
-            let executors = self.places.kinds();
-            let taking = self.services.claim_step(name, &label, &self.options.pools, &executors, self.timing.ttl);
+            let (executors, pools, ttl) = (self.places.kinds(), &self.options.pools, self.timing.ttl);
+            let taking = self.services.claim_step(name, &label, pools, &executors, &self.gpus, ttl);
             match timeout(TAKING, taking).await {
                 Ok(Ok(Some(claimed))) => {
                     let hand = self.held.add(&claimed, deadline);
@@ -199,7 +202,8 @@ impl Steps {
 
     /// Waits until there may be something to take.
     async fn wait_for_steps(&self) {
-        let due = self.services.next_step_due(&self.options.pools, &self.places.kinds()).await.ok().flatten();
+        let due =
+            self.services.next_step_due(&self.options.pools, &self.places.kinds(), &self.gpus).await.ok().flatten();
         let pause = due.map_or(POLL, |due| due.clamp(Duration::from_millis(10), POLL));
         tokio::select! {
             () = self.stop.cancelled() => {}

@@ -10,6 +10,7 @@ mod endings;
 mod ends;
 mod engine;
 mod files;
+mod gpus;
 mod limits;
 mod logs;
 mod nested;
