@@ -148,7 +148,16 @@ steps:
 
     // More than any worker has: it waits, and says why.
     let run = start(&client, "name: many\nsteps: { fit: { command: x, resources: { gpu: 3 } } }\n").await;
-    let page = client.get(&format!("/w/default/pipeline-runs/{run}")).await.text();
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let queue = client.get("/api/v1/workers").await.ok();
+        if queue["ready"][0]["step"] == "fit" {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{queue}");
+        sleep(Duration::from_millis(20)).await;
+    }
+    let page = client.get(&format!("/w/default/pipeline-runs/{run}?step=fit")).await.text();
     assert!(page.contains("It waits for 3 GPUs: no worker of the pool default has more than 2."), "{page}");
     client.post(&format!("/api/v1/pipeline-runs/{run}/cancel"), json!({})).await;
     worker.stop().await;
