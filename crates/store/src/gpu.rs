@@ -10,7 +10,7 @@ use domain::{
     id::{StepAttemptId, WorkspaceId},
 };
 use sqlx::{FromRow, PgConnection};
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 /// What is held, as rows of (uuid, run_id, workspace_id, step); `$rest` goes on after it.
 macro_rules! held {
@@ -118,23 +118,6 @@ pub(crate) async fn give(conn: &mut PgConnection, attempt: StepAttemptId, gpus: 
         .execute(conn)
         .await?;
     Ok(())
-}
-
-/// The pools of the workers that hand out something of what the try with this fence had.
-///
-/// # Errors
-/// When the statement fails.
-pub async fn pools_of(conn: &mut PgConnection, fence: i64) -> Result<BTreeSet<String>> {
-    let pools: Vec<String> = sqlx::query_scalar(
-        "select distinct unnest(w.pools)
-         from step_attempts a
-         join workers w on w.gpus && a.gpus
-         where a.fence = $1",
-    )
-    .bind(fence)
-    .fetch_all(conn)
-    .await?;
-    Ok(pools.into_iter().collect())
 }
 
 /// All that workers hand out or steps have, by what they are; the steps that have them where these are of this workspace.

@@ -167,9 +167,10 @@ impl Services {
             store::step::cache::keep(&mut tx, lease.step_id).await?;
         }
         store::step::attempt::end(&mut tx, lease.fence, how.outcome(), how.reason(), exit_code, spawned_at).await?;
-        let mut freed = store::step::limit::give_back(&mut tx, lease.fence).await?;
+        let freed = store::step::limit::give_back(&mut tx, lease.fence).await?;
         if step.has_gpus {
-            freed.extend(store::gpu::pools_of(&mut tx, lease.fence).await?);
+            // Workers of other pools may hand out the same graphics processors.
+            store::event::notify(&mut tx, store::step::READY).await?;
         }
         let mut settled = move_on(&mut tx, &run, lease, state, wait, step.pool).await?;
         settle::wake(&mut tx, &freed).await?;

@@ -29,6 +29,9 @@ use domain::{
 use sqlx::{FromRow, PgConnection, types::Json};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The topic under which all workers are told that there may be steps to take. A wake-up comes to one of them only.
+pub const READY: &str = "steps";
+
 /// A step to be stored. It waits.
 #[derive(Debug, Clone)]
 pub struct NewStep {

@@ -22,7 +22,7 @@ use held::{Held, Timing};
 use places::Places;
 use services::{LetGo, Services};
 use std::{sync::Arc, time::Duration};
-use store::event::Listener;
+use store::{event::Listener, step::READY};
 use tokio::{
     sync::{Notify, Semaphore},
     task::{JoinError, JoinSet},
@@ -34,8 +34,6 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 const POLL: Duration = Duration::from_secs(2);
 /// How long taking a step may take.
 const TAKING: Duration = Duration::from_secs(10);
-/// The topic under which workers tell each other of steps that they have no slot for.
-const TOPIC: &str = "steps";
 
 /// What the parts share.
 #[derive(Clone)]
@@ -116,7 +114,7 @@ impl Worker {
 /// Tells all workers that there may be steps to take.
 async fn pass_on(services: &Services) {
     let told = match services.pool().acquire().await {
-        Ok(mut conn) => store::event::notify(&mut conn, TOPIC).await,
+        Ok(mut conn) => store::event::notify(&mut conn, READY).await,
         Err(error) => Err(error.into()),
     };
     if let Err(error) = told {
@@ -228,7 +226,7 @@ impl Steps {
         true
     }
 
-    /// Listens for steps that other workers have no slot for, and for runs that are cancelled.
+    /// Listens for steps that other workers have no slot or no graphics processors for, and for runs that are cancelled.
     async fn listen(self) {
         loop {
             let ended = tokio::select! {
@@ -249,7 +247,7 @@ impl Steps {
         let mut listener = Listener::open(self.services.pool()).await?;
         loop {
             match listener.next().await? {
-                Some(topic) if topic == TOPIC => self.ready.notify_one(),
+                Some(topic) if topic == READY => self.ready.notify_one(),
                 Some(topic) => {
                     let run = topic.strip_prefix("cancel:").and_then(|id| id.parse::<PipelineRunId>().ok());
                     if run.is_some_and(|run| self.held.is_of(run)) {

@@ -1,6 +1,6 @@
 //! Graphics processors: who gets which, and when they are free again.
 
-use crate::pipelines::engine::{Engine, LONG, lease};
+use crate::pipelines::engine::{Engine, LONG, graph, lease};
 use domain::{
     gpu::{Gpu, GpuUuid},
     pipeline::ExecutorKind,
@@ -212,6 +212,34 @@ async fn a_step_that_waits_is_told_who_has_the_gpus_and_not_what_other_workspace
     let reason = "for 2 GPUs: those of the pool default are in use by another workspace";
     assert_eq!(queue.ready[0].waits_for.as_deref(), Some(reason));
     assert!(queue.gpus[0].held && queue.gpus[0].holder.is_none());
+}
+
+#[tokio::test]
+async fn all_workers_are_told_of_a_step_that_wants_gpus_and_of_those_that_it_gives_back() {
+    let engine = Engine::start().await;
+    engine.beat("worker", &["a"]).await;
+    let mut heard = store::event::Listener::open(&engine.database.pool).await.unwrap();
+    let mut told = async || {
+        // What others are told comes in order, so this one is the end of what was told before.
+        store::event::notify(&mut engine.database.pool.acquire().await.unwrap(), "end").await.unwrap();
+        let mut count = 0;
+        loop {
+            match heard.next().await.unwrap() {
+                Some(topic) if topic == store::step::READY => count += 1,
+                Some(topic) if topic == "end" => return count,
+                _ => {}
+            }
+        }
+    };
+    engine.run(&graph(&[("a", &[])])).await;
+    let none = engine.claim().await.unwrap();
+    engine.end(&none, O::Succeeded).await;
+    assert_eq!(told().await, 0);
+    engine.run(&wants(&[("fit", 1)])).await;
+    assert_eq!(told().await, 1);
+    let held = engine.claim_with(&["a"]).await.unwrap();
+    engine.end(&held, O::Succeeded).await;
+    assert_eq!(told().await, 1);
 }
 
 /// Workers of one machine that name the same processors, steps that want several, and a limit that some want besides.
