@@ -5,7 +5,10 @@ use clap::{
     Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
     builder::{FalseyValueParser, Resettable},
 };
-use domain::permission::{Role, Scope};
+use domain::{
+    gpu::GpuUuid,
+    permission::{Role, Scope},
+};
 use outbound::Mailer;
 use std::{
     net::{IpAddr, SocketAddr, ToSocketAddrs as _},
@@ -57,6 +60,22 @@ fn without_empty(command: clap::Command) -> clap::Command {
 fn parse_listen(text: &str) -> Result<SocketAddr, String> {
     let first = text.to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
     first.ok_or_else(|| "an address is a host and a port, such as 127.0.0.1:3000".to_owned())
+}
+
+/// What `--gpus` names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NamedGpu {
+    /// `none`.
+    None,
+    /// One of them.
+    One(GpuUuid),
+}
+
+fn parse_gpu(text: &str) -> Result<NamedGpu, String> {
+    match text.trim() {
+        "none" => Ok(NamedGpu::None),
+        uuid => uuid.parse().map(NamedGpu::One).map_err(str::to_owned),
+    }
 }
 
 /// The roles of the binary.
@@ -184,6 +203,10 @@ pub struct Work {
         value_name = "NAMES"
     )]
     pub pools: Vec<String>,
+    /// The GPUs of this machine that steps get, by their UUIDs as `nvidia-smi -L` tells them, or none. Without it, all that
+    /// the driver knows of. Other workers of the machine may name the same ones: no two steps get one at once.
+    #[arg(long, env = "SLIPWAY_GPUS", value_delimiter = ',', value_name = "UUIDS", value_parser = parse_gpu)]
+    pub gpus: Vec<NamedGpu>,
     /// Variables of this process that steps get too, where their file does not set them: proxies, certificates, licences.
     #[arg(long, env = "SLIPWAY_STEP_ENV", value_delimiter = ',', value_name = "NAMES")]
     pub step_env: Vec<String>,
@@ -318,7 +341,7 @@ pub enum Admin {
 
 #[cfg(test)]
 mod tests {
-    use super::{Admin, Cli, Command};
+    use super::{Admin, Cli, Command, NamedGpu};
     use clap::{CommandFactory as _, Parser as _};
     use domain::permission::Role;
 
@@ -390,6 +413,21 @@ mod tests {
         assert_eq!(mailer(&["slipway", "worker", "--smtp-url", "smtp://127.0.0.1", from[0], from[1]]), Some(Ok(true)));
         let open = mailer(&["slipway", "worker", "--smtp-url", "smtp://u:hush@mail.example.com", from[0], from[1]]);
         assert!(matches!(open, Some(Err(sentence)) if sentence.contains("tls=required")));
+    }
+
+    #[test]
+    fn gpus_are_named_by_their_uuids_or_there_are_none() {
+        let gpus = |named: &str| match Cli::try_parse_from(["slipway", "worker", "--gpus", named]) {
+            Ok(Cli { command: Command::Worker(worker) }) => Ok(worker.work.gpus),
+            Ok(_) => Ok(Vec::new()),
+            Err(error) => Err(error.to_string()),
+        };
+        let one = |uuid: &str| NamedGpu::One(uuid.parse().unwrap());
+        assert_eq!(gpus("GPU-a, MIG-b"), Ok(vec![one("GPU-a"), one("MIG-b")]));
+        assert_eq!(gpus("none"), Ok(vec![NamedGpu::None]));
+        for wrong in ["0", "all", "GPU-a,1"] {
+            assert!(gpus(wrong).is_err_and(|said| said.contains("a GPU is named by its UUID")), "{wrong}");
+        }
     }
 
     #[test]

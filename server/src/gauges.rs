@@ -43,6 +43,9 @@ impl Told {
             let count = gauges.steps_waiting.iter().find(|(name, _)| name == pool).map_or(0, |(_, count)| *count);
             metrics::gauge!("slipway_queue_depth", "queue" => pool.clone()).set(count as f64);
         }
+        let (gpus, held) = gauges.gpus;
+        metrics::gauge!("slipway_gpus").set(gpus as f64);
+        metrics::gauge!("slipway_gpus_held").set(held as f64);
         for (environment, count) in &gauges.promotions_pending {
             metrics::gauge!("slipway_promotions_pending", "environment" => environment.clone()).set(*count as f64);
         }
@@ -97,6 +100,7 @@ mod tests {
         };
         let mut gauges = Gauges {
             steps_waiting: vec![("gpu".to_owned(), 3)],
+            gpus: (2, 1),
             promotions_pending: vec![("production".to_owned(), 1)],
             freezes_active: vec![("production".to_owned(), 1)],
             alerts_open: 2,
@@ -121,6 +125,8 @@ mod tests {
             format!("{} 0.25", drift("production", 1)),
             format!("{} 0.5", drift("staging", 1)),
             r#"slipway_freezes_active{environment="production"} 1"#.to_owned(),
+            "slipway_gpus 2".to_owned(),
+            "slipway_gpus_held 1".to_owned(),
             r#"slipway_promotions_pending{environment="production"} 1"#.to_owned(),
             r#"slipway_queue_depth{queue="default"} 0"#.to_owned(),
             r#"slipway_queue_depth{queue="gpu"} 3"#.to_owned(),

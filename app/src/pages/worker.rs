@@ -6,9 +6,10 @@ use crate::{
     ui::{prelude::*, query::encode},
 };
 use domain::{
+    gpu::{self, GpuSlot},
     id::WorkspaceId,
     step::StepRef,
-    worker::{Limit, MAX_SLOTS, Pool, QueuedStep, Worker, waits_for},
+    worker::{Limit, MAX_SLOTS, Pool, QueuedStep, Worker},
 };
 use leptos::prelude::*;
 
@@ -27,6 +28,8 @@ pub fn Workers(
     workers: Vec<Worker>,
     /// The pools.
     pools: Vec<Pool>,
+    /// The graphics processors that workers hand out.
+    gpus: Vec<GpuSlot>,
     /// The limits of the workspace.
     limits: Vec<Limit>,
     /// The limits that steps wait for.
@@ -48,7 +51,6 @@ pub fn Workers(
     let note = format!("{alive} alive");
     let events = links.events(&[format!("pipeline_runs:{workspace_id}")]);
     let (of_running_note, of_ready_note) = (shown(running.len()), shown(ready.len()));
-    let reasons: Vec<String> = ready.iter().map(|step| format::capitalised(&waits_for(step, &workers, now))).collect();
     let is_of_pool = draft.value("pool").is_some();
     let (of_pool, draft) = if is_of_pool { (draft, Draft::default()) } else { (Draft::default(), draft) };
     let pool_form = may_limit_pools.then(|| {
@@ -84,6 +86,16 @@ pub fn Workers(
             </Body>
         }
     });
+    // Where no machine has any, nobody looks for them.
+    let gpus = (!gpus.is_empty()).then(|| {
+        let held = gpus.iter().filter(|slot| slot.held).count();
+        let (note, links, workers) = (format!("{held} of {} in use", gpus.len()), links.clone(), workers.clone());
+        view! {
+            <Panel title="GPUs" id="gpus" note live=true>
+                <Gpus links gpus workers/>
+            </Panel>
+        }
+    });
     let up = links.pipelines();
     let (of_running, of_ready, of_pools) = (links.clone(), links.clone(), links.clone());
     view! {
@@ -93,13 +105,14 @@ pub fn Workers(
         <div class="with-aside mt-4" data-look-again="">
             <div class="stack">
                 <Panel title="Workers" id="workers" note live=true>
-                    <WorkerTable workers=workers.clone()/>
+                    <WorkerTable workers/>
                 </Panel>
+                {gpus}
                 <Panel title="Running" id="running" note=of_running_note live=true>
-                    <Steps links=of_running steps=running reasons=Vec::new() blocking=Vec::new() empty="No step of this workspace runs."/>
+                    <Steps links=of_running steps=running blocking=Vec::new() empty="No step of this workspace runs."/>
                 </Panel>
                 <Panel title="Waiting" id="waiting" note=of_ready_note live=true>
-                    <Steps links=of_ready steps=ready reasons blocking empty="No step of this workspace waits for a worker."/>
+                    <Steps links=of_ready steps=ready blocking empty="No step of this workspace waits for a worker."/>
                 </Panel>
             </div>
             <aside class="stack" aria-label="Pools and limits">
@@ -174,12 +187,16 @@ fn WorkerTable(workers: Vec<Worker>) -> impl IntoView {
     }
     let rows = workers.into_iter().map(|worker| {
         let (shape, word) = if worker.is_alive(now) { (State::Live, "Alive") } else { (State::Warning, "Silent") };
+        let gpus = match worker.gpus.len() {
+            0 => String::new(),
+            gpus => format!(", {}", gpu::count(gpus)),
+        };
         let executors: Vec<&str> = worker.executors.iter().map(|executor| executor.as_str()).collect();
         view! {
             <tr>
                 <th scope="row">
                     <span class="strong mono">{worker.label}</span>
-                    <span class="sub">{executors.join(", ")}", version "{worker.version}</span>
+                    <span class="sub">{executors.join(", ")}{gpus}", version "{worker.version}</span>
                 </th>
                 <td><StateMark state=shape word/></td>
                 <td>{worker.pools.join(", ")}</td>
@@ -253,14 +270,12 @@ fn Holders(links: Links, holders: Vec<StepRef>, held: i64, before: &'static str)
 fn Steps(
     links: Links,
     steps: Vec<QueuedStep>,
-    reasons: Vec<String>,
     blocking: Vec<Limit>,
     empty: &'static str,
 ) -> impl IntoView {
     if steps.is_empty() {
         return view! { <div class="empty"><p>{empty}</p></div> }.into_any();
     }
-    let mut reasons = reasons.into_iter();
     let rows = steps.into_iter().map(|step| {
         let href = links.step(step.run, &step.step);
         let limit = step.blocked_by.as_ref().and_then(|name| blocking.iter().find(|limit| limit.name == *name));
@@ -269,7 +284,7 @@ fn Steps(
         });
         let (shape, word, sub) = match &step.worker {
             Some(worker) => (State::Running, "Running", format!("On {worker}")),
-            None => (State::Queued, "Queued", reasons.next().unwrap_or_default()),
+            None => (State::Queued, "Queued", format::capitalised(step.waits_for.as_deref().unwrap_or_default())),
         };
         let pool = (step.pool != "default").then(|| view! { <Tag text=step.pool.clone()/> });
         view! {
@@ -285,6 +300,37 @@ fn Steps(
     });
     let rows: Vec<_> = rows.collect();
     view! { <Rows>{rows}</Rows> }.into_any()
+}
+
+/// Graphics processors with the step that has each.
+#[component]
+fn Gpus(links: Links, gpus: Vec<GpuSlot>, workers: Vec<Worker>) -> impl IntoView {
+    let rows = gpus.into_iter().map(|slot| {
+        let uuid = slot.gpu.uuid.clone();
+        let by: Vec<String> =
+            workers.iter().filter(|worker| worker.gpus.contains(&uuid)).map(|worker| worker.label.clone()).collect();
+        let by = if by.is_empty() { "no worker that lives".to_owned() } else { by.join(", ") };
+        let (shape, word) = if slot.held { (State::Running, "In use") } else { (State::Live, "Free") };
+        let holder = match (slot.holder, slot.held) {
+            (Some(holder), _) => {
+                let href = format!("{}?step={}", links.pipeline_run(holder.run), encode(&holder.step));
+                view! { <a href=href>{holder.to_string()}</a> }.into_any()
+            }
+            (None, true) => "a step of another workspace".into_any(),
+            (None, false) => ().into_any(),
+        };
+        let name = if slot.gpu.name.is_empty() { "GPU".to_owned() } else { slot.gpu.name };
+        view! {
+            <Row
+                title=name
+                state=view! { <StateMark state=shape word/> }.into_any()
+                sub=view! { <span class="mono">{uuid.to_string()}</span>", of "{by} }.into_any()
+                end=holder
+            />
+        }
+    });
+    let rows: Vec<_> = rows.collect();
+    view! { <Rows>{rows}</Rows> }
 }
 
 #[component]

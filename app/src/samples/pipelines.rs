@@ -155,6 +155,7 @@ fn step(name: &str, state: StepState, tries: Vec<Tried>) -> (Step, Vec<StepAttem
                 .is_final()
                 .then(|| "level 1 (no new privileges, landlock 7, seccomp, cgroup v2)".to_owned()),
             peak_memory_bytes: Some(412 << 20),
+            gpus: Vec::new(),
         })
         .collect();
     let outputs = declared.outputs.iter().map(|(output, path)| StepOutput {
@@ -228,6 +229,7 @@ fn page(run: domain::pipeline_run::PipelineRun, steps: Vec<(Step, Vec<StepAttemp
         inside: None,
         detail: PipelineRunDetail { cause_page: None, run, steps_total: count(steps.len()), steps_ended, steps },
         spec: spec(),
+        waits_for: None,
         lines: log(),
         part: LogPart::End,
         samples: samples(),

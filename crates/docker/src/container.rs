@@ -17,7 +17,7 @@ use bollard::{
     },
 };
 use executors::{
-    Controls, Deadline, Ended, Error, Finished, Mask, SAMPLE_EVERY, Sample, Sandbox, StepDir, Task, Usage,
+    Controls, Deadline, Ended, Error, Finished, Gpus, Mask, SAMPLE_EVERY, Sample, Sandbox, StepDir, Task, Usage,
 };
 use futures::StreamExt as _;
 use std::{
@@ -107,7 +107,7 @@ pub(crate) async fn run(
     let lived = async {
         let cause = tokio::select! {
             cause = life.until_the_end() => cause,
-            never = sample(executor, &name, samples, &mut used) => match never {},
+            never = sample(executor, &name, &task.gpus, samples, &mut used) => match never {},
         };
         ended.cancel();
         cause
@@ -231,9 +231,11 @@ fn body(executor: &DockerExecutor, dir: &StepDir, task: &Task, pinned: Pinned, u
     let folders = [("work", dir.work()), ("home", dir.home()), ("tmp", dir.tmp())];
     let bytes = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
     let memory = task.limits.memory_bytes.map(bytes);
-    let gpus = (task.limits.gpus > 0).then(|| DeviceRequest {
+    env.extend(task.gpus.variables());
+    let gpus = task.gpus.given();
+    let gpus = (!gpus.is_empty()).then(|| DeviceRequest {
         driver: Some("nvidia".to_owned()),
-        count: Some(i64::from(task.limits.gpus)),
+        device_ids: Some(gpus.iter().map(ToString::to_string).collect()),
         capabilities: Some(vec![vec!["gpu".to_owned()]]),
         ..DeviceRequest::default()
     });
@@ -395,6 +397,7 @@ async fn ended(executor: &DockerExecutor, name: &str) {
 async fn sample(
     executor: &DockerExecutor,
     name: &str,
+    gpus: &Gpus,
     samples: Option<mpsc::Sender<Sample>>,
     used: &mut Sample,
 ) -> std::convert::Infallible {
@@ -404,7 +407,9 @@ async fn sample(
         if let Ok(engine) = executor.engine().await
             && let Some(Ok(stats)) = engine.stats(name, Some(options)).next().await
         {
-            let sample = read(&stats);
+            let gpus = gpus.clone();
+            let gpus = tokio::task::spawn_blocking(move || gpus.samples()).await.unwrap_or_default();
+            let sample = Sample { gpus, ..read(&stats) };
             used.cpu = used.cpu.max(sample.cpu);
             used.memory_bytes = used.memory_bytes.max(sample.memory_bytes);
             if let Some(samples) = samples.as_ref().filter(|_| sample.memory_bytes > 0) {
@@ -437,5 +442,49 @@ fn read(stats: &ContainerStatsResponse) -> Sample {
         read_bytes: disk("read"),
         written_bytes: disk("write"),
         gpus: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use executors::Shim;
+    use std::collections::BTreeMap;
+
+    async fn made(gpus: Gpus) -> ContainerCreateBody {
+        let root = tempfile::tempdir().unwrap();
+        let shim = Shim::this_program(&[]);
+        let executor = DockerExecutor::new("/nowhere/docker.sock", root.path().join("containers"), "host", shim);
+        let dir = executor.dirs.create("1", BTreeMap::new()).await.unwrap();
+        let own = BTreeMap::from([("CUDA_VISIBLE_DEVICES".to_owned(), "0,1,2,3".to_owned())]);
+        let task = Task { argv: vec!["true".to_owned()], env: own, gpus, ..Task::default() };
+        let pinned = Pinned { id: "sha256:1".to_owned(), digest: "a@sha256:1".to_owned() };
+        body(&executor, &dir, &task, pinned, "1:1")
+    }
+
+    fn variables(body: &ContainerCreateBody) -> Vec<String> {
+        let mut env: Vec<String> = body.env.clone().unwrap();
+        env.retain(|variable| variable.contains("VISIBLE_DEVICES"));
+        env.sort();
+        env
+    }
+
+    #[tokio::test]
+    async fn a_container_gets_the_gpus_that_were_given_to_its_step_by_name_and_no_count() {
+        let body = made(Gpus::Given(["GPU-a", "GPU-b"].map(|uuid| uuid.parse().unwrap()).to_vec())).await;
+        let expected =
+            serde_json::json!([{ "Driver": "nvidia", "DeviceIDs": ["GPU-a", "GPU-b"], "Capabilities": [["gpu"]] }]);
+        let requests = body.host_config.as_ref().unwrap().device_requests.as_ref();
+        assert_eq!(serde_json::to_value(requests).unwrap(), expected);
+        assert_eq!(variables(&body), ["CUDA_VISIBLE_DEVICES=GPU-a,GPU-b", "NVIDIA_VISIBLE_DEVICES=GPU-a,GPU-b"]);
+    }
+
+    #[tokio::test]
+    async fn a_container_of_a_step_without_gpus_sees_none_also_when_its_image_asks_for_all() {
+        let body = made(Gpus::Given(Vec::new())).await;
+        assert_eq!(body.host_config.as_ref().unwrap().device_requests, None);
+        assert_eq!(variables(&body), ["CUDA_VISIBLE_DEVICES=", "NVIDIA_VISIBLE_DEVICES=void"]);
+        // Where nobody hands any out, what the file says counts.
+        assert_eq!(variables(&made(Gpus::Unmanaged).await), ["CUDA_VISIBLE_DEVICES=0,1,2,3"]);
     }
 }

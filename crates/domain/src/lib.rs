@@ -28,6 +28,7 @@ pub mod experiment;
 mod expression;
 pub mod freeze;
 pub mod glob;
+pub mod gpu;
 pub mod id;
 pub mod inference;
 pub mod log;

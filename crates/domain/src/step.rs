@@ -1,13 +1,14 @@
 //! Steps of a pipeline run, and every try of them.
 
 use crate::{
+    gpu::Gpu,
     id::{RunId, StepAttemptId, StepId},
     pipeline::{OutputKind, ParamValue},
     pipeline_run::{AttemptOutcome, StepCache, StepState},
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 /// A step of a pipeline run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -127,6 +128,13 @@ pub struct StepRef {
     pub run: i64,
     /// The step's name in the run.
     pub step: String,
+}
+
+/// `train-wine #512: fit`
+impl fmt::Display for StepRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} #{}: {}", self.pipeline, self.run, self.step)
+    }
 }
 
 /// A file or folder that a step gave on.
@@ -263,6 +271,9 @@ pub struct StepAttempt {
     /// The most memory that it had at once, in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak_memory_bytes: Option<i64>,
+    /// The graphics processors that it had.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gpus: Vec<Gpu>,
 }
 
 /// What a try used for some seconds.
@@ -285,7 +296,7 @@ pub struct StepSample {
     pub read_bytes: i64,
     /// Bytes written to disks.
     pub written_bytes: i64,
-    /// Graphics processors that it used.
+    /// The graphics processors that it has.
     pub gpus: Vec<GpuUse>,
 }
 
@@ -295,8 +306,8 @@ pub struct StepSample {
 pub struct GpuUse {
     /// Its name for ever: `GPU-8f6d…`.
     pub uuid: String,
-    /// The most it was busy, of all that use it: 0 to 1.
+    /// The most it was busy: 0 to 1.
     pub busy: f32,
-    /// The most memory that the try had on it, in bytes.
+    /// The most of its memory that was in use, in bytes.
     pub memory_bytes: u64,
 }

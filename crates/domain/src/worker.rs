@@ -2,6 +2,7 @@
 
 use crate::{
     Digest,
+    gpu::{self, GpuSlot, GpuUuid},
     pipeline::ExecutorKind,
     step::{StepRef, awaited_check},
 };
@@ -37,6 +38,8 @@ pub struct Worker {
     /// What keeps the processes that it starts from the rest of its machine, in words; none when it can start none, or has not
     /// said so.
     pub sandbox: Option<String>,
+    /// The graphics processors that it hands out. Others may hand out the same.
+    pub gpus: Vec<GpuUuid>,
     /// Its version of Slipway.
     pub version: String,
     /// When it began.
@@ -113,13 +116,17 @@ pub struct QueuedStep {
     pub worker: Option<String>,
     /// The limit that it waits for, or the check of a version of a dataset: `check of wine@3`.
     pub blocked_by: Option<String>,
+    /// How many graphics processors its worker gives it.
+    pub gpus: i16,
+    /// Why it does not run, as far as that is known, to follow "It waits "; none of one that runs.
+    pub waits_for: Option<String>,
     /// Since when it runs, or from when on it could.
     pub since: DateTime<Utc>,
 }
 
 /// Why a step that could run does not, as far as that is known. To follow "It waits ".
 #[must_use]
-pub fn waits_for(step: &QueuedStep, workers: &[Worker], now: DateTime<Utc>) -> String {
+pub fn waits_for(step: &QueuedStep, workers: &[Worker], gpus: &[GpuSlot], now: DateTime<Utc>) -> String {
     if let Some(what) = &step.blocked_by {
         return match awaited_check(what) {
             Some(version) => format!("for the check of {version}"),
@@ -134,14 +141,56 @@ pub fn waits_for(step: &QueuedStep, workers: &[Worker], now: DateTime<Utc>) -> S
         return format!("for a worker of the pool {}, of which there is none", step.pool);
     }
     let able: Vec<&Worker> = alive().filter(|worker| worker.executors.contains(&step.executor)).collect();
-    match able.iter().any(|worker| worker.held < i64::from(worker.slots)) {
-        _ if able.is_empty() => {
-            format!("for a worker of the pool {} that runs steps by {}", step.pool, step.executor.as_str())
-        }
+    if able.is_empty() {
+        return format!("for a worker of the pool {} that runs steps by {}", step.pool, step.executor.as_str());
+    }
+    let is_free = |uuid: &GpuUuid| !gpus.iter().any(|slot| slot.held && slot.gpu.uuid == *uuid);
+    let wanted = usize::try_from(step.gpus).unwrap_or_default();
+    let mut with_gpus =
+        able.iter().filter(|worker| worker.gpus.iter().filter(|uuid| is_free(uuid)).count() >= wanted).peekable();
+    if with_gpus.peek().is_none() {
+        return waits_for_gpus(step, wanted, &able, gpus);
+    }
+    match with_gpus.any(|worker| worker.held < i64::from(worker.slots)) {
         true => "for a worker to take it".to_owned(),
+        false if wanted > 0 => format!(
+            "for a free slot: all workers of the pool {} that have {} for it are busy",
+            step.pool,
+            gpu::count(wanted)
+        ),
         false => format!("for a free slot: all workers of the pool {} are busy", step.pool),
     }
 }
+
+/// Why none of these workers has so many free graphics processors.
+fn waits_for_gpus(step: &QueuedStep, wanted: usize, able: &[&Worker], gpus: &[GpuSlot]) -> String {
+    let (count, pool) = (gpu::count(wanted), &step.pool);
+    match able.iter().map(|worker| worker.gpus.len()).max().unwrap_or_default() {
+        0 => return format!("for {count}: no worker of the pool {pool} has one"),
+        most if most < wanted => return format!("for {count}: no worker of the pool {pool} has more than {most}"),
+        _ => {}
+    }
+    let of_these = |slot: &&GpuSlot| {
+        slot.held && able.iter().any(|worker| worker.gpus.len() >= wanted && worker.gpus.contains(&slot.gpu.uuid))
+    };
+    let mut holders: Vec<String> = Vec::new();
+    for slot in gpus.iter().filter(of_these) {
+        let holder = slot.holder.as_ref().map_or_else(|| "another workspace".to_owned(), ToString::to_string);
+        if !holders.contains(&holder) {
+            holders.push(holder);
+        }
+    }
+    let more = holders.len().saturating_sub(MOST_HOLDERS);
+    holders.truncate(MOST_HOLDERS);
+    let mut told = holders.join(", ");
+    if more > 0 {
+        told = format!("{told} and {more} more");
+    }
+    format!("for {count}: those of the pool {pool} are in use by {told}")
+}
+
+/// How many steps are named that have what another waits for.
+const MOST_HOLDERS: usize = 4;
 
 #[cfg(test)]
 mod tests {
@@ -157,6 +206,7 @@ mod tests {
             slots: 2,
             held: 2,
             sandbox: None,
+            gpus: Vec::new(),
             version: "1".to_owned(),
             started_at: now,
             last_seen: now,
@@ -169,9 +219,11 @@ mod tests {
             executor: ExecutorKind::Process,
             worker: None,
             blocked_by: None,
+            gpus: 0,
+            waits_for: None,
             since: now,
         };
-        let told = |step: &QueuedStep| waits_for(step, std::slice::from_ref(&worker), now);
+        let told = |step: &QueuedStep| waits_for(step, std::slice::from_ref(&worker), &[], now);
         assert_eq!(told(&step), "for a free slot: all workers of the pool default are busy");
         let docker = QueuedStep { executor: ExecutorKind::Docker, ..step.clone() };
         assert_eq!(told(&docker), "for a worker of the pool default that runs steps by docker");
@@ -182,10 +234,61 @@ mod tests {
         let checked = QueuedStep { blocked_by: Some("check of wine@3".to_owned()), ..step.clone() };
         assert_eq!(told(&checked), "for the check of wine@3");
         let idle = Worker { held: 1, ..worker.clone() };
-        assert_eq!(waits_for(&step, &[idle], now), "for a worker to take it");
+        assert_eq!(waits_for(&step, &[idle], &[], now), "for a worker to take it");
         let gone = Worker { last_seen: now - TimeDelta::minutes(5), ..worker.clone() };
-        assert!(waits_for(&step, &[gone], now).ends_with("of which there is none"));
+        assert!(waits_for(&step, &[gone], &[], now).ends_with("of which there is none"));
         let later = QueuedStep { since: now + TimeDelta::seconds(5), ..step };
         assert_eq!(told(&later), "for the time of its next try");
+    }
+
+    #[test]
+    fn a_step_that_wants_gpus_is_told_whether_there_are_enough_and_who_has_them() {
+        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let uuid = |name: &str| format!("GPU-{name}").parse::<GpuUuid>().unwrap();
+        let worker = |gpus: &[&str], held| Worker {
+            label: "host-1".to_owned(),
+            pools: vec!["big".to_owned()],
+            executors: vec![ExecutorKind::Process],
+            slots: 2,
+            held,
+            gpus: gpus.iter().map(|name| uuid(name)).collect(),
+            version: "1".to_owned(),
+            started_at: now,
+            last_seen: now,
+        };
+        let wants = |gpus| QueuedStep {
+            pipeline: "p".to_owned(),
+            run: 1,
+            step: "s".to_owned(),
+            pool: "big".to_owned(),
+            executor: ExecutorKind::Process,
+            worker: None,
+            blocked_by: None,
+            gpus,
+            waits_for: None,
+            since: now,
+        };
+        let slot = |name: &str, step: Option<&str>, held| GpuSlot {
+            gpu: gpu::Gpu { uuid: uuid(name), name: String::new() },
+            held,
+            holder: step.map(|step| StepRef { pipeline: "train".to_owned(), run: 7, step: step.to_owned() }),
+        };
+        let (none, two) = (worker(&[], 0), worker(&["a", "b"], 1));
+        let told = |gpus, workers: &[Worker], slots: &[GpuSlot]| waits_for(&wants(gpus), workers, slots, now);
+        assert_eq!(told(1, std::slice::from_ref(&none), &[]), "for a GPU: no worker of the pool big has one");
+        let both = [none, two];
+        assert_eq!(told(3, &both, &[]), "for 3 GPUs: no worker of the pool big has more than 2");
+        assert_eq!(told(2, &both, &[]), "for a worker to take it");
+        let one_held = [slot("a", Some("fit"), true), slot("b", None, false), slot("c", Some("other"), true)];
+        assert_eq!(told(2, &both, &one_held), "for 2 GPUs: those of the pool big are in use by train #7: fit");
+        assert_eq!(told(1, &both, &one_held), "for a worker to take it");
+        let all_held = [slot("a", Some("fit"), true), slot("b", None, true)];
+        let told_all = told(1, &both, &all_held);
+        assert_eq!(told_all, "for a GPU: those of the pool big are in use by train #7: fit, another workspace");
+        // One without any has a free slot, which is of no use to it.
+        let busy = [worker(&[], 0), worker(&["a"], 2)];
+        let told_busy = told(1, &busy, &[]);
+        assert_eq!(told_busy, "for a free slot: all workers of the pool big that have a GPU for it are busy");
+        assert_eq!(told(0, &busy, &all_held), "for a worker to take it");
     }
 }

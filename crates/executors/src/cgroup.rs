@@ -310,7 +310,7 @@ mod tests {
     fn the_files_of_version_2_are_written_and_read() {
         let root = tempfile::tempdir().unwrap();
         let cgroups = Cgroups { unified: Some(root.path().to_owned()), ..Cgroups::default() };
-        let limits = Limits { cpus: Some(1.5), memory_bytes: Some(1 << 20), gpus: 0 };
+        let limits = Limits { cpus: Some(1.5), memory_bytes: Some(1 << 20) };
         let group = cgroups.make("a", &limits);
         assert_eq!(group.kind(), Some(GroupKind::V2));
         let path = group.unified.clone().unwrap();

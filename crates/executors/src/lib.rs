@@ -42,7 +42,7 @@ mod tree;
 
 pub use clock::Deadline;
 pub use dir::{OutputError, StepDir, StepDirs, StepFiles};
-pub use gpu::{GpuSample, gpus};
+pub use gpu::{GpuSample, Gpus, gpu, gpus};
 pub use lines::Lines;
 pub use mask::Mask;
 pub use process::{PATH, ProcessExecutor, Shim};

@@ -211,10 +211,10 @@ impl ProcessExecutor {
         let start = Start {
             command: Launch {
                 argv: step.argv.clone(),
-                env: environment(dir, &step.env),
+                env: environment(dir, step),
                 cwd: dir.work(),
                 parent: 0,
-                confinement: self.confinement.clone(),
+                confinement: Confinement { gpus: step.gpus.nodes(), ..self.confinement.clone() },
                 own: dir.path().to_owned(),
                 group: Default::default(),
                 cpus: step.limits.cpus,
@@ -243,7 +243,7 @@ impl ProcessExecutor {
             };
             let finished = tokio::select! {
                 finished = supervised.watch(begun) => finished,
-                never = sample::watch(shim, samples) => match never {},
+                never = sample::watch(shim, &step.gpus, samples) => match never {},
             };
             ended.cancel();
             finished
@@ -280,7 +280,7 @@ impl Executor for ProcessExecutor {
 }
 
 /// All variables of the command.
-fn environment(dir: &StepDir, given: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+fn environment(dir: &StepDir, step: &Task) -> BTreeMap<String, String> {
     let text = |path: PathBuf| path.to_string_lossy().into_owned();
     let mut env = BTreeMap::from([
         ("PATH".to_owned(), PATH.to_owned()),
@@ -290,7 +290,8 @@ fn environment(dir: &StepDir, given: &BTreeMap<String, String>) -> BTreeMap<Stri
         // Python keeps output back when it is no terminal; a log that follows must not wait for it.
         ("PYTHONUNBUFFERED".to_owned(), "1".to_owned()),
     ]);
-    env.extend(given.iter().map(|(name, value)| (name.clone(), value.clone())));
+    env.extend(step.env.iter().map(|(name, value)| (name.clone(), value.clone())));
+    env.extend(step.gpus.variables().into_iter().map(|(name, value)| (name.to_owned(), value)));
     // By this the processes of the step are found when their shim is gone.
     env.insert(tree::MARK.to_owned(), text(dir.path().to_owned()));
     env

@@ -1,6 +1,6 @@
 //! What a step uses while it runs.
 
-use crate::{GpuSample, gpu, tree};
+use crate::{GpuSample, Gpus, tree};
 use std::{convert::Infallible, fs, time::Duration};
 use tokio::{
     sync::mpsc,
@@ -24,28 +24,28 @@ pub struct Sample {
     pub read_bytes: u64,
     /// Bytes written to disks so far.
     pub written_bytes: u64,
-    /// Graphics processors that it uses.
+    /// The graphics processors that were given to it.
     pub gpus: Vec<GpuSample>,
 }
 
-/// Samples all below a process until it is dropped. Goes without what it cannot send.
-pub(crate) async fn watch(root: i32, samples: Option<mpsc::Sender<Sample>>) -> Infallible {
+/// Samples all below a process, and its graphics processors, until it is dropped. Goes without what it cannot send.
+pub(crate) async fn watch(root: i32, gpus: &Gpus, samples: Option<mpsc::Sender<Sample>>) -> Infallible {
     let Some(samples) = samples else { return std::future::pending().await };
     let mut ticks = interval_at(Instant::now() + SAMPLE_EVERY / 4, SAMPLE_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if let Ok(sample) = tokio::task::spawn_blocking(move || of_tree(root)).await {
+        let gpus = gpus.clone();
+        if let Ok(sample) = tokio::task::spawn_blocking(move || of_tree(root, &gpus)).await {
             let _ = samples.try_send(sample);
         }
     }
 }
 
 /// What all processes below this one use. It counts those that have ended itself, being told of their ends.
-pub(crate) fn of_tree(root: i32) -> Sample {
-    let mut sample = Sample { at_ms: chrono::Utc::now().timestamp_millis(), ..Sample::default() };
-    let pids: Vec<i32> = tree::below(root).into_iter().map(|process| process.pid).collect();
-    for pid in pids.iter().copied().chain([root]) {
+pub(crate) fn of_tree(root: i32, gpus: &Gpus) -> Sample {
+    let mut sample = Sample { at_ms: chrono::Utc::now().timestamp_millis(), gpus: gpus.samples(), ..Sample::default() };
+    for pid in tree::below(root).into_iter().map(|process| process.pid).chain([root]) {
         let Some(used) = Used::of(pid) else { continue };
         sample.cpu += used.cpu;
         sample.read_bytes += used.read_bytes;
@@ -53,7 +53,6 @@ pub(crate) fn of_tree(root: i32) -> Sample {
         // The supervisor is not the step's.
         sample.memory_bytes += if pid == root { 0 } else { used.memory_bytes };
     }
-    sample.gpus = gpu::used_by(&pids);
     sample
 }
 

@@ -43,6 +43,8 @@ pub struct Confinement {
     pub shown: Vec<PathBuf>,
     /// Where they may write besides their own directory.
     pub writable: Vec<PathBuf>,
+    /// The device files of the graphics processors that they may use; none: of all.
+    pub gpus: Option<Vec<PathBuf>>,
 }
 
 /// What kept a step from the rest of the machine.
@@ -180,7 +182,8 @@ fn landlock(confinement: &Confinement, own: &Path) -> Result<Option<u8>, Ruleset
     // Where the kernel knows of it: sockets may be connected to wherever files may be read.
     let read: BitFlags<AccessFs> = AccessFs::from_read(abi) | AccessFs::ResolveUnix;
     let readable = all_but(Path::new("/"), &hidden).into_iter().chain(confinement.shown.iter().cloned());
-    let gpus = (0..16).map(|number| PathBuf::from(format!("/dev/nvidia{number}")));
+    let all = || (0..16).map(|number| PathBuf::from(format!("/dev/nvidia{number}"))).collect();
+    let gpus = confinement.gpus.clone().unwrap_or_else(all);
     let writable = [own.to_owned()]
         .into_iter()
         .chain(DEVICES.iter().map(PathBuf::from))

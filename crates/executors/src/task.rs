@@ -1,6 +1,6 @@
 //! What executors run, how they are told to end it, and how it ended: the same words for processes and containers.
 
-use crate::{Deadline, Error, Mask, Sample, Sandbox, StepDir};
+use crate::{Deadline, Error, Gpus, Mask, Sample, Sandbox, StepDir};
 use domain::pipeline_run::AttemptOutcome;
 use futures::future::BoxFuture;
 use nix::sys::signal::Signal;
@@ -96,7 +96,8 @@ pub struct Task {
     /// The program and its arguments.
     pub argv: Vec<String>,
     /// Variables. A process gets besides them PATH, HOME, TMPDIR, LANG, PYTHONUNBUFFERED and SLIPWAY_STEP_DIR, and nothing
-    /// of the worker's own environment. Those given here go first, but for the last.
+    /// of the worker's own environment. Those given here go first, but for the last. Which graphics processors it sees is
+    /// added to them.
     pub env: BTreeMap<String, String>,
     /// How long it may take.
     pub timeout: Option<Duration>,
@@ -104,6 +105,8 @@ pub struct Task {
     pub grace: Duration,
     /// What it may use.
     pub limits: Limits,
+    /// Which graphics processors.
+    pub gpus: Gpus,
     /// The image that its container is made from; processes have none.
     pub image: Option<String>,
     /// Variables whose values must not stand in the log.
@@ -127,8 +130,6 @@ pub struct Limits {
     pub cpus: Option<f64>,
     /// Memory of all its processes together, in bytes.
     pub memory_bytes: Option<u64>,
-    /// Graphics processors.
-    pub gpus: u32,
 }
 
 /// How the worker holds on to what it runs.

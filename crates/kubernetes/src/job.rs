@@ -1,7 +1,7 @@
 //! What a Job says.
 
 use crate::{INSTALLATION, KubernetesExecutor, TRY, Volume, failed, job_name};
-use executors::{Error, StepDir, Task};
+use executors::{Error, Gpus, StepDir, Task};
 use k8s_openapi::api::batch::v1::Job;
 use serde_json::{Value, json};
 use std::{io, time::Duration};
@@ -46,8 +46,8 @@ pub(crate) fn make(
     let mut limits = serde_json::Map::new();
     limits.extend(task.limits.memory_bytes.map(|bytes| ("memory".to_owned(), json!(bytes.to_string()))));
     limits.extend(task.limits.cpus.map(|cpus| ("cpu".to_owned(), json!(format!("{}m", millis(cpus))))));
-    if task.limits.gpus > 0 {
-        limits.insert("nvidia.com/gpu".to_owned(), json!(task.limits.gpus.to_string()));
+    if let Gpus::OfCluster(count @ 1..) = task.gpus {
+        limits.insert("nvidia.com/gpu".to_owned(), json!(count.to_string()));
     }
     let command: Vec<String> = task.argv.iter().map(|part| literal(part)).collect();
     let secrets: Vec<&str> = task.secrets.iter().map(String::as_str).collect();

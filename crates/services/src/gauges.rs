@@ -1,6 +1,6 @@
 //! What stands at this moment in the whole installation, for whoever watches it from outside.
 
-use crate::{Result, Services, boxed};
+use crate::{Result, Services, boxed, worker::silent};
 use chrono::Utc;
 use domain::freeze::{self, Freeze};
 use std::collections::BTreeMap;
@@ -15,6 +15,8 @@ const MOST_COUNTED: i64 = 10_000;
 pub struct Gauges {
     /// How many steps wait for a worker, by pool. Pools without any are left out.
     pub steps_waiting: Vec<(String, i64)>,
+    /// How many graphics processors workers hand out, and how many of them steps have.
+    pub gpus: (i64, i64),
     /// How many promotions await approval, by the name of the environment.
     pub promotions_pending: Vec<(String, i64)>,
     /// How many freezes close each environment, by its name; those that none closes count zero.
@@ -37,6 +39,7 @@ impl Services {
         let mut conn = self.conn().await?;
         Ok(Gauges {
             steps_waiting: store::step::waiting_by_pool(&mut conn).await?,
+            gpus: store::gpu::counts(&mut conn, silent()).await?,
             promotions_pending: store::promotion::awaiting_by_environment(&mut conn).await?,
             freezes_active: freezes_active(&mut conn).await?,
             alerts_open: store::alert::count_all_unresolved(&mut conn).await?,

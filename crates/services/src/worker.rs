@@ -1,11 +1,14 @@
 //! Who runs steps, what holds them up, and the limits of a workspace.
 
 use crate::{Ctx, Event, Result, Services, boxed, commit, step::settle};
+use chrono::Utc;
 use domain::{
     Digest, Error, ErrorKind,
     audit::{Object, ObjectKind},
+    gpu::GpuSlot,
+    id::StepId,
     pipeline::is_name,
-    worker::{Limit, MAX_SLOTS, Pool, QueuedStep, SILENT_AFTER, Worker},
+    worker::{Limit, MAX_SLOTS, Pool, QueuedStep, SILENT_AFTER, Worker, waits_for},
 };
 use std::time::Duration;
 use store::step::limit;
@@ -24,6 +27,8 @@ pub struct Queue {
     pub workers: Vec<Worker>,
     /// The pools.
     pub pools: Vec<Pool>,
+    /// The graphics processors that workers hand out, and who has them.
+    pub gpus: Vec<GpuSlot>,
     /// The limits of the workspace.
     pub limits: Vec<Limit>,
     /// The limits that steps of the workspace wait for: its own, those of pools, and those of instances.
@@ -34,7 +39,7 @@ pub struct Queue {
     pub ready: Vec<QueuedStep>,
 }
 
-fn silent() -> Duration {
+pub(crate) fn silent() -> Duration {
     SILENT_AFTER.to_std().unwrap_or_default()
 }
 
@@ -75,14 +80,35 @@ impl Services {
     #[boxed]
     pub async fn queue(&self, ctx: &Ctx) -> Result<Queue> {
         let mut conn = self.conn().await?;
+        let workers = store::worker::list(&mut conn).await?;
+        let gpus = store::gpu::list(&mut conn, ctx.workspace_id(), silent()).await?;
+        let mut ready = store::worker::queue(&mut conn, ctx.workspace_id(), false, QUEUE).await?;
+        let now = Utc::now();
+        for step in &mut ready {
+            step.waits_for = Some(waits_for(step, &workers, &gpus, now));
+        }
         Ok(Queue {
-            workers: store::worker::list(&mut conn).await?,
             pools: store::worker::pools(&mut conn, silent()).await?,
             limits: limit::list(&mut conn, ctx.workspace_id()).await?,
             blocking: limit::blocking(&mut conn, ctx.workspace_id()).await?,
             running: store::worker::queue(&mut conn, ctx.workspace_id(), true, QUEUE).await?,
-            ready: store::worker::queue(&mut conn, ctx.workspace_id(), false, QUEUE).await?,
+            workers,
+            gpus,
+            ready,
         })
+    }
+
+    /// Why a step of the workspace that could run does not, to follow "It waits ". None when it runs, or cannot yet.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    #[boxed]
+    pub async fn step_waits_for(&self, ctx: &Ctx, step: StepId) -> Result<Option<String>> {
+        let mut conn = self.conn().await?;
+        let Some(queued) = store::worker::queued(&mut conn, step).await? else { return Ok(None) };
+        let workers = store::worker::list(&mut conn).await?;
+        let gpus = store::gpu::list(&mut conn, ctx.workspace_id(), silent()).await?;
+        Ok(Some(waits_for(&queued, &workers, &gpus, Utc::now())))
     }
 
     /// The limits of the workspace, by name.

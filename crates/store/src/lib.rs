@@ -34,6 +34,7 @@ mod error;
 pub mod event;
 pub mod experiment;
 pub mod freeze;
+pub mod gpu;
 pub mod keyset;
 pub mod log;
 pub mod logged_model;

@@ -1,10 +1,11 @@
 //! Who runs steps, and which steps run or could.
 
-use crate::{Error, Result};
+use crate::{Error, Result, gpu};
 use chrono::{DateTime, Utc};
 use domain::{
     Digest,
-    id::WorkspaceId,
+    gpu::{Gpu, GpuUuid},
+    id::{StepId, WorkspaceId},
     pipeline::ExecutorKind,
     worker::{Facts, Pool, QueuedStep, Worker},
 };
@@ -26,6 +27,8 @@ pub struct Beat<'a> {
     pub slots: i32,
     /// What keeps the processes that it starts from the rest of its machine, in words.
     pub sandbox: Option<&'a str>,
+    /// The graphics processors that it hands out.
+    pub gpus: &'a [Gpu],
     /// Its version of Slipway.
     pub version: &'a str,
     /// What it is, as far as it has said so by [`add_facts`].
@@ -65,14 +68,18 @@ fn names(executors: &[ExecutorKind]) -> Vec<&'static str> {
 /// Notes that a worker lives.
 ///
 /// # Errors
-/// When the statement fails.
+/// When a statement fails.
 pub async fn beat(conn: &mut PgConnection, beat: &Beat<'_>) -> Result<()> {
+    if !beat.gpus.is_empty() {
+        gpu::note(conn, beat.gpus).await?;
+    }
     sqlx::query(
-        "insert into workers (name, label, pools, executors, slots, version, machine, environment, sandbox)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        "insert into workers (name, label, pools, executors, slots, version, machine, environment, sandbox, gpus)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
          on conflict (name) do update
-         set pools = excluded.pools, executors = excluded.executors, slots = excluded.slots,
-             machine = excluded.machine, environment = excluded.environment, sandbox = excluded.sandbox, last_seen = clock_timestamp()",
+         set pools = excluded.pools, executors = excluded.executors, slots = excluded.slots, gpus = excluded.gpus,
+             machine = excluded.machine, environment = excluded.environment, sandbox = excluded.sandbox,
+             last_seen = clock_timestamp()",
     )
     .bind(beat.name)
     .bind(beat.label)
@@ -83,6 +90,7 @@ pub async fn beat(conn: &mut PgConnection, beat: &Beat<'_>) -> Result<()> {
     .bind(&beat.facts.machine)
     .bind(&beat.facts.environment)
     .bind(beat.sandbox)
+    .bind(beat.gpus.iter().map(|gpu| gpu.uuid.as_str()).collect::<Vec<_>>())
     .execute(conn)
     .await?;
     Ok(())
@@ -117,6 +125,7 @@ struct Row {
     slots: i32,
     held: i64,
     sandbox: Option<String>,
+    gpus: Vec<GpuUuid>,
     version: String,
     started_at: DateTime<Utc>,
     last_seen: DateTime<Utc>,
@@ -137,6 +146,7 @@ impl TryFrom<Row> for Worker {
             slots: row.slots,
             held: row.held,
             sandbox: row.sandbox,
+            gpus: row.gpus,
             version: row.version,
             started_at: row.started_at,
             last_seen: row.last_seen,
@@ -150,7 +160,7 @@ impl TryFrom<Row> for Worker {
 /// When the statement fails.
 pub async fn list(conn: &mut PgConnection) -> Result<Vec<Worker>> {
     let rows: Vec<Row> = sqlx::query_as(
-        "select w.label, w.pools, w.executors, w.slots, w.sandbox, w.version, w.started_at, w.last_seen,
+        "select w.label, w.pools, w.executors, w.slots, w.sandbox, w.gpus, w.version, w.started_at, w.last_seen,
              (select count(*)
               from steps s
               where s.state = 'running' and s.kind = 'command' and s.lease_owner = w.name) as held
@@ -225,6 +235,58 @@ pub async fn pools(conn: &mut PgConnection, silent: Duration) -> Result<Vec<Pool
     Ok(rows.into_iter().map(pool).collect())
 }
 
+#[derive(FromRow)]
+struct Queued {
+    pipeline: String,
+    number: i64,
+    name: String,
+    pool: String,
+    executor: String,
+    worker: Option<String>,
+    blocked_by: Option<String>,
+    gpus: i16,
+    since: DateTime<Utc>,
+}
+
+impl TryFrom<Queued> for QueuedStep {
+    type Error = Error;
+
+    fn try_from(row: Queued) -> Result<Self> {
+        Ok(Self {
+            pipeline: row.pipeline,
+            run: row.number,
+            step: row.name,
+            pool: row.pool,
+            executor: executor(&row.executor)?,
+            worker: row.worker,
+            blocked_by: row.blocked_by,
+            gpus: row.gpus,
+            waits_for: None,
+            since: row.since,
+        })
+    }
+}
+
+/// Up to `$2` of these steps with what they are of, in the order of their times.
+macro_rules! queued {
+    ($steps:literal) => {
+        concat!(
+            "select p.name as pipeline, r.number, s.name, s.pool, s.executor, s.worker,
+                 coalesce(l.name, 'check of ' || substring(s.blocked_by from '^check:[^:]*:(.*)$'), s.blocked_by)
+                     as blocked_by,
+                 s.gpus, s.since
+             from (",
+            $steps,
+            ") as s
+             join pipeline_runs r on r.id = s.run_id
+             join pipelines p on p.id = r.pipeline_id
+             left join limits l on l.key = s.blocked_by
+             order by s.since
+             limit $2"
+        )
+    };
+}
+
 /// Up to `limit` steps of a workspace that run, or those that could, those that have waited longest first.
 ///
 /// # Errors
@@ -235,38 +297,10 @@ pub async fn queue(
     running: bool,
     limit: i64,
 ) -> Result<Vec<QueuedStep>> {
-    #[derive(FromRow)]
-    struct Row {
-        pipeline: String,
-        number: i64,
-        name: String,
-        pool: String,
-        executor: String,
-        worker: Option<String>,
-        blocked_by: Option<String>,
-        since: DateTime<Utc>,
-    }
     // Only so many are joined with what they are of.
-    macro_rules! queued {
-        ($steps:literal) => {
-            concat!(
-                "select p.name as pipeline, r.number, s.name, s.pool, s.executor, s.worker,
-                     coalesce(l.name, 'check of ' || substring(s.blocked_by from '^check:[^:]*:(.*)$'), s.blocked_by)
-                         as blocked_by, s.since
-                 from (",
-                $steps,
-                ") as s
-                 join pipeline_runs r on r.id = s.run_id
-                 join pipelines p on p.id = r.pipeline_id
-                 left join limits l on l.key = s.blocked_by
-                 order by s.since
-                 limit $2"
-            )
-        };
-    }
     let statement = if running {
         queued!(
-            "select q.run_id, q.name, q.pool, q.executor, q.blocked_by, a.worker, a.started_at as since
+            "select q.run_id, q.name, q.pool, q.executor, q.blocked_by, q.gpus, a.worker, a.started_at as since
              from steps q
              join step_attempts a on a.fence = q.fence
              where q.workspace_id = $1 and q.state = 'running' and q.kind = 'command'
@@ -275,32 +309,36 @@ pub async fn queue(
         )
     } else {
         queued!(
-            "(select q.run_id, q.name, q.pool, q.executor, q.blocked_by, null as worker, q.next_at as since
+            "(select q.run_id, q.name, q.pool, q.executor, q.blocked_by, q.gpus, null as worker, q.next_at as since
               from steps q
               where q.workspace_id = $1 and q.state = 'ready' and q.blocked_by is null
               order by q.next_at
               limit $2)
              union all
-             (select q.run_id, q.name, q.pool, q.executor, q.blocked_by, null as worker, q.next_at as since
+             (select q.run_id, q.name, q.pool, q.executor, q.blocked_by, q.gpus, null as worker, q.next_at as since
               from steps q
               where q.workspace_id = $1 and q.state = 'ready' and q.blocked_by is not null
               order by q.next_at
               limit $2)"
         )
     };
-    let rows: Vec<Row> = sqlx::query_as(statement).bind(workspace).bind(limit).fetch_all(conn).await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(QueuedStep {
-                pipeline: row.pipeline,
-                run: row.number,
-                step: row.name,
-                pool: row.pool,
-                executor: executor(&row.executor)?,
-                worker: row.worker,
-                blocked_by: row.blocked_by,
-                since: row.since,
-            })
-        })
-        .collect()
+    let rows: Vec<Queued> = sqlx::query_as(statement).bind(workspace).bind(limit).fetch_all(conn).await?;
+    rows.into_iter().map(QueuedStep::try_from).collect()
+}
+
+/// The step, when it could run and does not.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn queued(conn: &mut PgConnection, step: StepId) -> Result<Option<QueuedStep>> {
+    let row: Option<Queued> = sqlx::query_as(queued!(
+        "select q.run_id, q.name, q.pool, q.executor, q.blocked_by, q.gpus, null as worker, q.next_at as since
+         from steps q
+         where q.id = $1 and q.state = 'ready'"
+    ))
+    .bind(step)
+    .bind(1_i64)
+    .fetch_optional(conn)
+    .await?;
+    row.map(QueuedStep::try_from).transpose()
 }

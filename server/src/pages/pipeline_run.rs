@@ -143,6 +143,10 @@ async fn run_page(view: View, number: i64, chosen: Chosen, refused: Option<(Erro
         }
         _ => (Vec::new(), LogPart::End, Vec::new()),
     };
+    let waits_for = match &shown {
+        Some(step) if step.state == StepState::Ready => services.step_waits_for(ctx, step.id).await?,
+        _ => None,
+    };
     let notebook = match (&shown, attempt) {
         (Some(step), Some(attempt)) => match services.notebook_of(ctx, step, attempt).await? {
             Some(about) => Some(notebook::shown(services, attempt.id, about, notebook::MOST_INLINE).await?),
@@ -163,6 +167,7 @@ async fn run_page(view: View, number: i64, chosen: Chosen, refused: Option<(Erro
         shown,
         inside,
         attempts,
+        waits_for,
         lines,
         part,
         samples,

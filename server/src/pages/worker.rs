@@ -26,14 +26,14 @@ async fn show(view: View) -> PageResult {
 
 async fn page(view: View, refused: Option<(Error, Draft)>) -> PageResult {
     let ctx = view.ctx()?;
-    let services::Queue { workers, pools, limits, blocking, running, ready } = view.services().queue(ctx).await?;
+    let services::Queue { workers, pools, gpus, limits, blocking, running, ready } = view.services().queue(ctx).await?;
     let (links, workspace_id) = (view.links.clone(), ctx.workspace_id());
     let (may_write, may_limit_pools) = (ctx.may(Permission::WritePipelines), ctx.may(Permission::ManagePools));
     let (error, draft) = refused.unzip();
     let draft = draft.unwrap_or_default();
     view.form_page(error.as_ref(), "Workers", SECTION, move || {
         view! {
-            <Workers links workspace_id workers pools limits blocking running ready may_write may_limit_pools draft/>
+            <Workers links workspace_id workers pools gpus limits blocking running ready may_write may_limit_pools draft/>
         }
     })
     .await

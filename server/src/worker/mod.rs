@@ -3,6 +3,7 @@
 
 pub mod command;
 mod datasets;
+mod gpu;
 mod outbox;
 mod process;
 mod replays;
@@ -12,6 +13,7 @@ mod sweep;
 mod wake;
 
 use crate::supervise::supervise;
+use domain::gpu::Gpu;
 use executors::{Confinement, Shim};
 use outbox::Outbox;
 use services::Services;
@@ -63,6 +65,9 @@ pub struct Options {
     pub steps: usize,
     /// The pools whose steps it runs.
     pub pools: Vec<String>,
+    /// The graphics processors that it hands out; steps see no others. None when none are known on its machine: then they
+    /// find what there is.
+    pub gpus: Option<Vec<Gpu>>,
     /// Variables that steps get where their file does not set them.
     pub step_env: BTreeMap<String, String>,
     /// Where the directories of steps are made. Workers of a machine may share it.
@@ -103,6 +108,7 @@ impl Options {
             name,
             steps: usize::from(work.steps),
             pools: work.pools.clone(),
+            gpus: gpu::of_machine(&work.gpus),
             step_env: work.step_env.iter().filter_map(|name| Some((name.clone(), std::env::var(name).ok()?))).collect(),
             steps_dir: data_dir.join("steps"),
             docker_socket: work.docker_socket.clone(),
@@ -120,6 +126,7 @@ impl Options {
                 hidden: vec![data_dir.to_owned()],
                 shown: vec![crate::demo::python(data_dir)],
                 writable: work.step_dirs.clone(),
+                gpus: None,
             },
             shim: Shim::beside_this_program("slipway-step", &["step-shim"]),
             server_url: server_url.to_owned(),

@@ -161,7 +161,7 @@ async fn h4_a_step_that_goes_on_while_its_worker_stops_is_nobody_elses() {
     let client = app.member(Role::Contributor).await;
     let pool = &app.database.pool;
     let lease = Duration::from_secs(2);
-    let first = Worker::start_with_lease(&app, lease);
+    let first = Worker::with_lease(&app, lease);
     let folder = tempfile::tempdir().unwrap();
     let (go, notes) = (folder.path().join("go"), folder.path().join("notes"));
     let run = start(&client, &patient("patient", &go, &notes)).await;
@@ -176,7 +176,7 @@ async fn h4_a_step_that_goes_on_while_its_worker_stops_is_nobody_elses() {
         .await
         .unwrap();
     let stopping = tokio::spawn(first.stop());
-    let second = Worker::start_with_lease(&app, lease);
+    let second = Worker::with_lease(&app, lease);
     // Longer than anything waits for a worker that is not heard of.
     until(
         pool,

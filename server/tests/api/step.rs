@@ -5,7 +5,7 @@ use axum::{
     body::Body,
     http::{Method, header},
 };
-use domain::{log::LogLine, permission::Role};
+use domain::{gpu::Gpu, log::LogLine, permission::Role};
 use executors::Shim;
 use futures::StreamExt as _;
 use serde_json::{Value, json};
@@ -27,15 +27,25 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) fn start(app: &TestApp) -> Self {
-        Self::start_with_lease(app, Duration::from_secs(20))
+        Self::start_with(app, Duration::from_secs(20), None)
     }
 
-    pub(crate) fn start_with_lease(app: &TestApp, lease: Duration) -> Self {
+    pub(crate) fn with_lease(app: &TestApp, lease: Duration) -> Self {
+        Self::start_with(app, lease, None)
+    }
+
+    /// One that hands out these graphics processors.
+    pub(crate) fn with_gpus(app: &TestApp, gpus: Vec<Gpu>) -> Self {
+        Self::start_with(app, Duration::from_secs(20), Some(gpus))
+    }
+
+    fn start_with(app: &TestApp, lease: Duration, gpus: Option<Vec<Gpu>>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let options = worker::Options {
             name: "worker".to_owned(),
             steps: 3,
             pools: vec!["default".to_owned()],
+            gpus,
             steps_dir: directory.path().join("steps"),
             confinement: Default::default(),
             docker_socket: "/nowhere/docker.sock".into(),
@@ -89,7 +99,7 @@ async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-async fn log(client: &Client, number: i64, step: &str, attempt: i32) -> Vec<(String, String)> {
+pub(crate) async fn log(client: &Client, number: i64, step: &str, attempt: i32) -> Vec<(String, String)> {
     let path = format!("/api/v1/pipeline-runs/{number}/steps/{step}/attempts/{attempt}/log");
     let log = client.get(&path).await.ok();
     let text = |line: &Value, name: &str| line[name].as_str().unwrap().to_owned();

@@ -2,9 +2,9 @@
 
 use crate::{
     app::TestApp,
-    step::{Worker, ended, start},
+    step::{PATIENCE, Worker, ended, log, start},
 };
-use domain::permission::Role;
+use domain::{gpu::Gpu, permission::Role};
 use serde_json::json;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -168,4 +168,97 @@ async fn a_pool_is_limited_by_an_administrator_alone() {
     let history = admin.get("/api/v1/audit-events").await.ok().to_string();
     assert!(history.contains("pool_limit.set") && history.contains("pool_limit.deleted"), "{history}");
     worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_step_sees_the_gpus_that_it_was_given_and_no_others() {
+    let app = TestApp::start().await;
+    let client = app.member(Role::Contributor).await;
+    let gpu = |uuid: &str, name: &str| Gpu { uuid: uuid.parse().unwrap(), name: name.to_owned() };
+    let worker = Worker::with_gpus(&app, vec![gpu("GPU-one", "NVIDIA Test"), gpu("GPU-two", "")]);
+    let gate = tempfile::tempdir().unwrap();
+    let go = gate.path().join("go");
+    let show = "echo \"$CUDA_VISIBLE_DEVICES|$NVIDIA_VISIBLE_DEVICES\"";
+    let yaml = format!(
+        r#"
+name: gpus
+steps:
+  both:
+    command: '{show}; while [ ! -e "{}" ]; do sleep 0.02; done'
+    resources: {{ gpu: 2 }}
+  # What the file says does not make it see those of others.
+  none:
+    command: '{show}'
+    env: {{ CUDA_VISIBLE_DEVICES: "0,1", NVIDIA_VISIBLE_DEVICES: all }}
+  one:
+    command: '{show}'
+    resources: {{ gpu: 1 }}
+    needs: none
+"#,
+        go.display()
+    );
+    let run = start(&client, &yaml).await;
+    let deadline = Instant::now() + PATIENCE;
+    let queue = loop {
+        let queue = client.get("/api/v1/workers").await.ok();
+        if queue["running"][0]["step"] == "both" && queue["ready"][0]["step"] == "one" {
+            break queue;
+        }
+        assert!(Instant::now() < deadline, "{queue}");
+        sleep(Duration::from_millis(20)).await;
+    };
+    assert_eq!(queue["workers"][0]["gpus"], json!(["GPU-one", "GPU-two"]));
+    let holder = json!({ "pipeline": "gpus", "run": run, "step": "both" });
+    let expected = json!([
+        { "uuid": "GPU-two", "name": "", "held": true, "holder": holder },
+        { "uuid": "GPU-one", "name": "NVIDIA Test", "held": true, "holder": holder },
+    ]);
+    assert_eq!(queue["gpus"], expected);
+    let why = format!("for a GPU: those of the pool default are in use by gpus #{run}: both");
+    assert_eq!(queue["ready"][0]["waits_for"], why);
+    let page = client.get("/w/default/workers").await.text();
+    for told in ["2 of 2 in use", "GPU-one", "NVIDIA Test", "For a GPU: those of the pool default are in use by"] {
+        assert!(page.contains(told), "{told}: {page}");
+    }
+    let page = client.get(&format!("/w/default/pipeline-runs/{run}?step=one")).await.text();
+    assert!(page.contains(&format!("It waits {why}.")), "{page}");
+
+    std::fs::write(&go, "").unwrap();
+    assert_eq!(ended(&client, run).await["run"]["state"], "succeeded");
+    let mut had = Vec::new();
+    for (step, gpus) in [("both", json!(["GPU-one", "GPU-two"])), ("none", json!(null)), ("one", json!(["GPU-one"]))] {
+        let path = format!("/api/v1/pipeline-runs/{run}/steps/{step}/attempts");
+        let tries = client.get(&path).await.ok();
+        let uuids =
+            tries["items"][0]["gpus"].as_array().map(|gpus| gpus.iter().map(|gpu| gpu["uuid"].clone()).collect());
+        assert_eq!(uuids.unwrap_or_default(), gpus, "{step}: {tries}");
+        let lines = log(&client, run, step, 1).await;
+        had.extend(lines.into_iter().filter(|(stream, _)| stream == "out").map(|(_, text)| text));
+    }
+    assert_eq!(had, ["GPU-one,GPU-two|GPU-one,GPU-two", "|void", "GPU-one|GPU-one"]);
+    let record = client.get(&format!("/api/v1/pipeline-runs/{run}/record")).await.ok();
+    let of_one = record["steps"].as_array().unwrap().iter().find(|step| step["name"] == "one").unwrap();
+    assert_eq!(of_one["gpus"], json!([{ "uuid": "GPU-one", "name": "NVIDIA Test" }]));
+    let page = client.get(&format!("/w/default/pipeline-runs/{run}?step=one")).await.text();
+    assert!(page.contains("NVIDIA Test (GPU-one)"), "{page}");
+
+    // More than any worker has: it waits, and says why.
+    let run = start(&client, "name: many\nsteps: { fit: { command: x, resources: { gpu: 3 } } }\n").await;
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let queue = client.get("/api/v1/workers").await.ok();
+        if queue["ready"][0]["step"] == "fit" {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{queue}");
+        sleep(Duration::from_millis(20)).await;
+    }
+    let page = client.get(&format!("/w/default/pipeline-runs/{run}?step=fit")).await.text();
+    assert!(page.contains("It waits for 3 GPUs: no worker of the pool default has more than 2."), "{page}");
+    client.post(&format!("/api/v1/pipeline-runs/{run}/cancel"), json!({})).await;
+    worker.stop().await;
+
+    let broken = "name: broken\nsteps: { fit: { command: x, resources: { gpu: 0.5 } } }\n";
+    let refused = client.put("/api/v1/pipelines", json!({ "source": broken })).await.refused(400);
+    assert!(refused.to_string().contains("is a whole number"), "{refused}");
 }

@@ -25,10 +25,7 @@ pub(super) fn StepLog(
                 format!("It did not run here: its outputs are those that it had in run #{number}, and so is its log.")
             }
             StepState::Waiting if !step.needs.is_empty() => format!("It waits for {}.", step.needs.join(", ")),
-            StepState::Ready if let Some(what) = &step.blocked_by => match awaited_check(what) {
-                Some(version) => format!("It begins when {version} was checked and has passed."),
-                None => format!("It begins when the limit {what} has a place for it."),
-            },
+            StepState::Ready if let Some(what) = &page.waits_for => format!("It waits {what}."),
             StepState::Waiting | StepState::Ready => "It begins when a worker is free.".to_owned(),
             StepState::Skipped if !step.reason.is_empty() => format!("It never began: {}.", step.reason),
             StepState::Skipped | StepState::Cancelled => "It never began.".to_owned(),

@@ -55,6 +55,8 @@ pub struct RunPage {
     pub inside: Option<InsideSteps>,
     /// The tries of each step that the page shows and that has some.
     pub attempts: BTreeMap<String, Vec<StepAttempt>>,
+    /// Why the step that is shown does not run although it could, to follow "It waits ".
+    pub waits_for: Option<String>,
     /// Lines of the log of the try that is shown, up to [`LOG_LINES`].
     pub lines: Vec<LogLine>,
     /// Which lines they are.

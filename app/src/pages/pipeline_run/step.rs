@@ -139,6 +139,10 @@ fn Known(
     let limits: Vec<String> = spec.iter().flat_map(|spec| spec.limits.iter().cloned()).collect();
     let pool = spec.as_ref().map(|spec| spec.pool.clone()).filter(|pool| pool != "default");
     let worker = attempt.as_ref().map(|attempt| attempt.worker.clone());
+    let gpus = attempt.as_ref().map(|attempt| attempt.gpus.clone()).unwrap_or_default();
+    let gpus =
+        gpus.into_iter().map(|gpu| view! { <Fact name="GPU"><span class="mono">{gpu.to_string()}</span></Fact> });
+    let gpus = gpus.collect_view();
     let began = attempt.as_ref().map(|attempt| attempt.started_at);
     let took = attempt.as_ref().and_then(|attempt| state::took(began, attempt.ended_at, now));
     let goes_on = attempt.as_ref().is_some_and(|attempt| attempt.outcome == AttemptOutcome::Running);
@@ -179,6 +183,7 @@ fn Known(
             {pool.map(|pool| view! { <Fact name="Pool">{pool}</Fact> })}
             {worker.map(|worker| view! { <Fact name="Worker"><span class="mono">{worker}</span></Fact> })}
             {attempt.map(|attempt| view! { <Ran attempt/> })}
+            {gpus}
         </Facts>
     }
 }

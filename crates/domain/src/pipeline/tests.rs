@@ -774,6 +774,8 @@ fn what_new_keys_cannot_be_is_told() {
         ("executor: lambda", "An executor is one of process, docker, kubernetes"),
         ("image: 'a b'", "is no name of an image"),
         ("resources: { memory: lots }", "is no amount of memory; write 512Mi or 4Gi"),
+        ("resources: { gpu: 0.5 }", "\"gpu\" is a whole number"),
+        ("resources: { gpu: 65 }", "\"gpu\" is a number from 0 to 64"),
         ("resources: { cpu: -1 }", "\"cpu\" is a number from 0.01"),
         ("retries: { count: 1, factor: 0.5 }", "\"factor\" is a number from 1 to 10"),
         ("outputs: { o: { path: x, type: image } }", "An output's type is one of file, value, metrics, dataset, model"),

@@ -3,6 +3,7 @@
 use super::Code;
 use crate::{
     Digest,
+    gpu::Gpu,
     pipeline::{ExecutorKind, ParamValue},
     step::{OutputVersion, StepInput, StepOutput},
 };
@@ -56,6 +57,9 @@ pub struct StepRecord {
     /// Its machine: one of the facts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine: Option<Digest>,
+    /// The graphics processors of it that it had.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gpus: Vec<Gpu>,
     /// What it found there: one of the facts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<Digest>,

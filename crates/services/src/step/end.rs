@@ -202,6 +202,10 @@ impl Services {
             true => store::step::limit::give_back(&mut tx, lease.fence).await?,
             false => BTreeSet::new(),
         };
+        if step.has_gpus {
+            // Workers of other pools may hand out the same graphics processors.
+            store::event::notify(&mut tx, store::step::READY).await?;
+        }
         let mut settled = move_on(&mut tx, &run, lease, state, wait, step.pool).await?;
         settle::wake(&mut tx, &freed).await?;
         settled.outcome = Some(how.outcome());

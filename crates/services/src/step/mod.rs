@@ -34,6 +34,7 @@ use crate::{Ctx, Result, Services, boxed, commit};
 use chrono::{SecondsFormat, Utc};
 use domain::{
     Error,
+    gpu::GpuUuid,
     id::{PipelineRunId, StepId},
     pipeline::{ExecutorKind, Invocation, OutputSpec, PipelineSpec, Resources, TriggerRule, env_name},
     step::StepInput,
@@ -98,7 +99,8 @@ impl Services {
     }
 
     /// Takes a step that is ready in one of these pools for one of these executors, for so long. `worker` names the process
-    /// and no other ever, `label` is what people read.
+    /// and no other ever, `label` is what people read. Steps that want graphics processors get them of `gpus`, those of the
+    /// worker's machine that are free.
     ///
     /// # Errors
     /// When the database does not answer. A step may have been taken all the same: see [`Services::held_besides`].
@@ -109,9 +111,10 @@ impl Services {
         label: &str,
         pools: &[String],
         executors: &[ExecutorKind],
+        gpus: &[GpuUuid],
         ttl: Duration,
     ) -> Result<Option<Claimed>> {
-        Ok(store::step::lease::claim(&mut *self.conn().await?, worker, label, pools, executors, ttl).await?)
+        Ok(store::step::lease::claim(&mut *self.conn().await?, worker, label, pools, executors, gpus, ttl).await?)
     }
 
     /// How long until a step of these pools may be taken whose time has not come yet.
@@ -119,8 +122,13 @@ impl Services {
     /// # Errors
     /// When the database does not answer.
     #[boxed]
-    pub async fn next_step_due(&self, pools: &[String], executors: &[ExecutorKind]) -> Result<Option<Duration>> {
-        Ok(store::step::lease::next_due(&mut *self.conn().await?, pools, executors).await?)
+    pub async fn next_step_due(
+        &self,
+        pools: &[String],
+        executors: &[ExecutorKind],
+        gpus: &[GpuUuid],
+    ) -> Result<Option<Duration>> {
+        Ok(store::step::lease::next_due(&mut *self.conn().await?, pools, executors, gpus).await?)
     }
 
     /// Renews leases (step, fence). Those that the answer leaves out are lost.

@@ -4,7 +4,7 @@
 use super::outputs::Spot;
 use domain::{
     id::{StepId, WorkspaceId},
-    pipeline::{ParamValue, PipelineSpec, StepSpec, Work},
+    pipeline::{ExecutorKind, ParamValue, PipelineSpec, StepSpec, Work},
     step::StepKind,
 };
 use std::collections::{BTreeMap, HashMap};
@@ -112,6 +112,7 @@ fn new_step(
     spot: Spot,
     items: BTreeMap<String, ParamValue>,
 ) -> NewStep {
+    let executor = around.spec.executor_of(step);
     NewStep {
         id,
         name: spot.name,
@@ -120,7 +121,7 @@ fn new_step(
         parent: around.outer.map(|outer| outer.id),
         items,
         pool: step.pool.clone(),
-        executor: around.spec.executor_of(step),
+        executor,
         priority: around.spec.priority,
         needs: 0,
         trigger_rule: domain::pipeline::TriggerRule::default(),
@@ -128,6 +129,13 @@ fn new_step(
         has_condition: false,
         max_attempts: step.retries.count + 1,
         limits: step.limits.iter().map(|name| limit::tag_key(around.workspace, name)).collect(),
+        gpus: match (kind, executor) {
+            (StepKind::Command, ExecutorKind::Process | ExecutorKind::Docker) => {
+                i16::try_from(step.resources.gpu).unwrap_or(i16::MAX)
+            }
+            // A cluster hands out its own.
+            _ => 0,
+        },
         blocked_by: None,
     }
 }

@@ -37,7 +37,7 @@ pub async fn take_over(
              set fence = taken.fence, worker = $4
              from taken
              where a.fence = $2
-             returning a.id
+             returning a.id, a.gpus
          ), holds as (
              -- Places of limits are held under the fence.
              update limit_holds h
@@ -46,7 +46,7 @@ pub async fn take_over(
              where h.fence = $2
          )
          select taken.id as step_id, taken.run_id, taken.name, attempt.id as attempt_id, taken.attempts as number,
-             taken.fence
+             taken.fence, attempt.gpus
          from taken, attempt",
     )
     .bind(step)

@@ -1,8 +1,9 @@
 //! Tries of steps.
 
-use crate::{Error, Result};
+use crate::{Error, Result, gpu};
 use chrono::{DateTime, Utc};
 use domain::{
+    gpu::Gpu,
     id::{PipelineId, PipelineRunId, RunId, StepAttemptId, StepId, TokenId, UserId, WorkspaceId},
     pipeline::{ParamValue, PipelineSpec},
     pipeline_run::{AttemptOutcome, Code},
@@ -31,6 +32,26 @@ struct Row {
     image: Option<String>,
     sandbox: Option<String>,
     peak_memory_bytes: Option<i64>,
+    gpus: Json<Vec<Gpu>>,
+}
+
+/// What a [`Row`] is read from, of an attempt `a`.
+macro_rules! attempt {
+    () => {
+        concat!(
+            "a.id, a.number, a.fence, a.worker, a.outcome, a.reason, a.exit_code, a.started_at, a.ended_at, a.log_lines,
+             a.inputs, a.executor, a.image, a.sandbox, a.peak_memory_bytes,
+             (select r.id
+              from runs r
+              where r.step_attempt_id = a.id
+              order by r.key
+              limit 1) as run_id,
+             ",
+            gpu::named!("a.gpus"),
+            " as gpus
+         "
+        )
+    };
 }
 
 impl TryFrom<Row> for StepAttempt {
@@ -54,6 +75,7 @@ impl TryFrom<Row> for StepAttempt {
             image: row.image,
             sandbox: row.sandbox,
             peak_memory_bytes: row.peak_memory_bytes,
+            gpus: row.gpus.0,
         })
     }
 }
@@ -67,18 +89,13 @@ fn outcome(name: &str) -> Result<AttemptOutcome> {
 /// # Errors
 /// When the statement fails.
 pub async fn list(conn: &mut PgConnection, step: StepId) -> Result<Vec<StepAttempt>> {
-    let rows: Vec<Row> = sqlx::query_as(
-        "select a.id, a.number, a.fence, a.worker, a.outcome, a.reason, a.exit_code, a.started_at, a.ended_at,
-             a.log_lines, a.inputs, a.executor, a.image, a.sandbox, a.peak_memory_bytes,
-             (select r.id
-              from runs r
-              where r.step_attempt_id = a.id
-              order by r.key
-              limit 1) as run_id
-         from step_attempts a
+    let rows: Vec<Row> = sqlx::query_as(concat!(
+        "select ",
+        attempt!(),
+        " from step_attempts a
          where a.step_id = $1
-         order by a.number",
-    )
+         order by a.number"
+    ))
     .bind(step)
     .fetch_all(conn)
     .await?;
@@ -100,19 +117,14 @@ pub async fn of_steps(
         #[sqlx(flatten)]
         attempt: Row,
     }
-    let rows: Vec<OfStep> = sqlx::query_as(
-        "select s.name as step, a.id, a.number, a.fence, a.worker, a.outcome, a.reason, a.exit_code, a.started_at,
-             a.ended_at, a.log_lines, a.inputs, a.executor, a.image, a.sandbox, a.peak_memory_bytes,
-             (select r.id
-              from runs r
-              where r.step_attempt_id = a.id
-              order by r.key
-              limit 1) as run_id
-         from steps s
+    let rows: Vec<OfStep> = sqlx::query_as(concat!(
+        "select s.name as step, ",
+        attempt!(),
+        " from steps s
          join step_attempts a on a.step_id = s.id
          where s.run_id = $1 and s.name = any($2)
-         order by a.number",
-    )
+         order by a.number"
+    ))
     .bind(run)
     .bind(steps)
     .fetch_all(conn)
@@ -156,19 +168,14 @@ pub async fn find(
     step: &str,
     number: i32,
 ) -> Result<Option<StepAttempt>> {
-    let row: Option<Row> = sqlx::query_as(
-        "select a.id, a.number, a.fence, a.worker, a.outcome, a.reason, a.exit_code, a.started_at, a.ended_at,
-             a.log_lines, a.inputs, a.executor, a.image, a.sandbox, a.peak_memory_bytes,
-             (select r.id
-              from runs r
-              where r.step_attempt_id = a.id
-              order by r.key
-              limit 1) as run_id
-         from pipeline_runs r
+    let row: Option<Row> = sqlx::query_as(concat!(
+        "select ",
+        attempt!(),
+        " from pipeline_runs r
          join steps s on s.run_id = r.id
          join step_attempts a on a.step_id = s.id
-         where r.workspace_id = $1 and r.number = $2 and s.name = $3 and a.number = $4",
-    )
+         where r.workspace_id = $1 and r.number = $2 and s.name = $3 and a.number = $4"
+    ))
     .bind(workspace)
     .bind(run_number)
     .bind(step)

@@ -5,8 +5,9 @@
 //! with the fence that it got when it took the step, so that a worker that was given up cannot change anything.
 
 use super::limit;
-use crate::Result;
+use crate::{Result, gpu};
 use domain::{
+    gpu::GpuUuid,
     id::{PipelineRunId, StepAttemptId, StepId},
     pipeline::ExecutorKind,
     pipeline_run::StepState,
@@ -15,22 +16,28 @@ use domain::{
 use sqlx::{Connection as _, FromRow, PgConnection, types::Json};
 use std::time::Duration;
 
-/// Reads the lanes (pool `$1`, executor `$2`, workspace) in which steps are ready; `$rest` goes on after them.
+/// Reads the lanes (pool `$1`, executor `$2`, number of graphics processors `$3`, workspace) in which steps are ready; `$rest`
+/// goes on after them.
 macro_rules! lanes {
     ($rest:literal) => {
         concat!(
             "with recursive lanes as (
-             select p.pool, e.executor, first.workspace_id
+             select p.pool, e.executor, g.gpus, first.workspace_id
              from unnest($1::text[]) as p (pool)
              cross join unnest($2::text[]) as e (executor)
+             cross join unnest($3::smallint[]) as g (gpus)
              cross join lateral (
                  select workspace_id
                  from steps
-                 where state = 'ready' and blocked_by is null and pool = p.pool and executor = e.executor
+                 where state = 'ready'
+                     and blocked_by is null
+                     and pool = p.pool
+                     and executor = e.executor
+                     and gpus = g.gpus
                  order by workspace_id
                  limit 1) as first
              union all
-             select l.pool, l.executor, next.workspace_id
+             select l.pool, l.executor, l.gpus, next.workspace_id
              from lanes l
              cross join lateral (
                  select workspace_id
@@ -39,6 +46,7 @@ macro_rules! lanes {
                      and blocked_by is null
                      and pool = l.pool
                      and executor = l.executor
+                     and gpus = l.gpus
                      and workspace_id > l.workspace_id
                  order by workspace_id
                  limit 1) as next
@@ -64,11 +72,15 @@ pub struct Claimed {
     pub number: i32,
     /// What to say with everything about it.
     pub fence: i64,
+    /// The graphics processors that it has.
+    #[sqlx(default)]
+    pub gpus: Vec<GpuUuid>,
 }
 
 /// Takes a step that is ready in one of these pools for one of these executors, for so long. Of those that may be taken, the
 /// one of the highest priority; then of the workspace of which the fewest run; then the one that has waited longest. Of many
-/// workers that ask at once, each gets another step. `owner` names the worker for ever, `label` for people.
+/// workers that ask at once, each gets another step. `owner` names the worker for ever, `label` for people. A step that wants
+/// graphics processors may be taken when so many of the worker's `gpus` are free, and gets these.
 ///
 /// # Errors
 /// When a statement fails. It may have been carried out all the same, when the answer was lost.
@@ -78,11 +90,25 @@ pub async fn claim(
     label: &str,
     pools: &[String],
     executors: &[ExecutorKind],
+    gpus: &[GpuUuid],
     ttl: Duration,
 ) -> Result<Option<Claimed>> {
     loop {
+        let free = gpu::free(conn, gpus).await?.len();
         let mut tx = conn.begin().await?;
-        let Some(next) = candidate(&mut tx, pools, executors).await? else { return Ok(None) };
+        let Some(next) = candidate(&mut tx, pools, executors, free).await? else { return Ok(None) };
+        let given = match next.gpus {
+            0 => Vec::new(),
+            // Before the limits, in the one order in which both are locked.
+            wanted => match gpu::choose(&mut tx, gpus, wanted).await? {
+                Some(given) => given,
+                // Another worker of the machine was first: there may be other steps that want less.
+                None => {
+                    tx.rollback().await?;
+                    continue;
+                }
+            },
+        };
         let keys = next.limits;
         if !keys.is_empty() {
             let (full, free) = limit::full(&mut tx, &keys).await?;
@@ -94,7 +120,7 @@ pub async fn claim(
                 continue;
             }
         }
-        let claimed: Claimed = sqlx::query_as(
+        let mut claimed: Claimed = sqlx::query_as(
             "with claimed as (
                  update steps s
                  set state = 'running',
@@ -124,6 +150,10 @@ pub async fn claim(
         if !keys.is_empty() {
             limit::take(&mut tx, &keys, claimed.step_id, claimed.fence).await?;
         }
+        if !given.is_empty() {
+            gpu::give(&mut tx, claimed.attempt_id, &given).await?;
+            claimed.gpus = given;
+        }
         tx.commit().await?;
         return Ok(Some(claimed));
     }
@@ -133,13 +163,20 @@ pub async fn claim(
 struct Candidate {
     id: StepId,
     limits: Vec<String>,
+    gpus: i16,
 }
 
-/// The step to be taken next, locked. Lane by lane (pool, executor, workspace, priority), so that each is read in the order
-/// of its index; `now()`, because the index can be asked for what does not change within a statement.
-async fn candidate(conn: &mut PgConnection, pools: &[String], executors: &[ExecutorKind]) -> Result<Option<Candidate>> {
+/// The step to be taken next, locked: one that wants no more graphics processors than are `free`. Lane by lane (pool,
+/// executor, graphics processors, workspace, priority), so that each is read in the order of its index; `now()`, because the
+/// index can be asked for what does not change within a statement.
+async fn candidate(
+    conn: &mut PgConnection,
+    pools: &[String],
+    executors: &[ExecutorKind],
+    free: usize,
+) -> Result<Option<Candidate>> {
     let candidate = sqlx::query_as(lanes!(
-        "select first.id,
+        "select first.id, l.gpus,
              first.limits || coalesce((select array[key] from limits where key = 'pool:' || l.pool), '{}') as limits
          from lanes l
          cross join unnest(array[1, 0, -1]::smallint[]) as rank (priority)
@@ -150,6 +187,7 @@ async fn candidate(conn: &mut PgConnection, pools: &[String], executors: &[Execu
                  and blocked_by is null
                  and pool = l.pool
                  and executor = l.executor
+                 and gpus = l.gpus
                  and workspace_id = l.workspace_id
                  and priority = rank.priority
                  and next_at <= now()
@@ -165,12 +203,19 @@ async fn candidate(conn: &mut PgConnection, pools: &[String], executors: &[Execu
     ))
     .bind(pools)
     .bind(executors.iter().map(|executor| executor.as_str()).collect::<Vec<_>>())
+    .bind(up_to(free))
     .fetch_optional(conn)
     .await?;
     Ok(candidate)
 }
 
-/// How long until the next step of these pools may be taken, should one be ready and wait for its time.
+/// How many graphics processors a step may want when so many are free.
+fn up_to(free: usize) -> Vec<i16> {
+    (0..=i16::try_from(free).unwrap_or(i16::MAX)).collect()
+}
+
+/// How long until the next step of these pools may be taken, should one be ready and wait for its time. One that wants more
+/// graphics processors than are free now waits for more than that.
 ///
 /// # Errors
 /// When the statement fails.
@@ -178,7 +223,9 @@ pub async fn next_due(
     conn: &mut PgConnection,
     pools: &[String],
     executors: &[ExecutorKind],
+    gpus: &[GpuUuid],
 ) -> Result<Option<Duration>> {
+    let free = gpu::free(conn, gpus).await?.len();
     let seconds: Option<f64> = sqlx::query_scalar(lanes!(
         "select extract(epoch from min(first.next_at) - clock_timestamp())::float8
          from lanes l
@@ -190,6 +237,7 @@ pub async fn next_due(
                  and blocked_by is null
                  and pool = l.pool
                  and executor = l.executor
+                 and gpus = l.gpus
                  and workspace_id = l.workspace_id
                  and priority = rank.priority
              order by next_at
@@ -197,6 +245,7 @@ pub async fn next_due(
     ))
     .bind(pools)
     .bind(executors.iter().map(|executor| executor.as_str()).collect::<Vec<_>>())
+    .bind(up_to(free))
     .fetch_one(conn)
     .await?;
     Ok(seconds.map(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX)))
@@ -253,6 +302,8 @@ pub struct Running {
     pub has_places: bool,
     /// Whether it was noted what it is run with, so that what it gives can be used again.
     pub is_kept: bool,
+    /// Whether it has graphics processors.
+    pub has_gpus: bool,
     /// Whether its lease ended so long ago that its worker may be given up.
     pub expired: bool,
 }
@@ -263,7 +314,7 @@ pub struct Running {
 /// When the statement fails.
 pub async fn running(conn: &mut PgConnection, step: StepId, fence: i64, grace: Duration) -> Result<Option<Running>> {
     let row = sqlx::query_as(
-        "select failures, losses, pool, place, finally, cache_key is not null as is_kept,
+        "select failures, losses, pool, place, finally, cache_key is not null as is_kept, gpus > 0 as has_gpus,
              exists (select from limit_holds h where h.fence = s.fence) as has_places,
              lease_until < clock_timestamp() - make_interval(secs => $3) as expired
          from steps s

@@ -29,6 +29,9 @@ use domain::{
 use sqlx::{FromRow, PgConnection, types::Json};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The topic under which all workers are told that there may be steps to take. A wake-up comes to one of them only.
+pub const READY: &str = "steps";
+
 /// A step to be stored. It waits.
 #[derive(Debug, Clone)]
 pub struct NewStep {
@@ -62,6 +65,8 @@ pub struct NewStep {
     pub max_attempts: u32,
     /// Keys of the limits that count it while it runs.
     pub limits: Vec<String>,
+    /// How many graphics processors its worker gives it.
+    pub gpus: i16,
     /// The limit that it waits for from the beginning.
     pub blocked_by: Option<String>,
 }
@@ -80,16 +85,17 @@ pub async fn insert(
     let count = |number: usize| i32::try_from(number).unwrap_or(i32::MAX);
     sqlx::query(
         "insert into steps (id, run_id, workspace_id, position, name, kind, place, parent_id, items, pool, executor,
-             priority, needs_left, trigger_rule, finally, has_condition, max_attempts, limits, blocked_by, state)
+             priority, needs_left, trigger_rule, finally, has_condition, max_attempts, limits, blocked_by, gpus,
+             state)
          select id, $1, $2, before.steps + position, name, kind, array(select jsonb_array_elements_text(place)), parent,
              items, pool, executor, priority, needs, rule, finally, has_condition, max_attempts,
-             array(select jsonb_array_elements_text(limits)), blocked_by, 'waiting'
+             array(select jsonb_array_elements_text(limits)), blocked_by, gpus, 'waiting'
          from (select coalesce(max(position) + 1, 0) as steps from steps where run_id = $1) as before,
              unnest($3::uuid[], $4::integer[], $5::text[], $6::text[], $7::jsonb[], $8::uuid[], $9::jsonb[], $10::text[],
                  $11::text[], $12::smallint[], $13::integer[], $14::text[], $15::boolean[], $16::boolean[],
-                 $17::integer[], $18::jsonb[], $19::text[])
+                 $17::integer[], $18::jsonb[], $19::text[], $20::smallint[])
                  as new (id, position, name, kind, place, parent, items, pool, executor, priority, needs, rule, finally,
-                     has_condition, max_attempts, limits, blocked_by)",
+                     has_condition, max_attempts, limits, blocked_by, gpus)",
     )
     .bind(run)
     .bind(workspace)
@@ -110,6 +116,7 @@ pub async fn insert(
     .bind(steps.iter().map(|step| i32::try_from(step.max_attempts).unwrap_or(i32::MAX)).collect::<Vec<_>>())
     .bind(steps.iter().map(|step| Json(&step.limits)).collect::<Vec<_>>())
     .bind(steps.iter().map(|step| step.blocked_by.as_deref()).collect::<Vec<_>>())
+    .bind(steps.iter().map(|step| step.gpus).collect::<Vec<_>>())
     .execute(&mut *conn)
     .await?;
     if !edges.is_empty() {

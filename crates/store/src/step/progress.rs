@@ -1,8 +1,8 @@
 //! What follows when steps end: those that wait for them, those that they are inside of, and the run. Each function is one
 //! statement for any number of steps, under the lock of the run.
 
-use super::{NewStep, state};
-use crate::{Error, Result};
+use super::{NewStep, READY, state};
+use crate::{Error, Result, event};
 use domain::{
     id::{PipelineRunId, StepId},
     pipeline::{ParamValue, TriggerRule},
@@ -258,16 +258,20 @@ pub async fn count_run(conn: &mut PgConnection, run: PipelineRunId, ended: &[Ste
 /// # Errors
 /// When the statement fails.
 pub async fn make_ready(conn: &mut PgConnection, steps: &[StepId]) -> Result<BTreeSet<String>> {
-    let rows: Vec<(String, bool)> = sqlx::query_as(
+    let rows: Vec<(String, bool, bool)> = sqlx::query_as(
         "update steps
          set state = 'ready', needs_left = 0, next_at = clock_timestamp()
          where id = any($1) and state = 'waiting'
-         returning pool, blocked_by is null",
+         returning pool, blocked_by is null, gpus > 0",
     )
     .bind(steps.iter().map(|id| id.0).collect::<Vec<_>>())
-    .fetch_all(conn)
+    .fetch_all(&mut *conn)
     .await?;
-    Ok(rows.into_iter().filter(|(_, is_free)| *is_free).map(|(pool, _)| pool).collect())
+    if rows.iter().any(|(_, is_free, wants_gpus)| *is_free && *wants_gpus) {
+        // The one worker of the pool that is woken may have none.
+        event::notify(conn, READY).await?;
+    }
+    Ok(rows.into_iter().filter(|(_, is_free, _)| *is_free).map(|(pool, ..)| pool).collect())
 }
 
 /// A waiting step that has so many steps inside of it runs from now on.

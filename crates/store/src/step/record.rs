@@ -1,9 +1,10 @@
 //! What steps of a run were run with, and what they came to.
 
 use super::state;
-use crate::{Error, Result};
+use crate::{Error, Result, gpu};
 use domain::{
     Digest,
+    gpu::Gpu,
     id::{PipelineRunId, StepAttemptId},
     pipeline::ExecutorKind,
     pipeline_run::{Compared, Ran, StepCache, StepRecord},
@@ -23,26 +24,29 @@ pub async fn list(conn: &mut PgConnection, run: PipelineRunId, limit: i64) -> Re
         image: Option<String>,
         sandbox: Option<String>,
         machine: Option<Digest>,
+        gpus: Json<Vec<Gpu>>,
         environment: Option<Digest>,
         inputs: Option<Json<Vec<StepInput>>>,
         outputs: Json<Vec<StepOutput>>,
         carried_from: Option<i64>,
         cache: Option<Json<StepCache>>,
     }
-    let rows: Vec<Row> = sqlx::query_as(
+    let rows: Vec<Row> = sqlx::query_as(concat!(
         "select s.name, s.executor, a.image, a.sandbox, a.machine, a.environment, a.inputs, s.outputs, s.carried_from,
-             s.cache
+             s.cache, ",
+        gpu::named!("a.gpus"),
+        " as gpus
          from steps s
          left join lateral (
-             select image, sandbox, machine, environment, inputs
+             select image, sandbox, machine, gpus, environment, inputs
              from step_attempts
              where step_id = s.id
              order by number desc
              limit 1) as a on true
          where s.run_id = $1 and s.kind = 'command' and (a.inputs is not null or s.carried_from is not null)
          order by s.position
-         limit $2",
-    )
+         limit $2"
+    ))
     .bind(run)
     .bind(limit)
     .fetch_all(conn)
@@ -58,6 +62,7 @@ pub async fn list(conn: &mut PgConnection, run: PipelineRunId, limit: i64) -> Re
                 image: row.image,
                 sandbox: row.sandbox,
                 machine: row.machine,
+                gpus: row.gpus.0,
                 environment: row.environment,
                 inputs: row.inputs.map(|inputs| inputs.0).unwrap_or_default(),
                 outputs: row.outputs.0,

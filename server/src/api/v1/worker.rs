@@ -10,6 +10,7 @@ use crate::{
 };
 use axum::{Json, extract::State, http::StatusCode};
 use domain::{
+    gpu::GpuSlot,
     permission::Permission,
     worker::{Limit, Pool, QueuedStep, Worker},
 };
@@ -38,6 +39,8 @@ struct Queue {
     pools: Vec<Pool>,
     /// The limits that steps of the workspace wait for, with some of the steps that have their places.
     blocking: Vec<Limit>,
+    /// The graphics processors that workers hand out or steps have, and the steps of the workspace that have them.
+    gpus: Vec<GpuSlot>,
     /// Steps of the workspace that run, those that began first first; up to a hundred.
     running: Vec<QueuedStep>,
     /// Steps of the workspace that could run, those that have waited longest first; up to a hundred.
@@ -47,8 +50,8 @@ struct Queue {
 /// Who runs steps, which run, and which wait.
 #[utoipa::path(get, path = "/api/v1/workers", tag = "pipelines", responses((status = 200, body = Queue)))]
 async fn queue(State(state): State<AppState>, Context(ctx): Context) -> Result<Json<Queue>, ApiError> {
-    let services::Queue { workers, pools, blocking, running, ready, .. } = state.services.queue(&ctx).await?;
-    Ok(Json(Queue { workers, pools, blocking, running, ready }))
+    let services::Queue { workers, pools, gpus, blocking, running, ready, .. } = state.services.queue(&ctx).await?;
+    Ok(Json(Queue { workers, pools, gpus, blocking, running, ready }))
 }
 
 /// The limits that steps of the workspace can name.

@@ -8,8 +8,8 @@ use super::{
     places::Place,
     samples,
 };
-use domain::{pipeline::ExecutorKind, pipeline_run::AttemptOutcome};
-use executors::{Controls, Ended, Finished, Limits, Mask, StepDir, Task};
+use domain::{gpu::GpuUuid, pipeline::ExecutorKind, pipeline_run::AttemptOutcome};
+use executors::{Controls, Ended, Finished, Gpus, Limits, Mask, StepDir, Task};
 use services::{AttemptEnd, Claimed, ErrorKind, FileTrouble, Lease, LetGo, StepWork};
 use std::{collections::BTreeMap, time::Duration};
 use tokio::{sync::mpsc, time::sleep};
@@ -84,6 +84,9 @@ impl Steps {
             self.options.label(),
             place.1.about()
         ));
+        if let Some(told) = told(&self.gpus(place.0, held, &work)) {
+            log.say(told);
+        }
         let (how, dir) = match place.1.prepare(&held.attempt_id.to_string(), work.files.clone()).await {
             Ok(dir) => (self.run_in(held, &place, &dir, work, hand, &mut log).await, Some((place, dir))),
             Err(error) => (Some(lost(format!("its directory could not be made on the worker ({error})"))), None),
@@ -107,7 +110,8 @@ impl Steps {
         };
         let mut log = Log::new(self.logs.clone(), held.attempt_id).after(adopted.log_lines);
         log.say(format!("Its worker is gone; {} goes on with it.", self.options.label()));
-        let task = task(&adopted.work, adopted.work.invocation.env.clone());
+        let gpus = self.gpus(place.0, held, &adopted.work);
+        let task = task(&adopted.work, adopted.work.invocation.env.clone(), gpus);
         let before = u64::try_from(adopted.lines_of_command).unwrap_or_default();
         let how = match place.1.mask(&held.attempt_id.to_string()).await {
             Ok(mask) => self.follow(held, place, dir, &task, &adopted.work, (hand, before, mask), &mut log).await,
@@ -163,8 +167,19 @@ impl Steps {
             }
             Err(trouble) => return Some(troubled(trouble)),
         }
-        let task = task(&work, env);
+        let task = task(&work, env, self.gpus(place.0, held, &work));
         self.follow(held, place, dir, &task, &work, (hand, 0, task.mask()), log).await
+    }
+
+    /// Which graphics processors the try may use in this place.
+    fn gpus(&self, executor: ExecutorKind, held: &Claimed, work: &StepWork) -> Gpus {
+        match executor {
+            ExecutorKind::Kubernetes => Gpus::OfCluster(work.resources.gpu),
+            ExecutorKind::Process | ExecutorKind::Docker if self.options.gpus.is_some() => {
+                Gpus::Given(held.gpus.clone())
+            }
+            ExecutorKind::Process | ExecutorKind::Docker => Gpus::Unmanaged,
+        }
     }
 
     /// Has the command run, or goes on with it when it runs already, and takes its log, its samples and its outputs.
@@ -311,8 +326,8 @@ impl Steps {
     }
 }
 
-/// What the try is to run, with these variables.
-fn task(work: &StepWork, env: BTreeMap<String, String>) -> Task {
+/// What the try is to run, with these variables and graphics processors.
+fn task(work: &StepWork, env: BTreeMap<String, String>, gpus: Gpus) -> Task {
     Task {
         argv: work.invocation.argv.clone(),
         env,
@@ -320,13 +335,16 @@ fn task(work: &StepWork, env: BTreeMap<String, String>) -> Task {
         grace: GRACE,
         secrets: SECRETS.into_iter().map(str::to_owned).chain(work.secrets.keys().cloned()).collect(),
         image: work.image.clone(),
-        limits: Limits {
-            cpus: work.resources.cpu,
-            memory_bytes: work.resources.memory_bytes,
-            gpus: work.resources.gpu,
-        },
+        limits: Limits { cpus: work.resources.cpu, memory_bytes: work.resources.memory_bytes },
+        gpus,
         labels: BTreeMap::from([("slipway.run".to_owned(), work.run_name.clone())]),
     }
+}
+
+/// What it was given, for its log.
+fn told(gpus: &Gpus) -> Option<String> {
+    let given: Vec<&str> = gpus.given().iter().map(GpuUuid::as_str).collect();
+    (!given.is_empty()).then(|| format!("It has {}: {}.", domain::gpu::count(given.len()), given.join(", ")))
 }
 
 /// The last words on a try, and the end of its log.

@@ -102,11 +102,13 @@ fn machine() -> Value {
         let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
         Some(kib * 1024)
     });
+    let gpus: Vec<String> =
+        executors::gpus().into_iter().flatten().map(|gpu| format!("{} {}", gpu.name, gpu.uuid)).collect();
     json!({
         "processor": field(&text("/proc/cpuinfo"), "model name"),
         "cores": std::thread::available_parallelism().map(usize::from).ok(),
         "memory_bytes": memory,
-        "gpus": executors::gpus(),
+        "gpus": gpus,
         "kernel": text("/proc/sys/kernel/osrelease").trim(),
     })
 }

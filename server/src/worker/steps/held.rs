@@ -205,6 +205,7 @@ mod tests {
             attempt_id: StepAttemptId::new(),
             number: 1,
             fence,
+            gpus: Vec::new(),
         }
     }
 

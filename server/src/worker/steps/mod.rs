@@ -17,12 +17,12 @@ mod samples;
 
 use super::{Options, Worker};
 use crate::supervise::supervise;
-use domain::id::PipelineRunId;
+use domain::{gpu::GpuUuid, id::PipelineRunId};
 use held::{Held, Timing};
 use places::Places;
 use services::{LetGo, Services};
 use std::{sync::Arc, time::Duration};
-use store::event::Listener;
+use store::{event::Listener, step::READY};
 use tokio::{
     sync::{Notify, Semaphore},
     task::{JoinError, JoinSet},
@@ -34,8 +34,6 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 const POLL: Duration = Duration::from_secs(2);
 /// How long taking a step may take.
 const TAKING: Duration = Duration::from_secs(10);
-/// The topic under which workers tell each other of steps that they have no slot for.
-const TOPIC: &str = "steps";
 
 /// What the parts share.
 #[derive(Clone)]
@@ -52,6 +50,8 @@ struct Steps {
     held: Arc<Held>,
     timing: Timing,
     options: Options,
+    /// The graphics processors that it hands out.
+    gpus: Arc<[GpuUuid]>,
     ready: Arc<Notify>,
     renew_now: Arc<Notify>,
     slots: Arc<Semaphore>,
@@ -70,6 +70,7 @@ pub(super) async fn run(worker: Worker) {
         adopted: TaskTracker::new(),
         held: Arc::default(),
         timing: Timing::new(options.lease),
+        gpus: options.gpus.iter().flatten().map(|gpu| gpu.uuid.clone()).collect(),
         options,
         ready,
         renew_now: Arc::default(),
@@ -113,7 +114,7 @@ impl Worker {
 /// Tells all workers that there may be steps to take.
 async fn pass_on(services: &Services) {
     let told = match services.pool().acquire().await {
-        Ok(mut conn) => store::event::notify(&mut conn, TOPIC).await,
+        Ok(mut conn) => store::event::notify(&mut conn, READY).await,
         Err(error) => Err(error.into()),
     };
     if let Err(error) = told {
@@ -149,8 +150,8 @@ impl Steps {
             let Ok(slot) = slot else { break };
             let deadline = self.timing.deadline();
             let (name, label) = (&self.options.name, self.options.label());
-            let executors = self.places.kinds();
-            let taking = self.services.claim_step(name, &label, &self.options.pools, &executors, self.timing.ttl);
+            let (executors, pools, ttl) = (self.places.kinds(), &self.options.pools, self.timing.ttl);
+            let taking = self.services.claim_step(name, &label, pools, &executors, &self.gpus, ttl);
             match timeout(TAKING, taking).await {
                 Ok(Ok(Some(claimed))) => {
                     let hand = self.held.add(&claimed, deadline);
@@ -199,7 +200,8 @@ impl Steps {
 
     /// Waits until there may be something to take.
     async fn wait_for_steps(&self) {
-        let due = self.services.next_step_due(&self.options.pools, &self.places.kinds()).await.ok().flatten();
+        let due =
+            self.services.next_step_due(&self.options.pools, &self.places.kinds(), &self.gpus).await.ok().flatten();
         let pause = due.map_or(POLL, |due| due.clamp(Duration::from_millis(10), POLL));
         tokio::select! {
             () = self.stop.cancelled() => {}
@@ -224,7 +226,7 @@ impl Steps {
         true
     }
 
-    /// Listens for steps that other workers have no slot for, and for runs that are cancelled.
+    /// Listens for steps that other workers have no slot or no graphics processors for, and for runs that are cancelled.
     async fn listen(self) {
         loop {
             let ended = tokio::select! {
@@ -245,7 +247,7 @@ impl Steps {
         let mut listener = Listener::open(self.services.pool()).await?;
         loop {
             match listener.next().await? {
-                Some(topic) if topic == TOPIC => self.ready.notify_one(),
+                Some(topic) if topic == READY => self.ready.notify_one(),
                 Some(topic) => {
                     let run = topic.strip_prefix("cancel:").and_then(|id| id.parse::<PipelineRunId>().ok());
                     if run.is_some_and(|run| self.held.is_of(run)) {

@@ -78,10 +78,16 @@ impl Steps {
             executors: &self.places.kinds(),
             slots: i32::try_from(self.options.steps).unwrap_or(i32::MAX),
             sandbox: self.places.sandbox(),
+            gpus: self.options.gpus.as_deref().unwrap_or_default(),
             version: env!("CARGO_PKG_VERSION"),
             facts: &self.facts.now(),
         };
-        self.services.worker_beats(&beat).await
+        self.services.worker_beats(&beat).await?;
+        if !self.gpus.is_empty() {
+            // Before the first beat nobody knew of its graphics processors, and no step could get them.
+            self.ready.notify_one();
+        }
+        Ok(())
     }
 
     async fn give_up_expired(&self) -> Result<()> {

@@ -60,7 +60,14 @@ async fn busy(app: &TestApp) {
     let pools = ["default".to_owned()];
     let held = app
         .services()
-        .claim_step("worker", "worker", &pools, &[domain::pipeline::ExecutorKind::Process], Duration::from_secs(600))
+        .claim_step(
+            "worker",
+            "worker",
+            &pools,
+            &[domain::pipeline::ExecutorKind::Process],
+            &[],
+            Duration::from_secs(600),
+        )
         .await
         .unwrap()
         .unwrap();

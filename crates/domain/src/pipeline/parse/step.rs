@@ -62,7 +62,7 @@ const MAX_LIMITS: usize = 8;
 const MAX_CORES: f64 = 1024.0;
 const MIN_MEMORY: u64 = 4 << 20;
 const MAX_MEMORY: u64 = 64 << 40;
-const MAX_GPUS: f64 = 64.0;
+const MAX_GPUS: u32 = 64;
 
 impl Reader {
     pub(super) fn step(
@@ -348,8 +348,7 @@ impl Reader {
         Resources {
             cpu: get("cpu").and_then(|node| self.number(node, "cpu", 0.01, MAX_CORES)),
             memory_bytes: get("memory").and_then(|node| self.memory(node)),
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // whole, and bounded
-            gpu: get("gpu").and_then(|node| self.number(node, "gpu", 0.0, MAX_GPUS)).map_or(0, |gpus| gpus.round() as u32),
+            gpu: get("gpu").and_then(|node| self.whole(node, "gpu", 0, MAX_GPUS)).unwrap_or_default(),
         }
     }
 

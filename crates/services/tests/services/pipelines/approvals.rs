@@ -35,7 +35,7 @@ impl World {
 
     async fn claim(&self) -> Option<Claimed> {
         let (pools, lasts) = (["default".to_owned()], Duration::from_secs(600));
-        self.services.claim_step("worker", "worker", &pools, &[ExecutorKind::Process], lasts).await.unwrap()
+        self.services.claim_step("worker", "worker", &pools, &[ExecutorKind::Process], &[], lasts).await.unwrap()
     }
 
     /// Runs the step that is next, which gives on this value when there is one.

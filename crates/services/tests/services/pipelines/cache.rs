@@ -218,7 +218,7 @@ async fn what_cannot_be_known_is_not_used_again() {
     let executors = [domain::pipeline::ExecutorKind::Docker];
     let pools = ["default".to_owned()];
     let ttl = crate::pipelines::engine::LONG;
-    let held = player.engine.services.claim_step("w", "w", &pools, &executors, ttl).await.unwrap().unwrap();
+    let held = player.engine.services.claim_step("w", "w", &pools, &executors, &[], ttl).await.unwrap().unwrap();
     let work = player.engine.services.begin_attempt(&held, "http://slipway", &player.facts).await.unwrap().unwrap();
     assert!(work.cached.is_none());
     assert_eq!(player.cache(run, "make").await.reasons, ["its image is not named by its digest"]);

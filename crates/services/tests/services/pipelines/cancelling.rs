@@ -79,6 +79,7 @@ async fn a_step_that_is_taken_while_its_run_is_cancelled_ends_before_the_run() {
         "worker",
         &["default".to_owned()],
         &[domain::pipeline::ExecutorKind::Process],
+        &[],
         LONG,
     )
     .await;

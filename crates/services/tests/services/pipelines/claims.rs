@@ -108,6 +108,7 @@ async fn a_worker_takes_steps_of_its_pools_only() {
             "worker",
             &["default".to_owned(), "gpu".to_owned()],
             &[domain::pipeline::ExecutorKind::Process],
+            &[],
             LONG,
         )
         .await

@@ -68,7 +68,7 @@ async fn a_step_is_tried_again_as_often_as_its_file_says_after_a_wait() {
             assert!(engine.claim().await.is_none(), "it waits");
             let due = engine
                 .services
-                .next_step_due(&["default".to_owned()], &[domain::pipeline::ExecutorKind::Process])
+                .next_step_due(&["default".to_owned()], &[domain::pipeline::ExecutorKind::Process], &[])
                 .await
                 .unwrap()
                 .unwrap();
@@ -255,7 +255,7 @@ async fn a_step_that_its_worker_could_not_run_waits_before_it_is_taken_again() {
     assert!(engine.claim().await.is_none());
     let due = engine
         .services
-        .next_step_due(&["default".to_owned()], &[domain::pipeline::ExecutorKind::Process])
+        .next_step_due(&["default".to_owned()], &[domain::pipeline::ExecutorKind::Process], &[])
         .await
         .unwrap()
         .unwrap();

@@ -129,7 +129,10 @@ impl Engine {
 
     /// Takes a step, as a worker of this name.
     pub(crate) async fn claim_as(&self, worker: &str, ttl: Duration) -> Option<Claimed> {
-        self.services.claim_step(worker, worker, &["default".to_owned()], &[ExecutorKind::Process], ttl).await.unwrap()
+        self.services
+            .claim_step(worker, worker, &["default".to_owned()], &[ExecutorKind::Process], &[], ttl)
+            .await
+            .unwrap()
     }
 
     pub(crate) async fn claim(&self) -> Option<Claimed> {

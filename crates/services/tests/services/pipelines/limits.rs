@@ -81,7 +81,7 @@ async fn workers_that_race_never_take_more_than_a_limit_has() {
             racing.spawn(async move {
                 let name = format!("worker-{worker}");
                 let executors = [domain::pipeline::ExecutorKind::Process];
-                services.claim_step(&name, &name, &["default".to_owned()], &executors, LONG).await.unwrap()
+                services.claim_step(&name, &name, &["default".to_owned()], &executors, &[], LONG).await.unwrap()
             });
         }
         let held: Vec<Claimed> = racing.join_all().await.into_iter().flatten().collect();

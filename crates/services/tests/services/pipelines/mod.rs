@@ -11,6 +11,7 @@ mod endings;
 mod ends;
 mod engine;
 mod files;
+mod gpus;
 mod limits;
 mod logs;
 mod nested;

@@ -263,7 +263,8 @@ async fn a_container_that_is_gone_on_with_has_the_same_variables_masked() {
         .await;
     let pools = ["default".to_owned()];
     let lasts = std::time::Duration::from_secs(600);
-    let held = engine.services.claim_step("one", "one", &pools, &[ExecutorKind::Docker], lasts).await.unwrap().unwrap();
+    let held =
+        engine.services.claim_step("one", "one", &pools, &[ExecutorKind::Docker], &[], lasts).await.unwrap().unwrap();
     let work = engine
         .services
         .begin_attempt(&held, "http://slipway.test", &domain::worker::Facts::default())

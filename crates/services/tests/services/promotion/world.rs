@@ -173,7 +173,7 @@ impl World {
         let (pools, lease) = (["default".to_owned()], Duration::from_secs(600));
         let held = self
             .services
-            .claim_step("worker", "worker", &pools, &[domain::pipeline::ExecutorKind::Process], lease)
+            .claim_step("worker", "worker", &pools, &[domain::pipeline::ExecutorKind::Process], &[], lease)
             .await
             .unwrap()
             .unwrap();

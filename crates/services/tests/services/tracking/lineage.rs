@@ -17,7 +17,14 @@ async fn a_run_logged_with_a_steps_token_is_the_steps() {
     let pools = ["default".to_owned()];
     let held = world
         .services
-        .claim_step("worker", "worker", &pools, &[domain::pipeline::ExecutorKind::Process], Duration::from_secs(60))
+        .claim_step(
+            "worker",
+            "worker",
+            &pools,
+            &[domain::pipeline::ExecutorKind::Process],
+            &[],
+            Duration::from_secs(60),
+        )
         .await
         .unwrap()
         .unwrap();
