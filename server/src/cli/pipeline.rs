@@ -363,7 +363,9 @@ async fn reproduce(client: &Client, number: i64, is_awaited: bool) -> Result<()>
     loop {
         let detail = detail(client, run.number).await?;
         match detail.run.verdict {
-            Some(verdict) if verdict.sameness == Sameness::Diverged => bail!(verdict.sentence()),
+            Some(verdict) if matches!(verdict.sameness, Sameness::Diverged | Sameness::NothingToCompare) => {
+                bail!(verdict.sentence())
+            }
             Some(verdict) => {
                 say(&verdict.sentence());
                 return Ok(());

@@ -122,6 +122,7 @@ fn of_verdict(verdict: &Verdict) -> (State, &'static str) {
         Sameness::Identical => (State::Passed, "identical"),
         Sameness::WithinTolerance => (State::Passed, "within tolerance"),
         Sameness::Diverged => (State::Failed, "diverged"),
+        Sameness::NothingToCompare => (State::Unsure, "nothing to compare"),
     }
 }
 
@@ -132,14 +133,13 @@ pub(super) fn Judged(run: PipelineRun, links: Links) -> impl IntoView {
     let href = links.pipeline_run(first);
     let verdict = run.verdict?;
     let (shape, _) = of_verdict(&verdict);
-    let compared = format!("{} steps and {} outputs were compared with ", verdict.steps, verdict.outputs);
+    let compared = format!(
+        "{} steps, {} outputs and {} metrics were compared with ",
+        verdict.steps, verdict.outputs, verdict.metrics
+    );
     let more = (verdict.differences.len() > 1).then(|| {
         let rows = verdict.differences.iter().map(|difference| {
-            let at = match &difference.output {
-                Some(output) => format!("{}.{output}", difference.step),
-                None => difference.step.clone(),
-            };
-            view! { <li><b class="mono">{at}</b>": "{difference.how.clone()}</li> }
+            view! { <li><b>{difference.place()}</b>": "{difference.how.clone()}</li> }
         });
         view! { <details class="mt-2"><summary>"All differences"</summary><ul class="plain mt-1">{rows.collect_view()}</ul></details> }
     });

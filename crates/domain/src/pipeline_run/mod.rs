@@ -20,7 +20,9 @@ pub use record::{Caveat, Ran, RunOrigin, RunRecord, StepRecord, caveats};
 pub use rerun::RerunFrom;
 pub use retry::{AfterAttempt, MAX_LOSSES, after_attempt, retry_delay};
 pub use state::{AttemptOutcome, Due, IllegalMove, PipelineRunState, StepCounts, StepState};
-pub use verdict::{Compared, Difference, Sameness, Verdict, compare_states, compare_values};
+pub use verdict::{
+    Compared, Difference, Extent, Sameness, Tracked, Verdict, compare_metrics, compare_states, compare_values,
+};
 
 use crate::{
     Digest,

@@ -6,6 +6,7 @@ mod reproduction;
 mod rerun;
 pub(crate) mod turn;
 
+pub(crate) use reproduction::start_again;
 pub use rerun::Rerun;
 
 use crate::{
@@ -466,10 +467,7 @@ pub(crate) async fn start_version(
 ) -> Result<PipelineRun> {
     let version = pipeline::version(conn, pipeline, version).await?;
     let params = version.spec.resolve_params(params)?;
-    turn::start(conn, ctx, pipeline, &version, &params, cause).await.map_err(|refused| match refused {
-        Insert::KeyTaken => Error::conflict("This has started a run already."),
-        Insert::Failed(error) => error,
-    })
+    turn::start(conn, ctx, pipeline, &version, &params, cause).await.map_err(Insert::into_error)
 }
 
 /// Whether a run could not be started for a reason that whoever asks again later finds gone, or can mend.
@@ -482,6 +480,16 @@ enum Insert {
     /// The key was used.
     KeyTaken,
     Failed(Error),
+}
+
+impl Insert {
+    /// For whoever starts runs that nobody asks for twice.
+    fn into_error(self) -> Error {
+        match self {
+            Self::KeyTaken => Error::conflict("This has started a run already."),
+            Self::Failed(error) => error,
+        }
+    }
 }
 
 impl<E: Into<Error>> From<E> for Insert {

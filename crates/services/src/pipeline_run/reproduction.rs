@@ -1,16 +1,16 @@
 //! What a run is made of, and doing it again from that alone: with the same versions of everything, without the cache, and
 //! with a verdict in the end.
 
-use super::{Cause, StartedRun, by_number, earlier, name, object, sender_key, turn};
+use super::{Cause, Insert, StartedRun, by_number, earlier, name, object, sender_key, turn};
 use crate::{Ctx, Error, Event, Result, Services, boxed, pipeline};
 use domain::{
     Digest,
     dataset::VersionRef,
     id::PipelineRunId,
-    pipeline::{OutputSpec, PipelineSpec},
+    pipeline::{OutputKind, OutputSpec, PipelineSpec, StepSpec},
     pipeline_run::{
-        Compared, Difference, PipelineRun, PipelineRunState, Ran, RunCause, RunOrigin, RunRecord, Sameness, StepRecord,
-        Verdict, caveats, compare_states, compare_values,
+        Compared, Difference, Extent, PipelineRun, PipelineRunState, Ran, RunCause, RunOrigin, RunRecord, Sameness,
+        StepRecord, Verdict, caveats, compare_metrics, compare_states, compare_values,
     },
     step::{OutputVersion, StepOutput, Versioned},
 };
@@ -19,6 +19,8 @@ use store::PgConnection;
 
 /// How many steps a record shows.
 const MOST_STEPS: i64 = 1000;
+/// Of how many steps metrics are read at once.
+const AT_ONCE: usize = 200;
 
 impl Services {
     /// What a run is made of, and why it may not come to the same when it is done again.
@@ -86,21 +88,16 @@ impl Services {
                 before.state.as_str()
             )));
         }
-        let pipeline = pipeline::find(&mut tx, ctx, &before.pipeline_name).await?;
-        let version = pipeline::version(&mut tx, &pipeline, Some(before.version_number)).await?;
         let (id, cause_name) = (before.id.to_string(), format!("#{}", before.number));
         let cause = Cause {
             cause: RunCause::Reproduction,
             id: Some(&id),
             name: Some(&cause_name),
             key: key.as_deref(),
-            no_cache: true,
-            code: before.code.as_ref(),
-            reproduces: Some(before.id),
             ..Cause::default()
         };
-        let started = turn::start(&mut tx, ctx, &pipeline, &version, &before.params, &cause).await;
-        self.started(ctx, tx, started, cause.key, |run| found(run, &before)).await
+        let started = start(&mut tx, ctx, &before, cause).await;
+        self.started(ctx, tx, started, key.as_deref(), |run| found(run, &before)).await
     }
 
     /// Runs that did this one again, the last first; up to twenty.
@@ -114,19 +111,22 @@ impl Services {
         Ok(store::pipeline_run::reproductions(&mut conn, run.id, 20).await?)
     }
 
-    /// Judges a run that has ended, if it does another again and has no verdict yet.
-    pub(super) async fn judge(&self, conn: &mut PgConnection, id: PipelineRunId) -> Result<()> {
-        let Some(run) = store::pipeline_run::by_ids(conn, &[id]).await?.pop() else { return Ok(()) };
-        let Some(before) = run.reproduces.filter(|_| run.verdict.is_none()) else { return Ok(()) };
+    /// Judges a run that has ended, if it does another again, and before it the runs inside of it. Answers with the verdict,
+    /// also when there was one.
+    #[boxed]
+    pub(super) async fn judge(&self, conn: &mut PgConnection, id: PipelineRunId) -> Result<Option<Verdict>> {
+        let Some(run) = store::pipeline_run::by_ids(conn, &[id]).await?.pop() else { return Ok(None) };
+        let Some(before) = run.reproduces.filter(|_| run.verdict.is_none()) else { return Ok(run.verdict) };
         if !matches!(run.state, PipelineRunState::Succeeded | PipelineRunState::Failed) {
-            return Ok(());
+            return Ok(None);
         }
         let before = store::pipeline_run::by_number(conn, run.workspace_id, before).await?;
         let before = before.ok_or_else(Error::internal)?;
         let spec = store::pipeline::spec(conn, run.version_id).await?;
         let verdict = self.compare(conn, &spec, &before, &run).await?;
         if !store::pipeline_run::set_verdict(conn, run.id, &verdict).await? {
-            return Ok(());
+            // Somebody else did so meanwhile, and found the same.
+            return Ok(Some(verdict));
         }
         let workspace = store::workspace::by_id(conn, run.workspace_id).await?.ok_or_else(Error::internal)?;
         let summary = format!("{} did {} again: {}", name(&run), name(&before), verdict.sentence());
@@ -139,7 +139,7 @@ impl Services {
             store::event::notify(conn, &format!("pipeline_run:{}", run.id)).await?;
         }
         metrics::counter!("slipway_reproductions_total", "verdict" => verdict.sameness.as_str()).increment(1);
-        Ok(())
+        Ok(Some(verdict))
     }
 
     async fn compare(
@@ -153,35 +153,56 @@ impl Services {
         let second = store::step::record::compared(conn, after.id).await?;
         let mut second: BTreeMap<String, Compared> =
             second.into_iter().map(|(_, step)| (step.name.clone(), step)).collect();
-        let (mut differences, mut outputs) = (Vec::new(), 0);
-        let steps = first.len();
-        for (place, one) in first {
-            let other = second.remove(&one.name);
-            if let Some(difference) = compare_states(&one, other.as_ref()) {
-                differences.push(difference);
-                continue;
-            }
-            let Some(other) = other else { continue };
-            let step = spec.step(&place);
-            for given in &one.outputs {
-                let output = step.and_then(|step| step.outputs.get(&given.name));
-                if output.is_some_and(OutputSpec::varies) {
+        let inside = store::step::sub_run::children(conn, before.id, None).await?;
+        let inside_now = store::step::sub_run::children(conn, after.id, None).await?;
+        let (mut differences, mut compared) = (Vec::new(), Extent::default());
+        for some in first.chunks(AT_ONCE) {
+            let names: Vec<String> = some.iter().map(|(_, step)| step.name.clone()).collect();
+            let mut tracked = store::step::record::tracked(conn, before.id, &names).await?;
+            let mut tracked_now = store::step::record::tracked(conn, after.id, &names).await?;
+            for (place, one) in some {
+                let other = second.remove(&one.name);
+                if let Some(difference) = compare_states(one, other.as_ref()) {
+                    differences.push(difference);
                     continue;
                 }
-                outputs += 1;
-                let tolerance = output.map_or(0.0, OutputSpec::tolerance);
-                let now = other.outputs.iter().find(|output| output.name == given.name);
-                if let Some((sameness, how)) = self.compare_outputs(given, now, tolerance).await? {
-                    let (step, output) = (one.name.clone(), Some(given.name.clone()));
-                    differences.push(Difference { step, output, sameness, how });
+                let (Some(other), Some(step)) = (other, spec.step(place)) else { continue };
+                if step.pipeline().is_some() {
+                    if inside.contains_key(&one.name) {
+                        let verdict = match inside_now.get(&one.name) {
+                            Some(now) => self.judge(conn, *now).await?,
+                            None => None,
+                        };
+                        add_inner(&one.name, verdict, &mut compared, &mut differences);
+                    }
+                    continue;
                 }
+                compared.steps += 1;
+                for given in &one.outputs {
+                    let output = step.outputs.get(&given.name);
+                    if output.is_some_and(OutputSpec::varies) {
+                        continue;
+                    }
+                    compared.outputs += 1;
+                    let tolerance = output.map_or(0.0, OutputSpec::tolerance);
+                    let now = other.outputs.iter().find(|output| output.name == given.name);
+                    if let Some((sameness, how)) = self.compare_outputs(given, now, tolerance).await? {
+                        let (step, output) = (one.name.clone(), Some(given.name.clone()));
+                        differences.push(Difference { step, output, metric: None, sameness, how });
+                    }
+                }
+                // A step that did not run in the first run logged nothing in it.
+                let Some(runs) = tracked.remove(&one.name) else { continue };
+                let now = tracked_now.remove(&one.name).unwrap_or_default();
+                let (metrics, others) = compare_metrics(&one.name, &runs, &now, |metric| tolerance_of(step, one, metric));
+                compared.metrics += metrics;
+                differences.extend(others);
             }
         }
         if let Some(more) = second.into_values().next() {
-            let how = "It was not there before.".to_owned();
-            differences.push(Difference { step: more.name, output: None, sameness: Sameness::Diverged, how });
+            differences.push(Difference::of_step(more.name, "It was not there before.".to_owned()));
         }
-        Ok(Verdict::of(steps, outputs, differences))
+        Ok(Verdict::of(compared, differences))
     }
 
     /// How an output is other than it was; none when it has the same bytes.
@@ -211,6 +232,58 @@ impl Services {
         };
         Ok(Some((Sameness::Diverged, how)))
     }
+}
+
+/// Adds the verdict on the run that a step ran to that on the run around it.
+fn add_inner(step: &str, verdict: Option<Verdict>, compared: &mut Extent, differences: &mut Vec<Difference>) {
+    let Some(verdict) = verdict else {
+        let how = "The run that it started before was not done again.".to_owned();
+        return differences.push(Difference::of_step(step.to_owned(), how));
+    };
+    compared.steps += verdict.steps;
+    compared.outputs += verdict.outputs;
+    compared.metrics += verdict.metrics;
+    let is_told = verdict.differences.iter().any(|difference| Some(difference) == verdict.first.as_ref());
+    let first = verdict.first.filter(|_| !is_told);
+    let inner = verdict.differences.into_iter().chain(first);
+    differences.extend(inner.map(|inner| Difference { step: format!("{step}/{}", inner.step), ..inner }));
+}
+
+/// The share by which a metric of a step's tracked run may differ; none for one that is not compared. What the step gave on as
+/// metrics stands in its tracked run too, and is compared as an output, or is said to vary there.
+fn tolerance_of(step: &StepSpec, gave: &Compared, metric: &str) -> Option<f64> {
+    let is_output = gave.outputs.iter().any(|output| {
+        output.kind == Some(OutputKind::Metrics)
+            && output.value.as_ref().is_some_and(|numbers| numbers.get(metric).is_some())
+    });
+    step.metrics.tolerance_of(metric).filter(|_| !is_output)
+}
+
+/// Starts a run that does another again: the same version of the file, params, pins and code, without the cache. What started
+/// it is said by whoever asks.
+async fn start<'a>(
+    conn: &mut PgConnection,
+    ctx: &Ctx,
+    before: &'a PipelineRun,
+    cause: Cause<'a>,
+) -> std::result::Result<PipelineRun, Insert> {
+    let pipeline = pipeline::find(conn, ctx, &before.pipeline_name).await?;
+    let version = pipeline::version(conn, &pipeline, Some(before.version_number)).await?;
+    let cause = Cause { no_cache: true, code: before.code.as_ref(), reproduces: Some(before.id), ..cause };
+    turn::start(conn, ctx, &pipeline, &version, &before.params, &cause).await
+}
+
+/// The same for a step of a run that does the run around `before` again.
+///
+/// # Errors
+/// `Conflict` when the pipeline's limit lets no more be started.
+pub(crate) async fn start_again<'a>(
+    conn: &mut PgConnection,
+    ctx: &Ctx,
+    before: &'a PipelineRun,
+    cause: Cause<'a>,
+) -> Result<PipelineRun> {
+    start(conn, ctx, before, cause).await.map_err(Insert::into_error)
 }
 
 /// What steps of a run took, and what may keep it from coming to the same.

@@ -6,10 +6,11 @@ use domain::{
     Digest,
     id::{PipelineRunId, StepAttemptId},
     pipeline::ExecutorKind,
-    pipeline_run::{Compared, Ran, StepCache, StepRecord},
+    pipeline_run::{Compared, Ran, StepCache, StepRecord, Tracked},
     step::{StepInput, StepOutput},
 };
 use sqlx::{FromRow, PgConnection, types::Json};
+use std::collections::BTreeMap;
 
 /// Up to `limit` commands of a run that began or were taken over, in their order, each as it was run the last time.
 ///
@@ -100,14 +101,18 @@ pub async fn ran(conn: &mut PgConnection, run: PipelineRunId, limit: i64) -> Res
         .collect()
 }
 
-/// All commands of a run in their order, as they are compared, each with where it stands in the file.
+/// All commands of a run, and steps that run other pipelines, in their order, as they are compared, each with where it stands
+/// in the file.
 ///
 /// # Errors
 /// When the statement fails.
 pub async fn compared(conn: &mut PgConnection, run: PipelineRunId) -> Result<Vec<(Vec<String>, Compared)>> {
     type Row = (Vec<String>, String, String, Json<Vec<StepOutput>>);
     let rows: Vec<Row> = sqlx::query_as(
-        "select place, name, state, outputs from steps where run_id = $1 and kind = 'command' order by position",
+        "select place, name, state, outputs
+         from steps
+         where run_id = $1 and kind in ('command', 'pipeline')
+         order by position",
     )
     .bind(run)
     .fetch_all(conn)
@@ -115,6 +120,47 @@ pub async fn compared(conn: &mut PgConnection, run: PipelineRunId) -> Result<Vec
     rows.into_iter()
         .map(|(place, name, known, outputs)| Ok((place, Compared { name, state: state(&known)?, outputs: outputs.0 })))
         .collect()
+}
+
+/// The tracked runs that these steps of a run logged metrics to in their last tries, by the step's name, in the order in which
+/// they were begun.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn tracked(
+    conn: &mut PgConnection,
+    run: PipelineRunId,
+    steps: &[String],
+) -> Result<BTreeMap<String, Vec<Tracked>>> {
+    let rows: Vec<(String, i64, String, String, f64)> = sqlx::query_as(
+        "select s.name, r.key, r.name, k.name, l.value
+         from steps s
+         join step_attempts a on a.step_id = s.id
+         join runs r on r.step_attempt_id = a.id
+         join latest_metrics l on l.run_key = r.key
+         join log_keys k on k.id = l.key_id
+         where s.run_id = $1
+             and s.name = any($2)
+             and a.number = (select max(number) from step_attempts where step_id = s.id)
+             and r.lifecycle_stage = 'active'
+         order by s.position, r.key",
+    )
+    .bind(run)
+    .bind(steps)
+    .fetch_all(conn)
+    .await?;
+    let mut tracked: BTreeMap<String, Vec<Tracked>> = BTreeMap::new();
+    let mut last = None;
+    for (step, key, name, metric, value) in rows {
+        let of_step = tracked.entry(step).or_default();
+        if last.replace(key) != Some(key) {
+            of_step.push(Tracked { name, metrics: BTreeMap::new() });
+        }
+        if let Some(run) = of_step.last_mut() {
+            run.metrics.insert(metric, value);
+        }
+    }
+    Ok(tracked)
 }
 
 /// The image, by its digest, in which the step of the same name ran in the run that this try's run does again.
