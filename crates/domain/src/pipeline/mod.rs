@@ -9,8 +9,10 @@ mod expand;
 mod graph;
 mod input;
 pub mod kfp;
+mod metrics;
 mod output;
 mod param;
+mod python;
 mod spec;
 pub mod template;
 mod value;
@@ -36,8 +38,10 @@ pub use crate::problem::{FileErrors, Problem};
 pub use expand::{INPUTS_DIR, Invocation, NOTEBOOK_PROGRAM, OWN_DIR, input_path};
 pub use graph::Graph;
 pub use input::{InputSpec, LATEST, OutputRef, VersionInput};
+pub use metrics::MetricsSpec;
 pub use output::{OutputKind, OutputSpec};
 pub use param::{Param, ParamKind};
+pub use python::Python;
 #[cfg(not(target_arch = "wasm32"))]
 pub use parse::{MAX_FILE_BYTES, MAX_STEPS};
 pub use spec::{

@@ -2,7 +2,8 @@
 
 use super::Steps;
 use crate::worker::process::{ProcessName, is_any_left};
-use services::{Beat, Lease, LetGo, Result};
+use domain::pipeline::Python;
+use services::{Beat, Lease, LetGo, Result, Surroundings as _};
 use std::{
     collections::HashMap,
     time::{Duration, Instant},
@@ -78,7 +79,7 @@ impl Steps {
             executors: &self.places.kinds(),
             slots: i32::try_from(self.options.steps).unwrap_or(i32::MAX),
             version: env!("CARGO_PKG_VERSION"),
-            facts: &self.facts.now(),
+            facts: &self.facts.now(&Python::default()),
         };
         self.services.worker_beats(&beat).await
     }
