@@ -54,7 +54,7 @@ pub use write::yaml;
 
 use crate::{
     id::{PipelineId, PipelineVersionId, WorkspaceId},
-    pipeline_run::{PipelineRun, PipelineRunState},
+    pipeline_run::{Code, PipelineRun, PipelineRunState},
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -89,6 +89,9 @@ pub struct PipelineVersion {
     pub source: String,
     /// What it says.
     pub spec: PipelineSpec,
+    /// The code that it was stored from the last time, when that is known: that of runs which are started without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
     /// Who stored it.
     pub created_by: String,
     /// When it was stored.

@@ -31,6 +31,12 @@ impl CacheKey {
         Digest::of_json(&self.parts).map_err(|_| Error::internal())
     }
 
+    /// A part.
+    #[must_use]
+    pub fn part(&self, part: &str) -> Option<&str> {
+        self.parts.get(part).map(String::as_str)
+    }
+
     /// What is other than it was `before`, in words: the shortest way to say why something has to run again.
     #[must_use]
     pub fn changes(&self, before: &Self) -> Vec<String> {

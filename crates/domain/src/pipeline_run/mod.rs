@@ -13,7 +13,7 @@ mod state;
 mod verdict;
 
 pub use cache::{CacheKey, CacheOutcome, StepCache};
-pub use code::{Code, MAX_PATCH};
+pub use code::{Code, LeftOut, MAX_PATCH};
 pub use concurrency::{Admission, Concurrency, ConcurrencyPolicy, MAX_HELD, Turn};
 pub use record::{Caveat, Ran, RunOrigin, RunRecord, StepRecord, caveats};
 #[cfg(not(target_arch = "wasm32"))]

@@ -53,6 +53,9 @@ pub struct Verdict {
     /// All that is not the same bytes, in the order of the steps; up to a hundred.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub differences: Vec<Difference>,
+    /// What was other on the machines of the steps that differ, in words: `numpy: 2.1.0 → 2.2.0`; up to twenty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub surroundings: Vec<String>,
 }
 
 /// Something that is not the same bytes as it was.
@@ -100,7 +103,7 @@ impl Verdict {
         });
         let first = differences.iter().find(|difference| difference.sameness == Sameness::Diverged).cloned();
         differences.truncate(MOST_DIFFERENCES);
-        Self { sameness, steps, outputs, metrics, first, differences }
+        Self { sameness, steps, outputs, metrics, first, differences, surroundings: Vec::new() }
     }
 
     /// The verdict in a sentence.

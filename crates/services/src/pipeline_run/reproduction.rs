@@ -5,11 +5,13 @@ use super::{Cause, Insert, StartedRun, by_number, earlier, name, object, sender_
 use crate::{Ctx, Error, Event, Result, Services, boxed, pipeline};
 use domain::{
     Digest,
+    Page,
     dataset::VersionRef,
     id::PipelineRunId,
+    page,
     pipeline::{OutputKind, OutputSpec, PipelineSpec, StepSpec},
     pipeline_run::{
-        Compared, Difference, Extent, PipelineRun, PipelineRunState, Ran, RunCause, RunOrigin, RunRecord, Sameness,
+        Compared, Difference, Extent, PipelineRun, PipelineRunState, RunCause, RunOrigin, RunRecord, Sameness,
         StepRecord, Verdict, caveats, compare_metrics, compare_states, compare_values,
     },
     step::{OutputVersion, StepOutput, Versioned},
@@ -17,24 +19,26 @@ use domain::{
 use std::collections::{BTreeMap, BTreeSet};
 use store::PgConnection;
 
-/// How many steps a record shows.
-const MOST_STEPS: i64 = 1000;
+/// The most changes on the machines of steps that a verdict tells.
+const MOST_CHANGES: usize = 20;
 /// Of how many steps metrics are read at once.
 const AT_ONCE: usize = 200;
 
 impl Services {
-    /// What a run is made of, and why it may not come to the same when it is done again.
+    /// What a run is made of, with a page of its steps, and why it may not come to the same when it is done again.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// `NotFound`, and `Invalid` for a page token that is not of this record.
     #[boxed]
-    pub async fn pipeline_run_record(&self, ctx: &Ctx, number: i64) -> Result<RunRecord> {
+    pub async fn pipeline_run_record(&self, ctx: &Ctx, number: i64, page_token: Option<&str>) -> Result<RunRecord> {
+        let after: Option<i32> = page_token.map(page::decode).transpose()?;
         let mut conn = self.conn().await?;
         let run = by_number(&mut conn, ctx, number).await?;
         let spec = store::pipeline::spec(&mut conn, run.version_id).await?;
-        let steps = store::step::record::list(&mut conn, run.id, MOST_STEPS).await?;
-        let ran: Vec<Ran> = steps.iter().filter_map(StepRecord::ran).collect();
-        let RunOrigin { versions, caveats } = origin(&mut conn, ctx, &run, &ran).await?;
+        let rows = store::step::record::list(&mut conn, run.id, after, page::MAX_PAGE as i64 + 1).await?;
+        let Page { items, next_page_token } = Page::cut(rows, page::MAX_PAGE, |(position, _)| *position);
+        let steps: Vec<StepRecord> = items.into_iter().map(|(_, step)| step).collect();
+        let RunOrigin { versions, caveats } = origin(&mut conn, ctx, &run).await?;
         let digests: BTreeSet<Digest> =
             steps.iter().flat_map(|step| [step.machine.clone(), step.environment.clone()]).flatten().collect();
         let digests: Vec<Digest> = digests.into_iter().collect();
@@ -49,6 +53,7 @@ impl Services {
             code: run.code,
             versions,
             steps,
+            next_page_token,
             facts,
             caveats,
         })
@@ -61,8 +66,7 @@ impl Services {
     #[boxed]
     pub async fn run_origin(&self, ctx: &Ctx, run: &PipelineRun) -> Result<RunOrigin> {
         let mut conn = self.conn().await?;
-        let ran = store::step::record::ran(&mut conn, run.id, MOST_STEPS).await?;
-        origin(&mut conn, ctx, run, &ran).await
+        origin(&mut conn, ctx, run).await
     }
 
     /// Does a run again from its record: the same version of the file, params, versions of datasets and models, and images;
@@ -155,7 +159,7 @@ impl Services {
             second.into_iter().map(|(_, step)| (step.name.clone(), step)).collect();
         let inside = store::step::sub_run::children(conn, before.id, None).await?;
         let inside_now = store::step::sub_run::children(conn, after.id, None).await?;
-        let (mut differences, mut compared) = (Vec::new(), Extent::default());
+        let (mut differences, mut compared, mut surroundings) = (Vec::new(), Extent::default(), Vec::new());
         for some in first.chunks(AT_ONCE) {
             let names: Vec<String> = some.iter().map(|(_, step)| step.name.clone()).collect();
             let mut tracked = store::step::record::tracked(conn, before.id, &names).await?;
@@ -173,6 +177,7 @@ impl Services {
                             Some(now) => self.judge(conn, *now).await?,
                             None => None,
                         };
+                        surroundings.extend(verdict.iter().flat_map(|verdict| verdict.surroundings.iter().cloned()));
                         add_inner(&one.name, verdict, &mut compared, &mut differences);
                     }
                     continue;
@@ -202,7 +207,11 @@ impl Services {
         if let Some(more) = second.into_values().next() {
             differences.push(Difference::of_step(more.name, "It was not there before.".to_owned()));
         }
-        Ok(Verdict::of(compared, differences))
+        let mut verdict = Verdict::of(compared, differences);
+        surroundings.splice(0..0, changed_around(conn, before, after, &verdict).await?);
+        surroundings.truncate(MOST_CHANGES);
+        verdict.surroundings = surroundings;
+        Ok(verdict)
     }
 
     /// How an output is other than it was; none when it has the same bytes.
@@ -232,6 +241,38 @@ impl Services {
         };
         Ok(Some((Sameness::Diverged, how)))
     }
+}
+
+/// What was other on the machines of the steps that differ, each only once.
+async fn changed_around(
+    conn: &mut PgConnection,
+    before: &PipelineRun,
+    after: &PipelineRun,
+    verdict: &Verdict,
+) -> Result<Vec<String>> {
+    let names: BTreeSet<String> = verdict.differences.iter().map(|difference| difference.step.clone()).collect();
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let names: Vec<String> = names.into_iter().collect();
+    let first = store::step::record::facts(conn, before.id, &names).await?;
+    let second = store::step::record::facts(conn, after.id, &names).await?;
+    let mut changed: BTreeSet<(Digest, Digest)> = BTreeSet::new();
+    for (name, before) in first {
+        let Some(after) = second.get(&name) else { continue };
+        let pairs = [(before.environment, &after.environment), (before.machine, &after.machine)];
+        changed.extend(pairs.into_iter().filter_map(|(old, new)| Some((old?, new.clone()?))).filter(|(a, b)| a != b));
+    }
+    let digests: Vec<Digest> = changed.iter().flat_map(|(old, new)| [old.clone(), new.clone()]).collect();
+    let facts = store::worker::facts(conn, &digests).await?;
+    let mut told = Vec::new();
+    for (old, new) in &changed {
+        let Some((old, new)) = facts.get(old).zip(facts.get(new)) else { continue };
+        told.extend(domain::worker::changes(old, new));
+    }
+    let mut seen = BTreeSet::new();
+    told.retain(|change| seen.insert(change.clone()));
+    Ok(told)
 }
 
 /// Adds the verdict on the run that a step ran to that on the run around it.
@@ -287,7 +328,8 @@ pub(crate) async fn start_again<'a>(
 }
 
 /// What steps of a run took, and what may keep it from coming to the same.
-async fn origin(conn: &mut PgConnection, ctx: &Ctx, run: &PipelineRun, ran: &[Ran]) -> Result<RunOrigin> {
+async fn origin(conn: &mut PgConnection, ctx: &Ctx, run: &PipelineRun) -> Result<RunOrigin> {
+    let ran = store::step::record::ran(conn, run.id).await?;
     let pins = store::step::pin::list(conn, run.id).await?;
     let versions: BTreeSet<(Versioned, String, i32, Option<Digest>)> =
         pins.into_iter().map(|pin| (pin.of, pin.name, pin.number, pin.digest)).collect();
@@ -301,7 +343,7 @@ async fn origin(conn: &mut PgConnection, ctx: &Ctx, run: &PipelineRun, ran: &[Ra
             }
         }
     }
-    let caveats = caveats(run.code.as_ref(), ran, &external);
+    let caveats = caveats(run.code.as_ref(), &ran, &external);
     let version = |(of, name, number, digest)| OutputVersion { of, name, number, digest };
     Ok(RunOrigin { versions: versions.into_iter().map(version).collect(), caveats })
 }

@@ -9,9 +9,9 @@ use domain::{
     dataset::VersionRef,
     id::{StepId, WorkspaceId},
     pipeline::{Command, ExecutorKind, Invocation, ParamValue, StepSpec, Work, kfp::KfpSource},
-    pipeline_run::{CacheKey, CacheOutcome, Code, StepCache},
+    pipeline_run::{CacheKey, CacheOutcome, StepCache},
     step::{OutputVersion, StepOutput, Versioned},
-    worker::Facts,
+    worker::{Facts, changes},
 };
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -110,7 +110,11 @@ impl Services {
         let workspace = &with.work.workspace;
         let Some(kept) = store::step::cache::find(conn, workspace.id, &digest).await? else {
             let reasons = match store::step::cache::last(conn, with.work.pipeline_id, &held.name).await? {
-                Some(before) => key.changes(&before),
+                Some(before) => {
+                    let mut reasons = key.changes(&before);
+                    reasons.extend(changes_on_worker(conn, &key, &before).await?);
+                    reasons
+                }
                 None => vec!["nothing was kept of this step yet".to_owned()],
             };
             self.note(conn, held, &StepCache { reasons, ..miss("") }, Some((&digest, &key))).await?;
@@ -229,7 +233,7 @@ fn key(with: &RunWith<'_>) -> Result<std::result::Result<CacheKey, &'static str>
     }
     if spec.may_read(with.invocation, "SLIPWAY_COMMIT") {
         match &with.work.code {
-            Some(Code { is_dirty: true, patch: None, .. }) => {
+            Some(code) if code.lacks().is_some() => {
                 return Ok(Err("it reads the commit, and what was changed after it is not known"));
             }
             Some(code) => {
@@ -266,6 +270,17 @@ fn key(with: &RunWith<'_>) -> Result<std::result::Result<CacheKey, &'static str>
         key.add(format!("variable {name}"), shown);
     }
     Ok(Ok(key))
+}
+
+/// What is other in what the step finds on its worker.
+async fn changes_on_worker(conn: &mut PgConnection, key: &CacheKey, before: &CacheKey) -> Result<Vec<String>> {
+    let environment = |key: &CacheKey| key.part("environment").and_then(|digest| digest.parse::<Digest>().ok());
+    let (Some(old), Some(new)) = (environment(before), environment(key)) else { return Ok(Vec::new()) };
+    if old == new {
+        return Ok(Vec::new());
+    }
+    let facts = store::worker::facts(conn, &[old.clone(), new.clone()]).await?;
+    Ok(facts.get(&old).zip(facts.get(&new)).map(|(old, new)| changes(old, new)).unwrap_or_default())
 }
 
 async fn version_is_there(conn: &mut PgConnection, workspace: WorkspaceId, version: &OutputVersion) -> Result<bool> {

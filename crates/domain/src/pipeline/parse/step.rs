@@ -275,7 +275,8 @@ impl Reader {
                     Yaml::List(items) => items.iter().map(Rc::as_ref).collect(),
                     _ => vec![node],
                 };
-                let names = items.into_iter().filter_map(|item| self.text(item, "The name of a metric")).collect();
+                let names: Vec<String> =
+                    items.into_iter().filter_map(|item| self.text(item, "The name of a metric")).collect();
                 if let Err(error) = glob::check(&names, "varies") {
                     self.problem(node.at, error.message);
                 }
