@@ -245,11 +245,9 @@ mod tests {
                 "variable B is gone",
             ]
         );
-        let machine = |processor: &str, gpus: &[&str]| json!({ "processor": processor, "memory_bytes": 9, "gpus": gpus });
-        assert_eq!(
-            changes(&machine("a", &[]), &machine("b", &["x"])),
-            ["gpus: [] → [\"x\"]", "processor: a → b"]
-        );
+        let machine =
+            |processor: &str, gpus: &[&str]| json!({ "processor": processor, "memory_bytes": 9, "gpus": gpus });
+        assert_eq!(changes(&machine("a", &[]), &machine("b", &["x"])), ["gpus: [] → [\"x\"]", "processor: a → b"]);
         assert!(changes(&before, &before).is_empty());
     }
 }

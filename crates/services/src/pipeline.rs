@@ -105,7 +105,8 @@ impl Services {
             Some(version) => version,
             None => {
                 let actor = ctx.actor();
-                store::pipeline::insert_version(&mut tx, pipeline.id, &source, &spec, code.as_ref(), actor.name()).await?
+                store::pipeline::insert_version(&mut tx, pipeline.id, &source, &spec, code.as_ref(), actor.name())
+                    .await?
             }
         };
         let (newest, code_before) = newest.unzip();
@@ -118,7 +119,9 @@ impl Services {
             };
             let summary = format!("{what} version {} of the pipeline {}", version.number, pipeline.name);
             Event::new("pipeline.stored", object(&pipeline), summary)
-                .details(serde_json::json!({ "version": version.number, "digest": version.digest, "code": version.code }))
+                .details(
+                    serde_json::json!({ "version": version.number, "digest": version.digest, "code": version.code }),
+                )
                 .write(&mut tx, ctx)
                 .await?;
         }

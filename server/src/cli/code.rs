@@ -81,7 +81,8 @@ fn changes(git: &Git) -> Result<(Option<Vec<u8>>, Option<LeftOut>)> {
     // The index and what is added to it are copies: whoever runs a pipeline finds the repository as it was.
     let beside = tempfile::tempdir()?;
     let index = beside.path().join("index");
-    let path_of = |name: &str| git.line(&["rev-parse", "--path-format=absolute", "--git-path", name]).context("no path");
+    let path_of =
+        |name: &str| git.line(&["rev-parse", "--path-format=absolute", "--git-path", name]).context("no path");
     match fs::copy(path_of("index")?, &index) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
         _ => {}
@@ -130,7 +131,8 @@ impl Status {
             let submodule = parts.clone().nth(2).filter(|_| fields > 1).unwrap_or_default();
             let Some(path) = parts.nth(fields) else { continue };
             // One that is no file of this repository ends with a slash.
-            status.in_submodules |= submodule.starts_with(b"S") && submodule[1..].iter().any(|flag| b"MU".contains(flag));
+            status.in_submodules |=
+                submodule.starts_with(b"S") && submodule[1..].iter().any(|flag| b"MU".contains(flag));
             status.in_submodules |= fields == 1 && path.ends_with(b"/");
             status.changed.push(PathBuf::from(OsStr::from_bytes(path)));
             if line.starts_with(b"2") {
@@ -217,7 +219,8 @@ mod tests {
         let (folder, patch) = (tempfile::tempdir().unwrap(), tempfile::NamedTempFile::new().unwrap());
         fs::write(patch.path(), patch_of(code)).unwrap();
         let at = folder.path().join("again");
-        git.run(&["worktree", "add", "-q", "--detach", at.to_str().unwrap(), code["commit"].as_str().unwrap()]).unwrap();
+        git.run(&["worktree", "add", "-q", "--detach", at.to_str().unwrap(), code["commit"].as_str().unwrap()])
+            .unwrap();
         let again = Git { root: at, env: Vec::new() };
         again.run(&["apply", "--index", patch.path().to_str().unwrap()]).unwrap();
         again.line(&["write-tree"]).unwrap()
@@ -261,7 +264,8 @@ mod tests {
     #[test]
     fn what_a_patch_has_not_is_told() {
         let (folder, git) = repository();
-        let large: Vec<u8> = (0..MAX_PATCH as u64 * 2).map(|at| (at.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect();
+        let large: Vec<u8> =
+            (0..MAX_PATCH as u64 * 2).map(|at| (at.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect();
         write(folder.path(), "rows.bin", &large);
         let code = of_folder(folder.path()).unwrap();
         assert_eq!((&code["is_dirty"], &code["left_out"]), (&json!(true), &json!("too_large")));
@@ -270,7 +274,8 @@ mod tests {
         sparse.set_len(MAX_CHANGED + 1).unwrap();
         assert_eq!(of_folder(folder.path()).unwrap()["left_out"], json!("too_large"), "without reading it");
         fs::remove_file(folder.path().join("rows.bin")).unwrap();
-        let request = |length| fitting(json!({ "source": "s".repeat(length), "code": { "commit": "c", "patch": "p" } }));
+        let request =
+            |length| fitting(json!({ "source": "s".repeat(length), "code": { "commit": "c", "patch": "p" } }));
         assert_eq!(request(9)["code"], json!({ "commit": "c", "patch": "p" }));
         assert_eq!(request(MAX_REQUEST)["code"], json!({ "commit": "c", "left_out": "too_large" }));
 

@@ -314,9 +314,7 @@ async fn apply(client: &Client, file: &Path, executor: ExecutorKind, no_code: bo
     let code = if no_code { None } else { super::code::of_folder(folder) };
     let body = super::code::fitting(json!({ "source": source, "code": code }));
     let pipelines = format!("{}?executor={}", path(&["pipelines"]), executor.as_str());
-    let stored = client.send::<PipelineVersion>(Method::PUT, &pipelines, |request| {
-        request.json(&body)
-    });
+    let stored = client.send::<PipelineVersion>(Method::PUT, &pipelines, |request| request.json(&body));
     let (status, version) = stored.await.map_err(refused)?;
     let (name, number, digest) = (&version.spec.name, version.number, version.digest.short());
     match status {
@@ -351,7 +349,9 @@ async fn start(client: &Client, options: &Run) -> Result<()> {
     // Should the answer be lost and the command be sent again by its library, it still starts one run.
     let key = uuid::Uuid::now_v7().to_string();
     let code = if options.no_code { None } else { super::code::of_folder(Path::new(".")) };
-    let body = super::code::fitting(json!({ "code": code, "params": params, "version": options.file_version, "use_cache": !options.no_cache, "idempotency_key": key }));
+    let body = super::code::fitting(
+        json!({ "code": code, "params": params, "version": options.file_version, "use_cache": !options.no_cache, "idempotency_key": key }),
+    );
     let run: PipelineRun = client.post(&path(&["pipelines", &options.name, "runs"]), body).await.map_err(refused)?;
     print(&run.number.to_string());
     if options.wait { wait(client, run.number).await } else { Ok(()) }

@@ -41,9 +41,9 @@ pub use input::{InputSpec, LATEST, OutputRef, VersionInput};
 pub use metrics::MetricsSpec;
 pub use output::{OutputKind, OutputSpec};
 pub use param::{Param, ParamKind};
-pub use python::Python;
 #[cfg(not(target_arch = "wasm32"))]
 pub use parse::{MAX_FILE_BYTES, MAX_STEPS};
+pub use python::Python;
 pub use spec::{
     Cache, Command, ExecutorKind, ListRef, MAX_INSTANCES, MapSpec, NOTEBOOK_OUTPUT, PipelineSpec, Priority, Resources,
     Retries, StepSpec, SubPipeline, TriggerRule, Work,

@@ -247,10 +247,9 @@ steps:
 
     #[test]
     fn a_step_may_read_what_it_or_a_file_that_it_uses_names() {
-        let file = FILE.replace("import shared", "import shared, checkout").replace(
-            "steps:\n",
-            "  checkout.py: \"run(['git', 'checkout', os.environ['SLIPWAY_COMMIT']])\"\nsteps:\n",
-        );
+        let file = FILE
+            .replace("import shared", "import shared, checkout")
+            .replace("steps:\n", "  checkout.py: \"run(['git', 'checkout', os.environ['SLIPWAY_COMMIT']])\"\nsteps:\n");
         let spec = PipelineSpec::parse(&file).unwrap_or_else(|problems| panic!("{problems}"));
         let params = spec.resolve_params(&BTreeMap::new()).unwrap();
         let may_read = |step: &str| {

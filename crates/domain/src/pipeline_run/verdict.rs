@@ -409,16 +409,16 @@ mod tests {
         assert_eq!(Verdict::of(all, Vec::new()).sentence(), "Reproduced, byte for byte.");
         let near = difference("a", Sameness::WithinTolerance);
         assert_eq!(Verdict::of(all, vec![near.clone()]).sentence(), "Reproduced within the tolerance.");
-        let far = Verdict::of(all, vec![near, difference("b", Sameness::Diverged), difference("c", Sameness::Diverged)]);
+        let far =
+            Verdict::of(all, vec![near, difference("b", Sameness::Diverged), difference("c", Sameness::Diverged)]);
         assert_eq!(far.sameness, Sameness::Diverged);
         assert_eq!(far.sentence(), "Diverged first in the output o of b: So.");
     }
 
     #[test]
     fn where_nothing_was_compared_nothing_is_the_same() {
-        let of = |outputs, metrics, differences| {
-            Verdict::of(Extent { steps: 2, outputs, metrics }, differences).sameness
-        };
+        let of =
+            |outputs, metrics, differences| Verdict::of(Extent { steps: 2, outputs, metrics }, differences).sameness;
         assert_eq!(of(0, 0, Vec::new()), Sameness::NothingToCompare);
         assert_eq!(of(0, 1, Vec::new()), Sameness::Identical);
         assert_eq!(of(1, 0, Vec::new()), Sameness::Identical);

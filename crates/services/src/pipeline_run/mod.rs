@@ -582,7 +582,10 @@ fn code_of<'a>(version: &'a PipelineVersion, cause: &Cause<'a>) -> Option<&'a Co
     }
     let elsewhere = |code: &&Code| {
         let around = cause.code.and_then(|around| around.repository.as_ref());
-        cause.cause == RunCause::Step && around.is_some() && code.repository.is_some() && code.repository.as_ref() != around
+        cause.cause == RunCause::Step
+            && around.is_some()
+            && code.repository.is_some()
+            && code.repository.as_ref() != around
     };
     version.code.as_ref().filter(elsewhere).or(cause.code).or(version.code.as_ref())
 }

@@ -4,8 +4,7 @@
 use super::{Cause, Insert, StartedRun, by_number, earlier, name, object, sender_key, turn};
 use crate::{Ctx, Error, Event, Result, Services, boxed, pipeline};
 use domain::{
-    Digest,
-    Page,
+    Digest, Page,
     dataset::VersionRef,
     id::PipelineRunId,
     page,
@@ -199,7 +198,8 @@ impl Services {
                 // A step that did not run in the first run logged nothing in it.
                 let Some(runs) = tracked.remove(&one.name) else { continue };
                 let now = tracked_now.remove(&one.name).unwrap_or_default();
-                let (metrics, others) = compare_metrics(&one.name, &runs, &now, |metric| tolerance_of(step, one, metric));
+                let (metrics, others) =
+                    compare_metrics(&one.name, &runs, &now, |metric| tolerance_of(step, one, metric));
                 compared.metrics += metrics;
                 differences.extend(others);
             }

@@ -312,11 +312,15 @@ pub(super) async fn take_over(
         _ => (StepState::Failed, format!("nobody was asked in run #{before}, and nobody is asked to reproduce it")),
     };
     let title = format!("{} of {}", waiting.name, pipeline_run::name(run));
-    Event::new("pipeline_run.approval_taken_over", pipeline_run::object(run), format!("{title} is not asked: {reason}"))
-        .related(pipeline_run::object(&first))
-        .details(serde_json::json!({ "step": waiting.name, "state": state, "reproduces": before }))
-        .write_as(conn, Some(run.workspace_id), Actor::System, None)
-        .await?;
+    Event::new(
+        "pipeline_run.approval_taken_over",
+        pipeline_run::object(run),
+        format!("{title} is not asked: {reason}"),
+    )
+    .related(pipeline_run::object(&first))
+    .details(serde_json::json!({ "step": waiting.name, "state": state, "reproduces": before }))
+    .write_as(conn, Some(run.workspace_id), Actor::System, None)
+    .await?;
     Ok((state, reason))
 }
 

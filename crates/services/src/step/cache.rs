@@ -83,7 +83,9 @@ impl Services {
         with: RunWith<'_>,
         found_out: &FoundOut,
     ) -> Result<Outcome> {
-        let Some(cache) = with.work.spec.cache_of(with.step).filter(|_| with.is_kept()) else { return Ok(Outcome::Miss) };
+        let Some(cache) = with.work.spec.cache_of(with.step).filter(|_| with.is_kept()) else {
+            return Ok(Outcome::Miss);
+        };
         let miss = |reason: &str| StepCache {
             outcome: CacheOutcome::Miss,
             run: None,
@@ -182,11 +184,7 @@ impl Services {
     }
 
     /// The name of an output that is not all there, if one is not.
-    async fn what_is_gone(
-        &self,
-        workspace: WorkspaceId,
-        outputs: &[StepOutput],
-    ) -> Result<Option<String>> {
+    async fn what_is_gone(&self, workspace: WorkspaceId, outputs: &[StepOutput]) -> Result<Option<String>> {
         for output in outputs {
             let is_there = self.output_is_there(output).await?
                 && match &output.version {

@@ -5,8 +5,8 @@ use crate::{
     dataset::DatasetName,
     glob,
     pipeline::{
-        Cache, Command, InputSpec, LATEST, MapSpec, MetricsSpec, NOTEBOOK_OUTPUT, OutputKind, OutputRef, OutputSpec, ParamValue,
-        Resources, Retries, StepSpec, SubPipeline, TriggerRule, Work, check_relative_path,
+        Cache, Command, InputSpec, LATEST, MapSpec, MetricsSpec, NOTEBOOK_OUTPUT, OutputKind, OutputRef, OutputSpec,
+        ParamValue, Resources, Retries, StepSpec, SubPipeline, TriggerRule, Work, check_relative_path,
         kfp::KfpStep,
         spec::{DEFAULT_POOL, MAX_INSTANCES},
     },

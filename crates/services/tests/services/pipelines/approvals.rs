@@ -312,7 +312,10 @@ async fn a_reproduction_takes_the_answer_over_and_asks_nobody() {
     let again = reproduce(run).await;
     world.succeed(Some(0.9)).await;
     let (state, reason) = world.state_of(again, "release").await;
-    assert_eq!((state, &*reason), (S::Failed, &*format!("nobody was asked in run #{run}, and nobody is asked to reproduce it")));
+    assert_eq!(
+        (state, &*reason),
+        (S::Failed, &*format!("nobody was asked in run #{run}, and nobody is asked to reproduce it"))
+    );
     assert!(world.services.step_approvals_waiting_for_me(&world.approver).await.unwrap().is_empty());
 }
 

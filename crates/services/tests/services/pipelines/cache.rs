@@ -230,14 +230,8 @@ async fn a_step_that_reads_the_commit_runs_again_for_another() {
     let player = Player::new().await;
     player.engine.store(&yaml("git checkout $SLIPWAY_COMMIT", "true")).await;
     let start = async |commit: &str, patch: Option<&str>, left_out: Option<LeftOut>| {
-        let code = Code {
-            repository: None,
-            commit: commit.to_owned(),
-            branch: None,
-            is_dirty: false,
-            patch: None,
-            left_out,
-        };
+        let code =
+            Code { repository: None, commit: commit.to_owned(), branch: None, is_dirty: false, patch: None, left_out };
         let new = NewRun {
             pipeline: "cached".to_owned(),
             code: Some((code, patch.map(|patch| patch.as_bytes().to_vec()))),

@@ -269,16 +269,10 @@ async fn what_steps_log_is_compared_too() {
         engine.detail(run.number).await.run.verdict.unwrap()
     };
     let verdict = again(&[("f1", 0.9), ("fit_seconds", 7.0), ("system/cpu", 90.0)]).await;
-    assert_eq!(
-        (verdict.sameness, verdict.steps, verdict.outputs, verdict.metrics),
-        (Sameness::Identical, 1, 0, 1)
-    );
+    assert_eq!((verdict.sameness, verdict.steps, verdict.outputs, verdict.metrics), (Sameness::Identical, 1, 0, 1));
     assert_eq!(again(&[("f1", 0.905)]).await.sameness, Sameness::WithinTolerance);
     let verdict = again(&[("f1", 0.5)]).await;
-    assert_eq!(
-        verdict.sentence(),
-        "Diverged first in the metric f1 of train: 0.9 before, 0.5 now (44.444 % apart)."
-    );
+    assert_eq!(verdict.sentence(), "Diverged first in the metric f1 of train: 0.9 before, 0.5 now (44.444 % apart).");
     assert_eq!(
         again(&[]).await.sentence(),
         "Diverged first in train: It logged the tracked run train before, and not again."
@@ -368,10 +362,7 @@ async fn runs_inside_of_a_run_are_done_again_from_their_records_too() {
     assert_eq!(inner_third.reproduces, Some(inner_again.number));
     assert_eq!(inner_third.verdict.unwrap().sameness, Sameness::Diverged);
     let verdict = engine.detail(third).await.run.verdict.unwrap();
-    assert_eq!(
-        verdict.sentence(),
-        "Diverged first in the output rows of data/clean: 3 bytes before, 5 bytes now."
-    );
+    assert_eq!(verdict.sentence(), "Diverged first in the output rows of data/clean: 3 bytes before, 5 bytes now.");
 }
 
 #[tokio::test]
@@ -446,11 +437,7 @@ async fn a_run_that_nobody_starts_from_a_repository_has_the_code_of_its_version(
     let record = engine.services.pipeline_run_record(&engine.ctx(), first.number, None).await.unwrap();
     assert!(record.caveats.is_empty(), "{:?}", record.caveats);
     let started_from = code("wine", "bbbbbbb2");
-    let new = NewRun {
-        pipeline: "prepare".to_owned(),
-        code: Some((started_from.clone(), None)),
-        ..NewRun::default()
-    };
+    let new = NewRun { pipeline: "prepare".to_owned(), code: Some((started_from.clone(), None)), ..NewRun::default() };
     let run = engine.services.start_pipeline_run(&engine.ctx(), new).await.unwrap().run;
     assert_eq!(run.code, Some(started_from), "what it is started from goes before it");
 
@@ -478,17 +465,12 @@ async fn a_run_that_nobody_starts_from_a_repository_has_the_code_of_its_version(
 async fn a_run_inside_of_another_has_its_code_unless_it_is_of_another_repository() {
     let engine = engine().await;
     let around = code("wine", "bbbbbbb2");
-    for (of_inner, expected) in [
-        (code("wine", "aaaaaaa1"), &around),
-        (code("cleaning", "aaaaaaa1"), &code("cleaning", "aaaaaaa1")),
-    ] {
+    for (of_inner, expected) in
+        [(code("wine", "aaaaaaa1"), &around), (code("cleaning", "aaaaaaa1"), &code("cleaning", "aaaaaaa1"))]
+    {
         store_from(&engine, INNER, of_inner, None).await;
         engine.store(OUTER).await;
-        let new = NewRun {
-            pipeline: "nightly".to_owned(),
-            code: Some((around.clone(), None)),
-            ..NewRun::default()
-        };
+        let new = NewRun { pipeline: "nightly".to_owned(), code: Some((around.clone(), None)), ..NewRun::default() };
         let outer = engine.services.start_pipeline_run(&engine.ctx(), new).await.unwrap().run.number;
         assert_eq!(play(&engine, outer, "a,b").await.code.as_ref(), Some(expected));
     }

@@ -9,8 +9,8 @@ use domain::{
 };
 use executors::{ProcessExecutor, Shim, StepDir};
 use services::{
-    AttemptEnd, Claimed, ErrorKind, FileTrouble, LetGo, NewDataset, NewPipelineTrigger, NewRun, NewTriggerOn, RunFilter, Source,
-    StepWork,
+    AttemptEnd, Claimed, ErrorKind, FileTrouble, LetGo, NewDataset, NewPipelineTrigger, NewRun, NewTriggerOn,
+    RunFilter, Source, StepWork,
 };
 use std::{collections::BTreeMap, fs};
 
