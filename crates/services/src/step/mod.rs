@@ -251,7 +251,10 @@ impl Services {
         let token_name = format!("{run_name}: {}, try {}", held.name, held.number);
         let taken: Vec<StepInput> = inputs.iter().map(|files| files.input.clone()).collect();
         let outputs = PipelineSpec::filled_outputs(step, &values);
-        let python = invocation.python();
+        let python = match work.spec.executor_of(step) {
+            ExecutorKind::Process => invocation.python(),
+            ExecutorKind::Docker | ExecutorKind::Kubernetes => Python::default(),
+        };
         let facts = found_out.facts.clone().unwrap_or_else(|| around.now(&python));
         let unknown = facts.environment.is_none().then_some(python);
         let with = cache::RunWith {

@@ -174,7 +174,7 @@ async fn version(
 
 /// What was changed after the commit that a version was stored from the last time, as `git apply` reads it.
 #[utoipa::path(get, path = "/api/v1/pipelines/{name}/versions/{number}/patch", tag = "pipelines",
-    operation_id = "pipeline_version_patch", params(("name" = String, Path), ("number" = i32, Path)),
+    params(("name" = String, Path), ("number" = i32, Path)),
     responses((status = 200, content_type = "text/x-patch", body = String), (status = 404, body = Problem)))]
 async fn patch(
     State(state): State<AppState>,
