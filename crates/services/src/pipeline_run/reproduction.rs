@@ -208,9 +208,9 @@ impl Services {
             differences.push(Difference::of_step(more.name, "It was not there before.".to_owned()));
         }
         let mut verdict = Verdict::of(compared, differences);
-        surroundings.splice(0..0, changed_around(conn, before, after, &verdict).await?);
-        surroundings.truncate(MOST_CHANGES);
-        verdict.surroundings = surroundings;
+        verdict.surroundings = changed_around(conn, before, after, &verdict).await?;
+        verdict.surroundings.append(&mut surroundings);
+        verdict.surroundings.truncate(MOST_CHANGES);
         Ok(verdict)
     }
 

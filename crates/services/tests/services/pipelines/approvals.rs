@@ -297,8 +297,7 @@ async fn a_reproduction_takes_the_answer_over_and_asks_nobody() {
     assert!(reason.starts_with(&format!("in run #{run}: ")) && reason.ends_with("said no: too bad"), "{reason}");
 
     // Where it came to the question only now, nobody's answer is there.
-    let yaml = FILE.replace("{ command: 'true', outputs", "{ command: 'true', retries: 0, outputs");
-    let run = world.run_file(&yaml).await;
+    let run = world.run_file(FILE).await;
     let held = world.claim().await.unwrap();
     let lease = Lease { step_id: held.step_id, run_id: held.run_id, attempt_id: held.attempt_id, fence: held.fence };
     let end = AttemptEnd {

@@ -325,7 +325,7 @@ async fn what_a_step_finds_is_asked_for_by_its_own_path_and_only_when_it_decides
 
     assert_eq!(play().await.1, ["c"]);
     // Something is installed there.
-    around.found.lock().unwrap().insert(venv, 3);
+    around.found.lock().unwrap().insert(venv.clone(), 3);
     let (run, ran) = play().await;
     assert_eq!(ran, ["a", "c"]);
     let cache = around.engine.services.step(&around.engine.ctx(), run, "a").await.unwrap().cache.unwrap();
