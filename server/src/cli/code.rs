@@ -264,8 +264,14 @@ mod tests {
     #[test]
     fn what_a_patch_has_not_is_told() {
         let (folder, git) = repository();
-        let large: Vec<u8> =
-            (0..MAX_PATCH as u64 * 2).map(|at| (at.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect();
+        let large: Vec<u8> = std::iter::successors(Some(0x9e37_79b9_7f4a_7c15_u64), |state| {
+            let state = state ^ (state << 13);
+            let state = state ^ (state >> 7);
+            Some(state ^ (state << 17))
+        })
+        .take(MAX_PATCH / 4)
+        .flat_map(u64::to_le_bytes)
+        .collect();
         write(folder.path(), "rows.bin", &large);
         let code = of_folder(folder.path()).unwrap();
         assert_eq!((&code["is_dirty"], &code["left_out"]), (&json!(true), &json!("too_large")));
