@@ -2,7 +2,7 @@
 //! looked at before the run is locked: a folder may have many files.
 
 use super::{FoundOut, inputs::InputFiles};
-use crate::{Result, Services};
+use crate::{Result, Services, boxed};
 use chrono::{TimeDelta, Utc};
 use domain::{
     Digest,
@@ -149,6 +149,7 @@ impl Services {
     }
 
     /// Looks whether all that a step gave before is there.
+    #[boxed]
     pub(super) async fn look_at(&self, held: &Claimed, kept: Kept) -> Result<Looked> {
         let runs = store::pipeline_run::by_ids(&mut *self.conn().await?, &[held.run_id]).await?;
         let run = runs.into_iter().next().ok_or_else(domain::Error::internal)?;

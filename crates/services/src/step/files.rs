@@ -303,6 +303,7 @@ impl Services {
     }
 
     /// Whether all that an output is made of is in the artifact store.
+    #[boxed]
     pub(super) async fn output_is_there(&self, output: &StepOutput) -> crate::Result<bool> {
         if !self.artifacts.has(&output.digest).await.map_err(artifact::of_store)? {
             return Ok(false);
@@ -312,11 +313,10 @@ impl Services {
         }
         let bytes = self.artifacts.get_bytes(&output.digest, MAX_MANIFEST_BYTES).await.map_err(artifact::of_store)?;
         let manifest: Manifest = serde_json::from_slice(&bytes).map_err(|_| domain::Error::internal())?;
-        let mut looking = stream::iter(&manifest.files)
-            .map(|file| async { self.artifacts.has(&file.digest).await.map_err(artifact::of_store) })
-            .buffer_unordered(LOOKED_AT_ONCE);
+        let looks: Vec<_> = manifest.files.iter().map(|file| self.artifacts.has(&file.digest)).collect();
+        let mut looking = stream::iter(looks).buffer_unordered(LOOKED_AT_ONCE);
         while let Some(is_there) = looking.next().await {
-            if !is_there? {
+            if !is_there.map_err(artifact::of_store)? {
                 return Ok(false);
             }
         }

@@ -210,6 +210,7 @@ impl Services {
         }
     }
 
+    #[boxed]
     async fn begin_with(
         &self,
         held: &Claimed,
