@@ -108,6 +108,7 @@ fn version(number: i32, minutes: i64, by: &str) -> PipelineVersion {
         digest: digest(u8::try_from(number).unwrap_or_default() + 20),
         source: FILE.to_owned(),
         spec: spec(),
+        code: None,
         created_by: by.to_owned(),
         created_at: ago(minutes),
     }
@@ -208,6 +209,7 @@ fn page(run: domain::pipeline_run::PipelineRun, steps: Vec<(Step, Vec<StepAttemp
         branch: Some("main".to_owned()),
         is_dirty: true,
         patch: Some(digest(45)),
+        left_out: None,
     };
     let run = domain::pipeline_run::PipelineRun { code: Some(code), ..run };
     let origin = RunOrigin {

@@ -8,6 +8,8 @@ use crate::{
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// A worker that was not heard of for so long is taken for gone.
 pub const SILENT_AFTER: TimeDelta = TimeDelta::seconds(45);
@@ -19,6 +21,53 @@ pub struct Facts {
     pub machine: Option<Digest>,
     /// What steps find on it: the system, the Python and its packages, the variables that it gives them.
     pub environment: Option<Digest>,
+}
+
+/// The most changes that are told.
+const MOST_CHANGES: usize = 20;
+
+/// What is other in what a worker says of its machine, or of what steps find there, than it was `before`, in words:
+/// `numpy: 2.1.0 → 2.2.0`; up to twenty.
+#[must_use]
+pub fn changes(before: &Value, after: &Value) -> Vec<String> {
+    let (before, after) = (parts(before), parts(after));
+    let changed = after.iter().filter_map(|(part, value)| match before.get(part) {
+        Some(old) if old == value => None,
+        // Of variables there are digests.
+        Some(_) if part.starts_with(VARIABLE) => Some(format!("{part} changed")),
+        Some(old) => Some(format!("{part}: {old} → {value}")),
+        None if part.starts_with(VARIABLE) => Some(format!("{part} is new")),
+        None => Some(format!("{part} {value} is new")),
+    });
+    let gone = before.keys().filter(|part| !after.contains_key(*part)).map(|part| format!("{part} is gone"));
+    changed.chain(gone).take(MOST_CHANGES).collect()
+}
+
+/// What the name of a variable follows in a part's name.
+const VARIABLE: &str = "variable ";
+
+/// What a worker says, by what people call it.
+fn parts(of: &Value) -> BTreeMap<String, String> {
+    let mut parts = BTreeMap::new();
+    let shown = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    for (name, value) in of.as_object().into_iter().flatten() {
+        match (name.as_str(), value) {
+            (_, Value::Null) => {}
+            ("python", python) => {
+                parts.extend(python.get("version").map(|version| ("Python".to_owned(), shown(version))));
+                let packages = python.get("packages").and_then(Value::as_object).into_iter().flatten();
+                parts.extend(packages.map(|(package, version)| (package.clone(), shown(version))));
+            }
+            ("variables", variables) => {
+                let variables = variables.as_object().into_iter().flatten();
+                parts.extend(variables.map(|(name, value)| (format!("{VARIABLE}{name}"), shown(value))));
+            }
+            (name, value) => {
+                parts.insert(name.replace('_', " "), shown(value));
+            }
+        }
+    }
+    parts
 }
 
 /// A process that runs steps.
@@ -195,6 +244,7 @@ const MOST_HOLDERS: usize = 4;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn a_step_that_waits_is_told_why() {
@@ -290,5 +340,33 @@ mod tests {
         let told_busy = told(1, &busy, &[]);
         assert_eq!(told_busy, "for a free slot: all workers of the pool big that have a GPU for it are busy");
         assert_eq!(told(0, &busy, &all_held), "for a worker to take it");
+    }
+
+    #[test]
+    fn what_is_other_on_a_worker_is_told_by_its_name() {
+        let before = json!({
+            "system": "Debian 12", "architecture": "x86_64", "variables": { "A": "blake3:1", "B": "blake3:2" },
+            "python": { "version": "3.12.1", "packages": { "numpy": "2.1.0", "pandas": "2.2.0", "six": "1.0" } },
+        });
+        let after = json!({
+            "system": "Debian 12", "architecture": "x86_64", "variables": { "A": "blake3:3", "C": "blake3:4" },
+            "python": { "version": "3.12.2", "packages": { "numpy": "2.2.0", "pandas": "2.2.0", "scipy": "1.1" } },
+        });
+        assert_eq!(
+            changes(&before, &after),
+            [
+                "Python: 3.12.1 → 3.12.2",
+                "numpy: 2.1.0 → 2.2.0",
+                "scipy 1.1 is new",
+                "variable A changed",
+                "variable C is new",
+                "six is gone",
+                "variable B is gone",
+            ]
+        );
+        let machine =
+            |processor: &str, gpus: &[&str]| json!({ "processor": processor, "memory_bytes": 9, "gpus": gpus });
+        assert_eq!(changes(&machine("a", &[]), &machine("b", &["x"])), ["gpus: [] → [\"x\"]", "processor: a → b"]);
+        assert!(changes(&before, &before).is_empty());
     }
 }

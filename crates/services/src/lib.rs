@@ -113,7 +113,7 @@ pub use setup::{NewUser, used_link};
 pub use step::{
     Adopted, AttemptEnd, Claimed, FileTrouble, Given, Hit, InputFiles, KfpWork, Lease, LetGo, MAX_NOTEBOOK,
     NOTEBOOK_PROGRESS, NotebookAgainst, NotebookWork, Place, Renewed, Source, StepApprovalDetail, StepWork,
-    compare_notebooks,
+    Surroundings, compare_notebooks,
 };
 pub use task::blocking;
 pub use token::{IssuedToken, NewToken};

@@ -323,6 +323,7 @@ impl Services {
             branch: Some(push.branch.clone()),
             is_dirty: false,
             patch: None,
+            left_out: None,
         };
         // A forge may name something else than a commit: then the run has no code, and says so.
         let code = code.check().ok();

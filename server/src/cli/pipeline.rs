@@ -40,6 +40,9 @@ pub enum Command {
         /// Where the steps of a file run that Kubeflow Pipelines compiled.
         #[arg(long, env = "SLIPWAY_EXECUTOR", default_value = "docker", value_name = "EXECUTOR", value_parser = executor)]
         executor: ExecutorKind,
+        /// Do not say which commit of the repository around the file it is stored from, and what was changed.
+        #[arg(long, env = "SLIPWAY_NO_CODE", value_parser = clap::builder::FalseyValueParser::new())]
+        no_code: bool,
         /// Which server, and as whom.
         #[command(flatten)]
         remote: Remote,
@@ -196,7 +199,7 @@ pub struct Decide {
 /// When the server does not answer or refuses, or the run that is waited for does not succeed.
 pub async fn run(command: Command) -> Result<()> {
     match command {
-        Command::Apply { file, executor, remote } => apply(&remote.client()?, &file, executor).await,
+        Command::Apply { file, executor, no_code, remote } => apply(&remote.client()?, &file, executor, no_code).await,
         Command::Lint { files } => lint(&files),
         Command::Schema => {
             print(domain::pipeline::SCHEMA.trim_end());
@@ -304,12 +307,14 @@ fn refuse(file: &Path, errors: FileErrors) -> Result<()> {
     problems(errors.0.len())
 }
 
-async fn apply(client: &Client, file: &Path, executor: ExecutorKind) -> Result<()> {
+async fn apply(client: &Client, file: &Path, executor: ExecutorKind, no_code: bool) -> Result<()> {
     let source = read(file)?;
+    // Where the file is, so is the code that its steps run.
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let code = if no_code { None } else { super::code::of_folder(folder) };
+    let body = super::code::fitting(json!({ "source": source, "code": code }));
     let pipelines = format!("{}?executor={}", path(&["pipelines"]), executor.as_str());
-    let stored = client.send::<PipelineVersion>(Method::PUT, &pipelines, |request| {
-        request.header("content-type", "application/yaml").body(source)
-    });
+    let stored = client.send::<PipelineVersion>(Method::PUT, &pipelines, |request| request.json(&body));
     let (status, version) = stored.await.map_err(refused)?;
     let (name, number, digest) = (&version.spec.name, version.number, version.digest.short());
     match status {
@@ -343,8 +348,10 @@ async fn start(client: &Client, options: &Run) -> Result<()> {
     let params = params(&options.params)?;
     // Should the answer be lost and the command be sent again by its library, it still starts one run.
     let key = uuid::Uuid::now_v7().to_string();
-    let code = if options.no_code { None } else { super::code::of_working_directory() };
-    let body = json!({ "code": code, "params": params, "version": options.file_version, "use_cache": !options.no_cache, "idempotency_key": key });
+    let code = if options.no_code { None } else { super::code::of_folder(Path::new(".")) };
+    let body = super::code::fitting(
+        json!({ "code": code, "params": params, "version": options.file_version, "use_cache": !options.no_cache, "idempotency_key": key }),
+    );
     let run: PipelineRun = client.post(&path(&["pipelines", &options.name, "runs"]), body).await.map_err(refused)?;
     print(&run.number.to_string());
     if options.wait { wait(client, run.number).await } else { Ok(()) }
@@ -363,7 +370,12 @@ async fn reproduce(client: &Client, number: i64, is_awaited: bool) -> Result<()>
     loop {
         let detail = detail(client, run.number).await?;
         match detail.run.verdict {
-            Some(verdict) if verdict.sameness == Sameness::Diverged => bail!(verdict.sentence()),
+            Some(verdict) if matches!(verdict.sameness, Sameness::Diverged | Sameness::NothingToCompare) => {
+                for change in &verdict.surroundings {
+                    say(&format!("other on the machines: {change}"));
+                }
+                bail!(verdict.sentence())
+            }
             Some(verdict) => {
                 say(&verdict.sentence());
                 return Ok(());

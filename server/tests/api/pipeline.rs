@@ -153,3 +153,34 @@ async fn what_kubeflow_pipelines_compiled_is_stored_as_a_file_of_ours() {
     );
     assert_eq!(refused["problems"][0]["line"], 2 + wrong.lines().position(|line| line == "    tasks:").unwrap());
 }
+
+#[tokio::test]
+async fn a_file_may_say_which_code_it_is_from() {
+    let app = TestApp::start().await;
+    let contributor = app.member(Role::Contributor).await;
+    let store = |code: serde_json::Value| {
+        let (body, contributor) = (json!({ "source": FILE, "code": code }), contributor.clone());
+        async move { contributor.put("/api/v1/pipelines", body).await }
+    };
+    for (code, field, told) in [
+        (json!({ "commit": "main" }), "code.commit", "hexadecimal"),
+        (json!({ "commit": "abcdef0", "patch_base64": "%" }), "code.patch_base64", "not base64"),
+        (json!({ "commit": "abcdef0", "patch": "a", "patch_base64": "YQ==" }), "code.patch_base64", "not both"),
+    ] {
+        let refused = store(code).await.refused(400);
+        assert_eq!(refused["field"], field, "{refused}");
+        assert!(refused["detail"].as_str().unwrap().contains(told), "{refused}");
+    }
+    store(json!({ "commit": "abcdef0", "left_out": "other" })).await.refused(400);
+
+    // A patch in no encoding that JSON has.
+    let stored = store(json!({ "commit": "abcdef0", "patch_base64": "LWNhZukK" })).await.ok();
+    assert_eq!((&stored["code"]["commit"], &stored["code"]["is_dirty"]), (&json!("abcdef0"), &json!(true)));
+    let patch = contributor.get("/api/v1/pipelines/wine/versions/1/patch").await;
+    assert_eq!((patch.status.as_u16(), patch.header("content-type")), (200, "text/x-patch"));
+    assert_eq!(patch.body, b"-caf\xe9\n"[..]);
+    store(json!({ "commit": "abcdef1" })).await.ok();
+    contributor.get("/api/v1/pipelines/wine/versions/1/patch").await.refused(404);
+    let page = contributor.get("/api/v1/pipelines/wine/versions/1").await.ok();
+    assert_eq!(page["code"], json!({ "commit": "abcdef1", "is_dirty": false }));
+}

@@ -8,6 +8,7 @@ mod cli;
 mod containers;
 mod crash;
 mod data;
+mod environment;
 mod evidence;
 mod kill;
 mod lifecycle;

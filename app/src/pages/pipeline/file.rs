@@ -4,7 +4,10 @@ use super::{Head as PipelineHead, Shown};
 use crate::{
     chart::dag::{Dag, MOST, Node, fold},
     format,
-    pages::notebook::diff::{Changes, summary},
+    pages::{
+        notebook::diff::{Changes, summary},
+        pipeline_run::CodeFacts,
+    },
     ui::prelude::*,
 };
 use domain::{
@@ -87,6 +90,8 @@ pub fn File(
     let edit = format!("{}/edit?version={}", links.pipeline(&name), version.number);
     let start = format!("{}?version={}#start", links.pipeline(&name), version.number);
     let raw = links.pipeline_source(&name, version.number);
+    let patch = links.to(&format!("api/v1/pipelines/{name}/versions/{}/patch", version.number));
+    let code = version.code.clone().map(|code| view! { <CodeFacts code patch/> });
     let is_old = version.number != latest;
     let compared = (version.number > 1 && changes.is_none()).then(|| {
         let before = (version.number - 1).to_string();
@@ -161,6 +166,7 @@ pub fn File(
                             <Fact name="Digest"><DigestText digest=version.digest.clone()/></Fact>
                             <Fact name="Stored"><When at=version.created_at/></Fact>
                             <Fact name="By">{version.created_by.clone()}</Fact>
+                            {code}
                         </Facts>
                         {choice}
                     </Body>

@@ -6,6 +6,7 @@
 use super::{
     input::{InputSpec, OutputRef, VersionInput},
     kfp::KfpStep,
+    metrics::MetricsSpec,
     output::OutputSpec,
     param::Param,
     value::ParamValue,
@@ -131,6 +132,9 @@ pub struct StepSpec {
     /// Whether what it gave is used again when it would run with the same once more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<Cache>,
+    /// How the metrics of its tracked runs are compared when a run is done again.
+    #[serde(default, skip_serializing_if = "MetricsSpec::is_default")]
+    pub metrics: MetricsSpec,
 }
 
 /// Whether what a step gave is used again when it would run with the same once more.

@@ -307,7 +307,7 @@ steps:
     if: "size(params.day) > 0"
     needs: [list]
     steps:
-      good: { if: "params.rate > 0.5", command: [a, "${{ params.region }}"], outputs: { out: a.txt }, cache: false }
+      good: { if: "params.rate > 0.5", command: [a, "${{ params.region }}"], outputs: { out: a.txt }, cache: false, metrics: { tolerance: 0.01, varies: ["*_seconds"] } }
       bad: { command: [b], outputs: { out: b.txt }, timeout: 90m, retries: { count: 2, backoff: 1h, max: 2h, jitter: 0 } }
       many: { matrix: { x: [1, 2], y: [a] }, command: [c], resources: { cpu: 0.5, memory: 512Mi, gpu: 1 }, limits: gpu }
     outputs: { out: [good.out, bad.out], same: good.out }

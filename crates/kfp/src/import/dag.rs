@@ -13,8 +13,8 @@ use crate::{
     native,
 };
 use domain::pipeline::{
-    Cache, InputSpec, ListRef, MapSpec, OutputRef, OutputSpec, ParamValue, Resources, Retries, StepSpec, TriggerRule,
-    Work, kfp::KfpKind,
+    Cache, InputSpec, ListRef, MapSpec, MetricsSpec, OutputRef, OutputSpec, ParamValue, Resources, Retries, StepSpec,
+    TriggerRule, Work, kfp::KfpKind,
 };
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -495,6 +495,7 @@ pub(super) fn blank(work: Work) -> StepSpec {
         image: None,
         resources: Resources::default(),
         cache: None,
+        metrics: MetricsSpec::default(),
         kfp: None,
     }
 }

@@ -6,6 +6,7 @@ mod reproduction;
 mod rerun;
 pub(crate) mod turn;
 
+pub(crate) use reproduction::start_again;
 pub use rerun::Rerun;
 
 use crate::{
@@ -204,8 +205,8 @@ impl Services {
         }
     }
 
-    /// Checks what is said of the code of a run, and keeps the patch.
-    async fn keep_code(&self, code: Code, patch: Option<&[u8]>) -> Result<Code> {
+    /// Checks what is said of code, and keeps the patch.
+    pub(crate) async fn keep_code(&self, code: Code, patch: Option<&[u8]>) -> Result<Code> {
         let mut code = code.check()?;
         code.patch = None;
         if let Some(patch) = patch.filter(|patch| !patch.is_empty()) {
@@ -226,11 +227,15 @@ impl Services {
     #[boxed]
     pub async fn pipeline_run_patch(&self, ctx: &Ctx, number: i64) -> Result<Vec<u8>> {
         let run = by_number(&mut *self.conn().await?, ctx, number).await?;
-        let digest = run
-            .code
-            .and_then(|code| code.patch)
-            .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("No patch was kept of pipeline run #{number}.")))?;
-        let bytes = self.artifacts.get_bytes(&digest, MAX_PATCH as u64).await.map_err(artifact::of_store)?;
+        self.patch_of(run.code.as_ref(), &format!("pipeline run #{number}")).await
+    }
+
+    /// The patch of this code, which is that of `what`.
+    pub(crate) async fn patch_of(&self, code: Option<&Code>, what: &str) -> Result<Vec<u8>> {
+        let digest = code
+            .and_then(|code| code.patch.as_ref())
+            .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("No patch was kept of {what}.")))?;
+        let bytes = self.artifacts.get_bytes(digest, MAX_PATCH as u64).await.map_err(artifact::of_store)?;
         Ok(bytes.to_vec())
     }
 
@@ -570,7 +575,7 @@ async fn insert(
         depth: cause.depth,
         rerun_of: cause.rerun_of,
         use_cache: !cause.no_cache,
-        code: cause.code,
+        code: code_of(version, cause),
         reproduces: cause.reproduces,
         started_by: ctx.user().map(|user| user.id),
         on_behalf_of: match cause.on_behalf_of {
@@ -620,6 +625,22 @@ async fn insert(
         .await?;
     store::event::notify(conn, &format!("pipeline_runs:{}", ctx.workspace_id())).await?;
     Ok(run)
+}
+
+/// The code of a run: that of its record when it does another again, else that which it is started from, else that which its
+/// version was stored from. A run inside of another has the other's, unless its own version is of another repository.
+fn code_of<'a>(version: &'a PipelineVersion, cause: &Cause<'a>) -> Option<&'a Code> {
+    if cause.reproduces.is_some() {
+        return cause.code;
+    }
+    let elsewhere = |code: &&Code| {
+        let around = cause.code.and_then(|around| around.repository.as_ref());
+        cause.cause == RunCause::Step
+            && around.is_some()
+            && code.repository.is_some()
+            && code.repository.as_ref() != around
+    };
+    version.code.as_ref().filter(elsewhere).or(cause.code).or(version.code.as_ref())
 }
 
 /// Whether the workspace has all limits that steps name: one that it has not would keep them waiting for ever.

@@ -72,6 +72,7 @@ impl Services {
             timeout: step.timeout_seconds.map(Duration::from_secs),
             max_attempts: work.max_attempts,
             cancelling: work.cancelling,
+            unknown: None,
         };
         Ok(Some(Adopted { work, log_lines, lines_of_command }))
     }

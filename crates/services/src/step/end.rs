@@ -134,6 +134,10 @@ impl Services {
             publish::lock(&mut tx, published, &outputs).await?;
         }
         let Some(run) = store::pipeline_run::lock(&mut tx, lease.run_id).await? else { return Ok(None) };
+        if run.reproduces.is_some() {
+            // Nothing becomes a version: see `to_publish`.
+            outputs.iter_mut().for_each(|output| output.version = None);
+        }
         let grace = if let LetGo::Expired(grace) = how { *grace } else { Duration::ZERO };
         let running = store::step::lease::running(&mut tx, lease.step_id, lease.fence, grace).await?;
         let Some(step) = running.filter(|step| step.expired || !matches!(how, LetGo::Expired(_))) else {

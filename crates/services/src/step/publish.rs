@@ -23,7 +23,7 @@ pub(super) struct Published {
 }
 
 impl Services {
-    /// What is to be made of the outputs of a try that has ended; none when nothing is.
+    /// What is to be made of the outputs of a try that has ended; none when nothing is, as in a run that does another again.
     pub(super) async fn to_publish(&self, lease: &Lease, end: &AttemptEnd) -> Result<Option<Published>> {
         let with_version: Vec<(usize, &StepOutput, &OutputVersion)> = end
             .outputs
@@ -35,7 +35,13 @@ impl Services {
             return Ok(None);
         }
         let mut conn = self.conn().await?;
-        let workspace = store::pipeline_run::workspace(&mut conn, lease.run_id).await?.ok_or_else(Error::internal)?;
+        let runs = store::pipeline_run::by_ids(&mut conn, &[lease.run_id]).await?;
+        let run = runs.into_iter().next().ok_or_else(Error::internal)?;
+        if run.reproduces.is_some() {
+            // It is to be compared with what there is, and not to take its place.
+            return Ok(None);
+        }
+        let workspace = store::workspace::by_id(&mut conn, run.workspace_id).await?.ok_or_else(Error::internal)?;
         let tracked = store::step::tracked::first(&mut conn, lease.attempt_id).await?;
         drop(conn);
         let mut published = Published { workspace, models: Vec::new(), datasets: Vec::new() };

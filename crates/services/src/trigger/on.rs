@@ -193,9 +193,13 @@ impl Services {
         Ok(store::trigger::fired(&mut conn, id, FIRINGS).await?)
     }
 
-    /// Starts whatever waits for the end of this run, in the transaction of the caller.
+    /// Starts whatever waits for the end of this run, in the transaction of the caller. Nothing waits for one that does another
+    /// again: what follows has followed then.
     pub(crate) async fn fire_for_ending(&self, tx: &mut PgConnection, run: PipelineRunId) -> Result<()> {
         let Some(run) = store::pipeline_run::by_ids(tx, &[run]).await?.pop() else { return Ok(()) };
+        if run.reproduces.is_some() {
+            return Ok(());
+        }
         let waiting = store::trigger::waiting_for_run(tx, &run).await?;
         if waiting.is_empty() {
             return Ok(());

@@ -217,6 +217,20 @@ pub async fn begin(
     Ok(())
 }
 
+/// Notes what the try's worker is.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn set_facts(conn: &mut PgConnection, id: StepAttemptId, facts: &Facts) -> Result<()> {
+    sqlx::query("update step_attempts set machine = $2, environment = $3 where id = $1")
+        .bind(id)
+        .bind(&facts.machine)
+        .bind(&facts.environment)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 /// The token that the try's process logs with.
 ///
 /// # Errors
@@ -315,8 +329,8 @@ pub struct Work {
     pub pipeline_id: PipelineId,
     /// Whether the steps of the run may use what steps gave before.
     pub use_cache: bool,
-    /// Whether the run does another again.
-    pub is_reproduction: bool,
+    /// The number of the run that the run does again.
+    pub reproduces: Option<i64>,
     /// The code that the run was started from.
     pub code: Option<Code>,
     /// The pipeline's name.
@@ -347,7 +361,7 @@ pub async fn work(conn: &mut PgConnection, step: StepId, fence: i64) -> Result<O
         number: i64,
         pipeline_id: PipelineId,
         use_cache: bool,
-        is_reproduction: bool,
+        reproduces: Option<i64>,
         code: Option<Json<Code>>,
         pipeline: String,
         workspace_id: WorkspaceId,
@@ -362,7 +376,8 @@ pub async fn work(conn: &mut PgConnection, step: StepId, fence: i64) -> Result<O
         cancelling: bool,
     }
     let row: Option<Row> = sqlx::query_as(
-        "select r.number, r.pipeline_id, r.use_cache, r.reproduces is not null as is_reproduction, r.code,
+        "select r.number, r.pipeline_id, r.use_cache, r.code,
+             (select b.number from pipeline_runs b where b.id = r.reproduces) as reproduces,
              p.name as pipeline, w.id as workspace_id, w.slug, w.name as workspace_name,
              w.created_at as workspace_created_at, v.spec, r.params, s.place, s.items, s.max_attempts,
              r.cancel_requested_at is not null and not s.finally as cancelling
@@ -381,7 +396,7 @@ pub async fn work(conn: &mut PgConnection, step: StepId, fence: i64) -> Result<O
         run_number: row.number,
         pipeline_id: row.pipeline_id,
         use_cache: row.use_cache,
-        is_reproduction: row.is_reproduction,
+        reproduces: row.reproduces,
         code: row.code.map(|code| code.0),
         pipeline: row.pipeline,
         workspace: Workspace {

@@ -59,7 +59,7 @@ impl Steps {
 
     /// How the try ended, none when the lease is lost, so that there is nothing to say; and where it ran.
     async fn run_attempt(&self, held: &Claimed, hand: &Hand) -> (Option<LetGo>, Option<(Place, StepDir)>) {
-        let work = match self.begin(held, hand).await {
+        let mut work = match self.begin(held, hand).await {
             Begun::Work(work) => work,
             Begun::Gone => return (None, None),
             Begun::Impossible(reason) => return (Some(ended(AttemptOutcome::Failed, reason)), None),
@@ -70,6 +70,7 @@ impl Steps {
         if let Some(hit) = work.cached {
             return (Some(LetGo::Cached(hit)), None);
         }
+        self.note_facts(held, &mut work);
         let mut log = Log::new(self.logs.clone(), held.attempt_id);
         let Some(place) = self.places.of(work.executor) else {
             let reason = format!("its worker cannot run steps in {} any more", work.executor.as_str());
@@ -124,9 +125,8 @@ impl Steps {
     /// Asks what there is to do, until the lease has run out.
     async fn begin(&self, held: &Claimed, hand: &Hand) -> Begun {
         let mut wait = Duration::from_millis(50);
-        let facts = self.facts.get().await;
         while !hand.is_over() {
-            match self.services.begin_attempt(held, &self.options.server_url, &facts).await {
+            match self.services.begin_attempt(held, &self.options.server_url, &*self.facts).await {
                 Ok(Some(work)) => return Begun::Work(Box::new(work)),
                 Ok(None) => return Begun::Gone,
                 Err(error) if error.kind != ErrorKind::Unavailable => {

@@ -2,7 +2,8 @@
 
 use super::Steps;
 use crate::worker::process::{ProcessName, is_any_left};
-use services::{Beat, Lease, LetGo, Result};
+use domain::pipeline::Python;
+use services::{Beat, Lease, LetGo, Result, Surroundings as _};
 use std::{
     collections::HashMap,
     time::{Duration, Instant},
@@ -80,7 +81,7 @@ impl Steps {
             sandbox: self.places.sandbox(),
             gpus: self.options.gpus.as_deref().unwrap_or_default(),
             version: env!("CARGO_PKG_VERSION"),
-            facts: &self.facts.now(),
+            facts: &self.facts.now(&Python::default()),
         };
         self.services.worker_beats(&beat).await?;
         if !self.gpus.is_empty() {

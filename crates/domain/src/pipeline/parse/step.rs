@@ -3,9 +3,10 @@
 use super::{Reader, StepPlaces, TextKind, scalar_text};
 use crate::{
     dataset::{DatasetName, PASSED},
+    glob,
     pipeline::{
-        Cache, Command, InputSpec, LATEST, MapSpec, NOTEBOOK_OUTPUT, OutputKind, OutputRef, OutputSpec, ParamValue,
-        Resources, Retries, StepSpec, SubPipeline, TriggerRule, Work, check_relative_path,
+        Cache, Command, InputSpec, LATEST, MapSpec, MetricsSpec, NOTEBOOK_OUTPUT, OutputKind, OutputRef, OutputSpec,
+        ParamValue, Resources, Retries, StepSpec, SubPipeline, TriggerRule, Work, check_relative_path,
         kfp::KfpStep,
         spec::{DEFAULT_POOL, MAX_INSTANCES},
     },
@@ -20,7 +21,7 @@ use std::{
     rc::Rc,
 };
 
-const STEP_KEYS: [&str; 26] = [
+const STEP_KEYS: [&str; 27] = [
     "command",
     "notebook",
     "steps",
@@ -45,13 +46,14 @@ const STEP_KEYS: [&str; 26] = [
     "image",
     "resources",
     "cache",
+    "metrics",
     "kfp",
     "description",
 ];
 
 /// Keys that say how a command runs, which a step with steps of its own leaves to these.
-const COMMAND_KEYS: [&str; 10] =
-    ["env", "secrets", "timeout", "retries", "pool", "limits", "image", "resources", "cache", "kfp"];
+const COMMAND_KEYS: [&str; 11] =
+    ["env", "secrets", "timeout", "retries", "pool", "limits", "image", "resources", "cache", "metrics", "kfp"];
 
 const MAX_RETRIES: f64 = 20.0;
 const MAX_TIMEOUT_SECONDS: u64 = 7 * 86_400;
@@ -207,6 +209,7 @@ impl Reader {
             image: get("image").and_then(|node| self.image(node)),
             resources: get("resources").map(|node| self.resources(node)).unwrap_or_default(),
             cache: get("cache").and_then(|node| self.cache(node)),
+            metrics: get("metrics").map(|node| self.metrics(node)).unwrap_or_default(),
             kfp,
         }
     }
@@ -266,6 +269,28 @@ impl Reader {
         }
         self.problem(node.at, "\"cache\" is true, false, or { max_age: 7d }.");
         None
+    }
+
+    /// How metrics are compared when a run is done again.
+    fn metrics(&mut self, node: &Node) -> MetricsSpec {
+        let keys = self.keys(node, "metrics", &["tolerance", "varies"]).unwrap_or_default();
+        let tolerance = keys.get("tolerance").and_then(|node| self.number(node, "tolerance", 0.0, 1.0));
+        let varies: Vec<String> = match keys.get("varies") {
+            Some(node) => {
+                let items: Vec<&Node> = match &node.yaml {
+                    Yaml::List(items) => items.iter().map(Rc::as_ref).collect(),
+                    _ => vec![node],
+                };
+                let names: Vec<String> =
+                    items.into_iter().filter_map(|item| self.text(item, "The name of a metric")).collect();
+                if let Err(error) = glob::check(&names, "varies") {
+                    self.problem(node.at, error.message);
+                }
+                names
+            }
+            None => Vec::new(),
+        };
+        MetricsSpec { tolerance, varies }
     }
 
     fn boolean(&mut self, node: &Node, key: &str) -> Option<bool> {

@@ -8,7 +8,10 @@ use domain::{
     step::{StepOutput, StepRef, Versioned},
 };
 use executors::{ProcessExecutor, Shim, StepDir};
-use services::{AttemptEnd, Claimed, ErrorKind, FileTrouble, LetGo, NewDataset, NewRun, Source, StepWork};
+use services::{
+    AttemptEnd, Claimed, ErrorKind, FileTrouble, LetGo, NewDataset, NewPipelineTrigger, NewRun, NewTriggerOn,
+    RunFilter, Source, StepWork,
+};
 use std::{collections::BTreeMap, fs};
 
 const TRAINS: &str = "
@@ -304,4 +307,69 @@ async fn what_cannot_become_a_version_fails_its_step() {
     let state = engine.services.let_go(&lease(&held), &LetGo::Ended(end)).await.unwrap();
     assert_eq!(state, Some(StepState::Failed));
     assert!(engine.reason(run, "train").await.contains("name"), "{}", engine.reason(run, "train").await);
+}
+
+/// Plays everything that is ready; the pipeline that trains begins with these rows.
+async fn train(engine: &Engine, rows: &str) {
+    while let Some(held) = engine.claim().await {
+        let (dir, work) = begin(engine, &held).await;
+        match &*held.name {
+            "prepare" => write(&dir, "rows/a.csv", rows),
+            "train" => {
+                write(&dir, "scores.json", r#"{"accuracy": 0.93}"#);
+                write(&dir, "model.onnx", "no real model");
+            }
+            _ => {}
+        }
+        assert_eq!(succeed(engine, &held, &dir, &work).await, Some(StepState::Succeeded));
+    }
+    while engine.services.see_to_ending().await.unwrap() {}
+}
+
+#[tokio::test]
+async fn a_reproduction_makes_no_versions_and_starts_nothing() {
+    let engine = Engine::start().await;
+    let first = engine.run(TRAINS).await;
+    train(&engine, "x\n1\n").await;
+    engine.store("name: deploys\nsteps: { only: { command: 'true' } }\n").await;
+    for on in [
+        NewTriggerOn::Pipeline { source: "wine".to_owned(), states: Vec::new() },
+        NewTriggerOn::Dataset { dataset: "wine-rows".to_owned() },
+    ] {
+        let new = NewPipelineTrigger {
+            pipeline: "deploys".to_owned(),
+            on,
+            params: serde_json::Map::new(),
+            enabled: true,
+            cool_down_s: 0,
+        };
+        engine.services.set_pipeline_trigger(&engine.ctx(), new).await.unwrap();
+    }
+    let triggered = async || {
+        let filter = RunFilter { pipeline: Some("deploys".to_owned()), ..RunFilter::default() };
+        engine.services.pipeline_runs(&engine.ctx(), &filter, None, 10).await.unwrap().items.len()
+    };
+
+    let again = engine.services.reproduce_pipeline_run(&engine.ctx(), first, None).await.unwrap().run.number;
+    train(&engine, "x\n2\n").await;
+    let verdict = engine.detail(again).await.run.verdict.unwrap();
+    assert!(verdict.sentence().starts_with("Diverged first in the output rows of prepare"), "{}", verdict.sentence());
+    assert_eq!(verdict.outputs, 3, "what is not published is compared all the same");
+    let latest = engine.services.dataset_version(&engine.ctx(), "wine-rows", &VersionRef::Latest).await.unwrap();
+    assert_eq!(latest.number, 1);
+    let second = engine.services.model_version(&engine.ctx(), "wine", 2).await.unwrap_err();
+    assert_eq!(second.kind, ErrorKind::NotFound);
+    for step in ["prepare", "train"] {
+        assert!(outputs(&engine, again, step).await.iter().all(|output| output.version.is_none()), "{step}");
+    }
+    let attempts = engine.services.step_attempts(&engine.ctx(), again, "train").await.unwrap();
+    let tracked = engine.services.run(&engine.ctx(), attempts[0].run_id.unwrap()).await.unwrap();
+    assert_eq!(tracked.metrics.len(), 1, "its metrics are logged");
+    assert_eq!(triggered().await, 0);
+
+    // Any other run is heard.
+    engine.again("wine").await;
+    train(&engine, "x\n2\n").await;
+    assert_eq!(triggered().await, 2);
+    assert_eq!(engine.services.model_version(&engine.ctx(), "wine", 2).await.unwrap().version, 2);
 }
