@@ -684,7 +684,8 @@ async fn found(
     let version = pipeline::version(conn, pipeline, Some(run.version_number)).await?;
     let is_same = version.spec.resolve_params(&new.params).is_ok_and(|params| params == run.params)
         && run.use_cache != new.no_cache
-        && run.code.as_ref() == code;
+        // One that names none has that of its version.
+        && code.is_none_or(|code| run.code.as_ref() == Some(code));
     earlier(run, is_same)
 }
 

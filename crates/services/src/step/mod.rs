@@ -252,7 +252,7 @@ impl Services {
         let workspace = Ctx::system(work.workspace.clone());
         let mut inputs = inputs::find(&mut tx, &workspace, held.run_id, &work.spec, (&spot, step), &values).await?;
         // What a run did is done again with what it took, whatever was found of that since.
-        if !work.is_reproduction
+        if work.reproduces.is_none()
             && !work.cancelling
             && let Some(version) = inputs::refuse_unchecked(&mut tx, &workspace, step, &mut inputs).await?
         {

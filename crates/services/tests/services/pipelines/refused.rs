@@ -73,7 +73,7 @@ async fn set_up(engine: &Engine) {
     engine.services.create_dataset(&ctx, dataset).await.unwrap();
     for on in [
         NewTriggerOn::Pipeline { source: "prepare".to_owned(), states: Vec::new() },
-        NewTriggerOn::Dataset { dataset: "wine".to_owned() },
+        NewTriggerOn::Dataset { dataset: "wine".to_owned(), checked: false },
     ] {
         let pipeline = "train".to_owned();
         let trigger = NewPipelineTrigger { pipeline, on, params: Map::new(), enabled: true, cool_down_s: 0 };

@@ -334,7 +334,7 @@ async fn a_reproduction_makes_no_versions_and_starts_nothing() {
     engine.store("name: deploys\nsteps: { only: { command: 'true' } }\n").await;
     for on in [
         NewTriggerOn::Pipeline { source: "wine".to_owned(), states: Vec::new() },
-        NewTriggerOn::Dataset { dataset: "wine-rows".to_owned() },
+        NewTriggerOn::Dataset { dataset: "wine-rows".to_owned(), checked: false },
     ] {
         let new = NewPipelineTrigger {
             pipeline: "deploys".to_owned(),
