@@ -14,8 +14,8 @@ COPY scripts scripts
 RUN scripts/setup.sh image
 COPY . .
 RUN scripts/build-web.sh \
-    && PATH=$PATH:/root/.cargo/bin cargo build --release --locked -p server --bin slipway \
-    && cp /build/release/slipway /usr/local/bin/slipway \
+    && PATH=$PATH:/root/.cargo/bin cargo build --release --locked -p server --bins \
+    && cp /build/release/slipway /build/release/slipway-step /usr/local/bin/ \
     && cp --dereference /root/.cache/slipway/onnxruntime/libonnxruntime.so /usr/local/lib/libonnxruntime.so
 
 FROM ${BASE_IMAGE}
@@ -25,7 +25,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --user-group --create-home slipway \
     && install --directory --owner=slipway --group=slipway /data
-COPY --from=build /usr/local/bin/slipway /usr/local/bin/slipway
+COPY --from=build /usr/local/bin/slipway /usr/local/bin/slipway-step /usr/local/bin/
 COPY --from=build /usr/local/lib/libonnxruntime.so /usr/local/lib/libonnxruntime.so
 ENV SLIPWAY_LISTEN=0.0.0.0:3000 \
     SLIPWAY_DATA_DIR=/data \

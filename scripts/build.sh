@@ -7,4 +7,4 @@ cd "$checkout"
 "$checkout/scripts/build-web.sh"
 first=
 [ -e "$CARGO_TARGET_DIR/release/slipway" ] || first="; several minutes the first time"
-quietly "Slipway: building (release$first)" cargo build --release -p server --bin slipway
+quietly "Slipway: building (release$first)" cargo build --release -p server --bins

@@ -11,8 +11,9 @@ from pathlib import Path
 from urllib.parse import unquote
 
 DOCUMENTS = [Path("README.md"), Path("ARCHITECTURE.md"), Path("CONTRIBUTING.md"), *sorted(Path("docs").rglob("*.md"))]
+DOCUMENTS += sorted(Path("examples").rglob("*.md"))
 SOURCES = [file for folder in ("app", "crates", "frontend", "server") for file in sorted(Path(folder).rglob("*.rs"))]
-FOLDERS = "app|crates|demo|deploy|docs|end2end|frontend|migrations|scripts|server"
+FOLDERS = "app|crates|demo|deploy|docs|end2end|examples|frontend|migrations|scripts|server"
 LINK = re.compile(r"\]\(([^()\s]+)\)")
 IN_BACKTICKS = re.compile(rf"`((?:{FOLDERS})/[^\s`]*)`")
 DOCS = re.compile(r"(?<![\w./])docs/[\w./*-]*[\w/*]")

@@ -20,7 +20,7 @@ trap 'exit 130' INT TERM HUP
 build() {
     # In shells of their own, so that a failure ends the build and not the watching.
     "$checkout/scripts/build-web.sh" --quick &&
-        (quietly "Slipway: building (debug)" linted cargo build -p server --bin slipway)
+        (quietly "Slipway: building (debug)" linted cargo build -p server --bins)
 }
 changed() {
     [ -n "$(find app crates demo frontend migrations server Cargo.toml Cargo.lock -type f -newer "$mark" -print -quit)" ]

@@ -20,7 +20,7 @@ for purpose in "${@:-run}"; do
         bench) wanted_steps+=(postgres python wrk mlflow-server) ;;
         test-mlflow) wanted_steps+=("${run[@]}" python-test mlflow-server) ;;
         test-kubernetes) wanted_steps+=(rust nextest) ;;
-        test-docker) wanted_steps+=("${run[@]}" nextest docker) ;;
+        test-docker) wanted_steps+=("${run[@]}" nextest docker python-test) ;;
         test-rust) wanted_steps+=("${run[@]}" nextest) ;;
         test-python) wanted_steps+=("${run[@]}" python-test) ;;
         test-browser) wanted_steps+=("${run[@]}" end2end chromium python-test) ;;

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # The tests of steps in containers, with a private Docker engine that is started for them and ended afterwards.
 #   scripts/test-docker.sh [arguments of cargo nextest]
-# Those of the executor alone, and those of the whole program.
+# Those of the executor alone, those of the whole program, and the nightly example.
 # The engine needs root. It listens on a socket only, in a folder of its own, and makes no network. Another that runs is
-# not touched. Images come from no registry: one is made from busybox.
+# not touched. Images come from no registry: one is made from busybox, and that of the example, by its Dockerfile, from the
+# Python and the packages of the tests.
 . "$(dirname "$0")/say.sh"
 cd "$checkout"
 "$checkout/scripts/setup.sh" test-docker
@@ -50,3 +51,16 @@ start() {
 quietly "Docker engine of its own: starting" start
 export SLIPWAY_TEST_DOCKER=$folder/docker.sock SLIPWAY_TEST_IMAGE=slipway-test:1
 linted "$checkout/scripts/test-postgres.sh" cargo nextest run "${tests[@]}" "$@"
+
+nightly() {
+    local root=$folder/python
+    "$cache/python-test/bin/python" scripts/python-image.py "$root" examples/nightly/requirements.txt
+    cp -a "$folder/image/bin" "$root/"
+    tar --directory "$root" --create . | docker import - slipway-python:1
+    rm -rf "$root"
+    # Its packages are there already, at the versions that it pins: nothing is fetched.
+    DOCKER_BUILDKIT=0 docker build --network none --build-arg PYTHON=slipway-python:1 --tag slipway-nightly:1 examples/nightly
+}
+quietly "Image of the nightly example: building" nightly
+export SLIPWAY_TEST_NIGHTLY_IMAGE=slipway-nightly:1 SLIPWAY_BIN=$CARGO_TARGET_DIR/debug/slipway
+"$cache/python-test/bin/python" -m pytest --quiet end2end/nightly/test_docker.py

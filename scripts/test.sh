@@ -45,7 +45,8 @@ run_part() {
         python)
             # The longest first: nothing waits for them in the end.
             "$cache/python-test/bin/python" -m pytest --quiet --numprocesses=2 --dist=loadfile --no-loadscope-reorder \
-                --junitxml="$results/python.xml" end2end/demo/test_walk.py end2end/demo/test_training.py end2end/*/test_*.py
+                --junitxml="$results/python.xml" \
+                end2end/demo/test_walk.py end2end/nightly/test_nightly.py end2end/demo/test_training.py end2end/*/test_*.py
             ;;
         mlflow)
             "$cache/python-test/bin/python" -m pytest --quiet --junitxml="$results/mlflow.xml" end2end/differential

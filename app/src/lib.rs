@@ -6,6 +6,7 @@
 
 #![allow(unreachable_pub, reason = "the component macro writes pub inside private modules")]
 
+pub mod addresses;
 pub mod ansi;
 #[cfg(feature = "hydrate")]
 mod browser;

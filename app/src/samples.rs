@@ -1,5 +1,6 @@
 //! Example values of everything that pages show, for tests and for the gallery. Roles stand for people.
 
+pub mod datasets;
 pub mod models;
 pub mod operations;
 pub mod pipelines;

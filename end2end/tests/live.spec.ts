@@ -15,7 +15,7 @@ test("a log is followed while its step runs, without loading the page again", as
     "steps:",
     "  talk:",
     "    timeout: 2m",
-    `    command: "echo it began; until [ -e ${go} ]; do sleep 0.1; done; echo it went on"`,
+    `    command: "echo it began; until [ -e ${go} ]; do sleep 0.1; done; echo it went on; echo see https://example.com/there."`,
   ].join("\n");
   await apiJson("contributor", "PUT", "/api/v1/pipelines", { source });
   const run = await apiJson<{ number: number }>("contributor", "POST", "/api/v1/pipelines/followed/runs", {});
@@ -29,6 +29,10 @@ test("a log is followed while its step runs, without loading the page again", as
   await page.evaluate(() => document.body.setAttribute("data-same-page", ""));
   writeFileSync(go, "");
   await expect(log.getByText("it went on", { exact: true })).toBeVisible();
+  // An address in a line is a link, also in one that came later, and the full stop is none of it.
+  const there = log.getByRole("link", { name: "https://example.com/there", exact: true });
+  await expect(there).toHaveAttribute("href", "https://example.com/there");
+  await expect(there).toHaveAttribute("rel", "noopener noreferrer nofollow");
   await expect(page.getByRole("heading", { level: 1 }).locator("..")).toContainText("Succeeded");
   await expect(page.locator("body[data-same-page]")).toHaveCount(1);
   expect(complaints).toEqual([]);

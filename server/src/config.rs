@@ -319,18 +319,6 @@ pub enum Admin {
         #[command(flatten)]
         data: Data,
     },
-    /// Limit how many steps of a pool may run at once, in all workspaces.
-    LimitPool {
-        /// The pool.
-        #[arg(long, env = "SLIPWAY_POOL")]
-        pool: String,
-        /// How many. Without a number, as many as its workers run.
-        #[arg(long, env = "SLIPWAY_SLOTS", value_name = "N")]
-        slots: Option<i32>,
-        /// Where the data is.
-        #[command(flatten)]
-        data: Data,
-    },
     /// Make an API token and print it, alone, on standard output.
     CreateToken {
         /// Whose it is.

@@ -84,12 +84,6 @@ async fn admin(command: Admin) -> Result<()> {
         }
         Admin::AuditKey(command) => cli::audit_key::run(command).await,
         Admin::RotateSecretKey { data } => cli::secret::rotate(&data).await,
-        Admin::LimitPool { pool, slots, data } => {
-            with_services(&data, CONNECTIONS, false, async |services, _| {
-                Ok(services.set_pool_limit(&pool, slots).await?)
-            })
-            .await
-        }
         Admin::CreateToken { email, name, scope, days, data } => {
             let email = Email::parse(&email)?;
             let new = NewToken { name, scope, days: Some(days) };

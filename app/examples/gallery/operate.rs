@@ -5,13 +5,13 @@ use app::{
     pages::{
         alert,
         audit::{Audit, ChainHead},
-        deployment,
+        dataset, deployment,
         endpoint::Serving,
         environment, freeze,
         monitor::Settings,
-        pipeline, pipeline_run, schedule,
+        pipeline, pipeline_run, schedule, worker,
     },
-    samples::{operations as o, pipelines as p},
+    samples::{datasets as d, operations as o, pipelines as p},
     shell::Section,
     ui::prelude::*,
 };
@@ -30,6 +30,8 @@ fn at(path: &str, pairs: &[(&str, &str)]) -> Address {
 pub(crate) fn write(out: &Path) -> io::Result<()> {
     runs(out)?;
     pipelines(out)?;
+    workers(out)?;
+    datasets(out)?;
     environments(out)?;
     serving(out)?;
     alerts(out)
@@ -46,7 +48,8 @@ fn runs(out: &Path) -> io::Result<()> {
     run("pipeline-run-gantt", p::running(), &[("view", "gantt"), ("step", "train"), ("attempt", "1")])?;
     run("pipeline-run-failed", p::failed(), &[])?;
     run("pipeline-run-skipped", p::failed(), &[("step", "evaluate")])?;
-    run("pipeline-run-outputs", p::failed(), &[("step", "split")])?;
+    run("pipeline-run-outputs", p::chosen("split"), &[("step", "split")])?;
+    run("pipeline-run-metrics", p::chosen("baseline"), &[("step", "baseline")])?;
     run("pipeline-run-queued", p::queued(), &[])
 }
 
@@ -99,6 +102,35 @@ fn pipelines(out: &Path) -> io::Result<()> {
         view! {
             <pipeline::Edit links=links() name=Some("train-wine".to_owned()) draft=Draft::of([("source", source)]) problems/>
         }
+    })
+}
+
+fn workers(out: &Path) -> io::Result<()> {
+    page(out, "workers", chrome("Workers", Some(Section::Pipelines)), || {
+        view! {
+            <worker::Workers
+                links=links()
+                workspace_id=WorkspaceId::new()
+                workers=o::workers()
+                pools=o::pools()
+                limits=o::limits().into_iter().filter(|limit| limit.name == "licences").collect()
+                blocking=o::limits()
+                running=o::queue(true)
+                ready=o::queue(false)
+                may_write=true
+                may_limit_pools=true
+            />
+        }
+    })
+}
+
+fn datasets(out: &Path) -> io::Result<()> {
+    let section = Some(Section::Datasets);
+    page(out, "dataset-version", chrome("wine-rows@41", section), || {
+        view! { <dataset::Version links=links() address=at("datasets/wine-rows/versions/41", &[]) page=d::version_page()/> }
+    })?;
+    page(out, "dataset-diff", chrome("wine-rows@40 to wine-rows@42", section), || {
+        view! { <dataset::Diff links=links() address=at("datasets/wine-rows/versions/42/diff", &[]) page=d::diff_page()/> }
     })
 }
 

@@ -5,7 +5,7 @@ use super::{
     dom::{at, attribute, by_id, find, get, on, page, set_attribute, set_hidden, text, whole, window},
     stream::{Told, listen},
 };
-use crate::ansi;
+use crate::{addresses, ansi};
 use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
@@ -199,15 +199,27 @@ fn render(line: &Line) -> Result<Element, JsValue> {
     let time = document.create_element("time")?;
     time.set_text_content(Some(&line.at));
     let text = document.create_element("span")?;
-    for span in ansi::spans(&line.text) {
-        if span.class.is_empty() {
-            text.append_child(&document.create_text_node(&span.text))?;
-            continue;
+    for part in addresses::parts(&line.text) {
+        let place = match part.address {
+            Some(address) => {
+                let link = document.create_element("a")?;
+                set_attribute(&link, "href", &address);
+                set_attribute(&link, "rel", addresses::REL);
+                text.append_child(&link)?;
+                link
+            }
+            None => text.clone(),
+        };
+        for span in part.spans {
+            if span.class.is_empty() {
+                place.append_child(&document.create_text_node(&span.text))?;
+                continue;
+            }
+            let piece = document.create_element("span")?;
+            piece.set_class_name(&span.class);
+            piece.set_text_content(Some(&span.text));
+            place.append_child(&piece)?;
         }
-        let piece = document.create_element("span")?;
-        piece.set_class_name(&span.class);
-        piece.set_text_content(Some(&span.text));
-        text.append_child(&piece)?;
     }
     for part in [&link, &time, &text] {
         item.append_child(part)?;

@@ -5,7 +5,7 @@ use crate::{islands::LiveRegion, pages::pipeline_run::state as of, ui::prelude::
 use domain::{
     Page,
     audit::AuditEvent,
-    backfill::{Backfill, BackfillRun, BackfillState, MAX_AT_ONCE, Progress as Runs},
+    backfill::{Backfill, BackfillRun, BackfillState, DateFormat, MAX_AT_ONCE, Progress as Runs},
     id::WorkspaceId,
 };
 use leptos::prelude::*;
@@ -270,6 +270,19 @@ const FIELDS: &[&str] = &[
     "at_once",
 ];
 
+/// How a param gets a date, for a form to offer.
+pub(super) fn formats() -> Vec<(String, String)> {
+    DateFormat::ALL
+        .map(|format| {
+            let word = match format {
+                DateFormat::Date => "As a day: 2026-03-29",
+                DateFormat::Time => "As a moment: 2026-03-29T03:00:00+02:00",
+            };
+            (format.as_str().to_owned(), word.to_owned())
+        })
+        .to_vec()
+}
+
 #[component]
 fn New(links: Links, pipelines: Vec<String>, timezones: Vec<&'static str>, draft: Draft) -> impl IntoView {
     let draft = if draft.is_refused() {
@@ -277,8 +290,6 @@ fn New(links: Links, pipelines: Vec<String>, timezones: Vec<&'static str>, draft
     } else {
         Draft::of([("timezone", "UTC"), ("expression", "0 0 * * *"), ("param_format", "date"), ("at_once", "1")])
     };
-    let formats = [("date", "As a day: 2026-03-29"), ("time", "As a moment: 2026-03-29T03:00:00+02:00")]
-        .map(|(value, word)| (value.to_owned(), word.to_owned()));
     view! {
         <FormPanel title="New backfill" id="new" action=links.backfills() go="Begin backfill" own=FIELDS draft=draft.clone()>
             <TextField label="Pipeline" name="pipeline" autocomplete="off" choices=pipelines draft=draft.clone()/>
@@ -301,7 +312,7 @@ fn New(links: Links, pipelines: Vec<String>, timezones: Vec<&'static str>, draft
                 draft=draft.clone()
             />
             <TextField label="The param that gets the date" name="param" autocomplete="off" mono=true draft=draft.clone()/>
-            <SelectField label="How it gets it" name="param_format" options=formats.to_vec() draft=draft.clone()/>
+            <SelectField label="How it gets it" name="param_format" options=formats() draft=draft.clone()/>
             <ParamsField label="Other params" draft=draft.clone()/>
             <TextField
                 label="Runs at once"

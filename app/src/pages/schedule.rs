@@ -249,6 +249,7 @@ pub fn One(
                 <Starts links=links.clone() pipeline=schedule.pipeline.clone()/>
                 <span><Icon symbol=Symbol::Wait/><code>{schedule.expression.clone()}</code>" "{schedule.timezone.clone()}</span>
                 <span>{rule(&schedule)}</span>
+                {schedule.param.clone().map(|param| view! { <span>"The time is the param "<code>{param}</code></span> })}
                 <MadeBy name=schedule.created_by.clone() at=schedule.created_at/>
             }
                 .into_any()
@@ -307,15 +308,31 @@ fn Past(links: Links, fire: Fire, time: String) -> impl IntoView {
 }
 
 /// The fields that show their own errors.
-const FIELDS: &[&str] =
-    &["name", "pipeline", "expression", "timezone", "params", "catch_up", "catch_up_limit", "jitter_s"];
+const FIELDS: &[&str] = &[
+    "name",
+    "pipeline",
+    "expression",
+    "timezone",
+    "params",
+    "param",
+    "param_format",
+    "catch_up",
+    "catch_up_limit",
+    "jitter_s",
+];
 
 #[component]
 fn New(links: Links, pipelines: Vec<String>, timezones: Vec<&'static str>, draft: Draft) -> impl IntoView {
     let draft = if draft.is_refused() || draft.value("pipeline").is_some() {
         draft
     } else {
-        Draft::of([("timezone", "UTC"), ("catch_up", "skip"), ("catch_up_limit", "10"), ("jitter_s", "0")])
+        Draft::of([
+            ("timezone", "UTC"),
+            ("param_format", "date"),
+            ("catch_up", "skip"),
+            ("catch_up_limit", "10"),
+            ("jitter_s", "0"),
+        ])
     };
     view! {
         <FormPanel title="New schedule" id="new" action=links.schedules() go="Make schedule" own=FIELDS draft=draft.clone()>
@@ -353,6 +370,15 @@ fn Fields(pipelines: Vec<String>, timezones: Vec<&'static str>, draft: Draft) ->
             draft=draft.clone()
         />
         <ParamsField label="Params" draft=draft.clone()/>
+        <TextField
+            label="The param that gets the time"
+            name="param"
+            autocomplete="off"
+            mono=true
+            hint="None when this is empty. Every step has the time in SLIPWAY_SCHEDULED_FOR."
+            draft=draft.clone()
+        />
+        <SelectField label="How it gets it" name="param_format" options=super::backfill::formats() draft=draft.clone()/>
         <SelectField
             label="Fires that no worker was there for"
             name="catch_up"

@@ -145,6 +145,7 @@ fn New(links: Links, pipelines: Vec<String>, draft: Draft) -> impl IntoView {
                 {states.into_iter().collect_view()}
             </fieldset>
             <TextField label="The data set" name="dataset" autocomplete="off" optional=true draft=draft.clone()/>
+            <CheckField name="checked" value="true" draft=draft.clone()>"Only versions that passed their checks"</CheckField>
             <ParamsField label="Params" draft=draft.clone()/>
             <TextField
                 label="At most once in, in seconds"

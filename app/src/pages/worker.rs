@@ -8,14 +8,16 @@ use crate::{
 use domain::{
     gpu::{self, GpuSlot},
     id::WorkspaceId,
-    worker::{Limit, Pool, QueuedStep, Worker},
+    step::StepRef,
+    worker::{Limit, MAX_SLOTS, Pool, QueuedStep, Worker},
 };
 use leptos::prelude::*;
 
 /// How many steps the lists hold at most.
 const LISTED: usize = 100;
 
-/// The page of workers, pools and limits. Sends to `workers/limits` and `workers/limits/{name}/delete`.
+/// The page of workers, pools and limits. Sends to `workers/limits` and `workers/limits/{name}/delete`; for pools to
+/// `workers/pools` and `workers/pools/{name}/delete`.
 #[component]
 pub fn Workers(
     /// The addresses of the workspace.
@@ -30,12 +32,16 @@ pub fn Workers(
     gpus: Vec<GpuSlot>,
     /// The limits of the workspace.
     limits: Vec<Limit>,
+    /// The limits that steps wait for.
+    blocking: Vec<Limit>,
     /// Steps that run.
     running: Vec<QueuedStep>,
     /// Steps that could.
     ready: Vec<QueuedStep>,
     /// Whether the reader may change limits.
     may_write: bool,
+    /// Whether the reader may limit pools.
+    may_limit_pools: bool,
     /// What was typed, and why it was refused.
     #[prop(optional)]
     draft: Draft,
@@ -45,6 +51,12 @@ pub fn Workers(
     let note = format!("{alive} alive");
     let events = links.events(&[format!("pipeline_runs:{workspace_id}")]);
     let (of_running_note, of_ready_note) = (shown(running.len()), shown(ready.len()));
+    let is_of_pool = draft.value("pool").is_some();
+    let (of_pool, draft) = if is_of_pool { (draft, Draft::default()) } else { (Draft::default(), draft) };
+    let pool_form = may_limit_pools.then(|| {
+        let names = pools.iter().map(|pool| pool.name.clone()).collect();
+        view! { <PoolForm action=links.to("workers/pools") names draft=of_pool/> }
+    });
     let action = links.to("workers/limits");
     let form = may_write.then(|| {
         view! {
@@ -62,8 +74,10 @@ pub fn Workers(
                     <TextField
                         label="At once"
                         name="slots"
+                        kind="number"
                         autocomplete="off"
                         mono=true
+                        bounds=at_once()
                         hint="How many of these steps may run at once. A limit that is there is changed."
                         draft
                     />
@@ -83,7 +97,7 @@ pub fn Workers(
         }
     });
     let up = links.pipelines();
-    let (of_running, of_ready) = (links.clone(), links.clone());
+    let (of_running, of_ready, of_pools) = (links.clone(), links.clone(), links.clone());
     view! {
         <Crumbs items=vec![Crumb::to("Pipelines", up), Crumb::here("Workers")]/>
         <PageHead title="Workers".into_any()/>
@@ -95,15 +109,16 @@ pub fn Workers(
                 </Panel>
                 {gpus}
                 <Panel title="Running" id="running" note=of_running_note live=true>
-                    <Steps links=of_running steps=running empty="No step of this workspace runs."/>
+                    <Steps links=of_running steps=running blocking=Vec::new() empty="No step of this workspace runs."/>
                 </Panel>
                 <Panel title="Waiting" id="waiting" note=of_ready_note live=true>
-                    <Steps links=of_ready steps=ready empty="No step of this workspace waits for a worker."/>
+                    <Steps links=of_ready steps=ready blocking empty="No step of this workspace waits for a worker."/>
                 </Panel>
             </div>
             <aside class="stack" aria-label="Pools and limits">
-                <Panel title="Pools" id="pools" live=true>
-                    <Pools pools/>
+                <Panel title="Pools" id="pools">
+                    <div id="pool-rows" data-live=""><Pools links=of_pools pools may_limit_pools/></div>
+                    {pool_form}
                 </Panel>
                 <Panel title="Limits" id="limits" note=limits.len().to_string()>
                     <Limits links limits may_write/>
@@ -112,6 +127,39 @@ pub fn Workers(
             </aside>
         </div>
         <LiveRegion events/>
+    }
+}
+
+/// How many steps a limit may let run.
+fn at_once() -> Bounds {
+    Bounds { least: Some(0.0), most: Some(f64::from(MAX_SLOTS)), fraction: false }
+}
+
+/// The form that limits a pool: `pool` and `pool_slots`.
+#[component]
+fn PoolForm(action: String, names: Vec<String>, draft: Draft) -> impl IntoView {
+    let is_open = draft.is_refused();
+    view! {
+        <Body>
+            <details open=is_open>
+                <summary>"Limit a pool"</summary>
+                <form class="stack mt-2" method="post" action=action>
+                    <FormErrors draft=draft.clone() fields=&["pool", "pool_slots"]/>
+                    <TextField label="Pool" name="pool" autocomplete="off" mono=true choices=names draft=draft.clone()/>
+                    <TextField
+                        label="Its steps at once"
+                        name="pool_slots"
+                        kind="number"
+                        autocomplete="off"
+                        mono=true
+                        bounds=at_once()
+                        hint="Of all workspaces together. With 0, none begins; what runs goes on."
+                        draft
+                    />
+                    <Button text="Limit pool"/>
+                </form>
+            </details>
+        </Body>
     }
 }
 
@@ -152,6 +200,7 @@ fn WorkerTable(workers: Vec<Worker>) -> impl IntoView {
                 </th>
                 <td><StateMark state=shape word/></td>
                 <td>{worker.pools.join(", ")}</td>
+                <td class="wrap"><Sandbox sandbox=worker.sandbox/></td>
                 <td class="num">{format!("{} of {}", worker.held, worker.slots)}</td>
                 <td><When at=worker.last_seen/></td>
                 <td><When at=worker.started_at/></td>
@@ -166,6 +215,7 @@ fn WorkerTable(workers: Vec<Worker>) -> impl IntoView {
                     <Head label="Worker"/>
                     <Head label="State"/>
                     <Head label="Pools"/>
+                    <Head label="Sandbox"/>
                     <Head label="Slots held" num=true/>
                     <Head label="Heard of"/>
                     <Head label="Began"/>
@@ -177,14 +227,61 @@ fn WorkerTable(workers: Vec<Worker>) -> impl IntoView {
     .into_any()
 }
 
-/// Steps with who has them, or why they wait.
+/// What keeps the processes of steps from the rest of the machine: the level, and what it is made of below.
 #[component]
-fn Steps(links: Links, steps: Vec<QueuedStep>, empty: &'static str) -> impl IntoView {
+fn Sandbox(sandbox: Option<String>) -> impl IntoView {
+    let Some(words) = sandbox else { return view! { <Maybe text=None/> }.into_any() };
+    match words.strip_suffix(')').and_then(|words| words.split_once(" (")) {
+        Some((level, parts)) => {
+            let (level, parts) = (format::capitalised(level), parts.to_owned());
+            view! { <span>{level}</span><span class="sub">{parts}</span> }.into_any()
+        }
+        None => format::capitalised(&words).into_any(),
+    }
+}
+
+/// The steps that have the places of a limit, as links. `before` stands before them.
+#[component]
+fn Holders(links: Links, holders: Vec<StepRef>, held: i64, before: &'static str) -> impl IntoView {
+    let named = i64::try_from(holders.len()).unwrap_or(i64::MAX);
+    let others = match (held - named, named) {
+        (..=0, _) => None,
+        (others, 0) => Some(format::count(others, "step of another workspace", "steps of other workspaces")),
+        (others, _) => Some(format!("{others} more")),
+    };
+    let all = i64::from(others.is_some()) + named;
+    (all > 0).then(|| {
+        let last = all - 1;
+        // Before the first nothing: an empty text would be a space.
+        let join = move |at: i64| (at > 0).then_some(if at == last { " and " } else { ", " });
+        let named = (0..)
+            .zip(holders)
+            .map(|(at, StepRef { pipeline, run, step })| {
+                let href = links.step(run, &step);
+                view! { {join(at)}<a href=href>{format!("{pipeline} #{run}: {step}")}</a> }
+            })
+            .collect_view();
+        view! { <span class="holders">{before}{named}{others.map(|others| view! { {join(last)}{others} })}</span> }
+    })
+}
+
+/// Steps with who has them, or why they wait and who has what they wait for.
+#[component]
+fn Steps(
+    links: Links,
+    steps: Vec<QueuedStep>,
+    blocking: Vec<Limit>,
+    empty: &'static str,
+) -> impl IntoView {
     if steps.is_empty() {
         return view! { <div class="empty"><p>{empty}</p></div> }.into_any();
     }
     let rows = steps.into_iter().map(|step| {
-        let href = format!("{}?step={}", links.pipeline_run(step.run), encode(&step.step));
+        let href = links.step(step.run, &step.step);
+        let limit = step.blocked_by.as_ref().and_then(|name| blocking.iter().find(|limit| limit.name == *name));
+        let holders = limit.filter(|_| step.worker.is_none()).cloned().map(|Limit { holders, held, .. }| {
+            view! { <Holders links=links.clone() holders held before="Held by "/> }
+        });
         let (shape, word, sub) = match &step.worker {
             Some(worker) => (State::Running, "Running", format!("On {worker}")),
             None => (State::Queued, "Queued", format::capitalised(step.waits_for.as_deref().unwrap_or_default())),
@@ -195,7 +292,7 @@ fn Steps(links: Links, steps: Vec<QueuedStep>, empty: &'static str) -> impl Into
                 title=format!("{} #{}: {}", step.pipeline, step.run, step.step)
                 href=href
                 state=view! { <StateMark state=shape word/> }.into_any()
-                sub=sub.into_any()
+                sub=view! { {sub}{holders} }.into_any()
                 more=pool.into_any()
                 end=view! { <When at=step.since/> }.into_any()
             />
@@ -237,7 +334,7 @@ fn Gpus(links: Links, gpus: Vec<GpuSlot>, workers: Vec<Worker>) -> impl IntoView
 }
 
 #[component]
-fn Pools(pools: Vec<Pool>) -> impl IntoView {
+fn Pools(links: Links, pools: Vec<Pool>, may_limit_pools: bool) -> impl IntoView {
     if pools.is_empty() {
         return view! { <Body><p class="muted">"A pool is there as soon as a worker or a step names it."</p></Body> }
             .into_any();
@@ -255,11 +352,15 @@ fn Pools(pools: Vec<Pool>) -> impl IntoView {
             (ready, blocked) => format!("{ready} wait, {blocked} of them for a limit"),
         };
         let limit = pool.limit.map(|limit| format!("; at most {limit} at once")).unwrap_or_default();
+        let action = links.to(&format!("workers/pools/{}/delete", encode(&pool.name)));
+        let delete = (may_limit_pools && pool.limit.is_some())
+            .then(|| view! { <Act action text="Delete limit" symbol=Symbol::Cancel values=Vec::new()/> }.into_any());
         view! {
             <Row
                 title=pool.name
                 state=view! { <StateMark state=shape word/> }.into_any()
                 sub=format!("{waits}{limit}").into_any()
+                more=delete.into_any()
                 end=format!("{} of {most}", pool.running).into_any()
             />
         }
@@ -284,11 +385,63 @@ fn Limits(links: Links, limits: Vec<Limit>, may_write: bool) -> impl IntoView {
             <Row
                 title=limit.name
                 state=view! { <StateMark state=shape word/> }.into_any()
-                sub=format!("{} of {} held, {waits}", limit.held, limit.slots).into_any()
-                end=delete.into_any()
+                sub=view! {
+                    {format!("{} of {} held, {waits}", limit.held, limit.slots)}
+                    <Holders links=links.clone() holders=limit.holders held=limit.held before="By "/>
+                }
+                    .into_any()
+                more=delete.into_any()
             />
         }
     });
     let rows: Vec<_> = rows.collect();
     view! { <Rows>{rows}</Rows> }.into_any()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::fragment;
+
+    fn holder(run: i64) -> StepRef {
+        StepRef { pipeline: "train".to_owned(), run, step: "fit".to_owned() }
+    }
+
+    fn held_by(runs: &[i64], held: i64) -> String {
+        let holders = runs.iter().copied().map(holder).collect();
+        fragment(|| view! { <Holders links=Links::new("lab") holders held before="Held by "/> })
+    }
+
+    #[test]
+    fn who_has_the_places_of_a_limit_is_named_up_to_a_number() {
+        let link = |run: i64| format!(r#"<a href="/w/lab/pipeline-runs/{run}?step=fit">train #{run}: fit</a>"#);
+        let frame = |text: String| format!(r#"<span class="holders">Held by {text}</span>"#);
+        assert_eq!(held_by(&[7], 1), frame(link(7)));
+        assert_eq!(held_by(&[7, 8], 2), frame(format!("{} and {}", link(7), link(8))));
+        assert_eq!(held_by(&[7, 8], 9), frame(format!("{}, {} and 7 more", link(7), link(8))));
+        assert_eq!(held_by(&[], 3), frame("3 steps of other workspaces".to_owned()));
+        assert_eq!(held_by(&[], 0), "");
+    }
+
+    #[test]
+    fn a_step_that_waits_says_who_has_what_it_waits_for() {
+        use crate::samples::operations as o;
+        let html = fragment(|| {
+            let reasons = vec!["For a place of the limit licences".to_owned(); 3];
+            view! { <Steps links=Links::new("lab") steps=o::queue(false) reasons blocking=o::limits() empty=""/> }
+        });
+        assert_eq!(html.matches("Held by ").count(), 2, "{html}");
+        assert!(html.contains("train-wine #512: train</a> and 3 more"), "{html}");
+        assert!(html.contains("Held by 1 step of another workspace"), "{html}");
+    }
+
+    #[test]
+    fn the_level_of_a_worker_stands_above_what_it_is_made_of() {
+        let shown = |words: &str| fragment(|| view! { <Sandbox sandbox=Some(words.to_owned())/> });
+        assert_eq!(
+            shown("level 1 (landlock 7, seccomp)"),
+            r#"<span>Level 1</span><span class="sub">landlock 7, seccomp</span>"#
+        );
+        assert_eq!(shown("level 0"), "Level 0");
+    }
 }

@@ -28,6 +28,11 @@ use domain::{
     policy::Policy,
     promotion::PromotionState,
 };
+use domain::{
+    pipeline::ExecutorKind,
+    step::StepRef,
+    worker::{Limit, Pool, QueuedStep, Worker},
+};
 use serde_json::json;
 
 /// A bell around `middle`, in 20 bins, as shares.
@@ -601,5 +606,87 @@ pub fn environment() -> EnvironmentPage {
         },
         may_write: true,
         events: Vec::new(),
+    }
+}
+
+/// Workers of two machines, one of which is silent.
+#[must_use]
+pub fn workers() -> Vec<Worker> {
+    let worker = |label: &str, pools: &[&str], slots, held, sandbox: Option<&str>, minutes| Worker {
+        label: label.to_owned(),
+        pools: pools.iter().map(|pool| (*pool).to_owned()).collect(),
+        executors: vec![ExecutorKind::Process, ExecutorKind::Docker],
+        slots,
+        held,
+        sandbox: sandbox.map(str::to_owned),
+        version: "0.1.0".to_owned(),
+        started_at: ago(60 * 30),
+        last_seen: ago(minutes),
+    };
+    vec![
+        worker(
+            "worker-lab-1:4711",
+            &["default"],
+            4,
+            2,
+            Some("level 1 (no new privileges, landlock 7, seccomp, cgroup v2)"),
+            0,
+        ),
+        worker("worker-lab-2:812", &["default", "gpu"], 2, 0, Some("level 0 (memory watched)"), 12),
+    ]
+}
+
+/// The pools of these workers.
+#[must_use]
+pub fn pools() -> Vec<Pool> {
+    let pool = |name: &str, slots, limit, running, ready, blocked| Pool {
+        name: name.to_owned(),
+        workers: 1,
+        slots,
+        limit,
+        running,
+        ready,
+        blocked,
+    };
+    vec![pool("default", 4, None, 2, 2, 1), pool("gpu", 2, Some(1), 0, 1, 1)]
+}
+
+/// A limit that is full, and one of a pool that steps of another workspace hold.
+#[must_use]
+pub fn limits() -> Vec<Limit> {
+    let limit = |name: &str, slots, held, runs: &[i64]| Limit {
+        name: name.to_owned(),
+        slots,
+        held,
+        waiting: 1,
+        holders: runs
+            .iter()
+            .map(|run| StepRef { pipeline: "train-wine".to_owned(), run: *run, step: "train".to_owned() })
+            .collect(),
+        created_at: ago(60 * 24 * 9),
+    };
+    vec![limit("licences", 8, 8, &[498, 501, 505, 509, 512]), limit("gpu", 1, 1, &[])]
+}
+
+/// Steps that run, or those that wait for the limits of [`limits`].
+#[must_use]
+pub fn queue(is_running: bool) -> Vec<QueuedStep> {
+    let step = |run, step: &str, pool: &str, blocked_by: Option<&str>, minutes| QueuedStep {
+        pipeline: "train-wine".to_owned(),
+        run,
+        step: step.to_owned(),
+        pool: pool.to_owned(),
+        executor: ExecutorKind::Process,
+        worker: is_running.then(|| "worker-lab-1:4711".to_owned()),
+        blocked_by: blocked_by.map(str::to_owned),
+        since: ago(minutes),
+    };
+    match is_running {
+        true => vec![step(512, "train", "default", None, 3), step(509, "explain", "default", None, 1)],
+        false => vec![
+            step(513, "train", "default", Some("licences"), 9),
+            step(514, "embed", "gpu", Some("gpu"), 4),
+            step(515, "fetch", "default", None, 1),
+        ],
     }
 }

@@ -13,9 +13,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     Page,
     audit::{Actor, ObjectKind},
+    backfill::DateFormat,
     id::{MonitorId, PipelineId, PipelineVersionId, RunId, ScheduleId, StepAttemptId, StepId, TriggerId, WorkspaceId},
     log::{LogLine, LogStream},
-    pipeline::{ParamValue, Pipeline, PipelineSpec, PipelineSummary, PipelineVersion},
+    pipeline::{OutputKind, ParamValue, Pipeline, PipelineSpec, PipelineSummary, PipelineVersion},
     pipeline_run::{
         AttemptOutcome, Caveat, Code, PipelineRunDetail, PipelineRunState, PipelineRunSummary, RunCause, RunOrigin,
         StepState,
@@ -32,8 +33,10 @@ description: Train a classifier on the newest wine data, compare it with the one
 
 params:
   learning-rate: 0.1
-  rounds: 480
+  rounds: { type: integer, default: 480, minimum: 1, maximum: 2000, description: How many trees are grown }
   balanced: false
+  register-it: { type: boolean, description: Whether a better one becomes a version }
+  columns: { type: list, optional: true }
   note: ""
 
 env:
@@ -105,6 +108,7 @@ fn version(number: i32, minutes: i64, by: &str) -> PipelineVersion {
         digest: digest(u8::try_from(number).unwrap_or_default() + 20),
         source: FILE.to_owned(),
         spec: spec(),
+        code: None,
         created_by: by.to_owned(),
         created_at: ago(minutes),
     }
@@ -147,7 +151,10 @@ fn step(name: &str, state: StepState, tries: Vec<Tried>) -> (Step, Vec<StepAttem
             inputs: Vec::new(),
             executor: Some("process".to_owned()),
             image: None,
-            sandbox: None,
+            sandbox: tried
+                .outcome
+                .is_final()
+                .then(|| "level 1 (no new privileges, landlock 7, seccomp, cgroup v2)".to_owned()),
             peak_memory_bytes: Some(412 << 20),
             gpus: Vec::new(),
         })
@@ -155,11 +162,12 @@ fn step(name: &str, state: StepState, tries: Vec<Tried>) -> (Step, Vec<StepAttem
     let outputs = declared.outputs.iter().map(|(output, path)| StepOutput {
         name: output.clone(),
         path: path.path().unwrap_or_default().to_owned(),
-        kind: None,
+        kind: (output == "scores").then_some(OutputKind::Metrics),
         is_folder: output == "report",
         digest: digest(44),
         size: 4_823_449,
-        value: None,
+        value: (output == "scores")
+            .then(|| serde_json::json!({ "accuracy": 0.912_345, "log_loss": 0.24, "rows": 4898 })),
         version: None,
     });
     let step = Step {
@@ -201,6 +209,7 @@ fn page(run: domain::pipeline_run::PipelineRun, steps: Vec<(Step, Vec<StepAttemp
         branch: Some("main".to_owned()),
         is_dirty: true,
         patch: Some(digest(45)),
+        left_out: None,
     };
     let run = domain::pipeline_run::PipelineRun { code: Some(code), ..run };
     let origin = RunOrigin {
@@ -338,6 +347,14 @@ pub fn failed() -> RunPage {
             step("register", S::Skipped, Vec::new()),
         ],
     )
+}
+
+/// The run that failed, with this step shown.
+#[must_use]
+pub fn chosen(name: &str) -> RunPage {
+    let mut page = failed();
+    page.shown = page.detail.steps.iter().find(|step| step.name == name).cloned();
+    page
 }
 
 /// A run that no worker has taken yet.
@@ -517,6 +534,8 @@ pub fn schedule(name: &str, enabled: bool) -> Schedule {
         expression: "0 3 * * 1-5".to_owned(),
         timezone: "Europe/Berlin".to_owned(),
         params: serde_json::Map::from_iter([("rounds".to_owned(), 480.into())]),
+        param: Some("day".to_owned()),
+        param_format: DateFormat::Date,
         catch_up: CatchUp::Latest,
         catch_up_limit: 10,
         jitter_s: 0,

@@ -146,6 +146,17 @@ pub fn hidden(values: impl IntoIterator<Item = (impl Into<String>, impl Into<Str
         .collect_view()
 }
 
+/// What a field for a number takes; whatever a browser takes by itself, when nothing is said.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Bounds {
+    /// The least number.
+    pub least: Option<f64>,
+    /// The greatest number.
+    pub most: Option<f64>,
+    /// Whether it may have a fraction. A browser's own fields take whole numbers alone.
+    pub fraction: bool,
+}
+
 /// One line of text. A password is never written back into the page.
 #[component]
 pub fn TextField(
@@ -182,6 +193,9 @@ pub fn TextField(
     /// What may be chosen instead of typed.
     #[prop(optional)]
     choices: Vec<String>,
+    /// Of a number: what it may be.
+    #[prop(optional)]
+    bounds: Bounds,
 ) -> impl IntoView {
     let id = name.clone();
     let list = (!choices.is_empty()).then(|| format!("{id}-choices"));
@@ -201,6 +215,9 @@ pub fn TextField(
                 autocomplete=autocomplete
                 maxlength=max.map(|max| max.to_string())
                 autofocus=focus
+                min=bounds.least.map(|least| least.to_string())
+                max=bounds.most.map(|most| most.to_string())
+                step=bounds.fraction.then_some("any")
                 list=list.clone()
                 aria-invalid=invalid
                 aria-describedby=describedby
@@ -291,6 +308,9 @@ pub fn SelectField(
     /// One sentence of help.
     #[prop(optional, into)]
     hint: Option<String>,
+    /// Whether a choice has to be made: the first option, with an empty value, is none.
+    #[prop(optional)]
+    required: bool,
 ) -> impl IntoView {
     let chosen = draft.value(&name).map(str::to_owned);
     let error = draft.error(&name).map(str::to_owned);
@@ -298,7 +318,14 @@ pub fn SelectField(
     let describedby = described(&name, hint.is_some(), error.is_some());
     view! {
         <Frame id=name.clone() label hint error optional=false>
-            <select class="input" id=name.clone() name=name aria-invalid=invalid aria-describedby=describedby>
+            <select
+                class="input"
+                id=name.clone()
+                name=name
+                required=required
+                aria-invalid=invalid
+                aria-describedby=describedby
+            >
                 {options
                     .into_iter()
                     .map(|(value, word)| {
@@ -366,6 +393,15 @@ mod tests {
         }
         let html = fragment(|| view! { <TextField label="Name" name="name"/> });
         assert!(!html.contains("list"), "{html}");
+    }
+
+    #[test]
+    fn a_number_says_what_it_may_be() {
+        let bounds = Bounds { least: Some(0.5), most: Some(3.0), fraction: true };
+        let html = fragment(|| view! { <TextField label="Rate" name="rate" kind="number" bounds/> });
+        assert!(html.contains(r#"min="0.5" max="3" step="any""#), "{html}");
+        let html = fragment(|| view! { <TextField label="Days" name="days" kind="number"/> });
+        assert!(!html.contains("min=") && !html.contains("step="), "{html}");
     }
 
     #[test]

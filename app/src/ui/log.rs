@@ -7,7 +7,7 @@ use super::{
     query::Address,
     time::from_ms,
 };
-use crate::{ansi, format, islands::LiveLog};
+use crate::{addresses, ansi, format, islands::LiveLog};
 use domain::log::{LogLine, LogStream, found};
 use leptos::prelude::*;
 
@@ -59,30 +59,38 @@ pub fn LogRow(
     }
 }
 
-/// The text of a line in its colours, with what was searched for marked. What is found may be in several colours.
+/// The text of a line in its colours, with its addresses as links and what was searched for marked. What is found may be in
+/// several colours, and partly in an address.
 fn marked(text: &str, find: &str) -> impl IntoView + use<> {
-    let spans = ansi::spans(text);
-    let whole: String = spans.iter().map(|span| span.text.as_str()).collect();
+    let parts = addresses::parts(text);
+    let whole: String = parts.iter().flat_map(|part| &part.spans).map(|span| span.text.as_str()).collect();
     let hits = found(&whole, find);
     let mut from = 0;
-    let mut parts = Vec::new();
-    for span in spans {
-        let mut cuts = vec![0, span.text.len()];
-        cuts.extend(hits.iter().flat_map(|hit| [hit.start, hit.end]).filter_map(|at| at.checked_sub(from)));
-        cuts.retain(|at| *at <= span.text.len());
-        cuts.sort_unstable();
-        for pair in cuts.windows(2).filter(|pair| pair[0] < pair[1]) {
-            let part = span.text[pair[0]..pair[1]].to_owned();
-            let is_hit = hits.iter().any(|hit| hit.contains(&(from + pair[0])));
-            parts.push(match (is_hit, span.class.is_empty()) {
-                (false, true) => part.into_any(),
-                (false, false) => view! { <span class=span.class.clone()>{part}</span> }.into_any(),
-                (true, _) => view! { <mark class=span.class.clone()>{part}</mark> }.into_any(),
-            });
+    let mut shown = Vec::new();
+    for part in parts {
+        let mut pieces = Vec::new();
+        for span in part.spans {
+            let mut cuts = vec![0, span.text.len()];
+            cuts.extend(hits.iter().flat_map(|hit| [hit.start, hit.end]).filter_map(|at| at.checked_sub(from)));
+            cuts.retain(|at| *at <= span.text.len());
+            cuts.sort_unstable();
+            for pair in cuts.windows(2).filter(|pair| pair[0] < pair[1]) {
+                let piece = span.text[pair[0]..pair[1]].to_owned();
+                let is_hit = hits.iter().any(|hit| hit.contains(&(from + pair[0])));
+                pieces.push(match (is_hit, span.class.is_empty()) {
+                    (false, true) => piece.into_any(),
+                    (false, false) => view! { <span class=span.class.clone()>{piece}</span> }.into_any(),
+                    (true, _) => view! { <mark class=span.class.clone()>{piece}</mark> }.into_any(),
+                });
+            }
+            from += span.text.len();
         }
-        from += span.text.len();
+        shown.push(match part.address {
+            Some(address) => view! { <a href=address rel=addresses::REL>{pieces}</a> }.into_any(),
+            None => pieces.into_any(),
+        });
     }
-    parts
+    shown
 }
 
 /// A log in a panel.
@@ -337,6 +345,16 @@ mod tests {
         assert!(html.contains("find_after=4000") && !html.contains("leptos-island"), "{html}");
         let none = panel(Vec::new(), LogPart::Found { text: "Loss".into(), up_to: 4001 });
         assert!(none.contains("No line has “Loss” in it."), "{none}");
+    }
+
+    #[test]
+    fn an_address_is_a_link_and_what_is_found_in_it_is_marked() {
+        let part = LogPart::Found { text: "example".into(), up_to: 4001 };
+        let html = panel(vec![line(7, "see \u{1b}[34mhttps://example.com/?a=1&b=2\u{1b}[0m.")], part);
+        let link = r#"see <a href="https://example.com/?a=1&amp;b=2" rel="noopener noreferrer nofollow"><span class="b">https://</span><mark class="b">example</mark><span class="b">.com/?a=1&amp;b=2</span></a>."#;
+        assert!(html.contains(link), "{html}");
+        let html = panel(vec![line(7, "javascript://example.com/%0aalert(1)")], LogPart::End);
+        assert!(!html.contains("href=\"javascript"), "{html}");
     }
 
     #[test]

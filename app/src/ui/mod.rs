@@ -5,6 +5,7 @@
 pub mod avatar;
 pub mod button;
 pub mod code;
+pub mod compare;
 pub mod copy;
 pub mod dialog;
 pub mod diff;
@@ -28,10 +29,11 @@ pub mod prelude {
     pub use super::{
         avatar::{Avatar, Size as AvatarSize},
         button::{Act, Button, ButtonLink, Kind, Size as ButtonSize},
+        compare::{self, CompareWith},
         copy::{CodeBlock, Command, CopyButton},
         dialog::{Ask, Confirm, More},
         diff::{Diff, DiffCount},
-        field::{self, CheckField, Draft, FormErrors, SelectField, TextArea, TextField},
+        field::{self, Bounds, CheckField, Draft, FormErrors, SelectField, TextArea, TextField},
         head::{Choice, Crumb, Crumbs, PageHead, Tab, Tabs},
         icon::{Icon, Symbol},
         log::{LogPanel, LogPart, LogRow},

@@ -61,7 +61,6 @@ pub(crate) async fn run(
     task: &Task,
     controls: Controls,
 ) -> Result<Finished, Error> {
-    let begun = Instant::now();
     let name = container_name(&dir.name());
     note(dir, *controls.deadline.borrow())?;
     let found = match executor.inspect(&name).await? {
@@ -89,6 +88,8 @@ pub(crate) async fn run(
         }
     }
     let started = executor.inspect(&name).await?.ok_or_else(|| gone(&name))?;
+    // Of one that is adopted, also what it ran before.
+    let (ran, since) = (age(&started), Instant::now());
     let Controls { deadline, cancel, log, lines_before, samples } = controls;
     let mask = Arc::new(mask_of(&found));
     let ended = CancellationToken::new();
@@ -99,7 +100,7 @@ pub(crate) async fn run(
         name: &name,
         deadline,
         cancel,
-        timeout_at: task.timeout.map(|timeout| Deadline::after(timeout.saturating_sub(age(&started)))),
+        timeout_at: task.timeout.map(|timeout| Deadline::after(timeout.saturating_sub(ran))),
         grace: task.grace,
     };
     let mut used = Sample::default();
@@ -136,7 +137,7 @@ pub(crate) async fn run(
         },
         exit_code: exit_code.filter(|code| !(129..=192).contains(code)),
         left_behind: 0,
-        usage: Usage { peak_memory_bytes: peak, user: used.cpu, system: Duration::ZERO, wall: begun.elapsed() },
+        usage: Usage { peak_memory_bytes: peak, user: used.cpu, system: Duration::ZERO, wall: ran + since.elapsed() },
         sandbox: sandbox(),
         image,
     })
@@ -149,7 +150,7 @@ const IMAGE: &str = "slipway.image";
 const SECRETS: &str = "slipway.secrets";
 
 /// What must not stand in the log of this container.
-fn mask_of(container: &ContainerInspectResponse) -> Mask {
+pub(crate) fn mask_of(container: &ContainerInspectResponse) -> Mask {
     let Some(config) = &container.config else { return Mask::default() };
     let names = config.labels.as_ref().and_then(|labels| labels.get(SECRETS)).map_or("", String::as_str);
     let env = config.env.iter().flatten().filter_map(|variable| variable.split_once('='));

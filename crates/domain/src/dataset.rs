@@ -5,8 +5,10 @@
 use crate::{
     digest::Digest,
     error::Error,
-    expectation::Expectation,
+    expectation::{CheckResult, Expectation, Outcome},
     id::{DatasetId, DatasetVersionId, WorkspaceId},
+    pipeline_run::PipelineRunState,
+    step::StepRef,
     wording::check_nul,
 };
 use chrono::{DateTime, Utc};
@@ -19,6 +21,8 @@ pub const MAX_DESCRIPTION: usize = 5000;
 pub const MAX_MESSAGE: usize = 1000;
 /// The most digests of MLflow that a version has.
 pub const MAX_MLFLOW_DIGESTS: usize = 20;
+/// What the newest version is called that was found to be what is expected of it.
+pub const PASSED: &str = "passed";
 
 /// A dataset of a workspace.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -80,6 +84,85 @@ impl DatasetVersion {
     pub fn title(&self) -> String {
         format!("{}@{}", self.dataset, self.number)
     }
+
+    /// Why it is not known to be what is expected of it, in a sentence; none when it passed. `checks` is what was found of
+    /// each expectation, `reason` why nothing was, if nothing was.
+    #[must_use]
+    pub fn objection(&self, checks: &[CheckResult], reason: &str) -> Option<String> {
+        let title = self.title();
+        match self.checks {
+            ChecksState::Passed => None,
+            ChecksState::Waiting => Some(format!("{title} is being checked.")),
+            ChecksState::Unchecked => {
+                Some(format!("{title} was checked for nothing: declare what is expected of {}.", self.dataset))
+            }
+            ChecksState::Failed => {
+                let mut broken = checks.iter().filter(|check| check.outcome == Outcome::Failed);
+                let first = broken.next().map(|check| format!(": {} is not met ({})", named(check), found(check)));
+                let more = match broken.count() {
+                    0 => String::new(),
+                    1 => "; nor is another".to_owned(),
+                    more => format!("; nor are {more} others"),
+                };
+                Some(format!("{title} is not what is expected of it{}{more}.", first.unwrap_or_default()))
+            }
+            ChecksState::Inconclusive => {
+                let open = checks.iter().find(|check| check.outcome == Outcome::Inconclusive);
+                let why = match (open, reason.trim_end_matches('.')) {
+                    (_, reason) if !reason.is_empty() => format!(": {reason}"),
+                    (Some(check), _) => format!(": {} ({})", named(check), found(check)),
+                    (None, _) => String::new(),
+                };
+                Some(format!("Whether {title} is what is expected of it could not be found out{why}."))
+            }
+        }
+    }
+}
+
+/// The most characters of an expectation, or of what was found of it, in a sentence.
+const MAX_SAID: usize = 200;
+
+fn named(check: &CheckResult) -> String {
+    let expected = said(&check.expectation.describe());
+    match check.path.as_str() {
+        "" => format!("\"{expected}\""),
+        path => format!("\"{expected}\" in {}", said(path)),
+    }
+}
+
+fn found(check: &CheckResult) -> String {
+    said(check.found.trim_end_matches('.'))
+}
+
+fn said(text: &str) -> String {
+    match text.char_indices().nth(MAX_SAID) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// What of pipelines a version comes from, and goes into.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct VersionLineage {
+    /// The step that made it; none when none did.
+    pub made_by: Option<StepRef>,
+    /// The last runs of pipelines that took it, the newest first.
+    pub taken_by: Vec<TakenBy>,
+}
+
+/// A run of a pipeline that took a version.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct TakenBy {
+    /// The pipeline.
+    pub pipeline: String,
+    /// The number of the run.
+    pub run: i64,
+    /// How the run stands.
+    pub state: PipelineRunState,
+    /// When it was started.
+    pub created_at: DateTime<Utc>,
 }
 
 /// A dataset with its latest version.
@@ -138,6 +221,8 @@ impl ChecksState {
 pub enum VersionRef {
     /// The one with the greatest number.
     Latest,
+    /// Of those that were found to be what is expected of them, the one with the greatest number.
+    Passed,
     /// The one of this number.
     Number(i32),
     /// The one of this content.
@@ -145,13 +230,15 @@ pub enum VersionRef {
 }
 
 impl VersionRef {
-    /// Reads `latest`, a number (`3`, `v3`) or a digest, with or without `blake3:` before it.
+    /// Reads `latest`, `passed`, a number (`3`, `v3`) or a digest, with or without `blake3:` before it.
     ///
     /// # Errors
     /// `NotFound` for anything else: no version is called that.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        if text == "latest" {
-            return Ok(Self::Latest);
+        match text {
+            "latest" => return Ok(Self::Latest),
+            PASSED => return Ok(Self::Passed),
+            _ => {}
         }
         let number = text.strip_prefix('v').unwrap_or(text);
         if number.len() < 11 && !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -167,7 +254,7 @@ impl VersionRef {
         Error::new(
             crate::ErrorKind::NotFound,
             format!(
-                "No version is called \"{shown}\": it is a number, a digest of 64 hexadecimal digits, or \"latest\"."
+                "No version is called \"{shown}\": it is a number, a digest of 64 hexadecimal digits, \"latest\" or \"{PASSED}\"."
             ),
         )
     }
@@ -177,6 +264,7 @@ impl fmt::Display for VersionRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Latest => f.write_str("latest"),
+            Self::Passed => f.write_str(PASSED),
             Self::Number(number) => number.fmt(f),
             Self::Digest(digest) => f.write_str(digest.hex()),
         }
@@ -254,6 +342,7 @@ mod tests {
     fn a_version_is_named_by_number_digest_or_as_the_latest() {
         let hex = "0".repeat(64);
         assert_eq!(VersionRef::parse("latest").unwrap(), VersionRef::Latest);
+        assert_eq!(VersionRef::parse("passed").unwrap(), VersionRef::Passed);
         assert_eq!(VersionRef::parse("7").unwrap(), VersionRef::Number(7));
         assert_eq!(VersionRef::parse("v7").unwrap(), VersionRef::Number(7));
         assert_eq!(VersionRef::parse(&hex).unwrap(), VersionRef::parse(&format!("blake3:{hex}")).unwrap());
@@ -262,6 +351,72 @@ mod tests {
         {
             assert_eq!(VersionRef::parse(other).unwrap_err().kind, crate::ErrorKind::NotFound, "{other}");
         }
+    }
+
+    #[test]
+    fn a_version_that_did_not_pass_says_in_a_sentence_why() {
+        let version = |checks| DatasetVersion {
+            id: DatasetVersionId::new(),
+            dataset: "wine".to_owned(),
+            number: 3,
+            digest: Digest::blake3([0; 32]),
+            files: 1,
+            bytes: 1,
+            external: 0,
+            message: String::new(),
+            author: String::new(),
+            created_at: DateTime::UNIX_EPOCH,
+            mlflow_digests: Vec::new(),
+            checks,
+        };
+        let check = |column: &str, path: &str, outcome, found: &str| CheckResult {
+            expectation: serde_json::from_value(serde_json::json!({ "rule": "not_null", "column": column })).unwrap(),
+            path: path.to_owned(),
+            outcome,
+            found: found.to_owned(),
+        };
+        let told = |state, checks: &[CheckResult], reason| version(state).objection(checks, reason);
+        let (good, bad) = (
+            check("id", "a.csv", Outcome::Passed, "All 3 rows do."),
+            check("age", "a.csv", Outcome::Failed, "1 row does not: row 2"),
+        );
+        let none = check("size", "", Outcome::Failed, "There is no table to hold against it.");
+        let unread = check("age", "b.csv", Outcome::Inconclusive, "Row 7 is cut off.");
+        assert_eq!(told(ChecksState::Passed, std::slice::from_ref(&good), ""), None);
+        for (state, checks, reason, sentence) in [
+            (
+                ChecksState::Failed,
+                vec![good.clone(), bad.clone(), unread.clone()],
+                "",
+                "wine@3 is not what is expected of it: \"age is never missing\" in a.csv is not met (1 row does not: row 2).",
+            ),
+            (
+                ChecksState::Failed,
+                vec![none, bad.clone(), bad.clone()],
+                "",
+                "wine@3 is not what is expected of it: \"size is never missing\" is not met (There is no table to hold \
+                 against it); nor are 2 others.",
+            ),
+            (
+                ChecksState::Inconclusive,
+                vec![good, unread],
+                "",
+                "Whether wine@3 is what is expected of it could not be found out: \"age is never missing\" in b.csv (Row 7 \
+                 is cut off).",
+            ),
+            (
+                ChecksState::Inconclusive,
+                vec![],
+                "It was begun several times.",
+                "Whether wine@3 is what is expected of it could not be found out: It was begun several times.",
+            ),
+            (ChecksState::Unchecked, vec![], "", "wine@3 was checked for nothing: declare what is expected of wine."),
+            (ChecksState::Waiting, vec![], "", "wine@3 is being checked."),
+        ] {
+            assert_eq!(told(state, &checks, reason).as_deref(), Some(sentence));
+        }
+        let long = check(&"x".repeat(400), "a.csv", Outcome::Failed, "It is so.");
+        assert!(told(ChecksState::Failed, &[long], "").unwrap().chars().count() < 300);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! A step has whole ones, and no other step has them meanwhile. Each is known by the name that its driver gives it for
 //! ever, never by its place in a list: that changes when one is taken out, and is another in every container.
 
+use crate::step::StepRef;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
@@ -90,26 +91,7 @@ pub struct GpuSlot {
     pub held: bool,
     /// The step that has it, when that is one of this workspace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub holder: Option<GpuHolder>,
-}
-
-/// A step that has a graphics processor.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct GpuHolder {
-    /// The pipeline.
-    pub pipeline: String,
-    /// The number of the run.
-    pub run: i64,
-    /// The step's name in the run.
-    pub step: String,
-}
-
-/// `train-wine #512: fit`
-impl fmt::Display for GpuHolder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} #{}: {}", self.pipeline, self.run, self.step)
-    }
+    pub holder: Option<StepRef>,
 }
 
 /// `a GPU`, `2 GPUs`

@@ -99,6 +99,21 @@ impl NotebookDiff {
     pub fn is_empty(&self) -> bool {
         self.cells.iter().all(|cell| cell.change == CellChange::Same)
     }
+
+    /// The first cell that is not the same, and how, in a sentence. None when the notebooks are the same.
+    #[must_use]
+    pub fn first(&self) -> Option<String> {
+        let cell = self.cells.iter().find(|cell| cell.change != CellChange::Same)?;
+        let number = cell.after.or(cell.before).unwrap_or_default();
+        let what = match cell.change {
+            CellChange::Added => "was not there before",
+            CellChange::Removed => "is not there any more",
+            CellChange::Moved => "stands in another place",
+            CellChange::Changed | CellChange::Same if cell.source.is_empty() => "has other outputs",
+            CellChange::Changed | CellChange::Same => "has another source",
+        };
+        Some(format!("Cell {number} (\"{}\") {what}.", cell.name))
+    }
 }
 
 /// What became of a cell.
@@ -133,4 +148,37 @@ pub struct OutputDiff {
     pub before: Option<String>,
     /// The picture in the second notebook, as an address that holds it.
     pub after: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_cell_that_is_not_the_same_is_named() {
+        let cell = |change, before: Option<u32>, after: Option<u32>, source: TextDiff| CellDiff {
+            change,
+            kind: "code".to_owned(),
+            before,
+            after,
+            name: "fit".to_owned(),
+            source,
+            outputs: Vec::new(),
+        };
+        let told = |last| {
+            let same = cell(CellChange::Same, Some(1), Some(1), TextDiff::of("a", "a"));
+            NotebookDiff { cells: vec![same, last], ..NotebookDiff::default() }.first()
+        };
+        let (none, some) = (TextDiff::of("a", "a"), TextDiff::of("a", "b"));
+        for (last, sentence) in [
+            (cell(CellChange::Changed, Some(2), Some(3), none.clone()), "Cell 3 (\"fit\") has other outputs."),
+            (cell(CellChange::Changed, Some(2), Some(2), some), "Cell 2 (\"fit\") has another source."),
+            (cell(CellChange::Removed, Some(2), None, none.clone()), "Cell 2 (\"fit\") is not there any more."),
+            (cell(CellChange::Added, None, Some(2), none.clone()), "Cell 2 (\"fit\") was not there before."),
+            (cell(CellChange::Moved, Some(3), Some(2), none.clone()), "Cell 2 (\"fit\") stands in another place."),
+        ] {
+            assert_eq!(told(last).as_deref(), Some(sentence));
+        }
+        assert_eq!(told(cell(CellChange::Same, Some(2), Some(2), none)), None);
+    }
 }

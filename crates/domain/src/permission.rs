@@ -55,6 +55,7 @@ impl Role {
             | P::ManageMembers
             | P::ManageWebhooks
             | P::ManageSecrets
+            | P::ManagePools
             | P::ManageWorkspace
             | P::MakeWorkspaces => self == Self::Admin,
         }
@@ -140,13 +141,15 @@ pub enum Permission {
     ManageWebhooks,
     /// Set and delete secrets. Whoever may write pipelines may use them.
     ManageSecrets,
+    /// Say how many steps of a pool of workers may run at once, in all workspaces.
+    ManagePools,
     /// Load the example into the workspace.
     ManageWorkspace,
 }
 
 impl Permission {
     /// All permissions.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Read,
         Self::Predict,
         Self::ManageAccount,
@@ -167,6 +170,7 @@ impl Permission {
         Self::ManageMembers,
         Self::ManageWebhooks,
         Self::ManageSecrets,
+        Self::ManagePools,
         Self::ManageWorkspace,
     ];
 
@@ -181,6 +185,7 @@ impl Permission {
             | Self::ManageMembers
             | Self::ManageWebhooks
             | Self::ManageSecrets
+            | Self::ManagePools
             | Self::ManageWorkspace => Scope::Admin,
             _ => Scope::Write,
         }
@@ -210,6 +215,7 @@ impl Permission {
             Self::ManageMembers => "manage members",
             Self::ManageWebhooks => "manage webhooks",
             Self::ManageSecrets => "manage secrets",
+            Self::ManagePools => "limit pools of workers",
             Self::ManageWorkspace => "change the workspace",
         }
     }
@@ -298,6 +304,7 @@ mod tests {
         ManageMembers (admin): admin
         ManageWebhooks (admin): admin
         ManageSecrets (admin): admin
+        ManagePools (admin): admin
         ManageWorkspace (admin): admin
         ");
     }

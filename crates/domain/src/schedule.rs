@@ -1,6 +1,7 @@
 //! Schedules: when a pipeline is started by the clock, and what is made up for when nobody was there to start it.
 
 use crate::{
+    backfill::DateFormat,
     error::Error,
     id::{PipelineId, ScheduleId, WorkspaceId},
     permission::UnknownName,
@@ -30,6 +31,10 @@ pub struct Schedule {
     pub timezone: String,
     /// Params of its runs that shall not have their defaults.
     pub params: serde_json::Map<String, serde_json::Value>,
+    /// The param that gets the time of the fire, if one does.
+    pub param: Option<String>,
+    /// How it gets it.
+    pub param_format: DateFormat,
     /// What happens with fires that nobody was there for.
     pub catch_up: CatchUp,
     /// How many of them are made up for, at most, when all are.
@@ -95,9 +100,9 @@ pub enum FireOutcome {
     Started,
     /// Nobody was there at its time, and the rule is not to make up for it.
     Missed,
-    /// As many runs of the pipeline were open as may be, and the pipeline's policy is to skip.
+    /// As many runs of the pipeline were open as may be, and the pipeline's policy is to skip; or as many waited as may.
     Skipped,
-    /// The pipeline does not take the schedule's params any more, or has no file.
+    /// The pipeline does not take the schedule's params any more, has no file, or misses something that it takes.
     Refused,
 }
 
@@ -192,6 +197,15 @@ impl Schedule {
         crate::timetable::Timetable::read(&self.expression, &self.timezone)
     }
 
+    /// The params of the run of a fire that shall not have their defaults.
+    #[cfg(not(target_arch = "wasm32"))]
+    #[must_use]
+    pub fn params_for(&self, fire_time: DateTime<Utc>) -> serde_json::Map<String, serde_json::Value> {
+        let time =
+            self.param.iter().map(|param| (param.clone(), self.param_format.write(fire_time, &self.timezone).into()));
+        self.params.clone().into_iter().chain(time).collect()
+    }
+
     /// Its next fires, at most so many; none while it is paused.
     #[cfg(not(target_arch = "wasm32"))]
     #[must_use]
@@ -272,6 +286,8 @@ mod tests {
             expression: expression.to_owned(),
             timezone: "Europe/Berlin".to_owned(),
             params: serde_json::Map::new(),
+            param: None,
+            param_format: DateFormat::Date,
             catch_up,
             catch_up_limit: 3,
             jitter_s: 0,
@@ -280,6 +296,19 @@ mod tests {
             created_at: DateTime::UNIX_EPOCH,
             created_by: "Ada".to_owned(),
         }
+    }
+
+    #[test]
+    fn the_run_of_a_fire_gets_its_time_by_the_clocks_of_the_schedule() {
+        let fire = utc("2026-03-28T23:30:00Z");
+        let mut nightly = schedule("30 0 * * *", CatchUp::All);
+        nightly.params.insert("rounds".to_owned(), 7.into());
+        assert_eq!(serde_json::Value::Object(nightly.params_for(fire)), serde_json::json!({ "rounds": 7 }));
+        nightly.param = Some("day".to_owned());
+        let given = |schedule: &Schedule| schedule.params_for(fire).remove("day").unwrap();
+        assert_eq!(given(&nightly), "2026-03-29");
+        nightly.param_format = DateFormat::Time;
+        assert_eq!(given(&nightly), "2026-03-29T00:30:00+01:00");
     }
 
     #[test]

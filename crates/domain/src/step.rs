@@ -8,7 +8,7 @@ use crate::{
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 /// A step of a pipeline run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -45,7 +45,7 @@ pub struct Step {
     /// How the steps inside of it stand, when it has any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inner: Option<InnerSteps>,
-    /// The limit that it waits for, while it could run.
+    /// The limit that it waits for, or the check of a version of a dataset, `check of wine@3`; while it could run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocked_by: Option<String>,
     /// How it went with what steps gave before; none when it does not use that.
@@ -118,6 +118,25 @@ pub struct InnerSteps {
     pub failed: i64,
 }
 
+/// A step of a run, as it is linked to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct StepRef {
+    /// The pipeline.
+    pub pipeline: String,
+    /// The number of the run.
+    pub run: i64,
+    /// The step's name in the run.
+    pub step: String,
+}
+
+/// `train-wine #512: fit`
+impl fmt::Display for StepRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} #{}: {}", self.pipeline, self.run, self.step)
+    }
+}
+
 /// A file or folder that a step gave on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -160,6 +179,13 @@ pub struct OutputVersion {
     pub digest: Option<crate::Digest>,
 }
 
+/// The version of a dataset whose check a step waits for, when that is what it waits for.
+#[must_use]
+pub fn awaited_check(blocked_by: &str) -> Option<&str> {
+    // The name of a limit has no spaces.
+    blocked_by.strip_prefix("check of ")
+}
+
 /// What has versions that steps take and give on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -199,7 +225,7 @@ pub struct StepInput {
     /// Of its content; none for a model without files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<crate::Digest>,
-    /// Which version it is, of a dataset or model.
+    /// Which version it is, of a dataset or model; also when another step gave it on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<OutputVersion>,
 }

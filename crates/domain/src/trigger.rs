@@ -57,6 +57,9 @@ pub enum TriggerOn {
     Dataset {
         /// The data set's name.
         dataset: String,
+        /// Whether it is waited for that the version passes its checks.
+        #[serde(default)]
+        checked: bool,
     },
 }
 
@@ -79,7 +82,10 @@ impl TriggerOn {
                 let states: Vec<&str> = states.iter().map(|state| state.as_str()).collect();
                 format!("runs of {source} that have {}", states.join(" or ").replace("cancelled", "been cancelled"))
             }
-            Self::Dataset { dataset } => format!("new versions of the data set {dataset}"),
+            Self::Dataset { dataset, checked: false } => format!("new versions of the data set {dataset}"),
+            Self::Dataset { dataset, checked: true } => {
+                format!("versions of the data set {dataset} that passed their checks")
+            }
         }
     }
 }
@@ -148,7 +154,8 @@ mod tests {
 
     #[test]
     fn a_trigger_says_its_kind_beside_its_other_fields() {
-        let on = TriggerOn::Dataset { dataset: "wine".to_owned() };
+        let on = TriggerOn::Dataset { dataset: "wine".to_owned(), checked: true };
+        assert_eq!(on.words(), "versions of the data set wine that passed their checks");
         let trigger = Trigger {
             id: TriggerId::new(),
             on,
@@ -160,8 +167,8 @@ mod tests {
         };
         let json = serde_json::to_value(&trigger).unwrap();
         assert_eq!(
-            (&json["kind"], &json["dataset"], &json["pipeline"]),
-            (&"dataset".into(), &"wine".into(), &"train".into())
+            (&json["kind"], &json["dataset"], &json["checked"], &json["pipeline"]),
+            (&"dataset".into(), &"wine".into(), &true.into(), &"train".into())
         );
         assert_eq!(serde_json::from_value::<Trigger>(json).unwrap(), trigger);
     }

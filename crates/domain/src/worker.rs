@@ -4,9 +4,12 @@ use crate::{
     Digest,
     gpu::{self, GpuSlot, GpuUuid},
     pipeline::ExecutorKind,
+    step::{StepRef, awaited_check},
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// A worker that was not heard of for so long is taken for gone.
 pub const SILENT_AFTER: TimeDelta = TimeDelta::seconds(45);
@@ -18,6 +21,53 @@ pub struct Facts {
     pub machine: Option<Digest>,
     /// What steps find on it: the system, the Python and its packages, the variables that it gives them.
     pub environment: Option<Digest>,
+}
+
+/// The most changes that are told.
+const MOST_CHANGES: usize = 20;
+
+/// What is other in what a worker says of its machine, or of what steps find there, than it was `before`, in words:
+/// `numpy: 2.1.0 → 2.2.0`; up to twenty.
+#[must_use]
+pub fn changes(before: &Value, after: &Value) -> Vec<String> {
+    let (before, after) = (parts(before), parts(after));
+    let changed = after.iter().filter_map(|(part, value)| match before.get(part) {
+        Some(old) if old == value => None,
+        // Of variables there are digests.
+        Some(_) if part.starts_with(VARIABLE) => Some(format!("{part} changed")),
+        Some(old) => Some(format!("{part}: {old} → {value}")),
+        None if part.starts_with(VARIABLE) => Some(format!("{part} is new")),
+        None => Some(format!("{part} {value} is new")),
+    });
+    let gone = before.keys().filter(|part| !after.contains_key(*part)).map(|part| format!("{part} is gone"));
+    changed.chain(gone).take(MOST_CHANGES).collect()
+}
+
+/// What the name of a variable follows in a part's name.
+const VARIABLE: &str = "variable ";
+
+/// What a worker says, by what people call it.
+fn parts(of: &Value) -> BTreeMap<String, String> {
+    let mut parts = BTreeMap::new();
+    let shown = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    for (name, value) in of.as_object().into_iter().flatten() {
+        match (name.as_str(), value) {
+            (_, Value::Null) => {}
+            ("python", python) => {
+                parts.extend(python.get("version").map(|version| ("Python".to_owned(), shown(version))));
+                let packages = python.get("packages").and_then(Value::as_object).into_iter().flatten();
+                parts.extend(packages.map(|(package, version)| (package.clone(), shown(version))));
+            }
+            ("variables", variables) => {
+                let variables = variables.as_object().into_iter().flatten();
+                parts.extend(variables.map(|(name, value)| (format!("{VARIABLE}{name}"), shown(value))));
+            }
+            (name, value) => {
+                parts.insert(name.replace('_', " "), shown(value));
+            }
+        }
+    }
+    parts
 }
 
 /// A process that runs steps.
@@ -34,6 +84,9 @@ pub struct Worker {
     pub slots: i32,
     /// How many it holds now, of all workspaces.
     pub held: i64,
+    /// What keeps the processes that it starts from the rest of its machine, in words; none when it can start none, or has not
+    /// said so.
+    pub sandbox: Option<String>,
     /// The graphics processors that it hands out. Others may hand out the same.
     pub gpus: Vec<GpuUuid>,
     /// Its version of Slipway.
@@ -72,7 +125,8 @@ pub struct Pool {
     pub blocked: i64,
 }
 
-/// How many of the steps that name it may run at once in a workspace.
+/// How many steps may run at once: of a workspace, those that name it; of all workspaces, those of a pool; of one step, its
+/// instances.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Limit {
@@ -84,6 +138,8 @@ pub struct Limit {
     pub held: i64,
     /// How many wait for it.
     pub waiting: i64,
+    /// Some of the steps that have a place, those that have had it longest first; of other workspaces none is named.
+    pub holders: Vec<StepRef>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
 }
@@ -107,7 +163,7 @@ pub struct QueuedStep {
     pub executor: ExecutorKind,
     /// The worker that has it.
     pub worker: Option<String>,
-    /// The limit that it waits for.
+    /// The limit that it waits for, or the check of a version of a dataset: `check of wine@3`.
     pub blocked_by: Option<String>,
     /// How many graphics processors its worker gives it.
     pub gpus: i16,
@@ -120,8 +176,11 @@ pub struct QueuedStep {
 /// Why a step that could run does not, as far as that is known. To follow "It waits ".
 #[must_use]
 pub fn waits_for(step: &QueuedStep, workers: &[Worker], gpus: &[GpuSlot], now: DateTime<Utc>) -> String {
-    if let Some(limit) = &step.blocked_by {
-        return format!("for a place of the limit {limit}");
+    if let Some(what) = &step.blocked_by {
+        return match awaited_check(what) {
+            Some(version) => format!("for the check of {version}"),
+            None => format!("for a place of the limit {what}"),
+        };
     }
     if step.since > now {
         return "for the time of its next try".to_owned();
@@ -185,6 +244,7 @@ const MOST_HOLDERS: usize = 4;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn a_step_that_waits_is_told_why() {
@@ -195,6 +255,7 @@ mod tests {
             executors: vec![ExecutorKind::Process],
             slots: 2,
             held: 2,
+            sandbox: None,
             gpus: Vec::new(),
             version: "1".to_owned(),
             started_at: now,
@@ -220,6 +281,8 @@ mod tests {
         assert_eq!(told(&gpu), "for a worker of the pool gpu, of which there is none");
         let limited = QueuedStep { blocked_by: Some("licences".to_owned()), ..step.clone() };
         assert_eq!(told(&limited), "for a place of the limit licences");
+        let checked = QueuedStep { blocked_by: Some("check of wine@3".to_owned()), ..step.clone() };
+        assert_eq!(told(&checked), "for the check of wine@3");
         let idle = Worker { held: 1, ..worker.clone() };
         assert_eq!(waits_for(&step, &[idle], &[], now), "for a worker to take it");
         let gone = Worker { last_seen: now - TimeDelta::minutes(5), ..worker.clone() };
@@ -258,7 +321,7 @@ mod tests {
         let slot = |name: &str, step: Option<&str>, held| GpuSlot {
             gpu: gpu::Gpu { uuid: uuid(name), name: String::new() },
             held,
-            holder: step.map(|step| gpu::GpuHolder { pipeline: "train".to_owned(), run: 7, step: step.to_owned() }),
+            holder: step.map(|step| StepRef { pipeline: "train".to_owned(), run: 7, step: step.to_owned() }),
         };
         let (none, two) = (worker(&[], 0), worker(&["a", "b"], 1));
         let told = |gpus, workers: &[Worker], slots: &[GpuSlot]| waits_for(&wants(gpus), workers, slots, now);
@@ -277,5 +340,33 @@ mod tests {
         let told_busy = told(1, &busy, &[]);
         assert_eq!(told_busy, "for a free slot: all workers of the pool big that have a GPU for it are busy");
         assert_eq!(told(0, &busy, &all_held), "for a worker to take it");
+    }
+
+    #[test]
+    fn what_is_other_on_a_worker_is_told_by_its_name() {
+        let before = json!({
+            "system": "Debian 12", "architecture": "x86_64", "variables": { "A": "blake3:1", "B": "blake3:2" },
+            "python": { "version": "3.12.1", "packages": { "numpy": "2.1.0", "pandas": "2.2.0", "six": "1.0" } },
+        });
+        let after = json!({
+            "system": "Debian 12", "architecture": "x86_64", "variables": { "A": "blake3:3", "C": "blake3:4" },
+            "python": { "version": "3.12.2", "packages": { "numpy": "2.2.0", "pandas": "2.2.0", "scipy": "1.1" } },
+        });
+        assert_eq!(
+            changes(&before, &after),
+            [
+                "Python: 3.12.1 → 3.12.2",
+                "numpy: 2.1.0 → 2.2.0",
+                "scipy 1.1 is new",
+                "variable A changed",
+                "variable C is new",
+                "six is gone",
+                "variable B is gone",
+            ]
+        );
+        let machine =
+            |processor: &str, gpus: &[&str]| json!({ "processor": processor, "memory_bytes": 9, "gpus": gpus });
+        assert_eq!(changes(&machine("a", &[]), &machine("b", &["x"])), ["gpus: [] → [\"x\"]", "processor: a → b"]);
+        assert!(changes(&before, &before).is_empty());
     }
 }

@@ -127,6 +127,11 @@ impl Group {
         }
     }
 
+    /// Whether it shares out processor time.
+    pub(crate) fn has_processors(&self) -> bool {
+        self.unified.is_some() || self.cpu.is_some()
+    }
+
     /// Moves this process into the groups. It must have one thread only.
     pub(crate) fn join(&self) -> io::Result<()> {
         self.paths().try_for_each(|path| write(&path.join("cgroup.procs"), 0))

@@ -1,19 +1,27 @@
 //! Lines from bytes: bounded in length, fit to be stored, and without secrets.
 
 use crate::Mask;
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// The longest line; a longer one is split.
 pub(crate) const MAX_LINE_BYTES: usize = 16 * 1024;
 
+/// How often a line that is drawn over is told.
+const DRAWN: Duration = Duration::from_secs(10);
+
 /// Cuts a stream of bytes into lines.
 ///
-/// A line that a program draws over with carriage returns, as progress bars do, is kept in its last state. Bytes that are
-/// no UTF-8, and NUL, which databases do not store, become U+FFFD.
+/// A line that a program draws over with carriage returns, as progress bars do, is kept in its last state; while it lasts,
+/// how it stands is a line every ten seconds. Bytes that are no UTF-8, and NUL, which databases do not store, become U+FFFD.
 #[derive(Debug, Default)]
 pub struct Lines {
     /// The line that has not ended yet.
     begun: Vec<u8>,
+    /// Since when it is drawn over, or when it was told last.
+    drawn_at: Option<Instant>,
     mask: Arc<Mask>,
 }
 
@@ -21,7 +29,7 @@ impl Lines {
     /// Lines in which these values do not stand.
     #[must_use]
     pub fn new(mask: Arc<Mask>) -> Self {
-        Self { begun: Vec::new(), mask }
+        Self { begun: Vec::new(), drawn_at: None, mask }
     }
 
     /// Takes the next bytes and adds the lines that they end.
@@ -37,8 +45,23 @@ impl Lines {
                     self.hide();
                     self.split(lines, MAX_LINE_BYTES);
                 }
+                self.draw(Instant::now(), lines);
             }
         }
+    }
+
+    /// Adds how a line stands that is drawn over, when it was told long ago.
+    fn draw(&mut self, now: Instant, lines: &mut Vec<String>) {
+        // What stands after the last return may not be all here yet.
+        let Some(end) = self.begun.iter().rposition(|byte| *byte == b'\r').filter(|end| *end > 0) else { return };
+        if now.duration_since(*self.drawn_at.get_or_insert(now)) < DRAWN {
+            return;
+        }
+        self.drawn_at = Some(now);
+        let rest = self.begun.split_off(end);
+        self.hide();
+        lines.push(text(last_state(&self.begun)));
+        self.begun = rest;
     }
 
     fn hide(&mut self) {
@@ -62,6 +85,7 @@ impl Lines {
         self.split(lines, MAX_LINE_BYTES);
         lines.push(text(last_state(&self.begun)));
         self.begun.clear();
+        self.drawn_at = None;
     }
 
     /// Adds the beginning of a line that is too long, and keeps at most `most` bytes of it.
@@ -156,6 +180,25 @@ mod tests {
         assert_eq!(cut(&[b"10 %\r100 %\r\n"]), ["100 %"]);
         let bar = format!("{}\r", "#".repeat(100)).repeat(1000);
         assert_eq!(cut(&[bar.as_bytes(), b"end\n"]), ["end"]);
+    }
+
+    #[test]
+    fn a_line_drawn_over_for_long_is_told_now_and_then() {
+        let (mut lines, mut found) = (Lines::new(Arc::new(Mask::new(["hunter22"]))), Vec::new());
+        let begun = Instant::now();
+        let mut draw = |bytes: &[u8], after: u64| {
+            lines.push(bytes, &mut found);
+            lines.draw(begun + Duration::from_secs(after), &mut found);
+            std::mem::take(&mut found)
+        };
+        let nothing: [&str; 0] = [];
+        assert_eq!(draw(b"\r 1 %", 0), nothing);
+        assert_eq!(draw(b"\r 2 % hunter22\r 3", 11), [" 2 % ***"]);
+        assert_eq!(draw(b" %\r", 12), nothing);
+        assert_eq!(draw(b" 4 %\r", 22), [" 4 %"]);
+        assert_eq!(draw(b" 5 %", 40), nothing, "nothing was drawn over");
+        assert_eq!(draw(b"\r100 %\n", 41), ["100 %"]);
+        assert_eq!(draw(b"a line that only takes long", 80), nothing);
     }
 
     #[test]

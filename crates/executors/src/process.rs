@@ -12,8 +12,9 @@ use crate::{
 use futures::future::BoxFuture;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs::File,
     io,
-    os::fd::OwnedFd,
+    os::fd::{AsRawFd as _, OwnedFd},
     path::{Path, PathBuf},
     process::Stdio,
     sync::{Arc, OnceLock},
@@ -45,6 +46,8 @@ const DRAIN: Duration = Duration::from_secs(5);
 pub struct Shim {
     program: PathBuf,
     args: Vec<String>,
+    /// Kept open: the program is this one, also when its file was replaced or removed since.
+    _file: Option<Arc<File>>,
 }
 
 impl Shim {
@@ -52,6 +55,19 @@ impl Shim {
     #[must_use]
     pub fn this_program(args: &[&str]) -> Self {
         Self::at("/proc/self/exe", args)
+    }
+
+    /// The program of this name that lies beside this one; this program itself, with these arguments, where there is none.
+    #[must_use]
+    pub fn beside_this_program(name: &str, args: &[&str]) -> Self {
+        let beside = std::env::current_exe().ok().map(|own| own.with_file_name(name));
+        match beside.and_then(|path| File::open(path).ok()) {
+            Some(file) => {
+                let program = format!("/proc/self/fd/{}", file.as_raw_fd());
+                Self { program: program.into(), args: Vec::new(), _file: Some(Arc::new(file)) }
+            }
+            None => Self::this_program(args),
+        }
     }
 
     /// Runs it as the watch over a container; see [`crate::shim`]. It goes on when this process ends.
@@ -78,7 +94,7 @@ impl Shim {
     /// The program at this path, with these arguments.
     #[must_use]
     pub fn at(program: impl Into<PathBuf>, args: &[&str]) -> Self {
-        Self { program: program.into(), args: args.iter().map(|arg| (*arg).to_owned()).collect() }
+        Self { program: program.into(), args: args.iter().map(|arg| (*arg).to_owned()).collect(), _file: None }
     }
 }
 
@@ -201,6 +217,7 @@ impl ProcessExecutor {
                 confinement: Confinement { gpus: step.gpus.nodes(), ..self.confinement.clone() },
                 own: dir.path().to_owned(),
                 group: Default::default(),
+                cpus: step.limits.cpus,
             },
             limits: step.limits,
             cgroups: self.cgroups().clone(),

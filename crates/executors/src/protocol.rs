@@ -51,6 +51,8 @@ pub(crate) struct Launch {
     pub(crate) own: PathBuf,
     #[serde(default)]
     pub(crate) group: Group,
+    /// Processors that it may use.
+    pub(crate) cpus: Option<f64>,
 }
 
 /// From the process that becomes the command to the shim. Silence after that means that it has become it.

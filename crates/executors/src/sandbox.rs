@@ -14,10 +14,12 @@ use landlock::{
 };
 use nix::{
     libc,
+    sched::{CpuSet, sched_getaffinity, sched_setaffinity},
     sys::{
         prctl,
-        resource::{Resource, setrlimit},
+        resource::{Resource, getrlimit, setrlimit},
     },
+    unistd::{Pid, getpid},
 };
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
@@ -122,10 +124,30 @@ const DEVICES: [&str; 18] = [
     "/dev/infiniband",
 ];
 
+/// Files that a step may have open, where the machine allows it.
+const MOST_FILES: u64 = 65_536;
+
 /// Limits of the process itself. Nothing here needs a privilege, and none can be taken back.
 pub(crate) fn limit() {
     // A dump of a training's memory fills a disk.
     let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
+    // Loaders of data keep many files open, and the usual 1024 is a limit of old programs.
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, soft.max(hard.min(MOST_FILES)), hard);
+    }
+}
+
+/// Keeps this process and all that come from it on so many processors: where nothing shares out their time, a step has
+/// whole ones. Others have the next, so that not all steps are on the first.
+pub(crate) fn bind(cpus: f64) -> nix::Result<()> {
+    let allowed = sched_getaffinity(Pid::from_raw(0))?;
+    let known: Vec<usize> = (0..CpuSet::count()).filter(|cpu| allowed.is_set(*cpu).unwrap_or(false)).collect();
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a few
+    let wanted = (cpus.ceil().clamp(1.0, 10_000.0) as usize).min(known.len());
+    let first = usize::try_from(getpid().as_raw()).unwrap_or_default();
+    let mut own = CpuSet::new();
+    known.iter().cycle().skip(first % known.len().max(1)).take(wanted).try_for_each(|cpu| own.set(*cpu))?;
+    sched_setaffinity(Pid::from_raw(0), &own)
 }
 
 /// Confines this process and all that come from it. `own` is the directory of the step.

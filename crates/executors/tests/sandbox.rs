@@ -258,6 +258,18 @@ async fn half_a_processor_is_half_a_processor() {
 }
 
 #[tokio::test]
+async fn without_groups_a_step_has_whole_processors() {
+    let bench = Bench::new().await;
+    let limits = Limits { cpus: Some(0.5), ..Limits::default() };
+    let alone = bench.executor.clone().without_groups();
+    let (texts, _) = run(&alone, "nproc; test $(ulimit -n) -gt 1024 || ulimit -Hn", limits).await;
+    assert_eq!(texts, ["1"]);
+    let (texts, _) = run(&alone, "nproc", Limits { cpus: Some(10_000.0), ..Limits::default() }).await;
+    let all = std::thread::available_parallelism().unwrap();
+    assert_eq!(texts, [all.to_string()]);
+}
+
+#[tokio::test]
 async fn nothing_is_kept_from_a_step_where_nothing_is_wanted() {
     let bench = Bench::new().await;
     let open = bench.executor.clone().confined(Confinement::default());

@@ -15,6 +15,7 @@ use domain::{
 };
 use serde_json::{Map, Value, json};
 use std::{
+    cell::Cell,
     collections::{BTreeMap, BTreeSet},
     fs,
     path::Path,
@@ -29,8 +30,18 @@ pub const ANSWER: &str = "kfp/executor_output.json";
 /// The longest argument that a process takes, on Linux.
 const MAX_ARGUMENT: usize = 128 * 1024 - 1;
 
+/// The longest command, with all of its arguments: about what a process takes on Linux, with its environment.
+const MAX_COMMAND: usize = 2 * 1024 * 1024;
+
+/// Why a command is not begun.
+const TOO_LONG: &str = "With everything filled in, its command or a variable of it is longer than a process takes: 128 KiB an \
+                        argument, 2 MiB in all. Hand large values on as artifacts.";
+
 /// How often a text may name another that names another.
-const MAX_DEPTH: usize = 16;
+pub(crate) const MAX_DEPTH: usize = 16;
+
+/// How much may be pasted into the inputs of a step in all: bytes of text, and values.
+const MAX_PASTED: usize = 4 * 1024 * 1024;
 
 /// Where an output of this name is expected, in the directory of a step.
 #[must_use]
@@ -137,12 +148,14 @@ impl<'a> Known<'a> {
                 raw.insert(name.as_str(), value);
             }
         }
-        let resolved = raw.keys().map(|name| {
-            let input = self.contract.inputs.get(*name);
-            let value = self.resolve(name, &raw, 0)?;
-            Ok((ToString::to_string(name), input.map_or(value.clone(), |input| typed(&input.kind, value))))
-        });
-        resolved.collect()
+        let mut filling = Filling { known: self, raw: &raw, done: BTreeMap::new(), left: MAX_PASTED };
+        let mut filled = Map::new();
+        for (name, value) in &raw {
+            let value = if self.is_own(name) { filling.value(name, 0)? } else { value.clone() };
+            let kind = self.contract.inputs.get(*name).map(|input| &input.kind);
+            filled.insert(ToString::to_string(name), kind.map_or(value.clone(), |kind| typed(kind, value)));
+        }
+        Ok(filled)
     }
 
     /// The value as it was given; none when it was not.
@@ -184,48 +197,10 @@ impl<'a> Known<'a> {
         status
     }
 
-    /// The value with the file's own placeholders in it filled in.
-    fn resolve(&self, name: &str, raw: &BTreeMap<&str, Value>, depth: usize) -> Result<Value, String> {
-        let Some(value) = raw.get(name) else { return Ok(Value::from("")) };
+    /// Whether an input is of the file's own words, in which placeholders are filled in.
+    fn is_own(&self, name: &str) -> bool {
         let source = self.contract.inputs.get(name).and_then(|input| input.from.as_ref());
-        let is_own = matches!(source, Some(KfpSource::Param(param)) if self.own.contains(param));
-        if !is_own || !placeholder::is_in(value) {
-            return Ok(value.clone());
-        }
-        if depth > MAX_DEPTH {
-            return Err(format!("The input \"{name}\" is made of others that are made of it."));
-        }
-        self.fill_value(value, raw, depth)
-    }
-
-    fn fill_value(&self, value: &Value, raw: &BTreeMap<&str, Value>, depth: usize) -> Result<Value, String> {
-        let deeper = |value: &Value| self.fill_value(value, raw, depth);
-        Ok(match value {
-            Value::Array(items) => Value::Array(items.iter().map(deeper).collect::<Result<_, _>>()?),
-            Value::Object(fields) => {
-                let field = |(key, value): (&String, &Value)| Ok((key.clone(), deeper(value)?));
-                Value::Object(fields.iter().map(field).collect::<Result<_, String>>()?)
-            }
-            Value::String(text) => {
-                let found = parts(text).map_err(|part| format!("\"{part}\" is not understood."))?;
-                if let [Part::Place(Place::Parameter(name))] = found.as_slice() {
-                    return self.resolve(name, raw, depth + 1);
-                }
-                let mut filled = String::new();
-                for part in &found {
-                    match part {
-                        Part::Text(text) => filled.push_str(text),
-                        Part::Place(Place::Parameter(name)) => {
-                            filled.push_str(&text_of(&self.resolve(name, raw, depth + 1)?))
-                        }
-                        Part::Place(Place::Run(of)) => filled.push_str(of_run(self.run, of)),
-                        Part::Place(_) => {}
-                    }
-                }
-                filled.into()
-            }
-            other => other.clone(),
-        })
+        matches!(source, Some(KfpSource::Param(param)) if self.own.contains(param))
     }
 
     /// The artifacts of an input: one, or those of a list, however deep the lists stand in each other.
@@ -254,6 +229,82 @@ impl<'a> Known<'a> {
             }
         }
         Ok(found)
+    }
+}
+
+/// Fills the file's own placeholders in. Each value is made once however often it is named, and what is pasted is bounded
+/// in all: a short file may not stand for a long one.
+struct Filling<'a> {
+    known: &'a Known<'a>,
+    raw: &'a BTreeMap<&'a str, Value>,
+    done: BTreeMap<&'a str, Value>,
+    left: usize,
+}
+
+impl<'a> Filling<'a> {
+    /// A value with everything in it filled in; nothing for one that was not given.
+    fn value(&mut self, name: &str, depth: usize) -> Result<Value, String> {
+        let Some((name, value)) = self.raw.get_key_value(name) else { return Ok(Value::from("")) };
+        if let Some(done) = self.done.get(name) {
+            return Ok(done.clone());
+        }
+        if !self.known.is_own(name) || !placeholder::is_in(value) {
+            return Ok(value.clone());
+        }
+        if depth > MAX_DEPTH {
+            return Err(format!("The input \"{name}\" is made of others that are made of it."));
+        }
+        let filled = self.fill(value, depth)?;
+        self.done.insert(name, filled.clone());
+        Ok(filled)
+    }
+
+    /// What stands where a value is named.
+    fn pasted(&mut self, name: &str, depth: usize) -> Result<Value, String> {
+        let value = self.value(name, depth + 1)?;
+        self.left = self.left.checked_sub(weight(&value)).ok_or_else(|| {
+            format!("Its inputs are made of each other and are more than {} MiB together.", MAX_PASTED / 1024 / 1024)
+        })?;
+        Ok(value)
+    }
+
+    fn fill(&mut self, value: &Value, depth: usize) -> Result<Value, String> {
+        Ok(match value {
+            Value::Array(items) => {
+                Value::Array(items.iter().map(|item| self.fill(item, depth)).collect::<Result<_, _>>()?)
+            }
+            Value::Object(fields) => {
+                let field = |(key, value): (&String, &Value)| Ok((key.clone(), self.fill(value, depth)?));
+                Value::Object(fields.iter().map(field).collect::<Result<_, String>>()?)
+            }
+            Value::String(text) => {
+                let found = parts(text).map_err(|part| format!("\"{part}\" is not understood."))?;
+                if let [Part::Place(Place::Parameter(name))] = found.as_slice() {
+                    return self.pasted(name, depth);
+                }
+                let mut filled = String::new();
+                for part in &found {
+                    match part {
+                        Part::Text(text) => filled.push_str(text),
+                        Part::Place(Place::Parameter(name)) => filled.push_str(&text_of(&self.pasted(name, depth)?)),
+                        Part::Place(Place::Run(of)) => filled.push_str(of_run(self.known.run, of)),
+                        Part::Place(_) => {}
+                    }
+                }
+                filled.into()
+            }
+            other => other.clone(),
+        })
+    }
+}
+
+/// Bytes of text and values in it.
+fn weight(value: &Value) -> usize {
+    match value {
+        Value::String(text) => 1 + text.len(),
+        Value::Array(items) => 1 + items.iter().map(weight).sum::<usize>(),
+        Value::Object(fields) => 1 + fields.iter().map(|(key, value)| key.len() + weight(value)).sum::<usize>(),
+        _ => 1,
     }
 }
 
@@ -288,22 +339,39 @@ impl Told<'_> {
             let of = |kind: &str| inputs.get(kind).and_then(|all| all.get(name)).is_some_and(|value| !value.is_null());
             of("parameterValues") || of("artifacts")
         };
-        let fill = |text: &str| self.text(text);
+        // Nothing once it does not fit.
+        let left = Cell::new(Some(MAX_COMMAND));
+        let fill = |text: &str| {
+            let filled = left.get().and_then(|most| self.filled(text, most.min(MAX_ARGUMENT)));
+            left.set(filled.as_ref().and_then(|text| left.get()?.checked_sub(text.len())));
+            filled.unwrap_or_default()
+        };
         let argv: Vec<String> = argv.iter().flat_map(|text| Element::read(text).render(&is_present, &fill)).collect();
-        if argv.iter().any(|argument| argument.len() > MAX_ARGUMENT) {
-            return Err(format!(
-                "An argument of its command is longer than {} KiB with everything filled in; hand large values on as artifacts.",
-                MAX_ARGUMENT.div_ceil(1024)
-            ));
+        if left.get().is_none() || argv.iter().any(|argument| argument.len() > MAX_ARGUMENT) {
+            return Err(TOO_LONG.to_owned());
         }
         Ok(argv)
     }
 
     /// A text with everything filled in.
-    #[must_use]
-    pub fn text(&self, text: &str) -> String {
-        let Ok(found) = parts(text) else { return text.to_owned() };
-        found.iter().map(|part| self.part(part)).collect()
+    ///
+    /// # Errors
+    /// When it is longer than the system takes; a sentence.
+    pub fn text(&self, text: &str) -> Result<String, String> {
+        self.filled(text, MAX_ARGUMENT).ok_or_else(|| TOO_LONG.to_owned())
+    }
+
+    /// A text with everything filled in, unless that is longer than so much.
+    fn filled(&self, text: &str, most: usize) -> Option<String> {
+        let Ok(found) = parts(text) else { return Some(text.to_owned()) };
+        let mut filled = String::new();
+        for part in &found {
+            filled.push_str(&self.part(part));
+            if filled.len() > most {
+                return None;
+            }
+        }
+        Some(filled)
     }
 
     fn part(&self, part: &Part<'_>) -> String {
@@ -614,6 +682,54 @@ steps:
                 "The output \"o\" of the step is no NUMBER_INTEGER."
             );
             assert!(answer("{", &[]).unwrap_err().starts_with("The answer of the step"));
+        });
+    }
+
+    #[test]
+    fn texts_that_grow_out_of_each_other_are_refused() {
+        with_step(|known, _| {
+            // Each is twice the next: a text of half a kilobyte becomes one of sixteen megabytes.
+            let naming = |name: &str| format!("{{{{$.inputs.parameters['{name}']}}}}").repeat(2);
+            let names: Vec<String> = (0..16).map(|level| format!("p{level}")).collect();
+            let mut params: BTreeMap<String, Value> = names
+                .iter()
+                .zip(names.iter().skip(1))
+                .map(|(name, next)| (name.clone(), naming(next).into()))
+                .collect();
+            params.insert("p15".into(), "x".repeat(500).into());
+            let input = |name: &String| KfpInput {
+                kind: KfpKind::String,
+                from: Some(KfpSource::Param(name.clone())),
+                field: Vec::new(),
+                default: None,
+                about: None,
+                list: false,
+            };
+            let contract = KfpStep {
+                inputs: names.iter().map(|name| (name.clone(), input(name))).collect(),
+                outputs: BTreeMap::new(),
+            };
+            let tell = |params: &BTreeMap<String, Value>| {
+                let own = names.iter().cloned().collect();
+                Known { contract: &contract, params, own: &own, ..*known }.tell().map(|told| told.message)
+            };
+            assert!(tell(&params).unwrap_err().contains("more than 4 MiB together"));
+            params.insert("p15".into(), naming("p0").into());
+            assert!(tell(&params).unwrap_err().contains("made of others that are made of it"));
+            params.insert("p15".into(), "x".into());
+            let told = tell(&params).unwrap();
+            assert_eq!(told["inputs"]["parameterValues"]["p0"].as_str().map(str::len), Some(1 << 15));
+        });
+    }
+
+    #[test]
+    fn a_command_that_grows_is_refused() {
+        with_step(|known, _| {
+            let told = known.tell().unwrap();
+            let argument = "{{$.json_escape[3]}}".repeat(10);
+            assert!(told.command(&vec![argument.clone(); 10]).is_ok());
+            assert_eq!(told.command(&vec![argument.clone(); 10_000]).unwrap_err(), TOO_LONG);
+            assert_eq!(told.text(&argument.repeat(1000)).unwrap_err(), TOO_LONG);
         });
     }
 }

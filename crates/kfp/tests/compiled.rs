@@ -223,3 +223,74 @@ fn components_that_stand_in_themselves_end() {
     let told = kfp::import(&source, ExecutorKind::Docker).unwrap_err().to_string();
     assert!(told.contains("The pipeline has more than 500 tasks"), "{told}");
 }
+
+/// A pipeline of one task with these inputs, each a text.
+fn of_texts(inputs: impl Iterator<Item = (String, String)>) -> Result<kfp::Imported, String> {
+    let inputs: Vec<(String, String)> = inputs.collect();
+    let given: Value = inputs
+        .iter()
+        .map(|(name, text)| (name.clone(), json!({ "runtimeValue": { "constant": text } })))
+        .collect::<serde_json::Map<_, _>>()
+        .into();
+    let definitions: Value = inputs
+        .iter()
+        .map(|(name, _)| (name.clone(), json!({ "parameterType": "STRING" })))
+        .collect::<serde_json::Map<_, _>>()
+        .into();
+    let source = json!({
+        "pipelineInfo": { "name": "x" },
+        "schemaVersion": "2.1.0",
+        "deploymentSpec": { "executors": { "exec-a": { "container": { "image": "alpine", "command": ["true"] } } } },
+        "components": { "comp-a": { "executorLabel": "exec-a", "inputDefinitions": { "parameters": definitions } } },
+        "root": { "dag": { "tasks": { "a": {
+            "componentRef": { "name": "comp-a" },
+            "inputs": { "parameters": given },
+        } } } },
+    });
+    kfp::import(&source.to_string(), ExecutorKind::Docker).map_err(|problems| problems.to_string())
+}
+
+fn naming(names: &[String]) -> String {
+    names.iter().map(|name| format!("{{{{$.inputs.parameters['{name}']}}}}")).collect()
+}
+
+#[test]
+fn texts_that_are_made_of_each_other_end() {
+    let of = |name: &str, names: &[&str]| {
+        (name.to_owned(), naming(&names.iter().map(ToString::to_string).collect::<Vec<_>>()))
+    };
+    for circle in [vec![of("p", &["p"])], vec![of("p", &["q"]), of("q", &["p", "p"])]] {
+        let told = of_texts(circle.into_iter()).unwrap_err();
+        assert!(told.contains("its input \"p\": it is made of itself"), "{told}");
+    }
+    // Each of three of each other's three, so deep that nobody could write it out.
+    let deep = (0..14).flat_map(|level| {
+        let next: Vec<String> = (0..3).map(|one| format!("p{}-{one}", level + 1)).collect();
+        (0..3).map(move |one| (format!("p{level}-{one}"), if level < 13 { naming(&next) } else { "x".to_owned() }))
+    });
+    let told = of_texts(deep).unwrap_err();
+    assert!(told.contains("of more than 1000 other values"), "{told}");
+    assert!(of_texts([of("p", &["q", "q"]), ("q".to_owned(), "x".to_owned())].into_iter()).is_ok());
+}
+
+#[test]
+fn outputs_that_are_those_of_each_other_end() {
+    let component = json!({
+        "outputDefinitions": { "artifacts": { "o": { "artifactType": { "schemaTitle": "system.Model" } } } },
+        "dag": {
+            "tasks": { "t": { "componentRef": { "name": "comp-a" } }, "u": { "componentRef": { "name": "comp-a" } } },
+            "outputs": { "artifacts": { "o": { "artifactSelectors": [
+                { "producerSubtask": "t", "outputArtifactKey": "o" },
+                { "producerSubtask": "u", "outputArtifactKey": "o" },
+            ] } } },
+        },
+    });
+    let source = json!({
+        "pipelineInfo": { "name": "x" },
+        "schemaVersion": "2.1.0",
+        "components": { "comp-a": component },
+        "root": { "dag": { "tasks": { "a": { "componentRef": { "name": "comp-a" } } } } },
+    });
+    let told = kfp::import(&source.to_string(), ExecutorKind::Docker).unwrap_err().to_string();
+    assert!(told.contains("more than 500 tasks") || told.contains("too deep in each other"), "{told}");
+}

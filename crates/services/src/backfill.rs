@@ -3,8 +3,8 @@
 
 use crate::{
     Ctx, Event, Result, Services, boxed, commit, now, pipeline,
-    pipeline_run::{Cause, is_refusal, name, start_for},
-    schedule::check_params,
+    pipeline_run::{Cause, name, start_for},
+    schedule::{check_params, of_time, param_named},
 };
 use chrono::{DateTime, Utc};
 use domain::{
@@ -25,7 +25,8 @@ const BUSY: Duration = Duration::from_secs(30);
 /// A backfill to be made.
 #[derive(Debug, Clone)]
 pub struct NewBackfill {
-    /// The schedule whose pipeline, times and params it takes where nothing else is said.
+    /// The schedule whose pipeline, times and params it takes where nothing else is said, that which gets the date among
+    /// them.
     pub schedule: Option<String>,
     /// The pipeline.
     pub pipeline: Option<String>,
@@ -40,9 +41,9 @@ pub struct NewBackfill {
     /// Where it is that time.
     pub timezone: Option<String>,
     /// The param that gets the date.
-    pub param: String,
+    pub param: Option<String>,
     /// How it gets it.
-    pub param_format: DateFormat,
+    pub param_format: Option<DateFormat>,
     /// Params of all its runs.
     pub params: Option<Map<String, Value>>,
     /// How many of its runs are open at once.
@@ -141,18 +142,15 @@ impl Services {
             let text = format!("From 1 to {MAX_AT_ONCE} runs of a backfill are open at once.");
             return Err(Error::invalid_field("at_once", text));
         }
+        let param = param_named(new.param).or_else(|| of_schedule.and_then(|one| one.param.clone()));
+        let param = param.ok_or_else(|| Error::invalid_field("param", "Name the param that gets the date."))?;
+        let param_format = new.param_format.or_else(|| of_schedule.map(|one| one.param_format)).unwrap_or_default();
         let params = new.params.or_else(|| of_schedule.map(|one| one.params.clone())).unwrap_or_default();
         let first = dates.first().copied().unwrap_or(range.from);
         // The params of the first run: the one that gets the date need not have a default.
         let mut all = params.clone();
-        all.insert(new.param.clone(), new.param_format.write(first, &range.timezone).into());
-        let of_date = format!("params.{}", new.param);
-        check_params(&mut tx, &pipeline, &all).await.map_err(|error| match error.field.as_deref() {
-            Some(field) if field == of_date => {
-                Error::invalid_field("param", format!("{} It gets a date.", error.message))
-            }
-            _ => error,
-        })?;
+        all.insert(param.clone(), param_format.write(first, &range.timezone).into());
+        check_params(&mut tx, &pipeline, &all).await.map_err(|error| of_time(error, &param))?;
         let total = i64::try_from(dates.len()).unwrap_or(i64::MAX);
         let backfill = Backfill {
             id: BackfillId::new(),
@@ -161,8 +159,8 @@ impl Services {
             pipeline_id: pipeline.id,
             pipeline: pipeline.name.clone(),
             range,
-            param: new.param,
-            param_format: new.param_format,
+            param,
+            param_format,
             params,
             at_once: new.at_once,
             state: BackfillState::Running,
@@ -256,7 +254,7 @@ async fn start(tx: &mut PgConnection, ctx: &Ctx, backfill: &Backfill, date: Date
     let mut params = backfill.params.clone();
     let written = backfill.param_format.write(date, &backfill.range.timezone);
     params.insert(backfill.param.clone(), written.clone().into());
-    match start_for(tx, ctx, backfill.pipeline_id, &params.into_iter().collect(), &cause).await {
+    match start_for(tx, ctx, backfill.pipeline_id, &params.into_iter().collect(), &cause).await? {
         Ok(run) => {
             store::backfill::set_run(tx, backfill.id, date, Ok(run.id)).await?;
             let summary = format!("started {} for {written}", name(&run));
@@ -266,13 +264,12 @@ async fn start(tx: &mut PgConnection, ctx: &Ctx, backfill: &Backfill, date: Date
                 .await?;
             Ok(true)
         }
-        Err(error) if error.kind == ErrorKind::Conflict => Ok(false),
-        // The pipeline changed since the backfill was made.
-        Err(error) if is_refusal(&error) => {
-            store::backfill::set_run(tx, backfill.id, date, Err(&error.message)).await?;
+        Err(refused) if refused.is_busy => Ok(false),
+        // The pipeline changed since the backfill was made, or something is not there that it takes.
+        Err(refused) => {
+            store::backfill::set_run(tx, backfill.id, date, Err(&refused.why)).await?;
             Ok(true)
         }
-        Err(error) => Err(error),
     }
 }
 

@@ -98,7 +98,7 @@ pub use model_card::no_card;
 pub use model_version::{VersionDetail, VersionSearch, parse_stage};
 pub use monitor::MonitorChange;
 pub use pipeline::{PipelineFile, StoredPipeline};
-pub use pipeline_run::{NewRun, Rerun, RunFilter, StartedRun, StepFilter};
+pub use pipeline_run::{NewRun, Refused, Rerun, RunFilter, StartedRun, StepFilter};
 pub use policy::NewPolicy;
 pub use promotion::{NewAnswer, NewEvidence, NewOverride, NewPromotion, PromotionFilter, Sweep, may_withdraw};
 pub use push_hook::{NewPushHook, ProvedPush, PushHookChange};
@@ -113,11 +113,11 @@ pub use setup::{NewUser, used_link};
 pub use step::{
     Adopted, AttemptEnd, Claimed, FileTrouble, Given, Hit, InputFiles, KfpWork, Lease, LetGo, MAX_NOTEBOOK,
     NOTEBOOK_PROGRESS, NotebookAgainst, NotebookWork, Place, Renewed, Source, StepApprovalDetail, StepWork,
-    compare_notebooks,
+    Surroundings, compare_notebooks,
 };
 pub use task::blocking;
 pub use token::{IssuedToken, NewToken};
-pub use trigger::{NewPipelineTrigger, NewTrigger, NewTriggerOn, dataset_version_created};
+pub use trigger::{NewPipelineTrigger, NewTrigger, NewTriggerOn};
 pub use upload::BegunUpload;
 pub use vault::{Rotated, SecretKeys};
 pub use version_diff::ComparedVersions;

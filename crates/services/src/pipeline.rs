@@ -6,6 +6,7 @@ use domain::{
     audit::{Object, ObjectKind},
     page,
     pipeline::{ExecutorKind, FileErrors, Pipeline, PipelineSpec, PipelineSummary, PipelineVersion},
+    pipeline_run::Code,
 };
 
 /// The most versions in a page of them: each has a whole file.
@@ -16,6 +17,7 @@ const MAX_VERSIONS: usize = 100;
 pub struct PipelineFile {
     source: String,
     spec: PipelineSpec,
+    code: Option<(Code, Option<Vec<u8>>)>,
 }
 
 impl PipelineFile {
@@ -34,10 +36,17 @@ impl PipelineFile {
     pub fn read_for(source: String, executor: ExecutorKind) -> std::result::Result<Self, FileErrors> {
         if kfp::is_compiled(&source) {
             let kfp::Imported { spec, source, .. } = kfp::import(&source, executor)?;
-            return Ok(Self { source, spec });
+            return Ok(Self { source, spec, code: None });
         }
         let spec = PipelineSpec::parse(&source)?;
-        Ok(Self { source, spec })
+        Ok(Self { source, spec, code: None })
+    }
+
+    /// The same, stored from this code: runs that are started without one have it. What was changed after the commit is beside
+    /// it, as a patch.
+    #[must_use]
+    pub fn with_code(self, code: (Code, Option<Vec<u8>>)) -> Self {
+        Self { code: Some(code), ..self }
     }
 
     /// What it says.
@@ -71,7 +80,11 @@ impl Services {
         file: PipelineFile,
         instead_of: Option<i32>,
     ) -> Result<StoredPipeline> {
-        let PipelineFile { source, spec } = file;
+        let PipelineFile { source, spec, code } = file;
+        let code = match code {
+            Some((code, patch)) => Some(self.keep_code(code, patch.as_deref()).await?),
+            None => None,
+        };
         let mut tx = self.begin().await?;
         let pipeline = store::pipeline::find_or_insert(&mut tx, ctx.workspace_id(), &spec.name).await?;
         let newest = store::pipeline::version(&mut tx, pipeline.id, None).await?;
@@ -85,21 +98,30 @@ impl Services {
                 newest.number
             )));
         }
-        let newest = newest.map(|version| version.id);
-        let known = store::pipeline::renew_version(&mut tx, pipeline.id, &spec.digest()).await?;
+        let newest = newest.map(|version| (version.id, version.code));
+        let known = store::pipeline::renew_version(&mut tx, pipeline.id, &spec.digest(), code.as_ref()).await?;
         let is_new = known.is_none();
         let version = match known {
             Some(version) => version,
             None => {
                 let actor = ctx.actor();
-                store::pipeline::insert_version(&mut tx, pipeline.id, &source, &spec, actor.name()).await?
+                store::pipeline::insert_version(&mut tx, pipeline.id, &source, &spec, code.as_ref(), actor.name())
+                    .await?
             }
         };
-        if newest != Some(version.id) {
-            let what = if is_new { "stored" } else { "went back to" };
+        let (newest, code_before) = newest.unzip();
+        let is_newest = newest == Some(version.id);
+        if !is_newest || code_before.flatten() != version.code {
+            let what = match (is_new, is_newest) {
+                (true, _) => "stored",
+                (false, true) => "stored from other code",
+                (false, false) => "went back to",
+            };
             let summary = format!("{what} version {} of the pipeline {}", version.number, pipeline.name);
             Event::new("pipeline.stored", object(&pipeline), summary)
-                .details(serde_json::json!({ "version": version.number, "digest": version.digest }))
+                .details(
+                    serde_json::json!({ "version": version.number, "digest": version.digest, "code": version.code }),
+                )
                 .write(&mut tx, ctx)
                 .await?;
         }
@@ -161,6 +183,17 @@ impl Services {
         let mut conn = self.conn().await?;
         let pipeline = find(&mut conn, ctx, name).await?;
         version(&mut conn, &pipeline, number).await
+    }
+
+    /// What was changed after the commit that a version was stored from, as a patch.
+    ///
+    /// # Errors
+    /// `NotFound` without such a version, or when nothing was changed, or it was not kept.
+    #[boxed]
+    pub async fn pipeline_version_patch(&self, ctx: &Ctx, name: &str, number: i32) -> Result<Vec<u8>> {
+        let version = self.pipeline_version(ctx, name, Some(number)).await?;
+        let what = format!("version {number} of the pipeline {name}");
+        self.patch_of(version.code.as_ref(), &what).await
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::{
     Ctx, Event, Result, Services, boxed, commit, now, pipeline,
-    pipeline_run::{Cause, is_refusal, start_for},
+    pipeline_run::{Cause, start_for},
     token::new_secret,
     vault::Place,
 };
@@ -14,7 +14,7 @@ use domain::{
     digest::hex,
     id::PushHookId,
     page,
-    pipeline::Pipeline,
+    pipeline::{ParamKind, Pipeline},
     pipeline_run::{Code, RunCause},
     push_hook::{Delivery, Forge, Outcome, Push, PushField, PushHook},
 };
@@ -323,6 +323,7 @@ impl Services {
             branch: Some(push.branch.clone()),
             is_dirty: false,
             patch: None,
+            left_out: None,
         };
         // A forge may name something else than a commit: then the run has no code, and says so.
         let code = code.check().ok();
@@ -333,7 +334,7 @@ impl Services {
             code: code.as_ref(),
             ..Cause::default()
         };
-        match start_for(tx, &ctx, hook.pipeline_id, &hook.params_for(push), &cause).await {
+        match start_for(tx, &ctx, hook.pipeline_id, &hook.params_for(push), &cause).await? {
             Ok(run) => {
                 let name = format!("{} #{}", run.pipeline_name, run.number);
                 let short: String = push.commit.chars().take(10).collect();
@@ -349,8 +350,7 @@ impl Services {
                 Ok((Outcome::Started, format!("started {name}"), Some(run.id)))
             }
             // The pipeline changed since the hook was made, or is busy.
-            Err(error) if is_refusal(&error) => Ok((Outcome::Refused, format!("ignored: {}", error.message), None)),
-            Err(error) => Err(error),
+            Err(refused) => Ok((Outcome::Refused, format!("ignored: {}", refused.why), None)),
         }
     }
 }
@@ -387,15 +387,21 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
 async fn check(conn: &mut PgConnection, pipeline: &Pipeline, hook: &PushHook) -> Result<()> {
     hook.check()?;
     let version = pipeline::version(conn, pipeline, None).await?;
-    let said = hook.from_push.keys().map(|name| (name.clone(), Value::from("a text")));
-    let mut params: BTreeMap<String, Value> = hook.params.clone().into_iter().collect();
-    version.spec.resolve_params(&params)?;
-    params.extend(said);
-    let in_mapping = |error: Error| {
-        let text = format!("{} What a push says is a text.", error.message);
-        Error::invalid_field("from_push", text)
+    // Which of its choices a push names is known when it comes.
+    let text = |name: &String| match version.spec.params.get(name).map(|param| (param.kind, param.choices.first())) {
+        Some((ParamKind::String, Some(choice))) => Value::from(choice.clone()),
+        _ => Value::from("a text"),
     };
-    version.spec.resolve_params(&params).map(drop).map_err(in_mapping)
+    let mut params: BTreeMap<String, Value> = hook.params.clone().into_iter().collect();
+    // What a push gives need not have a default.
+    params.extend(hook.from_push.keys().map(|name| (name.clone(), text(name))));
+    version.spec.resolve_params(&params).map(drop).map_err(|error| {
+        let name = error.field.as_deref().and_then(|field| field.strip_prefix("params."));
+        match name.is_some_and(|name| hook.from_push.contains_key(name)) {
+            true => Error::invalid_field("from_push", format!("{} What a push says is a text.", error.message)),
+            false => error,
+        }
+    })
 }
 
 fn named_twice(error: store::Error, hook: &PushHook) -> Error {

@@ -3,12 +3,13 @@
 
 use crate::{
     Ctx, Event, Result, Services, boxed, commit, now, pipeline,
-    pipeline_run::{Cause, is_refusal, start_for},
+    pipeline_run::{Cause, Refused, start_for},
 };
 use chrono::{DateTime, Utc};
 use domain::{
-    Error, ErrorKind, Page,
+    Error, Page,
     audit::{Object, ObjectKind},
+    backfill::DateFormat,
     id::ScheduleId,
     page,
     pipeline_run::{PipelineRun, RunCause},
@@ -30,6 +31,10 @@ pub struct NewSchedule {
     pub timezone: String,
     /// Params of its runs.
     pub params: Map<String, Value>,
+    /// The param that gets the time of the fire; an empty text is none.
+    pub param: Option<String>,
+    /// How it gets it.
+    pub param_format: DateFormat,
     /// What happens with fires that nobody was there for.
     pub catch_up: CatchUp,
     /// How many of them are made up for, when all are.
@@ -53,6 +58,10 @@ pub struct ScheduleChange {
     pub timezone: Option<String>,
     /// Params of its runs, all of them.
     pub params: Option<Map<String, Value>>,
+    /// The param that gets the time of the fire; an empty text is none.
+    pub param: Option<String>,
+    /// How it gets it.
+    pub param_format: Option<DateFormat>,
     /// What happens with fires that nobody was there for.
     pub catch_up: Option<CatchUp>,
     /// How many of them are made up for, when all are.
@@ -146,6 +155,8 @@ impl Services {
             expression: new.expression.trim().to_owned(),
             timezone: new.timezone.trim().to_owned(),
             params: new.params,
+            param: param_named(new.param),
+            param_format: new.param_format,
             catch_up: new.catch_up,
             catch_up_limit: new.catch_up_limit,
             jitter_s: new.jitter_s,
@@ -155,7 +166,7 @@ impl Services {
             created_by: ctx.actor().name().to_owned(),
         };
         schedule.check()?;
-        check_params(&mut tx, &pipeline, &schedule.params).await?;
+        check_params_of(&mut tx, &pipeline, &schedule).await?;
         store::workspace::lock(&mut tx, ctx.workspace_id()).await?;
         if store::schedule::count(&mut tx, ctx.workspace_id()).await? >= MAX_SCHEDULES {
             return Err(Error::conflict(format!("A workspace has at most {MAX_SCHEDULES} schedules; delete one.")));
@@ -185,6 +196,8 @@ impl Services {
             expression: text(change.expression, &before.expression),
             timezone: text(change.timezone, &before.timezone),
             params: change.params.unwrap_or_else(|| before.params.clone()),
+            param: change.param.map_or_else(|| before.param.clone(), |param| param_named(Some(param))),
+            param_format: change.param_format.unwrap_or(before.param_format),
             catch_up: change.catch_up.unwrap_or(before.catch_up),
             catch_up_limit: change.catch_up_limit.unwrap_or(before.catch_up_limit),
             jitter_s: change.jitter_s.unwrap_or(before.jitter_s),
@@ -195,8 +208,9 @@ impl Services {
             return Ok(before);
         }
         after.check()?;
-        if after.params != before.params || after.pipeline_id != before.pipeline_id {
-            check_params(&mut tx, &pipeline, &after.params).await?;
+        let of = |schedule: &Schedule| (schedule.pipeline_id, schedule.params.clone(), schedule.param.clone());
+        if of(&after) != of(&before) {
+            check_params_of(&mut tx, &pipeline, &after).await?;
         }
         let is_same_time = after.expression == before.expression && after.timezone == before.timezone;
         let next_at = match before.next_fire.filter(|_| is_same_time && after.enabled) {
@@ -286,7 +300,7 @@ async fn fire(
     if store::schedule::insert_fires(tx, schedule.id, &[fire_time], FireOutcome::Started, "").await? == 0 {
         return Ok(None);
     }
-    match start(tx, ctx, schedule, fire_time).await {
+    match start(tx, ctx, schedule, fire_time).await? {
         Ok(run) => {
             store::schedule::set_fire_run(tx, schedule.id, fire_time, run.id).await?;
             let name = format!("{} #{}", run.pipeline_name, run.number);
@@ -298,18 +312,22 @@ async fn fire(
             Ok(Some(FireOutcome::Started))
         }
         // The pipeline changed since the schedule was made, or is busy. The next fire may go better.
-        Err(error) if is_refusal(&error) => {
-            let outcome = if error.kind == ErrorKind::Conflict { FireOutcome::Skipped } else { FireOutcome::Refused };
-            store::schedule::set_fire_refused(tx, schedule.id, fire_time, outcome, &error.message).await?;
-            let summary = format!("did not start {} by {}: {}", schedule.pipeline, schedule.name, error.message);
+        Err(Refused { why, is_busy }) => {
+            let outcome = if is_busy { FireOutcome::Skipped } else { FireOutcome::Refused };
+            store::schedule::set_fire_refused(tx, schedule.id, fire_time, outcome, &why).await?;
+            let summary = format!("did not start {} by {}: {why}", schedule.pipeline, schedule.name);
             tell(tx, ctx, "schedule.held_back", schedule, summary).await?;
             Ok(Some(outcome))
         }
-        Err(error) => Err(error),
     }
 }
 
-async fn start(tx: &mut PgConnection, ctx: &Ctx, schedule: &Schedule, fire_time: DateTime<Utc>) -> Result<PipelineRun> {
+async fn start(
+    tx: &mut PgConnection,
+    ctx: &Ctx,
+    schedule: &Schedule,
+    fire_time: DateTime<Utc>,
+) -> Result<std::result::Result<PipelineRun, Refused>> {
     let id = schedule.id.to_string();
     let cause = Cause {
         cause: RunCause::Schedule,
@@ -318,13 +336,36 @@ async fn start(tx: &mut PgConnection, ctx: &Ctx, schedule: &Schedule, fire_time:
         at: Some(fire_time),
         ..Cause::default()
     };
-    start_for(tx, ctx, schedule.pipeline_id, &schedule.params.clone().into_iter().collect(), &cause).await
+    start_for(tx, ctx, schedule.pipeline_id, &schedule.params_for(fire_time).into_iter().collect(), &cause).await
 }
 
 /// Says when it fires next, from now on. Answers with when it is to be looked at then.
 fn plan(schedule: &mut Schedule) -> Result<Option<DateTime<Utc>>> {
     schedule.next_fire = if schedule.enabled { schedule.timetable()?.next(Utc::now()) } else { None };
     Ok(schedule.next_fire.map(|next| next + schedule.jitter(next)))
+}
+
+/// The name of a param as a sender gives it: an empty text is none.
+pub(crate) fn param_named(param: Option<String>) -> Option<String> {
+    param.map(|param| param.trim().to_owned()).filter(|param| !param.is_empty())
+}
+
+async fn check_params_of(
+    conn: &mut PgConnection,
+    pipeline: &domain::pipeline::Pipeline,
+    schedule: &Schedule,
+) -> Result<()> {
+    let params = schedule.params_for(now());
+    let Some(param) = &schedule.param else { return check_params(conn, pipeline, &params).await };
+    check_params(conn, pipeline, &params).await.map_err(|error| of_time(error, param))
+}
+
+/// What is wrong with the param that gets the time of a run is told at the field that names it.
+pub(crate) fn of_time(error: Error, param: &str) -> Error {
+    if error.field.as_deref().and_then(|field| field.strip_prefix("params.")) != Some(param) {
+        return error;
+    }
+    Error::invalid_field("param", format!("{} It gets a date or a time, as a text.", error.message))
 }
 
 /// Refuses params that the pipeline does not take: told now rather than at night.
@@ -372,6 +413,7 @@ async fn tell(
             "expression": schedule.expression,
             "timezone": schedule.timezone,
             "params": schedule.params,
+            "param": schedule.param,
             "catch_up": schedule.catch_up,
             "catch_up_limit": schedule.catch_up_limit,
             "jitter_s": schedule.jitter_s,

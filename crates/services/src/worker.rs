@@ -3,7 +3,7 @@
 use crate::{Ctx, Event, Result, Services, boxed, commit, step::settle};
 use chrono::Utc;
 use domain::{
-    Digest, Error,
+    Digest, Error, ErrorKind,
     audit::{Object, ObjectKind},
     gpu::GpuSlot,
     id::StepId,
@@ -31,6 +31,8 @@ pub struct Queue {
     pub gpus: Vec<GpuSlot>,
     /// The limits of the workspace.
     pub limits: Vec<Limit>,
+    /// The limits that steps of the workspace wait for: its own, those of pools, and those of instances.
+    pub blocking: Vec<Limit>,
     /// Steps of the workspace that run, those that began first first; up to a hundred.
     pub running: Vec<QueuedStep>,
     /// Steps that could run, those that have waited longest first; up to a hundred.
@@ -88,6 +90,7 @@ impl Services {
         Ok(Queue {
             pools: store::worker::pools(&mut conn, silent()).await?,
             limits: limit::list(&mut conn, ctx.workspace_id()).await?,
+            blocking: limit::blocking(&mut conn, ctx.workspace_id()).await?,
             running: store::worker::queue(&mut conn, ctx.workspace_id(), true, QUEUE).await?,
             workers,
             gpus,
@@ -127,9 +130,7 @@ impl Services {
             let rule = "A limit's name is 1 to 63 lower-case letters, digits, \"-\" or \"_\", beginning with a letter or digit.";
             return Err(Error::invalid_field("name", rule));
         }
-        if !(0..=MAX_SLOTS).contains(&slots) {
-            return Err(Error::invalid_field("slots", format!("From 0 to {MAX_SLOTS} steps may run at once.")));
-        }
+        number_of_slots(slots)?;
         let mut tx = self.begin().await?;
         let known = limit::list(&mut tx, ctx.workspace_id()).await?;
         let before = known.iter().find(|limit| limit.name == name);
@@ -176,26 +177,87 @@ impl Services {
         commit(tx).await
     }
 
-    /// Limits how many steps of a pool may run at once, in all workspaces; none: as many as its workers run.
+    /// How many steps of a pool may run at once, in all workspaces. Of those that do, the workspace's own are named.
     ///
     /// # Errors
-    /// `Invalid` for a name that is none or a number out of bounds.
+    /// `Invalid` for a name that is none, `NotFound` when the pool has no limit.
     #[boxed]
-    pub async fn set_pool_limit(&self, pool: &str, slots: Option<i32>) -> Result<()> {
-        if !is_name(pool) {
-            return Err(Error::invalid_field("pool", "This is no name of a pool."));
-        }
+    pub async fn pool_limit(&self, ctx: &Ctx, pool: &str) -> Result<Limit> {
+        pool_name(pool)?;
+        let mut conn = self.conn().await?;
+        limit::find(&mut conn, ctx.workspace_id(), &limit::pool_key(pool)).await?.ok_or_else(|| unlimited(pool))
+    }
+
+    /// Says how many steps of a pool may run at once, in all workspaces. Steps that run already go on.
+    ///
+    /// # Errors
+    /// `Invalid` for a name that is none or a number out of bounds, `Conflict` when there are too many.
+    #[boxed]
+    pub async fn set_pool_limit(&self, ctx: &Ctx, pool: &str, slots: i32) -> Result<Limit> {
+        pool_name(pool)?;
+        number_of_slots(slots)?;
         let mut tx = self.begin().await?;
         let key = limit::pool_key(pool);
-        match slots {
-            Some(slots) if !(0..=MAX_SLOTS).contains(&slots) => {
-                return Err(Error::invalid_field("slots", format!("From 0 to {MAX_SLOTS} steps may run at once.")));
-            }
-            Some(slots) => limit::set(&mut tx, &key, "pool", None, pool, slots).await?,
-            None => drop(limit::delete(&mut tx, &key).await?),
+        let before = limit::find(&mut tx, ctx.workspace_id(), &key).await?;
+        if before.is_none() && limit::count(&mut tx, "pool").await? >= MOST as i64 {
+            return Err(Error::conflict(format!("At most {MOST} pools have limits.")));
+        }
+        limit::set(&mut tx, &key, "pool", None, pool, slots).await?;
+        let pools = limit::unblock(&mut tx, std::slice::from_ref(&key)).await?;
+        settle::wake(&mut tx, &pools).await?;
+        let before = before.map(|limit| limit.slots);
+        if before != Some(slots) {
+            let object = Object::new(ObjectKind::Workspace, ctx.workspace_id(), &ctx.workspace.name);
+            let summary = format!("let {slots} steps of the pool {pool} run at once, in all workspaces");
+            Event::new("pool_limit.set", object, summary)
+                .details(serde_json::json!({ "pool": pool, "slots": slots, "before": before }))
+                .write(&mut tx, ctx)
+                .await?;
+        }
+        let limit = limit::find(&mut tx, ctx.workspace_id(), &key).await?.ok_or_else(Error::internal)?;
+        commit(tx).await?;
+        Ok(limit)
+    }
+
+    /// Takes the limit of a pool away: as many of its steps run as its workers take.
+    ///
+    /// # Errors
+    /// `Invalid` for a name that is none, `NotFound` when the pool has no limit.
+    #[boxed]
+    pub async fn delete_pool_limit(&self, ctx: &Ctx, pool: &str) -> Result<()> {
+        pool_name(pool)?;
+        let mut tx = self.begin().await?;
+        let key = limit::pool_key(pool);
+        if !limit::delete(&mut tx, &key).await? {
+            return Err(unlimited(pool));
         }
         let pools = limit::unblock(&mut tx, &[key]).await?;
         settle::wake(&mut tx, &pools).await?;
+        let object = Object::new(ObjectKind::Workspace, ctx.workspace_id(), &ctx.workspace.name);
+        Event::new("pool_limit.deleted", object, format!("took the limit of the pool {pool} away"))
+            .details(serde_json::json!({ "pool": pool }))
+            .write(&mut tx, ctx)
+            .await?;
         commit(tx).await
     }
+}
+
+fn pool_name(pool: &str) -> Result<()> {
+    if is_name(pool) {
+        return Ok(());
+    }
+    let rule = "A pool's name is 1 to 63 lower-case letters, digits, \"-\" or \"_\", beginning with a letter or digit.";
+    Err(Error::invalid_field("pool", rule))
+}
+
+fn number_of_slots(slots: i32) -> Result<()> {
+    match slots {
+        0..=MAX_SLOTS => Ok(()),
+        _ => Err(Error::invalid_field("slots", format!("From 0 to {MAX_SLOTS} steps may run at once."))),
+    }
+}
+
+fn unlimited(pool: &str) -> Error {
+    let message = format!("The pool \"{pool}\" has no limit: as many of its steps run as its workers take.");
+    Error::new(ErrorKind::NotFound, message)
 }

@@ -1,6 +1,6 @@
 //! What tables of versions of datasets hold: who is to find out, who is at it, and what was found.
 
-use crate::Result;
+use crate::{Error, Result};
 use chrono::{DateTime, Utc};
 use domain::{dataset::ChecksState, expectation::CheckResult, id::DatasetVersionId, table_profile::TableProfile};
 use sqlx::{PgConnection, types::Json};
@@ -24,6 +24,8 @@ pub struct StoredProfile {
     pub state: String,
     /// Why it failed, in a sentence.
     pub reason: String,
+    /// What was found last, also while that is found out again: one of [`ChecksState`]; `waiting` when nothing ever was.
+    checks_state: String,
     /// When it ended.
     pub ended_at: Option<DateTime<Utc>>,
     /// Its tables.
@@ -32,7 +34,17 @@ pub struct StoredProfile {
     pub checks: Json<Vec<CheckResult>>,
 }
 
-/// Asks for the profile of a version, in place of the last one.
+impl StoredProfile {
+    /// What was found last, also while that is found out again; `Waiting` when nothing ever was.
+    ///
+    /// # Errors
+    /// When it is none that is known.
+    pub fn found_last(&self) -> Result<ChecksState> {
+        ChecksState::parse(&self.checks_state).ok_or_else(|| Error::unknown("state of checks", &self.checks_state))
+    }
+}
+
+/// Asks for the profile of a version, in place of the last one. What was found last stands until the new one has ended.
 ///
 /// # Errors
 /// When the statement fails.
@@ -42,7 +54,7 @@ pub async fn ask(conn: &mut PgConnection, version: DatasetVersionId) -> Result<(
          values ($1)
          on conflict (version_id) do update
          set round = dataset_profiles.round + 1, state = 'waiting', reason = '', asked_at = now(), held_until = null,
-             tries = 0, ended_at = null, checks_state = 'waiting'",
+             tries = 0, ended_at = null",
     )
     .bind(version)
     .execute(conn)
@@ -109,11 +121,23 @@ pub async fn end(
 /// When the statement fails.
 pub async fn get(conn: &mut PgConnection, version: DatasetVersionId) -> Result<Option<StoredProfile>> {
     Ok(sqlx::query_as(
-        "select state, reason, ended_at, tables, checks
+        "select state, reason, checks_state, ended_at, tables, checks
          from dataset_profiles
          where version_id = $1",
     )
     .bind(version)
     .fetch_optional(conn)
     .await?)
+}
+
+/// Whether a worker is still to find out about a version. If so, nobody ends that until the transaction ends.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn hold_waiting(conn: &mut PgConnection, version: DatasetVersionId) -> Result<bool> {
+    let waiting = sqlx::query("select from dataset_profiles where version_id = $1 and state = 'waiting' for share")
+        .bind(version)
+        .fetch_optional(conn)
+        .await?;
+    Ok(waiting.is_some())
 }

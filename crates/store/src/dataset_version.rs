@@ -5,7 +5,8 @@ use chrono::{DateTime, Utc};
 use domain::{
     Digest,
     dataset::{ChecksState, DatasetVersion, VersionRef},
-    id::{DatasetId, DatasetVersionId, RunId, UserId, WorkspaceId},
+    id::{DatasetId, DatasetVersionId, RunId, StepId, UserId, WorkspaceId},
+    step::StepRef,
 };
 use sqlx::{FromRow, PgConnection, Postgres, QueryBuilder};
 use std::collections::HashMap;
@@ -32,7 +33,9 @@ const COLUMNS: &str =
     "v.id, v.dataset_id, d.name as dataset, v.number, v.root, v.files, v.bytes, v.external, v.message,
     v.author, v.created_at,
     array(select m.digest from dataset_digests m where m.version_id = v.id order by m.digest) as mlflow_digests,
-    coalesce((select p.checks_state from dataset_profiles p where p.version_id = v.id), 'unchecked') as checks_state";
+    coalesce((select case p.state when 'waiting' then p.state else p.checks_state end
+              from dataset_profiles p
+              where p.version_id = v.id), 'unchecked') as checks_state";
 
 impl TryFrom<Row> for DatasetVersion {
     type Error = Error;
@@ -70,7 +73,8 @@ fn query() -> QueryBuilder<Postgres> {
     ))
 }
 
-/// Adds a version, and gives its dataset the next number. The caller holds the dataset's [`crate::dataset::lock`].
+/// Adds a version, and gives its dataset the next number. `run_depth` is how many runs led to the one that made it, if one
+/// did. The caller holds the dataset's [`crate::dataset::lock`].
 ///
 /// # Errors
 /// [`crate::Error::Duplicate`] when the dataset has a version of this root.
@@ -80,11 +84,12 @@ pub async fn insert(
     version: &DatasetVersion,
     root: &[u8; 32],
     author: Option<UserId>,
+    run_depth: Option<i32>,
 ) -> Result<()> {
     sqlx::query(
         "insert into dataset_versions
-             (id, dataset_id, number, root, files, bytes, external, message, author_id, author, created_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+             (id, dataset_id, number, root, files, bytes, external, message, author_id, author, created_at, run_depth)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
     )
     .bind(version.id)
     .bind(dataset)
@@ -97,6 +102,7 @@ pub async fn insert(
     .bind(author)
     .bind(&version.author)
     .bind(version.created_at)
+    .bind(run_depth)
     .execute(&mut *conn)
     .await?;
     sqlx::query("update versioned_datasets set last_number = $2, updated_at = $3 where id = $1")
@@ -117,6 +123,16 @@ pub async fn get(conn: &mut PgConnection, dataset: DatasetId, which: &VersionRef
     query.push(" and v.dataset_id = ").push_bind(dataset);
     match which {
         VersionRef::Latest => _ = query.push(" order by v.number desc limit 1"),
+        VersionRef::Passed => {
+            query.push(
+                " and exists (
+                      select
+                      from dataset_profiles p
+                      where p.version_id = v.id and p.state = 'done' and p.checks_state = 'passed')
+                  order by v.number desc
+                  limit 1",
+            );
+        }
         VersionRef::Number(number) => _ = query.push(" and v.number = ").push_bind(*number),
         VersionRef::Digest(digest) => {
             query.push(" and v.root = decode(").push_bind(digest.hex()).push(", 'hex')");
@@ -261,6 +277,80 @@ pub async fn by_mlflow_digests(
     .await?)
 }
 
+/// How many runs led to the run that made a version; none when no run did.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn run_depth(conn: &mut PgConnection, id: DatasetVersionId) -> Result<Option<i32>> {
+    Ok(sqlx::query_scalar("select run_depth from dataset_versions where id = $1").bind(id).fetch_one(conn).await?)
+}
+
+/// A version that a run read.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct Read {
+    /// The dataset's name.
+    pub dataset: String,
+    /// The version's number.
+    pub number: i32,
+    /// The version; none when it was deleted.
+    pub id: Option<DatasetVersionId>,
+    /// What MLflow's clients call it, when the run itself says that it read that; none when a step took the version.
+    pub called: Option<String>,
+}
+
+/// The versions that a run read: those that it logged by one of their digests, and those that steps took of the pipeline run
+/// that it was logged in, and of the runs inside of that. A step that was carried over took what it took in the earlier run.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn read_by_run(conn: &mut PgConnection, run: RunId) -> Result<Vec<Read>> {
+    Ok(sqlx::query_as(
+        "with recursive the_run as (
+             select r.key, e.workspace_id, s.run_id as pipeline_run_id
+             from runs r
+             join experiments e on e.id = r.experiment_id
+             left join step_attempts a on a.id = r.step_attempt_id
+             left join steps s on s.id = a.step_id
+             where r.id = $1
+         ), around as (
+             select pipeline_run_id as id
+             from the_run
+             where pipeline_run_id is not null
+             union
+             select x.child_run_id
+             from around w
+             join sub_runs x on x.parent_run_id = w.id
+             where x.child_run_id is not null
+         ), taken as (
+             select distinct i.value -> 'version' ->> 'name' as name, (i.value -> 'version' ->> 'number')::integer as number
+             from around w
+             join steps s on s.run_id = w.id
+             left join pipeline_runs c on c.workspace_id = s.workspace_id and c.number = s.carried_from
+             join steps o on o.run_id = coalesce(c.id, s.run_id) and o.name = s.name
+             join step_attempts a on a.step_id = o.id
+             cross join lateral jsonb_array_elements(a.inputs) as i
+             where i.value -> 'version' ->> 'of' = 'dataset'
+         )
+         select k.name as dataset, k.number, v.id, null as called
+         from the_run t
+         cross join taken k
+         left join versioned_datasets d on d.workspace_id = t.workspace_id and d.name = k.name
+         left join dataset_versions v on v.dataset_id = d.id and v.number = k.number and v.deleted_at is null
+         union
+         select d.name, v.number, v.id, m.digest
+         from the_run t
+         join run_datasets u on u.run_key = t.key
+         join datasets s on s.id = u.dataset_id
+         join dataset_digests m on m.digest = s.digest
+         join dataset_versions v on v.id = m.version_id and v.deleted_at is null
+         join versioned_datasets d on d.id = v.dataset_id and d.workspace_id = t.workspace_id
+         order by dataset, number, called",
+    )
+    .bind(run)
+    .fetch_all(conn)
+    .await?)
+}
+
 /// A run that read a version.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
 pub struct ReadBy {
@@ -300,4 +390,36 @@ pub async fn read_by(
     .bind(limit)
     .fetch_all(conn)
     .await?)
+}
+
+/// Notes which step made a version.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn note_maker(conn: &mut PgConnection, id: DatasetVersionId, step: StepId) -> Result<()> {
+    sqlx::query("insert into dataset_version_makers (version_id, step_id) values ($1, $2)")
+        .bind(id)
+        .bind(step)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// The step that made a version, if one did.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn maker(conn: &mut PgConnection, id: DatasetVersionId) -> Result<Option<StepRef>> {
+    let found: Option<(String, i64, String)> = sqlx::query_as(
+        "select p.name, r.number, s.name
+         from dataset_version_makers m
+         join steps s on s.id = m.step_id
+         join pipeline_runs r on r.id = s.run_id
+         join pipelines p on p.id = r.pipeline_id
+         where m.version_id = $1",
+    )
+    .bind(id)
+    .fetch_optional(conn)
+    .await?;
+    Ok(found.map(|(pipeline, run, step)| StepRef { pipeline, run, step }))
 }

@@ -6,7 +6,8 @@
 
 use crate::Result;
 use domain::{
-    gpu::{Gpu, GpuHolder, GpuSlot, GpuUuid},
+    gpu::{Gpu, GpuSlot, GpuUuid},
+    step::StepRef,
     id::{StepAttemptId, WorkspaceId},
 };
 use sqlx::{FromRow, PgConnection};
@@ -157,7 +158,7 @@ pub async fn list(conn: &mut PgConnection, workspace: WorkspaceId, silent: Durat
         gpu: Gpu { uuid: row.uuid, name: row.name },
         held: row.held,
         holder: match (row.pipeline, row.run, row.step) {
-            (Some(pipeline), Some(run), Some(step)) => Some(GpuHolder { pipeline, run, step }),
+            (Some(pipeline), Some(run), Some(step)) => Some(StepRef { pipeline, run, step }),
             _ => None,
         },
     };

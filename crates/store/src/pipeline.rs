@@ -6,7 +6,7 @@ use domain::{
     Digest,
     id::{PipelineId, PipelineRunId, PipelineVersionId, WorkspaceId},
     pipeline::{Pipeline, PipelineSpec, PipelineSummary, PipelineVersion},
-    pipeline_run::PipelineRunState,
+    pipeline_run::{Code, PipelineRunState},
 };
 use sqlx::{FromRow, PgConnection, types::Json};
 use std::collections::HashMap;
@@ -33,6 +33,7 @@ struct VersionRow {
     digest: Digest,
     source: String,
     spec: Json<PipelineSpec>,
+    code: Option<Json<Code>>,
     created_by: String,
     created_at: DateTime<Utc>,
 }
@@ -46,6 +47,7 @@ impl From<VersionRow> for PipelineVersion {
             digest: row.digest,
             source: row.source,
             spec: row.spec.0,
+            code: row.code.map(|code| code.0),
             created_by: row.created_by,
             created_at: row.created_at,
         }
@@ -80,7 +82,8 @@ pub async fn find_or_insert(conn: &mut PgConnection, workspace: WorkspaceId, nam
     Ok(row.into())
 }
 
-/// Makes the version with this digest, if there is one, the newest again, and answers with it.
+/// Makes the version with this digest, if there is one, the newest again, stored from this code when one is given, and answers
+/// with it.
 ///
 /// # Errors
 /// When the statement fails.
@@ -88,15 +91,17 @@ pub async fn renew_version(
     conn: &mut PgConnection,
     pipeline: PipelineId,
     digest: &Digest,
+    code: Option<&Code>,
 ) -> Result<Option<PipelineVersion>> {
     let row: Option<VersionRow> = sqlx::query_as(
         "update pipeline_versions
-         set stored_at = clock_timestamp()
+         set stored_at = clock_timestamp(), code = coalesce($3, code)
          where pipeline_id = $1 and digest = $2
-         returning id, pipeline_id, number, digest, source, spec, created_by, created_at",
+         returning id, pipeline_id, number, digest, source, spec, code, created_by, created_at",
     )
     .bind(pipeline)
     .bind(digest)
+    .bind(code.map(Json))
     .fetch_optional(conn)
     .await?;
     Ok(row.map(PipelineVersion::from))
@@ -111,14 +116,15 @@ pub async fn insert_version(
     pipeline: PipelineId,
     source: &str,
     spec: &PipelineSpec,
+    code: Option<&Code>,
     created_by: &str,
 ) -> Result<PipelineVersion> {
     let row: VersionRow = sqlx::query_as(
-        "insert into pipeline_versions (id, pipeline_id, number, digest, source, spec, created_by)
-         select $1, $2, coalesce(max(number), 0) + 1, $3, $4, $5, $6
+        "insert into pipeline_versions (id, pipeline_id, number, digest, source, spec, created_by, code)
+         select $1, $2, coalesce(max(number), 0) + 1, $3, $4, $5, $6, $7
          from pipeline_versions
          where pipeline_id = $2
-         returning id, pipeline_id, number, digest, source, spec, created_by, created_at",
+         returning id, pipeline_id, number, digest, source, spec, code, created_by, created_at",
     )
     .bind(PipelineVersionId::new())
     .bind(pipeline)
@@ -126,6 +132,7 @@ pub async fn insert_version(
     .bind(source)
     .bind(Json(spec))
     .bind(created_by)
+    .bind(code.map(Json))
     .fetch_one(conn)
     .await?;
     Ok(row.into())
@@ -175,7 +182,7 @@ pub async fn version(
     number: Option<i32>,
 ) -> Result<Option<PipelineVersion>> {
     let row: Option<VersionRow> = sqlx::query_as(
-        "select id, pipeline_id, number, digest, source, spec, created_by, created_at
+        "select id, pipeline_id, number, digest, source, spec, code, created_by, created_at
          from pipeline_versions
          where pipeline_id = $1 and ($2::integer is null or number = $2)
          order by stored_at desc, number desc
@@ -199,7 +206,7 @@ pub async fn versions(
     limit: i64,
 ) -> Result<Vec<PipelineVersion>> {
     let rows: Vec<VersionRow> = sqlx::query_as(
-        "select id, pipeline_id, number, digest, source, spec, created_by, created_at
+        "select id, pipeline_id, number, digest, source, spec, code, created_by, created_at
          from pipeline_versions
          where pipeline_id = $1 and ($2::integer is null or number < $2)
          order by number desc

@@ -19,6 +19,8 @@ struct Row {
     expression: String,
     timezone: String,
     params: Json<Map<String, Value>>,
+    param: Option<String>,
+    param_format: String,
     catch_up: String,
     catch_up_limit: i32,
     jitter_s: i32,
@@ -41,6 +43,11 @@ impl TryFrom<Row> for Schedule {
             expression: row.expression,
             timezone: row.timezone,
             params: row.params.0,
+            param: row.param,
+            param_format: row
+                .param_format
+                .parse()
+                .map_err(|_| Error::unknown("format of a date", &row.param_format))?,
             catch_up: row.catch_up.parse().map_err(|_| Error::unknown("rule of a schedule", &row.catch_up))?,
             catch_up_limit: row.catch_up_limit,
             jitter_s: row.jitter_s,
@@ -57,7 +64,7 @@ macro_rules! select_schedules {
     ($rest:literal) => {
         concat!(
             "select s.id, s.workspace_id, s.name, s.pipeline_id, p.name as pipeline, s.expression, s.timezone, s.params,
-                 s.catch_up, s.catch_up_limit, s.jitter_s, s.enabled, s.next_fire, s.created_at, s.created_by
+                 s.param, s.param_format, s.catch_up, s.catch_up_limit, s.jitter_s, s.enabled, s.next_fire, s.created_at, s.created_by
              from schedules s
              join pipelines p on p.id = s.pipeline_id
              ",
@@ -73,8 +80,8 @@ macro_rules! select_schedules {
 pub async fn insert(conn: &mut PgConnection, schedule: &Schedule, next_at: Option<DateTime<Utc>>) -> Result<()> {
     sqlx::query(
         "insert into schedules (id, workspace_id, pipeline_id, name, expression, timezone, params, catch_up,
-             catch_up_limit, jitter_s, enabled, next_fire, next_at, created_at, created_by)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+             catch_up_limit, jitter_s, enabled, next_fire, next_at, created_at, created_by, param, param_format)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
     )
     .bind(schedule.id)
     .bind(schedule.workspace_id)
@@ -91,6 +98,8 @@ pub async fn insert(conn: &mut PgConnection, schedule: &Schedule, next_at: Optio
     .bind(next_at)
     .bind(schedule.created_at)
     .bind(&schedule.created_by)
+    .bind(&schedule.param)
+    .bind(schedule.param_format.as_str())
     .execute(conn)
     .await?;
     Ok(())
@@ -104,7 +113,8 @@ pub async fn update(conn: &mut PgConnection, schedule: &Schedule, next_at: Optio
     sqlx::query(
         "update schedules
          set pipeline_id = $2, name = $3, expression = $4, timezone = $5, params = $6, catch_up = $7,
-             catch_up_limit = $8, jitter_s = $9, enabled = $10, next_fire = $11, next_at = $12
+             catch_up_limit = $8, jitter_s = $9, enabled = $10, next_fire = $11, next_at = $12, param = $13,
+             param_format = $14
          where id = $1",
     )
     .bind(schedule.id)
@@ -119,6 +129,8 @@ pub async fn update(conn: &mut PgConnection, schedule: &Schedule, next_at: Optio
     .bind(schedule.enabled)
     .bind(schedule.next_fire)
     .bind(next_at)
+    .bind(&schedule.param)
+    .bind(schedule.param_format.as_str())
     .execute(conn)
     .await?;
     Ok(())

@@ -23,6 +23,7 @@ struct Row {
     source: Option<String>,
     source_states: Option<Vec<String>>,
     dataset: Option<String>,
+    checked: bool,
     pipeline_id: PipelineId,
     pipeline: String,
     params: Json<serde_json::Map<String, serde_json::Value>>,
@@ -43,7 +44,7 @@ impl TryFrom<Row> for Trigger {
                 source,
                 states: row.source_states.iter().flatten().filter_map(|name| PipelineRunState::parse(name)).collect(),
             },
-            (_, _, _, _, _, Some(dataset)) => TriggerOn::Dataset { dataset },
+            (_, _, _, _, _, Some(dataset)) => TriggerOn::Dataset { dataset, checked: row.checked },
             _ => return Err(Error::unknown("kind of trigger", &row.kind)),
         };
         Ok(Self {
@@ -61,7 +62,7 @@ impl TryFrom<Row> for Trigger {
 fn selected() -> QueryBuilder<Postgres> {
     QueryBuilder::new(
         "select t.id, t.kind, t.monitor_id, o.name as model, e.name as environment, t.source_pipeline_id as source_id,
-             a.name as source, t.source_states, t.dataset, t.pipeline_id, p.name as pipeline, t.params, t.enabled,
+             a.name as source, t.source_states, t.dataset, t.checked, t.pipeline_id, p.name as pipeline, t.params, t.enabled,
              t.cool_down_s
          from triggers t
          left join monitors m on m.id = t.monitor_id
@@ -112,7 +113,8 @@ pub async fn waiting_for_run(conn: &mut PgConnection, run: &PipelineRun) -> Resu
     rows.into_iter().map(Trigger::try_from).collect()
 }
 
-/// What waits for new versions of a data set, by the pipeline that it starts.
+/// What waits for new versions of a data set, by the pipeline that it starts: for those that passed their checks if
+/// `checked`, or else for all.
 ///
 /// # Errors
 /// When the statement fails.
@@ -120,10 +122,12 @@ pub async fn waiting_for_dataset(
     conn: &mut PgConnection,
     workspace: WorkspaceId,
     dataset: &str,
+    checked: bool,
 ) -> Result<Vec<Trigger>> {
     let mut query = selected();
     query.push(" where t.enabled and t.workspace_id = ").push_bind(workspace);
-    query.push(" and t.dataset = ").push_bind(dataset).push(" order by t.pipeline_id");
+    query.push(" and t.dataset = ").push_bind(dataset).push(" and t.checked = ").push_bind(checked);
+    query.push(" order by t.pipeline_id");
     let rows: Vec<Row> = query.build_query_as().fetch_all(conn).await?;
     rows.into_iter().map(Trigger::try_from).collect()
 }
@@ -164,12 +168,12 @@ pub async fn edges(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<Ve
 /// # Errors
 /// When the statement fails.
 pub async fn set_on(conn: &mut PgConnection, workspace: WorkspaceId, trigger: &Trigger) -> Result<(TriggerId, bool)> {
-    let (kind, source, states, dataset) = match &trigger.on {
+    let (kind, source, states, dataset, checked) = match &trigger.on {
         TriggerOn::Pipeline { source_id, states, .. } => {
             let states: Vec<&str> = states.iter().map(|state| state.as_str()).collect();
-            ("pipeline", Some(*source_id), Some(states), None)
+            ("pipeline", Some(*source_id), Some(states), None, false)
         }
-        TriggerOn::Dataset { dataset } => ("dataset", None, None, Some(dataset)),
+        TriggerOn::Dataset { dataset, checked } => ("dataset", None, None, Some(dataset), *checked),
         TriggerOn::Alert { .. } => return Err(Error::unknown("source of a trigger", "alert")),
     };
     let target = match kind {
@@ -177,18 +181,19 @@ pub async fn set_on(conn: &mut PgConnection, workspace: WorkspaceId, trigger: &T
         _ => "(workspace_id, dataset, pipeline_id) where dataset is not null",
     };
     let mut query: QueryBuilder<Postgres> = QueryBuilder::new(
-        "insert into triggers (id, workspace_id, kind, source_pipeline_id, source_states, dataset, pipeline_id, params,
-             enabled, cool_down_s)
+        "insert into triggers (id, workspace_id, kind, source_pipeline_id, source_states, dataset, checked, pipeline_id,
+             params, enabled, cool_down_s)
          values (",
     );
     query.push_bind(trigger.id).push(", ").push_bind(workspace).push(", ").push_bind(kind).push(", ");
     query.push_bind(source).push(", ").push_bind(states).push(", ").push_bind(dataset).push(", ");
+    query.push_bind(checked).push(", ");
     query.push_bind(trigger.pipeline_id).push(", ").push_bind(Json(&trigger.params)).push(", ");
     query.push_bind(trigger.enabled).push(", ").push_bind(trigger.cool_down_s).push(") on conflict ").push(target);
     query.push(
         " do update
-         set source_states = excluded.source_states, params = excluded.params, enabled = excluded.enabled,
-             cool_down_s = excluded.cool_down_s
+         set source_states = excluded.source_states, checked = excluded.checked, params = excluded.params,
+             enabled = excluded.enabled, cool_down_s = excluded.cool_down_s
          returning id, xmax = 0",
     );
     Ok(query.build_query_as().fetch_one(conn).await?)
@@ -213,6 +218,26 @@ pub async fn take_fired(conn: &mut PgConnection, trigger: TriggerId, source: &st
         "insert into trigger_firings (trigger_id, source, source_name)
          values ($1, $2, $3)
          on conflict (trigger_id, source) do nothing",
+    )
+    .bind(trigger)
+    .bind(source)
+    .bind(name)
+    .execute(conn)
+    .await?;
+    Ok(taken.rows_affected() == 1)
+}
+
+/// The same, also when it was taken before and held back: what happened may have become another.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn retake_fired(conn: &mut PgConnection, trigger: TriggerId, source: &str, name: &str) -> Result<bool> {
+    let taken = sqlx::query(
+        "insert into trigger_firings (trigger_id, source, source_name)
+         values ($1, $2, $3)
+         on conflict (trigger_id, source) do update
+         set source_name = excluded.source_name
+         where trigger_firings.pipeline_run_id is null",
     )
     .bind(trigger)
     .bind(source)

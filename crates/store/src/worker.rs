@@ -25,6 +25,8 @@ pub struct Beat<'a> {
     pub executors: &'a [ExecutorKind],
     /// How many at once.
     pub slots: i32,
+    /// What keeps the processes that it starts from the rest of its machine, in words.
+    pub sandbox: Option<&'a str>,
     /// The graphics processors that it hands out.
     pub gpus: &'a [Gpu],
     /// Its version of Slipway.
@@ -72,11 +74,12 @@ pub async fn beat(conn: &mut PgConnection, beat: &Beat<'_>) -> Result<()> {
         gpu::note(conn, beat.gpus).await?;
     }
     sqlx::query(
-        "insert into workers (name, label, pools, executors, slots, version, machine, environment, gpus)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        "insert into workers (name, label, pools, executors, slots, version, machine, environment, sandbox, gpus)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
          on conflict (name) do update
          set pools = excluded.pools, executors = excluded.executors, slots = excluded.slots, gpus = excluded.gpus,
-             machine = excluded.machine, environment = excluded.environment, last_seen = clock_timestamp()",
+             machine = excluded.machine, environment = excluded.environment, sandbox = excluded.sandbox,
+             last_seen = clock_timestamp()",
     )
     .bind(beat.name)
     .bind(beat.label)
@@ -86,6 +89,7 @@ pub async fn beat(conn: &mut PgConnection, beat: &Beat<'_>) -> Result<()> {
     .bind(beat.version)
     .bind(&beat.facts.machine)
     .bind(&beat.facts.environment)
+    .bind(beat.sandbox)
     .bind(beat.gpus.iter().map(|gpu| gpu.uuid.as_str()).collect::<Vec<_>>())
     .execute(conn)
     .await?;
@@ -120,6 +124,7 @@ struct Row {
     executors: Vec<String>,
     slots: i32,
     held: i64,
+    sandbox: Option<String>,
     gpus: Vec<GpuUuid>,
     version: String,
     started_at: DateTime<Utc>,
@@ -140,6 +145,7 @@ impl TryFrom<Row> for Worker {
             executors: row.executors.iter().map(|name| executor(name)).collect::<Result<_>>()?,
             slots: row.slots,
             held: row.held,
+            sandbox: row.sandbox,
             gpus: row.gpus,
             version: row.version,
             started_at: row.started_at,
@@ -154,7 +160,7 @@ impl TryFrom<Row> for Worker {
 /// When the statement fails.
 pub async fn list(conn: &mut PgConnection) -> Result<Vec<Worker>> {
     let rows: Vec<Row> = sqlx::query_as(
-        "select w.label, w.pools, w.executors, w.slots, w.gpus, w.version, w.started_at, w.last_seen,
+        "select w.label, w.pools, w.executors, w.slots, w.sandbox, w.gpus, w.version, w.started_at, w.last_seen,
              (select count(*)
               from steps s
               where s.state = 'running' and s.kind = 'command' and s.lease_owner = w.name) as held
@@ -266,7 +272,9 @@ macro_rules! queued {
     ($steps:literal) => {
         concat!(
             "select p.name as pipeline, r.number, s.name, s.pool, s.executor, s.worker,
-                 coalesce(l.name, s.blocked_by) as blocked_by, s.gpus, s.since
+                 coalesce(l.name, 'check of ' || substring(s.blocked_by from '^check:[^:]*:(.*)$'), s.blocked_by)
+                     as blocked_by,
+                 s.gpus, s.since
              from (",
             $steps,
             ") as s

@@ -94,7 +94,7 @@ pub struct Push {
 /// Options of `slipway data get`.
 #[derive(Debug, Args)]
 pub struct Get {
-    /// The version: wine@3, wine@latest, or wine, which is the latest.
+    /// The version: wine@3, wine@latest, wine@passed, or wine, which is the latest.
     #[arg(value_name = "VERSION")]
     which: String,
     /// Where to; without it, a folder of the dataset's name.

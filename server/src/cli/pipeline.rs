@@ -19,7 +19,7 @@ use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::Write as _,
     path::{Path, PathBuf},
     time::Duration,
@@ -40,6 +40,9 @@ pub enum Command {
         /// Where the steps of a file run that Kubeflow Pipelines compiled.
         #[arg(long, env = "SLIPWAY_EXECUTOR", default_value = "docker", value_name = "EXECUTOR", value_parser = executor)]
         executor: ExecutorKind,
+        /// Do not say which commit of the repository around the file it is stored from, and what was changed.
+        #[arg(long, env = "SLIPWAY_NO_CODE", value_parser = clap::builder::FalseyValueParser::new())]
+        no_code: bool,
         /// Which server, and as whom.
         #[command(flatten)]
         remote: Remote,
@@ -196,7 +199,7 @@ pub struct Decide {
 /// When the server does not answer or refuses, or the run that is waited for does not succeed.
 pub async fn run(command: Command) -> Result<()> {
     match command {
-        Command::Apply { file, executor, remote } => apply(&remote.client()?, &file, executor).await,
+        Command::Apply { file, executor, no_code, remote } => apply(&remote.client()?, &file, executor, no_code).await,
         Command::Lint { files } => lint(&files),
         Command::Schema => {
             print(domain::pipeline::SCHEMA.trim_end());
@@ -210,7 +213,7 @@ pub async fn run(command: Command) -> Result<()> {
         Command::Logs { number, step, follow, remote } => {
             let mut logs = Logs::new(remote.client()?, number, step);
             while !logs.print_new().await? && follow {
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(pause(logs.ended.len())).await;
             }
             Ok(())
         }
@@ -304,12 +307,14 @@ fn refuse(file: &Path, errors: FileErrors) -> Result<()> {
     problems(errors.0.len())
 }
 
-async fn apply(client: &Client, file: &Path, executor: ExecutorKind) -> Result<()> {
+async fn apply(client: &Client, file: &Path, executor: ExecutorKind, no_code: bool) -> Result<()> {
     let source = read(file)?;
+    // Where the file is, so is the code that its steps run.
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let code = if no_code { None } else { super::code::of_folder(folder) };
+    let body = super::code::fitting(json!({ "source": source, "code": code }));
     let pipelines = format!("{}?executor={}", path(&["pipelines"]), executor.as_str());
-    let stored = client.send::<PipelineVersion>(Method::PUT, &pipelines, |request| {
-        request.header("content-type", "application/yaml").body(source)
-    });
+    let stored = client.send::<PipelineVersion>(Method::PUT, &pipelines, |request| request.json(&body));
     let (status, version) = stored.await.map_err(refused)?;
     let (name, number, digest) = (&version.spec.name, version.number, version.digest.short());
     match status {
@@ -343,8 +348,10 @@ async fn start(client: &Client, options: &Run) -> Result<()> {
     let params = params(&options.params)?;
     // Should the answer be lost and the command be sent again by its library, it still starts one run.
     let key = uuid::Uuid::now_v7().to_string();
-    let code = if options.no_code { None } else { super::code::of_working_directory() };
-    let body = json!({ "code": code, "params": params, "version": options.file_version, "use_cache": !options.no_cache, "idempotency_key": key });
+    let code = if options.no_code { None } else { super::code::of_folder(Path::new(".")) };
+    let body = super::code::fitting(
+        json!({ "code": code, "params": params, "version": options.file_version, "use_cache": !options.no_cache, "idempotency_key": key }),
+    );
     let run: PipelineRun = client.post(&path(&["pipelines", &options.name, "runs"]), body).await.map_err(refused)?;
     print(&run.number.to_string());
     if options.wait { wait(client, run.number).await } else { Ok(()) }
@@ -363,7 +370,12 @@ async fn reproduce(client: &Client, number: i64, is_awaited: bool) -> Result<()>
     loop {
         let detail = detail(client, run.number).await?;
         match detail.run.verdict {
-            Some(verdict) if verdict.sameness == Sameness::Diverged => bail!(verdict.sentence()),
+            Some(verdict) if matches!(verdict.sameness, Sameness::Diverged | Sameness::NothingToCompare) => {
+                for change in &verdict.surroundings {
+                    say(&format!("other on the machines: {change}"));
+                }
+                bail!(verdict.sentence())
+            }
             Some(verdict) => {
                 say(&verdict.sentence());
                 return Ok(());
@@ -380,7 +392,8 @@ async fn wait(client: &Client, number: i64) -> Result<()> {
     loop {
         // Asked before the steps: what they did by its end is all that they do.
         let detail = detail(client, number).await?;
-        for step in &steps(client, number).await? {
+        let steps = steps(client, number).await?;
+        for step in &steps {
             let is_news = told.insert(step.name.clone(), step.state) != Some(step.state);
             if is_news && !matches!(step.state, StepState::Waiting | StepState::Ready) {
                 let reason = if step.reason.is_empty() { String::new() } else { format!(": {}", step.reason) };
@@ -390,8 +403,13 @@ async fn wait(client: &Client, number: i64) -> Result<()> {
         if detail.run.state.is_final() {
             return judge(&detail.run);
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(pause(steps.len())).await;
     }
+}
+
+/// Between two looks at so many steps: whoever has ten thousand reads no faster.
+fn pause(steps: usize) -> Duration {
+    PAUSE * u32::try_from(1 + steps / 500).unwrap_or(u32::MAX)
 }
 
 async fn detail(client: &Client, number: i64) -> Result<PipelineRunDetail> {
@@ -493,6 +511,8 @@ struct Logs {
     only: Option<String>,
     /// The last try and line of each step that were printed.
     printed: BTreeMap<String, (i32, i64)>,
+    /// Steps that had ended before they were printed: nothing comes after.
+    ended: BTreeSet<String>,
 }
 
 /// As the server answers.
@@ -503,7 +523,7 @@ struct Lines {
 
 impl Logs {
     fn new(client: Client, number: i64, only: Option<String>) -> Self {
-        Self { client, number, only, printed: BTreeMap::new() }
+        Self { client, number, only, printed: BTreeMap::new(), ended: BTreeSet::new() }
     }
 
     /// Prints what is new. Answers with whether that was the end of it.
@@ -512,7 +532,13 @@ impl Logs {
         let detail = detail(&self.client, self.number).await?;
         let Some(only) = self.only.clone() else {
             for step in &steps(&self.client, self.number).await? {
+                if self.ended.contains(&step.name) {
+                    continue;
+                }
                 self.print(&step.name, step.attempts).await?;
+                if step.state.is_final() {
+                    self.ended.insert(step.name.clone());
+                }
             }
             return Ok(detail.run.state.is_final());
         };

@@ -92,8 +92,8 @@ async fn create(view: View, form: Form) -> PageResult {
             expression: Some(form.text("expression").to_owned()),
             step_s: None,
             timezone: Some(timezone.to_owned()),
-            param: form.text("param").to_owned(),
-            param_format: form.parse("param_format")?,
+            param: Some(form.text("param").to_owned()),
+            param_format: Some(form.parse("param_format")?),
             params: Some(params(&form, "params")?),
             at_once: number(&form, "at_once")?,
         };

@@ -20,7 +20,11 @@ use axum::{
     http::Method,
 };
 use domain::{
-    Error, ErrorKind, audit::ObjectKind, dataset::VersionRef, expectation::Expectation, permission::Permission,
+    Error, ErrorKind,
+    audit::ObjectKind,
+    dataset::{ChecksState, VersionRef},
+    expectation::Expectation,
+    permission::Permission,
 };
 use leptos::prelude::*;
 use manifest::{Change, Content, Entry, check_path};
@@ -47,6 +51,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         .page(Method::POST, "/datasets/{name}", write, change)
         .page(Method::POST, "/datasets/{name}/versions", write, upload)
         .page(Method::GET, "/datasets/{name}/versions/{version}", read, show_version)
+        .page(Method::POST, "/datasets/{name}/versions/{version}/check", write, check)
         .page(Method::POST, "/datasets/{name}/versions/{version}/delete", write, delete)
         .page(Method::GET, "/datasets/{name}/versions/{version}/diff", read, show_diff)
 }
@@ -238,19 +243,24 @@ async fn show_version(view: View, Path((name, version)): Path<(String, String)>,
     let folder = chosen.get("folder").unwrap_or_default().trim_matches('/').to_owned();
     let files = services.dataset_folder(ctx, &name, &which, &folder, chosen.get("page_token"), FILES).await?;
     let read_by = services.runs_of_dataset_version(ctx, &name, &which, FEW).await?;
+    let lineage = services.dataset_version_lineage(ctx, &name, &which, FEW).await?;
+    let others = others(&view, &name, Some(version.number)).await?;
     let (reason, tables, checks) =
         found.map(|found| (found.reason, found.tables.0, found.checks.0)).unwrap_or_default();
+    let has_objection = matches!(version.checks, ChecksState::Failed | ChecksState::Inconclusive);
     let page = VersionPage {
         folder,
         files: files.files.into_iter().map(file_row).collect(),
         next: files.next_page_token,
+        objection: version.objection(&checks, &reason).filter(|_| has_objection),
         tables,
         checks,
-        reason,
         read_by: read_by
             .into_iter()
             .map(|run| ReadBy { id: run.id, name: run.name, start_time: run.start_time, context: run.context })
             .collect(),
+        lineage,
+        others,
         events: view.history(ObjectKind::DatasetVersion, version.id, FEW).await?,
         may_write: ctx.may(Permission::WriteDatasets),
         version,
@@ -261,12 +271,25 @@ async fn show_version(view: View, Path((name, version)): Path<(String, String)>,
     view.page(title, SECTION, move || view! { <Version links address page/> }).await
 }
 
+/// The numbers of the last versions of a dataset but this one, the newest first.
+async fn others(view: &View, name: &str, but: Option<i32>) -> Result<Vec<i32>, Error> {
+    let versions = view.services().dataset_versions(view.ctx()?, name, None, ROWS).await?.items;
+    Ok(versions.into_iter().map(|version| version.number).filter(|number| Some(*number) != but).collect())
+}
+
 fn file_row(file: DatasetFile) -> FileRow {
     let uri = file.entry.as_ref().and_then(|entry| match &entry.content {
         Content::External(external) => Some(external.uri.clone()),
         Content::Small { .. } | Content::Large { .. } => None,
     });
     FileRow { path: file.path, folder: file.folder, size: file.size, uri }
+}
+
+async fn check(view: View, Path((name, version)): Path<(String, String)>, _form: Form) -> PageResult {
+    let which = VersionRef::parse(&version)?;
+    let version = view.services().check_dataset_again(view.ctx()?, &name, &which).await?;
+    let notice = format!("{} is checked again, by what is expected now.", version.title());
+    view.done(&view.links.dataset_version(&version.dataset, version.number), notice).await
 }
 
 async fn delete(view: View, Path((name, version)): Path<(String, String)>, _form: Form) -> PageResult {
@@ -285,12 +308,19 @@ async fn show_diff(view: View, Path((name, version)): Path<(String, String)>, ch
         Some(from) => VersionRef::parse(from)?,
         None if other != name => VersionRef::parse("latest")?,
         // Since the one before, which is what one looks at a change for.
-        None => VersionRef::Number((services.dataset_version(ctx, &name, &after).await?.number - 1).max(1)),
+        None => {
+            let number = services.dataset_version(ctx, &name, &after).await?.number;
+            let below = others(&view, &name, None).await?.into_iter().find(|other| *other < number);
+            VersionRef::Number(below.unwrap_or((number - 1).max(1)))
+        }
     };
     let token = chosen.get("page_token");
     let diff = services.dataset_diff(ctx, (&other, &before), (&name, &after), token, FILES).await?;
+    let tables = services.dataset_table_diff(ctx, (&other, &before), (&name, &after)).await?;
     let page = DiffPage {
-        tables: services.dataset_table_diff(ctx, (&other, &before), (&name, &after)).await?,
+        tables: tables.tables,
+        unknown: tables.unknown,
+        others: others(&view, &other, (other == name).then_some(diff.after.number)).await?,
         counts: (diff.added, diff.removed, diff.changed),
         changes: diff.changes.iter().map(changed).collect(),
         next: diff.next_page_token,

@@ -10,7 +10,8 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use domain::{Error, ErrorKind, freeze, permission::UnknownName};
-use std::str::FromStr;
+use serde_json::Value;
+use std::{collections::BTreeMap, str::FromStr};
 
 /// The fields of a form, in the order they were sent.
 #[derive(Debug, Clone)]
@@ -58,6 +59,16 @@ impl Form {
     /// two characters.
     pub(crate) fn lines(&self, name: &str) -> String {
         self.raw(name).replace("\r\n", "\n")
+    }
+
+    /// The values of those of these params of a pipeline that the form has fields for, as they were typed.
+    pub(crate) fn params<'a>(&self, names: impl IntoIterator<Item = &'a String>) -> BTreeMap<String, Value> {
+        let given = |name: &'a String| {
+            let field = format!("params.{name}");
+            let value = self.all(&field).next()?.replace("\r\n", "\n");
+            Some((name.clone(), value.into()))
+        };
+        names.into_iter().filter_map(given).collect()
     }
 
     /// Every value of a field.

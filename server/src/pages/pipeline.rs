@@ -101,7 +101,7 @@ async fn pipeline_page(view: View, name: &str, chosen: Chosen, draft: Draft, ref
     let page = PipelinePage {
         events: view.history(ObjectKind::Pipeline, summary.pipeline.id, EVENTS).await?,
         summary,
-        version: services.pipeline_version(ctx, name, None).await?,
+        version: services.pipeline_version(ctx, name, version(&chosen)?).await?,
         runs: services.pipeline_runs(ctx, &filter, chosen.get("page_token"), ROWS).await?,
         triggers,
         push_hooks: services.push_hooks(ctx, Some(name), None, ROWS).await?.items,
@@ -112,7 +112,7 @@ async fn pipeline_page(view: View, name: &str, chosen: Chosen, draft: Draft, ref
         may_run: ctx.may(Permission::RunPipelines),
     };
     let links = view.links.clone();
-    let address = chosen.address(links.pipeline(name)).without("from");
+    let address = chosen.address(links.pipeline(name)).dropping(&["from", "version"]);
     let title = name.to_owned();
     match refused {
         None => view.page(title, SECTION, move || view! { <Pipeline links address page draft/> }).await,
@@ -130,12 +130,7 @@ async fn start(view: View, Path(name): Path<String>, form: Form) -> PageResult {
         let number = Some(form.text("version")).filter(|number| !number.is_empty());
         let number = number.map(|number| number.parse::<i32>().map_err(unknown)).transpose()?;
         let version = view.services().pipeline_version(ctx, &name, number).await?;
-        let given = |param: &String| {
-            let field = format!("params.{param}");
-            let value = form.all(&field).next().map(str::to_owned)?;
-            Some((param.clone(), value.into()))
-        };
-        let params: BTreeMap<String, serde_json::Value> = version.spec.params.keys().filter_map(given).collect();
+        let params = form.params(version.spec.params.keys());
         let new = NewRun {
             pipeline: name.clone(),
             version: Some(version.number),
@@ -153,7 +148,13 @@ async fn start(view: View, Path(name): Path<String>, form: Form) -> PageResult {
         }
         Err(error) if can_mend(&error) && error.kind != ErrorKind::NotFound => {
             let draft = form.refused(&error);
-            pipeline_page(view, &name, Chosen::default(), draft, Some(error)).await
+            // The form of the version that it was the form of, where that is one.
+            let asked = form.text("version").to_owned();
+            let chosen = match asked.parse::<i32>() {
+                Ok(_) => Chosen::of([("version", asked.as_str())]),
+                Err(_) => Chosen::default(),
+            };
+            pipeline_page(view, &name, chosen, draft, Some(error)).await
         }
         Err(error) => Err(error.into()),
     }

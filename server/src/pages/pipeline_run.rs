@@ -299,20 +299,17 @@ async fn cancel(view: View, Path(number): Path<i64>) -> PageResult {
 /// Runs it again: the same version, from the start unless the form says otherwise, with the params that it gives.
 async fn rerun(view: View, Path(number): Path<i64>, form: Form) -> PageResult {
     let rerun = async {
-        let run = view.services().pipeline_run(view.ctx()?, number).await?.run;
-        let given = |name: &String| {
-            let field = format!("params.{name}");
-            let value = form.all(&field).next().map(str::to_owned)?;
-            Some((name.clone(), value.into()))
-        };
-        let params: BTreeMap<String, serde_json::Value> = run.params.keys().filter_map(given).collect();
+        let (ctx, services) = (view.ctx()?, view.services());
+        let run = services.pipeline_run(ctx, number).await?.run;
+        let version = services.pipeline_version(ctx, &run.pipeline_name, Some(run.version_number)).await?;
+        let params = form.params(version.spec.params.keys());
         let from = match form.text("from") {
             "" => RerunFrom::Start,
             from => from.parse().unwrap_or_else(|never: Infallible| match never {}),
         };
         let key = key(form.text("key"), &params, form.text("from"));
         let rerun = Rerun { from, params, idempotency_key: key };
-        view.services().rerun_pipeline_run(view.ctx()?, number, rerun).await
+        services.rerun_pipeline_run(ctx, number, rerun).await
     };
     match rerun.await {
         Ok(started) => {

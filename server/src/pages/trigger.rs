@@ -61,7 +61,10 @@ async fn create(view: View, form: Form) -> PageResult {
                 source: form.text("source").to_owned(),
                 states: form.all("states").map(state).collect::<Result<_, _>>()?,
             },
-            "dataset" => NewTriggerOn::Dataset { dataset: form.text("dataset").to_owned() },
+            "dataset" => NewTriggerOn::Dataset {
+                dataset: form.text("dataset").to_owned(),
+                checked: form.text("checked") == "true",
+            },
             _ => return Err(Error::invalid_field("kind", "Say what it waits for.")),
         };
         let new = NewPipelineTrigger {

@@ -11,12 +11,13 @@ const SECTION: Option<Section> = Some(Section::Pipelines);
 
 pub(crate) fn routes(routes: Routes) -> Routes {
     let (read, write) = (Access::Needs(Permission::Read), Access::Needs(Permission::WritePipelines));
-    routes.page(Method::GET, "/workers", read, show).page(Method::POST, "/workers/limits", write, set_limit).page(
-        Method::POST,
-        "/workers/limits/{name}/delete",
-        write,
-        delete_limit,
-    )
+    let pools = Access::Needs(Permission::ManagePools);
+    routes
+        .page(Method::GET, "/workers", read, show)
+        .page(Method::POST, "/workers/limits", write, set_limit)
+        .page(Method::POST, "/workers/limits/{name}/delete", write, delete_limit)
+        .page(Method::POST, "/workers/pools", pools, limit_pool)
+        .page(Method::POST, "/workers/pools/{name}/delete", pools, delete_pool_limit)
 }
 
 async fn show(view: View) -> PageResult {
@@ -25,13 +26,15 @@ async fn show(view: View) -> PageResult {
 
 async fn page(view: View, refused: Option<(Error, Draft)>) -> PageResult {
     let ctx = view.ctx()?;
-    let services::Queue { workers, pools, gpus, limits, running, ready } = view.services().queue(ctx).await?;
+    let services::Queue { workers, pools, gpus, limits, blocking, running, ready } = view.services().queue(ctx).await?;
     let (links, workspace_id) = (view.links.clone(), ctx.workspace_id());
-    let may_write = ctx.may(Permission::WritePipelines);
+    let (may_write, may_limit_pools) = (ctx.may(Permission::WritePipelines), ctx.may(Permission::ManagePools));
     let (error, draft) = refused.unzip();
     let draft = draft.unwrap_or_default();
     view.form_page(error.as_ref(), "Workers", SECTION, move || {
-        view! { <Workers links workspace_id workers pools gpus limits running ready may_write draft/> }
+        view! {
+            <Workers links workspace_id workers pools gpus limits blocking running ready may_write may_limit_pools draft/>
+        }
     })
     .await
 }
@@ -58,4 +61,31 @@ async fn set_limit(view: View, form: Form) -> PageResult {
 async fn delete_limit(view: View, Path(name): Path<String>) -> PageResult {
     view.services().delete_step_limit(view.ctx()?, &name).await?;
     view.done(&view.links.to("workers"), &format!("The limit {name} is gone; steps that waited for it run.")).await
+}
+
+async fn limit_pool(view: View, form: Form) -> PageResult {
+    let set = match form.text("pool_slots").parse() {
+        Ok(slots) => view.services().set_pool_limit(view.ctx()?, form.text("pool"), slots).await,
+        Err(_) => Err(Error::invalid_field("slots", "This must be a whole number.")),
+    };
+    match set {
+        Ok(limit) => {
+            let notice = format!("{} steps of the pool {} may run at once.", limit.slots, limit.name);
+            view.done(&view.links.to("workers"), &notice).await
+        }
+        Err(error) if can_mend(&error) => {
+            // The page has another field of that name.
+            let field = error.field.clone().map(|field| if field == "slots" { "pool_slots".to_owned() } else { field });
+            let error = Error { field, ..error };
+            let draft = form.refused(&error);
+            page(view, Some((error, draft))).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn delete_pool_limit(view: View, Path(name): Path<String>) -> PageResult {
+    view.services().delete_pool_limit(view.ctx()?, &name).await?;
+    let notice = format!("The pool {name} has no limit any more: as many of its steps run as its workers take.");
+    view.done(&view.links.to("workers"), &notice).await
 }

@@ -128,7 +128,7 @@ impl Options {
                 writable: work.step_dirs.clone(),
                 gpus: None,
             },
-            shim: Shim::this_program(&["step-shim"]),
+            shim: Shim::beside_this_program("slipway-step", &["step-shim"]),
             server_url: server_url.to_owned(),
             lease: Duration::from_secs(u64::from(work.lease)),
             monitor_interval: Duration::from_secs(u64::from(work.monitor_interval)),

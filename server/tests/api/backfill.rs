@@ -41,6 +41,13 @@ async fn a_backfill_is_made_shown_with_its_dates_and_cancelled() {
         wrong[field] = value;
         assert_eq!(contributor.post("/api/v1/backfills", wrong).await.refused(400)["field"], field);
     }
+    let schedule = json!({ "name": "nightly", "pipeline": "train", "expression": "0 3 * * *", "param": "day" });
+    contributor.post("/api/v1/schedules", schedule).await.ok();
+    let of_schedule = json!({ "schedule": "nightly", "from": new["from"], "to": new["to"] });
+    let of_schedule = contributor.post("/api/v1/backfills", of_schedule).await.ok();
+    assert_eq!((&of_schedule["param"], &of_schedule["param_format"]), (&json!("day"), &json!("date")));
+    let unnamed = json!({ "pipeline": "train", "from": new["from"], "to": new["to"], "expression": "0 3 * * *" });
+    assert_eq!(contributor.post("/api/v1/backfills", unnamed).await.refused(400)["field"], "param");
     let cancelled = contributor.post("/api/v1/backfills/1/cancel", json!({})).await.ok();
     assert_eq!(cancelled["state"], "cancelled");
     contributor.get("/api/v1/backfills/7").await.refused(404);
@@ -62,7 +69,17 @@ async fn a_trigger_waits_for_another_pipeline_and_loops_are_refused() {
     assert!(loops["detail"].as_str().unwrap().contains("prepare starts train"), "{loops}");
     contributor.post("/api/v1/pipelines/train/triggers", json!({ "on": { "kind": "moon" } })).await.refused(400);
     let data = json!({ "on": { "kind": "dataset", "dataset": "wine" }, "cool_down_s": 60 });
-    contributor.post("/api/v1/pipelines/train/triggers", data).await.ok();
+    assert_eq!(contributor.post("/api/v1/pipelines/train/triggers", data).await.ok()["checked"], json!(false));
+    let checked = json!({ "on": { "kind": "dataset", "dataset": "wine", "checked": true } });
+    let set = contributor.post("/api/v1/pipelines/train/triggers", checked).await;
+    assert_eq!((set.status, set.ok()["checked"].clone()), (StatusCode::OK, json!(true)), "it is the same trigger");
+    for wrong in [
+        json!({ "kind": "dataset", "dataset": "wine", "checked": "yes" }),
+        json!({ "kind": "dataset", "dataset": "wine", "cheked": true }),
+        json!({ "kind": "pipeline", "source": "prepare", "checked": true }),
+    ] {
+        contributor.post("/api/v1/pipelines/train/triggers", json!({ "on": wrong })).await.refused(400);
+    }
     let listed = app.member(Role::Viewer).await.get("/api/v1/triggers").await.ok();
     assert_eq!(listed["items"].as_array().unwrap().len(), 2);
     let path = format!("/api/v1/triggers/{}", trigger["id"].as_str().unwrap());

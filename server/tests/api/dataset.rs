@@ -154,6 +154,38 @@ async fn what_is_expected_is_held_against_each_version() {
 }
 
 #[tokio::test]
+async fn a_version_is_checked_again_and_says_in_one_line_what_failed() {
+    let app = TestApp::start().await;
+    let ada = app.member(Role::Contributor).await;
+    let viewer = app.member(Role::Viewer).await;
+    let rows = |min| json!({ "expectations": [{ "rule": "row_count", "min": min }] });
+    ada.post("/api/v1/datasets", json!({ "name": "wine" })).await.ok();
+    ada.patch(WINE, rows(2)).await.ok();
+    for text in [&b"x\n1\n"[..], b"x\n1\n2\n3\n"] {
+        ada.dataset_version("wine", &[("wine.csv", text)]).await;
+    }
+    while app.services().profile_next_dataset().await.unwrap() {}
+    assert_eq!(viewer.get(&format!("{WINE}/versions/passed")).await.ok()["number"], json!(2));
+    let told = "wine@1 is not what is expected of it: \"has at least 2 rows\" in wine.csv is not met (It has 1 rows).";
+    let browser = app.browser(ada.user()).await;
+    let page = browser.get("/datasets/wine/versions/1").await.text();
+    let line = told.replace('"', "&quot;");
+    assert!(page.contains(&line) || page.contains(told), "{page}");
+    assert!(page.contains("Check again"));
+    assert!(!app.browser(viewer.user()).await.get("/datasets/wine/versions/1").await.text().contains("Check again"));
+
+    viewer.post(&format!("{WINE}/versions/1/check"), json!({})).await.refused(403);
+    ada.patch(WINE, rows(1)).await.ok();
+    let asked = ada.post(&format!("{WINE}/versions/1/check"), json!({})).await;
+    assert_eq!((asked.status.as_u16(), &asked.ok()["checks"]), (202, &json!("waiting")));
+    while app.services().profile_next_dataset().await.unwrap() {}
+    assert_eq!(ada.get(&format!("{WINE}/versions/1")).await.ok()["checks"], json!("passed"));
+    let sent = browser.form("/datasets/wine/versions/1/check", "").await;
+    assert_eq!((sent.status.as_u16(), sent.header("location")), (303, "/w/default/datasets/wine/versions/1"));
+    assert_eq!(ada.get(&format!("{WINE}/versions/1")).await.ok()["checks"], json!("waiting"));
+}
+
+#[tokio::test]
 async fn what_is_no_request_is_refused() {
     let app = TestApp::start().await;
     let ada = app.member(Role::Contributor).await;
@@ -177,8 +209,20 @@ async fn what_is_no_request_is_refused() {
     ada.pack("wine", vec![0; (32 << 20) + 1]).await.refused(413);
     ada.pack("none", Vec::new()).await.refused(404);
     viewer.pack("wine", Vec::new()).await.refused(403);
-    for nothing in ["versions/latest", "versions/1", "versions/x", "versions/1/files", "versions/1/profile"] {
+    for nothing in [
+        "versions/latest",
+        "versions/passed",
+        "versions/1",
+        "versions/x",
+        "versions/1/files",
+        "versions/1/profile",
+        "versions/1/lineage",
+        "versions/x/lineage",
+    ] {
         ada.get(&format!("{WINE}/{nothing}")).await.refused(404);
+    }
+    for nothing in ["wine/versions/1", "wine/versions/passed", "wine/versions/x", "beer/versions/1"] {
+        ada.post(&format!("/api/v1/datasets/{nothing}/check"), json!({})).await.refused(404);
     }
     let (_, stranger) = app.second_workspace("other-lab").await;
     stranger.get(&format!("/w/default{WINE}")).await.refused(404);
@@ -219,6 +263,8 @@ async fn files_of_a_form_become_a_version_and_its_pages_show_it() {
         assert!(refused.status.is_client_error(), "{refused:?}");
     }
     send(form(&[("data/wine.csv", "age\n1\n2\n3\n")])).await;
+    let page = browser.get("/datasets/wine/versions/2/diff").await.text();
+    assert!(page.contains("wine@2 is being profiled; look again in a moment."), "{page}");
     while app.services().profile_next_dataset().await.unwrap() {}
     let page = browser.get("/datasets/wine/versions/2/diff?from=1").await.text();
     for shown in ["large.txt", "Removed", "2 to 3 rows", "wine@1 to wine@2"] {

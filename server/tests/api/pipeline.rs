@@ -82,6 +82,33 @@ async fn what_is_wrong_in_a_file_is_told_with_its_place() {
 }
 
 #[tokio::test]
+async fn a_version_that_passed_is_asked_for_in_words_that_are_understood() {
+    let app = TestApp::start().await;
+    let contributor = app.member(Role::Contributor).await;
+    let store = async |input: &str| {
+        let source = format!("name: reads\nsteps:\n  only:\n    command: x\n    inputs: {{ data: {input} }}\n");
+        contributor.put("/api/v1/pipelines", json!({ "source": source })).await
+    };
+    for (input, told) in [
+        ("{ dataset: wine, checked: soon }", "\"checked\" is true or false."),
+        ("{ model: wine, checked: true }", "What is checked are datasets"),
+        ("{ dataset: wine, version: passed, checked: true }", "leave \"checked\" out"),
+        ("{ dataset: wine, cheked: true }", "checked"),
+    ] {
+        let refused = store(input).await.refused(400).to_string();
+        assert!(refused.contains(&told.replace('"', "\\\"")), "{input}: {refused}");
+    }
+    store("{ dataset: wine, version: passed }").await.ok();
+    let start =
+        async || contributor.post("/api/v1/pipelines/reads/runs", json!({})).await.refused(409)["detail"].to_string();
+    assert!(start().await.contains("There is no dataset"), "{}", start().await);
+    contributor.post("/api/v1/datasets", json!({ "name": "wine" })).await.ok();
+    contributor.dataset_version("wine", &[("wine.csv", b"x\n1\n")]).await;
+    while app.services().profile_next_dataset().await.unwrap() {}
+    assert!(start().await.contains("has no version that passed its checks"), "{}", start().await);
+}
+
+#[tokio::test]
 async fn pipelines_of_another_workspace_are_not_there() {
     let app = TestApp::start().await;
     let contributor = app.member(Role::Contributor).await;
@@ -125,4 +152,35 @@ async fn what_kubeflow_pipelines_compiled_is_stored_as_a_file_of_ours() {
         "Task \"flaky\" (component \"comp-flaky\"): an image that is chosen by a value is not supported here; name it."
     );
     assert_eq!(refused["problems"][0]["line"], 2 + wrong.lines().position(|line| line == "    tasks:").unwrap());
+}
+
+#[tokio::test]
+async fn a_file_may_say_which_code_it_is_from() {
+    let app = TestApp::start().await;
+    let contributor = app.member(Role::Contributor).await;
+    let store = |code: serde_json::Value| {
+        let (body, contributor) = (json!({ "source": FILE, "code": code }), contributor.clone());
+        async move { contributor.put("/api/v1/pipelines", body).await }
+    };
+    for (code, field, told) in [
+        (json!({ "commit": "main" }), "code.commit", "hexadecimal"),
+        (json!({ "commit": "abcdef0", "patch_base64": "%" }), "code.patch_base64", "not base64"),
+        (json!({ "commit": "abcdef0", "patch": "a", "patch_base64": "YQ==" }), "code.patch_base64", "not both"),
+    ] {
+        let refused = store(code).await.refused(400);
+        assert_eq!(refused["field"], field, "{refused}");
+        assert!(refused["detail"].as_str().unwrap().contains(told), "{refused}");
+    }
+    store(json!({ "commit": "abcdef0", "left_out": "other" })).await.refused(400);
+
+    // A patch in no encoding that JSON has.
+    let stored = store(json!({ "commit": "abcdef0", "patch_base64": "LWNhZukK" })).await.ok();
+    assert_eq!((&stored["code"]["commit"], &stored["code"]["is_dirty"]), (&json!("abcdef0"), &json!(true)));
+    let patch = contributor.get("/api/v1/pipelines/wine/versions/1/patch").await;
+    assert_eq!((patch.status.as_u16(), patch.header("content-type")), (200, "text/x-patch"));
+    assert_eq!(patch.body, b"-caf\xe9\n"[..]);
+    store(json!({ "commit": "abcdef1" })).await.ok();
+    contributor.get("/api/v1/pipelines/wine/versions/1/patch").await.refused(404);
+    let page = contributor.get("/api/v1/pipelines/wine/versions/1").await.ok();
+    assert_eq!(page["code"], json!({ "commit": "abcdef1", "is_dirty": false }));
 }

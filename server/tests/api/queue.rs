@@ -3,12 +3,12 @@
 //! `docs/decisions/0007-tables-are-the-truth.md`.
 
 use crate::{
-    app::TestApp,
+    app::{Client, TestApp},
     step::{PATIENCE, Worker, ended, start},
 };
 use domain::permission::Role;
-use sqlx::PgPool;
-use std::time::Duration;
+use sqlx::{Connection as _, PgConnection, PgPool};
+use std::{path::Path, time::Duration};
 use tokio::time::{Instant, sleep};
 
 const FILE: &str = "name: two\nsteps:\n  a: { command: echo a }\n  b: { command: echo b, needs: a }\n";
@@ -105,6 +105,31 @@ async fn h2_heartbeats_go_on_while_a_wake_up_takes_its_time() {
     worker.stop().await;
 }
 
+/// Cuts all connections to the database.
+async fn cut(app: &TestApp, client: &Client) {
+    sqlx::query(
+        "select pg_terminate_backend(pid)
+         from pg_stat_activity
+         where datname = current_database() and pid <> pg_backend_pid()",
+    )
+    .execute(&app.database.pool)
+    .await
+    .unwrap();
+    // Connections that were cut are found out one by one.
+    while client.get("/api/v1/pipelines").await.status != 200 {
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A pipeline with a step that goes on until there is a file, whatever it is told.
+fn patient(name: &str, go: &Path, notes: &Path) -> String {
+    let (go, notes) = (go.display(), notes.display());
+    format!(
+        "name: {name}\nsteps:\n  a:\n    command: |\n      trap '' TERM\n      echo begun >> {notes}\n      \
+         while [ ! -e {go} ]; do sleep 0.05; done\n      echo ended >> {notes}\n"
+    )
+}
+
 #[tokio::test]
 async fn h3_h5_a_worker_whose_connections_were_cut_listens_again_under_another_name() {
     let app = TestApp::start().await;
@@ -112,24 +137,60 @@ async fn h3_h5_a_worker_whose_connections_were_cut_listens_again_under_another_n
     let pool = &app.database.pool;
     let worker = Worker::start(&app);
     until(pool, "select count(*) from apalis.workers").await;
-    sqlx::query(
-        "select pg_terminate_backend(pid)
-         from pg_stat_activity
-         where datname = current_database() and pid <> pg_backend_pid()",
-    )
-    .execute(pool)
-    .await
-    .unwrap();
-    // Connections that were cut are found out one by one.
-    while client.get("/api/v1/pipelines").await.status != 200 {
-        sleep(Duration::from_millis(20)).await;
-    }
+    let folder = tempfile::tempdir().unwrap();
+    let (go, notes) = (folder.path().join("go"), folder.path().join("notes"));
+    let patient = start(&client, &patient("patient", &go, &notes)).await;
+    until(pool, "select count(*) from steps where state = 'running'").await;
+    cut(&app, &client).await;
+    // What a worker does is not dropped with its connections.
+    std::fs::write(&go, "").unwrap();
+    let detail = ended(&client, patient).await;
+    assert_eq!(detail["run"]["state"], "succeeded");
+    assert_eq!(std::fs::read_to_string(&notes).unwrap(), "begun\nended\n");
     let detail = ended(&client, start(&client, FILE).await).await;
     assert_eq!(detail["run"]["state"], "succeeded");
     until(pool, "select (count(*) > 1)::int::bigint from apalis.workers").await;
     pending(pool, br#"{"what":"webhooks"}"#).await;
     until(pool, "select (count(*) = 0)::int::bigint from apalis.jobs where status <> 'Done'").await;
     worker.stop().await;
+}
+
+#[tokio::test]
+async fn h4_a_step_that_goes_on_while_its_worker_stops_is_nobody_elses() {
+    let app = TestApp::start().await;
+    let client = app.member(Role::Contributor).await;
+    let pool = &app.database.pool;
+    let lease = Duration::from_secs(2);
+    let first = Worker::with_lease(&app, lease);
+    let folder = tempfile::tempdir().unwrap();
+    let (go, notes) = (folder.path().join("go"), folder.path().join("notes"));
+    let run = start(&client, &patient("patient", &go, &notes)).await;
+    let text = || std::fs::read_to_string(&notes).unwrap_or_default();
+    let begun = Instant::now();
+    while text().is_empty() {
+        assert!(begun.elapsed() < PATIENCE, "the step does not begin");
+        sleep(Duration::from_millis(20)).await;
+    }
+    sqlx::query("create table seen as select lease_until as at from steps where state = 'running'")
+        .execute(pool)
+        .await
+        .unwrap();
+    let stopping = tokio::spawn(first.stop());
+    let second = Worker::with_lease(&app, lease);
+    // Longer than anything waits for a worker that is not heard of.
+    until(
+        pool,
+        "select count(*) from steps, seen where state = 'running' and lease_until > seen.at + interval '4 seconds'",
+    )
+    .await;
+    assert_eq!(text(), "begun\n", "nobody else has begun it");
+    std::fs::write(&go, "").unwrap();
+    let detail = ended(&client, run).await;
+    assert_eq!(detail["run"]["state"], "succeeded");
+    let notes = text();
+    assert!(["begun\nended\n", "begun\nended\nbegun\nended\n"].contains(&notes.as_str()), "{notes}");
+    stopping.await.unwrap();
+    second.stop().await;
 }
 
 #[tokio::test]
@@ -213,6 +274,53 @@ async fn h9_what_is_done_and_who_is_gone_does_not_stay() {
     app.services().delete_finished().await.unwrap();
     assert_eq!(count(pool, "select count(*) from apalis.workers").await, 0);
     assert_eq!(count(pool, "select count(*) from apalis.jobs").await, 1, "one that waits stays");
+}
+
+#[tokio::test]
+async fn h11_a_worker_that_begins_without_a_database_waits_for_one() {
+    let app = TestApp::start().await;
+    let client = app.member(Role::Contributor).await;
+    let run = start(&client, FILE).await;
+    let name: String = sqlx::query_scalar("select current_database()").fetch_one(&app.database.pool).await.unwrap();
+    let mut beside = PgConnection::connect(&std::env::var("SLIPWAY_TEST_DATABASE_URL").unwrap()).await.unwrap();
+    let allow = "update pg_database set datallowconn = $2 where datname = $1";
+    sqlx::query(allow).bind(&name).bind(false).execute(&mut beside).await.unwrap();
+    sqlx::query("select pg_terminate_backend(pid) from pg_stat_activity where datname = $1")
+        .bind(&name)
+        .execute(&mut beside)
+        .await
+        .unwrap();
+    let worker = Worker::start(&app);
+    // It has tried to connect, and was refused.
+    let refused = app.services().claim_step("x", "x", &["default".to_owned()], &[], Duration::from_secs(1)).await;
+    assert!(refused.is_err());
+    sqlx::query(allow).bind(&name).bind(true).execute(&mut beside).await.unwrap();
+    while client.get("/api/v1/pipelines").await.status != 200 {
+        sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(ended(&client, run).await["run"]["state"], "succeeded");
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn h14_what_is_due_later_is_taken_later_also_by_the_next_worker() {
+    let app = TestApp::start().await;
+    let pool = &app.database.pool;
+    pending(pool, br#"{"what":"webhooks"}"#).await;
+    sqlx::query("update apalis.jobs set run_at = now() + interval '1 hour'").execute(pool).await.unwrap();
+    for _ in 0..2 {
+        let worker = Worker::start(&app);
+        pending(pool, br#"{"what":"mails"}"#).await;
+        until(pool, "select (count(*) = 0)::int::bigint from apalis.jobs where run_at <= now() and status <> 'Done'")
+            .await;
+        let early = count(pool, "select count(*) from apalis.jobs where run_at > now() and status <> 'Pending'").await;
+        assert_eq!(early, 0, "its hour has not come");
+        worker.stop().await;
+    }
+    sqlx::query("update apalis.jobs set run_at = now() where status = 'Pending'").execute(pool).await.unwrap();
+    let worker = Worker::start(&app);
+    until(pool, "select (count(*) = 0)::int::bigint from apalis.jobs where status <> 'Done'").await;
+    worker.stop().await;
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use domain::permission::Role;
 use serde_json::{Value, json};
 
-const FILE: &str = "name: wine\nparams: { rounds: 20 }\nsteps:\n  only:\n    command: 'true'\n";
+const FILE: &str = "name: wine\nparams: { rounds: 20, day: '' }\nsteps:\n  only:\n    command: 'true'\n";
 
 async fn contributor(app: &TestApp) -> Client {
     let contributor = app.member(Role::Contributor).await;
@@ -23,6 +23,8 @@ async fn a_schedule_is_made_shown_with_its_next_fires_paused_and_deleted() {
         "expression": "0 3 * * *",
         "timezone": "Europe/Berlin",
         "params": { "rounds": 500 },
+        "param": "day",
+        "param_format": "time",
         "catch_up": "latest",
     });
     let made = contributor.post("/api/v1/schedules", new.clone()).await;
@@ -33,6 +35,9 @@ async fn a_schedule_is_made_shown_with_its_next_fires_paused_and_deleted() {
     let ahead = shown["ahead"].as_array().unwrap();
     assert_eq!((ahead.len(), &ahead[0], &shown["name"]), (5, &shown["next_fire"], &json!("nightly")));
     assert_eq!((&shown["catch_up"], &shown["params"]["rounds"]), (&json!("latest"), &json!(500)));
+    assert_eq!((&shown["param"], &shown["param_format"]), (&json!("day"), &json!("time")));
+    let changed = contributor.patch("/api/v1/schedules/nightly", json!({ "param": "" })).await.ok();
+    assert_eq!(changed["param"], Value::Null);
     let of_pipeline = viewer.get("/api/v1/schedules?pipeline=wine&enabled=true").await.ok();
     assert_eq!(of_pipeline["items"].as_array().unwrap().len(), 1);
     viewer.get("/api/v1/schedules?pipeline=beer").await.refused(404);
@@ -46,7 +51,7 @@ async fn a_schedule_is_made_shown_with_its_next_fires_paused_and_deleted() {
     let events = contributor.get("/api/v1/audit-events").await.ok();
     let told = events["items"].as_array().unwrap().iter().map(|one| one["action"].as_str().unwrap());
     let told: Vec<_> = told.filter(|action| action.starts_with("schedule.")).collect();
-    assert_eq!(told, ["schedule.deleted", "schedule.paused", "schedule.created"]);
+    assert_eq!(told, ["schedule.deleted", "schedule.paused", "schedule.changed", "schedule.created"]);
 }
 
 #[tokio::test]
@@ -59,12 +64,15 @@ async fn a_schedule_that_makes_no_sense_is_refused_with_its_field() {
         ("timezone", json!("Mars/Base")),
         ("catch_up_limit", json!(0)),
         ("jitter_s", json!(-1)),
+        ("param", json!("night")),
         ("params.speed", json!({ "speed": 1 })),
     ] {
         let mut wrong = json!({ "name": "nightly", "pipeline": "wine", "expression": "0 3 * * *" });
         wrong[field.split('.').next().unwrap()] = value;
         assert_eq!(contributor.post("/api/v1/schedules", wrong).await.refused(400)["field"], field);
     }
+    let format = json!({ "name": "nightly", "pipeline": "wine", "expression": "0 3 * * *", "param_format": "week" });
+    contributor.post("/api/v1/schedules", format).await.refused(400);
     let elsewhere = json!({ "name": "nightly", "pipeline": "beer", "expression": "0 3 * * *" });
     contributor.post("/api/v1/schedules", elsewhere).await.refused(404);
 }
@@ -101,7 +109,10 @@ async fn a_run_is_run_again_with_other_params_and_says_after_which() {
         (&run["cause"], &run["cause_name"], &run["params"]["rounds"]),
         (&json!("rerun"), &json!("#1"), &json!(7))
     );
-    assert_eq!(contributor.post(rerun, json!({ "idempotency_key": "k" })).await.status, StatusCode::OK);
+    let keyed = json!({ "params": { "rounds": 7 }, "idempotency_key": "k" });
+    assert_eq!(contributor.post(rerun, keyed).await.status, StatusCode::OK);
+    let other = contributor.post(rerun, json!({ "idempotency_key": "k" })).await.refused(409);
+    assert_eq!(other["field"], "idempotency_key");
     assert_eq!(contributor.get("/api/v1/pipeline-runs/2").await.ok()["cause_page"], "pipeline-runs/1");
     let refused = contributor.post(rerun, json!({ "from": "failed" })).await.refused(409);
     assert!(refused["detail"].as_str().unwrap().contains("is not over yet"), "{refused}");

@@ -27,11 +27,19 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) fn start(app: &TestApp) -> Self {
-        Self::with_gpus(app, None)
+        Self::start_with(app, Duration::from_secs(20), None)
+    }
+
+    pub(crate) fn with_lease(app: &TestApp, lease: Duration) -> Self {
+        Self::start_with(app, lease, None)
     }
 
     /// One that hands out these graphics processors.
-    pub(crate) fn with_gpus(app: &TestApp, gpus: Option<Vec<Gpu>>) -> Self {
+    pub(crate) fn with_gpus(app: &TestApp, gpus: Vec<Gpu>) -> Self {
+        Self::start_with(app, Duration::from_secs(20), Some(gpus))
+    }
+
+    fn start_with(app: &TestApp, lease: Duration, gpus: Option<Vec<Gpu>>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let options = worker::Options {
             name: "worker".to_owned(),
@@ -45,7 +53,7 @@ impl Worker {
             kubernetes: None,
             shim: Shim::at(env!("CARGO_BIN_EXE_slipway"), &["step-shim"]),
             server_url: PUBLIC_URL.to_owned(),
-            lease: Duration::from_secs(20),
+            lease,
             monitor_interval: Duration::from_secs(600),
             keep_predictions: chrono::TimeDelta::days(30),
             step_env: Default::default(),

@@ -26,7 +26,11 @@ async fn a_worker_says_that_it_lives_and_leaves_when_it_stops() {
     assert_eq!(queue["workers"][0]["slots"], 3);
     assert_eq!(queue["pools"][0]["name"], "default");
     assert_eq!(queue["pools"][0]["workers"], 1);
+    // What it says when it has found out what its machine can do, which is before it first says that it lives.
+    let sandbox = queue["workers"][0]["sandbox"].as_str().unwrap();
+    assert!(sandbox.starts_with("level "), "{queue}");
     let page = client.get("/w/default/workers").await.text();
+    assert!(page.contains(&sandbox[..7].replace("level", "Level")), "{page}");
     assert!(page.contains("Alive") && page.contains("No step of this workspace waits"), "{page}");
     worker.stop().await;
     assert_eq!(client.get("/api/v1/workers").await.ok()["workers"], json!([]));
@@ -74,12 +78,104 @@ async fn a_limit_is_made_used_raised_and_taken_away() {
     assert!(history.contains("limit.set") && history.contains("limit.deleted"), "{history}");
 }
 
+/// A file whose step holds what it needs until the file `go` is there.
+async fn holds(client: &crate::app::Client, name: &str, gate: &std::path::Path) -> i64 {
+    let wait = format!("until [ -e {} ]; do sleep 0.05; done", gate.display());
+    start(client, &format!("name: {name}\nsteps:\n  fit: {{ command: '{wait}', limits: licences }}\n")).await
+}
+
+#[tokio::test]
+async fn a_step_that_waits_for_a_limit_says_which_steps_have_it() {
+    let app = TestApp::start().await;
+    let client = app.member(Role::Contributor).await;
+    client.put("/api/v1/limits/licences", json!({ "slots": 1 })).await.ok();
+    let folder = tempfile::tempdir().unwrap();
+    let gate = folder.path().join("go");
+    let first = holds(&client, "first", &gate).await;
+    let worker = Worker::start(&app);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let until = async |done: &dyn Fn(&serde_json::Value) -> bool| loop {
+        let queue = client.get("/api/v1/workers").await.ok();
+        if done(&queue) {
+            break queue;
+        }
+        assert!(Instant::now() < deadline, "{queue}");
+        sleep(Duration::from_millis(20)).await;
+    };
+    until(&|queue| queue["running"][0]["run"] == first).await;
+    let second = holds(&client, "second", &gate).await;
+    let queue = until(&|queue| queue["ready"][0]["blocked_by"] == "licences").await;
+    let holder = json!([{ "pipeline": "first", "run": first, "step": "fit" }]);
+    assert_eq!(queue["blocking"][0]["holders"], holder);
+    assert_eq!(client.get("/api/v1/limits").await.ok()["items"][0]["holders"], holder);
+    let page = client.get("/w/default/workers").await.text();
+    let link = format!("Held by <a href=\"/w/default/pipeline-runs/{first}?step=fit\">first #{first}: fit</a>");
+    assert!(page.contains(&link), "{page}");
+    std::fs::write(&gate, "").unwrap();
+    for run in [first, second] {
+        assert_eq!(ended(&client, run).await["run"]["state"], "succeeded");
+    }
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_pool_is_limited_by_an_administrator_alone() {
+    let app = TestApp::start().await;
+    let admin = app.member(Role::Admin).await;
+    let path = "/api/v1/pools/default/limit";
+    let none = admin.get(path).await.refused(404);
+    assert!(none["detail"].as_str().unwrap().contains("has no limit"), "{none}");
+    admin.delete(path).await.refused(404);
+    for (path, body, says) in [
+        (path, json!({ "slots": -1 }), "From 0 to 100000 steps"),
+        (path, json!({ "slots": 100_001 }), "From 0 to 100000 steps"),
+        ("/api/v1/pools/No%20pool/limit", json!({ "slots": 1 }), "A pool's name is"),
+        (path, json!({ "slots": "many" }), "slots"),
+        (path, json!({ "slots": 99_999_999_999_i64 }), "slots"),
+        (path, json!({}), "slots"),
+        (path, json!({ "slots": 1, "for": "me" }), "for"),
+    ] {
+        let refused = admin.put(path, body).await.refused(400);
+        assert!(refused["detail"].as_str().unwrap().contains(says), "{refused}");
+    }
+    for path in ["/api/v1/pools/No%20pool/limit", "/api/v1/pools/%00/limit"] {
+        admin.get(path).await.refused(400);
+        admin.delete(path).await.refused(400);
+    }
+    let contributor = app.member(Role::Contributor).await;
+    contributor.put(path, json!({ "slots": 5 })).await.refused(403);
+    contributor.delete(path).await.refused(403);
+
+    assert_eq!(admin.put(path, json!({ "slots": 0 })).await.ok()["slots"], 0);
+    assert_eq!(contributor.get(path).await.ok()["held"], 0);
+    let run = start(&contributor, "name: limited\nsteps:\n  a: { command: 'true' }\n").await;
+    let worker = Worker::start(&app);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while contributor.get(path).await.ok()["waiting"] != 1 {
+        assert!(Instant::now() < deadline, "the step does not wait for its pool");
+        sleep(Duration::from_millis(20)).await;
+    }
+    let page = app.browser(admin.user()).await.in_workspace("default");
+    page.get("/workers").await.shows(200, &["at most 0 at once", "Delete limit", "Limit a pool"]);
+    let typed = "pool=default&pool_slots=-3";
+    page.form("/workers/pools", typed).await.shows(400, &["From 0 to 100000 steps", "value=\"-3\""]);
+    page.form("/workers/pools", "pool=default&pool_slots=1").await.leads_to();
+    assert_eq!(ended(&contributor, run).await["run"]["state"], "succeeded");
+    page.form("/workers/pools/default/delete", "").await.leads_to();
+    admin.get(path).await.refused(404);
+    let html = app.browser(contributor.user()).await.in_workspace("default").get("/workers").await.text();
+    assert!(!html.contains("Limit a pool"), "{html}");
+    let history = admin.get("/api/v1/audit-events").await.ok().to_string();
+    assert!(history.contains("pool_limit.set") && history.contains("pool_limit.deleted"), "{history}");
+    worker.stop().await;
+}
+
 #[tokio::test]
 async fn a_step_sees_the_gpus_that_it_was_given_and_no_others() {
     let app = TestApp::start().await;
     let client = app.member(Role::Contributor).await;
     let gpu = |uuid: &str, name: &str| Gpu { uuid: uuid.parse().unwrap(), name: name.to_owned() };
-    let worker = Worker::with_gpus(&app, Some(vec![gpu("GPU-one", "NVIDIA Test"), gpu("GPU-two", "")]));
+    let worker = Worker::with_gpus(&app, vec![gpu("GPU-one", "NVIDIA Test"), gpu("GPU-two", "")]);
     let gate = tempfile::tempdir().unwrap();
     let go = gate.path().join("go");
     let show = "echo \"$CUDA_VISIBLE_DEVICES|$NVIDIA_VISIBLE_DEVICES\"";

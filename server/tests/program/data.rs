@@ -110,6 +110,7 @@ async fn a_folder_is_pushed_compared_and_fetched_from_the_command_line() {
     write(&wine.join("a/one.csv"), b"x\n1\n2\n");
     slipway.cli(&["data", "push", "wine", wine_at, "--cache", cache_at]);
     assert!(slipway.cli(&["data", "check", "wine@latest"]).status.success());
+    assert!(said(&slipway.cli(&["data", "ls", "wine@passed"])).0.contains("\ta/\n"));
     server.stop();
 }
 

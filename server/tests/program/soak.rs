@@ -1,7 +1,6 @@
 //! Workers that are killed and stopped at random, and a database that is restarted, while pipelines with failing steps run.
 //!
-//! For as long as `SOAK` says, in seconds; without it for so long that all tests together stay short. `SEED` repeats the order of
-//! what is done to whom.
+//! For as long as `SOAK` says, in seconds; without it for a minute. `SEED` repeats the order of what is done to whom.
 
 use crate::{
     evidence,
@@ -29,6 +28,17 @@ impl Dice {
         self.0 ^= self.0 << 17;
         self.0 % sides
     }
+}
+
+/// What is done to somebody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Harm {
+    /// `kill -9` of a worker.
+    Kill,
+    /// SIGSTOP of a worker, for up to three of its leases.
+    Stop,
+    /// An end of the database, which starts again.
+    Restart,
 }
 
 /// What was done, and what was found.
@@ -64,11 +74,13 @@ fn worker(slipway: &Slipway) -> Worker {
 #[tokio::test]
 async fn nothing_is_lost_or_done_twice_whoever_is_killed() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let lasts = Duration::from_secs(number("SOAK").unwrap_or(30));
+    let lasts = Duration::from_secs(number("SOAK").unwrap_or(60));
     let seed = number("SEED").unwrap_or_else(|| u64::from(std::process::id()) * 0x9e37_79b9 + 1);
     println!("SEED={seed} SOAK={}", lasts.as_secs());
     let mut dice = Dice(seed);
     let mut account = Account::default();
+    // However short, each happens.
+    let mut sure = vec![Harm::Kill, Harm::Restart, Harm::Stop];
     let (slipway, mut server) = Slipway::start_private(&["--no-worker"]);
     let mut workers: Vec<Worker> = (0..WORKERS).map(|_| worker(&slipway)).collect();
     let mut going: Vec<(i64, tempfile::TempDir)> = Vec::new();
@@ -79,7 +91,14 @@ async fn nothing_is_lost_or_done_twice_whoever_is_killed() {
             let run = slipway.run(&evidence::failing_pipeline(folder.path(), &LAYERS, BEATS)).await;
             going.push((run, folder));
         }
-        harm(&slipway, &mut workers, &mut dice, &mut account).await;
+        let chosen = sure.last().copied().unwrap_or_else(|| match dice.roll(20) {
+            0 => Harm::Restart,
+            1..=6 => Harm::Stop,
+            _ => Harm::Kill,
+        });
+        if harm(chosen, &slipway, &mut workers, &mut dice, &mut account).await {
+            sure.pop();
+        }
         let mut open = Vec::new();
         for (run, folder) in going {
             match slipway.state(run).await.as_deref() {
@@ -100,13 +119,13 @@ async fn nothing_is_lost_or_done_twice_whoever_is_killed() {
         look(&slipway, run, &folder, &mut account).await;
     }
     println!("{account:#?}\n0 steps lost, 0 committed twice, 0 executions that overlap");
-    assert!(account.kills > 0 && account.runs > 0);
+    assert!(account.kills > 0 && account.stops > 0 && account.restarts > 0 && account.runs > 0);
     workers.iter_mut().for_each(|worker| worker.process.stop());
     server.stop();
 }
 
-/// Waits a moment, then does something to somebody.
-async fn harm(slipway: &Slipway, workers: &mut [Worker], dice: &mut Dice, account: &mut Account) {
+/// Waits a moment, then does this to somebody. Tells whether there was somebody to do it to.
+async fn harm(harm: Harm, slipway: &Slipway, workers: &mut [Worker], dice: &mut Dice, account: &mut Account) -> bool {
     sleep(Duration::from_millis(200 + dice.roll(900))).await;
     for worker in workers.iter_mut() {
         if worker.stopped.is_some_and(|until| until <= Instant::now()) {
@@ -115,26 +134,27 @@ async fn harm(slipway: &Slipway, workers: &mut [Worker], dice: &mut Dice, accoun
         }
     }
     let chosen = usize::try_from(dice.roll(WORKERS as u64)).unwrap();
-    match dice.roll(20) {
-        0 => {
-            if let Some(pid) = postgres_pid(slipway.data()) {
-                // At once, or after it has told its clients.
-                signal(pid, if dice.roll(2) == 0 { "KILL" } else { "INT" });
-                account.restarts += 1;
-            }
+    match harm {
+        Harm::Restart => {
+            let Some(pid) = postgres_pid(slipway.data()) else { return false };
+            // At once, or after it has told its clients.
+            signal(pid, if dice.roll(2) == 0 { "KILL" } else { "INT" });
+            account.restarts += 1;
         }
-        1..=6 if workers[chosen].stopped.is_none() => {
+        Harm::Stop if workers[chosen].stopped.is_some() => return false,
+        Harm::Stop => {
             signal(workers[chosen].process.pid(), "STOP");
             let pause = Duration::from_millis(LEASE * 200 + dice.roll(LEASE * 2_000));
             workers[chosen].stopped = Some(Instant::now() + pause);
             account.stops += 1;
         }
-        _ => {
+        Harm::Kill => {
             workers[chosen].process.kill();
             workers[chosen] = worker(slipway);
             account.kills += 1;
         }
     }
+    true
 }
 
 /// Reads what the commands of a run noted, and what is recorded of their tries.

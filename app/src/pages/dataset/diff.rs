@@ -1,10 +1,11 @@
 //! What is different between two versions of a dataset.
 
+use super::column::{bound, distinct, frequent};
 use crate::ui::prelude::*;
 use domain::{
     dataset::DatasetVersion,
     drift::{FeatureDrift, Verdict},
-    table_profile::TableDiff,
+    table_profile::{ColumnProfile, TableDiff},
 };
 use leptos::prelude::*;
 
@@ -47,6 +48,10 @@ pub struct DiffPage {
     pub next: Option<String>,
     /// Tables that are in both and are not the same.
     pub tables: Vec<TableDiff>,
+    /// Why there may be more of them, in a sentence for each version that was not looked at.
+    pub unknown: Vec<String>,
+    /// The numbers of versions that the later one can be compared with, the newest first: of the dataset of the earlier one.
+    pub others: Vec<i32>,
 }
 
 /// What is different between two versions.
@@ -59,7 +64,7 @@ pub fn Diff(
     /// What it shows.
     page: DiffPage,
 ) -> impl IntoView {
-    let DiffPage { before, after, counts, changes, next, tables } = page;
+    let DiffPage { before, after, counts, changes, next, tables, unknown, others } = page;
     let (added, removed, changed) = counts;
     let shown = changes.len();
     let total = i64::try_from(added + removed + changed).unwrap_or(i64::MAX);
@@ -70,6 +75,16 @@ pub fn Diff(
         format!("{} to {}", before.title(), after.title())
     };
     let (before_href, after_href) = (href(&before), href(&after));
+    let of_other = (before.dataset != after.dataset).then(|| ("dataset", before.dataset.clone()));
+    let choice = view! {
+        <CompareWith
+            action=address.path().to_owned()
+            name="from"
+            options=compare::versions(others)
+            chosen=Some(before.number.to_string())
+            hidden=of_other.into_iter().collect()
+        />
+    };
     let rows = changes
         .into_iter()
         .map(|change| {
@@ -117,6 +132,8 @@ pub fn Diff(
                 .into_any()
         />
         <div class="mt-4 stack">
+            {choice}
+            {(!unknown.is_empty()).then(|| view! { <Callout symbol=Symbol::Wait>{unknown.join(" ")}</Callout> })}
             <Panel title="Files" id="files">{files}</Panel>
             {tables.into_iter().enumerate().map(|(index, table)| view! { <TablePanel index table/> }).collect_view()}
         </div>
@@ -128,30 +145,26 @@ pub fn Diff(
 fn TablePanel(index: usize, table: TableDiff) -> impl IntoView {
     let (old, new) = table.rows;
     let note = format!("{} to {} rows", format::integer(old), format::integer(new));
-    let schema: Vec<String> = table
-        .added
-        .iter()
-        .map(|name| format!("{name} is new"))
-        .chain(table.removed.iter().map(|name| format!("{name} is gone")))
+    let named = |columns: &[ColumnProfile], names: &[String], what: &str| {
+        let columns = columns.iter().filter(|column| names.contains(&column.name));
+        columns.map(|column| format!("{} ({}) {what}", column.name, column.kind.as_str())).collect::<Vec<_>>()
+    };
+    let schema: Vec<String> = named(&table.after, &table.added, "is new")
+        .into_iter()
+        .chain(named(&table.before, &table.removed, "is gone"))
         .chain(table.retyped.iter().map(|(name, old, new)| format!("{name} was {}, is {}", old.as_str(), new.as_str())))
         .collect();
+    let called = |columns: &[ColumnProfile], name: &str| columns.iter().find(|column| column.name == name).cloned();
+    let drift = |name: &str| table.drift.iter().find(|drift| drift.feature == name).cloned();
+    let gone = table.before.iter().filter(|old| called(&table.after, &old.name).is_none());
     let rows = table
         .after
         .iter()
-        .filter_map(|column| {
-            let old = table.before.iter().find(|old| old.name == column.name)?;
-            let drift = table.drift.iter().find(|drift| drift.feature == column.name).map(drift_mark);
-            let (missing_before, missing_after) = (old.missing, column.missing);
-            Some(view! {
-                <tr>
-                    <th scope="row">{column.name.clone()}</th>
-                    <td>{column.kind.as_str()}</td>
-                    <td class="num">{format::integer(missing_before)} " → " {format::integer(missing_after)}</td>
-                    <td class="num"><Num value=old.mean/> " → " <Num value=column.mean/></td>
-                    <td class="num"><Num value=old.deviation/> " → " <Num value=column.deviation/></td>
-                    <td>{drift}</td>
-                </tr>
-            })
+        .map(|new| (called(&table.before, &new.name), Some(new.clone())))
+        .chain(gone.map(|old| (Some(old.clone()), None)))
+        .map(|(old, new)| {
+            let drift = new.as_ref().and_then(|new| drift(&new.name));
+            view! { <ColumnRow old new drift/> }
         })
         .collect_view();
     let label = format!("Columns of {}", table.path);
@@ -163,16 +176,63 @@ fn TablePanel(index: usize, table: TableDiff) -> impl IntoView {
                     <tr>
                         <Head label="Column"/>
                         <Head label="Sort"/>
+                        <Head label="Change"/>
                         <Head label="Missing" num=true/>
+                        <Head label="Different" num=true/>
+                        <Head label="Least" num=true/>
                         <Head label="Mean" num=true/>
                         <Head label="Deviation" num=true/>
-                        <Head label="Drift"/>
+                        <Head label="Greatest" num=true/>
+                        <Head label="Most frequent"/>
                     </tr>
                 </thead>
                 <tbody>{rows}</tbody>
             </Table>
         </Panel>
     }
+}
+
+/// A column before and after: one that is new was not there before, and one that is gone is not there any more.
+#[component]
+fn ColumnRow(old: Option<ColumnProfile>, new: Option<ColumnProfile>, drift: Option<FeatureDrift>) -> impl IntoView {
+    let name = new.as_ref().or(old.as_ref()).map(|column| column.name.clone());
+    let both = |of: &dyn Fn(&ColumnProfile) -> Option<String>| match (&old, &new) {
+        (Some(old), Some(new)) => moved(of(old), of(new)).into_any(),
+        (None, Some(new)) => view! { <Maybe text=of(new)/> }.into_any(),
+        (Some(old), None) => view! { <span class="muted"><Maybe text=of(old)/></span> }.into_any(),
+        (None, None) => ().into_any(),
+    };
+    let what = match (&old, &new) {
+        (None, _) => Some("New"),
+        (_, None) => Some("Gone"),
+        _ => None,
+    };
+    let frequent = |column: &Option<ColumnProfile>| column.as_ref().map(frequent).filter(|text| !text.is_empty());
+    let (before, after) = (frequent(&old), frequent(&new));
+    let was = before.clone().filter(|_| before != after).map(|text| {
+        view! { <span class="sub ellipsis" title=text.clone()>{format!("before: {text}")}</span> }
+    });
+    let is = after.map(|text| view! { <span class="ellipsis" title=text.clone()>{text.clone()}</span> });
+    view! {
+        <tr>
+            <th scope="row">{name}</th>
+            <td>{both(&|column| Some(column.kind.as_str().to_owned()))}</td>
+            <td>{drift.as_ref().map(drift_mark)}{what}</td>
+            <td class="num">{both(&|column| Some(format::integer(column.missing)))}</td>
+            <td class="num">{both(&|column| Some(distinct(column)))}</td>
+            <td class="num">{both(&|column| bound(column.min.as_deref()))}</td>
+            <td class="num">{both(&|column| column.mean.map(format::number))}</td>
+            <td class="num">{both(&|column| column.deviation.map(format::number))}</td>
+            <td class="num">{both(&|column| bound(column.max.as_deref()))}</td>
+            <td>{is}{was}</td>
+        </tr>
+    }
+}
+
+/// What something was and is: once when that is the same.
+fn moved(old: Option<String>, new: Option<String>) -> impl IntoView + use<> {
+    let was = (old != new).then(|| view! { <span class="muted"><Maybe text=old/>" → "</span> });
+    view! { {was}<Maybe text=new/> }
 }
 
 fn drift_mark(drift: &FeatureDrift) -> impl IntoView + use<> {

@@ -1,5 +1,6 @@
 //! Datasets: all of them, one with its versions and what is expected of them, a version, and what is different between two.
 
+mod column;
 mod detail;
 mod diff;
 mod list;

@@ -5,10 +5,12 @@ use crate::render::fragment;
 use chrono::Utc;
 use domain::{
     Page,
-    dataset::{Dataset, DatasetSummary, DatasetVersion},
+    dataset::{Dataset, DatasetSummary, DatasetVersion, TakenBy, VersionLineage},
     drift::{FeatureDrift, Method, Verdict},
     id::{DatasetId, DatasetVersionId, WorkspaceId},
-    table_profile::TableDiff,
+    pipeline_run::PipelineRunState,
+    step::StepRef,
+    table_profile::{ColumnKind, ColumnProfile, TableDiff},
 };
 
 fn dataset() -> Dataset {
@@ -89,30 +91,60 @@ fn a_diff_says_which_columns_drifted() {
         current_nulls: 0,
         bins: None,
     };
-    let column = |mean: f64| domain::table_profile::ColumnProfile {
-        name: "age".to_owned(),
-        kind: domain::table_profile::ColumnKind::Number,
+    let column = |mean: f64| ColumnProfile { mean: Some(mean), ..text("age", ColumnKind::Number, &[]) };
+    let kind = |count| text("kind", ColumnKind::Text, &[("red", count), ("white", 3)]);
+    let table = TableDiff {
+        path: "wine.csv".to_owned(),
+        rows: (100, 120),
+        added: vec!["size".to_owned()],
+        removed: vec!["old".to_owned()],
+        retyped: Vec::new(),
+        drift: vec![drift],
+        before: vec![column(1.5), kind(70), text("old", ColumnKind::Boolean, &[])],
+        after: vec![column(7.25), kind(90), text("size", ColumnKind::Integer, &[])],
+    };
+    let html = diff(vec![table], Vec::new());
+    for shown in [
+        "wine from v1 to v2",
+        "100 to 120 rows",
+        "size (integer) is new; old (boolean) is gone",
+        "Drifted",
+        "7.25",
+        "the same files",
+        ">red (90), white (3)<",
+        "before: red (70), white (3)",
+        "action=\"/w/lab/datasets/wine/versions/2/diff\"",
+        "<option value=\"1\" selected",
+    ] {
+        assert!(html.contains(shown), "{shown}: {html}");
+    }
+}
+
+#[test]
+fn a_diff_says_of_which_version_the_tables_are_not_known_yet() {
+    let html = diff(Vec::new(), vec!["wine@2 is being profiled; look again in a moment.".to_owned()]);
+    assert!(html.contains("wine@2 is being profiled; look again in a moment."), "{html}");
+}
+
+/// A column of which little is known but its most frequent values.
+fn text(name: &str, kind: ColumnKind, top: &[(&str, i64)]) -> ColumnProfile {
+    ColumnProfile {
+        name: name.to_owned(),
+        kind,
         missing: 0,
         distinct: 9,
         is_distinct_cut: false,
         min: None,
         max: None,
-        mean: Some(mean),
+        mean: None,
         deviation: None,
-        top: Vec::new(),
+        top: top.iter().map(|(text, count)| ((*text).to_owned(), *count)).collect(),
         values: Vec::new(),
-    };
-    let table = TableDiff {
-        path: "wine.csv".to_owned(),
-        rows: (100, 120),
-        added: vec!["size".to_owned()],
-        removed: Vec::new(),
-        retyped: Vec::new(),
-        drift: vec![drift],
-        before: vec![column(1.5)],
-        after: vec![column(7.25)],
-    };
-    let html = fragment(move || {
+    }
+}
+
+fn diff(tables: Vec<TableDiff>, unknown: Vec<String>) -> String {
+    fragment(move || {
         let links = Links::new("lab");
         let address = Address::new(links.to("datasets/wine/versions/2/diff"), []);
         let page = DiffPage {
@@ -121,11 +153,54 @@ fn a_diff_says_which_columns_drifted() {
             counts: (0, 0, 0),
             changes: Vec::new(),
             next: None,
-            tables: vec![table],
+            tables,
+            unknown,
+            others: vec![1],
         };
         view! { <Diff links address page/> }
+    })
+}
+
+#[test]
+fn a_version_says_which_step_made_it_and_which_runs_took_it() {
+    let lineage = VersionLineage {
+        made_by: Some(StepRef { pipeline: "prepare".to_owned(), run: 7, step: "rows".to_owned() }),
+        taken_by: vec![TakenBy {
+            pipeline: "train".to_owned(),
+            run: 8,
+            state: PipelineRunState::Failed,
+            created_at: Utc::now(),
+        }],
+    };
+    let html = fragment(move || {
+        let links = Links::new("lab");
+        let address = Address::new(links.dataset_version("wine", 4), []);
+        let page = VersionPage {
+            version: version(4, ChecksState::Passed),
+            folder: String::new(),
+            files: Vec::new(),
+            next: None,
+            tables: Vec::new(),
+            checks: Vec::new(),
+            reason: String::new(),
+            read_by: Vec::new(),
+            lineage,
+            others: vec![5, 2],
+            events: Vec::new(),
+            may_write: false,
+        };
+        view! { <Version links address page/> }
     });
-    for shown in ["wine from v1 to v2", "100 to 120 rows", "size is new", "Drifted", "7.25", "the same files"] {
+    for shown in [
+        "/w/lab/pipeline-runs/7?step=rows",
+        "prepare #7",
+        "/w/lab/pipeline-runs/8\"",
+        "train #8",
+        "Failed",
+        // The one before was deleted.
+        "Compare with v2",
+        "<option value=\"5\">version 5",
+    ] {
         assert!(html.contains(shown), "{shown}: {html}");
     }
 }

@@ -1,12 +1,17 @@
 //! The page of a version: its files, what its tables hold, whether that is what is expected, and who read it.
 
-use super::{checked, size};
-use crate::ui::prelude::*;
+use super::{
+    checked,
+    column::{bound, distinct, frequent},
+    size,
+};
+use crate::{pages::pipeline_run::state::of_run, ui::prelude::*};
 use domain::{
     audit::AuditEvent,
-    dataset::DatasetVersion,
+    dataset::{ChecksState, DatasetVersion, TakenBy, VersionLineage},
     expectation::{CheckResult, Outcome},
     id::RunId,
+    step::StepRef,
     table_profile::{ColumnProfile, TableProfile},
 };
 use leptos::prelude::*;
@@ -59,13 +64,17 @@ pub struct VersionPage {
     pub tables: Vec<TableProfile>,
     /// What was found of what is expected.
     pub checks: Vec<CheckResult>,
-    /// Why nothing was found; empty when something was.
-    pub reason: String,
+    /// Why it did not pass its checks, in a sentence; none when it did, or nothing is expected.
+    pub objection: Option<String>,
     /// Runs that read it.
     pub read_by: Vec<ReadBy>,
+    /// The step that made it, and runs of pipelines that took it.
+    pub lineage: VersionLineage,
+    /// The numbers of other versions that it can be compared with, the newest first.
+    pub others: Vec<i32>,
     /// What happened to it, newest first.
     pub events: Vec<AuditEvent>,
-    /// Whether the reader may delete it.
+    /// Whether the reader may have it checked again, and delete it.
     pub may_write: bool,
 }
 
@@ -79,12 +88,34 @@ pub fn Version(
     /// What it shows.
     page: VersionPage,
 ) -> impl IntoView {
-    let VersionPage { version, folder, files, next, tables, checks, reason, read_by, events, may_write } = page;
+    let VersionPage {
+        version,
+        folder,
+        files,
+        next,
+        tables,
+        checks,
+        objection,
+        read_by,
+        lineage,
+        others,
+        events,
+        may_write,
+    } = page;
     let here = links.dataset_version(&version.dataset, version.number);
     let get = format!("slipway data get {}", version.title());
     let (shape, word) = checked(version.checks);
-    let before = version.number - 1;
+    // The one before it, which is what one looks at a change for.
+    let before = others.iter().copied().find(|other| *other < version.number);
     let delete = format!("{here}/delete");
+    let choice = (!others.is_empty()).then(|| {
+        let (action, options) = (format!("{here}/diff"), compare::versions(others));
+        let chosen = before.map(|before| before.to_string());
+        view! { <Panel title="Compare" id="compare"><Body><CompareWith action name="from" options chosen/></Body></Panel> }
+    });
+    let check = format!("{here}/check");
+    let again = may_write && version.checks != ChecksState::Waiting;
+    let tone = if version.checks == ChecksState::Failed { Tone::Fail } else { Tone::Warn };
     view! {
         <Crumbs items=vec![
             Crumb::to("Datasets", links.datasets()),
@@ -95,9 +126,9 @@ pub fn Version(
             title=format!("{} v{}", version.dataset, version.number).into_any()
             badge=view! { <Badge state=shape word/> }.into_any()
             actions=view! {
+                {again.then(|| view! { <Act action=check text="Check again" symbol=Symbol::Redo/> })}
                 {may_write.then(|| view! { <Button text="Delete" kind=Kind::Danger opens="delete"/> })}
-                {(before > 0)
-                    .then(|| view! { <ButtonLink text=format!("Compare with v{before}") href=format!("{here}/diff?from={before}")/> })}
+                {before.map(|before| view! { <ButtonLink text=format!("Compare with v{before}") href=format!("{here}/diff?from={before}")/> })}
             }
                 .into_any()
             meta=view! {
@@ -110,7 +141,7 @@ pub fn Version(
         <div class="with-aside mt-4">
             <div class="stack">
                 {(!version.message.is_empty()).then(|| view! { <Prose text=version.message.clone()/> })}
-                {(!reason.is_empty()).then(|| view! { <Callout tone=Tone::Warn>{reason}</Callout> })}
+                {objection.map(|why| view! { <Callout tone>{why}</Callout> })}
                 <CheckList checks/>
                 <Files links=links.clone() address version=version.clone() folder files next/>
                 {tables.into_iter().enumerate().map(|(index, table)| view! { <TablePanel index table/> }).collect_view()}
@@ -118,7 +149,9 @@ pub fn Version(
             </div>
             <aside class="stack" aria-label="Using it">
                 <Panel title="Fetch it" id="fetch"><Body><Command text=get/></Body></Panel>
-                <UsedBy links version=version.clone() read_by/>
+                <MadeBy links=links.clone() made_by=lineage.made_by/>
+                <UsedBy links version=version.clone() read_by taken_by=lineage.taken_by/>
+                {choice}
             </aside>
         </div>
         {may_write
@@ -269,27 +302,32 @@ fn TablePanel(index: usize, table: TableProfile) -> impl IntoView {
 }
 
 fn column(column: &ColumnProfile) -> impl IntoView + use<> {
-    let distinct = format!("{}{}", format::integer(column.distinct), if column.is_distinct_cut { "+" } else { "" });
-    let top = column.top.iter().take(3).map(|(text, count)| format!("{text} ({count})")).collect::<Vec<_>>().join(", ");
-    let bound =
-        |text: &Option<String>| text.as_ref().map(|text| text.parse().map_or_else(|_| text.clone(), format::number));
     view! {
         <tr>
             <th scope="row">{column.name.clone()}</th>
             <td>{column.kind.as_str()}</td>
             <td class="num">{format::integer(column.missing)}</td>
-            <td class="num">{distinct}</td>
-            <td class="num"><Maybe text=bound(&column.min)/></td>
+            <td class="num">{distinct(column)}</td>
+            <td class="num"><Maybe text=bound(column.min.as_deref())/></td>
             <td class="num"><Num value=column.mean/></td>
             <td class="num"><Num value=column.deviation/></td>
-            <td class="num"><Maybe text=bound(&column.max)/></td>
-            <td><span class="ellipsis">{top}</span></td>
+            <td class="num"><Maybe text=bound(column.max.as_deref())/></td>
+            <td><span class="ellipsis">{frequent(column)}</span></td>
         </tr>
     }
 }
 
 #[component]
-fn UsedBy(links: Links, version: DatasetVersion, read_by: Vec<ReadBy>) -> impl IntoView {
+fn MadeBy(links: Links, made_by: Option<StepRef>) -> impl IntoView {
+    made_by.map(|StepRef { pipeline, run, step }| {
+        let title = format!("{pipeline} #{run}");
+        let sub = view! { "step "{step.clone()} }.into_any();
+        view! { <Panel title="Made by" id="made-by"><Rows><Row title href=links.step(run, &step) sub/></Rows></Panel> }
+    })
+}
+
+#[component]
+fn UsedBy(links: Links, version: DatasetVersion, read_by: Vec<ReadBy>, taken_by: Vec<TakenBy>) -> impl IntoView {
     let called = version.mlflow_digests.join(", ");
     let rows = read_by
         .into_iter()
@@ -298,6 +336,21 @@ fn UsedBy(links: Links, version: DatasetVersion, read_by: Vec<ReadBy>) -> impl I
             let sub = run.context.map(|context| view! { {context} }.into_any());
             let href = links.run(&run.id);
             view! { <Row title=run.name href=href sub=sub.unwrap_or_else(|| ().into_any()) end=end.unwrap_or_else(|| ().into_any())/> }
+        })
+        .collect_view();
+    let of_pipelines = taken_by
+        .into_iter()
+        .map(|TakenBy { pipeline, run, state, created_at }| {
+            let (shape, word) = of_run(state);
+            view! {
+                <Row
+                    title=format!("{pipeline} #{run}")
+                    href=links.pipeline_run(run)
+                    state=view! { <StateMark state=shape word/> }.into_any()
+                    sub="run of a pipeline".into_any()
+                    end=view! { <When at=created_at/> }.into_any()
+                />
+            }
         })
         .collect_view();
     let is_empty = called.is_empty();
@@ -314,7 +367,7 @@ fn UsedBy(links: Links, version: DatasetVersion, read_by: Vec<ReadBy>) -> impl I
                     false => view! { <p class="muted">"MLflow calls it " <code>{called}</code></p> }.into_any(),
                 }}
             </Body>
-            <Rows>{rows}</Rows>
+            <Rows>{of_pipelines}{rows}</Rows>
         </Panel>
     }
 }

@@ -237,16 +237,12 @@ fn Compared(against: Against, others: Vec<i64>, here: String) -> impl IntoView {
     if options.iter().all(|(value, _)| *value != against.chosen) {
         options.push((against.chosen.clone(), format!("run #{}", against.chosen)));
     }
-    let draft = Draft::of([("against", against.chosen.clone())]);
     let (note, body) = match against.diff {
         Ok(diff) => (summary(&diff), view! { <Changes diff id="changed"/> }.into_any()),
         Err(why) => ("Not compared".to_owned(), view! { <Body><p class="muted">{why}</p></Body> }.into_any()),
     };
     view! {
-        <form class="against" method="get" action=here>
-            <SelectField label="Compare with" name="against" options draft/>
-            <Button text="Compare"/>
-        </form>
+        <CompareWith action=here name="against" options chosen=Some(against.chosen)/>
         <Panel title="What is different" id="diff" note=note>
             {body}
         </Panel>

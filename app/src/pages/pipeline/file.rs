@@ -4,7 +4,10 @@ use super::{Head as PipelineHead, Shown};
 use crate::{
     chart::dag::{Dag, MOST, Node, fold},
     format,
-    pages::notebook::diff::{Changes, summary},
+    pages::{
+        notebook::diff::{Changes, summary},
+        pipeline_run::CodeFacts,
+    },
     ui::prelude::*,
 };
 use domain::{
@@ -85,7 +88,10 @@ pub fn File(
     let spec = version.spec.clone();
     let name = spec.name.clone();
     let edit = format!("{}/edit?version={}", links.pipeline(&name), version.number);
+    let start = format!("{}?version={}#start", links.pipeline(&name), version.number);
     let raw = links.pipeline_source(&name, version.number);
+    let patch = links.to(&format!("api/v1/pipelines/{name}/versions/{}/patch", version.number));
+    let code = version.code.clone().map(|code| view! { <CodeFacts code patch/> });
     let is_old = version.number != latest;
     let compared = (version.number > 1 && changes.is_none()).then(|| {
         let before = (version.number - 1).to_string();
@@ -93,6 +99,19 @@ pub fn File(
         view! { <a href=href>{format!("Changes since {before}")}</a> }
     });
     let number = version.number;
+    let others = versions.items.iter().map(|other| other.number).filter(|other| *other != number);
+    let against = changes.as_ref().map(|changes| changes.before).or((number > 1).then_some(number - 1));
+    let choice = (!versions.items.is_empty()).then(|| {
+        view! {
+            <CompareWith
+                action=format!("{}/file", links.pipeline(&name))
+                name="against"
+                options=compare::versions(others.collect::<Vec<_>>())
+                chosen=against.map(|number| number.to_string())
+                hidden=vec![("version", number.to_string())]
+            />
+        }
+    });
     let changes = changes.map(|changes| view! { <WhatChanged changes number/> });
     let steps = format::count(i64::try_from(spec.steps.len()).unwrap_or_default(), "step", "steps");
     let (shown, next) = (versions.items.len(), versions.next_page_token.clone());
@@ -132,6 +151,7 @@ pub fn File(
                         <CopyButton text=version.source.clone() label="Copy file"/>
                         <a href=raw>"Raw"</a>
                         {compared}
+                        {(is_old && may_run).then(|| view! { <a href=start>"Start it"</a> })}
                         {(is_old && may_write).then(|| view! { <a href=edit>"Edit from here"</a> })}
                     }
                         .into_any()
@@ -146,7 +166,9 @@ pub fn File(
                             <Fact name="Digest"><DigestText digest=version.digest.clone()/></Fact>
                             <Fact name="Stored"><When at=version.created_at/></Fact>
                             <Fact name="By">{version.created_by.clone()}</Fact>
+                            {code}
                         </Facts>
+                        {choice}
                     </Body>
                 </Panel>
                 <Panel title="Versions" id="versions">

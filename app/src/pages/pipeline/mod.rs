@@ -4,6 +4,7 @@ mod edit;
 mod file;
 mod limit;
 mod list;
+mod params;
 mod runs;
 mod start;
 
@@ -11,6 +12,7 @@ pub(in crate::pages) use edit::Problems;
 pub use edit::{Edit, example};
 pub use file::{File, FilePage, VersionChanges};
 pub use list::List;
+pub(in crate::pages) use params::{ParamErrors, ParamFields};
 pub use runs::{Pipeline, PipelinePage};
 pub(in crate::pages) use start::{AllOf, FormPanel, MadeBy, OfPipeline, Starts};
 

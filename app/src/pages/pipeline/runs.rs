@@ -1,6 +1,11 @@
 //! A pipeline: its runs, and the form that starts one.
 
-use super::{Head as PipelineHead, Shown, limit::Limit, list::Recent};
+use super::{
+    Head as PipelineHead, Shown,
+    limit::Limit,
+    list::Recent,
+    params::{ParamErrors, ParamFields},
+};
 use crate::{
     format,
     islands::LiveRegion,
@@ -10,7 +15,7 @@ use crate::{
 use domain::{
     Page,
     audit::AuditEvent,
-    pipeline::{Param, ParamKind, PipelineSpec, PipelineSummary, PipelineVersion},
+    pipeline::{PipelineSummary, PipelineVersion},
     pipeline_run::{Concurrency, PipelineRunState, PipelineRunSummary},
     push_hook::PushHook,
     schedule::Schedule,
@@ -23,7 +28,7 @@ use leptos::prelude::*;
 pub struct PipelinePage {
     /// The pipeline.
     pub summary: PipelineSummary,
-    /// The version of its file that runs.
+    /// The version of its file that the form starts.
     pub version: PipelineVersion,
     /// Its runs.
     pub runs: Page<PipelineRunSummary>,
@@ -45,13 +50,13 @@ pub struct PipelinePage {
     pub events: Vec<AuditEvent>,
 }
 
-/// The page of a pipeline. The form sends to `pipelines/{name}/runs`: `version`, `key`, and `params.<name>` for each
-/// param.
+/// The page of a pipeline. The form sends to `pipelines/{name}/runs`: `version`, `key`, `params.<name>` for each param, and
+/// `no_cache`.
 #[component]
 pub fn Pipeline(
     /// The addresses of the workspace.
     links: Links,
-    /// This page: `state` filters, `page_token` goes on.
+    /// This page: `state` filters, `page_token` goes on, `version` is the one that the form starts.
     address: Address,
     /// The pipeline.
     page: PipelinePage,
@@ -75,13 +80,13 @@ pub fn Pipeline(
     let name = summary.pipeline.name.clone();
     let topic = format!("pipeline_runs:{}", summary.pipeline.workspace_id);
     let events = links.events(&[topic]);
-    let spec = version.spec.clone();
+    let (description, latest) = (version.spec.description.clone(), summary.latest_version);
     view! {
         <PipelineHead
             links=links.clone()
             name=name.clone()
-            description=spec.description.clone()
-            version=summary.latest_version
+            description
+            version=latest
             part=Shown::Runs
             may_write
             may_run
@@ -89,7 +94,7 @@ pub fn Pipeline(
         <div class="with-aside">
             <Runs links=links.clone() name=name.clone() address runs recent=summary.recent/>
             <aside class="stack" aria-label="How it starts, and its history">
-                {may_run.then(|| view! { <Start links=links.clone() name=name.clone() version=version.number spec key draft=draft.clone()/> })}
+                {may_run.then(|| view! { <Start links=links.clone() version latest key draft=draft.clone()/> })}
                 <Triggers links=links.clone() triggers push_hooks schedules/>
                 <Limit links=links.clone() name concurrency may_write draft/>
                 <Happened events=history links/>
@@ -143,104 +148,45 @@ fn Runs(
 
 /// The form that starts a run. Each param begins with its default.
 #[component]
-fn Start(links: Links, name: String, version: i32, spec: PipelineSpec, key: String, draft: Draft) -> impl IntoView {
-    let action = format!("{}/runs", links.pipeline(&name));
-    let from = draft.value("from").map(str::to_owned);
-    let note = match &from {
-        Some(number) => format!("version {version}, params of #{number}"),
-        None => format!("version {version}"),
+fn Start(links: Links, version: PipelineVersion, latest: i32, key: String, draft: Draft) -> impl IntoView {
+    let PipelineVersion { number, spec, .. } = version;
+    let here = links.pipeline(&spec.name);
+    let (action, start, file) = (format!("{here}/runs"), format!("{here}#start"), format!("{here}/file#versions"));
+    let note = match draft.value("from") {
+        Some(run) => format!("version {number}, params of #{run}"),
+        None => format!("version {number}"),
     };
-    let fields = spec
-        .params
-        .iter()
-        .map(|(name, param)| view! { <ParamField name=name.clone() param=param.clone() draft=draft.clone()/> })
-        .collect_view();
+    let other = if number != latest {
+        view! {
+            <Callout tone=Tone::Warn symbol=Symbol::Commit>
+                {format!("This is version {number}, and not the one that runs now. ")}
+                <a href=start>{format!("Start version {latest}")}</a>
+            </Callout>
+        }
+        .into_any()
+    } else if number > 1 {
+        view! { <p class="hint"><a href=file>"Start another version"</a></p> }.into_any()
+    } else {
+        ().into_any()
+    };
+    let fields = match spec.params.is_empty() {
+        true => view! { <p class="muted">"It takes no params."</p> }.into_any(),
+        false => view! { <ParamFields spec=spec.clone() draft=draft.clone()/> }.into_any(),
+    };
     view! {
         <Panel title="Start a run" id="start" note=note>
             <Body>
+                {other}
                 <form class="stack" method="post" action=action>
-                    <input type="hidden" name="version" value=version.to_string()/>
+                    <input type="hidden" name="version" value=number.to_string()/>
                     <input type="hidden" name="key" value=key/>
-                    <StartErrors draft spec=spec.clone()/>
-                    {if spec.params.is_empty() {
-                        view! { <p class="muted">"It takes no params."</p> }.into_any()
-                    } else {
-                        fields.into_any()
-                    }}
+                    <ParamErrors spec draft=draft.clone()/>
+                    {fields}
+                    <CheckField name="no_cache" value="true" draft>"Run every step, also what is kept"</CheckField>
                     <Button text="Start run" kind=Kind::Primary symbol=Symbol::Play/>
                 </form>
             </Body>
         </Panel>
-    }
-}
-
-/// What is wrong with the form beside what its fields say themselves.
-#[component]
-fn StartErrors(draft: Draft, spec: PipelineSpec) -> impl IntoView {
-    let fields: Vec<String> = spec.params.keys().map(|name| format!("params.{name}")).collect();
-    let shown: Vec<&str> = fields.iter().map(String::as_str).collect();
-    let messages = draft.messages(&shown);
-    (!messages.is_empty()).then(|| {
-        view! {
-            <Callout tone=Tone::Fail alert=true>
-                {messages.into_iter().map(|message| view! { <p>{message}</p> }).collect_view()}
-            </Callout>
-        }
-    })
-}
-
-/// The field of a param. What it is for stands below it, and what it takes.
-#[component]
-fn ParamField(name: String, param: Param, draft: Draft) -> impl IntoView {
-    let field = format!("params.{name}");
-    let default = param.default.as_ref().map(ToString::to_string);
-    let shown = match default.as_deref() {
-        Some("") => "empty in the file".to_owned(),
-        Some(text) if text.chars().count() > 60 => "as in the file".to_owned(),
-        Some(text) => format!("{text} in the file"),
-        None if param.optional => "may be left out".to_owned(),
-        None => "needed".to_owned(),
-    };
-    let draft = match (draft.value(&field), &default) {
-        (None, Some(text)) => Draft::of([(field.clone(), text.clone())]),
-        _ => draft,
-    };
-    let bounds = match (param.minimum, param.maximum) {
-        (Some(least), Some(most)) => format!(", {least} to {most}"),
-        (Some(least), None) => format!(", at least {least}"),
-        (None, Some(most)) => format!(", at most {most}"),
-        (None, None) => String::new(),
-    };
-    let kind = match param.kind {
-        ParamKind::String => "A text",
-        ParamKind::Number => "A number",
-        ParamKind::Integer => "A whole number",
-        ParamKind::Boolean => "True or false",
-        ParamKind::List => "A list, as JSON",
-        ParamKind::Object => "A mapping, as JSON",
-    };
-    let what = format!("{kind}{bounds}, {shown}");
-    let hint = match param.description.trim_end_matches('.') {
-        "" => what,
-        description => format!("{description}. {what}."),
-    };
-    let choices: Vec<String> = match param.kind {
-        ParamKind::Boolean => ["true", "false"].map(str::to_owned).to_vec(),
-        _ => param.choices.iter().map(ToString::to_string).collect(),
-    };
-    if !choices.is_empty() {
-        let none = param.optional.then(|| (String::new(), "None".to_owned()));
-        let options = none.into_iter().chain(choices.into_iter().map(|word| (word.clone(), word))).collect();
-        return view! { <SelectField label=name name=field options hint draft/> }.into_any();
-    }
-    match param.kind {
-        ParamKind::List | ParamKind::Object => {
-            view! { <TextArea label=name name=field mono=true hint draft/> }.into_any()
-        }
-        kind => {
-            let optional = param.optional || (kind == ParamKind::String && default.is_some());
-            view! { <TextField label=name name=field optional autocomplete="off" mono=true hint draft/> }.into_any()
-        }
     }
 }
 
@@ -315,22 +261,4 @@ fn Triggers(
         </Panel>
     }
     .into_any()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::render::fragment;
-    use domain::pipeline::ParamValue;
-
-    #[test]
-    fn a_param_begins_with_its_default_and_keeps_what_was_typed() {
-        let rate = || Param::from(ParamValue::Fraction(0.1));
-        let html = fragment(|| view! { <ParamField name="rate".to_owned() param=rate() draft=Draft::default()/> });
-        assert!(html.contains(r#"value="0.1""#) && html.contains("A number, 0.1 in the file"), "{html}");
-        let typed = Draft::of([("params.rate", "fast")])
-            .refused(&domain::Error::invalid_field("params.rate", "The param \"rate\" must be a number."));
-        let html = fragment(|| view! { <ParamField name="rate".to_owned() param=rate() draft=typed/> });
-        assert!(html.contains(r#"value="fast""#) && html.contains("must be a number"), "{html}");
-    }
 }

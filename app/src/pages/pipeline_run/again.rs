@@ -1,11 +1,15 @@
 //! The form that runs a run again, from where and with which params.
 
 use super::RunPage;
-use crate::ui::prelude::*;
+use crate::{
+    pages::pipeline::{ParamErrors, ParamFields},
+    ui::prelude::*,
+};
 use domain::pipeline_run::{PipelineRunState, StepState};
 use leptos::prelude::*;
 
-/// It sends to `pipeline-runs/{number}/rerun`: `key`, `from`, and `params.<name>` for each param.
+/// It sends to `pipeline-runs/{number}/rerun`: `key`, `from`, and `params.<name>` for each param, also for those that the run
+/// was not given.
 #[component]
 pub(super) fn Again(page: RunPage, links: Links, draft: Draft) -> impl IntoView {
     let run = page.detail.run;
@@ -24,33 +28,13 @@ pub(super) fn Again(page: RunPage, links: Links, draft: Draft) -> impl IntoView 
         let steps = page.detail.steps.iter();
         options.extend(steps.map(|step| (format!("step:{}", step.name), format!("The step {}", step.name))));
     }
-    let fields = run
-        .params
-        .keys()
-        .map(|name| {
-            let optional = page.spec.params.get(name).is_some_and(|param| param.optional || param.default.as_ref().is_some_and(|text| text.to_string().is_empty()));
-            view! {
-                <TextField label=name.clone() name=format!("params.{name}") optional autocomplete="off" mono=true draft=draft.clone()/>
-            }
-        })
-        .collect_view();
-    let shown: Vec<String> =
-        run.params.keys().map(|name| format!("params.{name}")).chain(["from".to_owned()]).collect();
-    let messages = draft.messages(&shown.iter().map(String::as_str).collect::<Vec<_>>());
-    let errors = (!messages.is_empty()).then(|| {
-        view! {
-            <Callout tone=Tone::Fail alert=true>
-                {messages.into_iter().map(|message| view! { <p>{message}</p> }).collect_view()}
-            </Callout>
-        }
-    });
     let note = if run.state == PipelineRunState::Failed { "takes over what succeeded" } else { "as another run" };
     view! {
         <Panel title="Run again" id="again" note=note>
             <Body>
                 <form class="stack" method="post" action=action>
                     <input type="hidden" name="key" value=format!("{}:again", page.key)/>
-                    {errors}
+                    <ParamErrors spec=page.spec.clone() draft=draft.clone() others=&["from"]/>
                     <SelectField
                         label="From"
                         name="from"
@@ -58,7 +42,7 @@ pub(super) fn Again(page: RunPage, links: Links, draft: Draft) -> impl IntoView 
                         hint="Steps that succeeded, come after nothing that runs, and read no param that is changed here are taken over with their outputs."
                         draft=draft.clone()
                     />
-                    {fields}
+                    <ParamFields spec=page.spec draft/>
                     <Button text="Run again" symbol=Symbol::Redo/>
                 </form>
             </Body>

@@ -22,6 +22,7 @@ mod steps;
 pub use approval::ApprovalView;
 pub(in crate::pages) use list::{RunTable, states};
 pub use list::{Runs, RunsPage};
+pub(crate) use record::CodeFacts;
 
 use crate::{
     format,

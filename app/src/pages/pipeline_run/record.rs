@@ -26,7 +26,10 @@ pub(super) fn Record(page: RunPage, links: Links) -> impl IntoView {
         })
         .collect_view();
     let code = match run.code.clone() {
-        Some(code) => view! { <CodeFacts code number=run.number links=links.clone()/> }.into_any(),
+        Some(code) => {
+            let patch = links.to(&format!("api/v1/pipeline-runs/{}/patch", run.number));
+            view! { <CodeFacts code patch/> }.into_any()
+        }
         None => view! { <Fact name="Commit"><span class="muted">"not known"</span></Fact> }.into_any(),
     };
     let caveats = (!origin.caveats.is_empty()).then(|| {
@@ -80,10 +83,10 @@ pub(super) fn Record(page: RunPage, links: Links) -> impl IntoView {
     }
 }
 
+/// The code of a run or of a pipeline's version; the patch is at this address.
 #[component]
-fn CodeFacts(code: Code, number: i64, links: Links) -> impl IntoView {
+pub(crate) fn CodeFacts(code: Code, patch: String) -> impl IntoView {
     let short: String = code.commit.chars().take(10).collect();
-    let patch = links.to(&format!("api/v1/pipeline-runs/{number}/patch"));
     let changed = match (code.is_dirty, code.patch.is_some()) {
         (true, true) => Some(view! { <a href=patch download="">"changed after it"</a> }.into_any()),
         (true, false) => Some(view! { <span class="muted">"changed after it"</span> }.into_any()),
@@ -122,6 +125,7 @@ fn of_verdict(verdict: &Verdict) -> (State, &'static str) {
         Sameness::Identical => (State::Passed, "identical"),
         Sameness::WithinTolerance => (State::Passed, "within tolerance"),
         Sameness::Diverged => (State::Failed, "diverged"),
+        Sameness::NothingToCompare => (State::Unsure, "nothing to compare"),
     }
 }
 
@@ -132,14 +136,16 @@ pub(super) fn Judged(run: PipelineRun, links: Links) -> impl IntoView {
     let href = links.pipeline_run(first);
     let verdict = run.verdict?;
     let (shape, _) = of_verdict(&verdict);
-    let compared = format!("{} steps and {} outputs were compared with ", verdict.steps, verdict.outputs);
+    let compared = format!(
+        "{} steps, {} outputs and {} metrics were compared with ",
+        verdict.steps, verdict.outputs, verdict.metrics
+    );
+    let around = (!verdict.surroundings.is_empty()).then(|| {
+        view! { <p class="muted" id="surroundings">"Other on the machines: "{verdict.surroundings.join(", ")}"."</p> }
+    });
     let more = (verdict.differences.len() > 1).then(|| {
         let rows = verdict.differences.iter().map(|difference| {
-            let at = match &difference.output {
-                Some(output) => format!("{}.{output}", difference.step),
-                None => difference.step.clone(),
-            };
-            view! { <li><b class="mono">{at}</b>": "{difference.how.clone()}</li> }
+            view! { <li><b>{difference.place()}</b>": "{difference.how.clone()}</li> }
         });
         view! { <details class="mt-2"><summary>"All differences"</summary><ul class="plain mt-1">{rows.collect_view()}</ul></details> }
     });
@@ -148,6 +154,7 @@ pub(super) fn Judged(run: PipelineRun, links: Links) -> impl IntoView {
             <Callout tone=shape.tone() symbol=shape.symbol()>
                 <p><b>{verdict.sentence()}</b></p>
                 <p class="muted">{compared}<a href=href>{format!("run #{first}")}</a>"."</p>
+                {around}
                 {more}
             </Callout>
         </div>

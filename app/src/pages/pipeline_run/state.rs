@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     pipeline::PipelineSpec,
     pipeline_run::{AttemptOutcome, PipelineRun, PipelineRunState, StepState},
-    step::{Step, StepAttempt, StepKind},
+    step::{Step, StepAttempt, StepKind, awaited_check},
 };
 
 /// The shape and the word of a run's state.
@@ -116,7 +116,10 @@ pub fn step_note(step: &Step, steps: &[Step], now: DateTime<Utc>) -> String {
             let inner = step.inner.unwrap_or_default();
             format!("{} of {}", inner.total - inner.open, inner.total)
         }
-        StepState::Ready if step.blocked_by.is_some() => "for its limit".to_owned(),
+        StepState::Ready if let Some(what) = &step.blocked_by => match awaited_check(what) {
+            Some(version) => format!("for the check of {version}"),
+            None => "for its limit".to_owned(),
+        },
         StepState::Ready if step.attempts > 0 => format!("for try {}", step.attempts + 1),
         StepState::Ready => "for a worker".to_owned(),
         StepState::Skipped if step.reason.starts_with("its condition") => "condition".to_owned(),

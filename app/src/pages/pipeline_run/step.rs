@@ -1,12 +1,12 @@
 //! One step of a run: how it stands and what is known of it.
 
-use super::{RunPage, attempts::Attempts, outputs::Outputs, record::VersionLink, state};
+use super::{RunPage, attempts::Attempts, outputs::Outputs, record::VersionLink, state, steps};
 use crate::{format, ui::prelude::*};
 use chrono::TimeDelta;
 use domain::{
-    pipeline::{Command as Runs, StepSpec, TriggerRule, Work},
+    pipeline::{Command as Runs, ExecutorKind, InputSpec, OutputRef, PipelineSpec, StepSpec, TriggerRule, Work},
     pipeline_run::{AttemptOutcome, CacheOutcome},
-    step::{Step, StepAttempt},
+    step::{Step, StepAttempt, StepInput},
 };
 use leptos::prelude::*;
 
@@ -56,7 +56,7 @@ pub(super) fn StepFacts(
             actions=tracked.unwrap_or_else(|| ().into_any())
         >
             <Body>
-                <Known links spec step=step.clone() attempt address runs/>
+                <Known file=page.spec links spec step=step.clone() attempt address runs/>
                 {code}
             </Body>
         </Panel>
@@ -78,6 +78,7 @@ fn SoFar(span: TimeDelta) -> impl IntoView {
 
 #[component]
 fn Known(
+    file: PipelineSpec,
     spec: Option<StepSpec>,
     step: Step,
     attempt: Option<StepAttempt>,
@@ -98,17 +99,26 @@ fn Known(
             None => format::coarse(whole),
         }
     });
-    let taken = attempt.as_ref().map(|attempt| attempt.inputs.clone()).unwrap_or_default();
-    let inputs: Vec<String> = match taken.is_empty() {
-        true => spec.iter().flat_map(|spec| &spec.inputs).map(|(name, from)| format!("{name} from {from}")).collect(),
-        false => Vec::new(),
+    let inputs = match attempt.as_ref().filter(|attempt| !attempt.inputs.is_empty()) {
+        Some(attempt) => attempt.inputs.clone(),
+        None => declared(spec.as_ref()),
     };
-    let taken = taken
+    let inputs = inputs
         .into_iter()
         .map(|input| {
+            // What was taken by its own name says that itself.
+            let by_name = input.from.contains('@');
+            let from = match giver(&file, &step.name, &input.from) {
+                Some(giver) => {
+                    let href = steps::href(&address, &giver, None);
+                    view! { <a href=href>{input.from}</a> }.into_any()
+                }
+                None => input.from.into_any(),
+            };
             let from = match input.version {
-                Some(version) => view! { <VersionLink version links=links.clone()/> }.into_any(),
-                None => view! { {input.from} }.into_any(),
+                Some(version) if by_name => view! { <VersionLink version links=links.clone()/> }.into_any(),
+                Some(version) => view! { {from}", "<VersionLink version links=links.clone()/> }.into_any(),
+                None => from,
             };
             view! { <Fact name=format!("Input {}", input.name)>{from}</Fact> }
         })
@@ -158,8 +168,7 @@ fn Known(
             {code.map(|code| view! { <Fact name="Exit status">{code}</Fact> })}
             {(!step.needs.is_empty()).then(|| view! { <Fact name="After">{needs}</Fact> })}
             {cache.map(|cache| view! { <Fact name="Cache">{cache}</Fact> })}
-            {(!inputs.is_empty()).then(|| view! { <Fact name="Inputs" >{inputs.join(", ")}</Fact> })}
-            {taken}
+            {inputs}
             {step
                 .items
                 .clone()
@@ -173,9 +182,61 @@ fn Known(
             {(step.max_attempts > 1).then(|| view! { <Fact name="Tries">{format!("up to {}", step.max_attempts)}</Fact> })}
             {pool.map(|pool| view! { <Fact name="Pool">{pool}</Fact> })}
             {worker.map(|worker| view! { <Fact name="Worker"><span class="mono">{worker}</span></Fact> })}
+            {attempt.map(|attempt| view! { <Ran attempt/> })}
             {gpus}
         </Facts>
     }
+}
+
+/// Where a try ran, in which image, and what kept it from the rest of the machine; as far as it came so far.
+#[component]
+fn Ran(attempt: StepAttempt) -> impl IntoView {
+    let StepAttempt { executor, image, sandbox, .. } = attempt;
+    let executor = executor.map(|name| ExecutorKind::parse(&name).map_or(name, |kind| words(kind).to_owned()));
+    view! {
+        {executor.map(|executor| view! { <Fact name="Ran as">{executor}</Fact> })}
+        {image.map(|image| view! { <Fact name="Image"><Image image/></Fact> })}
+        {sandbox.map(|sandbox| view! { <Fact name="Sandbox">{format::capitalised(&sandbox)}</Fact> })}
+    }
+}
+
+fn words(kind: ExecutorKind) -> &'static str {
+    match kind {
+        ExecutorKind::Process => "a process of the worker",
+        ExecutorKind::Docker => "a container in Docker",
+        ExecutorKind::Kubernetes => "a job in Kubernetes",
+    }
+}
+
+/// An image by its digest, with the name that it was found by.
+#[component]
+fn Image(image: String) -> impl IntoView {
+    let (name, digest) = image.rsplit_once(['@', ' ']).unwrap_or(("", &image));
+    match digest.parse() {
+        Ok(digest) => {
+            let name = (!name.is_empty()).then(|| view! { <span class="mono">{name.to_owned()}</span>" " });
+            view! { {name}<DigestText digest/> }.into_any()
+        }
+        Err(_) => view! { <span class="mono">{image.clone()}</span> }.into_any(),
+    }
+}
+
+/// What a step takes that has not begun, as the file says it.
+fn declared(spec: Option<&StepSpec>) -> Vec<StepInput> {
+    let inputs = spec.into_iter().flat_map(|spec| &spec.inputs);
+    let input = |(name, from): (&String, &InputSpec)| StepInput {
+        name: name.clone(),
+        from: from.to_string(),
+        digest: None,
+        version: None,
+    };
+    inputs.map(input).collect()
+}
+
+/// The name in the run of the step that gives this output to a step.
+fn giver(file: &PipelineSpec, step: &str, from: &str) -> Option<String> {
+    let output: OutputRef = from.parse().ok()?;
+    file.seen_from(&place(step), step, &output.step).map(|(_, name)| name)
 }
 
 /// A command as one would type it.
@@ -199,6 +260,22 @@ fn quoted(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::render::fragment;
+
+    #[test]
+    fn an_image_is_shown_by_its_digest_and_its_name() {
+        let hex = "3f9c2b7de4a1".repeat(5) + "abcd";
+        for (image, name) in [
+            (format!("registry.example:5000/lab/train@sha256:{hex}"), "registry.example:5000/lab/train"),
+            (format!("train sha256:{hex}"), "train"),
+        ] {
+            let html = fragment(|| view! { <Image image/> });
+            assert!(html.contains(&format!(r#"<span class="mono">{name}</span>"#)), "{html}");
+            assert!(html.contains(">3f9c2b7de4a1<"), "{html}");
+        }
+        let html = fragment(|| view! { <Image image="train:1".to_owned()/> });
+        assert_eq!(html, r#"<span class="mono">train:1</span>"#);
+    }
 
     #[test]
     fn a_program_is_shown_as_one_would_type_it() {

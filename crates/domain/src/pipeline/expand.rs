@@ -96,9 +96,11 @@ impl PipelineSpec {
     pub fn filled_inputs(step: &StepSpec, values: &BTreeMap<String, ParamValue>) -> BTreeMap<String, InputSpec> {
         let filled = |input: &InputSpec| match input {
             InputSpec::Output(output) => InputSpec::Output(output.clone()),
-            InputSpec::Dataset { dataset, version } => {
-                InputSpec::Dataset { dataset: fill_params(dataset, values), version: fill_params(version, values) }
-            }
+            InputSpec::Dataset { dataset, version, checked } => InputSpec::Dataset {
+                dataset: fill_params(dataset, values),
+                version: fill_params(version, values),
+                checked: *checked,
+            },
             InputSpec::Model { model, version } => {
                 InputSpec::Model { model: fill_params(model, values), version: fill_params(version, values) }
             }

@@ -17,9 +17,12 @@ pub enum InputSpec {
     Dataset {
         /// The dataset's name.
         dataset: String,
-        /// `latest`, a number, or a digest. What is the latest is found out once in a run.
+        /// `latest`, `passed`, a number, or a digest. What is the latest is found out once in a run.
         #[serde(default = "latest", skip_serializing_if = "is_latest")]
         version: String,
+        /// Whether it is taken only when it was found to be what is expected of the dataset.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        checked: bool,
     },
     /// The files of a version of a registered model, as a folder.
     Model {
@@ -37,10 +40,12 @@ impl InputSpec {
     pub fn version(&self) -> Option<VersionInput<'_>> {
         match self {
             Self::Output(_) => None,
-            Self::Dataset { dataset, version } => {
-                Some(VersionInput { of: Versioned::Dataset, name: dataset, asked: version })
+            Self::Dataset { dataset, version, checked } => {
+                Some(VersionInput { of: Versioned::Dataset, name: dataset, asked: version, checked: *checked })
             }
-            Self::Model { model, version } => Some(VersionInput { of: Versioned::Model, name: model, asked: version }),
+            Self::Model { model, version } => {
+                Some(VersionInput { of: Versioned::Model, name: model, asked: version, checked: false })
+            }
         }
     }
 
@@ -58,7 +63,7 @@ impl fmt::Display for InputSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Output(output) => output.fmt(f),
-            Self::Dataset { dataset, version } => write!(f, "dataset {dataset}@{version}"),
+            Self::Dataset { dataset, version, .. } => write!(f, "dataset {dataset}@{version}"),
             Self::Model { model, version } => write!(f, "model {model}@{version}"),
         }
     }
@@ -71,8 +76,10 @@ pub struct VersionInput<'a> {
     pub of: Versioned,
     /// What that is called.
     pub name: &'a str,
-    /// Which: `latest`, a number, an alias, a digest.
+    /// Which: `latest`, `passed`, a number, an alias, a digest.
     pub asked: &'a str,
+    /// Whether it must have been found to be what is expected of it.
+    pub checked: bool,
 }
 
 /// The version of an input that names none.
@@ -190,6 +197,29 @@ mod tests {
         assert!(told("{}", "{ a: { path: p, type: value, name: x } }").contains("A name belongs to"));
         assert!(told("{}", "{ a: { path: p, type: dataset, tolerance: 0.1 } }").contains("A tolerance belongs to"));
         assert!(told("{}", "{ a: { path: p, type: metrics, tolerance: 2 } }").contains("from 0 to 1"));
+    }
+
+    #[test]
+    fn a_version_of_a_dataset_may_have_to_be_checked() {
+        let spec = step("{ a: { dataset: rows, checked: true }, b: { dataset: rows, version: passed }, c: { dataset: rows, checked: false } }", "{}").unwrap();
+        let inputs = &spec.steps["s"].inputs;
+        let asked = |name: &str| inputs[name].version().map(|wanted| (wanted.asked, wanted.checked)).unwrap();
+        assert_eq!((asked("a"), asked("b"), asked("c")), (("latest", true), ("passed", false), ("latest", false)));
+        let filled = PipelineSpec::filled_inputs(&spec.steps["s"], &BTreeMap::new());
+        assert_eq!(&filled, inputs);
+        // What need not be checked needs no word, and makes no other digest.
+        let json = serde_json::to_value(inputs).unwrap();
+        assert_eq!(json["a"], serde_json::json!({ "dataset": "rows", "checked": true }));
+        assert_eq!(json["c"], serde_json::json!({ "dataset": "rows" }));
+        assert_eq!(&serde_json::from_value::<BTreeMap<String, InputSpec>>(json).unwrap(), inputs);
+
+        let told = |inputs| step(inputs, "{}").unwrap_err();
+        assert!(told("{ a: { model: m, checked: true } }").contains("What is checked are datasets"));
+        assert!(told("{ a: { dataset: d, checked: maybe } }").contains("\"checked\" is true or false"));
+        assert!(told("{ a: { dataset: d, version: passed, checked: true } }").contains("has passed its checks"));
+        let asks = "name: a\nsteps:\n  s: { approval: {}, inputs: { a: { dataset: d, checked: true } } }\n";
+        let told = PipelineSpec::parse(asks).unwrap_err().to_string();
+        assert!(told.contains("\"checked\" is for steps with a command"), "{told}");
     }
 
     #[test]

@@ -195,6 +195,14 @@ impl From<KfpSource> for String {
 }
 
 impl KfpStep {
+    /// The steps of which it asks how they ended.
+    pub fn asked(&self) -> impl Iterator<Item = &str> {
+        self.inputs.values().filter_map(|input| match &input.from {
+            Some(KfpSource::Step(step)) => Some(step.as_str()),
+            _ => None,
+        })
+    }
+
     /// What it names that the step does not have; each a sentence. `has_param` knows the params that the step sees.
     #[cfg(not(target_arch = "wasm32"))]
     pub(super) fn check(&self, step: &StepSpec, has_param: impl Fn(&str) -> bool) -> Vec<String> {

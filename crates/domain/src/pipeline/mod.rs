@@ -9,8 +9,10 @@ mod expand;
 mod graph;
 mod input;
 pub mod kfp;
+mod metrics;
 mod output;
 mod param;
+mod python;
 mod spec;
 pub mod template;
 mod value;
@@ -36,10 +38,12 @@ pub use crate::problem::{FileErrors, Problem};
 pub use expand::{INPUTS_DIR, Invocation, NOTEBOOK_PROGRAM, OWN_DIR, input_path};
 pub use graph::Graph;
 pub use input::{InputSpec, LATEST, OutputRef, VersionInput};
+pub use metrics::MetricsSpec;
 pub use output::{OutputKind, OutputSpec};
 pub use param::{Param, ParamKind};
 #[cfg(not(target_arch = "wasm32"))]
 pub use parse::{MAX_FILE_BYTES, MAX_STEPS};
+pub use python::Python;
 pub use spec::{
     Cache, Command, ExecutorKind, ListRef, MAX_INSTANCES, MapSpec, NOTEBOOK_OUTPUT, PipelineSpec, Priority, Resources,
     Retries, StepSpec, SubPipeline, TriggerRule, Work,
@@ -50,7 +54,7 @@ pub use write::yaml;
 
 use crate::{
     id::{PipelineId, PipelineVersionId, WorkspaceId},
-    pipeline_run::{PipelineRun, PipelineRunState},
+    pipeline_run::{Code, PipelineRun, PipelineRunState},
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -85,6 +89,9 @@ pub struct PipelineVersion {
     pub source: String,
     /// What it says.
     pub spec: PipelineSpec,
+    /// The code that it was stored from the last time, when that is known: that of runs which are started without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
     /// Who stored it.
     pub created_by: String,
     /// When it was stored.

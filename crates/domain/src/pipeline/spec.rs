@@ -6,6 +6,7 @@
 use super::{
     input::{InputSpec, OutputRef, VersionInput},
     kfp::KfpStep,
+    metrics::MetricsSpec,
     output::OutputSpec,
     param::Param,
     value::ParamValue,
@@ -131,6 +132,9 @@ pub struct StepSpec {
     /// Whether what it gave is used again when it would run with the same once more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<Cache>,
+    /// How the metrics of its tracked runs are compared when a run is done again.
+    #[serde(default, skip_serializing_if = "MetricsSpec::is_default")]
+    pub metrics: MetricsSpec,
 }
 
 /// Whether what a step gave is used again when it would run with the same once more.
@@ -487,6 +491,21 @@ impl PipelineSpec {
             steps = step.steps();
         }
         found
+    }
+
+    /// The step that this name means in the step at this place, which is called `name` in its run: the one beside it, or beside
+    /// one of the steps around it. Answers with its place and its name in the run.
+    #[must_use]
+    pub fn seen_from(&self, place: &[impl AsRef<str>], name: &str, step: &str) -> Option<(Vec<String>, String)> {
+        let parts: Vec<&str> = name.split('/').collect();
+        (0..place.len()).rev().find_map(|depth| {
+            let around = &place[..depth];
+            let beside = if depth == 0 { Some(&self.steps) } else { self.step(around).and_then(StepSpec::steps) };
+            beside.filter(|steps| steps.contains_key(step))?;
+            let place = around.iter().map(AsRef::as_ref).chain([step]).map(str::to_owned).collect();
+            let name = parts.get(..depth)?.iter().copied().chain([step]).collect::<Vec<_>>().join("/");
+            Some((place, name))
+        })
     }
 
     /// Every step with its name, each before those inside of it, in the order of their names.

@@ -958,6 +958,11 @@ fn a_step_with_a_notebook_runs_it_and_gives_the_executed_one_on() {
     let (report, again) = (spec.step(&["report"]).unwrap(), spec.step(&["again"]).unwrap());
     assert_eq!(report.notebook(), Some(("report.ipynb", "executed/report.ipynb")));
     assert_eq!(again.notebook(), Some(("inputs/made", "again.ipynb")));
+    let varies = NOTEBOOK.replace("{ notebook: again.ipynb }", "{ notebook: { path: again.ipynb, varies: true } }");
+    let varies = PipelineSpec::parse(&varies).unwrap();
+    let again_varies = varies.step(&["again"]).unwrap();
+    assert_eq!(again_varies.notebook(), again.notebook());
+    assert!(again_varies.outputs["notebook"].varies());
     let invocation =
         spec.invocation(&["report"], &spec.values(&["report"], &BTreeMap::new(), &BTreeMap::new())).unwrap();
     assert_eq!(invocation.argv, ["python3", ".slipway/notebook.py", "report.ipynb", "executed/report.ipynb"]);

@@ -1,6 +1,7 @@
 //! From [`PipelineSpec`] back to a file: the inverse of `parse`, for pipelines that came from elsewhere.
 
 use super::{Cache, PipelineSpec, StepSpec};
+use crate::{duration::Span, yaml};
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 
@@ -70,7 +71,7 @@ fn of_step(step: &StepSpec) -> Out {
     }
     if let Some(seconds) = step.timeout_seconds {
         fields.remove("timeout_seconds");
-        fields.insert("timeout".to_owned(), span(seconds).into());
+        fields.insert("timeout".to_owned(), Span::of_seconds(seconds).to_string().into());
     }
     if let Some(Value::Object(retries)) = fields.get_mut("retries") {
         for (from, to, seconds) in [
@@ -78,7 +79,7 @@ fn of_step(step: &StepSpec) -> Out {
             ("max_seconds", "max", step.retries.max_seconds),
         ] {
             if retries.remove(from).is_some() {
-                retries.insert(to.to_owned(), span(seconds).into());
+                retries.insert(to.to_owned(), Span::of_seconds(seconds).to_string().into());
             }
         }
     }
@@ -108,7 +109,7 @@ fn of_step(step: &StepSpec) -> Out {
 fn write_cache(fields: &mut Map<String, Value>, cache: Option<Cache>) {
     if let Some(cache) = cache {
         let written = match cache.max_age_seconds.filter(|_| cache.enabled) {
-            Some(seconds) => json!({ "max_age": span(seconds) }),
+            Some(seconds) => json!({ "max_age": Span::of_seconds(seconds).to_string() }),
             None => cache.enabled.into(),
         };
         fields.insert("cache".to_owned(), written);
@@ -131,15 +132,6 @@ fn in_order(fields: Map<String, Value>, first: &[&str], last: &[&str]) -> Vec<(S
     let mut fields: Vec<(String, Value)> = fields.into_iter().collect();
     fields.sort_by(|(one, _), (other, _)| (place(one), one).cmp(&(place(other), other)));
     fields.into_iter().map(|(key, value)| (key, Out::Value(value))).collect()
-}
-
-fn span(seconds: u64) -> String {
-    match seconds {
-        0 => "0s".to_owned(),
-        _ if seconds.is_multiple_of(3600) => format!("{}h", seconds / 3600),
-        _ if seconds.is_multiple_of(60) => format!("{}m", seconds / 60),
-        _ => format!("{seconds}s"),
-    }
 }
 
 fn memory(bytes: u64) -> String {
@@ -273,21 +265,7 @@ fn scalar(text: &str, is_inside: bool) -> String {
     if begins && !text.ends_with(' ') && text.chars().all(is_word) && !is_known {
         return text.to_owned();
     }
-    let mut quoted = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => quoted.extend(['\\', c]),
-            '\n' => quoted.push_str("\\n"),
-            '\t' => quoted.push_str("\\t"),
-            '\r' => quoted.push_str("\\r"),
-            c if c.is_control() || c == '\u{2028}' || c == '\u{2029}' || c == '\u{feff}' => {
-                let _ = write!(quoted, "\\u{:04x}", u32::from(c));
-            }
-            c => quoted.push(c),
-        }
-    }
-    quoted.push('"');
-    quoted
+    yaml::quoted(text)
 }
 
 #[cfg(test)]
@@ -329,13 +307,13 @@ steps:
     if: "size(params.day) > 0"
     needs: [list]
     steps:
-      good: { if: "params.rate > 0.5", command: [a, "${{ params.region }}"], outputs: { out: a.txt }, cache: false }
+      good: { if: "params.rate > 0.5", command: [a, "${{ params.region }}"], outputs: { out: a.txt }, cache: false, metrics: { tolerance: 0.01, varies: ["*_seconds"] } }
       bad: { command: [b], outputs: { out: b.txt }, timeout: 90m, retries: { count: 2, backoff: 1h, max: 2h, jitter: 0 } }
       many: { matrix: { x: [1, 2], y: [a] }, command: [c], resources: { cpu: 0.5, memory: 512Mi, gpu: 1 }, limits: gpu }
     outputs: { out: [good.out, bad.out], same: good.out }
   shout:
     command: [sh, -c, "echo {{$.inputs.parameters['x']}} ${{ not ours }}", "{{$}}"]
-    inputs: { all: list.all, rows: { dataset: "rows-${{ params.day }}", version: 3 }, wine: { model: wine } }
+    inputs: { all: list.all, rows: { dataset: "rows-${{ params.day }}", version: 3, checked: true }, best: { dataset: rows, version: passed }, wine: { model: wine } }
     params: { x: 5 }
     outputs: { out: out, out-about: { path: about, type: value } }
     kfp:
@@ -355,7 +333,7 @@ finally:
 
     proptest! {
         #[test]
-        fn any_text_is_read_again(text in "[a-z \\n\\t:#'\"\\\\{}\\[\\]|>\u{7f}é-]{0,40}", key in "[a-zA-Z0-9 :{}'-]{1,10}") {
+        fn any_text_is_read_again(text in "[a-z \\n\\t:#'\"\\\\{}\\[\\]|>\u{7f}\u{85}\u{2028}\u{feff}\u{fffe}\u{ffff}é-]{0,40}", key in "[a-zA-Z0-9 :{}'-]{1,10}") {
             let value = json!({ "a": text, "list": [text, [text]], (format!("k{key}")): { "x": [{ "y": text, "b": [text] }] } });
             let written = yaml(&value);
             let read = Document::read_all(&written).map_err(|problem| TestCaseError::fail(format!("{problem}\n{written}")))?;

@@ -10,7 +10,7 @@ const SHOWN: usize = 40;
 const MOST_REASONS: usize = 20;
 
 /// What a step is run with, by part: `command`, `param rounds`, `input rows`, `file train.py`, `variable MODEL`,
-/// `output model`, `seed`, `image`, `environment`.
+/// `output model`, `seed`, `image`, `environment`, `commit`, `patch`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct CacheKey {
@@ -29,6 +29,12 @@ impl CacheKey {
     /// Never, in fact: texts have a JSON form.
     pub fn digest(&self) -> Result<Digest, Error> {
         Digest::of_json(&self.parts).map_err(|_| Error::internal())
+    }
+
+    /// A part.
+    #[must_use]
+    pub fn part(&self, part: &str) -> Option<&str> {
+        self.parts.get(part).map(String::as_str)
     }
 
     /// What is other than it was `before`, in words: the shortest way to say why something has to run again.
@@ -51,9 +57,15 @@ fn change(part: &str, old: &str, new: &str) -> String {
         Some(("param" | "variable", _)) if fits(old) && fits(new) => format!("{part}: {old} → {new}"),
         Some(_) => format!("{part} changed"),
         None if part == "seed" => format!("seed: {old} → {new}"),
+        None if part == "commit" => format!("commit: {} → {}", first(old), first(new)),
         None if part == "environment" => "the system or the packages of the worker changed".to_owned(),
         None => format!("the {part} changed"),
     }
+}
+
+/// As much of a commit's name as people read.
+fn first(commit: &str) -> &str {
+    commit.get(..10).unwrap_or(commit)
 }
 
 /// How it went with what steps gave before.
@@ -123,6 +135,7 @@ mod tests {
             ("file old.py", "f"),
             ("seed", "0"),
             ("variable SAME", "s"),
+            ("commit", "0123456789abcdef"),
         ]);
         let after = key(&[
             ("command", "y"),
@@ -132,11 +145,13 @@ mod tests {
             ("param new", "1"),
             ("seed", "7"),
             ("variable SAME", "s"),
+            ("commit", "none"),
         ]);
         assert_eq!(
             after.changes(&before),
             [
                 "the command changed",
+                "commit: 0123456789 → none",
                 "the system or the packages of the worker changed",
                 "input rows changed",
                 "param new is new",

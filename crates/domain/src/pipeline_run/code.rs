@@ -25,12 +25,46 @@ pub struct Code {
     /// Whether files were other than in the commit.
     #[serde(default)]
     pub is_dirty: bool,
-    /// What was changed, as a patch that `git apply` reads; none when nothing was, or it is too large to be kept.
+    /// What was changed, as a patch that `git apply` reads; none when nothing was, or it was not kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patch: Option<Digest>,
+    /// What the patch has not of what was changed, if there is something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<LeftOut>,
+}
+
+/// What a patch has not of what was changed after a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum LeftOut {
+    /// Everything: it is too large to be kept.
+    TooLarge,
+    /// What was changed inside of submodules, and of repositories inside of this one.
+    Submodules,
+    /// Everything: git could not say what was changed.
+    Unknown,
 }
 
 impl Code {
+    /// What of the code cannot be found again, in a sentence; none when all can.
+    #[must_use]
+    pub fn lacks(&self) -> Option<&'static str> {
+        match (self.left_out, self.is_dirty && self.patch.is_none()) {
+            (Some(LeftOut::TooLarge), _) => {
+                Some("Files were changed after the commit, and what was changed was too large to be kept.")
+            }
+            (Some(LeftOut::Submodules), _) => {
+                Some("Files of submodules were changed after their commits, and what was changed there was not kept.")
+            }
+            (Some(LeftOut::Unknown), _) => {
+                Some("Files were changed after the commit, and git could not say what was changed.")
+            }
+            (None, true) => Some("Files were changed after the commit, and what was changed was not kept."),
+            (None, false) => None,
+        }
+    }
+
     /// Checks what a client says, and takes the password out of the address.
     ///
     /// # Errors
@@ -41,6 +75,7 @@ impl Code {
             return Err(Error::invalid_field("code.commit", "A commit is named by 7 to 64 hexadecimal digits."));
         }
         self.commit.make_ascii_lowercase();
+        self.is_dirty |= self.left_out.is_some();
         for (field, text, most) in
             [("code.repository", &self.repository, MAX_REPOSITORY), ("code.branch", &self.branch, MAX_BRANCH)]
         {
@@ -75,6 +110,7 @@ mod tests {
             branch: None,
             is_dirty: false,
             patch: None,
+            left_out: None,
         }
     }
 

@@ -13,14 +13,16 @@ mod state;
 mod verdict;
 
 pub use cache::{CacheKey, CacheOutcome, StepCache};
-pub use code::{Code, MAX_PATCH};
+pub use code::{Code, LeftOut, MAX_PATCH};
 pub use concurrency::{Admission, Concurrency, ConcurrencyPolicy, MAX_HELD, Turn};
 pub use record::{Caveat, Ran, RunOrigin, RunRecord, StepRecord, caveats};
 #[cfg(not(target_arch = "wasm32"))]
 pub use rerun::RerunFrom;
 pub use retry::{AfterAttempt, MAX_LOSSES, after_attempt, retry_delay};
 pub use state::{AttemptOutcome, Due, IllegalMove, PipelineRunState, StepCounts, StepState};
-pub use verdict::{Compared, Difference, Sameness, Verdict, compare_states, compare_values};
+pub use verdict::{
+    Compared, Difference, Extent, Sameness, Tracked, Verdict, compare_metrics, compare_states, compare_values,
+};
 
 use crate::{
     Digest,

@@ -31,8 +31,11 @@ pub struct RunRecord {
     pub code: Option<Code>,
     /// The versions of datasets and models that its steps took.
     pub versions: Vec<OutputVersion>,
-    /// Its commands, in their order, those that began; up to a thousand.
+    /// Its commands, in their order, those that began; up to a thousand in a page.
     pub steps: Vec<StepRecord>,
+    /// Ask with this for the steps after these; absent on the last page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_page_token: Option<String>,
     /// What workers are, by digest: their machines, and what steps found on them.
     #[cfg_attr(feature = "openapi", schema(value_type = BTreeMap<String, Object>))]
     pub facts: BTreeMap<Digest, serde_json::Value>,
@@ -63,6 +66,9 @@ pub struct StepRecord {
     /// What it found there: one of the facts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<Digest>,
+    /// The versions of secrets that it got, by name; never a value.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, i32>,
     /// What it took.
     pub inputs: Vec<StepInput>,
     /// What it gave.
@@ -81,7 +87,7 @@ pub struct RunOrigin {
     pub caveats: Vec<Caveat>,
 }
 
-/// A step that ran in its own run, as far as it decides whether that can be done again.
+/// A step that ran in its own run, as far as it decides whether that can be done again; the first of those that are alike.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ran {
     /// Its name in the run.
@@ -92,19 +98,6 @@ pub struct Ran {
     pub image: Option<String>,
     /// Whether it is known what it found on its machine.
     pub has_environment: bool,
-}
-
-impl StepRecord {
-    /// The same in short; none when it did not run in this run.
-    #[must_use]
-    pub fn ran(&self) -> Option<Ran> {
-        self.from_run.is_none().then(|| Ran {
-            name: self.name.clone(),
-            executor: self.executor,
-            image: self.image.clone(),
-            has_environment: self.environment.is_some(),
-        })
-    }
 }
 
 /// A reason why a run may not come to the same when it is done again.
@@ -130,10 +123,7 @@ pub fn caveats(code: Option<&Code>, steps: &[Ran], external: &[String]) -> Vec<C
              slipway pipeline run in the repository, or by a push hook."
                 .to_owned(),
         ),
-        Some(Code { is_dirty: true, patch: None, .. }) => {
-            of_run("Files were changed after the commit, and what was changed was too large to be kept.".to_owned());
-        }
-        Some(_) => {}
+        Some(code) => code.lacks().into_iter().for_each(|sentence| of_run(sentence.to_owned())),
     }
     for version in external {
         of_run(format!("Files of the dataset {version} lie elsewhere and may change there."));
@@ -159,13 +149,15 @@ pub fn caveats(code: Option<&Code>, steps: &[Ran], external: &[String]) -> Vec<C
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pipeline_run::LeftOut;
 
     fn step(name: &str, executor: ExecutorKind, image: Option<&str>) -> Ran {
         Ran { name: name.to_owned(), executor, image: image.map(str::to_owned), has_environment: false }
     }
 
     fn code(is_dirty: bool, patch: Option<Digest>) -> Code {
-        Code { repository: None, commit: "abcdef0".to_owned(), branch: None, is_dirty, patch }
+        let commit = "abcdef0".to_owned();
+        Code { repository: None, commit, branch: None, is_dirty, patch, left_out: None }
     }
 
     #[test]
@@ -176,7 +168,16 @@ mod tests {
         assert!(told(None, &[])[0].1.starts_with("No commit is known"));
         assert!(told(Some(&code(false, None)), &[]).is_empty());
         assert!(told(Some(&code(true, Some(Digest::blake3([1; 32])))), &[]).is_empty());
-        assert!(told(Some(&code(true, None)), &[])[0].1.contains("too large"));
+        assert!(told(Some(&code(true, None)), &[])[0].1.ends_with("what was changed was not kept."));
+        for (left_out, word) in [
+            (LeftOut::TooLarge, "too large"),
+            (LeftOut::Submodules, "submodules"),
+            (LeftOut::Unknown, "git could not say"),
+        ] {
+            let code = Code { left_out: Some(left_out), ..code(true, Some(Digest::blake3([1; 32]))) };
+            let caveats = told(Some(&code), &[]);
+            assert!(caveats.len() == 1 && caveats[0].1.contains(word), "{caveats:?}");
+        }
         let digest = format!("python@sha256:{}", "a".repeat(64));
         let steps = [
             step("a", ExecutorKind::Docker, Some("python:3")),

@@ -6,7 +6,7 @@
 use super::StepState;
 use crate::{
     error::Error,
-    pipeline::{ListRef, MapSpec, ParamValue, PipelineSpec, Work, env_name},
+    pipeline::{Invocation, ListRef, MapSpec, ParamValue, PipelineSpec, Work, env_name},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -126,7 +126,21 @@ impl PipelineSpec {
         if changed.is_empty() {
             return false;
         }
-        let mut texts: Vec<&str> = new.argv.iter().chain(new.env.values()).map(String::as_str).collect();
+        let texts = self.texts_of(&new);
+        texts.iter().any(|text| changed.iter().any(|name| names(text, name)) || puts_names_together(text, "PARAM_"))
+    }
+
+    /// Whether a step that runs so may read a variable that Slipway sets: its command or environment, or a file of the
+    /// pipeline that it uses, names it, or puts names of such variables together.
+    #[must_use]
+    pub fn may_read(&self, invocation: &Invocation, variable: &str) -> bool {
+        let texts = self.texts_of(invocation);
+        texts.iter().any(|text| names(text, variable) || puts_names_together(text, "SLIPWAY_"))
+    }
+
+    /// The command and the environment of a step that runs so, and the files of the pipeline that it uses.
+    fn texts_of<'a>(&'a self, invocation: &'a Invocation) -> Vec<&'a str> {
+        let mut texts: Vec<&str> = invocation.argv.iter().chain(invocation.env.values()).map(String::as_str).collect();
         let mut unused: BTreeMap<&str, &str> =
             self.files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
         // Files that it names, and files that those name.
@@ -134,11 +148,10 @@ impl PipelineSpec {
             let used = |path: &&str| texts.iter().any(|text| text.contains(stem(path)));
             let found: Vec<&str> = unused.keys().copied().filter(used).collect();
             if found.is_empty() {
-                break;
+                return texts;
             }
             texts.extend(found.into_iter().filter_map(|path| unused.remove(path)));
         }
-        texts.iter().any(|text| changed.iter().any(|name| names(text, name)) || puts_names_together(text))
     }
 }
 
@@ -160,9 +173,9 @@ fn names(text: &str, variable: &str) -> bool {
     text.match_indices(variable).any(|(at, _)| !text[at + variable.len()..].starts_with(is_of_name))
 }
 
-/// Whether a text makes the names of variables up, or reads all of them: then it may read any.
-fn puts_names_together(text: &str) -> bool {
-    names(text, "PARAM_")
+/// Whether a text makes up the names of variables that begin so, or reads all variables: then it may read any.
+fn puts_names_together(text: &str, beginning: &str) -> bool {
+    names(text, beginning)
         || ["printenv", "os.environ.items", "dict(os.environ", "Sys.getenv()"].iter().any(|all| text.contains(all))
 }
 
@@ -228,6 +241,21 @@ steps:
     fn a_variable_is_named_by_its_whole_name() {
         assert!(names("echo $PARAM_RATE", "PARAM_RATE") && names("${PARAM_RATE:-1}", "PARAM_RATE"));
         assert!(!names("$PARAM_RATES", "PARAM_RATE"));
-        assert!(puts_names_together("os.environ[f'PARAM_{name}']") && !puts_names_together("$PARAM_RATE"));
+        let together = |text| puts_names_together(text, "PARAM_");
+        assert!(together("os.environ[f'PARAM_{name}']") && !together("$PARAM_RATE"));
+    }
+
+    #[test]
+    fn a_step_may_read_what_it_or_a_file_that_it_uses_names() {
+        let file = FILE
+            .replace("import shared", "import shared, checkout")
+            .replace("steps:\n", "  checkout.py: \"run(['git', 'checkout', os.environ['SLIPWAY_COMMIT']])\"\nsteps:\n");
+        let spec = PipelineSpec::parse(&file).unwrap_or_else(|problems| panic!("{problems}"));
+        let params = spec.resolve_params(&BTreeMap::new()).unwrap();
+        let may_read = |step: &str| {
+            let invocation = spec.invocation(&[step], &spec.values(&[step], &params, &BTreeMap::new())).unwrap();
+            spec.may_read(&invocation, "SLIPWAY_COMMIT")
+        };
+        assert!(may_read("train") && !may_read("prepare"));
     }
 }

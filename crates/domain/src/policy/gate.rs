@@ -127,7 +127,8 @@ pub enum GateSpec {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         max_age: Option<Span>,
     },
-    /// Each data set that the version's run read has a digest, and evidence of a check of exactly that digest.
+    /// Each data set that the version's run read was checked as it was read: a version of a dataset passed its own checks, and
+    /// of what Slipway does not keep there is evidence of a check of exactly that digest.
     DatasetChecked {
         /// Names of the data sets; empty: all that the run read, at least one.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -271,7 +271,6 @@ fn inline(value: &Value) -> String {
 
 /// A text, in quotes only where it needs them.
 fn scalar(text: &str) -> String {
-    use std::fmt::Write as _;
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./@ ".contains(c) || (c.is_alphanumeric() && c < '\u{2000}');
     let words = ["true", "false", "null", "yes", "no", "on", "off"];
     let simple = text.chars().all(plain)
@@ -281,23 +280,7 @@ fn scalar(text: &str) -> String {
     if text.trim() == text && (simple || text.parse::<crate::duration::Span>().is_ok()) {
         return text.to_owned();
     }
-    let mut quoted = String::from("\"");
-    for c in text.chars() {
-        let _ = match c {
-            '"' | '\\' => write!(quoted, "\\{c}"),
-            '\n' => write!(quoted, "\\n"),
-            '\t' => write!(quoted, "\\t"),
-            // What does not print, breaks lines or marks bytes is written by its number.
-            c if c.is_control()
-                || ('\u{2028}'..='\u{2029}').contains(&c)
-                || matches!(c, '\u{FEFF}' | '\u{FFFE}' | '\u{FFFF}') =>
-            {
-                write!(quoted, "\\u{:04X}", u32::from(c))
-            }
-            c => write!(quoted, "{c}"),
-        };
-    }
-    quoted + "\""
+    yaml::quoted(text)
 }
 
 #[cfg(test)]

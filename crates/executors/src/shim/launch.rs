@@ -46,6 +46,12 @@ pub(super) fn run() -> io::Result<()> {
     // First: what it opens from here on counts for the step.
     let joined = launch.group.join().is_ok();
     sandbox::limit();
+    if let Some(cpus) = launch.cpus
+        && !(joined && launch.group.has_processors())
+    {
+        // Without it, it runs as well, and takes more.
+        let _ = sandbox::bind(cpus);
+    }
     // Last: it could not arrange anything afterwards.
     let sandbox = sandbox::confine(&launch.confinement, &launch.own);
     let mut say = |word: &FromLaunch| shim.write_all(&protocol::line(word)?);

@@ -1,7 +1,7 @@
 //! The process between a worker and a command; see the crate's documentation for why it is there.
 //!
 //! A program becomes a shim by calling [`main`] before anything else: before it starts a thread or opens a file. In the
-//! product that is `slipway step-shim`. The shim has two parts, in two processes of the same program: `supervise` watches
+//! product that is `slipway-step`, or `slipway step-shim`. The shim has two parts, in two processes of the same program: `supervise` watches
 //! over the command, and `launch` is the beginning of the process that becomes the command. Containers have neither, but a
 //! process that keeps the `watch` over their lease.
 

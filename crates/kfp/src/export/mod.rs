@@ -9,8 +9,8 @@ mod leaf;
 mod scope;
 
 use domain::pipeline::{
-    ListRef, OutputKind, OutputSpec, ParamKind, PipelineSpec, Priority, Retries, StepSpec, TriggerRule, kfp::KfpKind,
-    yaml,
+    ListRef, MetricsSpec, OutputKind, OutputSpec, ParamKind, PipelineSpec, Priority, Retries, StepSpec, TriggerRule,
+    kfp::KfpKind, yaml,
 };
 use scope::{Frame, Need, Needs, Seen};
 use serde_json::{Map, Value, json};
@@ -29,7 +29,7 @@ pub struct Exported {
 pub(crate) const INSTANCES: &str = "-instances";
 
 /// The keys of a step that are looked at here.
-const KNOWN: [&str; 23] = [
+const KNOWN: [&str; 24] = [
     "command",
     "steps",
     "description",
@@ -53,6 +53,7 @@ const KNOWN: [&str; 23] = [
     "resources",
     "kfp",
     "cache",
+    "metrics",
 ];
 
 /// Writes a pipeline as a compiled file of Kubeflow Pipelines. Steps that name no image run in `image`.
@@ -233,6 +234,9 @@ impl<'a> Export<'a> {
             if cache.max_age_seconds.is_some() {
                 self.note(format!("How old what step {name} gave may be is left out."));
             }
+        }
+        if step.metrics != MetricsSpec::default() && !step.is_many() {
+            self.note(format!("How the metrics of step {name} are compared is left out."));
         }
         let mut set = |key: &str, field: Map<String, Value>| {
             if !field.is_empty() {

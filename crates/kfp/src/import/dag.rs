@@ -13,9 +13,8 @@ use crate::{
     native,
 };
 use domain::pipeline::{
-    Cache, InputSpec, ListRef, MapSpec, OutputRef, OutputSpec, ParamValue, Resources, Retries, StepSpec, TriggerRule,
-    Work,
-    kfp::{KfpKind, KfpSource},
+    Cache, InputSpec, ListRef, MapSpec, MetricsSpec, OutputRef, OutputSpec, ParamValue, Resources, Retries, StepSpec,
+    TriggerRule, Work, kfp::KfpKind,
 };
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The strategy of what runs whatever became of what it waits for.
 const COMPLETED: &str = "ALL_UPSTREAM_TASKS_COMPLETED";
 
-/// How deep components may stand in each other; deeper ones our files refuse.
+/// How deep components may stand in each other. Each makes a file of ours two levels deeper, of which it may have 32.
 const MAX_DEPTH: usize = 12;
 
 /// The most steps; more our files refuse.
@@ -75,7 +74,7 @@ impl Import<'_> {
         }
         for name in component.output_definitions.artifacts.keys() {
             let file = names.take(name);
-            let about = self.tells_about(component, name, 0).then(|| names.take(&format!("{file}-about")));
+            let about = self.tells_about(component, name).then(|| names.take(&format!("{file}-about")));
             outputs.artifacts.insert(name.clone(), (file, about));
         }
         for (name, definition) in &component.output_definitions.artifacts {
@@ -89,17 +88,28 @@ impl Import<'_> {
     }
 
     /// Whether something is told about an artifact: of those that our own commands give, nothing is.
-    fn tells_about(&self, component: &Component, output: &str, depth: usize) -> bool {
-        let Some(dag) = component.dag.as_ref().filter(|_| depth <= MAX_DEPTH) else {
-            let executor = component.executor_label.as_ref().and_then(|label| self.executors.get(label));
-            return !executor.and_then(|executor| executor.container.as_ref()).is_some_and(native::is_native);
-        };
-        let selectors = dag.outputs.artifacts.get(output).map(|output| output.artifact_selectors.as_slice());
-        selectors.unwrap_or_default().iter().all(|one| {
-            let inner =
-                dag.tasks.get(&one.producer_subtask).and_then(|task| self.components.get(&task.component_ref.name));
-            inner.is_none_or(|inner| self.tells_about(inner, &one.output_artifact_key, depth + 1))
-        })
+    fn tells_about(&self, component: &Component, output: &str) -> bool {
+        let (mut left, mut seen) = (vec![(component, output)], BTreeSet::new());
+        while let Some((component, output)) = left.pop() {
+            let Some(dag) = &component.dag else {
+                let executor = component.executor_label.as_ref().and_then(|label| self.executors.get(label));
+                if executor.and_then(|executor| executor.container.as_ref()).is_some_and(native::is_native) {
+                    return false;
+                }
+                continue;
+            };
+            let selectors = dag.outputs.artifacts.get(output).map(|output| output.artifact_selectors.as_slice());
+            for one in selectors.unwrap_or_default() {
+                let name = dag.tasks.get(&one.producer_subtask).map(|task| task.component_ref.name.as_str());
+                let inner = name.and_then(|name| self.components.get_key_value(name));
+                if let Some((name, inner)) = inner
+                    && seen.insert((name, &one.output_artifact_key))
+                {
+                    left.push((inner, &one.output_artifact_key));
+                }
+            }
+        }
+        true
     }
 }
 
@@ -326,15 +336,7 @@ impl Import<'_> {
         let waits = task.dependent_tasks.iter().map(|task| Ok(siblings.step(task)?.to_owned()));
         let waits = waits.collect::<Result<BTreeSet<String>, String>>()?;
         // What it takes outputs of it waits for anyway.
-        let told: BTreeSet<String> = step
-            .kfp
-            .iter()
-            .flat_map(|kfp| kfp.inputs.values())
-            .filter_map(|input| match &input.from {
-                Some(KfpSource::Step(step)) => Some(step.clone()),
-                _ => None,
-            })
-            .collect();
+        let told: BTreeSet<String> = step.kfp.iter().flat_map(|kfp| kfp.asked()).map(str::to_owned).collect();
         let implied: BTreeSet<String> = step.all_needs().into_iter().map(str::to_owned).collect();
         let is_told = !told.is_empty();
         step.needs = waits.iter().filter(|name| !implied.contains(*name)).cloned().chain(told).collect();
@@ -419,8 +421,7 @@ fn first_of(output: &str, mut from: Vec<OutputRef>) -> Result<OutputSpec, String
 }
 
 pub(super) fn asks_for_ends(step: &StepSpec) -> bool {
-    let inputs = step.kfp.iter().flat_map(|kfp| kfp.inputs.values());
-    inputs.into_iter().any(|input| matches!(input.from, Some(KfpSource::Step(_))))
+    step.kfp.as_ref().is_some_and(|kfp| kfp.asked().next().is_some())
 }
 
 /// The step that runs many times, of a component that was written for it: a loop around one task.
@@ -494,6 +495,7 @@ pub(super) fn blank(work: Work) -> StepSpec {
         image: None,
         resources: Resources::default(),
         cache: None,
+        metrics: MetricsSpec::default(),
         kfp: None,
     }
 }

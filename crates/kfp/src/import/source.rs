@@ -4,11 +4,15 @@ use super::{Import, dag::Siblings, kind_of_parameter, show};
 use crate::{
     import::dag::Scope,
     ir::{Task, TaskArtifact, TaskParameter},
+    message::MAX_DEPTH,
     placeholder::{self, Part, Place, parts},
 };
 use domain::pipeline::{OutputRef, kfp::KfpKind};
 use serde_json::Value;
 use std::collections::BTreeMap;
+
+/// The most values that one text may be made of, each counted as often as it is named.
+const MAX_VALUES: usize = 1000;
 
 /// A value, where it comes from.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,6 +45,15 @@ pub(crate) struct Artifact {
     pub(crate) about: Option<OutputRef>,
 }
 
+impl Source {
+    /// How many values it is made of, and how often one of them names another that names another.
+    fn extent(&self) -> (usize, usize) {
+        let From::Text(_, values) = &self.from else { return (1, 0) };
+        let join = |(count, depth): (usize, usize), (more, below): (usize, usize)| (count + more, depth.max(below + 1));
+        values.values().map(Self::extent).fold((1, 1), join)
+    }
+}
+
 impl Import<'_> {
     /// Where a parameter of a task comes from.
     pub(super) fn parameter(
@@ -49,6 +62,18 @@ impl Import<'_> {
         given: &TaskParameter,
         scope: &Scope,
         siblings: &Siblings,
+    ) -> Result<Source, String> {
+        self.parameter_within(task, given, scope, siblings, 0)
+    }
+
+    /// The same, of one that others name, so many one after the other.
+    fn parameter_within(
+        &self,
+        task: &Task,
+        given: &TaskParameter,
+        scope: &Scope,
+        siblings: &Siblings,
+        depth: usize,
     ) -> Result<Source, String> {
         let selector = given.parameter_expression_selector.as_str();
         let source = if let Some(name) = &given.component_input_parameter {
@@ -70,7 +95,7 @@ impl Import<'_> {
                 let old = old
                     .and_then(|old| old.int_value.as_ref().or(old.double_value.as_ref()).or(old.string_value.as_ref()));
                 let constant = value.constant.as_ref().or(old).cloned().unwrap_or(Value::Null);
-                self.constant(task, given, constant, scope, siblings)?
+                self.constant(task, constant, scope, siblings, depth)?
             }
         } else {
             return Err("it says nothing of where it comes from".to_owned());
@@ -102,10 +127,10 @@ impl Import<'_> {
     fn constant(
         &self,
         task: &Task,
-        of: &TaskParameter,
         constant: Value,
         scope: &Scope,
         siblings: &Siblings,
+        depth: usize,
     ) -> Result<Source, String> {
         let kind = match &constant {
             Value::Null => return Ok(Source { from: From::Absent, kind: KfpKind::Struct }),
@@ -118,20 +143,28 @@ impl Import<'_> {
         if !placeholder::is_in(&constant) {
             return Ok(Source { from: From::Constant(constant), kind });
         }
-        let mut values = BTreeMap::new();
+        let too_much = || format!("it is made of itself, or of more than {MAX_VALUES} other values");
+        if depth > MAX_DEPTH {
+            return Err(too_much());
+        }
+        let (mut values, mut count) = (BTreeMap::new(), 1);
         for text in texts(&constant) {
             let found = parts(text).map_err(|part| format!("\"{}\" is not supported here", show(part)))?;
             for part in found {
                 match part {
                     Part::Text(_) | Part::Place(Place::Run(_)) => {}
+                    Part::Place(Place::Parameter(name)) if values.contains_key(name) => {}
                     Part::Place(Place::Parameter(name)) => {
                         let given = task.inputs.parameters.get(name);
                         let given = given
                             .ok_or_else(|| format!("it names the input \"{}\", which is not given", show(name)))?;
-                        if std::ptr::eq(given, of) {
-                            return Err("it names itself".to_owned());
+                        let source = self.parameter_within(task, given, scope, siblings, depth + 1)?;
+                        let (more, below) = source.extent();
+                        count += more;
+                        if count > MAX_VALUES || below >= MAX_DEPTH {
+                            return Err(too_much());
                         }
-                        values.insert(name.to_owned(), self.parameter(task, given, scope, siblings)?);
+                        values.insert(name.to_owned(), source);
                     }
                     Part::Place(_) => {
                         return Err(format!("\"{}\" has a placeholder that is for commands alone", show(text)));

@@ -196,7 +196,7 @@ fn short(mut text: String) -> String {
 }
 
 /// `<Figure at 0x7f3a…>` is the same figure in the next run.
-fn without_addresses(text: &str) -> String {
+pub(super) fn without_addresses(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("0x") {

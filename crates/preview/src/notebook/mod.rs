@@ -2,8 +2,10 @@
 //! is named, to be shown in a frame of its own: see [`document`].
 
 mod diff;
+mod same;
 
 pub use diff::diff;
+pub use same::is_same;
 
 use crate::{
     html::{self, Html},

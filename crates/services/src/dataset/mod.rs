@@ -11,6 +11,8 @@ mod version;
 pub use diff::DatasetDiff;
 pub use file::{DatasetFile, DatasetFolder};
 pub use object::{ObjectsAsked, StoredPack};
+pub use profile::TableDiffs;
+pub(crate) use profile::{Found, found_last};
 pub use version::NewDatasetVersion;
 pub(crate) use version::version_called;
 

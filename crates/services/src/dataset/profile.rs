@@ -2,8 +2,8 @@
 //! lease and works outside of any transaction; what it finds is written unless it was asked for again meanwhile. A process
 //! that dies over it leaves it to the next one.
 
-use super::version::object;
-use crate::{Ctx, Event, Result, Services, blocking, boxed, commit};
+use super::{locked, object as object_of, version::object};
+use crate::{Ctx, Event, Result, Services, blocking, boxed, commit, promotion, step::settle, trigger};
 use domain::{
     Error, ErrorKind,
     audit::{Actor, Object, ObjectKind},
@@ -15,7 +15,12 @@ use domain::{
 use futures::TryStreamExt as _;
 use manifest::Entry;
 use std::{io::Seek as _, time::Duration};
-use store::dataset_profile::{StoredProfile, TakenProfile};
+use store::{
+    PgConnection,
+    dataset_profile::{StoredProfile, TakenProfile},
+    step::limit,
+    wake::Wake,
+};
 use tokio::io::AsyncWriteExt as _;
 
 /// How long a version is held before somebody else may take it up.
@@ -30,6 +35,37 @@ const KEPT_VALUES: usize = 20;
 const MAX_TABLE_BYTES: u64 = 4 << 30;
 /// With fewer values on a side, nothing is said of drift.
 const MIN_ROWS: usize = 30;
+
+/// How the tables of two versions differ.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TableDiffs {
+    /// Those that are in both, and were looked at, and are not the same.
+    pub tables: Vec<TableDiff>,
+    /// Why there may be more, in a sentence for each version that was not looked at.
+    pub unknown: Vec<String>,
+}
+
+/// What was found of a version last.
+pub(crate) struct Found {
+    /// What its checks came to. `Waiting` when they never came to anything.
+    pub(crate) checks: ChecksState,
+    /// Why that is no pass, in a sentence.
+    pub(crate) objection: Option<String>,
+}
+
+/// What was found of a version last, also while it is found out again.
+pub(crate) async fn found_last(conn: &mut PgConnection, mut version: DatasetVersion) -> Result<Found> {
+    let profile = store::dataset_profile::get(conn, version.id).await?;
+    version.checks = match &profile {
+        Some(profile) => profile.found_last()?,
+        None => ChecksState::Unchecked,
+    };
+    let objection = match &profile {
+        Some(profile) => version.objection(&profile.checks.0, &profile.reason),
+        None => version.objection(&[], ""),
+    };
+    Ok(Found { checks: version.checks, objection })
+}
 
 impl Services {
     /// What was found of a version.
@@ -49,37 +85,32 @@ impl Services {
         Ok((version, profile))
     }
 
-    /// The version, when it is what is expected of its dataset: what a step or a gate may rest on.
+    /// Has a version looked at again, by what is expected of its dataset now. One that waits for that waits as it did. What was
+    /// found before stands until it was.
     ///
     /// # Errors
-    /// `NotFound`; `Unavailable` while it is not known; `Conflict` when it is not, or could not be found out.
+    /// `NotFound`.
     #[boxed]
-    pub async fn require_dataset(&self, ctx: &Ctx, name: &str, which: &VersionRef) -> Result<DatasetVersion> {
-        let (version, profile) = self.dataset_profile(ctx, name, which).await?;
-        let title = version.title();
-        let first = |outcome: Outcome| {
-            let checks = profile.iter().flat_map(|profile| &profile.checks.0);
-            let first = checks
-                .filter(|check| check.outcome == outcome)
-                .map(|check| format!(" {} {}: {}", check.path, check.expectation.describe(), check.found));
-            first.take(1).collect::<String>()
-        };
-        match version.checks {
-            ChecksState::Passed | ChecksState::Unchecked => Ok(version),
-            ChecksState::Waiting => {
-                Err(Error::new(ErrorKind::Unavailable, format!("{title} is not checked yet; try again in a moment.")))
-            }
-            ChecksState::Failed => {
-                Err(Error::conflict(format!("{title} is not what is expected of it.{}", first(Outcome::Failed))))
-            }
-            ChecksState::Inconclusive => Err(Error::conflict(format!(
-                "Whether {title} is what is expected of it could not be found out.{}",
-                first(Outcome::Inconclusive)
-            ))),
+    pub async fn check_dataset_again(&self, ctx: &Ctx, name: &str, which: &VersionRef) -> Result<DatasetVersion> {
+        let mut tx = self.begin().await?;
+        let stored = locked(&mut tx, ctx, name).await?;
+        let (_, mut version) = self.found_version(&mut tx, ctx, name, which).await?;
+        if version.checks == ChecksState::Waiting {
+            return Ok(version);
         }
+        store::dataset_profile::ask(&mut tx, version.id).await?;
+        store::wake::push(&mut tx, &Wake::Datasets).await?;
+        Event::new("dataset_version.check_asked", object(&version), format!("had {} checked again", version.title()))
+            .related(object_of(&stored.dataset))
+            .write(&mut tx, ctx)
+            .await?;
+        commit(tx).await?;
+        version.checks = ChecksState::Waiting;
+        Ok(version)
     }
 
-    /// How the tables of two versions differ, by path: those that are in both, and were looked at, and are not the same.
+    /// How the tables of two versions differ, by path: those that are in both, and were looked at, and are not the same. Of a
+    /// version that was not looked at, a sentence says so.
     ///
     /// # Errors
     /// `NotFound` without such a version.
@@ -89,11 +120,15 @@ impl Services {
         ctx: &Ctx,
         (name, before): (&str, &VersionRef),
         (other, after): (&str, &VersionRef),
-    ) -> Result<Vec<TableDiff>> {
-        let (_, before) = self.dataset_profile(ctx, name, before).await?;
-        let (_, after) = self.dataset_profile(ctx, other, after).await?;
-        let (Some(before), Some(after)) = (before, after) else { return Ok(Vec::new()) };
-        blocking(move || {
+    ) -> Result<TableDiffs> {
+        let before = self.dataset_profile(ctx, name, before).await?;
+        let after = self.dataset_profile(ctx, other, after).await?;
+        let unknown = [&before, &after].into_iter().filter_map(|(version, found)| not_found(version, found.as_ref()));
+        let unknown = unknown.collect();
+        let (Some(before), Some(after)) = (before.1, after.1) else {
+            return Ok(TableDiffs { tables: Vec::new(), unknown });
+        };
+        let tables = blocking(move || {
             let mut diffs = Vec::new();
             for table in &after.tables.0 {
                 if let Some(old) = before.tables.0.iter().find(|old| old.path == table.path && *old != table) {
@@ -101,8 +136,8 @@ impl Services {
                 }
             }
             diffs
-        })
-        .await
+        });
+        Ok(TableDiffs { tables: tables.await?, unknown })
     }
 
     /// Looks at the version that waits longest. Tells whether there was one.
@@ -217,13 +252,24 @@ impl Services {
             () => ChecksState::Passed,
         };
         let mut tx = self.begin().await?;
-        let Some((workspace, dataset, version)) = store::dataset_version::by_id(&mut tx, taken.version_id).await?
+        let Some((workspace, dataset, mut version)) = store::dataset_version::by_id(&mut tx, taken.version_id).await?
         else {
             return Ok(());
         };
+        let before = found_last(&mut tx, version.clone()).await?.checks;
+        version.checks = state;
+        // Runs are started before the profile is locked: a step that begins locks its run before it looks at that.
+        if state != before {
+            let objection = version.objection(&checks, failure.unwrap_or_default());
+            trigger::dataset_version_checked(&mut tx, workspace, &version, objection.as_deref()).await?;
+        }
         if !store::dataset_profile::end(&mut tx, taken, failure, state, &tables, &checks).await? {
             return Ok(());
         }
+        let key = limit::check_key(workspace, &version.title());
+        let pools = limit::unblock(&mut tx, &[key]).await?;
+        settle::wake(&mut tx, &pools).await?;
+        promotion::dataset_version_checked(&mut tx, workspace).await?;
         if state != ChecksState::Unchecked {
             let summary = match state {
                 ChecksState::Passed => format!("found {} to be what is expected of it", version.title()),
@@ -240,6 +286,17 @@ impl Services {
         commit(tx).await?;
         metrics::counter!("slipway_dataset_checks_total", "state" => state.as_str()).increment(1);
         Ok(())
+    }
+}
+
+/// Why nothing is known of the tables of a version, or nothing new.
+fn not_found(version: &DatasetVersion, found: Option<&StoredProfile>) -> Option<String> {
+    let title = version.title();
+    match found {
+        None => Some(format!("{title} was never profiled.")),
+        Some(found) if found.ended_at.is_none() => Some(format!("{title} is being profiled; look again in a moment.")),
+        Some(found) if !found.reason.is_empty() => Some(format!("{title} could not be profiled: {}", found.reason)),
+        Some(_) => None,
     }
 }
 

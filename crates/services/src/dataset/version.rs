@@ -2,13 +2,17 @@
 //! seen by anybody.
 
 use super::{find, locked, object as object_of, object::GRACE};
-use crate::{Ctx, Event, Result, Services, blocking, boxed, commit, now, page_rows, trigger::dataset_version_created};
+use crate::{
+    Ctx, Event, Result, Services, blocking, boxed, commit, now, page_rows,
+    trigger::{dataset_version_created, run_depth},
+};
 use bytes::Bytes;
 use domain::{
     Digest, Error, ErrorKind, Page,
     audit::{Object, ObjectKind},
     dataset::{
-        ChecksState, DatasetVersion, MAX_MESSAGE, MAX_MLFLOW_DIGESTS, VersionRef, check_mlflow_digest, check_text,
+        ChecksState, DatasetVersion, MAX_MESSAGE, MAX_MLFLOW_DIGESTS, VersionLineage, VersionRef, check_mlflow_digest,
+        check_text,
     },
     id::DatasetVersionId,
     page,
@@ -97,7 +101,8 @@ impl Services {
             checks: ChecksState::Waiting,
         };
         let author = ctx.user().map(|user| user.id);
-        store::dataset_version::insert(tx, stored.dataset.id, &version, &new.root.0, author).await?;
+        let depth = run_depth(tx, ctx).await?;
+        store::dataset_version::insert(tx, stored.dataset.id, &version, &new.root.0, author, depth).await?;
         store::dataset_profile::ask(tx, version.id).await?;
         Event::new("dataset_version.created", object(&version), format!("made {}", version.title()))
             .related(object_of(&stored.dataset))
@@ -105,8 +110,7 @@ impl Services {
             .write(tx, ctx)
             .await?;
         let version = add_digests(tx, ctx, &stored, version, &new.mlflow_digests).await?;
-        let called = format!("v{}", version.number);
-        dataset_version_created(tx, ctx, ctx.workspace_id(), &version.dataset, &called).await?;
+        dataset_version_created(tx, ctx.workspace_id(), &version, depth).await?;
         store::wake::push(tx, &Wake::Datasets).await?;
         Ok((version, true))
     }
@@ -232,6 +236,27 @@ impl Services {
         let mut conn = self.conn().await?;
         let (_, version) = self.found_version(&mut conn, ctx, name, which).await?;
         Ok(store::dataset_version::read_by(&mut conn, ctx.workspace_id(), version.id, page_rows(limit)).await?)
+    }
+
+    /// The step that made a version, and the last runs of pipelines that took it.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    #[boxed]
+    pub async fn dataset_version_lineage(
+        &self,
+        ctx: &Ctx,
+        name: &str,
+        which: &VersionRef,
+        limit: usize,
+    ) -> Result<VersionLineage> {
+        let mut conn = self.conn().await?;
+        let (_, version) = self.found_version(&mut conn, ctx, name, which).await?;
+        let taken = (Versioned::Dataset, version.dataset.as_str(), version.number);
+        Ok(VersionLineage {
+            made_by: store::dataset_version::maker(&mut conn, version.id).await?,
+            taken_by: store::step::pin::taken_by(&mut conn, ctx.workspace_id(), taken, page_rows(limit)).await?,
+        })
     }
 
     /// Reads a root, and makes sure that all that it needs is there and as it must be. What was found whole before is not
@@ -374,6 +399,7 @@ fn other_page(page: &PageRef) -> Error {
 fn no_version(name: &str, which: &VersionRef) -> Error {
     let message = match which {
         VersionRef::Latest => format!("The dataset \"{name}\" has no version yet."),
+        VersionRef::Passed => format!("The dataset \"{name}\" has no version that passed its checks."),
         which => format!("The dataset \"{name}\" has no version {which}."),
     };
     Error::new(ErrorKind::NotFound, message)

@@ -6,6 +6,7 @@ mod reproduction;
 mod rerun;
 pub(crate) mod turn;
 
+pub(crate) use reproduction::start_again;
 pub use rerun::Rerun;
 
 use crate::{
@@ -22,16 +23,16 @@ use domain::{
     audit::{Object, ObjectKind},
     id::{AlertId, PipelineId, PipelineRunId, RunId, TriggerId, UserId},
     page,
-    pipeline::{Param, ParamValue, Pipeline, PipelineSpec, PipelineVersion},
+    pipeline::{ParamValue, Pipeline, PipelineSpec, PipelineVersion},
     pipeline_run::{
         Code, MAX_PATCH, PipelineRun, PipelineRunDetail, PipelineRunState, PipelineRunSummary, RunCause, StepState,
     },
     step::{Step, StepAttempt},
 };
 use serde_json::Value;
-use sqlx::{Postgres, Transaction};
+use sqlx::{Connection as _, Postgres, Transaction};
 use std::collections::BTreeMap;
-use store::{PgConnection, pipeline_run::NewPipelineRun};
+use store::{PgConnection, pipeline_run::NewPipelineRun, step::pin::Pin};
 
 /// The longest key that a sender may give a request.
 const MAX_KEY: usize = 200;
@@ -132,10 +133,14 @@ pub(crate) struct Cause<'a> {
     pub(crate) no_cache: bool,
     /// The code that it is started from.
     pub(crate) code: Option<&'a Code>,
+    /// The version of a dataset that it is for: what its steps mean by the latest, also when there is a later one by then.
+    pub(crate) version: Option<&'a Pin>,
     /// The run that it does again from its record.
     pub(crate) reproduces: Option<PipelineRunId>,
     /// The run that it is again.
     pub(crate) rerun_of: Option<PipelineRunId>,
+    /// The run whose versions of datasets and models it has; those that there are now, when there is none.
+    pub(crate) same_versions_as: Option<PipelineRunId>,
     /// Who is behind it, when that is not who asks.
     pub(crate) on_behalf_of: Option<UserId>,
 }
@@ -158,7 +163,7 @@ impl Services {
         if let Some(key) = &key
             && let Some(run) = store::pipeline_run::by_idempotency_key(&mut tx, ctx.workspace_id(), key).await?
         {
-            return found(run, &new);
+            return found(&mut tx, &pipeline, run, &new, code.as_ref()).await;
         }
         let version = pipeline::version(&mut tx, &pipeline, new.version).await?;
         let params = version.spec.resolve_params(&new.params)?;
@@ -169,7 +174,11 @@ impl Services {
         let cause =
             Cause { cause, key: key.as_deref(), no_cache: new.no_cache, code: code.as_ref(), ..Cause::default() };
         let started = turn::start(&mut tx, ctx, &pipeline, &version, &params, &cause).await;
-        self.started(ctx, tx, started, cause.key, |run| found(run, &new)).await
+        let started = self.started(ctx, tx, started, cause.key, |run| Ok(StartedRun { run, is_new: false })).await?;
+        if started.is_new {
+            return Ok(started);
+        }
+        found(&mut *self.conn().await?, &pipeline, started.run, &new, code.as_ref()).await
     }
 
     /// Commits what a start came to. When its key was used meanwhile, `found` judges the run that was started with that.
@@ -192,12 +201,12 @@ impl Services {
                 let first = store::pipeline_run::by_idempotency_key(&mut conn, ctx.workspace_id(), key).await?;
                 found(first.ok_or_else(Error::internal)?)
             }
-            Err(Insert::Failed(error)) => Err(error),
+            Err(Insert::Busy(error) | Insert::Failed(error)) => Err(error),
         }
     }
 
-    /// Checks what is said of the code of a run, and keeps the patch.
-    async fn keep_code(&self, code: Code, patch: Option<&[u8]>) -> Result<Code> {
+    /// Checks what is said of code, and keeps the patch.
+    pub(crate) async fn keep_code(&self, code: Code, patch: Option<&[u8]>) -> Result<Code> {
         let mut code = code.check()?;
         code.patch = None;
         if let Some(patch) = patch.filter(|patch| !patch.is_empty()) {
@@ -218,19 +227,23 @@ impl Services {
     #[boxed]
     pub async fn pipeline_run_patch(&self, ctx: &Ctx, number: i64) -> Result<Vec<u8>> {
         let run = by_number(&mut *self.conn().await?, ctx, number).await?;
-        let digest = run
-            .code
-            .and_then(|code| code.patch)
-            .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("No patch was kept of pipeline run #{number}.")))?;
-        let bytes = self.artifacts.get_bytes(&digest, MAX_PATCH as u64).await.map_err(artifact::of_store)?;
+        self.patch_of(run.code.as_ref(), &format!("pipeline run #{number}")).await
+    }
+
+    /// The patch of this code, which is that of `what`.
+    pub(crate) async fn patch_of(&self, code: Option<&Code>, what: &str) -> Result<Vec<u8>> {
+        let digest = code
+            .and_then(|code| code.patch.as_ref())
+            .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("No patch was kept of {what}.")))?;
+        let bytes = self.artifacts.get_bytes(digest, MAX_PATCH as u64).await.map_err(artifact::of_store)?;
         Ok(bytes.to_vec())
     }
 
-    /// Starts a run because of an alert, in the transaction of the caller. For the same trigger and alert there is one
-    /// run only.
+    /// Starts a run because of an alert, in the transaction of the caller, or says why not. For the same trigger and alert
+    /// there is one run only.
     ///
     /// # Errors
-    /// `NotFound` when the pipeline or its file is gone, `Invalid` for params that it does not take.
+    /// When the database does not answer.
     #[boxed]
     pub async fn start_run_for_trigger(
         &self,
@@ -240,10 +253,10 @@ impl Services {
         params: &BTreeMap<String, Value>,
         trigger: TriggerId,
         (alert, number): (AlertId, i64),
-    ) -> Result<PipelineRun> {
+    ) -> Result<std::result::Result<PipelineRun, Refused>> {
         let key = format!("trigger:{trigger}:{alert}");
         if let Some(run) = store::pipeline_run::by_idempotency_key(conn, ctx.workspace_id(), &key).await? {
-            return Ok(run);
+            return Ok(Ok(run));
         }
         let (id, name) = (alert.to_string(), format!("alert #{number}"));
         let cause =
@@ -434,28 +447,54 @@ pub(crate) async fn cancel(
     Ok(Some(settled))
 }
 
+/// Why something that is no request started no run.
+#[derive(Debug)]
+pub struct Refused {
+    /// The reason, for people.
+    pub why: String,
+    /// Whether as many runs of the pipeline are open, or wait, as may be: it may start later. Otherwise it is refused until
+    /// somebody mends something.
+    pub is_busy: bool,
+}
+
 /// Starts a run for something that is no request, in the transaction of the caller: by the version that was stored last.
+/// Whoever asks goes on and commits when it is refused, so a start that is refused takes back all that it has written.
 ///
 /// # Errors
-/// `NotFound` when the pipeline or its file is gone, `Invalid` for params that it does not take, `Conflict` when its limit
-/// lets no more be started.
+/// When the database does not answer.
 pub(crate) async fn start_for(
     conn: &mut PgConnection,
     ctx: &Ctx,
     pipeline: PipelineId,
     params: &BTreeMap<String, Value>,
     cause: &Cause<'_>,
-) -> Result<PipelineRun> {
-    let pipeline = store::pipeline::by_id(conn, ctx.workspace_id(), pipeline)
-        .await?
-        .ok_or_else(|| Error::not_found("pipeline", pipeline))?;
-    start_version(conn, ctx, &pipeline, None, params, cause).await
+) -> Result<std::result::Result<PipelineRun, Refused>> {
+    let Some(pipeline) = store::pipeline::by_id(conn, ctx.workspace_id(), pipeline).await? else {
+        let why = Error::not_found("pipeline", pipeline).message;
+        return Ok(Err(Refused { why, is_busy: false }));
+    };
+    let mut part = conn.begin().await.map_err(store::Error::from)?;
+    let refused = match start_by(&mut part, ctx, &pipeline, None, params, cause).await {
+        Ok(run) => {
+            part.commit().await.map_err(store::Error::from)?;
+            return Ok(Ok(run));
+        }
+        Err(refused) => refused,
+    };
+    part.rollback().await.map_err(store::Error::from)?;
+    let is_busy = matches!(refused, Insert::Busy(_));
+    match refused.into_error() {
+        error if is_busy || is_refusal(&error) => Ok(Err(Refused { why: error.message, is_busy })),
+        error => Err(error),
+    }
 }
 
-/// The same, of this version of the file; of the one that was stored last when none is given.
+/// Starts a run for something that is no request, in a transaction that is given up when it is refused: by this version of
+/// the file, or that which was stored last when none is given.
 ///
 /// # Errors
-/// As above, and `NotFound` without such a version.
+/// `NotFound` when the pipeline has no file or no such version, `Invalid` for params that it does not take, `Conflict` when
+/// its limit lets no more be started, or something is not there that its steps take.
 pub(crate) async fn start_version(
     conn: &mut PgConnection,
     ctx: &Ctx,
@@ -464,12 +503,20 @@ pub(crate) async fn start_version(
     params: &BTreeMap<String, Value>,
     cause: &Cause<'_>,
 ) -> Result<PipelineRun> {
+    start_by(conn, ctx, pipeline, version, params, cause).await.map_err(Insert::into_error)
+}
+
+async fn start_by(
+    conn: &mut PgConnection,
+    ctx: &Ctx,
+    pipeline: &Pipeline,
+    version: Option<i32>,
+    params: &BTreeMap<String, Value>,
+    cause: &Cause<'_>,
+) -> std::result::Result<PipelineRun, Insert> {
     let version = pipeline::version(conn, pipeline, version).await?;
     let params = version.spec.resolve_params(params)?;
-    turn::start(conn, ctx, pipeline, &version, &params, cause).await.map_err(|refused| match refused {
-        Insert::KeyTaken => Error::conflict("This has started a run already."),
-        Insert::Failed(error) => error,
-    })
+    turn::start(conn, ctx, pipeline, &version, &params, cause).await
 }
 
 /// Whether a run could not be started for a reason that whoever asks again later finds gone, or can mend.
@@ -481,7 +528,19 @@ pub(crate) fn is_refusal(error: &Error) -> bool {
 enum Insert {
     /// The key was used.
     KeyTaken,
+    /// As many runs of the pipeline are open, or wait, as may be.
+    Busy(Error),
     Failed(Error),
+}
+
+impl Insert {
+    /// For whoever starts runs that nobody asks for twice.
+    fn into_error(self) -> Error {
+        match self {
+            Self::KeyTaken => Error::conflict("This has started a run already."),
+            Self::Busy(error) | Self::Failed(error) => error,
+        }
+    }
 }
 
 impl<E: Into<Error>> From<E> for Insert {
@@ -516,7 +575,7 @@ async fn insert(
         depth: cause.depth,
         rerun_of: cause.rerun_of,
         use_cache: !cause.no_cache,
-        code: cause.code,
+        code: code_of(version, cause),
         reproduces: cause.reproduces,
         started_by: ctx.user().map(|user| user.id),
         on_behalf_of: match cause.on_behalf_of {
@@ -536,9 +595,15 @@ async fn insert(
     secret::exist(conn, ctx, &version.spec).await?;
     approval::teams_exist(conn, ctx, &version.spec).await?;
     sub_run::others_exist(conn, ctx, (pipeline.id, &pipeline.name), &version.spec).await?;
-    match cause.reproduces {
+    match cause.same_versions_as.or(cause.reproduces) {
         Some(before) => store::step::pin::copy(conn, before, id).await?,
-        None => inputs::pin_all(conn, ctx, id, &version.spec).await?,
+        None => {
+            // What is pinned first stays.
+            if let Some(pin) = cause.version.filter(|pin| inputs::may_take(&version.spec, pin)) {
+                store::step::pin::add(conn, id, pin).await?;
+            }
+            inputs::pin_all(conn, ctx, id, &version.spec).await?;
+        }
     }
     let around = Around { workspace: ctx.workspace_id(), spec: &version.spec, outer: None };
     let Plan { steps, edges } = plan::steps(around, &version.spec.steps);
@@ -560,6 +625,22 @@ async fn insert(
         .await?;
     store::event::notify(conn, &format!("pipeline_runs:{}", ctx.workspace_id())).await?;
     Ok(run)
+}
+
+/// The code of a run: that of its record when it does another again, else that which it is started from, else that which its
+/// version was stored from. A run inside of another has the other's, unless its own version is of another repository.
+fn code_of<'a>(version: &'a PipelineVersion, cause: &Cause<'a>) -> Option<&'a Code> {
+    if cause.reproduces.is_some() {
+        return cause.code;
+    }
+    let elsewhere = |code: &&Code| {
+        let around = cause.code.and_then(|around| around.repository.as_ref());
+        cause.cause == RunCause::Step
+            && around.is_some()
+            && code.repository.is_some()
+            && code.repository.as_ref() != around
+    };
+    version.code.as_ref().filter(elsewhere).or(cause.code).or(version.code.as_ref())
 }
 
 /// Whether the workspace has all limits that steps name: one that it has not would keep them waiting for ever.
@@ -589,14 +670,22 @@ fn sender_key(key: &str) -> Result<String> {
 }
 
 /// The run that an earlier request with the same key started, if that asked for the same.
-fn found(run: PipelineRun, new: &NewRun) -> Result<StartedRun> {
-    let same_value = |(name, value): (&String, &Value)| {
-        run.params.get(name).is_some_and(|known| Param::from(known.clone()).accept(value).as_ref() == Ok(known))
-    };
-    let same = run.pipeline_name == new.pipeline
-        && new.version.is_none_or(|version| version == run.version_number)
-        && new.params.iter().all(same_value);
-    earlier(run, same)
+async fn found(
+    conn: &mut PgConnection,
+    pipeline: &Pipeline,
+    run: PipelineRun,
+    new: &NewRun,
+    code: Option<&Code>,
+) -> Result<StartedRun> {
+    if run.pipeline_id != pipeline.id || new.version.is_some_and(|version| version != run.version_number) {
+        return earlier(run, false);
+    }
+    // By the file of that time: another may have been stored since.
+    let version = pipeline::version(conn, pipeline, Some(run.version_number)).await?;
+    let is_same = version.spec.resolve_params(&new.params).is_ok_and(|params| params == run.params)
+        && run.use_cache != new.no_cache
+        && run.code.as_ref() == code;
+    earlier(run, is_same)
 }
 
 /// What an earlier request with the same key started, if that asked for the same.

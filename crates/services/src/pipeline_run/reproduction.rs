@@ -1,38 +1,43 @@
 //! What a run is made of, and doing it again from that alone: with the same versions of everything, without the cache, and
 //! with a verdict in the end.
 
-use super::{Cause, StartedRun, by_number, earlier, name, object, sender_key, turn};
+use super::{Cause, Insert, StartedRun, by_number, earlier, name, object, sender_key, turn};
 use crate::{Ctx, Error, Event, Result, Services, boxed, pipeline};
 use domain::{
-    Digest,
+    Digest, Page,
     dataset::VersionRef,
     id::PipelineRunId,
-    pipeline::{OutputSpec, PipelineSpec},
+    page,
+    pipeline::{NOTEBOOK_OUTPUT, OutputKind, OutputSpec, PipelineSpec, StepSpec},
     pipeline_run::{
-        Compared, Difference, PipelineRun, PipelineRunState, Ran, RunCause, RunOrigin, RunRecord, Sameness, StepRecord,
-        Verdict, caveats, compare_states, compare_values,
+        Compared, Difference, Extent, PipelineRun, PipelineRunState, RunCause, RunOrigin, RunRecord, Sameness,
+        StepRecord, Verdict, caveats, compare_metrics, compare_states, compare_values,
     },
     step::{OutputVersion, StepOutput, Versioned},
 };
 use std::collections::{BTreeMap, BTreeSet};
 use store::PgConnection;
 
-/// How many steps a record shows.
-const MOST_STEPS: i64 = 1000;
+/// The most changes on the machines of steps that a verdict tells.
+const MOST_CHANGES: usize = 20;
+/// Of how many steps metrics are read at once.
+const AT_ONCE: usize = 200;
 
 impl Services {
-    /// What a run is made of, and why it may not come to the same when it is done again.
+    /// What a run is made of, with a page of its steps, and why it may not come to the same when it is done again.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// `NotFound`, and `Invalid` for a page token that is not of this record.
     #[boxed]
-    pub async fn pipeline_run_record(&self, ctx: &Ctx, number: i64) -> Result<RunRecord> {
+    pub async fn pipeline_run_record(&self, ctx: &Ctx, number: i64, page_token: Option<&str>) -> Result<RunRecord> {
+        let after: Option<i32> = page_token.map(page::decode).transpose()?;
         let mut conn = self.conn().await?;
         let run = by_number(&mut conn, ctx, number).await?;
         let spec = store::pipeline::spec(&mut conn, run.version_id).await?;
-        let steps = store::step::record::list(&mut conn, run.id, MOST_STEPS).await?;
-        let ran: Vec<Ran> = steps.iter().filter_map(StepRecord::ran).collect();
-        let RunOrigin { versions, caveats } = origin(&mut conn, ctx, &run, &ran).await?;
+        let rows = store::step::record::list(&mut conn, run.id, after, page::MAX_PAGE as i64 + 1).await?;
+        let Page { items, next_page_token } = Page::cut(rows, page::MAX_PAGE, |(position, _)| *position);
+        let steps: Vec<StepRecord> = items.into_iter().map(|(_, step)| step).collect();
+        let RunOrigin { versions, caveats } = origin(&mut conn, ctx, &run).await?;
         let digests: BTreeSet<Digest> =
             steps.iter().flat_map(|step| [step.machine.clone(), step.environment.clone()]).flatten().collect();
         let digests: Vec<Digest> = digests.into_iter().collect();
@@ -47,6 +52,7 @@ impl Services {
             code: run.code,
             versions,
             steps,
+            next_page_token,
             facts,
             caveats,
         })
@@ -59,8 +65,7 @@ impl Services {
     #[boxed]
     pub async fn run_origin(&self, ctx: &Ctx, run: &PipelineRun) -> Result<RunOrigin> {
         let mut conn = self.conn().await?;
-        let ran = store::step::record::ran(&mut conn, run.id, MOST_STEPS).await?;
-        origin(&mut conn, ctx, run, &ran).await
+        origin(&mut conn, ctx, run).await
     }
 
     /// Does a run again from its record: the same version of the file, params, versions of datasets and models, and images;
@@ -86,21 +91,17 @@ impl Services {
                 before.state.as_str()
             )));
         }
-        let pipeline = pipeline::find(&mut tx, ctx, &before.pipeline_name).await?;
-        let version = pipeline::version(&mut tx, &pipeline, Some(before.version_number)).await?;
         let (id, cause_name) = (before.id.to_string(), format!("#{}", before.number));
         let cause = Cause {
             cause: RunCause::Reproduction,
             id: Some(&id),
             name: Some(&cause_name),
+            at: before.cause_at,
             key: key.as_deref(),
-            no_cache: true,
-            code: before.code.as_ref(),
-            reproduces: Some(before.id),
             ..Cause::default()
         };
-        let started = turn::start(&mut tx, ctx, &pipeline, &version, &before.params, &cause).await;
-        self.started(ctx, tx, started, cause.key, |run| found(run, &before)).await
+        let started = start(&mut tx, ctx, &before, cause).await;
+        self.started(ctx, tx, started, key.as_deref(), |run| found(run, &before)).await
     }
 
     /// Runs that did this one again, the last first; up to twenty.
@@ -114,19 +115,22 @@ impl Services {
         Ok(store::pipeline_run::reproductions(&mut conn, run.id, 20).await?)
     }
 
-    /// Judges a run that has ended, if it does another again and has no verdict yet.
-    pub(super) async fn judge(&self, conn: &mut PgConnection, id: PipelineRunId) -> Result<()> {
-        let Some(run) = store::pipeline_run::by_ids(conn, &[id]).await?.pop() else { return Ok(()) };
-        let Some(before) = run.reproduces.filter(|_| run.verdict.is_none()) else { return Ok(()) };
+    /// Judges a run that has ended, if it does another again, and before it the runs inside of it. Answers with the verdict,
+    /// also when there was one.
+    #[boxed]
+    pub(super) async fn judge(&self, conn: &mut PgConnection, id: PipelineRunId) -> Result<Option<Verdict>> {
+        let Some(run) = store::pipeline_run::by_ids(conn, &[id]).await?.pop() else { return Ok(None) };
+        let Some(before) = run.reproduces.filter(|_| run.verdict.is_none()) else { return Ok(run.verdict) };
         if !matches!(run.state, PipelineRunState::Succeeded | PipelineRunState::Failed) {
-            return Ok(());
+            return Ok(None);
         }
         let before = store::pipeline_run::by_number(conn, run.workspace_id, before).await?;
         let before = before.ok_or_else(Error::internal)?;
         let spec = store::pipeline::spec(conn, run.version_id).await?;
         let verdict = self.compare(conn, &spec, &before, &run).await?;
         if !store::pipeline_run::set_verdict(conn, run.id, &verdict).await? {
-            return Ok(());
+            // Somebody else did so meanwhile, and found the same.
+            return Ok(Some(verdict));
         }
         let workspace = store::workspace::by_id(conn, run.workspace_id).await?.ok_or_else(Error::internal)?;
         let summary = format!("{} did {} again: {}", name(&run), name(&before), verdict.sentence());
@@ -139,7 +143,7 @@ impl Services {
             store::event::notify(conn, &format!("pipeline_run:{}", run.id)).await?;
         }
         metrics::counter!("slipway_reproductions_total", "verdict" => verdict.sameness.as_str()).increment(1);
-        Ok(())
+        Ok(Some(verdict))
     }
 
     async fn compare(
@@ -153,35 +157,63 @@ impl Services {
         let second = store::step::record::compared(conn, after.id).await?;
         let mut second: BTreeMap<String, Compared> =
             second.into_iter().map(|(_, step)| (step.name.clone(), step)).collect();
-        let (mut differences, mut outputs) = (Vec::new(), 0);
-        let steps = first.len();
-        for (place, one) in first {
-            let other = second.remove(&one.name);
-            if let Some(difference) = compare_states(&one, other.as_ref()) {
-                differences.push(difference);
-                continue;
-            }
-            let Some(other) = other else { continue };
-            let step = spec.step(&place);
-            for given in &one.outputs {
-                let output = step.and_then(|step| step.outputs.get(&given.name));
-                if output.is_some_and(OutputSpec::varies) {
+        let inside = store::step::sub_run::children(conn, before.id, None).await?;
+        let inside_now = store::step::sub_run::children(conn, after.id, None).await?;
+        let (mut differences, mut compared, mut surroundings) = (Vec::new(), Extent::default(), Vec::new());
+        for some in first.chunks(AT_ONCE) {
+            let names: Vec<String> = some.iter().map(|(_, step)| step.name.clone()).collect();
+            let mut tracked = store::step::record::tracked(conn, before.id, &names).await?;
+            let mut tracked_now = store::step::record::tracked(conn, after.id, &names).await?;
+            for (place, one) in some {
+                let other = second.remove(&one.name);
+                if let Some(difference) = compare_states(one, other.as_ref()) {
+                    differences.push(difference);
                     continue;
                 }
-                outputs += 1;
-                let tolerance = output.map_or(0.0, OutputSpec::tolerance);
-                let now = other.outputs.iter().find(|output| output.name == given.name);
-                if let Some((sameness, how)) = self.compare_outputs(given, now, tolerance).await? {
-                    let (step, output) = (one.name.clone(), Some(given.name.clone()));
-                    differences.push(Difference { step, output, sameness, how });
+                let (Some(other), Some(step)) = (other, spec.step(place)) else { continue };
+                if step.pipeline().is_some() {
+                    if inside.contains_key(&one.name) {
+                        let verdict = match inside_now.get(&one.name) {
+                            Some(now) => self.judge(conn, *now).await?,
+                            None => None,
+                        };
+                        surroundings.extend(verdict.iter().flat_map(|verdict| verdict.surroundings.iter().cloned()));
+                        add_inner(&one.name, verdict, &mut compared, &mut differences);
+                    }
+                    continue;
                 }
+                compared.steps += 1;
+                for given in &one.outputs {
+                    let output = step.outputs.get(&given.name);
+                    if output.is_some_and(OutputSpec::varies) {
+                        continue;
+                    }
+                    compared.outputs += 1;
+                    let tolerance = output.map_or(0.0, OutputSpec::tolerance);
+                    let now = other.outputs.iter().find(|output| output.name == given.name);
+                    let is_notebook = given.name == NOTEBOOK_OUTPUT && step.notebook().is_some();
+                    if let Some((sameness, how)) = self.compare_outputs(given, now, (tolerance, is_notebook)).await? {
+                        let (step, output) = (one.name.clone(), Some(given.name.clone()));
+                        differences.push(Difference { step, output, metric: None, sameness, how });
+                    }
+                }
+                // A step that did not run in the first run logged nothing in it.
+                let Some(runs) = tracked.remove(&one.name) else { continue };
+                let now = tracked_now.remove(&one.name).unwrap_or_default();
+                let (metrics, others) =
+                    compare_metrics(&one.name, &runs, &now, |metric| tolerance_of(step, one, metric));
+                compared.metrics += metrics;
+                differences.extend(others);
             }
         }
         if let Some(more) = second.into_values().next() {
-            let how = "It was not there before.".to_owned();
-            differences.push(Difference { step: more.name, output: None, sameness: Sameness::Diverged, how });
+            differences.push(Difference::of_step(more.name, "It was not there before.".to_owned()));
         }
-        Ok(Verdict::of(steps, outputs, differences))
+        let mut verdict = Verdict::of(compared, differences);
+        verdict.surroundings = changed_around(conn, before, after, &verdict).await?;
+        verdict.surroundings.append(&mut surroundings);
+        verdict.surroundings.truncate(MOST_CHANGES);
+        Ok(verdict)
     }
 
     /// How an output is other than it was; none when it has the same bytes.
@@ -189,7 +221,7 @@ impl Services {
         &self,
         before: &StepOutput,
         after: Option<&StepOutput>,
-        tolerance: f64,
+        (tolerance, is_notebook): (f64, bool),
     ) -> Result<Option<(Sameness, String)>> {
         let Some(after) = after else {
             return Ok(Some((Sameness::Diverged, "It was not given again.".to_owned())));
@@ -198,6 +230,9 @@ impl Services {
             return Ok(None);
         }
         if let Some(compared) = compare_values(before, after, tolerance) {
+            return Ok(Some(compared));
+        }
+        if is_notebook && let Some(compared) = self.notebook_sameness(before, after).await? {
             return Ok(Some(compared));
         }
         let how = match (before.is_folder, after.is_folder) {
@@ -213,8 +248,93 @@ impl Services {
     }
 }
 
+/// What was other on the machines of the steps that differ, each only once.
+async fn changed_around(
+    conn: &mut PgConnection,
+    before: &PipelineRun,
+    after: &PipelineRun,
+    verdict: &Verdict,
+) -> Result<Vec<String>> {
+    let names: BTreeSet<String> = verdict.differences.iter().map(|difference| difference.step.clone()).collect();
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let names: Vec<String> = names.into_iter().collect();
+    let first = store::step::record::facts(conn, before.id, &names).await?;
+    let second = store::step::record::facts(conn, after.id, &names).await?;
+    let mut changed: BTreeSet<(Digest, Digest)> = BTreeSet::new();
+    for (name, before) in first {
+        let Some(after) = second.get(&name) else { continue };
+        let pairs = [(before.environment, &after.environment), (before.machine, &after.machine)];
+        changed.extend(pairs.into_iter().filter_map(|(old, new)| Some((old?, new.clone()?))).filter(|(a, b)| a != b));
+    }
+    let digests: Vec<Digest> = changed.iter().flat_map(|(old, new)| [old.clone(), new.clone()]).collect();
+    let facts = store::worker::facts(conn, &digests).await?;
+    let mut told = Vec::new();
+    for (old, new) in &changed {
+        let Some((old, new)) = facts.get(old).zip(facts.get(new)) else { continue };
+        told.extend(domain::worker::changes(old, new));
+    }
+    let mut seen = BTreeSet::new();
+    told.retain(|change| seen.insert(change.clone()));
+    Ok(told)
+}
+
+/// Adds the verdict on the run that a step ran to that on the run around it.
+fn add_inner(step: &str, verdict: Option<Verdict>, compared: &mut Extent, differences: &mut Vec<Difference>) {
+    let Some(verdict) = verdict else {
+        let how = "The run that it started before was not done again.".to_owned();
+        return differences.push(Difference::of_step(step.to_owned(), how));
+    };
+    compared.steps += verdict.steps;
+    compared.outputs += verdict.outputs;
+    compared.metrics += verdict.metrics;
+    let is_told = verdict.differences.iter().any(|difference| Some(difference) == verdict.first.as_ref());
+    let first = verdict.first.filter(|_| !is_told);
+    let inner = verdict.differences.into_iter().chain(first);
+    differences.extend(inner.map(|inner| Difference { step: format!("{step}/{}", inner.step), ..inner }));
+}
+
+/// The share by which a metric of a step's tracked run may differ; none for one that is not compared. What the step gave on as
+/// metrics stands in its tracked run too, and is compared as an output, or is said to vary there.
+fn tolerance_of(step: &StepSpec, gave: &Compared, metric: &str) -> Option<f64> {
+    let is_output = gave.outputs.iter().any(|output| {
+        output.kind == Some(OutputKind::Metrics)
+            && output.value.as_ref().is_some_and(|numbers| numbers.get(metric).is_some())
+    });
+    step.metrics.tolerance_of(metric).filter(|_| !is_output)
+}
+
+/// Starts a run that does another again: the same version of the file, params, pins and code, without the cache. What started
+/// it is said by whoever asks.
+async fn start<'a>(
+    conn: &mut PgConnection,
+    ctx: &Ctx,
+    before: &'a PipelineRun,
+    cause: Cause<'a>,
+) -> std::result::Result<PipelineRun, Insert> {
+    let pipeline = pipeline::find(conn, ctx, &before.pipeline_name).await?;
+    let version = pipeline::version(conn, &pipeline, Some(before.version_number)).await?;
+    let cause = Cause { no_cache: true, code: before.code.as_ref(), reproduces: Some(before.id), ..cause };
+    turn::start(conn, ctx, &pipeline, &version, &before.params, &cause).await
+}
+
+/// The same for a step of a run that does the run around `before` again.
+///
+/// # Errors
+/// `Conflict` when the pipeline's limit lets no more be started.
+pub(crate) async fn start_again<'a>(
+    conn: &mut PgConnection,
+    ctx: &Ctx,
+    before: &'a PipelineRun,
+    cause: Cause<'a>,
+) -> Result<PipelineRun> {
+    start(conn, ctx, before, cause).await.map_err(Insert::into_error)
+}
+
 /// What steps of a run took, and what may keep it from coming to the same.
-async fn origin(conn: &mut PgConnection, ctx: &Ctx, run: &PipelineRun, ran: &[Ran]) -> Result<RunOrigin> {
+async fn origin(conn: &mut PgConnection, ctx: &Ctx, run: &PipelineRun) -> Result<RunOrigin> {
+    let ran = store::step::record::ran(conn, run.id).await?;
     let pins = store::step::pin::list(conn, run.id).await?;
     let versions: BTreeSet<(Versioned, String, i32, Option<Digest>)> =
         pins.into_iter().map(|pin| (pin.of, pin.name, pin.number, pin.digest)).collect();
@@ -228,7 +348,7 @@ async fn origin(conn: &mut PgConnection, ctx: &Ctx, run: &PipelineRun, ran: &[Ra
             }
         }
     }
-    let caveats = caveats(run.code.as_ref(), ran, &external);
+    let caveats = caveats(run.code.as_ref(), &ran, &external);
     let version = |(of, name, number, digest)| OutputVersion { of, name, number, digest };
     Ok(RunOrigin { versions: versions.into_iter().map(version).collect(), caveats })
 }

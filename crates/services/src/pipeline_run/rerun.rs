@@ -5,9 +5,13 @@ use super::{
     turn::{self, Carried},
 };
 use crate::{Ctx, Error, Result, Services, boxed, pipeline};
-use domain::pipeline_run::{PipelineRun, RerunFrom, RunCause};
+use domain::{
+    pipeline::ParamValue,
+    pipeline_run::{PipelineRun, RerunFrom, RunCause},
+};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use store::PgConnection;
 
 /// How a run is done again.
 #[derive(Debug, Clone)]
@@ -32,11 +36,6 @@ impl Services {
         let key = rerun.idempotency_key.as_deref().map(sender_key).transpose()?;
         let mut tx = self.begin().await?;
         let before = by_number(&mut tx, ctx, number).await?;
-        if let Some(key) = &key
-            && let Some(run) = store::pipeline_run::by_idempotency_key(&mut tx, ctx.workspace_id(), key).await?
-        {
-            return found(run, &before);
-        }
         let pipeline = pipeline::find(&mut tx, ctx, &before.pipeline_name).await?;
         let version = pipeline::version(&mut tx, &pipeline, Some(before.version_number)).await?;
         let given = before.params.clone().into_iter().map(|(name, value)| (name, value.into()));
@@ -49,24 +48,56 @@ impl Services {
         }
         let steps = store::step::top(&mut tx, before.id).await?;
         let states = steps.into_iter().map(|step| (step.name, step.state)).collect();
-        let carried = version.spec.carried(&states, &rerun.from, &before.params, &params)?;
+        let steps = version.spec.carried(&states, &rerun.from, &before.params, &params)?;
+        let again = Again { before: &before, params: &params, steps: &steps };
+        if let Some(key) = &key
+            && let Some(run) = store::pipeline_run::by_idempotency_key(&mut tx, ctx.workspace_id(), key).await?
+        {
+            return again.found(&mut tx, run).await;
+        }
         let (id, cause_name) = (before.id.to_string(), format!("#{}", before.number));
         let cause = Cause {
             cause: RunCause::Rerun,
             id: Some(&id),
             name: Some(&cause_name),
+            at: before.cause_at,
             key: key.as_deref(),
+            no_cache: !before.use_cache,
+            code: before.code.as_ref(),
             rerun_of: Some(before.id),
+            // What is carried over came of these versions, and must not meet others.
+            same_versions_as: (!steps.is_empty()).then_some(before.id),
             ..Cause::default()
         };
-        let carried = (!carried.is_empty()).then_some(Carried { from: &before, steps: carried });
+        let carried = (!steps.is_empty()).then_some(Carried { from: &before, steps: &steps });
         let started = turn::start_with(&mut tx, ctx, &pipeline, &version, &params, &cause, carried).await;
-        self.started(ctx, tx, started, cause.key, |run| found(run, &before)).await
+        let started = self.started(ctx, tx, started, cause.key, |run| Ok(StartedRun { run, is_new: false })).await?;
+        if started.is_new {
+            return Ok(started);
+        }
+        again.found(&mut *self.conn().await?, started.run).await
     }
 }
 
-/// The run that an earlier request with the same key started, if that asked for the same.
-fn found(run: PipelineRun, before: &PipelineRun) -> Result<StartedRun> {
-    let is_same = run.cause == RunCause::Rerun && run.cause_id.as_deref() == Some(&before.id.to_string());
-    earlier(run, is_same)
+/// What a request asks for.
+struct Again<'a> {
+    /// The run.
+    before: &'a PipelineRun,
+    /// With these params.
+    params: &'a BTreeMap<String, ParamValue>,
+    /// Carrying these steps over.
+    steps: &'a BTreeSet<String>,
+}
+
+impl Again<'_> {
+    /// The run that an earlier request with the same key started, if that asked for the same.
+    async fn found(&self, conn: &mut PgConnection, run: PipelineRun) -> Result<StartedRun> {
+        let steps = store::step::top(conn, run.id).await?;
+        let carried = steps.into_iter().filter(|step| step.carried_from.is_some()).map(|step| step.name);
+        let is_same = run.cause == RunCause::Rerun
+            && run.cause_id.as_deref() == Some(&self.before.id.to_string())
+            && run.params == *self.params
+            && carried.collect::<BTreeSet<_>>() == *self.steps;
+        earlier(run, is_same)
+    }
 }

@@ -34,7 +34,7 @@ pub(super) struct Carried<'a> {
     /// The other.
     pub(super) from: &'a PipelineRun,
     /// These steps of it.
-    pub(super) steps: BTreeSet<String>,
+    pub(super) steps: &'a BTreeSet<String>,
 }
 
 /// The same, with what the run takes over from another.
@@ -69,7 +69,7 @@ pub(super) async fn start_with(
 }
 
 /// Whether one more run has to wait.
-async fn admit(conn: &mut PgConnection, pipeline: &Pipeline) -> Result<bool> {
+async fn admit(conn: &mut PgConnection, pipeline: &Pipeline) -> std::result::Result<bool, Insert> {
     if turn::limit(conn, pipeline.id).await?.is_none() {
         return Ok(false);
     }
@@ -78,16 +78,16 @@ async fn admit(conn: &mut PgConnection, pipeline: &Pipeline) -> Result<bool> {
     match limit.admit(begun, held) {
         Admission::Begins => Ok(false),
         Admission::Waits => Ok(true),
-        Admission::Refused if limit.policy == ConcurrencyPolicy::Skip => Err(Error::conflict(format!(
+        Admission::Refused if limit.policy == ConcurrencyPolicy::Skip => Err(Insert::Busy(Error::conflict(format!(
             "{} of {} may be open at once, and so many are: this one is skipped.",
             runs(limit.limit),
             pipeline.name
-        ))),
+        )))),
         Admission::Refused => {
             let name = &pipeline.name;
-            Err(Error::conflict(format!(
+            Err(Insert::Busy(Error::conflict(format!(
                 "{MAX_HELD} runs of {name} wait already. Cancel some, or wait until they ran."
-            )))
+            ))))
         }
     }
 }

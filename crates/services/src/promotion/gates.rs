@@ -15,7 +15,9 @@ use domain::{
     promotion::{
         Finding, Gate, Verdict, better_by_rows, better_than_champion,
         gate::{
-            card, cel, dataset, external, latency, promql, reproduction,
+            card, cel,
+            dataset::{self, ReadVersion},
+            external, latency, promql, reproduction,
             rows::{self, Rows, Source},
             signature, slices,
         },
@@ -168,7 +170,12 @@ fn finding(present: &Present, gate: &GateSpec, known: &Known<'_>) -> Option<Find
             card::model_card(sections, *max_age, card, present.at)
         }
         GateSpec::DatasetChecked { datasets } => {
-            dataset::dataset_checked(datasets, &present.datasets, &present.uploaded)
+            // What people are asked about rests on what was found last; whoever evaluates anew waits for what comes.
+            let read: Vec<ReadVersion> = match known.now {
+                Some(_) => present.read.iter().map(ReadVersion::awaited).collect(),
+                None => present.read.clone(),
+            };
+            dataset::dataset_checked(datasets, &present.datasets, &read, &present.uploaded)
         }
         GateSpec::Reproduced { metrics, tolerance } => match &present.pipeline_reproduction {
             Some((first, second, verdict)) => reproduction::of_pipeline_run(*first, *second, verdict),

@@ -41,7 +41,7 @@ use domain::{
     audit::{Actor, Object, ObjectKind},
     deployment::Deployment,
     environment::Environment,
-    id::PromotionId,
+    id::{PromotionId, WorkspaceId},
     permission::{Permission, Role},
     policy::{Action, PolicySet},
     promotion::{Promotion, PromotionState},
@@ -448,6 +448,14 @@ pub(crate) async fn run_gates_again(
 /// Wakes whoever goes on with a promotion.
 pub(crate) async fn go_on(tx: &mut PgConnection, promotion: &Promotion) -> Result<()> {
     store::wake::push(tx, &Wake::Promotion { id: promotion.id }).await?;
+    Ok(())
+}
+
+/// The checks of a version of a dataset have ended: wakes whoever goes on with promotions whose gates waited for some.
+pub(crate) async fn dataset_version_checked(tx: &mut PgConnection, workspace: WorkspaceId) -> Result<()> {
+    for id in store::promotion::waiting_for_checks(tx, workspace).await? {
+        store::wake::push(tx, &Wake::Promotion { id }).await?;
+    }
     Ok(())
 }
 

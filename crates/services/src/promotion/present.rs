@@ -2,16 +2,21 @@
 //! when it is deployed.
 
 use super::gates::{Known, deciding};
-use crate::Result;
+use crate::{Result, dataset};
 use chrono::{DateTime, Utc};
 use domain::{
     Digest, Error,
+    dataset::ChecksState,
     deployment::Deployment,
+    id::RunId,
     model::{VersionFile, manifest_digest},
     model_card::ModelCard,
     pipeline_run::Verdict,
     policy::{Action, PolicySet, Target},
-    promotion::{Evidence, Finding, Promotion, ServingConfig, Subject, TrafficPlan, Uploaded, gate::external},
+    promotion::{
+        Evidence, Finding, Promotion, ServingConfig, Subject, TrafficPlan, Uploaded,
+        gate::{dataset::ReadVersion, external},
+    },
     version_diff::ENVIRONMENT_FILES,
 };
 use std::collections::BTreeMap;
@@ -34,6 +39,8 @@ pub(crate) struct Present {
     pub(crate) metrics: BTreeMap<String, f64>,
     pub(crate) champion_metrics: BTreeMap<String, f64>,
     pub(super) datasets: Vec<(String, String)>,
+    /// The versions of datasets that it read, with what their checks came to.
+    pub(super) read: Vec<ReadVersion>,
     pub(super) code: Option<String>,
     code_author: Option<String>,
     image: Option<String>,
@@ -112,11 +119,12 @@ impl Present {
         let (mut metrics, mut champion_metrics) = (BTreeMap::new(), BTreeMap::new());
         let (mut datasets, mut code, mut code_author, mut image, mut reproduction) =
             (Vec::new(), None, None, None, None);
-        let (mut rows, mut champion_rows, mut pipeline_reproduction) = (None, None, None);
+        let (mut rows, mut champion_rows, mut pipeline_reproduction, mut read) = (None, None, None, Vec::new());
         if let Some(run) = candidate.run_id {
             metrics = store::promotion::metrics_of_run(conn, run).await?;
             datasets = store::promotion::datasets_of_run(conn, run).await?;
             datasets.sort_unstable();
+            read = read_versions(conn, run).await?;
             rows = store::promotion::evaluation_of_run(conn, run).await?;
             code = store::promotion::commit_of_run(conn, run).await?;
             code_author = store::promotion::author_of_run(conn, run).await?;
@@ -143,6 +151,7 @@ impl Present {
             metrics,
             champion_metrics,
             datasets,
+            read,
             code,
             code_author,
             image,
@@ -225,6 +234,34 @@ impl Present {
         let differences = seen.differences(&subject);
         Ok(Some(if differences.is_empty() { "its evidence changed".to_owned() } else { differences }))
     }
+}
+
+/// The versions of datasets that a run read, with what their checks came to.
+async fn read_versions(conn: &mut PgConnection, run: RunId) -> Result<Vec<ReadVersion>> {
+    let mut read = Vec::new();
+    for one in store::dataset_version::read_by_run(conn, run).await? {
+        let version = match one.id {
+            Some(id) => store::dataset_version::by_id(conn, id).await?,
+            None => None,
+        };
+        let is_under_way = version.as_ref().is_some_and(|(.., version)| version.checks == ChecksState::Waiting);
+        let found = match version {
+            Some((_, _, version)) => dataset::found_last(conn, version).await?,
+            None => dataset::Found {
+                checks: ChecksState::Unchecked,
+                objection: Some(format!("{}@{} was deleted.", one.dataset, one.number)),
+            },
+        };
+        read.push(ReadVersion {
+            dataset: one.dataset,
+            number: one.number,
+            called: one.called,
+            checks: found.checks,
+            objection: found.objection.unwrap_or_default(),
+            is_checked_again: is_under_way && found.checks != ChecksState::Waiting,
+        });
+    }
+    Ok(read)
 }
 
 pub(super) fn unexpected(error: serde_json::Error) -> Error {

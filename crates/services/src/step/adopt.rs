@@ -19,19 +19,6 @@ pub struct Adopted {
     pub lines_of_command: i64,
 }
 
-/// Where a try runs, and what became of it there.
-#[derive(Debug, Clone, Default)]
-pub struct Place {
-    /// `process`, `docker` or `kubernetes`.
-    pub executor: &'static str,
-    /// The image, by digest.
-    pub image: Option<String>,
-    /// What keeps it from the rest of the machine.
-    pub sandbox: Option<String>,
-    /// The most memory that it had at once, in bytes.
-    pub peak_memory_bytes: Option<i64>,
-}
-
 impl Services {
     /// Takes a step over with its try. None when it is not held so any more, or its try has cost too many workers.
     ///
@@ -85,6 +72,7 @@ impl Services {
             timeout: step.timeout_seconds.map(Duration::from_secs),
             max_attempts: work.max_attempts,
             cancelling: work.cancelling,
+            unknown: None,
         };
         Ok(Some(Adopted { work, log_lines, lines_of_command }))
     }
@@ -96,18 +84,6 @@ impl Services {
     #[boxed]
     pub async fn running_attempts(&self, attempts: &[StepAttemptId]) -> Result<HashSet<StepAttemptId>> {
         Ok(store::step::adopt::running_of(&mut *self.conn().await?, attempts).await?.into_iter().collect())
-    }
-
-    /// Notes where a try runs, and what is known of it.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    #[boxed]
-    pub async fn note_place(&self, attempt: StepAttemptId, place: &Place) -> Result<()> {
-        let (image, sandbox) = (place.image.as_deref(), place.sandbox.as_deref());
-        let mut conn = self.conn().await?;
-        let peak = place.peak_memory_bytes;
-        Ok(store::step::adopt::set_place(&mut conn, attempt, place.executor, image, sandbox, peak).await?)
     }
 
     /// Adds what a try used for some seconds.

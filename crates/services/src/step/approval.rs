@@ -292,6 +292,38 @@ pub(super) async fn ask(
     tell(conn, &approval).await
 }
 
+/// A step of a run that does another again has its turn: nobody is asked. Answers with how the step ended that asked then, and
+/// with a word on where that was.
+pub(super) async fn take_over(
+    conn: &mut PgConnection,
+    run: &PipelineRun,
+    before: i64,
+    waiting: &Waiting,
+) -> Result<(StepState, String)> {
+    let first = store::pipeline_run::by_number(conn, run.workspace_id, before).await?.ok_or_else(Error::internal)?;
+    let asked = store::step::by_name(conn, first.id, &waiting.name).await?;
+    let (state, reason) = match asked.map(|step| (step.state, step.reason)) {
+        Some((StepState::Succeeded, reason)) if reason.is_empty() => {
+            (StepState::Succeeded, format!("approved in run #{before}"))
+        }
+        // It took the answer over itself.
+        Some((StepState::Succeeded, reason)) => (StepState::Succeeded, reason),
+        Some((StepState::Failed, reason)) => (StepState::Failed, format!("in run #{before}: {reason}")),
+        _ => (StepState::Failed, format!("nobody was asked in run #{before}, and nobody is asked to reproduce it")),
+    };
+    let title = format!("{} of {}", waiting.name, pipeline_run::name(run));
+    Event::new(
+        "pipeline_run.approval_taken_over",
+        pipeline_run::object(run),
+        format!("{title} is not asked: {reason}"),
+    )
+    .related(pipeline_run::object(&first))
+    .details(serde_json::json!({ "step": waiting.name, "state": state, "reproduces": before }))
+    .write_as(conn, Some(run.workspace_id), Actor::System, None)
+    .await?;
+    Ok((state, reason))
+}
+
 /// Tells webhooks, and writes to those who are asked, or to those who started the run when it has ended.
 async fn tell(conn: &mut PgConnection, approval: &StepApproval) -> Result<()> {
     webhook::tell_of_step(conn, approval).await?;

@@ -8,10 +8,26 @@ use domain::{
     step::StepOutput,
 };
 use std::{collections::BTreeSet, time::Duration};
-use store::{PgConnection, step::lease::Released};
+use store::{
+    PgConnection,
+    step::{attempt::AttemptEnded, lease::Released},
+};
 
 /// How long a step waits that its worker could not run, the first time; twice as long every further time.
 const LOST_WAIT: Duration = Duration::from_secs(2);
+
+/// Where a try ran, and what became of it there.
+#[derive(Debug, Clone, Default)]
+pub struct Place {
+    /// `process`, `docker` or `kubernetes`.
+    pub executor: &'static str,
+    /// The image, by digest.
+    pub image: Option<String>,
+    /// What kept it from the rest of the machine.
+    pub sandbox: Option<String>,
+    /// The most memory that it had at once, in bytes.
+    pub peak_memory_bytes: Option<i64>,
+}
 
 /// How a try ended, as its worker saw it.
 #[derive(Debug, Clone)]
@@ -24,6 +40,8 @@ pub struct AttemptEnd {
     pub exit_code: Option<i32>,
     /// When its process began, when there was one.
     pub spawned_at: Option<DateTime<Utc>>,
+    /// Where it ran, when it did.
+    pub place: Option<Place>,
     /// What it gives on. Visible once this is recorded, and not before.
     pub outputs: Vec<StepOutput>,
 }
@@ -116,6 +134,10 @@ impl Services {
             publish::lock(&mut tx, published, &outputs).await?;
         }
         let Some(run) = store::pipeline_run::lock(&mut tx, lease.run_id).await? else { return Ok(None) };
+        if run.reproduces.is_some() {
+            // Nothing becomes a version: see `to_publish`.
+            outputs.iter_mut().for_each(|output| output.version = None);
+        }
         let grace = if let LetGo::Expired(grace) = how { *grace } else { Duration::ZERO };
         let running = store::step::lease::running(&mut tx, lease.step_id, lease.fence, grace).await?;
         let Some(step) = running.filter(|step| step.expired || !matches!(how, LetGo::Expired(_))) else {
@@ -132,6 +154,8 @@ impl Services {
         let after = match how {
             LetGo::GivenBack(_) if !cancelling => AfterAttempt::TriesAgain(Duration::ZERO),
             LetGo::GivenBack(_) => AfterAttempt::Ends(StepState::Cancelled),
+            // How often it may be tried is of no matter then.
+            _ if how.outcome() == AttemptOutcome::Succeeded => AfterAttempt::Ends(StepState::Succeeded),
             _ => {
                 let retries = store::step::retries(&mut tx, run.version_id, &step.place).await?;
                 let positive = |count: i32| u32::try_from(count).unwrap_or_default();
@@ -151,9 +175,9 @@ impl Services {
             }
             AfterAttempt::TriesAgain(wait) => (StepState::Ready, wait),
         };
-        let (exit_code, spawned_at) = match how {
-            LetGo::Ended(end) => (end.exit_code, end.spawned_at),
-            _ => (None, None),
+        let end = match how {
+            LetGo::Ended(end) => Some(end),
+            _ => None,
         };
         if let Some(published) = published {
             self.publish(&mut tx, &run, lease, published, &mut outputs).await?;
@@ -166,8 +190,22 @@ impl Services {
         if step.is_kept && state == StepState::Succeeded {
             store::step::cache::keep(&mut tx, lease.step_id).await?;
         }
-        store::step::attempt::end(&mut tx, lease.fence, how.outcome(), how.reason(), exit_code, spawned_at).await?;
-        let freed = store::step::limit::give_back(&mut tx, lease.fence).await?;
+        let place = end.and_then(|end| end.place.as_ref());
+        let ended = AttemptEnded {
+            outcome: how.outcome(),
+            reason: how.reason(),
+            exit_code: end.and_then(|end| end.exit_code),
+            spawned_at: end.and_then(|end| end.spawned_at),
+            executor: place.map(|place| place.executor),
+            image: place.and_then(|place| place.image.as_deref()),
+            sandbox: place.and_then(|place| place.sandbox.as_deref()),
+            peak_memory_bytes: place.and_then(|place| place.peak_memory_bytes),
+        };
+        store::step::attempt::end(&mut tx, lease.fence, &ended).await?;
+        let freed = match step.has_places {
+            true => store::step::limit::give_back(&mut tx, lease.fence).await?,
+            false => BTreeSet::new(),
+        };
         if step.has_gpus {
             // Workers of other pools may hand out the same graphics processors.
             store::event::notify(&mut tx, store::step::READY).await?;

@@ -16,7 +16,7 @@ use domain::{
     step::{OutputVersion, StepOutput, Versioned},
 };
 use executors::StepDir;
-use futures::StreamExt as _;
+use futures::{StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -36,6 +36,9 @@ const MAX_VALUE_BYTES: u64 = 256 * 1024;
 
 /// The most numbers of an output that is metrics.
 const MAX_METRICS: usize = 1000;
+
+/// Of how many files it is asked at once whether they are there.
+const LOOKED_AT_ONCE: usize = 16;
 
 /// The most files of a folder.
 const MAX_FILES: usize = 200_000;
@@ -108,7 +111,9 @@ impl Services {
                         put_file(&self.artifacts, &file.digest, &path, false, &what).await?;
                     }
                 }
-                Source::Missing(sentence) => return Err(FileTrouble::Step(sentence.clone())),
+                Source::Missing(sentence) | Source::Refused(sentence) => {
+                    return Err(FileTrouble::Step(sentence.clone()));
+                }
             }
         }
         Ok(())
@@ -300,6 +305,7 @@ impl Services {
     }
 
     /// Whether all that an output is made of is in the artifact store.
+    #[boxed]
     pub(super) async fn output_is_there(&self, output: &StepOutput) -> crate::Result<bool> {
         if !self.artifacts.has(&output.digest).await.map_err(artifact::of_store)? {
             return Ok(false);
@@ -309,8 +315,10 @@ impl Services {
         }
         let bytes = self.artifacts.get_bytes(&output.digest, MAX_MANIFEST_BYTES).await.map_err(artifact::of_store)?;
         let manifest: Manifest = serde_json::from_slice(&bytes).map_err(|_| domain::Error::internal())?;
-        for file in &manifest.files {
-            if !self.artifacts.has(&file.digest).await.map_err(artifact::of_store)? {
+        let looks: Vec<_> = manifest.files.iter().map(|file| self.artifacts.has(&file.digest)).collect();
+        let mut looking = stream::iter(looks).buffer_unordered(LOOKED_AT_ONCE);
+        while let Some(is_there) = looking.next().await {
+            if !is_there.map_err(artifact::of_store)? {
                 return Ok(false);
             }
         }

@@ -6,7 +6,7 @@ use super::outputs::{Given, Outputs, Spot};
 use crate::{Ctx, Result, dataset, model, model_version};
 use domain::{
     Error, ErrorKind,
-    dataset::VersionRef,
+    dataset::{ChecksState, VersionRef},
     id::PipelineRunId,
     model::VersionFile,
     pipeline::{InputSpec, LATEST, ParamValue, PipelineSpec, StepSpec, VersionInput},
@@ -30,7 +30,7 @@ impl InputFiles {
     pub fn given(&self) -> Option<&Given> {
         match &self.source {
             Source::Output(given) => Some(given),
-            Source::Dataset { .. } | Source::Model(_) | Source::Missing(_) => None,
+            Source::Dataset { .. } | Source::Model(_) | Source::Missing(_) | Source::Refused(_) => None,
         }
     }
 }
@@ -51,6 +51,8 @@ pub enum Source {
     Model(Vec<VersionFile>),
     /// Nothing: it cannot be given, for the reason of this sentence.
     Missing(String),
+    /// Nothing: it is there, and must not be taken, for the reason of this sentence.
+    Refused(String),
 }
 
 /// What a step takes, by name, when its params have these values. Outputs that were not given are missing, as are versions
@@ -75,7 +77,7 @@ pub(super) async fn find(
         let missing = |sentence| (None, None, Source::Missing(sentence));
         let (digest, version, source) = match (input.output(), input.version()) {
             (Some(output), _) => match given.given(spec, spot, output) {
-                Some(given) => (Some(given.digest()?), None, Source::Output(given)),
+                Some(given) => (Some(given.digest()?), given.version().cloned(), Source::Output(given)),
                 None => missing(format!("The input \"{name}\" ({from}) was not given.")),
             },
             (None, Some(wanted)) => {
@@ -100,6 +102,37 @@ pub(super) async fn find(
     Ok(found)
 }
 
+/// Refuses those of these inputs that ask for a version which passed its checks and have another. Answers with the version, as
+/// people call it, whose checks are under way, when there is one: nobody ends them until the transaction ends.
+pub(super) async fn refuse_unchecked(
+    conn: &mut PgConnection,
+    ctx: &Ctx,
+    step: &StepSpec,
+    inputs: &mut [InputFiles],
+) -> Result<Option<String>> {
+    for InputFiles { input, source } in inputs {
+        let is_checked = step.inputs.get(&input.name).and_then(InputSpec::version).is_some_and(|asked| asked.checked);
+        let Source::Dataset { name, number } = &*source else { continue };
+        if !is_checked {
+            continue;
+        }
+        let mut version = dataset::version_called(conn, ctx, name, &VersionRef::Number(*number)).await?;
+        if version.checks == ChecksState::Waiting {
+            if store::dataset_profile::hold_waiting(conn, version.id).await? {
+                return Ok(Some(version.title()));
+            }
+            // They ended meanwhile.
+            version = dataset::version_called(conn, ctx, name, &VersionRef::Number(*number)).await?;
+        }
+        if let Some(why) = dataset::found_last(conn, version).await?.objection {
+            let from = &input.from;
+            *source =
+                Source::Refused(format!("The input \"{}\" ({from}) must have passed its checks. {why}", input.name));
+        }
+    }
+    Ok(None)
+}
+
 /// The version that a run means, noted if this is the first time that it is asked for, and where its files come from.
 async fn version(
     conn: &mut PgConnection,
@@ -108,7 +141,7 @@ async fn version(
     known: &mut Vec<Pin>,
     wanted: VersionInput<'_>,
 ) -> Result<(Pin, Source)> {
-    let VersionInput { of, name, asked } = wanted;
+    let VersionInput { of, name, asked, .. } = wanted;
     let pin = match known.iter().find(|pin| (pin.of, &*pin.name, &*pin.asked) == (of, name, asked)) {
         Some(pin) => pin.clone(),
         None => {
@@ -129,7 +162,7 @@ async fn version(
 
 /// Finds out which version is wanted, and notes it for the run.
 async fn pin(conn: &mut PgConnection, ctx: &Ctx, run: PipelineRunId, wanted: VersionInput<'_>) -> Result<Pin> {
-    let VersionInput { of, name, asked } = wanted;
+    let VersionInput { of, name, asked, .. } = wanted;
     let (number, digest) = match of {
         Versioned::Dataset => {
             let version = dataset::version_called(conn, ctx, name, &VersionRef::parse(asked)?).await?;
@@ -170,7 +203,7 @@ fn is_missing(error: &Error) -> bool {
 /// `Conflict` with the step, when something that a step takes is not there.
 pub(crate) async fn pin_all(conn: &mut PgConnection, ctx: &Ctx, run: PipelineRunId, spec: &PipelineSpec) -> Result<()> {
     for (step, input, wanted) in spec.version_inputs() {
-        if wanted.name.contains("${{") || wanted.asked.contains("${{") {
+        if is_filled_in(wanted.name) || is_filled_in(wanted.asked) {
             continue;
         }
         pin(conn, ctx, run, wanted).await.map_err(|error| match error {
@@ -182,4 +215,16 @@ pub(crate) async fn pin_all(conn: &mut PgConnection, ctx: &Ctx, run: PipelineRun
         })?;
     }
     Ok(())
+}
+
+/// Whether a step may mean a version by what is pinned here. A name that params are filled into may be any.
+pub(crate) fn may_take(spec: &PipelineSpec, pin: &Pin) -> bool {
+    spec.version_inputs().iter().any(|(_, _, wanted)| {
+        let may_be = |text: &str, pinned: &str| text == pinned || is_filled_in(text);
+        wanted.of == pin.of && may_be(wanted.name, &pin.name) && may_be(wanted.asked, &pin.asked)
+    })
+}
+
+fn is_filled_in(text: &str) -> bool {
+    text.contains("${{")
 }

@@ -5,10 +5,7 @@ use crate::{Ctx, Result, Services, boxed};
 use ::kfp::message::{End, Known, Run, answered};
 use domain::{
     id::PipelineRunId,
-    pipeline::{
-        OutputSpec, PipelineSpec, StepSpec,
-        kfp::{KfpSource, KfpStep},
-    },
+    pipeline::{OutputSpec, PipelineSpec, StepSpec, kfp::KfpStep},
     pipeline_run::StepState,
     step::StepOutput,
 };
@@ -56,17 +53,18 @@ pub(super) async fn ends(
     spot: &Spot,
     step: &StepSpec,
 ) -> Result<BTreeMap<String, End>> {
-    let asked = step.kfp.iter().flat_map(|kfp| kfp.inputs.values()).filter_map(|input| match &input.from {
-        Some(KfpSource::Step(step)) => Some(step),
-        _ => None,
-    });
-    let names: BTreeMap<String, &String> =
-        asked.filter_map(|asked| Some((spot.find(spec, asked)?.name, asked))).collect();
+    let asked = step.kfp.iter().flat_map(|kfp| kfp.asked());
+    let names: BTreeMap<String, &str> = asked.filter_map(|asked| Some((spot.find(spec, asked)?.name, asked))).collect();
     if names.is_empty() {
         return Ok(BTreeMap::new());
     }
     let states = store::step::states(conn, run, &names.keys().cloned().collect()).await?;
-    let why = match store::step::failed(conn, run, 1).await?.pop() {
+    let is_told = |state: &StepState| matches!(state, StepState::Succeeded | StepState::Cancelled | StepState::Skipped);
+    let failed = match states.iter().all(|(_, state)| is_told(state)) {
+        true => None,
+        false => store::step::failed(conn, run, 1).await?.pop(),
+    };
+    let why = match failed {
         Some((name, reason)) => format!("step {name} failed: {reason}"),
         None => "it failed".to_owned(),
     };
@@ -76,7 +74,7 @@ pub(super) async fn ends(
         StepState::Skipped => End { state: "SKIPPED".to_owned(), message: String::new() },
         _ => End { state: "FAILED".to_owned(), message: why.clone() },
     };
-    let named = |(name, state): (String, StepState)| Some(((*names.get(&name)?).clone(), end(state)));
+    let named = |(name, state): (String, StepState)| Some(((*names.get(&name)?).to_owned(), end(state)));
     Ok(states.into_iter().filter_map(named).collect())
 }
 
@@ -109,7 +107,7 @@ impl Services {
         work.invocation.argv = told.command(&work.invocation.argv).map_err(FileTrouble::Step)?;
         for value in work.invocation.env.values_mut() {
             if value.contains("{{$") {
-                *value = told.text(value);
+                *value = told.text(value).map_err(FileTrouble::Step)?;
             }
         }
         Ok(())

@@ -17,31 +17,34 @@ pub(crate) mod plan;
 mod publish;
 pub(crate) mod settle;
 pub(crate) mod sub_run;
+mod surroundings;
 pub(crate) mod tracked;
 
-pub use adopt::{Adopted, Place};
+pub use adopt::Adopted;
 pub use approval::StepApprovalDetail;
 pub use cache::Hit;
-pub use end::{AttemptEnd, LetGo};
+pub use end::{AttemptEnd, LetGo, Place};
 pub use files::FileTrouble;
 pub use inputs::{InputFiles, Source};
 pub use kfp::KfpWork;
 pub use notebook::{MAX_NOTEBOOK, NOTEBOOK_PROGRESS, NotebookAgainst, NotebookWork, compare_notebooks};
 pub use outputs::Given;
 pub use store::step::lease::{Claimed, Lease, Renewed};
+pub use surroundings::Surroundings;
 
 use crate::{Ctx, Result, Services, boxed, commit};
-use chrono::Utc;
+use chrono::{SecondsFormat, Utc};
 use domain::{
     Error,
     gpu::GpuUuid,
-    id::{PipelineRunId, StepId},
-    pipeline::{ExecutorKind, Invocation, OutputSpec, PipelineSpec, Resources, TriggerRule, env_name},
+    id::{PipelineRunId, StepAttemptId, StepId},
+    pipeline::{ExecutorKind, Invocation, OutputSpec, PipelineSpec, Python, Resources, TriggerRule, env_name},
     step::StepInput,
     worker::Facts,
 };
 use outputs::Spot;
 use std::{collections::BTreeMap, time::Duration};
+use store::step::limit;
 
 /// How long the token of a try works beyond the time that the try may take.
 const TOKEN_GRACE: Duration = Duration::from_secs(3600);
@@ -86,6 +89,29 @@ pub struct StepWork {
     pub max_attempts: i32,
     /// Whether somebody asked to cancel the run already.
     pub cancelling: bool,
+    /// The Python that it finds, when what that has is still to be found out and noted: see [`Services::note_facts`].
+    pub unknown: Option<Python>,
+}
+
+/// What was found out about a try before its run is locked, because it takes time.
+#[derive(Default)]
+struct FoundOut {
+    facts: Option<Facts>,
+    looked: Option<cache::Looked>,
+    /// How often it was looked.
+    looks: u32,
+}
+
+/// What came of beginning a try.
+enum Begun {
+    /// It has begun.
+    Work(Box<StepWork>),
+    /// Its lease is lost.
+    Lost,
+    /// First it must be known what this Python has.
+    Asks(Python),
+    /// First it must be known whether all of what the step gave before is there.
+    Looks(Box<store::step::cache::Kept>),
 }
 
 impl Services {
@@ -166,18 +192,48 @@ impl Services {
         Ok(store::step::lease::of_owner(&mut *self.conn().await?, worker, fences).await?)
     }
 
-    /// Begins the try that was taken by a worker which is as these facts say: what it is to run, and a token to log with;
-    /// or what it gave before. None when the lease is lost.
+    /// Begins the try that was taken by a worker: what it is to run, and a token to log with; or what it gave before. None
+    /// when the lease is lost; or given back, because the step takes a version of a dataset only when that passed its checks,
+    /// and these are under way: then it is ready again when they have ended.
     ///
     /// # Errors
     /// When the database does not answer.
     #[boxed]
-    pub async fn begin_attempt(&self, held: &Claimed, server_url: &str, facts: &Facts) -> Result<Option<StepWork>> {
+    pub async fn begin_attempt(
+        &self,
+        held: &Claimed,
+        server_url: &str,
+        around: &dyn Surroundings,
+    ) -> Result<Option<StepWork>> {
+        let mut found_out = FoundOut::default();
+        loop {
+            match self.begin_with(held, server_url, around, &found_out).await? {
+                Begun::Work(work) => return Ok(Some(*work)),
+                Begun::Lost => return Ok(None),
+                // The run is not locked meanwhile: its other steps go on.
+                Begun::Asks(python) => found_out.facts = Some(around.find(&python).await),
+                Begun::Looks(kept) => {
+                    found_out.looked = Some(self.look_at(held, *kept).await?);
+                    found_out.looks += 1;
+                }
+            }
+        }
+    }
+
+    #[boxed]
+    async fn begin_with(
+        &self,
+        held: &Claimed,
+        server_url: &str,
+        around: &dyn Surroundings,
+        found_out: &FoundOut,
+    ) -> Result<Begun> {
         let mut tx = self.begin().await?;
         // Whoever ends a try holds the run too: none ends between this look and the token, which would outlive it.
-        let Some(run) = store::pipeline_run::lock(&mut tx, held.run_id).await? else { return Ok(None) };
-        let Some(work) = store::step::attempt::work(&mut tx, held.step_id, held.fence).await? else { return Ok(None) };
-        settle::begin(&mut tx, &run).await?;
+        let Some(run) = store::pipeline_run::lock(&mut tx, held.run_id).await? else { return Ok(Begun::Lost) };
+        let Some(work) = store::step::attempt::work(&mut tx, held.step_id, held.fence).await? else {
+            return Ok(Begun::Lost);
+        };
         let values = work.spec.values(&work.place, &work.params, &work.items);
         let (Some(step), Some(mut invocation)) =
             (work.spec.step(&work.place), work.spec.invocation(&work.place, &values))
@@ -186,9 +242,30 @@ impl Services {
             return Err(Error::internal());
         };
 
+        let scheduled_for = run.cause_at.map(|at| at.to_rfc3339_opts(SecondsFormat::Secs, true));
+        let scheduled_for = scheduled_for.map(|at| ("SLIPWAY_SCHEDULED_FOR".to_owned(), at));
+        // What a step gave for another time is nothing for one that asks for its own.
+        if work.spec.may_read(&invocation, "SLIPWAY_SCHEDULED_FOR") {
+            invocation.env.extend(scheduled_for.clone());
+        }
         let spot = Spot { place: work.place.clone(), name: held.name.clone() };
         let workspace = Ctx::system(work.workspace.clone());
         let mut inputs = inputs::find(&mut tx, &workspace, held.run_id, &work.spec, (&spot, step), &values).await?;
+        // What a run did is done again with what it took, whatever was found of that since.
+        if !work.is_reproduction
+            && !work.cancelling
+            && let Some(version) = inputs::refuse_unchecked(&mut tx, &workspace, step, &mut inputs).await?
+        {
+            let key = limit::check_key(work.workspace.id, &version);
+            if store::step::lease::put_back(&mut tx, held.step_id, held.fence, &key).await? {
+                let freed = limit::give_back(&mut tx, held.fence).await?;
+                settle::wake(&mut tx, &freed).await?;
+                store::event::notify(&mut tx, &format!("pipeline_run:{}", run.id)).await?;
+                commit(tx).await?;
+            }
+            return Ok(Begun::Lost);
+        }
+        settle::begin(&mut tx, &run).await?;
         if step.finally || step.trigger_rule == TriggerRule::AllDone {
             // It takes what there is.
             inputs.retain(|input| {
@@ -205,6 +282,12 @@ impl Services {
         let token_name = format!("{run_name}: {}, try {}", held.name, held.number);
         let taken: Vec<StepInput> = inputs.iter().map(|files| files.input.clone()).collect();
         let outputs = PipelineSpec::filled_outputs(step, &values);
+        let python = match work.spec.executor_of(step) {
+            ExecutorKind::Process => invocation.python(),
+            ExecutorKind::Docker | ExecutorKind::Kubernetes => Python::default(),
+        };
+        let facts = found_out.facts.clone().unwrap_or_else(|| around.now(&python));
+        let unknown = facts.environment.is_none().then_some(python);
         let with = cache::RunWith {
             work: &work,
             step,
@@ -212,11 +295,20 @@ impl Services {
             values: &values,
             inputs: &inputs,
             outputs: &outputs,
-            facts,
+            facts: &facts,
         };
-        let cached = match work.cancelling {
-            true => None,
-            false => self.look_in_cache(&mut tx, held, with).await?,
+        let is_refused = inputs.iter().any(|input| matches!(input.source, Source::Refused(_)));
+        if let (Some(python), None, true) = (&unknown, &found_out.facts, !is_refused && with.asks_for_environment()) {
+            return Ok(Begun::Asks(python.clone()));
+        }
+        let looked = match is_refused {
+            true => cache::Outcome::Miss,
+            false => self.look_in_cache(&mut tx, held, with, found_out).await?,
+        };
+        let cached = match looked {
+            cache::Outcome::Hit(hit) => Some(hit),
+            cache::Outcome::Miss => None,
+            cache::Outcome::Looks(kept) => return Ok(Begun::Looks(kept)),
         };
         let kfp = match &step.kfp {
             Some(contract) => Some(KfpWork {
@@ -235,18 +327,19 @@ impl Services {
             None => None,
         };
         let (ctx, secret) = if cached.is_some() {
-            store::step::attempt::begin(&mut tx, held.attempt_id, None, &taken, facts).await?;
+            store::step::attempt::begin(&mut tx, held.attempt_id, None, &taken, &facts).await?;
             (workspace, String::new())
         } else {
             let until = Utc::now() + lasts;
-            account::begin(&mut tx, &work.workspace, held.attempt_id, &token_name, until, (&taken, facts)).await?
+            account::begin(&mut tx, &work.workspace, held.attempt_id, &token_name, until, (&taken, &facts)).await?
         };
-        let image = match work.is_reproduction {
-            true => store::step::record::image_before(&mut tx, held.attempt_id).await?,
-            false => None,
+        let image = match work.reproduces {
+            Some(_) => store::step::record::image_before(&mut tx, held.attempt_id).await?,
+            None => None,
         };
         commit(tx).await?;
 
+        invocation.env.extend(scheduled_for);
         let tracking = [
             ("MLFLOW_TRACKING_URI", format!("{server_url}/w/{}", work.workspace.slug)),
             ("MLFLOW_TRACKING_TOKEN", secret.clone()),
@@ -268,13 +361,17 @@ impl Services {
         if let Some(code) = &work.code {
             invocation.env.insert("SLIPWAY_COMMIT".to_owned(), code.commit.clone());
         }
+        if let Some(before) = work.reproduces {
+            // For steps that do something elsewhere, which is done already.
+            invocation.env.insert("SLIPWAY_REPRODUCES".to_owned(), before.to_string());
+        }
         invocation.env.extend(ours.map(|(name, value)| (name.to_owned(), value)));
         let notebook = NotebookWork::of(step);
         let mut files = work.spec.files.clone();
         if notebook.is_some() {
             files.extend(NotebookWork::files(&values));
         }
-        Ok(Some(StepWork {
+        Ok(Begun::Work(Box::new(StepWork {
             ctx,
             pipeline: work.pipeline,
             cached,
@@ -292,7 +389,17 @@ impl Services {
             timeout,
             max_attempts: work.max_attempts,
             cancelling: work.cancelling,
-        }))
+            unknown,
+        })))
+    }
+
+    /// Notes what the worker of a try is, when it has found that out.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    #[boxed]
+    pub async fn note_facts(&self, attempt: StepAttemptId, facts: &Facts) -> Result<()> {
+        Ok(store::step::attempt::set_facts(&mut *self.conn().await?, attempt, facts).await?)
     }
 
     /// Lets steps try that wait for a limit which has places, or is there no more.

@@ -9,7 +9,8 @@ use domain::{
     id::StepAttemptId,
     notebook::{NotebookDiff, NotebookProgress, StepNotebook},
     pipeline::{NOTEBOOK_OUTPUT, NOTEBOOK_PROGRAM, ParamValue},
-    step::{Step, StepAttempt},
+    pipeline_run::Sameness,
+    step::{Step, StepAttempt, StepOutput},
 };
 use std::collections::BTreeMap;
 
@@ -253,6 +254,35 @@ impl Services {
             }
         };
         compare_notebooks(before, executed).await
+    }
+
+    /// How alike two executed notebooks of other bytes are, which they always have: when each cell ran is in them. None when
+    /// they are too large to be compared, or one of them is no notebook.
+    pub(crate) async fn notebook_sameness(
+        &self,
+        before: &StepOutput,
+        after: &StepOutput,
+    ) -> Result<Option<(Sameness, String)>> {
+        let most = i64::try_from(preview::wanted(domain::preview::Kind::Notebook)).unwrap_or(i64::MAX);
+        if before.is_folder || after.is_folder || before.size > most || after.size > most {
+            return Ok(None);
+        }
+        let (before, after) =
+            (read(&self.artifacts, &before.digest).await?, read(&self.artifacts, &after.digest).await?);
+        let (one, other) = (before.clone(), after.clone());
+        match blocking(move || preview::notebook::is_same(&one, &other)).await? {
+            None => Ok(None),
+            Some(true) => {
+                let how = "The same cells, and the same came of them; only when they ran is other.".to_owned();
+                Ok(Some((Sameness::WithinTolerance, how)))
+            }
+            Some(false) => {
+                let how = compare_notebooks(before, after).await?.first();
+                // What is long is not shown, and counts.
+                let how = how.unwrap_or_else(|| "Something else came of a cell that writes much.".to_owned());
+                Ok(Some((Sameness::Diverged, how)))
+            }
+        }
     }
 
     /// A notebook among the files of a version of a pipeline, against that of another version.

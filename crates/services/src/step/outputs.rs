@@ -8,7 +8,7 @@ use domain::{
     Digest,
     id::PipelineRunId,
     pipeline::{OutputRef, OutputSpec, PipelineSpec, StepSpec},
-    step::StepOutput,
+    step::{OutputVersion, StepOutput},
 };
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,6 +38,14 @@ impl Given {
         }
     }
 
+    /// The version of a dataset or model that it became.
+    pub(super) fn version(&self) -> Option<&OutputVersion> {
+        match self {
+            Self::One(output) => output.version.as_ref(),
+            Self::Many(_) => None,
+        }
+    }
+
     /// The value, or the list of values; none when there is a file among it.
     #[must_use]
     pub fn value(&self) -> Option<Value> {
@@ -58,16 +66,8 @@ pub(crate) struct Spot {
 impl Spot {
     /// The step of this name as it is seen from here: beside it, or beside one of the steps around it.
     pub(super) fn find(&self, spec: &PipelineSpec, step: &str) -> Option<Self> {
-        let parts: Vec<&str> = self.name.split('/').collect();
-        (0..self.place.len()).rev().find_map(|depth| {
-            let around = &self.place[..depth];
-            let beside = if depth == 0 { Some(&spec.steps) } else { spec.step(around).and_then(StepSpec::steps) };
-            beside.filter(|steps| steps.contains_key(step))?;
-            let place = around.iter().cloned().chain([step.to_owned()]).collect();
-            let mut name = parts.get(..depth)?.to_vec();
-            name.push(step);
-            Some(Self { place, name: name.join("/") })
-        })
+        let (place, name) = spec.seen_from(&self.place, &self.name, step)?;
+        Some(Self { place, name })
     }
 
     pub(super) fn inside(&self, step: &str) -> Self {

@@ -23,7 +23,7 @@ pub(super) struct Published {
 }
 
 impl Services {
-    /// What is to be made of the outputs of a try that has ended; none when nothing is.
+    /// What is to be made of the outputs of a try that has ended; none when nothing is, as in a run that does another again.
     pub(super) async fn to_publish(&self, lease: &Lease, end: &AttemptEnd) -> Result<Option<Published>> {
         let with_version: Vec<(usize, &StepOutput, &OutputVersion)> = end
             .outputs
@@ -35,7 +35,13 @@ impl Services {
             return Ok(None);
         }
         let mut conn = self.conn().await?;
-        let workspace = store::pipeline_run::workspace(&mut conn, lease.run_id).await?.ok_or_else(Error::internal)?;
+        let runs = store::pipeline_run::by_ids(&mut conn, &[lease.run_id]).await?;
+        let run = runs.into_iter().next().ok_or_else(Error::internal)?;
+        if run.reproduces.is_some() {
+            // It is to be compared with what there is, and not to take its place.
+            return Ok(None);
+        }
+        let workspace = store::workspace::by_id(&mut conn, run.workspace_id).await?.ok_or_else(Error::internal)?;
         let tracked = store::step::tracked::first(&mut conn, lease.attempt_id).await?;
         drop(conn);
         let mut published = Published { workspace, models: Vec::new(), datasets: Vec::new() };
@@ -77,7 +83,11 @@ impl Services {
             };
             let root: Hash = digest.hex().parse().map_err(|_| Error::internal())?;
             let new = NewDatasetVersion { root, message: made_by.clone(), mlflow_digests: Vec::new() };
-            *number = self.add_dataset_version(conn, &ctx, name, new).await?.0.number;
+            let (version, is_new) = self.add_dataset_version(conn, &ctx, name, new).await?;
+            if is_new {
+                store::dataset_version::note_maker(conn, version.id, lease.step_id).await?;
+            }
+            *number = version.number;
         }
         for (index, mut described) in published.models {
             ctx.require(Permission::WriteRegistry)?;
@@ -103,7 +113,7 @@ pub(super) async fn lock(conn: &mut PgConnection, published: &Published, outputs
         if let Some(stored) = store::dataset::by_name(conn, published.workspace.id, name).await? {
             store::dataset::lock(conn, stored.dataset.id).await?;
         }
-        let waiting = store::trigger::waiting_for_dataset(conn, published.workspace.id, name).await?;
+        let waiting = store::trigger::waiting_for_dataset(conn, published.workspace.id, name, false).await?;
         pipelines.extend(waiting.into_iter().map(|trigger| trigger.pipeline_id));
     }
     for pipeline in pipelines {
@@ -112,7 +122,8 @@ pub(super) async fn lock(conn: &mut PgConnection, published: &Published, outputs
     Ok(())
 }
 
-/// Whether the step's author can do something about it, so that the try has failed.
+/// Whether it would come to the same again, for a reason that is told in a sentence, so that the try has failed.
 pub(super) fn is_authors(error: &Error) -> bool {
-    matches!(error.kind, ErrorKind::Invalid | ErrorKind::NotFound | ErrorKind::Forbidden | ErrorKind::AlreadyExists)
+    use ErrorKind as E;
+    matches!(error.kind, E::Invalid | E::NotFound | E::Forbidden | E::AlreadyExists | E::Conflict | E::TooLarge)
 }

@@ -215,6 +215,10 @@ impl<'a> Mover<'a> {
             StepKind::Command => Ok(Turn::Ready),
             StepKind::Steps | StepKind::Many => self.open(step).await,
             StepKind::Approval => {
+                if let Some(before) = self.run.reproduces {
+                    let (state, reason) = approval::take_over(self.conn, self.run, before, step).await?;
+                    return Ok(Turn::Ends(state, reason));
+                }
                 let spec = self.spec().await?;
                 approval::ask(self.conn, self.run, &spec, step).await?;
                 self.begun = true;

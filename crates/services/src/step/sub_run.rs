@@ -124,9 +124,6 @@ impl Services {
         if around.len() >= MAX_DEEP {
             return Err(Error::conflict(format!("Runs stand in each other {MAX_DEEP} deep and not deeper.")));
         }
-        let values = spec.values(&sub.place, &parent.params, &sub.items);
-        let given = step.params.keys().filter_map(|name| Some((name.clone(), values.get(name)?.clone().into())));
-        let pipeline = pipeline::find(&mut tx, &ctx, &other.name).await?;
         let (started_by, on_behalf_of) = store::pipeline_run::people(&mut tx, parent.id).await?;
         let (id, name, key) = (sub.step_id.to_string(), pipeline_run::name(&parent), format!("step:{}", sub.step_id));
         let cause = Cause {
@@ -138,10 +135,19 @@ impl Services {
             // What its end starts is led to by all that led to this one.
             depth: store::pipeline_run::depth(&mut tx, parent.id).await?,
             on_behalf_of: on_behalf_of.or(started_by),
+            no_cache: !parent.use_cache,
+            code: parent.code.as_ref(),
             ..Cause::default()
         };
-        let child =
-            pipeline_run::start_version(&mut tx, &ctx, &pipeline, other.version, &given.collect(), &cause).await?;
+        let child = if let Some(before) = parent.reproduces {
+            let before = run_before(&mut tx, &parent, before, &sub.step).await?;
+            pipeline_run::start_again(&mut tx, &ctx, &before, cause).await?
+        } else {
+            let values = spec.values(&sub.place, &parent.params, &sub.items);
+            let given = step.params.keys().filter_map(|name| Some((name.clone(), values.get(name)?.clone().into())));
+            let pipeline = pipeline::find(&mut tx, &ctx, &other.name).await?;
+            pipeline_run::start_version(&mut tx, &ctx, &pipeline, other.version, &given.collect(), &cause).await?
+        };
         sub_run::set_child(&mut tx, sub.step_id, child.id).await?;
         let child_name = pipeline_run::name(&child);
         Event::new(
@@ -258,6 +264,15 @@ impl Services {
         settled.count();
         Ok(())
     }
+}
+
+/// The run that a step of a run ran when that was the run of this number, which it does again.
+async fn run_before(conn: &mut PgConnection, run: &PipelineRun, before: i64, step: &str) -> Result<PipelineRun> {
+    let first = store::pipeline_run::by_number(conn, run.workspace_id, before).await?.ok_or_else(Error::internal)?;
+    let child = sub_run::children(conn, first.id, Some(step)).await?.remove(step);
+    let none = || Error::conflict(format!("In run #{before} it started no run that could be done again."));
+    let child = child.ok_or_else(none)?;
+    store::pipeline_run::by_ids(conn, &[child]).await?.pop().ok_or_else(Error::internal)
 }
 
 /// Whether the workspace has all pipelines that a file runs, and those that these run, and none of them runs itself: a run

@@ -2,12 +2,12 @@
 
 mod on;
 
-pub use on::{NewPipelineTrigger, NewTriggerOn, dataset_version_created};
+pub use on::{NewPipelineTrigger, NewTriggerOn};
+pub(crate) use on::{dataset_version_checked, dataset_version_created, run_depth};
 
 use crate::{
     Ctx, Event, Result, Services, alert, boxed, commit,
     monitor::{name, on},
-    pipeline_run::is_refusal,
     prediction::never_served,
 };
 use domain::{
@@ -128,7 +128,8 @@ impl Services {
             format!("It fired less than {} s ago.", trigger.cool_down_s)
         } else {
             let params: BTreeMap<String, Value> = trigger.params.clone().into_iter().collect();
-            match self.start_run_for_trigger(tx, ctx, trigger.pipeline_id, &params, trigger.id, (alert, number)).await {
+            match self.start_run_for_trigger(tx, ctx, trigger.pipeline_id, &params, trigger.id, (alert, number)).await?
+            {
                 Ok(run) => {
                     store::trigger::end_firing(tx, trigger.id, alert, Ok(run.id)).await?;
                     let summary = format!("started {} #{}", trigger.pipeline, run.number);
@@ -139,8 +140,7 @@ impl Services {
                         .await;
                 }
                 // The pipeline changed since the trigger was made, or is busy. The alert matters all the same.
-                Err(error) if is_refusal(&error) => error.message,
-                Err(error) => return Err(error),
+                Err(refused) => refused.why,
             }
         };
         if !store::trigger::end_firing(tx, trigger.id, alert, Err(&why)).await? {

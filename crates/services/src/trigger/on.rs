@@ -2,18 +2,21 @@
 
 use crate::{
     Credential, Ctx, Event, Result, Services, boxed, commit, pipeline,
-    pipeline_run::{self, Cause, is_refusal, start_for},
+    pipeline_run::{self, Cause, start_for},
     schedule::check_params,
 };
 use domain::{
     Error,
     audit::{Object, ObjectKind},
+    dataset::DatasetVersion,
     id::{PipelineRunId, TriggerId, WorkspaceId},
+    pipeline::LATEST,
     pipeline_run::{PipelineRunState, RunCause},
+    step::Versioned,
     trigger::{MAX_DEPTH, Trigger, TriggerFiring, TriggerOn, way_back},
 };
 use serde_json::{Map, Value};
-use store::PgConnection;
+use store::{PgConnection, step::pin::Pin};
 
 /// How many firings of a trigger are shown.
 const FIRINGS: i64 = 50;
@@ -34,6 +37,8 @@ pub enum NewTriggerOn {
     Dataset {
         /// The data set.
         dataset: String,
+        /// Whether it is waited for that the version passes its checks.
+        checked: bool,
     },
 }
 
@@ -58,12 +63,34 @@ struct Happened<'a> {
     key: String,
     /// What people call it.
     name: String,
-    /// Its id, for the run that it starts.
-    id: &'a str,
+    /// Its id, for the run that it starts; none for its key.
+    id: Option<&'a str>,
     /// How many runs led to it.
     depth: i32,
     /// Its object in history.
     object: Option<Object>,
+    /// The version of a data set that it is, which is what the runs that it starts mean by the latest.
+    version: Option<Pin>,
+}
+
+impl Happened<'_> {
+    fn of_version(version: &DatasetVersion, depth: Option<i32>) -> Self {
+        Self {
+            key: format!("dataset:v{}", version.number),
+            name: format!("{} v{}", version.dataset, version.number),
+            id: None,
+            // One that no run made begins a chain.
+            depth: depth.unwrap_or(-1),
+            object: Some(Object::new(ObjectKind::DatasetVersion, version.id, version.title())),
+            version: Some(Pin {
+                of: Versioned::Dataset,
+                name: version.dataset.clone(),
+                asked: LATEST.to_owned(),
+                number: version.number,
+                digest: Some(version.digest.clone()),
+            }),
+        }
+    }
 }
 
 impl Services {
@@ -84,14 +111,14 @@ impl Services {
         // Of two that would close a loop together, the second sees the first.
         store::workspace::lock(&mut tx, ctx.workspace_id()).await?;
         let on = match new.on {
-            NewTriggerOn::Dataset { dataset } => {
+            NewTriggerOn::Dataset { dataset, checked } => {
                 let dataset = dataset.trim().to_owned();
                 if dataset.is_empty() || dataset.chars().count() > MAX_DATASET || dataset.chars().any(char::is_control)
                 {
                     let text = format!("The name of a data set is 1 to {MAX_DATASET} visible characters.");
                     return Err(Error::invalid_field("dataset", text));
                 }
-                TriggerOn::Dataset { dataset }
+                TriggerOn::Dataset { dataset, checked }
             }
             NewTriggerOn::Pipeline { source, mut states } => {
                 if states.iter().any(|state| !state.is_final()) {
@@ -166,9 +193,13 @@ impl Services {
         Ok(store::trigger::fired(&mut conn, id, FIRINGS).await?)
     }
 
-    /// Starts whatever waits for the end of this run, in the transaction of the caller.
+    /// Starts whatever waits for the end of this run, in the transaction of the caller. Nothing waits for one that does another
+    /// again: what follows has followed then.
     pub(crate) async fn fire_for_ending(&self, tx: &mut PgConnection, run: PipelineRunId) -> Result<()> {
         let Some(run) = store::pipeline_run::by_ids(tx, &[run]).await?.pop() else { return Ok(()) };
+        if run.reproduces.is_some() {
+            return Ok(());
+        }
         let waiting = store::trigger::waiting_for_run(tx, &run).await?;
         if waiting.is_empty() {
             return Ok(());
@@ -178,46 +209,68 @@ impl Services {
         let happened = Happened {
             key: format!("run:{id}"),
             name: pipeline_run::name(&run),
-            id: &id,
+            id: Some(&id),
             depth: run.depth,
             object: Some(pipeline_run::object(&run)),
+            version: None,
         };
         fire_all(tx, &Ctx::system(workspace), &waiting, &happened).await
     }
 }
 
+/// How many runs led to the run whose step acts here; none when no step does. A run that makes a version of the data set that
+/// started it would go on for ever.
+pub(crate) async fn run_depth(conn: &mut PgConnection, ctx: &Ctx) -> Result<Option<i32>> {
+    match ctx.caller.as_ref().map(|caller| &caller.credential) {
+        Some(Credential::Token(token)) => Ok(store::trigger::depth_of_token(conn, *token).await?),
+        _ => Ok(None),
+    }
+}
+
 /// Starts whatever waits for versions of a data set, in the transaction that adds this version. Of the same version, again
 /// or at once, one starts them.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn dataset_version_created(
+pub(crate) async fn dataset_version_created(
     conn: &mut PgConnection,
-    ctx: &Ctx,
     workspace: WorkspaceId,
-    dataset: &str,
-    version: &str,
+    version: &DatasetVersion,
+    depth: Option<i32>,
 ) -> Result<()> {
-    let waiting = store::trigger::waiting_for_dataset(conn, workspace, dataset).await?;
+    let waiting = store::trigger::waiting_for_dataset(conn, workspace, &version.dataset, false).await?;
     if waiting.is_empty() {
         return Ok(());
     }
-    // A run that makes a version of the data set that started it would go on for ever.
-    let depth = match ctx.caller.as_ref().map(|caller| &caller.credential) {
-        Some(Credential::Token(token)) => store::trigger::depth_of_token(conn, *token).await?,
-        _ => None,
-    };
     let workspace = store::workspace::by_id(conn, workspace).await?.ok_or_else(Error::internal)?;
-    let key = format!("dataset:{version}");
-    let happened = Happened {
-        id: &key.clone(),
-        name: format!("{dataset} {version}"),
-        key,
-        // One that no run made begins a chain.
-        depth: depth.unwrap_or(-1),
-        object: None,
-    };
+    let happened = Happened::of_version(version, depth);
     fire_all(conn, &Ctx::system(workspace), &waiting, &happened).await
+}
+
+/// Starts whatever waits for versions of a data set that passed their checks, or notes why it does not, in the transaction
+/// that ends those of this version.
+pub(crate) async fn dataset_version_checked(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    version: &DatasetVersion,
+    objection: Option<&str>,
+) -> Result<()> {
+    let waiting = store::trigger::waiting_for_dataset(conn, workspace, &version.dataset, true).await?;
+    if waiting.is_empty() {
+        return Ok(());
+    }
+    let depth = store::dataset_version::run_depth(conn, version.id).await?;
+    let workspace = store::workspace::by_id(conn, workspace).await?.ok_or_else(Error::internal)?;
+    let happened = Happened::of_version(version, depth);
+    let ctx = Ctx::system(workspace);
+    for trigger in &waiting {
+        // One that did not pass may yet, when something else is expected of it.
+        if !store::trigger::retake_fired(conn, trigger.id, &happened.key, &happened.name).await? {
+            continue;
+        }
+        match objection {
+            None => fire(conn, &ctx, trigger, &happened).await?,
+            Some(why) => hold_back(conn, &ctx, trigger, &happened, why).await?,
+        }
+    }
+    Ok(())
 }
 
 /// Fires triggers, in the order of the pipelines that they start: so nobody waits for somebody who waits for them.
@@ -239,13 +292,14 @@ async fn fire(tx: &mut PgConnection, ctx: &Ctx, trigger: &Trigger, happened: &Ha
     } else {
         let cause = Cause {
             cause: RunCause::Trigger,
-            id: Some(happened.id),
+            id: happened.id.or(Some(&happened.key)),
             name: Some(&happened.name),
             depth,
+            version: happened.version.as_ref(),
             ..Cause::default()
         };
         let params = trigger.params.clone().into_iter().collect();
-        match start_for(tx, ctx, trigger.pipeline_id, &params, &cause).await {
+        match start_for(tx, ctx, trigger.pipeline_id, &params, &cause).await? {
             Ok(run) => {
                 store::trigger::end_fired(tx, trigger.id, &happened.key, Ok(run.id)).await?;
                 let name = pipeline_run::name(&run);
@@ -258,11 +312,21 @@ async fn fire(tx: &mut PgConnection, ctx: &Ctx, trigger: &Trigger, happened: &Ha
                 return event.write(tx, ctx).await;
             }
             // The pipeline changed since the trigger was made, or is busy.
-            Err(error) if is_refusal(&error) => error.message,
-            Err(error) => return Err(error),
+            Err(refused) => refused.why,
         }
     };
-    store::trigger::end_fired(tx, trigger.id, &happened.key, Err(&why)).await?;
+    hold_back(tx, ctx, trigger, happened, &why).await
+}
+
+/// Notes why something that was waited for started nothing.
+async fn hold_back(
+    tx: &mut PgConnection,
+    ctx: &Ctx,
+    trigger: &Trigger,
+    happened: &Happened<'_>,
+    why: &str,
+) -> Result<()> {
+    store::trigger::end_fired(tx, trigger.id, &happened.key, Err(why)).await?;
     let summary = format!("did not start {} after {}: {why}", trigger.pipeline, happened.name);
     tell(tx, ctx, "trigger.held_back", trigger, summary).await
 }

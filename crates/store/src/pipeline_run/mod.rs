@@ -9,7 +9,6 @@ use domain::{
     id::{PipelineId, PipelineRunId, PipelineVersionId, UserId, WorkspaceId},
     pipeline::ParamValue,
     pipeline_run::{Code, PipelineRun, PipelineRunState, PipelineRunSummary, RunCause, Verdict},
-    user::Workspace,
 };
 use sqlx::{FromRow, PgConnection, QueryBuilder, types::Json};
 use std::collections::BTreeMap;
@@ -254,21 +253,6 @@ pub async fn set_verdict(conn: &mut PgConnection, id: PipelineRunId, verdict: &V
         .execute(conn)
         .await?;
     Ok(set.rows_affected() == 1)
-}
-
-/// Where a run lives.
-///
-/// # Errors
-/// When the statement fails.
-pub async fn workspace(conn: &mut PgConnection, id: PipelineRunId) -> Result<Option<Workspace>> {
-    let id: Option<WorkspaceId> = sqlx::query_scalar("select workspace_id from pipeline_runs where id = $1")
-        .bind(id)
-        .fetch_optional(&mut *conn)
-        .await?;
-    match id {
-        Some(id) => crate::workspace::by_id(conn, id).await,
-        None => Ok(None),
-    }
 }
 
 /// Which runs a list shows.

@@ -315,6 +315,28 @@ pub async fn moving(conn: &mut PgConnection, after: Option<PromotionId>, limit: 
     Ok(ids)
 }
 
+/// The promotions of a workspace whose gates wait for the checks of a version of a dataset.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn waiting_for_checks(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<Vec<PromotionId>> {
+    let ids = sqlx::query_scalar(
+        "select p.id
+         from promotions p
+         where p.workspace_id = $1
+           and p.state = 'gates_running'
+           and exists (
+               select
+               from gates g
+               where g.promotion_id = p.id and g.spec ->> 'kind' = 'dataset_checked' and g.verdict = 'pending')
+         order by p.id",
+    )
+    .bind(workspace)
+    .fetch_all(conn)
+    .await?;
+    Ok(ids)
+}
+
 /// Up to `limit` promotions that wait for people, whose subject may have changed meanwhile: in turn, as [`moving`] has
 /// it.
 ///

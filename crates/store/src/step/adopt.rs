@@ -72,33 +72,3 @@ pub async fn running_of(conn: &mut PgConnection, attempts: &[StepAttemptId]) -> 
         .await?;
     Ok(running)
 }
-
-/// Notes where a try runs and what became of it there; keeps what is not told.
-///
-/// # Errors
-/// When the statement fails.
-pub async fn set_place(
-    conn: &mut PgConnection,
-    attempt: StepAttemptId,
-    executor: &str,
-    image: Option<&str>,
-    sandbox: Option<&str>,
-    peak_memory_bytes: Option<i64>,
-) -> Result<()> {
-    sqlx::query(
-        "update step_attempts
-         set executor = $2,
-             image = coalesce($3, image),
-             sandbox = coalesce($4, sandbox),
-             peak_memory_bytes = coalesce($5, peak_memory_bytes)
-         where id = $1 and outcome = 'running'",
-    )
-    .bind(attempt)
-    .bind(executor)
-    .bind(image)
-    .bind(sandbox)
-    .bind(peak_memory_bytes)
-    .execute(conn)
-    .await?;
-    Ok(())
-}

@@ -217,6 +217,20 @@ pub async fn begin(
     Ok(())
 }
 
+/// Notes what the try's worker is.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn set_facts(conn: &mut PgConnection, id: StepAttemptId, facts: &Facts) -> Result<()> {
+    sqlx::query("update step_attempts set machine = $2, environment = $3 where id = $1")
+        .bind(id)
+        .bind(&facts.machine)
+        .bind(&facts.environment)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 /// The token that the try's process logs with.
 ///
 /// # Errors
@@ -226,22 +240,44 @@ pub async fn token(conn: &mut PgConnection, id: StepAttemptId) -> Result<Option<
     Ok(token)
 }
 
+/// How a try ended, and where.
+#[derive(Debug)]
+pub struct AttemptEnded<'a> {
+    /// How.
+    pub outcome: AttemptOutcome,
+    /// Why, when that needs a word.
+    pub reason: &'a str,
+    /// The command's exit status, when it had one.
+    pub exit_code: Option<i32>,
+    /// When its process began, when there was one.
+    pub spawned_at: Option<DateTime<Utc>>,
+    /// `process`, `docker` or `kubernetes`; none when it was not run.
+    pub executor: Option<&'a str>,
+    /// The image, by digest.
+    pub image: Option<&'a str>,
+    /// What kept it from the rest of the machine.
+    pub sandbox: Option<&'a str>,
+    /// The most memory that it had at once, in bytes.
+    pub peak_memory_bytes: Option<i64>,
+}
+
 /// Ends the try with this fence: notes how, and revokes its token.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn end(
-    conn: &mut PgConnection,
-    fence: i64,
-    outcome: AttemptOutcome,
-    reason: &str,
-    exit_code: Option<i32>,
-    spawned_at: Option<DateTime<Utc>>,
-) -> Result<()> {
+pub async fn end(conn: &mut PgConnection, fence: i64, ended: &AttemptEnded<'_>) -> Result<()> {
     sqlx::query(
         "with ended as (
              update step_attempts
-             set outcome = $2, reason = $3, exit_code = $4, spawned_at = $5, ended_at = clock_timestamp()
+             set outcome = $2,
+                 reason = $3,
+                 exit_code = $4,
+                 spawned_at = $5,
+                 executor = $6,
+                 image = $7,
+                 sandbox = $8,
+                 peak_memory_bytes = $9,
+                 ended_at = clock_timestamp()
              where fence = $1 and outcome = 'running'
              returning token_id
          )
@@ -251,10 +287,14 @@ pub async fn end(
          where t.id = ended.token_id and t.revoked_at is null",
     )
     .bind(fence)
-    .bind(outcome.as_str())
-    .bind(reason)
-    .bind(exit_code)
-    .bind(spawned_at)
+    .bind(ended.outcome.as_str())
+    .bind(ended.reason)
+    .bind(ended.exit_code)
+    .bind(ended.spawned_at)
+    .bind(ended.executor)
+    .bind(ended.image)
+    .bind(ended.sandbox)
+    .bind(ended.peak_memory_bytes)
     .execute(conn)
     .await?;
     Ok(())
@@ -289,8 +329,8 @@ pub struct Work {
     pub pipeline_id: PipelineId,
     /// Whether the steps of the run may use what steps gave before.
     pub use_cache: bool,
-    /// Whether the run does another again.
-    pub is_reproduction: bool,
+    /// The number of the run that the run does again.
+    pub reproduces: Option<i64>,
     /// The code that the run was started from.
     pub code: Option<Code>,
     /// The pipeline's name.
@@ -321,7 +361,7 @@ pub async fn work(conn: &mut PgConnection, step: StepId, fence: i64) -> Result<O
         number: i64,
         pipeline_id: PipelineId,
         use_cache: bool,
-        is_reproduction: bool,
+        reproduces: Option<i64>,
         code: Option<Json<Code>>,
         pipeline: String,
         workspace_id: WorkspaceId,
@@ -336,7 +376,8 @@ pub async fn work(conn: &mut PgConnection, step: StepId, fence: i64) -> Result<O
         cancelling: bool,
     }
     let row: Option<Row> = sqlx::query_as(
-        "select r.number, r.pipeline_id, r.use_cache, r.reproduces is not null as is_reproduction, r.code,
+        "select r.number, r.pipeline_id, r.use_cache, r.code,
+             (select b.number from pipeline_runs b where b.id = r.reproduces) as reproduces,
              p.name as pipeline, w.id as workspace_id, w.slug, w.name as workspace_name,
              w.created_at as workspace_created_at, v.spec, r.params, s.place, s.items, s.max_attempts,
              r.cancel_requested_at is not null and not s.finally as cancelling
@@ -355,7 +396,7 @@ pub async fn work(conn: &mut PgConnection, step: StepId, fence: i64) -> Result<O
         run_number: row.number,
         pipeline_id: row.pipeline_id,
         use_cache: row.use_cache,
-        is_reproduction: row.is_reproduction,
+        reproduces: row.reproduces,
         code: row.code.map(|code| code.0),
         pipeline: row.pipeline,
         workspace: Workspace {

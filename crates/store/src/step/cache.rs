@@ -13,6 +13,8 @@ use sqlx::{FromRow, PgConnection, types::Json};
 /// What a step gave that was run with the same.
 #[derive(Debug, Clone)]
 pub struct Kept {
+    /// The step.
+    pub step_id: StepId,
     /// The number of its run.
     pub run: i64,
     /// Its name.
@@ -30,13 +32,14 @@ pub struct Kept {
 pub async fn find(conn: &mut PgConnection, workspace: WorkspaceId, key: &Digest) -> Result<Option<Kept>> {
     #[derive(FromRow)]
     struct Row {
+        step_id: StepId,
         run: i64,
         step: String,
         outputs: Json<Vec<StepOutput>>,
         created_at: DateTime<Utc>,
     }
     let row: Option<Row> = sqlx::query_as(
-        "select r.number as run, s.name as step, s.outputs, c.created_at
+        "select s.id as step_id, r.number as run, s.name as step, s.outputs, c.created_at
          from step_cache c
          join steps s on s.id = c.step_id
          join pipeline_runs r on r.id = s.run_id
@@ -46,7 +49,13 @@ pub async fn find(conn: &mut PgConnection, workspace: WorkspaceId, key: &Digest)
     .bind(key)
     .fetch_optional(conn)
     .await?;
-    Ok(row.map(|row| Kept { run: row.run, step: row.step, outputs: row.outputs.0, created_at: row.created_at }))
+    Ok(row.map(|row| Kept {
+        step_id: row.step_id,
+        run: row.run,
+        step: row.step,
+        outputs: row.outputs.0,
+        created_at: row.created_at,
+    }))
 }
 
 /// What the step of this name of a pipeline was run with the last time that it was kept.

@@ -298,6 +298,8 @@ pub struct Running {
     pub place: Vec<String>,
     /// Whether it runs when all others have ended.
     pub finally: bool,
+    /// Whether it holds places of limits.
+    pub has_places: bool,
     /// Whether it was noted what it is run with, so that what it gives can be used again.
     pub is_kept: bool,
     /// Whether it has graphics processors.
@@ -313,10 +315,11 @@ pub struct Running {
 pub async fn running(conn: &mut PgConnection, step: StepId, fence: i64, grace: Duration) -> Result<Option<Running>> {
     let row = sqlx::query_as(
         "select failures, losses, pool, place, finally, cache_key is not null as is_kept, gpus > 0 as has_gpus,
+             exists (select from limit_holds h where h.fence = s.fence) as has_places,
              lease_until < clock_timestamp() - make_interval(secs => $3) as expired
-         from steps
+         from steps s
          where id = $1 and fence = $2 and state = 'running'
-         for no key update",
+         for no key update of s",
     )
     .bind(step)
     .bind(fence)
@@ -374,6 +377,40 @@ pub async fn release(conn: &mut PgConnection, step: StepId, fence: i64, released
     .execute(conn)
     .await?;
     Ok(ended.rows_affected() == 1)
+}
+
+/// Puts a step back that was taken and must not begin yet: it is ready again, waits for what `key` names, and the try was
+/// none. Tells whether it was held with this fence.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn put_back(conn: &mut PgConnection, step: StepId, fence: i64, key: &str) -> Result<bool> {
+    let put_back: bool = sqlx::query_scalar(
+        "with back as (
+             update steps
+             set state = 'ready',
+                 attempts = attempts - 1,
+                 blocked_by = $3,
+                 next_at = clock_timestamp(),
+                 started_at = case when attempts > 1 then started_at end,
+                 lease_owner = null,
+                 lease_until = null,
+                 fence = null
+             where id = $1 and fence = $2 and state = 'running'
+             returning id
+         ), no_try as (
+             delete from step_attempts a
+             using back
+             where a.step_id = back.id and a.fence = $2
+         )
+         select exists (select from back)",
+    )
+    .bind(step)
+    .bind(fence)
+    .bind(key)
+    .fetch_one(conn)
+    .await?;
+    Ok(put_back)
 }
 
 /// A step that somebody holds.

@@ -7,10 +7,14 @@ use crate::Result;
 use chrono::{DateTime, Utc};
 use domain::{
     id::{StepId, WorkspaceId},
+    step::StepRef,
     worker::Limit,
 };
-use sqlx::PgConnection;
-use std::collections::BTreeSet;
+use sqlx::{FromRow, PgConnection};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How many of the steps that have places of a limit are named.
+const HOLDERS: i64 = 5;
 
 /// The key of a workspace's limit of this name.
 #[must_use]
@@ -28,6 +32,13 @@ pub fn pool_key(pool: &str) -> String {
 #[must_use]
 pub fn map_key(step: StepId) -> String {
     format!("map:{step}")
+}
+
+/// What a step waits for that takes only a version of a dataset that passed its checks: no limit, and there as long as
+/// these are under way.
+#[must_use]
+pub fn check_key(workspace: WorkspaceId, version: &str) -> String {
+    format!("check:{workspace}:{version}")
 }
 
 /// Sets how many may run at once.
@@ -66,25 +77,115 @@ pub async fn delete(conn: &mut PgConnection, key: &str) -> Result<bool> {
     Ok(deleted.rows_affected() == 1)
 }
 
+/// How a limit stands, without who has its places.
+#[derive(FromRow)]
+struct Row {
+    key: String,
+    name: String,
+    slots: i32,
+    held: i64,
+    waiting: i64,
+    created_at: DateTime<Utc>,
+}
+
+macro_rules! limits {
+    ($which:literal) => {
+        concat!(
+            "select l.key, l.name, l.slots, l.created_at,
+                 (select count(*) from limit_holds h where h.key = l.key) as held,
+                 (select count(*) from steps s where s.state = 'ready' and s.blocked_by = l.key) as waiting
+             from limits l ",
+            $which
+        )
+    };
+}
+
 /// The limits of a workspace, by name.
 ///
 /// # Errors
-/// When the statement fails.
+/// When a statement fails.
 pub async fn list(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<Vec<Limit>> {
-    let rows: Vec<(String, i32, i64, i64, DateTime<Utc>)> = sqlx::query_as(
-        "select l.name, l.slots,
-             (select count(*) from limit_holds h where h.key = l.key),
-             (select count(*) from steps s where s.state = 'ready' and s.blocked_by = l.key),
-             l.created_at
-         from limits l
-         where l.kind = 'tag' and l.workspace_id = $1
-         order by l.name",
-    )
+    let rows = sqlx::query_as(limits!("where l.kind = 'tag' and l.workspace_id = $1 order by l.name")).bind(workspace);
+    let rows = rows.fetch_all(&mut *conn).await?;
+    with_holders(conn, workspace, rows).await
+}
+
+/// The limits that steps of a workspace wait for, of whatever kind, by name.
+///
+/// # Errors
+/// When a statement fails.
+pub async fn blocking(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<Vec<Limit>> {
+    let rows = sqlx::query_as(limits!(
+        "where l.key in (
+             select s.blocked_by
+             from steps s
+             where s.workspace_id = $1 and s.state = 'ready' and s.blocked_by is not null)
+         order by l.name, l.key
+         limit 1000"
+    ))
     .bind(workspace)
-    .fetch_all(conn)
+    .fetch_all(&mut *conn)
     .await?;
-    let limit = |(name, slots, held, waiting, created_at)| Limit { name, slots, held, waiting, created_at };
+    with_holders(conn, workspace, rows).await
+}
+
+/// The limit with this key, as this workspace sees it.
+///
+/// # Errors
+/// When a statement fails.
+pub async fn find(conn: &mut PgConnection, workspace: WorkspaceId, key: &str) -> Result<Option<Limit>> {
+    let rows = sqlx::query_as(limits!("where l.key = $1")).bind(key).fetch_all(&mut *conn).await?;
+    Ok(with_holders(conn, workspace, rows).await?.pop())
+}
+
+/// Names up to [`HOLDERS`] steps of the workspace that have places of these limits.
+async fn with_holders(conn: &mut PgConnection, workspace: WorkspaceId, rows: Vec<Row>) -> Result<Vec<Limit>> {
+    let keys: Vec<&str> = rows.iter().filter(|row| row.held > 0).map(|row| row.key.as_str()).collect();
+    let held: Vec<(String, String, i64, String)> = match keys.is_empty() {
+        true => Vec::new(),
+        false => {
+            sqlx::query_as(
+                "select w.key, p.name, r.number, held.name
+                 from unnest($1::text[]) as w (key),
+                     lateral (
+                      select s.name, s.run_id, h.fence
+                      from limit_holds h
+                      join steps s on s.id = h.step_id
+                      where h.key = w.key and s.workspace_id = $2
+                      order by h.fence
+                      limit $3) as held
+                 join pipeline_runs r on r.id = held.run_id
+                 join pipelines p on p.id = r.pipeline_id
+                 order by w.key, held.fence",
+            )
+            .bind(&keys)
+            .bind(workspace)
+            .bind(HOLDERS)
+            .fetch_all(conn)
+            .await?
+        }
+    };
+    let mut holders: BTreeMap<String, Vec<StepRef>> = BTreeMap::new();
+    for (key, pipeline, run, step) in held {
+        holders.entry(key).or_default().push(StepRef { pipeline, run, step });
+    }
+    let limit = |row: Row| Limit {
+        holders: holders.remove(&row.key).unwrap_or_default(),
+        name: row.name,
+        slots: row.slots,
+        held: row.held,
+        waiting: row.waiting,
+        created_at: row.created_at,
+    };
     Ok(rows.into_iter().map(limit).collect())
+}
+
+/// How many limits of this kind there are.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn count(conn: &mut PgConnection, kind: &str) -> Result<i64> {
+    Ok(sqlx::query_scalar("select count(*) from limits where kind = $1").bind(kind).fetch_one(conn).await?)
 }
 
 /// Which of these limits there are.
@@ -192,7 +293,7 @@ pub async fn unblock(conn: &mut PgConnection, keys: &[String]) -> Result<BTreeSe
     Ok(pools.into_iter().collect())
 }
 
-/// Limits that steps wait for although they have places, or are there no more.
+/// Limits that steps wait for although they have places, or are there no more; and checks that have ended.
 ///
 /// # Errors
 /// When the statement fails.
@@ -218,7 +319,13 @@ pub async fn idle(conn: &mut PgConnection) -> Result<Vec<String>> {
          from wanted w
          left join limits l on l.key = w.key
          where w.key is not null
-             and (l.key is null or l.slots > (select count(*) from limit_holds h where h.key = w.key))",
+             and (l.key is null or l.slots > (select count(*) from limit_holds h where h.key = w.key))
+             and not exists (
+                 select
+                 from dataset_profiles p
+                 join dataset_versions v on v.id = p.version_id
+                 join versioned_datasets d on d.id = v.dataset_id
+                 where p.state = 'waiting' and w.key = 'check:' || d.workspace_id || ':' || d.name || '@' || v.number)",
     )
     .fetch_all(conn)
     .await?;

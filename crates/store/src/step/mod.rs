@@ -199,7 +199,8 @@ macro_rules! select_steps {
                   from sub_runs x
                   join pipeline_runs c on c.id = x.child_run_id
                   where x.step_id = s.id) as sub_run,
-                 (select coalesce(l.kind || ' ' || l.name, s.blocked_by)
+                 (select coalesce(l.kind || ' ' || l.name, 'check of ' || substring(s.blocked_by from '^check:[^:]*:(.*)$'),
+                      s.blocked_by)
                   from (select) as one
                   left join limits l on l.key = s.blocked_by) as blocked_by,
                  inside.total as inner_total, inside.open as inner_open, inside.running as inner_running,

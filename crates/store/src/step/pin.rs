@@ -1,9 +1,12 @@
 //! Which versions of datasets and models a run means by their names.
 
 use crate::{Error, Result};
+use chrono::{DateTime, Utc};
 use domain::{
     Digest,
+    dataset::TakenBy,
     id::{PipelineRunId, WorkspaceId},
+    pipeline_run::PipelineRunState,
     step::Versioned,
 };
 use sqlx::{FromRow, PgConnection};
@@ -97,6 +100,43 @@ pub async fn copy(conn: &mut PgConnection, from: PipelineRunId, to: PipelineRunI
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// The last runs of the workspace that took this version, the newest first.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn taken_by(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    (of, name, number): (Versioned, &str, i32),
+    limit: i64,
+) -> Result<Vec<TakenBy>> {
+    // A run may mean it by several names.
+    let rows: Vec<(String, i64, String, DateTime<Utc>)> = sqlx::query_as(
+        "select l.name, r.number, r.state, r.created_at
+         from (
+             select distinct run_id
+             from pipeline_run_pins
+             where kind = $2 and name = $3 and number = $4) as p
+         join pipeline_runs r on r.id = p.run_id and r.workspace_id = $1
+         join pipelines l on l.id = r.pipeline_id
+         order by r.number desc
+         limit $5",
+    )
+    .bind(workspace)
+    .bind(of.as_str())
+    .bind(name)
+    .bind(number)
+    .bind(limit)
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|(pipeline, run, state, created_at)| {
+            let state = PipelineRunState::parse(&state).ok_or_else(|| Error::unknown("state of a run", &state))?;
+            Ok(TakenBy { pipeline, run, state, created_at })
+        })
+        .collect()
 }
 
 /// The number of a run of the workspace that read this version, if one did.

@@ -7,18 +7,27 @@ use domain::{
     gpu::Gpu,
     id::{PipelineRunId, StepAttemptId},
     pipeline::ExecutorKind,
-    pipeline_run::{Compared, Ran, StepCache, StepRecord},
+    pipeline_run::{Compared, Ran, StepCache, StepRecord, Tracked},
     step::{StepInput, StepOutput},
+    worker::Facts,
 };
 use sqlx::{FromRow, PgConnection, types::Json};
+use std::collections::BTreeMap;
 
-/// Up to `limit` commands of a run that began or were taken over, in their order, each as it was run the last time.
+/// Up to `limit` commands of a run that began or were taken over, with their positions, in that order, each as it was run the
+/// last time; those after this position, when given.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn list(conn: &mut PgConnection, run: PipelineRunId, limit: i64) -> Result<Vec<StepRecord>> {
+pub async fn list(
+    conn: &mut PgConnection,
+    run: PipelineRunId,
+    after: Option<i32>,
+    limit: i64,
+) -> Result<Vec<(i32, StepRecord)>> {
     #[derive(FromRow)]
     struct Row {
+        position: i32,
         name: String,
         executor: String,
         image: Option<String>,
@@ -27,28 +36,34 @@ pub async fn list(conn: &mut PgConnection, run: PipelineRunId, limit: i64) -> Re
         gpus: Json<Vec<Gpu>>,
         environment: Option<Digest>,
         inputs: Option<Json<Vec<StepInput>>>,
+        secrets: Option<Json<BTreeMap<String, i32>>>,
         outputs: Json<Vec<StepOutput>>,
         carried_from: Option<i64>,
         cache: Option<Json<StepCache>>,
     }
     let rows: Vec<Row> = sqlx::query_as(concat!(
-        "select s.name, s.executor, a.image, a.sandbox, a.machine, a.environment, a.inputs, s.outputs, s.carried_from,
-             s.cache, ",
+        "select s.position, s.name, s.executor, a.image, a.sandbox, a.machine, a.environment, a.inputs, s.outputs,
+             s.carried_from, s.cache,
+             (select jsonb_object_agg(u.name, u.version) from step_secrets u where u.attempt_id = a.id) as secrets, ",
         gpu::named!("a.gpus"),
         " as gpus
          from steps s
          left join lateral (
-             select image, sandbox, machine, gpus, environment, inputs
+             select id, image, sandbox, machine, gpus, environment, inputs
              from step_attempts
              where step_id = s.id
              order by number desc
              limit 1) as a on true
-         where s.run_id = $1 and s.kind = 'command' and (a.inputs is not null or s.carried_from is not null)
+         where s.run_id = $1
+             and s.kind = 'command'
+             and (a.inputs is not null or s.carried_from is not null)
+             and ($3::integer is null or s.position > $3)
          order by s.position
          limit $2"
     ))
     .bind(run)
     .bind(limit)
+    .bind(after)
     .fetch_all(conn)
     .await?;
     rows.into_iter()
@@ -56,7 +71,7 @@ pub async fn list(conn: &mut PgConnection, run: PipelineRunId, limit: i64) -> Re
             let executor =
                 ExecutorKind::parse(&row.executor).ok_or_else(|| Error::unknown("executor", &row.executor))?;
             let cached_from = row.cache.and_then(|cache| cache.0.run);
-            Ok(StepRecord {
+            let record = StepRecord {
                 name: row.name,
                 executor,
                 image: row.image,
@@ -64,37 +79,41 @@ pub async fn list(conn: &mut PgConnection, run: PipelineRunId, limit: i64) -> Re
                 machine: row.machine,
                 gpus: row.gpus.0,
                 environment: row.environment,
+                secrets: row.secrets.map(|secrets| secrets.0).unwrap_or_default(),
                 inputs: row.inputs.map(|inputs| inputs.0).unwrap_or_default(),
                 outputs: row.outputs.0,
                 from_run: row.carried_from.or(cached_from),
-            })
+            };
+            Ok((row.position, record))
         })
         .collect()
 }
 
-/// The same steps in short, but for those that did not run in this run.
+/// The commands of a run that ran in it, in short and in their order: of those with the same executor, image and knowledge of
+/// the environment the first.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn ran(conn: &mut PgConnection, run: PipelineRunId, limit: i64) -> Result<Vec<Ran>> {
+pub async fn ran(conn: &mut PgConnection, run: PipelineRunId) -> Result<Vec<Ran>> {
     let rows: Vec<(String, String, Option<String>, bool)> = sqlx::query_as(
-        "select s.name, s.executor, a.image, a.environment is not null
-         from steps s
-         cross join lateral (
-             select image, environment
-             from step_attempts
-             where step_id = s.id
-             order by number desc
-             limit 1) as a
-         where s.run_id = $1
-             and s.kind = 'command'
-             and s.carried_from is null
-             and s.cache ->> 'outcome' is distinct from 'hit'
-         order by s.position
-         limit $2",
+        "select name, executor, image, has_environment
+         from (select distinct on (s.executor, a.image, a.environment is not null) s.position, s.name, s.executor, a.image,
+                   a.environment is not null as has_environment
+               from steps s
+               cross join lateral (
+                   select image, environment
+                   from step_attempts
+                   where step_id = s.id
+                   order by number desc
+                   limit 1) as a
+               where s.run_id = $1
+                   and s.kind = 'command'
+                   and s.carried_from is null
+                   and s.cache ->> 'outcome' is distinct from 'hit'
+               order by s.executor, a.image, a.environment is not null, s.position) as alike
+         order by position",
     )
     .bind(run)
-    .bind(limit)
     .fetch_all(conn)
     .await?;
     rows.into_iter()
@@ -105,14 +124,40 @@ pub async fn ran(conn: &mut PgConnection, run: PipelineRunId, limit: i64) -> Res
         .collect()
 }
 
-/// All commands of a run in their order, as they are compared, each with where it stands in the file.
+/// On what machines, and with what environments, these steps of a run ran in it the last time, by name.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn facts(conn: &mut PgConnection, run: PipelineRunId, steps: &[String]) -> Result<BTreeMap<String, Facts>> {
+    let rows: Vec<(String, Option<Digest>, Option<Digest>)> = sqlx::query_as(
+        "select s.name, a.machine, a.environment
+         from steps s
+         join step_attempts a on a.step_id = s.id
+         where s.run_id = $1
+             and s.name = any($2)
+             and s.carried_from is null
+             and s.cache ->> 'outcome' is distinct from 'hit'
+             and a.number = (select max(number) from step_attempts where step_id = s.id)",
+    )
+    .bind(run)
+    .bind(steps)
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|(name, machine, environment)| (name, Facts { machine, environment })).collect())
+}
+
+/// All commands of a run, and steps that run other pipelines, in their order, as they are compared, each with where it stands
+/// in the file.
 ///
 /// # Errors
 /// When the statement fails.
 pub async fn compared(conn: &mut PgConnection, run: PipelineRunId) -> Result<Vec<(Vec<String>, Compared)>> {
     type Row = (Vec<String>, String, String, Json<Vec<StepOutput>>);
     let rows: Vec<Row> = sqlx::query_as(
-        "select place, name, state, outputs from steps where run_id = $1 and kind = 'command' order by position",
+        "select place, name, state, outputs
+         from steps
+         where run_id = $1 and kind in ('command', 'pipeline')
+         order by position",
     )
     .bind(run)
     .fetch_all(conn)
@@ -120,6 +165,47 @@ pub async fn compared(conn: &mut PgConnection, run: PipelineRunId) -> Result<Vec
     rows.into_iter()
         .map(|(place, name, known, outputs)| Ok((place, Compared { name, state: state(&known)?, outputs: outputs.0 })))
         .collect()
+}
+
+/// The tracked runs that these steps of a run logged metrics to in their last tries, by the step's name, in the order in which
+/// they were begun.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn tracked(
+    conn: &mut PgConnection,
+    run: PipelineRunId,
+    steps: &[String],
+) -> Result<BTreeMap<String, Vec<Tracked>>> {
+    let rows: Vec<(String, i64, String, String, f64)> = sqlx::query_as(
+        "select s.name, r.key, r.name, k.name, l.value
+         from steps s
+         join step_attempts a on a.step_id = s.id
+         join runs r on r.step_attempt_id = a.id
+         join latest_metrics l on l.run_key = r.key
+         join log_keys k on k.id = l.key_id
+         where s.run_id = $1
+             and s.name = any($2)
+             and a.number = (select max(number) from step_attempts where step_id = s.id)
+             and r.lifecycle_stage = 'active'
+         order by s.position, r.key",
+    )
+    .bind(run)
+    .bind(steps)
+    .fetch_all(conn)
+    .await?;
+    let mut tracked: BTreeMap<String, Vec<Tracked>> = BTreeMap::new();
+    let mut last = None;
+    for (step, key, name, metric, value) in rows {
+        let of_step = tracked.entry(step).or_default();
+        if last.replace(key) != Some(key) {
+            of_step.push(Tracked { name, metrics: BTreeMap::new() });
+        }
+        if let Some(run) = of_step.last_mut() {
+            run.metrics.insert(metric, value);
+        }
+    }
+    Ok(tracked)
 }
 
 /// The image, by its digest, in which the step of the same name ran in the run that this try's run does again.

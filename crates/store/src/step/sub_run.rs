@@ -154,6 +154,34 @@ pub async fn end(conn: &mut PgConnection, step: StepId) -> Result<bool> {
     Ok(ended.rows_affected() == 1)
 }
 
+/// The runs that steps of a run started, by the step's name; only that of one step, when given. Of a step that was carried
+/// over it is the one that it started where it ran.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn children(
+    conn: &mut PgConnection,
+    run: PipelineRunId,
+    step: Option<&str>,
+) -> Result<BTreeMap<String, PipelineRunId>> {
+    let children: Vec<(String, PipelineRunId)> = sqlx::query_as(
+        "select s.name, x.child_run_id
+         from steps s
+         left join pipeline_runs c on c.workspace_id = s.workspace_id and c.number = s.carried_from
+         join steps o on o.run_id = coalesce(c.id, s.run_id) and o.name = s.name
+         join sub_runs x on x.step_id = o.id
+         where s.run_id = $1
+             and s.kind = 'pipeline'
+             and x.child_run_id is not null
+             and ($2::text is null or s.name = $2)",
+    )
+    .bind(run)
+    .bind(step)
+    .fetch_all(conn)
+    .await?;
+    Ok(children.into_iter().collect())
+}
+
 /// What a step that ran another pipeline gives on.
 ///
 /// # Errors

@@ -53,7 +53,7 @@ async fn list(
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewBackfill {
-    /// The schedule whose pipeline, times and params it takes where nothing else is said.
+    /// The schedule whose pipeline, times and params it takes where nothing else is said, `param` among them.
     schedule: Option<String>,
     /// The pipeline.
     pipeline: Option<String>,
@@ -68,11 +68,10 @@ struct NewBackfill {
     step_s: Option<i64>,
     /// Where it is that time, by its name in the tz database.
     timezone: Option<String>,
-    /// The param that gets the date.
-    param: String,
-    /// How it gets it.
-    #[serde(default)]
-    param_format: DateFormat,
+    /// The param that gets the date; that of the schedule when nothing is said.
+    param: Option<String>,
+    /// How it gets it; `date` when neither this nor a schedule says.
+    param_format: Option<DateFormat>,
     /// Params of all its runs that shall not have their defaults.
     params: Option<Map<String, Value>>,
     /// How many of its runs are open at once: 1 to 100.

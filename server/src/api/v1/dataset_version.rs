@@ -17,7 +17,7 @@ use axum::{
 };
 use domain::{
     Error,
-    dataset::{ChecksState, DatasetVersion, VersionRef},
+    dataset::{ChecksState, DatasetVersion, VersionLineage, VersionRef},
     expectation::CheckResult,
     permission::Permission,
     table_profile::{TableDiff, TableProfile},
@@ -36,10 +36,12 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         .api(write, operation!(delete))
         .api(write, operation!(name_version))
         .api(read, operation!(runs))
+        .api(read, operation!(lineage))
         .api(read, operation!(files))
         .api(read, operation!(file))
         .api(read, operation!(diff))
         .api(read, operation!(profile))
+        .api(write, operation!(check))
         .api(read, operation!(tables))
 }
 
@@ -88,7 +90,7 @@ async fn create(
     Ok((if is_new { StatusCode::CREATED } else { StatusCode::OK }, Json(version)))
 }
 
-/// A version: by its number, its digest, or `latest`.
+/// A version: by its number, its digest, `latest`, or `passed`, which is the newest that passed its checks.
 #[utoipa::path(get, path = "/api/v1/datasets/{name}/versions/{version}", tag = "datasets",
     params(("name" = String, Path), ("version" = String, Path)),
     responses((status = 200, body = DatasetVersion), (status = 404, body = Problem)))]
@@ -166,6 +168,18 @@ async fn runs(
         context: run.context,
     };
     Ok(Json(runs.into_iter().map(read).collect::<Vec<_>>().into()))
+}
+
+/// The step of a pipeline that made a version, and the last hundred runs of pipelines that took it.
+#[utoipa::path(get, path = "/api/v1/datasets/{name}/versions/{version}/lineage", tag = "datasets",
+    params(("name" = String, Path), ("version" = String, Path)),
+    responses((status = 200, body = VersionLineage), (status = 404, body = Problem)))]
+async fn lineage(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Path((name, version)): Path<(String, String)>,
+) -> Result<Json<VersionLineage>, ApiError> {
+    Ok(Json(state.services.dataset_version_lineage(&ctx, &name, &VersionRef::parse(&version)?, 100).await?))
 }
 
 /// A file of a version, or a folder with files.
@@ -262,7 +276,7 @@ async fn file(
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Other {
-    /// The version that is held against it, which is the earlier one: a number, a digest or `latest`.
+    /// The version that is held against it, which is the earlier one: a number, a digest, `latest` or `passed`.
     from: String,
     /// The dataset of that version; absent for the same one.
     dataset: Option<String>,
@@ -383,6 +397,20 @@ async fn profile(
     Ok(Json(record))
 }
 
+/// Has a version checked again, by what is expected of its dataset now. What was found before stands until a worker has looked;
+/// the answer says `waiting`.
+#[utoipa::path(post, path = "/api/v1/datasets/{name}/versions/{version}/check", tag = "datasets",
+    params(("name" = String, Path), ("version" = String, Path)),
+    responses((status = 202, body = DatasetVersion), (status = 404, body = Problem)))]
+async fn check(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Path((name, version)): Path<(String, String)>,
+) -> Result<(StatusCode, Json<DatasetVersion>), ApiError> {
+    let version = state.services.check_dataset_again(&ctx, &name, &VersionRef::parse(&version)?).await?;
+    Ok((StatusCode::ACCEPTED, Json(version)))
+}
+
 /// How the tables of an earlier version and this one differ: schema, rows, and how far the values of each column have moved.
 /// Of those that are in both, are not the same, and were looked at.
 #[utoipa::path(get, path = "/api/v1/datasets/{name}/versions/{version}/diff/tables", tag = "datasets",
@@ -396,5 +424,5 @@ async fn tables(
 ) -> Result<Json<Listed<TableDiff>>, ApiError> {
     let (before, after) = (VersionRef::parse(&other.from)?, VersionRef::parse(&version)?);
     let of_before = other.dataset.as_deref().filter(|dataset| !dataset.is_empty()).unwrap_or(&name);
-    Ok(Json(state.services.dataset_table_diff(&ctx, (of_before, &before), (&name, &after)).await?.into()))
+    Ok(Json(state.services.dataset_table_diff(&ctx, (of_before, &before), (&name, &after)).await?.tables.into()))
 }

@@ -4,6 +4,7 @@ mod alert;
 mod audit;
 mod backfill;
 mod change_request;
+mod code;
 mod comment;
 mod dataset;
 mod dataset_version;

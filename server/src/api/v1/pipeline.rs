@@ -1,6 +1,6 @@
 //! Pipelines and the versions of their files.
 
-use super::{Listed, Paging};
+use super::{Listed, Paging, code::NewCode};
 use crate::{
     access::{Access, Context},
     error::{ApiError, FileRefused, Problem},
@@ -33,6 +33,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         .api(read, operation!(get))
         .api(read, operation!(versions))
         .api(read, operation!(version))
+        .api(read, operation!(patch))
         .api(read, operation!(settings))
         .api(write, operation!(set_settings))
 }
@@ -43,6 +44,8 @@ pub(crate) fn routes(routes: Routes) -> Routes {
 struct File {
     /// The YAML.
     source: String,
+    /// The code beside it, for runs that are not started from a repository.
+    code: Option<NewCode>,
 }
 
 /// For files that Kubeflow Pipelines compiled.
@@ -88,7 +91,7 @@ async fn list(
 }
 
 /// Stores a file as a version of the pipeline that it names. The body is the YAML itself (`application/yaml`), or JSON
-/// with it. A file that says the same as one that was stored before is that version. A file that Kubeflow Pipelines
+/// with it and with the code that it was stored from. A file that says the same as one that was stored before is that version. A file that Kubeflow Pipelines
 /// compiled is stored as the file of ours that says the same.
 #[utoipa::path(put, path = "/api/v1/pipelines", tag = "pipelines", params(Storing),
     request_body(content((String = "application/yaml"), (File = "application/json"))),
@@ -100,16 +103,19 @@ async fn store(
     Query(storing): Query<Storing>,
     request: Request,
 ) -> Result<(StatusCode, Json<PipelineVersion>), StoreError> {
-    let source = source(request, &state).await?;
+    let File { source, code } = file(request, &state).await?;
     let executor = storing.executor.unwrap_or(ExecutorKind::Docker);
-    let file = PipelineFile::read_for(source, executor).map_err(StoreError::File)?;
+    let mut file = PipelineFile::read_for(source, executor).map_err(StoreError::File)?;
+    if let Some(code) = code {
+        file = file.with_code(code.read()?);
+    }
     let stored = state.services.store_pipeline(&ctx, file, None).await?;
     let status = if stored.is_new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(stored.version)))
 }
 
-/// The YAML in the body.
-async fn source(request: Request, state: &AppState) -> Result<String, Error> {
+/// The file in the body.
+async fn file(request: Request, state: &AppState) -> Result<File, Error> {
     let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let is_json = content_type.is_some_and(|value| value.trim_start().starts_with("application/json"));
     let bytes = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
@@ -119,13 +125,14 @@ async fn source(request: Request, state: &AppState) -> Result<String, Error> {
     if is_json {
         let Object(file): Object<File> = serde_json::from_slice(&bytes)
             .map_err(|error| Error::invalid(format!("The body is not JSON with the file as \"source\": {error}.")))?;
-        return Ok(file.source);
+        return Ok(file);
     }
-    String::from_utf8(bytes.into()).map_err(|error| {
+    let source = String::from_utf8(bytes.into()).map_err(|error| {
         let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
         Error::invalid_field("source", format!("The file is not UTF-8 text: line {line} has bytes that are none."))
-    })
+    })?;
+    Ok(File { source, code: None })
 }
 
 /// The pipeline of this name.
@@ -163,6 +170,20 @@ async fn version(
     Path((name, number)): Path<(String, i32)>,
 ) -> Result<Json<PipelineVersion>, ApiError> {
     Ok(Json(state.services.pipeline_version(&ctx, &name, Some(number)).await?))
+}
+
+/// What was changed after the commit that a version was stored from the last time, as `git apply` reads it.
+#[utoipa::path(get, path = "/api/v1/pipelines/{name}/versions/{number}/patch", tag = "pipelines",
+    params(("name" = String, Path), ("number" = i32, Path)),
+    responses((status = 200, content_type = "text/x-patch", body = String), (status = 404, body = Problem)))]
+async fn patch(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Path((name, number)): Path<(String, i32)>,
+) -> Result<impl IntoResponse, ApiError> {
+    let patch = state.services.pipeline_version_patch(&ctx, &name, number).await?;
+    let name = format!("attachment; filename=\"{name}-{number}.patch\"");
+    Ok(([(header::CONTENT_TYPE, "text/x-patch".to_owned()), (header::CONTENT_DISPOSITION, name)], patch))
 }
 
 /// What holds for all versions of a pipeline, and is in none of its files.

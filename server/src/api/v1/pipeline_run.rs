@@ -1,6 +1,6 @@
 //! Runs of pipelines.
 
-use super::{Listed, Paging};
+use super::{Listed, Paging, code::NewCode};
 use crate::{
     access::{Access, Context},
     error::{ApiError, Problem},
@@ -19,7 +19,7 @@ use chrono::{DateTime, Utc};
 use domain::{
     Error,
     permission::Permission,
-    pipeline_run::{Code, PipelineRun, PipelineRunDetail, PipelineRunState, PipelineRunSummary, RunCause, RunRecord},
+    pipeline_run::{PipelineRun, PipelineRunDetail, PipelineRunState, PipelineRunSummary, RunCause, RunRecord},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -57,23 +57,6 @@ struct NewPipelineRun {
     idempotency_key: Option<String>,
 }
 
-/// The code that a run is started from.
-#[derive(Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct NewCode {
-    /// The address of the repository. A password in it is not kept.
-    repository: Option<String>,
-    /// The commit: 7 to 64 hexadecimal digits.
-    commit: String,
-    /// The branch.
-    branch: Option<String>,
-    /// Whether files are other than in the commit.
-    #[serde(default)]
-    is_dirty: bool,
-    /// What was changed after the commit, as a patch that `git apply` reads; up to 1 MiB.
-    patch: Option<String>,
-}
-
 /// Starts a run of a pipeline. Without a body, all params have their defaults.
 #[utoipa::path(post, path = "/api/v1/pipelines/{name}/runs", tag = "pipelines", params(("name" = String, Path)),
     request_body = NewPipelineRun,
@@ -93,10 +76,7 @@ async fn start(
     };
     let idempotency_key = one_key(new.idempotency_key, header)?;
     let no_cache = new.use_cache == Some(false);
-    let code = new.code.map(|code| {
-        let NewCode { repository, commit, branch, is_dirty, patch } = code;
-        (Code { repository, commit, branch, is_dirty, patch: None }, patch.map(String::into_bytes))
-    });
+    let code = new.code.map(NewCode::read).transpose()?;
     let new = NewRun { pipeline: name, version: new.version, params: new.params, no_cache, code, idempotency_key };
     let started = state.services.start_pipeline_run(&ctx, new).await?;
     let status = if started.is_new { StatusCode::CREATED } else { StatusCode::OK };
@@ -221,16 +201,27 @@ async fn rerun(
     Ok((status, Json(started.run)))
 }
 
+/// Which steps of a record.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct RecordPage {
+    /// `next_page_token` of the page before.
+    page_token: Option<String>,
+}
+
 /// What a run is made of: code, versions of the file, datasets and models, params, images, environments and machines; and why
-/// it may not come to the same when it is done again.
-#[utoipa::path(get, path = "/api/v1/pipeline-runs/{number}/record", tag = "pipelines", params(("number" = i64, Path)),
+/// it may not come to the same when it is done again. It has a thousand steps a page.
+#[utoipa::path(get, path = "/api/v1/pipeline-runs/{number}/record", tag = "pipelines",
+    params(("number" = i64, Path), RecordPage),
     responses((status = 200, body = RunRecord), (status = 404, body = Problem)))]
 async fn record(
     State(state): State<AppState>,
     Context(ctx): Context,
     Path(number): Path<i64>,
+    Query(page): Query<RecordPage>,
 ) -> Result<Json<RunRecord>, ApiError> {
-    Ok(Json(state.services.pipeline_run_record(&ctx, number).await?))
+    Ok(Json(state.services.pipeline_run_record(&ctx, number, page.page_token.as_deref()).await?))
 }
 
 /// What was changed after the commit that a run was started from, as `git apply` reads it.

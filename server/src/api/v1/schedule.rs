@@ -11,6 +11,7 @@ use crate::{
 use axum::{Json, extract::State, http::StatusCode};
 use chrono::{DateTime, Utc};
 use domain::{
+    backfill::DateFormat,
     permission::Permission,
     schedule::{CatchUp, Fire, Schedule},
 };
@@ -73,6 +74,11 @@ struct NewSchedule {
     /// Params of its runs that shall not have their defaults.
     #[serde(default)]
     params: Map<String, Value>,
+    /// The param that gets the time of the fire; none when nothing is said.
+    param: Option<String>,
+    /// How it gets it: as the day, or as the moment.
+    #[serde(default)]
+    param_format: DateFormat,
     /// What happens with fires whose time passed while no worker was there; they are missed when nothing is said.
     #[serde(default)]
     catch_up: CatchUp,
@@ -116,6 +122,8 @@ async fn create(
         expression: new.expression,
         timezone: new.timezone,
         params: new.params,
+        param: new.param,
+        param_format: new.param_format,
         catch_up: new.catch_up,
         catch_up_limit: new.catch_up_limit,
         jitter_s: new.jitter_s,
@@ -161,6 +169,10 @@ struct ScheduleChange {
     timezone: Option<String>,
     /// Params of its runs: all of them.
     params: Option<Map<String, Value>>,
+    /// The param that gets the time of the fire; an empty text for none.
+    param: Option<String>,
+    /// How it gets it.
+    param_format: Option<DateFormat>,
     /// What happens with fires whose time passed while no worker was there.
     catch_up: Option<CatchUp>,
     /// How many of them are made up for, when all are.
@@ -190,6 +202,8 @@ async fn change(
         expression: change.expression,
         timezone: change.timezone,
         params: change.params,
+        param: change.param,
+        param_format: change.param_format,
         catch_up: change.catch_up,
         catch_up_limit: change.catch_up_limit,
         jitter_s: change.jitter_s,

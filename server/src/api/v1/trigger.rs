@@ -28,7 +28,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
 
 /// What a trigger waits for.
 #[derive(Deserialize, ToSchema)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 enum On {
     /// The end of a run of another pipeline.
     Pipeline {
@@ -42,6 +42,9 @@ enum On {
     Dataset {
         /// The data set's name.
         dataset: String,
+        /// Whether it starts only when the version has passed its checks, and as soon as it has.
+        #[serde(default)]
+        checked: bool,
     },
 }
 
@@ -81,7 +84,7 @@ async fn set(
 ) -> Result<(StatusCode, Json<Trigger>), ApiError> {
     let on = match new.on {
         On::Pipeline { source, states } => NewTriggerOn::Pipeline { source, states },
-        On::Dataset { dataset } => NewTriggerOn::Dataset { dataset },
+        On::Dataset { dataset, checked } => NewTriggerOn::Dataset { dataset, checked },
     };
     let new = NewPipelineTrigger {
         pipeline: name,

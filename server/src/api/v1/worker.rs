@@ -19,11 +19,15 @@ use utoipa::ToSchema;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
     let (read, write) = (Access::Needs(Permission::Read), Access::Needs(Permission::WritePipelines));
+    let pools = Access::Needs(Permission::ManagePools);
     routes
         .api(read, operation!(queue))
         .api(read, operation!(limits))
         .api(write, operation!(set_limit))
         .api(write, operation!(delete_limit))
+        .api(read, operation!(pool_limit))
+        .api(pools, operation!(set_pool_limit))
+        .api(pools, operation!(delete_pool_limit))
 }
 
 /// How the workers and the queue stand.
@@ -33,6 +37,8 @@ struct Queue {
     workers: Vec<Worker>,
     /// The pools. Counts are of all workspaces.
     pools: Vec<Pool>,
+    /// The limits that steps of the workspace wait for, with some of the steps that have their places.
+    blocking: Vec<Limit>,
     /// The graphics processors that workers hand out or steps have, and the steps of the workspace that have them.
     gpus: Vec<GpuSlot>,
     /// Steps of the workspace that run, those that began first first; up to a hundred.
@@ -44,8 +50,8 @@ struct Queue {
 /// Who runs steps, which run, and which wait.
 #[utoipa::path(get, path = "/api/v1/workers", tag = "pipelines", responses((status = 200, body = Queue)))]
 async fn queue(State(state): State<AppState>, Context(ctx): Context) -> Result<Json<Queue>, ApiError> {
-    let services::Queue { workers, pools, gpus, running, ready, .. } = state.services.queue(&ctx).await?;
-    Ok(Json(Queue { workers, pools, gpus, running, ready }))
+    let services::Queue { workers, pools, gpus, blocking, running, ready, .. } = state.services.queue(&ctx).await?;
+    Ok(Json(Queue { workers, pools, gpus, blocking, running, ready }))
 }
 
 /// The limits that steps of the workspace can name.
@@ -58,7 +64,7 @@ async fn limits(State(state): State<AppState>, Context(ctx): Context) -> Result<
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewLimit {
-    /// How many of the steps that name it may run at once.
+    /// How many steps may run at once.
     slots: i32,
 }
 
@@ -84,5 +90,41 @@ async fn delete_limit(
     Path(name): Path<String>,
 ) -> Result<StatusCode, ApiError> {
     state.services.delete_step_limit(&ctx, &name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// How many steps of a pool may run at once, in all workspaces.
+#[utoipa::path(get, path = "/api/v1/pools/{pool}/limit", tag = "pipelines", params(("pool" = String, Path)),
+    responses((status = 200, body = Limit), (status = 400, body = Problem), (status = 404, body = Problem)))]
+async fn pool_limit(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Path(pool): Path<String>,
+) -> Result<Json<Limit>, ApiError> {
+    Ok(Json(state.services.pool_limit(&ctx, &pool).await?))
+}
+
+/// Says how many steps of a pool may run at once, in all workspaces. Steps that run already go on.
+#[utoipa::path(put, path = "/api/v1/pools/{pool}/limit", tag = "pipelines", params(("pool" = String, Path)),
+    request_body = NewLimit,
+    responses((status = 200, body = Limit), (status = 400, body = Problem), (status = 409, body = Problem)))]
+async fn set_pool_limit(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Path(pool): Path<String>,
+    Body(new): Body<NewLimit>,
+) -> Result<Json<Limit>, ApiError> {
+    Ok(Json(state.services.set_pool_limit(&ctx, &pool, new.slots).await?))
+}
+
+/// Takes the limit of a pool away: as many of its steps run as its workers take.
+#[utoipa::path(delete, path = "/api/v1/pools/{pool}/limit", tag = "pipelines", params(("pool" = String, Path)),
+    responses((status = 204), (status = 400, body = Problem), (status = 404, body = Problem)))]
+async fn delete_pool_limit(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Path(pool): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    state.services.delete_pool_limit(&ctx, &pool).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -9,7 +9,7 @@ use super::{
     samples,
 };
 use domain::{gpu::GpuUuid, pipeline::ExecutorKind, pipeline_run::AttemptOutcome};
-use executors::{Controls, Ended, Finished, Gpus, Limits, StepDir, Task};
+use executors::{Controls, Ended, Finished, Gpus, Limits, Mask, StepDir, Task};
 use services::{AttemptEnd, Claimed, ErrorKind, FileTrouble, Lease, LetGo, StepWork};
 use std::{collections::BTreeMap, time::Duration};
 use tokio::{sync::mpsc, time::sleep};
@@ -19,6 +19,8 @@ use tokio_util::sync::CancellationToken;
 const GRACE: Duration = Duration::from_secs(10);
 /// Variables whose values must not stand in a log: everybody who may look reads logs.
 const SECRETS: [&str; 1] = ["SLIPWAY_TOKEN"];
+/// How often the end of a try is tried to be recorded that fails though all that it needs answers.
+const TRIES: u32 = 6;
 /// Lines of the log that are read and not stored yet.
 const UNSTORED: usize = 1000;
 
@@ -43,7 +45,7 @@ impl Steps {
         match how {
             Some(how) => self.let_go(&lease, &how).await,
             None => {
-                tracing::info!(step = %held.name, fence = held.fence, "the lease of a step is lost; somebody else goes on")
+                tracing::info!(step = %held.name, fence = held.fence, "a step is held no more: its lease is lost, or it waits for a check")
             }
         }
         let Some(((_, executor), dir)) = ran else { return };
@@ -57,9 +59,9 @@ impl Steps {
 
     /// How the try ended, none when the lease is lost, so that there is nothing to say; and where it ran.
     async fn run_attempt(&self, held: &Claimed, hand: &Hand) -> (Option<LetGo>, Option<(Place, StepDir)>) {
-        let work = match self.begin(held, hand).await {
+        let mut work = match self.begin(held, hand).await {
             Begun::Work(work) => work,
-            Begun::Lost => return (None, None),
+            Begun::Gone => return (None, None),
             Begun::Impossible(reason) => return (Some(ended(AttemptOutcome::Failed, reason)), None),
         };
         if work.cancelling {
@@ -68,6 +70,7 @@ impl Steps {
         if let Some(hit) = work.cached {
             return (Some(LetGo::Cached(hit)), None);
         }
+        self.note_facts(held, &mut work);
         let mut log = Log::new(self.logs.clone(), held.attempt_id);
         let Some(place) = self.places.of(work.executor) else {
             let reason = format!("its worker cannot run steps in {} any more", work.executor.as_str());
@@ -111,7 +114,10 @@ impl Steps {
         let gpus = self.gpus(place.0, held, &adopted.work);
         let task = task(&adopted.work, adopted.work.invocation.env.clone(), gpus);
         let before = u64::try_from(adopted.lines_of_command).unwrap_or_default();
-        let how = self.follow(held, place, dir, &task, &adopted.work, (hand, before), &mut log).await;
+        let how = match place.1.mask(&held.attempt_id.to_string()).await {
+            Ok(mask) => self.follow(held, place, dir, &task, &adopted.work, (hand, before, mask), &mut log).await,
+            Err(error) => Some(lost(format!("it could not be gone on with on the worker ({error})"))),
+        };
         close(log, how.as_ref()).await;
         how
     }
@@ -119,11 +125,10 @@ impl Steps {
     /// Asks what there is to do, until the lease has run out.
     async fn begin(&self, held: &Claimed, hand: &Hand) -> Begun {
         let mut wait = Duration::from_millis(50);
-        let facts = self.facts.get().await;
         while !hand.is_over() {
-            match self.services.begin_attempt(held, &self.options.server_url, &facts).await {
+            match self.services.begin_attempt(held, &self.options.server_url, &*self.facts).await {
                 Ok(Some(work)) => return Begun::Work(Box::new(work)),
-                Ok(None) => return Begun::Lost,
+                Ok(None) => return Begun::Gone,
                 Err(error) if error.kind != ErrorKind::Unavailable => {
                     return Begun::Impossible("it could not be begun; the log of the server says why".to_owned());
                 }
@@ -132,7 +137,7 @@ impl Steps {
             sleep(wait).await;
             wait = (wait * 2).min(Duration::from_secs(1));
         }
-        Begun::Lost
+        Begun::Gone
     }
 
     async fn run_in(
@@ -163,7 +168,7 @@ impl Steps {
             Err(trouble) => return Some(troubled(trouble)),
         }
         let task = task(&work, env, self.gpus(place.0, held, &work));
-        self.follow(held, place, dir, &task, &work, (hand, 0), log).await
+        self.follow(held, place, dir, &task, &work, (hand, 0, task.mask()), log).await
     }
 
     /// Which graphics processors the try may use in this place.
@@ -186,12 +191,12 @@ impl Steps {
         dir: &StepDir,
         task: &Task,
         work: &StepWork,
-        (hand, lines_before): (&Hand, u64),
+        (hand, lines_before, mask): (&Hand, u64, Mask),
         log: &mut Log,
     ) -> Option<LetGo> {
         let (ended, hung) = (CancellationToken::new(), hand.cancel.child_token());
         let notebook = work.notebook.as_ref();
-        let notebook = notebook.map(|work| Notebook::new(&self.logs, held, work, dir, task.mask(), hung.clone()));
+        let notebook = notebook.map(|work| Notebook::new(&self.logs, held, work, dir, mask, hung.clone()));
         if let Some(notebook) = &notebook
             && let Err(trouble) = notebook.begin().await
         {
@@ -218,14 +223,16 @@ impl Steps {
         match finished {
             Ok(finished) => {
                 log.say(account(&finished));
-                self.note(held, place.0, &finished).await;
                 let reached = match &notebook {
                     Some(notebook) => Some(notebook.keep(dir).await),
                     None => None,
                 };
                 let is_hung = hung.is_cancelled() && !hand.cancel.is_cancelled();
                 if let (true, Some(progress)) = (is_hung, &reached) {
-                    return Some(self::ended(AttemptOutcome::Failed, notebook::hung(progress)));
+                    return Some(LetGo::Ended(AttemptEnd {
+                        place: Some(where_it_ran(place.0, &finished)),
+                        ..end(AttemptOutcome::Failed, notebook::hung(progress))
+                    }));
                 }
                 let reason = match &reached {
                     Some(progress) => notebook::reason(&finished.ended, progress),
@@ -234,19 +241,6 @@ impl Steps {
                 Some(self.judge(held, place, dir, work, (finished, reason), hand).await)
             }
             Err(error) => Some(lost(format!("it could not be run on the worker ({error})"))),
-        }
-    }
-
-    /// Notes where the try ran. The end of the try says what counts; this is for whoever looks at it.
-    async fn note(&self, held: &Claimed, executor: ExecutorKind, finished: &Finished) {
-        let place = services::Place {
-            executor: executor.as_str(),
-            image: finished.image.clone(),
-            sandbox: Some(finished.sandbox.to_string()),
-            peak_memory_bytes: i64::try_from(finished.usage.peak_memory_bytes).ok().filter(|peak| *peak > 0),
-        };
-        if let Err(error) = self.logs.note_place(held.attempt_id, &place).await {
-            tracing::debug!(%error, "where a step ran could not be noted");
         }
     }
 
@@ -269,6 +263,7 @@ impl Steps {
             reason,
             exit_code: finished.exit_code,
             spawned_at: chrono::TimeDelta::from_std(finished.usage.wall).ok().map(|wall| chrono::Utc::now() - wall),
+            place: Some(where_it_ran(place.0, &finished)),
             outputs: Vec::new(),
         };
         if outcome == AttemptOutcome::Succeeded {
@@ -293,9 +288,13 @@ impl Steps {
         LetGo::Ended(end)
     }
 
-    /// Records the end of a hold. Tries until the database has answered: the fence keeps a late word from counting.
-    pub(super) async fn let_go(&self, lease: &Lease, how: &LetGo) {
+    /// Records how the try ended. Tries until the database has answered: the fence keeps a late word from counting. What fails
+    /// again and again although everything answers is a mistake of ours, and the try is lost by it; when not even that can be
+    /// recorded, its lease runs out.
+    async fn let_go(&self, lease: &Lease, how: &LetGo) {
         let mut wait = Duration::from_millis(50);
+        let unrecorded = lost("its end could not be recorded; the log of the server says why".to_owned());
+        let (mut how, mut failed) = (how, 0);
         loop {
             match self.services.let_go(lease, how).await {
                 Ok(Some(state)) => {
@@ -308,8 +307,17 @@ impl Steps {
                     tracing::info!(step = %lease.step_id, fence = lease.fence, "the end of a try came too late to count");
                     return;
                 }
+                Err(error) if error.kind == ErrorKind::Unavailable => {
+                    tracing::warn!(%error, fence = lease.fence, "the end of a try could not be recorded; trying again");
+                }
                 Err(error) => {
-                    tracing::warn!(%error, fence = lease.fence, "the end of a try could not be recorded; trying again")
+                    tracing::error!(%error, step = %lease.step_id, fence = lease.fence, "the end of a try could not be recorded");
+                    failed += 1;
+                    match failed {
+                        TRIES => how = &unrecorded,
+                        _ if failed >= 2 * TRIES => return,
+                        _ => {}
+                    }
                 }
             }
             sleep(wait).await;
@@ -349,13 +357,29 @@ async fn close(mut log: Log, how: Option<&LetGo>) {
 
 enum Begun {
     Work(Box<StepWork>),
-    Lost,
+    /// It is not held any more: the lease is lost, or the step was put back to wait.
+    Gone,
     /// A mistake of ours that no other worker would do better with.
     Impossible(String),
 }
 
 fn ended(outcome: AttemptOutcome, reason: impl Into<String>) -> LetGo {
-    LetGo::Ended(AttemptEnd { outcome, reason: reason.into(), exit_code: None, spawned_at: None, outputs: Vec::new() })
+    LetGo::Ended(end(outcome, reason))
+}
+
+/// The end of a try of which there is nothing more to say.
+fn end(outcome: AttemptOutcome, reason: impl Into<String>) -> AttemptEnd {
+    let reason = reason.into();
+    AttemptEnd { outcome, reason, exit_code: None, spawned_at: None, place: None, outputs: Vec::new() }
+}
+
+fn where_it_ran(executor: ExecutorKind, finished: &Finished) -> services::Place {
+    services::Place {
+        executor: executor.as_str(),
+        image: finished.image.clone(),
+        sandbox: Some(finished.sandbox.to_string()),
+        peak_memory_bytes: i64::try_from(finished.usage.peak_memory_bytes).ok().filter(|peak| *peak > 0),
+    }
 }
 
 /// The worker could not run it, which is no fault of the step.

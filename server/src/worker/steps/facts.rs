@@ -2,21 +2,22 @@
 //! part of what a cached step is run with.
 
 use super::Steps;
-use domain::worker::Facts;
+use domain::{Digest, pipeline::Python, worker::Facts};
+use futures::future::{BoxFuture, FutureExt as _};
 use serde_json::{Value, json};
+use services::{Claimed, Services, StepWork, Surroundings};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Stdio,
+    sync::{Arc, PoisonError},
     time::{Duration, SystemTime},
 };
-use tokio::{process::Command, sync::watch, time::timeout};
+use tokio::{process::Command, time::timeout};
 
 /// How long Python may take to say what it has.
 const ANSWER: Duration = Duration::from_secs(20);
-/// How long the first steps wait for what the worker is.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// What Python is asked: its version, its packages, and the folders that these are in.
 const ASK: &str = r"
 import importlib.metadata, json, platform, sys
@@ -29,48 +30,117 @@ folders = [path for path in sys.path if path.endswith('-packages')]
 print(json.dumps({'version': platform.python_version(), 'packages': packages, 'folders': folders}))
 ";
 
-/// What is known so far.
-#[derive(Debug)]
+/// What is known so far. Each Python is asked when a step first finds it, and again once packages were installed or removed.
 pub(super) struct Known {
-    facts: watch::Sender<Option<Facts>>,
+    services: Services,
+    /// What the worker gives all steps.
+    step_env: BTreeMap<String, String>,
+    machine: std::sync::Mutex<Option<Digest>>,
+    /// What steps find, by the program that is their Python; none for those that find no Python.
+    environments: std::sync::Mutex<HashMap<Option<PathBuf>, Environment>>,
+    /// Of several steps that want to know, one asks.
+    asking: tokio::sync::Mutex<()>,
 }
 
-impl Default for Known {
-    fn default() -> Self {
-        Self { facts: watch::Sender::new(None) }
-    }
+/// What steps find, and when the files were changed last whose change makes that old.
+#[derive(Clone)]
+struct Environment {
+    /// None when its Python could not say.
+    digest: Option<Digest>,
+    changed: BTreeMap<PathBuf, Option<SystemTime>>,
 }
 
 impl Known {
-    /// What the worker is. The first steps wait until it is found out.
-    pub(super) async fn get(&self) -> Facts {
-        let mut seen = self.facts.subscribe();
-        let known = timeout(PATIENCE, seen.wait_for(Option::is_some)).await;
-        known.ok().and_then(|known| known.ok()?.clone()).unwrap_or_default()
+    pub(super) fn new(services: Services, step_env: BTreeMap<String, String>) -> Self {
+        Self {
+            services,
+            step_env,
+            machine: std::sync::Mutex::default(),
+            environments: std::sync::Mutex::default(),
+            asking: tokio::sync::Mutex::default(),
+        }
     }
 
-    /// The same, as far as it is known now.
-    pub(super) fn now(&self) -> Facts {
-        self.facts.borrow().clone().unwrap_or_default()
+    /// The program that is the Python of a step that looks for it so.
+    fn program(&self, python: &Python) -> Option<PathBuf> {
+        if let Some(program) = &python.program {
+            return Some(PathBuf::from(program)).filter(|program| program.is_file());
+        }
+        let folders: Vec<PathBuf> = std::env::split_paths(self.path(python)).filter(|one| one.is_absolute()).collect();
+        let named = |name: &str| folders.iter().map(|folder| folder.join(name)).find(|program| program.is_file());
+        named("python3").or_else(|| named("python"))
+    }
+
+    fn path<'a>(&'a self, python: &'a Python) -> &'a str {
+        python.path.as_deref().or_else(|| self.step_env.get("PATH").map(String::as_str)).unwrap_or(executors::PATH)
+    }
+
+    /// What is known of the steps whose Python this is, unless it is old.
+    fn environment(&self, program: Option<&PathBuf>) -> Option<Environment> {
+        let environments = self.environments.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = environments.get(&program.cloned()).filter(|known| known.changed == changed(known.changed.keys()));
+        known.cloned()
+    }
+
+    fn machine(&self) -> Option<Digest> {
+        self.machine.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn find_out(&self, python: &Python) -> services::Result<Facts> {
+        let program = self.program(python);
+        let _turn = self.asking.lock().await;
+        let machine = match self.machine() {
+            Some(machine) => machine,
+            None => {
+                let machine = self.services.worker_facts(&machine()).await?;
+                self.machine.lock().unwrap_or_else(PoisonError::into_inner).insert(machine).clone()
+            }
+        };
+        if let Some(known) = self.environment(program.as_ref()) {
+            return Ok(Facts { machine: Some(machine), environment: known.digest });
+        }
+        let asked_at = SystemTime::now();
+        let (content, folders) = environment(program.as_deref(), self.path(python), &self.step_env).await;
+        let changed = changed(folders.iter().chain(&program));
+        let digest = match content {
+            Some(content) => Some(self.services.worker_facts(&content).await?),
+            None => None,
+        };
+        let facts = Facts { machine: Some(machine), environment: digest.clone() };
+        // What changed while it answered is asked for again.
+        if changed.values().flatten().all(|changed_at| *changed_at < asked_at) {
+            let mut environments = self.environments.lock().unwrap_or_else(PoisonError::into_inner);
+            environments.insert(program, Environment { digest, changed });
+        }
+        Ok(facts)
+    }
+}
+
+impl Surroundings for Known {
+    fn now(&self, python: &Python) -> Facts {
+        let known = self.environment(self.program(python).as_ref());
+        Facts { machine: self.machine(), environment: known.and_then(|known| known.digest) }
+    }
+
+    fn find<'a>(&'a self, python: &'a Python) -> BoxFuture<'a, Facts> {
+        async move {
+            self.find_out(python).await.unwrap_or_else(|error| {
+                tracing::warn!(%error, "the worker could not say what it is");
+                Facts::default()
+            })
+        }
+        .boxed()
     }
 }
 
 impl Steps {
-    /// Finds out what this worker is, and again whenever packages were installed or removed, until it stops.
+    /// Finds out what steps find that say nothing of their Python, so that none waits for it: when the worker starts, and again
+    /// when packages were installed or removed, until it stops.
     pub(super) async fn look_around(self) {
-        let mut before: Option<BTreeMap<PathBuf, Option<SystemTime>>> = None;
+        let python = Python::default();
         loop {
-            if before.as_ref().is_none_or(|before| *before != changed(before.keys())) {
-                let (environment, folders) = environment(&self.options.step_env).await;
-                match self.tell(&machine(), &environment).await {
-                    Ok(facts) => {
-                        self.facts.facts.send_replace(Some(facts));
-                        before = Some(changed(folders.iter()));
-                    }
-                    Err(error) => tracing::warn!(%error, "the worker could not say what it is; trying again"),
-                }
-            }
-            let pause = if before.is_some() { Duration::from_secs(10) } else { Duration::from_secs(1) };
+            let is_told = self.facts.find(&python).await.machine.is_some();
+            let pause = Duration::from_secs(if is_told { 10 } else { 1 });
             tokio::select! {
                 () = self.stop.cancelled() => return,
                 () = tokio::time::sleep(pause) => {}
@@ -78,18 +148,23 @@ impl Steps {
         }
     }
 
-    async fn tell(&self, machine: &Value, environment: &Value) -> services::Result<Facts> {
-        Ok(Facts {
-            machine: Some(self.services.worker_facts(machine).await?),
-            environment: Some(self.services.worker_facts(environment).await?),
-        })
+    /// Notes what a step found on this worker, where that was not known when it began.
+    pub(super) fn note_facts(&self, held: &Claimed, work: &mut StepWork) {
+        let Some(python) = work.unknown.take() else { return };
+        let (facts, services, attempt) = (Arc::clone(&self.facts), self.logs.clone(), held.attempt_id);
+        tokio::spawn(async move {
+            let found = facts.find(&python).await;
+            if let Err(error) = services.note_facts(attempt, &found).await {
+                tracing::warn!(%error, "what a step found on its worker could not be noted");
+            }
+        });
     }
 }
 
-/// When each of these folders was changed last.
-fn changed<'a>(folders: impl Iterator<Item = &'a PathBuf>) -> BTreeMap<PathBuf, Option<SystemTime>> {
-    let when = |folder: &PathBuf| fs::metadata(folder).and_then(|about| about.modified()).ok();
-    folders.map(|folder| (folder.clone(), when(folder))).collect()
+/// When each of these files and folders was changed last.
+fn changed<'a>(files: impl Iterator<Item = &'a PathBuf>) -> BTreeMap<PathBuf, Option<SystemTime>> {
+    let when = |file: &PathBuf| fs::metadata(file).and_then(|about| about.modified()).ok();
+    files.map(|file| (file.clone(), when(file))).collect()
 }
 
 fn machine() -> Value {
@@ -113,14 +188,21 @@ fn machine() -> Value {
     })
 }
 
-/// What steps find, and the folders whose change makes that old.
-async fn environment(step_env: &BTreeMap<String, String>) -> (Value, Vec<PathBuf>) {
+/// What steps find whose Python is this one, none when that cannot say; and the folders whose change makes that old.
+async fn environment(
+    program: Option<&Path>,
+    path: &str,
+    step_env: &BTreeMap<String, String>,
+) -> (Option<Value>, Vec<PathBuf>) {
     let system = fs::read_to_string("/etc/os-release").unwrap_or_default();
     let system = system.lines().find_map(|line| line.strip_prefix("PRETTY_NAME=")).map(|name| name.trim_matches('"'));
-    let mut python = ask("python3", step_env).await;
-    if python.is_none() {
-        python = ask("python", step_env).await;
-    }
+    let mut python = match program {
+        Some(program) => match ask(program, path).await {
+            None => return (None, Vec::new()),
+            answer => answer,
+        },
+        None => None,
+    };
     let folders = python.as_mut().and_then(Value::as_object_mut).and_then(|python| python.remove("folders"));
     let folders: Vec<PathBuf> = folders.and_then(|folders| serde_json::from_value(folders).ok()).unwrap_or_default();
     // Values may be secrets; that they changed is all that is to be known.
@@ -133,13 +215,11 @@ async fn environment(step_env: &BTreeMap<String, String>) -> (Value, Vec<PathBuf
         "python": python,
         "variables": variables,
     });
-    (environment, folders)
+    (Some(environment), folders)
 }
 
-/// What this Python has, if there is one where steps look.
-async fn ask(python: &str, step_env: &BTreeMap<String, String>) -> Option<Value> {
-    let path = step_env.get("PATH").map_or(executors::PATH, String::as_str);
-    let program = std::env::split_paths(path).map(|folder| folder.join(python)).find(|program| program.is_file())?;
+/// What this Python has.
+async fn ask(program: &Path, path: &str) -> Option<Value> {
     let mut asking = Command::new(program);
     asking.args(["-I", "-c", ASK]).env_clear().env("PATH", path).stdin(Stdio::null()).kill_on_drop(true);
     match timeout(ANSWER, asking.output()).await {

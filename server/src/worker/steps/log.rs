@@ -21,7 +21,7 @@ const WAIT: Duration = Duration::from_millis(300);
 /// Open pages are told of new lines at most so often.
 const TELL: Duration = Duration::from_millis(500);
 /// A log has at most so many lines …
-const MAX_LINES: i64 = 200_000;
+const MAX_LINES: i64 = 2_000_000;
 /// … and bytes. What is written beyond is read, so that the step goes on, and dropped.
 const MAX_BYTES: usize = 64 << 20;
 

@@ -64,9 +64,9 @@ pub(super) async fn run(worker: Worker) {
     let steps = Steps {
         leases: services.beside(2),
         logs: services.beside(2),
+        facts: Arc::new(facts::Known::new(services.clone(), options.step_env.clone())),
         services,
         places: Arc::new(Places::new(&options)),
-        facts: Arc::default(),
         adopted: TaskTracker::new(),
         held: Arc::default(),
         timing: Timing::new(options.lease),

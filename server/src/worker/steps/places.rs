@@ -8,7 +8,7 @@ use kubernetes::KubernetesExecutor;
 use std::{
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -25,6 +25,8 @@ pub(super) type Place = (ExecutorKind, Arc<dyn Executor>);
 #[derive(Debug)]
 pub(super) struct Places {
     process: Arc<ProcessExecutor>,
+    /// What processes get here, once that is found out.
+    sandbox: OnceLock<String>,
     docker: Arc<DockerExecutor>,
     has_docker: AtomicBool,
     kubernetes: Option<Arc<KubernetesExecutor>>,
@@ -47,6 +49,7 @@ impl Places {
         let kubernetes = options.kubernetes.clone().map(|settings| KubernetesExecutor::new(beside("jobs"), settings));
         Self {
             process: Arc::new(process.confined(options.confinement.clone())),
+            sandbox: OnceLock::new(),
             docker: Arc::new(docker),
             has_docker: AtomicBool::new(false),
             kubernetes: kubernetes.map(Arc::new),
@@ -63,9 +66,17 @@ impl Places {
     /// Finds out what processes get here, and says so.
     pub(super) async fn probe(&self) {
         match self.process.probe().await {
-            Ok(sandbox) => tracing::info!(%sandbox, "steps run as processes"),
+            Ok(sandbox) => {
+                tracing::info!(%sandbox, "steps run as processes");
+                let _ = self.sandbox.set(sandbox.to_string());
+            }
             Err(error) => tracing::warn!(%error, "no process can be started for a step on this machine"),
         }
+    }
+
+    /// What processes get here, in words.
+    pub(super) fn sandbox(&self) -> Option<&str> {
+        self.sandbox.get().map(String::as_str)
     }
 
     /// Looks which engine and which cluster are there. They may come and go.

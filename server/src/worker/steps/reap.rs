@@ -2,7 +2,8 @@
 
 use super::Steps;
 use crate::worker::process::{ProcessName, is_any_left};
-use services::{Beat, Lease, LetGo, Result};
+use domain::pipeline::Python;
+use services::{Beat, Lease, LetGo, Result, Surroundings as _};
 use std::{
     collections::HashMap,
     time::{Duration, Instant},
@@ -77,9 +78,10 @@ impl Steps {
             pools: &self.options.pools,
             executors: &self.places.kinds(),
             slots: i32::try_from(self.options.steps).unwrap_or(i32::MAX),
+            sandbox: self.places.sandbox(),
             gpus: self.options.gpus.as_deref().unwrap_or_default(),
             version: env!("CARGO_PKG_VERSION"),
-            facts: &self.facts.now(),
+            facts: &self.facts.now(&Python::default()),
         };
         self.services.worker_beats(&beat).await?;
         if !self.gpus.is_empty() {

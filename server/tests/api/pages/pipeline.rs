@@ -95,6 +95,80 @@ async fn a_refused_run_keeps_what_was_typed() {
     contributor.get("/pipelines/wine").await.shows(200, &["It has never run"]);
 }
 
+const CHOICES: &str = "\
+name: choices
+params:
+  deploy: { type: boolean }
+  rate: { type: number, default: 0.5, minimum: 0, maximum: 1 }
+  tag: { type: string, optional: true }
+  query: { type: string, default: \"select 1\\nfrom here\" }
+steps:
+  only: { command: 'true' }
+";
+
+#[tokio::test]
+async fn what_is_needed_is_asked_for_and_what_was_left_out_can_be_given_to_another_run() {
+    let app = TestApp::start().await;
+    let contributor = browser(&app, Role::Contributor).await;
+    contributor.form("/pipelines/new", &fields(&[("source", CHOICES)])).await.leads_to();
+    let html = contributor.get("/pipelines/choices").await.shows(
+        200,
+        &[
+            "<option value=\"\">Choose</option>",
+            "min=\"0\" max=\"1\" step=\"any\"",
+            "Run every step, also what is kept",
+        ],
+    );
+    assert!(!html.contains("value=\"true\" selected"), "{html}");
+    // As a browser sends the form where nobody has chosen.
+    let sent = |deploy: &str| {
+        let query = "select 1\r\nfrom here";
+        fields(&[("params.deploy", deploy), ("params.rate", "0.5"), ("params.tag", ""), ("params.query", query)])
+    };
+    let why = ["The param \"deploy\" must be true or false.", "<option value=\"\">Choose</option>"];
+    contributor.form("/pipelines/choices/runs", &sent("")).await.shows(400, &why);
+    contributor.form("/pipelines/choices/runs", &sent("false")).await.leads_to();
+    // The text is as in the file: a browser's line ends are none of it.
+    contributor.get("/pipeline-runs/1").await.shows(200, &["3, 1 not as in the file", "name=\"params.tag\""]);
+    let again = fields(&[("key", "k"), ("params.deploy", "true"), ("params.tag", "late")]);
+    assert_eq!(contributor.form("/pipeline-runs/1/rerun", &again).await.leads_to(), "/w/default/pipeline-runs/2");
+    contributor.get("/pipeline-runs/2").await.shows(200, &["late", "4, 2 not as in the file"]);
+}
+
+#[tokio::test]
+async fn an_older_version_is_started_from_its_own_form() {
+    let app = TestApp::start().await;
+    let contributor = contributor(&app).await;
+    let next = FILE.replace("rounds: 20", "rounds: 30");
+    contributor.form("/pipelines/wine/edit", &fields(&[("source", &next), ("instead_of", "1")])).await.leads_to();
+    contributor.get("/pipelines/wine/file?version=1").await.shows(200, &["/w/default/pipelines/wine?version=1#start"]);
+    let html = contributor.get("/pipelines/wine?version=1").await.shows(200, &["not the one that runs now"]);
+    assert_eq!((value(&html, "version"), html.contains("value=\"20\"")), ("1".to_owned(), true));
+    // One that was refused is shown again for the version that it was for.
+    let wrong = fields(&[("version", "1"), ("params.rounds", "many")]);
+    contributor.form("/pipelines/wine/runs", &wrong).await.shows(400, &["not the one that runs now", "value=\"many\""]);
+    contributor.form("/pipelines/wine/runs", &fields(&[("version", "1")])).await.leads_to();
+    contributor.get("/pipeline-runs/1").await.shows(200, &["Version 1"]);
+    contributor.get("/pipelines/wine?version=9").await.shows(404, &["There is nothing here"]);
+    contributor.get("/pipelines/wine?version=x").await.shows(404, &["There is nothing here"]);
+}
+
+#[tokio::test]
+async fn a_version_is_compared_with_any_other() {
+    let app = TestApp::start().await;
+    let contributor = contributor(&app).await;
+    for (rounds, seen) in [("30", "1"), ("40", "2")] {
+        let next = FILE.replace("rounds: 20", &format!("rounds: {rounds}"));
+        contributor.form("/pipelines/wine/edit", &fields(&[("source", &next), ("instead_of", seen)])).await.leads_to();
+    }
+    contributor
+        .get("/pipelines/wine/file?version=3")
+        .await
+        .shows(200, &["Compare with", "<option value=\"1\">version 1", "<option value=\"2\" selected"]);
+    let html = contributor.get("/pipelines/wine/file?version=3&against=1").await.shows(200, &["Since version 1"]);
+    assert!(html.contains("rounds: 20") && !html.contains("rounds: 30"), "{html}");
+}
+
 #[tokio::test]
 async fn a_run_of_a_version_that_is_no_number_is_refused_and_not_one_of_the_newest() {
     let app = TestApp::start().await;

@@ -5,7 +5,7 @@ use crate::app::TestApp;
 use domain::permission::Role;
 use serde_json::json;
 
-const FILE: &str = "name: wine\nparams: { rounds: 20 }\nsteps:\n  only:\n    command: 'true'\n";
+const FILE: &str = "name: wine\nparams: { rounds: 20, day: '' }\nsteps:\n  only:\n    command: 'true'\n";
 
 #[tokio::test]
 async fn a_schedule_is_made_changed_paused_and_deleted_in_forms() {
@@ -21,6 +21,8 @@ async fn a_schedule_is_made_changed_paused_and_deleted_in_forms() {
             ("expression", expression),
             ("timezone", "Europe/Berlin"),
             ("params", params),
+            ("param", "day"),
+            ("param_format", "time"),
             ("catch_up", "all"),
             ("catch_up_limit", "3"),
             ("jitter_s", "0"),
@@ -40,6 +42,7 @@ async fn a_schedule_is_made_changed_paused_and_deleted_in_forms() {
             "03:00 Europe/Berlin",
             "Up to 3 missed fires",
             "rounds = 500",
+            "The time is the param <code>day</code>",
         ],
     );
     contributor.get("/schedules?state=on&pipeline=wine").await.shows(200, &["/w/default/schedules/nightly"]);

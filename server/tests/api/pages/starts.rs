@@ -68,6 +68,13 @@ async fn a_trigger_is_made_in_a_form_that_refuses_loops_and_is_deleted() {
         contributor.get("/triggers").await.shows(200, &["Runs of prepare that have succeeded or failed", "Delete it"]);
     let id = html.split("delete-").nth(1).unwrap()[..36].to_owned();
     contributor.form(&format!("/triggers/{id}"), "do=delete").await.leads_to();
+    let of_data =
+        [("kind", "dataset"), ("dataset", "wine"), ("checked", "true"), ("pipeline", "train"), ("cool_down_s", "0")];
+    contributor.form("/triggers", &fields(&of_data)).await.leads_to();
+    let shown = "Versions of the data set wine that passed their checks";
+    let html = contributor.get("/triggers").await.shows(200, &[shown, "Only versions that passed their checks"]);
+    let id = html.split("delete-").nth(1).unwrap()[..36].to_owned();
+    contributor.form(&format!("/triggers/{id}"), "do=delete").await.leads_to();
     contributor.get("/triggers").await.shows(200, &["Nothing starts because of something else"]);
 }
 

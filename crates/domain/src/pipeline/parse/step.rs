@@ -2,10 +2,11 @@
 
 use super::{Reader, StepPlaces, TextKind, scalar_text};
 use crate::{
-    dataset::DatasetName,
+    dataset::{DatasetName, PASSED},
+    glob,
     pipeline::{
-        Cache, Command, InputSpec, LATEST, MapSpec, NOTEBOOK_OUTPUT, OutputKind, OutputRef, OutputSpec, ParamValue,
-        Resources, Retries, StepSpec, SubPipeline, TriggerRule, Work, check_relative_path,
+        Cache, Command, InputSpec, LATEST, MapSpec, MetricsSpec, NOTEBOOK_OUTPUT, OutputKind, OutputRef, OutputSpec,
+        ParamValue, Resources, Retries, StepSpec, SubPipeline, TriggerRule, Work, check_relative_path,
         kfp::KfpStep,
         spec::{DEFAULT_POOL, MAX_INSTANCES},
     },
@@ -20,7 +21,7 @@ use std::{
     rc::Rc,
 };
 
-const STEP_KEYS: [&str; 26] = [
+const STEP_KEYS: [&str; 27] = [
     "command",
     "notebook",
     "steps",
@@ -45,13 +46,14 @@ const STEP_KEYS: [&str; 26] = [
     "image",
     "resources",
     "cache",
+    "metrics",
     "kfp",
     "description",
 ];
 
 /// Keys that say how a command runs, which a step with steps of its own leaves to these.
-const COMMAND_KEYS: [&str; 10] =
-    ["env", "secrets", "timeout", "retries", "pool", "limits", "image", "resources", "cache", "kfp"];
+const COMMAND_KEYS: [&str; 11] =
+    ["env", "secrets", "timeout", "retries", "pool", "limits", "image", "resources", "cache", "metrics", "kfp"];
 
 const MAX_RETRIES: f64 = 20.0;
 const MAX_TIMEOUT_SECONDS: u64 = 7 * 86_400;
@@ -141,6 +143,12 @@ impl Reader {
             }
         }
         let inputs = get("inputs").map(|node| self.inputs(node, places)).unwrap_or_default();
+        let is_checked = |input: &InputSpec| input.version().is_some_and(|wanted| wanted.checked);
+        if let (Some(node), false) = (get("inputs"), matches!(work, Work::Command(_) | Work::Notebook(_)))
+            && inputs.values().any(is_checked)
+        {
+            self.problem(node.at, format!("\"checked\" is for steps with a command, which \"{name}\" has not."));
+        }
         let mut outputs = match get("outputs") {
             Some(node) if matches!(work, Work::Steps(_)) => self.passed_on(node, places),
             // What steps the other pipeline has is known when it runs.
@@ -201,6 +209,7 @@ impl Reader {
             image: get("image").and_then(|node| self.image(node)),
             resources: get("resources").map(|node| self.resources(node)).unwrap_or_default(),
             cache: get("cache").and_then(|node| self.cache(node)),
+            metrics: get("metrics").map(|node| self.metrics(node)).unwrap_or_default(),
             kfp,
         }
     }
@@ -260,6 +269,28 @@ impl Reader {
         }
         self.problem(node.at, "\"cache\" is true, false, or { max_age: 7d }.");
         None
+    }
+
+    /// How metrics are compared when a run is done again.
+    fn metrics(&mut self, node: &Node) -> MetricsSpec {
+        let keys = self.keys(node, "metrics", &["tolerance", "varies"]).unwrap_or_default();
+        let tolerance = keys.get("tolerance").and_then(|node| self.number(node, "tolerance", 0.0, 1.0));
+        let varies: Vec<String> = match keys.get("varies") {
+            Some(node) => {
+                let items: Vec<&Node> = match &node.yaml {
+                    Yaml::List(items) => items.iter().map(Rc::as_ref).collect(),
+                    _ => vec![node],
+                };
+                let names: Vec<String> =
+                    items.into_iter().filter_map(|item| self.text(item, "The name of a metric")).collect();
+                if let Err(error) = glob::check(&names, "varies") {
+                    self.problem(node.at, error.message);
+                }
+                names
+            }
+            None => Vec::new(),
+        };
+        MetricsSpec { tolerance, varies }
     }
 
     fn boolean(&mut self, node: &Node, key: &str) -> Option<bool> {
@@ -423,7 +454,8 @@ impl Reader {
                 outputs.insert(NOTEBOOK_OUTPUT.to_owned(), OutputSpec::Path(format!("executed/{name}.ipynb")));
                 places.variables.push(("OUTPUT", NOTEBOOK_OUTPUT.to_owned(), node.at));
             }
-            Some(OutputSpec::Path(path)) if path.ends_with(".ipynb") => {}
+            Some(OutputSpec::Path(path) | OutputSpec::Typed { path, kind: OutputKind::File, .. })
+                if path.ends_with(".ipynb") => {}
             Some(_) => {
                 let message = "The output \"notebook\" of a step with a notebook is the executed notebook; \
                                write \"notebook: path.ipynb\", or leave it out.";
@@ -474,21 +506,34 @@ impl Reader {
         inputs
     }
 
-    /// `{ dataset: wine-rows, version: 3 }` or `{ model: wine, version: champion }`.
+    /// `{ dataset: wine-rows, version: 3, checked: true }` or `{ model: wine, version: champion }`.
     fn version_input(&mut self, node: &Node, places: &mut StepPlaces) -> Option<InputSpec> {
-        let keys = self.keys(node, "an input", &["dataset", "model", "version"])?;
+        let keys = self.keys(node, "an input", &["dataset", "model", "version", "checked"])?;
         let version = match keys.get("version") {
             Some(node) => self.text(node, "A version").inspect(|text| {
                 places.texts.push((TextKind::StepParam, text.clone(), node.at));
             })?,
             None => LATEST.to_owned(),
         };
+        let checked = match keys.get("checked") {
+            Some(node) => self.boolean(node, "checked")?,
+            None => false,
+        };
         match (keys.get("dataset"), keys.get("model")) {
             (Some(node), None) => {
+                if checked && version == PASSED {
+                    self.problem(
+                        node.at,
+                        "A version that is called \"passed\" has passed its checks; leave \"checked\" out.",
+                    );
+                }
                 let dataset = self.dataset_name(node, places)?;
-                Some(InputSpec::Dataset { dataset, version })
+                Some(InputSpec::Dataset { dataset, version, checked })
             }
             (None, Some(node)) => {
+                if let Some(checked) = keys.get("checked") {
+                    self.problem(checked.at, "What is checked are datasets, not models; leave \"checked\" out.");
+                }
                 let model = self.model_name(node, places)?;
                 Some(InputSpec::Model { model, version })
             }

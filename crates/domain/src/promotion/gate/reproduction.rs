@@ -82,6 +82,7 @@ pub fn of_pipeline_run(first: i64, second: i64, verdict: &pipeline_run::Verdict)
     let verdict_of = match verdict.sameness {
         Sameness::Identical | Sameness::WithinTolerance => Verdict::Pass,
         Sameness::Diverged => Verdict::Fail,
+        Sameness::NothingToCompare => Verdict::Inconclusive,
     };
     Finding {
         verdict: verdict_of,
@@ -132,5 +133,16 @@ mod tests {
             let found = reproduced(&wanted, tolerance, &of(first), second.as_ref());
             assert_eq!(found.verdict, verdict, "{first:?} {second:?}: {}", found.reason);
         }
+    }
+
+    #[test]
+    fn a_reproduction_that_compared_nothing_is_no_evidence() {
+        let verdict = |outputs| {
+            let compared = pipeline_run::Extent { steps: 2, outputs, metrics: 0 };
+            of_pipeline_run(1, 2, &pipeline_run::Verdict::of(compared, Vec::new()))
+        };
+        assert_eq!(verdict(1).verdict, Pass);
+        let nothing = verdict(0);
+        assert_eq!((nothing.verdict, &*nothing.measured), (Inconclusive, "nothing to compare"));
     }
 }

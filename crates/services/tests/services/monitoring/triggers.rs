@@ -151,6 +151,28 @@ async fn a_trigger_whose_pipeline_does_not_take_its_params_starts_it_when_it_doe
 }
 
 #[tokio::test]
+async fn a_trigger_whose_pipeline_misses_something_starts_it_when_that_is_there() {
+    let world = World::start().await;
+    world.watch_fifty().await;
+    world.trigger(0, true).await;
+    world.store("name: retrain\nsteps: { train: { command: x, limits: [licence] } }\n").await;
+    for _ in 0..2 {
+        world.shifted().await;
+    }
+    let alert = world.alerts().await.remove(0);
+    let why = world.firings(&alert).await.remove(0).held_back.unwrap();
+    assert!(why.contains("licence"), "{why}");
+    assert_eq!((world.started().await, world.told("trigger.held_back").await), (0, 1));
+
+    world.services.set_step_limit(&world.ctx(), "licence", 1).await.unwrap();
+    for _ in 0..2 {
+        world.shifted().await;
+        assert_eq!(world.started().await, 1);
+    }
+    assert!(world.firings(&alert).await.remove(0).pipeline_run_number.is_some());
+}
+
+#[tokio::test]
 async fn a_trigger_that_is_made_while_an_alert_is_open_waits_for_the_next() {
     let world = World::start().await;
     world.watch_fifty().await;

@@ -252,9 +252,7 @@ impl World {
 
     /// Lets alerts start [`PIPELINE`].
     pub(crate) async fn trigger(&self, cool_down_s: i32, enabled: bool) {
-        let file = format!("name: {PIPELINE}\nsteps:\n  train:\n    command: 'true'\n");
-        let file = PipelineFile::read(file).unwrap_or_else(|problems| panic!("{problems}"));
-        self.services.store_pipeline(&self.ctx(), file, None).await.unwrap();
+        self.store(&format!("name: {PIPELINE}\nsteps:\n  train:\n    command: 'true'\n")).await;
         let new = NewTrigger {
             model: MODEL.to_owned(),
             environment: PRODUCTION.to_owned(),
@@ -264,6 +262,12 @@ impl World {
             cool_down_s,
         };
         self.services.set_trigger(&self.ctx(), new).await.unwrap();
+    }
+
+    /// Stores a pipeline's file.
+    pub(crate) async fn store(&self, yaml: &str) {
+        let file = PipelineFile::read(yaml.to_owned()).unwrap_or_else(|problems| panic!("{problems}"));
+        self.services.store_pipeline(&self.ctx(), file, None).await.unwrap();
     }
 
     /// How many runs triggers started.

@@ -56,6 +56,7 @@ impl World {
             reason: String::new(),
             exit_code: Some(0),
             spawned_at: None,
+            place: None,
             outputs: value.into_iter().collect(),
         };
         let lease =
@@ -255,6 +256,7 @@ async fn a_run_again_takes_the_answer_over_unless_what_was_asked_about_is_anothe
         reason: "no".to_owned(),
         exit_code: Some(1),
         spawned_at: None,
+        place: None,
         outputs: Vec::new(),
     };
     world.services.let_go(&lease, &LetGo::Ended(end)).await.unwrap();
@@ -265,6 +267,57 @@ async fn a_run_again_takes_the_answer_over_unless_what_was_asked_about_is_anothe
     let params = BTreeMap::from([("rate".to_owned(), 0.2.into())]);
     let other = world.services.rerun_pipeline_run(&world.contributor, run, again(params)).await.unwrap();
     assert_eq!(world.state_of(other.run.number, "release").await.0, S::Running, "asked anew");
+}
+
+#[tokio::test]
+async fn a_reproduction_takes_the_answer_over_and_asks_nobody() {
+    let world = World::without_engine().await;
+    let reproduce = async |run: i64| {
+        let started = world.services.reproduce_pipeline_run(&world.contributor, run, None).await.unwrap();
+        started.run.number
+    };
+    let (run, _) = world.asking().await;
+    world.say_of_step(&world.approver, run, V::Approve, "").await.unwrap();
+    assert_eq!(world.succeed(None).await, "deploy");
+    let again = reproduce(run).await;
+    assert_eq!(world.succeed(Some(0.9)).await, "evaluate");
+    assert_eq!(world.state_of(again, "release").await, (S::Succeeded, format!("approved in run #{run}")));
+    assert_eq!(world.services.settle_runs().await.unwrap(), 0);
+    assert_eq!(world.succeed(None).await, "deploy");
+    assert_eq!(world.states(again).await.0, R::Succeeded);
+    let third = reproduce(again).await;
+    world.succeed(Some(0.9)).await;
+    assert_eq!(world.state_of(third, "release").await, (S::Succeeded, format!("approved in run #{run}")));
+    world.succeed(None).await;
+
+    let (run, _) = world.asking().await;
+    world.say_of_step(&world.approver, run, V::Reject, "too bad").await.unwrap();
+    let again = reproduce(run).await;
+    world.succeed(Some(0.9)).await;
+    let (state, reason) = world.state_of(again, "release").await;
+    assert_eq!(state, S::Failed);
+    assert!(reason.starts_with(&format!("in run #{run}: ")) && reason.ends_with("said no: too bad"), "{reason}");
+
+    // Where it came to the question only now, nobody's answer is there.
+    let run = world.run_file(FILE).await;
+    let held = world.claim().await.unwrap();
+    let lease = Lease { step_id: held.step_id, run_id: held.run_id, attempt_id: held.attempt_id, fence: held.fence };
+    let end = AttemptEnd {
+        outcome: AttemptOutcome::Failed,
+        reason: "no".to_owned(),
+        exit_code: Some(1),
+        spawned_at: None,
+        outputs: Vec::new(),
+    };
+    world.services.let_go(&lease, &LetGo::Ended(end)).await.unwrap();
+    let again = reproduce(run).await;
+    world.succeed(Some(0.9)).await;
+    let (state, reason) = world.state_of(again, "release").await;
+    assert_eq!(
+        (state, &*reason),
+        (S::Failed, &*format!("nobody was asked in run #{run}, and nobody is asked to reproduce it"))
+    );
+    assert!(world.services.step_approvals_waiting_for_me(&world.approver).await.unwrap().is_empty());
 }
 
 /// The answer does not depend on who was first: one of two last votes ends the step, once.

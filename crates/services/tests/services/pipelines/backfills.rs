@@ -23,8 +23,8 @@ fn new(at_once: i32) -> NewBackfill {
         expression: Some("0 3 * * *".to_owned()),
         step_s: None,
         timezone: Some("Europe/Berlin".to_owned()),
-        param: "day".to_owned(),
-        param_format: DateFormat::Date,
+        param: Some("day".to_owned()),
+        param_format: None,
         params: None,
         at_once,
     }
@@ -108,6 +108,8 @@ async fn a_backfill_of_a_schedule_takes_its_times_and_params() {
         expression: "0 3 * * *".to_owned(),
         timezone: "Europe/Berlin".to_owned(),
         params: Map::from_iter([("rounds".to_owned(), json!(7))]),
+        param: Some("day".to_owned()),
+        param_format: DateFormat::Time,
         catch_up: domain::schedule::CatchUp::Skip,
         catch_up_limit: 1,
         jitter_s: 0,
@@ -119,7 +121,7 @@ async fn a_backfill_of_a_schedule_takes_its_times_and_params() {
         pipeline: None,
         expression: None,
         timezone: None,
-        param_format: DateFormat::Time,
+        param: None,
         ..new(1)
     };
     let backfill = engine.services.create_backfill(&engine.ctx(), of_schedule).await.unwrap();
@@ -153,8 +155,9 @@ async fn what_makes_no_sense_is_refused_at_its_field() {
         refused(|new| new.schedule = Some("none".to_owned())).await,
         (ErrorKind::NotFound, "schedule".to_owned())
     );
-    assert_eq!(refused(|new| new.param = "date".to_owned()).await, invalid("param"));
-    assert_eq!(refused(|new| new.param = "rounds".to_owned()).await, invalid("param"));
+    assert_eq!(refused(|new| new.param = None).await, invalid("param"));
+    assert_eq!(refused(|new| new.param = Some("date".to_owned())).await, invalid("param"));
+    assert_eq!(refused(|new| new.param = Some("rounds".to_owned())).await, invalid("param"));
     assert_eq!(refused(|new| new.at_once = 0).await, invalid("at_once"));
     assert_eq!(refused(|new| new.step_s = Some(60)).await, invalid("expression"));
     let none = engine.services.backfills(&engine.ctx(), Some("train"), None, 10).await.unwrap();
@@ -170,11 +173,11 @@ async fn the_param_that_gets_the_date_needs_no_default() {
     go_on(&engine).await;
     assert_eq!(runs(&engine).await[0].params["day"].to_string(), "2026-03-27");
     // One that cannot be a date is told by its field.
-    let rounds = NewBackfill { param: "rounds".to_owned(), ..new(1) };
+    let rounds = NewBackfill { param: Some("rounds".to_owned()), ..new(1) };
     let refused = engine.services.create_backfill(&engine.ctx(), rounds).await.unwrap_err();
     assert_eq!((refused.kind, refused.field.as_deref()), (ErrorKind::Invalid, Some("params.day")));
     let both = NewBackfill {
-        param: "rounds".to_owned(),
+        param: Some("rounds".to_owned()),
         params: Some(Map::from_iter([("day".to_owned(), json!("x"))])),
         ..new(1)
     };

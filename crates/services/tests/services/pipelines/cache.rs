@@ -3,12 +3,15 @@
 use crate::pipelines::engine::Engine;
 use domain::{
     Digest,
-    pipeline_run::{AttemptOutcome, CacheOutcome, StepCache, StepState},
+    id::PipelineRunId,
+    pipeline::Python,
+    pipeline_run::{AttemptOutcome, CacheOutcome, Code, LeftOut, StepCache, StepState},
     step::StepOutput,
     worker::Facts,
 };
-use services::{Claimed, LetGo, NewRun};
-use std::collections::BTreeMap;
+use futures::future::{BoxFuture, FutureExt as _};
+use services::{Claimed, LetGo, NewRun, Surroundings};
+use std::{collections::BTreeMap, sync::Mutex};
 
 fn yaml(command: &str, cache: &str) -> String {
     format!(
@@ -96,6 +99,26 @@ impl Player {
 }
 
 #[tokio::test]
+async fn a_step_that_asks_for_which_time_its_run_is_runs_once_for_each() {
+    let player = Player::new().await;
+    let at = async |number: i64, time: &str| {
+        let sql = "update pipeline_runs set cause_at = $2::text::timestamptz where number = $1";
+        sqlx::query(sql).bind(number).bind(time).execute(&player.engine.database.pool).await.unwrap();
+    };
+    for (command, nights, ran) in [
+        ("echo $SLIPWAY_SCHEDULED_FOR", ["1", "2", "1"], [true, true, false]),
+        ("echo", ["1", "2", "1"], [true, false, false]),
+    ] {
+        player.engine.store(&yaml(command, "true")).await;
+        for (night, ran) in nights.into_iter().zip(ran) {
+            let number = player.engine.again("cached").await.run.number;
+            at(number, &format!("2026-03-0{night}T03:00:00Z")).await;
+            assert_eq!(player.play().await.contains(&"make".to_owned()), ran, "{command}, night {night}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_step_that_would_run_with_the_same_gives_the_same_without_a_process() {
     let player = Player::new().await;
     let first = player.engine.run(&yaml("make", "true")).await;
@@ -142,7 +165,10 @@ async fn a_miss_says_what_is_other_than_before() {
     let player = player.on_worker(2).await;
     let run = player.again(100, false).await;
     player.play().await;
-    assert_eq!(player.cache(run, "make").await.reasons, ["the system or the packages of the worker changed"]);
+    assert_eq!(
+        player.cache(run, "make").await.reasons,
+        ["the system or the packages of the worker changed", "environment: 1 → 2"]
+    );
 }
 
 #[tokio::test]
@@ -217,4 +243,111 @@ async fn a_step_that_does_not_say_so_always_runs() {
     let run = player.again(100, false).await;
     assert_eq!(player.play().await, ["make", "use"]);
     assert_eq!(player.engine.services.step(&player.engine.ctx(), run, "make").await.unwrap().cache, None);
+}
+
+#[tokio::test]
+async fn a_step_that_reads_the_commit_runs_again_for_another() {
+    let player = Player::new().await;
+    player.engine.store(&yaml("git checkout $SLIPWAY_COMMIT", "true")).await;
+    let start = async |commit: &str, patch: Option<&str>, left_out: Option<LeftOut>| {
+        let code =
+            Code { repository: None, commit: commit.to_owned(), branch: None, is_dirty: false, patch: None, left_out };
+        let new = NewRun {
+            pipeline: "cached".to_owned(),
+            code: Some((code, patch.map(|patch| patch.as_bytes().to_vec()))),
+            ..NewRun::default()
+        };
+        player.engine.services.start_pipeline_run(&player.engine.ctx(), new).await.unwrap().run.number
+    };
+    start("0123456789abcdef", None, None).await;
+    assert_eq!(player.play().await, ["make", "use"]);
+    start("0123456789abcdef", None, None).await;
+    assert!(player.play().await.is_empty());
+    let other = start("fedcba9876543210", None, None).await;
+    assert_eq!(player.play().await, ["make"], "what it makes is the same, and the other step reads no commit");
+    assert_eq!(player.cache(other, "make").await.reasons, ["commit: 0123456789 → fedcba9876"]);
+    let patched = start("fedcba9876543210", Some("diff --git a/x b/x\n"), None).await;
+    assert_eq!(player.play().await, ["make"]);
+    assert_eq!(player.cache(patched, "make").await.reasons, ["patch is new"]);
+    for _ in 0..2 {
+        let unknown = start("fedcba9876543210", None, Some(LeftOut::TooLarge)).await;
+        assert_eq!(player.play().await, ["make"]);
+        let reasons = player.cache(unknown, "make").await.reasons;
+        assert_eq!(reasons, ["it reads the commit, and what was changed after it is not known"]);
+    }
+}
+
+/// A worker that knows nothing until it is asked, and is asked for other steps of the run meanwhile.
+struct Asked {
+    engine: Engine,
+    /// What steps find, by the `PATH` that they have.
+    found: Mutex<BTreeMap<Option<String>, u8>>,
+    asked: Mutex<Vec<Option<String>>>,
+    run: Mutex<Option<PipelineRunId>>,
+}
+
+impl Surroundings for Asked {
+    fn now(&self, _: &Python) -> Facts {
+        Facts::default()
+    }
+
+    fn find<'a>(&'a self, python: &'a Python) -> BoxFuture<'a, Facts> {
+        async move {
+            // Its run is free while it looks.
+            let run = self.run.lock().unwrap().unwrap();
+            let free = sqlx::query("select from pipeline_runs where id = $1 for no key update nowait").bind(run.0);
+            free.execute(&self.engine.database.pool).await.unwrap();
+            self.asked.lock().unwrap().push(python.path.clone());
+            facts(self.found.lock().unwrap()[&python.path])
+        }
+        .boxed()
+    }
+}
+
+#[tokio::test]
+async fn what_a_step_finds_is_asked_for_by_its_own_path_and_only_when_it_decides_something() {
+    let Player { engine, .. } = Player::new().await.on_worker(2).await.on_worker(3).await;
+    let venv = Some("/opt/venv/bin:/bin".to_owned());
+    let around = Asked {
+        engine,
+        found: Mutex::new(BTreeMap::from([(None, 1), (venv.clone(), 2)])),
+        asked: Mutex::default(),
+        run: Mutex::default(),
+    };
+    let yaml = "name: venv\nsteps:\n  a: { command: 'true', env: { PATH: '/opt/venv/bin:/bin' }, cache: true }\n  b: { command: 'true', cache: true, needs: a }\n  c: { command: 'true', env: { PATH: '/opt/venv/bin:/bin' }, needs: b }\n";
+    around.engine.store(yaml).await;
+    let play = async || {
+        let run = around.engine.again("venv").await.run;
+        *around.run.lock().unwrap() = Some(run.id);
+        let mut ran = Vec::new();
+        while let Some(held) = around.engine.claim().await {
+            let work = around.engine.services.begin_attempt(&held, "http://slipway", &around).await.unwrap().unwrap();
+            if let Some(hit) = work.cached {
+                let lease = crate::pipelines::engine::lease(&held);
+                around.engine.services.let_go(&lease, &LetGo::Cached(hit)).await.unwrap();
+                continue;
+            }
+            if let Some(python) = &work.unknown {
+                assert_eq!((&*held.name, &python.path), ("c", &venv), "it begins, and what it finds is noted later");
+                around.engine.services.note_facts(held.attempt_id, &facts(2)).await.unwrap();
+            }
+            ran.push(held.name.clone());
+            around.engine.end(&held, AttemptOutcome::Succeeded).await;
+        }
+        (run.number, ran)
+    };
+    let (run, ran) = play().await;
+    assert_eq!(ran, ["a", "b", "c"]);
+    assert_eq!(*around.asked.lock().unwrap(), [venv.clone(), None]);
+    let record = around.engine.services.pipeline_run_record(&around.engine.ctx(), run, None).await.unwrap();
+    let environments: Vec<_> = record.steps.iter().map(|step| step.environment.clone().unwrap()).collect();
+    assert_eq!(environments, [2, 1, 2].map(|environment| Digest::blake3([environment; 32])));
+
+    assert_eq!(play().await.1, ["c"]);
+    // Something is installed there.
+    around.found.lock().unwrap().insert(venv.clone(), 3);
+    let (run, ran) = play().await;
+    assert_eq!(ran, ["a", "c"]);
+    let cache = around.engine.services.step(&around.engine.ctx(), run, "a").await.unwrap().cache.unwrap();
+    assert_eq!(cache.reasons, ["the system or the packages of the worker changed", "environment: 2 → 3"]);
 }

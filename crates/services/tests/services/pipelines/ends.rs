@@ -1,13 +1,13 @@
 //! Triggers that wait for the end of another pipeline's runs, or for versions of a data set.
 
-use crate::pipelines::engine::Engine;
+use crate::pipelines::{checked::at_least, engine::Engine};
 use domain::{
     ErrorKind,
     pipeline_run::{AttemptOutcome, Concurrency, ConcurrencyPolicy, PipelineRun, PipelineRunState, RunCause},
     trigger::{MAX_DEPTH, Trigger, TriggerOn},
 };
 use serde_json::{Map, json};
-use services::{NewDataset, NewPipelineTrigger, NewTriggerOn, RunFilter, dataset_version_created};
+use services::{NewDataset, NewPipelineTrigger, NewTriggerOn, RunFilter};
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
@@ -132,33 +132,141 @@ async fn a_chain_ends_where_it_is_too_long_and_a_busy_pipeline_holds_back() {
     assert!(last().await.held_back.unwrap().contains("1 run of train"));
 }
 
+async fn version(engine: &Engine, dataset: &str, text: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.csv"), text).unwrap();
+    let path = folder.path().to_owned();
+    engine.services.make_dataset_version_of(&engine.ctx(), dataset, path, "").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_run_reads_the_version_that_started_it_also_when_there_is_a_later_one() {
+    let engine = Engine::start().await;
+    let new = NewDataset { name: "wine".to_owned(), ..NewDataset::default() };
+    engine.services.create_dataset(&engine.ctx(), new).await.unwrap();
+    // One names it, one finds out which it is when its step begins, and one never reads it.
+    let step = |data: &str| format!("only: {{ command: x, inputs: {{ data: {data} }} }}");
+    for (name, step) in [
+        ("named", step("{ dataset: wine }")),
+        ("filled-in", step("{ dataset: '${{ params.of }}' }")),
+        ("another", "only: { command: x }".to_owned()),
+    ] {
+        engine.store(&format!("name: {name}\nparams: {{ of: wine }}\nsteps: {{ {step} }}\n")).await;
+        let on = NewTriggerOn::Dataset { dataset: "wine".to_owned(), checked: false };
+        set(&engine, NewPipelineTrigger { on, params: Map::new(), ..after("x", name, &[]) }).await;
+    }
+    version(&engine, "wine", "a\n1\n").await;
+    version(&engine, "wine", "a\n2\n").await;
+    while let Some(held) = engine.claim().await {
+        let facts = domain::worker::Facts::default();
+        engine.services.begin_attempt(&held, "http://slipway", &facts).await.unwrap().unwrap();
+        engine.end(&held, AttemptOutcome::Succeeded).await;
+    }
+    for (name, count) in [("named", 1), ("filled-in", 1), ("another", 0)] {
+        let runs = runs_of(&engine, name).await;
+        assert_eq!(runs.len(), 2);
+        for (run, number) in runs.iter().rev().zip([1, 2]) {
+            let read = engine.services.run_origin(&engine.ctx(), run).await.unwrap().versions;
+            assert_eq!(read.len(), count, "{name}");
+            assert!(read.iter().all(|version| version.number == number), "{name}: {read:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_version_of_a_data_set_starts_what_waits_for_it_once() {
     let engine = Engine::start().await;
     pipelines(&engine, &["train"]).await;
-    let on = NewTriggerOn::Dataset { dataset: "wine".to_owned() };
+    let on = NewTriggerOn::Dataset { dataset: "wine".to_owned(), checked: false };
     let trigger = set(&engine, NewPipelineTrigger { on, cool_down_s: 3600, ..after("x", "train", &[]) }).await;
-    assert_eq!(trigger.on, TriggerOn::Dataset { dataset: "wine".to_owned() });
+    assert_eq!(trigger.on, TriggerOn::Dataset { dataset: "wine".to_owned(), checked: false });
+    engine.wine(Vec::new()).await;
+    let new = NewDataset { name: "beer".to_owned(), description: String::new(), expectations: Vec::new() };
+    engine.services.create_dataset(&engine.ctx(), new).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("a.csv"), "a\n1\n").unwrap();
-    for name in ["wine", "beer"] {
-        let new = NewDataset { name: name.to_owned(), description: String::new(), expectations: Vec::new() };
-        engine.services.create_dataset(&engine.ctx(), new).await.unwrap();
-    }
-    // The same again is no new version.
-    for dataset in ["wine", "wine", "beer"] {
-        let path = folder.path().to_owned();
-        engine.services.make_dataset_version_of(&engine.ctx(), dataset, path, "").await.unwrap();
-    }
-    for (dataset, version) in [("wine", "v1"), ("beer", "v1"), ("wine", "v2")] {
-        let mut tx = engine.database.pool.begin().await.unwrap();
-        dataset_version_created(&mut tx, &engine.ctx(), engine.workspace.id, dataset, version).await.unwrap();
-        tx.commit().await.unwrap();
-    }
+    std::fs::write(folder.path().join("rows.csv"), "x\n").unwrap();
+    engine.services.make_dataset_version_of(&engine.ctx(), "beer", folder.path().to_owned(), "").await.unwrap();
+    engine.push_rows(1).await;
     let runs = runs_of(&engine, "train").await;
-    assert_eq!(runs.len(), 1);
+    assert_eq!(runs.len(), 1, "nobody waited for a check");
     assert_eq!((runs[0].cause_name.as_deref(), runs[0].depth), (Some("wine v1"), 0));
+    // The same again is no new version.
+    engine.push_rows(1).await;
+    engine.push_rows(2).await;
+    engine.check_all().await;
+    assert_eq!(runs_of(&engine, "train").await.len(), 1);
     let firings = engine.services.trigger_firings(&engine.ctx(), trigger.id).await.unwrap();
     assert_eq!(firings.len(), 2);
     assert!(firings[0].held_back.as_ref().unwrap().contains("3600 s ago"), "it rests: {firings:?}");
+}
+
+#[tokio::test]
+async fn a_version_starts_what_waits_for_it_to_pass_once_it_has() {
+    let engine = Engine::start().await;
+    pipelines(&engine, &["train"]).await;
+    let on = NewTriggerOn::Dataset { dataset: "wine".to_owned(), checked: true };
+    let trigger = set(&engine, NewPipelineTrigger { on, ..after("x", "train", &[]) }).await;
+    assert_eq!(trigger.on.words(), "versions of the data set wine that passed their checks");
+    let firings = async || engine.services.trigger_firings(&engine.ctx(), trigger.id).await.unwrap();
+    let started = async || runs_of(&engine, "train").await.into_iter().map(|run| run.cause_name.unwrap()).collect();
+    engine.wine(at_least(2)).await;
+    engine.push_rows(2).await;
+    assert!(firings().await.is_empty(), "nobody has looked yet");
+    engine.check_all().await;
+    let names: Vec<String> = started().await;
+    assert_eq!(names, ["wine v1"]);
+
+    engine.push_rows(1).await;
+    engine.check_all().await;
+    let last = firings().await.remove(0);
+    assert_eq!((last.source.as_str(), last.run_number), ("wine v2", None));
+    let told = "wine@2 is not what is expected of it: \"has at least 2 rows\" in rows.csv is not met (It has 1 rows).";
+    assert_eq!(last.held_back.as_deref(), Some(told));
+    let names: Vec<String> = started().await;
+    assert_eq!(names, ["wine v1"]);
+
+    // What is expected changes, and the version passes after all; once.
+    for rows in [1, 0, 2, 1] {
+        engine.expect(at_least(rows)).await;
+        engine.check_all().await;
+    }
+    let mut names: Vec<String> = started().await;
+    names.sort();
+    assert_eq!(names, ["wine v1", "wine v2"]);
+    assert_eq!(firings().await.len(), 2);
+
+    // Nothing is expected: nothing has passed.
+    engine.expect(Vec::new()).await;
+    engine.push_rows(7).await;
+    engine.check_all().await;
+    assert!(firings().await[0].held_back.as_ref().unwrap().contains("wine@3 was checked for nothing"));
+
+    // One that takes every version is told of no check.
+    let on = NewTriggerOn::Dataset { dataset: "wine".to_owned(), checked: false };
+    let changed = set(&engine, NewPipelineTrigger { on, ..after("x", "train", &[]) }).await;
+    assert_eq!((changed.id, changed.on.words().as_str()), (trigger.id, "new versions of the data set wine"));
+    engine.push_rows(8).await;
+    engine.check_all().await;
+    assert_eq!(runs_of(&engine, "train").await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_chain_of_runs_by_versions_that_passed_has_an_end() {
+    let engine = Engine::start().await;
+    pipelines(&engine, &["train"]).await;
+    let on = NewTriggerOn::Dataset { dataset: "wine".to_owned(), checked: true };
+    let trigger = set(&engine, NewPipelineTrigger { on, ..after("x", "train", &[]) }).await;
+    engine.wine(at_least(1)).await;
+    for (number, depth) in [(1, None), (2, Some(3)), (3, Some(MAX_DEPTH))] {
+        engine.push_rows(number).await;
+        let made = "update dataset_versions set run_depth = $1 where number = $2";
+        let number = i32::try_from(number).unwrap();
+        sqlx::query(made).bind(depth).bind(number).execute(&engine.database.pool).await.unwrap();
+        engine.check_all().await;
+    }
+    let mut depths: Vec<i32> = runs_of(&engine, "train").await.into_iter().map(|run| run.depth).collect();
+    depths.sort_unstable();
+    assert_eq!(depths, [0, 4]);
+    let last = engine.services.trigger_firings(&engine.ctx(), trigger.id).await.unwrap().remove(0);
+    assert!(last.held_back.unwrap().contains("runs led to wine v3 already"));
 }

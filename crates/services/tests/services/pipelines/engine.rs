@@ -154,6 +154,7 @@ impl Engine {
             reason: format!("{} here", outcome.as_str()),
             exit_code: None,
             spawned_at: None,
+            place: None,
             outputs,
         };
         self.services.let_go(&lease(held), &LetGo::Ended(end)).await.unwrap()

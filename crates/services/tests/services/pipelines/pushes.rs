@@ -151,3 +151,25 @@ async fn a_hook_that_makes_no_sense_is_refused_at_its_field() {
     let hook = engine.services.change_push_hook(&engine.ctx(), "main", off).await.unwrap();
     assert!(receive(&engine, &hook, "d1", "main").await.answer.ends_with("is off"));
 }
+
+#[tokio::test]
+async fn a_param_that_only_the_push_gives_needs_no_default() {
+    let engine = Engine::start().await;
+    let file = FILE.replace("sha: ''", "sha: { type: string }");
+    engine.store(&file.replace("who: ''", "who: { type: string, choices: [ada@lab.example, eve@lab.example] }")).await;
+    let (hook, _) = engine.services.create_push_hook(&engine.ctx(), new()).await.unwrap();
+    let delivery = receive(&engine, &hook, "d1", "main").await;
+    assert_eq!((delivery.outcome, delivery.run_number), (Outcome::Started, Some(1)), "{delivery:?}");
+    let run = engine.detail(1).await.run;
+    assert_eq!(
+        (run.params["sha"].to_string(), run.params["who"].to_string()),
+        ("1a2b3c".into(), "ada@lab.example".into())
+    );
+    // One that neither gives is told by its own field.
+    let unsaid = PushHookChange {
+        from_push: Some(BTreeMap::from([("who".to_owned(), PushField::AuthorEmail)])),
+        ..PushHookChange::default()
+    };
+    let refused = engine.services.change_push_hook(&engine.ctx(), "main", unsaid).await.unwrap_err();
+    assert_eq!((refused.kind, refused.field.as_deref()), (ErrorKind::Invalid, Some("params.sha")));
+}

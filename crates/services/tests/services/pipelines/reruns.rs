@@ -3,12 +3,13 @@
 use crate::pipelines::engine::Engine;
 use domain::{
     Digest, ErrorKind,
-    pipeline_run::{AttemptOutcome, Concurrency, ConcurrencyPolicy, PipelineRunState, RunCause, StepState},
+    pipeline_run::{AttemptOutcome, Code, Concurrency, ConcurrencyPolicy, PipelineRunState, RunCause, StepState},
     step::StepOutput,
 };
 use serde_json::json;
-use services::{Given, Rerun, StartedRun};
-use std::collections::BTreeMap;
+use services::{Given, NewDataset, NewRun, Rerun, StartedRun};
+use std::{collections::BTreeMap, sync::Arc};
+use tokio::task::JoinSet;
 
 const FILE: &str = "
 name: wine
@@ -124,9 +125,90 @@ async fn what_cannot_be_done_again_is_refused_with_a_reason() {
     assert_eq!(refused("start", &[("speed", json!(1))]).await, (ErrorKind::Invalid, Some("params.speed".to_owned())));
     let gone = engine.services.rerun_pipeline_run(&engine.ctx(), 99, again("start", &[])).await.unwrap_err();
     assert_eq!(gone.kind, ErrorKind::NotFound);
-    let keyed = || Rerun { idempotency_key: Some("k".to_owned()), ..again("start", &[]) };
-    let (first, second) = (rerun(&engine, number, keyed()).await, rerun(&engine, number, keyed()).await);
+}
+
+#[tokio::test]
+async fn a_request_that_is_sent_again_finds_its_run_and_another_with_its_key_is_refused() {
+    let engine = Engine::start().await;
+    let number = run(&engine, "train").await;
+    let keyed = |rerun: Rerun| Rerun { idempotency_key: Some("k".to_owned()), ..rerun };
+    let first = rerun(&engine, number, keyed(again("failed", &[("rate", json!(0.5))]))).await;
+    let second = rerun(&engine, number, keyed(again("failed", &[("rate", json!("0.5"))]))).await;
     assert!(first.is_new && !second.is_new && first.run.id == second.run.id);
+    let other = rerun(&engine, number, again("start", &[])).await.run.number;
+    for (number, other) in [
+        (number, again("failed", &[])),
+        (number, again("failed", &[("rate", json!(0.6))])),
+        (number, again("start", &[("rate", json!(0.5))])),
+        (number, again("prepare", &[("rate", json!(0.5))])),
+        (other, again("start", &[("rate", json!(0.5))])),
+    ] {
+        let refused = engine.services.rerun_pipeline_run(&engine.ctx(), number, keyed(other.clone())).await;
+        let refused = refused.unwrap_err();
+        let found = (refused.kind, refused.field.as_deref());
+        assert_eq!(found, (ErrorKind::Conflict, Some("idempotency_key")), "{number}, {other:?}");
+    }
+    // Many at once start one.
+    let engine = Arc::new(engine);
+    let mut senders = JoinSet::new();
+    for _ in 0..5 {
+        let engine = Arc::clone(&engine);
+        let again = Rerun { idempotency_key: Some("at once".to_owned()), ..again("failed", &[]) };
+        senders.spawn(async move { rerun(&engine, number, again).await.is_new });
+    }
+    assert_eq!(senders.join_all().await.into_iter().filter(|is_new| *is_new).count(), 1);
+}
+
+#[tokio::test]
+async fn a_run_again_is_of_the_same_commit_and_uses_the_cache_as_the_first_did() {
+    let engine = Engine::start().await;
+    engine.store(FILE).await;
+    let commit = "0123456789abcdef0123456789abcdef01234567";
+    let code = Code { repository: None, commit: commit.to_owned(), branch: None, is_dirty: false, patch: None };
+    let new = NewRun { pipeline: "wine".to_owned(), no_cache: true, code: Some((code, None)), ..NewRun::default() };
+    let first = engine.services.start_pipeline_run(&engine.ctx(), new).await.unwrap().run;
+    finish(&engine, "train").await;
+    for from in ["start", "failed"] {
+        let second = rerun(&engine, first.number, again(from, &[])).await.run;
+        assert_eq!((&second.code, second.use_cache), (&first.code, false), "{from}");
+        assert_eq!(second.code.as_ref().unwrap().commit, commit);
+        let held = engine.claim().await.unwrap();
+        let facts = domain::worker::Facts::default();
+        let work = engine.services.begin_attempt(&held, "http://slipway", &facts).await.unwrap().unwrap();
+        assert_eq!(work.invocation.env["SLIPWAY_COMMIT"], commit);
+        engine.end(&held, AttemptOutcome::Succeeded).await;
+        finish(&engine, "nothing").await;
+    }
+    let plain = engine.again("wine").await.run.number;
+    finish(&engine, "nothing").await;
+    assert!(rerun(&engine, plain, again("start", &[])).await.run.use_cache);
+}
+
+#[tokio::test]
+async fn what_runs_again_beside_carried_steps_takes_the_versions_that_those_took() {
+    let engine = Engine::start().await;
+    let new = NewDataset { name: "rows".to_owned(), ..NewDataset::default() };
+    engine.services.create_dataset(&engine.ctx(), new).await.unwrap();
+    let push = async |text: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("rows.csv"), text).unwrap();
+        let path = folder.path().to_owned();
+        engine.services.make_dataset_version_of(&engine.ctx(), "rows", path, "").await.unwrap();
+    };
+    push("x\n1\n").await;
+    let rows = "inputs: { rows: { dataset: rows } }";
+    let file = format!(
+        "name: reads\nsteps:\n  prepare: {{ command: x, {rows} }}\n  train: {{ command: x, needs: prepare, {rows} }}\n"
+    );
+    let first = engine.run(&file).await;
+    finish(&engine, "train").await;
+    push("x\n2\n").await;
+    for (from, number) in [("failed", 1), ("start", 2)] {
+        let second = rerun(&engine, first, again(from, &[])).await.run;
+        finish(&engine, "nothing").await;
+        let taken = engine.services.run_origin(&engine.ctx(), &second).await.unwrap().versions;
+        assert_eq!(taken.iter().map(|version| version.number).collect::<Vec<_>>(), [number], "{from}");
+    }
 }
 
 #[tokio::test]

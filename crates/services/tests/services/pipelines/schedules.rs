@@ -4,12 +4,16 @@ use crate::pipelines::engine::{Engine, graph};
 use chrono::{DateTime, Utc};
 use domain::{
     ErrorKind,
-    pipeline_run::{Concurrency, ConcurrencyPolicy, RunCause},
+    backfill::DateFormat,
+    pipeline_run::{AttemptOutcome, Concurrency, ConcurrencyPolicy, RunCause},
     schedule::{CatchUp, Fire, FireOutcome, Schedule},
 };
 use serde_json::{Map, json};
-use services::{NewSchedule, RunFilter, ScheduleChange, ScheduleFilter};
-use std::{collections::BTreeSet, sync::Arc};
+use services::{NewRun, NewSchedule, Rerun, RunFilter, ScheduleChange, ScheduleFilter};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 use tokio::task::JoinSet;
 
 const PARAMS: &str = "name: params\nparams: { rounds: 20 }\nsteps:\n  only: { command: 'true' }\n";
@@ -21,6 +25,8 @@ fn new(name: &str, catch_up: CatchUp) -> NewSchedule {
         expression: "* * * * *".to_owned(),
         timezone: "Europe/Berlin".to_owned(),
         params: Map::new(),
+        param: None,
+        param_format: DateFormat::Date,
         catch_up,
         catch_up_limit: 10,
         jitter_s: 0,
@@ -88,6 +94,57 @@ async fn a_run_says_which_schedule_started_it_and_for_when() {
     assert!(engine.history(1).await[0].contains("started graph #1"));
 }
 
+/// The time that the next step is told that its run is for.
+async fn scheduled_for(engine: &Engine) -> Option<String> {
+    let held = engine.claim().await.unwrap();
+    let facts = domain::worker::Facts::default();
+    let mut work = engine.services.begin_attempt(&held, "http://slipway", &facts).await.unwrap().unwrap();
+    engine.end(&held, AttemptOutcome::Succeeded).await;
+    work.invocation.env.remove("SLIPWAY_SCHEDULED_FOR")
+}
+
+#[tokio::test]
+async fn each_run_that_is_made_up_for_knows_for_which_time_it_is() {
+    let engine = Engine::start().await;
+    engine.store("name: dated\nparams: { day: { type: string } }\nsteps: { only: { command: x } }\n").await;
+    let dated = NewSchedule {
+        pipeline: "dated".to_owned(),
+        param: Some("day".to_owned()),
+        param_format: DateFormat::Time,
+        ..new("nightly", CatchUp::All)
+    };
+    engine.services.create_schedule(&engine.ctx(), dated).await.unwrap();
+    away(&engine, 3).await;
+    assert!(engine.services.fire_schedule().await.unwrap());
+    let (mut times, mut told) = (BTreeSet::new(), BTreeSet::new());
+    let count = fires(&engine).await.len();
+    for number in (1..).take(count) {
+        let run = engine.detail(number).await.run;
+        let given: DateTime<Utc> = run.params["day"].to_string().parse().unwrap();
+        assert_eq!(Some(given), run.cause_at);
+        times.insert(given);
+        told.insert(scheduled_for(&engine).await.unwrap().parse().unwrap());
+    }
+    assert!(count >= 4 && times.len() == count);
+    assert_eq!(times, told);
+    // Run again, it is for the same time; one that somebody starts is for none.
+    let again = Rerun { from: "start".parse().unwrap(), params: BTreeMap::new(), idempotency_key: None };
+    let again = engine.services.rerun_pipeline_run(&engine.ctx(), 1, again).await.unwrap().run;
+    assert_eq!(again.cause_at, engine.detail(1).await.run.cause_at);
+    assert!(scheduled_for(&engine).await.is_some());
+    let by_hand = NewRun {
+        pipeline: "dated".to_owned(),
+        params: BTreeMap::from([("day".to_owned(), json!("2026-03-29"))]),
+        ..NewRun::default()
+    };
+    engine.services.start_pipeline_run(&engine.ctx(), by_hand).await.unwrap();
+    assert_eq!(scheduled_for(&engine).await, None);
+    // Without the param the pipeline cannot be scheduled, as nothing else gives it.
+    let none = ScheduleChange { param: Some(String::new()), ..ScheduleChange::default() };
+    let refused = engine.services.change_schedule(&engine.ctx(), "nightly", none).await.unwrap_err();
+    assert_eq!((refused.kind, refused.field.as_deref()), (ErrorKind::Invalid, Some("params.day")));
+}
+
 #[tokio::test]
 async fn what_a_pause_left_out_is_not_made_up_for() {
     let engine = Engine::start().await;
@@ -151,6 +208,7 @@ async fn a_schedule_that_makes_no_sense_is_refused_at_its_field() {
     assert_eq!(refused(|new| new.catch_up_limit = 0).await, invalid("catch_up_limit"));
     assert_eq!(refused(|new| new.jitter_s = -1).await, invalid("jitter_s"));
     assert_eq!(refused(|new| drop(new.params.insert("speed".to_owned(), json!(1)))).await, invalid("params.speed"));
+    assert_eq!(refused(|new| new.param = Some("day".to_owned())).await, invalid("param"));
     assert_eq!(refused(|new| new.name = "nightly".to_owned()).await, (ErrorKind::AlreadyExists, "name".to_owned()));
     assert_eq!(refused(|new| new.pipeline = "gone".to_owned()).await.0, ErrorKind::NotFound);
     let filter = ScheduleFilter { pipeline: Some("graph".to_owned()), enabled: Some(true) };

@@ -104,6 +104,15 @@ async fn a_request_that_is_sent_again_starts_nothing() {
     assert_eq!(answers, [(1, false), (1, false), (1, false), (1, false), (1, true)]);
     let other = engine.services.start_pipeline_run(&engine.ctx(), new(&[("rate", json!(0.3))], Some("k"))).await;
     assert_eq!(other.unwrap_err().kind, ErrorKind::Conflict);
+    // Nor is one that leaves a param out, or wants another thing of the run, the same.
+    for other in [new(&[], Some("k")), NewRun { no_cache: true, ..new(&[("rate", json!(0.2))], Some("k")) }] {
+        let refused = engine.services.start_pipeline_run(&engine.ctx(), other).await.unwrap_err();
+        assert_eq!((refused.kind, refused.field.as_deref()), (ErrorKind::Conflict, Some("idempotency_key")));
+    }
+    // It is the same when another file was stored since.
+    engine.store(&PARAMS.replace("20", "30")).await;
+    let again = engine.services.start_pipeline_run(&engine.ctx(), new(&[("rate", json!(0.2))], Some("k"))).await;
+    assert!(!again.unwrap().is_new);
     let odd = engine.services.start_pipeline_run(&engine.ctx(), new(&[], Some("line\nbreak"))).await;
     assert_eq!(odd.unwrap_err().field.as_deref(), Some("idempotency_key"));
 }
@@ -121,6 +130,7 @@ async fn an_alert_starts_the_pipeline_of_a_trigger_once() {
             .services
             .start_run_for_trigger(&mut tx, &engine.ctx(), pipeline, &params, trigger, (alert, 4))
             .await
+            .unwrap()
             .unwrap();
         assert_eq!((run.cause, &run.cause_id), (RunCause::Trigger, &Some(alert.to_string())));
         assert_eq!(run.cause_page().as_deref(), Some("alerts/4"));

@@ -5,10 +5,13 @@ use domain::{
     dataset::VersionRef,
     pipeline_run::{AttemptOutcome, PipelineRunState, StepState},
     run::RunStatus,
-    step::{StepOutput, Versioned},
+    step::{StepOutput, StepRef, Versioned},
 };
 use executors::{ProcessExecutor, Shim, StepDir};
-use services::{AttemptEnd, Claimed, ErrorKind, FileTrouble, LetGo, NewDataset, NewRun, Source, StepWork};
+use services::{
+    AttemptEnd, Claimed, ErrorKind, FileTrouble, LetGo, NewDataset, NewPipelineTrigger, NewRun, NewTriggerOn,
+    RunFilter, Source, StepWork,
+};
 use std::{collections::BTreeMap, fs};
 
 const TRAINS: &str = "
@@ -99,6 +102,11 @@ async fn outputs_become_versions_with_the_end_of_their_step() {
     let version = engine.services.dataset_version(&engine.ctx(), "wine-rows", &VersionRef::Latest).await.unwrap();
     assert_eq!((version.number, version.files, &*version.message), (1, 1, "wine #1, step prepare"));
     assert_eq!(version.author, "Pipelines");
+    let lineage = async || {
+        engine.services.dataset_version_lineage(&engine.ctx(), "wine-rows", &VersionRef::Number(1), 9).await.unwrap()
+    };
+    let made_by = StepRef { pipeline: "wine".to_owned(), run, step: "prepare".to_owned() };
+    assert_eq!(lineage().await.made_by.as_ref(), Some(&made_by));
     let of_step = outputs(&engine, run, "prepare").await[0].version.clone().unwrap();
     assert_eq!((of_step.of, &*of_step.name, of_step.number), (Versioned::Dataset, "wine-rows", 1));
 
@@ -115,6 +123,20 @@ async fn outputs_become_versions_with_the_end_of_their_step() {
         tracked.metrics.iter().map(|metric| (metric.key.as_str(), metric.value)).collect();
     assert_eq!(metrics, BTreeMap::from([("accuracy", 0.93), ("rows", 120.0)]));
     assert_eq!(engine.state(run).await, PipelineRunState::Succeeded);
+
+    // The run read what its step took of another, which became a version.
+    let mut conn = engine.database.pool.acquire().await.unwrap();
+    let read = store::dataset_version::read_by_run(&mut conn, model.run_id.unwrap()).await.unwrap();
+    let read: Vec<_> = read.into_iter().map(|one| (one.dataset, one.number, one.id.is_some(), one.called)).collect();
+    assert_eq!(read, [("wine-rows".to_owned(), 1, true, None)]);
+
+    // Whoever makes the same again has made no version.
+    engine.again("wine").await;
+    let held = engine.claim().await.unwrap();
+    let (dir, work) = begin(&engine, &held).await;
+    write(&dir, "rows/a.csv", "x,y\n1,2\n");
+    succeed(&engine, &held, &dir, &work).await;
+    assert_eq!(lineage().await.made_by, Some(made_by));
 
     // The runs of the steps are nested under one of the pipeline run's.
     let parent = tracked.tags["mlflow.parentRunId"].clone();
@@ -161,10 +183,31 @@ async fn all_steps_of_a_run_have_the_same_version_of_a_dataset() {
     let (_, work) = begin(&engine, &held).await;
     assert!(matches!(&work.inputs[0].source, Source::Dataset { number: 2, .. }));
 
+    let lineage = engine.services.dataset_version_lineage(&engine.ctx(), "wine-rows", &VersionRef::Number(1), 9).await;
+    let lineage = lineage.unwrap();
+    let taken: Vec<_> = lineage.taken_by.iter().map(|by| (&*by.pipeline, by.run, by.state)).collect();
+    assert_eq!(taken, [("reads", run, PipelineRunState::Succeeded)]);
+    assert_eq!(lineage.made_by, None, "somebody pushed it");
+
     let refused = engine.services.delete_dataset_version(&engine.ctx(), "wine-rows", &VersionRef::Number(1)).await;
     let refused = refused.unwrap_err();
     assert_eq!(refused.kind, ErrorKind::Conflict);
     assert_eq!(refused.message, "wine-rows@1 was read by pipeline run #1, which could not be reproduced.");
+}
+
+#[tokio::test]
+async fn a_version_that_misses_something_fails_its_step_with_the_sentence() {
+    let engine = Engine::start().await;
+    let run = engine.run(TRAINS).await;
+    let held = engine.claim().await.unwrap();
+    let (dir, work) = begin(&engine, &held).await;
+    write(&dir, "rows/a.csv", "x\n");
+    let mut outputs = engine.services.take_outputs(&work.ctx, &dir, &work.outputs).await.unwrap();
+    // As when what was sent was swept meanwhile.
+    outputs[0].version.as_mut().unwrap().digest = Some(domain::Digest::blake3([7; 32]));
+    assert_eq!(engine.end_with(&held, AttemptOutcome::Succeeded, outputs).await, Some(StepState::Failed));
+    assert!(engine.reason(run, "prepare").await.contains("are not there"), "{}", engine.reason(run, "prepare").await);
+    assert_eq!(engine.outcomes(run, "prepare").await, [AttemptOutcome::Failed]);
 }
 
 #[tokio::test]
@@ -258,9 +301,75 @@ async fn what_cannot_become_a_version_fails_its_step() {
         reason: String::new(),
         exit_code: Some(0),
         spawned_at: None,
+        place: None,
         outputs,
     };
     let state = engine.services.let_go(&lease(&held), &LetGo::Ended(end)).await.unwrap();
     assert_eq!(state, Some(StepState::Failed));
     assert!(engine.reason(run, "train").await.contains("name"), "{}", engine.reason(run, "train").await);
+}
+
+/// Plays everything that is ready; the pipeline that trains begins with these rows.
+async fn train(engine: &Engine, rows: &str) {
+    while let Some(held) = engine.claim().await {
+        let (dir, work) = begin(engine, &held).await;
+        match &*held.name {
+            "prepare" => write(&dir, "rows/a.csv", rows),
+            "train" => {
+                write(&dir, "scores.json", r#"{"accuracy": 0.93}"#);
+                write(&dir, "model.onnx", "no real model");
+            }
+            _ => {}
+        }
+        assert_eq!(succeed(engine, &held, &dir, &work).await, Some(StepState::Succeeded));
+    }
+    while engine.services.see_to_ending().await.unwrap() {}
+}
+
+#[tokio::test]
+async fn a_reproduction_makes_no_versions_and_starts_nothing() {
+    let engine = Engine::start().await;
+    let first = engine.run(TRAINS).await;
+    train(&engine, "x\n1\n").await;
+    engine.store("name: deploys\nsteps: { only: { command: 'true' } }\n").await;
+    for on in [
+        NewTriggerOn::Pipeline { source: "wine".to_owned(), states: Vec::new() },
+        NewTriggerOn::Dataset { dataset: "wine-rows".to_owned() },
+    ] {
+        let new = NewPipelineTrigger {
+            pipeline: "deploys".to_owned(),
+            on,
+            params: serde_json::Map::new(),
+            enabled: true,
+            cool_down_s: 0,
+        };
+        engine.services.set_pipeline_trigger(&engine.ctx(), new).await.unwrap();
+    }
+    let triggered = async || {
+        let filter = RunFilter { pipeline: Some("deploys".to_owned()), ..RunFilter::default() };
+        engine.services.pipeline_runs(&engine.ctx(), &filter, None, 10).await.unwrap().items.len()
+    };
+
+    let again = engine.services.reproduce_pipeline_run(&engine.ctx(), first, None).await.unwrap().run.number;
+    train(&engine, "x\n2\n").await;
+    let verdict = engine.detail(again).await.run.verdict.unwrap();
+    assert!(verdict.sentence().starts_with("Diverged first in the output rows of prepare"), "{}", verdict.sentence());
+    assert_eq!(verdict.outputs, 3, "what is not published is compared all the same");
+    let latest = engine.services.dataset_version(&engine.ctx(), "wine-rows", &VersionRef::Latest).await.unwrap();
+    assert_eq!(latest.number, 1);
+    let second = engine.services.model_version(&engine.ctx(), "wine", 2).await.unwrap_err();
+    assert_eq!(second.kind, ErrorKind::NotFound);
+    for step in ["prepare", "train"] {
+        assert!(outputs(&engine, again, step).await.iter().all(|output| output.version.is_none()), "{step}");
+    }
+    let attempts = engine.services.step_attempts(&engine.ctx(), again, "train").await.unwrap();
+    let tracked = engine.services.run(&engine.ctx(), attempts[0].run_id.unwrap()).await.unwrap();
+    assert_eq!(tracked.metrics.len(), 1, "its metrics are logged");
+    assert_eq!(triggered().await, 0);
+
+    // Any other run is heard.
+    engine.again("wine").await;
+    train(&engine, "x\n2\n").await;
+    assert_eq!(triggered().await, 2);
+    assert_eq!(engine.services.model_version(&engine.ctx(), "wine", 2).await.unwrap().version, 2);
 }

@@ -3,14 +3,16 @@
 use crate::promotion::world::{PRODUCTION, World, document};
 use domain::{
     ErrorKind,
+    dataset::VersionRef,
     duration::Span,
     policy::GateSpec,
     promotion::{
         PromotionState,
-        Verdict::{Fail, Inconclusive, Pass},
+        Verdict::{Fail, Inconclusive, Pass, Pending},
     },
 };
 use serde_json::{Value, json};
+use services::{DatasetChange, NewDataset};
 
 fn signature(dtype: &str) -> Value {
     json!({
@@ -85,6 +87,114 @@ async fn the_data_was_checked_as_it_was_read() {
     found.is(Fail, "The check of \"flowers\" did not pass.");
     world.upload(&found.promotion, "dataset/flowers", json!({ "digest": "4f1c", "passed": true })).await;
     world.again(found).await.is(Pass, "1 data set was checked.");
+}
+
+#[tokio::test]
+async fn of_a_version_that_slipway_keeps_its_own_checks_count() {
+    let world = World::start().await;
+    let gate = GateSpec::DatasetChecked { datasets: Vec::new() };
+    world.expect(Some(2)).await;
+    world.push_blooms(1).await;
+    let version = world.version().await;
+    // Nobody has looked yet: the gate waits, and so does the promotion.
+    world.set_policy(PRODUCTION, vec![gate.clone()], 1).await;
+    let promotion = world.request(version).await;
+    assert_eq!(world.advance(&promotion).await, PromotionState::GatesRunning);
+    let waiting = world.first(promotion.clone(), PromotionState::GatesRunning).await.finding;
+    assert_eq!((waiting.verdict, waiting.reason.as_str()), (Pending, "blooms@1 is being checked."));
+    let waits = async || {
+        let mut conn = world.database.pool.acquire().await.unwrap();
+        store::promotion::waiting_for_checks(&mut conn, world.workspace.id).await.unwrap()
+    };
+    assert_eq!(waits().await, [promotion.id], "whoever ends the check wakes it");
+    world.check_all().await;
+    assert_eq!(world.advance(&promotion).await, PromotionState::Blocked);
+    let found = world.first(promotion, PromotionState::Blocked).await;
+    let told =
+        "blooms@1 is not what is expected of it: \"has at least 2 rows\" in rows.csv is not met (It has 1 rows).";
+    found.is(Fail, told);
+    assert_eq!(found.finding.evidence["datasets"][0]["version"], "blooms@1");
+    assert!(waits().await.is_empty());
+
+    // What somebody posts says nothing of what is kept here.
+    world.upload(&found.promotion, "dataset/flowers", json!({ "digest": "4f1c", "passed": true })).await;
+    let found = world.again(found).await;
+    found.is(Fail, told);
+
+    // Something else is expected, and the same version passes.
+    world.expect(Some(1)).await;
+    let found = world.again(found).await;
+    assert_eq!(found.state, PromotionState::GatesRunning);
+    assert_eq!(found.finding.reason, "blooms@1 is being checked again.");
+    world.check_all().await;
+    let state = world.advance(&found.promotion).await;
+    let found = world.first(found.promotion, state).await;
+    found.is(Pass, "1 data set was checked.");
+
+    // While it is found out again, what was found stands; and when the same is found, nothing has changed.
+    world.expect(Some(0)).await;
+    assert_eq!(world.advance(&found.promotion).await, PromotionState::AwaitingApproval);
+    world.check_all().await;
+    assert_eq!(world.advance(&found.promotion).await, PromotionState::AwaitingApproval);
+    world.approve(&world.approver, &world.read(&found.promotion).await).await.unwrap();
+    assert_eq!(world.advance(&found.promotion).await, PromotionState::Live);
+}
+
+#[tokio::test]
+async fn a_version_that_passes_no_more_ends_what_was_agreed_on() {
+    let world = World::start().await;
+    let gate = GateSpec::DatasetChecked { datasets: vec!["blooms".to_owned()] };
+    world.expect(Some(1)).await;
+    world.push_blooms(1).await;
+    world.check_all().await;
+    let version = world.version().await;
+    let found = world.found(&gate, version).await;
+    found.is(Pass, "1 data set was checked.");
+    world.expect(None).await;
+    world.check_all().await;
+    let promotion = world.read(&found.promotion).await;
+    let refused = world.approve(&world.approver, &promotion).await;
+    assert!(refused.is_err(), "what it rests on is looked at again when somebody decides: {refused:?}");
+    world.advance(&promotion).await;
+    assert_eq!(world.read(&promotion).await.state, PromotionState::Invalidated);
+    let found = world.found(&gate, version).await;
+    found.is(Inconclusive, "blooms@1 was checked for nothing: declare what is expected of blooms.");
+
+    // Of two that MLflow calls the same, one passes.
+    world.expect(Some(2)).await;
+    world.push_blooms(3).await;
+    world.check_all().await;
+    let found = world.again(found).await;
+    found.is(Inconclusive, "\"flowers\" is blooms@1 or blooms@2, which MLflow calls the same: blooms@1 ");
+}
+
+impl World {
+    /// Expects so many rows of the dataset blooms, or nothing.
+    async fn expect(&self, rows: Option<u32>) {
+        let rule = |rows| serde_json::from_value(json!({ "rule": "row_count", "min": rows })).unwrap();
+        let expectations = Vec::from_iter(rows.map(rule));
+        let change = DatasetChange { description: None, expectations: Some(expectations.clone()) };
+        if self.services.change_dataset(&self.contributor, "blooms", change).await.is_err() {
+            let new = NewDataset { name: "blooms".to_owned(), description: String::new(), expectations };
+            self.services.create_dataset(&self.contributor, new).await.unwrap();
+        }
+    }
+
+    /// A version of blooms with so many rows, which MLflow calls as the runs of versions do.
+    async fn push_blooms(&self, rows: u32) {
+        let folder = tempfile::tempdir().unwrap();
+        let text: String = (0..rows).map(|row| format!("{row}\n")).collect();
+        std::fs::write(folder.path().join("rows.csv"), format!("x\n{text}")).unwrap();
+        let path = folder.path().to_owned();
+        let made = self.services.make_dataset_version_of(&self.contributor, "blooms", path, "").await.unwrap().0;
+        let which = VersionRef::Number(made.number);
+        let called = ["4f1c".to_owned()];
+        self.services.name_dataset_version(&self.contributor, "blooms", &which, &called).await.unwrap();
+    }
+
+    async fn check_all(&self) {
+        while self.services.profile_next_dataset().await.unwrap() {}
+    }
 }
 
 #[tokio::test]
