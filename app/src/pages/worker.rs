@@ -267,12 +267,7 @@ fn Holders(links: Links, holders: Vec<StepRef>, held: i64, before: &'static str)
 
 /// Steps with who has them, or why they wait and who has what they wait for.
 #[component]
-fn Steps(
-    links: Links,
-    steps: Vec<QueuedStep>,
-    blocking: Vec<Limit>,
-    empty: &'static str,
-) -> impl IntoView {
+fn Steps(links: Links, steps: Vec<QueuedStep>, blocking: Vec<Limit>, empty: &'static str) -> impl IntoView {
     if steps.is_empty() {
         return view! { <div class="empty"><p>{empty}</p></div> }.into_any();
     }
@@ -313,8 +308,7 @@ fn Gpus(links: Links, gpus: Vec<GpuSlot>, workers: Vec<Worker>) -> impl IntoView
         let (shape, word) = if slot.held { (State::Running, "In use") } else { (State::Live, "Free") };
         let holder = match (slot.holder, slot.held) {
             (Some(holder), _) => {
-                let href = format!("{}?step={}", links.pipeline_run(holder.run), encode(&holder.step));
-                view! { <a href=href>{holder.to_string()}</a> }.into_any()
+                view! { <a href=links.step(holder.run, &holder.step)>{holder.to_string()}</a> }.into_any()
             }
             (None, true) => "a step of another workspace".into_any(),
             (None, false) => ().into_any(),
@@ -427,12 +421,12 @@ mod tests {
     fn a_step_that_waits_says_who_has_what_it_waits_for() {
         use crate::samples::operations as o;
         let html = fragment(|| {
-            let reasons = vec!["For a place of the limit licences".to_owned(); 3];
-            view! { <Steps links=Links::new("lab") steps=o::queue(false) reasons blocking=o::limits() empty=""/> }
+            view! { <Steps links=Links::new("lab") steps=o::queue(false) blocking=o::limits() empty=""/> }
         });
         assert_eq!(html.matches("Held by ").count(), 2, "{html}");
         assert!(html.contains("train-wine #512: train</a> and 3 more"), "{html}");
         assert!(html.contains("Held by 1 step of another workspace"), "{html}");
+        assert!(html.contains("For a place of the limit licences"), "{html}");
     }
 
     #[test]

@@ -619,6 +619,7 @@ pub fn workers() -> Vec<Worker> {
         slots,
         held,
         sandbox: sandbox.map(str::to_owned),
+        gpus: Vec::new(),
         version: "0.1.0".to_owned(),
         started_at: ago(60 * 30),
         last_seen: ago(minutes),
@@ -679,6 +680,8 @@ pub fn queue(is_running: bool) -> Vec<QueuedStep> {
         executor: ExecutorKind::Process,
         worker: is_running.then(|| "worker-lab-1:4711".to_owned()),
         blocked_by: blocked_by.map(str::to_owned),
+        gpus: 0,
+        waits_for: blocked_by.map(|limit| format!("for a place of the limit {limit}")),
         since: ago(minutes),
     };
     match is_running {

@@ -301,6 +301,7 @@ mod tests {
             executors: vec![ExecutorKind::Process],
             slots: 2,
             held,
+            sandbox: None,
             gpus: gpus.iter().map(|name| uuid(name)).collect(),
             version: "1".to_owned(),
             started_at: now,

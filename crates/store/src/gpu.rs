@@ -7,8 +7,8 @@
 use crate::Result;
 use domain::{
     gpu::{Gpu, GpuSlot, GpuUuid},
-    step::StepRef,
     id::{StepAttemptId, WorkspaceId},
+    step::StepRef,
 };
 use sqlx::{FromRow, PgConnection};
 use std::time::Duration;

@@ -5,7 +5,7 @@ use crate::{
     step::{PATIENCE, Worker, ended, log, start},
 };
 use domain::{gpu::Gpu, permission::Role};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -226,12 +226,12 @@ steps:
     std::fs::write(&go, "").unwrap();
     assert_eq!(ended(&client, run).await["run"]["state"], "succeeded");
     let mut had = Vec::new();
-    for (step, gpus) in [("both", json!(["GPU-one", "GPU-two"])), ("none", json!(null)), ("one", json!(["GPU-one"]))] {
+    for (step, gpus) in [("both", json!(["GPU-one", "GPU-two"])), ("none", json!([])), ("one", json!(["GPU-one"]))] {
         let path = format!("/api/v1/pipeline-runs/{run}/steps/{step}/attempts");
         let tries = client.get(&path).await.ok();
-        let uuids =
-            tries["items"][0]["gpus"].as_array().map(|gpus| gpus.iter().map(|gpu| gpu["uuid"].clone()).collect());
-        assert_eq!(uuids.unwrap_or_default(), gpus, "{step}: {tries}");
+        let had_gpus: Vec<&Value> =
+            tries["items"][0]["gpus"].as_array().into_iter().flatten().map(|gpu| &gpu["uuid"]).collect();
+        assert_eq!(json!(had_gpus), gpus, "{step}: {tries}");
         let lines = log(&client, run, step, 1).await;
         had.extend(lines.into_iter().filter(|(stream, _)| stream == "out").map(|(_, text)| text));
     }

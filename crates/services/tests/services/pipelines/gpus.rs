@@ -34,6 +34,7 @@ impl Engine {
             pools: &["default".to_owned()],
             executors: &[ExecutorKind::Process],
             slots: 8,
+            sandbox: None,
             gpus: &gpus,
             version: "1",
             facts: &Facts::default(),
