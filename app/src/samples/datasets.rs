@@ -82,7 +82,7 @@ pub fn version_page() -> VersionPage {
         next: None,
         tables: vec![table],
         checks: Vec::new(),
-        reason: String::new(),
+        objection: None,
         read_by: vec![ReadBy {
             id: RunId::new(),
             name: "amber-finch-412".to_owned(),

@@ -79,6 +79,7 @@ pub use change_request::{ChangeRequestDetail, Effect, may_withdraw_change};
 pub use ctx::{Caller, Credential, Ctx};
 pub use dataset::{
     DatasetChange, DatasetDiff, DatasetFile, DatasetFolder, NewDataset, NewDatasetVersion, ObjectsAsked, StoredPack,
+    TableDiffs,
 };
 pub use delegation::NewDelegation;
 pub use demo::DemoPerson;

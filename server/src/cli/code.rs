@@ -127,9 +127,9 @@ impl Status {
                 Some(b'?') => 1,
                 _ => continue,
             };
-            let mut parts = line.splitn(fields + 1, |byte| *byte == b' ');
-            let submodule = parts.clone().nth(2).filter(|_| fields > 1).unwrap_or_default();
-            let Some(path) = parts.nth(fields) else { continue };
+            let parts: Vec<&[u8]> = line.splitn(fields + 1, |byte| *byte == b' ').collect();
+            let submodule = parts.get(2).filter(|_| fields > 1).copied().unwrap_or_default();
+            let Some(path) = parts.get(fields).copied() else { continue };
             // One that is no file of this repository ends with a slash.
             status.in_submodules |=
                 submodule.starts_with(b"S") && submodule[1..].iter().any(|flag| b"MU".contains(flag));

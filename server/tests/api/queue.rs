@@ -292,7 +292,7 @@ async fn h11_a_worker_that_begins_without_a_database_waits_for_one() {
         .unwrap();
     let worker = Worker::start(&app);
     // It has tried to connect, and was refused.
-    let refused = app.services().claim_step("x", "x", &["default".to_owned()], &[], Duration::from_secs(1)).await;
+    let refused = app.services().claim_step("x", "x", &["default".to_owned()], &[], &[], Duration::from_secs(1)).await;
     assert!(refused.is_err());
     sqlx::query(allow).bind(&name).bind(true).execute(&mut beside).await.unwrap();
     while client.get("/api/v1/pipelines").await.status != 200 {

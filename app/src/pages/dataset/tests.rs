@@ -182,7 +182,7 @@ fn a_version_says_which_step_made_it_and_which_runs_took_it() {
             next: None,
             tables: Vec::new(),
             checks: Vec::new(),
-            reason: String::new(),
+            objection: None,
             read_by: Vec::new(),
             lineage,
             others: vec![5, 2],

@@ -4,7 +4,7 @@ use super::RunPage;
 use crate::ui::prelude::*;
 use domain::{
     pipeline_run::{AttemptOutcome, StepState},
-    step::{Step, StepAttempt, awaited_check},
+    step::{Step, StepAttempt},
 };
 use leptos::prelude::*;
 

@@ -21,7 +21,7 @@ use domain::{
     permission::Permission,
     pipeline_run::{PipelineRun, PipelineRunDetail, PipelineRunState, PipelineRunSummary, RunCause, RunRecord},
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 use services::{NewRun, Rerun, RunFilter};
 use std::collections::BTreeMap;

@@ -307,6 +307,7 @@ async fn a_reproduction_takes_the_answer_over_and_asks_nobody() {
         reason: "no".to_owned(),
         exit_code: Some(1),
         spawned_at: None,
+        place: None,
         outputs: Vec::new(),
     };
     world.services.let_go(&lease, &LetGo::Ended(end)).await.unwrap();

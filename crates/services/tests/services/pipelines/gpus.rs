@@ -117,6 +117,7 @@ async fn a_gpu_is_free_again_with_whatever_ends_the_hold_on_its_step() {
         reason: "exit status 1".to_owned(),
         exit_code: Some(1),
         spawned_at: None,
+        place: None,
         outputs: Vec::new(),
     };
     for how in [

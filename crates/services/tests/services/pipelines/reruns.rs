@@ -164,7 +164,14 @@ async fn a_run_again_is_of_the_same_commit_and_uses_the_cache_as_the_first_did()
     let engine = Engine::start().await;
     engine.store(FILE).await;
     let commit = "0123456789abcdef0123456789abcdef01234567";
-    let code = Code { repository: None, commit: commit.to_owned(), branch: None, is_dirty: false, patch: None, left_out: None };
+    let code = Code {
+        repository: None,
+        commit: commit.to_owned(),
+        branch: None,
+        is_dirty: false,
+        patch: None,
+        left_out: None,
+    };
     let new = NewRun { pipeline: "wine".to_owned(), no_cache: true, code: Some((code, None)), ..NewRun::default() };
     let first = engine.services.start_pipeline_run(&engine.ctx(), new).await.unwrap().run;
     finish(&engine, "train").await;
