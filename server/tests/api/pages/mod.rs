@@ -38,7 +38,7 @@ fn fields(pairs: &[(&str, &str)]) -> String {
 impl Answer {
     /// The page, which must have this status and hold each of these texts.
     #[track_caller]
-    fn shows(&self, status: u16, texts: &[&str]) -> String {
+    pub(crate) fn shows(&self, status: u16, texts: &[&str]) -> String {
         let html = self.text();
         assert_eq!(self.status.as_u16(), status, "{html}");
         for text in texts {
@@ -49,7 +49,7 @@ impl Answer {
 
     /// Where the browser is sent after a change.
     #[track_caller]
-    fn leads_to(&self) -> &str {
+    pub(crate) fn leads_to(&self) -> &str {
         assert_eq!(self.status.as_u16(), 303, "{}", self.text());
         self.header("location")
     }
