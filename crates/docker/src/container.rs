@@ -149,7 +149,7 @@ const IMAGE: &str = "slipway.image";
 const SECRETS: &str = "slipway.secrets";
 
 /// What must not stand in the log of this container.
-fn mask_of(container: &ContainerInspectResponse) -> Mask {
+pub(crate) fn mask_of(container: &ContainerInspectResponse) -> Mask {
     let Some(config) = &container.config else { return Mask::default() };
     let names = config.labels.as_ref().and_then(|labels| labels.get(SECRETS)).map_or("", String::as_str);
     let env = config.env.iter().flatten().filter_map(|variable| variable.split_once('='));

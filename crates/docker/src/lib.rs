@@ -26,7 +26,7 @@ use bollard::{
         RemoveContainerOptionsBuilder,
     },
 };
-use executors::{Controls, Error, Executor, Finished, Shim, StepDir, StepDirs, Task};
+use executors::{Controls, Error, Executor, Finished, Mask, Shim, StepDir, StepDirs, Task};
 use futures::future::BoxFuture;
 use std::{
     collections::{BTreeMap, HashMap},
@@ -167,6 +167,13 @@ impl Executor for DockerExecutor {
                 return Ok(None);
             }
             self.dirs.open(name).await
+        })
+    }
+
+    fn mask<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Mask, Error>> {
+        Box::pin(async move {
+            let found = self.inspect(&container_name(name)).await?;
+            Ok(found.as_ref().map(container::mask_of).unwrap_or_default())
         })
     }
 

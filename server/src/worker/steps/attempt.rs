@@ -9,7 +9,7 @@ use super::{
     samples,
 };
 use domain::{pipeline::ExecutorKind, pipeline_run::AttemptOutcome};
-use executors::{Controls, Ended, Finished, Limits, StepDir, Task};
+use executors::{Controls, Ended, Finished, Limits, Mask, StepDir, Task};
 use services::{AttemptEnd, Claimed, ErrorKind, FileTrouble, Lease, LetGo, StepWork};
 use std::{collections::BTreeMap, time::Duration};
 use tokio::{sync::mpsc, time::sleep};
@@ -107,7 +107,10 @@ impl Steps {
         log.say(format!("Its worker is gone; {} goes on with it.", self.options.label()));
         let task = task(&adopted.work, adopted.work.invocation.env.clone());
         let before = u64::try_from(adopted.lines_of_command).unwrap_or_default();
-        let how = self.follow(held, place, dir, &task, &adopted.work, (hand, before), &mut log).await;
+        let how = match place.1.mask(&held.attempt_id.to_string()).await {
+            Ok(mask) => self.follow(held, place, dir, (&task, mask), &adopted.work, (hand, before), &mut log).await,
+            Err(error) => Some(lost(format!("it could not be gone on with ({error})"))),
+        };
         close(log, how.as_ref()).await;
         how
     }
@@ -159,7 +162,7 @@ impl Steps {
             Err(trouble) => return Some(troubled(trouble)),
         }
         let task = task(&work, env);
-        self.follow(held, place, dir, &task, &work, (hand, 0), log).await
+        self.follow(held, place, dir, (&task, task.mask()), &work, (hand, 0), log).await
     }
 
     /// Has the command run, or goes on with it when it runs already, and takes its log, its samples and its outputs.
@@ -169,14 +172,14 @@ impl Steps {
         held: &Claimed,
         place: &Place,
         dir: &StepDir,
-        task: &Task,
+        (task, mask): (&Task, Mask),
         work: &StepWork,
         (hand, lines_before): (&Hand, u64),
         log: &mut Log,
     ) -> Option<LetGo> {
         let (ended, hung) = (CancellationToken::new(), hand.cancel.child_token());
         let notebook = work.notebook.as_ref();
-        let notebook = notebook.map(|work| Notebook::new(&self.logs, held, work, dir, task.mask(), hung.clone()));
+        let notebook = notebook.map(|work| Notebook::new(&self.logs, held, work, dir, mask, hung.clone()));
         if let Some(notebook) = &notebook
             && let Err(trouble) = notebook.begin().await
         {
@@ -368,12 +371,17 @@ fn account(finished: &Finished) -> String {
         1 => " A process that it had left running was killed.".to_owned(),
         count => format!(" {count} processes that it had left running were killed."),
     };
-    format!(
-        "{ended} after {:.1} s; {:.1} s of processor time, {} MiB of memory.{left}",
-        usage.wall.as_secs_f64(),
-        (usage.user + usage.system).as_secs_f64(),
-        usage.peak_memory_bytes.div_ceil(1 << 20),
-    )
+    let took = usage.user + usage.system;
+    // What a cluster does not tell is not said.
+    let mut used = String::new();
+    if !took.is_zero() {
+        used.push_str(&format!("; {:.1} s of processor time", took.as_secs_f64()));
+    }
+    if usage.peak_memory_bytes > 0 {
+        let sign = if used.is_empty() { ';' } else { ',' };
+        used.push_str(&format!("{sign} {} MiB of memory", usage.peak_memory_bytes.div_ceil(1 << 20)));
+    }
+    format!("{ended} after {:.1} s{used}.{left}", usage.wall.as_secs_f64())
 }
 
 fn last_words(end: &AttemptEnd) -> String {
