@@ -10,6 +10,7 @@ mod crash;
 mod data;
 mod evidence;
 mod kill;
+mod kubernetes;
 mod lifecycle;
 mod metrics;
 mod slipway;
