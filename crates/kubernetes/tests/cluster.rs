@@ -210,6 +210,12 @@ async fn claim(name: &str, path: &str) -> Volume {
         "resources": { "requests": { "storage": "1Mi" } },
     } });
     api("POST", &in_namespace("persistentvolumeclaims"), claim).await.unwrap();
+    let claim = format!("{}/{name}", in_namespace("persistentvolumeclaims"));
+    let give_up = Instant::now() + Duration::from_secs(60);
+    while api("GET", &claim, Value::Null).await.unwrap()["status"]["phase"] != "Bound" {
+        assert!(Instant::now() < give_up, "the claim is not bound");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     Volume::Claim(name.to_owned())
 }
 
