@@ -24,7 +24,7 @@ test-mlflow: ## ask MLflow's own server and ours the same, and compare the answe
 test-docker: ## run the tests of steps in containers, with a Docker engine of their own (needs root)
 	@exec scripts/test-docker.sh
 
-test-kubernetes: ## run the tests of steps in a cluster: that of KUBECONFIG, or one that SLIPWAY_TEST_CLUSTER starts
+test-kubernetes: ## run the tests of steps in a cluster: that of KUBECONFIG, or one that SLIPWAY_TEST_CLUSTER starts (one node, this machine)
 	@exec scripts/test-kubernetes.sh
 
 soak: ## run each race that must have one winner a thousand times (RACES=1000)

@@ -19,7 +19,7 @@ for purpose in "${@:-run}"; do
         check) wanted_steps+=(rust wasm node python end2end shellcheck) ;;
         bench) wanted_steps+=(postgres python wrk mlflow-server) ;;
         test-mlflow) wanted_steps+=("${run[@]}" python-test mlflow-server) ;;
-        test-kubernetes) wanted_steps+=(rust nextest) ;;
+        test-kubernetes) wanted_steps+=("${run[@]}" nextest) ;;
         test-docker) wanted_steps+=("${run[@]}" nextest docker python-test) ;;
         test-rust) wanted_steps+=("${run[@]}" nextest) ;;
         test-python) wanted_steps+=("${run[@]}" python-test) ;;

@@ -146,6 +146,7 @@ async fn a_command_succeeds_and_its_files_are_there() {
     assert_eq!(lines.iter().filter(|line| line.is_err).map(|line| line.text.as_str()).collect::<Vec<_>>(), ["to err"]);
     assert_eq!(fs::read_to_string(dir.output("out.txt").unwrap()).unwrap(), "a\nb\n");
     assert!(finished.image.unwrap().contains("sha256:"), "what ran is recorded by digest");
+    assert_eq!(bench.executor.mask(&bench.name()).await.unwrap().hide("a s3cret".to_owned()), "a ***");
     // It is there until somebody has taken what it gave.
     assert_eq!(bench.status(&bench.name()), "exited");
     bench.executor.discard(&bench.name()).await.unwrap();
@@ -276,8 +277,10 @@ fn worker(bench: &Bench, lease_seconds: u32, script: &str) -> (Child, String) {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut first = String::new();
-    BufReader::new(worker.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    let (mut first, mut lines) = (String::new(), BufReader::new(worker.stdout.take().unwrap()));
+    lines.read_line(&mut first).unwrap();
+    // It may say more: what nobody can read would end it.
+    worker.stdout = Some(lines.into_inner());
     (worker, first.trim().to_owned())
 }
 

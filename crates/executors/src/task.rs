@@ -65,10 +65,11 @@ pub trait Executor: fmt::Debug + Send + Sync {
         Box::pin(async { Ok(None) })
     }
 
-    /// What must not stand in anything that a try wrote which is left: who adopts it is not told its secrets.
+    /// What must not be shown of a try that is adopted: who began it knew the values of its secrets, and where it runs they
+    /// are known.
     ///
     /// # Errors
-    /// When that cannot be found out.
+    /// When they cannot be found out.
     fn mask<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Mask, Error>> {
         let _ = name;
         Box::pin(async { Ok(Mask::default()) })

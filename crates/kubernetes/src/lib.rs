@@ -15,12 +15,16 @@
 mod job;
 mod life;
 mod logs;
+mod secret;
 
-use executors::{Controls, Error, Executor, Finished, StepDir, StepDirs, Task};
+use executors::{Controls, Error, Executor, Finished, Mask, StepDir, StepDirs, Task};
 use futures::future::BoxFuture;
-use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
+use k8s_openapi::api::{
+    batch::v1::Job,
+    core::v1::{Pod, Secret},
+};
 use kube::{
-    Api, Client,
+    Api, Client, Config,
     api::{DeleteParams, ListParams},
 };
 use std::{
@@ -36,6 +40,8 @@ use tokio::{sync::OnceCell, time::sleep};
 const TRY: &str = "slipway.dev/try";
 /// Says which installation's it is: several may share a namespace.
 const INSTALLATION: &str = "slipway.dev/installation";
+/// How long the cluster may be silent. The log of a pod that says nothing is asked for again so often.
+const ANSWER: Duration = Duration::from_secs(60);
 /// How long the end of a pod is waited for.
 const ENDING: Duration = Duration::from_secs(60);
 /// Between two looks.
@@ -52,7 +58,7 @@ pub struct Settings {
     pub installation: String,
     /// When images are fetched: `IfNotPresent`, `Always` or `Never`.
     pub pull_policy: String,
-    /// How long a pod may wait for a node, or for room in its quota, before the step is given back.
+    /// How long a pod may wait for a node, for room in its quota, or to be begun there, before the step is given back.
     pub pending: Duration,
     /// How long an image may fail to be fetched before that is the step's fault.
     pub fetching: Duration,
@@ -89,7 +95,13 @@ impl KubernetesExecutor {
     }
 
     async fn client(&self) -> Result<Client, Error> {
-        let found = self.client.get_or_try_init(Client::try_default).await;
+        let connect = async {
+            let mut config = Config::infer().await.map_err(kube::Error::InferConfig)?;
+            config.read_timeout = Some(ANSWER);
+            config.reset_reader_on_write = true;
+            Client::try_from(config)
+        };
+        let found = self.client.get_or_try_init(|| connect).await;
         Ok(found.map_err(|error| failed("no cluster is known", error))?.clone())
     }
 
@@ -107,6 +119,10 @@ impl KubernetesExecutor {
     }
 
     async fn pods(&self) -> Result<Api<Pod>, Error> {
+        Ok(Api::namespaced(self.client().await?, &self.settings.namespace))
+    }
+
+    async fn secrets(&self) -> Result<Api<Secret>, Error> {
         Ok(Api::namespaced(self.client().await?, &self.settings.namespace))
     }
 
@@ -136,6 +152,7 @@ impl KubernetesExecutor {
             Err(error) if !is_missing(&error) => return Err(failed("the step's job could not be removed", error)),
             _ => {}
         }
+        secret::remove(self, name).await?;
         let give_up = Instant::now() + ENDING;
         // One that has ended is there for a while yet.
         let runs = |pod: &Pod| {
@@ -186,6 +203,15 @@ impl Executor for KubernetesExecutor {
                 return Ok(None);
             }
             self.dirs.open(name).await
+        })
+    }
+
+    fn mask<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Mask, Error>> {
+        Box::pin(async move {
+            match self.job(name).await? {
+                Some(job) => secret::mask(self, name, &job).await,
+                None => Ok(Mask::default()),
+            }
         })
     }
 

@@ -2,14 +2,15 @@
 
 use crate::{
     KubernetesExecutor, LOOK, failed,
-    job::{self, CONTAINER, SECRETS, seconds_of},
+    job::{self, CONTAINER},
     job_name,
     logs::Reader,
+    secret,
 };
-use executors::{Controls, Deadline, Ended, Error, Finished, Mask, Sandbox, StepDir, Task, Usage};
+use executors::{Controls, Deadline, Ended, Error, Finished, Sandbox, StepDir, Task, Usage};
 use k8s_openapi::api::{
     batch::v1::Job,
-    core::v1::{ContainerStateTerminated, ContainerStatus, Event, Pod},
+    core::v1::{ContainerStateTerminated, ContainerStatus, Event, Pod, PodCondition},
 };
 use kube::{
     Api,
@@ -17,7 +18,7 @@ use kube::{
 };
 use serde_json::json;
 use std::{
-    io,
+    io, mem,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -33,6 +34,8 @@ const POLL: Duration = Duration::from_secs(1);
 const GIVE_UP: Duration = Duration::from_secs(60);
 /// How long one question to the cluster may take.
 const ANSWER: Duration = Duration::from_secs(15);
+/// How much longer than its grace a pod may take to end before its node counts as gone.
+const UNHEARD: Duration = Duration::from_secs(30);
 /// What a pod gets when it is to end at once. Without any, the cluster would forget it and not confirm its end.
 const AT_ONCE: u32 = 1;
 
@@ -63,6 +66,8 @@ enum Trouble {
     NoRoom(String),
     /// Its image cannot be fetched. Time may help.
     Fetching(String),
+    /// Its node has not seen its secrets, which are there. Time helps, unless somebody took them away.
+    Secrets(String),
     /// Time does not help.
     Never(String),
 }
@@ -76,26 +81,32 @@ pub(crate) async fn run(
     let begun = Instant::now();
     let name = dir.name();
     let Controls { deadline, cancel, log, lines_before, .. } = controls;
-    let found = match executor.job(&name).await? {
-        Some(found) => found,
+    let mask = match executor.job(&name).await? {
+        Some(found) => secret::mask(executor, &name, &found).await?,
         None => {
             let Some(image) = &task.image else {
                 let message = "A step that runs in Kubernetes needs an image. Name one with `image:`.".to_owned();
                 return Ok(finished(Ended::NotStarted(message), begun));
             };
             let remaining = deadline.borrow().remaining();
-            let job = job::make(executor, dir, task, image, seconds_of(remaining.saturating_sub(task.grace)).max(1))?;
-            match job::create(executor, &job).await? {
-                Ok(()) => job,
+            let job = job::make(executor, dir, task, image, remaining)?;
+            let job = match job::create(executor, &job).await? {
+                Ok(job) => job,
                 Err(message) => return Ok(finished(Ended::NotStarted(message), begun)),
+            };
+            let secrets = secret::variables(task);
+            if !secrets.is_empty()
+                && let Err(message) = secret::give(executor, &name, &job, secrets).await?
+            {
+                return Ok(finished(Ended::NotStarted(message), begun));
             }
+            task.mask()
         }
     };
-    let mask = Arc::new(mask_of(&found));
     let (pod, named) = watch::channel(None);
     let ended = CancellationToken::new();
-    let reader = Reader::new(mask, lines_before, log);
-    let life = Life { executor, name: &name, task, deadline, cancel, pod };
+    let reader = Reader::new(Arc::new(mask), lines_before, log);
+    let life = Life { executor, name: &name, task, deadline, cancel, pod, seen: None, leaving_since: None };
     let lived = async {
         let end = life.until_the_end().await;
         ended.cancel();
@@ -105,8 +116,9 @@ pub(crate) async fn run(
     let (cause, stand) = end?;
     let image = executor.pod(&name).await.ok().flatten().and_then(|pod| image_of(&pod));
     let limit = task.limits.memory_bytes;
-    let (mut how, mut exit_code) = (Ended::Lost, None);
+    let (mut how, mut exit_code, mut wall) = (Ended::Lost, None, None);
     if let Stand::Ended(terminated) = &stand {
+        wall = lasted(terminated);
         exit_code = Some(terminated.exit_code).filter(|code| !(129..=192).contains(code));
         how = match (terminated.reason.as_deref(), terminated.exit_code) {
             // The kernel kills when the limit is reached, and never before.
@@ -132,10 +144,26 @@ pub(crate) async fn run(
         (None, Stand::Waiting(Some(Trouble::NoRoom(message)))) => {
             return Err(Error::new("the cluster has no room for the step", io::Error::other(message)));
         }
+        (None, Stand::Waiting(Some(Trouble::Secrets(message)))) => {
+            return Err(Error::new("the step's secrets were taken away", io::Error::other(message)));
+        }
+        (None, Stand::Waiting(None)) => {
+            let message = held_up(executor, &name).await;
+            return Err(Error::new("the step's pod does not begin", io::Error::other(message)));
+        }
         (None, Stand::Lost(message)) => return Err(Error::new("the step's pod was lost", io::Error::other(message))),
-        (None, Stand::Ended(_) | Stand::Waiting(None) | Stand::Running) => how,
+        (None, Stand::Ended(_) | Stand::Running) => how,
     };
-    Ok(Finished { exit_code, image, ..finished(how, begun) })
+    let ended = finished(how, begun);
+    let peak_memory_bytes = if let Ended::OutOfMemory { peak, .. } = ended.ended { peak } else { 0 };
+    let usage = Usage { wall: wall.unwrap_or(ended.usage.wall), peak_memory_bytes, ..ended.usage };
+    Ok(Finished { exit_code, image, usage, ..ended })
+}
+
+/// How long a command ran, without what its pod waited for. The cluster tells it in whole seconds.
+fn lasted(terminated: &ContainerStateTerminated) -> Option<Duration> {
+    let (from, to) = (terminated.started_at.as_ref()?, terminated.finished_at.as_ref()?);
+    Duration::try_from(to.0.duration_since(from.0)).ok()
 }
 
 fn finished(ended: Ended, begun: Instant) -> Finished {
@@ -149,15 +177,6 @@ fn finished(ended: Ended, begun: Instant) -> Finished {
     }
 }
 
-/// What must not stand in the log of this Job.
-fn mask_of(job: &Job) -> Mask {
-    let names = job.metadata.annotations.as_ref().and_then(|known| known.get(SECRETS)).map_or("", String::as_str);
-    let pod = job.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
-    let env = pod.into_iter().flat_map(|pod| &pod.containers).filter_map(|container| container.env.as_ref()).flatten();
-    let secret = env.filter(|variable| names.split(' ').any(|name| name == variable.name));
-    Mask::new(secret.filter_map(|variable| variable.value.as_deref()))
-}
-
 fn image_of(pod: &Pod) -> Option<String> {
     let id = &container_of(pod)?.image_id;
     let id = id.trim_start_matches("docker-pullable://").trim_start_matches("docker://");
@@ -168,13 +187,38 @@ fn container_of(pod: &Pod) -> Option<&ContainerStatus> {
     pod.status.as_ref()?.container_statuses.as_ref()?.iter().find(|status| status.name == CONTAINER)
 }
 
+/// What the cluster told last of this object, in its events.
+async fn told(
+    executor: &KubernetesExecutor,
+    kind: &str,
+    name: &str,
+    is_meant: impl Fn(&Event) -> bool,
+) -> Option<String> {
+    let events: Api<Event> = Api::namespaced(executor.client().await.ok()?, &executor.settings.namespace);
+    let of_object = format!("involvedObject.kind={kind},involvedObject.name={name}");
+    let events = events.list(&ListParams::default().fields(&of_object)).await.ok()?;
+    Some(events.items.into_iter().rfind(is_meant)?.message.unwrap_or_default())
+}
+
+/// Why a node does not begin a pod: its volume, its network.
+async fn held_up(executor: &KubernetesExecutor, name: &str) -> String {
+    let pod = executor.pod(name).await.ok().flatten().and_then(|pod| pod.metadata.name).unwrap_or_default();
+    let warned = told(executor, "Pod", &pod, |event| event.type_.as_deref() == Some("Warning")).await;
+    warned.unwrap_or_else(|| "the cluster does not say why".to_owned())
+}
+
 struct Life<'a> {
     executor: &'a KubernetesExecutor,
     name: &'a str,
     task: &'a Task,
     deadline: watch::Receiver<Deadline>,
     cancel: CancellationToken,
+    /// The name of its pod, once that has begun.
     pod: watch::Sender<Option<String>>,
+    /// The name of its pod, begun or not.
+    seen: Option<String>,
+    /// Since when its pod is known to be on its way out.
+    leaving_since: Option<Instant>,
 }
 
 impl Life<'_> {
@@ -183,7 +227,7 @@ impl Life<'_> {
         let (mut cause, mut kill_at, mut give_up_at) = (None, None::<Deadline>, None::<Deadline>);
         let (mut renewable, mut cancellable) = (true, true);
         let mut timeout_at = None::<Deadline>;
-        let mut waiting_since = Instant::now();
+        let mut waiting = (None, Instant::now());
         let mut asked_to_end = false;
         loop {
             let stand = match timeout(ANSWER, self.look()).await {
@@ -196,17 +240,17 @@ impl Life<'_> {
             };
             match stand {
                 Some(Stand::Waiting(trouble)) => {
+                    let kind = trouble.as_ref().map(mem::discriminant);
+                    if waiting.0 != kind {
+                        waiting = (kind, Instant::now());
+                    }
+                    let settings = &self.executor.settings;
                     let patience = match &trouble {
-                        None => {
-                            // Something goes on.
-                            waiting_since = Instant::now();
-                            Duration::MAX
-                        }
-                        Some(Trouble::NoRoom(_)) => self.executor.settings.pending,
-                        Some(Trouble::Fetching(_)) => self.executor.settings.fetching,
+                        None | Some(Trouble::NoRoom(_)) => settings.pending,
+                        Some(Trouble::Fetching(_) | Trouble::Secrets(_)) => settings.fetching,
                         Some(Trouble::Never(_)) => Duration::ZERO,
                     };
-                    if cause.is_none() && waiting_since.elapsed() >= patience {
+                    if cause.is_none() && waiting.1.elapsed() >= patience {
                         return Ok((None, Stand::Waiting(trouble)));
                     }
                 }
@@ -266,45 +310,58 @@ impl Life<'_> {
         }
     }
 
-    async fn look(&self) -> Result<Stand, Error> {
+    async fn look(&mut self) -> Result<Stand, Error> {
         let Some(job) = self.executor.job(self.name).await? else {
             return Ok(Stand::Lost("its job was taken away".to_owned()));
         };
-        let pod = self.executor.pod(self.name).await?;
-        if let Some(pod) = &pod {
-            let stand = stand_of(pod);
-            if !matches!(stand, Stand::Waiting(_)) {
-                self.pod.send_if_modified(|known| {
-                    let is_new = known.is_none();
-                    *known = pod.metadata.name.clone();
-                    is_new
-                });
-            }
-            // What the cluster ended leaves an exit status as from a signal, or none.
-            let is_late = failed_because(&job).is_some_and(|reason| reason == "DeadlineExceeded");
-            return Ok(match stand {
-                Stand::Lost(_) if is_late => Stand::Late,
-                Stand::Ended(ended) if is_late && ended.exit_code != 0 => Stand::Late,
-                stand => stand,
+        let why = failed_because(&job);
+        let is_late = why.as_deref() == Some("DeadlineExceeded");
+        let Some(pod) = self.executor.pod(self.name).await? else {
+            return Ok(match why {
+                Some(_) if is_late => Stand::Late,
+                Some(why) => Stand::Lost(why),
+                None if self.seen.is_some() => Stand::Lost("its pod was taken away".to_owned()),
+                None => Stand::Waiting(self.quota().await),
             });
-        }
-        if let Some(reason) = failed_because(&job) {
-            return Ok(if reason == "DeadlineExceeded" { Stand::Late } else { Stand::Lost(reason) });
-        }
-        if self.pod.borrow().is_some() {
+        };
+        // Older clusters put another pod in the place of one that is gone, whose command may have begun.
+        if self.seen.is_some() && self.seen != pod.metadata.name {
             return Ok(Stand::Lost("its pod was taken away".to_owned()));
         }
-        Ok(Stand::Waiting(self.quota().await))
+        self.seen.clone_from(&pod.metadata.name);
+        let stand = stand_of(&pod);
+        if !matches!(stand, Stand::Waiting(_)) {
+            self.pod.send_if_modified(|known| {
+                let is_new = known.is_none();
+                *known = pod.metadata.name.clone();
+                is_new
+            });
+        }
+        // What the cluster ended leaves an exit status as from a signal, or none.
+        Ok(match stand {
+            Stand::Lost(_) if is_late => Stand::Late,
+            Stand::Ended(ended) if is_late && ended.exit_code != 0 => Stand::Late,
+            Stand::Running | Stand::Waiting(_) if self.is_unheard(&pod) => {
+                Stand::Lost("its pod is to end, and its node is not heard of".to_owned())
+            }
+            stand => stand,
+        })
     }
 
-    /// Why the cluster makes no pod, as it tells in its events.
+    /// Whether its node does not do what the cluster has told it long ago: to end the pod. The cluster tells so when a node
+    /// has not been heard of for some minutes, and then waits for the node's answer for as long as it takes.
+    fn is_unheard(&mut self, pod: &Pod) -> bool {
+        if pod.metadata.deletion_timestamp.is_none() {
+            return false;
+        }
+        let since = *self.leaving_since.get_or_insert_with(Instant::now);
+        since.elapsed() > self.task.grace + UNHEARD
+    }
+
+    /// Why the cluster makes no pod.
     async fn quota(&self) -> Option<Trouble> {
-        let client = self.executor.client().await.ok()?;
-        let events: Api<Event> = Api::namespaced(client, &self.executor.settings.namespace);
-        let of_job = format!("involvedObject.kind=Job,involvedObject.name={}", job_name(self.name));
-        let events = events.list(&ListParams::default().fields(&of_job)).await.ok()?;
-        let refused = events.items.into_iter().rfind(|event| event.reason.as_deref() == Some("FailedCreate"))?;
-        Some(Trouble::NoRoom(refused.message.unwrap_or_default()))
+        let is_refusal = |event: &Event| event.reason.as_deref() == Some("FailedCreate");
+        told(self.executor, "Job", &job_name(self.name), is_refusal).await.map(Trouble::NoRoom)
     }
 
     /// How long its container has run.
@@ -325,9 +382,7 @@ impl Life<'_> {
         let started = job.status.as_ref().and_then(|status| status.start_time.as_ref());
         let started = started.or(job.metadata.creation_timestamp.as_ref()).map(|time| time.0);
         let age = started.map(|started| k8s_openapi::jiff::Timestamp::now().duration_since(started).as_secs());
-        // It ends politely, which takes so long.
-        let remaining = seconds_of(deadline.remaining().saturating_sub(self.task.grace));
-        let seconds = (age.unwrap_or(0).max(0) + remaining).max(1);
+        let seconds = (age.unwrap_or(0).max(0) + job::seconds_until_told(self.task, deadline.remaining())).max(1);
         let patch = Patch::Merge(json!({ "spec": { "activeDeadlineSeconds": seconds } }));
         let jobs = self.executor.jobs().await?;
         let patched = jobs.patch(&job_name(self.name), &PatchParams::default(), &patch).await;
@@ -394,7 +449,7 @@ fn stand_of(pod: &Pod) -> Stand {
         }
         Some("Failed") if reason == "DeadlineExceeded" => Stand::Late,
         Some("Failed" | "Succeeded") => match terminated {
-            Some(terminated) => Stand::Ended(Box::new(terminated)),
+            Some(terminated) => end_of(pod, terminated),
             None => Stand::Lost(if reason.is_empty() {
                 "its container left no trace".to_owned()
             } else {
@@ -404,12 +459,36 @@ fn stand_of(pod: &Pod) -> Stand {
         // The node does not say how it is any more.
         Some("Unknown") => Stand::Lost(format!("its node is not heard of any more {message}").trim_end().to_owned()),
         Some("Running") => match terminated {
-            Some(terminated) => Stand::Ended(Box::new(terminated)),
+            Some(terminated) => end_of(pod, terminated),
             None if reason == "NodeLost" => Stand::Lost("its node is not heard of any more".to_owned()),
             None => Stand::Running,
         },
         _ => Stand::Waiting(trouble_of(pod)),
     }
+}
+
+/// What the end of its container means: one that the cluster takes away, because its node is drained or something else is
+/// more urgent, is no failure of its command.
+fn end_of(pod: &Pod, terminated: ContainerStateTerminated) -> Stand {
+    // What a node says that was started anew and does not find it.
+    if matches!(terminated.reason.as_deref(), Some("ContainerStatusUnknown" | "Unknown")) {
+        return Stand::Lost("its node does not know how it ended".to_owned());
+    }
+    match taken_away(pod) {
+        Some(why) if terminated.exit_code != 0 => Stand::Lost(why),
+        _ => Stand::Ended(Box::new(terminated)),
+    }
+}
+
+/// Why the cluster takes a pod away, when it does.
+fn taken_away(pod: &Pod) -> Option<String> {
+    let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    let disrupted = |condition: &&PodCondition| condition.type_ == "DisruptionTarget" && condition.status == "True";
+    if let Some(target) = conditions.into_iter().find(disrupted) {
+        let (reason, message) = (target.reason.as_deref(), target.message.as_deref());
+        return Some(format!("{}: {}", reason.unwrap_or("Disrupted"), message.unwrap_or("its pod was taken away")));
+    }
+    pod.metadata.deletion_timestamp.as_ref().map(|_| "its pod was taken away".to_owned())
 }
 
 fn trouble_of(pod: &Pod) -> Option<Trouble> {
@@ -431,6 +510,7 @@ fn trouble_of(pod: &Pod) -> Option<Trouble> {
         "InvalidImageName" | "ErrImageNeverPull" | "ImageInspectError" => {
             Some(Trouble::Never(format!("There is no such image. {said}.")))
         }
+        "CreateContainerConfigError" if said.contains("secret \"slipway-") => Some(Trouble::Secrets(said)),
         "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => {
             Some(Trouble::Never(format!("The step's container cannot be made. {said}.")))
         }
@@ -473,5 +553,37 @@ mod tests {
         let state = json!({ "terminated": { "exitCode": 3 } });
         let stand = stand_of(&pod(json!({ "phase": "Failed", "containerStatuses": container(state) })));
         assert!(matches!(stand, Stand::Ended(end) if end.exit_code == 3));
+        let state = json!({ "terminated": { "exitCode": 137, "reason": "ContainerStatusUnknown" } });
+        let stand = stand_of(&pod(json!({ "phase": "Failed", "containerStatuses": container(state) })));
+        assert!(matches!(stand, Stand::Lost(_)));
+    }
+
+    #[test]
+    fn an_end_that_the_cluster_wanted_is_none_of_the_commands_unless_it_was_done() {
+        let ended = |exit_code: i32, deleted: bool, condition: serde_json::Value| {
+            let state = json!({ "terminated": { "exitCode": exit_code } });
+            let status = json!({ "phase": "Failed", "containerStatuses": container(state), "conditions": [condition] });
+            let mut pod = pod(status);
+            pod.metadata.deletion_timestamp =
+                deleted.then(|| serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap());
+            stand_of(&pod)
+        };
+        let ready = json!({ "type": "Ready", "status": "False" });
+        assert!(matches!(ended(143, false, ready.clone()), Stand::Ended(_)));
+        assert!(matches!(ended(143, true, ready.clone()), Stand::Lost(_)));
+        assert!(matches!(ended(0, true, ready), Stand::Ended(_)));
+        let target =
+            json!({ "type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler", "message": "m" });
+        assert!(matches!(ended(137, false, target), Stand::Lost(why) if why == "PreemptionByScheduler: m"));
+    }
+
+    #[test]
+    fn secrets_that_a_node_has_not_seen_are_waited_for() {
+        let waiting = |message: &str| {
+            let state = json!({ "waiting": { "reason": "CreateContainerConfigError", "message": message } });
+            trouble_of(&pod(json!({ "phase": "Pending", "containerStatuses": container(state) })))
+        };
+        assert!(matches!(waiting("secret \"slipway-1\" not found"), Some(Trouble::Secrets(_))));
+        assert!(matches!(waiting("container has runAsNonRoot"), Some(Trouble::Never(_))));
     }
 }

@@ -17,6 +17,8 @@ use tokio_util::sync::CancellationToken;
 const SILENCE: Duration = Duration::from_secs(2);
 /// Between two attempts to read.
 const AGAIN: Duration = Duration::from_millis(500);
+/// How long the cluster may take to begin a stream: it asks the pod's node, which may be gone.
+const OPENING: Duration = Duration::from_secs(10);
 /// How often to try to read what is left of a container that has ended.
 const LAST_TRIES: usize = 5;
 /// The longest piece that is read at once.
@@ -76,11 +78,12 @@ impl Reader {
             ..LogParams::default()
         };
         let Ok(pods) = executor.pods().await else { return false };
-        let stream = match pods.log_stream(pod, &params).await {
-            Ok(stream) => stream,
+        let stream = match tokio::time::timeout(OPENING, pods.log_stream(pod, &params)).await {
+            Ok(Ok(stream)) => stream,
+            Err(_) => return false,
             // A pod that is gone has no log any more.
-            Err(error) if crate::is_missing(&error) => return true,
-            Err(error) => {
+            Ok(Err(error)) if crate::is_missing(&error) => return true,
+            Ok(Err(error)) => {
                 tracing::debug!(%error, pod, "the log of a pod cannot be read; trying again");
                 return false;
             }

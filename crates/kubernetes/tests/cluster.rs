@@ -2,10 +2,11 @@
 //!
 //! `make test-kubernetes` runs these with the cluster of `KUBECONFIG`, or one that `SLIPWAY_TEST_CLUSTER` starts; they are
 //! ignored elsewhere. The cluster has one node, this machine, and an image with a shell that is there already.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use executors::{Controls, Deadline, Ended, Executor as _, Finished, Limits, LogLine, StepDir, Task};
 use kubernetes::{KubernetesExecutor, Settings, Volume};
+use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
     fs,
@@ -49,9 +50,13 @@ impl Bench {
 
     fn with(pending: Duration, namespace: &str) -> Self {
         let root = tempfile::tempdir().unwrap();
+        Self::at(root, Volume::Host, pending, namespace)
+    }
+
+    fn at(root: TempDir, volume: Volume, pending: Duration, namespace: &str) -> Self {
         let settings = Settings {
             namespace: namespace.to_owned(),
-            volume: Volume::Host,
+            volume,
             installation: name(&root),
             pull_policy: "Never".to_owned(),
             pending,
@@ -91,6 +96,12 @@ impl Bench {
 }
 
 impl Running {
+    /// As when its worker is killed: nobody is told, and the directory is free.
+    async fn die(self) {
+        self.task.abort();
+        assert!(self.task.await.unwrap_err().is_cancelled());
+    }
+
     async fn end(mut self) -> (Vec<LogLine>, StepDir, Result<Finished, executors::Error>) {
         let mut lines = Vec::new();
         while let Some(line) = self.lines.recv().await {
@@ -98,6 +109,22 @@ impl Running {
         }
         let (dir, finished) = self.task.await.unwrap();
         (lines, dir, finished)
+    }
+}
+
+/// Asks the cluster itself.
+async fn api(method: &str, path: &str, body: Value) -> Result<Value, kube::Error> {
+    let body = if body.is_null() { Vec::new() } else { serde_json::to_vec(&body).unwrap() };
+    let kind = if method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
+    let request = http::Request::builder().method(method).uri(path).header("content-type", kind);
+    kube::Client::try_default().await.unwrap().request(request.body(body).unwrap()).await
+}
+
+/// What the cluster has of this kind in the namespace of the tests.
+fn in_namespace(kind: &str) -> String {
+    match kind {
+        "jobs" => "/apis/batch/v1/namespaces/default/jobs".to_owned(),
+        _ => format!("/api/v1/namespaces/default/{kind}"),
     }
 }
 
@@ -166,33 +193,76 @@ async fn what_no_node_has_room_for_is_given_back_with_the_clusters_words() {
     assert!(error.contains("no room") && error.contains("Insufficient cpu"), "{error}");
 }
 
+/// A claim that is bound to this folder of the node, and has the name of the bench.
+async fn claim(name: &str, path: &str) -> Volume {
+    let volume = json!({ "metadata": { "name": name }, "spec": {
+        "capacity": { "storage": "1Mi" },
+        "accessModes": ["ReadWriteMany"],
+        "persistentVolumeReclaimPolicy": "Retain",
+        "hostPath": { "path": path, "type": "Directory" },
+        "claimRef": { "namespace": "default", "name": name },
+    } });
+    api("POST", "/api/v1/persistentvolumes", volume).await.unwrap();
+    let claim = json!({ "metadata": { "name": name }, "spec": {
+        "accessModes": ["ReadWriteMany"],
+        "storageClassName": "",
+        "volumeName": name,
+        "resources": { "requests": { "storage": "1Mi" } },
+    } });
+    api("POST", &in_namespace("persistentvolumeclaims"), claim).await.unwrap();
+    let claim = format!("{}/{name}", in_namespace("persistentvolumeclaims"));
+    let give_up = Instant::now() + Duration::from_secs(60);
+    while api("GET", &claim, Value::Null).await.unwrap()["status"]["phase"] != "Bound" {
+        assert!(Instant::now() < give_up, "the claim is not bound");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Volume::Claim(name.to_owned())
+}
+
+async fn unclaim(name: &str) {
+    api("DELETE", &format!("{}/{name}", in_namespace("persistentvolumeclaims")), Value::Null).await.unwrap();
+    api("DELETE", &format!("/api/v1/persistentvolumes/{name}"), Value::Null).await.unwrap();
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster: make test-kubernetes"]
+async fn files_go_through_a_claim_that_worker_and_pods_share() {
+    let root = tempfile::tempdir().unwrap();
+    let claim = claim(&name(&root), &root.path().display().to_string()).await;
+    let bench = Bench::at(root, claim, Duration::from_secs(60), "default");
+    let (_, dir, finished) = bench.start(shell("echo made > out.txt")).await.end().await;
+    assert_eq!(finished.unwrap().ended, Ended::Exited(0));
+    assert_eq!(fs::read_to_string(dir.output("out.txt").unwrap()).unwrap(), "made\n");
+    bench.executor.discard(&bench.name()).await.unwrap();
+    unclaim(&bench.name()).await;
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster: make test-kubernetes"]
+async fn a_pod_that_its_node_cannot_begin_is_given_back_with_the_nodes_words() {
+    let root = tempfile::tempdir().unwrap();
+    let claim = claim(&name(&root), "/nowhere").await;
+    let bench = Bench::at(root, claim, Duration::from_secs(5), "default");
+    let (_, finished) = bench.run(shell("true")).await;
+    unclaim(&bench.name()).await;
+    let error = finished.unwrap_err().to_string();
+    assert!(error.contains("does not begin") && error.contains("/nowhere"), "{error}");
+}
+
 #[tokio::test]
 #[ignore = "needs a cluster: make test-kubernetes"]
 async fn a_quota_that_is_full_is_told_as_such() {
     let bench = Bench::with(Duration::from_secs(3), "default");
     let namespace = format!("quota-{}", bench.name());
-    let kube = |method: &str, path: &str, body: serde_json::Value| {
-        let (method, path) = (method.to_owned(), path.to_owned());
-        async move {
-            let client = kube::Client::try_default().await.unwrap();
-            let request = http_request(&method, &path, &body);
-            client.request::<serde_json::Value>(request).await.unwrap()
-        }
-    };
-    let named = serde_json::json!({ "metadata": { "name": namespace } });
-    kube("POST", "/api/v1/namespaces", named).await;
-    let quota = serde_json::json!({ "metadata": { "name": "none" }, "spec": { "hard": { "pods": "0" } } });
-    kube("POST", &format!("/api/v1/namespaces/{namespace}/resourcequotas"), quota).await;
+    let named = json!({ "metadata": { "name": namespace } });
+    api("POST", "/api/v1/namespaces", named).await.unwrap();
+    let quota = json!({ "metadata": { "name": "none" }, "spec": { "hard": { "pods": "0" } } });
+    api("POST", &format!("/api/v1/namespaces/{namespace}/resourcequotas"), quota).await.unwrap();
     let bench = Bench::with(Duration::from_secs(3), &namespace);
     let (_, finished) = bench.run(shell("true")).await;
-    kube("DELETE", &format!("/api/v1/namespaces/{namespace}"), serde_json::json!({})).await;
+    api("DELETE", &format!("/api/v1/namespaces/{namespace}"), Value::Null).await.unwrap();
     let error = finished.unwrap_err().to_string();
     assert!(error.contains("no room") && error.contains("exceeded quota"), "{error}");
-}
-
-fn http_request(method: &str, path: &str, body: &serde_json::Value) -> http::Request<Vec<u8>> {
-    let request = http::Request::builder().method(method).uri(path).header("content-type", "application/json");
-    request.body(serde_json::to_vec(body).unwrap()).unwrap()
 }
 
 #[tokio::test]
@@ -235,8 +305,10 @@ fn worker(bench: &Bench, lease_seconds: u32, script: &str) -> (Child, String) {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut first = String::new();
-    BufReader::new(worker.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    let (mut first, mut lines) = (String::new(), BufReader::new(worker.stdout.take().unwrap()));
+    lines.read_line(&mut first).unwrap();
+    // It may say more: what nobody can read would end it.
+    worker.stdout = Some(lines.into_inner());
     (worker, first.trim().to_owned())
 }
 
@@ -277,13 +349,186 @@ async fn one_that_nobody_goes_on_with_is_ended_by_the_cluster() {
     bench.executor.discard(&bench.name()).await.unwrap();
 }
 
+const VALUE: &str = "sword$(HOME)$fish-4711";
+
+/// A step with a secret, which stands in another variable as well.
+fn with_secret(script: &str) -> Task {
+    let env = [("KEY", VALUE.to_owned()), ("URL", format!("https://me:{VALUE}@host"))];
+    let env = env.map(|(name, value)| (name.to_owned(), value)).into();
+    Task { env, secrets: ["KEY".to_owned()].into(), ..shell(script) }
+}
+
 #[tokio::test]
 #[ignore = "needs a cluster: make test-kubernetes"]
-async fn a_pod_that_is_taken_away_is_no_fault_of_the_step() {
+async fn secrets_reach_the_pod_and_stand_in_nothing_but_their_secret() {
+    let bench = Bench::new();
+    let script = "echo $KEY; echo $URL; echo ${#KEY} ${#URL} > lengths; until [ -e go ]; do sleep 0.1; done";
+    let mut step = bench.start(with_secret(script)).await;
+    let seen = [step.lines.recv().await.unwrap().text, step.lines.recv().await.unwrap().text];
+    assert_eq!(seen, ["***", "https://me:***@host"]);
+
+    let name = format!("slipway-{}", bench.name());
+    for kind in ["jobs", "pods", "events"] {
+        let all = api("GET", &in_namespace(kind), Value::Null).await.unwrap().to_string();
+        assert!(all.contains(&name), "{kind}: {all}");
+        assert!(!all.contains("fish-4711"), "{kind}: {all}");
+    }
+    let job = api("GET", &format!("{}/{name}", in_namespace("jobs")), Value::Null).await.unwrap();
+    let secret = api("GET", &format!("{}/{name}", in_namespace("secrets")), Value::Null).await.unwrap();
+    assert_eq!(secret["metadata"]["ownerReferences"][0]["uid"], job["metadata"]["uid"], "{secret}");
+    assert_eq!(secret["data"].as_object().unwrap().keys().collect::<Vec<_>>(), ["KEY", "URL"]);
+
+    let work = bench.root.path().join(bench.name()).join("work");
+    fs::write(work.join("go"), "").unwrap();
+    let (_, dir, finished) = step.end().await;
+    assert_eq!(finished.unwrap().ended, Ended::Exited(0));
+    let lengths = fs::read_to_string(dir.output("lengths").unwrap()).unwrap();
+    assert_eq!(lengths.trim(), format!("{} {}", VALUE.len(), VALUE.len() + "https://me:@host".len()));
+    bench.executor.discard(&bench.name()).await.unwrap();
+    let gone = api("GET", &format!("{}/{name}", in_namespace("secrets")), Value::Null).await.unwrap_err();
+    assert!(gone.to_string().contains("not found"), "{gone}");
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster: make test-kubernetes"]
+async fn whoever_adopts_a_job_keeps_its_secrets_out_of_the_log() {
+    let bench = Bench::new();
+    let mut step = bench.start(with_secret("echo began; until [ -e go ]; do sleep 0.1; done; echo $KEY")).await;
+    assert_eq!(step.lines.recv().await.unwrap().text, "began");
+    step.die().await;
+    let dir = bench.executor.adopt(&bench.name()).await.unwrap().unwrap();
+    fs::write(dir.work().join("go"), "").unwrap();
+    let mask = bench.executor.mask(&bench.name()).await.unwrap();
+    assert_eq!(mask.hide(format!("as {VALUE}")), "as ***");
+    let (lines, _dir, finished) = bench.start_in(dir, shell("not what runs"), 1).end().await;
+    assert_eq!((texts(&lines), finished.unwrap().ended), (vec!["***"], Ended::Exited(0)));
+    bench.executor.discard(&bench.name()).await.unwrap();
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster: make test-kubernetes"]
+async fn a_job_whose_worker_died_before_it_gave_the_secrets_is_no_fault_of_the_step() {
+    let bench = Bench::new();
+    let mut step = bench.start(with_secret("echo began; while :; do sleep 0.1; done")).await;
+    step.lines.recv().await.unwrap();
+    step.die().await;
+    let secret = format!("{}/slipway-{}", in_namespace("secrets"), bench.name());
+    api("DELETE", &secret, Value::Null).await.unwrap();
+    let dir = bench.executor.adopt(&bench.name()).await.unwrap().unwrap();
+    let (_, _dir, finished) = bench.start_in(dir, shell("not what runs"), 0).end().await;
+    let error = finished.unwrap_err().to_string();
+    assert!(error.contains("never began") && error.contains("secrets"), "{error}");
+    bench.executor.discard(&bench.name()).await.unwrap();
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster: make test-kubernetes"]
+async fn a_secret_that_comes_after_its_job_is_gone_is_deleted_by_the_cluster() {
+    let bench = Bench::new();
+    let mut step = bench.start(with_secret("echo began; while :; do sleep 0.1; done")).await;
+    step.lines.recv().await.unwrap();
+    // As a worker would make it that was stopped in between.
+    let path = format!("{}/slipway-{}", in_namespace("secrets"), bench.name());
+    let mut late = api("GET", &path, Value::Null).await.unwrap();
+    step.die().await;
+    bench.executor.discard(&bench.name()).await.unwrap();
+    for given in ["resourceVersion", "uid", "creationTimestamp"] {
+        late["metadata"].as_object_mut().unwrap().remove(given);
+    }
+    api("POST", &in_namespace("secrets"), late).await.unwrap();
+    let give_up = Instant::now() + Duration::from_secs(120);
+    while api("GET", &path, Value::Null).await.is_ok() {
+        assert!(Instant::now() < give_up, "it stays");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster: make test-kubernetes"]
+async fn a_pod_that_is_drained_is_no_fault_of_the_step() {
+    let bench = Bench::new();
+    // Told to end, it fails in a way of its own.
+    let script = "trap 'exit 9' TERM; echo began; while :; do sleep 0.1; done";
+    let mut step = bench.start(shell(script)).await;
+    step.lines.recv().await.unwrap();
+    let pods = format!("{}?labelSelector=job-name%3Dslipway-{}", in_namespace("pods"), bench.name());
+    api("DELETE", &pods, Value::Null).await.unwrap();
+    let (_, _dir, finished) = step.end().await;
+    let error = finished.unwrap_err().to_string();
+    assert!(error.contains("the step's pod was lost"), "{error}");
+    bench.executor.discard(&bench.name()).await.unwrap();
+}
+
+/// The node's own process, stopped until this is dropped.
+struct Silent(String);
+
+impl Silent {
+    fn node() -> Self {
+        let silent = Self(std::env::var("SLIPWAY_TEST_KUBELET").expect("SLIPWAY_TEST_KUBELET: the node's kubelet"));
+        silent.tell("STOP");
+        silent
+    }
+
+    fn tell(&self, signal: &str) {
+        assert!(Command::new("kill").args(["-s", signal, self.0.trim()]).status().unwrap().success());
+    }
+}
+
+impl Drop for Silent {
+    fn drop(&mut self) {
+        self.tell("CONT");
+    }
+}
+
+/// Nothing else can run meanwhile: see `.config/nextest.toml`.
+#[tokio::test]
+#[ignore = "needs a cluster: make test-kubernetes"]
+async fn a_node_that_is_silent_does_not_hold_up_its_steps() {
     let bench = Bench::new();
     let mut step = bench.start(shell("echo began; while :; do sleep 0.1; done")).await;
     step.lines.recv().await.unwrap();
-    // As when its node is drained.
+    let silent = Silent::node();
+    // The cluster tells the pod to end and makes no other, as newer ones do of a node that they gave up.
+    let job = format!("{}/slipway-{}", in_namespace("jobs"), bench.name());
+    api("PATCH", &job, json!({ "spec": { "parallelism": 0 } })).await.unwrap();
+    let (_, _dir, finished) = step.end().await;
+    drop(silent);
+    let error = finished.unwrap_err().to_string();
+    assert!(error.contains("its node is not heard of"), "{error}");
+    bench.executor.discard(&bench.name()).await.unwrap();
+}
+
+/// Nothing else can run meanwhile: see `.config/nextest.toml`.
+#[tokio::test]
+#[ignore = "needs a cluster: make test-kubernetes"]
+async fn a_node_that_is_taken_out_of_the_cluster_loses_its_pods() {
+    let bench = Bench::new();
+    let mut step = bench.start(shell("echo began; while :; do sleep 0.1; done")).await;
+    step.lines.recv().await.unwrap();
+    let nodes = api("GET", "/api/v1/nodes", Value::Null).await.unwrap();
+    let mut node = nodes["items"][0].clone();
+    let path = format!("/api/v1/nodes/{}", node["metadata"]["name"].as_str().unwrap());
+    api("DELETE", &path, Value::Null).await.unwrap();
+    let (_, _dir, finished) = step.end().await;
+    for given in ["resourceVersion", "uid", "creationTimestamp"] {
+        node["metadata"].as_object_mut().unwrap().remove(given);
+    }
+    api("POST", "/api/v1/nodes", node).await.unwrap();
+    let error = finished.unwrap_err().to_string();
+    assert!(error.contains("the step's pod was lost"), "{error}");
+    bench.executor.discard(&bench.name()).await.unwrap();
+    // The node takes pods again.
+    let (lines, finished) = Bench::new().run(shell("echo back")).await;
+    assert_eq!((texts(&lines), finished.unwrap().ended), (vec!["back"], Ended::Exited(0)));
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster: make test-kubernetes"]
+async fn a_job_that_is_taken_away_is_no_fault_of_the_step() {
+    let bench = Bench::new();
+    let mut step = bench.start(shell("echo began; while :; do sleep 0.1; done")).await;
+    step.lines.recv().await.unwrap();
+    // As when somebody cleans up.
     bench.executor.discard(&bench.name()).await.unwrap();
     let (_, _dir, finished) = step.end().await;
     match finished {

@@ -29,7 +29,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// How long a pod may wait for a node, or for room in its quota, before its step is given back.
+/// How long a pod may wait for a node, for room in its quota, or to be begun there, before its step is given back.
 const KUBERNETES_PENDING: Duration = Duration::from_secs(1800);
 /// How long an image may fail to be fetched before that is the step's fault.
 const KUBERNETES_FETCHING: Duration = Duration::from_secs(180);

@@ -1,11 +1,7 @@
 //! `slipway pipeline`, against a real server.
 
 use crate::slipway::{Slipway, until};
-use std::{
-    fs,
-    io::Write as _,
-    process::{Command, Output, Stdio},
-};
+use std::{fs, process::Output};
 
 const FILE: &str = r#"name: greet
 params: { whom: nobody, fails: false }
@@ -122,22 +118,8 @@ async fn a_run_is_cancelled_from_the_command_line() {
 #[tokio::test]
 async fn a_secret_reaches_its_step_and_no_log() {
     let (slipway, mut server) = Slipway::start(&[]).await;
-    let piped = |mut command: Command, input: &str| {
-        let piped = Stdio::piped;
-        let mut child = command.stdin(piped()).stdout(piped()).stderr(piped()).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-        child.wait_with_output().unwrap()
-    };
-    let admin = ["--email", "admin@slipway.test"];
-    let user = ["admin", "create-user", "--role", "admin", "--password-stdin"];
-    assert!(piped(slipway.command(&[&user, &admin[..]].concat()), "correct horse battery\n").status.success());
-    let token = ["admin", "create-token", "--name", "test"];
-    let token = text(&slipway.command(&[&token, &admin[..]].concat()).output().unwrap().stdout);
-    let as_admin = |arguments: &[&str], input: &str| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_slipway"));
-        command.args(arguments).env("SLIPWAY_URL", &slipway.url).env("SLIPWAY_TOKEN", token.trim());
-        piped(command, input)
-    };
+    let admin = slipway.token_of("admin", "admin");
+    let as_admin = |arguments: &[&str], input: &str| slipway.cli_as(&admin, arguments, input);
     let set = |name: &str, value: &str| as_admin(&["secret", "set", name], value);
     assert!(text(&slipway.cli(&["secret", "delete", "KEY"]).stderr).contains("manage secrets"));
     let no = set("KEY", "abc\n");
@@ -180,21 +162,8 @@ steps:
 #[tokio::test]
 async fn a_step_that_asks_is_decided_from_the_command_line_and_runs_stand_in_each_other() {
     let (slipway, mut server) = Slipway::start(&[]).await;
-    let piped = |mut command: Command, input: &str| {
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-        child.wait_with_output().unwrap()
-    };
-    let approver = ["--email", "approver@slipway.test"];
-    let user = ["admin", "create-user", "--role", "approver", "--password-stdin"];
-    assert!(piped(slipway.command(&[&user, &approver[..]].concat()), "correct horse battery\n").status.success());
-    let token = ["admin", "create-token", "--name", "test"];
-    let token = text(&slipway.command(&[&token, &approver[..]].concat()).output().unwrap().stdout);
-    let decide = |arguments: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_slipway"));
-        command.args(arguments).env("SLIPWAY_URL", &slipway.url).env("SLIPWAY_TOKEN", token.trim());
-        command.output().unwrap()
-    };
+    let approver = slipway.token_of("approver", "approver");
+    let decide = |arguments: &[&str]| slipway.cli_as(&approver, arguments, "");
     let file = slipway.data().join("inner.yaml");
     let inner = "name: inner\nparams: { day: monday }\nsteps:\n  count: { command: 'echo 7 > n.json; echo $PARAM_DAY', outputs: { n: { path: n.json, type: value } } }\n";
     fs::write(&file, inner).unwrap();

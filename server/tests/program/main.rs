@@ -11,6 +11,7 @@ mod data;
 mod environment;
 mod evidence;
 mod kill;
+mod kubernetes;
 mod lifecycle;
 mod metrics;
 mod slipway;

@@ -105,7 +105,7 @@ impl Slipway {
 
     fn started(mut self, options: &[&str]) -> (Self, Process) {
         let server = self.serve("127.0.0.1:0", options);
-        self.token = self.make_token();
+        self.token = self.token_of("engineer", "contributor");
         (self, server)
     }
 
@@ -166,25 +166,34 @@ impl Slipway {
         (process, first.strip_prefix("Metrics are at ").expect("an address").to_owned())
     }
 
-    fn make_token(&self) -> String {
-        let email = "engineer@slipway.test";
+    /// Makes somebody with this role, and a token of theirs.
+    pub(crate) fn token_of(&self, name: &str, role: &str) -> String {
+        let email = format!("{name}@slipway.test");
         let mut user = self
-            .command(&["admin", "create-user", "--email", email, "--role", "contributor", "--password-stdin"])
+            .command(&["admin", "create-user", "--email", &email, "--role", role, "--password-stdin"])
             .stdin(Stdio::piped())
             .spawn()
             .unwrap();
         user.stdin.take().unwrap().write_all(b"correct horse battery\n").unwrap();
         assert!(user.wait().unwrap().success());
-        let token = self.command(&["admin", "create-token", "--email", email, "--name", "test"]).output().unwrap();
+        let token = self.command(&["admin", "create-token", "--email", &email, "--name", "test"]).output().unwrap();
         assert!(token.status.success());
         String::from_utf8(token.stdout).unwrap().trim().to_owned()
     }
 
+    /// Runs a command that talks to the server with this token, and gets this input.
+    pub(crate) fn cli_as(&self, token: &str, arguments: &[&str], input: &str) -> std::process::Output {
+        let mut command = Command::new(PROGRAM);
+        command.args(arguments).env("SLIPWAY_URL", &self.url).env("SLIPWAY_TOKEN", token);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    }
+
     /// Runs a command that talks to the server as this person does.
     pub(crate) fn cli(&self, arguments: &[&str]) -> std::process::Output {
-        let mut command = Command::new(PROGRAM);
-        command.args(arguments).env("SLIPWAY_URL", &self.url).env("SLIPWAY_TOKEN", &self.token);
-        command.output().unwrap()
+        self.cli_as(&self.token, arguments, "")
     }
 
     /// Asks until the server answers: it may be away for a moment.

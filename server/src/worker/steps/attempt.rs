@@ -115,7 +115,7 @@ impl Steps {
         let task = task(&adopted.work, adopted.work.invocation.env.clone(), gpus);
         let before = u64::try_from(adopted.lines_of_command).unwrap_or_default();
         let how = match place.1.mask(&held.attempt_id.to_string()).await {
-            Ok(mask) => self.follow(held, place, dir, &task, &adopted.work, (hand, before, mask), &mut log).await,
+            Ok(mask) => self.follow(held, place, dir, (&task, mask), &adopted.work, (hand, before), &mut log).await,
             Err(error) => Some(lost(format!("it could not be gone on with on the worker ({error})"))),
         };
         close(log, how.as_ref()).await;
@@ -168,7 +168,7 @@ impl Steps {
             Err(trouble) => return Some(troubled(trouble)),
         }
         let task = task(&work, env, self.gpus(place.0, held, &work));
-        self.follow(held, place, dir, &task, &work, (hand, 0, task.mask()), log).await
+        self.follow(held, place, dir, (&task, task.mask()), &work, (hand, 0), log).await
     }
 
     /// Which graphics processors the try may use in this place.
@@ -189,9 +189,9 @@ impl Steps {
         held: &Claimed,
         place: &Place,
         dir: &StepDir,
-        task: &Task,
+        (task, mask): (&Task, Mask),
         work: &StepWork,
-        (hand, lines_before, mask): (&Hand, u64, Mask),
+        (hand, lines_before): (&Hand, u64),
         log: &mut Log,
     ) -> Option<LetGo> {
         let (ended, hung) = (CancellationToken::new(), hand.cancel.child_token());
@@ -410,12 +410,17 @@ fn account(finished: &Finished) -> String {
         1 => " A process that it had left running was killed.".to_owned(),
         count => format!(" {count} processes that it had left running were killed."),
     };
-    format!(
-        "{ended} after {:.1} s; {:.1} s of processor time, {} MiB of memory.{left}",
-        usage.wall.as_secs_f64(),
-        (usage.user + usage.system).as_secs_f64(),
-        usage.peak_memory_bytes.div_ceil(1 << 20),
-    )
+    let took = usage.user + usage.system;
+    // What a cluster does not tell is not said.
+    let mut used = String::new();
+    if !took.is_zero() {
+        used.push_str(&format!("; {:.1} s of processor time", took.as_secs_f64()));
+    }
+    if usage.peak_memory_bytes > 0 {
+        let sign = if used.is_empty() { ';' } else { ',' };
+        used.push_str(&format!("{sign} {} MiB of memory", usage.peak_memory_bytes.div_ceil(1 << 20)));
+    }
+    format!("{ended} after {:.1} s{used}.{left}", usage.wall.as_secs_f64())
 }
 
 fn last_words(end: &AttemptEnd) -> String {
