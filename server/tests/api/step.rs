@@ -366,15 +366,17 @@ async fn a_step_that_writes_without_end_has_its_log_cut_and_goes_on() {
     let app = TestApp::start().await;
     let client = app.member(Role::Contributor).await;
     let worker = Worker::start(&app);
-    let run = start(&client, "name: talkative\nsteps:\n  talk: { command: seq 200500 }\n").await;
+    let much = "head -c 68000000 /dev/zero | tr '\\0' x | fold -w 16000";
+    let run = start(&client, &format!("name: talkative\nsteps:\n  talk:\n    command: {much}\n")).await;
     let detail = ended(&client, run).await;
     assert_eq!(detail["run"]["state"], "succeeded");
     let path = format!("/api/v1/pipeline-runs/{run}/steps/talk/attempts/1/log");
-    let tail = client.get(&format!("{path}?after=199998")).await.ok();
+    // The first line is the worker's.
+    let tail = client.get(&format!("{path}?after=4194")).await.ok();
     let texts: Vec<_> = tail["items"].as_array().unwrap().iter().map(|line| line["text"].as_str().unwrap()).collect();
-    assert_eq!(texts[..2], ["199998", "199999"]);
-    assert_eq!(texts[2], "The log is cut here: a log has at most 200000 lines and 64 MiB. The step goes on.");
-    assert_eq!((texts.len(), texts[4]), (5, "Succeeded."));
+    assert_eq!(texts[0], "x".repeat(16_000));
+    assert_eq!(texts[1], "The log is cut here: a log has at most 2000000 lines and 64 MiB. The step goes on.");
+    assert_eq!((texts.len(), texts[3]), (4, "Succeeded."));
     worker.stop().await;
 }
 

@@ -109,7 +109,7 @@ mod tests {
         let html = says(json!({ "accuracy": 0.912_345_678, "rows": 4000 }));
         assert!(html.contains(r#"<dt>accuracy</dt><dd title="0.912345678">0.912</dd>"#), "{html}");
         assert!(html.contains("<dt>rows</dt>") && !html.contains("more"), "{html}");
-        assert!(says(json!([1, 2])).contains(r#"title="[1,2]">[1,2]</code>"#));
+        assert!(says(json!([1, 2])).contains(r#"title="[1,2]" class="says">[1,2]</code>"#));
         let html = says(json!("x".repeat(200)));
         assert!(html.contains(&format!("{}…</code>", "x".repeat(79))), "{html}");
     }

@@ -114,7 +114,7 @@ async fn what_is_needed_is_asked_for_and_what_was_left_out_can_be_given_to_anoth
     let html = contributor.get("/pipelines/choices").await.shows(
         200,
         &[
-            "<option value=\"\">Choose</option>",
+            "<option value=\"\" selected>Choose</option>",
             "min=\"0\" max=\"1\" step=\"any\"",
             "Run every step, also what is kept",
         ],
@@ -125,7 +125,7 @@ async fn what_is_needed_is_asked_for_and_what_was_left_out_can_be_given_to_anoth
         let query = "select 1\r\nfrom here";
         fields(&[("params.deploy", deploy), ("params.rate", "0.5"), ("params.tag", ""), ("params.query", query)])
     };
-    let why = ["The param \"deploy\" must be true or false.", "<option value=\"\">Choose</option>"];
+    let why = ["The param \"deploy\" must be true or false.", "<option value=\"\" selected>Choose</option>"];
     contributor.form("/pipelines/choices/runs", &sent("")).await.shows(400, &why);
     contributor.form("/pipelines/choices/runs", &sent("false")).await.leads_to();
     // The text is as in the file: a browser's line ends are none of it.
