@@ -51,11 +51,15 @@ pub fn Workers(
     let note = format!("{alive} alive");
     let events = links.events(&[format!("pipeline_runs:{workspace_id}")]);
     let (of_running_note, of_ready_note) = (shown(running.len()), shown(ready.len()));
-    let is_of_pool = draft.value("pool").is_some();
-    let (of_pool, draft) = if is_of_pool { (draft, Draft::default()) } else { (Draft::default(), draft) };
+    // What was refused belongs to the form that has this field.
+    let of = |field: &str| if draft.value(field).is_some() { draft.clone() } else { Draft::default() };
+    let (of_pool, of_executor, draft) = (of("pool"), of("executor_pool"), of("name"));
     let pool_form = may_limit_pools.then(|| {
-        let names = pools.iter().map(|pool| pool.name.clone()).collect();
-        view! { <PoolForm action=links.to("workers/pools") names draft=of_pool/> }
+        let names: Vec<String> = pools.iter().map(|pool| pool.name.clone()).collect();
+        view! {
+            <PoolForm action=links.to("workers/pools") names=names.clone() draft=of_pool/>
+            <PoolExecutorForm action=links.to("workers/pools/executor") names draft=of_executor/>
+        }
     });
     let action = links.to("workers/limits");
     let form = may_write.then(|| {
@@ -157,6 +161,32 @@ fn PoolForm(action: String, names: Vec<String>, draft: Draft) -> impl IntoView {
                         draft
                     />
                     <Button text="Limit pool"/>
+                </form>
+            </details>
+        </Body>
+    }
+}
+
+/// Says where steps of a pool run that do not say so.
+#[component]
+fn PoolExecutorForm(action: String, names: Vec<String>, draft: Draft) -> impl IntoView {
+    let is_open = draft.is_refused();
+    let options = [("", "As processes"), ("docker", "By Docker"), ("kubernetes", "By Kubernetes")];
+    view! {
+        <Body>
+            <details open=is_open>
+                <summary>"Choose where a pool's steps run"</summary>
+                <form class="stack mt-2" method="post" action=action>
+                    <FormErrors draft=draft.clone() fields=&["executor_pool", "executor"]/>
+                    <TextField label="Pool" name="executor_pool" autocomplete="off" mono=true choices=names draft=draft.clone()/>
+                    <SelectField
+                        label="Its steps run"
+                        name="executor"
+                        options=options.map(|(value, text)| (value.to_owned(), text.to_owned())).to_vec()
+                        hint="Of all workspaces. A step or a pipeline that names its executor goes by that."
+                        draft
+                    />
+                    <Button text="Save"/>
                 </form>
             </details>
         </Body>
@@ -346,6 +376,7 @@ fn Pools(links: Links, pools: Vec<Pool>, may_limit_pools: bool) -> impl IntoView
             (ready, blocked) => format!("{ready} wait, {blocked} of them for a limit"),
         };
         let limit = pool.limit.map(|limit| format!("; at most {limit} at once")).unwrap_or_default();
+        let place = pool.executor.map(|executor| format!("; by {}", executor.as_str())).unwrap_or_default();
         let action = links.to(&format!("workers/pools/{}/delete", encode(&pool.name)));
         let delete = (may_limit_pools && pool.limit.is_some())
             .then(|| view! { <Act action text="Delete limit" symbol=Symbol::Cancel values=Vec::new()/> }.into_any());
@@ -353,7 +384,7 @@ fn Pools(links: Links, pools: Vec<Pool>, may_limit_pools: bool) -> impl IntoView
             <Row
                 title=pool.name
                 state=view! { <StateMark state=shape word/> }.into_any()
-                sub=format!("{waits}{limit}").into_any()
+                sub=format!("{waits}{limit}{place}").into_any()
                 more=delete.into_any()
                 end=format!("{} of {most}", pool.running).into_any()
             />

@@ -641,6 +641,7 @@ pub fn workers() -> Vec<Worker> {
 #[must_use]
 pub fn pools() -> Vec<Pool> {
     let pool = |name: &str, slots, limit, running, ready, blocked| Pool {
+        executor: (name == "gpu").then_some(ExecutorKind::Docker),
         name: name.to_owned(),
         workers: 1,
         slots,

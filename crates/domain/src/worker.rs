@@ -117,6 +117,8 @@ pub struct Pool {
     pub slots: i64,
     /// How many may run at once, when that is limited.
     pub limit: Option<i32>,
+    /// Where its steps run that do not say so, nor does their pipeline; none for processes.
+    pub executor: Option<ExecutorKind>,
     /// Steps that run.
     pub running: i64,
     /// Steps that could run.

@@ -240,6 +240,49 @@ impl Services {
             .await?;
         commit(tx).await
     }
+
+    /// Says where the steps of a pool run that do not say so, nor does their pipeline. Steps that there are already stay
+    /// where they are.
+    ///
+    /// # Errors
+    /// `Invalid` for a name that is none.
+    #[boxed]
+    pub async fn set_pool_executor(&self, ctx: &Ctx, pool: &str, executor: ExecutorKind) -> Result<()> {
+        pool_name(pool)?;
+        let mut tx = self.begin().await?;
+        let before = store::worker::pool_executors(&mut tx).await?.remove(pool);
+        if before == Some(executor) {
+            return Ok(());
+        }
+        store::worker::set_pool_executor(&mut tx, pool, executor).await?;
+        let object = Object::new(ObjectKind::Workspace, ctx.workspace_id(), &ctx.workspace.name);
+        let summary = format!("had steps of the pool {pool} run by {}, in all workspaces", executor.as_str());
+        Event::new("pool_executor.set", object, summary)
+            .details(serde_json::json!({ "pool": pool, "executor": executor, "before": before }))
+            .write(&mut tx, ctx)
+            .await?;
+        commit(tx).await
+    }
+
+    /// Takes that back: they run as processes.
+    ///
+    /// # Errors
+    /// `Invalid` for a name that is none, `NotFound` when the pool has no executor of its own.
+    #[boxed]
+    pub async fn delete_pool_executor(&self, ctx: &Ctx, pool: &str) -> Result<()> {
+        pool_name(pool)?;
+        let mut tx = self.begin().await?;
+        if !store::worker::delete_pool_executor(&mut tx, pool).await? {
+            let message = format!("The pool \"{pool}\" has no executor of its own: its steps run as processes.");
+            return Err(Error::new(ErrorKind::NotFound, message));
+        }
+        let object = Object::new(ObjectKind::Workspace, ctx.workspace_id(), &ctx.workspace.name);
+        Event::new("pool_executor.deleted", object, format!("took the executor of the pool {pool} away"))
+            .details(serde_json::json!({ "pool": pool }))
+            .write(&mut tx, ctx)
+            .await?;
+        commit(tx).await
+    }
 }
 
 fn pool_name(pool: &str) -> Result<()> {

@@ -173,12 +173,47 @@ pub async fn list(conn: &mut PgConnection) -> Result<Vec<Worker>> {
     rows.into_iter().map(Worker::try_from).collect()
 }
 
-/// The pools that have workers, steps or a limit, by name. A worker that was silent for so long does not count.
+/// Where the steps of pools run that do not say so, by the names of the pools.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn pool_executors(conn: &mut PgConnection) -> Result<BTreeMap<String, ExecutorKind>> {
+    let rows: Vec<(String, String)> =
+        sqlx::query_as("select pool, executor from pool_executors").fetch_all(conn).await?;
+    rows.into_iter().map(|(pool, name)| Ok((pool, executor(&name)?))).collect()
+}
+
+/// Says where the steps of a pool run that do not say so.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn set_pool_executor(conn: &mut PgConnection, pool: &str, executor: ExecutorKind) -> Result<()> {
+    sqlx::query(
+        "insert into pool_executors (pool, executor) values ($1, $2)
+         on conflict (pool) do update set executor = excluded.executor",
+    )
+    .bind(pool)
+    .bind(executor.as_str())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Takes back what was said of a pool. Tells whether something was.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn delete_pool_executor(conn: &mut PgConnection, pool: &str) -> Result<bool> {
+    let deleted = sqlx::query("delete from pool_executors where pool = $1").bind(pool).execute(conn).await?;
+    Ok(deleted.rows_affected() == 1)
+}
+
+/// The pools that have workers, steps, a limit or an executor, by name. A worker that was silent for so long does not count.
 ///
 /// # Errors
 /// When the statement fails.
 pub async fn pools(conn: &mut PgConnection, silent: Duration) -> Result<Vec<Pool>> {
-    type Counts = (String, i64, i64, Option<i32>, i64, i64, i64);
+    type Counts = (String, i64, i64, Option<i32>, Option<String>, i64, i64, i64);
     let rows: Vec<Counts> = sqlx::query_as(
         "with alive as (
              select unnest(pools) as name, slots
@@ -210,11 +245,14 @@ pub async fn pools(conn: &mut PgConnection, silent: Duration) -> Result<Vec<Pool
              select name from queued
              union
              select name from limits where kind = 'pool'
+             union
+             select pool from pool_executors
          )
          select k.name,
              (select count(*) from alive a where a.name = k.name),
              (select coalesce(sum(a.slots), 0) from alive a where a.name = k.name),
              (select l.slots from limits l where l.kind = 'pool' and l.name = k.name),
+             (select e.executor from pool_executors e where e.pool = k.name),
              coalesce(q.running, 0), coalesce(q.ready, 0), coalesce(q.blocked, 0)
          from known k
          left join queued q on q.name = k.name
@@ -223,16 +261,11 @@ pub async fn pools(conn: &mut PgConnection, silent: Duration) -> Result<Vec<Pool
     .bind(silent.as_secs_f64())
     .fetch_all(conn)
     .await?;
-    let pool = |(name, workers, slots, limit, running, ready, blocked): Counts| Pool {
-        name,
-        workers,
-        slots,
-        limit,
-        running,
-        ready,
-        blocked,
+    let pool = |(name, workers, slots, limit, own, running, ready, blocked): Counts| {
+        let executor = own.as_deref().map(executor).transpose()?;
+        Ok(Pool { name, workers, slots, limit, executor, running, ready, blocked })
     };
-    Ok(rows.into_iter().map(pool).collect())
+    rows.into_iter().map(pool).collect()
 }
 
 #[derive(FromRow)]

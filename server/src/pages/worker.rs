@@ -4,7 +4,7 @@ use super::{Form, PageResult, View, form::can_mend};
 use crate::{access::Access, extract::Path, router::Routes};
 use app::{pages::worker::Workers, shell::Section, ui::field::Draft};
 use axum::http::Method;
-use domain::{Error, permission::Permission};
+use domain::{Error, ErrorKind, permission::Permission, pipeline::ExecutorKind};
 use leptos::prelude::*;
 
 const SECTION: Option<Section> = Some(Section::Pipelines);
@@ -18,6 +18,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         .page(Method::POST, "/workers/limits/{name}/delete", write, delete_limit)
         .page(Method::POST, "/workers/pools", pools, limit_pool)
         .page(Method::POST, "/workers/pools/{name}/delete", pools, delete_pool_limit)
+        .page(Method::POST, "/workers/pools/executor", pools, set_pool_executor)
 }
 
 async fn show(view: View) -> PageResult {
@@ -88,4 +89,32 @@ async fn delete_pool_limit(view: View, Path(name): Path<String>) -> PageResult {
     view.services().delete_pool_limit(view.ctx()?, &name).await?;
     let notice = format!("The pool {name} has no limit any more: as many of its steps run as its workers take.");
     view.done(&view.links.to("workers"), &notice).await
+}
+
+async fn set_pool_executor(view: View, form: Form) -> PageResult {
+    let (ctx, pool) = (view.ctx()?, form.text("executor_pool"));
+    let set = match form.text("executor") {
+        "" => view.services().delete_pool_executor(ctx, pool).await.map(|()| "processes".to_owned()),
+        name => match ExecutorKind::parse(name) {
+            Some(executor) => {
+                let set = view.services().set_pool_executor(ctx, pool, executor).await;
+                set.map(|()| executor.as_str().to_owned())
+            }
+            None => Err(Error::invalid_field("executor", "This is no place where steps run.")),
+        },
+    };
+    match set {
+        Ok(executor) => {
+            let notice = format!("Steps of the pool {pool} that do not say otherwise run by {executor}.");
+            view.done(&view.links.to("workers"), &notice).await
+        }
+        Err(error) if can_mend(&error) || error.kind == ErrorKind::NotFound => {
+            let field =
+                error.field.clone().map(|field| if field == "pool" { "executor_pool".to_owned() } else { field });
+            let error = Error { field: field.or(Some("executor".to_owned())), ..error };
+            let draft = form.refused(&error);
+            page(view, Some((error, draft))).await
+        }
+        Err(error) => Err(error.into()),
+    }
 }

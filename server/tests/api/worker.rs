@@ -6,7 +6,7 @@ use crate::{
 };
 use domain::{gpu::Gpu, permission::Role};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 use tokio::time::{Instant, sleep};
 
 #[tokio::test]
@@ -116,6 +116,54 @@ async fn a_step_that_waits_for_a_limit_says_which_steps_have_it() {
         assert_eq!(ended(&client, run).await["run"]["state"], "succeeded");
     }
     worker.stop().await;
+}
+
+#[tokio::test]
+async fn where_the_steps_of_a_pool_run_is_said_by_an_administrator_alone() {
+    let app = TestApp::start().await;
+    let (admin, contributor) = (app.member(Role::Admin).await, app.member(Role::Contributor).await);
+    let path = "/api/v1/pools/big/executor";
+    admin.delete(path).await.refused(404);
+    for (path, body, says) in [
+        (path, json!({ "executor": "moon" }), "executor"),
+        (path, json!({}), "executor"),
+        ("/api/v1/pools/No%20pool/executor", json!({ "executor": "docker" }), "A pool's name is"),
+    ] {
+        let refused = admin.put(path, body).await.refused(400);
+        assert!(refused["detail"].as_str().unwrap().contains(says), "{refused}");
+    }
+    contributor.put(path, json!({ "executor": "docker" })).await.refused(403);
+    contributor.delete(path).await.refused(403);
+    assert_eq!(admin.put(path, json!({ "executor": "docker" })).await.status, 204);
+
+    // What says nothing goes by its pool, wherever it stands; what says something goes by that.
+    let yaml = "name: places\nimage: alpine\nsteps:\n  pool: { command: x, pool: big }\n  own: { command: x, pool: big, \
+                executor: kubernetes }\n  other: { command: x, pool: small }\n  inside: { steps: { one: { command: x, pool: \
+                big } } }\n";
+    let run = start(&contributor, yaml).await;
+    let queue = contributor.get("/api/v1/workers").await.ok();
+    let places: BTreeMap<&str, &str> = queue["ready"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| (step["step"].as_str().unwrap(), step["executor"].as_str().unwrap()))
+        .collect();
+    let expected = [("inside.one", "docker"), ("other", "process"), ("own", "kubernetes"), ("pool", "docker")];
+    assert_eq!(places, BTreeMap::from(expected));
+    let pools = queue["pools"].as_array().unwrap();
+    let executor = |name: &str| pools.iter().find(|pool| pool["name"] == name).unwrap()["executor"].clone();
+    assert_eq!((executor("big"), executor("small")), (json!("docker"), json!(null)));
+    contributor.post(&format!("/api/v1/pipeline-runs/{run}/cancel"), json!({})).await;
+
+    let page = app.browser(admin.user()).await.in_workspace("default");
+    page.get("/workers").await.shows(200, &["by docker", "Choose where a pool's steps run"]);
+    page.form("/workers/pools/executor", "executor_pool=big&executor=moon")
+        .await
+        .shows(400, &["no place where steps run"]);
+    page.form("/workers/pools/executor", "executor_pool=big&executor=").await.leads_to();
+    admin.delete(path).await.refused(404);
+    let history = admin.get("/api/v1/audit-events").await.ok().to_string();
+    assert!(history.contains("pool_executor.set") && history.contains("pool_executor.deleted"), "{history}");
 }
 
 #[tokio::test]

@@ -572,10 +572,10 @@ impl PipelineSpec {
             .collect()
     }
 
-    /// Where this step runs.
+    /// Where this step says that it runs; none where its pool decides.
     #[must_use]
-    pub fn executor_of(&self, step: &StepSpec) -> ExecutorKind {
-        step.executor.or(self.executor).unwrap_or(ExecutorKind::Process)
+    pub fn executor_of(&self, step: &StepSpec) -> Option<ExecutorKind> {
+        step.executor.or(self.executor)
     }
 
     /// Whether what this step gave is used again, and how old it may be; none when it is not.

@@ -721,7 +721,7 @@ fn steps_have_steps_of_their_own_and_see_those_around_them() {
     assert_eq!(spec.graph().layers(), [vec!["list"], vec!["region", "tell"], vec!["best"]]);
     let train = spec.step(&["region", "train"]).unwrap();
     assert_eq!(train.combinations().len(), 6);
-    assert_eq!(spec.executor_of(train), ExecutorKind::Docker);
+    assert_eq!(spec.executor_of(train), Some(ExecutorKind::Docker));
     assert_eq!(spec.image_of(train), Some("python:3.11-slim"));
     assert_eq!(train.resources, Resources { cpu: Some(0.5), memory_bytes: Some(512 << 20), gpu: 1 });
     assert!(spec.steps["tell"].finally && !spec.steps["best"].finally);

@@ -605,7 +605,8 @@ async fn insert(
             inputs::pin_all(conn, ctx, id, &version.spec).await?;
         }
     }
-    let around = Around { workspace: ctx.workspace_id(), spec: &version.spec, outer: None };
+    let executors = store::worker::pool_executors(conn).await?;
+    let around = Around { workspace: ctx.workspace_id(), spec: &version.spec, executors: &executors, outer: None };
     let Plan { steps, edges } = plan::steps(around, &version.spec.steps);
     store::step::insert(conn, id, ctx.workspace_id(), &steps, &edges).await?;
 

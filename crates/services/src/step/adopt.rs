@@ -66,7 +66,7 @@ impl Services {
             outputs,
             notebook: super::NotebookWork::of(step),
             kfp: step.kfp.as_deref().map(KfpWork::promised),
-            executor: work.spec.executor_of(step),
+            executor: work.executor,
             image: step.image.clone().or_else(|| work.spec.image.clone()),
             resources: step.resources,
             timeout: step.timeout_seconds.map(Duration::from_secs),

@@ -44,7 +44,7 @@ impl RunWith<'_> {
     /// Whether what the step finds on its worker decides whether it runs.
     pub(super) fn asks_for_environment(&self) -> bool {
         let spec = &self.work.spec;
-        spec.executor_of(self.step) == ExecutorKind::Process && self.is_kept()
+        self.work.executor == ExecutorKind::Process && self.is_kept()
     }
 
     /// Whether what the step gives is looked for, and kept.
@@ -204,7 +204,7 @@ impl Services {
 fn key(with: &RunWith<'_>) -> Result<std::result::Result<CacheKey, &'static str>> {
     let spec = &with.work.spec;
     let mut key = CacheKey::default();
-    match spec.executor_of(with.step) {
+    match with.work.executor {
         ExecutorKind::Process => match &with.facts.environment {
             Some(environment) => key.add("environment", environment.as_str()),
             None => return Ok(Err("its worker does not know its packages yet")),

@@ -282,7 +282,7 @@ impl Services {
         let token_name = format!("{run_name}: {}, try {}", held.name, held.number);
         let taken: Vec<StepInput> = inputs.iter().map(|files| files.input.clone()).collect();
         let outputs = PipelineSpec::filled_outputs(step, &values);
-        let python = match work.spec.executor_of(step) {
+        let python = match work.executor {
             ExecutorKind::Process => invocation.python(),
             ExecutorKind::Docker | ExecutorKind::Kubernetes => Python::default(),
         };
@@ -383,7 +383,7 @@ impl Services {
             outputs,
             notebook,
             kfp,
-            executor: work.spec.executor_of(step),
+            executor: work.executor,
             image: image.or_else(|| work.spec.image_of(step).map(str::to_owned)),
             resources: step.resources,
             timeout,

@@ -15,6 +15,8 @@ use store::step::{NewStep, limit};
 pub(crate) struct Around<'a> {
     pub(crate) workspace: WorkspaceId,
     pub(crate) spec: &'a PipelineSpec,
+    /// Where the steps of pools run that do not say so.
+    pub(crate) executors: &'a BTreeMap<String, ExecutorKind>,
     /// The step that they are inside of, when they are.
     pub(crate) outer: Option<&'a Outer>,
 }
@@ -112,7 +114,8 @@ fn new_step(
     spot: Spot,
     items: BTreeMap<String, ParamValue>,
 ) -> NewStep {
-    let executor = around.spec.executor_of(step);
+    let of_pool = || around.executors.get(&step.pool).copied();
+    let executor = around.spec.executor_of(step).or_else(of_pool).unwrap_or(ExecutorKind::Process);
     NewStep {
         id,
         name: spot.name,

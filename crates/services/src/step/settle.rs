@@ -274,7 +274,9 @@ impl<'a> Mover<'a> {
         let spot = Spot { place: waiting.place.clone(), name: waiting.name.clone() };
         let Some(step) = spec.step(&spot.place) else { return Err(Error::internal()) };
         let outer = Outer { id: waiting.id, spot, items: waiting.items.clone(), finally: waiting.finally };
-        let around = Around { workspace: self.run.workspace_id, spec: &spec, outer: Some(&outer) };
+        let executors = store::worker::pool_executors(self.conn).await?;
+        let around =
+            Around { workspace: self.run.workspace_id, spec: &spec, executors: &executors, outer: Some(&outer) };
         let plan = if waiting.kind == StepKind::Many {
             match self.instances(&spec, step, &outer).await? {
                 Ok(values) => plan::instances(around, &outer, step, &values),

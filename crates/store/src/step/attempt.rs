@@ -341,6 +341,8 @@ pub struct Work {
     pub spec: PipelineSpec,
     /// The value of every param.
     pub params: BTreeMap<String, ParamValue>,
+    /// Where the step runs.
+    pub executor: ExecutorKind,
     /// Where the step stands in the file.
     pub place: Vec<String>,
     /// What matrices and maps gave to this instance.
@@ -370,6 +372,7 @@ pub async fn work(conn: &mut PgConnection, step: StepId, fence: i64) -> Result<O
         workspace_created_at: DateTime<Utc>,
         spec: Json<PipelineSpec>,
         params: Json<BTreeMap<String, ParamValue>>,
+        executor: String,
         place: Vec<String>,
         items: Json<BTreeMap<String, ParamValue>>,
         max_attempts: i32,
@@ -379,7 +382,7 @@ pub async fn work(conn: &mut PgConnection, step: StepId, fence: i64) -> Result<O
         "select r.number, r.pipeline_id, r.use_cache, r.code,
              (select b.number from pipeline_runs b where b.id = r.reproduces) as reproduces,
              p.name as pipeline, w.id as workspace_id, w.slug, w.name as workspace_name,
-             w.created_at as workspace_created_at, v.spec, r.params, s.place, s.items, s.max_attempts,
+             w.created_at as workspace_created_at, v.spec, r.params, s.executor, s.place, s.items, s.max_attempts,
              r.cancel_requested_at is not null and not s.finally as cancelling
          from steps s
          join pipeline_runs r on r.id = s.run_id

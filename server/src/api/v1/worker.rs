@@ -12,6 +12,7 @@ use axum::{Json, extract::State, http::StatusCode};
 use domain::{
     gpu::GpuSlot,
     permission::Permission,
+    pipeline::ExecutorKind,
     worker::{Limit, Pool, QueuedStep, Worker},
 };
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,8 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         .api(read, operation!(pool_limit))
         .api(pools, operation!(set_pool_limit))
         .api(pools, operation!(delete_pool_limit))
+        .api(pools, operation!(set_pool_executor))
+        .api(pools, operation!(delete_pool_executor))
 }
 
 /// How the workers and the queue stand.
@@ -126,5 +129,40 @@ async fn delete_pool_limit(
     Path(pool): Path<String>,
 ) -> Result<StatusCode, ApiError> {
     state.services.delete_pool_limit(&ctx, &pool).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The executor of a pool as it shall be.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewPoolExecutor {
+    /// Where its steps run.
+    executor: ExecutorKind,
+}
+
+/// Says where the steps of a pool run that do not say so, nor does their pipeline, in all workspaces. Runs that were started
+/// already stay as they are.
+#[utoipa::path(put, path = "/api/v1/pools/{pool}/executor", tag = "pipelines", params(("pool" = String, Path)),
+    request_body = NewPoolExecutor,
+    responses((status = 204), (status = 400, body = Problem)))]
+async fn set_pool_executor(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Path(pool): Path<String>,
+    Body(new): Body<NewPoolExecutor>,
+) -> Result<StatusCode, ApiError> {
+    state.services.set_pool_executor(&ctx, &pool, new.executor).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Takes the executor of a pool away: its steps run as processes, unless they say otherwise.
+#[utoipa::path(delete, path = "/api/v1/pools/{pool}/executor", tag = "pipelines", params(("pool" = String, Path)),
+    responses((status = 204), (status = 400, body = Problem), (status = 404, body = Problem)))]
+async fn delete_pool_executor(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    Path(pool): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    state.services.delete_pool_executor(&ctx, &pool).await?;
     Ok(StatusCode::NO_CONTENT)
 }
