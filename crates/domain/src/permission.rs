@@ -215,7 +215,7 @@ impl Permission {
             Self::ManageMembers => "manage members",
             Self::ManageWebhooks => "manage webhooks",
             Self::ManageSecrets => "manage secrets",
-            Self::ManagePools => "limit pools of workers",
+            Self::ManagePools => "manage pools of workers",
             Self::ManageWorkspace => "change the workspace",
         }
     }

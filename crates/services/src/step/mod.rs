@@ -299,6 +299,8 @@ impl Services {
         };
         let is_refused = inputs.iter().any(|input| matches!(input.source, Source::Refused(_)));
         if let (Some(python), None, true) = (&unknown, &found_out.facts, !is_refused && with.asks_for_environment()) {
+            // One that is only dropped holds the run until its connection is used again.
+            tx.rollback().await.map_err(store::Error::from)?;
             return Ok(Begun::Asks(python.clone()));
         }
         let looked = match is_refused {
@@ -308,7 +310,10 @@ impl Services {
         let cached = match looked {
             cache::Outcome::Hit(hit) => Some(hit),
             cache::Outcome::Miss => None,
-            cache::Outcome::Looks(kept) => return Ok(Begun::Looks(kept)),
+            cache::Outcome::Looks(kept) => {
+                tx.rollback().await.map_err(store::Error::from)?;
+                return Ok(Begun::Looks(kept));
+            }
         };
         let kfp = match &step.kfp {
             Some(contract) => Some(KfpWork {
