@@ -7,7 +7,7 @@ use domain::{
     audit::{Object, ObjectKind},
     gpu::GpuSlot,
     id::StepId,
-    pipeline::is_name,
+    pipeline::{ExecutorKind, is_name},
     worker::{Limit, MAX_SLOTS, Pool, QueuedStep, SILENT_AFTER, Worker, waits_for},
 };
 use std::time::Duration;

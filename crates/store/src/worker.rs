@@ -131,7 +131,7 @@ struct Row {
     last_seen: DateTime<Utc>,
 }
 
-fn executor(name: &str) -> Result<ExecutorKind> {
+pub(crate) fn executor(name: &str) -> Result<ExecutorKind> {
     ExecutorKind::parse(name).ok_or_else(|| Error::unknown("executor", name))
 }
 

@@ -43,7 +43,6 @@ pub(super) struct RunWith<'a> {
 impl RunWith<'_> {
     /// Whether what the step finds on its worker decides whether it runs.
     pub(super) fn asks_for_environment(&self) -> bool {
-        let spec = &self.work.spec;
         self.work.executor == ExecutorKind::Process && self.is_kept()
     }
 

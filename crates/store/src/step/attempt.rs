@@ -1,11 +1,11 @@
 //! Tries of steps.
 
-use crate::{Error, Result, gpu};
+use crate::{Error, Result, gpu, worker::executor};
 use chrono::{DateTime, Utc};
 use domain::{
     gpu::Gpu,
     id::{PipelineId, PipelineRunId, RunId, StepAttemptId, StepId, TokenId, UserId, WorkspaceId},
-    pipeline::{ParamValue, PipelineSpec},
+    pipeline::{ExecutorKind, ParamValue, PipelineSpec},
     pipeline_run::{AttemptOutcome, Code},
     step::{StepAttempt, StepInput},
     user::Workspace,
@@ -395,7 +395,8 @@ pub async fn work(conn: &mut PgConnection, step: StepId, fence: i64) -> Result<O
     .bind(fence)
     .fetch_optional(conn)
     .await?;
-    Ok(row.map(|row| Work {
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(Work {
         run_number: row.number,
         pipeline_id: row.pipeline_id,
         use_cache: row.use_cache,
@@ -410,6 +411,7 @@ pub async fn work(conn: &mut PgConnection, step: StepId, fence: i64) -> Result<O
         },
         spec: row.spec.0,
         params: row.params.0,
+        executor: executor(&row.executor)?,
         place: row.place,
         items: row.items.0,
         max_attempts: row.max_attempts,
