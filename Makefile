@@ -33,8 +33,9 @@ soak: ## run each race that must have one winner a thousand times (RACES=1000)
 check: ## format, lints, dependency directions, licences, links, page sizes; changes nothing
 	@exec scripts/check.sh
 
-bench: ## measure a release build beside MLflow: logging, search, history, reading a run, memory, disk (SECONDS_EACH=8, OUT=file.md for the table)
-	@exec scripts/bench.sh
+bench: ## measure a release build beside MLflow's server (SECONDS_EACH=8, OUT=file.md for the table), and its pipelines by the figures of other engines
+	@scripts/bench.sh
+	@exec scripts/bench-pipeline.sh
 
 bench-scale: ## measure a release build on 100,000 runs and 50 million points
 	@exec scripts/bench-scale.sh

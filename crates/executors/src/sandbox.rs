@@ -19,7 +19,7 @@ use nix::{
         prctl,
         resource::{Resource, getrlimit, setrlimit},
     },
-    unistd::{Pid, getpid},
+    unistd::Pid,
 };
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
@@ -28,7 +28,9 @@ use seccompiler::{
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
-    fmt, fs, io,
+    fmt, fs,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -138,13 +140,16 @@ pub(crate) fn limit() {
 }
 
 /// Keeps this process and all that come from it on so many processors: where nothing shares out their time, a step has
-/// whole ones. Others have the next, so that not all steps are on the first.
-pub(crate) fn bind(cpus: f64) -> nix::Result<()> {
+/// whole ones. Which these are follows from its directory, so that not all steps are on the first.
+pub(crate) fn bind(cpus: f64, own: &Path) -> nix::Result<()> {
     let allowed = sched_getaffinity(Pid::from_raw(0))?;
     let known: Vec<usize> = (0..CpuSet::count()).filter(|cpu| allowed.is_set(*cpu).unwrap_or(false)).collect();
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a few
     let wanted = (cpus.ceil().clamp(1.0, 10_000.0) as usize).min(known.len());
-    let first = usize::try_from(getpid().as_raw()).unwrap_or_default();
+    let mut hasher = DefaultHasher::new();
+    own.hash(&mut hasher);
+    #[allow(clippy::cast_possible_truncation)] // any will do
+    let first = hasher.finish() as usize;
     let mut own = CpuSet::new();
     known.iter().cycle().skip(first % known.len().max(1)).take(wanted).try_for_each(|cpu| own.set(*cpu))?;
     sched_setaffinity(Pid::from_raw(0), &own)

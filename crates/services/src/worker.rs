@@ -11,7 +11,7 @@ use domain::{
     worker::{Limit, MAX_SLOTS, Pool, QueuedStep, SILENT_AFTER, Worker, waits_for},
 };
 use std::time::Duration;
-use store::step::limit;
+use store::{PgConnection, step::limit};
 
 pub use store::worker::Beat;
 
@@ -191,12 +191,14 @@ impl Services {
     /// Says how many steps of a pool may run at once, in all workspaces. Steps that run already go on.
     ///
     /// # Errors
-    /// `Invalid` for a name that is none or a number out of bounds, `Conflict` when there are too many.
+    /// `Invalid` for a name that is none or a number out of bounds, `Conflict` when there are too many, `Forbidden` for whoever
+    /// is not an administrator of every workspace.
     #[boxed]
     pub async fn set_pool_limit(&self, ctx: &Ctx, pool: &str, slots: i32) -> Result<Limit> {
         pool_name(pool)?;
         number_of_slots(slots)?;
         let mut tx = self.begin().await?;
+        may_manage_pools(&mut tx, ctx).await?;
         let key = limit::pool_key(pool);
         let before = limit::find(&mut tx, ctx.workspace_id(), &key).await?;
         if before.is_none() && limit::count(&mut tx, "pool").await? >= MOST as i64 {
@@ -227,6 +229,7 @@ impl Services {
     pub async fn delete_pool_limit(&self, ctx: &Ctx, pool: &str) -> Result<()> {
         pool_name(pool)?;
         let mut tx = self.begin().await?;
+        may_manage_pools(&mut tx, ctx).await?;
         let key = limit::pool_key(pool);
         if !limit::delete(&mut tx, &key).await? {
             return Err(unlimited(pool));
@@ -250,6 +253,7 @@ impl Services {
     pub async fn set_pool_executor(&self, ctx: &Ctx, pool: &str, executor: ExecutorKind) -> Result<()> {
         pool_name(pool)?;
         let mut tx = self.begin().await?;
+        may_manage_pools(&mut tx, ctx).await?;
         let before = store::worker::pool_executors(&mut tx).await?.remove(pool);
         if before == Some(executor) {
             return Ok(());
@@ -272,6 +276,7 @@ impl Services {
     pub async fn delete_pool_executor(&self, ctx: &Ctx, pool: &str) -> Result<()> {
         pool_name(pool)?;
         let mut tx = self.begin().await?;
+        may_manage_pools(&mut tx, ctx).await?;
         if !store::worker::delete_pool_executor(&mut tx, pool).await? {
             let message = format!("The pool \"{pool}\" has no executor of its own: its steps run as processes.");
             return Err(Error::new(ErrorKind::NotFound, message));
@@ -283,6 +288,20 @@ impl Services {
             .await?;
         commit(tx).await
     }
+}
+
+/// Pools are of all workspaces: who is an administrator of some of them must not decide for the others.
+async fn may_manage_pools(conn: &mut PgConnection, ctx: &Ctx) -> Result<()> {
+    let is_admin = match ctx.user() {
+        Some(user) => store::workspace::is_admin_of_all(conn, user.id).await?,
+        None => true,
+    };
+    if is_admin {
+        return Ok(());
+    }
+    let message =
+        "Pools are of all workspaces: only who is an administrator of each of them may say how they run steps.";
+    Err(Error::new(ErrorKind::Forbidden, message))
 }
 
 fn pool_name(pool: &str) -> Result<()> {

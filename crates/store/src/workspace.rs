@@ -212,6 +212,23 @@ pub async fn members(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<
         .collect()
 }
 
+/// Whether the user is an administrator of every workspace there is.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn is_admin_of_all(conn: &mut PgConnection, user: UserId) -> Result<bool> {
+    let is_admin = sqlx::query_scalar(
+        "select not exists (
+             select from workspaces w
+             where not exists (
+                 select from members m where m.workspace_id = w.id and m.user_id = $1 and 'admin' = any(m.roles)))",
+    )
+    .bind(user)
+    .fetch_one(conn)
+    .await?;
+    Ok(is_admin)
+}
+
 /// Makes the user a member with exactly these roles, or changes a member's roles to them. Tells whether they were no
 /// member before.
 ///

@@ -148,7 +148,7 @@ async fn where_the_steps_of_a_pool_run_is_said_by_an_administrator_alone() {
         .iter()
         .map(|step| (step["step"].as_str().unwrap(), step["executor"].as_str().unwrap()))
         .collect();
-    let expected = [("inside.one", "docker"), ("other", "process"), ("own", "kubernetes"), ("pool", "docker")];
+    let expected = [("inside/one", "docker"), ("other", "process"), ("own", "kubernetes"), ("pool", "docker")];
     assert_eq!(places, BTreeMap::from(expected));
     let pools = queue["pools"].as_array().unwrap();
     let executor = |name: &str| pools.iter().find(|pool| pool["name"] == name).unwrap()["executor"].clone();

@@ -47,6 +47,35 @@ async fn the_packages_of_a_steps_own_python_count() {
     server.stop();
 }
 
+#[tokio::test]
+async fn a_python_where_steps_may_write_is_not_asked() {
+    let shared = tempfile::tempdir().unwrap();
+    let bin = shared.path().join("bin");
+    fs::create_dir(&bin).unwrap();
+    let (python, asked) = (bin.join("python3"), shared.path().join("asked"));
+    fs::write(&python, format!("#!/bin/sh\ntouch {}\n", asked.display())).unwrap();
+    fs::set_permissions(&python, fs::Permissions::from_mode(0o755)).unwrap();
+    // Neither by its own name, nor by that of a link that leads there.
+    let elsewhere = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(&python, elsewhere.path().join("python3")).unwrap();
+    let (slipway, mut server) = Slipway::start(&["--steps", "1", "--step-dirs", shared.path().to_str().unwrap()]).await;
+    for (name, folder) in [("own", bin.as_path()), ("link", elsewhere.path())] {
+        let folder = folder.display();
+        let yaml = format!(
+            "name: {name}\nsteps:\n  path: {{ command: 'true', env: {{ PATH: '{folder}:/bin' }}, cache: true }}\n  named: {{ \
+             command: 'true || {folder}/python3', cache: true }}\n"
+        );
+        let ended = slipway.ended(slipway.run(&yaml).await).await;
+        assert_eq!(ended["run"]["state"], "succeeded", "{ended:#}");
+        for step in ended["steps"].as_array().unwrap() {
+            assert_eq!(step["cache"]["outcome"], "miss", "{step:#}");
+            assert!(step["cache"]["reasons"].to_string().contains("packages"), "{step:#}");
+        }
+    }
+    server.stop();
+    assert!(!asked.exists(), "it was run outside of the sandbox");
+}
+
 fn git(folder: &Path, arguments: &[&str]) -> String {
     let output = Command::new("git").args(arguments).current_dir(folder).output().unwrap();
     assert!(output.status.success(), "{output:?}");

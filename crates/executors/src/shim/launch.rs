@@ -50,7 +50,7 @@ pub(super) fn run() -> io::Result<()> {
         && !(joined && launch.group.has_processors())
     {
         // Without it, it runs as well, and takes more.
-        let _ = sandbox::bind(cpus);
+        let _ = sandbox::bind(cpus, &launch.own);
     }
     // Last: it could not arrange anything afterwards.
     let sandbox = sandbox::confine(&launch.confinement, &launch.own);

@@ -133,8 +133,9 @@ pub(crate) struct Cause<'a> {
     pub(crate) no_cache: bool,
     /// The code that it is started from.
     pub(crate) code: Option<&'a Code>,
-    /// The version of a dataset that it is for: what its steps mean by the latest, also when there is a later one by then.
-    pub(crate) version: Option<&'a Pin>,
+    /// The version of a dataset that it is for: what its steps mean by the latest, and by the one that passed its checks, also
+    /// when there is a later one by then.
+    pub(crate) versions: &'a [Pin],
     /// The run that it does again from its record.
     pub(crate) reproduces: Option<PipelineRunId>,
     /// The run that it is again.
@@ -599,7 +600,7 @@ async fn insert(
         Some(before) => store::step::pin::copy(conn, before, id).await?,
         None => {
             // What is pinned first stays.
-            if let Some(pin) = cause.version.filter(|pin| inputs::may_take(&version.spec, pin)) {
+            for pin in cause.versions.iter().filter(|pin| inputs::may_take(&version.spec, pin)) {
                 store::step::pin::add(conn, id, pin).await?;
             }
             inputs::pin_all(conn, ctx, id, &version.spec).await?;

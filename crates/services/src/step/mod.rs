@@ -260,6 +260,9 @@ impl Services {
             if store::step::lease::put_back(&mut tx, held.step_id, held.fence, &key).await? {
                 let freed = limit::give_back(&mut tx, held.fence).await?;
                 settle::wake(&mut tx, &freed).await?;
+                if !held.gpus.is_empty() {
+                    store::event::notify(&mut tx, store::step::READY).await?;
+                }
                 store::event::notify(&mut tx, &format!("pipeline_run:{}", run.id)).await?;
                 commit(tx).await?;
             }

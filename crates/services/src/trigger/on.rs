@@ -8,7 +8,7 @@ use crate::{
 use domain::{
     Error,
     audit::{Object, ObjectKind},
-    dataset::DatasetVersion,
+    dataset::{DatasetVersion, PASSED},
     id::{PipelineRunId, TriggerId, WorkspaceId},
     pipeline::LATEST,
     pipeline_run::{PipelineRunState, RunCause},
@@ -69,12 +69,19 @@ struct Happened<'a> {
     depth: i32,
     /// Its object in history.
     object: Option<Object>,
-    /// The version of a data set that it is, which is what the runs that it starts mean by the latest.
-    version: Option<Pin>,
+    /// The version of a data set that it is, by each name by which the runs that it starts mean it.
+    versions: Vec<Pin>,
 }
 
 impl Happened<'_> {
-    fn of_version(version: &DatasetVersion, depth: Option<i32>) -> Self {
+    fn of_version(version: &DatasetVersion, depth: Option<i32>, names: &[&str]) -> Self {
+        let pin = |asked: &&str| Pin {
+            of: Versioned::Dataset,
+            name: version.dataset.clone(),
+            asked: (*asked).to_owned(),
+            number: version.number,
+            digest: Some(version.digest.clone()),
+        };
         Self {
             key: format!("dataset:v{}", version.number),
             name: format!("{} v{}", version.dataset, version.number),
@@ -82,13 +89,7 @@ impl Happened<'_> {
             // One that no run made begins a chain.
             depth: depth.unwrap_or(-1),
             object: Some(Object::new(ObjectKind::DatasetVersion, version.id, version.title())),
-            version: Some(Pin {
-                of: Versioned::Dataset,
-                name: version.dataset.clone(),
-                asked: LATEST.to_owned(),
-                number: version.number,
-                digest: Some(version.digest.clone()),
-            }),
+            versions: names.iter().map(pin).collect(),
         }
     }
 }
@@ -212,7 +213,7 @@ impl Services {
             id: Some(&id),
             depth: run.depth,
             object: Some(pipeline_run::object(&run)),
-            version: None,
+            versions: Vec::new(),
         };
         fire_all(tx, &Ctx::system(workspace), &waiting, &happened).await
     }
@@ -240,7 +241,7 @@ pub(crate) async fn dataset_version_created(
         return Ok(());
     }
     let workspace = store::workspace::by_id(conn, workspace).await?.ok_or_else(Error::internal)?;
-    let happened = Happened::of_version(version, depth);
+    let happened = Happened::of_version(version, depth, &[LATEST]);
     fire_all(conn, &Ctx::system(workspace), &waiting, &happened).await
 }
 
@@ -258,7 +259,8 @@ pub(crate) async fn dataset_version_checked(
     }
     let depth = store::dataset_version::run_depth(conn, version.id).await?;
     let workspace = store::workspace::by_id(conn, workspace).await?.ok_or_else(Error::internal)?;
-    let happened = Happened::of_version(version, depth);
+    // That it passed stands in the tables only after this.
+    let happened = Happened::of_version(version, depth, &[LATEST, PASSED]);
     let ctx = Ctx::system(workspace);
     for trigger in &waiting {
         // One that did not pass may yet, when something else is expected of it.
@@ -295,7 +297,7 @@ async fn fire(tx: &mut PgConnection, ctx: &Ctx, trigger: &Trigger, happened: &Ha
             id: happened.id.or(Some(&happened.key)),
             name: Some(&happened.name),
             depth,
-            version: happened.version.as_ref(),
+            versions: &happened.versions,
             ..Cause::default()
         };
         let params = trigger.params.clone().into_iter().collect();

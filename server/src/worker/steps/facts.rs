@@ -1,7 +1,7 @@
 //! What this worker is: the machine, and what steps find on it. Kept with every try, for whoever wants to do it again, and a
 //! part of what a cached step is run with.
 
-use super::Steps;
+use super::{Options, Steps};
 use domain::{Digest, pipeline::Python, worker::Facts};
 use futures::future::{BoxFuture, FutureExt as _};
 use serde_json::{Value, json};
@@ -12,12 +12,14 @@ use std::{
     path::{Path, PathBuf},
     process::Stdio,
     sync::{Arc, PoisonError},
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 use tokio::{process::Command, time::timeout};
 
 /// How long Python may take to say what it has.
 const ANSWER: Duration = Duration::from_secs(20);
+/// When to ask one again that could not say.
+const AGAIN: Duration = Duration::from_secs(60);
 /// What Python is asked: its version, its packages, and the folders that these are in.
 const ASK: &str = r"
 import importlib.metadata, json, platform, sys
@@ -35,6 +37,8 @@ pub(super) struct Known {
     services: Services,
     /// What the worker gives all steps.
     step_env: BTreeMap<String, String>,
+    /// Where steps may write. A Python there is none of the machine's: asked outside of the sandbox, it could be anything.
+    writable: Vec<PathBuf>,
     machine: std::sync::Mutex<Option<Digest>>,
     /// What steps find, by the program that is their Python; none for those that find no Python.
     environments: std::sync::Mutex<HashMap<Option<PathBuf>, Environment>>,
@@ -48,13 +52,27 @@ struct Environment {
     /// None when its Python could not say.
     digest: Option<Digest>,
     changed: BTreeMap<PathBuf, Option<SystemTime>>,
+    asked: Instant,
 }
 
+impl Environment {
+    fn is_old(&self) -> bool {
+        // One that could not say was perhaps out of breath.
+        self.changed != changed(self.changed.keys()) || self.digest.is_none() && self.asked.elapsed() > AGAIN
+    }
+}
+
+/// A step that looks for its Python where steps may write.
+struct OfSteps;
+
 impl Known {
-    pub(super) fn new(services: Services, step_env: BTreeMap<String, String>) -> Self {
+    pub(super) fn new(options: &Options, services: Services) -> Self {
+        let writable = options.confinement.writable.iter().chain([&options.steps_dir]);
+        let canonical = |path: &PathBuf| fs::canonicalize(path).unwrap_or_else(|_| path.clone());
         Self {
             services,
-            step_env,
+            step_env: options.step_env.clone(),
+            writable: writable.map(canonical).chain(["/dev/shm".into()]).collect(),
             machine: std::sync::Mutex::default(),
             environments: std::sync::Mutex::default(),
             asking: tokio::sync::Mutex::default(),
@@ -62,13 +80,31 @@ impl Known {
     }
 
     /// The program that is the Python of a step that looks for it so.
-    fn program(&self, python: &Python) -> Option<PathBuf> {
-        if let Some(program) = &python.program {
-            return Some(PathBuf::from(program)).filter(|program| program.is_file());
+    fn program(&self, python: &Python) -> Result<Option<PathBuf>, OfSteps> {
+        let found = match &python.program {
+            Some(program) => Some(PathBuf::from(program)).filter(|program| program.is_file()),
+            None => {
+                let folders = std::env::split_paths(self.path(python)).filter(|one| one.is_absolute());
+                let folders: Vec<PathBuf> = folders.collect();
+                let named =
+                    |name: &str| folders.iter().map(|folder| folder.join(name)).find(|program| program.is_file());
+                named("python3").or_else(|| named("python"))
+            }
+        };
+        match found {
+            Some(program) if self.is_of_steps(&program) => Err(OfSteps),
+            found => Ok(found),
         }
-        let folders: Vec<PathBuf> = std::env::split_paths(self.path(python)).filter(|one| one.is_absolute()).collect();
-        let named = |name: &str| folders.iter().map(|folder| folder.join(name)).find(|program| program.is_file());
-        named("python3").or_else(|| named("python"))
+    }
+
+    /// Whether a program, or the folder that it is found in, which says what packages it has, may be a step's work.
+    fn is_of_steps(&self, program: &Path) -> bool {
+        let folder = program.parent().and_then(|folder| fs::canonicalize(folder).ok());
+        let places = [folder, fs::canonicalize(program).ok()];
+        places.iter().any(|place| {
+            // What cannot be found out may be anything.
+            place.as_ref().is_none_or(|place| self.writable.iter().any(|writable| place.starts_with(writable)))
+        })
     }
 
     fn path<'a>(&'a self, python: &'a Python) -> &'a str {
@@ -78,8 +114,7 @@ impl Known {
     /// What is known of the steps whose Python this is, unless it is old.
     fn environment(&self, program: Option<&PathBuf>) -> Option<Environment> {
         let environments = self.environments.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = environments.get(&program.cloned()).filter(|known| known.changed == changed(known.changed.keys()));
-        known.cloned()
+        environments.get(&program.cloned()).filter(|known| !known.is_old()).cloned()
     }
 
     fn machine(&self) -> Option<Digest> {
@@ -96,6 +131,7 @@ impl Known {
                 self.machine.lock().unwrap_or_else(PoisonError::into_inner).insert(machine).clone()
             }
         };
+        let Ok(program) = program else { return Ok(Facts { machine: Some(machine), environment: None }) };
         if let Some(known) = self.environment(program.as_ref()) {
             return Ok(Facts { machine: Some(machine), environment: known.digest });
         }
@@ -110,7 +146,7 @@ impl Known {
         // What changed while it answered is asked for again.
         if changed.values().flatten().all(|changed_at| *changed_at < asked_at) {
             let mut environments = self.environments.lock().unwrap_or_else(PoisonError::into_inner);
-            environments.insert(program, Environment { digest, changed });
+            environments.insert(program, Environment { digest, changed, asked: Instant::now() });
         }
         Ok(facts)
     }
@@ -118,7 +154,7 @@ impl Known {
 
 impl Surroundings for Known {
     fn now(&self, python: &Python) -> Facts {
-        let known = self.environment(self.program(python).as_ref());
+        let known = self.program(python).ok().and_then(|program| self.environment(program.as_ref()));
         Facts { machine: self.machine(), environment: known.and_then(|known| known.digest) }
     }
 

@@ -64,7 +64,7 @@ pub(super) async fn run(worker: Worker) {
     let steps = Steps {
         leases: services.beside(2),
         logs: services.beside(2),
-        facts: Arc::new(facts::Known::new(services.clone(), options.step_env.clone())),
+        facts: Arc::new(facts::Known::new(&options, services.clone())),
         services,
         places: Arc::new(Places::new(&options)),
         adopted: TaskTracker::new(),

@@ -114,7 +114,7 @@ async fn what_is_needed_is_asked_for_and_what_was_left_out_can_be_given_to_anoth
     let html = contributor.get("/pipelines/choices").await.shows(
         200,
         &[
-            "<option value=\"\" selected>Choose</option>",
+            "<option value=\"\">Choose</option>",
             "min=\"0\" max=\"1\" step=\"any\"",
             "Run every step, also what is kept",
         ],
