@@ -136,10 +136,13 @@ pub(super) fn Judged(run: PipelineRun, links: Links) -> impl IntoView {
     let href = links.pipeline_run(first);
     let verdict = run.verdict?;
     let (shape, _) = of_verdict(&verdict);
-    let compared = format!(
-        "{} steps, {} outputs and {} metrics were compared with ",
-        verdict.steps, verdict.outputs, verdict.metrics
-    );
+    let count = |n: usize, one, many| format::count(i64::try_from(n).unwrap_or(i64::MAX), one, many);
+    let metrics = match verdict.metrics {
+        0 => String::new(),
+        metrics => format!(" and {}", count(metrics, "metric", "metrics")),
+    };
+    let outputs = count(verdict.outputs, "output", "outputs");
+    let compared = format!("{outputs}{metrics} of {}", count(verdict.steps, "step", "steps"));
     let around = (!verdict.surroundings.is_empty()).then(|| {
         view! { <p class="muted" id="surroundings">"Other on the machines: "{verdict.surroundings.join(", ")}"."</p> }
     });
@@ -153,7 +156,7 @@ pub(super) fn Judged(run: PipelineRun, links: Links) -> impl IntoView {
         <div class="mt-4" id="verdict">
             <Callout tone=shape.tone() symbol=shape.symbol()>
                 <p><b>{verdict.sentence()}</b></p>
-                <p class="muted">{compared}<a href=href>{format!("run #{first}")}</a>"."</p>
+                <p class="muted">"Compared with "<a href=href>{format!("run #{first}")}</a>": "{compared}"."</p>
                 {around}
                 {more}
             </Callout>
