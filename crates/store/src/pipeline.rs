@@ -82,7 +82,7 @@ pub async fn find_or_insert(conn: &mut PgConnection, workspace: WorkspaceId, nam
     Ok(row.into())
 }
 
-/// Makes the version with this digest, if there is one, the newest again, stored from this code or from none that is known, and answers
+/// Makes the version with this digest, if there is one, the newest again, stored from this code when one is given, and answers
 /// with it.
 ///
 /// # Errors
@@ -95,7 +95,7 @@ pub async fn renew_version(
 ) -> Result<Option<PipelineVersion>> {
     let row: Option<VersionRow> = sqlx::query_as(
         "update pipeline_versions
-         set stored_at = clock_timestamp(), code = $3
+         set stored_at = clock_timestamp(), code = coalesce($3, code)
          where pipeline_id = $1 and digest = $2
          returning id, pipeline_id, number, digest, source, spec, code, created_by, created_at",
     )

@@ -3,6 +3,7 @@
 
 use super::{Options, Steps};
 use domain::{Digest, pipeline::Python, worker::Facts};
+use executors::Confinement;
 use futures::future::{BoxFuture, FutureExt as _};
 use serde_json::{Value, json};
 use services::{Claimed, Services, StepWork, Surroundings};
@@ -37,8 +38,11 @@ pub(super) struct Known {
     services: Services,
     /// What the worker gives all steps.
     step_env: BTreeMap<String, String>,
-    /// Where steps may write. A Python there is none of the machine's: asked outside of the sandbox, it could be anything.
+    /// Where steps have their own directories, and where else they may write, but for what is hidden from them. A Python there
+    /// is none of the machine's: asked outside of the sandbox, it could be anything.
+    own: PathBuf,
     writable: Vec<PathBuf>,
+    hidden: Vec<PathBuf>,
     machine: std::sync::Mutex<Option<Digest>>,
     /// What steps find, by the program that is their Python; none for those that find no Python.
     environments: std::sync::Mutex<HashMap<Option<PathBuf>, Environment>>,
@@ -67,12 +71,15 @@ struct OfSteps;
 
 impl Known {
     pub(super) fn new(options: &Options, services: Services) -> Self {
-        let writable = options.confinement.writable.iter().chain([&options.steps_dir]);
         let canonical = |path: &PathBuf| fs::canonicalize(path).unwrap_or_else(|_| path.clone());
+        let Confinement { writable, hidden, .. } = &options.confinement;
+        let memory = PathBuf::from("/dev/shm");
         Self {
             services,
             step_env: options.step_env.clone(),
-            writable: writable.map(canonical).chain(["/dev/shm".into()]).collect(),
+            own: canonical(&options.steps_dir),
+            writable: writable.iter().chain([&memory]).map(canonical).collect(),
+            hidden: hidden.iter().map(canonical).collect(),
             machine: std::sync::Mutex::default(),
             environments: std::sync::Mutex::default(),
             asking: tokio::sync::Mutex::default(),
@@ -101,9 +108,12 @@ impl Known {
     fn is_of_steps(&self, program: &Path) -> bool {
         let folder = program.parent().and_then(|folder| fs::canonicalize(folder).ok());
         let places = [folder, fs::canonicalize(program).ok()];
+        let is_below = |place: &Path, of: &[PathBuf]| of.iter().any(|folder| place.starts_with(folder));
         places.iter().any(|place| {
             // What cannot be found out may be anything.
-            place.as_ref().is_none_or(|place| self.writable.iter().any(|writable| place.starts_with(writable)))
+            place.as_ref().is_none_or(|place| {
+                place.starts_with(&self.own) || (is_below(place, &self.writable) && !is_below(place, &self.hidden))
+            })
         })
     }
 
