@@ -100,7 +100,7 @@ impl Services {
             key: key.as_deref(),
             ..Cause::default()
         };
-        let started = start(&mut tx, ctx, &before, cause).await;
+        let started = start_again(&mut tx, ctx, &before, cause).await;
         self.started(ctx, tx, started, key.as_deref(), |run| found(run, &before)).await
     }
 
@@ -307,7 +307,7 @@ fn tolerance_of(step: &StepSpec, gave: &Compared, metric: &str) -> Option<f64> {
 
 /// Starts a run that does another again: the same version of the file, params, pins and code, without the cache. What started
 /// it is said by whoever asks.
-async fn start<'a>(
+pub(crate) async fn start_again<'a>(
     conn: &mut PgConnection,
     ctx: &Ctx,
     before: &'a PipelineRun,
@@ -317,19 +317,6 @@ async fn start<'a>(
     let version = pipeline::version(conn, &pipeline, Some(before.version_number)).await?;
     let cause = Cause { no_cache: true, code: before.code.as_ref(), reproduces: Some(before.id), ..cause };
     turn::start(conn, ctx, &pipeline, &version, &before.params, &cause).await
-}
-
-/// The same for a step of a run that does the run around `before` again.
-///
-/// # Errors
-/// `Conflict` when the pipeline's limit lets no more be started.
-pub(crate) async fn start_again<'a>(
-    conn: &mut PgConnection,
-    ctx: &Ctx,
-    before: &'a PipelineRun,
-    cause: Cause<'a>,
-) -> Result<PipelineRun> {
-    start(conn, ctx, before, cause).await.map_err(Insert::into_error)
 }
 
 /// What steps of a run took, and what may keep it from coming to the same.

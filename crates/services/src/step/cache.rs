@@ -1,7 +1,7 @@
 //! What steps gave before: looked for when a step begins, so that a hit needs no process. Whether all of it is still there is
 //! looked at before the run is locked: a folder may have many files.
 
-use super::{FoundOut, inputs::InputFiles};
+use super::{begin::FoundOut, inputs::InputFiles};
 use crate::{Result, Services, boxed};
 use chrono::{TimeDelta, Utc};
 use domain::{

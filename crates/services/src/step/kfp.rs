@@ -1,12 +1,12 @@
 //! Steps of Kubeflow Pipelines: what they are told before they begin, and what they answer in the end.
 
-use super::{FileTrouble, StepWork, outputs::Spot};
+use super::{Claimed, FileTrouble, StepWork, outputs::Spot};
 use crate::{Ctx, Result, Services, boxed};
 use ::kfp::message::{End, Known, Run, answered};
 use domain::{
     id::PipelineRunId,
-    pipeline::{OutputSpec, PipelineSpec, StepSpec, kfp::KfpStep},
-    pipeline_run::StepState,
+    pipeline::{OutputSpec, ParamValue, PipelineSpec, StepSpec, kfp::KfpStep},
+    pipeline_run::{PipelineRun, StepState},
     step::StepOutput,
 };
 use executors::StepDir;
@@ -15,7 +15,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
 };
-use store::PgConnection;
+use store::{PgConnection, step::attempt};
 
 /// The longest answer of a step that is read.
 const MAX_ANSWER_BYTES: u64 = 4 << 20;
@@ -25,14 +25,37 @@ const MAX_ANSWER_BYTES: u64 = 4 << 20;
 pub struct KfpWork {
     /// What it expects and promises.
     pub contract: KfpStep,
-    pub(super) params: BTreeMap<String, Value>,
+    params: BTreeMap<String, Value>,
     /// Params that are its own.
-    pub(super) own: BTreeSet<String>,
-    pub(super) ends: BTreeMap<String, End>,
-    pub(super) run: Run,
+    own: BTreeSet<String>,
+    ends: BTreeMap<String, End>,
+    run: Run,
 }
 
 impl KfpWork {
+    /// Of a step that begins.
+    pub(super) async fn new(
+        conn: &mut PgConnection,
+        held: &Claimed,
+        (run, work): (&PipelineRun, &attempt::Work),
+        (spot, step, contract): (&Spot, &StepSpec, &KfpStep),
+        values: &BTreeMap<String, ParamValue>,
+    ) -> Result<Self> {
+        Ok(Self {
+            contract: contract.clone(),
+            params: values.clone().into_iter().map(|(name, value)| (name, value.into())).collect(),
+            own: step.params.keys().cloned().collect(),
+            ends: ends(conn, run.id, &work.spec, spot, step).await?,
+            run: Run {
+                name: format!("{} #{}", work.pipeline, work.run_number),
+                id: run.id.to_string(),
+                task: held.name.clone(),
+                task_id: held.attempt_id.to_string(),
+                created_at: run.created_at.to_rfc3339(),
+            },
+        })
+    }
+
     /// Of a step that was told already.
     pub(super) fn promised(contract: &KfpStep) -> Self {
         Self {
@@ -46,7 +69,7 @@ impl KfpWork {
 }
 
 /// How the steps ended that this one asks for.
-pub(super) async fn ends(
+async fn ends(
     conn: &mut PgConnection,
     run: PipelineRunId,
     spec: &PipelineSpec,

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     Ctx, Event, Result, Services, artifact, boxed, commit, pipeline,
-    pipeline_run::{self, Cause},
+    pipeline_run::{self, Cause, Insert},
 };
 use domain::{
     Error, ErrorKind,
@@ -139,15 +139,17 @@ impl Services {
             code: parent.code.as_ref(),
             ..Cause::default()
         };
-        let child = if let Some(before) = parent.reproduces {
-            let before = run_before(&mut tx, &parent, before, &sub.step).await?;
-            pipeline_run::start_again(&mut tx, &ctx, &before, cause).await?
+        let before;
+        let started = if let Some(number) = parent.reproduces {
+            before = run_before(&mut tx, &parent, number, &sub.step).await?;
+            pipeline_run::start_again(&mut tx, &ctx, &before, cause).await
         } else {
             let values = spec.values(&sub.place, &parent.params, &sub.items);
             let given = step.params.keys().filter_map(|name| Some((name.clone(), values.get(name)?.clone().into())));
             let pipeline = pipeline::find(&mut tx, &ctx, &other.name).await?;
-            pipeline_run::start_version(&mut tx, &ctx, &pipeline, other.version, &given.collect(), &cause).await?
+            pipeline_run::start_version(&mut tx, &ctx, &pipeline, other.version, &given.collect(), &cause).await
         };
+        let child = started.map_err(Insert::into_error)?;
         sub_run::set_child(&mut tx, sub.step_id, child.id).await?;
         let child_name = pipeline_run::name(&child);
         Event::new(
