@@ -10,6 +10,7 @@ use domain::{
     pipeline::{ExecutorKind, is_name},
     worker::{Limit, MAX_SLOTS, Pool, QueuedStep, SILENT_AFTER, Worker, waits_for},
 };
+use serde_json::{Value, json};
 use std::time::Duration;
 use store::{PgConnection, step::limit};
 
@@ -58,7 +59,7 @@ impl Services {
     /// # Errors
     /// When the database does not answer.
     #[boxed]
-    pub async fn worker_facts(&self, content: &serde_json::Value) -> Result<Digest> {
+    pub async fn worker_facts(&self, content: &Value) -> Result<Digest> {
         let digest = Digest::of_json(content).map_err(|_| Error::internal())?;
         store::worker::add_facts(&mut *self.conn().await?, &digest, content).await?;
         Ok(digest)
@@ -140,16 +141,11 @@ impl Services {
         let is_news = before.is_none_or(|limit| limit.slots != slots);
         let key = limit::tag_key(ctx.workspace_id(), name);
         limit::set(&mut tx, &key, "tag", Some(ctx.workspace_id()), name, slots).await?;
-        let pools = limit::unblock(&mut tx, &[key]).await?;
-        settle::wake(&mut tx, &pools).await?;
+        unblock(&mut tx, key).await?;
         if is_news {
-            let object = Object::new(ObjectKind::Workspace, ctx.workspace_id(), &ctx.workspace.name);
-            Event::new("limit.set", object, format!("let {slots} steps with the limit {name} run at once"))
-                .details(
-                    serde_json::json!({ "limit": name, "slots": slots, "before": before.map(|limit| limit.slots) }),
-                )
-                .write(&mut tx, ctx)
-                .await?;
+            let details = json!({ "limit": name, "slots": slots, "before": before.map(|limit| limit.slots) });
+            let summary = format!("let {slots} steps with the limit {name} run at once");
+            tell(&mut tx, ctx, "limit.set", summary, details).await?;
         }
         let limits = limit::list(&mut tx, ctx.workspace_id()).await?;
         commit(tx).await?;
@@ -167,13 +163,9 @@ impl Services {
         if !limit::delete(&mut tx, &key).await? {
             return Err(Error::not_found("limit", name));
         }
-        let pools = limit::unblock(&mut tx, &[key]).await?;
-        settle::wake(&mut tx, &pools).await?;
-        let object = Object::new(ObjectKind::Workspace, ctx.workspace_id(), &ctx.workspace.name);
-        Event::new("limit.deleted", object, format!("took the limit {name} away"))
-            .details(serde_json::json!({ "limit": name }))
-            .write(&mut tx, ctx)
-            .await?;
+        unblock(&mut tx, key).await?;
+        let summary = format!("took the limit {name} away");
+        tell(&mut tx, ctx, "limit.deleted", summary, json!({ "limit": name })).await?;
         commit(tx).await
     }
 
@@ -205,16 +197,12 @@ impl Services {
             return Err(Error::conflict(format!("At most {MOST} pools have limits.")));
         }
         limit::set(&mut tx, &key, "pool", None, pool, slots).await?;
-        let pools = limit::unblock(&mut tx, std::slice::from_ref(&key)).await?;
-        settle::wake(&mut tx, &pools).await?;
+        unblock(&mut tx, key.clone()).await?;
         let before = before.map(|limit| limit.slots);
         if before != Some(slots) {
-            let object = Object::new(ObjectKind::Workspace, ctx.workspace_id(), &ctx.workspace.name);
             let summary = format!("let {slots} steps of the pool {pool} run at once, in all workspaces");
-            Event::new("pool_limit.set", object, summary)
-                .details(serde_json::json!({ "pool": pool, "slots": slots, "before": before }))
-                .write(&mut tx, ctx)
-                .await?;
+            let details = json!({ "pool": pool, "slots": slots, "before": before });
+            tell(&mut tx, ctx, "pool_limit.set", summary, details).await?;
         }
         let limit = limit::find(&mut tx, ctx.workspace_id(), &key).await?.ok_or_else(Error::internal)?;
         commit(tx).await?;
@@ -234,13 +222,9 @@ impl Services {
         if !limit::delete(&mut tx, &key).await? {
             return Err(unlimited(pool));
         }
-        let pools = limit::unblock(&mut tx, &[key]).await?;
-        settle::wake(&mut tx, &pools).await?;
-        let object = Object::new(ObjectKind::Workspace, ctx.workspace_id(), &ctx.workspace.name);
-        Event::new("pool_limit.deleted", object, format!("took the limit of the pool {pool} away"))
-            .details(serde_json::json!({ "pool": pool }))
-            .write(&mut tx, ctx)
-            .await?;
+        unblock(&mut tx, key).await?;
+        let summary = format!("took the limit of the pool {pool} away");
+        tell(&mut tx, ctx, "pool_limit.deleted", summary, json!({ "pool": pool })).await?;
         commit(tx).await
     }
 
@@ -259,12 +243,9 @@ impl Services {
             return Ok(());
         }
         store::worker::set_pool_executor(&mut tx, pool, executor).await?;
-        let object = Object::new(ObjectKind::Workspace, ctx.workspace_id(), &ctx.workspace.name);
         let summary = format!("had steps of the pool {pool} run by {}, in all workspaces", executor.as_str());
-        Event::new("pool_executor.set", object, summary)
-            .details(serde_json::json!({ "pool": pool, "executor": executor, "before": before }))
-            .write(&mut tx, ctx)
-            .await?;
+        let details = json!({ "pool": pool, "executor": executor, "before": before });
+        tell(&mut tx, ctx, "pool_executor.set", summary, details).await?;
         commit(tx).await
     }
 
@@ -281,13 +262,22 @@ impl Services {
             let message = format!("The pool \"{pool}\" has no executor of its own: its steps run as processes.");
             return Err(Error::new(ErrorKind::NotFound, message));
         }
-        let object = Object::new(ObjectKind::Workspace, ctx.workspace_id(), &ctx.workspace.name);
-        Event::new("pool_executor.deleted", object, format!("took the executor of the pool {pool} away"))
-            .details(serde_json::json!({ "pool": pool }))
-            .write(&mut tx, ctx)
-            .await?;
+        let summary = format!("took the executor of the pool {pool} away");
+        tell(&mut tx, ctx, "pool_executor.deleted", summary, json!({ "pool": pool })).await?;
         commit(tx).await
     }
+}
+
+/// A limit is another, or is there no more: those that wait for it have their turn.
+async fn unblock(conn: &mut PgConnection, key: String) -> Result<()> {
+    let pools = limit::unblock(conn, &[key]).await?;
+    settle::wake(conn, &pools).await
+}
+
+/// Writes to the workspace's history.
+async fn tell(conn: &mut PgConnection, ctx: &Ctx, action: &'static str, summary: String, details: Value) -> Result<()> {
+    let object = Object::new(ObjectKind::Workspace, ctx.workspace_id(), &ctx.workspace.name);
+    Event::new(action, object, summary).details(details).write(conn, ctx).await
 }
 
 /// Pools are of all workspaces: who is an administrator of some of them must not decide for the others.

@@ -208,40 +208,29 @@ pub async fn delete(conn: &mut PgConnection, id: TriggerId) -> Result<()> {
     Ok(())
 }
 
-/// Takes the firing of a trigger for something that happened, by its key. Of the same, one has it. Tells whether it is to
-/// be had.
+/// Takes the firing of a trigger for something that happened, by its key. Of the same, one has it; one that was held back may
+/// be had `again`, when what happened may have become another. Tells whether it is to be had.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn take_fired(conn: &mut PgConnection, trigger: TriggerId, source: &str, name: &str) -> Result<bool> {
-    let taken = sqlx::query(
-        "insert into trigger_firings (trigger_id, source, source_name)
-         values ($1, $2, $3)
-         on conflict (trigger_id, source) do nothing",
-    )
-    .bind(trigger)
-    .bind(source)
-    .bind(name)
-    .execute(conn)
-    .await?;
-    Ok(taken.rows_affected() == 1)
-}
-
-/// The same, also when it was taken before and held back: what happened may have become another.
-///
-/// # Errors
-/// When the statement fails.
-pub async fn retake_fired(conn: &mut PgConnection, trigger: TriggerId, source: &str, name: &str) -> Result<bool> {
+pub async fn take_fired(
+    conn: &mut PgConnection,
+    trigger: TriggerId,
+    source: &str,
+    name: &str,
+    again: bool,
+) -> Result<bool> {
     let taken = sqlx::query(
         "insert into trigger_firings (trigger_id, source, source_name)
          values ($1, $2, $3)
          on conflict (trigger_id, source) do update
          set source_name = excluded.source_name
-         where trigger_firings.pipeline_run_id is null",
+         where $4 and trigger_firings.pipeline_run_id is null",
     )
     .bind(trigger)
     .bind(source)
     .bind(name)
+    .bind(again)
     .execute(conn)
     .await?;
     Ok(taken.rows_affected() == 1)

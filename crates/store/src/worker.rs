@@ -1,6 +1,9 @@
 //! Who runs steps, and which steps run or could.
 
-use crate::{Error, Result, gpu};
+use crate::{
+    Error, Result, gpu,
+    step::{executor, limit},
+};
 use chrono::{DateTime, Utc};
 use domain::{
     Digest,
@@ -129,10 +132,6 @@ struct Row {
     version: String,
     started_at: DateTime<Utc>,
     last_seen: DateTime<Utc>,
-}
-
-pub(crate) fn executor(name: &str) -> Result<ExecutorKind> {
-    ExecutorKind::parse(name).ok_or_else(|| Error::unknown("executor", name))
 }
 
 impl TryFrom<Row> for Worker {
@@ -304,10 +303,9 @@ impl TryFrom<Queued> for QueuedStep {
 macro_rules! queued {
     ($steps:literal) => {
         concat!(
-            "select p.name as pipeline, r.number, s.name, s.pool, s.executor, s.worker,
-                 coalesce(l.name, 'check of ' || substring(s.blocked_by from '^check:[^:]*:(.*)$'), s.blocked_by)
-                     as blocked_by,
-                 s.gpus, s.since
+            "select p.name as pipeline, r.number, s.name, s.pool, s.executor, s.worker, coalesce(l.name, ",
+            limit::awaited_check!(),
+            ", s.blocked_by) as blocked_by, s.gpus, s.since
              from (",
             $steps,
             ") as s

@@ -17,7 +17,7 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use store::{
     PgConnection,
-    step::{attempt, cache::Kept, lease::Claimed},
+    step::{attempt, cache::Kept, claim::Claimed},
 };
 
 /// What a step gave before, and may give now without running.

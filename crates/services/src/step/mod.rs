@@ -30,7 +30,10 @@ pub use inputs::{InputFiles, Source};
 pub use kfp::KfpWork;
 pub use notebook::{MAX_NOTEBOOK, NOTEBOOK_PROGRESS, NotebookAgainst, NotebookWork, compare_notebooks};
 pub use outputs::Given;
-pub use store::step::lease::{Claimed, Lease, Renewed};
+pub use store::step::{
+    claim::Claimed,
+    lease::{Lease, Renewed},
+};
 pub use surroundings::Surroundings;
 
 use crate::{Ctx, Result, Services, boxed, commit};
@@ -107,7 +110,7 @@ impl Services {
         gpus: &[GpuUuid],
         ttl: Duration,
     ) -> Result<Option<Claimed>> {
-        Ok(store::step::lease::claim(&mut *self.conn().await?, worker, label, pools, executors, gpus, ttl).await?)
+        Ok(store::step::claim::claim(&mut *self.conn().await?, worker, label, pools, executors, gpus, ttl).await?)
     }
 
     /// How long until a step of these pools may be taken whose time has not come yet.
@@ -121,7 +124,7 @@ impl Services {
         executors: &[ExecutorKind],
         gpus: &[GpuUuid],
     ) -> Result<Option<Duration>> {
-        Ok(store::step::lease::next_due(&mut *self.conn().await?, pools, executors, gpus).await?)
+        Ok(store::step::claim::next_due(&mut *self.conn().await?, pools, executors, gpus).await?)
     }
 
     /// Renews leases (step, fence). Those that the answer leaves out are lost.

@@ -71,6 +71,10 @@ struct Happened<'a> {
     object: Option<Object>,
     /// The version of a data set that it is, by each name by which the runs that it starts mean it.
     versions: Vec<Pin>,
+    /// Why it starts nothing, if it does not.
+    objection: Option<&'a str>,
+    /// Whether it may come to something else later: then what was held back fires after all.
+    may_turn: bool,
 }
 
 impl Happened<'_> {
@@ -90,6 +94,8 @@ impl Happened<'_> {
             depth: depth.unwrap_or(-1),
             object: Some(Object::new(ObjectKind::DatasetVersion, version.id, version.title())),
             versions: names.iter().map(pin).collect(),
+            objection: None,
+            may_turn: false,
         }
     }
 }
@@ -214,6 +220,8 @@ impl Services {
             depth: run.depth,
             object: Some(pipeline_run::object(&run)),
             versions: Vec::new(),
+            objection: None,
+            may_turn: false,
         };
         fire_all(tx, &Ctx::system(workspace), &waiting, &happened).await
     }
@@ -260,26 +268,20 @@ pub(crate) async fn dataset_version_checked(
     let depth = store::dataset_version::run_depth(conn, version.id).await?;
     let workspace = store::workspace::by_id(conn, workspace).await?.ok_or_else(Error::internal)?;
     // That it passed stands in the tables only after this.
-    let happened = Happened::of_version(version, depth, &[LATEST, PASSED]);
-    let ctx = Ctx::system(workspace);
-    for trigger in &waiting {
-        // One that did not pass may yet, when something else is expected of it.
-        if !store::trigger::retake_fired(conn, trigger.id, &happened.key, &happened.name).await? {
-            continue;
-        }
-        match objection {
-            None => fire(conn, &ctx, trigger, &happened).await?,
-            Some(why) => hold_back(conn, &ctx, trigger, &happened, why).await?,
-        }
-    }
-    Ok(())
+    let of_version = Happened::of_version(version, depth, &[LATEST, PASSED]);
+    // One that did not pass may yet, when something else is expected of it.
+    let happened = Happened { objection, may_turn: true, ..of_version };
+    fire_all(conn, &Ctx::system(workspace), &waiting, &happened).await
 }
 
 /// Fires triggers, in the order of the pipelines that they start: so nobody waits for somebody who waits for them.
 async fn fire_all(tx: &mut PgConnection, ctx: &Ctx, triggers: &[Trigger], happened: &Happened<'_>) -> Result<()> {
     for trigger in triggers {
-        if store::trigger::take_fired(tx, trigger.id, &happened.key, &happened.name).await? {
-            fire(tx, ctx, trigger, happened).await?;
+        if store::trigger::take_fired(tx, trigger.id, &happened.key, &happened.name, happened.may_turn).await? {
+            match happened.objection {
+                None => fire(tx, ctx, trigger, happened).await?,
+                Some(why) => hold_back(tx, ctx, trigger, happened, why).await?,
+            }
         }
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! Going on with a try whose worker is gone, because what runs of it is not.
 
-use super::lease::Claimed;
+use super::claim::Claimed;
 use crate::Result;
 use domain::{
     id::{StepAttemptId, StepId},

@@ -1,6 +1,7 @@
 //! Tries of steps.
 
-use crate::{Error, Result, gpu, worker::executor};
+use super::executor;
+use crate::{Error, Result, gpu};
 use chrono::{DateTime, Utc};
 use domain::{
     gpu::Gpu,

@@ -41,6 +41,14 @@ pub fn check_key(workspace: WorkspaceId, version: &str) -> String {
     format!("check:{workspace}:{version}")
 }
 
+/// What a step `s` waits for when that is a check, for people: `check of wine@3`; null when it is another thing.
+macro_rules! awaited_check {
+    () => {
+        "'check of ' || substring(s.blocked_by from '^check:[^:]*:(.*)$')"
+    };
+}
+pub(crate) use awaited_check;
+
 /// Sets how many may run at once.
 ///
 /// # Errors

@@ -6,6 +6,7 @@ pub mod approval;
 pub mod attempt;
 pub mod cache;
 mod carry;
+pub mod claim;
 pub mod lease;
 pub mod limit;
 pub mod notebook;
@@ -199,8 +200,9 @@ macro_rules! select_steps {
                   from sub_runs x
                   join pipeline_runs c on c.id = x.child_run_id
                   where x.step_id = s.id) as sub_run,
-                 (select coalesce(l.kind || ' ' || l.name, 'check of ' || substring(s.blocked_by from '^check:[^:]*:(.*)$'),
-                      s.blocked_by)
+                 (select coalesce(l.kind || ' ' || l.name, ",
+            limit::awaited_check!(),
+            ", s.blocked_by)
                   from (select) as one
                   left join limits l on l.key = s.blocked_by) as blocked_by,
                  inside.total as inner_total, inside.open as inner_open, inside.running as inner_running,
@@ -318,6 +320,10 @@ pub async fn by_name(conn: &mut PgConnection, run: PipelineRunId, name: &str) ->
 /// When the statement fails.
 pub async fn name(conn: &mut PgConnection, step: StepId) -> Result<String> {
     Ok(sqlx::query_scalar("select name from steps where id = $1").bind(step).fetch_one(conn).await?)
+}
+
+pub(crate) fn executor(name: &str) -> Result<ExecutorKind> {
+    ExecutorKind::parse(name).ok_or_else(|| Error::unknown("executor", name))
 }
 
 fn state(name: &str) -> Result<StepState> {

@@ -1,12 +1,11 @@
 //! What steps of a run were run with, and what they came to.
 
-use super::state;
-use crate::{Error, Result, gpu};
+use super::{executor, state};
+use crate::{Result, gpu};
 use domain::{
     Digest,
     gpu::Gpu,
     id::{PipelineRunId, StepAttemptId},
-    pipeline::ExecutorKind,
     pipeline_run::{Compared, Ran, StepCache, StepRecord, Tracked},
     step::{StepInput, StepOutput},
     worker::Facts,
@@ -68,8 +67,7 @@ pub async fn list(
     .await?;
     rows.into_iter()
         .map(|row| {
-            let executor =
-                ExecutorKind::parse(&row.executor).ok_or_else(|| Error::unknown("executor", &row.executor))?;
+            let executor = executor(&row.executor)?;
             let cached_from = row.cache.and_then(|cache| cache.0.run);
             let record = StepRecord {
                 name: row.name,
@@ -117,9 +115,8 @@ pub async fn ran(conn: &mut PgConnection, run: PipelineRunId) -> Result<Vec<Ran>
     .fetch_all(conn)
     .await?;
     rows.into_iter()
-        .map(|(name, executor, image, has_environment)| {
-            let executor = ExecutorKind::parse(&executor).ok_or_else(|| Error::unknown("executor", &executor))?;
-            Ok(Ran { name, executor, image, has_environment })
+        .map(|(name, place, image, has_environment)| {
+            Ok(Ran { name, executor: executor(&place)?, image, has_environment })
         })
         .collect()
 }

@@ -73,7 +73,7 @@ async fn a_step_that_is_taken_while_its_run_is_cancelled_ends_before_the_run() {
     let run = engine.run(&graph(&[("a", &[]), ("b", &[]), ("c", &["a"])])).await;
     // A worker has taken a step and the database has not said so to anybody yet.
     let mut taking = engine.database.pool.begin().await.unwrap();
-    let held = store::step::lease::claim(
+    let held = store::step::claim::claim(
         &mut taking,
         "worker",
         "worker",
