@@ -15,7 +15,7 @@ const MAX_PASTED: usize = 4 * 1024 * 1024;
 
 /// Fills the file's own placeholders in. Each value is made once however often it is named, and what is pasted is bounded
 /// in all: a short file may not stand for a long one.
-struct Filling<'a> {
+pub(crate) struct Filling<'a> {
     known: &'a Known<'a>,
     raw: &'a BTreeMap<&'a str, Value>,
     done: BTreeMap<&'a str, Value>,
@@ -23,8 +23,13 @@ struct Filling<'a> {
 }
 
 impl<'a> Filling<'a> {
+    /// Nothing filled in yet.
+    pub(crate) fn new(known: &'a Known<'a>, raw: &'a BTreeMap<&'a str, Value>) -> Self {
+        Self { known, raw, done: BTreeMap::new(), left: MAX_PASTED }
+    }
+
     /// A value with everything in it filled in; nothing for one that was not given.
-    fn value(&mut self, name: &str, depth: usize) -> Result<Value, String> {
+    pub(crate) fn value(&mut self, name: &str, depth: usize) -> Result<Value, String> {
         let Some((name, value)) = self.raw.get_key_value(name) else { return Ok(Value::from("")) };
         if let Some(done) = self.done.get(name) {
             return Ok(done.clone());

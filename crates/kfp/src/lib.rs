@@ -11,6 +11,7 @@
 //! What is and what is not mapped is told to users in `docs/kfp.md`.
 
 mod export;
+mod fill;
 mod import;
 mod ir;
 pub mod message;

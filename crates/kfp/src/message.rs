@@ -5,7 +5,10 @@
 //! both become outputs of the step as any other: the file of an artifact, a value for each parameter, and one more value with
 //! what is told about an artifact: `{ "metadata": {…} }`, with `uri` when its content lies elsewhere.
 
-use crate::placeholder::{self, Element, Part, Place, Property, parts};
+use crate::{
+    fill::Filling,
+    placeholder::{Element, Part, Place, Property, parts},
+};
 use domain::{
     names::MetricKey,
     pipeline::{
@@ -142,7 +145,7 @@ impl<'a> Known<'a> {
                 raw.insert(name.as_str(), value);
             }
         }
-        let mut filling = Filling { known: self, raw: &raw, done: BTreeMap::new(), left: MAX_PASTED };
+        let mut filling = Filling::new(self, &raw);
         let mut filled = Map::new();
         for (name, value) in &raw {
             let value = if self.is_own(name) { filling.value(name, 0)? } else { value.clone() };
@@ -192,7 +195,7 @@ impl<'a> Known<'a> {
     }
 
     /// Whether an input is of the file's own words, in which placeholders are filled in.
-    fn is_own(&self, name: &str) -> bool {
+    pub(crate) fn is_own(&self, name: &str) -> bool {
         let source = self.contract.inputs.get(name).and_then(|input| input.from.as_ref());
         matches!(source, Some(KfpSource::Param(param)) if self.own.contains(param))
     }
@@ -318,7 +321,7 @@ fn of_artifact(list: &Value, property: &Property<'_>) -> String {
     }
 }
 
-fn of_run<'a>(run: &'a Run, what: &str) -> &'a str {
+pub(crate) fn of_run<'a>(run: &'a Run, what: &str) -> &'a str {
     match what {
         "pipeline_job_name" | "pipeline_job_resource_name" => &run.name,
         "pipeline_job_uuid" => &run.id,
@@ -336,7 +339,7 @@ fn escaped(text: &str) -> String {
 }
 
 /// As it stands in a command: a text without quotes, nothing for what is not there.
-fn text_of(value: &Value) -> String {
+pub(crate) fn text_of(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),

@@ -2,9 +2,9 @@
 
 use super::{Import, dag::Siblings, kind_of_parameter, show};
 use crate::{
+    fill::MAX_DEPTH,
     import::dag::Scope,
     ir::{Task, TaskArtifact, TaskParameter},
-    message::MAX_DEPTH,
     placeholder::{self, Part, Place, parts},
 };
 use domain::pipeline::{OutputRef, kfp::KfpKind};
