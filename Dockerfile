@@ -1,4 +1,4 @@
-# The slipway image: one binary, the ONNX Runtime, and Python for the pipelines that it runs.
+# The slipway image: the binary and the small one beside its steps, the ONNX Runtime, and Python for the pipelines that it runs.
 # Both stages start from the same plain Debian 12; BASE_IMAGE names another copy of it where the public one cannot be had.
 ARG BASE_IMAGE=debian:bookworm-slim
 

@@ -57,7 +57,7 @@ pub fn Workers(
     let pool_form = may_limit_pools.then(|| {
         let names: Vec<String> = pools.iter().map(|pool| pool.name.clone()).collect();
         view! {
-            <PoolForm action=links.to("workers/pools") names=names.clone() draft=of_pool/>
+            <PoolLimitForm action=links.to("workers/pools") names=names.clone() draft=of_pool/>
             <PoolExecutorForm action=links.to("workers/pools/executor") names draft=of_executor/>
         }
     });
@@ -139,57 +139,69 @@ fn at_once() -> Bounds {
     Bounds { least: Some(0.0), most: Some(f64::from(MAX_SLOTS)), fraction: false }
 }
 
-/// The form that limits a pool: `pool` and `pool_slots`.
+/// A form about a pool, which opens when it was refused.
 #[component]
-fn PoolForm(action: String, names: Vec<String>, draft: Draft) -> impl IntoView {
+fn PoolForm(
+    summary: &'static str,
+    button: &'static str,
+    action: String,
+    fields: &'static [&'static str],
+    draft: Draft,
+    children: Children,
+) -> impl IntoView {
     let is_open = draft.is_refused();
     view! {
         <Body>
             <details open=is_open>
-                <summary>"Limit a pool"</summary>
+                <summary>{summary}</summary>
                 <form class="stack mt-2" method="post" action=action>
-                    <FormErrors draft=draft.clone() fields=&["pool", "pool_slots"]/>
-                    <TextField label="Pool" name="pool" autocomplete="off" mono=true choices=names draft=draft.clone()/>
-                    <TextField
-                        label="Its steps at once"
-                        name="pool_slots"
-                        kind="number"
-                        autocomplete="off"
-                        mono=true
-                        bounds=at_once()
-                        hint="Of all workspaces together. With 0, none begins; what runs goes on."
-                        draft
-                    />
-                    <Button text="Limit pool"/>
+                    <FormErrors draft fields/>
+                    {children()}
+                    <Button text=button/>
                 </form>
             </details>
         </Body>
     }
 }
 
+/// Limits a pool.
+#[component]
+fn PoolLimitForm(action: String, names: Vec<String>, draft: Draft) -> impl IntoView {
+    let of_form = draft.clone();
+    view! {
+        <PoolForm summary="Limit a pool" button="Limit pool" action fields=&["pool", "pool_slots"] draft=of_form>
+            <TextField label="Pool" name="pool" autocomplete="off" mono=true choices=names draft=draft.clone()/>
+            <TextField
+                label="Its steps at once"
+                name="pool_slots"
+                kind="number"
+                autocomplete="off"
+                mono=true
+                bounds=at_once()
+                hint="Of all workspaces together. With 0, none begins; what runs goes on."
+                draft
+            />
+        </PoolForm>
+    }
+}
+
 /// Says where steps of a pool run that do not say so.
 #[component]
 fn PoolExecutorForm(action: String, names: Vec<String>, draft: Draft) -> impl IntoView {
-    let is_open = draft.is_refused();
     let options = [("", "As processes"), ("docker", "By Docker"), ("kubernetes", "By Kubernetes")];
+    let options = options.map(|(value, text)| (value.to_owned(), text.to_owned())).to_vec();
+    let (of_form, summary) = (draft.clone(), "Choose where a pool's steps run");
     view! {
-        <Body>
-            <details open=is_open>
-                <summary>"Choose where a pool's steps run"</summary>
-                <form class="stack mt-2" method="post" action=action>
-                    <FormErrors draft=draft.clone() fields=&["executor_pool", "executor"]/>
-                    <TextField label="Pool" name="executor_pool" autocomplete="off" mono=true choices=names draft=draft.clone()/>
-                    <SelectField
-                        label="Its steps run"
-                        name="executor"
-                        options=options.map(|(value, text)| (value.to_owned(), text.to_owned())).to_vec()
-                        hint="Of all workspaces. A step or a pipeline that names its executor goes by that."
-                        draft
-                    />
-                    <Button text="Save"/>
-                </form>
-            </details>
-        </Body>
+        <PoolForm summary button="Save" action fields=&["executor_pool", "executor"] draft=of_form>
+            <TextField label="Pool" name="executor_pool" autocomplete="off" mono=true choices=names draft=draft.clone()/>
+            <SelectField
+                label="Its steps run"
+                name="executor"
+                options
+                hint="Of all workspaces. A step or a pipeline that names its executor goes by that."
+                draft
+            />
+        </PoolForm>
     }
 }
 

@@ -4,7 +4,7 @@ use super::{Form, PageResult, View, form::can_mend};
 use crate::{access::Access, extract::Path, router::Routes};
 use app::{pages::worker::Workers, shell::Section, ui::field::Draft};
 use axum::http::Method;
-use domain::{Error, ErrorKind, permission::Permission, pipeline::ExecutorKind};
+use domain::{Error, permission::Permission, pipeline::ExecutorKind};
 use leptos::prelude::*;
 
 const SECTION: Option<Section> = Some(Section::Pipelines);
@@ -75,9 +75,7 @@ async fn limit_pool(view: View, form: Form) -> PageResult {
             view.done(&view.links.to("workers"), &notice).await
         }
         Err(error) if can_mend(&error) => {
-            // The page has another field of that name.
-            let field = error.field.clone().map(|field| if field == "slots" { "pool_slots".to_owned() } else { field });
-            let error = Error { field, ..error };
+            let error = in_form(error, "slots", "pool_slots");
             let draft = form.refused(&error);
             page(view, Some((error, draft))).await
         }
@@ -108,13 +106,19 @@ async fn set_pool_executor(view: View, form: Form) -> PageResult {
             let notice = format!("Steps of the pool {pool} that do not say otherwise run by {executor}.");
             view.done(&view.links.to("workers"), &notice).await
         }
-        Err(error) if can_mend(&error) || error.kind == ErrorKind::NotFound => {
-            let field =
-                error.field.clone().map(|field| if field == "pool" { "executor_pool".to_owned() } else { field });
-            let error = Error { field: field.or(Some("executor".to_owned())), ..error };
+        Err(error) if can_mend(&error) => {
+            let error = match error.field {
+                Some(_) => in_form(error, "pool", "executor_pool"),
+                None => error.in_field("executor"),
+            };
             let draft = form.refused(&error);
             page(view, Some((error, draft))).await
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// The same error about what this page calls the field: another form of it has one of that name.
+fn in_form(error: Error, field: &str, here: &str) -> Error {
+    if error.field.as_deref() == Some(field) { error.in_field(here) } else { error }
 }

@@ -1,4 +1,4 @@
-//! A program that is a shim and nothing else, for the tests of this crate. The product is its own shim.
+//! A program that is a shim and nothing else, for the tests of this crate. In the product that is `slipway-step`.
 
 use std::process::ExitCode;
 

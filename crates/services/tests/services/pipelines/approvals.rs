@@ -51,14 +51,23 @@ impl World {
             size: 1,
             value: Some(value.into()),
         });
-        let end = AttemptEnd {
-            outcome: AttemptOutcome::Succeeded,
-            reason: String::new(),
-            exit_code: Some(0),
-            spawned_at: None,
-            place: None,
-            outputs: value.into_iter().collect(),
-        };
+        self.end(held, (AttemptOutcome::Succeeded, "", 0), value.into_iter().collect()).await
+    }
+
+    /// The step that is next fails.
+    async fn fail(&self) {
+        let held = self.claim().await.expect("a step is ready");
+        self.end(held, (AttemptOutcome::Failed, "no", 1), Vec::new()).await;
+    }
+
+    async fn end(
+        &self,
+        held: Claimed,
+        (outcome, reason, exit_code): (AttemptOutcome, &str, i32),
+        outputs: Vec<domain::step::StepOutput>,
+    ) -> String {
+        let (reason, exit_code) = (reason.to_owned(), Some(exit_code));
+        let end = AttemptEnd { outcome, reason, exit_code, spawned_at: None, place: None, outputs };
         let lease =
             Lease { step_id: held.step_id, run_id: held.run_id, attempt_id: held.attempt_id, fence: held.fence };
         self.services.let_go(&lease, &LetGo::Ended(end)).await.unwrap();
@@ -249,17 +258,7 @@ async fn a_run_again_takes_the_answer_over_unless_what_was_asked_about_is_anothe
     let world = World::without_engine().await;
     let (run, _) = world.asking().await;
     world.say_of_step(&world.approver, run, V::Approve, "").await.unwrap();
-    let held = world.claim().await.unwrap();
-    let lease = Lease { step_id: held.step_id, run_id: held.run_id, attempt_id: held.attempt_id, fence: held.fence };
-    let end = AttemptEnd {
-        outcome: AttemptOutcome::Failed,
-        reason: "no".to_owned(),
-        exit_code: Some(1),
-        spawned_at: None,
-        place: None,
-        outputs: Vec::new(),
-    };
-    world.services.let_go(&lease, &LetGo::Ended(end)).await.unwrap();
+    world.fail().await;
     let again =
         |params: BTreeMap<String, serde_json::Value>| Rerun { from: RerunFrom::Failed, params, idempotency_key: None };
     let same = world.services.rerun_pipeline_run(&world.contributor, run, again(BTreeMap::new())).await.unwrap();
@@ -300,17 +299,7 @@ async fn a_reproduction_takes_the_answer_over_and_asks_nobody() {
 
     // Where it came to the question only now, nobody's answer is there.
     let run = world.run_file(FILE).await;
-    let held = world.claim().await.unwrap();
-    let lease = Lease { step_id: held.step_id, run_id: held.run_id, attempt_id: held.attempt_id, fence: held.fence };
-    let end = AttemptEnd {
-        outcome: AttemptOutcome::Failed,
-        reason: "no".to_owned(),
-        exit_code: Some(1),
-        spawned_at: None,
-        place: None,
-        outputs: Vec::new(),
-    };
-    world.services.let_go(&lease, &LetGo::Ended(end)).await.unwrap();
+    world.fail().await;
     let again = reproduce(run).await;
     world.succeed(Some(0.9)).await;
     let (state, reason) = world.state_of(again, "release").await;
