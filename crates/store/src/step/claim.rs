@@ -9,10 +9,11 @@ use domain::{
 };
 use sqlx::{Connection as _, FromRow, PgConnection};
 use std::time::Duration;
-/// Reads the lanes (pool `$1`, executor `$2`, number of graphics processors `$3`, workspace) in which steps are ready; `$rest`
-/// goes on after them.
+
+/// Selects from the lanes `l` (pool `$1`, executor `$2`, number of graphics processors `$3`, workspace, priority) in which
+/// steps are ready, and the `first` step of each.
 macro_rules! lanes {
-    ($rest:literal) => {
+    (select $columns:literal, first $of_first:literal $which:literal, $order:literal) => {
         concat!(
             "with recursive lanes as (
              select p.pool, e.executor, g.gpus, first.workspace_id
@@ -44,8 +45,24 @@ macro_rules! lanes {
                  order by workspace_id
                  limit 1) as next
          )
-             ",
-            $rest
+         select ",
+            $columns,
+            " from lanes l
+         cross join unnest(array[1, 0, -1]::smallint[]) as rank (priority)
+         cross join lateral (
+             select ",
+            $of_first,
+            " from steps
+             where state = 'ready'
+                 and blocked_by is null
+                 and pool = l.pool
+                 and executor = l.executor
+                 and gpus = l.gpus
+                 and workspace_id = l.workspace_id
+                 and priority = rank.priority ",
+            $which,
+            ") as first ",
+            $order
         )
     };
 }
@@ -169,25 +186,13 @@ async fn candidate(
     free: usize,
 ) -> Result<Option<Candidate>> {
     let candidate = sqlx::query_as(lanes!(
-        "select first.id, l.gpus,
-             first.limits || coalesce((select array[key] from limits where key = 'pool:' || l.pool), '{}') as limits
-         from lanes l
-         cross join unnest(array[1, 0, -1]::smallint[]) as rank (priority)
-         cross join lateral (
-             select id, next_at, limits
-             from steps
-             where state = 'ready'
-                 and blocked_by is null
-                 and pool = l.pool
-                 and executor = l.executor
-                 and gpus = l.gpus
-                 and workspace_id = l.workspace_id
-                 and priority = rank.priority
-                 and next_at <= now()
+        select "first.id, l.gpus,
+             first.limits || coalesce((select array[key] from limits where key = 'pool:' || l.pool), '{}') as limits",
+        first "id, next_at, limits" "and next_at <= now()
              order by next_at
              limit 1
-             for update skip locked) as first
-         order by rank.priority desc,
+             for update skip locked",
+        "order by rank.priority desc,
              (select count(*)
               from steps r
               where r.state = 'running' and r.kind = 'command' and r.workspace_id = l.workspace_id),
@@ -220,21 +225,10 @@ pub async fn next_due(
 ) -> Result<Option<Duration>> {
     let free = gpu::free(conn, gpus).await?.len();
     let seconds: Option<f64> = sqlx::query_scalar(lanes!(
-        "select extract(epoch from min(first.next_at) - clock_timestamp())::float8
-         from lanes l
-         cross join unnest(array[1, 0, -1]::smallint[]) as rank (priority)
-         cross join lateral (
-             select next_at
-             from steps
-             where state = 'ready'
-                 and blocked_by is null
-                 and pool = l.pool
-                 and executor = l.executor
-                 and gpus = l.gpus
-                 and workspace_id = l.workspace_id
-                 and priority = rank.priority
-             order by next_at
-             limit 1) as first"
+        select "extract(epoch from min(first.next_at) - clock_timestamp())::float8",
+        first "next_at" "order by next_at
+             limit 1",
+        ""
     ))
     .bind(pools)
     .bind(executors.iter().map(|executor| executor.as_str()).collect::<Vec<_>>())

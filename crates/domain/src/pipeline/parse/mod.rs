@@ -3,6 +3,8 @@
 //! This file reads the whole; a step is read in `step`, what params take in `param`, and what concerns several steps at once
 //! is in `check`.
 
+mod input;
+mod output;
 mod param;
 mod step;
 
