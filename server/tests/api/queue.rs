@@ -105,16 +105,30 @@ async fn h2_heartbeats_go_on_while_a_wake_up_takes_its_time() {
     worker.stop().await;
 }
 
-/// Cuts all connections to the database.
+/// Cuts all connections to the database, in the middle of a look of the queue: one that is cut while nobody uses it is
+/// replaced without a word.
 async fn cut(app: &TestApp, client: &Client) {
+    let mut locks = app.database.pool.begin().await.unwrap();
+    sqlx::query("lock table apalis.jobs in access exclusive mode").execute(&mut *locks).await.unwrap();
+    let looks = "select count(*)
+                 from pg_stat_activity
+                 where datname = current_database() and wait_event_type = 'Lock' and query like '%apalis.get_jobs(%'";
+    let deadline = Instant::now() + PATIENCE;
+    while sqlx::query_scalar::<_, i64>(looks).fetch_one(&mut *locks).await.unwrap() == 0 {
+        assert!(Instant::now() < deadline, "the queue does not look for jobs");
+        // What a transaction sees of the others' activity stays as it was at its first look.
+        sqlx::query("select pg_stat_clear_snapshot()").execute(&mut *locks).await.unwrap();
+        sleep(Duration::from_millis(20)).await;
+    }
     sqlx::query(
         "select pg_terminate_backend(pid)
          from pg_stat_activity
          where datname = current_database() and pid <> pg_backend_pid()",
     )
-    .execute(&app.database.pool)
+    .execute(&mut *locks)
     .await
     .unwrap();
+    locks.rollback().await.unwrap();
     // Connections that were cut are found out one by one.
     while client.get("/api/v1/pipelines").await.status != 200 {
         sleep(Duration::from_millis(20)).await;

@@ -429,10 +429,14 @@ proptest! {
         let end = usize::try_from((BEFORE + AFTER) * 24 * 60).unwrap();
         let change = (here..end).find(|index| is_open(*index) != is_open(here));
         let change = change.map(|index| now + TimeDelta::minutes(i64::try_from(index - here).unwrap()));
+        // Windows that follow each other by the minute cost a look each, and looks end: then it says that it does not know.
+        let by_the_minute = |one: &Freeze| matches!(one.schedule, Schedule::Cron { duration_s: 60, .. });
+        let known = if freezes.iter().any(by_the_minute) { now + TimeDelta::days(4) } else { now + TimeDelta::days(AFTER) };
         let said = at(&freezes, now);
         prop_assert_eq!(said.is_open(), is_open(here));
         let (Standing::Open { until: told } | Standing::Closed { opens_at: told, .. }) = said;
         match change {
+            Some(change) if change > known => prop_assert!(told.is_none_or(|told| told == change), "{:?}", told),
             Some(change) => prop_assert_eq!(told, Some(change)),
             None => prop_assert!(told.is_none_or(|told| told >= now + TimeDelta::days(AFTER)), "{:?}", told),
         }
