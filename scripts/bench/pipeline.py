@@ -76,6 +76,11 @@ def cpu(process):
     return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
+def cpu_of_all():
+    """Seconds of processor time of the server and all that it started."""
+    return sum(cpu(process) for process in tree(server))
+
+
 def pss(process):
     return int(re.search(r"^Pss: *(\d+) kB", Path(f"/proc/{process}/smaps_rollup").read_text(), re.M)[1]) / 1024
 
@@ -130,6 +135,18 @@ def fan(count):
     return f"name: fan\nsteps:\n  first:\n    command: [\"true\"]\n{middle}  last:\n    command: [\"true\"]\n    needs: [{needs}]\n"
 
 
+# Says 10,000 lines a second, in tenths, by the clock: what cannot be taken holds it up, and is seen in how long it took.
+LINES, TALK = 10_000, 10
+TALKER = f"""
+import sys, time
+began = time.monotonic()
+for tenth in range({10 * TALK}):
+    sys.stdout.write("".join(f"line {{tenth}} {{n}} loss 0.123456 accuracy 0.987654\\n" for n in range({LINES // 10})))
+    sys.stdout.flush()
+    time.sleep(max(0.0, began + (tenth + 1) / 10 - time.monotonic()))
+print("took", time.monotonic() - began)
+"""
+
 store(in_sequence(10))
 store(fan(20))
 for name in ("sequence", "fan"):
@@ -148,6 +165,24 @@ for name, what, bound, peers in (
 latency = milliseconds("sequence", "a.ready_at", "a.spawned_at")
 p50, p95 = share(latency, 0.5), share(latency, 0.95)
 bounded("ready → spawned, p50 and p95, ms", f"{p50:.0f}, {p95:.0f}", (p50, 25), (p95, 100))
+
+indented = TALKER.replace("\n", "\n    ")
+store(f"name: talker\nfiles:\n  talk.py: |{indented}\nsteps:\n  talk:\n    command: [python3, talk.py]\n")
+number = ask("POST", "/api/v1/pipelines/talker/runs", "{}")["number"]
+talker = f"/api/v1/pipeline-runs/{number}"
+log = f"{talker}/steps/talk/attempts/1/log?after="
+while not sql(f"select 1 from step_attempts where log_lines > {LINES} limit 1")[0]:
+    time.sleep(0.05)
+beside = []
+while ask("GET", talker)["run"]["state"] == "running":
+    beside.append(run("sequence")[1])
+# Slipway's own first line is before them.
+last = ask("GET", f"{log}{LINES * TALK + 1}")["items"]
+if not last or not last[0]["text"].startswith("took "):
+    sys.exit(f"the log of {LINES * TALK} lines is not whole: {last}")
+took, middle = float(last[0]["text"].split()[1]), statistics.median(beside)
+bounded(f"a log of {LINES:,} lines a second for {TALK} s, all stored: until they were said, s", f"{took:.1f}", (took, 1.05 * TALK))
+bounded("10 steps in sequence beside it, s", f"{middle:.2f} (worst of {len(beside)}: {max(beside):.2f})", (middle, 0.5))
 
 store(kept(10))
 run("kept")  # runs them
@@ -168,22 +203,21 @@ steps:
       b: [{", ".join(map(str, range(STEPS // 100)))}]
     command: ["true"]
 """)
-before = cpu(server)
+before = cpu_of_all()
 number, took = run("wide", look=0.5)
 # What the steps themselves took is none of ours: `true` is started as often by a loop of the shell.
-alone = time.perf_counter()
 spent = os.times().children_user + os.times().children_system
 subprocess.run(["sh", "-c", f"i=0; while [ $i -lt {STEPS} ]; do env true; i=$((i+1)); done"], check=True)
 loop = os.times().children_user + os.times().children_system - spent
-ours = cpu(server) - before
+ours = cpu_of_all() - before
 each = 1000 * ours / STEPS
 said = f"{each:.1f} ({took:.0f} s in all; a loop of the shell: {1000 * loop / STEPS:.1f})"
 bounded(f"{STEPS} steps at once: our processor time a step, ms", said, (each, 5))
 
 time.sleep(5)
-before = sum(cpu(process) for process in tree(server))
+before = cpu_of_all()
 time.sleep(IDLE)
-used = sum(cpu(process) for process in tree(server)) - before
+used = cpu_of_all() - before
 memory, busy = sum(map(pss, tree(server))), 100 * used / IDLE
 bounded("idle: memory (PSS), MiB, and a core, %", f"{memory:.0f}, {busy:.2f}", (memory, 100), (busy, 1))
 if missed:

@@ -39,7 +39,7 @@ pub(crate) struct Cgroups {
 }
 
 /// The groups of one step.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Group {
     unified: Option<PathBuf>,
     memory: Option<PathBuf>,

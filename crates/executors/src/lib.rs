@@ -16,7 +16,8 @@
 //! ```text
 //! worker ── socket ── shim ── command ── whatever the command starts
 //! ```
-//! Between the worker and the command stands a small process, the [`shim`]. It is the subreaper of all that the command
+//! Between the worker and the command stands a small process, the [`shim`], forked by a server that the worker starts
+//! once: a step costs the start of one program, its own. The shim is the subreaper of all that the command
 //! starts: a grandchild that daemonises itself, or moves into a session of its own, becomes the shim's child when its
 //! parent is gone, so the shim can find and kill all of them and knows when none is left. It learns of the worker's end
 //! from the end of the socket, which the kernel closes whatever the worker died of. Should the shim itself be killed,
@@ -29,6 +30,7 @@
 mod cgroup;
 mod clock;
 mod dir;
+mod fork_server;
 mod gpu;
 mod lines;
 mod mask;

@@ -5,11 +5,13 @@ use crate::{
     StepDirs, Task, Usage,
     cgroup::Cgroups,
     clock::Deadline,
+    fork_server::{self, ForkServer},
     lines::Lines,
     protocol::{self, Cause, FromShim, Launch, Report, Start, ToShim},
     sample, tree,
 };
 use futures::future::BoxFuture;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::File,
@@ -21,11 +23,14 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
-    net::UnixStream,
-    process::{Child, ChildStderr, ChildStdout, Command},
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    net::{
+        UnixStream,
+        unix::{OwnedReadHalf, OwnedWriteHalf, pipe::Receiver},
+    },
+    process::{Child, Command},
     sync::{mpsc, watch},
-    time::sleep,
+    time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -34,6 +39,9 @@ pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:
 
 /// How often to look after the shim itself.
 const LOOK: Duration = Duration::from_secs(2);
+
+/// How long a supervisor takes to begin, at most.
+const READY: Duration = Duration::from_secs(10);
 
 /// How long after its deadline a shim must have ended its command.
 const SHIM_LATE: Duration = Duration::from_secs(3);
@@ -44,8 +52,8 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// How a program becomes a shim; see [`crate::shim`].
 #[derive(Debug, Clone)]
 pub struct Shim {
-    program: PathBuf,
-    args: Vec<String>,
+    pub(crate) program: PathBuf,
+    pub(crate) args: Vec<String>,
     /// Kept open: the program is this one, also when its file was replaced or removed since.
     _file: Option<Arc<File>>,
 }
@@ -101,7 +109,7 @@ impl Shim {
 /// Runs steps as processes of this machine.
 #[derive(Debug, Clone)]
 pub struct ProcessExecutor {
-    shim: Shim,
+    fork_server: ForkServer,
     dirs: StepDirs,
     confinement: Confinement,
     cgroups: Arc<OnceLock<Cgroups>>,
@@ -114,7 +122,7 @@ impl ProcessExecutor {
     #[must_use]
     pub fn new(shim: Shim, root: impl Into<PathBuf>) -> Self {
         Self {
-            shim,
+            fork_server: ForkServer::new(shim),
             dirs: StepDirs::at(root),
             confinement: Confinement::default(),
             cgroups: Arc::default(),
@@ -191,51 +199,33 @@ impl ProcessExecutor {
     pub async fn run(&self, dir: &StepDir, step: &Task, controls: Controls) -> Result<Finished, Error> {
         let Controls { deadline, cancel, log, samples, .. } = controls;
         let mask = Arc::new(step.mask());
-        let doing = "the step's supervisor could not be started";
-        let (ours, theirs) = std::os::unix::net::UnixStream::pair().doing(doing)?;
-        ours.set_nonblocking(true).doing(doing)?;
-        let mut socket = UnixStream::from_std(ours).doing(doing)?;
-        let mut child = Command::new(&self.shim.program)
-            .arg0("slipway-step")
-            .args(&self.shim.args)
-            .env_clear()
-            .current_dir("/")
-            .stdin(Stdio::from(OwnedFd::from(theirs)))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .doing(doing)?;
-        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let shim = child.id().and_then(|id| i32::try_from(id).ok()).unwrap_or_default();
-        let name = dir.path().file_name().unwrap_or_default().to_string_lossy();
+        let (mut supervisor, stdout, stderr) = self.supervisor().await?;
+        let pid = supervisor.pid;
         let start = Start {
             command: Launch {
                 argv: step.argv.clone(),
                 env: environment(dir, step),
                 cwd: dir.work(),
-                parent: 0,
                 confinement: Confinement { gpus: step.gpus.nodes(), ..self.confinement.clone() },
                 own: dir.path().to_owned(),
-                group: Default::default(),
                 cpus: step.limits.cpus,
             },
             limits: step.limits,
             cgroups: self.cgroups().clone(),
-            group_name: format!("{name}-{shim}"),
-            shim_args: self.shim.args.clone(),
+            group_name: dir.path().file_name().unwrap_or_default().to_string_lossy().into_owned(),
             timeout_ms: step.timeout.map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)),
             grace_ms: u64::try_from(step.grace.as_millis()).unwrap_or(u64::MAX),
             deadline: *deadline.borrow(),
         };
-        socket.write_all(&protocol::line(&ToShim::Start(Box::new(start))).doing(doing)?).await.doing(doing)?;
+        let start = protocol::line(&ToShim::Start(Box::new(start))).doing(fork_server::DOING)?;
+        supervisor.write.write_all(&start).await.doing(fork_server::DOING)?;
 
         let begun = Instant::now();
         let ended = Arc::new(CancellationToken::new());
         let output = forward(stdout, stderr, &log, &mask, &ended);
         let watched = async {
             let supervised = Supervised {
-                child,
-                socket,
+                supervisor,
                 deadline,
                 cancel,
                 dir: dir.path().to_owned(),
@@ -243,7 +233,7 @@ impl ProcessExecutor {
             };
             let finished = tokio::select! {
                 finished = supervised.watch(begun) => finished,
-                never = sample::watch(shim, &step.gpus, samples) => match never {},
+                never = sample::watch(pid, &step.gpus, samples) => match never {},
             };
             ended.cancel();
             finished
@@ -251,6 +241,41 @@ impl ProcessExecutor {
         let (finished, ()) = tokio::join!(watched, output);
         Ok(finished)
     }
+
+    /// A supervisor that waits to be told what to run, and what the command will write.
+    async fn supervisor(&self) -> Result<(Supervisor, Receiver, Receiver), Error> {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().doing(fork_server::DOING)?;
+        ours.set_nonblocking(true).doing(fork_server::DOING)?;
+        let (read, write) = UnixStream::from_std(ours).doing(fork_server::DOING)?.into_split();
+        let (stdout, out) = io::pipe().doing(fork_server::DOING)?;
+        let (stderr, err) = io::pipe().doing(fork_server::DOING)?;
+        // Nobody else may hold their ends, or they have none.
+        self.fork_server.fork([theirs.into(), out.into(), err.into()]).await?;
+        let mut messages = BufReader::new(read);
+        let said = match timeout(READY, said(&mut messages, &mut Vec::new())).await {
+            Ok(said) => said,
+            Err(late) => {
+                self.fork_server.give_up().await;
+                return Err(Error::new(fork_server::DOING, late));
+            }
+        };
+        let pid = match said {
+            Some(FromShim::Ready { pid }) => pid,
+            Some(FromShim::Failed { message }) => {
+                return Err(Error::new(fork_server::DOING, io::Error::other(message)));
+            }
+            _ => return Err(Error::new(fork_server::DOING, io::Error::other("it is gone"))),
+        };
+        let receiver = |end: io::PipeReader| Receiver::from_owned_fd(end.into()).doing(fork_server::DOING);
+        let process = Pid::from_raw(pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+        Ok((Supervisor { pid, process, messages, write }, receiver(stdout)?, receiver(stderr)?))
+    }
+}
+
+/// What a shim says next. Cancel-safe: `line` keeps what has arrived of it. `None` when it says nothing any more.
+async fn said(messages: &mut BufReader<OwnedReadHalf>, line: &mut Vec<u8>) -> Option<FromShim> {
+    let read = messages.read_until(b'\n', line).await;
+    read.ok().filter(|count| *count > 0).and_then(|_| serde_json::from_slice(line).ok())
 }
 
 impl Executor for ProcessExecutor {
@@ -297,10 +322,18 @@ fn environment(dir: &StepDir, step: &Task) -> BTreeMap<String, String> {
     env
 }
 
+/// A shim that one talks to.
+struct Supervisor {
+    pid: i32,
+    /// This process and no other, also when its number has become another's. None when it has ended already.
+    process: Option<OwnedFd>,
+    messages: BufReader<OwnedReadHalf>,
+    write: OwnedWriteHalf,
+}
+
 /// A shim at work.
 struct Supervised {
-    child: Child,
-    socket: UnixStream,
+    supervisor: Supervisor,
     deadline: watch::Receiver<Deadline>,
     cancel: CancellationToken,
     /// The step's directory, by which its processes are known.
@@ -311,8 +344,8 @@ struct Supervised {
 impl Supervised {
     async fn watch(mut self, begun: Instant) -> Finished {
         let report = self.until_report().await;
-        // It has said its last word, or is dead or to die; either way it is gone in a moment.
-        let _ = self.child.wait().await;
+        // It has said its last word, or is dead or to die; either way it is gone in a moment, and its socket ends.
+        let _ = self.supervisor.messages.read_to_end(&mut Vec::new()).await;
         let finished = |ended, report: Report| Finished {
             ended,
             exit_code: report.exit_code,
@@ -346,23 +379,20 @@ impl Supervised {
             Some(FromShim::NotStarted { message, sandbox }) => {
                 finished(Ended::NotStarted(message), Report { sandbox, ..Report::default() })
             }
-            None => finished(Ended::Lost, Report::default()),
+            Some(FromShim::Failed { .. } | FromShim::Ready { .. }) | None => finished(Ended::Lost, Report::default()),
         }
     }
 
     /// Passes on what the worker wants until the shim says how it ended. `None` when the shim is dead.
     async fn until_report(&mut self) -> Option<FromShim> {
-        let (read, mut write) = self.socket.split();
-        let mut messages = BufReader::new(read);
+        let Supervisor { messages, write, .. } = &mut self.supervisor;
         let mut line = Vec::new();
         let (mut cancelled, mut renewable) = (false, true);
         loop {
             let send = tokio::select! {
-                // `read_until` keeps what it has read in `line` when another branch is first.
-                read = messages.read_until(b'\n', &mut line) => {
-                    let last = read.ok().filter(|count| *count > 0).and_then(|_| serde_json::from_slice(&line).ok());
-                    if last.is_some() {
-                        return last;
+                said = said(messages, &mut line) => {
+                    if said.is_some() {
+                        return said;
                     }
                     break;
                 }
@@ -395,7 +425,9 @@ impl Supervised {
     async fn kill(&mut self) {
         tracing::warn!(dir = %self.dir.display(), "the supervisor of a step is gone; killing what is left of the step");
         // It may be gone already.
-        let _ = self.child.start_kill();
+        if let Some(supervisor) = &self.supervisor.process {
+            let _ = pidfd_send_signal(supervisor, Signal::KILL);
+        }
         let dir = self.dir.clone();
         let _ = tokio::task::spawn_blocking(move || tree::kill_marked(&dir)).await;
     }
@@ -404,14 +436,14 @@ impl Supervised {
 /// Sends the lines of both streams until both end. After the end of the step they end by themselves, unless a process
 /// that does not die holds them.
 async fn forward(
-    stdout: Option<ChildStdout>,
-    stderr: Option<ChildStderr>,
+    stdout: Receiver,
+    stderr: Receiver,
     log: &mpsc::Sender<LogLine>,
     mask: &Arc<Mask>,
     ended: &CancellationToken,
 ) {
-    let mut out = Stream::new(stdout.map(|source| Box::new(source) as Source), false, mask);
-    let mut err = Stream::new(stderr.map(|source| Box::new(source) as Source), true, mask);
+    let mut out = Stream::new(stdout, false, mask);
+    let mut err = Stream::new(stderr, true, mask);
     // The one that was silent last goes first, so that neither is drowned by the other.
     let mut out_first = true;
     while out.is_open() || err.is_open() {
@@ -438,11 +470,9 @@ async fn forward(
     }
 }
 
-type Source = Box<dyn AsyncRead + Send + Unpin>;
-
 /// One output of the command.
 struct Stream {
-    source: Option<Source>,
+    source: Option<Receiver>,
     is_err: bool,
     lines: Lines,
     buffer: Vec<u8>,
@@ -450,8 +480,8 @@ struct Stream {
 }
 
 impl Stream {
-    fn new(source: Option<Source>, is_err: bool, mask: &Arc<Mask>) -> Self {
-        Self { source, is_err, lines: Lines::new(Arc::clone(mask)), buffer: vec![0; 16 * 1024], read: 0 }
+    fn new(source: Receiver, is_err: bool, mask: &Arc<Mask>) -> Self {
+        Self { source: Some(source), is_err, lines: Lines::new(Arc::clone(mask)), buffer: vec![0; 16 * 1024], read: 0 }
     }
 
     fn is_open(&self) -> bool {

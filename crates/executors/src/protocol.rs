@@ -2,7 +2,7 @@
 
 use crate::{
     Limits,
-    cgroup::{Cgroups, Group},
+    cgroup::Cgroups,
     clock::Deadline,
     sandbox::{Confinement, Sandbox},
 };
@@ -24,8 +24,6 @@ pub(crate) enum ToShim {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Start {
     pub(crate) command: Launch,
-    /// What makes this program act as a shim.
-    pub(crate) shim_args: Vec<String>,
     pub(crate) timeout_ms: Option<u64>,
     /// Between the polite signal and the other.
     pub(crate) grace_ms: u64,
@@ -33,7 +31,7 @@ pub(crate) struct Start {
     pub(crate) limits: Limits,
     /// Where groups can be made for it.
     pub(crate) cgroups: Cgroups,
-    /// The name of such a group.
+    /// The beginning of the name of such a group.
     pub(crate) group_name: String,
 }
 
@@ -43,14 +41,9 @@ pub(crate) struct Launch {
     pub(crate) argv: Vec<String>,
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) cwd: PathBuf,
-    /// The process that must be its parent.
-    #[serde(default)]
-    pub(crate) parent: i32,
     pub(crate) confinement: Confinement,
     /// The step's directory.
     pub(crate) own: PathBuf,
-    #[serde(default)]
-    pub(crate) group: Group,
     /// Processors that it may use.
     pub(crate) cpus: Option<f64>,
 }
@@ -67,6 +60,10 @@ pub(crate) enum FromLaunch {
 /// From the shim to the worker.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum FromShim {
+    /// There is no supervisor; this is why.
+    Failed { message: String },
+    /// There is one, this process, and it waits to be told what to run.
+    Ready { pid: i32 },
     /// It could not be started; this is why, for the step's log.
     NotStarted { message: String, sandbox: Sandbox },
     /// It has ended, and nothing of it is left.

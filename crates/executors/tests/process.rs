@@ -470,6 +470,48 @@ async fn a_shim_does_not_end_by_the_signals_that_stop_a_worker() {
 }
 
 #[tokio::test]
+async fn steps_go_on_without_the_fork_server_and_the_next_has_another() {
+    let bench = Bench::new();
+    let mut step = bench.start(shell("echo $$; while [ ! -e go ]; do sleep 0.05; done")).await;
+    let server = parent_of(parent_of(step.pid().await));
+    kill(Pid::from_raw(server), Signal::SIGKILL).unwrap();
+    gone(&[server]).await;
+    let second = bench.start_in(bench.executor.prepare("2", BTreeMap::new()).await.unwrap(), shell("exit 3"));
+    assert_eq!(second.end().await.1.ended, Ended::Exited(3));
+    fs::write(bench.root.path().join("steps/1/work/go"), "").unwrap();
+    assert_eq!(step.end().await.1.ended, Ended::Exited(0));
+}
+
+#[tokio::test]
+async fn a_fork_server_that_does_not_answer_is_given_up() {
+    let bench = Bench::new();
+    let mut step = bench.start(shell(&format!("echo $$; exec {FOREVER}"))).await;
+    let server = parent_of(parent_of(step.pid().await));
+    step.cancel.cancel();
+    step.end().await;
+    kill(Pid::from_raw(server), Signal::SIGSTOP).unwrap();
+    let dir = bench.executor.prepare("2", BTreeMap::new()).await.unwrap();
+    let (_lease, deadline) = watch::channel(Deadline::after(Duration::from_secs(600)));
+    let (log, _lines) = mpsc::channel(64);
+    let controls = Controls::new(deadline, CancellationToken::new(), log);
+    let error = bench.executor.run(&dir, &shell("exit 3"), controls).await.unwrap_err().to_string();
+    assert!(error.starts_with("the step's supervisor could not be started: "), "{error}");
+    gone(&[server]).await;
+    let third = bench.start_in(bench.executor.prepare("3", BTreeMap::new()).await.unwrap(), shell("exit 3"));
+    assert_eq!(third.end().await.1.ended, Ended::Exited(3));
+}
+
+#[tokio::test]
+async fn a_fork_server_keeps_no_zombies() {
+    let bench = Bench::new();
+    let mut step = bench.start(shell(&format!("echo $$; exec {FOREVER}"))).await;
+    let shim = parent_of(step.pid().await);
+    step.cancel.cancel();
+    step.end().await;
+    until("the end of the supervisor is taken notice of", || !Path::new(&format!("/proc/{shim}")).exists()).await;
+}
+
+#[tokio::test]
 async fn much_output_does_not_take_much_memory() {
     let bench = Bench::new();
     let line = "x".repeat(999);

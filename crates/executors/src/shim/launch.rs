@@ -1,9 +1,10 @@
 //! The beginning of the process that becomes the command.
 //!
-//! What must be true of the command is arranged here, in the process itself, before it becomes the command: doing it
-//! between fork and exec of another process would take unsafe code.
+//! What must be true of the command is arranged here, in the process itself: forked by a process with one thread, it may
+//! do anything before it becomes the command.
 
 use crate::{
+    cgroup::Group,
     protocol::{self, FromLaunch, Launch},
     sandbox,
 };
@@ -13,12 +14,12 @@ use nix::{
         prctl,
         signal::{SigSet, Signal},
     },
-    unistd::{dup2_stdin, getppid},
+    unistd::{Pid, dup2_stdin, getppid, setpgid},
 };
 use std::{
     fs::{self, File},
     io::{self, Read as _, Write as _},
-    os::{fd::AsFd as _, unix::net::UnixStream, unix::process::CommandExt as _},
+    os::unix::{net::UnixStream, process::CommandExt as _},
     path::Path,
     process::Command,
 };
@@ -26,35 +27,36 @@ use std::{
 /// Added to what the kernel counts when memory runs out, so that it takes a step before a worker or the database.
 const OOM_SCORE: i32 = 500;
 
-/// Becomes the command. Returns only when that fails, after having told the shim over its standard input.
-pub(super) fn run() -> io::Result<()> {
-    // Closed by the kernel at the moment the command begins: that is how the shim knows that it did.
-    let mut shim = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
-    let mut message = Vec::new();
-    shim.read_to_end(&mut message)?;
-    let launch: Launch = serde_json::from_slice(&message)?;
+/// What the supervisor says when it is ready to watch over the command.
+pub(super) const GO: &[u8] = b"\n";
 
-    // The mask is inherited, and the supervisor blocks signals that the command must hear.
-    SigSet::all().thread_unblock()?;
+/// Becomes the command. Returns only when that fails, after having told the supervisor, which is `parent`. The kernel closes
+/// the socket to it at the moment the command begins: that is how it knows that it did.
+pub(super) fn run(mut supervisor: UnixStream, parent: Pid, launch: &Launch, group: &Group) -> io::Result<()> {
+    // All that it starts can be signalled together.
+    setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
     prctl::set_pdeathsig(Signal::SIGKILL)?;
     // The parent may have gone before the signal was asked for.
-    if getppid().as_raw() != launch.parent {
+    if getppid() != parent {
         return Err(io::Error::other("the supervisor of this step is gone"));
     }
+    supervisor.read_exact(&mut [0; GO.len()])?;
+    // The mask is inherited, and supervisors block signals that the command must hear.
+    SigSet::all().thread_unblock()?;
     prefer_for_oom();
     dup2_stdin(File::open("/dev/null")?)?;
     // First: what it opens from here on counts for the step.
-    let joined = launch.group.join().is_ok();
+    let joined = group.join().is_ok();
     sandbox::limit();
     if let Some(cpus) = launch.cpus
-        && !(joined && launch.group.has_processors())
+        && !(joined && group.has_processors())
     {
         // Without it, it runs as well, and takes more.
         let _ = sandbox::bind(cpus, &launch.own);
     }
     // Last: it could not arrange anything afterwards.
     let sandbox = sandbox::confine(&launch.confinement, &launch.own);
-    let mut say = |word: &FromLaunch| shim.write_all(&protocol::line(word)?);
+    let mut say = |word: &FromLaunch| supervisor.write_all(&protocol::line(word)?);
     say(&FromLaunch::Confined { sandbox, joined })?;
 
     let Some((program, arguments)) = launch.argv.split_first() else {
@@ -63,7 +65,7 @@ pub(super) fn run() -> io::Result<()> {
     let mut command = Command::new(program);
     command.args(arguments).env_clear().envs(&launch.env).current_dir(&launch.cwd);
     let error = command.exec();
-    say(&FromLaunch::Refused { message: explain(program, &launch, &error) })
+    say(&FromLaunch::Refused { message: explain(program, launch, &error) })
 }
 
 /// Raising the score needs no privilege; a score that is higher already stays.

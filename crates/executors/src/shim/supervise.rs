@@ -1,19 +1,21 @@
 //! The watch over one command.
 
+use super::launch;
 use crate::{
     cgroup::Group,
     clock::Deadline,
-    protocol::{self, Cause, FromLaunch, FromShim, Launch, Report, Start, ToShim},
+    protocol::{self, Cause, FromLaunch, FromShim, Report, Start, ToShim},
     sample,
     sandbox::{GroupKind, Sandbox},
     tree,
 };
+use fork::Fork;
 use nix::{
     errno::Errno,
     sys::{
         prctl,
         resource::{UsageWho, getrusage},
-        signal::{SigSet, Signal, killpg},
+        signal::{Signal, killpg},
         time::TimeValLike as _,
         wait::{WaitStatus, waitpid},
     },
@@ -21,11 +23,7 @@ use nix::{
 };
 use std::{
     io::{self, BufReader, Read as _, Write as _},
-    os::{
-        fd::{AsFd as _, OwnedFd},
-        unix::{net::UnixStream, process::CommandExt as _},
-    },
-    process::{Command, Stdio},
+    os::{fd::AsFd as _, unix::net::UnixStream},
     sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
     thread,
     time::Duration,
@@ -60,33 +58,36 @@ enum Event {
     TreeGone,
 }
 
+/// Runs in a process that has one thread and was just forked; in the command's as well, which it returns in when that
+/// cannot become the command.
 pub(super) fn run() -> io::Result<()> {
-    // A session of its own: no signals from the worker's terminal, and no terminal to ask for passwords on. Fails only
-    // for the leader of a group, which is as well apart.
+    // Its own, so that it is stopped and killed apart from the fork server.
     let _ = setsid();
-    // Whoever stops the worker's whole group stops the worker; the shim goes by the socket alone. `launch` takes this
-    // back for the command.
-    [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT]
-        .into_iter()
-        .collect::<SigSet>()
-        .thread_block()?;
     prctl::set_child_subreaper(true)?;
 
     let mut worker = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let own = getpid();
+    send(&mut worker, &FromShim::Ready { pid: own.as_raw() })?;
     let mut messages = BufReader::new(worker.try_clone()?);
     let Some(ToShim::Start(start)) = read(&mut messages)? else {
         return Err(io::Error::other("the worker went before it said what to run"));
     };
+    let Start { command, timeout_ms, grace_ms, deadline, limits, cgroups, group_name } = *start;
+    let group = cgroups.make(&format!("{group_name}-{own}"), &limits);
+    let (mut launched, theirs) = UnixStream::pair()?;
+    let pid = match fork::fork()? {
+        Fork::Child => {
+            drop(launched);
+            return launch::run(theirs, own, &command, &group);
+        }
+        Fork::Parent(pid) => Pid::from_raw(pid),
+    };
+    drop(theirs);
+    // It goes on when it is told to: once nothing can fail between the command's beginning and the watch over it.
     let (events, received) = channel();
-    let Start { mut command, shim_args, timeout_ms, grace_ms, deadline, limits, cgroups, group_name } = *start;
-    let group = cgroups.make(&group_name, &limits);
-    command.group = group.clone();
     listen(messages, events.clone())?;
-    // Started before the command, so that nothing can fail between the command's beginning and the watch over it.
-    let begun = reap(events)?;
-    let (pid, launched) = spawn(command, &shim_args)?;
-    // Its receiver waits for this alone.
-    let _ = begun.send(pid);
+    reap(pid, events)?;
+    launched.write_all(launch::GO)?;
     let Launched { mut sandbox, joined, refused } = launched_as(launched);
     let kind = group.kind().filter(|_| joined);
     let watched = limits.memory_bytes.filter(|_| kind.is_none());
@@ -112,25 +113,6 @@ pub(super) fn run() -> io::Result<()> {
     };
     let Some(report) = watch.until_the_end() else { return Ok(()) };
     send(&mut worker, &FromShim::Ended(report))
-}
-
-/// Starts the process that becomes the command. The socket brings nothing when it has, and a sentence when it cannot.
-fn spawn(command: Launch, shim_args: &[String]) -> io::Result<(Pid, UnixStream)> {
-    let (mut ours, theirs) = UnixStream::pair()?;
-    let child = Command::new("/proc/self/exe")
-        .arg0("slipway-step")
-        .args(shim_args)
-        .arg(super::LAUNCH)
-        .env_clear()
-        .process_group(0)
-        .stdin(Stdio::from(OwnedFd::from(theirs)))
-        .spawn()?;
-    let command = Launch { parent: getpid().as_raw(), ..command };
-    ours.write_all(&serde_json::to_vec(&command)?)?;
-    ours.shutdown(std::net::Shutdown::Write)?;
-    // Reaped with everything else, by process id.
-    let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
-    Ok((Pid::from_raw(pid), ours))
 }
 
 /// How the process became the command, or did not.
@@ -182,12 +164,10 @@ fn listen(mut messages: BufReader<UnixStream>, events: Sender<Event>) -> io::Res
     Ok(())
 }
 
-/// Takes notice of every process that ends, once it is told which is the command. Being the subreaper, this process gets
-/// all of them; when it has no children any more, nothing that the command started is left.
-fn reap(events: Sender<Event>) -> io::Result<Sender<Pid>> {
-    let (begun, command) = channel();
+/// Takes notice of every process that ends. Being the subreaper, this process gets all of them; when it has no children
+/// any more, nothing that the command started is left.
+fn reap(command: Pid, events: Sender<Event>) -> io::Result<()> {
     thread::Builder::new().spawn(move || {
-        let Ok(command) = command.recv() else { return };
         loop {
             let ended = match waitpid(None, None) {
                 Ok(WaitStatus::Exited(pid, code)) if pid == command => {
@@ -205,7 +185,7 @@ fn reap(events: Sender<Event>) -> io::Result<Sender<Pid>> {
         }
         let _ = events.send(Event::TreeGone);
     })?;
-    Ok(begun)
+    Ok(())
 }
 
 struct Watch {
