@@ -1,6 +1,6 @@
 //! The worker's side of the fork server; `shim::serve` is the other.
 
-use crate::{Doing as _, Error, Shim};
+use crate::{Confinement, Doing as _, Error, Shim, shim};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use std::{
     io::{self, IoSlice},
@@ -23,6 +23,7 @@ pub(crate) const DOING: &str = "the step's supervisor could not be started";
 #[derive(Debug, Clone)]
 pub(crate) struct ForkServer {
     shim: Shim,
+    confinement: Confinement,
     running: Arc<Mutex<Option<Running>>>,
 }
 
@@ -35,7 +36,12 @@ struct Running {
 
 impl ForkServer {
     pub(crate) fn new(shim: Shim) -> Self {
-        Self { shim, running: Arc::default() }
+        Self { shim, confinement: Confinement::default(), running: Arc::default() }
+    }
+
+    /// One whose steps are confined so.
+    pub(crate) fn confined(self, confinement: Confinement) -> Self {
+        Self { shim: self.shim, confinement, running: Arc::default() }
     }
 
     /// Has a supervisor forked that gets these as its standard input, output and error. It may die before it says a word.
@@ -69,6 +75,8 @@ impl ForkServer {
         let child = Command::new(&self.shim.program)
             .arg0("slipway-step")
             .args(&self.shim.args)
+            .arg(shim::SERVE)
+            .arg(serde_json::to_string(&self.confinement).doing(DOING)?)
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::from(OwnedFd::from(theirs)))

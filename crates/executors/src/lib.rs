@@ -36,6 +36,7 @@ mod lines;
 mod mask;
 mod process;
 mod protocol;
+mod reach;
 mod sample;
 mod sandbox;
 pub mod shim;

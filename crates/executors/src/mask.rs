@@ -5,7 +5,7 @@ use base64::{
     Engine,
     engine::general_purpose::{STANDARD, URL_SAFE},
 };
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::OnceLock};
 
 /// What stands in a secret's place.
 const STARS: &[u8] = b"***";
@@ -24,7 +24,10 @@ const SHORTEST_LINE: usize = 48;
 /// backwards shows it.
 #[derive(Debug, Default)]
 pub struct Mask {
-    find: Option<AhoCorasick>,
+    /// The values in all their forms.
+    parts: Vec<String>,
+    /// What finds them, made for the first text: many a step says nothing. None when there is nothing to find.
+    find: OnceLock<Option<AhoCorasick>>,
     /// The length of the longest value, in bytes.
     longest: usize,
 }
@@ -51,10 +54,7 @@ impl Mask {
         parts.sort();
         parts.dedup();
         let longest = parts.iter().map(String::len).max().unwrap_or(0);
-        let find = (longest > 0)
-            .then(|| AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&parts).ok())
-            .flatten();
-        Self { find, longest }
+        Self { parts, find: OnceLock::new(), longest }
     }
 
     /// The length of the longest value, in bytes: so much of a line that goes on must be seen together.
@@ -65,7 +65,9 @@ impl Mask {
     /// The text without the values; borrowed when none of them is in it.
     #[must_use]
     pub fn apply<'a>(&self, text: &'a [u8]) -> Cow<'a, [u8]> {
-        let Some(find) = &self.find else { return Cow::Borrowed(text) };
+        let make = || AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&self.parts).ok();
+        let find = self.find.get_or_init(|| (self.longest > 0).then(make).flatten());
+        let Some(find) = find else { return Cow::Borrowed(text) };
         if !find.is_match(text) {
             return Cow::Borrowed(text);
         }

@@ -111,7 +111,6 @@ impl Shim {
 pub struct ProcessExecutor {
     fork_server: ForkServer,
     dirs: StepDirs,
-    confinement: Confinement,
     cgroups: Arc<OnceLock<Cgroups>>,
     /// What steps were found to get.
     probed: Arc<OnceLock<Sandbox>>,
@@ -124,7 +123,6 @@ impl ProcessExecutor {
         Self {
             fork_server: ForkServer::new(shim),
             dirs: StepDirs::at(root),
-            confinement: Confinement::default(),
             cgroups: Arc::default(),
             probed: Arc::default(),
         }
@@ -133,7 +131,7 @@ impl ProcessExecutor {
     /// Confines steps so, as far as the kernel can.
     #[must_use]
     pub fn confined(self, confinement: Confinement) -> Self {
-        Self { confinement, ..self }
+        Self { fork_server: self.fork_server.confined(confinement), ..self }
     }
 
     /// As on a machine that lets its workers make no control groups.
@@ -206,7 +204,7 @@ impl ProcessExecutor {
                 argv: step.argv.clone(),
                 env: environment(dir, step),
                 cwd: dir.work(),
-                confinement: Confinement { gpus: step.gpus.nodes(), ..self.confinement.clone() },
+                gpus: step.gpus.nodes(),
                 own: dir.path().to_owned(),
                 cpus: step.limits.cpus,
             },

@@ -1,11 +1,6 @@
 //! What the worker and the shim tell each other: JSON, one message a line, over the shim's standard input.
 
-use crate::{
-    Limits,
-    cgroup::Cgroups,
-    clock::Deadline,
-    sandbox::{Confinement, Sandbox},
-};
+use crate::{Limits, cgroup::Cgroups, clock::Deadline, sandbox::Sandbox};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -41,7 +36,8 @@ pub(crate) struct Launch {
     pub(crate) argv: Vec<String>,
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) cwd: PathBuf,
-    pub(crate) confinement: Confinement,
+    /// The device files of the graphics processors that it may use; none: of all.
+    pub(crate) gpus: Option<Vec<PathBuf>>,
     /// The step's directory.
     pub(crate) own: PathBuf,
     /// Processors that it may use.

@@ -7,10 +7,11 @@
 //!
 //! Each is applied as far as the kernel has it. What was reached is told, never assumed.
 
+use crate::reach::{Place, Reach};
 use caps::CapSet;
 use landlock::{
-    ABI, Access as _, AccessFs, BitFlags, CompatLevel, Compatible as _, LandlockStatus, Ruleset, RulesetAttr as _,
-    RulesetCreatedAttr as _, RulesetError, RulesetStatus, Scope, path_beneath_rules,
+    ABI, Access as _, AccessFs, BitFlags, CompatLevel, Compatible as _, LandlockStatus, PathBeneath, Ruleset,
+    RulesetAttr as _, RulesetCreatedAttr as _, RulesetError, RulesetStatus, Scope,
 };
 use nix::{
     libc,
@@ -45,8 +46,6 @@ pub struct Confinement {
     pub shown: Vec<PathBuf>,
     /// Where they may write besides their own directory.
     pub writable: Vec<PathBuf>,
-    /// The device files of the graphics processors that they may use; none: of all.
-    pub gpus: Option<Vec<PathBuf>>,
 }
 
 /// What kept a step from the rest of the machine.
@@ -104,28 +103,6 @@ impl fmt::Display for Sandbox {
     }
 }
 
-/// Devices that everybody may write to; those that do not exist are left out.
-const DEVICES: [&str; 18] = [
-    "/dev/null",
-    "/dev/zero",
-    "/dev/full",
-    "/dev/random",
-    "/dev/urandom",
-    "/dev/tty",
-    "/dev/ptmx",
-    "/dev/pts",
-    "/dev/shm",
-    "/dev/dri",
-    "/dev/kfd",
-    "/dev/fuse",
-    "/dev/nvidiactl",
-    "/dev/nvidia-uvm",
-    "/dev/nvidia-uvm-tools",
-    "/dev/nvidia-modeset",
-    "/dev/nvidia-caps",
-    "/dev/infiniband",
-];
-
 /// Files that a step may have open, where the machine allows it.
 const MOST_FILES: u64 = 65_536;
 
@@ -155,15 +132,14 @@ pub(crate) fn bind(cpus: f64, own: &Path) -> nix::Result<()> {
     sched_setaffinity(Pid::from_raw(0), &own)
 }
 
-/// Confines this process and all that come from it. `own` is the directory of the step.
-pub(crate) fn confine(confinement: &Confinement, own: &Path) -> Sandbox {
+/// Confines this process and all that come from it, when it is to be. `own` is the directory of the step, `gpus` are the
+/// device files of the graphics processors that it may use; none: of all.
+pub(crate) fn confine(reach: Option<&Reach>, gpus: Option<&[PathBuf]>, own: &Path) -> Sandbox {
     let mut reached = Sandbox::default();
-    if !confinement.enabled {
-        return reached;
-    }
+    let Some(reach) = reach else { return reached };
     reached.no_new_privileges = prctl::set_no_new_privs().is_ok() && drop_capabilities();
-    reached.landlock = landlock(confinement, own).ok().flatten();
-    reached.seccomp = seccomp().is_ok();
+    reached.landlock = landlock(reach, gpus, own).ok().flatten();
+    reached.seccomp = !reach.refused.is_empty() && reach.refused.iter().all(|program| apply_filter(program).is_ok());
     reached
 }
 
@@ -180,63 +156,30 @@ fn drop_capabilities() -> bool {
         && caps::read(None, CapSet::Bounding).is_ok_and(|held| held.is_empty())
 }
 
-fn landlock(confinement: &Confinement, own: &Path) -> Result<Option<u8>, RulesetError> {
+fn landlock(reach: &Reach, gpus: Option<&[PathBuf]>, own: &Path) -> Result<Option<u8>, RulesetError> {
     let abi = ABI::V10;
-    let hidden: Vec<PathBuf> =
-        confinement.hidden.iter().map(|path| fs::canonicalize(path).unwrap_or_else(|_| path.clone())).collect();
     // Where the kernel knows of it: sockets may be connected to wherever files may be read.
     let read: BitFlags<AccessFs> = AccessFs::from_read(abi) | AccessFs::ResolveUnix;
-    let readable = all_but(Path::new("/"), &hidden).into_iter().chain(confinement.shown.iter().cloned());
-    let all = || (0..16).map(|number| PathBuf::from(format!("/dev/nvidia{number}"))).collect();
-    let gpus = confinement.gpus.clone().unwrap_or_else(all);
-    let writable = [own.to_owned()]
-        .into_iter()
-        .chain(DEVICES.iter().map(PathBuf::from))
-        .chain(gpus)
-        // What is hidden stays so also below them.
-        .chain(confinement.writable.iter().flat_map(|path| {
-            let path = fs::canonicalize(path).unwrap_or_else(|_| path.clone());
-            if hidden.iter().any(|hidden| hidden.starts_with(&path)) { all_but(&path, &hidden) } else { vec![path] }
-        }));
+    let given: Option<Vec<Place>> = gpus.map(|paths| paths.iter().filter_map(|path| Place::open(path).ok()).collect());
+    let own = Place::open(own).ok();
+    let writable = reach.writable.iter().chain(given.as_ref().unwrap_or(&reach.gpus)).chain(&own);
+    // A file has no rights of a directory.
+    fn rule(place: &Place, access: BitFlags<AccessFs>) -> Result<PathBeneath<&Place>, RulesetError> {
+        Ok(PathBeneath::new(place, if place.is_directory { access } else { access & AccessFs::from_file(ABI::V10) }))
+    }
     let status = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(abi))?
         .scope(Scope::from_all(abi))?
         .create()?
-        .add_rules(path_beneath_rules(readable, read))?
-        .add_rules(path_beneath_rules(writable, AccessFs::from_all(abi)))?
+        .add_rules(reach.readable.iter().map(|place| rule(place, read)))?
+        .add_rules(writable.map(|place| rule(place, AccessFs::from_all(abi))))?
         .restrict_self()?;
     Ok(match (status.ruleset, status.landlock) {
         (RulesetStatus::NotEnforced, _) => None,
         (_, LandlockStatus::Available { effective_abi, .. }) => Some(effective_abi as u8),
         _ => None,
     })
-}
-
-/// Paths that together are all that is below a directory, but for what is hidden. A rule of landlock gives a right to a
-/// whole tree, and none takes one back: so on the way to what is hidden each neighbour is named.
-fn all_but(directory: &Path, hidden: &[PathBuf]) -> Vec<PathBuf> {
-    let mut named = Vec::new();
-    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-        // What a link leads to is named where it is.
-        if entry.file_type().is_ok_and(|kind| kind.is_symlink()) {
-            let leads_to_hidden =
-                |target: PathBuf| hidden.iter().any(|hidden| hidden.starts_with(&target) || target.starts_with(hidden));
-            if fs::canonicalize(entry.path()).map_or(true, leads_to_hidden) {
-                continue;
-            }
-        }
-        let path = entry.path();
-        if hidden.contains(&path) {
-            continue;
-        }
-        if hidden.iter().any(|hidden| hidden.starts_with(&path)) {
-            named.extend(all_but(&path, hidden));
-        } else {
-            named.push(path);
-        }
-    }
-    named
 }
 
 /// System calls that change the machine, look into other processes, or open large parts of the kernel.
@@ -302,7 +245,8 @@ const NAMESPACES: i32 = libc::CLONE_NEWUSER
     | libc::CLONE_NEWUTS
     | libc::CLONE_NEWCGROUP;
 
-fn seccomp() -> Result<(), seccompiler::Error> {
+/// What refuses system calls, compiled.
+pub(crate) fn refusals() -> Result<Vec<BpfProgram>, seccompiler::Error> {
     let mut refused: BTreeMap<i64, Vec<SeccompRule>> = REFUSED.iter().map(|call| (*call, Vec::new())).collect();
     // One rule a flag: a condition compares all masked bits at once.
     let clone: Result<Vec<SeccompRule>, _> = (0..32)
@@ -314,16 +258,15 @@ fn seccomp() -> Result<(), seccompiler::Error> {
         })
         .collect();
     refused.insert(libc::SYS_clone, clone?);
-    install(refused, libc::EPERM)?;
     // Its flags lie in memory, where a filter cannot see them. Who is told that it does not exist takes `clone`.
-    install(BTreeMap::from([(libc::SYS_clone3, Vec::new())]), libc::ENOSYS)
+    let unknown = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);
+    Ok(vec![compiled(refused, libc::EPERM)?, compiled(unknown, libc::ENOSYS)?])
 }
 
-fn install(calls: BTreeMap<i64, Vec<SeccompRule>>, errno: i32) -> Result<(), seccompiler::Error> {
+fn compiled(calls: BTreeMap<i64, Vec<SeccompRule>>, errno: i32) -> Result<BpfProgram, seccompiler::Error> {
     let arch = std::env::consts::ARCH.try_into()?;
     let action = SeccompAction::Errno(errno.unsigned_abs());
-    let program: BpfProgram = SeccompFilter::new(calls, SeccompAction::Allow, action, arch)?.try_into()?;
-    apply_filter(&program)
+    Ok(SeccompFilter::new(calls, SeccompAction::Allow, action, arch)?.try_into()?)
 }
 
 /// Whether a directory can be written to by this process.
@@ -339,22 +282,6 @@ pub(crate) fn number_in(path: &Path) -> io::Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::symlink;
-
-    #[test]
-    fn all_but_what_is_hidden_is_named_and_no_link_leads_to_it() {
-        let root = tempfile::tempdir().unwrap();
-        let root = fs::canonicalize(root.path()).unwrap();
-        for path in ["a", "b/c", "b/data/steps", "b/data/keys"] {
-            fs::create_dir_all(root.join(path)).unwrap();
-        }
-        symlink("b/data", root.join("link")).unwrap();
-        symlink("b", root.join("above")).unwrap();
-        symlink("a", root.join("other")).unwrap();
-        let mut named = all_but(&root, &[root.join("b/data")]);
-        named.sort();
-        assert_eq!(named, [root.join("a"), root.join("b/c"), root.join("other")]);
-    }
 
     #[test]
     fn the_level_is_what_was_reached() {

@@ -36,7 +36,6 @@ impl Bench {
             hidden: vec![data.clone()],
             shown: vec![data.join("shown"), data.join("not-there")],
             writable: vec![root.path().join("shared")],
-            gpus: None,
         };
         let executor = ProcessExecutor::new(shim, data.join("steps")).confined(confinement);
         let sandbox = executor.probe().await.unwrap();

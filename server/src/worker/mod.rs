@@ -126,7 +126,6 @@ impl Options {
                 hidden: vec![data_dir.to_owned()],
                 shown: vec![crate::demo::python(data_dir)],
                 writable: work.step_dirs.clone(),
-                gpus: None,
             },
             shim: Shim::beside_this_program("slipway-step", &["step-shim"]),
             server_url: server_url.to_owned(),

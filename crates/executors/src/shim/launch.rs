@@ -6,6 +6,7 @@
 use crate::{
     cgroup::Group,
     protocol::{self, FromLaunch, Launch},
+    reach::Reach,
     sandbox,
 };
 use nix::{
@@ -32,7 +33,13 @@ pub(super) const GO: &[u8] = b"\n";
 
 /// Becomes the command. Returns only when that fails, after having told the supervisor, which is `parent`. The kernel closes
 /// the socket to it at the moment the command begins: that is how it knows that it did.
-pub(super) fn run(mut supervisor: UnixStream, parent: Pid, launch: &Launch, group: &Group) -> io::Result<()> {
+pub(super) fn run(
+    mut supervisor: UnixStream,
+    parent: Pid,
+    launch: &Launch,
+    group: &Group,
+    reach: Option<&Reach>,
+) -> io::Result<()> {
     // All that it starts can be signalled together.
     setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
     prctl::set_pdeathsig(Signal::SIGKILL)?;
@@ -55,7 +62,7 @@ pub(super) fn run(mut supervisor: UnixStream, parent: Pid, launch: &Launch, grou
         let _ = sandbox::bind(cpus, &launch.own);
     }
     // Last: it could not arrange anything afterwards.
-    let sandbox = sandbox::confine(&launch.confinement, &launch.own);
+    let sandbox = sandbox::confine(reach, launch.gpus.as_deref(), &launch.own);
     let mut say = |word: &FromLaunch| supervisor.write_all(&protocol::line(word)?);
     say(&FromLaunch::Confined { sandbox, joined })?;
 

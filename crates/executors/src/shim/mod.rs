@@ -12,6 +12,9 @@ mod watch;
 
 use std::{ffi::OsString, path::Path, process::ExitCode};
 
+/// The argument that makes a shim the fork server.
+pub(crate) const SERVE: &str = "serve";
+
 /// The argument that makes a shim the watch over a container.
 pub const WATCH: &str = "watch";
 
@@ -19,7 +22,7 @@ pub const WATCH: &str = "watch";
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
     let done = match args.as_slice() {
-        [] => serve::run(),
+        [part, confinement] if part == SERVE => serve::run(&confinement.to_string_lossy()),
         [part, socket, container, lease] if part == WATCH => {
             watch::run(Path::new(socket), &container.to_string_lossy(), Path::new(lease))
         }

@@ -5,10 +5,15 @@
 //! the step's output. It ends with the worker; supervisors do not need it once they are there.
 
 use super::supervise;
-use crate::protocol::{self, FromShim};
+use crate::{
+    Confinement,
+    protocol::{self, FromShim},
+    reach::Reach,
+};
 use fork::Fork;
 use nix::{
     sys::{
+        prctl,
         signal::{SigSet, Signal},
         wait::{WaitPidFlag, WaitStatus, waitpid},
     },
@@ -36,7 +41,15 @@ struct Ends {
     stderr: OwnedFd,
 }
 
-pub(super) fn run() -> io::Result<()> {
+/// `confinement` is that of all steps, as JSON.
+pub(super) fn run(confinement: &str) -> io::Result<()> {
+    let confinement: Confinement = serde_json::from_str(confinement)?;
+    let look = || confinement.enabled.then(|| Reach::look(&confinement));
+    // It may have been started by the number of a file.
+    prctl::set_name(c"slipway-step")?;
+    // Asking the processor what it can do takes long in a virtual machine. What is known is known after a fork.
+    #[cfg(target_arch = "x86_64")]
+    let _ = std::is_x86_feature_detected!("avx2");
     // A session of its own: no signals from the worker's terminal, and no terminal to ask for passwords on. Fails only
     // for the leader of a group, which is as well apart.
     let _ = setsid();
@@ -48,18 +61,18 @@ pub(super) fn run() -> io::Result<()> {
         .thread_block()?;
     let worker = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     dup2_stdin(File::open("/dev/null")?)?;
-    let mut supervisors = 0_u32;
+    let (mut reach, mut supervisors) = (look(), 0_u32);
     loop {
         worker.set_read_timeout((supervisors > 0).then_some(REAP))?;
         match receive(&worker) {
-            Ok(Some(ends)) => match fork::fork() {
+            Ok(Some(ends)) => match fork_with(&mut reach, look) {
                 Ok(Fork::Child) => {
                     drop(worker);
                     dup2_stdin(&ends.socket)?;
                     dup2_stdout(&ends.stdout)?;
                     dup2_stderr(&ends.stderr)?;
                     drop(ends);
-                    return supervise::run();
+                    return supervise::run(reach.as_ref());
                 }
                 Ok(Fork::Parent(_)) => supervisors += 1,
                 Err(error) => {
@@ -76,6 +89,14 @@ pub(super) fn run() -> io::Result<()> {
             supervisors = supervisors.saturating_sub(1);
         }
     }
+}
+
+/// Forks, with what steps can reach now.
+fn fork_with(reach: &mut Option<Reach>, look: impl Fn() -> Option<Reach>) -> io::Result<Fork> {
+    if reach.as_ref().is_some_and(Reach::is_stale) {
+        *reach = look();
+    }
+    fork::fork()
 }
 
 /// The ends for the next supervisor; none when the worker is gone.

@@ -5,6 +5,7 @@ use crate::{
     cgroup::Group,
     clock::Deadline,
     protocol::{self, Cause, FromLaunch, FromShim, Report, Start, ToShim},
+    reach::Reach,
     sample,
     sandbox::{GroupKind, Sandbox},
     tree,
@@ -12,24 +13,25 @@ use crate::{
 use fork::Fork;
 use nix::{
     errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::{
         prctl,
         resource::{UsageWho, getrusage},
-        signal::{Signal, killpg},
+        signal::{SigSet, Signal, killpg},
+        signalfd::{SfdFlags, SignalFd},
         time::TimeValLike as _,
-        wait::{WaitStatus, waitpid},
+        wait::{WaitPidFlag, WaitStatus, waitpid},
     },
     unistd::{Pid, getpid, setsid},
 };
 use std::{
-    io::{self, BufReader, Read as _, Write as _},
+    collections::VecDeque,
+    io::{self, Read as _, Write as _},
     os::{fd::AsFd as _, unix::net::UnixStream},
-    sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
-    thread,
     time::Duration,
 };
 
-/// How long to sleep at most: `recv_timeout` stands still while the machine sleeps, deadlines do not.
+/// How long to wait at most: `poll` stands still while the machine sleeps, deadlines do not.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// How often to look at the memory of a command that nothing else limits.
@@ -60,16 +62,26 @@ enum Event {
 
 /// Runs in a process that has one thread and was just forked; in the command's as well, which it returns in when that
 /// cannot become the command.
-pub(super) fn run() -> io::Result<()> {
+pub(super) fn run(reach: Option<&Reach>) -> io::Result<()> {
     // Its own, so that it is stopped and killed apart from the fork server.
     let _ = setsid();
     prctl::set_child_subreaper(true)?;
+    // Heard by a file descriptor. From here on, so that none is missed.
+    let ends = SigSet::from(Signal::SIGCHLD);
+    ends.thread_block()?;
 
-    let mut worker = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     let own = getpid();
-    send(&mut worker, &FromShim::Ready { pid: own.as_raw() })?;
-    let mut messages = BufReader::new(worker.try_clone()?);
-    let Some(ToShim::Start(start)) = read(&mut messages)? else {
+    let mut events = Events {
+        worker: UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?),
+        is_worker_gone: false,
+        read: Vec::new(),
+        ends: SignalFd::with_flags(&ends, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?,
+        command: None,
+        is_tree_gone: false,
+        next: VecDeque::new(),
+    };
+    events.say(&FromShim::Ready { pid: own.as_raw() })?;
+    let Some(Event::Message(ToShim::Start(start))) = events.wait(None) else {
         return Err(io::Error::other("the worker went before it said what to run"));
     };
     let Start { command, timeout_ms, grace_ms, deadline, limits, cgroups, group_name } = *start;
@@ -77,16 +89,14 @@ pub(super) fn run() -> io::Result<()> {
     let (mut launched, theirs) = UnixStream::pair()?;
     let pid = match fork::fork()? {
         Fork::Child => {
-            drop(launched);
-            return launch::run(theirs, own, &command, &group);
+            drop((launched, events));
+            return launch::run(theirs, own, &command, &group, reach);
         }
         Fork::Parent(pid) => Pid::from_raw(pid),
     };
     drop(theirs);
-    // It goes on when it is told to: once nothing can fail between the command's beginning and the watch over it.
-    let (events, received) = channel();
-    listen(messages, events.clone())?;
-    reap(pid, events)?;
+    events.command = Some(pid);
+    // From here on nothing can fail between the command's beginning and the watch over it.
     launched.write_all(launch::GO)?;
     let Launched { mut sandbox, joined, refused } = launched_as(launched);
     let kind = group.kind().filter(|_| joined);
@@ -95,11 +105,11 @@ pub(super) fn run() -> io::Result<()> {
     // Memory may have run out already; then it was killed, and that is told as any other end.
     if let Some(message) = refused {
         group.remove();
-        return send(&mut worker, &FromShim::NotStarted { message, sandbox });
+        return events.say(&FromShim::NotStarted { message, sandbox });
     }
     // From here on no error may end this process while the command runs.
     let mut watch = Watch {
-        received,
+        events,
         pid,
         deadline,
         timeout: timeout_ms.map(|ms| Deadline::after(Duration::from_millis(ms))),
@@ -112,7 +122,7 @@ pub(super) fn run() -> io::Result<()> {
         report: Report { sandbox, ..Report::default() },
     };
     let Some(report) = watch.until_the_end() else { return Ok(()) };
-    send(&mut worker, &FromShim::Ended(report))
+    watch.events.say(&FromShim::Ended(report))
 }
 
 /// How the process became the command, or did not.
@@ -139,57 +149,101 @@ fn launched_as(mut launched: UnixStream) -> Launched {
     found
 }
 
-fn read(messages: &mut impl io::BufRead) -> io::Result<Option<ToShim>> {
-    let mut line = Vec::new();
-    match messages.read_until(b'\n', &mut line)? {
-        0 => Ok(None),
-        _ => Ok(Some(serde_json::from_slice(&line)?)),
+/// What comes from the worker and from the kernel, in the order in which it came. One thread waits for both.
+struct Events {
+    worker: UnixStream,
+    is_worker_gone: bool,
+    /// What the worker has said since its last whole line.
+    read: Vec<u8>,
+    /// Readable when a process has ended.
+    ends: SignalFd,
+    /// None before it is there.
+    command: Option<Pid>,
+    is_tree_gone: bool,
+    next: VecDeque<Event>,
+}
+
+impl Events {
+    fn say(&mut self, message: &FromShim) -> io::Result<()> {
+        self.worker.write_all(&protocol::line(message)?)
+    }
+
+    /// The next, if it comes within this time.
+    fn wait(&mut self, time: Option<Duration>) -> Option<Event> {
+        let until = time.map(Deadline::after);
+        while self.next.is_empty() {
+            // Whole milliseconds, not less: else it would not sleep at all in the last of them.
+            let left = |until: Deadline| PollTimeout::try_from(until.remaining() + Duration::from_micros(999));
+            let left = until.map_or(PollTimeout::NONE, |until| left(until).unwrap_or(PollTimeout::MAX));
+            let mut ready = vec![PollFd::new(self.ends.as_fd(), PollFlags::POLLIN)];
+            if !self.is_worker_gone {
+                ready.push(PollFd::new(self.worker.as_fd(), PollFlags::POLLIN));
+            }
+            let _ = poll(&mut ready, left);
+            let is_ready = |at: usize| ready.get(at).and_then(PollFd::any).unwrap_or(false);
+            let (has_ended, has_spoken) = (is_ready(0), is_ready(1));
+            if has_ended {
+                self.reap();
+            }
+            if has_spoken {
+                self.hear();
+            }
+            if until.is_some_and(Deadline::has_passed) {
+                break;
+            }
+        }
+        self.next.pop_front()
+    }
+
+    /// Takes notice of every process that has ended. Being the subreaper, this process gets all of them; when it has no
+    /// children any more, nothing that the command started is left.
+    fn reap(&mut self) {
+        while let Ok(Some(_)) = self.ends.read_signal() {}
+        loop {
+            match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::Exited(pid, code)) if Some(pid) == self.command => {
+                    self.next.push_back(Event::Ended { exit_code: Some(code), signal: None });
+                }
+                Ok(WaitStatus::Signaled(pid, signal, _)) if Some(pid) == self.command => {
+                    self.next.push_back(Event::Ended { exit_code: None, signal: Some(signal as i32) });
+                }
+                Ok(WaitStatus::StillAlive) => return,
+                Err(Errno::ECHILD) => {
+                    if !std::mem::replace(&mut self.is_tree_gone, true) {
+                        self.next.push_back(Event::TreeGone);
+                    }
+                    return;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Reads what the worker has said.
+    fn hear(&mut self) {
+        let mut buffer = [0; 8 << 10];
+        let count = match self.worker.read(&mut buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return,
+            read => read.unwrap_or(0),
+        };
+        self.read.extend_from_slice(buffer.get(..count).unwrap_or_default());
+        let mut is_clear = count > 0;
+        while let Some(end) = self.read.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = self.read.drain(..=end).collect();
+            match serde_json::from_slice(&line) {
+                Ok(message) => self.next.push_back(Event::Message(message)),
+                Err(_) => is_clear = false,
+            }
+        }
+        if !is_clear {
+            self.is_worker_gone = true;
+            self.next.push_back(Event::WorkerGone);
+        }
     }
 }
 
-fn send(worker: &mut UnixStream, message: &FromShim) -> io::Result<()> {
-    worker.write_all(&protocol::line(message)?)
-}
-
-/// Passes on what the worker says.
-fn listen(mut messages: BufReader<UnixStream>, events: Sender<Event>) -> io::Result<()> {
-    thread::Builder::new().spawn(move || {
-        while let Ok(Some(message)) = read(&mut messages) {
-            if events.send(Event::Message(message)).is_err() {
-                return;
-            }
-        }
-        let _ = events.send(Event::WorkerGone);
-    })?;
-    Ok(())
-}
-
-/// Takes notice of every process that ends. Being the subreaper, this process gets all of them; when it has no children
-/// any more, nothing that the command started is left.
-fn reap(command: Pid, events: Sender<Event>) -> io::Result<()> {
-    thread::Builder::new().spawn(move || {
-        loop {
-            let ended = match waitpid(None, None) {
-                Ok(WaitStatus::Exited(pid, code)) if pid == command => {
-                    Event::Ended { exit_code: Some(code), signal: None }
-                }
-                Ok(WaitStatus::Signaled(pid, signal, _)) if pid == command => {
-                    Event::Ended { exit_code: None, signal: Some(signal as i32) }
-                }
-                Err(Errno::ECHILD) => break,
-                _ => continue,
-            };
-            if events.send(ended).is_err() {
-                return;
-            }
-        }
-        let _ = events.send(Event::TreeGone);
-    })?;
-    Ok(())
-}
-
 struct Watch {
-    received: Receiver<Event>,
+    events: Events,
     pid: Pid,
     deadline: Deadline,
     timeout: Option<Deadline>,
@@ -250,19 +304,19 @@ impl Watch {
         let wakes = [Some(self.deadline), self.kill_at.or(self.timeout)];
         let wait = wakes.into_iter().flatten().map(Deadline::remaining).min().unwrap_or(LOOK).min(LOOK);
         let wait = if self.watched.is_some() { wait.min(WATCH) } else { wait };
-        match self.received.recv_timeout(wait) {
-            Ok(Event::Message(ToShim::Deadline(deadline))) => self.deadline = deadline,
-            Ok(Event::Message(ToShim::Cancel)) => self.end_politely(Cause::Cancelled),
-            Ok(Event::Message(ToShim::Start(_))) | Err(RecvTimeoutError::Timeout) => {}
-            Ok(Event::WorkerGone) | Err(RecvTimeoutError::Disconnected) => return Next::Abandon,
-            Ok(Event::Ended { exit_code, signal }) => {
+        match self.events.wait(Some(wait)) {
+            Some(Event::Message(ToShim::Deadline(deadline))) => self.deadline = deadline,
+            Some(Event::Message(ToShim::Cancel)) => self.end_politely(Cause::Cancelled),
+            Some(Event::Message(ToShim::Start(_))) | None => {}
+            Some(Event::WorkerGone) => return Next::Abandon,
+            Some(Event::Ended { exit_code, signal }) => {
                 self.ended(exit_code, signal);
                 // What it left is given the time that it was given itself.
                 if self.kill_at.is_none() {
                     return Next::Kill;
                 }
             }
-            Ok(Event::TreeGone) => return Next::Done,
+            Some(Event::TreeGone) => return Next::Done,
         }
         if self.deadline.has_passed() {
             self.report.cause.get_or_insert(Cause::Fenced);
@@ -332,11 +386,11 @@ impl Watch {
     fn is_gone(&mut self, wait: Duration) -> bool {
         let until = Deadline::after(wait);
         loop {
-            match self.received.recv_timeout(until.remaining()) {
-                Ok(Event::TreeGone) | Err(RecvTimeoutError::Disconnected) => return true,
-                Ok(Event::Ended { exit_code, signal }) => self.ended(exit_code, signal),
-                Ok(Event::Message(_) | Event::WorkerGone) => {}
-                Err(RecvTimeoutError::Timeout) => return false,
+            match self.events.wait(Some(until.remaining())) {
+                Some(Event::TreeGone) => return true,
+                Some(Event::Ended { exit_code, signal }) => self.ended(exit_code, signal),
+                Some(Event::Message(_) | Event::WorkerGone) => {}
+                None => return false,
             }
         }
     }

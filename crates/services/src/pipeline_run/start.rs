@@ -271,6 +271,10 @@ pub(super) async fn insert(
     let id = PipelineRunId::new();
     let number = store::counter::next(conn, ctx.workspace_id(), "pipeline_run").await?;
     let actor = ctx.actor();
+    let executors = match cause.reproduces {
+        Some(before) => store::pipeline_run::executors(conn, before).await?,
+        None => store::worker::pool_executors(conn).await?,
+    };
     let new = NewPipelineRun {
         id,
         workspace_id: ctx.workspace_id(),
@@ -287,6 +291,7 @@ pub(super) async fn insert(
         use_cache: !cause.no_cache,
         code: code_of(version, cause),
         reproduces: cause.reproduces,
+        executors: &executors,
         started_by: ctx.user().map(|user| user.id),
         on_behalf_of: match cause.on_behalf_of {
             Some(person) => Some(person),
@@ -315,7 +320,6 @@ pub(super) async fn insert(
             inputs::pin_all(conn, ctx, id, &version.spec).await?;
         }
     }
-    let executors = store::worker::pool_executors(conn).await?;
     let around = Around { workspace: ctx.workspace_id(), spec: &version.spec, executors: &executors, outer: None };
     let Plan { steps, edges } = plan::steps(around, &version.spec.steps);
     store::step::insert(conn, id, ctx.workspace_id(), &steps, &edges).await?;

@@ -274,7 +274,7 @@ impl<'a> Mover<'a> {
         let spot = Spot { place: waiting.place.clone(), name: waiting.name.clone() };
         let Some(step) = spec.step(&spot.place) else { return Err(Error::internal()) };
         let outer = Outer { id: waiting.id, spot, items: waiting.items.clone(), finally: waiting.finally };
-        let executors = store::worker::pool_executors(self.conn).await?;
+        let executors = store::pipeline_run::executors(self.conn, self.run.id).await?;
         let around =
             Around { workspace: self.run.workspace_id, spec: &spec, executors: &executors, outer: Some(&outer) };
         let plan = if waiting.kind == StepKind::Many {

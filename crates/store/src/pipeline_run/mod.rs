@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use domain::{
     Digest,
     id::{PipelineId, PipelineRunId, PipelineVersionId, UserId, WorkspaceId},
-    pipeline::ParamValue,
+    pipeline::{ExecutorKind, ParamValue},
     pipeline_run::{Code, PipelineRun, PipelineRunState, PipelineRunSummary, RunCause, Verdict},
 };
 use sqlx::{FromRow, PgConnection, QueryBuilder, types::Json};
@@ -46,6 +46,8 @@ pub struct NewPipelineRun<'a> {
     pub code: Option<&'a Code>,
     /// The run that it does again.
     pub reproduces: Option<PipelineRunId>,
+    /// Where steps of its pools run that do not say so.
+    pub executors: &'a BTreeMap<String, ExecutorKind>,
     /// Who started it, when a member did.
     pub started_by: Option<UserId>,
     /// The person behind the step that started it, when one did.
@@ -149,8 +151,8 @@ pub async fn insert(conn: &mut PgConnection, run: &NewPipelineRun<'_>) -> Result
     sqlx::query(
         "insert into pipeline_runs (id, workspace_id, pipeline_id, version_id, number, state, params, cause, cause_id,
              started_by, on_behalf_of, started_by_name, idempotency_key, cause_name, cause_at, depth, rerun_of, use_cache,
-             code, reproduces)
-         values ($1, $2, $3, $4, $5, 'queued', $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
+             code, reproduces, executors)
+         values ($1, $2, $3, $4, $5, 'queued', $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)",
     )
     .bind(run.id)
     .bind(run.workspace_id)
@@ -171,9 +173,20 @@ pub async fn insert(conn: &mut PgConnection, run: &NewPipelineRun<'_>) -> Result
     .bind(run.use_cache)
     .bind(run.code.map(Json))
     .bind(run.reproduces)
+    .bind(Json(run.executors))
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Where steps of a run's pools run that do not say so, by the names of the pools; none is a process.
+///
+/// # Errors
+/// When the statement fails, and without such a run.
+pub async fn executors(conn: &mut PgConnection, run: PipelineRunId) -> Result<BTreeMap<String, ExecutorKind>> {
+    let found: Json<_> =
+        sqlx::query_scalar("select executors from pipeline_runs where id = $1").bind(run).fetch_one(conn).await?;
+    Ok(found.0)
 }
 
 /// The run of this number.

@@ -4,7 +4,7 @@ use crate::pipelines::engine::Engine;
 use domain::{
     Digest,
     log_batch::{LogBatch, RawMetric},
-    pipeline::OutputKind,
+    pipeline::{ExecutorKind, OutputKind},
     pipeline_run::{AttemptOutcome, Code, PipelineRun, RunCause, Sameness},
     step::StepOutput,
     values::MetricValue,
@@ -12,7 +12,7 @@ use domain::{
 };
 use serde_json::{Value, json};
 use services::{Claimed, ErrorKind, NewDataset, NewExperiment, NewExperimentRun, NewRun, PipelineFile, StoredPipeline};
-use std::fs;
+use std::{fs, time::Duration};
 
 const TRAINS: &str = "
 name: wine
@@ -555,4 +555,46 @@ async fn what_was_other_on_the_machines_stands_beside_what_diverged() {
     assert_eq!((verdict.sameness, verdict.surroundings), (Sameness::Diverged, vec!["numpy: 2.1.0 → 2.2.0".to_owned()]));
     assert!(reproduced(&old, Written { accuracy: 0.5, ..FIRST }).await.surroundings.is_empty());
     assert!(reproduced(&new, FIRST).await.surroundings.is_empty(), "what came to the same needs no excuse");
+}
+
+const POOLED: &str = "
+name: pooled
+image: python:3.13
+steps:
+  first: { command: 'true', pool: big }
+  each: { command: 'true', pool: big, needs: first, matrix: { n: [1, 2] } }
+";
+
+/// The names of all steps that a worker with this executor alone gets.
+async fn names(engine: &Engine, executor: ExecutorKind) -> Vec<String> {
+    let (pools, ttl) = (["big".to_owned()], Duration::from_secs(600));
+    let mut names = Vec::new();
+    while let Some(held) = engine.services.claim_step("w", "w", &pools, &[executor], &[], ttl).await.unwrap() {
+        engine.services.begin_attempt(&held, "http://slipway", &Facts::default()).await.unwrap().unwrap();
+        engine.end(&held, AttemptOutcome::Succeeded).await;
+        names.push(held.name);
+    }
+    while engine.services.see_to_ending().await.unwrap() {}
+    names
+}
+
+#[tokio::test]
+async fn a_run_and_doing_it_again_have_the_executors_of_pools_that_it_was_started_with() {
+    let engine = Engine::start().await;
+    let set = async |executor| {
+        let mut conn = engine.services.pool().acquire().await.unwrap();
+        store::worker::set_pool_executor(&mut conn, "big", executor).await.unwrap();
+    };
+    set(ExecutorKind::Kubernetes).await;
+    let first = engine.run(POOLED).await;
+    set(ExecutorKind::Process).await;
+    let all = ["first", "each.0", "each.1"];
+    // Those of the matrix come to be when it begins.
+    assert_eq!(names(&engine, ExecutorKind::Kubernetes).await, all);
+    let again = engine.services.reproduce_pipeline_run(&engine.ctx(), first, None).await.unwrap().run;
+    assert_eq!(names(&engine, ExecutorKind::Process).await, [""; 0]);
+    assert_eq!(names(&engine, ExecutorKind::Kubernetes).await, all);
+    assert_eq!(engine.detail(again.number).await.run.verdict.unwrap().steps, 3);
+    engine.again("pooled").await;
+    assert_eq!(names(&engine, ExecutorKind::Process).await, all);
 }
