@@ -1,37 +1,100 @@
-//! The worker's side of the fork server; `shim::serve` is the other.
+//! How a program becomes a shim, and the worker's side of the fork server; `shim::serve` is the other.
 
-use crate::{Confinement, Doing as _, Error, Shim, shim};
+use crate::{Confinement, Doing as _, Error, shim};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use std::{
+    fs::File,
     io::{self, IoSlice},
     mem::MaybeUninit,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd},
+    path::{Path, PathBuf},
     process::Stdio,
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 use tokio::{
     io::Interest,
     net::UnixStream,
     process::{Child, Command},
-    sync::Mutex,
+    time::timeout,
 };
 
 /// What is said when there is none.
 pub(crate) const DOING: &str = "the step's supervisor could not be started";
+
+/// How a program becomes a shim; see [`crate::shim`].
+#[derive(Debug, Clone)]
+pub struct Shim {
+    program: PathBuf,
+    args: Vec<String>,
+    /// Kept open: the program is this one, also when its file was replaced or removed since.
+    _file: Option<Arc<File>>,
+}
+
+impl Shim {
+    /// This program itself, with these arguments: `&["step-shim"]`. Also when its file was replaced or removed since.
+    #[must_use]
+    pub fn this_program(args: &[&str]) -> Self {
+        Self::at("/proc/self/exe", args)
+    }
+
+    /// The program of this name that lies beside this one; this program itself, with these arguments, where there is none.
+    #[must_use]
+    pub fn beside_this_program(name: &str, args: &[&str]) -> Self {
+        let beside = std::env::current_exe().ok().map(|own| own.with_file_name(name));
+        match beside.and_then(|path| File::open(path).ok()) {
+            Some(file) => {
+                let program = format!("/proc/self/fd/{}", file.as_raw_fd());
+                Self { program: program.into(), args: Vec::new(), _file: Some(Arc::new(file)) }
+            }
+            None => Self::this_program(args),
+        }
+    }
+
+    /// Runs it as the watch over a container; see [`crate::shim`]. It goes on when this process ends.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn watch(&self, socket: &Path, container: &str, lease: &Path) -> Result<Child, Error> {
+        Command::new(&self.program)
+            .arg0("slipway-step")
+            .args(&self.args)
+            .arg(crate::shim::WATCH)
+            .arg(socket)
+            .arg(container)
+            .arg(lease)
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .doing("the watch over the step's container could not be started")
+    }
+
+    /// The program at this path, with these arguments.
+    #[must_use]
+    pub fn at(program: impl Into<PathBuf>, args: &[&str]) -> Self {
+        Self { program: program.into(), args: args.iter().map(|arg| (*arg).to_owned()).collect(), _file: None }
+    }
+}
+
+/// How long a server that lives takes for a message, at most.
+const SENDING: Duration = Duration::from_secs(10);
 
 /// Forks supervisors. It is started when the first is wanted, and again after it has died.
 #[derive(Debug, Clone)]
 pub(crate) struct ForkServer {
     shim: Shim,
     confinement: Confinement,
-    running: Arc<Mutex<Option<Running>>>,
+    running: Arc<Mutex<Option<Arc<Running>>>>,
 }
 
+/// One that was started.
 #[derive(Debug)]
-struct Running {
+pub(crate) struct Running {
     socket: UnixStream,
-    /// Reaped when it has ended, which it does when the socket does.
-    child: Child,
+    child: Mutex<Child>,
 }
 
 impl ForkServer {
@@ -45,33 +108,42 @@ impl ForkServer {
     }
 
     /// Has a supervisor forked that gets these as its standard input, output and error. It may die before it says a word.
+    /// Answers with whom was asked.
     ///
     /// # Errors
-    /// When the program cannot be started.
-    pub(crate) async fn fork(&self, ends: [OwnedFd; 3]) -> Result<(), Error> {
-        let mut running = self.running.lock().await;
-        if let Some(server) = running.as_ref()
-            && server.send(&ends).await.is_ok()
-        {
-            return Ok(());
+    /// When the program cannot be started, or takes nothing.
+    pub(crate) async fn fork(&self, ends: [OwnedFd; 3]) -> Result<Arc<Running>, Error> {
+        let first = self.running()?;
+        if let Ok(Ok(())) = timeout(SENDING, first.send(&ends)).await {
+            return Ok(first);
         }
-        // None yet, or it is gone.
-        let server = running.insert(self.start()?);
-        server.send(&ends).await.doing(DOING)
+        // It is gone, or might as well be.
+        self.give_up(&first);
+        let second = self.running()?;
+        timeout(SENDING, second.send(&ends)).await.doing(DOING)?.doing(DOING)?;
+        Ok(second)
     }
 
     /// Gives up one that does not answer: the next supervisor is another's.
-    pub(crate) async fn give_up(&self) {
-        if let Some(mut server) = self.running.lock().await.take() {
-            // Dead already, or it dies of it.
-            let _ = server.child.start_kill();
+    pub(crate) fn give_up(&self, server: &Arc<Running>) {
+        running_of(&self.running).take_if(|running| Arc::ptr_eq(running, server));
+        // Dead already, or it dies of it.
+        let _ = server.child.lock().unwrap_or_else(PoisonError::into_inner).start_kill();
+    }
+
+    fn running(&self) -> Result<Arc<Running>, Error> {
+        let mut running = running_of(&self.running);
+        if let Some(running) = running.as_ref() {
+            return Ok(Arc::clone(running));
         }
+        Ok(Arc::clone(running.insert(Arc::new(self.start()?))))
     }
 
     fn start(&self) -> Result<Running, Error> {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().doing(DOING)?;
         ours.set_nonblocking(true).doing(DOING)?;
         let socket = UnixStream::from_std(ours).doing(DOING)?;
+        // What it says of itself is for the worker's log.
         let child = Command::new(&self.shim.program)
             .arg0("slipway-step")
             .args(&self.shim.args)
@@ -81,11 +153,15 @@ impl ForkServer {
             .current_dir("/")
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(Stdio::inherit())
             .spawn()
             .doing(DOING)?;
-        Ok(Running { socket, child })
+        Ok(Running { socket, child: Mutex::new(child) })
     }
+}
+
+fn running_of(running: &Mutex<Option<Arc<Running>>>) -> MutexGuard<'_, Option<Arc<Running>>> {
+    running.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Running {

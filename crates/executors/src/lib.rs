@@ -40,15 +40,17 @@ mod reach;
 mod sample;
 mod sandbox;
 pub mod shim;
+mod supervised;
 mod task;
 mod tree;
 
 pub use clock::Deadline;
 pub use dir::{OutputError, StepDir, StepDirs, StepFiles};
+pub use fork_server::Shim;
 pub use gpu::{GpuSample, Gpus, gpu, gpus};
 pub use lines::Lines;
 pub use mask::Mask;
-pub use process::{PATH, ProcessExecutor, Shim};
+pub use process::{PATH, ProcessExecutor};
 pub use sample::{SAMPLE_EVERY, Sample};
 pub use sandbox::{Confinement, GroupKind, Sandbox};
 pub use task::{Controls, Ended, Executor, Finished, Limits, LogLine, Task, Usage};

@@ -5,7 +5,7 @@ use base64::{
     Engine,
     engine::general_purpose::{STANDARD, URL_SAFE},
 };
-use std::{borrow::Cow, sync::OnceLock};
+use std::{borrow::Cow, fmt, sync::OnceLock};
 
 /// What stands in a secret's place.
 const STARS: &[u8] = b"***";
@@ -22,14 +22,21 @@ const SHORTEST_LINE: usize = 48;
 /// must not be seen. The forms that a value takes in JSON, in an address and in base64 are looked for as well, the last also
 /// where the value stands among others, as a password does in a header; others are not: a program that prints a secret
 /// backwards shows it.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Mask {
     /// The values in all their forms.
     parts: Vec<String>,
-    /// What finds them, made for the first text: many a step says nothing. None when there is nothing to find.
+    /// What finds them, made for the first text: many a step says nothing. None when it could not be made.
     find: OnceLock<Option<AhoCorasick>>,
     /// The length of the longest value, in bytes.
     longest: usize,
+}
+
+/// Without the values.
+impl fmt::Debug for Mask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mask").field("parts", &self.parts.len()).finish_non_exhaustive()
+    }
 }
 
 impl Mask {
@@ -65,9 +72,12 @@ impl Mask {
     /// The text without the values; borrowed when none of them is in it.
     #[must_use]
     pub fn apply<'a>(&self, text: &'a [u8]) -> Cow<'a, [u8]> {
+        if self.longest == 0 {
+            return Cow::Borrowed(text);
+        }
         let make = || AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&self.parts).ok();
-        let find = self.find.get_or_init(|| (self.longest > 0).then(make).flatten());
-        let Some(find) = find else { return Cow::Borrowed(text) };
+        // Rather nothing of the text than a value in it.
+        let Some(find) = self.find.get_or_init(make) else { return Cow::Borrowed(STARS) };
         if !find.is_match(text) {
             return Cow::Borrowed(text);
         }

@@ -1,110 +1,37 @@
 //! Running a command under a shim, from the worker's side.
 
 use crate::{
-    Confinement, Controls, Doing as _, Ended, Error, Executor, Finished, Limits, LogLine, Mask, Sandbox, StepDir,
-    StepDirs, Task, Usage,
+    Confinement, Controls, Error, Executor, Finished, Limits, LogLine, Mask, Sandbox, Shim, StepDir, StepDirs, Task,
     cgroup::Cgroups,
     clock::Deadline,
-    fork_server::{self, ForkServer},
+    fork_server::ForkServer,
     lines::Lines,
-    protocol::{self, Cause, FromShim, Launch, Report, Start, ToShim},
-    sample, tree,
+    protocol::{Launch, Start},
+    sample,
+    supervised::{Supervised, Supervisor},
+    tree,
 };
 use futures::future::BoxFuture;
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::File,
     io,
-    os::fd::{AsRawFd as _, OwnedFd},
-    path::{Path, PathBuf},
-    process::Stdio,
+    path::PathBuf,
     sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
-    net::{
-        UnixStream,
-        unix::{OwnedReadHalf, OwnedWriteHalf, pipe::Receiver},
-    },
-    process::{Child, Command},
+    io::AsyncReadExt as _,
+    net::unix::pipe::Receiver,
     sync::{mpsc, watch},
-    time::{sleep, timeout},
+    time::sleep,
 };
 use tokio_util::sync::CancellationToken;
 
 /// Where programs are looked for, unless the step says otherwise.
 pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// How often to look after the shim itself.
-const LOOK: Duration = Duration::from_secs(2);
-
-/// How long a supervisor takes to begin, at most.
-const READY: Duration = Duration::from_secs(10);
-
-/// How long after its deadline a shim must have ended its command.
-const SHIM_LATE: Duration = Duration::from_secs(3);
-
 /// How long an output stays open after the last process of the step has ended, at most.
 const DRAIN: Duration = Duration::from_secs(5);
-
-/// How a program becomes a shim; see [`crate::shim`].
-#[derive(Debug, Clone)]
-pub struct Shim {
-    pub(crate) program: PathBuf,
-    pub(crate) args: Vec<String>,
-    /// Kept open: the program is this one, also when its file was replaced or removed since.
-    _file: Option<Arc<File>>,
-}
-
-impl Shim {
-    /// This program itself, with these arguments: `&["step-shim"]`. Also when its file was replaced or removed since.
-    #[must_use]
-    pub fn this_program(args: &[&str]) -> Self {
-        Self::at("/proc/self/exe", args)
-    }
-
-    /// The program of this name that lies beside this one; this program itself, with these arguments, where there is none.
-    #[must_use]
-    pub fn beside_this_program(name: &str, args: &[&str]) -> Self {
-        let beside = std::env::current_exe().ok().map(|own| own.with_file_name(name));
-        match beside.and_then(|path| File::open(path).ok()) {
-            Some(file) => {
-                let program = format!("/proc/self/fd/{}", file.as_raw_fd());
-                Self { program: program.into(), args: Vec::new(), _file: Some(Arc::new(file)) }
-            }
-            None => Self::this_program(args),
-        }
-    }
-
-    /// Runs it as the watch over a container; see [`crate::shim`]. It goes on when this process ends.
-    ///
-    /// # Errors
-    /// When it cannot be started.
-    pub fn watch(&self, socket: &Path, container: &str, lease: &Path) -> Result<Child, Error> {
-        Command::new(&self.program)
-            .arg0("slipway-step")
-            .args(&self.args)
-            .arg(crate::shim::WATCH)
-            .arg(socket)
-            .arg(container)
-            .arg(lease)
-            .env_clear()
-            .current_dir("/")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .doing("the watch over the step's container could not be started")
-    }
-
-    /// The program at this path, with these arguments.
-    #[must_use]
-    pub fn at(program: impl Into<PathBuf>, args: &[&str]) -> Self {
-        Self { program: program.into(), args: args.iter().map(|arg| (*arg).to_owned()).collect(), _file: None }
-    }
-}
 
 /// Runs steps as processes of this machine.
 #[derive(Debug, Clone)]
@@ -197,7 +124,9 @@ impl ProcessExecutor {
     pub async fn run(&self, dir: &StepDir, step: &Task, controls: Controls) -> Result<Finished, Error> {
         let Controls { deadline, cancel, log, samples, .. } = controls;
         let mask = Arc::new(step.mask());
-        let (mut supervisor, stdout, stderr) = self.supervisor().await?;
+        // Before there is another process in this one's group.
+        let cgroups = self.cgroups().clone();
+        let (mut supervisor, stdout, stderr) = Supervisor::fork(&self.fork_server).await?;
         let pid = supervisor.pid;
         let start = Start {
             command: Launch {
@@ -209,14 +138,13 @@ impl ProcessExecutor {
                 cpus: step.limits.cpus,
             },
             limits: step.limits,
-            cgroups: self.cgroups().clone(),
+            cgroups,
             group_name: dir.path().file_name().unwrap_or_default().to_string_lossy().into_owned(),
             timeout_ms: step.timeout.map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)),
             grace_ms: u64::try_from(step.grace.as_millis()).unwrap_or(u64::MAX),
             deadline: *deadline.borrow(),
         };
-        let start = protocol::line(&ToShim::Start(Box::new(start))).doing(fork_server::DOING)?;
-        supervisor.write.write_all(&start).await.doing(fork_server::DOING)?;
+        supervisor.start(start).await?;
 
         let begun = Instant::now();
         let ended = Arc::new(CancellationToken::new());
@@ -239,41 +167,6 @@ impl ProcessExecutor {
         let (finished, ()) = tokio::join!(watched, output);
         Ok(finished)
     }
-
-    /// A supervisor that waits to be told what to run, and what the command will write.
-    async fn supervisor(&self) -> Result<(Supervisor, Receiver, Receiver), Error> {
-        let (ours, theirs) = std::os::unix::net::UnixStream::pair().doing(fork_server::DOING)?;
-        ours.set_nonblocking(true).doing(fork_server::DOING)?;
-        let (read, write) = UnixStream::from_std(ours).doing(fork_server::DOING)?.into_split();
-        let (stdout, out) = io::pipe().doing(fork_server::DOING)?;
-        let (stderr, err) = io::pipe().doing(fork_server::DOING)?;
-        // Nobody else may hold their ends, or they have none.
-        self.fork_server.fork([theirs.into(), out.into(), err.into()]).await?;
-        let mut messages = BufReader::new(read);
-        let said = match timeout(READY, said(&mut messages, &mut Vec::new())).await {
-            Ok(said) => said,
-            Err(late) => {
-                self.fork_server.give_up().await;
-                return Err(Error::new(fork_server::DOING, late));
-            }
-        };
-        let pid = match said {
-            Some(FromShim::Ready { pid }) => pid,
-            Some(FromShim::Failed { message }) => {
-                return Err(Error::new(fork_server::DOING, io::Error::other(message)));
-            }
-            _ => return Err(Error::new(fork_server::DOING, io::Error::other("it is gone"))),
-        };
-        let receiver = |end: io::PipeReader| Receiver::from_owned_fd(end.into()).doing(fork_server::DOING);
-        let process = Pid::from_raw(pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
-        Ok((Supervisor { pid, process, messages, write }, receiver(stdout)?, receiver(stderr)?))
-    }
-}
-
-/// What a shim says next. Cancel-safe: `line` keeps what has arrived of it. `None` when it says nothing any more.
-async fn said(messages: &mut BufReader<OwnedReadHalf>, line: &mut Vec<u8>) -> Option<FromShim> {
-    let read = messages.read_until(b'\n', line).await;
-    read.ok().filter(|count| *count > 0).and_then(|_| serde_json::from_slice(line).ok())
 }
 
 impl Executor for ProcessExecutor {
@@ -318,117 +211,6 @@ fn environment(dir: &StepDir, step: &Task) -> BTreeMap<String, String> {
     // By this the processes of the step are found when their shim is gone.
     env.insert(tree::MARK.to_owned(), text(dir.path().to_owned()));
     env
-}
-
-/// A shim that one talks to.
-struct Supervisor {
-    pid: i32,
-    /// This process and no other, also when its number has become another's. None when it has ended already.
-    process: Option<OwnedFd>,
-    messages: BufReader<OwnedReadHalf>,
-    write: OwnedWriteHalf,
-}
-
-/// A shim at work.
-struct Supervised {
-    supervisor: Supervisor,
-    deadline: watch::Receiver<Deadline>,
-    cancel: CancellationToken,
-    /// The step's directory, by which its processes are known.
-    dir: PathBuf,
-    memory_limit: Option<u64>,
-}
-
-impl Supervised {
-    async fn watch(mut self, begun: Instant) -> Finished {
-        let report = self.until_report().await;
-        // It has said its last word, or is dead or to die; either way it is gone in a moment, and its socket ends.
-        let _ = self.supervisor.messages.read_to_end(&mut Vec::new()).await;
-        let finished = |ended, report: Report| Finished {
-            ended,
-            exit_code: report.exit_code,
-            left_behind: report.left_behind,
-            usage: Usage {
-                peak_memory_bytes: report.peak_memory_bytes,
-                user: Duration::from_millis(report.user_ms),
-                system: Duration::from_millis(report.system_ms),
-                wall: begun.elapsed(),
-            },
-            sandbox: report.sandbox,
-            image: None,
-        };
-        let limit = self.memory_limit;
-        let out_of_memory = |report: &Report| Ended::OutOfMemory { peak: report.peak_memory_bytes, limit };
-        match report {
-            Some(FromShim::Ended(report)) => {
-                let ended = match (report.cause, report.exit_code) {
-                    (Some(Cause::Cancelled), _) => Ended::Cancelled,
-                    (Some(Cause::TimedOut), _) => Ended::TimedOut,
-                    (Some(Cause::Fenced), _) => Ended::Fenced,
-                    (Some(Cause::OutOfMemory), _) => out_of_memory(&report),
-                    // It went on without what was killed, and says itself how that ended.
-                    (None, Some(0)) => Ended::Exited(0),
-                    (None, _) if report.out_of_memory => out_of_memory(&report),
-                    (None, Some(code)) => Ended::Exited(code),
-                    (None, None) => Ended::Killed(report.signal),
-                };
-                finished(ended, report)
-            }
-            Some(FromShim::NotStarted { message, sandbox }) => {
-                finished(Ended::NotStarted(message), Report { sandbox, ..Report::default() })
-            }
-            Some(FromShim::Failed { .. } | FromShim::Ready { .. }) | None => finished(Ended::Lost, Report::default()),
-        }
-    }
-
-    /// Passes on what the worker wants until the shim says how it ended. `None` when the shim is dead.
-    async fn until_report(&mut self) -> Option<FromShim> {
-        let Supervisor { messages, write, .. } = &mut self.supervisor;
-        let mut line = Vec::new();
-        let (mut cancelled, mut renewable) = (false, true);
-        loop {
-            let send = tokio::select! {
-                said = said(messages, &mut line) => {
-                    if said.is_some() {
-                        return said;
-                    }
-                    break;
-                }
-                () = self.cancel.cancelled(), if !cancelled => {
-                    cancelled = true;
-                    Some(ToShim::Cancel)
-                }
-                changed = self.deadline.changed(), if renewable => {
-                    renewable = changed.is_ok();
-                    changed.ok().map(|()| ToShim::Deadline(*self.deadline.borrow_and_update()))
-                }
-                () = sleep(LOOK) => {
-                    let deadline = *self.deadline.borrow();
-                    if deadline.plus(SHIM_LATE).has_passed() {
-                        break;
-                    }
-                    None
-                }
-            };
-            // When it cannot be told, it is dead; the end of the socket comes next.
-            if let Some(line) = send.and_then(|message| protocol::line(&message).ok()) {
-                let _ = write.write_all(&line).await;
-            }
-        }
-        self.kill().await;
-        None
-    }
-
-    /// Ends what a shim that is dead, or does not answer, leaves.
-    async fn kill(&mut self) {
-        tracing::warn!(dir = %self.dir.display(), "the supervisor of a step is gone; killing what is left of the step");
-        // It may be gone already.
-        if let Some(supervisor) = &self.supervisor.process {
-            let _ = pidfd_send_signal(supervisor, Signal::KILL);
-        }
-        let dir = self.dir.clone();
-        let _ = tokio::task::spawn_blocking(move || tree::kill_marked(&dir)).await;
-    }
 }
 
 /// Sends the lines of both streams until both end. After the end of the step they end by themselves, unless a process

@@ -7,7 +7,7 @@
 //!
 //! Each is applied as far as the kernel has it. What was reached is told, never assumed.
 
-use crate::reach::{Place, Reach};
+use crate::reach::{Held, Places, Reach};
 use caps::CapSet;
 use landlock::{
     ABI, Access as _, AccessFs, BitFlags, CompatLevel, Compatible as _, LandlockStatus, PathBeneath, Ruleset,
@@ -110,7 +110,11 @@ const MOST_FILES: u64 = 65_536;
 pub(crate) fn limit() {
     // A dump of a training's memory fills a disk.
     let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
-    // Loaders of data keep many files open, and the usual 1024 is a limit of old programs.
+    allow_files();
+}
+
+/// Loaders of data keep many files open, and the usual 1024 is a limit of old programs.
+pub(crate) fn allow_files() {
     if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
         let _ = setrlimit(Resource::RLIMIT_NOFILE, soft.max(hard.min(MOST_FILES)), hard);
     }
@@ -160,19 +164,20 @@ fn landlock(reach: &Reach, gpus: Option<&[PathBuf]>, own: &Path) -> Result<Optio
     let abi = ABI::V10;
     // Where the kernel knows of it: sockets may be connected to wherever files may be read.
     let read: BitFlags<AccessFs> = AccessFs::from_read(abi) | AccessFs::ResolveUnix;
-    let given: Option<Vec<Place>> = gpus.map(|paths| paths.iter().filter_map(|path| Place::open(path).ok()).collect());
-    let own = Place::open(own).ok();
-    let writable = reach.writable.iter().chain(given.as_ref().unwrap_or(&reach.gpus)).chain(&own);
+    let given = gpus.map(|paths| Places::named(paths.to_vec()));
+    let own = Places::named(vec![own.to_owned()]);
+    let writable = reach.writable.each().chain(given.as_ref().unwrap_or(&reach.gpus).each()).chain(own.each());
     // A file has no rights of a directory.
-    fn rule(place: &Place, access: BitFlags<AccessFs>) -> Result<PathBeneath<&Place>, RulesetError> {
-        Ok(PathBeneath::new(place, if place.is_directory { access } else { access & AccessFs::from_file(ABI::V10) }))
+    fn rule(place: Held<'_>, access: BitFlags<AccessFs>) -> Result<PathBeneath<Held<'_>>, RulesetError> {
+        let access = if place.is_directory() { access } else { access & AccessFs::from_file(ABI::V10) };
+        Ok(PathBeneath::new(place, access))
     }
     let status = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(abi))?
         .scope(Scope::from_all(abi))?
         .create()?
-        .add_rules(reach.readable.iter().map(|place| rule(place, read)))?
+        .add_rules(reach.readable.each().map(|place| rule(place, read)))?
         .add_rules(writable.map(|place| rule(place, AccessFs::from_all(abi))))?
         .restrict_self()?;
     Ok(match (status.ruleset, status.landlock) {

@@ -349,6 +349,32 @@ async fn a_step_whose_worker_lets_go_ends() {
     gone(&pids).await;
 }
 
+#[tokio::test]
+async fn a_step_whose_lease_has_run_out_does_not_begin() {
+    let bench = Bench::new();
+    let dir = bench.executor.prepare("1", BTreeMap::new()).await.unwrap();
+    let (_lease, deadline) = watch::channel(Deadline::now());
+    let (log, _lines) = mpsc::channel(64);
+    let controls = Controls::new(deadline, CancellationToken::new(), log);
+    let finished = bench.executor.run(&dir, &shell("echo begun > begun"), controls).await.unwrap();
+    assert_eq!(finished.ended, Ended::Fenced);
+    assert!(!dir.work().join("begun").exists());
+}
+
+#[tokio::test]
+async fn a_step_ends_also_where_who_started_its_worker_ignores_the_ends_of_children() {
+    let root = tempfile::tempdir().unwrap();
+    let output = tokio::process::Command::new("/bin/sh")
+        .args(["-c", "trap '' CHLD; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_test-worker")])
+        .arg(env!("CARGO_BIN_EXE_step-shim"))
+        .arg(root.path())
+        .args(["600", "(exit 3) || exit 4"])
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(Duration::from_secs(30), output).await.expect("it ends").unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "exit status 4\n");
+}
+
 /// A worker in a process of its own, and the process ids that its script printed.
 fn worker(root: &Path, lease_seconds: u32, script: &str, pids: usize) -> (Child, Vec<i32>) {
     let mut worker = std::process::Command::new(env!("CARGO_BIN_EXE_test-worker"))

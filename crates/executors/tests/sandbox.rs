@@ -172,6 +172,23 @@ async fn a_step_gains_no_privileges_and_dangerous_calls_are_refused() {
 }
 
 #[tokio::test]
+async fn what_is_new_beside_the_hidden_can_be_read_and_no_step_breaks_that_for_the_next() {
+    let bench = Bench::new().await;
+    let root = bench.root.path();
+    bench.run("true").await;
+    fs::write(root.join("new"), "seen\n").unwrap();
+    let (texts, finished) = bench.run(&format!("cat {}", root.join("new").display())).await;
+    assert_eq!((finished.ended, texts), (Ended::Exited(0), vec!["seen".to_owned()]));
+    // Times of directories are a step's to set, where they are its worker's.
+    bench.run(&format!("touch -d @9223372036854775807 {}", root.display())).await;
+    let open = "echo /proc/self/fd/*";
+    let (texts, finished) = bench.run(open).await;
+    assert_eq!(finished.ended, Ended::Exited(0));
+    let ours = std::process::Command::new("/bin/sh").args(["-c", open]).output().unwrap();
+    assert_eq!(texts, [String::from_utf8_lossy(&ours.stdout).trim_end()], "none of what its supervisor has open");
+}
+
+#[tokio::test]
 async fn a_step_cannot_look_into_its_worker_or_end_it() {
     let bench = Bench::new().await;
     if bench.sandbox.landlock.is_none_or(|version| version < 6) {

@@ -1,17 +1,32 @@
-//! Telling open pages that something changed. Only a topic is told; the page asks for the rest.
+//! Telling open pages and workers that something changed. Only a topic is told; who hears it asks for the rest.
 
 use crate::Result;
 use sqlx::{PgConnection, PgPool, postgres::PgListener};
 
-const CHANNEL: &str = "slipway_events";
+/// What pages hear …
+const PAGES: &str = "slipway_events";
+/// … and what workers hear: of each step, pages are told several times, and no worker is to wake for that.
+const WORKERS: &str = "slipway_workers";
 
-/// Tells that something of the topic changed, when the transaction commits. A topic is an object: `pipeline_run:<id>`.
+/// Tells pages that something of the topic changed, when the transaction commits. A topic is an object: `pipeline_run:<id>`.
 /// Not for hot paths: a committing NOTIFY takes a lock that all of them share.
 ///
 /// # Errors
 /// When the statement fails.
 pub async fn notify(conn: &mut PgConnection, topic: &str) -> Result<()> {
-    sqlx::query("select pg_notify($1, $2)").bind(CHANNEL).bind(topic).execute(conn).await?;
+    tell(conn, PAGES, topic).await
+}
+
+/// The same to workers.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn notify_workers(conn: &mut PgConnection, topic: &str) -> Result<()> {
+    tell(conn, WORKERS, topic).await
+}
+
+async fn tell(conn: &mut PgConnection, channel: &str, topic: &str) -> Result<()> {
+    sqlx::query("select pg_notify($1, $2)").bind(channel).bind(topic).execute(conn).await?;
     Ok(())
 }
 
@@ -19,13 +34,25 @@ pub async fn notify(conn: &mut PgConnection, topic: &str) -> Result<()> {
 pub struct Listener(PgListener);
 
 impl Listener {
-    /// Begins to listen, on a connection of its own.
+    /// Begins to listen to what pages are told, on a connection of its own.
     ///
     /// # Errors
     /// When the database does not answer.
     pub async fn open(pool: &PgPool) -> Result<Self> {
+        Self::on(pool, PAGES).await
+    }
+
+    /// Begins to listen to what workers are told, on a connection of its own.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn of_workers(pool: &PgPool) -> Result<Self> {
+        Self::on(pool, WORKERS).await
+    }
+
+    async fn on(pool: &PgPool, channel: &str) -> Result<Self> {
         let mut listener = PgListener::connect_with(pool).await?;
-        listener.listen(CHANNEL).await?;
+        listener.listen(channel).await?;
         Ok(Self(listener))
     }
 

@@ -9,6 +9,7 @@ use crate::{
     Confinement,
     protocol::{self, FromShim},
     reach::Reach,
+    sandbox,
 };
 use fork::Fork;
 use nix::{
@@ -19,7 +20,10 @@ use nix::{
     },
     unistd::{dup2_stderr, dup2_stdin, dup2_stdout, setsid},
 };
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use rustix::{
+    io::Errno,
+    net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg},
+};
 use std::{
     fs::File,
     io::{self, IoSliceMut, Write as _},
@@ -28,11 +32,14 @@ use std::{
         fd::{AsFd as _, OwnedFd},
         unix::net::UnixStream,
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// How long a supervisor that has ended stays a zombie, at most.
 const REAP: Duration = Duration::from_secs(1);
+
+/// How long what steps can reach stays open for the next: it holds file systems that somebody may want to take away.
+const KEPT: Duration = Duration::from_secs(10);
 
 /// What a supervisor gets.
 struct Ends {
@@ -59,31 +66,40 @@ pub(super) fn run(confinement: &str) -> io::Result<()> {
         .into_iter()
         .collect::<SigSet>()
         .thread_block()?;
+    // Nor are children reaped behind our back because whoever started the worker did not care for its own.
+    fork::ensure_waitable_children()?;
+    // What steps can reach is open here.
+    sandbox::allow_files();
     let worker = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     dup2_stdin(File::open("/dev/null")?)?;
-    let (mut reach, mut supervisors) = (look(), 0_u32);
+    let (mut reach, mut supervisors, mut asked_at) = (None, 0_u32, Instant::now());
     loop {
-        worker.set_read_timeout((supervisors > 0).then_some(REAP))?;
-        match receive(&worker) {
-            Ok(Some(ends)) => match fork_with(&mut reach, look) {
-                Ok(Fork::Child) => {
-                    drop(worker);
-                    dup2_stdin(&ends.socket)?;
-                    dup2_stdout(&ends.stdout)?;
-                    dup2_stderr(&ends.stderr)?;
-                    drop(ends);
-                    return supervise::run(reach.as_ref());
+        worker.set_read_timeout((supervisors > 0 || reach.is_some()).then_some(REAP))?;
+        match receive(&worker)? {
+            Received::Ends(ends) => {
+                asked_at = Instant::now();
+                match fork_with(&mut reach, look) {
+                    Ok(Fork::Child) => {
+                        drop(worker);
+                        dup2_stdin(&ends.socket)?;
+                        dup2_stdout(&ends.stdout)?;
+                        dup2_stderr(&ends.stderr)?;
+                        drop(ends);
+                        return supervise::run(reach);
+                    }
+                    Ok(Fork::Parent(_)) => supervisors += 1,
+                    Err(error) => {
+                        let failed = FromShim::Failed { message: error.to_string() };
+                        // Nobody to tell it to: the end of the socket says as much.
+                        let _ = UnixStream::from(ends.socket).write_all(&protocol::line(&failed)?);
+                    }
                 }
-                Ok(Fork::Parent(_)) => supervisors += 1,
-                Err(error) => {
-                    let failed = FromShim::Failed { message: error.to_string() };
-                    // Nobody to tell it to: the end of the socket says as much.
-                    let _ = UnixStream::from(ends.socket).write_all(&protocol::line(&failed)?);
-                }
-            },
-            Ok(None) => return Ok(()),
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
-            Err(error) => return Err(error),
+            }
+            Received::Gone => return Ok(()),
+            Received::Nothing => {}
+        }
+        if asked_at.elapsed() > KEPT {
+            reach = None;
         }
         while let Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..)) = waitpid(None, Some(WaitPidFlag::WNOHANG)) {
             supervisors = supervisors.saturating_sub(1);
@@ -93,25 +109,40 @@ pub(super) fn run(confinement: &str) -> io::Result<()> {
 
 /// Forks, with what steps can reach now.
 fn fork_with(reach: &mut Option<Reach>, look: impl Fn() -> Option<Reach>) -> io::Result<Fork> {
-    if reach.as_ref().is_some_and(Reach::is_stale) {
+    if reach.as_ref().is_none_or(Reach::is_stale) {
+        // Not both at once: they may be many files.
+        drop(reach.take());
         *reach = look();
     }
     fork::fork()
 }
 
-/// The ends for the next supervisor; none when the worker is gone.
-fn receive(worker: &UnixStream) -> io::Result<Option<Ends>> {
+enum Received {
+    Ends(Ends),
+    /// Nothing in this time, or nothing that could be taken: who sent it learns from the end of its socket.
+    Nothing,
+    /// The worker is gone.
+    Gone,
+}
+
+/// Waits for the ends of the next supervisor.
+fn receive(worker: &UnixStream) -> io::Result<Received> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
     let mut received = RecvAncillaryBuffer::new(&mut space);
     let mut byte = [0];
-    let message = recvmsg(worker, &mut [IoSliceMut::new(&mut byte)], &mut received, RecvFlags::CMSG_CLOEXEC)?;
-    if message.bytes == 0 {
-        return Ok(None);
+    match recvmsg(worker, &mut [IoSliceMut::new(&mut byte)], &mut received, RecvFlags::CMSG_CLOEXEC) {
+        Ok(message) if message.bytes == 0 => return Ok(Received::Gone),
+        Ok(_) => {}
+        Err(Errno::AGAIN | Errno::INTR) => return Ok(Received::Nothing),
+        Err(error) => return Err(error.into()),
     }
-    let mut ends = received.drain().flat_map(|message| match message {
+    let ends = received.drain().flat_map(|message| match message {
         RecvAncillaryMessage::ScmRights(ends) => ends.collect(),
         _ => Vec::new(),
     });
-    let mut next = || ends.next().ok_or_else(|| io::Error::other("a byte came without its three ends"));
-    Ok(Some(Ends { socket: next()?, stdout: next()?, stderr: next()? }))
+    // Fewer when this process may open no more.
+    Ok(match <[OwnedFd; 3]>::try_from(ends.collect::<Vec<_>>()) {
+        Ok([socket, stdout, stderr]) => Received::Ends(Ends { socket, stdout, stderr }),
+        Err(_) => Received::Nothing,
+    })
 }

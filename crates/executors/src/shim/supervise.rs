@@ -62,7 +62,7 @@ enum Event {
 
 /// Runs in a process that has one thread and was just forked; in the command's as well, which it returns in when that
 /// cannot become the command.
-pub(super) fn run(reach: Option<&Reach>) -> io::Result<()> {
+pub(super) fn run(reach: Option<Reach>) -> io::Result<()> {
     // Its own, so that it is stopped and killed apart from the fork server.
     let _ = setsid();
     prctl::set_child_subreaper(true)?;
@@ -85,16 +85,20 @@ pub(super) fn run(reach: Option<&Reach>) -> io::Result<()> {
         return Err(io::Error::other("the worker went before it said what to run"));
     };
     let Start { command, timeout_ms, grace_ms, deadline, limits, cgroups, group_name } = *start;
+    if deadline.has_passed() {
+        // It took so long until this process was there.
+        return events.say(&FromShim::Ended(Report { cause: Some(Cause::Fenced), ..Report::default() }));
+    }
     let group = cgroups.make(&format!("{group_name}-{own}"), &limits);
     let (mut launched, theirs) = UnixStream::pair()?;
     let pid = match fork::fork()? {
         Fork::Child => {
             drop((launched, events));
-            return launch::run(theirs, own, &command, &group, reach);
+            return launch::run(theirs, own, &command, &group, reach.as_ref());
         }
         Fork::Parent(pid) => Pid::from_raw(pid),
     };
-    drop(theirs);
+    drop((theirs, reach));
     events.command = Some(pid);
     // From here on nothing can fail between the command's beginning and the watch over it.
     launched.write_all(launch::GO)?;
@@ -181,8 +185,9 @@ impl Events {
             }
             let _ = poll(&mut ready, left);
             let is_ready = |at: usize| ready.get(at).and_then(PollFd::any).unwrap_or(false);
-            let (has_ended, has_spoken) = (is_ready(0), is_ready(1));
-            if has_ended {
+            let has_spoken = is_ready(1);
+            // Whether told of an end or not: nothing may hang on one signal.
+            if self.command.is_some() {
                 self.reap();
             }
             if has_spoken {

@@ -258,7 +258,7 @@ pub(crate) async fn cancel(
     run.cancel_requested_at = Some(Utc::now());
     let settled = settle::cancel(conn, run).await?;
     // Workers learn of it with their next renewal; this makes them ask at once.
-    store::event::notify(conn, &format!("cancel:{}", run.id)).await?;
+    store::event::notify_workers(conn, &format!("cancel:{}", run.id)).await?;
     Ok(Some(settled))
 }
 

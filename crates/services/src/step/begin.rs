@@ -232,7 +232,7 @@ async fn put_back(
     let freed = limit::give_back(&mut tx, held.fence).await?;
     settle::wake(&mut tx, &freed).await?;
     if !held.gpus.is_empty() {
-        store::event::notify(&mut tx, store::step::READY).await?;
+        store::event::notify_workers(&mut tx, store::step::READY).await?;
     }
     store::event::notify(&mut tx, &format!("pipeline_run:{}", run.id)).await?;
     commit(tx).await

@@ -208,7 +208,7 @@ impl Services {
         };
         if step.has_gpus {
             // Workers of other pools may hand out the same graphics processors.
-            store::event::notify(&mut tx, store::step::READY).await?;
+            store::event::notify_workers(&mut tx, store::step::READY).await?;
         }
         let mut settled = move_on(&mut tx, &run, lease, state, wait, step.pool).await?;
         settle::wake(&mut tx, &freed).await?;

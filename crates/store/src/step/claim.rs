@@ -11,7 +11,8 @@ use sqlx::{Connection as _, FromRow, PgConnection};
 use std::time::Duration;
 
 /// Selects from the lanes `l` (pool `$1`, executor `$2`, number of graphics processors `$3`, workspace, priority) in which
-/// steps are ready, and the `first` step of each.
+/// steps are ready, and the `first` step of each. Workspaces are found in the order of the whole index of what is ready: that
+/// of workspaces alone would lead through every step that has ended.
 macro_rules! lanes {
     (select $columns:literal, first $of_first:literal $which:literal, $order:literal) => {
         concat!(
@@ -28,7 +29,7 @@ macro_rules! lanes {
                      and pool = p.pool
                      and executor = e.executor
                      and gpus = g.gpus
-                 order by workspace_id
+                 order by workspace_id, priority, next_at
                  limit 1) as first
              union all
              select l.pool, l.executor, l.gpus, next.workspace_id
@@ -42,7 +43,7 @@ macro_rules! lanes {
                      and executor = l.executor
                      and gpus = l.gpus
                      and workspace_id > l.workspace_id
-                 order by workspace_id
+                 order by workspace_id, priority, next_at
                  limit 1) as next
          )
          select ",

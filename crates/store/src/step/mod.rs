@@ -33,6 +33,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The topic under which all workers are told that there may be steps to take. A wake-up comes to one of them only.
 pub const READY: &str = "steps";
 
+/// So many steps at once change what the database knows of them.
+const MANY: usize = 1000;
+
 /// A step to be stored. It waits.
 #[derive(Debug, Clone)]
 pub struct NewStep {
@@ -127,6 +130,11 @@ pub async fn insert(
             .bind(children)
             .execute(&mut *conn)
             .await?;
+    }
+    if steps.len() >= MANY {
+        // Statements that were planned when there were few steps read all of them each time, until somebody has counted;
+        // the database does so by itself within a minute. Unless it is at it now.
+        sqlx::query("analyze (skip_locked) steps").execute(&mut *conn).await?;
     }
     progress::added(conn, run, steps).await
 }

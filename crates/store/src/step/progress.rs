@@ -269,7 +269,7 @@ pub async fn make_ready(conn: &mut PgConnection, steps: &[StepId]) -> Result<BTr
     .await?;
     if rows.iter().any(|(_, is_free, wants_gpus)| *is_free && *wants_gpus) {
         // The one worker of the pool that is woken may have none.
-        event::notify(conn, READY).await?;
+        event::notify_workers(conn, READY).await?;
     }
     Ok(rows.into_iter().filter(|(_, is_free, _)| *is_free).map(|(pool, ..)| pool).collect())
 }

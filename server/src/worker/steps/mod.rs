@@ -114,7 +114,7 @@ impl Worker {
 /// Tells all workers that there may be steps to take.
 async fn pass_on(services: &Services) {
     let told = match services.pool().acquire().await {
-        Ok(mut conn) => store::event::notify(&mut conn, READY).await,
+        Ok(mut conn) => store::event::notify_workers(&mut conn, READY).await,
         Err(error) => Err(error.into()),
     };
     if let Err(error) = told {
@@ -244,7 +244,7 @@ impl Steps {
     }
 
     async fn hear(&self) -> store::Result<()> {
-        let mut listener = Listener::open(self.services.pool()).await?;
+        let mut listener = Listener::of_workers(self.services.pool()).await?;
         loop {
             match listener.next().await? {
                 Some(topic) if topic == READY => self.ready.notify_one(),

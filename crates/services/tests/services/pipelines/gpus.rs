@@ -220,10 +220,10 @@ async fn a_step_that_waits_is_told_who_has_the_gpus_and_not_what_other_workspace
 async fn all_workers_are_told_of_a_step_that_wants_gpus_and_of_those_that_it_gives_back() {
     let engine = Engine::start().await;
     engine.beat("worker", &["a"]).await;
-    let mut heard = store::event::Listener::open(&engine.database.pool).await.unwrap();
+    let mut heard = store::event::Listener::of_workers(&engine.database.pool).await.unwrap();
     let mut told = async || {
         // What others are told comes in order, so this one is the end of what was told before.
-        store::event::notify(&mut engine.database.pool.acquire().await.unwrap(), "end").await.unwrap();
+        store::event::notify_workers(&mut engine.database.pool.acquire().await.unwrap(), "end").await.unwrap();
         let mut count = 0;
         loop {
             match heard.next().await.unwrap() {
