@@ -172,6 +172,8 @@ number = ask("POST", "/api/v1/pipelines/talker/runs", "{}")["number"]
 talker = f"/api/v1/pipeline-runs/{number}"
 log = f"{talker}/steps/talk/attempts/1/log?after="
 while not sql(f"select 1 from step_attempts where log_lines > {LINES} limit 1")[0]:
+    if ask("GET", talker)["run"]["state"] == "failed":
+        sys.exit("the step that talks failed")
     time.sleep(0.05)
 beside = []
 while ask("GET", talker)["run"]["state"] == "running":
