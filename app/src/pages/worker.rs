@@ -238,7 +238,7 @@ fn WorkerTable(workers: Vec<Worker>) -> impl IntoView {
             <tr>
                 <th scope="row">
                     <span class="strong mono">{worker.label}</span>
-                    <span class="sub">{executors.join(", ")}{gpus}", version "{worker.version}</span>
+                    <span class="sub">{format!("{}{gpus}, version {}", executors.join(", "), worker.version)}</span>
                 </th>
                 <td><StateMark state=shape word/></td>
                 <td>{worker.pools.join(", ")}</td>
