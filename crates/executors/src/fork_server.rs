@@ -59,7 +59,7 @@ impl Shim {
         Command::new(&self.program)
             .arg0("slipway-step")
             .args(&self.args)
-            .arg(crate::shim::WATCH)
+            .arg(shim::WATCH)
             .arg(socket)
             .arg(container)
             .arg(lease)
@@ -140,9 +140,7 @@ impl ForkServer {
     }
 
     fn start(&self) -> Result<Running, Error> {
-        let (ours, theirs) = std::os::unix::net::UnixStream::pair().doing(DOING)?;
-        ours.set_nonblocking(true).doing(DOING)?;
-        let socket = UnixStream::from_std(ours).doing(DOING)?;
+        let (socket, theirs) = socket_pair()?;
         // What it says of itself is for the worker's log.
         let child = Command::new(&self.shim.program)
             .arg0("slipway-step")
@@ -151,13 +149,20 @@ impl ForkServer {
             .arg(serde_json::to_string(&self.confinement).doing(DOING)?)
             .env_clear()
             .current_dir("/")
-            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdin(Stdio::from(theirs))
             .stdout(Stdio::null())
             .stderr(Stdio::inherit())
             .spawn()
             .doing(DOING)?;
         Ok(Running { socket, child: Mutex::new(child) })
     }
+}
+
+/// A socket of this process, and its other end for another.
+pub(crate) fn socket_pair() -> Result<(UnixStream, OwnedFd), Error> {
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair().doing(DOING)?;
+    ours.set_nonblocking(true).doing(DOING)?;
+    Ok((UnixStream::from_std(ours).doing(DOING)?, theirs.into()))
 }
 
 fn running_of(running: &Mutex<Option<Arc<Running>>>) -> MutexGuard<'_, Option<Arc<Running>>> {

@@ -3,11 +3,11 @@
 use crate::{
     Doing as _, Ended, Error, Finished, Usage,
     clock::Deadline,
-    fork_server::{DOING, ForkServer},
+    fork_server::{DOING, ForkServer, socket_pair},
     protocol::{self, Cause, FromShim, Report, Start, ToShim},
     tree,
 };
-use nix::{errno::Errno, sys::signal};
+use nix::sys::signal;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::{
     io,
@@ -17,10 +17,7 @@ use std::{
 };
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
-    net::{
-        UnixStream,
-        unix::{OwnedReadHalf, OwnedWriteHalf, pipe::Receiver},
-    },
+    net::unix::{OwnedReadHalf, OwnedWriteHalf, pipe::Receiver},
     sync::watch,
     time::{sleep, timeout},
 };
@@ -68,9 +65,11 @@ impl Process {
     /// It may be gone already.
     fn kill(&self) {
         match self {
-            Self::Held(held) => drop(pidfd_send_signal(held, Signal::KILL)),
+            Self::Held(held) => {
+                let _ = pidfd_send_signal(held, Signal::KILL);
+            }
             Self::Numbered(number) => {
-                let _: Result<(), Errno> = signal::kill(nix::unistd::Pid::from_raw(*number), signal::Signal::SIGKILL);
+                let _ = signal::kill(nix::unistd::Pid::from_raw(*number), signal::Signal::SIGKILL);
             }
             Self::Gone => {}
         }
@@ -92,23 +91,19 @@ impl Supervisor {
     }
 
     async fn try_fork(server: &ForkServer) -> Result<Option<(Self, Receiver, Receiver)>, Error> {
-        let (ours, theirs) = std::os::unix::net::UnixStream::pair().doing(DOING)?;
-        ours.set_nonblocking(true).doing(DOING)?;
-        let (read, write) = UnixStream::from_std(ours).doing(DOING)?.into_split();
+        let (ours, theirs) = socket_pair()?;
+        let (read, write) = ours.into_split();
         let (stdout, out) = io::pipe().doing(DOING)?;
         let (stderr, err) = io::pipe().doing(DOING)?;
         // Nobody else may hold their ends, or they have none.
-        let asked = server.fork([theirs.into(), out.into(), err.into()]).await?;
+        let asked = server.fork([theirs, out.into(), err.into()]).await?;
         let mut messages = BufReader::new(read);
         let said = timeout(READY, said(&mut messages, &mut Vec::new())).await.inspect_err(|_| server.give_up(&asked));
         let pid = match said.doing(DOING)? {
             Some(FromShim::Ready { pid }) => pid,
             Some(FromShim::Failed { message }) => return Err(Error::new(DOING, io::Error::other(message))),
-            _ => {
-                // Mostly it went with its server.
-                server.give_up(&asked);
-                return Ok(None);
-            }
+            // Mostly it went with its server, whose end whoever asks next finds out.
+            _ => return Ok(None),
         };
         let receiver = |end: io::PipeReader| Receiver::from_owned_fd(end.into()).doing(DOING);
         let supervisor = Self { pid, process: Process::of(pid), messages, write };

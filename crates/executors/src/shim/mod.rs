@@ -10,6 +10,10 @@ mod serve;
 mod supervise;
 mod watch;
 
+use nix::{
+    sys::signal::{SigSet, Signal},
+    unistd::setsid,
+};
 use std::{ffi::OsString, path::Path, process::ExitCode};
 
 /// The argument that makes a shim the fork server.
@@ -17,6 +21,19 @@ pub(crate) const SERVE: &str = "serve";
 
 /// The argument that makes a shim the watch over a container.
 pub const WATCH: &str = "watch";
+
+/// Goes apart from the worker, whose terminal and whose group are none of a shim's: who stops all of that group stops the
+/// worker, and a shim goes by what the worker does. What a fork inherits of it, `launch` takes back for the command.
+fn go_apart() -> std::io::Result<()> {
+    // A session of its own: no signals from the worker's terminal, and no terminal to ask for passwords on. Fails only
+    // for the leader of a group, which is as well apart.
+    let _ = setsid();
+    [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT]
+        .into_iter()
+        .collect::<SigSet>()
+        .thread_block()?;
+    Ok(())
+}
 
 /// Acts as a shim. `args` are the arguments after those that brought the program here.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {

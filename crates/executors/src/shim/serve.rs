@@ -15,10 +15,9 @@ use fork::Fork;
 use nix::{
     sys::{
         prctl,
-        signal::{SigSet, Signal},
         wait::{WaitPidFlag, WaitStatus, waitpid},
     },
-    unistd::{dup2_stderr, dup2_stdin, dup2_stdout, setsid},
+    unistd::{dup2_stderr, dup2_stdin, dup2_stdout},
 };
 use rustix::{
     io::Errno,
@@ -57,16 +56,8 @@ pub(super) fn run(confinement: &str) -> io::Result<()> {
     // Asking the processor what it can do takes long in a virtual machine. What is known is known after a fork.
     #[cfg(target_arch = "x86_64")]
     let _ = std::is_x86_feature_detected!("avx2");
-    // A session of its own: no signals from the worker's terminal, and no terminal to ask for passwords on. Fails only
-    // for the leader of a group, which is as well apart.
-    let _ = setsid();
-    // Whoever stops the worker's whole group stops the worker; this one and its supervisors go by their sockets alone.
-    // `launch` takes this back for the command.
-    [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT]
-        .into_iter()
-        .collect::<SigSet>()
-        .thread_block()?;
-    // Nor are children reaped behind our back because whoever started the worker did not care for its own.
+    super::go_apart()?;
+    // Children are not reaped behind our back because whoever started the worker did not care for its own.
     fork::ensure_waitable_children()?;
     // What steps can reach is open here.
     sandbox::allow_files();

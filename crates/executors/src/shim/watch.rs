@@ -6,10 +6,6 @@
 //! container is killed by the engine, whose socket speaks HTTP. Two that watch one container do no harm.
 
 use crate::clock::Deadline;
-use nix::{
-    sys::signal::{SigSet, Signal},
-    unistd::setsid,
-};
 use std::{
     fs, io,
     io::{Read as _, Write as _},
@@ -31,12 +27,8 @@ const GIVE_UP: Duration = Duration::from_secs(3600);
 
 /// `watch SOCKET CONTAINER LEASE`
 pub(super) fn run(socket: &Path, container: &str, lease: &Path) -> io::Result<()> {
-    let _ = setsid();
-    // Whoever stops the worker's whole group stops the worker; its container waits for the next one.
-    [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT]
-        .into_iter()
-        .collect::<SigSet>()
-        .thread_block()?;
+    // When the worker is stopped, its container waits for the next one.
+    super::go_apart()?;
     let mut looks = 0_u32;
     let mut give_up = None;
     loop {
