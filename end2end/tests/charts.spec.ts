@@ -72,6 +72,24 @@ test("runs are filtered, compared, and zoomed together", async ({ page }) => {
   expect(wrong).toEqual([]);
 });
 
+test("a chart is drawn whose reader was faster than its script", async ({ page }) => {
+  const wrong = complaintsOf(page);
+  const id = await experiment("early");
+  const run = await logged(id, "early", ["loss"], 300, {});
+  await signIn(page, "contributor");
+  let come = () => {};
+  const reached = new Promise<void>((resolve) => (come = resolve));
+  await page.route("**/pkg/chart.*.js", async (route) => {
+    await reached;
+    await route.continue();
+  });
+  await page.goto(`/w/default/runs/${run}?tab=metrics`, { waitUntil: "commit" });
+  await page.locator('[data-metric="loss"]').hover();
+  come();
+  await expect(page.locator('[data-metric="loss"]')).toHaveAttribute("data-drawn", "");
+  expect(wrong).toEqual([]);
+});
+
 test("settings are obeyed by all charts, by mouse and by keys, and stand in the address", async ({ page }) => {
   const id = await experiment("settings");
   const run = await logged(id, "one", ["loss", "val/loss"], 200);

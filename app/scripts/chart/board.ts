@@ -61,8 +61,9 @@ export class Board {
   }
 
   private listen(): void {
-    // A pointer may be there already when the page comes.
     for (const reach of ["pointerenter", "pointermove", "focusin"]) this.root.addEventListener(reach, () => this.wake());
+    // Somebody may have been faster than this script, and then lie still.
+    if (this.root.matches(":hover, :focus-within")) this.wake();
     this.root.addEventListener("click", (event) => {
       if (!(event.target instanceof Element) || event.ctrlKey || event.metaKey || event.shiftKey) return;
       const link = event.target.closest<HTMLElement>("[data-x], [data-y], [data-reset], [data-load]");
