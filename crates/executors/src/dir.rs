@@ -220,6 +220,10 @@ impl StepDir {
     /// # Errors
     /// When something in it cannot be removed.
     pub fn remove(self) -> Result<(), Error> {
+        // Most are empty, and then there is no need to look into them.
+        for part in [self.work(), self.home(), self.tmp()] {
+            let _ = fs::remove_dir(part);
+        }
         remove(&self.path).doing("the step's directory could not be removed")
     }
 }

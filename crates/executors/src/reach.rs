@@ -1,7 +1,7 @@
 //! What of the machine the steps of a worker can reach besides their own directories: looked up and opened once, since
 //! naming all that lies beside what is hidden takes longer than a short step, and again when it may be another.
 
-use crate::{Confinement, sandbox};
+use crate::{Confinement, sandbox::Inherited};
 use landlock::{PathFd, PathFdError};
 use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
@@ -10,7 +10,6 @@ use nix::{
         stat::{SFlag, fstat, stat},
     },
 };
-use seccompiler::BpfProgram;
 use std::{
     fs::{self, File},
     io,
@@ -59,8 +58,8 @@ pub(crate) struct Reach {
     pub(crate) writable: Places,
     /// Device files of all graphics processors.
     pub(crate) gpus: Places,
-    /// The system calls that they have not.
-    pub(crate) refused: Vec<BpfProgram>,
+    /// What they are kept from already.
+    pub(crate) inherited: Inherited,
     listed: Listed,
     /// Paths that were asked for, and where they were: a link may lead elsewhere by now.
     asked: Vec<(PathBuf, Option<PathBuf>)>,
@@ -128,7 +127,7 @@ impl Places {
 }
 
 impl Reach {
-    pub(crate) fn look(confinement: &Confinement) -> Self {
+    pub(crate) fn look(confinement: &Confinement, inherited: Inherited) -> Self {
         let mounts = File::open("/proc/self/mountinfo").ok();
         let mut listed = Listed { directories: Vec::new(), at: seconds_now() };
         let mut asked = Vec::new();
@@ -158,7 +157,7 @@ impl Reach {
             writable: opening.all(writable),
             gpus: opening.all(gpus),
             readable: opening.all(readable),
-            refused: sandbox::refusals().unwrap_or_default(),
+            inherited,
             listed,
             asked,
             mounts,
@@ -314,7 +313,7 @@ mod tests {
         let confinement = Confinement { enabled: true, hidden: vec![root.join("link")], ..Confinement::default() };
         // Others may write beside the test at any moment: it looks at its own directory alone.
         let look = || {
-            let mut reach = Reach::look(&confinement);
+            let mut reach = Reach::look(&confinement, Inherited::default());
             reach.listed.directories.retain(|(path, _)| *path == own);
             assert_eq!(reach.listed.directories.len(), 1);
             (reach.is_part, reach.mounts) = (false, Some(File::open("/proc/self/mountinfo").unwrap()));

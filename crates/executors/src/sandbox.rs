@@ -136,28 +136,51 @@ pub(crate) fn bind(cpus: f64, own: &Path) -> nix::Result<()> {
     sched_setaffinity(Pid::from_raw(0), &own)
 }
 
+/// What is the same for all steps of a worker: arranged once, in the process that all of them come from.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Inherited {
+    no_new_privileges: bool,
+    seccomp: bool,
+}
+
+/// Confines this process, and so all that come from it, as far as that is the same for all steps and keeps a supervisor
+/// from nothing that it does.
+pub(crate) fn confine_all() -> Inherited {
+    let no_new_privileges = prctl::set_no_new_privs().is_ok() && leave_no_capabilities();
+    let seccomp = refusals().is_ok_and(|refused| refused.iter().all(|program| apply_filter(program).is_ok()));
+    Inherited { no_new_privileges, seccomp }
+}
+
 /// Confines this process and all that come from it, when it is to be. `own` is the directory of the step, `gpus` are the
 /// device files of the graphics processors that it may use; none: of all.
 pub(crate) fn confine(reach: Option<&Reach>, gpus: Option<&[PathBuf]>, own: &Path) -> Sandbox {
     let mut reached = Sandbox::default();
     let Some(reach) = reach else { return reached };
-    reached.no_new_privileges = prctl::set_no_new_privs().is_ok() && drop_capabilities();
+    reached.no_new_privileges = drop_capabilities() && reach.inherited.no_new_privileges;
     reached.landlock = landlock(reach, gpus, own).ok().flatten();
-    reached.seccomp = !reach.refused.is_empty() && reach.refused.iter().all(|program| apply_filter(program).is_ok());
+    reached.seccomp = reach.inherited.seccomp;
     reached
 }
 
-/// What a worker that runs as root could do beyond other users, its steps cannot: some of it goes past everything below.
-fn drop_capabilities() -> bool {
-    let sets = [CapSet::Ambient, CapSet::Inheritable, CapSet::Bounding, CapSet::Effective, CapSet::Permitted];
+/// What a worker that runs as root could do beyond other users, no program that is begun from here gets, whatever its file says.
+fn leave_no_capabilities() -> bool {
     // The bounding set can be emptied by those only who have something that it could give back to root.
-    if caps::read(None, CapSet::Permitted).is_ok_and(|held| held.is_empty()) {
+    if has_none(CapSet::Permitted) {
         return true;
     }
     // Not every kernel knows all that this crate knows of.
-    sets.into_iter().for_each(|set| drop(caps::clear(None, set)));
-    caps::read(None, CapSet::Permitted).is_ok_and(|held| held.is_empty())
-        && caps::read(None, CapSet::Bounding).is_ok_and(|held| held.is_empty())
+    [CapSet::Ambient, CapSet::Inheritable, CapSet::Bounding].into_iter().for_each(|set| drop(caps::clear(None, set)));
+    has_none(CapSet::Bounding)
+}
+
+/// This process has nothing of it either: some of it goes past everything below.
+fn drop_capabilities() -> bool {
+    [CapSet::Effective, CapSet::Permitted].into_iter().for_each(|set| drop(caps::clear(None, set)));
+    has_none(CapSet::Permitted)
+}
+
+fn has_none(set: CapSet) -> bool {
+    caps::read(None, set).is_ok_and(|held| held.is_empty())
 }
 
 fn landlock(reach: &Reach, gpus: Option<&[PathBuf]>, own: &Path) -> Result<Option<u8>, RulesetError> {
@@ -251,7 +274,7 @@ const NAMESPACES: i32 = libc::CLONE_NEWUSER
     | libc::CLONE_NEWCGROUP;
 
 /// What refuses system calls, compiled.
-pub(crate) fn refusals() -> Result<Vec<BpfProgram>, seccompiler::Error> {
+fn refusals() -> Result<Vec<BpfProgram>, seccompiler::Error> {
     let mut refused: BTreeMap<i64, Vec<SeccompRule>> = REFUSED.iter().map(|call| (*call, Vec::new())).collect();
     // One rule a flag: a condition compares all masked bits at once.
     let clone: Result<Vec<SeccompRule>, _> = (0..32)

@@ -50,7 +50,6 @@ struct Ends {
 /// `confinement` is that of all steps, as JSON.
 pub(super) fn run(confinement: &str) -> io::Result<()> {
     let confinement: Confinement = serde_json::from_str(confinement)?;
-    let look = || confinement.enabled.then(|| Reach::look(&confinement));
     // It may have been started by the number of a file.
     prctl::set_name(c"slipway-step")?;
     // Asking the processor what it can do takes long in a virtual machine. What is known is known after a fork.
@@ -61,6 +60,8 @@ pub(super) fn run(confinement: &str) -> io::Result<()> {
     fork::ensure_waitable_children()?;
     // What steps can reach is open here.
     sandbox::allow_files();
+    let inherited = confinement.enabled.then(sandbox::confine_all);
+    let look = || inherited.map(|inherited| Reach::look(&confinement, inherited));
     let worker = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     dup2_stdin(File::open("/dev/null")?)?;
     let (mut reach, mut supervisors, mut asked_at) = (None, 0_u32, Instant::now());
