@@ -119,7 +119,6 @@ impl Services {
         };
         let row = store::token::NewToken {
             id: token.id,
-            user_id: user.id,
             workspace_id: workspace.id,
             name: &token.name,
             hash: &hash_secret(&secret),
@@ -127,7 +126,7 @@ impl Services {
             scope: token.scope,
             expires_at: token.expires_at,
         };
-        store::token::insert(&mut tx, &row).await?;
+        store::token::insert(&mut tx, user.id, &row).await?;
         Event::new(
             "token.created",
             Object::new(ObjectKind::Token, token.id, &token.name),

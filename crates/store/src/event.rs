@@ -4,7 +4,7 @@ use crate::Result;
 use sqlx::{PgConnection, PgPool, postgres::PgListener};
 
 /// What pages hear …
-const PAGES: &str = "slipway_events";
+pub(crate) const PAGES: &str = "slipway_events";
 /// … and what workers hear: of each step, pages are told several times, and no worker is to wake for that.
 const WORKERS: &str = "slipway_workers";
 

@@ -15,8 +15,6 @@ use std::collections::BTreeSet;
 pub struct NewToken<'a> {
     /// The token.
     pub id: TokenId,
-    /// Whose it is.
-    pub user_id: UserId,
     /// Where it works when a request names no workspace.
     pub workspace_id: WorkspaceId,
     /// What its owner calls it.
@@ -59,17 +57,17 @@ struct Row {
     last_used_at: Option<DateTime<Utc>>,
 }
 
-/// Adds a token.
+/// Adds a token of a user.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn insert(conn: &mut PgConnection, token: &NewToken<'_>) -> Result<()> {
+pub async fn insert(conn: &mut PgConnection, user: UserId, token: &NewToken<'_>) -> Result<()> {
     sqlx::query(
         "insert into tokens (id, user_id, workspace_id, name, hash, prefix, scope, expires_at)
          values ($1, $2, $3, $4, $5, $6, $7, $8)",
     )
     .bind(token.id)
-    .bind(token.user_id)
+    .bind(user)
     .bind(token.workspace_id)
     .bind(token.name)
     .bind(token.hash)

@@ -20,7 +20,7 @@ use services::Services;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 use tokio::{
@@ -40,6 +40,8 @@ pub(crate) struct Worker {
     services: Services,
     /// Told when steps may be ready.
     steps: Arc<Notify>,
+    /// Whether that was heard here alone, and not passed on since.
+    heard_alone: Arc<AtomicBool>,
     /// Told when deliveries may wait to be sent.
     webhooks: Arc<Notify>,
     /// Told when predictions may wait to be replayed.
@@ -141,7 +143,9 @@ pub async fn run(services: Services, options: Options, stop: CancellationToken) 
     tracing::info!(worker = %options.name, steps = options.steps, "working");
     let slots = Arc::new(Semaphore::new(options.steps));
     let (steps, webhooks, replays, mails, starts, datasets) = Default::default();
-    let worker = Worker { services, steps, webhooks, replays, mails, starts, datasets, slots, options, stop };
+    let heard_alone = Arc::default();
+    let worker =
+        Worker { services, steps, heard_alone, webhooks, replays, mails, starts, datasets, slots, options, stop };
     let mut parts = JoinSet::new();
     worker.part(&mut parts, "the job queue", wake::listen);
     worker.part(&mut parts, "running steps", steps::run);

@@ -7,7 +7,7 @@ use crate::{
 use chrono::{DateTime, Utc};
 use domain::{
     audit::{Actor, Object, ObjectKind},
-    id::{StepAttemptId, TokenId, UserId},
+    id::{PipelineRunId, StepAttemptId, TokenId, UserId},
     permission::{Role, Scope},
     step::StepInput,
     user::{Email, SERVICE_DOMAIN, User, Workspace},
@@ -20,7 +20,7 @@ use store::PgConnection;
 /// The account of the workspace's pipelines, made at first use. It is a member like others: administrators see it, and
 /// may take its role away.
 pub(super) async fn ensure(conn: &mut PgConnection, workspace: &Workspace) -> Result<User> {
-    let email = Email::parse(&format!("pipelines@{}.{SERVICE_DOMAIN}", workspace.slug))?;
+    let email = address(workspace)?;
     if let Some((user, _)) = store::user::by_email(conn, &email).await? {
         return only_service(user);
     }
@@ -46,6 +46,10 @@ pub(super) async fn ensure(conn: &mut PgConnection, workspace: &Workspace) -> Re
     Ok(user)
 }
 
+fn address(workspace: &Workspace) -> Result<Email> {
+    Email::parse(&format!("pipelines@{}.{SERVICE_DOMAIN}", workspace.slug))
+}
+
 /// The person on whose behalf a step asks. None when whoever asks is no step, or nobody stands behind it: a trigger
 /// started the run.
 pub(crate) async fn person_behind(conn: &mut PgConnection, ctx: &Ctx) -> Result<Option<UserId>> {
@@ -63,20 +67,18 @@ fn only_service(user: User) -> Result<User> {
     Err(domain::Error::conflict(format!("{} belongs to a person, and steps cannot act as one.", user.email)))
 }
 
-/// Notes what a try takes, and makes its token and whom it acts as. The token ends with the try, and by itself at this time.
+/// Notes what a try of a run takes, and makes its token and whom it acts as. The token ends with the try, and by itself at this time.
 pub(super) async fn begin(
     conn: &mut PgConnection,
     workspace: &Workspace,
-    attempt: StepAttemptId,
+    attempt: (StepAttemptId, PipelineRunId),
     name: &str,
     expires_at: DateTime<Utc>,
     (inputs, facts): (&[StepInput], &Facts),
 ) -> Result<(Ctx, String)> {
-    let user = ensure(conn, workspace).await?;
     let secret = new_secret("slipway_");
     let token = store::token::NewToken {
         id: TokenId::new(),
-        user_id: user.id,
         workspace_id: workspace.id,
         name,
         hash: &hash_secret(&secret),
@@ -84,8 +86,15 @@ pub(super) async fn begin(
         scope: Scope::Write,
         expires_at,
     };
-    store::token::insert(conn, &token).await?;
-    store::step::attempt::begin(conn, attempt, Some(token.id), inputs, facts).await?;
+    let email = address(workspace)?;
+    let user = match store::step::attempt::begin_as(conn, attempt, &email, &token, inputs, facts).await? {
+        Some(user) => user,
+        None => {
+            ensure(conn, workspace).await?;
+            let begun = store::step::attempt::begin_as(conn, attempt, &email, &token, inputs, facts).await?;
+            begun.ok_or_else(domain::Error::internal)?
+        }
+    };
     Ok((ctx(workspace, user, token.id), secret))
 }
 

@@ -166,12 +166,13 @@ impl Services {
             Some(contract) => Some(KfpWork::new(&mut tx, held, (&run, &work), (&spot, step, contract), &values).await?),
             None => None,
         };
+        let attempt = (held.attempt_id, held.run_id);
         let (ctx, secret) = if cached.is_some() {
-            store::step::attempt::begin(&mut tx, held.attempt_id, None, &taken, &facts).await?;
+            store::step::attempt::begin(&mut tx, attempt, &taken, &facts).await?;
             (workspace, String::new())
         } else {
             let until = Utc::now() + lasts;
-            account::begin(&mut tx, &work.workspace, held.attempt_id, &token_name, until, (&taken, &facts)).await?
+            account::begin(&mut tx, &work.workspace, attempt, &token_name, until, (&taken, &facts)).await?
         };
         let image = match work.reproduces {
             Some(_) => store::step::record::image_before(&mut tx, held.attempt_id).await?,

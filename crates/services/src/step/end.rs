@@ -10,7 +10,7 @@ use domain::{
 use std::{collections::BTreeSet, time::Duration};
 use store::{
     PgConnection,
-    step::{attempt::AttemptEnded, lease::Released},
+    step::lease::{AttemptEnded, Released},
 };
 
 /// How long a step waits that its worker could not run, the first time; twice as long every further time.
@@ -184,12 +184,6 @@ impl Services {
         }
         let reason = reason(how, state);
         let released = Released { state, reason: &reason, failures, losses, wait, outputs: &outputs };
-        if !store::step::lease::release(&mut tx, lease.step_id, lease.fence, &released).await? {
-            return Ok(None);
-        }
-        if step.is_kept && state == StepState::Succeeded {
-            store::step::cache::keep(&mut tx, lease.step_id).await?;
-        }
         let place = end.and_then(|end| end.place.as_ref());
         let ended = AttemptEnded {
             outcome: how.outcome(),
@@ -201,7 +195,12 @@ impl Services {
             sandbox: place.and_then(|place| place.sandbox.as_deref()),
             peak_memory_bytes: place.and_then(|place| place.peak_memory_bytes),
         };
-        store::step::attempt::end(&mut tx, lease.fence, &ended).await?;
+        if !store::step::lease::release(&mut tx, lease.step_id, lease.fence, &released, &ended).await? {
+            return Ok(None);
+        }
+        if step.is_kept && state == StepState::Succeeded {
+            store::step::cache::keep(&mut tx, lease.step_id).await?;
+        }
         let freed = match step.has_places {
             true => store::step::limit::give_back(&mut tx, lease.fence).await?,
             false => BTreeSet::new(),

@@ -148,7 +148,7 @@ impl<'a> Mover<'a> {
             }
         }
         wake(self.conn, &self.pools).await?;
-        finish(self.conn, self.run, self.run.state.after(top.all, self.begun)).await
+        stand(self.conn, self.run, self.run.state.after(top.all, self.begun)).await
     }
 
     /// Counts steps that have ended wherever somebody waits for them, and the steps around them that end with them; adds those
@@ -159,8 +159,13 @@ impl<'a> Mover<'a> {
             if ended.is_empty() {
                 return Ok(top);
             }
-            due.extend(progress::count_down(self.conn, ended).await?);
-            let mut outer = progress::count_outer(self.conn, ended).await?;
+            if top.is_awaited {
+                due.extend(progress::count_down(self.conn, ended).await?);
+            }
+            let mut outer = match top.is_inside {
+                true => progress::count_outer(self.conn, ended).await?,
+                false => Vec::new(),
+            };
             outer.retain(|outer| outer.inner.open == 0);
             if top.open == 0 && top.all.open > 0 {
                 // What runs in the end has its turn.
@@ -352,10 +357,12 @@ fn outer_end(outer: &progress::Outer) -> Ended {
     Ended { id: outer.id, state, reason }
 }
 
-/// A step of the run has begun, and with the first the run.
+/// A step of the run begins, and with the first the run. Pages are told with the step.
 pub(crate) async fn begin(conn: &mut PgConnection, run: &PipelineRun) -> Result<()> {
-    let state = if run.state == PipelineRunState::Queued { PipelineRunState::Running } else { run.state };
-    finish(conn, run, state).await.map(drop)
+    match run.state {
+        PipelineRunState::Queued => stand(conn, run, PipelineRunState::Running).await.map(drop),
+        _ => Ok(()),
+    }
 }
 
 fn why_skipped(need: &str, state: StepState) -> String {
@@ -383,9 +390,8 @@ fn tracked_status(state: PipelineRunState) -> Option<RunStatus> {
     }
 }
 
-/// Notes where the run stands now, and tells of it.
-async fn finish(conn: &mut PgConnection, run: &PipelineRun, state: PipelineRunState) -> Result<Settled> {
-    store::event::notify(conn, &format!("pipeline_run:{}", run.id)).await?;
+/// Notes where the run stands now. Its pages are told already; lists of runs and history are told here.
+async fn stand(conn: &mut PgConnection, run: &PipelineRun, state: PipelineRunState) -> Result<Settled> {
     if state == run.state {
         return Ok(Settled::default());
     }

@@ -1,7 +1,7 @@
 //! Tries of steps.
 
 use super::executor;
-use crate::{Error, Result, gpu};
+use crate::{Error, Result, event, gpu, token::NewToken, user};
 use chrono::{DateTime, Utc};
 use domain::{
     gpu::Gpu,
@@ -9,7 +9,7 @@ use domain::{
     pipeline::{ExecutorKind, ParamValue, PipelineSpec},
     pipeline_run::{AttemptOutcome, Code},
     step::{StepAttempt, StepInput},
-    user::Workspace,
+    user::{Email, User, Workspace},
     worker::Facts,
 };
 use sqlx::{FromRow, PgConnection, types::Json};
@@ -196,26 +196,82 @@ pub async fn outcome_of(conn: &mut PgConnection, id: StepAttemptId) -> Result<At
     outcome(&name)
 }
 
-/// Notes the token that the try's process logs with, what it takes, and what its worker is.
+/// Notes what a try takes that needs no process, and what its worker is; and tells pages of the run.
 ///
 /// # Errors
 /// When the statement fails.
 pub async fn begin(
     conn: &mut PgConnection,
-    id: StepAttemptId,
-    token: Option<TokenId>,
+    (id, run): (StepAttemptId, PipelineRunId),
     inputs: &[StepInput],
     facts: &Facts,
 ) -> Result<()> {
-    sqlx::query("update step_attempts set token_id = $2, inputs = $3, machine = $4, environment = $5 where id = $1")
-        .bind(id)
-        .bind(token)
-        .bind(Json(inputs))
-        .bind(&facts.machine)
-        .bind(&facts.environment)
-        .execute(conn)
-        .await?;
+    sqlx::query(
+        "update step_attempts
+         set inputs = $2, machine = $3, environment = $4
+         where id = $1
+         returning pg_notify($5, $6)",
+    )
+    .bind(id)
+    .bind(Json(inputs))
+    .bind(&facts.machine)
+    .bind(&facts.environment)
+    .bind(event::PAGES)
+    .bind(format!("pipeline_run:{run}"))
+    .execute(conn)
+    .await?;
     Ok(())
+}
+
+/// The same of one with a process, and adds the token that this logs with: of the service account of this address, with which
+/// it answers. None when there is no such account; then nothing is changed.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn begin_as(
+    conn: &mut PgConnection,
+    (id, run): (StepAttemptId, PipelineRunId),
+    account: &Email,
+    token: &NewToken<'_>,
+    inputs: &[StepInput],
+    facts: &Facts,
+) -> Result<Option<User>> {
+    let row: Option<user::Row> = sqlx::query_as(
+        "with account as (
+             select id, email, name, is_service, created_at
+             from users
+             where email = $2 and is_service
+         ), token as (
+             insert into tokens (id, user_id, workspace_id, name, hash, prefix, scope, expires_at)
+             select $3, id, $4, $5, $6, $7, $8, $9
+             from account
+             returning id
+         ), attempt as (
+             update step_attempts
+             set token_id = token.id, inputs = $10, machine = $11, environment = $12
+             from token
+             where step_attempts.id = $1
+         )
+         select *, pg_notify($13, $14)
+         from account",
+    )
+    .bind(id)
+    .bind(account)
+    .bind(token.id)
+    .bind(token.workspace_id)
+    .bind(token.name)
+    .bind(token.hash)
+    .bind(token.prefix)
+    .bind(token.scope.as_str())
+    .bind(token.expires_at)
+    .bind(Json(inputs))
+    .bind(&facts.machine)
+    .bind(&facts.environment)
+    .bind(event::PAGES)
+    .bind(format!("pipeline_run:{run}"))
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(User::from))
 }
 
 /// Notes what the try's worker is.
@@ -239,66 +295,6 @@ pub async fn set_facts(conn: &mut PgConnection, id: StepAttemptId, facts: &Facts
 pub async fn token(conn: &mut PgConnection, id: StepAttemptId) -> Result<Option<TokenId>> {
     let token = sqlx::query_scalar("select token_id from step_attempts where id = $1").bind(id).fetch_one(conn).await?;
     Ok(token)
-}
-
-/// How a try ended, and where.
-#[derive(Debug)]
-pub struct AttemptEnded<'a> {
-    /// How.
-    pub outcome: AttemptOutcome,
-    /// Why, when that needs a word.
-    pub reason: &'a str,
-    /// The command's exit status, when it had one.
-    pub exit_code: Option<i32>,
-    /// When its process began, when there was one.
-    pub spawned_at: Option<DateTime<Utc>>,
-    /// `process`, `docker` or `kubernetes`; none when it was not run.
-    pub executor: Option<&'a str>,
-    /// The image, by digest.
-    pub image: Option<&'a str>,
-    /// What kept it from the rest of the machine.
-    pub sandbox: Option<&'a str>,
-    /// The most memory that it had at once, in bytes.
-    pub peak_memory_bytes: Option<i64>,
-}
-
-/// Ends the try with this fence: notes how, and revokes its token.
-///
-/// # Errors
-/// When the statement fails.
-pub async fn end(conn: &mut PgConnection, fence: i64, ended: &AttemptEnded<'_>) -> Result<()> {
-    sqlx::query(
-        "with ended as (
-             update step_attempts
-             set outcome = $2,
-                 reason = $3,
-                 exit_code = $4,
-                 spawned_at = $5,
-                 executor = $6,
-                 image = $7,
-                 sandbox = $8,
-                 peak_memory_bytes = $9,
-                 ended_at = clock_timestamp()
-             where fence = $1 and outcome = 'running'
-             returning token_id
-         )
-         update tokens t
-         set revoked_at = now()
-         from ended
-         where t.id = ended.token_id and t.revoked_at is null",
-    )
-    .bind(fence)
-    .bind(ended.outcome.as_str())
-    .bind(ended.reason)
-    .bind(ended.exit_code)
-    .bind(ended.spawned_at)
-    .bind(ended.executor)
-    .bind(ended.image)
-    .bind(ended.sandbox)
-    .bind(ended.peak_memory_bytes)
-    .execute(conn)
-    .await?;
-    Ok(())
 }
 
 /// The person behind the process that this token was made for: who started the run, or the run whose step started it.

@@ -106,9 +106,23 @@ pub async fn claim(
 ) -> Result<Option<Claimed>> {
     loop {
         let free = gpu::free(conn, gpus).await?.len();
+        let holder = Holder { owner, label, ttl, attempt: StepAttemptId::new() };
+        // Most steps have no limits and want no graphics processors: one statement takes them.
+        match next(conn, pools, executors, free, &holder).await? {
+            None => return Ok(None),
+            Some(Next::Taken(claimed)) => return Ok(Some(claimed)),
+            Some(Next::Candidate(_)) => {}
+        }
         let mut tx = conn.begin().await?;
-        let Some(next) = candidate(&mut tx, pools, executors, free).await? else { return Ok(None) };
-        let given = match next.gpus {
+        let candidate = match next(&mut tx, pools, executors, free, &holder).await? {
+            None => return Ok(None),
+            Some(Next::Taken(claimed)) => {
+                tx.commit().await?;
+                return Ok(Some(claimed));
+            }
+            Some(Next::Candidate(candidate)) => candidate,
+        };
+        let given = match candidate.gpus {
             0 => Vec::new(),
             // Before the limits, in the one order in which both are locked.
             wanted => match gpu::choose(&mut tx, gpus, wanted).await? {
@@ -120,44 +134,18 @@ pub async fn claim(
                 }
             },
         };
-        let keys = next.limits;
+        let keys = candidate.limits;
         if !keys.is_empty() {
             let (full, free) = limit::full(&mut tx, &keys).await?;
             if let Some(full) = full {
-                limit::block(&mut tx, next.id, &full).await?;
+                limit::block(&mut tx, candidate.id, &full).await?;
                 // It may have been let through for a place that it does not take now.
                 limit::unblock(&mut tx, &free).await?;
                 tx.commit().await?;
                 continue;
             }
         }
-        let mut claimed: Claimed = sqlx::query_as(
-            "with claimed as (
-                 update steps s
-                 set state = 'running',
-                     reason = '',
-                     attempts = s.attempts + 1,
-                     fence = nextval('fences'),
-                     lease_owner = $2,
-                     lease_until = clock_timestamp() + make_interval(secs => $3),
-                     started_at = coalesce(s.started_at, clock_timestamp())
-                 where s.id = $1
-                 returning s.id, s.run_id, s.name, s.attempts, s.fence, s.next_at
-             ), attempt as (
-                 insert into step_attempts (id, step_id, number, fence, worker, ready_at)
-                 select $4::uuid, id, attempts, fence, $5, next_at
-                 from claimed
-             )
-             select id as step_id, run_id, name, $4::uuid as attempt_id, attempts as number, fence
-             from claimed",
-        )
-        .bind(next.id)
-        .bind(owner)
-        .bind(ttl.as_secs_f64())
-        .bind(StepAttemptId::new())
-        .bind(label)
-        .fetch_one(&mut *tx)
-        .await?;
+        let mut claimed = take(&mut tx, candidate.id, &holder).await?;
         if !keys.is_empty() {
             limit::take(&mut tx, &keys, claimed.step_id, claimed.fence).await?;
         }
@@ -170,6 +158,54 @@ pub async fn claim(
     }
 }
 
+/// Who takes a step, for how long, and the try that begins with that.
+struct Holder<'a> {
+    owner: &'a str,
+    label: &'a str,
+    ttl: Duration,
+    attempt: StepAttemptId,
+}
+
+/// Parts of a `with` after which the step of `next` is the holder's, if that wants nothing that is to be shared out: `claimed`.
+macro_rules! taking {
+    ($owner:literal, $label:literal, $seconds:literal, $attempt:literal) => {
+        concat!(
+            "claimed as (
+                 update steps s
+                 set state = 'running',
+                     reason = '',
+                     attempts = s.attempts + 1,
+                     fence = nextval('fences'),
+                     lease_owner = ",
+            $owner,
+            ",
+                     lease_until = clock_timestamp() + make_interval(secs => ",
+            $seconds,
+            "),
+                     started_at = coalesce(s.started_at, clock_timestamp())
+                 from next
+                 where s.id = next.id and next.gpus = 0 and next.limits = '{}'
+                 returning s.id as step_id, s.run_id, s.name, s.attempts as number, s.fence, s.next_at
+             ), attempt as (
+                 insert into step_attempts (id, step_id, number, fence, worker, ready_at)
+                 select ",
+            $attempt,
+            ", step_id, number, fence, ",
+            $label,
+            ", next_at
+                 from claimed
+             )"
+        )
+    };
+}
+
+/// The step to be taken next.
+enum Next {
+    Taken(Claimed),
+    /// It wants what is shared out. It is locked, and everything else is to be done.
+    Candidate(Candidate),
+}
+
 #[derive(FromRow)]
 struct Candidate {
     id: StepId,
@@ -177,35 +213,81 @@ struct Candidate {
     gpus: i16,
 }
 
-/// The step to be taken next, locked: one that wants no more graphics processors than are `free`. Lane by lane (pool,
-/// executor, graphics processors, workspace, priority), so that each is read in the order of its index; `now()`, because the
-/// index can be asked for what does not change within a statement.
-async fn candidate(
+/// Finds the step to be taken next, one that wants no more graphics processors than are `free`, and takes it when it may be
+/// had without asking for more. Lane by lane (pool, executor, graphics processors, workspace, priority), so that each is read
+/// in the order of its index; `now()`, because the index can be asked for what does not change within a statement.
+async fn next(
     conn: &mut PgConnection,
     pools: &[String],
     executors: &[ExecutorKind],
     free: usize,
-) -> Result<Option<Candidate>> {
-    let candidate = sqlx::query_as(lanes!(
-        select "first.id, l.gpus,
-             first.limits || coalesce((select array[key] from limits where key = 'pool:' || l.pool), '{}') as limits",
-        first "id, next_at, limits" "and next_at <= now()
-             order by next_at
-             limit 1
-             for update skip locked",
-        "order by rank.priority desc,
-             (select count(*)
-              from steps r
-              where r.state = 'running' and r.kind = 'command' and r.workspace_id = l.workspace_id),
-             first.next_at
-         limit 1"
+    holder: &Holder<'_>,
+) -> Result<Option<Next>> {
+    #[derive(FromRow)]
+    struct Row {
+        #[sqlx(flatten)]
+        candidate: Candidate,
+        run_id: Option<PipelineRunId>,
+        name: Option<String>,
+        number: Option<i32>,
+        fence: Option<i64>,
+    }
+    let row: Option<Row> = sqlx::query_as(concat!(
+        "with next as (",
+        lanes!(
+            select "first.id, l.gpus,
+                 first.limits || coalesce((select array[key] from limits where key = 'pool:' || l.pool), '{}') as limits",
+            first "id, next_at, limits" "and next_at <= now()
+                 order by next_at
+                 limit 1
+                 for update skip locked",
+            "order by rank.priority desc,
+                 (select count(*)
+                  from steps r
+                  where r.state = 'running' and r.kind = 'command' and r.workspace_id = l.workspace_id),
+                 first.next_at
+             limit 1"
+        ),
+        "), ",
+        taking!("$4", "$5", "$6", "$7::uuid"),
+        " select next.id, next.gpus, next.limits, claimed.run_id, claimed.name, claimed.number, claimed.fence
+         from next
+         left join claimed on claimed.step_id = next.id"
     ))
     .bind(pools)
     .bind(executors.iter().map(|executor| executor.as_str()).collect::<Vec<_>>())
     .bind(up_to(free))
+    .bind(holder.owner)
+    .bind(holder.label)
+    .bind(holder.ttl.as_secs_f64())
+    .bind(holder.attempt)
     .fetch_optional(conn)
     .await?;
-    Ok(candidate)
+    Ok(row.map(|row| match (row.run_id, row.name, row.number, row.fence) {
+        (Some(run_id), Some(name), Some(number), Some(fence)) => {
+            let (step_id, attempt_id) = (row.candidate.id, holder.attempt);
+            Next::Taken(Claimed { step_id, run_id, name, attempt_id, number, fence, gpus: Vec::new() })
+        }
+        _ => Next::Candidate(row.candidate),
+    }))
+}
+
+/// Takes a step that is locked, and for which all that it wants was found.
+async fn take(conn: &mut PgConnection, step: StepId, holder: &Holder<'_>) -> Result<Claimed> {
+    let claimed = sqlx::query_as(concat!(
+        "with next as (select $1::uuid as id, 0 as gpus, '{}'::text[] as limits), ",
+        taking!("$2", "$3", "$4", "$5::uuid"),
+        " select step_id, run_id, name, $5::uuid as attempt_id, number, fence
+         from claimed"
+    ))
+    .bind(step)
+    .bind(holder.owner)
+    .bind(holder.label)
+    .bind(holder.ttl.as_secs_f64())
+    .bind(holder.attempt)
+    .fetch_one(conn)
+    .await?;
+    Ok(claimed)
 }
 
 /// How many graphics processors a step may want when so many are free.

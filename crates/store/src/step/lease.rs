@@ -5,9 +5,10 @@
 //! with the fence that it got when it took the step, so that a worker that was given up cannot change anything.
 
 use crate::Result;
+use chrono::{DateTime, Utc};
 use domain::{
     id::{PipelineRunId, StepAttemptId, StepId},
-    pipeline_run::StepState,
+    pipeline_run::{AttemptOutcome, StepState},
     step::StepOutput,
 };
 use sqlx::{FromRow, PgConnection, types::Json};
@@ -108,24 +109,75 @@ pub struct Released<'a> {
     pub outputs: &'a [StepOutput],
 }
 
-/// Ends the hold on a step. Tells whether it was held with this fence.
+/// How a try ended, and where.
+#[derive(Debug)]
+pub struct AttemptEnded<'a> {
+    /// How.
+    pub outcome: AttemptOutcome,
+    /// Why, when that needs a word.
+    pub reason: &'a str,
+    /// The command's exit status, when it had one.
+    pub exit_code: Option<i32>,
+    /// When its process began, when there was one.
+    pub spawned_at: Option<DateTime<Utc>>,
+    /// `process`, `docker` or `kubernetes`; none when it was not run.
+    pub executor: Option<&'a str>,
+    /// The image, by digest.
+    pub image: Option<&'a str>,
+    /// What kept it from the rest of the machine.
+    pub sandbox: Option<&'a str>,
+    /// The most memory that it had at once, in bytes.
+    pub peak_memory_bytes: Option<i64>,
+}
+
+/// Ends the hold on a step, and the try with it: notes how, and revokes its token. Tells whether it was held with this fence;
+/// otherwise nothing is changed.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn release(conn: &mut PgConnection, step: StepId, fence: i64, released: &Released<'_>) -> Result<bool> {
-    let ended = sqlx::query(
-        "update steps
-         set state = $3,
-             reason = $4,
-             failures = $5,
-             losses = $6,
-             next_at = clock_timestamp() + make_interval(secs => $7),
-             outputs = $8,
-             ended_at = case when $9 then clock_timestamp() end,
-             lease_owner = null,
-             lease_until = null,
-             fence = null
-         where id = $1 and fence = $2 and state = 'running'",
+pub async fn release(
+    conn: &mut PgConnection,
+    step: StepId,
+    fence: i64,
+    released: &Released<'_>,
+    ended: &AttemptEnded<'_>,
+) -> Result<bool> {
+    let was_held = sqlx::query_scalar(
+        "with released as (
+             update steps
+             set state = $3,
+                 reason = $4,
+                 failures = $5,
+                 losses = $6,
+                 next_at = clock_timestamp() + make_interval(secs => $7),
+                 outputs = $8,
+                 ended_at = case when $9 then clock_timestamp() end,
+                 lease_owner = null,
+                 lease_until = null,
+                 fence = null
+             where id = $1 and fence = $2 and state = 'running'
+             returning id
+         ), ended as (
+             update step_attempts a
+             set outcome = $10,
+                 reason = $11,
+                 exit_code = $12,
+                 spawned_at = $13,
+                 executor = $14,
+                 image = $15,
+                 sandbox = $16,
+                 peak_memory_bytes = $17,
+                 ended_at = clock_timestamp()
+             from released
+             where a.step_id = released.id and a.fence = $2 and a.outcome = 'running'
+             returning a.token_id
+         ), revoked as (
+             update tokens t
+             set revoked_at = now()
+             from ended
+             where t.id = ended.token_id and t.revoked_at is null
+         )
+         select exists (select from released)",
     )
     .bind(step)
     .bind(fence)
@@ -136,9 +188,17 @@ pub async fn release(conn: &mut PgConnection, step: StepId, fence: i64, released
     .bind(released.wait.as_secs_f64())
     .bind(Json(released.outputs))
     .bind(released.state.is_final())
-    .execute(conn)
+    .bind(ended.outcome.as_str())
+    .bind(ended.reason)
+    .bind(ended.exit_code)
+    .bind(ended.spawned_at)
+    .bind(ended.executor)
+    .bind(ended.image)
+    .bind(ended.sandbox)
+    .bind(ended.peak_memory_bytes)
+    .fetch_one(conn)
     .await?;
-    Ok(ended.rows_affected() == 1)
+    Ok(was_held)
 }
 
 /// Puts a step back that was taken and must not begin yet: it is ready again, waits for what `key` names, and the try was

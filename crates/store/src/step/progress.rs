@@ -216,14 +216,18 @@ pub struct Top {
     pub all: StepCounts,
     /// Of those that do not run in the end: how many have not ended.
     pub open: u32,
+    /// Whether others wait for a step that was counted, and [`count_down`] has something to do.
+    pub is_awaited: bool,
+    /// Whether a step that was counted is inside of another, and [`count_outer`] has something to do.
+    pub is_inside: bool,
 }
 
-/// These steps have ended: the run counts them.
+/// These steps have ended: the run counts them, and pages of the run are told.
 ///
 /// # Errors
 /// When the statement fails.
 pub async fn count_run(conn: &mut PgConnection, run: PipelineRunId, ended: &[StepId]) -> Result<Top> {
-    let (open, finally, failed, cancelled): (i32, i32, i32, i32) = sqlx::query_as(
+    let (open, finally, failed, cancelled, is_awaited, is_inside): (i32, i32, i32, i32, bool, bool) = sqlx::query_as(
         "update pipeline_runs r
          set top_open = r.top_open - counted.top,
              finally_open = r.finally_open - counted.finally,
@@ -235,14 +239,18 @@ pub async fn count_run(conn: &mut PgConnection, run: PipelineRunId, ended: &[Ste
                  (count(*) filter (where parent_id is null and finally))::integer as finally,
                  (count(*) filter (where parent_id is null and state = 'failed'))::integer as failed,
                  (count(*) filter (where parent_id is null and state = 'cancelled'))::integer as cancelled,
-                 (count(*) filter (where kind not in ('steps', 'many')))::integer as commands
+                 (count(*) filter (where kind not in ('steps', 'many')))::integer as commands,
+                 count(parent_id) > 0 as is_inside
              from steps
              where id = any($2)) as counted
          where r.id = $1
-         returning r.top_open, r.finally_open, r.top_failed, r.top_cancelled",
+         returning r.top_open, r.finally_open, r.top_failed, r.top_cancelled,
+             exists (select from step_edges e where e.parent_id = any($2)), counted.is_inside,
+             pg_notify($3, 'pipeline_run:' || r.id)",
     )
     .bind(run)
     .bind(ended.iter().map(|id| id.0).collect::<Vec<_>>())
+    .bind(event::PAGES)
     .fetch_one(conn)
     .await?;
     let all = StepCounts {
@@ -250,7 +258,7 @@ pub async fn count_run(conn: &mut PgConnection, run: PipelineRunId, ended: &[Ste
         failed: positive(failed),
         cancelled: positive(cancelled),
     };
-    Ok(Top { all, open: positive(open) })
+    Ok(Top { all, open: positive(open), is_awaited, is_inside })
 }
 
 /// Waiting steps that become ready. Answers with the pools of those that a worker may take.

@@ -21,7 +21,13 @@ use domain::{gpu::GpuUuid, id::PipelineRunId};
 use held::{Held, Timing};
 use places::Places;
 use services::{LetGo, Services};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 use store::{event::Listener, step::READY};
 use tokio::{
     sync::{Notify, Semaphore},
@@ -53,6 +59,7 @@ struct Steps {
     /// The graphics processors that it hands out.
     gpus: Arc<[GpuUuid]>,
     ready: Arc<Notify>,
+    heard_alone: Arc<AtomicBool>,
     renew_now: Arc<Notify>,
     slots: Arc<Semaphore>,
     stop: CancellationToken,
@@ -60,7 +67,7 @@ struct Steps {
 
 /// Runs steps until told to stop; then ends what runs, and gives it back.
 pub(super) async fn run(worker: Worker) {
-    let Worker { services, steps: ready, slots, options, stop, .. } = worker;
+    let Worker { services, steps: ready, heard_alone, slots, options, stop, .. } = worker;
     let steps = Steps {
         leases: services.beside(2),
         logs: services.beside(2),
@@ -73,6 +80,7 @@ pub(super) async fn run(worker: Worker) {
         gpus: options.gpus.iter().flatten().map(|gpu| gpu.uuid.clone()).collect(),
         options,
         ready,
+        heard_alone,
         renew_now: Arc::default(),
         slots,
         stop,
@@ -103,9 +111,12 @@ fn tell_failure(ended: Result<(), JoinError>) {
 impl Worker {
     /// Steps of this pool may be ready. A worker that cannot take one passes it on: a job comes to one worker only.
     pub(super) async fn steps_ready(&self, pool: &str) {
+        // Before the look at the slots: whoever takes the last one after it passes it on.
+        self.heard_alone.store(true, Ordering::SeqCst);
         if self.slots.available_permits() > 0 && self.options.pools.iter().any(|own| own == pool) {
             self.steps.notify_one();
         } else {
+            self.heard_alone.store(false, Ordering::SeqCst);
             pass_on(&self.services).await;
         }
     }
@@ -160,7 +171,7 @@ impl Steps {
                         steps.attempt(claimed, hand).await;
                         drop(slot);
                     });
-                    if self.slots.available_permits() == 0 {
+                    if self.slots.available_permits() == 0 && self.heard_alone.swap(false, Ordering::SeqCst) {
                         // There may be more, and the word of it came here alone.
                         let services = self.services.clone();
                         running.spawn(async move { pass_on(&services).await });
