@@ -160,7 +160,7 @@ fn Filter(address: Address, pipelines: Vec<String>, error: Option<String>) -> im
                     id="filter"
                     name="q"
                     value=value("q")
-                    placeholder="#512, a param’s value, what started it"
+                    placeholder="#512, a param’s value"
                     aria-label="Text in a run"
                     maxlength="200"
                     spellcheck="false"
