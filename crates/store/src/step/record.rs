@@ -13,8 +13,24 @@ use domain::{
 use sqlx::{FromRow, PgConnection, types::Json};
 use std::collections::BTreeMap;
 
+/// Joins the step `w` that ran for a step taken over from an earlier run, while that is there; `$step` names it.
+macro_rules! that_ran {
+    ($step:literal) => {
+        concat!(
+            " left join pipeline_runs earlier on earlier.workspace_id = ",
+            $step,
+            ".workspace_id and earlier.number = ",
+            $step,
+            ".carried_from
+             left join steps w on w.run_id = earlier.id and w.name = ",
+            $step,
+            ".name "
+        )
+    };
+}
+
 /// Up to `limit` commands of a run that began or were taken over, with their positions, in that order, each as it was run the
-/// last time; those after this position, when given.
+/// last time, in this run or the one that it was taken from; those after this position, when given.
 ///
 /// # Errors
 /// When the statement fails.
@@ -46,11 +62,12 @@ pub async fn list(
              (select jsonb_object_agg(u.name, u.version) from step_secrets u where u.attempt_id = a.id) as secrets, ",
         gpu::named!("a.gpus"),
         " as gpus
-         from steps s
-         left join lateral (
+         from steps s ",
+        that_ran!("s"),
+        "left join lateral (
              select id, image, sandbox, machine, gpus, environment, inputs
              from step_attempts
-             where step_id = s.id
+             where step_id = coalesce(w.id, s.id)
              order by number desc
              limit 1) as a on true
          where s.run_id = $1
@@ -205,22 +222,24 @@ pub async fn tracked(
     Ok(tracked)
 }
 
-/// The image, by its digest, in which the step of the same name ran in the run that this try's run does again.
+/// The image, by its digest, in which the step of the same name ran in the run that this try's run does again, or in the one that
+/// this took it from.
 ///
 /// # Errors
 /// When the statement fails.
 pub async fn image_before(conn: &mut PgConnection, attempt: StepAttemptId) -> Result<Option<String>> {
-    let image = sqlx::query_scalar(
+    let image = sqlx::query_scalar(concat!(
         "select b.image
          from step_attempts a
          join steps s on s.id = a.step_id
          join pipeline_runs r on r.id = s.run_id
-         join steps o on o.run_id = r.reproduces and o.name = s.name
-         join step_attempts b on b.step_id = o.id
+         join steps o on o.run_id = r.reproduces and o.name = s.name ",
+        that_ran!("o"),
+        "join step_attempts b on b.step_id = coalesce(w.id, o.id)
          where a.id = $1 and b.image like '%@sha256:%'
          order by b.number desc
-         limit 1",
-    )
+         limit 1"
+    ))
     .bind(attempt)
     .fetch_optional(conn)
     .await?;

@@ -11,8 +11,11 @@ use domain::{
     worker::Facts,
 };
 use serde_json::{Value, json};
-use services::{Claimed, ErrorKind, NewDataset, NewExperiment, NewExperimentRun, NewRun, PipelineFile, StoredPipeline};
-use std::{fs, time::Duration};
+use services::{
+    AttemptEnd, Claimed, ErrorKind, Lease, LetGo, NewDataset, NewExperiment, NewExperimentRun, NewRun, PipelineFile, Place,
+    Rerun, StoredPipeline,
+};
+use std::{collections::BTreeMap, fs, time::Duration};
 
 const TRAINS: &str = "
 name: wine
@@ -597,4 +600,54 @@ async fn a_run_and_doing_it_again_have_the_executors_of_pools_that_it_was_starte
     assert_eq!(engine.detail(again.number).await.run.verdict.unwrap().steps, 3);
     engine.again("pooled").await;
     assert_eq!(names(&engine, ExecutorKind::Process).await, all);
+}
+
+const BOXED: &str = "
+name: boxed
+executor: docker
+image: python:3.13
+steps:
+  prepare: { command: 'true' }
+  train: { command: 'true', needs: prepare }
+";
+
+#[tokio::test]
+async fn a_step_that_was_taken_over_is_done_again_in_the_image_that_it_ran_in() {
+    const IMAGE: &str = "python@sha256:0000000000000000000000000000000000000000000000000000000000000001";
+    let engine = Engine::start().await;
+    let first = engine.run(BOXED).await;
+    // Plays all steps that are ready one after the other; answers with the image that each is to run in.
+    let play = async |outcome_of_train| {
+        let (pools, ttl) = (["default".to_owned()], Duration::from_secs(600));
+        let mut images = Vec::new();
+        while let Some(held) =
+            engine.services.claim_step("w", "w", &pools, &[ExecutorKind::Docker], &[], ttl).await.unwrap()
+        {
+            let work = engine.services.begin_attempt(&held, "http://slipway", &Facts::default()).await.unwrap().unwrap();
+            images.push(work.image.unwrap());
+            let place = Place { executor: "docker", image: Some(IMAGE.to_owned()), ..Place::default() };
+            let end = AttemptEnd {
+                outcome: if held.name == "train" { outcome_of_train } else { AttemptOutcome::Succeeded },
+                reason: String::new(),
+                exit_code: None,
+                spawned_at: None,
+                place: Some(place),
+                outputs: Vec::new(),
+            };
+            let lease =
+                Lease { step_id: held.step_id, run_id: held.run_id, attempt_id: held.attempt_id, fence: held.fence };
+            engine.services.let_go(&lease, &LetGo::Ended(end)).await.unwrap();
+        }
+        while engine.services.see_to_ending().await.unwrap() {}
+        images
+    };
+    assert_eq!(play(AttemptOutcome::Failed).await, ["python:3.13"; 2]);
+    let rerun = Rerun { from: "failed".parse().unwrap(), params: BTreeMap::new(), idempotency_key: None };
+    let second = engine.services.rerun_pipeline_run(&engine.ctx(), first, rerun).await.unwrap().run.number;
+    assert_eq!(play(AttemptOutcome::Succeeded).await, ["python:3.13"], "train alone runs again");
+    let record = engine.services.pipeline_run_record(&engine.ctx(), second, None).await.unwrap();
+    let known: Vec<_> = record.steps.iter().map(|step| (step.from_run, step.image.as_deref())).collect();
+    assert_eq!(known, [(Some(first), Some(IMAGE)), (None, Some(IMAGE))]);
+    engine.services.reproduce_pipeline_run(&engine.ctx(), second, None).await.unwrap();
+    assert_eq!(play(AttemptOutcome::Succeeded).await, [IMAGE; 2]);
 }
