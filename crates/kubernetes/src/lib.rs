@@ -15,6 +15,7 @@
 mod job;
 mod life;
 mod logs;
+mod sample;
 mod secret;
 
 use executors::{Controls, Error, Executor, Finished, Mask, StepDir, StepDirs, Task};

@@ -5,9 +5,9 @@ use crate::{
     job::{self, CONTAINER},
     job_name,
     logs::Reader,
-    secret,
+    sample, secret,
 };
-use executors::{Controls, Deadline, Ended, Error, Finished, Sandbox, StepDir, Task, Usage};
+use executors::{Controls, Deadline, Ended, Error, Finished, Sample, Sandbox, StepDir, Task, Usage};
 use k8s_openapi::api::{
     batch::v1::Job,
     core::v1::{ContainerStateTerminated, ContainerStatus, Event, Pod, PodCondition},
@@ -80,7 +80,7 @@ pub(crate) async fn run(
 ) -> Result<Finished, Error> {
     let begun = Instant::now();
     let name = dir.name();
-    let Controls { deadline, cancel, log, lines_before, .. } = controls;
+    let Controls { deadline, cancel, log, lines_before, samples } = controls;
     let mask = match executor.job(&name).await? {
         Some(found) => secret::mask(executor, &name, &found).await?,
         None => {
@@ -107,8 +107,13 @@ pub(crate) async fn run(
     let ended = CancellationToken::new();
     let reader = Reader::new(Arc::new(mask), lines_before, log);
     let life = Life { executor, name: &name, task, deadline, cancel, pod, seen: None, leaving_since: None };
+    let mut used = Sample::default();
+    let begun_pod = named.clone();
     let lived = async {
-        let end = life.until_the_end().await;
+        let end = tokio::select! {
+            end = life.until_the_end() => end,
+            never = sample::watch(executor, begun_pod, samples, &mut used) => match never {},
+        };
         ended.cancel();
         end
     };
@@ -122,7 +127,7 @@ pub(crate) async fn run(
         exit_code = Some(terminated.exit_code).filter(|code| !(129..=192).contains(code));
         how = match (terminated.reason.as_deref(), terminated.exit_code) {
             // The kernel kills when the limit is reached, and never before.
-            (Some("OOMKilled"), _) => Ended::OutOfMemory { peak: limit.unwrap_or(0), limit },
+            (Some("OOMKilled"), _) => Ended::OutOfMemory { peak: limit.unwrap_or(used.memory_bytes), limit },
             (Some("ContainerCannotRun" | "StartError"), _) => {
                 let said = terminated.message.as_deref().unwrap_or("it does not say why");
                 Ended::NotStarted(format!(
@@ -155,8 +160,10 @@ pub(crate) async fn run(
         (None, Stand::Ended(_) | Stand::Running) => how,
     };
     let ended = finished(how, begun);
-    let peak_memory_bytes = if let Ended::OutOfMemory { peak, .. } = ended.ended { peak } else { 0 };
-    let usage = Usage { wall: wall.unwrap_or(ended.usage.wall), peak_memory_bytes, ..ended.usage };
+    let peak_memory_bytes = if let Ended::OutOfMemory { peak, .. } = ended.ended { peak } else { used.memory_bytes };
+    // The time of a container is told as a whole.
+    let usage =
+        Usage { wall: wall.unwrap_or(ended.usage.wall), peak_memory_bytes, user: used.cpu, system: Duration::ZERO };
     Ok(Finished { exit_code, image, usage, ..ended })
 }
 

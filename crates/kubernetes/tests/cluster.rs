@@ -4,7 +4,7 @@
 //! ignored elsewhere. The cluster has one node, this machine, and an image with a shell that is there already.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use executors::{Controls, Deadline, Ended, Executor as _, Finished, Limits, LogLine, StepDir, Task};
+use executors::{Controls, Deadline, Ended, Executor as _, Finished, Limits, LogLine, Sample, StepDir, Task};
 use kubernetes::{KubernetesExecutor, Settings, Volume};
 use serde_json::{Value, json};
 use std::{
@@ -32,6 +32,7 @@ struct Running {
     lease: watch::Sender<Deadline>,
     cancel: CancellationToken,
     lines: mpsc::Receiver<LogLine>,
+    samples: mpsc::Receiver<Sample>,
     task: JoinHandle<(StepDir, Result<Finished, executors::Error>)>,
 }
 
@@ -77,15 +78,16 @@ impl Bench {
 
     fn start_in(&self, dir: StepDir, task: Task, lines_before: u64) -> Running {
         let (lease, deadline) = watch::channel(Deadline::after(Duration::from_secs(600)));
-        let (log, lines) = mpsc::channel(64);
+        let ((log, lines), (sampled, samples)) = (mpsc::channel(64), mpsc::channel(64));
         let cancel = CancellationToken::new();
-        let controls = Controls { lines_before, ..Controls::new(deadline, cancel.clone(), log) };
+        let controls =
+            Controls { lines_before, samples: Some(sampled), ..Controls::new(deadline, cancel.clone(), log) };
         let executor = self.executor.clone();
         let task = tokio::spawn(async move {
             let finished = executor.run(&dir, &task, controls).await;
             (dir, finished)
         });
-        Running { lease, cancel, lines, task }
+        Running { lease, cancel, lines, samples, task }
     }
 
     async fn run(&self, task: Task) -> (Vec<LogLine>, Result<Finished, executors::Error>) {
@@ -191,6 +193,39 @@ async fn what_no_node_has_room_for_is_given_back_with_the_clusters_words() {
     let (_, finished) = bench.run(Task { limits, ..shell("true") }).await;
     let error = finished.unwrap_err().to_string();
     assert!(error.contains("no room") && error.contains("Insufficient cpu"), "{error}");
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster: make test-kubernetes"]
+async fn what_a_pod_uses_is_sampled_also_by_whoever_adopts_it() {
+    const HELD: u64 = 40 << 20;
+    let bench = Bench::new();
+    let script = format!(
+        "held=$(head -c {HELD} /dev/zero | tr '\\0' x); echo ready
+         until [ -e go ]; do :; done; ls /proc | grep -c '^[0-9]*$'"
+    );
+    let (mut worker, first) = worker(&bench, 600, &script);
+    assert_eq!(first, "ready");
+    worker.kill().unwrap();
+    worker.wait().unwrap();
+    let dir = bench.executor.adopt(&bench.name()).await.unwrap().unwrap();
+    let go = dir.work().join("go");
+    let mut step = bench.start_in(dir, shell("not what runs"), 1);
+    let mut seen = Vec::new();
+    while seen.len() < 3 {
+        seen.push(step.samples.recv().await.expect("the step runs"));
+    }
+    fs::write(go, "").unwrap();
+    let (lines, _dir, finished) = step.end().await;
+    for pair in seen.windows(2) {
+        assert!(pair[1].cpu > pair[0].cpu && pair[1].at_ms > pair[0].at_ms, "{pair:?}");
+        assert!(pair[1].memory_bytes >= HELD && pair[1].memory_bytes < 4 * HELD, "{pair:?}");
+    }
+    let usage = finished.unwrap().usage;
+    assert!(usage.user >= seen[2].cpu && usage.peak_memory_bytes >= HELD, "{usage:?}");
+    // Its own shell, `ls`, `grep`, and the one that tells, with no trace of the one that the killed worker had asked.
+    assert!(texts(&lines)[0].parse::<usize>().unwrap() <= 5, "{lines:?}");
+    bench.executor.discard(&bench.name()).await.unwrap();
 }
 
 /// A claim that is bound to this folder of the node, and has the name of the bench.
