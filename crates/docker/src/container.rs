@@ -63,7 +63,9 @@ pub(crate) async fn run(
 ) -> Result<Finished, Error> {
     let name = container_name(&dir.name());
     note(dir, *controls.deadline.borrow())?;
-    let found = match executor.inspect(&name).await? {
+    let known = executor.inspect(&name).await?;
+    let is_adopted = known.is_some();
+    let found = match known {
         Some(found) => found,
         None => match make(executor, dir, task, &name, &controls.cancel).await? {
             Made::Container => executor.inspect(&name).await?.ok_or_else(|| gone(&name))?,
@@ -103,6 +105,9 @@ pub(crate) async fn run(
         timeout_at: task.timeout.map(|timeout| Deadline::after(timeout.saturating_sub(ran))),
         grace: task.grace,
     };
+    if !is_adopted && let Some(samples) = &samples {
+        let _ = samples.try_send(Sample::beginning(ran));
+    }
     let mut used = Sample::default();
     let lived = async {
         let cause = tokio::select! {

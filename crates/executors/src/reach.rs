@@ -58,7 +58,7 @@ pub(crate) struct Reach {
     pub(crate) writable: Places,
     /// Device files of all graphics processors.
     pub(crate) gpus: Places,
-    /// What they are kept from already.
+    /// What they are kept from besides, whatever they reach.
     pub(crate) inherited: Inherited,
     listed: Listed,
     /// Paths that were asked for, and where they were: a link may lead elsewhere by now.

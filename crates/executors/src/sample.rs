@@ -10,7 +10,8 @@ use tokio::{
 /// Between two samples.
 pub const SAMPLE_EVERY: Duration = Duration::from_secs(2);
 
-/// What a step uses at a moment. Counters count from the beginning of the try.
+/// What a step uses at a moment. Counters count from the beginning of the try. The first that is sent is only what the others
+/// count from: the beginning, or what had been used when a try is gone on with.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Sample {
     /// When, in milliseconds since 1970.
@@ -28,9 +29,19 @@ pub struct Sample {
     pub gpus: Vec<GpuSample>,
 }
 
+impl Sample {
+    /// Nothing used, so long ago.
+    #[must_use]
+    pub fn beginning(ago: Duration) -> Self {
+        let ago = i64::try_from(ago.as_millis()).unwrap_or_default();
+        Self { at_ms: chrono::Utc::now().timestamp_millis().saturating_sub(ago), ..Self::default() }
+    }
+}
+
 /// Samples all below a process, and its graphics processors, until it is dropped. Goes without what it cannot send.
 pub(crate) async fn watch(root: i32, gpus: &Gpus, samples: Option<mpsc::Sender<Sample>>) -> Infallible {
     let Some(samples) = samples else { return std::future::pending().await };
+    let _ = samples.try_send(Sample::beginning(Duration::ZERO));
     let mut ticks = interval_at(Instant::now() + SAMPLE_EVERY / 4, SAMPLE_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

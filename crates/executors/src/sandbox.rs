@@ -1,4 +1,5 @@
-//! What keeps a step from the rest of the machine: arranged in the process that becomes the command, before it does.
+//! What keeps a step from the rest of the machine: arranged in the process that becomes the command, before it does; what is the
+//! same for all, once in the fork server, from which it is inherited.
 //!
 //! - **Level 0**: a session and group of its own, no core dumps.
 //! - **Level 1**: besides that, it has none of root's capabilities and gains no privileges by what it runs, it writes only to its own directory and to devices

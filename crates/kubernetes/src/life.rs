@@ -81,7 +81,9 @@ pub(crate) async fn run(
     let begun = Instant::now();
     let name = dir.name();
     let Controls { deadline, cancel, log, lines_before, samples } = controls;
-    let mask = match executor.job(&name).await? {
+    let known = executor.job(&name).await?;
+    let is_adopted = known.is_some();
+    let mask = match known {
         Some(found) => secret::mask(executor, &name, &found).await?,
         None => {
             let Some(image) = &task.image else {
@@ -112,7 +114,7 @@ pub(crate) async fn run(
     let lived = async {
         let end = tokio::select! {
             end = life.until_the_end() => end,
-            never = sample::watch(executor, begun_pod, samples, &mut used) => match never {},
+            never = sample::watch(executor, begun_pod, &task.gpus, (samples, is_adopted), &mut used) => match never {},
         };
         ended.cancel();
         end
@@ -192,6 +194,13 @@ fn image_of(pod: &Pod) -> Option<String> {
 
 fn container_of(pod: &Pod) -> Option<&ContainerStatus> {
     pod.status.as_ref()?.container_statuses.as_ref()?.iter().find(|status| status.name == CONTAINER)
+}
+
+/// How long the pod's container has run.
+pub(crate) fn age_of(pod: &Pod) -> Option<Duration> {
+    let started = &container_of(pod)?.state.as_ref()?.running.as_ref()?.started_at.as_ref()?.0;
+    let age = k8s_openapi::jiff::Timestamp::now().duration_since(*started);
+    Some(Duration::try_from(age).unwrap_or_default())
 }
 
 /// What the cluster told last of this object, in its events.
@@ -373,11 +382,7 @@ impl Life<'_> {
 
     /// How long its container has run.
     async fn age(&self) -> Option<Duration> {
-        let pod = self.executor.pod(self.name).await.ok().flatten()?;
-        let state = container_of(&pod)?.state.as_ref()?;
-        let started = &state.running.as_ref()?.started_at.as_ref()?.0;
-        let age = k8s_openapi::jiff::Timestamp::now().duration_since(*started);
-        Some(Duration::try_from(age).unwrap_or_default())
+        age_of(&self.executor.pod(self.name).await.ok().flatten()?)
     }
 
     /// Moves on until when the cluster lets it run.

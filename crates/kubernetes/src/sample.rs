@@ -2,12 +2,12 @@
 //!
 //! A cluster itself tells little of that: its interface for it is an addition, has a value for each quarter of a minute at
 //! best, and none of disks. So a shell of the image, started in the step's container, reads the files of the group whenever
-//! it is sent a line, and ends with the connection. An image without a shell or `cat`, and a cluster that allows no `exec`,
-//! leave a step without samples.
+//! it is sent a line, and ends with the connection. An image without a shell, and a cluster that allows no `exec`, leave a step
+//! without samples.
 
-use crate::{KubernetesExecutor, job::CONTAINER};
+use crate::{KubernetesExecutor, job::CONTAINER, life::age_of};
 use domain::gpu::GpuUuid;
-use executors::{GpuSample, SAMPLE_EVERY, Sample};
+use executors::{GpuSample, Gpus, SAMPLE_EVERY, Sample};
 use kube::api::AttachParams;
 use std::{convert::Infallible, future::pending, time::Duration};
 use tokio::{
@@ -16,9 +16,12 @@ use tokio::{
     time::{MissedTickBehavior, interval, sleep, timeout},
 };
 
-/// Says what there is of these, of both versions of control groups, each line with the file that it is of; then a period.
+/// Says what there is of these, of both versions of control groups, each line with what it is of; then a period. It starts no
+/// other program: whatever it takes is taken from the step.
 const SHELL: &str = r#"
-tell() { [ ! -r "$2" ] || cat "$2" | while read -r line; do echo "$1 $line"; done; }
+tell() {
+    [ ! -r "$2" ] || while read -r line; do echo "$1 $line"; done <"$2"
+}
 cd /sys/fs/cgroup || exit 1
 while read -r _; do
     tell cpu cpu.stat
@@ -29,10 +32,18 @@ while read -r _; do
     tell memory memory/memory.usage_in_bytes
     tell pages memory/memory.stat
     tell disks1 blkio/blkio.throttle.io_service_bytes
-    command -v nvidia-smi >/dev/null && nvidia-smi --query-gpu=uuid,utilization.gpu,memory.used --format=csv,noheader,nounits |
-        while read -r line; do echo "gpu $line"; done
+    gpus
     echo .
 done
+"#;
+/// What its `gpus` is where a step has none: what others have is not its …
+const NO_GPUS: &str = "gpus() { :; }";
+/// … and where it has.
+const GPUS: &str = r#"
+gpus() {
+    nvidia-smi --query-gpu=uuid,utilization.gpu,memory.used --format=csv,noheader,nounits 2>/dev/null |
+        while read -r line; do echo "gpu $line"; done
+}
 "#;
 
 /// How long an answer may take.
@@ -41,8 +52,9 @@ const ANSWER: Duration = Duration::from_secs(10);
 const LONGEST: u64 = 256 << 10;
 /// The most graphics processors of one pod.
 const MOST_GPUS: usize = 64;
-/// Between two attempts to begin, and how many there are before nothing was answered.
+/// Between two attempts to begin.
 const AGAIN: Duration = Duration::from_secs(5);
+/// How many attempts there are when nothing was ever answered: then nothing will be.
 const TRIES: u32 = 3;
 
 /// Samples the pod, once its container has begun, until it is dropped. `used` keeps the most memory and the last count of
@@ -50,34 +62,41 @@ const TRIES: u32 = 3;
 pub(crate) async fn watch(
     executor: &KubernetesExecutor,
     mut pod: watch::Receiver<Option<String>>,
-    samples: Option<mpsc::Sender<Sample>>,
+    gpus: &Gpus,
+    (samples, is_adopted): (Option<mpsc::Sender<Sample>>, bool),
     used: &mut Sample,
 ) -> Infallible {
     let Ok(Some(pod)) = pod.wait_for(Option::is_some).await.map(|name| name.clone()) else { return pending().await };
-    let mut failed = 0;
-    while failed < TRIES {
+    let send = |sample: Sample| samples.as_ref().map(|samples| samples.try_send(sample));
+    if !is_adopted {
+        let begun = async { executor.pods().await.ok()?.get_opt(&pod).await.ok()? };
+        if let Some(age) = begun.await.as_ref().and_then(age_of) {
+            let _ = send(Sample::beginning(age));
+        }
+    }
+    let script = format!("{}{SHELL}", if matches!(gpus, Gpus::OfCluster(1..)) { GPUS } else { NO_GPUS });
+    let (mut has_answered, mut tries) = (false, 0);
+    while has_answered || tries < TRIES {
         let mut take = |sample: Sample| {
-            failed = 0;
+            has_answered = true;
             used.cpu = used.cpu.max(sample.cpu);
             used.memory_bytes = used.memory_bytes.max(sample.memory_bytes);
-            if let Some(samples) = &samples {
-                let _ = samples.try_send(sample);
-            }
+            let _ = send(sample);
         };
-        let said = ask(executor, &pod, &mut take).await;
-        failed += 1;
-        tracing::debug!(%pod, failed, "the samples of a pod ended: {said}");
+        let why = ask(executor, &pod, &script, &mut take).await;
+        tries = tries.saturating_add(1);
+        tracing::debug!(%pod, tries, why, "a pod is not sampled; trying again");
         sleep(AGAIN).await;
     }
     pending().await
 }
 
 /// Asks a shell in the pod again and again. Answers with what ended that.
-async fn ask(executor: &KubernetesExecutor, pod: &str, take: &mut impl FnMut(Sample)) -> String {
+async fn ask(executor: &KubernetesExecutor, pod: &str, script: &str, take: &mut impl FnMut(Sample)) -> String {
     let params = AttachParams::default().container(CONTAINER).stdin(true).stdout(true).stderr(false);
     let begin = async {
-        let shell = executor.pods().await.map_err(|error| error.to_string())?;
-        shell.exec(pod, ["/bin/sh", "-c", SHELL], &params).await.map_err(|error| error.to_string())
+        let pods = executor.pods().await.map_err(|error| error.to_string())?;
+        pods.exec(pod, ["/bin/sh", "-c", script], &params).await.map_err(|error| error.to_string())
     };
     let mut shell = match timeout(ANSWER, begin).await {
         Ok(Ok(shell)) => shell,
@@ -98,7 +117,7 @@ async fn ask(executor: &KubernetesExecutor, pod: &str, take: &mut impl FnMut(Sam
                 Some(sample) => take(sample),
                 None => return "nothing is to be read".to_owned(),
             },
-            Ok(None) => return "the shell has ended".to_owned(),
+            Ok(None) => return "the shell has ended, or says more than is read".to_owned(),
             Err(_) => return "no answer within the time".to_owned(),
         }
     }

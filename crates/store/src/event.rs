@@ -1,12 +1,19 @@
 //! Telling open pages and workers that something changed. Only a topic is told; who hears it asks for the rest.
 
 use crate::Result;
+use domain::id::PipelineRunId;
 use sqlx::{PgConnection, PgPool, postgres::PgListener};
 
 /// What pages hear …
 pub(crate) const PAGES: &str = "slipway_events";
 /// … and what workers hear: of each step, pages are told several times, and no worker is to wake for that.
 const WORKERS: &str = "slipway_workers";
+
+/// The topic of a pipeline's run: its steps, their tries, itself.
+#[must_use]
+pub fn of_run(run: PipelineRunId) -> String {
+    format!("pipeline_run:{run}")
+}
 
 /// Tells pages that something of the topic changed, when the transaction commits. A topic is an object: `pipeline_run:<id>`.
 /// Not for hot paths: a committing NOTIFY takes a lock that all of them share.

@@ -132,6 +132,19 @@ async fn said(slipway: &Slipway, attempt: &str, what: &str) {
     }
 }
 
+/// What a try used in its first seconds, once that is known.
+async fn sampled(slipway: &Slipway, attempt: &str) -> Value {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let mut samples = slipway.get(&format!("{attempt}/samples")).await;
+        if let Some(first) = samples["items"].get_mut(0) {
+            return first.take();
+        }
+        assert!(Instant::now() < deadline, "it has no samples");
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
 /// What the command of a try wrote.
 async fn written(slipway: &Slipway, attempt: &str) -> Vec<String> {
     let log = slipway.get(&format!("{attempt}/log")).await;
@@ -265,6 +278,8 @@ async fn a_job_whose_worker_is_killed_is_gone_on_with_and_runs_once() {
     let attempt = format!("pipeline-runs/{run}/steps/hold/attempts/1");
     said(&slipway, &attempt, "goes on with it").await;
     assert_eq!(cluster.count("pods").await, 1);
+    let used = sampled(&slipway, &attempt).await;
+    assert!(used["memory_max"].as_i64() > Some(0) && used["cpu_mean"].as_f64() > Some(0.0), "{used}");
     fs::write(begun(&slipway).await.join("go"), "given\n").unwrap();
     let detail = slipway.ended(run).await;
     assert_eq!(detail["run"]["state"], "succeeded", "{detail:#}");

@@ -152,7 +152,8 @@ fn charts(samples: &[StepSample], attempt: &StepAttempt, limits: Limits) -> Vec<
     if fastest > 0.0 {
         let (size, name) = unit(fastest);
         let total = |of: fn(&StepSample) -> i64| {
-            format::bytes(u64::try_from(samples.iter().map(of).sum::<i64>()).unwrap_or_default())
+            let sum = samples.iter().map(of).fold(0, i64::saturating_add);
+            format::bytes(u64::try_from(sum).unwrap_or_default())
         };
         let series = |name: &str, points, hue| Series { name: name.to_owned(), points, hue };
         charts.push(Chart {

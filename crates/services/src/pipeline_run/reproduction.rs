@@ -140,7 +140,7 @@ impl Services {
             .write(conn, &Ctx::system(workspace))
             .await?;
         for run in [&run, &before] {
-            store::event::notify(conn, &format!("pipeline_run:{}", run.id)).await?;
+            store::event::notify(conn, &store::event::of_run(run.id)).await?;
         }
         metrics::counter!("slipway_reproductions_total", "verdict" => verdict.sameness.as_str()).increment(1);
         Ok(Some(verdict))

@@ -169,7 +169,7 @@ impl Services {
         } else if standing.is_agreed(&approval.digest) {
             Some(end(&mut tx, &run, &approval, ApprovalState::Approved, "").await?)
         } else {
-            store::event::notify(&mut tx, &format!("pipeline_run:{}", run.id)).await?;
+            store::event::notify(&mut tx, &store::event::of_run(run.id)).await?;
             None
         };
         commit(tx).await?;

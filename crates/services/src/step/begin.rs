@@ -235,7 +235,7 @@ async fn put_back(
     if !held.gpus.is_empty() {
         store::event::notify_workers(&mut tx, store::step::READY).await?;
     }
-    store::event::notify(&mut tx, &format!("pipeline_run:{}", run.id)).await?;
+    store::event::notify(&mut tx, &store::event::of_run(run.id)).await?;
     commit(tx).await
 }
 

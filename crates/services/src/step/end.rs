@@ -228,7 +228,7 @@ async fn move_on(
 ) -> Result<Settled> {
     match state {
         StepState::Ready => {
-            store::event::notify(conn, &format!("pipeline_run:{}", run.id)).await?;
+            store::event::notify(conn, &store::event::of_run(run.id)).await?;
             // For one that waits there is time: workers look when it is due.
             if wait.is_zero() {
                 settle::wake(conn, &BTreeSet::from([pool])).await?;

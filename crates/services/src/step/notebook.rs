@@ -110,7 +110,7 @@ impl Services {
         let mut conn = self.conn().await?;
         let live = live.as_ref().map(|(bytes, size)| (bytes.as_slice(), *size));
         store::step::notebook::note(&mut conn, held.attempt_id, progress, live).await?;
-        Ok(store::event::notify(&mut conn, &format!("pipeline_run:{}", held.run_id)).await?)
+        Ok(store::event::notify(&mut conn, &store::event::of_run(held.run_id)).await?)
     }
 
     /// Stores the executed notebook of a try, whatever became of it. Its end is recorded after this.

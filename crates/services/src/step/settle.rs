@@ -390,7 +390,8 @@ fn tracked_status(state: PipelineRunState) -> Option<RunStatus> {
     }
 }
 
-/// Notes where the run stands now. Its pages are told already; lists of runs and history are told here.
+/// Notes where the run stands now, and tells lists of runs and history. The run's own pages are told by [`progress::count_run`], and
+/// when a try begins.
 async fn stand(conn: &mut PgConnection, run: &PipelineRun, state: PipelineRunState) -> Result<Settled> {
     if state == run.state {
         return Ok(Settled::default());

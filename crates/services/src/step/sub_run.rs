@@ -160,7 +160,7 @@ impl Services {
         .related(Object::new(ObjectKind::PipelineRun, child.id, &child_name))
         .write(&mut tx, &ctx)
         .await?;
-        store::event::notify(&mut tx, &format!("pipeline_run:{}", parent.id)).await?;
+        store::event::notify(&mut tx, &store::event::of_run(parent.id)).await?;
         // It may have ended before anybody could hear that a step waits for it.
         store::wake::push(&mut tx, &Wake::Starts).await?;
         commit(tx).await

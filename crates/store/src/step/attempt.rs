@@ -217,7 +217,7 @@ pub async fn begin(
     .bind(&facts.machine)
     .bind(&facts.environment)
     .bind(event::PAGES)
-    .bind(format!("pipeline_run:{run}"))
+    .bind(event::of_run(run))
     .execute(conn)
     .await?;
     Ok(())
@@ -268,7 +268,7 @@ pub async fn begin_as(
     .bind(&facts.machine)
     .bind(&facts.environment)
     .bind(event::PAGES)
-    .bind(format!("pipeline_run:{run}"))
+    .bind(event::of_run(run))
     .fetch_optional(conn)
     .await?;
     Ok(row.map(User::from))

@@ -104,15 +104,16 @@ pub async fn claim(
     gpus: &[GpuUuid],
     ttl: Duration,
 ) -> Result<Option<Claimed>> {
+    let holder = Holder { owner, label, ttl, attempt: StepAttemptId::new() };
+    let free = gpu::free(conn, gpus).await?.len();
+    // Most steps have no limits and want no graphics processors: one statement takes them.
+    match next(conn, pools, executors, free, &holder).await? {
+        None => return Ok(None),
+        Some(Next::Taken(claimed)) => return Ok(Some(claimed)),
+        Some(Next::Candidate(_)) => {}
+    }
     loop {
         let free = gpu::free(conn, gpus).await?.len();
-        let holder = Holder { owner, label, ttl, attempt: StepAttemptId::new() };
-        // Most steps have no limits and want no graphics processors: one statement takes them.
-        match next(conn, pools, executors, free, &holder).await? {
-            None => return Ok(None),
-            Some(Next::Taken(claimed)) => return Ok(Some(claimed)),
-            Some(Next::Candidate(_)) => {}
-        }
         let mut tx = conn.begin().await?;
         let candidate = match next(&mut tx, pools, executors, free, &holder).await? {
             None => return Ok(None),
@@ -272,7 +273,7 @@ async fn next(
     }))
 }
 
-/// Takes a step that is locked, and for which all that it wants was found.
+/// Takes a step that is locked, and for which all that it wants was found: it wants nothing more.
 async fn take(conn: &mut PgConnection, step: StepId, holder: &Holder<'_>) -> Result<Claimed> {
     let claimed = sqlx::query_as(concat!(
         "with next as (select $1::uuid as id, 0 as gpus, '{}'::text[] as limits), ",

@@ -246,11 +246,12 @@ pub async fn count_run(conn: &mut PgConnection, run: PipelineRunId, ended: &[Ste
          where r.id = $1
          returning r.top_open, r.finally_open, r.top_failed, r.top_cancelled,
              exists (select from step_edges e where e.parent_id = any($2)), counted.is_inside,
-             pg_notify($3, 'pipeline_run:' || r.id)",
+             pg_notify($3, $4)",
     )
     .bind(run)
     .bind(ended.iter().map(|id| id.0).collect::<Vec<_>>())
     .bind(event::PAGES)
+    .bind(event::of_run(run))
     .fetch_one(conn)
     .await?;
     let all = StepCounts {

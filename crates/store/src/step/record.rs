@@ -104,30 +104,31 @@ pub async fn list(
         .collect()
 }
 
-/// The commands of a run that ran in it, in short and in their order: of those with the same executor, image and knowledge of
-/// the environment the first.
+/// The commands of a run that ran in it, or in the one that they were taken from, in short and in their order: of those with
+/// the same executor, image and knowledge of the environment the first.
 ///
 /// # Errors
 /// When the statement fails.
 pub async fn ran(conn: &mut PgConnection, run: PipelineRunId) -> Result<Vec<Ran>> {
-    let rows: Vec<(String, String, Option<String>, bool)> = sqlx::query_as(
+    let rows: Vec<(String, String, Option<String>, bool)> = sqlx::query_as(concat!(
         "select name, executor, image, has_environment
          from (select distinct on (s.executor, a.image, a.environment is not null) s.position, s.name, s.executor, a.image,
                    a.environment is not null as has_environment
-               from steps s
-               cross join lateral (
+               from steps s ",
+        that_ran!("s"),
+        "cross join lateral (
                    select image, environment
                    from step_attempts
-                   where step_id = s.id
+                   where step_id = coalesce(w.id, s.id)
                    order by number desc
                    limit 1) as a
                where s.run_id = $1
                    and s.kind = 'command'
-                   and s.carried_from is null
                    and s.cache ->> 'outcome' is distinct from 'hit'
+                   and w.cache ->> 'outcome' is distinct from 'hit'
                order by s.executor, a.image, a.environment is not null, s.position) as alike
-         order by position",
-    )
+         order by position"
+    ))
     .bind(run)
     .fetch_all(conn)
     .await?;
@@ -138,21 +139,23 @@ pub async fn ran(conn: &mut PgConnection, run: PipelineRunId) -> Result<Vec<Ran>
         .collect()
 }
 
-/// On what machines, and with what environments, these steps of a run ran in it the last time, by name.
+/// On what machines, and with what environments, these steps of a run ran the last time, in it or in the one that they were taken
+/// from, by name.
 ///
 /// # Errors
 /// When the statement fails.
 pub async fn facts(conn: &mut PgConnection, run: PipelineRunId, steps: &[String]) -> Result<BTreeMap<String, Facts>> {
-    let rows: Vec<(String, Option<Digest>, Option<Digest>)> = sqlx::query_as(
+    let rows: Vec<(String, Option<Digest>, Option<Digest>)> = sqlx::query_as(concat!(
         "select s.name, a.machine, a.environment
-         from steps s
-         join step_attempts a on a.step_id = s.id
+         from steps s ",
+        that_ran!("s"),
+        "join step_attempts a on a.step_id = coalesce(w.id, s.id)
          where s.run_id = $1
              and s.name = any($2)
-             and s.carried_from is null
              and s.cache ->> 'outcome' is distinct from 'hit'
-             and a.number = (select max(number) from step_attempts where step_id = s.id)",
-    )
+             and w.cache ->> 'outcome' is distinct from 'hit'
+             and a.number = (select max(number) from step_attempts where step_id = coalesce(w.id, s.id))"
+    ))
     .bind(run)
     .bind(steps)
     .fetch_all(conn)

@@ -70,6 +70,9 @@ impl Steps {
         let attempt = lease.attempt_id.to_string();
         // Later: until then it goes on by itself, to the end of its lease.
         let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else { return true };
+        if let Some(passing_on) = self.pass_on_when_full() {
+            passing_on.await;
+        }
         let dir = match timeout(ASKING, executor.adopt(&attempt)).await {
             Ok(Ok(Some(dir))) => dir,
             Ok(Ok(None)) => return false,

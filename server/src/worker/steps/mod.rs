@@ -32,7 +32,7 @@ use store::{event::Listener, step::READY};
 use tokio::{
     sync::{Notify, Semaphore},
     task::{JoinError, JoinSet},
-    time::timeout,
+    time::{Instant, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -116,19 +116,22 @@ impl Worker {
         if self.slots.available_permits() > 0 && self.options.pools.iter().any(|own| own == pool) {
             self.steps.notify_one();
         } else {
-            self.heard_alone.store(false, Ordering::SeqCst);
-            pass_on(&self.services).await;
+            pass_on(&self.services, &self.heard_alone).await;
         }
     }
 }
 
-/// Tells all workers that there may be steps to take.
-async fn pass_on(services: &Services) {
+/// Tells all workers that there may be steps to take, when that was heard here alone.
+async fn pass_on(services: &Services, heard_alone: &AtomicBool) {
+    if !heard_alone.swap(false, Ordering::SeqCst) {
+        return;
+    }
     let told = match services.pool().acquire().await {
         Ok(mut conn) => store::event::notify_workers(&mut conn, READY).await,
         Err(error) => Err(error.into()),
     };
     if let Err(error) = told {
+        heard_alone.store(true, Ordering::SeqCst);
         tracing::debug!(%error, "other workers could not be told of steps; they look by themselves");
     }
 }
@@ -151,8 +154,8 @@ impl Steps {
     /// Takes steps while there are free slots, until told to stop; then waits for the end of those that run.
     async fn take(&self) {
         let mut running = JoinSet::new();
-        // Whether a step may be ours without our knowing.
-        let mut in_doubt = false;
+        // Until when a step may become ours without our knowing: what was sent to the database may arrive late.
+        let mut in_doubt_until = None;
         loop {
             let slot = tokio::select! {
                 () = self.stop.cancelled() => break,
@@ -171,10 +174,8 @@ impl Steps {
                         steps.attempt(claimed, hand).await;
                         drop(slot);
                     });
-                    if self.slots.available_permits() == 0 && self.heard_alone.swap(false, Ordering::SeqCst) {
-                        // There may be more, and the word of it came here alone.
-                        let services = self.services.clone();
-                        running.spawn(async move { pass_on(&services).await });
+                    if let Some(passing_on) = self.pass_on_when_full() {
+                        running.spawn(passing_on);
                     }
                 }
                 Ok(Ok(None)) => {
@@ -183,7 +184,7 @@ impl Steps {
                 }
                 failed => {
                     drop(slot);
-                    in_doubt = true;
+                    in_doubt_until = Some(Instant::now() + self.timing.ttl);
                     if let Ok(Err(error)) = failed {
                         tracing::warn!(%error, "no step could be taken; trying again");
                     }
@@ -194,8 +195,11 @@ impl Steps {
                     continue;
                 }
             }
-            if in_doubt {
-                in_doubt = !self.give_back_unheard().await;
+            if let Some(until) = in_doubt_until {
+                let is_over = Instant::now() > until;
+                if self.give_back_unheard().await && is_over {
+                    in_doubt_until = None;
+                }
             }
             while let Some(ended) = running.try_join_next() {
                 tell_failure(ended);
@@ -209,6 +213,15 @@ impl Steps {
         self.adopted.wait().await;
     }
 
+    /// Tells the others that there may be more steps than this worker has slots for, when that is so.
+    fn pass_on_when_full(&self) -> Option<impl Future<Output = ()> + Send + 'static> {
+        let is_wanted = self.slots.available_permits() == 0 && self.heard_alone.load(Ordering::SeqCst);
+        is_wanted.then(|| {
+            let (services, heard_alone) = (self.services.clone(), Arc::clone(&self.heard_alone));
+            async move { pass_on(&services, &heard_alone).await }
+        })
+    }
+
     /// Waits until there may be something to take.
     async fn wait_for_steps(&self) {
         let due =
@@ -217,7 +230,8 @@ impl Steps {
         tokio::select! {
             () = self.stop.cancelled() => {}
             () = self.ready.notified() => {}
-            () = tokio::time::sleep(pause) => {}
+            // What is found now, nobody was told of.
+            () = tokio::time::sleep(pause) => self.heard_alone.store(true, Ordering::SeqCst),
         }
     }
 

@@ -66,10 +66,9 @@ struct Row {
 }
 
 impl Rows {
-    /// Takes a sample. Answers with the row that it ends.
+    /// Takes a sample; the first is only what the others count from. Answers with the row that it ends.
     fn add(&mut self, sample: Sample) -> Option<StepSample> {
-        let first = Sample { at_ms: sample.at_ms - millis(SAMPLE_EVERY) / 4, ..Sample::default() };
-        let before = self.last.replace(sample.clone()).unwrap_or(first);
+        let before = self.last.replace(sample.clone())?;
         let begun_ms = *self.begun_ms.get_or_insert(before.at_ms);
         let row = self.row.get_or_insert(Row {
             from_ms: before.at_ms,
@@ -91,8 +90,8 @@ impl Rows {
         row.memory_sum += u128::from(sample.memory_bytes);
         row.memory_max = row.memory_max.max(sample.memory_bytes);
         row.count += 1;
-        row.read += sample.read_bytes.saturating_sub(before.read_bytes);
-        row.written += sample.written_bytes.saturating_sub(before.written_bytes);
+        row.read = row.read.saturating_add(sample.read_bytes.saturating_sub(before.read_bytes));
+        row.written = row.written.saturating_add(sample.written_bytes.saturating_sub(before.written_bytes));
         for gpu in sample.gpus {
             match row.gpus.iter_mut().find(|known| known.uuid == gpu.uuid) {
                 Some(known) => {
@@ -162,7 +161,7 @@ mod tests {
         let mut rows = Rows::default();
         let lengths: Vec<f32> =
             (0..2000).filter_map(|tick| rows.add(sample(tick * 2, 0, 1))).map(|row| row.seconds.round()).collect();
-        assert_eq!(lengths[..3], [1.0, 2.0, 2.0]);
+        assert_eq!(lengths[..3], [2.0, 2.0, 2.0]);
         assert_eq!(lengths.iter().filter(|length| **length == 10.0).count(), 354);
         assert_eq!(lengths.last(), Some(&60.0));
         let covered: f32 = lengths.iter().sum();

@@ -12,8 +12,8 @@ use domain::{
 };
 use serde_json::{Value, json};
 use services::{
-    AttemptEnd, Claimed, ErrorKind, Lease, LetGo, NewDataset, NewExperiment, NewExperimentRun, NewRun, PipelineFile, Place,
-    Rerun, StoredPipeline,
+    AttemptEnd, Claimed, ErrorKind, Lease, LetGo, NewDataset, NewExperiment, NewExperimentRun, NewRun, PipelineFile,
+    Place, Rerun, StoredPipeline,
 };
 use std::{collections::BTreeMap, fs, time::Duration};
 
@@ -623,7 +623,8 @@ async fn a_step_that_was_taken_over_is_done_again_in_the_image_that_it_ran_in() 
         while let Some(held) =
             engine.services.claim_step("w", "w", &pools, &[ExecutorKind::Docker], &[], ttl).await.unwrap()
         {
-            let work = engine.services.begin_attempt(&held, "http://slipway", &Facts::default()).await.unwrap().unwrap();
+            let work =
+                engine.services.begin_attempt(&held, "http://slipway", &Facts::default()).await.unwrap().unwrap();
             images.push(work.image.unwrap());
             let place = Place { executor: "docker", image: Some(IMAGE.to_owned()), ..Place::default() };
             let end = AttemptEnd {
