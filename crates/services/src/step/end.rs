@@ -1,9 +1,13 @@
 //! The end of a worker's hold on a step, from whichever side.
 
-use super::{Hit, Lease, publish, settle, settle::Settled};
+use super::{
+    Hit, Lease, publish, settle,
+    settle::{Settled, Taker},
+};
 use crate::{Result, Services, boxed, commit};
 use chrono::{DateTime, Utc};
 use domain::{
+    id::StepId,
     pipeline_run::{AfterAttempt, AttemptOutcome, StepState, after_attempt},
     step::StepOutput,
 };
@@ -104,7 +108,21 @@ impl Services {
     /// When the database does not answer. It may have been carried out all the same; doing it again is harmless.
     #[boxed]
     pub async fn let_go(&self, lease: &Lease, how: &LetGo) -> Result<Option<StepState>> {
-        match (self.end_hold(lease, how).await, how) {
+        Ok(self.end_hold(lease, how, false).await?.map(|(state, _)| state))
+    }
+
+    /// The same by a worker that takes another step now. One that becomes ready by this end, of the same pool and executor, is
+    /// left to it and nobody is woken for that: the answer names it. A worker that does not take it tells the others.
+    ///
+    /// # Errors
+    /// As [`Self::let_go`].
+    #[boxed]
+    pub async fn let_go_for_next(&self, lease: &Lease, how: &LetGo) -> Result<Option<(StepState, Option<StepId>)>> {
+        self.end_hold(lease, how, true).await
+    }
+
+    async fn end_hold(&self, lease: &Lease, how: &LetGo, takes: bool) -> Result<Option<(StepState, Option<StepId>)>> {
+        match (self.try_end_hold(lease, how, takes).await, how) {
             // What the try gives on cannot become what it should: so the try has failed.
             (Err(error), LetGo::Ended(end)) if end.has_versions() && publish::is_authors(&error) => {
                 let failed = AttemptEnd {
@@ -113,13 +131,18 @@ impl Services {
                     outputs: Vec::new(),
                     ..end.clone()
                 };
-                self.end_hold(lease, &LetGo::Ended(failed)).await
+                self.try_end_hold(lease, &LetGo::Ended(failed), takes).await
             }
             (ended, _) => ended,
         }
     }
 
-    async fn end_hold(&self, lease: &Lease, how: &LetGo) -> Result<Option<StepState>> {
+    async fn try_end_hold(
+        &self,
+        lease: &Lease,
+        how: &LetGo,
+        takes: bool,
+    ) -> Result<Option<(StepState, Option<StepId>)>> {
         let mut outputs = match how {
             LetGo::Ended(end) => end.outputs.clone(),
             LetGo::Cached(hit) => hit.outputs.clone(),
@@ -198,7 +221,7 @@ impl Services {
         if !store::step::lease::release(&mut tx, lease.step_id, lease.fence, &released, &ended).await? {
             return Ok(None);
         }
-        if step.is_kept && state == StepState::Succeeded {
+        if step.is_kept && state == StepState::Succeeded && !matches!(how, LetGo::Cached(_)) {
             store::step::cache::keep(&mut tx, lease.step_id).await?;
         }
         let freed = match step.has_places {
@@ -209,12 +232,13 @@ impl Services {
             // Workers of other pools may hand out the same graphics processors.
             store::event::notify_workers(&mut tx, store::step::READY).await?;
         }
-        let mut settled = move_on(&mut tx, &run, lease, state, wait, step.pool).await?;
+        let own = Taker { pool: step.pool, executor: step.executor };
+        let mut settled = move_on(&mut tx, &run, lease, (state, wait), (own, takes)).await?;
         settle::wake(&mut tx, &freed).await?;
         settled.outcome = Some(how.outcome());
         commit(tx).await?;
         settled.count();
-        Ok(Some(state))
+        Ok(Some((state, settled.left)))
     }
 }
 
@@ -222,20 +246,19 @@ async fn move_on(
     conn: &mut PgConnection,
     run: &domain::pipeline_run::PipelineRun,
     lease: &Lease,
-    state: StepState,
-    wait: Duration,
-    pool: String,
+    (state, wait): (StepState, Duration),
+    (own, takes): (Taker, bool),
 ) -> Result<Settled> {
     match state {
         StepState::Ready => {
             store::event::notify(conn, &store::event::of_run(run.id)).await?;
             // For one that waits there is time: workers look when it is due.
             if wait.is_zero() {
-                settle::wake(conn, &BTreeSet::from([pool])).await?;
+                settle::wake(conn, &BTreeSet::from([own.pool])).await?;
             }
             Ok(Settled::default())
         }
-        _ => settle::after_end(conn, run, lease.step_id).await,
+        _ => settle::after_end(conn, run, lease.step_id, takes.then_some(own)).await,
     }
 }
 

@@ -42,6 +42,15 @@ pub(crate) struct Settled {
     pub(crate) ended: Option<PipelineRunState>,
     /// How a try ended, when one did.
     pub(crate) outcome: Option<AttemptOutcome>,
+    /// The step that became ready and is left to the worker that asks: nobody was woken for it.
+    pub(crate) left: Option<StepId>,
+}
+
+/// What the worker that ends a try takes next: a step of this pool and executor.
+#[derive(Debug, Clone)]
+pub(crate) struct Taker {
+    pub(crate) pool: String,
+    pub(crate) executor: String,
 }
 
 impl Settled {
@@ -56,9 +65,17 @@ impl Settled {
     }
 }
 
-/// A step of the run has ended, in the tables as well: whatever waited for it has its turn, or never will.
-pub(crate) async fn after_end(conn: &mut PgConnection, run: &PipelineRun, step: StepId) -> Result<Settled> {
-    Mover::new(conn, run).go(vec![step], Vec::new()).await
+/// A step of the run has ended, in the tables as well: whatever waited for it has its turn, or never will. One that becomes
+/// ready by that is left to the taker, when there is one.
+pub(crate) async fn after_end(
+    conn: &mut PgConnection,
+    run: &PipelineRun,
+    step: StepId,
+    taker: Option<Taker>,
+) -> Result<Settled> {
+    let mut mover = Mover::new(conn, run);
+    mover.taker = taker;
+    mover.go(vec![step], Vec::new()).await
 }
 
 /// The steps of a new run are there: those that wait for nothing have their turn.
@@ -112,14 +129,15 @@ struct Mover<'a> {
     run: &'a PipelineRun,
     /// The pipeline's file, once somebody had to look.
     spec: Option<Arc<PipelineSpec>>,
-    pools: BTreeSet<String>,
+    ready: Vec<progress::Ready>,
+    taker: Option<Taker>,
     /// Whether a step has begun that no worker takes.
     begun: bool,
 }
 
 impl<'a> Mover<'a> {
     fn new(conn: &'a mut PgConnection, run: &'a PipelineRun) -> Self {
-        Self { conn, run, spec: None, pools: BTreeSet::new(), begun: false }
+        Self { conn, run, spec: None, ready: Vec::new(), taker: None, begun: false }
     }
 
     /// These have ended, and these may have their turn.
@@ -139,16 +157,26 @@ impl<'a> Mover<'a> {
                 }
             }
             if !ready.is_empty() {
-                let pools = progress::make_ready(self.conn, &ready).await?;
-                self.pools.extend(pools);
+                self.ready.extend(progress::make_ready(self.conn, &ready).await?);
             }
             if !ends.is_empty() {
                 ended = progress::end(self.conn, &ends).await?;
                 top = self.count(&mut ended, &mut due).await?;
             }
         }
-        wake(self.conn, &self.pools).await?;
-        stand(self.conn, self.run, self.run.state.after(top.all, self.begun)).await
+        let left = self.leave_one();
+        let pools = self.ready.iter().map(|step| step.pool.clone()).collect();
+        wake(self.conn, &pools).await?;
+        let settled = stand(self.conn, self.run, self.run.state.after(top.all, self.begun)).await?;
+        Ok(Settled { left, ..settled })
+    }
+
+    /// Takes the step from those that are ready that the taker has next.
+    fn leave_one(&mut self) -> Option<StepId> {
+        let Taker { pool, executor } = self.taker.as_ref()?;
+        let is_its = |step: &progress::Ready| step.pool == *pool && step.executor == *executor && !step.wants_gpus;
+        let at = self.ready.iter().position(is_its)?;
+        Some(self.ready.swap_remove(at).id)
     }
 
     /// Counts steps that have ended wherever somebody waits for them, and the steps around them that end with them; adds those
@@ -420,7 +448,7 @@ async fn stand(conn: &mut PgConnection, run: &PipelineRun, state: PipelineRunSta
         .details(serde_json::json!({ "state": state }))
         .write_as(conn, Some(run.workspace_id), Actor::System, None)
         .await?;
-    Ok(Settled { ended: state.is_final().then_some(state), outcome: None })
+    Ok(Settled { ended: state.is_final().then_some(state), ..Settled::default() })
 }
 
 async fn what_failed(conn: &mut PgConnection, run: &PipelineRun) -> Result<String> {

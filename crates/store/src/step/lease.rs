@@ -57,6 +57,8 @@ pub struct Running {
     pub losses: i32,
     /// Which workers may run it.
     pub pool: String,
+    /// Where it runs.
+    pub executor: String,
     /// Where it stands in the file.
     pub place: Vec<String>,
     /// Whether it runs when all others have ended.
@@ -77,7 +79,7 @@ pub struct Running {
 /// When the statement fails.
 pub async fn running(conn: &mut PgConnection, step: StepId, fence: i64, grace: Duration) -> Result<Option<Running>> {
     let row = sqlx::query_as(
-        "select failures, losses, pool, place, finally, cache_key is not null as is_kept, gpus > 0 as has_gpus,
+        "select failures, losses, pool, executor, place, finally, cache_key is not null as is_kept, gpus > 0 as has_gpus,
              exists (select from limit_holds h where h.fence = s.fence) as has_places,
              lease_until < clock_timestamp() - make_interval(secs => $3) as expired
          from steps s

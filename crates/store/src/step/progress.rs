@@ -10,7 +10,7 @@ use domain::{
     step::StepKind,
 };
 use sqlx::{FromRow, PgConnection, types::Json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 fn positive(number: i32) -> u32 {
     u32::try_from(number).unwrap_or_default()
@@ -262,25 +262,45 @@ pub async fn count_run(conn: &mut PgConnection, run: PipelineRunId, ended: &[Ste
     Ok(Top { all, open: positive(open), is_awaited, is_inside })
 }
 
-/// Waiting steps that become ready. Answers with the pools of those that a worker may take.
+/// A step that a worker may take.
+#[derive(Debug, Clone, FromRow)]
+pub struct Ready {
+    /// Which.
+    pub id: StepId,
+    /// Which workers may run it.
+    pub pool: String,
+    /// Where it runs.
+    pub executor: String,
+    /// Whether it wants graphics processors.
+    pub wants_gpus: bool,
+}
+
+/// Waiting steps that become ready. Answers with those that a worker may take.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn make_ready(conn: &mut PgConnection, steps: &[StepId]) -> Result<BTreeSet<String>> {
-    let rows: Vec<(String, bool, bool)> = sqlx::query_as(
+pub async fn make_ready(conn: &mut PgConnection, steps: &[StepId]) -> Result<Vec<Ready>> {
+    #[derive(FromRow)]
+    struct Row {
+        #[sqlx(flatten)]
+        ready: Ready,
+        is_free: bool,
+    }
+    let rows: Vec<Row> = sqlx::query_as(
         "update steps
          set state = 'ready', needs_left = 0, next_at = clock_timestamp()
          where id = any($1) and state = 'waiting'
-         returning pool, blocked_by is null, gpus > 0",
+         returning id, pool, executor, gpus > 0 as wants_gpus, blocked_by is null as is_free",
     )
     .bind(steps.iter().map(|id| id.0).collect::<Vec<_>>())
     .fetch_all(&mut *conn)
     .await?;
-    if rows.iter().any(|(_, is_free, wants_gpus)| *is_free && *wants_gpus) {
+    let free: Vec<Ready> = rows.into_iter().filter(|row| row.is_free).map(|row| row.ready).collect();
+    if free.iter().any(|step| step.wants_gpus) {
         // The one worker of the pool that is woken may have none.
         event::notify_workers(conn, READY).await?;
     }
-    Ok(rows.into_iter().filter(|(_, is_free, _)| *is_free).map(|(pool, ..)| pool).collect())
+    Ok(free)
 }
 
 /// A waiting step that has so many steps inside of it runs from now on.

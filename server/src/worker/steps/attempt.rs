@@ -11,7 +11,7 @@ use super::{
 use domain::{gpu::GpuUuid, pipeline::ExecutorKind, pipeline_run::AttemptOutcome};
 use executors::{Controls, Ended, Finished, Gpus, Limits, Mask, StepDir, Task};
 use services::{AttemptEnd, Claimed, ErrorKind, FileTrouble, Lease, LetGo, StepWork};
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::atomic::Ordering, time::Duration};
 use tokio::{sync::mpsc, time::sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -296,8 +296,14 @@ impl Steps {
         let unrecorded = lost("its end could not be recorded; the log of the server says why".to_owned());
         let (mut how, mut failed) = (how, 0);
         loop {
-            match self.services.let_go(lease, how).await {
-                Ok(Some(state)) => {
+            // A worker that stops takes nothing any more.
+            let let_go = match self.stop.is_cancelled() {
+                true => self.services.let_go(lease, how).await.map(|state| state.map(|state| (state, None))),
+                false => self.services.let_go_for_next(lease, how).await,
+            };
+            match let_go {
+                Ok(Some((state, left))) => {
+                    self.promised().extend(left);
                     tracing::debug!(step = %lease.step_id, fence = lease.fence, state = state.as_str(), "let go of a step");
                     // A slot is free, and there may be steps that waited for this one.
                     self.ready.notify_one();
@@ -305,6 +311,9 @@ impl Steps {
                 }
                 Ok(None) => {
                     tracing::info!(step = %lease.step_id, fence = lease.fence, "the end of a try came too late to count");
+                    // Or its first word did count, and left something to this worker.
+                    self.heard_alone.store(true, Ordering::SeqCst);
+                    self.ready.notify_one();
                     return;
                 }
                 Err(error) if error.kind == ErrorKind::Unavailable => {

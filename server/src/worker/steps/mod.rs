@@ -17,13 +17,17 @@ mod samples;
 
 use super::{Options, Worker};
 use crate::supervise::supervise;
-use domain::{gpu::GpuUuid, id::PipelineRunId};
+use domain::{
+    gpu::GpuUuid,
+    id::{PipelineRunId, StepId},
+};
 use held::{Held, Timing};
 use places::Places;
 use services::{LetGo, Services};
 use std::{
+    collections::BTreeSet,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -60,6 +64,8 @@ struct Steps {
     gpus: Arc<[GpuUuid]>,
     ready: Arc<Notify>,
     heard_alone: Arc<AtomicBool>,
+    /// Steps that became ready by the ends of steps here, and of which no other worker was told.
+    promised: Arc<Mutex<BTreeSet<StepId>>>,
     renew_now: Arc<Notify>,
     slots: Arc<Semaphore>,
     stop: CancellationToken,
@@ -81,6 +87,7 @@ pub(super) async fn run(worker: Worker) {
         options,
         ready,
         heard_alone,
+        promised: Arc::default(),
         renew_now: Arc::default(),
         slots,
         stop,
@@ -168,6 +175,7 @@ impl Steps {
             let taking = self.services.claim_step(name, &label, pools, &executors, &self.gpus, ttl);
             match timeout(TAKING, taking).await {
                 Ok(Ok(Some(claimed))) => {
+                    self.promised().remove(&claimed.step_id);
                     let hand = self.held.add(&claimed, deadline);
                     let steps = self.clone();
                     running.spawn(async move {
@@ -179,6 +187,8 @@ impl Steps {
                     }
                 }
                 Ok(Ok(None)) => {
+                    // Somebody has them, or they wait for something else.
+                    self.promised().clear();
                     drop(slot);
                     self.wait_for_steps().await;
                 }
@@ -209,17 +219,33 @@ impl Steps {
         while let Some(ended) = running.join_next().await {
             tell_failure(ended);
         }
+        self.hear_of_promised();
+        pass_on(&self.services, &self.heard_alone).await;
         self.adopted.close();
         self.adopted.wait().await;
     }
 
     /// Tells the others that there may be more steps than this worker has slots for, when that is so.
     fn pass_on_when_full(&self) -> Option<impl Future<Output = ()> + Send + 'static> {
-        let is_wanted = self.slots.available_permits() == 0 && self.heard_alone.load(Ordering::SeqCst);
-        is_wanted.then(|| {
+        if self.slots.available_permits() > 0 {
+            return None;
+        }
+        self.hear_of_promised();
+        self.heard_alone.load(Ordering::SeqCst).then(|| {
             let (services, heard_alone) = (self.services.clone(), Arc::clone(&self.heard_alone));
             async move { pass_on(&services, &heard_alone).await }
         })
+    }
+
+    fn promised(&self) -> MutexGuard<'_, BTreeSet<StepId>> {
+        self.promised.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was left to this worker and it does not take is to be passed on.
+    fn hear_of_promised(&self) {
+        if !std::mem::take(&mut *self.promised()).is_empty() {
+            self.heard_alone.store(true, Ordering::SeqCst);
+        }
     }
 
     /// Waits until there may be something to take.

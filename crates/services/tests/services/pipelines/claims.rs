@@ -6,7 +6,7 @@ use domain::{
     pipeline_run::{AttemptOutcome as O, PipelineRunState, StepState},
     step::StepOutput,
 };
-use services::LetGo;
+use services::{AttemptEnd, LetGo};
 use std::{
     collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex},
@@ -218,4 +218,46 @@ impl Random {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % limit
     }
+}
+
+#[tokio::test]
+async fn what_the_worker_of_a_step_takes_next_wakes_nobody_and_all_else_does() {
+    let engine = Engine::start().await;
+    // Ends `first` of a run as a worker that goes on, or not; tells what was left to it, and for how many pools others were woken.
+    let ended = async |rest: &str, goes_on: bool| {
+        let count = || sqlx::query_scalar("select count(*) from apalis.jobs").fetch_one(engine.services.pool());
+        engine.run(&format!("name: next\nsteps:\n  first: {{ command: 'true' }}\n{rest}")).await;
+        let held = engine.claim().await.unwrap();
+        let before: i64 = count().await.unwrap();
+        let end = AttemptEnd {
+            outcome: O::Succeeded,
+            reason: String::new(),
+            exit_code: None,
+            spawned_at: None,
+            place: None,
+            outputs: Vec::new(),
+        };
+        let how = LetGo::Ended(end);
+        let left = match goes_on {
+            true => engine.services.let_go_for_next(&lease(&held), &how).await.unwrap().unwrap().1,
+            false => {
+                engine.services.let_go(&lease(&held), &how).await.unwrap();
+                None
+            }
+        };
+        let next = engine.claim().await;
+        assert!(left.is_none() || left == next.map(|next| next.step_id), "what was left is ready");
+        let woken = count().await.unwrap() - before;
+        while engine.claim().await.is_some() {}
+        (left.is_some(), woken)
+    };
+    let one = "  second: { command: 'true', needs: first }\n";
+    assert_eq!(ended(one, true).await, (true, 0));
+    assert_eq!(ended(one, false).await, (false, 1));
+    let two = format!("{one}  third: {{ command: 'true', needs: first }}\n");
+    assert_eq!(ended(&two, true).await, (true, 1), "the other step is for others");
+    assert_eq!(ended("  second: { command: 'true', needs: first, pool: big }\n", true).await, (false, 1));
+    let boxed = "  second: { command: 'true', needs: first, executor: docker, image: a }\n";
+    assert_eq!(ended(boxed, true).await, (false, 1));
+    assert_eq!(ended("  second: { command: 'true', needs: first, resources: { gpu: 1 } }\n", true).await, (false, 1));
 }
