@@ -74,6 +74,19 @@ pub struct GpuSample {
     pub memory_bytes: u64,
 }
 
+impl GpuSample {
+    /// As `nvidia-smi` tells: how busy in percent, and memory in MiB. What it does not know is nothing. None when it names none.
+    #[must_use]
+    pub fn told(uuid: &str, busy: &str, memory: &str) -> Option<Self> {
+        uuid.parse::<GpuUuid>().ok()?;
+        Some(Self {
+            uuid: uuid.to_owned(),
+            busy: busy.parse::<u8>().map_or(0.0, |busy| f32::from(busy.min(100)) / 100.0),
+            memory_bytes: memory.parse::<u64>().map_or(0, |mib| mib.saturating_mul(1 << 20)),
+        })
+    }
+}
+
 /// The library, looked for once. A machine without it has no graphics processors that we can look at.
 fn library() -> Option<&'static Nvml> {
     static LIBRARY: OnceLock<Option<Nvml>> = OnceLock::new();

@@ -6,7 +6,6 @@
 //! without samples.
 
 use crate::{KubernetesExecutor, job::CONTAINER, life::age_of};
-use domain::gpu::GpuUuid;
 use executors::{GpuSample, Gpus, SAMPLE_EVERY, Sample};
 use kube::api::AttachParams;
 use std::{convert::Infallible, future::pending, time::Duration};
@@ -162,12 +161,8 @@ fn read(text: &str) -> Option<Sample> {
             }
             ["disks1", _, "Read", bytes] => add(&mut sample.read_bytes, number(bytes)),
             ["disks1", _, "Write", bytes] => add(&mut sample.written_bytes, number(bytes)),
-            ["gpu", uuid, busy, mib] if sample.gpus.len() < MOST_GPUS && uuid.parse::<GpuUuid>().is_ok() => {
-                sample.gpus.push(GpuSample {
-                    uuid: (*uuid).to_owned(),
-                    busy: busy.parse::<u8>().map_or(0.0, |busy| f32::from(busy.min(100)) / 100.0),
-                    memory_bytes: number(mib).saturating_mul(1 << 20),
-                });
+            ["gpu", uuid, busy, memory] if sample.gpus.len() < MOST_GPUS => {
+                sample.gpus.extend(GpuSample::told(uuid, busy, memory));
             }
             _ => {}
         }
