@@ -15,8 +15,8 @@ use tokio::{
     time::{MissedTickBehavior, interval, sleep, timeout},
 };
 
-/// Says what there is of these, of both versions of control groups, each line with what it is of; then a period. It starts no
-/// other program: whatever it takes is taken from the step.
+/// Says what there is of these, of both versions of control groups, each line with what it is of; then a period. For these it
+/// starts no other program: whatever it takes is taken from the step.
 const SHELL: &str = r#"
 tell() {
     [ ! -r "$2" ] || while read -r line; do echo "$1 $line"; done <"$2"
@@ -69,7 +69,8 @@ pub(crate) async fn watch(
     let send = |sample: Sample| samples.as_ref().map(|samples| samples.try_send(sample));
     if !is_adopted {
         let begun = async { executor.pods().await.ok()?.get_opt(&pod).await.ok()? };
-        if let Some(age) = begun.await.as_ref().and_then(age_of) {
+        // None by the clock of a node that is ahead: then there is nothing to count from but the first sample.
+        if let Some(age) = begun.await.as_ref().and_then(age_of).filter(|age| !age.is_zero()) {
             let _ = send(Sample::beginning(age));
         }
     }

@@ -1,7 +1,7 @@
 //! The beginning of the process that becomes the command.
 //!
-//! What must be true of this command and of no other is arranged here, in the process itself: forked by a process with one thread, it may
-//! do anything before it becomes the command.
+//! What must be true of this command and of no other is arranged here, in the process itself: forked by a process with one
+//! thread, it may do anything before it becomes the command.
 
 use crate::{
     cgroup::Group,

@@ -171,7 +171,7 @@ impl<'a> Mover<'a> {
         Ok(Settled { left, ..settled })
     }
 
-    /// Takes the step from those that are ready that the taker has next.
+    /// Takes from those that are ready one that the taker may have.
     fn leave_one(&mut self) -> Option<StepId> {
         let Taker { pool, executor } = self.taker.as_ref()?;
         let is_its = |step: &progress::Ready| step.pool == *pool && step.executor == *executor && !step.wants_gpus;

@@ -43,7 +43,11 @@ impl Steps {
         let lease =
             Lease { step_id: held.step_id, run_id: held.run_id, attempt_id: held.attempt_id, fence: held.fence };
         match how {
-            Some(how) => self.let_go(&lease, &how).await,
+            Some(how) => {
+                // What a container leaves may take long to go, and its slot is taken until then.
+                let is_quick = ran.as_ref().is_none_or(|((executor, _), _)| *executor == ExecutorKind::Process);
+                self.let_go(&lease, &how, is_quick).await;
+            }
             None => {
                 tracing::info!(step = %held.name, fence = held.fence, "a step is held no more: its lease is lost, or it waits for a check")
             }
@@ -290,20 +294,19 @@ impl Steps {
 
     /// Records how the try ended. Tries until the database has answered: the fence keeps a late word from counting. What fails
     /// again and again although everything answers is a mistake of ours, and the try is lost by it; when not even that can be
-    /// recorded, its lease runs out.
-    async fn let_go(&self, lease: &Lease, how: &LetGo) {
+    /// recorded, its lease runs out. `goes_on` says that the slot is free at once for what follows.
+    async fn let_go(&self, lease: &Lease, how: &LetGo, goes_on: bool) {
         let mut wait = Duration::from_millis(50);
         let unrecorded = lost("its end could not be recorded; the log of the server says why".to_owned());
         let (mut how, mut failed) = (how, 0);
         loop {
-            // A worker that stops takes nothing any more.
-            let let_go = match self.stop.is_cancelled() {
-                true => self.services.let_go(lease, how).await.map(|state| state.map(|state| (state, None))),
-                false => self.services.let_go_for_next(lease, how).await,
+            let answer = match goes_on && !self.stop.is_cancelled() {
+                true => self.services.let_go_for_next(lease, how).await,
+                false => self.services.let_go(lease, how).await.map(|state| state.map(|state| (state, None))),
             };
-            match let_go {
-                Ok(Some((state, left))) => {
-                    self.promised().extend(left);
+            match answer {
+                Ok(Some((state, promised))) => {
+                    self.promised().extend(promised);
                     tracing::debug!(step = %lease.step_id, fence = lease.fence, state = state.as_str(), "let go of a step");
                     // A slot is free, and there may be steps that waited for this one.
                     self.ready.notify_one();
@@ -311,7 +314,7 @@ impl Steps {
                 }
                 Ok(None) => {
                     tracing::info!(step = %lease.step_id, fence = lease.fence, "the end of a try came too late to count");
-                    // Or its first word did count, and left something to this worker.
+                    // Or its first word did count, and promised something to this worker.
                     self.heard_alone.store(true, Ordering::SeqCst);
                     self.ready.notify_one();
                     return;

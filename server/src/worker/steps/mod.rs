@@ -36,7 +36,7 @@ use store::{event::Listener, step::READY};
 use tokio::{
     sync::{Notify, Semaphore},
     task::{JoinError, JoinSet},
-    time::{Instant, timeout},
+    time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -64,7 +64,7 @@ struct Steps {
     gpus: Arc<[GpuUuid]>,
     ready: Arc<Notify>,
     heard_alone: Arc<AtomicBool>,
-    /// Steps that became ready by the ends of steps here, and of which no other worker was told.
+    /// Steps that became ready by the ends of steps here, which this worker takes next: no other was told of them.
     promised: Arc<Mutex<BTreeSet<StepId>>>,
     renew_now: Arc<Notify>,
     slots: Arc<Semaphore>,
@@ -161,8 +161,8 @@ impl Steps {
     /// Takes steps while there are free slots, until told to stop; then waits for the end of those that run.
     async fn take(&self) {
         let mut running = JoinSet::new();
-        // Until when a step may become ours without our knowing: what was sent to the database may arrive late.
-        let mut in_doubt_until = None;
+        // Whether a step may be ours without our knowing.
+        let mut in_doubt = false;
         loop {
             let slot = tokio::select! {
                 () = self.stop.cancelled() => break,
@@ -194,7 +194,7 @@ impl Steps {
                 }
                 failed => {
                     drop(slot);
-                    in_doubt_until = Some(Instant::now() + self.timing.ttl);
+                    in_doubt = true;
                     if let Ok(Err(error)) = failed {
                         tracing::warn!(%error, "no step could be taken; trying again");
                     }
@@ -205,22 +205,19 @@ impl Steps {
                     continue;
                 }
             }
-            if let Some(until) = in_doubt_until {
-                let is_over = Instant::now() > until;
-                if self.give_back_unheard().await && is_over {
-                    in_doubt_until = None;
-                }
+            if in_doubt {
+                in_doubt = !self.give_back_unheard().await;
             }
             while let Some(ended) = running.try_join_next() {
                 tell_failure(ended);
             }
         }
         self.held.end_all();
+        self.hear_of_promised();
+        pass_on(&self.services, &self.heard_alone).await;
         while let Some(ended) = running.join_next().await {
             tell_failure(ended);
         }
-        self.hear_of_promised();
-        pass_on(&self.services, &self.heard_alone).await;
         self.adopted.close();
         self.adopted.wait().await;
     }
@@ -241,7 +238,7 @@ impl Steps {
         self.promised.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What was left to this worker and it does not take is to be passed on.
+    /// Makes of what was promised to this worker, and it has not taken, a word that it heard alone.
     fn hear_of_promised(&self) {
         if !std::mem::take(&mut *self.promised()).is_empty() {
             self.heard_alone.store(true, Ordering::SeqCst);
