@@ -67,7 +67,8 @@ fn only_service(user: User) -> Result<User> {
     Err(domain::Error::conflict(format!("{} belongs to a person, and steps cannot act as one.", user.email)))
 }
 
-/// Notes what a try of a run takes, and makes its token and whom it acts as. The token ends with the try, and by itself at this time.
+/// Notes what a try of a run takes, and makes its token and whom it acts as. The token ends with the try, and by itself at
+/// this time.
 pub(super) async fn begin(
     conn: &mut PgConnection,
     workspace: &Workspace,

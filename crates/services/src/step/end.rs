@@ -112,7 +112,7 @@ impl Services {
     }
 
     /// The same by a worker that takes another step now. One that becomes ready by this end, of the same pool and executor, is
-    /// left to it and nobody is woken for that: the answer names it. A worker that does not take it tells the others.
+    /// promised to it and nobody is woken for that: the answer names it. A worker that does not take it tells the others.
     ///
     /// # Errors
     /// As [`Self::let_go`].
@@ -238,7 +238,7 @@ impl Services {
         settled.outcome = Some(how.outcome());
         commit(tx).await?;
         settled.count();
-        Ok(Some((state, settled.left)))
+        Ok(Some((state, settled.promised)))
     }
 }
 

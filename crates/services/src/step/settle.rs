@@ -42,11 +42,11 @@ pub(crate) struct Settled {
     pub(crate) ended: Option<PipelineRunState>,
     /// How a try ended, when one did.
     pub(crate) outcome: Option<AttemptOutcome>,
-    /// The step that became ready and is left to the worker that asks: nobody was woken for it.
-    pub(crate) left: Option<StepId>,
+    /// The step that became ready and is promised to the worker that asks: nobody was woken for it.
+    pub(crate) promised: Option<StepId>,
 }
 
-/// What the worker that ends a try takes next: a step of this pool and executor.
+/// A worker that ends a try and takes another step now: one of the same pool and executor.
 #[derive(Debug, Clone)]
 pub(crate) struct Taker {
     pub(crate) pool: String,
@@ -66,7 +66,7 @@ impl Settled {
 }
 
 /// A step of the run has ended, in the tables as well: whatever waited for it has its turn, or never will. One that becomes
-/// ready by that is left to the taker, when there is one.
+/// ready by that is promised to the taker, when there is one.
 pub(crate) async fn after_end(
     conn: &mut PgConnection,
     run: &PipelineRun,
@@ -164,15 +164,15 @@ impl<'a> Mover<'a> {
                 top = self.count(&mut ended, &mut due).await?;
             }
         }
-        let left = self.leave_one();
+        let promised = self.promise_one();
         let pools = self.ready.iter().map(|step| step.pool.clone()).collect();
         wake(self.conn, &pools).await?;
         let settled = stand(self.conn, self.run, self.run.state.after(top.all, self.begun)).await?;
-        Ok(Settled { left, ..settled })
+        Ok(Settled { promised, ..settled })
     }
 
     /// Takes from those that are ready one that the taker may have.
-    fn leave_one(&mut self) -> Option<StepId> {
+    fn promise_one(&mut self) -> Option<StepId> {
         let Taker { pool, executor } = self.taker.as_ref()?;
         let is_its = |step: &progress::Ready| step.pool == *pool && step.executor == *executor && !step.wants_gpus;
         let at = self.ready.iter().position(is_its)?;

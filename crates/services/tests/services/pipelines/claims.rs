@@ -223,7 +223,7 @@ impl Random {
 #[tokio::test]
 async fn what_the_worker_of_a_step_takes_next_wakes_nobody_and_all_else_does() {
     let engine = Engine::start().await;
-    // Ends `first` of a run as a worker that goes on, or not; tells what was left to it, and for how many pools others were woken.
+    // Ends `first` of a run as a worker that goes on, or not; tells what was promised to it, and for how many pools others were woken.
     let ended = async |rest: &str, goes_on: bool| {
         let count = || sqlx::query_scalar("select count(*) from apalis.jobs").fetch_one(engine.services.pool());
         engine.run(&format!("name: next\nsteps:\n  first: {{ command: 'true' }}\n{rest}")).await;
@@ -238,7 +238,7 @@ async fn what_the_worker_of_a_step_takes_next_wakes_nobody_and_all_else_does() {
             outputs: Vec::new(),
         };
         let how = LetGo::Ended(end);
-        let left = match goes_on {
+        let promised = match goes_on {
             true => engine.services.let_go_for_next(&lease(&held), &how).await.unwrap().unwrap().1,
             false => {
                 engine.services.let_go(&lease(&held), &how).await.unwrap();
@@ -246,10 +246,10 @@ async fn what_the_worker_of_a_step_takes_next_wakes_nobody_and_all_else_does() {
             }
         };
         let next = engine.claim().await;
-        assert!(left.is_none() || left == next.map(|next| next.step_id), "what was left is ready");
+        assert!(promised.is_none() || promised == next.map(|next| next.step_id), "what was promised is ready");
         let woken = count().await.unwrap() - before;
         while engine.claim().await.is_some() {}
-        (left.is_some(), woken)
+        (promised.is_some(), woken)
     };
     let one = "  second: { command: 'true', needs: first }\n";
     assert_eq!(ended(one, true).await, (true, 0));
